@@ -1,0 +1,114 @@
+"""A crowd that walks: `render_clip`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from edgecount.errors import ConfigError
+from edgecount.scenes.camera import Camera
+from edgecount.scenes.compose import compose
+from edgecount.scenes.crowd import Person, draw_people, person_sprite
+from edgecount.scenes.photo import develop
+from edgecount.scenes.scene import Scene, make_scene
+from edgecount.scenes.stage import Setting, check_request, set_stage
+from edgecount.scenes.visibility import VISIBLE_SHARE, likely_visible, visible_shares
+
+__all__ = ["render_clip"]
+
+# Strides below this one, in radians, are people who shift on the spot.
+_STROLL = 0.1
+
+
+def _walk(person: Person, seconds: float, camera: Camera) -> Person:
+    """The person after some seconds on a straight way; the legs keep time with the ground."""
+    pose = person.pose
+    if pose.stride < _STROLL:
+        return person
+    # Yaw 0 walks towards the camera.
+    step = 2.9 * pose.stride * seconds
+    x = person.x + math.sin(pose.yaw) * step
+    z = person.z - math.cos(pose.yaw) * step
+    # Whoever leaves at one side comes in at the other, both out of sight.
+    depth = z * math.cos(camera.pitch) + camera.altitude * math.sin(camera.pitch)
+    half = 0.5 * camera.width / camera.focal * depth + 1.0
+    phase = pose.phase + math.pi * step / (1.5 * pose.stride)
+    return replace(person, x=(x + half) % (2 * half) - half, z=z, pose=replace(pose, phase=phase))
+
+
+def _steer(person: Person, seconds: float, camera: Camera) -> Person:
+    """The person with a heading that stays between the near and the far limit."""
+    pose = person.pose
+    away = -math.cos(pose.yaw) * 2.9 * pose.stride * seconds
+    near, far = camera.near, camera.far
+    if camera.slope > 0:
+        # People on tiers stay on theirs.
+        heading = math.copysign(math.pi / 2, math.sin(pose.yaw))
+    elif near <= person.z + away <= far:
+        heading = pose.yaw
+    elif near <= person.z - away <= far:
+        heading = math.pi - pose.yaw
+    else:
+        heading = math.copysign(math.pi / 2, math.sin(pose.yaw))
+    return replace(person, pose=replace(pose, yaw=heading)) if pose.stride >= _STROLL else person
+
+
+def render_clip(
+    people: int,
+    *,
+    frames: int,
+    fps: float,
+    size: tuple[int, int] = (1024, 768),
+    seed: int,
+    place: str = "auto",
+    light: str = "auto",
+    pattern: str = "auto",
+) -> Iterator[Scene]:
+    """Render a crowd that walks in front of a fixed camera, frame by frame.
+
+    The first frame shows about `people` people; then people hide each other, leave the
+    frame and enter it. The truth of a frame is everyone who counts in it by the rule of
+    `render_scene`.
+
+    Args:
+        people: how many people are there, 0 or more.
+        frames: how many frames, 1 or more.
+        fps: frames per second of the scene's time.
+        size: (width, height) in pixels, each at least 64.
+        seed: 0 or more; the same seed and options give the same clip.
+        place: as for `render_scene`.
+        light: as for `render_scene`.
+        pattern: as for `render_scene`.
+
+    Yields:
+        One scene a frame.
+
+    Raises:
+        ConfigError: an option that makes no sense.
+    """
+    setting = Setting(people, size, place, light, pattern, seed)
+    check_request(setting)
+    if frames < 1:
+        raise ConfigError(f"frames: expected 1 or more, got {frames}")
+    if not fps > 0:
+        raise ConfigError(f"fps: expected more than 0, got {fps}")
+    return _frames(setting, frames, fps)
+
+
+def _frames(setting: Setting, frames: int, fps: float) -> Iterator[Scene]:
+    rng = np.random.default_rng(setting.seed)
+    stage = set_stage(rng, setting)
+    camera = stage.camera
+    drawn = draw_people(rng, camera, 2 * setting.people, stage.pattern)
+    crowd = likely_visible(drawn, camera)
+    crowd = [crowd[i] for i in rng.permutation(len(crowd))[: setting.people]]
+    crowd = [_steer(person, frames / fps, camera) for person in crowd]
+    for index in range(frames):
+        walkers = [_walk(person, index / fps, camera) for person in crowd]
+        sprites = [person_sprite(walker, camera, stage.light) for walker in walkers]
+        shares = visible_shares([*sprites, *stage.things], *setting.size)
+        counted = [s for s, share in zip(sprites, shares, strict=False) if share >= VISIBLE_SHARE]
+        yield make_scene(develop(compose(stage, sprites), stage.lens, rng), counted, setting.seed)

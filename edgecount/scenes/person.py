@@ -1,0 +1,137 @@
+"""A person as a sprite: the posed body in clothes, with the truth about the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.scenes.body import MATERIALS, Pose, build_body
+from edgecount.scenes.camera import HEAD_METRES
+from edgecount.scenes.light import Light
+from edgecount.scenes.look import Look
+from edgecount.scenes.solid import Surface, rotation
+from edgecount.scenes.sprite import Sprite, Stand, render_parts
+
+__all__ = ["render_person"]
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.intp]
+
+_SKIN, _TOP, _LOWER, _SHOES, _BAG, _HEAD, _HAIR, _HAT = range(len(MATERIALS))
+# Below this scale, in pixels per metre, eyes are smaller than a third of a pixel.
+_FACE_SCALE = 35.0
+
+
+def render_person(
+    look: Look, pose: Pose, stand: Stand, light: Light, rng: np.random.Generator
+) -> Sprite:
+    """Render one person.
+
+    Args:
+        look: what the person looks like.
+        pose: how the person stands; the yaw is relative to the line of sight.
+        stand: where the person stands.
+        light: light and air of the scene.
+        rng: folds and prints of the clothes.
+    """
+    parts, head = build_body(look, pose)
+    view = rotation(0.0, stand.decline) @ rotation(pose.yaw)
+    face = view @ rotation(pose.turn, pose.nod)
+
+    def paint(surface: Surface, at: Floats, shown: Indices) -> Floats:
+        material = surface.material.ravel()[shown]
+        colours = _palette(look)[material]
+        colours *= _folds(material, surface.z.shape, rng)(shown)[:, None]
+        if look.pattern != "plain":
+            where = np.flatnonzero(material == _TOP)
+            marked = _pattern(at[where] @ view, look, rng)
+            colours[where[marked]] = look.accent
+        if stand.scale >= _FACE_SCALE:
+            where = np.flatnonzero(material == _HEAD)
+            _face(colours, where, np.asarray((at[where] - view @ head) @ face, np.float32), look)
+        return colours
+
+    sprite = render_parts(parts, view, stand, light, paint, head_from=_HEAD)
+    seen = view @ head
+    return replace(
+        sprite,
+        head_at=(
+            stand.foot[0] + float(seen[0]) * stand.scale,
+            stand.foot[1] - float(seen[1]) * stand.scale,
+        ),
+        head_size=HEAD_METRES * stand.scale * (look.stature / 1.7) ** 0.4,
+    )
+
+
+def _palette(look: Look) -> Floats:
+    return np.stack(
+        [
+            look.skin,
+            look.top,
+            look.lower,
+            look.shoes,
+            look.bag_colour,
+            look.skin,
+            look.hair,
+            look.hat_colour,
+        ]
+    )
+
+
+def _folds(
+    material: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator
+) -> Callable[[Indices], Floats]:
+    """Brightness of folds in cloth and of strands in hair."""
+    size = (shape[1], shape[0])
+    cloth = rng.normal(1.0, 0.09, (16, 8)).astype(np.float32)
+    strands = rng.normal(1.0, 0.16, (24, 40)).astype(np.float32)
+    cloth_map = cv2.resize(cloth, size, interpolation=cv2.INTER_LINEAR).ravel()
+    strand_map = cv2.resize(strands, size, interpolation=cv2.INTER_LINEAR).ravel()
+
+    def at(shown: Indices) -> Floats:
+        plain = (material == _SKIN) | (material == _HEAD)
+        value = np.where(material == _HAIR, strand_map[shown], cloth_map[shown])
+        value[plain] = 1
+        return np.asarray(value, np.float32)
+
+    return at
+
+
+def _pattern(at: Floats, look: Look, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which points of the upper garment, in the body's frame (n, 3), take the accent."""
+    if look.pattern == "stripes":
+        return np.asarray(np.sin(at[:, 1] * rng.uniform(60, 160)) > rng.uniform(-0.3, 0.5))
+    if look.pattern == "checks":
+        pitch = rng.uniform(50, 110)
+        return np.asarray((np.sin(at[:, 1] * pitch) > 0.2) ^ (np.sin(at[:, 0] * pitch) > 0.2))
+    if look.pattern == "block":
+        return np.asarray(at[:, 1] > look.stature * rng.uniform(0.62, 0.76))
+    centre = rng.uniform(0.66, 0.74) * look.stature
+    low, high = rng.uniform(0.04, 0.1, 2)
+    side = 1 if rng.random() < 0.75 else -1
+    near = (np.abs(at[:, 0]) < high) & (np.abs(at[:, 1] - centre) < low)
+    return np.asarray(near & (at[:, 2] * side > 0.03))
+
+
+def _face(colours: Floats, where: Indices, at: Floats, look: Look) -> None:
+    """Darken eyes, brows and mouth; at is in the head's frame, metres, (n, 3)."""
+    at = at * np.float32((1.7 / look.stature) ** 0.4)
+    front = at[:, 2] > 0.03
+    side = np.abs(at[:, 0])
+
+    def spot(cx: float, cy: float, wx: float, wy: float) -> Floats:
+        reach = ((side - cx) / wx) ** 2 + ((at[:, 1] - cy) / wy) ** 2
+        return np.asarray(np.exp(-reach) * front, dtype=np.float32)
+
+    dark = 0.65 * spot(0.033, 0.012, 0.014, 0.008) + 0.4 * spot(0.033, 0.034, 0.02, 0.007)
+    dark += 0.25 * spot(0.033, 0.016, 0.022, 0.016) + 0.3 * spot(0.0, -0.036, 0.016, 0.006)
+    dark += 0.25 * spot(0.0, -0.1, 0.05, 0.02)
+    if look.glasses:
+        dark += 0.85 * spot(0.034, 0.012, 0.024, 0.018)
+    shown = colours[where] * (1 - np.clip(dark, 0, 0.9))[:, None]
+    lips = 0.4 * spot(0.0, -0.062, 0.02, 0.007)[:, None]
+    colours[where] = shown + (np.array([70, 70, 130], np.float32) - shown) * lips

@@ -1,0 +1,133 @@
+"""Pictures of crowds with known truth: `render_scene`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import ConfigError
+from edgecount.scenes.compose import compose
+from edgecount.scenes.crowd import Person, draw_people, person_sprite
+from edgecount.scenes.photo import develop
+from edgecount.scenes.sprite import Sprite
+from edgecount.scenes.stage import Setting, Stage, check_request, set_stage
+from edgecount.scenes.visibility import CLEAR_SHARE, LEAST_HEAD, likely_visible, visible_shares
+
+__all__ = ["Scene", "make_scene", "render_scene"]
+
+# Factors on the camera's altitude: whoever finds no place in one view may find it in another.
+_LIFTS = (1.0, 1.35, 0.75, 1.8, 0.55)
+_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A rendered picture and its truth.
+
+    Attributes:
+        image: BGR, uint8 (H, W, 3).
+        points: centres of the visible heads, x and y in pixels, float32 (N, 2); the picture
+            spans [0, W] x [0, H], and pixel i covers [i, i + 1).
+        sizes: heights of those heads, chin to crown, in pixels, float32 (N,).
+        seed: what the picture was drawn from.
+    """
+
+    image: NDArray[np.uint8]
+    points: NDArray[np.float32]
+    sizes: NDArray[np.float32]
+    seed: int
+
+
+def make_scene(image: NDArray[np.uint8], counted: Sequence[Sprite], seed: int) -> Scene:
+    """Bundle a picture with the heads that count in it."""
+    points = np.array([s.head_at for s in counted], np.float32).reshape(-1, 2)
+    sizes = np.array([s.head_size for s in counted], np.float32)
+    return Scene(image, points, sizes, seed)
+
+
+def render_scene(
+    people: int,
+    *,
+    size: tuple[int, int] = (1024, 768),
+    seed: int,
+    place: str = "auto",
+    light: str = "auto",
+    pattern: str = "auto",
+) -> Scene:
+    """Render a picture with exactly `people` people who count.
+
+    A person counts when the centre of the head lies inside the frame and at least 30% of
+    the head can be seen; here everyone who is drawn shows at least 45% of the head, so
+    that no half-hidden head makes the truth doubtful.
+
+    Args:
+        people: how many people, 0 or more; 0 gives the empty place.
+        size: (width, height) in pixels, each at least 64.
+        seed: 0 or more; the same seed and options give the same picture.
+        place: "auto" or one of street, plaza, park, hall, stand.
+        light: "auto" or one of day, overcast, dusk, night, indoor.
+        pattern: how people stand: "auto" or one of uniform, clusters, queue.
+
+    Raises:
+        ConfigError: an option that makes no sense, or more people than fit in the frame.
+    """
+    setting = Setting(people, size, place, light, pattern, seed)
+    check_request(setting)
+    # What the smallest heads that count would cover, if nothing else were in the frame.
+    if people * CLEAR_SHARE * LEAST_HEAD**2 / 2 > size[0] * size[1]:
+        raise _too_many(people, size)
+    for attempt, lift in enumerate(_LIFTS):
+        streams = [np.random.default_rng([seed, attempt, i]) for i in range(3)]
+        stage = set_stage(streams[0], setting, lift=lift)
+        seen = _visible_people(streams[1], stage, people)
+        if len(seen) >= people:
+            keep = np.sort(streams[1].permutation(len(seen))[:people])
+            sprites = [seen[i] for i in keep]
+            image = develop(compose(stage, sprites), stage.lens, streams[2])
+            return make_scene(image, sprites, seed)
+    raise _too_many(people, size)
+
+
+def _too_many(people: int, size: tuple[int, int]) -> ConfigError:
+    return ConfigError(
+        f"people: {people} do not fit in a frame of {size[0]} x {size[1]} pixels so that every "
+        "head can be seen: ask for fewer people or a larger size"
+    )
+
+
+def _visible_people(rng: np.random.Generator, stage: Stage, people: int) -> list[Sprite]:
+    """People who all count together: at least as many as asked for, or too few.
+
+    Taking some of them away uncovers others and hides nobody.
+    """
+    camera = stage.camera
+    pool: list[Person] = []
+    crowd: list[Person] = []
+    for _ in range(_ROUNDS):
+        if len(crowd) >= 1.1 * people:
+            break
+        pool += draw_people(rng, camera, math.ceil(1.6 * people) + 10, stage.pattern)
+        crowd = likely_visible(pool, camera)
+    if len(crowd) < people:
+        return []
+    seen: list[Sprite] = []
+    for _ in range(_ROUNDS):
+        missing = people - len(seen)
+        if missing <= 0 or (not crowd and seen):
+            break
+        chosen = rng.permutation(len(crowd))[: math.ceil(1.04 * missing) + 1]
+        sprites = [*seen, *(person_sprite(crowd[i], camera, stage.light) for i in chosen)]
+        taken = set(chosen.tolist())
+        crowd = [person for i, person in enumerate(crowd) if i not in taken]
+        shares = visible_shares(
+            [*sprites, *stage.things], camera.width, camera.height, drop_below=CLEAR_SHARE
+        )[: len(sprites)]
+        seen = [s for s, share in zip(sprites, shares, strict=True) if share >= CLEAR_SHARE]
+        if len(crowd) < people - len(seen):
+            more = draw_people(rng, camera, people, stage.pattern)
+            crowd += likely_visible(more, camera)
+    return seen

@@ -1,0 +1,161 @@
+"""The stage of a scene: place, camera, light and everything that is not a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import ConfigError
+from edgecount.scenes.backdrop import draw_sky, draw_skyline
+from edgecount.scenes.camera import Camera, make_camera
+from edgecount.scenes.ground import draw_ground
+from edgecount.scenes.light import LIGHTS, Light, make_light
+from edgecount.scenes.photo import Lens, make_lens
+from edgecount.scenes.placement import PATTERNS
+from edgecount.scenes.sprite import Sprite
+from edgecount.scenes.things import draw_things
+
+__all__ = ["PLACES", "Setting", "Stage", "check_request", "set_stage"]
+
+Floats = NDArray[np.float32]
+
+PLACES = ("street", "plaza", "park", "hall", "stand")
+
+_GROUNDS = {
+    "street": ("asphalt", "paving"),
+    "plaza": ("paving", "tiles"),
+    "park": ("grass", "asphalt", "paving"),
+    "hall": ("tiles",),
+    "stand": ("steps",),
+}
+_BACKDROPS = {
+    "street": ("buildings",),
+    "plaza": ("buildings", "trees", "wall"),
+    "park": ("trees",),
+    "hall": ("wall",),
+    "stand": ("wall", "trees"),
+}
+_LEAST_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What was asked for; every name may be "auto".
+
+    Attributes:
+        people: how many people.
+        size: (width, height) of the frame in pixels.
+        place: one of `PLACES`.
+        light: one of `LIGHTS`.
+        pattern: one of `PATTERNS`.
+        seed: what everything is drawn from.
+    """
+
+    people: int
+    size: tuple[int, int]
+    place: str = "auto"
+    light: str = "auto"
+    pattern: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything of a scene but the people: made once, also for a clip.
+
+    Attributes:
+        camera: where the picture is taken from.
+        light: light and air.
+        lens: the camera's faults.
+        canvas: background and ground, lit, BGR float32 (H, W, 3).
+        things: what else stands on the ground.
+        pattern: how people stand, one of `PATTERNS`.
+        pools: pools of lamp light, factors on the picture, float32 (H, W, 3), or None.
+    """
+
+    camera: Camera
+    light: Light
+    lens: Lens
+    canvas: Floats
+    things: list[Sprite]
+    pattern: str
+    pools: Floats | None
+
+
+def check_request(setting: Setting) -> None:
+    """Refuse what cannot be drawn.
+
+    Raises:
+        ConfigError: a negative count or seed, a frame under 64 pixels, or an unknown name.
+    """
+    width, height = setting.size
+    if setting.people < 0:
+        raise ConfigError(f"people: expected 0 or more, got {setting.people}")
+    if setting.seed < 0:
+        raise ConfigError(f"seed: expected 0 or more, got {setting.seed}")
+    if min(width, height) < _LEAST_SIDE:
+        raise ConfigError(
+            f"size: expected (width, height) of at least {_LEAST_SIDE} x {_LEAST_SIDE} pixels, "
+            f"got {width} x {height}"
+        )
+    for name, value, known in (
+        ("place", setting.place, PLACES),
+        ("light", setting.light, LIGHTS),
+        ("pattern", setting.pattern, PATTERNS),
+    ):
+        if value not in {"auto", *known}:
+            raise ConfigError(f"{name}: expected one of auto, {', '.join(known)}, got {value!r}")
+
+
+def _one(rng: np.random.Generator, names: tuple[str, ...]) -> str:
+    return names[int(rng.integers(len(names)))]
+
+
+def _pools(rng: np.random.Generator, camera: Camera, light: Light) -> Floats | None:
+    """Warm, uneven lamp light for dusk and night."""
+    if light.name not in {"dusk", "night"}:
+        return None
+    share = np.full((camera.height, camera.width), 0.6, np.float32)
+    x = np.arange(camera.width, dtype=np.float32)[None, :]
+    y = np.arange(camera.height, dtype=np.float32)[:, None]
+    for _ in range(int(rng.integers(1, 5))):
+        cx, cy = rng.uniform(0, camera.width), rng.uniform(0.1, 0.9) * camera.height
+        wide, tall = camera.width * rng.uniform(0.15, 0.45), camera.height * rng.uniform(0.15, 0.4)
+        reach = np.exp(-(((x - cx) / wide) ** 2)) * np.exp(-(((y - cy) / tall) ** 2))
+        share += np.asarray(reach, np.float32) * np.float32(rng.uniform(0.15, 0.5))
+    warm = np.array([0.86, 1.0, 1.08], np.float32)
+    return np.asarray(share[..., None] * warm, np.float32)
+
+
+def set_stage(rng: np.random.Generator, setting: Setting, *, lift: float = 1.0) -> Stage:
+    """Draw camera, light, background and things of a scene.
+
+    Args:
+        rng: source of randomness.
+        setting: what was asked for.
+        lift: factor on the camera's altitude.
+    """
+    drawn_place, drawn_pattern = _one(rng, PLACES), _one(rng, PATTERNS)
+    drawn_light = LIGHTS[int(rng.choice(4, p=[0.45, 0.3, 0.13, 0.12]))]
+    place = drawn_place if setting.place == "auto" else setting.place
+    pattern = drawn_pattern if setting.pattern == "auto" else setting.pattern
+    if place == "hall":
+        drawn_light = "indoor"
+    light = make_light(rng, drawn_light if setting.light == "auto" else setting.light)
+    camera = make_camera(rng, setting.size, setting.people, tiers=place == "stand", lift=lift)
+    canvas = np.zeros((camera.height, camera.width, 3), np.float32)
+    draw_sky(canvas, rng, camera, light)
+    ground, backdrop = _one(rng, _GROUNDS[place]), _one(rng, _BACKDROPS[place])
+    # Flat ground ends where the skyline starts; tiers rise in front of it.
+    if place == "stand":
+        draw_skyline(canvas, rng, camera, light, backdrop)
+        draw_ground(canvas, rng, camera, light, ground)
+    else:
+        draw_ground(canvas, rng, camera, light, ground)
+        draw_skyline(canvas, rng, camera, light, backdrop)
+    things = draw_things(rng, camera, light, place)
+    return Stage(
+        camera, light, make_lens(rng, light), canvas, things, pattern, _pools(rng, camera, light)
+    )
