@@ -1,0 +1,90 @@
+"""How much EdgeCounter.count adds to the bare engine call.
+
+    python benchmarks/end_to_end.py [--model MODEL] [--size 640x480] [--rounds 100]
+
+Both run in turn in one process on the same frame, so that what else the machine does falls on both
+alike; the times are medians. The bare call gets a tensor that is ready, and its maps are not read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import onnxruntime
+
+from edgecount import EdgeCounter
+from edgecount.models import DEFAULT_MODEL
+from edgecount.runtime.model_file import open_model
+
+# The threads of a session spin for a while after its run, in the way of the other session.
+PAUSE = 0.03
+
+
+def main() -> None:
+    """Time both and print the ratio."""
+    options = parse_options()
+    width, height = (int(side) for side in options.size.split("x"))
+    frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    counter = EdgeCounter(options.model, backend="onnxruntime", threads=options.threads)
+    bare = bare_call(options.model, width, height, options.threads)
+    times: dict[str, list[float]] = {"bare": [], "count": []}
+    steps: dict[str, list[float]] = {"preprocess": [], "infer": [], "postprocess": []}
+    for _ in range(options.rounds):
+        time.sleep(PAUSE)
+        times["bare"].append(timed(bare))
+        time.sleep(PAUSE)
+        times["count"].append(timed(lambda: counter.count(frame)))
+        time.sleep(PAUSE)
+        for step, milliseconds in counter.count(frame).timings.items():
+            steps[step].append(float(milliseconds))  # type: ignore[arg-type]
+    report(times, steps, f"{counter.manifest.name}, {width} x {height}, {options.rounds} rounds")
+
+
+def parse_options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--size", default="640x480", help="of the frame, WIDTHxHEIGHT")
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--threads", type=int)
+    return parser.parse_args()
+
+
+def bare_call(model: str, width: int, height: int, threads: int | None) -> Callable[[], object]:
+    """A call of InferenceSession.run, set up as ONNX Runtime does by default."""
+    found = open_model(model)
+    settings = onnxruntime.SessionOptions()
+    if threads:
+        settings.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        str(found.path), settings, providers=["CPUExecutionProvider"]
+    )
+    multiple = found.manifest.input.multiple
+    padded = (-(-side // multiple) * multiple for side in (height, width))
+    tensor = np.random.default_rng(1).uniform(-1, 1, (1, 3, *padded)).astype(np.float32)
+    return lambda: session.run(None, {found.manifest.input.name: tensor})
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Milliseconds of one call."""
+    start = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - start)
+
+
+def report(times: dict[str, list[float]], steps: dict[str, list[float]], what: str) -> None:
+    """Print medians and the ratio."""
+    bare, count = (statistics.median(times[name]) for name in ("bare", "count"))
+    print(what)
+    print(f"  InferenceSession.run  {bare:8.2f} ms")
+    print(f"  EdgeCounter.count     {count:8.2f} ms   x {count / bare:.3f}")
+    for name, values in steps.items():
+        print(f"    {name:<18}  {statistics.median(values):8.2f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Crowd counting for the edge: people in pictures, clips and camera streams.
+
+    from edgecount import EdgeCounter
+
+    result = EdgeCounter().count("street.jpg")
+    print(result.count, result.points)
+
+Importing this package is cheap: engines and codecs are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgecount.counter import EdgeCounter
+    from edgecount.errors import (
+        BackendError,
+        ConfigError,
+        EdgeCountError,
+        InputError,
+        MissingExtraError,
+        ModelError,
+        OutputError,
+        SourceError,
+    )
+    from edgecount.manifest import Manifest
+    from edgecount.regions import Region
+    from edgecount.result import CountResult, RegionCount
+    from edgecount.runtime.fake import FakeBackend
+
+    __version__: str
+
+__all__ = [
+    "BackendError",
+    "ConfigError",
+    "CountResult",
+    "EdgeCountError",
+    "EdgeCounter",
+    "FakeBackend",
+    "InputError",
+    "Manifest",
+    "MissingExtraError",
+    "ModelError",
+    "OutputError",
+    "Region",
+    "RegionCount",
+    "SourceError",
+    "__version__",
+]
+
+_HOMES = {
+    "CountResult": "edgecount.result",
+    "EdgeCounter": "edgecount.counter",
+    "FakeBackend": "edgecount.runtime.fake",
+    "Manifest": "edgecount.manifest",
+    "Region": "edgecount.regions",
+    "RegionCount": "edgecount.result",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("edgecount")
+    elif name in __all__:
+        value = getattr(importlib.import_module(_HOMES.get(name, "edgecount.errors")), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

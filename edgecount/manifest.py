@@ -1,0 +1,259 @@
+"""The manifest: what a model expects and gives, in one description that travels with it.
+
+It is stored as JSON in the ONNX file's metadata under `METADATA_KEY`, written by the exporter
+and read by the runtime, so that the two cannot disagree about preprocessing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, cast
+
+from edgecount._manifest_reader import fail
+from edgecount.errors import ModelError
+
+__all__ = [
+    "FORMAT",
+    "METADATA_KEY",
+    "FusionSpec",
+    "InputSpec",
+    "Manifest",
+    "OutputSpec",
+    "PostprocessSpec",
+    "Role",
+]
+
+FORMAT = 1
+METADATA_KEY = "edgecount.manifest"
+
+Role = Literal["density", "heatmap", "offset", "size"]
+ROLES = ("density", "heatmap", "offset", "size")
+WINDOWS = (3, 5, 7)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The image tensor: float32 NCHW, values `(pixel - mean) * scale` of 8-bit pixels.
+
+    Attributes:
+        name: the tensor's name in the graph.
+        channels: order of the channels of the tensor, "RGB" or "BGR".
+        mean: subtracted from each channel, in the order of `channels`, on the 0..255 scale.
+        scale: each channel is multiplied by it after the mean is taken off.
+        multiple: height and width are padded up to a multiple of this, in pixels.
+        max_side: longer frames are shrunk to this longer side by default, in pixels, because
+            the model was trained on heads of the sizes that this gives.
+        min_side: height and width are padded up to at least this, in pixels.
+        static_size: (height, width) if the graph accepts only one size, else None.
+    """
+
+    name: str = "image"
+    channels: Literal["RGB", "BGR"] = "RGB"
+    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
+    scale: tuple[float, float, float] = (1 / 127.5, 1 / 127.5, 1 / 127.5)
+    multiple: int = 32
+    max_side: int = 2048
+    min_side: int = 64
+    static_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            fail("input.name", "the name of a tensor", self.name)
+        if self.channels not in ("RGB", "BGR"):
+            fail("input.channels", '"RGB" or "BGR"', self.channels)
+        if 0.0 in self.scale:
+            fail("input.scale", "three numbers other than 0", self.scale)
+        for name in ("multiple", "max_side", "min_side"):
+            if getattr(self, name) < 1:
+                fail(f"input.{name}", "a number of pixels, 1 or more", getattr(self, name))
+        if self.static_size is not None:
+            if min(self.static_size) < 1:
+                fail("input.static_size", "[height, width] in pixels, or null", self.static_size)
+            if any(side % self.multiple for side in self.static_size):
+                fail("input.static_size", f"multiples of {self.multiple}", self.static_size)
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """One output map, float NCHW with batch first.
+
+    Attributes:
+        name: the tensor's name in the graph.
+        role: "density" (1 channel, people per cell times `unit`, 0 or more), "heatmap"
+            (1 channel, head probability in [0, 1]), "offset" (2 channels, dx and dy of the head
+            centre from the top left corner of its cell, in cells) or "size" (1 channel, side
+            of the head in network pixels).
+        stride: network pixels per cell, on both axes.
+        unit: the density's expansion factor: a cell holds `value / unit` people.
+    """
+
+    name: str
+    role: Role
+    stride: int
+    unit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            fail("outputs.name", "the name of a tensor", self.name)
+        if self.role not in ROLES:
+            fail(f"outputs.{self.name}.role", "one of " + ", ".join(ROLES), self.role)
+        if self.stride < 1:
+            fail(f"outputs.{self.name}.stride", "a number of pixels, 1 or more", self.stride)
+        if not self.unit > 0:
+            fail(f"outputs.{self.name}.unit", "a number above 0", self.unit)
+
+
+@dataclass(frozen=True)
+class FusionSpec:
+    """How density and head points are blended, cell by cell.
+
+    The two-stream fusion is RAZ-Net's (Liu, Weng and Mu, "Recurrent Attentive Zooming for Joint
+    Crowd Counting and Precise Localization", CVPR 2019); the weight is a smoothstep of the local
+    density from `low` to `high`.
+
+    Attributes:
+        cell: side of a fusion cell in network pixels, a multiple of the density's stride.
+        low: people per fusion cell up to which the points are trusted alone.
+        high: people per fusion cell from which the density is trusted alone.
+    """
+
+    cell: int = 64
+    low: float = 1.0
+    high: float = 4.0
+
+    def __post_init__(self) -> None:
+        if self.cell < 1:
+            fail("postprocess.fusion.cell", "a number of pixels, 1 or more", self.cell)
+        if not 0 <= self.low <= self.high:
+            fail("postprocess.fusion", "0 <= low <= high", (self.low, self.high))
+
+
+@dataclass(frozen=True)
+class PostprocessSpec:
+    """How the maps become a count.
+
+    Attributes:
+        window: side of the peak window in heatmap cells: 3, 5 or 7.
+        threshold: a peak is above it, in [0, 1).
+        fusion: blending of density and points; None: the density alone is the count of a model
+            that gives both.
+    """
+
+    window: int = 3
+    threshold: float = 0.4
+    fusion: FusionSpec | None = None
+
+    def __post_init__(self) -> None:
+        if self.window not in WINDOWS:
+            fail("postprocess.window", "3, 5 or 7", self.window)
+        if not 0 <= self.threshold < 1:
+            fail("postprocess.threshold", "a number in [0, 1)", self.threshold)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a model expects and gives.
+
+    Attributes:
+        name: the model's name, such as "edgecount-s".
+        version: the model's own version.
+        description: one sentence for people.
+        input: the image tensor.
+        outputs: the maps: a density, a heatmap, or both; an offset or size only with a heatmap.
+        postprocess: thresholds and fusion.
+        training: free-form JSON: data the model was trained on and the metrics it reached.
+        licence: terms of the weights.
+
+    Raises:
+        ModelError: the parts contradict each other; the message names the field.
+    """
+
+    name: str
+    version: str
+    description: str
+    input: InputSpec
+    outputs: tuple[OutputSpec, ...]
+    postprocess: PostprocessSpec = field(default_factory=PostprocessSpec)
+    training: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            fail("name", "the model's name", self.name)
+        roles = [output.role for output in self.outputs]
+        names = [output.name for output in self.outputs]
+        for values, what in ((roles, "roles"), (names, "names")):
+            if len(set(values)) != len(values):
+                fail("outputs", f"outputs of different {what}", values)
+        if "density" not in roles and "heatmap" not in roles:
+            fail("outputs", "a density, a heatmap, or both", roles)
+        _check_grids(self)
+
+    def output(self, role: Role) -> OutputSpec | None:
+        """The output of a role, or None when the model does not give it."""
+        return next((output for output in self.outputs if output.role == role), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest as plain JSON types."""
+        return {"format": FORMAT, **cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))}
+
+    def to_json(self) -> str:
+        """The manifest as the JSON text that goes into a model file."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Read a manifest from the JSON text of a model file.
+
+        Raises:
+            ModelError: not JSON, made by a newer edgecount, or a field is missing, unknown or
+                of the wrong kind; the message names the field.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ModelError(f"the manifest is not JSON: {error}") from None
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Manifest:
+        """Read a manifest from plain JSON types; see `from_json`."""
+        from edgecount._manifest_json import read_manifest
+
+        return read_manifest(data)
+
+
+def _check_grids(manifest: Manifest) -> None:
+    """Strides that the peak search, the region masks and the padding can work with."""
+    heatmap, density = manifest.output("heatmap"), manifest.output("density")
+    beside_heatmap: tuple[Role, ...] = ("offset", "size")
+    for role in beside_heatmap:
+        output = manifest.output(role)
+        if output is None:
+            continue
+        if heatmap is None:
+            fail("outputs", f"a heatmap beside the {role}", [o.role for o in manifest.outputs])
+        elif output.stride != heatmap.stride:
+            fail(f"outputs.{output.name}.stride", f"the heatmap's {heatmap.stride}", output.stride)
+    if heatmap and density and density.stride % heatmap.stride:
+        fail(
+            f"outputs.{density.name}.stride",
+            f"a multiple of the heatmap's stride {heatmap.stride}",
+            density.stride,
+        )
+    for output in manifest.outputs:
+        if manifest.input.multiple % output.stride:
+            fail(
+                "input.multiple",
+                f"a multiple of the stride {output.stride} of {output.name}",
+                manifest.input.multiple,
+            )
+    fusion = manifest.postprocess.fusion
+    if fusion and density and fusion.cell % density.stride:
+        fail(
+            "postprocess.fusion.cell",
+            f"a multiple of the density's stride {density.stride}",
+            fusion.cell,
+        )

@@ -1,0 +1,211 @@
+"""Regions of the frame and their exact coverage of a map's cells."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgecount.errors import ConfigError
+
+__all__ = ["Region", "RegionsLike", "parse_region", "rasterise", "read_regions"]
+
+_log = logging.getLogger(__name__)
+
+
+class Region:
+    """A named polygon in source pixels.
+
+    The image spans [0, width] x [0, height], and pixel (i, j) covers [j, j + 1) x [i, i + 1).
+    The polygon closes by itself and may run either way round; parts outside the frame are
+    ignored. Where a polygon winds around a place twice the place counts once.
+
+    Args:
+        name: how the region is called in results; not empty.
+        polygon: (N, 2) array or sequence of x, y in source pixels; N >= 3.
+
+    Attributes:
+        name: the name.
+        polygon: float64 (N, 2), read-only.
+
+    Raises:
+        ConfigError: no name, fewer than three points, no area, or a coordinate that is not a
+            finite number.
+    """
+
+    __slots__ = ("name", "polygon")
+
+    def __init__(self, name: str, polygon: ArrayLike) -> None:
+        if not str(name).strip():
+            raise ConfigError(f"a region needs a name, got {name!r}")
+        self.name = name
+        self.polygon = _check_polygon(name, polygon)
+
+    def __repr__(self) -> str:
+        return f"Region({self.name!r}, {self.polygon.tolist()})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Region):
+            return NotImplemented
+        return self.name == other.name and np.array_equal(self.polygon, other.polygon)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.polygon.tobytes()))
+
+
+RegionsLike: TypeAlias = Mapping[str, "ArrayLike | Region"] | Sequence[Region]
+
+
+def parse_region(text: str) -> Region:
+    """Read a region from `NAME:x,y;x,y;x,y`, in source pixels, as the CLI's --region takes it.
+
+    Raises:
+        ConfigError: the text has another form; the message shows an example.
+    """
+    # A name may hold colons itself; without any, the name is empty.
+    name, _, rest = text.rpartition(":")
+    try:
+        points = [(float(x), float(y)) for x, y in (pair.split(",") for pair in rest.split(";"))]
+    except ValueError:
+        points = []
+    if not points or not name.strip():
+        raise ConfigError(
+            f"--region: expected NAME:x,y;x,y;x,y such as gate:0,0;640,0;640,240, got {text!r}"
+        )
+    return Region(name.strip(), points)
+
+
+def read_regions(regions: RegionsLike | None) -> tuple[Region, ...]:
+    """Regions from a mapping of name to polygon (or Region), or from a sequence of Region.
+
+    Raises:
+        ConfigError: two regions of one name, or a polygon that is none.
+    """
+    if regions is None:
+        return ()
+    if isinstance(regions, Mapping):
+        return tuple(
+            Region(name, value.polygon if isinstance(value, Region) else value)
+            for name, value in regions.items()
+        )
+    found = tuple(regions)
+    for region in found:
+        if not isinstance(region, Region):
+            raise ConfigError(f"regions: expected Region objects or a mapping, got {region!r}")
+    names = [region.name for region in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"regions: the name {twice!r} is given twice; names must differ")
+    return found
+
+
+def rasterise(
+    regions: Sequence[Region],
+    *,
+    size: tuple[int, int],
+    grid: tuple[int, int],
+    cell: tuple[float, float],
+) -> NDArray[np.float32]:
+    """The part of each map cell that each region covers.
+
+    A cell at the right or bottom edge may reach beyond the frame; its coverage is relative to
+    the part inside, so that the regions of a partition of the frame sum to 1 in every cell.
+
+    Args:
+        regions: R regions.
+        size: (width, height) of the frame in source pixels.
+        grid: (rows, columns) of the map.
+        cell: (width, height) of a cell in source pixels.
+
+    Returns:
+        float32 (R, rows, columns), C-contiguous, values in [0, 1]. A region that lies outside
+        the frame is all zeros, and a warning is logged.
+    """
+    masks = np.zeros((len(regions), *grid), np.float32)
+    cells = np.asarray(cell, np.float64)
+    extent = np.minimum(np.asarray(size) / cells, grid[::-1])
+    for mask, region in zip(masks, regions, strict=True):
+        mask[...] = _coverage(region.polygon / cells, grid, extent)
+        if not mask.any():
+            _log.warning(
+                "region %r lies outside the %d x %d frame and will count nobody",
+                region.name,
+                *size,
+            )
+    return masks
+
+
+def _check_polygon(name: str, polygon: ArrayLike) -> NDArray[np.float64]:
+    try:
+        points = np.array(polygon, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"region {name!r}: expected points (x, y), got {polygon!r}") from None
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
+        raise ConfigError(
+            f"region {name!r}: expected three or more points (x, y), "
+            f"got an array of shape {points.shape}"
+        )
+    if not np.isfinite(points).all():
+        raise ConfigError(f"region {name!r}: every coordinate must be a finite number")
+    if np.linalg.matrix_rank(points - points[0]) < 2:
+        raise ConfigError(f"region {name!r}: its points lie on one line, so it has no area")
+    points.flags.writeable = False
+    return points
+
+
+def _coverage(
+    polygon: NDArray[np.float64], grid: tuple[int, int], extent: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Exact coverage by signed areas, as font rasterisers do it.
+
+    Every edge is cut at the grid lines it crosses. A piece that falls by dy adds dy to all the
+    cells on its right, and dy times the mean width on its right to its own; the pieces of a
+    closed polygon cancel outside of it and add up to +1 or -1 inside.
+
+    Args:
+        polygon: (N, 2) x, y in cells.
+        grid: (rows, columns).
+        extent: (2,) width and height of the frame in cells.
+
+    Returns:
+        float64 (rows, columns): the part of each cell's area within the frame.
+    """
+    rows, columns = grid
+    x_lines = np.minimum(np.arange(columns + 1), extent[0])
+    y_lines = np.minimum(np.arange(rows + 1), extent[1])
+    edges = zip(polygon, np.roll(polygon, -1, axis=0), strict=True)
+    ends = [_cut(start, end, x_lines, y_lines) for start, end in edges]
+    middle = np.concatenate([(points[1:] + points[:-1]) / 2 for points in ends])
+    fall = np.concatenate([np.diff(points[:, 1]) for points in ends])
+    inside = (middle[:, 1] > 0) & (middle[:, 1] < extent[1])
+    if not inside.any():
+        return np.zeros(grid)
+    fall, (x, y) = fall[inside], middle[inside].T
+    # Pieces beyond the left or right edge still bound what lies inside: move them to the edge.
+    x = np.clip(x, 0, extent[0])
+    column = np.minimum(x.astype(np.intp), columns - 1)
+    place = np.minimum(y.astype(np.intp), rows - 1) * columns + column
+    own = np.bincount(place, fall * (x_lines[column + 1] - x), rows * columns)
+    right = np.cumsum(np.bincount(place, fall, rows * columns).reshape(grid), axis=1)
+    area = own.reshape(grid)
+    area[:, 1:] += right[:, :-1] * np.diff(x_lines)[1:]
+    return np.clip(np.abs(area) / np.outer(np.diff(y_lines), np.diff(x_lines)), 0, 1)
+
+
+def _cut(
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    x_lines: NDArray[np.float64],
+    y_lines: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """(M, 2) points along an edge: its ends and where it crosses the grid lines, in order."""
+    step = end - start
+    cuts = [np.array([0.0, 1.0])]
+    for axis, lines in enumerate((x_lines, y_lines)):
+        if step[axis] != 0:
+            along = (lines - start[axis]) / step[axis]
+            cuts.append(along[(along > 0) & (along < 1)])
+    return start + np.sort(np.concatenate(cuts))[:, None] * step

@@ -1,0 +1,122 @@
+"""What counting a frame gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypedDict, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CountResult", "RegionCount", "Timings"]
+
+
+class Timings(TypedDict):
+    """Wall-clock time of the three steps of one frame, in milliseconds."""
+
+    preprocess: float
+    infer: float
+    postprocess: float
+
+
+@dataclass(frozen=True)
+class RegionCount:
+    """People in one region of the frame.
+
+    Attributes:
+        name: the region's name.
+        count: the fused estimate, in people.
+        density_count: the density map's share of the region; None without a density map.
+        peak_count: head points, each weighted by the part of its map cell that the region
+            covers, hence not always whole; None without a heatmap.
+    """
+
+    name: str
+    count: float
+    density_count: float | None
+    peak_count: float | None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """The counts as plain JSON types, without the name."""
+        return {
+            "count": self.count,
+            "density_count": self.density_count,
+            "peak_count": self.peak_count,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class CountResult:
+    """The people in one frame. Its arrays are copies that later frames do not touch.
+
+    Attributes:
+        count: the estimate of people in the frame, density and points fused.
+        density_count: sum of the density map; None without a density map.
+        peak_count: all head points found, also those beyond the capacity; None without a
+            heatmap.
+        points: float32 (N, 3): x and y of each head in source pixels, within
+            [0, width] x [0, height], and its score in (0, 1].
+        density: float32 (h, w), people per cell; its sum is `density_count`. (0, 0) without a
+            density map.
+        density_stride_xy: width and height of a density cell in source pixels: cell [i, j]
+            covers x in [j * width, (j + 1) * width) and y in [i * height, (i + 1) * height).
+            (0, 0) without a density map.
+        regions: counts by region name, in the order in which the regions were given.
+        overflow: True if `points` is cut off at the capacity; the counts are not.
+        size: (width, height) of the source frame in pixels.
+        source: name of the file, video or camera; None for a bare array.
+        frame: index of the frame in its source, from 0; None for a bare array.
+        model: name of the model.
+        backend: name of the engine, such as "onnxruntime".
+        timings: milliseconds of each step.
+    """
+
+    count: float
+    density_count: float | None
+    peak_count: int | None
+    points: NDArray[np.float32]
+    density: NDArray[np.float32]
+    density_stride_xy: tuple[float, float]
+    regions: dict[str, RegionCount]
+    overflow: bool
+    size: tuple[int, int]
+    model: str
+    backend: str
+    source: str | None = None
+    frame: int | None = None
+    timings: Timings = field(
+        default_factory=lambda: Timings(preprocess=0.0, infer=0.0, postprocess=0.0)
+    )
+
+    def to_dict(self, points: bool = False) -> dict[str, Any]:
+        """The result as plain JSON types, without the density map.
+
+        Args:
+            points: give the list of [x, y, score] rather than the number of points.
+
+        Returns:
+            source, frame, count, density_count, points (None without a heatmap), regions,
+            overflow, model, backend and timings_ms.
+        """
+        listed = None if self.peak_count is None else _rounded(self.points)
+        return {
+            "source": self.source,
+            "frame": self.frame,
+            "count": self.count,
+            "density_count": self.density_count,
+            "points": listed if points else self.peak_count,
+            "regions": {name: region.to_dict() for name, region in self.regions.items()},
+            "overflow": self.overflow,
+            "model": self.model,
+            "backend": self.backend,
+            "timings_ms": _round_times(self.timings),
+        }
+
+
+def _rounded(points: NDArray[np.float32]) -> list[list[float]]:
+    """Hundredths of a pixel and ten-thousandths of a score: float32 digits past that are noise."""
+    return [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in points.tolist()]
+
+
+def _round_times(timings: Timings) -> dict[str, float]:
+    return {step: round(ms, 3) for step, ms in cast("dict[str, float]", timings).items()}

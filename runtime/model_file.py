@@ -1,0 +1,76 @@
+"""From what a user calls a model to a file and its manifest."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecount.errors import BackendError, ModelError
+from edgecount.manifest import METADATA_KEY, Manifest
+from edgecount.models import list_models, model_path
+from edgecount.runtime.onnx_metadata import read_metadata
+
+__all__ = ["ModelFile", "open_model"]
+
+_ENGINES = (".engine", ".plan", ".trt")
+_CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model that a backend can open.
+
+    Attributes:
+        path: the .onnx file.
+        manifest: what it expects and gives.
+    """
+
+    path: Path
+    manifest: Manifest
+
+
+def open_model(model: str | os.PathLike[str]) -> ModelFile:
+    """Find a model and read its manifest; no engine is loaded.
+
+    Args:
+        model: a bundled model's name, an .onnx file, or a folder that holds model.onnx.
+
+    Raises:
+        ModelError: there is no such model, it is damaged, or it carries no manifest.
+        BackendError: it is an engine file, which this build cannot run.
+    """
+    path = _locate(model)
+    metadata = read_metadata(path)
+    text = metadata.get(METADATA_KEY)
+    if text is None:
+        raise ModelError(
+            f"{path} carries no edgecount manifest (metadata key {METADATA_KEY!r}), which says how "
+            "to feed the model and what its outputs mean: write one with edgecount.Manifest"
+        )
+    try:
+        return ModelFile(path, Manifest.from_json(text))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def _locate(model: str | os.PathLike[str]) -> Path:
+    text = os.fspath(model)
+    if isinstance(model, str) and model in list_models():
+        return model_path(model)
+    path = Path(text).expanduser()
+    if path.suffix in _ENGINES:
+        raise BackendError(
+            f"{path} is a TensorRT engine, and this build of edgecount runs ONNX models only: "
+            "pass the .onnx that the engine was built from"
+        )
+    if path.suffix in _CHECKPOINTS:
+        raise ModelError(f"{path} is a training checkpoint: export it to ONNX and pass that")
+    if path.is_dir():
+        inner = path / "model.onnx"
+        if not inner.is_file():
+            raise ModelError(f"the folder {path} holds no model.onnx")
+        return inner
+    if path.exists() or path.suffix == ".onnx" or os.sep in text:
+        return path
+    return model_path(text)

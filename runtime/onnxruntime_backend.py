@@ -1,0 +1,158 @@
+"""ONNX Runtime, on the CPU or on an NVIDIA GPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from edgecount.errors import BackendError, MissingExtraError, ModelError
+from edgecount.runtime.backend import Backend
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgecount.runtime.model_file import ModelFile
+
+__all__ = ["OnnxRuntimeBackend", "open_best"]
+
+_log = logging.getLogger(__name__)
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_LOG_FATAL = 4
+
+
+class OnnxRuntimeBackend(Backend):
+    """A session of ONNX Runtime.
+
+    Args:
+        model: the model.
+        device: "cpu" or "cuda:0".
+        threads: threads on the CPU; None: one per core.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        BackendError: the device's provider is not there or does not load.
+        ModelError: the file cannot be loaded, or does not have the tensors of its manifest.
+    """
+
+    def __init__(self, model: ModelFile, device: str = "cpu", threads: int | None = None) -> None:
+        self.device = device
+        self.name = "onnxruntime" if device == "cpu" else "onnxruntime-cuda"
+        self._outputs = [output.name for output in model.manifest.outputs]
+        self._session: Any = _open_session(model, _CPU if device == "cpu" else _CUDA, threads)
+        try:
+            _check_tensors(self._session, model)
+        except ModelError:
+            self.close()
+            raise
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the model once; see `Backend.infer`."""
+        if self._session is None:
+            raise BackendError(f"{self.name}: the backend is closed")
+        try:
+            values = self._session.run(self._outputs, dict(inputs))
+        except Exception as error:
+            shapes = {name: value.shape for name, value in inputs.items()}
+            raise BackendError(f"{self.name} failed on inputs {shapes}: {error}") from error
+        return dict(zip(self._outputs, values, strict=True))
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def open_best(model: ModelFile, threads: int | None) -> OnnxRuntimeBackend:
+    """The GPU if onnxruntime has it and it works, else the CPU; logs which and why."""
+    if _CUDA not in load_onnxruntime().get_available_providers():
+        reason = "this onnxruntime has no CUDA provider"
+    else:
+        try:
+            backend = OnnxRuntimeBackend(model, "cuda:0", threads)
+        except BackendError as error:
+            reason = str(error)
+        else:
+            _log.info("backend onnxruntime-cuda on cuda:0")
+            return backend
+    _log.info("backend onnxruntime on the CPU; not onnxruntime-cuda: %s", reason)
+    return OnnxRuntimeBackend(model, "cpu", threads)
+
+
+def load_onnxruntime() -> ModuleType:
+    """The onnxruntime module.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        BackendError: it is installed and cannot be loaded.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise BackendError(f"onnxruntime cannot be loaded: {error}") from error
+        raise MissingExtraError("onnxruntime", "cpu", "to run models") from None
+    except ImportError as error:
+        raise BackendError(f"onnxruntime cannot be loaded: {error}") from error
+    module: ModuleType = onnxruntime
+    return module
+
+
+def _open_session(model: ModelFile, provider: str, threads: int | None) -> Any:
+    onnxruntime = load_onnxruntime()
+    available = onnxruntime.get_available_providers()
+    if provider not in available:
+        raise BackendError(
+            f"this onnxruntime has no {provider} (it has {', '.join(available)}): run  pip "
+            'uninstall onnxruntime  and  pip install "edgecount[gpu]"'
+        )
+    try:
+        session = onnxruntime.InferenceSession(
+            str(model.path),
+            _session_options(onnxruntime, threads),
+            providers=[provider],
+            enable_fallback=0,
+        )
+    except Exception as error:
+        if provider == _CPU:
+            raise ModelError(f"onnxruntime cannot load {model.path}: {error}") from error
+        raise BackendError(f"onnxruntime could not start {provider}: {error}") from error
+    # A provider whose libraries are missing can still be replaced by the CPU's without an error.
+    got = session.get_providers()[0]
+    if got != provider:
+        raise BackendError(
+            f"onnxruntime could not start {provider} and gave {got}: the NVIDIA driver, CUDA or "
+            "cuDNN are missing or of another version than it was built for"
+        )
+    return session
+
+
+def _session_options(onnxruntime: ModuleType, threads: int | None) -> Any:
+    options = onnxruntime.SessionOptions()
+    # Failures come as exceptions; the same text on stderr would only repeat them.
+    options.log_severity_level = _LOG_FATAL
+    # session.set_denormal_as_zero stays off: it would also leave the caller's thread, and thus the
+    # caller's own NumPy, without denormal numbers.
+    # Photos have many sizes, and a pattern of allocations would be kept for each of them.
+    options.enable_mem_pattern = False
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return options
+
+
+def _check_tensors(session: Any, model: ModelFile) -> None:
+    manifest = model.manifest
+    inputs = [tensor.name for tensor in session.get_inputs()]
+    if inputs != [manifest.input.name]:
+        raise ModelError(
+            f"{model.path}: the manifest names the input {manifest.input.name!r}, "
+            f"the graph has {inputs}"
+        )
+    outputs = [tensor.name for tensor in session.get_outputs()]
+    for output in manifest.outputs:
+        if output.name not in outputs:
+            raise ModelError(
+                f"{model.path}: the manifest names the output {output.name!r}, "
+                f"the graph has {outputs}"
+            )

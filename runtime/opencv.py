@@ -1,0 +1,98 @@
+"""OpenCV, loaded when a file is first decoded, and kept from writing to stderr itself."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from edgecount.errors import EdgeCountError
+
+__all__ = ["load_cv2", "quiet_cv2", "quiet_ffmpeg"]
+
+_FFMPEG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
+_FFMPEG_QUIET = "-8"  # AV_LOG_QUIET
+_SILENT = 0  # LOG_LEVEL_SILENT
+
+
+def load_cv2() -> ModuleType:
+    """The cv2 module.
+
+    Raises:
+        EdgeCountError: it cannot be loaded; the message says what to install.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        # Servers and containers often lack the window libraries that opencv-python links.
+        raise EdgeCountError(
+            f"OpenCV cannot be loaded ({error}), and files are decoded with it. On a machine "
+            "without a display run  apt install libgl1 libglib2.0-0  or put  pip install "
+            "opencv-python-headless  in place of opencv-python"
+        ) from error
+    return cv2
+
+
+class _Level:
+    """OpenCV's log level, which is one for the process, lowered while any thread asks for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 0
+
+    def lower(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = _set_level(_SILENT)
+            self._users += 1
+
+    def restore(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                _set_level(self._before)
+
+
+def _set_level(level: int) -> int:
+    """Set OpenCV's log level; returns the one before."""
+    cv2 = load_cv2()
+    if hasattr(cv2, "setLogLevel"):  # OpenCV 4
+        before: int = cv2.getLogLevel()
+        cv2.setLogLevel(level)
+        return before
+    previous: int = cv2.utils.logging.setLogLevel(level)  # OpenCV 5
+    return previous
+
+
+_level = _Level()
+
+
+@contextmanager
+def quiet_cv2() -> Iterator[None]:
+    """Silence OpenCV's own messages on stderr around a call: our errors say what went wrong."""
+    _level.lower()
+    try:
+        yield
+    finally:
+        _level.restore()
+
+
+@contextmanager
+def quiet_ffmpeg() -> Iterator[None]:
+    """Silence FFmpeg too, around the opening of a video.
+
+    OpenCV reads FFmpeg's level from the environment, once, when it first opens a video. A level
+    that the user has set stays.
+    """
+    ours = _FFMPEG_LEVEL not in os.environ
+    if ours:
+        os.environ[_FFMPEG_LEVEL] = _FFMPEG_QUIET
+    try:
+        with quiet_cv2():
+            yield
+    finally:
+        if ours:
+            os.environ.pop(_FFMPEG_LEVEL, None)

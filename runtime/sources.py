@@ -1,0 +1,195 @@
+"""Where frames come from: images, folders, globs, videos, streams and cameras."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from edgecount.errors import SourceError
+from edgecount.runtime.images import read_image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "Frame",
+    "ImageSource",
+    "Source",
+    "SourceLike",
+    "open_sources",
+]
+
+SourceLike: TypeAlias = "str | os.PathLike[str] | int | Sequence[str | os.PathLike[str] | int]"
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
+_URL = re.compile(r"(rtsps?|https?)://", re.IGNORECASE)
+_KNOWN = (
+    f"images ({', '.join(s[1:] for s in IMAGE_SUFFIXES)}) "
+    f"and videos ({', '.join(s[1:] for s in VIDEO_SUFFIXES)})"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame of a source.
+
+    Attributes:
+        image: uint8 (H, W, 3), BGR.
+        source: the source's name.
+        index: from 0 within the source.
+        time: seconds since the source's start; 0 for an image.
+    """
+
+    image: NDArray[np.uint8]
+    source: str
+    index: int
+    time: float
+
+
+class Source(ABC):
+    """A sequence of frames. Nothing is opened before the first frame or property is asked for.
+
+    Attributes:
+        name: a path, URL, or "camera N".
+        is_video: whether it may give more than one frame.
+    """
+
+    name: str
+    is_video: bool
+
+    @property
+    @abstractmethod
+    def length(self) -> int | None:
+        """How many frames it says it has; None if it does not say."""
+
+    @property
+    @abstractmethod
+    def fps(self) -> float | None:
+        """Frames per second; None for an image, or if it does not say."""
+
+    @abstractmethod
+    def frames(self) -> Iterator[Frame]:
+        """The frames in order, decoded one by one.
+
+        Raises:
+            SourceError: while iterating, when the source cannot be read (any further).
+        """
+
+
+class ImageSource(Source):
+    """An image file, which is decoded by its content, whatever its name.
+
+    Args:
+        path: the file.
+    """
+
+    is_video = False
+    length = 1
+    fps = None
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name = os.fspath(path)
+
+    def frames(self) -> Iterator[Frame]:
+        """The one frame."""
+        try:
+            image = read_image(self.name)
+        except SourceError as error:
+            if Path(self.name).suffix.lower() in IMAGE_SUFFIXES or not Path(self.name).is_file():
+                raise
+            raise SourceError(f"{error}; edgecount reads {_KNOWN}") from None
+        yield Frame(image, self.name, 0, 0.0)
+
+
+def open_sources(spec: SourceLike) -> list[Source]:
+    """Find the sources that a path, pattern, URL or camera number stands for.
+
+    Args:
+        spec: an image or video file; a folder (the images and videos in it, hidden files and
+            subfolders left out) or a glob (`**` enters subfolders), both in natural order (2
+            before 10); an rtsp:// or http:// URL; a camera's number or device such as
+            /dev/video0; or a sequence of these.
+
+    Returns:
+        One source per file, stream or camera. A file that cannot be read fails when its frames
+        are asked for, so that the others can go on.
+
+    Raises:
+        SourceError: nothing is there: no such file, an empty folder, a glob without a match.
+    """
+    from edgecount.runtime.video import CameraSource, StreamSource
+
+    if isinstance(spec, int) and not isinstance(spec, bool):
+        return [CameraSource(spec)]
+    if isinstance(spec, str) and _URL.match(spec):
+        return [StreamSource(spec)]
+    if isinstance(spec, (str, os.PathLike)):
+        return _open_path(os.fspath(spec))
+    if isinstance(spec, Sequence):
+        return [source for item in spec for source in open_sources(item)]
+    raise SourceError(f"expected a path, a URL or a camera's number, got {spec!r}")
+
+
+def _open_path(text: str) -> list[Source]:
+    from edgecount.runtime.video import CameraSource
+
+    path = Path(text)
+    if path.is_dir():
+        return _open_folder(path)
+    if path.is_char_device():
+        return [CameraSource(text)]
+    if not path.exists() and glob.has_magic(text):
+        return _open_glob(text)
+    if not os.path.lexists(text):
+        raise SourceError(f"no such file: {text}")
+    if path.exists() and not path.is_file():
+        raise SourceError(f"{text} is neither a file, a folder nor a camera")
+    return [_open_file(text)]
+
+
+def _open_folder(folder: Path) -> list[Source]:
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.path for entry in entries if not entry.name.startswith(".")]
+    except PermissionError:
+        raise SourceError(f"no permission to read the folder {folder}") from None
+    except OSError as error:
+        raise SourceError(f"cannot read the folder {folder}: {error.strerror}") from None
+    return _open_known(names, f"the folder {folder}")
+
+
+def _open_glob(pattern: str) -> list[Source]:
+    # Path.glob takes no absolute pattern.
+    names = glob.glob(pattern, recursive=True)  # noqa: PTH207
+    if not names:
+        raise SourceError(f"no file matches {pattern}")
+    return _open_known(names, f"what matches {pattern}")
+
+
+def _open_known(names: Sequence[str], where: str) -> list[Source]:
+    known = IMAGE_SUFFIXES + VIDEO_SUFFIXES
+    found = sorted((name for name in names if name.lower().endswith(known)), key=_natural)
+    if not found:
+        raise SourceError(f"{where} holds nothing to count: edgecount reads {_KNOWN}")
+    return [_open_file(name) for name in found]
+
+
+def _open_file(name: str) -> Source:
+    from edgecount.runtime.video import VideoSource
+
+    return VideoSource(name) if name.lower().endswith(VIDEO_SUFFIXES) else ImageSource(name)
+
+
+def _natural(name: str) -> list[str | int]:
+    """A sort key that puts frame2 before frame10: texts and numbers in turn."""
+    return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)]

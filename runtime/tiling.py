@@ -1,0 +1,105 @@
+"""Big frames in overlapping tiles, so that the memory an engine needs does not grow with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgecount.manifest import InputSpec, OutputSpec
+
+__all__ = ["Tile", "cut_tiles", "stitch"]
+
+# A plane up to this area runs at once; past it the activations of a backbone take gigabytes.
+LARGEST_PLANE = 2048 * 2048
+CORE = 1024
+# Context around the core. It covers what a person's cell depends on, several heads around it.
+HALO = 128
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One run of the engine: it sees the window, and its core is kept. In network pixels.
+
+    Attributes:
+        window: (top, left, height, width); all tiles of a plane have one size.
+        core: (top, left, height, width), inside the window; the cores of a plane partition it.
+    """
+
+    window: tuple[int, int, int, int]
+    core: tuple[int, int, int, int]
+
+
+def cut_tiles(plane: tuple[int, int], spec: InputSpec) -> tuple[Tile, ...]:
+    """The tiles of a plane of (height, width) pixels; none if it can run at once."""
+    if plane[0] * plane[1] <= LARGEST_PLANE or spec.static_size is not None:
+        return ()
+    rows, columns = (_cut_side(side, spec.multiple) for side in plane)
+    return tuple(
+        Tile(
+            window=(row.window, column.window, row.size, column.size),
+            core=(row.core, column.core, row.kept, column.kept),
+        )
+        for row in rows
+        for column in columns
+    )
+
+
+def stitch(
+    tiles: Sequence[Tile],
+    plane: tuple[int, int],
+    outputs: Sequence[OutputSpec],
+    infer: Callable[[Tile], Mapping[str, NDArray[Any]]],
+) -> dict[str, NDArray[Any]]:
+    """Run tile after tile and put their cores together.
+
+    Args:
+        tiles: of `cut_tiles`.
+        plane: (height, width) in network pixels.
+        outputs: the maps.
+        infer: the checked maps (1, C, h, w) of one tile.
+
+    Returns:
+        The maps of the plane, (1, C, height / stride, width / stride), of the tiles' dtype.
+    """
+    whole: dict[str, NDArray[Any]] = {}
+    for tile in tiles:
+        maps = infer(tile)
+        for output in outputs:
+            part = maps[output.name]
+            if output.name not in whole:
+                shape = *part.shape[:2], plane[0] // output.stride, plane[1] // output.stride
+                whole[output.name] = np.zeros(shape, part.dtype)
+            top, left, height, width = (side // output.stride for side in tile.core)
+            above, before = (side // output.stride for side in tile.window[:2])
+            whole[output.name][:, :, top : top + height, left : left + width] = part[
+                :, :, top - above : top - above + height, left - before : left - before + width
+            ]
+    return whole
+
+
+@dataclass(frozen=True)
+class _Span:
+    window: int
+    size: int
+    core: int
+    kept: int
+
+
+def _cut_side(side: int, multiple: int) -> list[_Span]:
+    """Cores of one length (the last is shorter) and windows of one length around them.
+
+    At the plane's edges the window is shifted inwards rather than padded, so that the network
+    sees the edge as it would in one run.
+    """
+    core, halo = (-(-pixels // multiple) * multiple for pixels in (CORE, HALO))
+    size = min(side, core + 2 * halo)
+    return [
+        _Span(min(max(start - halo, 0), side - size), size, start, min(core, side - start))
+        for start in range(0, side, core)
+    ]

@@ -1,0 +1,248 @@
+"""EdgeCounter on real engines: frames of every kind and size, options, regions, streams."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecount import EdgeCounter, FakeBackend
+from edgecount.errors import BackendError, ConfigError, InputError, ModelError, SourceError
+from edgecount.regions import Region
+from edgecount.runtime.backend import Backend
+
+Squares = Callable[..., NDArray[np.uint8]]
+
+LEFT = [(0, 0), (100, 0), (100, 200), (0, 200)]
+RIGHT = [(100, 0), (300, 0), (300, 200), (100, 200)]
+CORNERS = [(16, 16), (80, 80), (200, 160), (288, 192)]
+
+
+@pytest.fixture
+def frame(squares: Squares) -> NDArray[np.uint8]:
+    return squares(300, 200, *CORNERS)
+
+
+def test_everything_that_a_result_says(tiny_model: Path, frame: NDArray[np.uint8]) -> None:
+    result = EdgeCounter(tiny_model, regions={"left": LEFT, "right": RIGHT}).count(frame)
+    assert result.count == result.density_count == result.peak_count == 4
+    assert {name: region.count for name, region in result.regions.items()} == {
+        "left": 2,
+        "right": 2,
+    }
+    expected = [(x + 2, y + 2, 1) for x, y in CORNERS]
+    np.testing.assert_allclose(result.points, expected, atol=1e-4)
+    assert result.points.dtype == np.float32
+    assert result.density.shape == (25, 38)
+    assert result.density.dtype == np.float32
+    assert result.density[2, 2] == 1
+    assert result.density_stride_xy == (8, 8)
+    assert result.size == (300, 200)
+    assert not result.overflow
+    assert (result.source, result.frame) == (None, None)
+    assert (result.model, result.backend) == ("tiny", "onnxruntime")
+    assert all(ms > 0 for ms in result.timings.values())
+    json.dumps(result.to_dict(points=True))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (7, 3), (64, 64), (513, 200)])
+def test_frames_of_any_size(tiny_model: Path, size: tuple[int, int]) -> None:
+    counter = EdgeCounter(tiny_model, regions={"all": [(0, 0), (999, 0), (999, 999), (0, 999)]})
+    black = np.zeros((size[1], size[0], 3), np.uint8)
+    assert counter.count(black).count == 0
+    result = counter.count(black + 255)
+    assert result.regions["all"].count == pytest.approx(result.count)
+    assert (result.points[:, :2] <= size).all()
+    assert result.size == size
+
+
+def test_a_frame_over_max_side_is_shrunk(tiny_model: Path, squares: Squares) -> None:
+    big = np.repeat(np.repeat(squares(512, 256, (16, 16), (400, 200)), 4, 0), 4, 1)
+    result = EdgeCounter(tiny_model).count(big)
+    assert result.count == pytest.approx(2, rel=1e-5)
+    assert result.density_stride_xy == (32, 32)
+    # Shrinking blurs a little: which of a square's four cells is the highest is left open.
+    np.testing.assert_allclose(result.points[:, :2], [(80, 80), (1616, 816)], atol=9)
+    # Squares of 32 x 32 pixels hold 16 cells where nothing is shrunk.
+    assert EdgeCounter(tiny_model, max_side=None).count(big).density_count == pytest.approx(32)
+    assert EdgeCounter(tiny_model, max_side=1024).count(big).density_count == pytest.approx(8)
+
+
+def test_every_kind_of_frame(tiny_model: Path, frame: NDArray[np.uint8], tmp_path: Path) -> None:
+    path = tmp_path / "squares.png"
+    cv2.imwrite(str(path), frame)
+    counter = EdgeCounter(tiny_model)
+    grey = frame[:, :, 0]
+    forms: list[Any] = [grey, grey[:, :, None], np.dstack([frame, grey]), grey > 0]
+    forms += [frame.astype(np.uint16) * 257, frame[:, ::-1][:, ::-1], path, str(path)]
+    assert [counter.count(form).count for form in forms] == [4] * len(forms)
+    from_file = counter.count(path)
+    assert (from_file.source, from_file.frame) == (str(path), 0)
+
+
+def test_refuses_what_is_no_frame(tiny_model: Path, tmp_path: Path) -> None:
+    counter = EdgeCounter(tiny_model)
+    with pytest.raises(InputError, match="got float64"):
+        counter.count(np.zeros((4, 4, 3)))
+    with pytest.raises(SourceError, match="no such file"):
+        counter.count(tmp_path / "none.png")
+
+
+def test_a_batch_may_mix_sizes(tiny_model: Path, squares: Squares) -> None:
+    counter = EdgeCounter(tiny_model)
+    frames = [squares(64, 64, (8, 8)), squares(200, 100), squares(640, 480, (8, 8), (80, 80))]
+    assert [result.peak_count for result in counter.count_batch(frames)] == [1, 0, 2]
+    assert counter.count_batch([]) == []
+
+
+def test_results_are_independent_of_later_frames(
+    tiny_model: Path, frame: NDArray[np.uint8]
+) -> None:
+    counter = EdgeCounter(tiny_model)
+    first = counter.count(frame)
+    kept = first.density.copy(), first.points.copy()
+    for _ in range(3):
+        counter.count(frame * 0 + 77)
+    np.testing.assert_array_equal(first.density, kept[0])
+    np.testing.assert_array_equal(first.points, kept[1])
+
+
+def test_the_frame_is_not_changed(tiny_model: Path, frame: NDArray[np.uint8]) -> None:
+    frame.flags.writeable = False
+    EdgeCounter(tiny_model).count(frame)
+
+
+def test_a_smaller_frame_is_not_haunted_by_the_one_before(
+    tiny_model: Path, squares: Squares
+) -> None:
+    counter = EdgeCounter(tiny_model)
+    assert counter.count(squares(500, 500, (400, 400))).count == 1
+    assert counter.count(squares(90, 50)).count == 0
+
+
+def test_threshold(tiny_model: Path, frame: NDArray[np.uint8]) -> None:
+    dim = (frame * 0.6).astype(np.uint8)
+    assert EdgeCounter(tiny_model).count(dim).peak_count == 4
+    assert EdgeCounter(tiny_model, threshold=0.7).count(dim).peak_count == 0
+
+
+def test_capacity(tiny_model: Path, frame: NDArray[np.uint8]) -> None:
+    result = EdgeCounter(tiny_model, capacity=3).count(frame)
+    assert (len(result.points), result.peak_count, result.count) == (3, 4, 4)
+    assert result.overflow
+
+
+def test_regions_may_change_between_frames(tiny_model: Path, frame: NDArray[np.uint8]) -> None:
+    counter = EdgeCounter(tiny_model, regions=[Region("left", LEFT)])
+    assert list(counter.count(frame).regions) == ["left"]
+    counter.regions = {"right": RIGHT, "left": Region("any", LEFT)}
+    assert list(counter.count(frame).regions) == ["right", "left"]
+    assert counter.regions == (Region("right", RIGHT), Region("left", LEFT))
+    counter.regions = None
+    assert counter.count(frame).regions == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 1.0}, r"threshold: expected a number in \[0, 1\)"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"max_side": 0}, "max_side: expected a number of pixels"),
+        ({"max_side": "big"}, "max_side: expected a number of pixels"),
+        ({"capacity": 0}, "capacity: expected 1 or more"),
+        ({"threads": -1}, "threads: expected 1 or more"),
+        ({"regions": {"gate": [(0, 0)]}}, "region 'gate': expected three or more points"),
+    ],
+)
+def test_options_are_checked(tiny_model: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        EdgeCounter(tiny_model, **options)
+
+
+def test_a_region_outside_the_frame_is_logged_once(
+    tiny_model: Path, frame: NDArray[np.uint8], caplog: pytest.LogCaptureFixture
+) -> None:
+    counter = EdgeCounter(tiny_model, regions={"far": np.add(LEFT, 5000)})
+    with caplog.at_level(logging.WARNING):
+        counts = [counter.count(frame).regions["far"].count for _ in range(3)]
+    assert counts == [0, 0, 0]
+    assert len(caplog.records) == 1
+
+
+def test_an_unknown_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="unknown model 'edgecuont-s': did you mean"):
+        EdgeCounter("edgecuont-s")
+
+
+def test_a_model_of_one_size(make_model: Callable[..., Path], squares: Squares) -> None:
+    counter = EdgeCounter(make_model(static_size=(128, 256)))
+    assert counter.count(squares(256, 128, (8, 8), (248, 120))).count == 2
+    assert counter.count(squares(40, 40, (8, 8))).count == 1
+    shrunk = counter.count(squares(512, 512, (8, 8)))
+    assert shrunk.density.shape == (16, 16)
+    with pytest.raises(ConfigError, match="takes only 256 x 128 pixels"):
+        EdgeCounter(make_model(static_size=(128, 256)), max_side=None).count(squares(8, 8))
+
+
+def test_closing_frees_only_an_engine_of_its_own(tiny_model: Path, squares: Squares) -> None:
+    with EdgeCounter(tiny_model) as counter:
+        counter.count(squares(64, 64))
+    with pytest.raises(BackendError, match="closed"):
+        counter.count(squares(64, 64))
+
+    class Watched(FakeBackend):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    mine = Watched()
+    EdgeCounter(tiny_model, backend=mine).close()
+    assert not mine.closed
+
+
+def test_a_backend_that_breaks_its_promise_is_named(tiny_model: Path, squares: Squares) -> None:
+    class Broken(FakeBackend):
+        def infer(self, inputs: Any) -> dict[str, NDArray[Any]]:
+            maps = super().infer(inputs)
+            maps["density"][0, 0, 0, 0] = np.nan
+            return maps
+
+    backend: Backend = Broken()
+    with pytest.raises(BackendError, match=r"output 'density' .* of tiny: .*NaN"):
+        EdgeCounter(tiny_model, backend=backend).count(squares(64, 64))
+
+
+def test_stream_of_a_folder(tiny_model: Path, squares: Squares, tmp_path: Path) -> None:
+    for index in (1, 2, 10):
+        corners = [(16 * i, 0) for i in range(index)]
+        cv2.imwrite(str(tmp_path / f"{index}.png"), squares(200, 64, *corners))
+    results = list(EdgeCounter(tiny_model).stream(tmp_path))
+    assert [round(result.density_count or 0) for result in results] == [1, 2, 10]
+    assert [result.source for result in results] == [
+        str(tmp_path / name) for name in ("1.png", "2.png", "10.png")
+    ]
+    assert [result.frame for result in results] == [0, 0, 0]
+
+
+def test_stream_of_a_video(tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 64))
+    for index in range(5):
+        writer.write(np.full((64, 64, 3), 255 * (index % 2), np.uint8))
+    writer.release()
+    results = list(EdgeCounter(tiny_model).stream(path))
+    assert [result.frame for result in results] == [0, 1, 2, 3, 4]
+    assert [round(result.density_count or 0) for result in results] == [0, 64, 0, 64, 0]
+
+
+def test_a_stream_of_nothing(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="holds nothing to count"):
+        next(EdgeCounter(tiny_model).stream(tmp_path))

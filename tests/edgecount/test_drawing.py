@@ -1,0 +1,217 @@
+"""Overlays: every frame size and kind, and each layer where it belongs."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecount import InputError
+from edgecount.drawing import HeatScale, draw_overlay
+from edgecount.drawing._heat import paint_heat
+from edgecount.drawing._labels import Box, Run, label_box
+from edgecount.drawing._marks import draw_points, ring_radii
+from edgecount.regions import Region
+from edgecount.result import CountResult, RegionCount
+
+
+def make_result(
+    size: tuple[int, int],
+    points: list[tuple[float, float]] | None = None,
+    *,
+    density: NDArray[np.float32] | None = None,
+    cell: float = 8.0,
+    regions: dict[str, float] | None = None,
+    overflow: bool = False,
+) -> CountResult:
+    listed = np.array([(x, y, 0.9) for x, y in points or []], np.float32).reshape(-1, 3)
+    grid = np.zeros((0, 0), np.float32) if density is None else density
+    return CountResult(
+        count=float(grid.sum()),
+        density_count=float(grid.sum()),
+        peak_count=len(listed),
+        points=listed,
+        density=grid,
+        density_stride_xy=(cell, cell) if grid.size else (0.0, 0.0),
+        regions={name: RegionCount(name, n, n, n) for name, n in (regions or {}).items()},
+        overflow=overflow,
+        size=size,
+        model="tiny",
+        backend="fake",
+    )
+
+
+def grid_for(size: tuple[int, int], value: float = 0.0, cell: float = 8.0) -> NDArray[np.float32]:
+    width, height = size
+    return np.full((int(np.ceil(height / cell)), int(np.ceil(width / cell))), value, np.float32)
+
+
+SIZES = [(1, 1), (1, 300), (300, 1), (7, 5), (64, 64), (97, 61), (640, 480), (1920, 1080)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_any_size_gives_a_picture_of_that_size(size: tuple[int, int]) -> None:
+    width, height = size
+    frame = np.full((height, width, 3), 90, np.uint8)
+    region = Region("gate", [(0, 0), (width, 0), (width, height)])
+    result = make_result(
+        size, [(width / 2, height / 2)], density=grid_for(size, 0.2), regions={"gate": 1.0}
+    )
+    overlay = draw_overlay(frame, result, regions=[region])
+    assert overlay.shape == frame.shape
+    assert overlay.dtype == np.uint8
+    assert (frame == 90).all()  # the frame is left alone
+    assert (overlay != frame).any()
+
+
+@pytest.mark.slow
+def test_8k_frame_with_a_dense_crowd() -> None:
+    size = (7680, 4320)
+    points = np.random.default_rng(0).uniform((0, 0), size, (20_000, 2))
+    result = make_result(size, [(x, y) for x, y in points], density=grid_for(size, 0.1))
+    overlay = draw_overlay(np.zeros((4320, 7680, 3), np.uint8), result)
+    assert overlay.shape == (4320, 7680, 3)
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (48, 64, 1), (48, 64, 4)])
+def test_grey_and_bgra_frames(shape: tuple[int, ...]) -> None:
+    overlay = draw_overlay(np.full(shape, 120, np.uint8), make_result((64, 48), [(20, 20)]))
+    assert overlay.shape == (48, 64, 3)
+
+
+def test_a_frame_of_another_kind_is_refused() -> None:
+    with pytest.raises(InputError):
+        draw_overlay(np.zeros((8, 8, 3), np.float32), make_result((8, 8)))  # type: ignore[arg-type]
+
+
+def test_empty_street_is_left_as_it_was_shot() -> None:
+    frame = np.random.default_rng(1).integers(0, 255, (96, 128, 3)).astype(np.uint8)
+    noise = grid_for((128, 96), 0.001)
+    painted = paint_heat(frame, noise, (8.0, 8.0), HeatScale.fit(noise))
+    assert np.abs(painted.astype(int) - frame).max() <= 1
+
+
+def centre_of_heat(
+    density: NDArray[np.float32], size: tuple[int, int], cell: float
+) -> tuple[float, float]:
+    """The hottest place, x and y in continuous pixels."""
+    frame = np.full((size[1], size[0], 3), 128, np.uint8)
+    painted = paint_heat(frame, density, (cell, cell), HeatScale(0.1))
+    change = np.abs(painted.astype(float) - frame).sum(axis=2)
+    y, x = np.nonzero(change > 0.9 * change.max())
+    return x.mean() + 0.5, y.mean() + 0.5
+
+
+def test_heat_lies_over_its_cell() -> None:
+    density = grid_for((160, 96))
+    density[5, 12] = 1.0  # covers x in 96..104, y in 40..48
+    assert centre_of_heat(density, (160, 96), 8.0) == pytest.approx((100, 44), abs=0.6)
+
+
+def test_grid_that_reaches_past_the_frame_is_not_squeezed() -> None:
+    density = grid_for((100, 100), cell=12.0)  # 9 columns and rows span 108 px of 100
+    density[4, 4] = 1.0  # covers 48..60 on both axes
+    assert centre_of_heat(density, (100, 100), 12.0) == pytest.approx((54, 54), abs=0.6)
+
+
+def test_denser_is_hotter() -> None:
+    levels = []
+    for value in (0.0, 0.25, 0.5, 0.75, 1.0):
+        frame = np.full((32, 32, 3), 100, np.uint8)
+        density = np.full((4, 4), value, np.float32)
+        painted = paint_heat(frame, density, (8.0, 8.0), HeatScale(1.0))
+        levels.append(int(painted[16, 16, 2]))
+    assert levels == sorted(set(levels))
+
+
+@pytest.mark.parametrize(
+    ("highest", "top"),
+    [(0.0, 0.05), (0.03, 0.05), (0.11, 0.2), (0.2, 0.2), (0.7, 0.8), (0.9, 1.0), (13.0, 20.0)],
+)
+def test_scale_is_a_round_number_that_covers(highest: float, top: float) -> None:
+    assert HeatScale.fit(np.full((3, 4), highest, np.float32)).top == pytest.approx(top)
+
+
+def test_scale_of_a_video_never_shrinks() -> None:
+    first = HeatScale.fit(np.array([[0.7]], np.float32))
+    assert HeatScale.fit(np.array([[0.1]], np.float32), first) == first
+    assert HeatScale.fit(np.array([[3.0]], np.float32), first).top == 3.0
+
+
+def test_ring_centres_are_sub_pixel_positions() -> None:
+    canvas = np.full((100, 100, 3), 128, np.uint8)
+    draw_points(canvas, np.array([[40.5, 60.5, 1.0]], np.float32))
+    y, x = np.nonzero((canvas != 128).any(axis=2))
+    assert x.mean() == pytest.approx(40, abs=0.2)  # pixel 40 covers 40..41
+    assert y.mean() == pytest.approx(60, abs=0.2)
+
+
+def test_points_on_the_border_are_drawn() -> None:
+    canvas = np.full((50, 80, 3), 128, np.uint8)
+    draw_points(canvas, np.array([[0, 0, 1], [80, 50, 1]], np.float32))
+    assert (canvas[:3, :3] != 128).any()
+    assert (canvas[-3:, -3:] != 128).any()
+
+
+def test_rings_are_smaller_where_heads_stand_close() -> None:
+    rng = np.random.default_rng(0)
+    dense = rng.uniform(0, 100, (400, 2))
+    alone = np.array([[900.0, 700.0]])
+    radii = ring_radii((1024, 768), np.concatenate([dense, alone]).astype(np.float32))
+    assert radii[:-1].mean() < 0.6 * radii[-1]
+
+
+def test_no_points_no_density() -> None:
+    overlay = draw_overlay(np.zeros((480, 640, 3), np.uint8), make_result((640, 480)))
+    assert overlay.any()  # the count's box
+
+
+def test_region_far_outside_the_frame() -> None:
+    region = Region("far", [(1e6, 1e6), (2e6, 1e6), (2e6, 2e6)])
+    result = make_result((640, 480), regions={"far": 0.0})
+    draw_overlay(np.zeros((480, 640, 3), np.uint8), result, regions=[region])
+
+
+def test_region_outline_runs_along_its_border() -> None:
+    region = Region("half", [(320, 0), (640, 0), (640, 480), (320, 480)])
+    overlay = draw_overlay(
+        np.zeros((480, 640, 3), np.uint8), make_result((640, 480)), regions=[region]
+    )
+    assert overlay[300, 320].any()
+    assert not overlay[300, 200].any()
+
+
+def test_labels_do_not_cover_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgecount.drawing import _overlay
+
+    boxes: list[Box] = []
+    monkeypatch.setattr(
+        _overlay, "draw_label", lambda canvas, runs, box, edge=None: boxes.append(box)
+    )
+    regions = [Region(f"door {i}", [(5, 5), (600, 5), (600, 400)]) for i in range(4)]
+    counts = {region.name: 3.0 for region in regions}
+    draw_overlay(
+        np.zeros((480, 640, 3), np.uint8),
+        make_result((640, 480), density=grid_for((640, 480), 0.1), regions=counts),
+        regions=regions,
+    )
+    assert len(boxes) == 5
+    for i, box in enumerate(boxes):
+        assert not any(box.meets(other) for other in boxes[i + 1 :])
+
+
+def test_a_cut_list_of_points_is_said() -> None:
+    frame = np.zeros((480, 640, 3), np.uint8)
+    whole = draw_overlay(frame, make_result((640, 480), [(300, 300)]))
+    cut = draw_overlay(frame, make_result((640, 480), [(300, 300)], overflow=True))
+    assert (whole != cut).any()
+
+
+def test_text_fits_its_box() -> None:
+    run = Run("123.4 people", 18)
+    box = label_box([run], 10, 10)
+    canvas = np.zeros((80, 400, 3), np.uint8)
+    run.draw(canvas, box.left, 40)
+    columns = np.nonzero(cv2.cvtColor(canvas, cv2.COLOR_BGR2GRAY).any(axis=0))[0]
+    assert columns.max() < box.right

@@ -1,0 +1,32 @@
+"""The tree of errors, as its docstring draws it."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecount import errors
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_error_is_in_the_tree_and_in_the_drawing(name: str) -> None:
+    assert issubclass(getattr(errors, name), errors.EdgeCountError)
+    assert name in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("error", "base"),
+    [
+        (errors.InputError, ValueError),
+        (errors.SourceError, errors.InputError),
+        (errors.ConfigError, ValueError),
+        (errors.MissingExtraError, ImportError),
+    ],
+)
+def test_bases(error: type[Exception], base: type[Exception]) -> None:
+    assert issubclass(error, base)
+
+
+def test_missing_extra_gives_the_pip_command() -> None:
+    error = errors.MissingExtraError("onnxruntime", "cpu", "to run models")
+    assert 'pip install "edgecount[cpu]"' in str(error)
+    assert (error.package, error.extra) == ("onnxruntime", "cpu")

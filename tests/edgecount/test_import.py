@@ -1,0 +1,58 @@
+"""Importing edgecount is cheap and lazy, and its public names are what they say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+import edgecount
+
+HEAVY = ("cv2", "onnxruntime", "onnx", "torch", "PIL", "scipy", "tqdm", "click")
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = f"import sys, edgecount; print([m for m in {HEAVY} if m in sys.modules])"
+    assert run_python(code) == "[]"
+
+
+def test_public_names_load_no_engine_and_no_codec() -> None:
+    code = (
+        "import sys, edgecount\n"
+        "for name in edgecount.__all__: getattr(edgecount, name)\n"
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    assert run_python(code) == "[]"
+
+
+def test_import_is_fast() -> None:
+    code = (
+        "import numpy, time\n"
+        "start = time.process_time()\n"
+        "import edgecount\n"
+        "print(time.process_time() - start)"
+    )
+    # CPU time, and the best of a few: other load on the machine must not fail the test.
+    assert min(float(run_python(code)) for _ in range(5)) < 0.15
+
+
+@pytest.mark.parametrize("name", edgecount.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(edgecount, name) is not None
+    assert name in dir(edgecount)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'EdgeCuonter'"):
+        edgecount.EdgeCuonter  # noqa: B018
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert edgecount.__version__ == version("edgecount")

@@ -1,0 +1,142 @@
+"""The manifest: through JSON and back, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edgecount.errors import ModelError
+from edgecount.manifest import FusionSpec, InputSpec, Manifest, OutputSpec, PostprocessSpec
+
+
+@pytest.fixture
+def manifest(make_manifest: Callable[..., Manifest]) -> Manifest:
+    return make_manifest(unit=100.0)
+
+
+@pytest.fixture
+def data(manifest: Manifest) -> dict[str, Any]:
+    return manifest.to_dict()
+
+
+def test_through_json_and_back(manifest: Manifest) -> None:
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_training_and_unicode_survive() -> None:
+    made = Manifest(
+        name="m",
+        version="1",
+        description="für Köpfe",
+        input=InputSpec(),
+        outputs=(OutputSpec("d", "density", 8),),
+        training={"data": ["ours"], "metrics": {"mae": 7.5}},
+    )
+    assert Manifest.from_json(made.to_json()) == made
+    assert "für Köpfe" in made.to_json()
+
+
+def test_postprocess_may_be_left_out(data: dict[str, Any]) -> None:
+    del data["postprocess"]
+    assert Manifest.from_dict(data).postprocess == PostprocessSpec()
+
+
+def test_output_by_role(manifest: Manifest) -> None:
+    heatmap = manifest.output("heatmap")
+    assert heatmap is not None
+    assert heatmap.name == "heat"
+    assert manifest.output("size") is None
+
+
+def change(data: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for key in parents:
+        data = data[int(key)] if isinstance(data, list) else data[key]
+    data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("name", 7, "name: expected a text, got 7"),
+        ("name", "", "name: expected the model's name"),
+        ("input", None, "input: expected an object"),
+        ("input.channels", "GBR", 'input.channels: expected "RGB" or "BGR"'),
+        ("input.mean", [1, 2], "input.mean: expected a list of three numbers"),
+        ("input.mean", [1, 2, None], "input.mean: expected a number"),
+        ("input.scale", [1, 0, 1], "input.scale: expected three numbers other than 0"),
+        ("input.scale", [1, float("nan"), 1], "input.scale: expected a finite number"),
+        ("input.multiple", 32.0, "input.multiple: expected a whole number"),
+        ("input.multiple", 12, "input.multiple: expected a multiple of the stride 8"),
+        ("input.max_side", 0, "input.max_side: expected a number of pixels"),
+        ("input.max_side", True, "input.max_side: expected a whole number"),
+        ("input.static_size", [100, 200], "input.static_size: expected multiples of 32"),
+        ("input.static_size", [64], "input.static_size: expected .height, width."),
+        ("input.static_size", [0, 64], "input.static_size: expected .height, width."),
+        ("outputs", {}, "outputs: expected a list"),
+        ("outputs", [], "outputs: expected a density, a heatmap, or both"),
+        ("outputs.0.role", "dots", "outputs.density.role: expected one of density"),
+        ("outputs.0.unit", 0, "outputs.density.unit: expected a number above 0"),
+        ("outputs.0.stride", 0, "outputs.density.stride: expected a number of pixels"),
+        ("outputs.0.stride", 2, "outputs.density.stride: expected a multiple of the heatmap's"),
+        ("outputs.2.stride", 8, "outputs.shift.stride: expected the heatmap's 4"),
+        ("outputs.1.role", "size", "outputs: expected a heatmap beside the"),
+        ("outputs.1.role", "density", "outputs: expected outputs of different roles"),
+        ("outputs.1.name", "density", "outputs: expected outputs of different names"),
+        ("postprocess.window", 4, "postprocess.window: expected 3, 5 or 7"),
+        ("postprocess.threshold", 1, r"postprocess.threshold: expected a number in \[0, 1\)"),
+        ("postprocess.fusion.low", 5, "postprocess.fusion: expected 0 <= low <= high"),
+        ("postprocess.fusion.cell", 0, "postprocess.fusion.cell: expected a number of pixels"),
+        ("postprocess.fusion.cell", 20, "postprocess.fusion.cell: expected a multiple of the"),
+        ("training", [], "training: expected an object"),
+        ("input.colour", 1, "input.colour is unknown"),
+        ("format", 2, "made by a newer edgecount"),
+    ],
+)
+def test_refuses(data: dict[str, Any], path: str, value: Any, message: str) -> None:
+    change(data, path, value)
+    with pytest.raises(ModelError, match=message):
+        Manifest.from_dict(data)
+
+
+@pytest.mark.parametrize("field", ["format", "name", "version", "input", "outputs"])
+def test_missing_field_is_named(data: dict[str, Any], field: str) -> None:
+    del data[field]
+    with pytest.raises(ModelError, match=f"manifest field {field} is missing"):
+        Manifest.from_dict(data)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"text"'])
+def test_other_text_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="manifest"):
+        Manifest.from_json(text)
+
+
+def test_is_checked_when_made() -> None:
+    with pytest.raises(ModelError, match=r"postprocess.fusion"):
+        FusionSpec(low=3.0, high=2.0)
+    with pytest.raises(ModelError, match="heatmap beside"):
+        Manifest(
+            "m", "1", "", InputSpec(), (OutputSpec("o", "offset", 4), OutputSpec("d", "density", 8))
+        )
+
+
+def test_json_is_plain(manifest: Manifest) -> None:
+    parsed = json.loads(manifest.to_json())
+    assert parsed["format"] == 1
+    assert parsed["outputs"][0] == {
+        "name": "density",
+        "role": "density",
+        "stride": 8,
+        "unit": 100.0,
+    }
+
+
+def test_static_size_survives(data: dict[str, Any]) -> None:
+    change(data, "input.static_size", [256, 512])
+    manifest = Manifest.from_dict(data)
+    assert manifest.input.static_size == (256, 512)
+    assert Manifest.from_json(manifest.to_json()) == manifest

@@ -1,0 +1,60 @@
+"""CountResult as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from edgecount.result import CountResult, RegionCount, Timings
+
+
+def make(**changes: Any) -> CountResult:
+    values: dict[str, Any] = {
+        "count": 2.25,
+        "density_count": 2.5,
+        "peak_count": 2,
+        "points": np.array([[1.23456, 2, 0.912345], [3, 4, 0.5]], np.float32),
+        "density": np.ones((2, 2), np.float32),
+        "density_stride_xy": (8.0, 8.0),
+        "regions": {"gate": RegionCount("gate", 1.5, 1.25, 2.0)},
+        "overflow": False,
+        "size": (16, 16),
+        "model": "tiny",
+        "backend": "fake",
+        "timings": Timings(preprocess=0.12345, infer=1.0, postprocess=0.5),
+    }
+    return CountResult(**(values | changes))
+
+
+def test_fields_of_the_json_object() -> None:
+    parsed = json.loads(json.dumps(make(source="a.jpg", frame=0).to_dict()))
+    assert parsed == {
+        "source": "a.jpg",
+        "frame": 0,
+        "count": 2.25,
+        "density_count": 2.5,
+        "points": 2,
+        "regions": {"gate": {"count": 1.5, "density_count": 1.25, "peak_count": 2.0}},
+        "overflow": False,
+        "model": "tiny",
+        "backend": "fake",
+        "timings_ms": {"preprocess": 0.123, "infer": 1.0, "postprocess": 0.5},
+    }
+
+
+def test_points_as_a_list() -> None:
+    assert make().to_dict(points=True)["points"] == [[1.23, 2.0, 0.9123], [3.0, 4.0, 0.5]]
+
+
+def test_the_number_of_points_is_that_of_all_found() -> None:
+    cut = make(peak_count=900, overflow=True)
+    assert cut.to_dict()["points"] == 900
+    assert len(cut.to_dict(points=True)["points"]) == 2
+
+
+def test_without_a_heatmap_points_are_unknown() -> None:
+    result = make(peak_count=None, points=np.empty((0, 3), np.float32))
+    assert result.to_dict()["points"] is None
+    assert result.to_dict(points=True)["points"] is None
