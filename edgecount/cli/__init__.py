@@ -1,0 +1,62 @@
+"""The command line: `edgecount COMMAND`.
+
+A command is a file here, loaded when it is called, so that `edgecount --help` is instant. To add
+one, write `edgecount/cli/NAME.py` with a click command and name it in `COMMANDS`.
+
+Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage, 130 stopped by Ctrl-C, 141 the
+reader of stdout went away.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgecount.cli._group import Entry, LazyGroup
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS = {
+    "count": Entry(
+        "edgecount.cli.count:count", "Count people in images, folders, videos and cameras."
+    ),
+    "demo": Entry("edgecount.cli.demo:demo", "Render a crowd with known truth and count it."),
+    "models": Entry("edgecount.cli.models:models", "List the bundled models."),
+    "inspect": Entry("edgecount.cli.inspect:inspect", "Show what a model expects and gives."),
+    "train": Entry("edgecount.cli.train:train", "Train a network from a config."),
+    "eval": Entry("edgecount.cli.eval:evaluate", "Measure a model on annotated images."),
+    "export": Entry("edgecount.cli.export:export", "Write a checkpoint as ONNX."),
+    "doctor": Entry("edgecount.cli.doctor:doctor", "Check what works on this machine."),
+}
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from edgecount import __version__
+
+        click.echo(f"edgecount {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """Crowd counting for the edge."""
+
+
+def main(args: list[str] | None = None, **extra: Any) -> None:
+    """Run the command line; leaves by SystemExit with the exit code."""
+    cli.main(args=args, prog_name="edgecount", **extra)

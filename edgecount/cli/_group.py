@@ -1,0 +1,171 @@
+"""A click group that loads its commands late and ends every failure in one clear line."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import click
+
+from edgecount.errors import ConfigError, EdgeCountError
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+_DEBUG = "edgecount.debug"
+_LEVEL_BEFORE = "edgecount.level"
+
+
+class Entry(NamedTuple):
+    """A command that is not loaded yet.
+
+    Attributes:
+        target: "module:attribute" of the click command.
+        help: one line for the list of commands.
+    """
+
+    target: str
+    help: str
+
+
+class LazyGroup(click.Group):
+    """A group over a table of commands.
+
+    Args:
+        table: name of the command to its entry, in the order of the help text.
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, Entry], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = table
+        self.params += _log_options()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The names, without loading a command."""
+        return list(self.table)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Load a command and give it the options that all have."""
+        entry = self.table.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, attribute = entry.target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        known = {param.name for param in command.params}
+        command.params += [option for option in _log_options() if option.name not in known]
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """The list of commands, without loading one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in self.table.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors become one line on stderr and an exit code."""
+        try:
+            with _log_to_stderr(ctx):
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            _silence_stdout()
+            ctx.exit(PIPE_CLOSED)
+        except EdgeCountError as error:
+            if ctx.meta.get(_DEBUG):
+                raise
+            complain(str(error))
+            ctx.exit(USAGE if isinstance(error, ConfigError) else FAILED)
+        except Exception as error:
+            if ctx.meta.get(_DEBUG):
+                raise
+            complain(f"{type(error).__name__}: {error}  (--debug shows where it comes from)")
+            ctx.exit(FAILED)
+
+
+def complain(message: str) -> None:
+    """Print an error as one line on stderr."""
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    click.echo(f"edgecount: error: {line}", err=True)
+
+
+def _log_options() -> list[click.Parameter]:
+    verbose = click.Option(
+        ["-v", "--verbose"],
+        is_flag=True,
+        expose_value=False,
+        callback=_set_verbose,
+        help="Log what is chosen and why, such as the backend.",
+    )
+    debug = click.Option(
+        ["--debug"],
+        is_flag=True,
+        expose_value=False,
+        callback=_set_debug,
+        help="Log everything, and show tracebacks.",
+    )
+    return [verbose, debug]
+
+
+def _set_verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        _lower_level(ctx, logging.INFO)
+
+
+def _set_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[_DEBUG] = True
+        _lower_level(ctx, logging.DEBUG)
+
+
+def _lower_level(ctx: click.Context, level: int) -> None:
+    logger = logging.getLogger("edgecount")
+    ctx.meta.setdefault(_LEVEL_BEFORE, logger.level)
+    logger.setLevel(min(level, logger.level or logging.WARNING))
+
+
+class _EchoHandler(logging.Handler):
+    """Writes records to whatever stderr is now, which tests and progress bars replace."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"edgecount: {record.levelname.lower()}: {self.format(record)}", err=True)
+
+
+@contextmanager
+def _log_to_stderr(ctx: click.Context) -> Iterator[None]:
+    """Show the package's log while a command runs, and leave logging as it was."""
+    logger, handler = logging.getLogger("edgecount"), _EchoHandler()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        if _LEVEL_BEFORE in ctx.meta:
+            logger.setLevel(ctx.meta[_LEVEL_BEFORE])
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from complaining once more when it flushes stdout at exit."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)

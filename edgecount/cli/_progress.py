@@ -1,0 +1,66 @@
+"""Progress bars on stderr, for people only."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any
+
+import click
+
+
+class Progress:
+    """A bar that shows only on a terminal and makes way for printed lines.
+
+    Args:
+        total: number of steps, None if unknown.
+        unit: what a step is called.
+        label: text before the bar.
+        shown: False never shows a bar.
+    """
+
+    def __init__(self, total: int | None, unit: str, label: str, shown: bool = True) -> None:
+        self._bar: Any = None
+        if not shown or not sys.stderr.isatty():
+            return
+        from tqdm import tqdm
+
+        tqdm.monitor_interval = 0  # no watcher thread: a bar is updated with every frame
+        self._bar = tqdm(
+            total=total,
+            unit=f" {unit}",
+            desc=label,
+            leave=False,
+            dynamic_ncols=True,
+            file=sys.stderr,
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def step(self, note: str = "") -> None:
+        """One step done."""
+        if self._bar is not None:
+            if note:
+                self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update()
+
+
+def echo(line: str, err: bool = False) -> None:
+    """Print a line above the bars, if there are any."""
+    if "tqdm" not in sys.modules:
+        click.echo(line, err=err)
+        return
+    from tqdm import tqdm
+
+    with tqdm.external_write_mode(file=sys.stderr if err else sys.stdout):
+        click.echo(line, err=err)

@@ -1,0 +1,140 @@
+"""Overlays written to files: one picture per image, one clip per video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.drawing import HeatScale, draw_overlay
+from edgecount.errors import OutputError
+from edgecount.regions import Region
+from edgecount.result import CountResult
+
+_JPEG_QUALITY = 92
+_FALLBACK_FPS = 10.0  # for streams that do not say
+
+
+class Saver(Protocol):
+    """Takes the frames of one source; a context manager that closes the file."""
+
+    def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
+        """Draw and write one frame."""
+
+    def __enter__(self) -> Saver: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class NoSaver:
+    """Writes nothing."""
+
+    def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
+        """Nothing to do."""
+
+    def __enter__(self) -> NoSaver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class ImageSaver(NoSaver):
+    """Writes the overlay of an image.
+
+    Args:
+        path: a .png or .jpg; its folder is made.
+        regions: the regions that were counted.
+    """
+
+    def __init__(self, path: Path, regions: Sequence[Region] = ()) -> None:
+        self._path = path
+        self._regions = regions
+
+    def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
+        """Draw and write; OutputError if the file cannot be written."""
+        write_image(self._path, draw_overlay(frame, result, regions=self._regions))
+
+
+class VideoSaver:
+    """Writes the annotated clip of a video. What was added is playable once it is closed.
+
+    Args:
+        path: an .mp4; its folder is made.
+        fps: frames per second of the clip; None or 0 takes 10.
+        regions: the regions that were counted.
+    """
+
+    def __init__(self, path: Path, fps: float | None, regions: Sequence[Region] = ()) -> None:
+        self._path = path
+        self._fps = fps or _FALLBACK_FPS
+        self._regions = regions
+        self._scale: HeatScale | None = None
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+
+    def __enter__(self) -> VideoSaver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+
+    def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
+        """Draw and append; OutputError if the clip cannot be written."""
+        self._scale = HeatScale.fit(result.density, self._scale)
+        picture = draw_overlay(frame, result, regions=self._regions, scale=self._scale)
+        if self._writer is None:
+            self._writer = self._open(picture.shape[1], picture.shape[0])
+        # OpenCV drops frames of another size without a word, and streams do change theirs.
+        if (picture.shape[1], picture.shape[0]) != self._size:
+            picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
+        self._writer.write(picture)
+
+    def _open(self, width: int, height: int) -> cv2.VideoWriter:
+        _make_folder(self._path.parent)
+        # MPEG-4 halves the colour planes: odd sides do not encode.
+        self._size = (max(2, width - width % 2), max(2, height - height % 2))
+        fourcc = cv2.VideoWriter.fourcc(*"mp4v")
+        writer = cv2.VideoWriter(str(self._path), fourcc, self._fps, self._size)
+        if not writer.isOpened():
+            raise OutputError(
+                f"cannot write the video {self._path}: is the folder writable, and does OpenCV "
+                "have FFmpeg? (`edgecount doctor` tells)"
+            )
+        return writer
+
+
+def write_image(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a BGR picture as .png or .jpg and make its folder.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    _make_folder(path.parent)
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
+    encoded, data = cv2.imencode(path.suffix, picture, options)
+    if not encoded:
+        raise OutputError(f"cannot write {path}: OpenCV does not encode {path.suffix} here")
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None

@@ -1,0 +1,37 @@
+"""`edgecount doctor`: what works on this machine, and what to do about the rest."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from edgecount.cli._group import FAILED
+from edgecount.cli._options import json_option, model_option
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@model_option
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, /, model: str, as_json: bool) -> None:
+    """Check what works on this machine.
+
+    Looks at Python, the processor, the GPU, ONNX Runtime, OpenCV and the board, and counts a
+    rendered picture. The exit code is 1 only if counting cannot work.
+    """
+    from edgecount.cli._doctor import run_checks
+
+    checks = run_checks(model)
+    if as_json:
+        click.echo(json.dumps([check._asdict() for check in checks]))
+    else:
+        for check in checks:
+            mark = click.style(f"{check.status:4}", fg=_COLOURS[check.status], bold=True)
+            click.echo(f"{mark}  {check.name:11}  {check.found}")
+            if check.advice:
+                click.echo(f"{'':19}-> {check.advice}")
+    if any(check.status == "fail" for check in checks):
+        ctx.exit(FAILED)

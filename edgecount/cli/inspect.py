@@ -1,0 +1,154 @@
+"""`edgecount inspect`: what a model expects and gives, and whether it runs here."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgecount.cli._options import json_option
+from edgecount.cli.models import metric_lines
+
+if TYPE_CHECKING:
+    from edgecount.manifest import Manifest
+
+
+@click.command()
+@click.argument("model", metavar="NAME|FILE")
+@json_option
+def inspect(model: str, as_json: bool) -> None:
+    """Show what a model expects and gives, and whether it would run here.
+
+    MODEL is a bundled model's name or an .onnx file.
+    """
+    facts = _facts(model)
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    for line in _lines(facts):
+        click.echo(line)
+
+
+def _facts(model: str) -> dict[str, Any]:
+    from edgecount.cli._onnx_facts import read_onnx_facts
+    from edgecount.errors import ModelError
+    from edgecount.runtime.model_file import open_model
+
+    manifest: Manifest | None = None
+    backend: str | None = None
+    try:
+        opened = open_model(model)
+    except ModelError as error:
+        path, why = Path(model), str(error)
+        if not path.is_file():
+            raise
+    else:
+        path, manifest = opened.path, opened.manifest
+        backend, why = _try(model)
+    onnx = read_onnx_facts(path)
+    return {
+        "file": str(path),
+        "bytes": onnx.size,
+        "opset": onnx.opset,
+        "parameters": onnx.parameters,
+        "manifest": manifest.to_dict() if manifest else None,
+        "tensors": _tensors(path),
+        "runs": backend is not None,
+        "backend": backend,
+        "why_not": why or None,
+    }
+
+
+def _try(model: str) -> tuple[str | None, str]:
+    """Count a small grey frame: the backend that did it, or the reason why none could."""
+    import numpy as np
+
+    from edgecount.counter import EdgeCounter
+    from edgecount.errors import EdgeCountError
+
+    try:
+        with EdgeCounter(model) as counter:
+            result = counter.count(np.full((64, 64, 3), 128, np.uint8))
+    except EdgeCountError as error:
+        return None, str(error)
+    return result.backend, ""
+
+
+def _tensors(path: Path) -> dict[str, list[str]] | None:
+    """Inputs and outputs as the graph declares them, if ONNX Runtime is there to tell."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception:  # noqa: BLE001 (onnxruntime's errors have no base class but this one)
+        return None
+    kinds = {"inputs": session.get_inputs(), "outputs": session.get_outputs()}
+    return {kind: [_declare(tensor) for tensor in tensors] for kind, tensors in kinds.items()}
+
+
+def _declare(tensor: Any) -> str:
+    element = tensor.type.removeprefix("tensor(").removesuffix(")")
+    return f"{tensor.name} {element} [{', '.join(map(_side, tensor.shape))}]"
+
+
+def _side(side: int | str | None) -> str:
+    """A length or a readable name; exporters derive others, such as 4*s30."""
+    return "?" if side is None or re.search(r"\bs\d+", str(side)) else str(side)
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    rows: list[tuple[str, str]] = []
+    if facts["manifest"]:
+        manifest = facts["manifest"]
+        rows += [("model", f"{manifest['name']} {manifest['version']}")]
+        rows += [("", manifest["description"])] if manifest["description"] else []
+    rows.append(("file", facts["file"]))
+    size = f"{facts['bytes'] / 1e6:.2f} MB, {facts['parameters'] / 1e6:.2f} M parameters"
+    rows.append(("", f"{size}, opset {facts['opset']}"))
+    for kind, tensors in (facts["tensors"] or {}).items():
+        rows += [(kind if i == 0 else "", tensor) for i, tensor in enumerate(tensors)]
+    if facts["manifest"]:
+        rows += _manifest_rows(facts["manifest"])
+    verdict = f"yes, on {facts['backend']}" if facts["runs"] else f"no: {facts['why_not']}"
+    rows.append(("runs here", verdict))
+    return [f"{name:12}{text}".rstrip() for name, text in rows]
+
+
+def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    image, post = manifest["input"], manifest["postprocess"]
+    if image["static_size"]:
+        size = "{}x{} px only".format(*image["static_size"][::-1])
+    else:
+        size = f"sides of {image['multiple']} px, longer side up to {image['max_side']} by default"
+    mean = ", ".join(f"{value:.4g}" for value in image["mean"])
+    scale = ", ".join(f"{value:.4g}" for value in image["scale"])
+    rows = [
+        ("image", f"{image['channels']}, (x - [{mean}]) * [{scale}], {size}"),
+        *_labelled("maps", [_map_text(output) for output in manifest["outputs"]]),
+        ("peaks", f"above {post['threshold']:g} in windows of {post['window']} cells"),
+    ]
+    if fusion := post["fusion"]:
+        text = "points below {low:g}, density above {high:g} people per {cell} px square"
+        rows.append(("fusion", text.format(**fusion)))
+    training = manifest["training"]
+    data = training.get("data")
+    if data:
+        items = data if isinstance(data, list) else [data]
+        rows += _labelled("trained on", [str(item) for item in items])
+    rows += _labelled("measured", metric_lines(training.get("metrics")))
+    rows.append(("licence", manifest["licence"] or "not stated"))
+    return rows
+
+
+def _map_text(output: dict[str, Any]) -> str:
+    unit = "" if output["unit"] == 1 else f", {output['unit']:g} per person"
+    return f"{output['role']}: {output['name']}, one cell per {output['stride']} px{unit}"
+
+
+def _labelled(name: str, texts: list[str]) -> list[tuple[str, str]]:
+    return [(name if i == 0 else "", text) for i, text in enumerate(texts)]

@@ -1,0 +1,67 @@
+"""`edgecount models`: the bundled models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from edgecount.cli._options import json_option
+
+
+@click.command()
+@json_option
+def models(as_json: bool) -> None:
+    """List the bundled models: size, validation numbers and licence."""
+    from edgecount.models import list_models
+
+    rows = [_describe(name) for name in list_models()]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    if not rows:
+        click.echo("no model is bundled with this build of edgecount")
+    for row in rows:
+        click.echo(click.style(f"{row['name']} {row['version']}", bold=True))
+        click.echo(f"  {row['description']}")
+        click.echo(f"  {row['parameters'] / 1e6:.2f} M parameters, {row['bytes'] / 1e6:.1f} MB")
+        for line in metric_lines(row["metrics"]):
+            click.echo(f"  {line}")
+        click.echo(f"  licence: {row['licence'] or 'not stated'}")
+
+
+def _describe(name: str) -> dict[str, Any]:
+    from edgecount.cli._onnx_facts import read_onnx_facts
+    from edgecount.runtime.model_file import open_model
+
+    model = open_model(name)
+    facts = read_onnx_facts(model.path)
+    manifest = model.manifest
+    return {
+        "name": name,
+        "version": manifest.version,
+        "description": manifest.description,
+        "file": str(model.path),
+        "bytes": facts.size,
+        "parameters": facts.parameters,
+        "metrics": manifest.training.get("metrics", {}),
+        "licence": manifest.licence,
+    }
+
+
+def metric_lines(metrics: Any) -> list[str]:
+    """The validation numbers of a manifest, one data set a line."""
+    if not isinstance(metrics, Mapping):
+        return []
+    return [f"{name}: {', '.join(_flatten(value))}" for name, value in metrics.items()]
+
+
+def _flatten(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flatten(inner, f"{path} {name}".strip())
+    else:
+        number = f"{value:.4g}" if isinstance(value, float) else str(value)
+        yield f"{path} {number}".strip()

@@ -1,0 +1,87 @@
+"""Head points as rings, regions as outlines."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.drawing._labels import INK, Colour
+
+RING: Colour = (255, 245, 150)
+# Told apart from each other, from the ring and from inferno's purple to yellow.
+REGION_COLOURS: tuple[Colour, ...] = (
+    (255, 200, 60),
+    (140, 230, 90),
+    (255, 150, 190),
+    (235, 235, 235),
+    (210, 190, 20),
+    (160, 255, 230),
+)
+_SHIFT = 4  # OpenCV's drawing takes fixed-point coordinates: 4 fractional bits
+
+
+def _fixed(coordinates: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.int32]:
+    """Continuous coordinates (pixel i covers [i, i+1)) in OpenCV's, where i is a pixel's centre."""
+    # The limit keeps far-away corners of a region within what OpenCV can shift without overflow.
+    limited = np.clip(np.asarray(coordinates, np.float64) - 0.5, -30000.0, 30000.0)
+    return np.rint(limited * (1 << _SHIFT)).astype(np.int32)
+
+
+def ring_radii(size: tuple[int, int], points: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Radius of each ring in pixels: a share of the frame, smaller where heads stand close.
+
+    Args:
+        size: (width, height) of the canvas in pixels.
+        points: float32 (N, 2 or more): x, y in canvas pixels.
+
+    Returns:
+        float64 (N,).
+    """
+    width, height = size
+    side = max(1.0, math.hypot(width, height) / 60)  # of a block in which heads are counted
+    columns, rows = math.ceil(width / side), math.ceil(height / side)
+    cell = np.minimum((points[:, :2] / side).astype(np.intp), (columns - 1, rows - 1))
+    place = cell[:, 1] * columns + cell[:, 0]
+    heads = np.bincount(place, minlength=rows * columns).reshape(rows, columns)
+    around = np.asarray(cv2.blur(heads.astype(np.float64), (3, 3), borderType=cv2.BORDER_ISOLATED))
+    spacing = side / np.sqrt(np.maximum(around.ravel()[place], 1e-3))
+    largest = max(2.5, math.hypot(width, height) / 220)
+    radii: NDArray[np.float64] = np.clip(0.27 * spacing, 1.5, largest)
+    return radii
+
+
+def draw_points(canvas: NDArray[np.uint8], points: NDArray[np.float32]) -> None:
+    """Ring the heads, in place: bright on dark, so that they show on any ground.
+
+    Args:
+        canvas: uint8 (H, W, 3), BGR.
+        points: float32 (N, 2 or more): x, y in canvas pixels.
+    """
+    height, width = canvas.shape[:2]
+    radii = ring_radii((width, height), points)
+    lines = np.maximum(1, np.rint(radii / 4)).astype(int).tolist()
+    centres = _fixed(points[:, :2]).tolist()
+    fixed_radii = np.rint(radii * (1 << _SHIFT)).astype(int).tolist()
+    for colour, outline in ((INK, 2), (RING, 0)):
+        for (x, y), radius, line in zip(centres, fixed_radii, lines, strict=True):
+            thick = line + outline * max(1, line // 2)
+            cv2.circle(canvas, (x, y), radius, colour, thick, cv2.LINE_AA, _SHIFT)
+
+
+def draw_region(
+    canvas: NDArray[np.uint8], polygon: NDArray[np.float64], colour: Colour, line: int
+) -> None:
+    """Outline a region, in place.
+
+    Args:
+        canvas: uint8 (H, W, 3), BGR.
+        polygon: float (N, 2): corners x, y in canvas pixels; may lie outside of the canvas.
+        colour: BGR.
+        line: width of the coloured line in pixels.
+    """
+    corners = [_fixed(polygon).reshape(-1, 1, 2)]
+    for stroke, thickness in ((INK, line + max(2, line // 2)), (colour, line)):
+        cv2.polylines(canvas, corners, True, stroke, thickness, cv2.LINE_AA, _SHIFT)

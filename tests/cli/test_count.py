@@ -1,0 +1,184 @@
+"""`count` on images and folders: lines, JSON, regions, options, failures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+
+def test_image_is_one_line(run, files):
+    path = files.image("one.png", 3)
+    result = run("count", path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == f"      3.0  {path}\n"
+
+
+def test_several_sources_have_a_total(run, files):
+    first, second = files.image("a.png", 1), files.image("b.png", 4)
+    result = run("count", first, second)
+    assert result.stdout.splitlines() == [
+        f"      1.0  {first}",
+        f"      4.0  {second}",
+        "      5.0  total: 2 images",
+    ]
+    assert "total" not in run("count", first, second, "--quiet").stdout
+
+
+def test_folder_is_counted_in_natural_order(run, files, tmp_path):
+    for number in (10, 9, 1):
+        files.image(f"in/frame{number}.png", 1)
+    lines = run("count", tmp_path / "in").stdout.splitlines()
+    assert [Path(line.split()[1]).stem for line in lines[:-1]] == ["frame1", "frame9", "frame10"]
+
+
+def test_glob(run, files, tmp_path):
+    files.image("in/left.png", 2)
+    files.image("in/right.png", 3)
+    assert run("count", tmp_path / "in" / "l*.png").stdout.split()[0] == "2.0"
+
+
+def test_json_has_the_fields_of_the_contract(run, files, json_lines):
+    path = files.image("one.png", 2)
+    result = run("count", path, "--json")
+    (line,) = json_lines(result.stdout)
+    assert list(line) == [
+        "source",
+        "frame",
+        "count",
+        "density_count",
+        "points",
+        "regions",
+        "overflow",
+        "model",
+        "backend",
+        "timings_ms",
+    ]
+    assert (line["source"], line["frame"], line["count"], line["points"]) == (str(path), 0, 2, 2)
+    assert line["overflow"] is False
+    assert set(line["timings_ms"]) == {"preprocess", "infer", "postprocess"}
+
+
+def test_json_points(run, files, json_lines):
+    result = run("count", files.image("one.png", 2), "--json", "--points")
+    assert json_lines(result.stdout)[0]["points"] == [[18.0, 18.0, 1.0], [66.0, 18.0, 1.0]]
+
+
+def test_regions(run, files, json_lines):
+    path = files.image("one.png", 3)  # at x = 16, 64, 112
+    left = "left:0,0;90,0;90,240;0,240"
+    result = run("count", path, "--region", left, "--region", "b:90,0;320,0;320,240;90,240")
+    assert result.stdout == f"      3.0  {path}  left 2.0, b 1.0\n"
+    (line,) = json_lines(run("count", path, "--region", left, "--json").stdout)
+    assert line["regions"]["left"]["count"] == 2
+
+
+def test_threshold_and_max_side(run, files):
+    path = files.image("one.png", 2)
+    assert run("count", path, "--threshold", 0.99).stdout.split()[0] == "2.0"
+    assert run("count", path, "--max-side", "native").stdout.split()[0] == "2.0"
+    assert run("count", path, "--max-side", 320).stdout.split()[0] == "2.0"
+    assert run("count", path, "--max-side", 32).stdout.split()[0] != "2.0"
+
+
+def test_backend_by_name(run, files, json_lines):
+    path = files.image("one.png", 2)
+    (line,) = json_lines(run("count", path, "--backend", "onnxruntime", "--json").stdout)
+    assert line["backend"].startswith("onnxruntime")
+    result = run("count", path, "--backend", "abacus")
+    assert result.exit_code == 1
+    assert "abacus" in result.stderr
+
+
+def test_verbose_says_which_backend(run, files):
+    result = run("count", files.image("one.png", 2), "--verbose")
+    assert "edgecount: info: backend onnxruntime" in result.stderr
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def truncated_jpeg(folder: Path) -> Path:
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    data = cv2.imencode(".jpg", picture)[1].tobytes()
+    return write(folder / "cut.jpg", data[: len(data) // 2])
+
+
+def empty_folder(folder: Path) -> Path:
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+BAD = {
+    "truncated": truncated_jpeg,
+    "not an image": lambda folder: write(folder / "text.jpg", b"hello\n"),
+    "nothing to count": empty_folder,
+    "empty (0 bytes)": lambda folder: write(folder / "zero.mp4", b""),
+    "cannot be opened as a video": lambda folder: write(folder / "text.mp4", b"hello\n"),
+    "no such file": lambda folder: folder / "nothing.png",
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_bad_source_is_one_clear_line(run, tmp_path, reason):
+    path = BAD[reason](tmp_path)
+    result = run("count", path)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("edgecount: error: ")
+    assert reason in line
+    assert str(path) in line
+
+
+def test_unreadable_folder_is_one_clear_line(run, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root reads a folder of mode 0
+    result = run("count", tmp_path)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "permission" in line
+    assert str(tmp_path) in line
+
+
+def test_bad_file_in_a_folder_does_not_stop_the_others(run, files, tmp_path):
+    files.image("in/a.png", 1)
+    write(tmp_path / "in" / "b.jpg", b"hello\n")
+    files.image("in/c.png", 2)
+    result = run("count", tmp_path / "in", tmp_path / "missing.png")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "      3.0  total: 2 images, 2 failed"
+    assert len(result.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (["--region", "gate:0,0"], "--region"),
+        (["--region", "gate"], "NAME:x,y;x,y;x,y"),
+        (["--max-side", "big"], "--max-side"),
+        (["--max-side", "0"], "--max-side"),
+        (["--threshold", "1"], "--threshold"),
+        (["--threads", "0"], "--threads"),
+        (["--every", "0"], "--every"),
+        (["--points"], "--json"),
+        (["--overwrite"], "--save"),
+        (["--region", "a:0,0;9,0;9,9", "--region", "a:0,0;9,0;9,9"], "'a'"),
+    ],
+)
+def test_wrong_use(run, files, args, word):
+    result = run("count", files.image("one.png", 1), *args)
+    assert result.exit_code == 2
+    assert word in result.stderr
+    assert result.stdout == ""
+
+
+def test_no_source_is_wrong_use(run):
+    assert run("count").exit_code == 2

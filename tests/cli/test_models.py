@@ -1,0 +1,92 @@
+"""`models` and `inspect`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import onnx
+import pytest
+
+from edgecount.cli._onnx_facts import read_onnx_facts
+from edgecount.cli.models import metric_lines
+from edgecount.models import list_models
+
+
+def test_models_lists_what_is_bundled(run):
+    result = run("models", "--json")
+    assert result.exit_code == 0
+    rows = json.loads(result.stdout)
+    assert [row["name"] for row in rows] == list_models()
+    text = run("models").stdout
+    for row in rows:
+        assert row["bytes"] < 9_000_000
+        assert 0 < row["parameters"] <= 2_000_000
+        assert row["licence"]
+        assert f"{row['name']} {row['version']}" in text
+
+
+def test_metrics_are_a_line_per_data_set():
+    metrics = {"street": {"images": 80, "fused": {"mae": 12.345, "rmse": 20.0}}, "hall": 3.0}
+    assert metric_lines(metrics) == ["street: images 80, fused mae 12.35, fused rmse 20", "hall: 3"]
+    assert metric_lines(None) == []
+
+
+def test_facts_agree_with_onnx(tiny_model, make_model):
+    for path in (tiny_model, make_model(roles=("density",), unit=100.0)):
+        model = onnx.load(path)
+        facts = read_onnx_facts(path)
+        assert facts.size == path.stat().st_size
+        assert facts.opset == 17
+        floats = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
+        assert facts.parameters == sum(onnx.numpy_helper.to_array(t).size for t in floats)
+
+
+def test_inspect_json(run, tiny_model):
+    facts = json.loads(run("inspect", tiny_model, "--json").stdout)
+    assert facts["manifest"]["name"] == "tiny"
+    assert facts["opset"] == 17
+    assert facts["runs"] is True
+    assert facts["tensors"]["inputs"] == ["image float [B, 3, H, W]"]
+
+
+def test_inspect_text(run, tiny_model):
+    text = run("inspect", tiny_model).stdout
+    assert "runs here   yes, on onnxruntime" in text
+    assert "density: density, one cell per 8 px" in text
+
+
+def test_inspect_of_a_model_without_manifest(run, tiny_model, tmp_path):
+    model = onnx.load(tiny_model)
+    del model.metadata_props[:]
+    path = tmp_path / "plain.onnx"
+    onnx.save(model, path)
+    result = run("inspect", path)
+    assert result.exit_code == 0
+    assert "runs here   no: " in result.stdout
+    assert "manifest" in result.stdout
+    assert json.loads(run("inspect", path, "--json").stdout)["manifest"] is None
+
+
+def test_inspect_without_onnxruntime(run, tiny_model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    result = run("inspect", tiny_model)
+    assert result.exit_code == 0
+    assert 'pip install "edgecount[cpu]"' in result.stdout
+
+
+@pytest.mark.parametrize("content", [None, b"", b"hello, I am no model", b"\x08"])
+def test_inspect_of_no_model(run, tmp_path, content):
+    path = tmp_path / "bad.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    result = run("inspect", path)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert str(path) in line
+
+
+def test_inspect_of_a_cut_model(run, tiny_model, tmp_path):
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(tiny_model.read_bytes()[:-40])
+    assert run("inspect", path).exit_code == 1

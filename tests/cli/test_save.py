@@ -1,0 +1,111 @@
+"""`count --save`: what is written, and what is never overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import pytest
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_overlay_of_each_image(run, files, tmp_path):
+    files.image("in/a.png", 2)
+    files.image("in/b.jpg", 2)
+    files.image("in/c.bmp", 2)
+    result = run("count", tmp_path / "in", "--save", tmp_path / "new" / "out")
+    assert (result.exit_code, result.stderr) == (0, "")
+    out = tmp_path / "new" / "out"
+    assert names(out) == ["a.overlay.png", "b.overlay.jpg", "c.overlay.png"]
+    assert cv2.imread(str(out / "a.overlay.png")).shape == (240, 320, 3)
+
+
+def test_overlays_of_the_same_name_do_not_meet(run, files, tmp_path):
+    sources = [files.image(f"{folder}/a.png", 1) for folder in ("left", "right", "x/right")]
+    sources.append(files.image("left/a.bmp", 1))
+    run("count", *sources, "--save", tmp_path / "out")
+    assert names(tmp_path / "out") == [
+        "a.overlay.png",
+        "left-a.overlay.png",
+        "right-a-2.overlay.png",
+        "right-a.overlay.png",
+    ]
+
+
+def test_the_same_source_twice(run, files, tmp_path):
+    path = files.image("a.png", 1)
+    run("count", path, path, "--save", tmp_path / "out")
+    assert len(names(tmp_path / "out")) == 2
+
+
+def test_existing_overlays_are_kept_unless_asked(run, files, tmp_path):
+    path = files.image("a.png", 1)
+    out = tmp_path / "out"
+    run("count", path, "--save", out)
+    (out / "a.overlay.png").write_text("mine")
+    result = run("count", path, "--save", out)
+    assert result.exit_code == 1
+    assert "--overwrite" in result.stderr
+    assert result.stdout == ""  # before any work
+    assert (out / "a.overlay.png").read_text() == "mine"
+    assert run("count", path, "--save", out, "--overwrite").exit_code == 0
+    assert cv2.imread(str(out / "a.overlay.png")) is not None
+
+
+def test_a_source_is_never_overwritten(run, files, tmp_path):
+    first = files.image("a.png", 1)
+    second = files.image("a.overlay.png", 2)
+    before = second.read_bytes()
+    result = run("count", first, second, "--save", tmp_path, "--overwrite")
+    assert result.exit_code == 1
+    assert "one of the sources" in result.stderr
+    assert second.read_bytes() == before
+
+
+def test_saving_beside_the_sources(run, files, tmp_path):
+    path = files.image("a.png", 1)
+    before = path.read_bytes()
+    assert run("count", path, "--save", tmp_path).exit_code == 0
+    assert path.read_bytes() == before
+    assert (tmp_path / "a.overlay.png").is_file()
+
+
+def test_folder_that_cannot_be_made(run, files, tmp_path):
+    path = files.image("a.png", 1)
+    result = run("count", path, "--save", path / "out")
+    assert result.exit_code == 1
+    assert "cannot" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_bad_file_leaves_no_overlay(run, files, tmp_path):
+    files.image("in/a.png", 1)
+    (tmp_path / "in" / "b.png").write_text("hello")
+    run("count", tmp_path / "in", "--save", tmp_path / "out")
+    assert names(tmp_path / "out") == ["a.overlay.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("rtsp://user:secret@10.0.0.7:554/live/door", "door.overlay.mp4"),
+        ("http://10.0.0.7", "10.0.0.overlay.mp4"),
+        ("camera 0", "camera-0.overlay.mp4"),
+        ("/dev/video1", "video1.overlay.mp4"),
+    ],
+)
+def test_names_of_streams_hold_no_secret(name, expected, tmp_path):
+    from edgecount.cli._naming import plan_outputs
+
+    class Stream:
+        is_video = True
+
+        def __init__(self) -> None:
+            self.name = name
+
+    paths = plan_outputs([Stream(), Stream()], tmp_path, overwrite=False)
+    assert paths[0].name == expected
+    assert "secret" not in paths[1].name

@@ -1,0 +1,114 @@
+"""`count` on videos: frames, pace, annotated clips, Ctrl-C and closed pipes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def test_video_is_one_line(run, files):
+    path = files.video("clip.avi", [2, 2, 4, 4])
+    result = run("count", path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    (line,) = result.stdout.splitlines()
+    assert line.startswith(f"      3.0  {path}  mean of 4 frames, min 2.0, max 4.0, ")
+    assert line.endswith(" fps")
+
+
+def test_json_is_a_line_per_frame(run, files, json_lines):
+    lines = json_lines(run("count", files.video("clip.avi", [1, 2, 3]), "--json").stdout)
+    assert [line["frame"] for line in lines] == [0, 1, 2]
+    assert [round(line["count"]) for line in lines] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("args", "frames"),
+    [
+        (["--every", 3], [0, 3, 6, 9]),
+        (["--max-frames", 2], [0, 1]),
+        (["--every", 4, "--max-frames", 2], [0, 4]),
+        (["--every", 99], [0]),
+    ],
+)
+def test_pace(run, files, json_lines, args, frames):
+    path = files.video("clip.avi", [1] * 10)
+    lines = json_lines(run("count", path, "--json", *args).stdout)
+    assert [line["frame"] for line in lines] == frames
+
+
+def test_pace_leaves_images_alone(run, files, json_lines):
+    path = files.image("one.png", 2)
+    assert len(json_lines(run("count", path, "--every", 5, "--json").stdout)) == 1
+
+
+def test_annotated_clip(run, files, tmp_path, read_video):
+    path = files.video("clip.avi", [1] * 8, size=(323, 241))
+    result = run("count", path, "--save", tmp_path / "out", "--every", 2)
+    assert result.exit_code == 0
+    frames, fps, size = read_video(tmp_path / "out" / "clip.overlay.mp4")
+    assert (frames, fps, size) == (4, 5.0, (322, 240))  # half the frames, as long as before
+
+
+def test_images_and_videos_in_one_folder(run, files, tmp_path):
+    files.image("in/a.png", 1)
+    files.video("in/b.avi", [5, 5])
+    lines = run("count", tmp_path / "in").stdout.splitlines()
+    assert lines[-1] == "      1.0  total: 1 image, 1 video"
+
+
+def test_video_that_breaks_off_keeps_what_was_counted(run, files, tmp_path, json_lines):
+    path = files.video("clip.avi", [1] * 40)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    result = run("count", path, "--json", "--save", tmp_path / "out")
+    assert result.exit_code == 1
+    assert len(result.stderr.splitlines()) == 1
+    lines = json_lines(result.stdout)
+    assert (tmp_path / "out" / "clip.overlay.mp4").is_file() == bool(lines)
+
+
+def start(*args: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "edgecount", "count", *(str(arg) for arg in args)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, bufsize=1)
+
+
+def test_ctrl_c_ends_cleanly(files, tmp_path, tiny_model, read_video):
+    path = files.video("clip.avi", [1] * 3000)
+    out = tmp_path / "out"
+    with start(path, "--model", tiny_model, "--json", "--save", out) as process:
+        lines = [process.stdout.readline() for _ in range(5)]
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "edgecount: stopped\n"
+    counted = [json.loads(line) for line in [*lines, *rest.splitlines()]]
+    assert 5 <= len(counted) < 3000
+    assert read_video(out / "clip.overlay.mp4")[0] == len(counted)
+
+
+def test_ctrl_c_prints_the_summary(files, tmp_path, tiny_model):
+    path = files.video("clip.avi", [1] * 3000)
+    out = tmp_path / "out"
+    with start(path, "--model", tiny_model, "--save", out) as process:
+        while not (out / "clip.overlay.mp4").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "mean of" in output
+
+
+def test_closed_pipe_is_quiet(files, tiny_model):
+    path = files.video("clip.avi", [1] * 500)
+    with start(path, "--model", tiny_model, "--json") as process:
+        assert json.loads(process.stdout.readline())["frame"] == 0
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 141
