@@ -1,0 +1,1 @@
+"""Files for deployment, made from a checkpoint (extra ``export``)."""

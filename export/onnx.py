@@ -1,0 +1,144 @@
+"""A trained network as one ONNX file with its manifest inside."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgecount.errors import BackendError, MissingExtraError, OutputError
+from edgecount.manifest import METADATA_KEY, Manifest
+
+if TYPE_CHECKING:
+    import onnx
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
+OPSET = 17
+# The oldest that torch's exporter writes itself; the conversion down is ONNX's own, and explicit,
+# because torch's leaves the newer opset in place without an error when it fails.
+_TRACED_OPSET = 18
+# float32 in two libraries: sums in another order, values up to some tens
+_TOLERANCE = 1e-4
+
+
+def export_onnx(network: nn.Module, manifest: Manifest, path: Path) -> None:
+    """Write ``network`` as float32 ONNX, opset 17, any batch and size, with ``manifest`` inside.
+
+    The file is compared with PyTorch at two input sizes before it gets its name.
+
+    Args:
+        network: answers :class:`edgecount.train.models.base.Maps`.
+        manifest: describes the outputs ``density``, ``heatmap`` and ``offset``.
+        path: the file to write; replaced if it is there.
+
+    Raises:
+        MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
+        BackendError: ONNX Runtime's outputs differ from PyTorch's.
+        OutputError: the file cannot be written.
+    """
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401  (the comparison needs it: say so before the long work)
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "export", "to export models") from error
+    model = _trace(network, manifest)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, manifest.to_json()
+    onnx.checker.check_model(model, full_check=True)
+    serialized = model.SerializeToString()
+    _compare(network, serialized, manifest)
+    temporary = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(serialized)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error}") from error
+    log.info("wrote %s, %.1f MB", path, len(serialized) / 1e6)
+
+
+def _trace(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
+    import onnx.version_converter
+    import torch
+
+    from edgecount.export.fold import fold_batch_norm
+
+    multiple = manifest.input.multiple
+    rows, columns = (
+        torch.export.Dim("rows", min=2, max=512),
+        torch.export.Dim("columns", min=2, max=512),
+    )
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    wrapped = _deployable(fold_batch_norm(network))
+    example = torch.zeros(2, 3, 3 * multiple, 4 * multiple)
+    exporter_log = logging.getLogger("torch.onnx")
+    level = exporter_log.level
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        # torch's exporter talks about its own internals and about torchvision
+        warnings.simplefilter("ignore")
+        exporter_log.setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            wrapped,
+            (example,),
+            dynamo=True,
+            opset_version=_TRACED_OPSET,
+            external_data=False,
+            input_names=[manifest.input.name],
+            output_names=["density", "heatmap", "offset"],
+            dynamic_shapes={"image": {0: batch, 2: multiple * rows, 3: multiple * columns}},
+        )
+    exporter_log.setLevel(level)
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    model = onnx.version_converter.convert_version(model, OPSET)
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def _deployable(network: nn.Module) -> nn.Module:
+    """The network with the activations that the manifest promises, as a plain tuple."""
+    import torch
+    from torch import Tensor, nn
+
+    class Deployable(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            maps = self.network(image)
+            return maps.density, torch.sigmoid(maps.heatmap_logits), maps.offset
+
+    return Deployable().eval()
+
+
+def _compare(network: nn.Module, serialized: bytes, manifest: Manifest) -> None:
+    """Run both at two sizes; the tolerance is absolute, for maps of about 1."""
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(serialized, providers=["CPUExecutionProvider"])
+    network.eval()
+    multiple = manifest.input.multiple
+    for batch, height, width in ((1, 2 * multiple, 3 * multiple), (2, 5 * multiple, 4 * multiple)):
+        generator = np.random.default_rng(height)
+        image = generator.uniform(-1, 1, (batch, 3, height, width)).astype(np.float32)
+        with torch.no_grad():
+            expected = _deployable(network)(torch.from_numpy(image))
+        names = ["density", "heatmap", "offset"]
+        got = session.run(names, {manifest.input.name: image})
+        for name, theirs, ours in zip(names, got, expected, strict=True):
+            difference = float(np.abs(theirs - ours.numpy()).max())
+            if difference > _TOLERANCE:
+                raise BackendError(
+                    f"the exported {name} differs from PyTorch's by {difference:.2g} at "
+                    f"{height}x{width}, expected at most {_TOLERANCE:g}"
+                )

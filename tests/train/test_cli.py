@@ -1,0 +1,66 @@
+"""train, export, eval: from two pictures to a model's errors, by the commands alone."""
+
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+yaml = pytest.importorskip("yaml")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+from click.testing import CliRunner  # noqa: E402
+
+from edgecount.cli import cli  # noqa: E402
+
+
+def run(*args):
+    return CliRunner().invoke(cli, [str(arg) for arg in args])
+
+
+def test_from_pictures_to_errors(shanghaitech, tmp_path):
+    config = tmp_path / "config.yaml"
+    settings = {
+        "model": "edgecount-s",
+        "data_root": str(tmp_path),
+        "data": [{"reader": "shanghaitech", "path": "part_X"}],
+        "crop": 64,
+        "batch_size": 2,
+        "steps": 2,
+    }
+    config.write_text(yaml.safe_dump(settings))
+    trained = run("train", config, "--out", tmp_path / "run", "--threads", 1)
+    assert trained.exit_code == 0, trained.output
+    assert trained.stdout.strip() == str(tmp_path / "run" / "last.pt")
+    assert "step 2" in trained.stderr
+
+    model = tmp_path / "model.onnx"
+    exported = run("export", tmp_path / "run" / "last.pt", "--out", model)
+    assert exported.exit_code == 0, exported.output
+    again = run("export", tmp_path / "run" / "last.pt", "--out", model)
+    assert again.exit_code == 1
+    assert "--overwrite" in again.stderr
+
+    evaluated = run("eval", model, shanghaitech, "--reader", "shanghaitech", "--json")
+    assert evaluated.exit_code == 0, evaluated.output
+    report = json.loads(evaluated.stdout)
+    assert report["count"]["images"] == 2
+    assert set(report) == {"count", "density_count", "peak_count", "points"}
+    table = run("eval", model, shanghaitech, "--reader", "shanghaitech")
+    assert "MAE" in table.stdout
+
+
+def test_a_wrong_key_is_a_usage_error(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("model: edgecount-s\ndata: [{reader: blank}]\nlearning-rate: 1\n")
+    result = run("train", config, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "learning-rate: unknown key" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_folder_is_one_line(tmp_path):
+    result = run("eval", "edgecount-s", tmp_path / "nowhere", "--reader", "voc")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "nowhere" in result.stderr

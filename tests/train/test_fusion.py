@@ -1,0 +1,63 @@
+"""The fitted blend: the kernel's own, never worse than the density alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from edgecount import _ext
+from edgecount.train.data.readers import Sample
+from edgecount.train.fusion import THRESHOLDS, Observation, blend, fit_blend, fit_threshold, observe
+
+
+def maps(seed, height=43, width=70):
+    rng = np.random.default_rng(seed)
+    heatmap = rng.random((1, height, width), np.float32) ** 4
+    offset = np.full((1, 2, height, width), 0.5, np.float32)
+    density = rng.random((1, -(-height // 2), -(-width // 2)), np.float32) * 0.2
+    return heatmap, offset, density
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_blend_is_what_the_kernel_computes(seed):
+    heatmap, offset, density = maps(seed)
+    sample = Sample(Path("x.jpg"), np.array([[8.0, 12.0]], np.float32), np.array([9.0], np.float32))
+    seen = observe(heatmap, offset, density, sample)
+    assert seen.people == 1
+    counted = _ext.count_maps(
+        heatmap, offset, density, window=3, threshold=0.3, fuse_cell=8, fuse_low=2, fuse_high=8
+    )
+    assert blend(seen, 0.3, 2.0, 8.0) == pytest.approx(float(counted.count[0]), rel=1e-5)
+
+
+def one_cell(density, peaks, people):
+    cell = np.array([[float(density)]])
+    values = {threshold: np.array([[float(peaks)]]) for threshold in THRESHOLDS}
+    return Observation(cell, cell, values, dict.fromkeys(THRESHOLDS, 0), people)
+
+
+def test_sparse_cells_go_to_the_points_and_dense_ones_to_the_density():
+    sparse = [one_cell(2.5, 1, 1), one_cell(0.4, 0, 0)]
+    dense = [one_cell(14, 9, 15), one_cell(18, 10, 19)]
+    fusion = fit_blend([sparse, dense], 0.3).fusion
+    assert fusion.low >= 2.0
+    assert fusion.high <= 12.0
+
+
+def test_no_group_pays_for_another():
+    right_density = [one_cell(2, 9, 2), one_cell(4, 1, 4.5)]
+    right_points = [one_cell(3, 1, 1)] * 20
+    spec = fit_blend([right_density, right_points], 0.3)
+    assert spec.fusion is not None
+    ends = spec.threshold, spec.fusion.low, spec.fusion.high
+    error = np.mean([abs(blend(seen, *ends) - seen.people) for seen in right_density])
+    assert error <= 0.25 * 1.03 + 1e-9
+
+
+def test_the_threshold_with_the_best_f1_is_chosen():
+    seen = one_cell(3, 3, 4)
+    seen.peaks[0.2][:] = 9
+    seen.matches.update({0.2: 4, 0.3: 3, 0.5: 1})
+    assert fit_threshold([[seen]]) == 0.3

@@ -1,0 +1,1 @@
+"""Training: networks, losses, targets, data, metrics and the loop (extra ``train``)."""

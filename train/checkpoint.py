@@ -1,0 +1,60 @@
+"""Checkpoints: written whole or not at all, and enough to go on exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgecount.errors import ModelError, OutputError
+from edgecount.train.config import TrainConfig, config_from_dict
+from edgecount.train.models import build_model
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write to a temporary name, then rename: the old file stays whole until the new one is.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(path.name + ".partial")
+    try:
+        torch.save(state, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write the checkpoint {path}: {error}") from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state that :func:`save_checkpoint` wrote; tensors on the CPU.
+
+    Raises:
+        ModelError: the file is missing, damaged or of another program.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler met
+        raise ModelError(f"cannot read the checkpoint {path}: {error}") from error
+    if not isinstance(state, dict) or "ema" not in state or "config" not in state:
+        raise ModelError(f"{path} is not a checkpoint of edgecount train")
+    return state
+
+
+def config_to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Plain values that :func:`config_from_dict` reads back."""
+    values = dataclasses.asdict(config)
+    values["data"] = [{**entry, "scale": list(entry["scale"])} for entry in values["data"]]
+    return values
+
+
+def load_network(path: Path) -> tuple[nn.Module, TrainConfig]:
+    """The averaged weights of a checkpoint, in evaluation mode, and the config they came from."""
+    state = load_checkpoint(path)
+    config = config_from_dict(state["config"])
+    network = build_model(config.model)
+    network.load_state_dict(state["ema"])
+    return network.eval(), config

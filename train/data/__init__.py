@@ -1,0 +1,5 @@
+"""Annotated images: readers, splits, crops."""
+
+from edgecount.train.data.readers import READERS, Sample, read_samples
+
+__all__ = ["READERS", "Sample", "read_samples"]

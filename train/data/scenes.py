@@ -1,0 +1,44 @@
+"""Rendered crowds as training images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgecount.errors import OutputError
+from edgecount.scenes import render_scene
+from edgecount.train.data.readers import Sample
+
+_FRAMES = ((640, 480), (800, 600), (1024, 768), (1280, 720))
+
+
+def render_samples(folder: Path, number: int, seed: int) -> list[Sample]:
+    """``number`` scenes of 0 to 300 people, a tenth of them empty, as PNG and NPZ in ``folder``.
+
+    Scenes rendered before are taken as they are, so that a resumed run starts at once.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_sample(folder, seed * 100_000 + index) for index in range(number)]
+    except OSError as error:
+        raise OutputError(f"cannot write rendered scenes to {folder}: {error}") from error
+
+
+def _sample(folder: Path, seed: int) -> Sample:
+    path = folder / f"scene_{seed}.png"
+    truth = path.with_suffix(".npz")
+    if not truth.exists():
+        rng = np.random.default_rng(seed)
+        people = 0 if rng.random() < 0.1 else round(float(np.exp(rng.uniform(0.7, 5.7))))
+        size = _FRAMES[rng.integers(len(_FRAMES))]
+        scene = render_scene(people, size=size, seed=seed)
+        if not cv2.imwrite(str(path), scene.image):
+            raise OSError(f"cannot write {path}")
+        np.savez(truth, points=scene.points, sizes=scene.sizes)
+    with np.load(truth) as arrays:
+        return Sample(path, arrays["points"], arrays["sizes"])

@@ -1,0 +1,41 @@
+"""Which images validate: lists of names beside the code, so that everyone holds out the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgecount.errors import ConfigError
+from edgecount.train.data.readers import Sample
+
+FOLDER = Path(__file__).parent.parent / "splits"
+SEED = 20_260
+
+
+def choose(names: Sequence[str], number: int, seed: int = SEED) -> list[str]:
+    """``number`` of the names at random, sorted: how the lists in ``splits/`` were made."""
+    picked = np.random.default_rng(seed).permutation(sorted(names))[:number]
+    return sorted(str(name) for name in picked)
+
+
+def split(samples: Sequence[Sample], name: str) -> tuple[list[Sample], list[Sample]]:
+    """Training and validation samples by the list ``splits/<name>.txt``.
+
+    Raises:
+        ConfigError: there is no such list, or it names images that the set lacks.
+    """
+    path = FOLDER / f"{name}.txt"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.txt")))
+        raise ConfigError(f"data.split: expected one of {known}, got {name!r}")
+    held_out = set(path.read_text().split())
+    unknown = held_out - {s.name for s in samples}
+    if unknown:
+        raise ConfigError(
+            f"data.split: {name} holds out {len(unknown)} images that the set lacks, "
+            f"first {min(unknown)!r}: is this the right folder?"
+        )
+    training = [s for s in samples if s.name not in held_out]
+    return training, [s for s in samples if s.name in held_out]
