@@ -1,0 +1,36 @@
+// Sums of a density map over the cells of a grid, plain and under masks.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "edgecount/maps.h"
+
+namespace edgecount {
+
+/// The squares that a map is cut into; those at the right and bottom may be smaller.
+struct Grid {
+    std::size_t cell_height;
+    std::size_t cell_width;
+    std::size_t rows;
+    std::size_t columns;
+
+    /// One cell for the whole map when `side` is 0.
+    Grid(std::size_t height, std::size_t width, std::size_t side);
+
+    std::size_t size() const { return rows * columns; }
+    std::size_t index(std::size_t y, std::size_t x) const {
+        return y / cell_height * columns + x / cell_width;
+    }
+};
+
+/// Sums of one density plane per grid cell: element 0 over the plain map, element 1 + r under mask
+/// r.
+///
+/// Columns first, a few rows at a time in float32 and their sums in double, then along the row: an
+/// order that is the same for every vector width. Throws std::invalid_argument naming "density"
+/// when a value is not finite.
+std::vector<std::vector<double>> sum_density(const Planes& density, std::size_t plane,
+                                             const Planes& masks, const Grid& grid);
+
+}  // namespace edgecount

@@ -1,0 +1,89 @@
+// The loops over pixels; kernels_*.cpp include this file with one instruction set each.
+//
+// Local to each includer, and free of library templates, or the linker might give the code of one
+// instruction set to another.
+#include "kernels.h"
+
+namespace edgecount {
+namespace {
+
+void convert_row(const std::uint8_t* __restrict row, std::size_t n, const Normalisation& by,
+                 float* const* out) {
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+        const std::uint8_t* __restrict from = row + by.source[channel];
+        float* __restrict to = out[channel];
+        const float mean = by.mean[channel];
+        const float scale = by.scale[channel];
+        for (std::size_t x = 0; x < n; ++x) {
+            to[x] = (static_cast<float>(from[3 * x]) - mean) * scale;
+        }
+    }
+}
+
+void blend_rows(const std::uint8_t* rows, std::size_t stride, const float* weights,
+                std::size_t taps, float* __restrict out, std::size_t n) {
+    // Values whose sums stay in registers while the taps go by.
+    constexpr std::size_t kSums = 32;
+    std::size_t i = 0;
+    for (; i + kSums <= n; i += kSums) {
+        float sums[kSums] = {};
+        for (std::size_t tap = 0; tap < taps; ++tap) {
+            const std::uint8_t* __restrict row = rows + tap * stride + i;
+            const float weight = weights[tap];
+            for (std::size_t j = 0; j < kSums; ++j) sums[j] += weight * static_cast<float>(row[j]);
+        }
+        for (std::size_t j = 0; j < kSums; ++j) out[i + j] = sums[j];
+    }
+    for (; i < n; ++i) {
+        float sum = 0.0F;
+        for (std::size_t tap = 0; tap < taps; ++tap) {
+            sum += weights[tap] * static_cast<float>(rows[tap * stride + i]);
+        }
+        out[i] = sum;
+    }
+}
+
+// `taps` is a constant or, for strong shrinking, 0: then `more` taps are counted at run time.
+template <std::size_t taps>
+void resample_row_by(const float* row, const std::uint32_t* first, const float* weights,
+                     std::size_t more, float* __restrict out, std::size_t n) {
+    for (std::size_t x = 0; x < n; ++x) {
+        const float* pixel = row + 3 * static_cast<std::size_t>(first[x]);
+        // The fourth sum is no channel: four floats are one vector, three are none.
+        float sums[4] = {0.0F, 0.0F, 0.0F, 0.0F};
+        for (std::size_t tap = 0; tap < (taps != 0 ? taps : more); ++tap, pixel += 3, ++weights) {
+            for (std::size_t i = 0; i < 4; ++i) sums[i] += *weights * pixel[i];
+        }
+        for (std::size_t i = 0; i < 4; ++i) out[4 * x + i] = sums[i];
+    }
+}
+
+void resample_row(const float* row, const std::uint32_t* first, const float* weights,
+                  std::size_t taps, float* out, std::size_t n) {
+    switch (taps) {
+        case 2: return resample_row_by<2>(row, first, weights, taps, out, n);
+        case 3: return resample_row_by<3>(row, first, weights, taps, out, n);
+        case 4: return resample_row_by<4>(row, first, weights, taps, out, n);
+        case 5: return resample_row_by<5>(row, first, weights, taps, out, n);
+        case 6: return resample_row_by<6>(row, first, weights, taps, out, n);
+        default: return resample_row_by<0>(row, first, weights, taps, out, n);
+    }
+}
+
+void split_row(const float* __restrict pixels, std::size_t n, const Normalisation& by,
+               float* const* out) {
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+        const float* __restrict from = pixels + by.source[channel];
+        float* __restrict to = out[channel];
+        const float mean = by.mean[channel];
+        const float scale = by.scale[channel];
+        for (std::size_t x = 0; x < n; ++x) to[x] = (from[4 * x] - mean) * scale;
+    }
+}
+
+constexpr ImageKernels image_kernels_here() {
+    return {convert_row, blend_rows, resample_row, split_row};
+}
+
+}  // namespace
+}  // namespace edgecount

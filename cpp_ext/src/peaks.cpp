@@ -1,0 +1,136 @@
+#include "peaks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "half.h"
+#include "kernels.h"
+#include "key_window.h"
+#include "keys.h"
+#include "message.h"
+
+namespace edgecount {
+namespace {
+
+// A crowd as dense as a heatmap can hold it has about this many cells to a head: room for its peaks
+// is made at once, and memory that stays unused costs nothing.
+constexpr std::size_t kCellsPerPeak = 32;
+
+float value_at(const Planes& map, std::size_t plane, const PeakCell& cell) {
+    const void* row = map.row(plane, cell.y);
+    if (map.scalar == Scalar::float32) return static_cast<const float*>(row)[cell.x];
+    return half_to_float(static_cast<const std::uint16_t*>(row)[cell.x]);
+}
+
+/// A key that no cell above the threshold is below.
+std::int16_t threshold_key(Scalar scalar, float threshold) {
+    if (scalar == Scalar::float32) return key(threshold);
+    // There are few positive halves: the first above the threshold is found by halving.
+    std::uint16_t low = 0;
+    auto high = static_cast<std::uint16_t>(kHalfInfinity);
+    while (low < high) {
+        const auto middle = static_cast<std::uint16_t>((low + high) / 2);
+        if (half_to_float(middle) > threshold) {
+            high = middle;
+        } else {
+            low = static_cast<std::uint16_t>(middle + 1);
+        }
+    }
+    return key(low);
+}
+
+class PeakScan {
+public:
+    PeakScan(const Planes& heatmap, const Planes& offset, std::size_t image,
+             const CountOptions& options, bool keep_cells)
+        : heatmap_(heatmap),
+          offset_(offset),
+          image_(image),
+          options_(options),
+          keep_cells_(keep_cells),
+          kernels_(kernels().peaks),
+          threshold_(threshold_key(heatmap.scalar, options.threshold)),
+          rows_(heatmap, image, options.window / 2),
+          indices_(rows_.blocks() * kBlock + 3) {}
+
+    Peaks run() {
+        const std::size_t usual = heatmap_.cells() / kCellsPerPeak;
+        peaks_.points.reserve(options_.capacity != 0 ? std::min(usual, options_.capacity) : usual);
+        const auto radius = static_cast<std::ptrdiff_t>(options_.window / 2);
+        const auto height = static_cast<std::ptrdiff_t>(heatmap_.height);
+        // The rows above the map have no peaks, but their steps slide the first rows' maxima. Keys
+        // are made one row ahead: a row that was just stored would have to be waited for.
+        rows_.load(0);
+        for (std::ptrdiff_t y = -radius; y < height; ++y) {
+            if (y + radius + 1 < height) rows_.load(static_cast<std::size_t>(y + radius + 1));
+            const std::size_t listed = kernels_.scan_row(
+                rows_.around(y), threshold_, options_.window / 2, rows_.blocks(), indices_.data());
+            append(static_cast<std::size_t>(y), listed);
+        }
+        if (!rows_.finite()) reject_non_finite("heatmap", image_);
+        place();
+        return std::move(peaks_);
+    }
+
+private:
+    void append(std::size_t y, std::size_t listed) {
+        const PeakRow row{heatmap_.row(image_, 0), heatmap_.height,    heatmap_.width, y,
+                          options_.threshold,      options_.window / 2};
+        for (std::size_t i = 0, n = 0; i < listed; i += n) {
+            n = std::min(listed - i, kGroup - group_.count);
+            kernels_.cells(heatmap_.scalar).append_peaks(row, indices_.data() + i, n, group_);
+            if (group_.count == kGroup) place();
+        }
+    }
+
+    void place() {
+        if (keep_cells_) {
+            for (std::size_t i = 0; i < group_.count; ++i) {
+                peaks_.cells.push_back({group_.x[i], group_.y[i]});
+            }
+        }
+        const std::size_t placed = peaks_.points.size();
+        std::size_t room = group_.count;
+        if (options_.capacity != 0) room = std::min(room, options_.capacity - placed);
+        kernels_.place_peaks(group_, room, places_);
+        if (offset_.present()) add_offsets(room);
+        peaks_.points.insert(peaks_.points.end(), places_, places_ + room);
+        peaks_.count += group_.count;
+        group_.count = 0;
+    }
+
+    void add_offsets(std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) {
+            const PeakCell cell{group_.x[i], group_.y[i]};
+            const float dx = value_at(offset_, 2 * image_, cell);
+            const float dy = value_at(offset_, 2 * image_ + 1, cell);
+            if (!std::isfinite(dx) || !std::isfinite(dy)) reject_non_finite("offset", image_);
+            places_[i].x = static_cast<float>(cell.x) + dx;
+            places_[i].y = static_cast<float>(cell.y) + dy;
+        }
+    }
+
+    const Planes& heatmap_;
+    const Planes& offset_;
+    std::size_t image_;
+    const CountOptions& options_;
+    bool keep_cells_;
+    const PeakKernels& kernels_;
+    std::int16_t threshold_;
+    KeyWindow rows_;
+    std::vector<std::uint32_t> indices_;
+    PeakGroup group_;
+    Peak places_[kGroup];
+    Peaks peaks_;
+};
+
+}  // namespace
+
+Peaks find_peaks(const Planes& heatmap, const Planes& offset, std::size_t image,
+                 const CountOptions& options, bool keep_cells) {
+    if (heatmap.cells() == 0) return {};
+    return PeakScan(heatmap, offset, image, options, keep_cells).run();
+}
+
+}  // namespace edgecount

@@ -1,0 +1,252 @@
+// Runs the kernels over random and extreme inputs, in buffers of exactly their size, so that the
+// sanitizers see every read or write that leaves one; with every instruction set that the processor
+// has, all of which must give the same bits. Prints "ok" and the number of calls.
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <random>
+#include <stdexcept>
+#include <vector>
+
+#include "edgecount/count_maps.h"
+#include "edgecount/preprocess.h"
+#include "half.h"
+#include "kernels.h"
+
+namespace edgecount {
+extern const Kernels plain_kernels;
+}
+
+namespace {
+
+using namespace edgecount;
+
+int calls = 0;
+
+// Everything that came out, to compare instruction sets by.
+std::vector<double> results;
+
+void record(const Tally& tally) {
+    results.insert(results.end(), {tally.count, tally.density, tally.peaks});
+}
+
+void record(const ImageCount& count) {
+    results.push_back(static_cast<double>(count.peak_count));
+    record(count.whole);
+    for (const Tally& region : count.regions) record(region);
+    for (const Peak& peak : count.peaks) {
+        results.insert(results.end(), {peak.x, peak.y, peak.score});
+    }
+}
+
+void require(bool condition, const char* what) {
+    if (condition) return;
+    std::fprintf(stderr, "failed: %s (after %d calls)\n", what, calls);
+    std::exit(1);
+}
+
+using Random = std::mt19937;
+
+std::size_t pick(Random& random, std::size_t low, std::size_t high) {
+    return std::uniform_int_distribution<std::size_t>(low, high)(random);
+}
+
+/// Few levels, so that most cells tie with a neighbour.
+std::vector<float> map_of(Random& random, std::size_t cells) {
+    std::vector<float> values(cells);
+    for (float& value : values) value = static_cast<float>(pick(random, 0, 5)) / 5.0F;
+    return values;
+}
+
+Planes planes_of(const std::vector<float>& values, std::size_t count, std::size_t height,
+                 std::size_t width) {
+    return {values.data(), Scalar::float32, count, height, width};
+}
+
+bool is_peak(const std::vector<float>& map, std::size_t height, std::size_t width, std::size_t y,
+             std::size_t x, std::size_t radius, float threshold) {
+    const float value = map[y * width + x];
+    if (!(value > threshold)) return false;
+    for (std::size_t v = y < radius ? 0 : y - radius; v <= y + radius && v < height; ++v) {
+        for (std::size_t u = x < radius ? 0 : x - radius; u <= x + radius && u < width; ++u) {
+            const float other = map[v * width + u];
+            const std::size_t order = v * width + u;
+            if (order < y * width + x && other >= value) return false;
+            if (order > y * width + x && other > value) return false;
+        }
+    }
+    return true;
+}
+
+std::size_t plain_peaks(const std::vector<float>& map, std::size_t height, std::size_t width,
+                        std::size_t window, float threshold) {
+    std::size_t found = 0;
+    for (std::size_t y = 0; y < height; ++y) {
+        for (std::size_t x = 0; x < width; ++x) {
+            found += is_peak(map, height, width, y, x, window / 2, threshold) ? 1 : 0;
+        }
+    }
+    return found;
+}
+
+void count_some(Random& random) {
+    const std::size_t height = pick(random, 1, 12);
+    const std::size_t width = pick(random, 1, 150);
+    const std::size_t coarse_height = (height + 1) / 2;
+    const std::size_t coarse_width = (width + 1) / 2;
+    const std::size_t regions = pick(random, 0, 3);
+    const auto heat = map_of(random, height * width);
+    const auto offset = map_of(random, 2 * height * width);
+    const auto density = map_of(random, coarse_height * coarse_width);
+    const auto masks = map_of(random, regions * coarse_height * coarse_width);
+
+    Maps maps;
+    maps.batch = 1;
+    maps.heatmap = planes_of(heat, 1, height, width);
+    if (pick(random, 0, 1) == 1) maps.offset = planes_of(offset, 2, height, width);
+    maps.density = planes_of(density, 1, coarse_height, coarse_width);
+    if (regions > 0) maps.masks = planes_of(masks, regions, coarse_height, coarse_width);
+    CountOptions options;
+    options.window = 3 + 2 * pick(random, 0, 2);
+    options.threshold = 0.3F;
+    options.capacity = pick(random, 0, 4);
+    options.fuse_cell = pick(random, 0, 5);
+    options.fuse_low = 1.0;
+    options.fuse_high = 3.0;
+
+    const ImageCount count = count_maps(maps, options).at(0);
+    record(count);
+    ++calls;
+    const std::size_t expected =
+        plain_peaks(heat, height, width, options.window, options.threshold);
+    require(count.peak_count == static_cast<std::int64_t>(expected), "number of peaks");
+    require(count.regions.size() == regions, "number of regions");
+    require(options.capacity == 0 || count.peaks.size() <= options.capacity, "capacity");
+    double sum = 0.0;
+    for (const float value : density) sum += value;
+    require(std::abs(count.whole.density - sum) <= 1e-5 * (1.0 + sum), "density sum");
+}
+
+void count_halves(Random& random) {
+    const std::size_t height = pick(random, 1, 9);
+    const std::size_t width = pick(random, 1, 90);
+    std::vector<std::uint16_t> heat(height * width);
+    std::vector<float> same(heat.size());
+    // A few values of either sign, or any finite ones.
+    const bool few = pick(random, 0, 1) == 1;
+    for (std::size_t i = 0; i < heat.size(); ++i) {
+        const std::size_t sign = pick(random, 0, 1) << 15;
+        const std::size_t size = few ? pick(random, 0, 4) << 10 : pick(random, 0, 0x7bff);
+        heat[i] = static_cast<std::uint16_t>(sign | size);
+        same[i] = half_to_float(heat[i]);
+    }
+    Maps maps;
+    maps.batch = 1;
+    maps.heatmap = {heat.data(), Scalar::float16, 1, height, width};
+    maps.density = maps.heatmap;
+    CountOptions options;
+    options.window = 3 + 2 * pick(random, 0, 2);
+    options.threshold = few ? 0.00015F : 1.0F;
+    const ImageCount count = count_maps(maps, options).at(0);
+    record(count);
+    ++calls;
+    const std::size_t expected =
+        plain_peaks(same, height, width, options.window, options.threshold);
+    require(count.peak_count == static_cast<std::int64_t>(expected), "number of peaks in halves");
+}
+
+/// Rows with far more peaks than are placed in one go.
+void count_wide_rows(Random& random) {
+    const std::size_t width = pick(random, 1500, 1600);
+    std::vector<float> heat(2 * width, 0.0F);
+    for (std::size_t x = 0; x < width; x += 2) heat[x] = 1.0F;
+    Maps maps;
+    maps.batch = 1;
+    maps.heatmap = planes_of(heat, 1, 2, width);
+    CountOptions options;
+    options.capacity = pick(random, 0, width);
+    const ImageCount count = count_maps(maps, options).at(0);
+    record(count);
+    ++calls;
+    const std::size_t expected = (width + 1) / 2;
+    require(count.peak_count == static_cast<std::int64_t>(expected),
+            "number of peaks in a wide row");
+    for (std::size_t i = 0; i < count.peaks.size(); ++i) {
+        require(std::abs(count.peaks[i].x - static_cast<float>(2 * i) - 0.5F) < 0.01F,
+                "raster order");
+    }
+}
+
+void refuse_bad_values(Random& random) {
+    const std::size_t width = pick(random, 1, 130);
+    auto heat = map_of(random, 3 * width);
+    heat[pick(random, 0, heat.size() - 1)] = std::numeric_limits<float>::quiet_NaN();
+    Maps maps;
+    maps.batch = 1;
+    for (const bool as_density : {false, true}) {
+        maps.heatmap = as_density ? Planes{} : planes_of(heat, 1, 3, width);
+        maps.density = as_density ? planes_of(heat, 1, 3, width) : Planes{};
+        bool refused = false;
+        try {
+            count_maps(maps, {});
+        } catch (const std::invalid_argument&) {
+            refused = true;
+        }
+        require(refused, "a NaN is refused");
+        ++calls;
+    }
+}
+
+void preprocess_some(Random& random) {
+    const std::size_t height = pick(random, 1, 20);
+    const std::size_t width = pick(random, 1, 70);
+    const std::size_t gap = pick(random, 0, 9);
+    // The last row ends with its last pixel: what lies between rows is not part of the image.
+    const std::size_t stride = 3 * width + gap;
+    std::vector<std::uint8_t> image(stride * (height - 1) + 3 * width);
+    for (auto& value : image) value = static_cast<std::uint8_t>(pick(random, 0, 255));
+
+    PreprocessOptions options;
+    const bool same = pick(random, 0, 2) == 0;
+    options.resized_height = same ? height : pick(random, 1, 40);
+    options.resized_width = same ? width : pick(random, 1, 90);
+    options.out_height = options.resized_height + pick(random, 0, 6);
+    options.out_width = options.resized_width + pick(random, 0, 6);
+    options.swap_rb = pick(random, 0, 1) == 1;
+    for (float& scale : options.scale) scale = 1.0F / 255.0F;
+    options.pad_value = -1.0F;
+    std::vector<float> out(3 * options.out_height * options.out_width,
+                           std::numeric_limits<float>::quiet_NaN());
+    preprocess({image.data(), height, width, stride}, options, out.data());
+    ++calls;
+    results.insert(results.end(), out.begin(), out.end());
+    for (const float value : out) {
+        require(value >= -1.0F && value <= 1.0001F, "every output is written and in range");
+    }
+}
+
+}  // namespace
+
+int main() {
+    std::vector<double> first;
+    std::vector<const Kernels*> available = available_kernels();
+    available.push_back(&plain_kernels);
+    for (const Kernels* kernels : available) {
+        use_kernels(*kernels);
+        results.clear();
+        Random random(20260);
+        for (int round = 0; round < 300; ++round) {
+            count_some(random);
+            count_halves(random);
+            refuse_bad_values(random);
+            preprocess_some(random);
+        }
+        for (int round = 0; round < 5; ++round) count_wide_rows(random);
+        if (first.empty()) first = results;
+        require(results == first, "all instruction sets give the same bits");
+        std::fprintf(stderr, "%s: %zu results\n", kernels->name, results.size());
+    }
+    std::printf("ok %d\n", calls);
+}

@@ -1,0 +1,171 @@
+"""What the kernels refuse, and how they say so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgecount import _ext
+
+HEATMAP = np.zeros((2, 6, 8), np.float32)
+DENSITY = np.zeros((2, 3, 4), np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["heatmap", "density"])
+@pytest.mark.parametrize("place", [(0, 0), (19, 36), (7, 33), (12, 0)])
+def test_non_finite_values_name_the_map_and_the_image(name, bad, dtype, place):
+    maps = np.zeros((3, 20, 37), dtype)
+    maps[1][place] = bad
+    with pytest.raises(ValueError, match=f"^{name}: expected finite values.* image 1 of"):
+        _ext.count_maps(**{name: maps})
+
+
+def test_a_nan_cannot_hide_behind_an_infinity():
+    density = np.zeros((1, 4, 4), np.float32)
+    density[0, :2, 0] = np.inf, -np.inf
+    with pytest.raises(ValueError, match=r"^density: expected finite"):
+        _ext.count_maps(density=density)
+
+
+def test_non_finite_offsets_at_peaks():
+    heatmap = np.zeros((2, 3, 3), np.float32)
+    heatmap[1, 1, 1] = 1
+    offset = np.zeros((2, 2, 3, 3), np.float32)
+    offset[1, 1, 1, 1] = np.nan
+    with pytest.raises(ValueError, match=r"^offset: expected finite values.* image 1 of"):
+        _ext.count_maps(heatmap, offset)
+
+
+@pytest.mark.parametrize("name", ["heatmap", "offset", "density", "masks"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([[[0.0]]], "a NumPy array of numbers in CPU memory, got list"),
+        ("map", "got str"),
+        (3.5, "got float"),
+        (np.zeros((1, 1, 1), object), "got ndarray"),
+        (np.zeros((1, 1, 1)), "dtype float32 or float16, got float64"),
+        (np.zeros((1, 1, 1), np.uint8), "got uint8"),
+        (np.zeros((1, 1, 1), np.int64), "got int64"),
+        (np.zeros((1, 1, 1), np.bool_), "got bool"),
+    ],
+)
+def test_wrong_types(name, value, message):
+    maps = {"heatmap": HEATMAP} | {name: value}
+    with pytest.raises(TypeError, match=f"^{name}: expected .*{message}"):
+        _ext.count_maps(**maps)
+
+
+@pytest.mark.parametrize(
+    ("maps", "message"),
+    [
+        ({"heatmap": np.zeros((6, 8), np.float32)}, r"heatmap: .*\(B, H, W\), got \(6, 8\)"),
+        ({"heatmap": np.zeros(6, np.float32)}, r"heatmap: .*got \(6,\)"),
+        ({"heatmap": HEATMAP[None]}, r"heatmap: .*got \(1, 2, 6, 8\)"),
+        (
+            {"heatmap": HEATMAP, "offset": np.zeros((2, 3, 6, 8), np.float32)},
+            r"offset: .*\(B, 2, H, W\), got \(2, 3, 6, 8\)",
+        ),
+        (
+            {"heatmap": HEATMAP, "offset": np.zeros((2, 2, 6, 7), np.float32)},
+            r"offset: expected maps of 6 x 8 cells, got 6 x 7",
+        ),
+        ({"offset": np.zeros((2, 2, 6, 8), np.float32)}, "heatmap, density: expected at least"),
+        (
+            {"density": DENSITY, "offset": np.zeros((2, 2, 3, 4), np.float32)},
+            "offset: expected a heatmap beside it",
+        ),
+        ({"heatmap": HEATMAP, "density": DENSITY[:1]}, "density: expected 2 planes, got 1"),
+        (
+            {"heatmap": HEATMAP, "density": np.zeros((2, 5, 7), np.float32)},
+            "density: expected the heatmap's 6 x 8 cells divided by one whole number, got 5 x 7",
+        ),
+        (
+            {"heatmap": HEATMAP, "density": np.zeros((2, 12, 16), np.float32)},
+            "density: expected the heatmap's 6 x 8 cells divided",
+        ),
+        (
+            {"heatmap": HEATMAP, "masks": np.zeros((1, 3, 4), np.float32)},
+            "masks: expected maps of 6 x 8 cells, got 3 x 4",
+        ),
+        (
+            {"heatmap": HEATMAP, "density": DENSITY, "masks": np.zeros((1, 6, 8), np.float32)},
+            "masks: expected maps of 3 x 4 cells, got 6 x 8",
+        ),
+        (
+            {"density": DENSITY, "masks": np.full((1, 3, 4), 1.5, np.float32)},
+            r"masks: expected coverage in \[0, 1\], got 1.5 in mask 0",
+        ),
+        (
+            {"density": DENSITY, "masks": np.full((1, 3, 4), np.nan, np.float32)},
+            r"masks: expected coverage in \[0, 1\], got -?nan",
+        ),
+        ({}, "heatmap, density: expected at least one of the two, got neither"),
+    ],
+)
+def test_wrong_shapes(maps, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        _ext.count_maps(**maps)
+
+
+def test_masks_and_offsets_have_their_own_dtypes():
+    with pytest.raises(TypeError, match=r"^masks: expected dtype float32, got float16"):
+        _ext.count_maps(HEATMAP, masks=np.zeros((1, 6, 8), np.float16))
+    with pytest.raises(TypeError, match=r"^offset: expected the dtype of the heatmap"):
+        _ext.count_maps(HEATMAP, np.zeros((2, 2, 6, 8), np.float16))
+
+
+@pytest.mark.parametrize(
+    "view", [HEATMAP[:, ::2], HEATMAP[:, :, 1:], HEATMAP[:, ::-1], HEATMAP.transpose(0, 2, 1)]
+)
+def test_gaps_and_other_orders(view):
+    with pytest.raises(ValueError, match=r"^heatmap: .*C-contiguous.*ascontiguousarray"):
+        _ext.count_maps(view)
+    _ext.count_maps(np.ascontiguousarray(view))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 4}, "window: expected 3, 5 or 7, got 4"),
+        ({"window": 1}, "window: expected 3, 5 or 7, got 1"),
+        ({"window": -3}, "window: expected 0 or more, got -3"),
+        ({"threshold": np.nan}, "threshold: expected a finite number of at least 0"),
+        ({"threshold": np.inf}, "threshold: expected a finite number of at least 0"),
+        ({"threshold": 1e300}, "threshold: expected a finite number of at least 0"),
+        ({"threshold": -0.1}, "threshold: expected a finite number of at least 0, got -0.1"),
+        ({"capacity": -1}, "capacity: expected 0 or more, got -1"),
+        ({"unit": 0.0}, "unit: expected a finite number above 0, got 0"),
+        ({"unit": np.nan}, "unit: expected a finite number above 0"),
+        ({"fuse_cell": -1}, "fuse_cell: expected 0 or more, got -1"),
+        ({"fuse_low": np.nan}, "fuse_low, fuse_high: expected finite numbers"),
+        ({"fuse_high": np.inf}, "fuse_low, fuse_high: expected finite numbers"),
+    ],
+)
+def test_wrong_options(options, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        _ext.count_maps(HEATMAP, **options)
+
+
+def test_read_only_and_empty_arrays_are_fine():
+    heatmap = HEATMAP.copy()
+    heatmap.flags.writeable = False
+    assert _ext.count_maps(heatmap).peak_count.tolist() == [0, 0]
+    for shape in [(0, 4, 4), (1, 0, 4), (1, 4, 0), (0, 0, 0)]:
+        empty = np.zeros(shape, np.float32)
+        counts = _ext.count_maps(
+            empty, density=empty, masks=np.zeros((2, *shape[1:]), np.float32), fuse_cell=4
+        )
+        assert counts.count.tolist() == [0.0] * shape[0]
+        assert counts.region_count.shape == (shape[0], 2)
+        assert [peaks.shape for peaks in counts.peaks] == [(0, 3)] * shape[0]
+
+
+def test_results_outlive_the_call(rng):
+    peaks = _ext.count_maps(rng.random((1, 50, 50), dtype=np.float32)).peaks[0]
+    copy = peaks.copy()
+    for _ in range(20):
+        _ext.count_maps(rng.random((1, 50, 50), dtype=np.float32))
+    np.testing.assert_array_equal(peaks, copy)

@@ -1,0 +1,145 @@
+"""The module as a whole: its stub, its threads, its CUDA part."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgecount
+from edgecount import _ext
+
+
+def stub_tree() -> ast.Module:
+    # Beside the Python sources, wherever those are: the compiled module may be elsewhere.
+    return ast.parse((Path(edgecount.__file__).parent / "_ext.pyi").read_text(encoding="utf-8"))
+
+
+def public(names):
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_the_stub_names_what_the_module_has():
+    stub = stub_tree()
+    named = {n.name for n in stub.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    named |= {
+        n.target.id for n in stub.body if isinstance(n, ast.AnnAssign) and n.target.id[0] != "_"
+    }
+    assert named == public(dir(_ext))
+    (counts,) = (n for n in stub.body if isinstance(n, ast.ClassDef))
+    fields = {n.name for n in counts.body if isinstance(n, ast.FunctionDef)}
+    assert fields == public(dir(_ext.MapCounts))
+
+
+@pytest.mark.parametrize("name", ["count_maps", "preprocess"])
+def test_the_stub_has_the_module_s_parameters(name):
+    (function,) = (n for n in stub_tree().body if getattr(n, "name", None) == name)
+    arguments = function.args
+    signature = _ext_signature(getattr(_ext, name))
+    expected = [(a.arg, False) for a in arguments.args] + [
+        (a.arg, True) for a in arguments.kwonlyargs
+    ]
+    assert [(n, keyword) for n, keyword, _ in signature] == expected
+    defaults = [ast.literal_eval(d) for d in arguments.defaults + arguments.kw_defaults]
+    assert [default for _, _, default in signature][-len(defaults) or len(signature) :] == defaults
+
+
+def _ext_signature(function):
+    """(name, keyword-only, default) of every parameter, from nanobind's first docstring line."""
+    text = function.__doc__.splitlines()[0].replace("object | None", "object")
+    (definition,) = ast.parse(f"def {text}: ...").body
+    arguments = definition.args
+    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + arguments.defaults
+    rows = list(zip(arguments.args, [False] * len(arguments.args), defaults, strict=True))
+    rows += zip(
+        arguments.kwonlyargs, [True] * len(arguments.kwonlyargs), arguments.kw_defaults, strict=True
+    )
+    return [(a.arg, keyword, d and ast.literal_eval(d)) for a, keyword, d in rows]
+
+
+def test_docstrings_point_to_the_stub():
+    for name in ("count_maps", "preprocess"):
+        assert "stub" in inspect.getdoc(getattr(_ext, name))
+
+
+def counted_while(work) -> int:
+    """How often another thread ran Python code during the work."""
+    ticks, done = [0], threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks[0] += 1
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    before = ticks[0]
+    work()
+    during = ticks[0] - before
+    done.set()
+    thread.join()
+    return during
+
+
+@pytest.mark.parametrize("kernel", ["count_maps", "preprocess"])
+def test_the_gil_is_released(rng, kernel):
+    heatmaps = rng.random((8, 1024, 1024), dtype=np.float32)
+    image = rng.integers(0, 256, (3000, 4000, 3), np.uint8)
+    out = np.empty((3, 1500, 2000), np.float32)
+    works = {
+        "count_maps": lambda: _ext.count_maps(heatmaps, window=7),
+        "preprocess": lambda: _ext.preprocess(
+            image, out, 1500, 2000, 1500, 2000, (0, 0, 0), (1, 1, 1), False, 0.0
+        ),
+    }
+    # One call takes tens of milliseconds; a thread that waits for the GIL would not tick once.
+    assert max(counted_while(works[kernel]) for _ in range(3)) >= 3
+
+
+def test_threads_do_not_disturb_each_other(rng):
+    heatmaps = [rng.random((1, 200, 300), dtype=np.float32) for _ in range(4)]
+    alone = [_ext.count_maps(heatmap).peaks[0].copy() for heatmap in heatmaps]
+    failures = []
+
+    def work(heatmap, expected):
+        same = all(np.array_equal(_ext.count_maps(heatmap).peaks[0], expected) for _ in range(20))
+        if not same:
+            failures.append(expected)
+
+    threads = [
+        threading.Thread(target=work, args=pair) for pair in zip(heatmaps, alone, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_no_memory_is_lost(rng):
+    resource = pytest.importorskip("resource", reason="peak memory is read the POSIX way")
+    heatmap = rng.random((1, 256, 256), dtype=np.float32)
+
+    def call():
+        counts = _ext.count_maps(heatmap, density=heatmap)
+        return counts.peaks, counts.count, counts.region_count
+
+    for _ in range(50):
+        call()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(500):  # about 90 KB of peaks each
+        call()
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 8 * 1024
+
+
+def test_cuda_answers_without_a_driver():
+    assert isinstance(_ext.cuda_built, bool)
+    count = _ext.cuda_device_count()
+    assert count >= 0
+    assert _ext.cuda_built or count == 0
