@@ -10,7 +10,7 @@ torch.
 
 The ways take turns, so that other load on the machine hits all alike; ratios are of medians.
 
-    python benchmarks/kernels.py [--rounds 60]
+    python benchmarks/kernels.py [--rounds 30]
 """
 
 from __future__ import annotations
@@ -188,11 +188,11 @@ def preprocess_ways(size: tuple[int, int], resized: tuple[int, int]) -> dict[str
 def main() -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--rounds", type=int, default=60, help="turns of every way")
+    parser.add_argument("--rounds", type=int, default=30, help="turns of every way")
     rounds = parser.parse_args().rounds
     print(f"torch {torch.__version__}, SciPy {scipy.__version__}, OpenCV {cv2.__version__}")
     ways = count_ways()
-    report("peaks and density sum", time_ways(ways, rounds, calls=5))
+    report("peaks and density sum", time_ways(ways, rounds, calls=20))
     for size, resized in (((480, 640), (480, 640)), ((1080, 1920), (576, 1024))):
         title = f"preprocess {size[0]} x {size[1]} to {resized[0]} x {resized[1]}"
         report(title, time_ways(preprocess_ways(size, resized), max(rounds // 4, 1), calls=2))

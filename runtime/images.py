@@ -102,7 +102,7 @@ def _from_pil(image: Any) -> NDArray[Any]:
     # Whoever has such an image has PIL.
     from PIL import ImageOps  # type: ignore[import-not-found, unused-ignore]
 
-    upright = ImageOps.exif_transpose(image) or image
+    upright: Any = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):
         # PIL clips 16-bit grey to 255 when it converts to RGB.
         values = np.asarray(upright)

@@ -48,8 +48,9 @@ std::vector<double> fusion_weights(const std::vector<double>& people, const Plan
         for (std::size_t column = 0; column < grid.columns; ++column) {
             const std::size_t width =
                 std::min(grid.cell_width, plane.width - column * grid.cell_width);
-            const double share = static_cast<double>(height * width) /
-                                 static_cast<double>(grid.cell_height * grid.cell_width);
+            const double share =
+                static_cast<double>(height * width) /
+                (static_cast<double>(grid.cell_height) * static_cast<double>(grid.cell_width));
             const std::size_t index = row * grid.columns + column;
             weights[index] = density_weight(people[index] / share, options);
         }

@@ -113,6 +113,14 @@ def test_small_fusion_cells_at_the_border_are_scaled_up():
     np.testing.assert_allclose(counts.count, [12.5])
 
 
+def test_fusion_cells_may_be_larger_than_any_map():
+    density = np.full((1, 5, 5), 0.1, np.float32)
+    heatmap = np.zeros((1, 5, 5), np.float32)
+    for side in (1000, 2**40, 2**62):
+        counts = _ext.count_maps(heatmap, density=density, fuse_cell=side, fuse_low=5, fuse_high=9)
+        np.testing.assert_allclose(counts.count, [2.5], rtol=1e-6)
+
+
 def test_equal_bounds_are_a_step():
     heatmap = np.zeros((1, 1, 2), np.float32)
     density = np.array([[[1.0, 2.0]]], np.float32)
