@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["InputPlan", "plan_input", "write_input"]
 
-# Padding is the training mean once normalised: a flat grey that holds nobody.
-_PAD_VALUE = 0.0
-
 
 @dataclass(frozen=True)
 class InputPlan:
@@ -101,8 +98,17 @@ def write_input(
         spec.mean,
         spec.scale,
         spec.channels == "RGB",
-        _PAD_VALUE,
+        _black(spec),
     )
+
+
+def _black(spec: InputSpec) -> float:
+    """Padding is black, the darkest channel's where they differ.
+
+    A band of mid-grey below a grey picture looks to a network like more of the picture, and was
+    seen to be filled with people.
+    """
+    return min(-mean * scale for mean, scale in zip(spec.mean, spec.scale, strict=True))
 
 
 def _pad(side: int, spec: InputSpec) -> int:

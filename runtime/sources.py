@@ -143,6 +143,8 @@ def open_sources(spec: SourceLike) -> list[Source]:
 def _open_path(text: str) -> list[Source]:
     from edgecount.runtime.video import CameraSource
 
+    if not text:
+        raise SourceError("expected a path, a URL or a camera's number, got an empty text")
     path = Path(text)
     if path.is_dir():
         return _open_folder(path)

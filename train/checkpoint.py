@@ -38,7 +38,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler met
-        raise ModelError(f"cannot read the checkpoint {path}: {error}") from error
+        # Not torch's own text, which may advise to switch its safety off.
+        reason = error.strerror if isinstance(error, OSError) else "damaged, or not a checkpoint"
+        raise ModelError(f"cannot read the checkpoint {path}: {reason}") from error
     if not isinstance(state, dict) or "ema" not in state or "config" not in state:
         raise ModelError(f"{path} is not a checkpoint of edgecount train")
     return state

@@ -86,8 +86,21 @@ class TrainConfig:
         for name in ("batch_size", "steps", "evaluate_every"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        self._check_rates()
         if not self.data:
             raise ConfigError("data: expected at least one set")
+        if any(not entry.weight > 0 for entry in self.data):
+            raise ConfigError("data.weight: expected numbers above 0")
+
+    def _check_rates(self) -> None:
+        for name in ("learning_rate", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name}: expected a number above 0, got {getattr(self, name)}")
+        for name in ("warmup", "weight_decay", "heatmap_weight", "offset_weight", "total_weight"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name}: expected 0 or more, got {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise ConfigError(f"ema: expected a number in [0, 1), got {self.ema}")
 
     def root(self) -> Path:
         """The data folder, with the environment's variables put in.

@@ -83,7 +83,7 @@ def predict(network: nn.Module, image: NDArray[np.uint8], precision: str = "fp32
     """The maps of one BGR image (H, W, 3) at its own size, cut to the cells that it covers."""
     height, width = image.shape[:2]
     tensor = torch.from_numpy(normalise(image))[None]
-    padded = F.pad(tensor, (0, -width % 32, 0, -height % 32))
+    padded = F.pad(tensor, (0, -width % 32, 0, -height % 32), value=-1.0)  # black
     with autocast(precision):
         maps = network(padded.contiguous(memory_format=torch.channels_last))
     fine = (..., slice(-(-height // 4)), slice(-(-width // 4)))

@@ -67,7 +67,9 @@ def train(
     mixture = Mixture(parts, crop=config.crop, batch_size=config.batch_size, seed=config.seed)
     learner = make_learner(config, mixture, fresh=not checkpoint.exists())
     if checkpoint.exists():
-        _restore(learner, load_checkpoint(checkpoint))
+        state = load_checkpoint(checkpoint)
+        _check_same_run(state["config"], config_to_dict(config))
+        _restore(learner, state)
         log.info("resumed at step %d", learner.step)
     with (out / "log.jsonl").open("a") as lines:
 
@@ -129,6 +131,8 @@ def load_data(config: TrainConfig, out: Path) -> tuple[list[Part], dict[str, lis
             samples = read_samples(entry.reader, config.root() / entry.path)
         if entry.split:
             samples, validation[entry.split] = split(samples, entry.split)
+        if not samples and entry.reader != "blank":
+            raise ConfigError(f"data.split: {entry.split} holds out every image of the set")
         parts.append(Part(samples, entry.weight, entry.scale))
     return parts, validation
 
@@ -186,6 +190,17 @@ def _state(learner: Learner, config: TrainConfig) -> dict[str, Any]:
         "optimiser": learner.optimiser.state_dict(),
         "schedule": learner.schedule.state_dict(),
     }
+
+
+def _check_same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """A resumed run may end elsewhere, and validate at other times, but is otherwise the same."""
+    free = {"steps", "evaluate_every", "data_root"}
+    changed = sorted(key for key in now if key not in free and now[key] != before.get(key))
+    if changed:
+        raise ConfigError(
+            f"resume: {', '.join(changed)} differ from the checkpoint's; expected the config it "
+            "was started with: restore it, or train in another folder"
+        )
 
 
 def _restore(learner: Learner, state: dict[str, Any]) -> None:

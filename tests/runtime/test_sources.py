@@ -150,3 +150,8 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(locked)], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == f"no permission to read the folder {locked}"
+
+
+def test_an_empty_text_is_not_the_current_folder():
+    with pytest.raises(SourceError, match="empty text"):
+        open_sources("")

@@ -32,12 +32,12 @@ def test_the_count_in_a_crop_is_the_count_of_its_points():
     assert moved.max() < 150
 
 
-def test_small_images_are_padded_with_grey():
+def test_small_images_are_padded_with_black():
     rng = np.random.default_rng(3)
     white = np.full((20, 30, 3), 255, np.uint8)
     cut, _, _ = random_crop(white, np.zeros((0, 2), np.float32), np.zeros(0), 64, (1, 1), rng)
     assert (cut[:20, :30] == 255).all()
-    assert (cut[20:] == 128).all()
+    assert (cut[20:] == 0).all()
 
 
 @pytest.mark.parametrize("seed", range(10))

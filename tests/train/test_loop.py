@@ -1,5 +1,6 @@
 """Runs of a few steps: they learn, stop, go on, and never harm what was saved."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgecount.errors import EdgeCountError, ModelError, OutputError  # noqa: E402
+from edgecount.errors import (  # noqa: E402
+    ConfigError,
+    EdgeCountError,
+    ModelError,
+    OutputError,
+)
 from edgecount.train import loop  # noqa: E402
 from edgecount.train.checkpoint import (  # noqa: E402
     load_checkpoint,
@@ -63,6 +69,13 @@ def test_a_run_is_not_overwritten(config, tmp_path):
     loop.train(config, tmp_path / "run")
     with pytest.raises(OutputError, match="resume it, or choose another folder"):
         loop.train(config, tmp_path / "run")
+
+
+def test_a_resumed_run_has_the_config_it_was_started_with(config, tmp_path):
+    loop.train(config, tmp_path / "run")
+    other = dataclasses.replace(config, learning_rate=0.5, crop=96, steps=8)
+    with pytest.raises(ConfigError, match="crop, learning_rate differ"):
+        loop.train(other, tmp_path / "run", resume=True)
 
 
 def test_batches_depend_on_seed_and_step_alone(config, tmp_path):

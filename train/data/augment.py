@@ -21,7 +21,7 @@ def random_crop(
     """A ``crop`` x ``crop`` px cut of the image, at a random scale and mirrored half the time.
 
     The scale is log-uniform in ``scale_range``. Where the scaled image is smaller than the crop,
-    the rest is mid-grey, as the runtime's padding is.
+    the rest is black, as the runtime's padding is.
 
     Returns:
         The cut (crop, crop, 3), its points (n, 2) and their sizes (n,).
@@ -51,7 +51,7 @@ def random_crop(
     if rng.random() < 0.5:
         patch = patch[:, ::-1]
         points[:, 0] = size[0] - points[:, 0]
-    cut = np.full((crop, crop, 3), 128, np.uint8)
+    cut = np.zeros((crop, crop, 3), np.uint8)
     cut[: size[1], : size[0]] = patch
     # A mirrored point on the left edge lands on the right edge itself, one step outside.
     limit = np.nextafter(np.array(size, np.float32), np.float32(0.0))

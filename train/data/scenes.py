@@ -39,6 +39,9 @@ def _sample(folder: Path, seed: int) -> Sample:
         scene = render_scene(people, size=size, seed=seed)
         if not cv2.imwrite(str(path), scene.image):
             raise OSError(f"cannot write {path}")
-        np.savez(truth, points=scene.points, sizes=scene.sizes)
+        # Renamed when whole: a run that is stopped here renders this scene again.
+        partial = truth.with_suffix(".partial.npz")
+        np.savez(partial, points=scene.points, sizes=scene.sizes)
+        partial.replace(truth)
     with np.load(truth) as arrays:
         return Sample(path, arrays["points"], arrays["sizes"])
