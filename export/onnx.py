@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,12 +81,9 @@ def _trace(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
     batch = torch.export.Dim("batch", min=1, max=1024)
     wrapped = _deployable(fold_batch_norm(network))
     example = torch.zeros(2, 3, 3 * multiple, 4 * multiple)
-    exporter_log = logging.getLogger("torch.onnx")
-    level = exporter_log.level
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), _only_errors("torch.onnx"):
         # torch's exporter talks about its own internals and about torchvision
         warnings.simplefilter("ignore")
-        exporter_log.setLevel(logging.ERROR)
         program = torch.onnx.export(
             wrapped,
             (example,),
@@ -96,11 +94,22 @@ def _trace(network: nn.Module, manifest: Manifest) -> onnx.ModelProto:
             output_names=["density", "heatmap", "offset"],
             dynamic_shapes={"image": {0: batch, 2: multiple * rows, 3: multiple * columns}},
         )
-    exporter_log.setLevel(level)
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     model = onnx.version_converter.convert_version(model, OPSET)
     return onnx.shape_inference.infer_shapes(model)
+
+
+@contextmanager
+def _only_errors(name: str) -> Iterator[None]:
+    """Hold a logger to errors; its level comes back however the block ends."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _deployable(network: nn.Module) -> nn.Module:
