@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecount.errors import ConfigError
+from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
 from edgecount.regions import Region, RegionsLike, read_regions
 from edgecount.result import CountResult
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
-    from edgecount.manifest import Manifest
     from edgecount.runtime.sources import SourceLike
 
 __all__ = ["EdgeCounter"]
@@ -37,7 +37,8 @@ class EdgeCounter:
     """Counts people in frames. `count` may be called from several threads at once.
 
     Args:
-        model: a bundled model's name, an .onnx file, or a folder that holds model.onnx.
+        model: a bundled model's name, an .onnx file, or a folder that holds model.onnx; or the
+            `Manifest` of what a backend of your own runs.
         backend: "auto" (the best engine that works here; the log says which), "onnxruntime",
             "onnxruntime-cuda", "fake", or a `Backend` of your own, which stays yours to close.
         regions: polygons to count in as well, in source pixels: a mapping of name to points
@@ -59,7 +60,7 @@ class EdgeCounter:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        model: str | os.PathLike[str] | Manifest = DEFAULT_MODEL,
         *,
         backend: str | Backend = "auto",
         regions: RegionsLike | None = None,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import itertools
+from typing import TypeVar
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+T = TypeVar("T", bound=nn.Module)
 
-def fold_batch_norm(network: nn.Module) -> nn.Module:
+
+def fold_batch_norm(network: T) -> T:
     """A copy in evaluation mode in which each norm that follows a convolution is part of it.
 
     Engines do the same when they load a graph; done here, the file is smaller, weights are what
@@ -16,15 +20,21 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
     """
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():
-        if isinstance(module, nn.Sequential):
-            _fold_sequence(module)
+        _fold_children(module)
     return folded
 
 
-def _fold_sequence(sequence: nn.Sequential) -> None:
-    layers = list(sequence)
-    for index in range(len(layers) - 1):
-        convolution, norm = layers[index], layers[index + 1]
-        if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            sequence[index] = fuse_conv_bn_eval(convolution, norm)
-            sequence[index + 1] = nn.Identity()
+def _fold_children(module: nn.Module) -> None:
+    """Fold each norm among a module's children into the convolution declared right before it.
+
+    In a ``Sequential`` that is the order of the computation; elsewhere it is where the names say so
+    (``conv1`` and ``bn1``, ``conv`` and ``bn``).
+    """
+    children = list(module.named_children())
+    for (first, convolution), (second, norm) in itertools.pairwise(children):
+        if not isinstance(convolution, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
+            continue
+        named = first.startswith("conv") and second == first.replace("conv", "bn")
+        if named or isinstance(module, nn.Sequential):
+            setattr(module, first, fuse_conv_bn_eval(convolution, norm))
+            setattr(module, second, nn.Identity())

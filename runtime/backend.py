@@ -101,6 +101,11 @@ def open_backend(
         close = difflib.get_close_matches(str(backend), BACKENDS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}{hint}")
+    if model.path is None:
+        raise BackendError(
+            f"backend: expected a Backend of your own, or a model file, got {backend!r} and a "
+            "manifest alone"
+        )
     from edgecount.runtime import onnxruntime_backend
 
     if backend == "auto":

@@ -22,24 +22,27 @@ class ModelFile:
     """A model that a backend can open.
 
     Attributes:
-        path: the .onnx file.
+        path: the .onnx file; None for a manifest alone, which only a backend of one's own can run.
         manifest: what it expects and gives.
     """
 
-    path: Path
+    path: Path | None
     manifest: Manifest
 
 
-def open_model(model: str | os.PathLike[str]) -> ModelFile:
+def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
     """Find a model and read its manifest; no engine is loaded.
 
     Args:
-        model: a bundled model's name, an .onnx file, or a folder that holds model.onnx.
+        model: a bundled model's name, an .onnx file, a folder that holds model.onnx, or a
+            manifest alone.
 
     Raises:
         ModelError: there is no such model, it is damaged, or it carries no manifest.
         BackendError: it is an engine file, which this build cannot run.
     """
+    if isinstance(model, Manifest):
+        return ModelFile(None, model)
     path = _locate(model)
     metadata = read_metadata(path)
     text = metadata.get(METADATA_KEY)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
-from edgecount.errors import ModelError, OutputError
+from edgecount.errors import ConfigError, ModelError, OutputError
 from edgecount.train.config import TrainConfig, config_from_dict
 from edgecount.train.models import build_model
+from edgecount.train.models.base import Network
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -46,17 +45,22 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def config_to_dict(config: TrainConfig) -> dict[str, Any]:
-    """Plain values that :func:`config_from_dict` reads back."""
-    values = dataclasses.asdict(config)
-    values["data"] = [{**entry, "scale": list(entry["scale"])} for entry in values["data"]]
-    return values
+def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
+    """The averaged weights of a checkpoint, in evaluation mode, and all that it holds.
 
-
-def load_network(path: Path) -> tuple[nn.Module, TrainConfig]:
-    """The averaged weights of a checkpoint, in evaluation mode, and the config they came from."""
+    Raises:
+        ModelError: the file is missing, damaged, or does not fit the network that it names.
+    """
     state = load_checkpoint(path)
-    config = config_from_dict(state["config"])
-    network = build_model(config.model)
-    network.load_state_dict(state["ema"])
-    return network.eval(), config
+    try:
+        config = config_from_dict(state["config"])
+        network = build_model(config.model.name, config.model.options)
+        network.load_state_dict(state["ema"])
+    except (ConfigError, RuntimeError) as error:
+        raise ModelError(f"{path} does not fit this version of edgecount: {error}") from error
+    return network.eval(), state
+
+
+def config_of(state: dict[str, Any]) -> TrainConfig:
+    """The config that a checkpoint was trained with."""
+    return config_from_dict(state["config"])

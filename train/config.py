@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgecount.errors import ConfigError
+from edgecount.train.data.augment import Looks
+from edgecount.train.options import build
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several networks or objectives, with its own options.
+
+    In YAML it is a name, or ``{name: ..., option: value, ...}``.
+
+    Attributes:
+        name: which.
+        options: keyword options of its class.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -19,18 +37,39 @@ class DataConfig:
         reader: a name of :data:`edgecount.train.data.READERS`, ``scenes`` (rendered crowds) or
             ``blank`` (pictures of nothing).
         path: the set's folder, relative to ``data_root``.
-        split: the list of held-out images, a file of ``splits/``; empty means that all train.
+        split: the list of held-out images, a file of ``splits/`` or the path of one.
+        holdout: without a list, the share of the images that is held out, chosen by a fixed seed;
+            0: all train.
         weight: its share of the crops.
         scale: the range of random scales, lower and upper.
+        window: what a crop is cut from: ``free`` (anywhere), or ``quarters`` (the image's four
+            quarters and windows of that size, as HSRNet and CSRNet do).
         number: how many scenes are rendered.
+        shrink: every image is made smaller by this factor when it is read, at most 1.
     """
 
     reader: str
     path: str = ""
     split: str = ""
+    holdout: float = 0.0
     weight: float = 1.0
     scale: tuple[float, float] = (0.7, 1.4)
+    window: Literal["free", "quarters"] = "free"
     number: int = 0
+    shrink: float = 1.0
+
+    def __post_init__(self) -> None:
+        low, high = self.scale
+        if not 0 < low <= high:
+            raise ConfigError(
+                f"data.scale: expected [low, high] with 0 < low <= high, got [{low}, {high}]"
+            )
+        if not self.weight > 0:
+            raise ConfigError(f"data.weight: expected a number above 0, got {self.weight}")
+        if not 0 <= self.holdout < 1:
+            raise ConfigError(f"data.holdout: expected a share in [0, 1), got {self.holdout}")
+        if not 0 < self.shrink <= 1:
+            raise ConfigError(f"data.shrink: expected a number in (0, 1], got {self.shrink}")
 
 
 @dataclass(frozen=True)
@@ -39,68 +78,98 @@ class TrainConfig:
 
     Attributes:
         model: a network of :data:`edgecount.train.models.MODELS`.
+        objective: what it is trained towards, of :data:`edgecount.train.objectives.OBJECTIVES`.
         data: the mixture.
         data_root: folder of the data; ``$NAME`` is taken from the environment.
-        backbone_weights: an ``.npz`` relative to ``data_root``; empty starts from random.
-        crop: side of the square training crops, px, a multiple of 32.
-        batch_size: crops a step.
+        backbone_weights: ImageNet weights of the backbone (.npz, .pth, .safetensors), relative to
+            ``data_root``; empty starts from random.
+        initial_weights: a checkpoint of an earlier run whose weights this one starts from,
+            relative to ``data_root``; what has another name or shape starts anew.
+        freeze: weights whose names start with one of these stay as they are.
+        crop: side of the square training crops in px, or their height and width.
+        batch_size: crops a step, over all processes.
         steps: optimiser steps.
-        learning_rate: peak of the cosine schedule.
+        optimiser: adamw, adam or sgd.
+        learning_rate: its peak.
+        momentum: of sgd.
+        weight_decay: on convolution weights only.
+        schedule: ``cosine`` (down to a hundredth), ``step`` (times ``gamma`` at each milestone),
+            ``plateau`` (times ``gamma`` after ``patience`` validations without progress) or
+            ``constant``.
         warmup: steps of linear rise before it.
-        weight_decay: AdamW's, on convolution weights.
-        ema: decay of the averaged weights, which are what is evaluated and exported.
-        clip_norm: largest norm of the gradient.
-        heatmap_weight: weight of the heatmap's focal loss.
-        offset_weight: weight of the offset's L1.
-        total_weight: weight of the count's L1 inside the block loss.
-        precision: ``fp32`` or ``bf16`` (autocast).
+        milestones: of ``step``, as shares of the run.
+        gamma: of ``step`` and ``plateau``.
+        patience: of ``plateau``, in validations.
+        ema: decay of the averaged weights, which are what is evaluated and exported; 0 keeps none.
+        clip_norm: largest norm of the gradient; 0 does not clip.
+        precision: ``fp32``, ``bf16`` or ``fp16`` (mixed; with fp16 the loss scale starts anew
+            when a run is resumed).
+        looks: how often crops are made grey, dark, blurred and so on.
         evaluate_every: steps between validations.
+        early_stop: validations without progress that end the run; 0 never.
+        workers: threads that read images and cut crops.
+        cache_gb: memory for decoded images, in GB.
+        log_every: steps between lines of the log, each with a checkpoint.
+        tensorboard: write for TensorBoard too, where it is installed.
+        report: draw the report when the run ends.
         seed: of batches and initial weights.
     """
 
-    model: str
+    model: Choice
     data: tuple[DataConfig, ...]
+    objective: Choice = field(default_factory=lambda: Choice("edge"))
     data_root: str = "$EDGECOUNT_DATA"
     backbone_weights: str = ""
-    crop: int = 320
+    initial_weights: str = ""
+    freeze: tuple[str, ...] = ()
+    crop: tuple[int, int] = (320, 320)
     batch_size: int = 8
     steps: int = 6000
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 1e-3
-    warmup: int = 200
+    momentum: float = 0.95
     weight_decay: float = 1e-4
+    schedule: Literal["cosine", "step", "plateau", "constant"] = "cosine"
+    warmup: int = 200
+    milestones: tuple[float, ...] = (0.6, 0.85)
+    gamma: float = 0.5
+    patience: int = 5
     ema: float = 0.998
     clip_norm: float = 5.0
-    heatmap_weight: float = 0.5
-    offset_weight: float = 0.3
-    total_weight: float = 0.1
-    precision: str = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    looks: Looks = field(default_factory=Looks)
     evaluate_every: int = 1000
+    early_stop: int = 0
+    workers: int = 1
+    cache_gb: float = 4.0
+    log_every: int = 100
+    tensorboard: bool = True
+    report: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check what types alone cannot."""
-        if self.crop <= 0 or self.crop % 32:
-            raise ConfigError(f"crop: expected a positive multiple of 32, got {self.crop}")
-        if self.precision not in ("fp32", "bf16"):
-            raise ConfigError(f"precision: expected fp32 or bf16, got {self.precision!r}")
-        for name in ("batch_size", "steps", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
-        self._check_rates()
         if not self.data:
             raise ConfigError("data: expected at least one set")
-        if any(not entry.weight > 0 for entry in self.data):
-            raise ConfigError("data.weight: expected numbers above 0")
-
-    def _check_rates(self) -> None:
-        for name in ("learning_rate", "clip_norm"):
+        self._at_least(
+            1, ("batch_size", "steps", "evaluate_every", "log_every", "workers", "patience")
+        )
+        self._at_least(0, ("warmup", "weight_decay", "clip_norm", "early_stop", "cache_gb", "seed"))
+        for name in ("learning_rate", "gamma"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name}: expected a number above 0, got {getattr(self, name)}")
-        for name in ("warmup", "weight_decay", "heatmap_weight", "offset_weight", "total_weight"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name}: expected 0 or more, got {getattr(self, name)}")
-        if not 0 <= self.ema < 1:
-            raise ConfigError(f"ema: expected a number in [0, 1), got {self.ema}")
+        for name in ("ema", "momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected a number in [0, 1), got {getattr(self, name)}")
+        if any(not 0 < share < 1 for share in self.milestones):
+            raise ConfigError(f"milestones: expected shares in (0, 1), got {self.milestones}")
+        if min(self.crop) < 1:
+            raise ConfigError(f"crop: expected a number of pixels, got {self.crop}")
+
+    def _at_least(self, least: int, names: Iterable[str]) -> None:
+        for name in names:
+            if not getattr(self, name) >= least:
+                raise ConfigError(f"{name}: expected {least} or more, got {getattr(self, name)}")
 
     def root(self) -> Path:
         """The data folder, with the environment's variables put in.
@@ -110,12 +179,29 @@ class TrainConfig:
         """
         expanded = os.path.expandvars(self.data_root)
         if "$" in expanded:
-            raise ConfigError(f"data_root: {self.data_root} is not set in the environment")
+            raise ConfigError(
+                f"data_root: {self.data_root} is not set in the environment: set it, or write "
+                "--set data_root=FOLDER"
+            )
         return Path(expanded)
 
 
-def load_config(path: Path) -> TrainConfig:
+FOLDER = Path(__file__).parent / "configs"
+
+
+def find_config(path: Path) -> Path:
+    """``path`` itself, or the config of that name that comes with edgecount."""
+    named = FOLDER / f"{path}.yaml"
+    return named if not path.exists() and named.is_file() else path
+
+
+def load_config(path: Path, changes: Iterable[str] = ()) -> TrainConfig:
     """Read and check a config.
+
+    Args:
+        path: the YAML file.
+        changes: ``key=value``, the value in YAML, with dots into sections (``model.name=hsrnet``,
+            ``data.0.weight=2``); they replace what the file says.
 
     Raises:
         ConfigError: the file is missing, is not YAML, or has an unknown key or a wrong value.
@@ -128,50 +214,77 @@ def load_config(path: Path) -> TrainConfig:
         raise ConfigError(f"{path}: cannot read the config: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(values).__name__}")
+    for change in changes:
+        _change(values, change)
     try:
         return config_from_dict(values)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def config_from_dict(values: dict[str, Any]) -> TrainConfig:
+def _change(values: dict[str, Any], change: str) -> None:
+    """Apply one ``key=value``."""
+    import yaml
+
+    key, separator, text = change.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set {change}: expected key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {change}: the value is not YAML") from error
+    *path, last = key.split(".")
+    place: Any = values
+    for part in path:
+        if isinstance(place, dict) and isinstance(place.get(part), str):
+            place[part] = {"name": place[part]}  # model: hsrnet, as a section
+        place = _enter(place, part, change)
+    if isinstance(place, list):
+        _enter(place, last, change)
+        place[int(last)] = value
+    else:
+        place[last] = value
+
+
+def _enter(place: Any, part: str, change: str) -> Any:
+    if isinstance(place, dict):
+        return place.setdefault(part, {})
+    if isinstance(place, list) and part.isdigit() and int(part) < len(place):
+        return place[int(part)]
+    raise ConfigError(f"--set {change}: there is no {part!r} to set anything in")
+
+
+def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
     """A config from plain values; see :func:`load_config`."""
     values = dict(values)
-    sets = values.get("data")
-    if not isinstance(sets, list):
+    for key in ("model", "objective"):
+        if key in values:
+            values[key] = _choice(values[key], key)
+    if isinstance(values.get("crop"), int):
+        values["crop"] = [values["crop"]] * 2
+    if "data" in values and not isinstance(values["data"], list | tuple):
         raise ConfigError("data: expected a list of sets")
-    values["data"] = tuple(_build(DataConfig, entry, "data.") for entry in sets)
-    config = _build(TrainConfig, values, "")
-    assert isinstance(config, TrainConfig)
-    return config
+    return build(TrainConfig, values)
 
 
-def _build(kind: type[Any], values: Any, prefix: str) -> Any:
-    if not isinstance(values, dict):
-        raise ConfigError(f"{prefix or 'config'}: expected keys and values, got {values!r}")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    for key in values:
-        if key not in fields:
-            raise ConfigError(f"{prefix}{key}: unknown key; expected one of {', '.join(fields)}")
-    for name, field in fields.items():
-        if name not in values and field.default is dataclasses.MISSING:
-            raise ConfigError(f"{prefix}{name}: missing")
-    return kind(**{k: _convert(fields[k], v, prefix + k) for k, v in values.items()})
+def _choice(value: Any, key: str) -> Choice:
+    if isinstance(value, str):
+        return Choice(value)
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        return Choice(value["name"], {k: v for k, v in value.items() if k != "name"})
+    raise ConfigError(f"{key}: expected a name, or a name with options, got {value!r}")
 
 
-def _convert(field: dataclasses.Field[Any], value: Any, name: str) -> Any:
-    kind = str(field.type)
-    if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind == "str" and isinstance(value, str):
-        return value
-    if kind == "tuple[float, float]":
-        pair = isinstance(value, list) and len(value) == 2
-        if pair and all(isinstance(v, int | float) for v in value) and 0 < value[0] <= value[1]:
-            return float(value[0]), float(value[1])
-        raise ConfigError(f"{name}: expected [low, high] with 0 < low <= high, got {value!r}")
-    if isinstance(value, tuple):
-        return value
-    raise ConfigError(f"{name}: expected {kind}, got {value!r}")
+def config_to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Plain values that :func:`config_from_dict` reads back."""
+    values = dataclasses.asdict(config)
+    for key in ("model", "objective"):
+        values[key] = {"name": values[key]["name"], **values[key]["options"]}
+    return {k: _plain(v) for k, v in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, all the way down."""
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

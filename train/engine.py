@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,94 +13,221 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
+from edgecount import _ext
 from edgecount.errors import EdgeCountError
-from edgecount.runtime.images import read_image
 from edgecount.train.config import TrainConfig
 from edgecount.train.data.mixture import Batch, normalise
-from edgecount.train.data.readers import Sample
-from edgecount.train.losses import block_count_loss, heatmap_focal_loss, offset_loss
+from edgecount.train.data.sample import Sample
 from edgecount.train.metrics import count_metrics
-from edgecount.train.models.base import Maps
+from edgecount.train.models.base import Maps, Network
+from edgecount.train.objectives import Objective
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+# Where a network gives head points alone, their count is read at the best of these.
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
+WINDOW = 3
+
+
+class System(nn.Module):
+    """A network with its objective: from a batch to the terms of the loss, in one forward.
+
+    One module, so that several processes synchronise the weights of both.
+    """
+
+    def __init__(self, network: Network, objective: Objective) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective
+
+    def forward(
+        self, images: Tensor, targets: Mapping[str, Tensor], progress: float
+    ) -> dict[str, Tensor]:
+        """The terms; the network may run in half precision, the losses never do."""
+        maps = self.network(images)
+        with torch.autocast(images.device.type, enabled=False):
+            terms: dict[str, Tensor] = self.objective.losses(_float(maps), targets, progress)
+        return terms
 
 
 @dataclass
 class Learner:
-    """What changes while training."""
+    """What changes while training.
 
-    network: nn.Module
+    Attributes:
+        fabric: device, precision and processes.
+        system: network and objective, as Fabric runs them.
+        network: the network inside.
+        averaged: the moving average of its weights.
+        optimiser: as Fabric runs it.
+        step: steps taken.
+        best: the least monitored error so far.
+        stale: validations since then.
+        reductions: times that the plateau schedule has cut the learning rate.
+    """
+
+    fabric: Fabric
+    system: nn.Module
+    network: Network
+    objective: Objective
     averaged: AveragedModel
     optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
     step: int = 0
-
-
-def compute_losses(maps: Maps, batch: Batch, config: TrainConfig) -> dict[str, Tensor]:
-    """The weighted terms of the loss, whose sum is minimised."""
-    return {
-        "blocks": block_count_loss(maps.density, batch.counts, total_weight=config.total_weight),
-        "heatmap": config.heatmap_weight * heatmap_focal_loss(maps.heatmap_logits, batch.heatmap),
-        "offset": config.offset_weight * offset_loss(maps.offset, batch.offset, batch.heads),
-    }
+    best: float = float("inf")
+    stale: int = 0
+    reductions: int = 0
 
 
 def train_steps(
-    learner: Learner, batches: Iterable[Batch], config: TrainConfig
+    learner: Learner,
+    batches: Iterable[Batch],
+    config: TrainConfig,
+    rate: Callable[[int], float],
 ) -> dict[str, float]:
-    """Take one step a batch; returns the mean of each loss term.
+    """Take one step a batch; returns the mean of each loss term over batches and processes.
+
+    Args:
+        learner: what is trained.
+        batches: this process's share of each batch.
+        config: the run.
+        rate: the learning rate of a step.
 
     Raises:
         EdgeCountError: the loss is not finite; nothing of that step is applied.
     """
     learner.network.train()
-    totals: dict[str, float] = {}
+    totals: dict[str, Tensor] = {}
     taken = 0
     for batch in batches:
-        images = batch.images.contiguous(memory_format=torch.channels_last)
-        with autocast(config.precision):
-            maps = learner.network(images)
-        losses = compute_losses(maps, batch, config)
-        loss = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(loss):
-            raise EdgeCountError(
-                f"the loss of step {learner.step} is not finite: lower learning_rate "
-                "or train in fp32"
-            )
-        learner.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(learner.network.parameters(), config.clip_norm)
-        learner.optimiser.step()
-        learner.schedule.step()
-        learner.averaged.update_parameters(learner.network)
+        loss = _forward(learner, batch, config, totals)
+        _apply(learner, loss, config, rate(learner.step))
         learner.step += 1
         taken += 1
-        for name, value in losses.items():
-            totals[name] = totals.get(name, 0.0) + value.item()
-    return {name: total / max(taken, 1) for name, total in totals.items()}
+    means: dict[str, float] = {}
+    for name, total in totals.items():
+        reduced: Any = learner.fabric.all_reduce(total / max(taken, 1), reduce_op="mean")
+        means[name] = float(reduced)
+    return means
+
+
+def _forward(
+    learner: Learner, batch: Batch, config: TrainConfig, totals: dict[str, Tensor]
+) -> Tensor:
+    moved = batch.to(learner.fabric.device)
+    images = moved.images.contiguous(memory_format=torch.channels_last)
+    terms = learner.system(images, moved.targets, learner.step / config.steps)
+    loss = torch.stack(list(terms.values())).sum()
+    if not torch.isfinite(loss):
+        raise EdgeCountError(
+            f"the loss of step {learner.step} is not finite: lower learning_rate or train in "
+            f"fp32. Its images: {', '.join(sorted(set(batch.names)))}"
+        )
+    for name, value in terms.items():
+        totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
+    return loss
+
+
+def _apply(learner: Learner, loss: Tensor, config: TrainConfig, rate: float) -> None:
+    learner.optimiser.zero_grad(set_to_none=True)
+    learner.fabric.backward(loss)
+    if config.clip_norm:
+        learner.fabric.clip_gradients(
+            learner.system, learner.optimiser, max_norm=config.clip_norm, error_if_nonfinite=False
+        )
+    for group in learner.optimiser.param_groups:
+        group["lr"] = rate
+    learner.optimiser.step()
+    learner.averaged.update_parameters(learner.network)
 
 
 @torch.no_grad()
-def predict(network: nn.Module, image: NDArray[np.uint8], precision: str = "fp32") -> Maps:
-    """The maps of one BGR image (H, W, 3) at its own size, cut to the cells that it covers."""
+def predict(network: Network, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """The deployed maps (C, h, w) of one BGR image (H, W, 3), cut to the cells that it covers.
+
+    Args:
+        network: in evaluation mode, on any device.
+        image: at the size that the network is to see.
+
+    Returns:
+        role -> map, in the manifest's words.
+    """
     height, width = image.shape[:2]
-    tensor = torch.from_numpy(normalise(image))[None]
-    padded = F.pad(tensor, (0, -width % 32, 0, -height % 32), value=-1.0)  # black
-    with autocast(precision):
-        maps = network(padded.contiguous(memory_format=torch.channels_last))
-    fine = (..., slice(-(-height // 4)), slice(-(-width // 4)))
-    coarse = (..., slice(-(-height // 8)), slice(-(-width // 8)))
-    return Maps(maps.density[coarse], maps.heatmap_logits[fine], maps.offset[fine])
+    spec = network.input
+    tensor = torch.from_numpy(normalise(image, spec))[None]
+    black = torch.from_numpy(normalise(np.zeros((1, 1, 3), np.uint8), spec))[None]
+    down, right = ((-side) % spec.multiple for side in (height, width))
+    padded = F.pad(tensor - black, (0, right, 0, down)) + black
+    device = next(network.parameters()).device
+    maps = network(padded.to(device).contiguous(memory_format=torch.channels_last))
+    return {
+        output.role: np.ascontiguousarray(
+            values[0, :, : -(-height // output.stride), : -(-width // output.stride)]
+            .float()
+            .numpy(force=True)
+        )
+        for output, values in zip(network.outputs, network.deploy(maps), strict=True)
+    }
 
 
-def evaluate(network: nn.Module, samples: Sequence[Sample], precision: str) -> dict[str, float]:
-    """Errors of the density's count on whole images at their own size."""
+def evaluate(
+    network: Network,
+    samples: Sequence[Sample],
+    fabric: Fabric | None = None,
+) -> dict[str, float]:
+    """Errors of the count on whole images at their own size: the density's, or the points'.
+
+    Args:
+        network: put in evaluation mode.
+        samples: annotated images; the processes share them.
+        fabric: device and processes.
+
+    Returns:
+        The values of :func:`count_metrics`, and ``threshold`` where points alone were counted:
+        the one of :data:`THRESHOLDS` with the least error.
+    """
     network.eval()
-    predicted = [
-        float(predict(network, read_image(sample.path), precision).density.double().sum())
-        for sample in samples
+    rank, processes = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
+    counts = torch.zeros(len(samples), len(THRESHOLDS), dtype=torch.float64)
+    for index in range(rank, len(samples), processes):
+        counts[index] = torch.from_numpy(_counts(network, samples[index]))
+    if fabric and processes > 1:
+        summed: Any = fabric.all_reduce(counts.to(fabric.device), reduce_op="sum")
+        counts = summed.cpu()
+    true = [float(len(sample.points)) for sample in samples]
+    if any(output.role == "density" for output in network.outputs):
+        return count_metrics(counts[:, 0].tolist(), true)
+    tried = [
+        {**count_metrics(counts[:, column].tolist(), true), "threshold": threshold}
+        for column, threshold in enumerate(THRESHOLDS)
     ]
-    return count_metrics(predicted, [float(len(sample.points)) for sample in samples])
+    return min(tried, key=lambda metrics: metrics["mae"])
 
 
-def autocast(precision: str) -> AbstractContextManager[object]:
-    """bfloat16 inside the network where asked for; losses stay in float32."""
-    return torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
+def _counts(network: Network, sample: Sample) -> NDArray[np.float64]:
+    """The count of one image, at each threshold where it depends on one."""
+    maps = predict(network, sample.image())
+    if "density" in maps:
+        unit = next(output.unit for output in network.outputs if output.role == "density")
+        return np.full(len(THRESHOLDS), maps["density"].sum(dtype=np.float64) / unit)
+    found = _ext.count_maps(
+        maps["heatmap"], maps["offset"][None] if "offset" in maps else None,
+        window=WINDOW, threshold=min(THRESHOLDS),
+    ).peaks[0]  # fmt: skip
+    return np.array([(found[:, 2] > threshold).sum() for threshold in THRESHOLDS], np.float64)
+
+
+def _float(maps: Maps) -> Maps:
+    """The maps in float32."""
+    auxiliary = {name: tuple(v.float() for v in values) for name, values in maps.auxiliary.items()}
+
+    def convert(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values.float()
+
+    return Maps(
+        convert(maps.density),
+        convert(maps.heatmap_logits),
+        convert(maps.offset),
+        convert(maps.size),
+        auxiliary,
+    )

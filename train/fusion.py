@@ -9,25 +9,22 @@ once the threshold of the points is chosen by their F1.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from edgecount import _ext
 from edgecount.manifest import FusionSpec, PostprocessSpec
-from edgecount.runtime.images import read_image
-from edgecount.train.data.readers import Sample
-from edgecount.train.engine import predict
+from edgecount.train.data.sample import Sample
+from edgecount.train.engine import THRESHOLDS, WINDOW, predict
 from edgecount.train.evaluation import detection_metrics
 from edgecount.train.metrics import match_points
+from edgecount.train.models.base import Network
 
-THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 ENDS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
-WINDOW = 3
-CELL = 64  # px: 8 cells of the density, 16 of the heatmap
+CELL = 64  # px
 HARM = 1.03  # how far a set's error may rise above the density's alone
 
 Array = NDArray[np.float64]
@@ -52,15 +49,21 @@ class Observation:
     people: int
 
 
-def fit_postprocess(network: nn.Module, groups: Sequence[Sequence[Sample]]) -> PostprocessSpec:
-    """Threshold and blend for a trained network.
+def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> PostprocessSpec:
+    """Threshold and blend for a trained network; only what its maps have use for.
 
     Args:
         network: in evaluation mode.
         groups: held-out images, set by set.
     """
-    seen = [[_observe(network, sample) for sample in group] for group in groups]
-    return fit_blend(seen, fit_threshold(seen))
+    roles = {output.role for output in network.outputs}
+    if "heatmap" not in roles:
+        return PostprocessSpec()
+    seen = [[observe_sample(network, sample) for sample in group] for group in groups]
+    threshold = fit_threshold(seen)
+    if "density" not in roles:
+        return PostprocessSpec(WINDOW, threshold)
+    return fit_blend(seen, threshold)
 
 
 def fit_threshold(groups: Sequence[Sequence[Observation]]) -> float:
@@ -101,24 +104,32 @@ def blend(seen: Observation, threshold: float, low: float, high: float) -> float
     return float((weight * seen.density + (1.0 - weight) * seen.peaks[threshold]).sum())
 
 
-def observe(
-    heatmap: NDArray[np.float32],
-    offset: NDArray[np.float32],
-    density: NDArray[np.float32],
-    sample: Sample,
-) -> Observation:
+@dataclass(frozen=True)
+class Grids:
+    """Strides of the maps in px, and the density's unit."""
+
+    heatmap: int = 4
+    density: int = 8
+    unit: float = 1.0
+
+
+def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grids) -> Observation:
     """Sum the maps of one image over the blend's cells.
 
     Args:
-        heatmap: (1, h, w), cut to the cells that the image covers.
-        offset: (1, 2, h, w).
-        density: (1, h / 2, w / 2), rounded up.
+        maps: ``heatmap`` (1, h, w), and where the network gives them ``offset`` (2, h, w) and
+            ``density`` (1, h', w'); cut to the cells that the image covers.
         sample: the annotated image, at its own size.
+        grids: of the maps.
     """
-    sums = _cell_sums(density[0], CELL // 8)
-    areas = _cell_sums(np.ones_like(density[0]), CELL // 8) / (CELL // 8) ** 2
+    heatmap = maps["heatmap"]
+    people = maps.get("density", np.zeros_like(heatmap))[0] / grids.unit
+    side = CELL // (grids.density if "density" in maps else grids.heatmap)
+    sums = _cell_sums(people, side)
+    areas = _cell_sums(np.ones_like(people), side) / side**2
+    offset = maps["offset"][None] if "offset" in maps else None
     found = _ext.count_maps(heatmap, offset, window=WINDOW, threshold=min(THRESHOLDS)).peaks[0]
-    columns, rows = (found[:, :2].astype(np.int64) // (CELL // 4)).T
+    columns, rows = (found[:, :2].astype(np.int64) // (CELL // grids.heatmap)).T
     radii = sample.sizes * np.float32(np.sqrt(0.5))
     peaks, matches = {}, {}
     for threshold in THRESHOLDS:
@@ -130,18 +141,19 @@ def observe(
             columns[above].clip(max=sums.shape[1] - 1),
         )
         np.add.at(peaks[threshold], place, 1.0)
-        matches[threshold] = match_points(found[above, :2] * 4.0, sample.points, radii)
+        points = found[above, :2] * np.float32(grids.heatmap)
+        matches[threshold] = match_points(points, sample.points, radii)
     return Observation(sums, sums / areas, peaks, matches, len(sample.points))
 
 
-def _observe(network: nn.Module, sample: Sample) -> Observation:
-    maps = predict(network, read_image(sample.path))
-    return observe(
-        maps.heatmap_logits.sigmoid()[:, 0].contiguous().numpy(),
-        maps.offset.contiguous().numpy(),
-        maps.density[:, 0].contiguous().numpy(),
-        sample,
-    )
+def observe_sample(network: Network, sample: Sample) -> Observation:
+    """:func:`observe` on what a network says of an image."""
+    strides = {output.role: output for output in network.outputs}
+    heatmap, density = strides["heatmap"], strides.get("density")
+    grids = Grids(heatmap.stride)
+    if density is not None:
+        grids = Grids(heatmap.stride, density.stride, density.unit)
+    return observe(predict(network, sample.image()), sample, grids)
 
 
 def _cell_sums(values: NDArray[np.float32], side: int) -> Array:

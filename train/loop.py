@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
-import math
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgecount.errors import ConfigError, OutputError
-from edgecount.train.checkpoint import (
-    config_to_dict,
-    load_checkpoint,
-    load_network,
-    save_checkpoint,
-)
-from edgecount.train.config import DataConfig, TrainConfig
-from edgecount.train.data.mixture import Mixture, Part
-from edgecount.train.data.readers import Sample, read_samples
-from edgecount.train.data.splits import split
+from edgecount.train.checkpoint import load_checkpoint, load_network, save_checkpoint
+from edgecount.train.config import TrainConfig, config_to_dict
+from edgecount.train.data.assemble import Data, load_data
+from edgecount.train.data.mixture import Cutting, Mixture
+from edgecount.train.devices import open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
-from edgecount.train.models import build_model
-from edgecount.train.models.weights import load_backbone, restore_batch_norm
+from edgecount.train.journal import Journal, Report
+from edgecount.train.learner import make_learner, restore, state_of
+from edgecount.train.models.base import Network
+from edgecount.train.schedules import learning_rate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 log = logging.getLogger(__name__)
 
@@ -38,175 +32,172 @@ def train(
     out: Path,
     *,
     resume: bool = False,
-    report: Callable[[dict[str, Any]], None] | None = None,
+    device: str = "auto",
+    report: Report | None = None,
 ) -> Path:
-    """Train; returns the checkpoint's path.
+    """Train; returns the path of the best checkpoint.
 
-    ``out`` gets ``last.pt`` (the newest state: weights, averaged weights, optimiser, step) and
-    ``log.jsonl``, a line for every ``log_every`` steps and validation.
+    ``out`` gets ``last.pt`` (the newest state: weights, averaged weights, optimiser, step),
+    ``best.pt`` (the averaged weights of the best validation), ``log.jsonl``, a line for every
+    ``log_every`` steps and validation, and ``report/``. Started by ``torchrun``, several processes
+    share each batch; the first one writes.
 
     Args:
         config: the run.
         out: a folder; made if missing.
         resume: go on from ``last.pt`` when it is there.
+        device: ``auto``, ``cpu`` or ``cuda``.
         report: called with each line of the log.
 
     Raises:
         ConfigError, SourceError, ModelError: a wrong config, missing data or weights.
         OutputError: ``out`` cannot be written, or holds a run and ``resume`` is off.
+        EdgeCountError: the loss is not finite.
     """
-    checkpoint = out / "last.pt"
-    if checkpoint.exists() and not resume:
-        raise OutputError(f"{checkpoint} exists: resume it, or choose another folder")
+    last = out / "last.pt"
+    if last.exists() and not resume:
+        raise OutputError(f"{last} exists: resume it, or choose another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {out}: {error}") from error
+    fabric = open_fabric(device, config.precision)
+    _check_processes(config, fabric)
     torch.manual_seed(config.seed)
-    parts, validation = load_data(config, out)
-    mixture = Mixture(parts, crop=config.crop, batch_size=config.batch_size, seed=config.seed)
-    learner = make_learner(config, mixture, fresh=not checkpoint.exists())
-    if checkpoint.exists():
-        state = load_checkpoint(checkpoint)
-        _check_same_run(state["config"], config_to_dict(config))
-        _restore(learner, state)
+    data = load_data(config, out)
+    before = load_checkpoint(last) if last.exists() else None
+    if before:
+        _check_same_run(before["config"], config_to_dict(config))
+    learner, mixture = _start(config, data, fabric, before)
+    with Journal(out, config, report, active=fabric.is_global_zero) as journal:
+        while learner.step < config.steps and not _stopped(learner, config):
+            _stretch(learner, mixture, data, config, out, journal)
+    if fabric.is_global_zero:
+        _finish(out, data, config, journal)
+    fabric.barrier()
+    return out / ("best.pt" if (out / "best.pt").exists() else "last.pt")
+
+
+def _start(
+    config: TrainConfig, data: Data, fabric: Fabric, before: dict[str, Any] | None
+) -> tuple[Learner, Mixture]:
+    """The learner as it was, or a new one, and the batches that it is to see."""
+
+    def batches_for(network_input: Any, targets: Callable[..., Any]) -> Mixture:
+        cutting = Cutting(
+            size=config.crop,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            spec=network_input,
+            looks=config.looks,
+            rank=fabric.global_rank,
+            processes=fabric.world_size,
+            workers=config.workers,
+            cache_bytes=int(config.cache_gb * 1e9),
+        )
+        return Mixture(data.parts, cutting, targets)
+
+    learner, mixture = make_learner(config, data, fabric, batches_for, fresh=before is None)
+    if before:
+        restore(learner, before)
         log.info("resumed at step %d", learner.step)
-    with (out / "log.jsonl").open("a") as lines:
-
-        def write(record: dict[str, Any]) -> None:
-            lines.write(json.dumps(record) + "\n")
-            lines.flush()
-            if report:
-                report(record)
-
-        while learner.step < config.steps:
-            _stretch(learner, mixture, validation, config, write)
-            save_checkpoint(checkpoint, _state(learner, config))
-    _finish(checkpoint, validation)
-    return checkpoint
-
-
-def _finish(checkpoint: Path, validation: dict[str, list[Sample]]) -> None:
-    """Fit threshold and blend on the held-out images and keep them with the weights."""
-    state = load_checkpoint(checkpoint)
-    if "postprocess" in state or not validation:
-        return
-    from edgecount.train.fusion import fit_postprocess
-
-    network, _ = load_network(checkpoint)
-    spec = fit_postprocess(network, list(validation.values()))
-    save_checkpoint(checkpoint, {**state, "postprocess": dataclasses.asdict(spec)})
-
-
-LOG_EVERY = 100
+    return learner, mixture
 
 
 def _stretch(
     learner: Learner,
     mixture: Mixture,
-    validation: dict[str, list[Sample]],
+    data: Data,
     config: TrainConfig,
-    write: Callable[[dict[str, Any]], None],
+    out: Path,
+    journal: Journal,
 ) -> None:
-    """The steps up to the next line of the log, and the validation if one is due."""
-    last = min(learner.step - learner.step % LOG_EVERY + LOG_EVERY, config.steps)
-    started, first = time.perf_counter(), learner.step
-    losses = train_steps(learner, mixture.batches(first, last), config)
-    seconds = (time.perf_counter() - started) / (last - first)
-    write({"step": last, **losses, "seconds_per_step": seconds})
-    if last % config.evaluate_every == 0 or last == config.steps:
-        for name, samples in validation.items():
-            metrics = evaluate(learner.averaged.module, samples, config.precision)
-            write({"step": last, "validation": name, **metrics})
-
-
-def load_data(config: TrainConfig, out: Path) -> tuple[list[Part], dict[str, list[Sample]]]:
-    """The mixture's parts and the held-out samples by split name."""
-    parts, validation = [], {}
-    for entry in config.data:
-        samples: list[Sample] = []
-        if entry.reader == "scenes":
-            samples = _render(entry, out, config.seed)
-        elif entry.reader != "blank":
-            samples = read_samples(entry.reader, config.root() / entry.path)
-        if entry.split:
-            samples, validation[entry.split] = split(samples, entry.split)
-        if not samples and entry.reader != "blank":
-            raise ConfigError(f"data.split: {entry.split} holds out every image of the set")
-        parts.append(Part(samples, entry.weight, entry.scale))
-    return parts, validation
-
-
-def _render(entry: DataConfig, out: Path, seed: int) -> list[Sample]:
-    from edgecount.train.data.scenes import render_samples
-
-    if entry.number < 1:
-        raise ConfigError("data.number: expected how many scenes to render, at least 1")
-    return render_samples(out / "scenes", entry.number, seed)
-
-
-def make_learner(config: TrainConfig, mixture: Mixture, *, fresh: bool) -> Learner:
-    """Network, averaged network, optimiser and schedule; backbone weights when ``fresh``."""
-    network = build_model(config.model)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if fresh and config.backbone_weights:
-        backbone = network.backbone
-        assert isinstance(backbone, nn.Module)
-        load_backbone(backbone, config.root() / config.backbone_weights)
-        restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
-    averaged = AveragedModel(
-        network,
-        multi_avg_fn=get_ema_multi_avg_fn(config.ema),  # type: ignore[no-untyped-call]
-        use_buffers=True,
+    """The steps up to the next line of the log, the validation if one is due, a checkpoint."""
+    first = learner.step
+    last = min(first - first % config.log_every + config.log_every, config.steps)
+    due = config.evaluate_every - first % config.evaluate_every
+    last = min(last, first + due)
+    journal.start()
+    losses = train_steps(
+        learner,
+        mixture.batches(first, last),
+        config,
+        lambda step: learning_rate(step, config, learner.reductions),
     )
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    rest = [p for p in network.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": config.weight_decay},
-            {"params": rest, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: _rate(s, config))
-    return Learner(network, averaged, optimiser, schedule)
+    journal.steps(first, last, losses)
+    improved = False
+    if data.validation and (last % config.evaluate_every == 0 or last == config.steps):
+        improved = _validate(learner, data, config, journal)
+    if learner.fabric.is_global_zero:
+        state = state_of(learner, config)
+        if improved:
+            kept = ("config", "step", "ema")
+            save_checkpoint(out / "best.pt", {name: state[name] for name in kept})
+        save_checkpoint(out / "last.pt", state)
 
 
-def _rate(step: int, config: TrainConfig) -> float:
-    """Linear warm-up, then half a cosine down to a hundredth."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(config.steps - config.warmup, 1)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journal) -> bool:
+    """Evaluate on every held-out set; whether it is the best so far."""
+    network = learner.averaged.module
+    assert isinstance(network, Network)
+    for buffer in network.buffers():
+        # Each process has batch norm statistics of its own; the first one's are kept.
+        buffer.copy_(learner.fabric.broadcast(buffer))
+    shares = []
+    for name, samples in data.validation.items():
+        metrics = evaluate(network, samples, learner.fabric)
+        journal.validation(learner.step, name, metrics)
+        people = sum(len(sample.points) for sample in samples) / len(samples)
+        shares.append(metrics["mae"] / max(people, 1.0))
+    error = sum(shares) / len(shares)
+    if error < learner.best:
+        learner.best, learner.stale = error, 0
+        return True
+    learner.stale += 1
+    if config.schedule == "plateau" and learner.stale % config.patience == 0:
+        learner.reductions += 1
+    return False
 
 
-def _state(learner: Learner, config: TrainConfig) -> dict[str, Any]:
-    return {
-        "config": config_to_dict(config),
-        "step": learner.step,
-        "network": learner.network.state_dict(),
-        "ema": learner.averaged.module.state_dict(),
-        "averages": int(learner.averaged.n_averaged),
-        "optimiser": learner.optimiser.state_dict(),
-        "schedule": learner.schedule.state_dict(),
-    }
+def _stopped(learner: Learner, config: TrainConfig) -> bool:
+    return bool(config.early_stop) and learner.stale >= config.early_stop
+
+
+def _finish(out: Path, data: Data, config: TrainConfig, journal: Journal) -> None:
+    """Fit threshold and blend on the held-out images, keep them with the weights, report."""
+    if not data.validation:
+        return
+    from edgecount.train.describe import postprocess_to_dict
+    from edgecount.train.fusion import fit_postprocess
+
+    for path in (out / "last.pt", out / "best.pt"):
+        if path.exists():
+            state = load_checkpoint(path)
+            if "postprocess" not in state:
+                network, _ = load_network(path)
+                spec = fit_postprocess(network, list(data.validation.values()))
+                save_checkpoint(path, {**state, "postprocess": postprocess_to_dict(spec)})
+    if config.report:
+        from edgecount.train.report.run import report_run
+
+        report_run(out, data.validation, journal.path)
+
+
+def _check_processes(config: TrainConfig, fabric: Fabric) -> None:
+    if config.batch_size % fabric.world_size:
+        raise ConfigError(
+            f"batch_size: expected a multiple of the {fabric.world_size} processes, "
+            f"got {config.batch_size}"
+        )
 
 
 def _check_same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
     """A resumed run may end elsewhere, and validate at other times, but is otherwise the same."""
-    free = {"steps", "evaluate_every", "data_root"}
+    free = {"steps", "evaluate_every", "early_stop", "log_every", "data_root", "workers"}
+    free |= {"cache_gb", "tensorboard", "report"}
     changed = sorted(key for key in now if key not in free and now[key] != before.get(key))
     if changed:
         raise ConfigError(
             f"resume: {', '.join(changed)} differ from the checkpoint's; expected the config it "
             "was started with: restore it, or train in another folder"
         )
-
-
-def _restore(learner: Learner, state: dict[str, Any]) -> None:
-    learner.step = state["step"]
-    learner.network.load_state_dict(state["network"])
-    learner.averaged.module.load_state_dict(state["ema"])
-    learner.averaged.n_averaged.fill_(state["averages"])
-    learner.optimiser.load_state_dict(state["optimiser"])
-    learner.schedule.load_state_dict(state["schedule"])

@@ -1,4 +1,4 @@
-"""How far counts are from the truth."""
+"""How far counts are from the truth, and points from heads."""
 
 from __future__ import annotations
 
@@ -27,10 +27,42 @@ def count_metrics(predicted: Sequence[float], true: Sequence[float]) -> dict[str
     }
 
 
-def match_points(
+def level_metrics(
+    predicted: Sequence[float], true: Sequence[float], levels: int = 5
+) -> list[dict[str, float]]:
+    """Errors by density level: images in order of their true count, in groups of equal size.
+
+    HSRNet (Figure 6) splits a test set into five groups by the number of people. Equal shares of
+    the images are taken here, so that each level's mean rests on as many images as the others';
+    of images with the same count, some may fall into the next level.
+
+    Args:
+        predicted: estimates.
+        true: true counts.
+        levels: how many groups; with fewer images, one an image.
+
+    Returns:
+        For each level, sparse to dense, the values of :func:`count_metrics`, ``lowest`` and
+        ``highest``, the true counts at its ends, and ``true`` and ``predicted``, the mean counts.
+    """
+    estimates, truth = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
+    order = np.argsort(truth, kind="stable")
+    return [
+        {
+            "lowest": float(truth[group].min()),
+            "highest": float(truth[group].max()),
+            "true": float(truth[group].mean()),
+            "predicted": float(estimates[group].mean()),
+            **count_metrics(estimates[group].tolist(), truth[group].tolist()),
+        }
+        for group in np.array_split(order, min(levels, len(order)))
+    ]
+
+
+def match_pairs(
     predicted: NDArray[np.floating], true: NDArray[np.floating], radii: NDArray[np.floating]
-) -> int:
-    """True positives: pairs of a one-to-one matching of least total distance.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A one-to-one matching of points to heads with as many pairs as there can be.
 
     Args:
         predicted: (P, 2) x, y.
@@ -38,17 +70,41 @@ def match_points(
         radii: (N,) a prediction farther than this from a head cannot be its match.
 
     Returns:
-        The number of matched pairs; precision is it over P, recall over N (the protocol of
-        NWPU-Crowd, Wang et al. 2020, where the radius is half the box's diagonal).
+        Rows of ``predicted`` and, pair by pair, of ``true``, (K,) each.
     """
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+    from scipy.spatial import KDTree
 
+    nobody = np.zeros(0, np.int64)
     if not len(predicted) or not len(true):
-        return 0
-    # A pair beyond its radius costs more than all good pairs together, so that the assignment
-    # takes as many good pairs as there can be.
-    relative = cdist(true, predicted) / np.maximum(radii, 1e-6)[:, None]
-    cost = np.where(relative <= 1.0, relative, 1e6)
-    rows, columns = linear_sum_assignment(cost)
-    return int((relative[rows, columns] <= 1.0).sum())
+        return nobody, nobody
+    near = KDTree(predicted).query_ball_point(true, radii)
+    ends = np.concatenate([[0], np.cumsum([len(found) for found in near])])
+    columns = np.concatenate([np.asarray(found, np.int64) for found in near])
+    graph = csr_matrix(
+        (np.ones(len(columns), np.int8), columns, ends), shape=(len(true), len(predicted))
+    )
+    match = np.asarray(maximum_bipartite_matching(graph, perm_type="column"), np.int64)
+    heads = np.flatnonzero(match >= 0)
+    return match[heads], heads
+
+
+def match_points(
+    predicted: NDArray[np.floating], true: NDArray[np.floating], radii: NDArray[np.floating]
+) -> int:
+    """True positives: the number of pairs of :func:`match_pairs`.
+
+    Precision is it over P, recall over N (the protocol of NWPU-Crowd, Wang et al. 2020, where the
+    radius is half the diagonal of the head's box).
+    """
+    return len(match_pairs(predicted, true, radii)[0])
+
+
+def detection_metrics(matched: int, found: int, true: int) -> dict[str, float]:
+    """Precision, recall and F1 of ``matched`` pairs among ``found`` points and ``true`` heads."""
+    return {
+        "precision": matched / max(found, 1),
+        "recall": matched / max(true, 1),
+        "f1": 2 * matched / max(found + true, 1),
+    }

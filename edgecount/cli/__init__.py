@@ -26,6 +26,8 @@ COMMANDS = {
     "inspect": Entry("edgecount.cli.inspect:inspect", "Show what a model expects and gives."),
     "train": Entry("edgecount.cli.train:train", "Train a network from a config."),
     "eval": Entry("edgecount.cli.eval:evaluate", "Measure a model on annotated images."),
+    "adapt": Entry("edgecount.cli.adapt:adapt", "Fine-tune a model to your own camera."),
+    "data": Entry("edgecount.cli.data:data", "Check annotated images; turn points into boxes."),
     "export": Entry("edgecount.cli.export:export", "Write a checkpoint as ONNX."),
     "doctor": Entry("edgecount.cli.doctor:doctor", "Check what works on this machine."),
 }

@@ -54,6 +54,11 @@ class Progress:
                 self._bar.set_postfix_str(note, refresh=False)
             self._bar.update()
 
+    def step_to(self, number: int) -> None:
+        """``number`` steps done in all."""
+        if self._bar is not None:
+            self._bar.update(number - self._bar.n)
+
 
 def echo(line: str, err: bool = False) -> None:
     """Print a line above the bars, if there are any."""

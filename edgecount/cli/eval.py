@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._options import json_option
+from edgecount.cli._options import SideType, json_option
 from edgecount.cli._progress import Progress
+
+if TYPE_CHECKING:
+    from edgecount import EdgeCounter
+
+_CHECKPOINT = ".pt"
+_ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "from points"))
 
 
 @click.command(name="eval")
@@ -18,21 +25,49 @@ from edgecount.cli._progress import Progress
 @click.option(
     "--reader",
     required=True,
-    metavar="shanghaitech|mall|voc",
-    help="Layout of the set in DATA.",
+    metavar="NAME",
+    help="Layout of the set in DATA, such as shanghaitech, coco or csv.",
 )
-@click.option("--split", help="Only the held-out images of this list, such as shanghaitech_b.")
+@click.option(
+    "--split", metavar="NAME", help="Only the held-out images of this list, such as shanghaitech_b."
+)
 @click.option("--backend", default="auto", show_default=True, help="Engine to run the model on.")
+@click.option(
+    "--max-side",
+    type=SideType(),
+    metavar="N|native",
+    help="Shrink images to this longer side; native keeps them.  [default: the model's]",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write report.html there, with charts and the worst and best images; replaces an older.",
+)
 @json_option
+@click.option("--per-image", is_flag=True, help="With --json: add what each image gave.")
 def evaluate(
-    model: str, data: Path, reader: str, split: str | None, backend: str, as_json: bool
+    model: str,
+    data: Path,
+    *,
+    reader: str,
+    split: str | None,
+    backend: str,
+    max_side: int | str | None,
+    report: Path | None,
+    as_json: bool,
+    per_image: bool,
 ) -> None:
-    """Count the annotated images in DATA with MODEL (a bundled name or a file).
+    """Count the annotated images in DATA with MODEL and say how far off it is.
 
-    Prints the error of the fused count, of the density's and of the points', and how well the
-    points match the heads (within half the diagonal of a head's box).
+    MODEL is a bundled name, an .onnx, a folder of edgecount export, or a checkpoint (.pt) of
+    edgecount train.
+
+    Points match the heads within half the diagonal of a head's box, or within 4, 8, 16 px. GAME
+    adds up the errors of 1, 4, 16, 64 equal regions of the image.
     """
-    from edgecount import EdgeCounter
+    if per_image and not as_json:
+        raise click.UsageError("--per-image: expected with --json, got a table for people")
     from edgecount.errors import MissingExtraError
 
     try:
@@ -44,26 +79,103 @@ def evaluate(
     samples = read_samples(reader, data)
     if split:
         samples = hold_out(samples, split)[1]
+    page: Path | None = None
     with (
-        EdgeCounter(model, backend=backend) as counter,
+        _open(model, backend, max_side) as counter,
         Progress(len(samples), "image", "eval", shown=not as_json) as progress,
     ):
-        report = evaluate_counter(counter, samples, progress=progress.step)
-    click.echo(json.dumps(report) if as_json else _table(report))
+        evaluation = evaluate_counter(counter, samples, progress=progress.step)
+        if report:
+            from edgecount.train.report import write_report
+
+            name = split or data.resolve().name
+            page = write_report(
+                report,
+                {name: evaluation},
+                counter=counter,
+                samples={name: samples},
+                title=f"{counter.manifest.name} on {name}",
+            )
+    summary = evaluation.summary()
+    if as_json:
+        images = {"images": [image.to_dict() for image in evaluation.images]} if per_image else {}
+        click.echo(json.dumps(summary | images))
+        return
+    click.echo("\n".join(_table(summary)))
+    if page:
+        click.echo(f"\n{page}")
 
 
-def _table(report: dict[str, Any]) -> str:
-    lines = [f"{'':14}{'MAE':>9}{'RMSE':>9}{'NAE':>8}{'bias':>9}   images"]
-    lines += [
-        f"{name:14}{m['mae']:9.2f}{m['rmse']:9.2f}{m['nae']:8.3f}{m['bias']:+9.2f}"
-        f"{m['images']:9.0f}"
-        for name, m in report.items()
-        if name != "points"
-    ]
-    if "points" in report:
-        values = report["points"]
-        lines.append(
-            f"points        precision {values['precision']:.3f}  recall {values['recall']:.3f}  "
-            f"F1 {values['f1']:.3f}"
+def _open(model: str, backend: str, max_side: int | str | None) -> EdgeCounter:
+    """A counter over whatever MODEL names."""
+    from edgecount import EdgeCounter
+    from edgecount.errors import ConfigError, MissingExtraError
+
+    options: dict[str, Any] = {}
+    if max_side is not None:
+        options["max_side"] = None if max_side == "native" else max_side
+    if Path(model).suffix != _CHECKPOINT:
+        return EdgeCounter(model, backend=backend, **options)
+    if backend != "auto":
+        raise ConfigError(
+            f"--backend: a checkpoint runs in PyTorch, expected auto, got {backend}: export it "
+            "first (edgecount export) to measure it on another engine"
         )
-    return "\n".join(lines)
+    try:
+        from edgecount.train.torch_backend import open_checkpoint
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "train", "to evaluate checkpoints") from error
+    return open_checkpoint(Path(model), **options)
+
+
+def _table(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Lines for people."""
+    yield f"{summary['count']['images']:.0f} images"
+    yield f"{'':16}{'MAE':>9}{'RMSE':>9}{'NAE':>8}{'bias':>9}"
+    for key, label in _ROWS:
+        if key in summary:
+            m = summary[key]
+            yield f"{label:16}{m['mae']:9.2f}{m['rmse']:9.2f}{m['nae']:8.3f}{m['bias']:+9.2f}"
+    yield from _points_table(summary)
+    yield from _regions_table(summary)
+    yield ""
+    yield f"{'by density':16}{'images':>9}{'MAE':>9}{'NAE':>8}{'bias':>9}"
+    for level in summary["levels"]:
+        low, high = level["lowest"], level["highest"]
+        people = f"{low:.0f} people" if low == high else f"{low:.0f} to {high:.0f} people"
+        yield (
+            f"{people:18}{level['images']:7.0f}{level['mae']:9.2f}{level['nae']:8.3f}"
+            f"{level['bias']:+9.2f}"
+        )
+
+
+def _points_table(summary: Mapping[str, Any]) -> Iterator[str]:
+    if "points" not in summary:
+        return
+    yield ""
+    yield f"{'points within':16}{'precision':>11}{'recall':>9}{'F1':>8}"
+    at = {f"{radius} px": values for radius, values in summary["points_at"].items()}
+    for label, values in {"the head's box": summary["points"], **at}.items():
+        yield f"{label:16}{values['precision']:11.3f}{values['recall']:9.3f}{values['f1']:8.3f}"
+
+
+def _regions_table(summary: Mapping[str, Any]) -> Iterator[str]:
+    if "game" in summary:
+        yield ""
+        yield f"{'':16}" + "".join(f"{f'GAME({n})':>9}" for n in range(len(summary["game"])))
+        first = "of density" if "density_count" in summary else "of points"
+        rows = [(first, summary["game"]), ("of points", summary.get("game_of_points"))]
+        for label, values in rows:
+            if values:
+                yield f"{label:16}" + "".join(f"{value:9.2f}" for value in values)
+    words = [
+        f"{label} {summary[key]:.{digits}f}{unit}"
+        for key, label, digits, unit in (
+            ("ssim", "SSIM", 3, ""),
+            ("psnr", "PSNR", 2, " dB"),
+            ("false_recognition", "false recognition", 4, ""),
+        )
+        if key in summary
+    ]
+    if words:
+        yield f"{'density map':16}" + "   ".join(words)

@@ -46,7 +46,7 @@ def _facts(model: str) -> dict[str, Any]:
         if not path.is_file():
             raise
     else:
-        path, manifest = opened.path, opened.manifest
+        path, manifest = opened.path or Path(model), opened.manifest
         backend, why = _try(model)
     onnx = read_onnx_facts(path)
     return {

@@ -34,16 +34,17 @@ def models(as_json: bool) -> None:
 
 def _describe(name: str) -> dict[str, Any]:
     from edgecount.cli._onnx_facts import read_onnx_facts
+    from edgecount.models import model_path
     from edgecount.runtime.model_file import open_model
 
-    model = open_model(name)
-    facts = read_onnx_facts(model.path)
+    model, path = open_model(name), model_path(name)
+    facts = read_onnx_facts(path)
     manifest = model.manifest
     return {
         "name": name,
         "version": manifest.version,
         "description": manifest.description,
-        "file": str(model.path),
+        "file": str(path),
         "bytes": facts.size,
         "parameters": facts.parameters,
         "metrics": manifest.training.get("metrics", {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,38 +18,63 @@ from edgecount.cli._progress import Progress, echo
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
-    help="Folder for the checkpoint and the log.",
+    help="Folder for the checkpoints, the log and the report.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Replace a value of the config (dots lead into sections: model.width=0.5); repeatable.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
-def train(config: Path, out: Path, resume: bool, threads: int | None) -> None:
-    """Train the network that CONFIG (YAML) describes.
+def train(
+    config: Path,
+    out: Path,
+    changes: tuple[str, ...],
+    resume: bool,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Train the network that CONFIG describes: a YAML file, or the name of one in train/configs.
 
-    The folder gets last.pt, renewed every hundred steps, and log.jsonl. Ctrl-C loses at most a
-    hundred steps: go on with --resume.
+    The folder gets last.pt (to go on from), best.pt (to export), log.jsonl and report/. Ctrl-C
+    loses at most the steps since the last line of the log: go on with --resume.
+
+    On several GPUs or machines: torchrun --nproc-per-node 4 -m edgecount train CONFIG --out DIR
     """
     from edgecount.errors import MissingExtraError
 
     try:
         import torch
 
-        from edgecount.train.config import load_config
-        from edgecount.train.loop import LOG_EVERY
+        from edgecount.train.config import find_config, load_config
         from edgecount.train.loop import train as run
     except ImportError as error:
         raise MissingExtraError(str(error.name), "train", "to train") from error
-    settings = load_config(config)
+    settings = load_config(find_config(config), changes)
     if threads:
         torch.set_num_threads(threads)
-    with Progress(settings.steps // LOG_EVERY, "x100 steps", settings.model) as progress:
+    first = os.environ.get("RANK", "0") == "0"
+    name = settings.model.name
+    with Progress(settings.steps, "step", name, shown=first) as progress:
 
         def report(record: dict[str, Any]) -> None:
             echo(_line(record), err=True)
             if "validation" not in record:
-                progress.step()
+                progress.step_to(int(record["step"]))
 
-        checkpoint = run(settings, out, resume=resume, report=report)
-    click.echo(checkpoint, file=sys.stdout)
+        checkpoint = run(settings, out, resume=resume, device=device, report=report)
+    if first:
+        click.echo(checkpoint, file=sys.stdout)
 
 
 def _line(record: dict[str, Any]) -> str:
@@ -57,5 +83,5 @@ def _line(record: dict[str, Any]) -> str:
             f"step {record['step']}  {record['validation']}: MAE {record['mae']:.2f}  "
             f"RMSE {record['rmse']:.2f}  bias {record['bias']:+.2f}"
         )
-    terms = "  ".join(f"{k} {v:.3f}" for k, v in record.items() if k != "step")
+    terms = "  ".join(f"{k} {v:.4g}" for k, v in record.items() if k != "step")
     return f"step {record['step']}  {terms}"

@@ -65,7 +65,6 @@ def test_any_size_gives_a_picture_of_that_size(size: tuple[int, int]) -> None:
     assert (overlay != frame).any()
 
 
-@pytest.mark.slow
 def test_8k_frame_with_a_dense_crowd() -> None:
     size = (7680, 4320)
     points = np.random.default_rng(0).uniform((0, 0), size, (20_000, 2))

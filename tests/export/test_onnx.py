@@ -13,8 +13,7 @@ from edgecount.export import onnx as exporter  # noqa: E402
 from edgecount.export.checkpoint import export_checkpoint  # noqa: E402
 from edgecount.export.fold import fold_batch_norm  # noqa: E402
 from edgecount.manifest import METADATA_KEY, Manifest  # noqa: E402
-from edgecount.train.checkpoint import config_to_dict  # noqa: E402
-from edgecount.train.config import config_from_dict  # noqa: E402
+from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 
 
@@ -33,7 +32,13 @@ def checkpoint(network, tmp_path_factory):
     config = config_from_dict({"model": "edgecount-s", "data": [{"reader": "blank"}]})
     spec = {"window": 5, "threshold": 0.3, "fusion": {"cell": 32, "low": 1.0, "high": 2.0}}
     torch.save(
-        {"config": config_to_dict(config), "ema": network.state_dict(), "postprocess": spec}, path
+        {
+            "config": config_to_dict(config),
+            "step": 3,
+            "ema": network.state_dict(),
+            "postprocess": spec,
+        },
+        path,
     )
     return path
 

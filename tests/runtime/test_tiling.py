@@ -146,7 +146,6 @@ def test_memory_of_an_8k_frame(tiny_model: Path) -> None:
     assert int(kilobytes) < 200_000
 
 
-@pytest.mark.slow
 def test_memory_of_an_8k_frame_with_the_bundled_model() -> None:
     code = (
         "import numpy, resource, edgecount\n"

@@ -1,7 +1,27 @@
 """A set of two small pictures in ShanghaiTech's layout."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
+
+DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Networks this small are slower with more, and much slower beside other work."""
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """Real annotated crowds; tests that use them are skipped where there are none."""
+    if not DATA.is_dir():
+        pytest.skip("no real data: set EDGECOUNT_DATA")
+    return DATA
 
 
 @pytest.fixture

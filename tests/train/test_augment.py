@@ -1,49 +1,184 @@
-"""Crops carry their points with them."""
+"""Crops carry their points and boxes with them."""
 
 import numpy as np
 import pytest
 
 pytest.importorskip("cv2")
+pytest.importorskip("torch")
 
-from edgecount.train.data.augment import blank_crop, random_crop, random_look
+from edgecount.errors import ConfigError
+from edgecount.train.data.augment import Looks, blank_crop, random_crop, random_look
+from edgecount.train.data.sample import square_boxes
 
 
+def crop(image, points, seed=0, *, size=(64, 64), scale=(1.0, 1.0), window="free", side=7.0):
+    points = np.asarray(points, np.float32).reshape(-1, 2)
+    sizes = np.full(len(points), side, np.float32)
+    return random_crop(
+        image,
+        points,
+        sizes,
+        square_boxes(points, sizes),
+        size=size,
+        scale=scale,
+        window=window,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def numbered(height, width):
+    """A picture whose blue is the column and whose green is the row."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([columns, rows, np.full_like(rows, 9)], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("window", ["free", "quarters"])
 @pytest.mark.parametrize("seed", range(12))
-def test_points_stay_on_what_they_mark(seed):
+def test_points_and_boxes_stay_on_what_they_mark(seed, window):
     rng = np.random.default_rng(seed)
     image = np.zeros((150, 210, 3), np.uint8)
-    points = rng.uniform(12, 138, (6, 2)).astype(np.float32)
+    points = np.floor(rng.uniform(12, 138, (6, 2))) + 0.5
     for x, y in points:
         image[int(y) - 3 : int(y) + 4, int(x) - 3 : int(x) + 4] = 255
-    cut, moved, sizes = random_crop(image, points, np.full(6, 7.0), 96, (0.7, 1.4), rng)
-    assert cut.shape == (96, 96, 3)
-    assert len(moved) == len(sizes)
-    for x, y in moved:
-        assert cut[min(int(y), 95), min(int(x), 95)].max() > 100
+    out = crop(image, points, seed, size=(80, 96), scale=(0.7, 1.4), window=window)
+    assert out.image.shape == (80, 96, 3)
+    assert len(out.points) == len(out.sizes) == len(out.boxes)
+    for x, y in out.points:
+        assert out.image[int(y), int(x)].max() > 100
+    centres = (out.boxes[:, :2] + out.boxes[:, 2:]) / 2
+    assert centres == pytest.approx(out.points, abs=1e-3)
+    for (left, top, right, bottom), size in zip(out.boxes, out.sizes, strict=True):
+        assert left < right
+        assert top < bottom
+        assert ((right - left) * (bottom - top)) ** 0.5 == pytest.approx(size, rel=1e-4)
+
+
+def test_lopsided_boxes_are_mirrored_with_the_picture():
+    image = numbered(32, 32)
+    points = np.array([[10.5, 4.5]], np.float32)
+    boxes = np.array([[8, 4, 20, 6]], np.float32)
+    seen = set()
+    for seed in range(8):
+        out = random_crop(
+            image,
+            points,
+            np.ones(1, np.float32),
+            boxes,
+            size=(32, 32),
+            scale=(1.0, 1.0),
+            rng=np.random.default_rng(seed),
+        )
+        mirrored = bool(out.image[0, 0, 0] == 31)
+        seen.add(mirrored)
+        assert out.points.tolist() == ([[21.5, 4.5]] if mirrored else [[10.5, 4.5]])
+        assert out.boxes.tolist() == ([[12, 4, 24, 6]] if mirrored else [[8, 4, 20, 6]])
+        assert out.image[4, int(out.points[0, 0])].tolist() == [10, 4, 9]
+    assert seen == {False, True}
 
 
 def test_the_count_in_a_crop_is_the_count_of_its_points():
     rng = np.random.default_rng(0)
-    points = rng.uniform(0, 100, (300, 2)).astype(np.float32)
+    points = rng.uniform(0, 100, (300, 2))
     image = np.zeros((100, 100, 3), np.uint8)
-    _, moved, _ = random_crop(image, points, np.ones(300), 224, (1.5, 1.5), rng)
-    assert len(moved) == 300
-    assert moved.min() >= 0
-    assert moved.max() < 150
+    out = crop(image, points, size=(224, 224), scale=(1.5, 1.5))
+    assert len(out.points) == 300
+    assert out.points.min() >= 0
+    assert out.points.max() < 150
+
+
+def test_points_just_outside_are_kept_and_others_dropped():
+    points = [[-1, 10], [60.9, 20], [30, 40], [-1.1, 10], [10, 41.5], [60, 40]]
+    out = crop(np.zeros((40, 60, 3), np.uint8), points)
+    assert len(out.points) == 4
+    assert (out.points >= 0).all()
+    assert (out.points < [60, 40]).all()
+
+
+def test_a_crop_of_the_whole_image_has_the_people_on_all_its_edges():
+    points = [[0, 0], [64, 64], [0, 64], [64, 0], [32, 64]]
+    for seed in range(6):
+        assert len(crop(np.zeros((64, 64, 3), np.uint8), points, seed).points) == 5
 
 
 def test_small_images_are_padded_with_black():
-    rng = np.random.default_rng(3)
     white = np.full((20, 30, 3), 255, np.uint8)
-    cut, _, _ = random_crop(white, np.zeros((0, 2), np.float32), np.zeros(0), 64, (1, 1), rng)
-    assert (cut[:20, :30] == 255).all()
-    assert (cut[20:] == 0).all()
+    out = crop(white, [], 3)
+    assert (out.image[:20, :30] == 255).all()
+    assert (out.image[20:] == 0).all()
+    assert (out.image[:, 30:] == 0).all()
+    assert out.boxes.shape == (0, 4)
+
+
+def test_quarters_are_cut_from_windows_of_half_the_sides():
+    image = numbered(100, 140)
+    corners = []
+    for seed in range(400):
+        out = crop(image, [], seed, size=(50, 70), window="quarters")
+        # black nowhere: red is 9 all over the picture
+        assert (out.image[:, :, 2] == 9).all()
+        columns = out.image[0, :, 0]
+        corners.append((int(columns.min()), int(out.image[0, 0, 1])))
+    quarters = {(0, 0), (70, 0), (0, 50), (70, 50)}
+    assert quarters <= set(corners)
+    # 4 in 14 are quarters; random windows hit one in no more than 4 of 3600.
+    share = np.mean([corner in quarters for corner in corners])
+    assert 0.22 < share < 0.36
+    assert len(set(corners)) > 200
+
+
+def test_quarters_keep_the_parts_of_crops_inside_them():
+    out = crop(numbered(100, 140), [], size=(96, 96), window="quarters")
+    assert (out.image[:50, :70, 2] == 9).all()
+    assert (out.image[50:] == 0).all()
+    assert (out.image[:, 70:] == 0).all()
+
+
+def test_scales_are_spread_evenly_in_log():
+    image = np.full((400, 400, 3), 255, np.uint8)
+    sides = [
+        crop(image, [[200, 200]], seed, size=(1000, 1000), scale=(0.5, 2.0)).sizes[0] / 7
+        for seed in range(60)
+    ]
+    assert 0.5 <= min(sides) < 0.65
+    assert 1.5 < max(sides) <= 2.0
+    assert np.mean(np.log(sides)) == pytest.approx(0, abs=0.15)
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_looks_keep_shape_and_type(seed):
     rng = np.random.default_rng(seed)
-    image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    for out in (random_look(image, rng), blank_crop(64, rng)):
-        assert out.shape == (64, 64, 3)
+    image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    often = Looks(grey=0.5, night=0.5, blur=0.5, low_resolution=0.5, noise=0.5, jpeg=0.5)
+    for looks in (None, often):
+        out = random_look(image, rng, looks)
+        assert out.shape == (48, 64, 3)
         assert out.dtype == np.uint8
+    assert blank_crop(64, rng).shape == (64, 64, 3)
+
+
+def test_looks_do_what_they_are_called():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    nothing = dict.fromkeys(("grey", "night", "blur", "low_resolution", "noise", "jpeg"), 0.0)
+
+    def detail(**looks):
+        out = random_look(image, np.random.default_rng(1), Looks(**{**nothing, **looks}))
+        return float(np.abs(np.diff(out.astype(float), axis=1)).mean()), out
+
+    plain, out = detail()
+    assert (out != out[:, :, :1]).any()
+    assert (detail(grey=1.0)[1] == detail(grey=1.0)[1][:, :, :1]).all()
+    assert detail(night=1.0)[1].mean() < 0.7 * out.mean()
+    assert detail(blur=1.0)[0] < 0.9 * plain
+    assert detail(low_resolution=1.0)[0] < 0.9 * plain
+
+
+def test_no_looks_leave_the_picture_alone():
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    for seed in range(5):
+        assert random_look(image, np.random.default_rng(seed), Looks.none()) is image
+
+
+def test_a_probability_is_one():
+    with pytest.raises(ConfigError, match=r"looks\.grey: expected a probability"):
+        Looks(grey=1.5)

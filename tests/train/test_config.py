@@ -9,31 +9,56 @@ from pathlib import Path  # noqa: E402
 
 import edgecount.train  # noqa: E402
 from edgecount.errors import ConfigError  # noqa: E402
-from edgecount.train.checkpoint import config_to_dict  # noqa: E402
-from edgecount.train.config import config_from_dict, load_config  # noqa: E402
+from edgecount.train.config import (  # noqa: E402
+    config_from_dict,
+    config_to_dict,
+    find_config,
+    load_config,
+)
+from edgecount.train.models import build_model  # noqa: E402
+from edgecount.train.objectives import build_objective  # noqa: E402
+from edgecount.train.schedules import learning_rate  # noqa: E402
 
 GOOD = {"model": "edgecount-s", "data": [{"reader": "blank"}]}
 
 
 def test_plain_values_round_trip():
-    config = config_from_dict({**GOOD, "learning_rate": 1})
-    assert config_from_dict(config_to_dict(config)) == config
+    config = config_from_dict(
+        {
+            **GOOD,
+            "model": {"name": "edgecount-s", "width": 0.5},
+            "learning_rate": 1,
+            "crop": 96,
+            "looks": {},
+        }
+    )
+    again = config_from_dict(yaml.safe_load(yaml.safe_dump(config_to_dict(config))))
+    assert again == config
     assert config.learning_rate == 1.0
+    assert config.crop == (96, 96)
+    assert config.model.options == {"width": 0.5}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"stepz": 3}, "stepz: unknown key"),
-        ({"steps": "many"}, "steps: expected int, got 'many'"),
-        ({"steps": True}, "steps: expected int"),
-        ({"steps": 0}, "steps: expected at least 1"),
-        ({"crop": 100}, "crop: expected a positive multiple of 32"),
-        ({"precision": "fp8"}, "precision: expected fp32 or bf16"),
+        ({"stepz": 3}, "stepz: unknown key; did you mean steps"),
+        ({"steps": "many"}, "steps: expected a whole number, got 'many'"),
+        ({"steps": True}, "steps: expected a whole number"),
+        ({"steps": 0}, "steps: expected 1 or more"),
+        ({"crop": 0}, "crop: expected a number of pixels"),
+        ({"crop": [64]}, "crop: expected a list of 2"),
+        ({"precision": "fp8"}, "precision: expected fp32, bf16 or fp16"),
+        ({"schedule": "linear"}, "schedule: expected cosine, step, plateau or constant"),
         ({"ema": 5.0}, "ema: expected a number in"),
         ({"learning_rate": float("nan")}, "learning_rate: expected a number above 0"),
+        ({"learning_rate": "1e-4"}, "YAML wants a point in it"),
+        ({"milestones": [2.0]}, "milestones: expected shares"),
         ({"warmup": -1}, "warmup: expected 0 or more"),
-        ({"data": [{"reader": "blank", "weight": 0}]}, "data.weight: expected numbers above 0"),
+        ({"model": 3}, "model: expected a name"),
+        ({"data": [{"reader": "blank", "weight": 0}]}, "data.weight: expected a number above 0"),
+        ({"data": [{"reader": "voc", "shrink": 2}]}, "data.shrink: expected a number in"),
+        ({"data": [{"reader": "voc", "holdout": 1}]}, "data.holdout: expected a share"),
         ({"data": {}}, "data: expected a list"),
         ({"data": []}, "data: expected at least one set"),
         ({"data": [{"path": "x"}]}, "data.reader: missing"),
@@ -43,6 +68,37 @@ def test_plain_values_round_trip():
 def test_mistakes_are_named(change, message):
     with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
         config_from_dict({**GOOD, **change})
+
+
+def test_values_set_from_outside_replace_those_of_the_file(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(GOOD))
+    changes = ["steps=7", "model.width=0.5", "data.0.weight=2", "milestones=[0.5, 0.9]"]
+    config = load_config(path, changes)
+    assert config.steps == 7
+    assert (config.model.name, config.model.options) == ("edgecount-s", {"width": 0.5})
+    assert config.data[0].weight == 2.0
+    assert config.milestones == (0.5, 0.9)
+    for change, message in (
+        ("steps", "expected key=value"),
+        ("data.3.weight=1", "there is no '3'"),
+        ("steps=[", "not YAML"),
+        ("step=3", "step: unknown key"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_config(path, [change])
+
+
+def test_schedules_at_hand_worked_steps():
+    def rates(steps, reductions=0, **change):
+        config = config_from_dict({**GOOD, "steps": 100, "warmup": 10, **change})
+        return [learning_rate(step, config, reductions) * 1e3 for step in steps]
+
+    assert rates([0, 9, 10, 55, 100]) == pytest.approx([0.1, 1.0, 1.0, 0.505, 0.01])
+    assert rates([9, 10, 99], schedule="constant") == pytest.approx([1.0, 1.0, 1.0])
+    stepped = rates([59, 60, 85], schedule="step", gamma=0.1)
+    assert stepped == pytest.approx([1.0, 0.1, 0.01])
+    assert rates([50], 2, schedule="plateau") == pytest.approx([0.25])
 
 
 def test_files_that_are_no_config(tmp_path):
@@ -65,5 +121,10 @@ def test_the_data_folder_must_be_named(monkeypatch):
 
 @pytest.mark.parametrize("folder", edgecount.train.__path__)
 def test_bundled_configs_are_right(folder):
-    for path in Path(folder, "configs").glob("*.yaml"):
-        assert load_config(path).model == path.stem
+    paths = sorted(Path(folder, "configs").glob("*.yaml"))
+    assert len(paths) >= 9
+    for path in paths:
+        config = load_config(find_config(Path(path.stem)))
+        network = build_model(config.model.name, config.model.options)
+        build_objective(config.objective.name, config.objective.options, network)
+        assert all(side % network.input.multiple == 0 for side in config.crop)

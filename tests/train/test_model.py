@@ -30,7 +30,7 @@ def test_shapes_and_parameters():
 
 
 def test_unknown_network():
-    with pytest.raises(ConfigError, match="expected one of edgecount-s"):
+    with pytest.raises(ConfigError, match=r"expected one of centernet, .*, got 'edgecount-xl'"):
         build_model("edgecount-xl")
 
 
@@ -67,13 +67,13 @@ def test_backbone_from_a_file(backbone, tmp_path):
 
 def test_weights_that_do_not_fit(backbone, tmp_path):
     path = tmp_path / "weights.npz"
-    with pytest.raises(ModelError, match="cannot read"):
+    with pytest.raises(ModelError, match="there is no file"):
         load_backbone(backbone, path)
     path.write_text("nonsense")
     with pytest.raises(ModelError, match="cannot read"):
         load_backbone(backbone, path)
     np.savez(path, a=np.zeros(3))
     with pytest.raises(
-        ModelError, match=r"lacks 240 of 288 arrays, first 'features\.0\.0\.weight'"
+        ModelError, match=r"lacks 240 of 240 arrays, first 'features\.0\.0\.weight'"
     ):
         load_backbone(backbone, path)

@@ -1,4 +1,4 @@
-"""Sets in their true layout, and the real ones where they are at hand."""
+"""The readers together: errors, splits, and the real sets where they are at hand."""
 
 import os
 from pathlib import Path
@@ -7,43 +7,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip("scipy")
+pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError, SourceError
-from edgecount.train.data.readers import Sample, read_samples
+from edgecount.train.data.readers import READERS, Sample, read_samples
 from edgecount.train.data.splits import choose, split
 
 DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[3] / "shared" / "data"))
-
-
-def test_shanghaitech(shanghaitech):
-    samples = read_samples("shanghaitech", shanghaitech)
-    assert [sample.name for sample in samples] == ["IMG_1", "IMG_2"]
-    assert [sample.points.shape for sample in samples] == [(5, 2), (30, 2)]
-    assert samples[0].points.dtype == np.float32
-
-
-def test_mall(tmp_path):
-    from scipy.io import savemat
-
-    (tmp_path / "frames").mkdir()
-    frames = np.empty((1, 2), object)
-    for index, people in enumerate((3, 0)):
-        (tmp_path / "frames" / f"seq_{index + 1:06d}.jpg").touch()
-        frames[0, index] = np.array([[(np.ones((people, 2)) * 7,)]], dtype=[("loc", object)])
-    savemat(tmp_path / "mall_gt.mat", {"frame": frames})
-    assert [len(sample.points) for sample in read_samples("mall", tmp_path)] == [3, 0]
-
-
-def test_voc_boxes_give_centres_and_sizes(tmp_path):
-    (tmp_path / "Annotations").mkdir()
-    box = "<bndbox><xmin>10</xmin><ymin>20</ymin><xmax>19</xmax><ymax>24</ymax></bndbox>"
-    (tmp_path / "Annotations" / "a.xml").write_text(
-        f"<annotation><object><name>head</name>{box}</object></annotation>"
-    )
-    (sample,) = read_samples("voc", tmp_path)
-    assert sample.points.tolist() == [[14.5, 22.0]]
-    assert sample.sizes.tolist() == [6.0]
-    assert sample.path == tmp_path / "JPEGImages" / "a.jpg"
 
 
 def test_broken_sets_are_one_clear_error(shanghaitech, tmp_path):
@@ -53,13 +23,29 @@ def test_broken_sets_are_one_clear_error(shanghaitech, tmp_path):
         read_samples("voc", tmp_path / "nowhere")
     with pytest.raises(SourceError, match="no annotated images"):
         read_samples("voc", tmp_path)
-    (shanghaitech / "ground_truth" / "GT_IMG_2.mat").unlink()
-    with pytest.raises(SourceError, match=r"GT_IMG_2\.mat"):
+    truth = shanghaitech / "ground_truth" / "GT_IMG_2.mat"
+    truth.write_bytes(b"MATLAB, or not")
+    with pytest.raises(SourceError, match=r"cannot read the annotations.*GT_IMG_2\.mat"):
+        read_samples("shanghaitech", shanghaitech)
+    truth.unlink()
+    with pytest.raises(SourceError, match=r"IMG_2\.jpg has no annotation.*GT_IMG_2\.mat"):
         read_samples("shanghaitech", shanghaitech)
     (tmp_path / "Annotations").mkdir()
     (tmp_path / "Annotations" / "a.xml").write_text("<annotation><bndbox><xmin>1</xmin></bndbox>")
-    with pytest.raises(SourceError, match="cannot read the annotations"):
+    with pytest.raises(SourceError, match=r"cannot read the annotations.*a\.xml"):
         read_samples("voc", tmp_path)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_an_empty_folder_is_a_clear_error(reader, tmp_path):
+    with pytest.raises(SourceError, match=rf"^{reader}: .*{tmp_path.name}"):
+        read_samples(reader, tmp_path)
+
+
+def test_a_file_is_refused_where_a_folder_is_read(tmp_path):
+    (tmp_path / "list.txt").write_text("1\n")
+    with pytest.raises(SourceError, match="expected the set's folder, "):
+        read_samples("mall", tmp_path / "list.txt")
 
 
 def test_a_split_of_another_set_is_refused():
@@ -74,9 +60,10 @@ def test_a_split_of_another_set_is_refused():
 @pytest.mark.parametrize(
     ("reader", "folder", "name", "images", "held_out", "people"),
     [
-        ("shanghaitech", "shanghaitech/part_A/train", "shanghaitech_a", 299, 60, 541),
-        ("shanghaitech", "shanghaitech/part_B/train", "shanghaitech_b", 400, 80, 123),
-        ("voc", "scut_head", "scut_head", 700, 100, None),
+        ("shanghaitech", "shanghaitech/part_A", "shanghaitech_a", 299, 60, 542.7),
+        ("shanghaitech", "shanghaitech/part_B/train", "shanghaitech_b", 400, 80, 122.9),
+        ("voc", "scut_head", "scut_head", 700, 100, 27.4),
+        ("scut_head", "scut_head", "scut_head", 700, 100, 27.4),
         ("mall", "mall", "mall", 300, 100, 24.65),
     ],
 )
@@ -85,9 +72,11 @@ def test_the_real_sets(reader, folder, name, images, held_out, people):
     assert len(samples) == images
     training, validation = split(samples, name)
     assert (len(training), len(validation)) == (images - held_out, held_out)
-    if people:
-        mean = np.mean([len(sample.points) for sample in samples])
-        assert mean == pytest.approx(people, rel=0.1)
+    mean = np.mean([len(sample.points) for sample in samples])
+    assert mean == pytest.approx(people, abs=0.05)
+    assert all(sample.path.is_file() for sample in samples)
+    if name == "scut_head":
+        assert all(len(sample.boxes) == len(sample.points) for sample in samples)
     if name != "mall":  # a sequence: its last frames are held out, not a random choice
         names = [sample.name for sample in samples]
         assert choose(names, held_out) == [sample.name for sample in validation]

@@ -1,4 +1,4 @@
-"""Targets sum to the count and mark the heads' cells."""
+"""Points on a grid, block sums, and sizes guessed from neighbours."""
 
 import numpy as np
 import pytest
@@ -7,27 +7,16 @@ from hypothesis import strategies as st
 
 pytest.importorskip("scipy")
 
-from edgecount.train.targets import (
-    bin_points,
-    heatmap_sigma,
-    make_targets,
-    sizes_from_neighbours,
-)
+from edgecount.train.targets import bin_points, count_pyramid, pool_sum, sizes_from_neighbours
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 80), st.integers(0, 2**32 - 1))
-def test_counts_sum_to_the_points_and_offsets_lead_back_to_them(number, seed):
-    rng = np.random.default_rng(seed)
-    points = rng.uniform(0, 64, (number, 2)).astype(np.float32)
-    targets = make_targets(points, np.full(number, 12.0, np.float32), 64, 64)
-    assert targets.counts.sum() == number
-    assert targets.heatmap.max(initial=0) <= 1
-    rows, columns = np.nonzero(targets.heads)
-    assert (targets.heatmap[rows, columns] == 1).all()
-    decoded = (np.stack([columns, rows]) + targets.offset[:, rows, columns]).T * 4
-    nearest = np.abs(decoded[:, None] - points[None]).sum(-1).min(1, initial=np.inf)
-    assert (nearest < 1e-3).all()
+@given(st.integers(0, 80), st.sampled_from([1, 4, 8]), st.integers(0, 2**32 - 1))
+def test_counts_of_all_cells_sum_to_the_points(number, stride, seed):
+    points = np.random.default_rng(seed).uniform(0, 64, (number, 2)).astype(np.float32)
+    counts = bin_points(points, stride, 64, 64)
+    assert counts.dtype == np.float32
+    assert counts.sum() == number
 
 
 def test_a_point_on_the_far_edge_is_inside():
@@ -37,16 +26,37 @@ def test_a_point_on_the_far_edge_is_inside():
     assert counts[3, 7] == 1
 
 
-def test_gaussian_has_the_stated_spread():
-    targets = make_targets(np.array([[34.0, 34.0]], np.float32), np.array([40.0]), 64, 64)
-    sigma = heatmap_sigma(40.0) / 4
-    assert targets.heatmap[8, 10] == pytest.approx(np.exp(-4 / (2 * sigma**2)), rel=1e-5)
+def test_two_points_of_one_cell_count_twice():
+    counts = bin_points(np.array([[9.0, 1.0], [15.9, 7.9]], np.float32), 8, 16, 16)
+    assert counts.tolist() == [[0, 2], [0, 0]]
+
+
+def test_blocks_that_the_border_cuts_hold_what_there_is():
+    values = np.arange(15, dtype=np.float32).reshape(3, 5)
+    assert pool_sum(values, 2).tolist() == [[0 + 1 + 5 + 6, 2 + 3 + 7 + 8, 13], [21, 25, 14]]
+    assert pool_sum(values, 1).tolist() == values.tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_every_level_of_a_pyramid_has_the_same_total(height, width, levels, seed):
+    counts = np.random.default_rng(seed).poisson(0.4, (height, width)).astype(np.float32)
+    pyramid = count_pyramid(counts, levels)
+    assert len(pyramid) == levels
+    assert [level.sum() for level in pyramid] == [counts.sum()] * levels
+    assert pyramid[-1].shape == (
+        -(-height // 2 ** (levels - 1)),
+        -(-width // 2 ** (levels - 1)),
+    )
 
 
 def test_sizes_follow_the_neighbours_and_stay_in_range():
     line = np.stack([np.arange(10) * 20.0, np.zeros(10)], axis=1).astype(np.float32)
     sizes = sizes_from_neighbours(line)
+    assert sizes.dtype == np.float32
     assert sizes[5] == pytest.approx(0.6 * (20 + 20 + 40) / 3)
+    assert sizes_from_neighbours(line[:2]).tolist() == [12.0, 12.0]
     assert sizes_from_neighbours(line[:1]) == [40.0]
     assert len(sizes_from_neighbours(line[:0])) == 0
     assert sizes_from_neighbours(line / 100).min() == 6.0
+    assert sizes_from_neighbours(line * 100, largest=30.0).max() == 30.0

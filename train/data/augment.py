@@ -1,85 +1,185 @@
-"""Random crops and looks, exact on points: the count inside a crop is the count of its points."""
+"""Random crops and looks, exact on points and boxes: a crop's count is that of its points."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.errors import ConfigError
+from edgecount.train.data.sample import Crop
+
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How often a crop looks otherwise than its image.
+
+    Attributes:
+        probability: that anything below happens at all.
+        grey: no colour.
+        night: dark.
+        blur: out of focus.
+        low_resolution: made smaller and larger again, as a digital zoom does.
+        noise: of the sensor.
+        jpeg: compressed hard.
+    """
+
+    probability: float = 1.0
+    grey: float = 0.15
+    night: float = 0.05
+    blur: float = 0.1
+    low_resolution: float = 0.05
+    noise: float = 0.1
+    jpeg: float = 0.1
+
+    @classmethod
+    def none(cls) -> Looks:
+        """Every crop looks as its image does."""
+        return cls(probability=0.0)
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise ConfigError(f"looks.{name}: expected a probability in [0, 1], got {value}")
 
 
 def random_crop(
     image: Image,
     points: Array,
     sizes: Array,
-    crop: int,
-    scale_range: tuple[float, float],
+    boxes: Array,
+    *,
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    window: Literal["free", "quarters"] = "free",
     rng: np.random.Generator,
-) -> tuple[Image, Array, Array]:
-    """A ``crop`` x ``crop`` px cut of the image, at a random scale and mirrored half the time.
+) -> Crop:
+    """A cut of the image at a random scale, mirrored half the time.
 
-    The scale is log-uniform in ``scale_range``. Where the scaled image is smaller than the crop,
-    the rest is black, as the runtime's padding is.
+    The scale is log-uniform in ``scale``. Where the scaled image is smaller than the crop, the
+    rest is black, as the runtime's padding is. Points up to 1 px outside the image, where
+    annotators' clicks and rounding put them, are moved to its edge; those further out are dropped.
 
-    Returns:
-        The cut (crop, crop, 3), its points (n, 2) and their sizes (n,).
+    Args:
+        image: uint8 (H, W, 3).
+        points: (N, 2) x, y in px.
+        sizes: (N,) head diameters in px.
+        boxes: (N, 4) left, top, right, bottom in px.
+        size: height and width of the crop.
+        scale: the least and the largest scale.
+        window: ``free``: anywhere; ``quarters``: inside a window of half the image's sides, four
+            times in 14 one of its quarters, else a random one (HSRNet, section 4.1).
+        rng: of everything random.
     """
-    low, high = np.log(scale_range)
-    scale = float(np.exp(rng.uniform(low, high)))
-    side = crop / scale
-    height, width = image.shape[:2]
-    left = rng.uniform(0, max(width - side, 0))
-    top = rng.uniform(0, max(height - side, 0))
+    factor = float(np.exp(rng.uniform(*np.log(scale))))
+    area = _quarter(image.shape[1], image.shape[0], rng) if window == "quarters" else None
+    left, top, right, bottom = _place(image, size, factor, area, rng)
     # Whole source pixels, so that the resize maps edges to edges and points stay exact.
-    left, top = int(left), int(top)
-    right, bottom = min(left + round(side), width), min(top + round(side), height)
-    size = (round((right - left) * scale), round((bottom - top) * scale))
-    size = (min(max(size[0], 1), crop), min(max(size[1], 1), crop))
+    height = min(max(round((bottom - top) * factor), 1), size[0])
+    width = min(max(round((right - left) * factor), 1), size[1])
+    points = _onto(points, image.shape[1], image.shape[0])
     inside = (
         (points[:, 0] >= left)
         & (points[:, 0] < right)
         & (points[:, 1] >= top)
         & (points[:, 1] < bottom)
     )
-    ratio = np.array([size[0] / (right - left), size[1] / (bottom - top)], np.float32)
-    points = (points[inside] - np.array([left, top], np.float32)) * ratio
-    sizes = sizes[inside] * ratio.mean()
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    patch = cv2.resize(image[top:bottom, left:right], size, interpolation=interpolation)
+    ratio = np.array([width / (right - left), height / (bottom - top)], np.float32)
+    origin = np.array([left, top], np.float32)
+    points = (points[inside] - origin) * ratio
+    boxes = (boxes[inside] - np.tile(origin, 2)) * np.tile(ratio, 2)
+    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    patch = cv2.resize(image[top:bottom, left:right], (width, height), interpolation=interpolation)
     if rng.random() < 0.5:
         patch = patch[:, ::-1]
-        points[:, 0] = size[0] - points[:, 0]
-    cut = np.zeros((crop, crop, 3), np.uint8)
-    cut[: size[1], : size[0]] = patch
+        points[:, 0] = width - points[:, 0]
+        boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+    cut = np.zeros((*size, 3), np.uint8)
+    cut[:height, :width] = patch
     # A mirrored point on the left edge lands on the right edge itself, one step outside.
-    limit = np.nextafter(np.array(size, np.float32), np.float32(0.0))
-    return cut, np.clip(points, 0, limit), sizes
+    limit = np.nextafter(np.array([width, height], np.float32), np.float32(0.0))
+    sizes = sizes[inside] * np.float32(np.sqrt(ratio.prod()))
+    return Crop(cut, np.clip(points, 0, limit), sizes, boxes)
 
 
-def random_look(image: Image, rng: np.random.Generator) -> Image:
-    """Brightness, contrast, gamma, saturation; sometimes grey, blur, noise, JPEG or night."""
-    # One look-up table for all that acts on a value alone: a crop costs a millisecond.
-    tone = np.linspace(0, 1, 256) ** np.exp(rng.uniform(-0.3, 0.3))
-    tone = (tone - 0.5) * rng.uniform(0.75, 1.25) + 0.5 + rng.uniform(-0.12, 0.12)
-    if rng.random() < 0.05:
-        tone = tone * rng.uniform(0.25, 0.6)
-    out = cv2.LUT(image, (np.clip(tone, 0, 1) * 255.0 + 0.5).astype(np.uint8))
+def _onto(points: Array, width: int, height: int) -> Array:
+    """The points, those up to 1 px outside the image moved onto its last pixels."""
+    edge = np.array([width, height], np.float32)
+    near = ((points >= -1) & (points <= edge + 1)).all(axis=1, keepdims=True)
+    moved: Array = np.where(
+        near, np.clip(points, 0, np.nextafter(edge, np.float32(0.0))), points
+    ).astype(np.float32)
+    return moved
+
+
+def _quarter(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of a window of half the sides."""
+    half_width, half_height = max(width // 2, 1), max(height // 2, 1)
+    if rng.random() < 4 / 14:
+        column, row = rng.integers(2, size=2)
+        left, top = int(column) * (width - half_width), int(row) * (height - half_height)
+    else:
+        left = int(rng.integers(width - half_width + 1))
+        top = int(rng.integers(height - half_height + 1))
+    return left, top, left + half_width, top + half_height
+
+
+def _place(
+    image: Image,
+    size: tuple[int, int],
+    factor: float,
+    area: tuple[int, int, int, int] | None,
+    rng: np.random.Generator,
+) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the source pixels, inside ``area`` or the image."""
+    first_x, first_y, last_x, last_y = area or (0, 0, image.shape[1], image.shape[0])
+    tall, wide = size[0] / factor, size[1] / factor
+    left = first_x + int(rng.uniform(0, max(last_x - first_x - wide, 0)))
+    top = first_y + int(rng.uniform(0, max(last_y - first_y - tall, 0)))
+    right = min(left + max(round(wide), 1), last_x)
+    return left, top, right, min(top + max(round(tall), 1), last_y)
+
+
+def random_look(image: Image, rng: np.random.Generator, looks: Looks | None = None) -> Image:
+    """Brightness, contrast, gamma, saturation; sometimes what :class:`Looks` lists."""
+    looks = looks or Looks()
+    if rng.random() >= looks.probability:
+        return image
+    out = cv2.LUT(image, _tone(rng, looks))
     grey = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    saturation = 0.0 if rng.random() < 0.1 else rng.uniform(0.6, 1.4)
+    saturation = 0.0 if rng.random() < looks.grey else rng.uniform(0.6, 1.4)
     out = cv2.addWeighted(out, saturation, grey, 1.0 - saturation, 0.0)
-    if rng.random() < 0.1:
+    if rng.random() < looks.blur:
         out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.3))
-    if rng.random() < 0.1:
-        noise = rng.normal(0, rng.uniform(2, 12), out.shape)
+    if rng.random() < looks.low_resolution:
+        height, width = out.shape[:2]
+        share = rng.uniform(0.4, 0.8)
+        small = (max(round(width * share), 1), max(round(height * share), 1))
+        out = cv2.resize(cv2.resize(out, small, interpolation=cv2.INTER_AREA), (width, height))
+    if rng.random() < looks.noise:
+        noise = rng.standard_normal(out.shape, np.float32) * np.float32(rng.uniform(2, 12))
         out = np.clip(out + noise, 0, 255).astype(np.uint8)
-    if rng.random() < 0.1:
+    if rng.random() < looks.jpeg:
         _, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 80))])
         decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
         assert decoded is not None
         out = decoded
     return out.astype(np.uint8, copy=False)
+
+
+def _tone(rng: np.random.Generator, looks: Looks) -> Image:
+    """One look-up table for all that acts on a value alone: a crop costs a millisecond."""
+    tone = np.linspace(0, 1, 256) ** np.exp(rng.uniform(-0.3, 0.3))
+    tone = (tone - 0.5) * rng.uniform(0.75, 1.25) + 0.5 + rng.uniform(-0.12, 0.12)
+    if rng.random() < looks.night:
+        tone = tone * rng.uniform(0.25, 0.6)
+    return np.asarray(np.clip(tone, 0, 1) * 255.0 + 0.5).astype(np.uint8)
 
 
 def blank_crop(crop: int, rng: np.random.Generator) -> Image:

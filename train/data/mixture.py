@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgecount.runtime.images import read_image
-from edgecount.train.data.augment import blank_crop, random_crop, random_look
-from edgecount.train.data.readers import Sample
-from edgecount.train.targets import Targets, make_targets
+from edgecount.manifest import InputSpec
+from edgecount.train.data.augment import Looks, blank_crop, random_crop, random_look
+from edgecount.train.data.cache import ImageCache
+from edgecount.train.data.sample import Crop, Sample, square_boxes
+
+Arrays = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -27,114 +30,147 @@ class Part:
         samples: its training images; none means pictures of nothing.
         weight: its share of the crops, relative to the other parts.
         scale: the range of random scales.
+        window: where crops are cut, see :class:`edgecount.train.config.DataConfig`.
     """
 
     samples: Sequence[Sample]
     weight: float
     scale: tuple[float, float]
+    window: Literal["free", "quarters"] = "free"
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Normalised crops and what they teach.
+
+    Attributes:
+        images: (B, 3, H, W) float32.
+        targets: (B, ...) float32 by name, of the run's objective.
+        names: the images that the crops were cut from.
+    """
+
+    images: Tensor
+    targets: dict[str, Tensor]
+    names: tuple[str, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        targets = {k: v.to(device, non_blocking=True) for k, v in self.targets.items()}
+        return Batch(self.images.to(device, non_blocking=True), targets, self.names)
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Normalised crops (B, 3, S, S) and their targets, see :class:`Targets`; NCHW tensors."""
+class Cutting:
+    """How crops become batches.
 
-    images: Tensor
-    counts: Tensor
-    heatmap: Tensor
-    offset: Tensor
-    heads: Tensor
+    Attributes:
+        size: height and width of the crops, px.
+        batch_size: crops a step, over all processes.
+        seed: of everything random.
+        spec: how pixels become the tensor.
+        looks: see :class:`edgecount.train.data.augment.Looks`.
+        rank: this process.
+        processes: how many there are; each makes its own crops of a batch.
+        workers: threads that make batches ahead.
+        cache_bytes: memory for decoded images.
+    """
+
+    size: tuple[int, int]
+    batch_size: int
+    seed: int
+    spec: InputSpec = field(default_factory=InputSpec)
+    looks: Looks = field(default_factory=Looks)
+    rank: int = 0
+    processes: int = 1
+    workers: int = 1
+    cache_bytes: int = 4_000_000_000
 
 
 class Mixture:
-    """Crops of the parts by weight; every batch is a function of the seed and its step alone.
+    """Crops of the parts by weight; a crop is a function of seed, step and place in the batch.
 
-    So a resumed run sees the very batches that the uninterrupted one would have seen.
+    So a resumed run sees the very batches that the uninterrupted one would have seen, and so do
+    several processes together.
+
+    Args:
+        parts: the sets.
+        cutting: sizes, seed and processes.
+        targets: makes the target arrays of a crop; called in threads.
     """
 
-    def __init__(self, parts: Sequence[Part], *, crop: int, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, parts: Sequence[Part], cutting: Cutting, targets: Callable[[Crop], Arrays]
+    ) -> None:
         self.parts = list(parts)
-        self.crop = crop
-        self.batch_size = batch_size
-        self.seed = seed
+        self.cutting = cutting
+        self._targets = targets
         weights = np.array([part.weight for part in parts], np.float64)
         self._shares = weights / weights.sum()
-        self._images: dict[str, NDArray[np.uint8]] = {}
+        self._cache = ImageCache(cutting.cache_bytes)
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
-        """The batches of steps ``first`` to ``last - 1``, made ahead in a thread."""
-        ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=4)
-        stop = threading.Event()
+        """The batches of steps ``first`` to ``last - 1``, made ahead in threads.
 
-        def put(item: Batch | BaseException | None) -> None:
-            while not stop.is_set():
-                with contextlib.suppress(queue.Full):
-                    ready.put(item, timeout=0.2)
-                    return
-
-        def produce() -> None:
-            try:
-                for step in range(first, last):
-                    if stop.is_set():
-                        return
-                    put(self.batch(step))
-                put(None)
-            except BaseException as error:  # noqa: BLE001 (raised again where it is read)
-                put(error)
-
-        worker = threading.Thread(target=produce, daemon=True)
-        worker.start()
+        They make NumPy arrays only: a torch operation in a thread would start a second pool of
+        OpenMP threads that fights the network's for the cores.
+        """
+        steps = iter(range(first, last))
+        pool = ThreadPoolExecutor(self.cutting.workers, thread_name_prefix="crops")
         try:
-            while (item := ready.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
+            ahead: deque[Future[Batch]] = deque(
+                pool.submit(self.batch, step)
+                for step in itertools.islice(steps, self.cutting.workers + 2)
+            )
+            while ahead:
+                yield ahead.popleft().result()
+                ahead.extend(pool.submit(self.batch, step) for step in itertools.islice(steps, 1))
         finally:
-            stop.set()
-            worker.join()
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def batch(self, step: int) -> Batch:
-        """The batch of one step."""
-        rng = np.random.default_rng((self.seed, step))
-        crops = [self._crop(rng) for _ in range(self.batch_size)]
-        targets = [t for _, t in crops]
+        """This process's share of the batch of one step."""
+        cutting = self.cutting
+        places = range(cutting.rank, cutting.batch_size, cutting.processes)
+        made = [self._crop(np.random.default_rng((cutting.seed, step, place))) for place in places]
+        targets = [self._targets(crop) for crop, _ in made]
         return Batch(
-            images=_stack([normalise(image) for image, _ in crops]),
-            counts=_stack([t.counts[None] for t in targets]),
-            heatmap=_stack([t.heatmap[None] for t in targets]),
-            offset=_stack([t.offset for t in targets]),
-            heads=_stack([t.heads[None] for t in targets]),
+            images=_stack([normalise(crop.image, cutting.spec) for crop, _ in made]),
+            targets={name: _stack([t[name] for t in targets]) for name in targets[0]},
+            names=tuple(name for _, name in made),
         )
 
-    def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Targets]:
+    def _crop(self, rng: np.random.Generator) -> tuple[Crop, str]:
         part = self.parts[rng.choice(len(self.parts), p=self._shares)]
+        size = self.cutting.size
         if not part.samples:
-            empty = np.zeros((0, 2), np.float32)
-            image = blank_crop(self.crop, rng)
-            return image, make_targets(empty, empty[:, 0], self.crop, self.crop)
+            nobody = np.zeros((0, 2), np.float32)
+            image = np.ascontiguousarray(blank_crop(max(size), rng)[: size[0], : size[1]])
+            return Crop(image, nobody, nobody[:, 0], np.zeros((0, 4), np.float32)), "blank"
         sample = part.samples[int(rng.integers(len(part.samples)))]
-        image, points, sizes = random_crop(
-            self._image(sample), sample.points, sample.sizes, self.crop, part.scale, rng
+        boxes = sample.boxes
+        crop = random_crop(
+            self._cache.get(sample),
+            sample.points,
+            sample.sizes,
+            square_boxes(sample.points, sample.sizes) if boxes is None else boxes,
+            size=size,
+            scale=part.scale,
+            window=part.window,
+            rng=rng,
         )
-        return random_look(image, rng), make_targets(points, sizes, self.crop, self.crop)
-
-    def _image(self, sample: Sample) -> NDArray[np.uint8]:
-        # Decoding costs more than the crop: the sets of this size fit in memory.
-        key = str(sample.path)
-        if key not in self._images:
-            self._images[key] = read_image(sample.path)
-        return self._images[key]
+        image = random_look(crop.image, rng, self.cutting.looks)
+        return Crop(image, crop.points, crop.sizes, crop.boxes), str(sample.path)
 
 
-def normalise(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """BGR uint8 (H, W, 3) to RGB float (3, H, W) in [-1, 1]: ``(x - 127.5) / 127.5``.
-
-    In NumPy, because a torch operation in the batches' thread would start a second pool of
-    OpenMP threads that fights the network's for the cores.
-    """
+def normalise(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
+    """BGR uint8 (H, W, 3) to float (3, H, W) as the network wants it."""
+    planes = image.transpose(2, 0, 1)
+    if spec.channels == "RGB":
+        planes = planes[::-1]
     out: NDArray[np.float32] = np.subtract(
-        image.transpose(2, 0, 1)[::-1], np.float32(127.5), dtype=np.float32
+        planes, np.array(spec.mean, np.float32)[:, None, None], dtype=np.float32
     )
-    out *= np.float32(1 / 127.5)
+    out *= np.array(spec.scale, np.float32)[:, None, None]
     return out
 
 

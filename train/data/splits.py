@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgecount.errors import ConfigError
-from edgecount.train.data.readers import Sample
+from edgecount.train.data.sample import Sample
 
 FOLDER = Path(__file__).parent.parent / "splits"
 SEED = 20_260
@@ -21,21 +21,36 @@ def choose(names: Sequence[str], number: int, seed: int = SEED) -> list[str]:
 
 
 def split(samples: Sequence[Sample], name: str) -> tuple[list[Sample], list[Sample]]:
-    """Training and validation samples by the list ``splits/<name>.txt``.
+    """Training and validation samples by a list of names, one a line.
+
+    Args:
+        samples: of the whole set.
+        name: of a list in ``splits/``, or the path of a text file.
 
     Raises:
         ConfigError: there is no such list, or it names images that the set lacks.
     """
-    path = FOLDER / f"{name}.txt"
-    if not path.is_file():
+    path = Path(name) if name.endswith(".txt") else FOLDER / f"{name}.txt"
+    try:
+        held_out = set(path.read_text().split())
+    except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.txt")))
-        raise ConfigError(f"data.split: expected one of {known}, got {name!r}")
-    held_out = set(path.read_text().split())
+        raise ConfigError(
+            f"data.split: expected one of {known}, or a .txt file of names, got {name!r}"
+        ) from error
     unknown = held_out - {s.name for s in samples}
     if unknown:
         raise ConfigError(
             f"data.split: {name} holds out {len(unknown)} images that the set lacks, "
             f"first {min(unknown)!r}: is this the right folder?"
         )
-    training = [s for s in samples if s.name not in held_out]
-    return training, [s for s in samples if s.name in held_out]
+    return split_by_names(samples, held_out)
+
+
+def split_by_names(
+    samples: Sequence[Sample], held_out: Collection[str]
+) -> tuple[list[Sample], list[Sample]]:
+    """Those whose names are not in ``held_out``, and those whose are."""
+    names = set(held_out)
+    training = [s for s in samples if s.name not in names]
+    return training, [s for s in samples if s.name in names]

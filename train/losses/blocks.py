@@ -1,20 +1,31 @@
-"""Block-count losses: how many people in each block, as a Poisson rate."""
+"""Block-count losses: how many people in each block."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from edgecount.errors import ConfigError
+from edgecount.train.losses.reduce import at_least_float32
+
+LEVELS = (1, 2, 4)
+# Of rates before their logarithm. A softplus that has gone far down must still feel a head in its
+# cell: a floor at 1e-6 would cut its gradient from logits of -14 on.
+_LEAST = 1e-20
 
 
 def block_count_loss(
     density: Tensor,
     counts: Tensor,
     *,
-    levels: tuple[int, ...] = (1, 2, 4),
+    levels: tuple[int, ...] = LEVELS,
+    kind: Literal["poisson", "l1"] = "poisson",
     total_weight: float = 0.1,
 ) -> Tensor:
-    """Poisson negative log-likelihood of block counts, plus an L1 of the total.
+    """Poisson negative log-likelihood or L1 of block counts, plus an L1 of the total.
 
     With rate ``r`` and count ``n`` the Poisson term is ``r - n log r``, shifted by its minimum
     ``n - n log n`` so that a perfect rate costs nothing. It is unbiased where an L1 on fine
@@ -28,22 +39,78 @@ def block_count_loss(
         density: (B, 1, h, w) people per cell, > 0; h and w multiples of the largest level.
         counts: (B, 1, h, w) heads in each cell.
         levels: block sizes in cells.
+        kind: the term of a block.
         total_weight: weight of the total's L1.
 
     Returns:
         A scalar, mean over the batch.
     """
-    density = density.float()
+    density = at_least_float32(density)
+    counts = counts.to(density)
     coarsest = density[0].numel() / max(levels) ** 2
     loss = density.new_zeros(())
     for level in levels:
-        rate = _block_sums(density, level).clamp_min(1e-6)
-        count = _block_sums(counts, level)
-        likelihood = rate - torch.xlogy(count, rate) - count + torch.xlogy(count, count)
-        loss = loss + likelihood.sum((1, 2, 3)).mean() / coarsest
+        rate, count = _block_sums(density, level), _block_sums(counts, level)
+        term = _poisson(rate, count) if kind == "poisson" else (rate - count).abs()
+        loss = loss + term.sum((1, 2, 3)).mean() / coarsest
+    return loss + total_weight * _total_error(density, counts)
+
+
+def zero_inflated_loss(
+    rate: Tensor,
+    zero_logits: Tensor,
+    counts: Tensor,
+    *,
+    levels: tuple[int, ...] = LEVELS,
+    total_weight: float = 0.1,
+) -> Tensor:
+    """Zero-inflated Poisson negative log-likelihood of the cells' counts, plus coarser blocks.
+
+    ZIP, Ma, Sanchez and Guha 2025 (arXiv 2506.19955). A cell is empty with probability
+    ``z = sigmoid(zero_logits)`` whatever its rate, else Poisson: ``P(0) = z + (1 - z) exp(-r)``,
+    ``P(n) = (1 - z) exp(-r) r^n / n!``. Blocks of several cells and the total see the expectation
+    ``(1 - z) r`` as in :func:`block_count_loss`: a sum of such cells is near a Poisson variable,
+    and not zero-inflated as a whole.
+
+    Args:
+        rate: (B, 1, h, w), > 0.
+        zero_logits: (B, 1, h, w).
+        counts: (B, 1, h, w) heads in each cell.
+        levels: block sizes in cells; the first is the cells' own likelihood.
+        total_weight: weight of the total's L1.
+
+    Returns:
+        A scalar, mean over the batch; terms of the count alone (log n!) are left out.
+
+    Raises:
+        ConfigError: the first level is not 1.
+    """
+    if levels[0] != 1:
+        raise ConfigError(f"levels: expected the first to be 1 (the cells), got {levels[0]}")
+    rate, zeros = at_least_float32(rate).clamp_min(_LEAST), at_least_float32(zero_logits)
+    counts = counts.to(rate)
+    log_occupied = F.logsigmoid(-zeros)
+    log_none = torch.logaddexp(F.logsigmoid(zeros), log_occupied - rate)
+    log_some = log_occupied - rate + torch.xlogy(counts, rate)
+    cells = -torch.where(counts == 0, log_none, log_some)
+    coarsest = rate[0].numel() / max(levels) ** 2
+    loss = cells.sum((1, 2, 3)).mean() / coarsest
+    expected = torch.sigmoid(-zeros) * rate
+    for level in levels[1:]:
+        term = _poisson(_block_sums(expected, level), _block_sums(counts, level))
+        loss = loss + term.sum((1, 2, 3)).mean() / coarsest
+    return loss + total_weight * _total_error(expected, counts)
+
+
+def _poisson(rate: Tensor, count: Tensor) -> Tensor:
+    rate = rate.clamp_min(_LEAST)
+    return rate - torch.xlogy(count, rate) - count + torch.xlogy(count, count)
+
+
+def _total_error(density: Tensor, counts: Tensor) -> Tensor:
     total = counts.sum((1, 2, 3))
     error = (density.sum((1, 2, 3)) - total).abs() / torch.sqrt(total + 16.0)
-    return loss + total_weight * error.mean()
+    return error.mean()
 
 
 def _block_sums(cells: Tensor, size: int) -> Tensor:

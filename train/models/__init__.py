@@ -1,26 +1,41 @@
-"""The networks, by name. Each answers the contract of :class:`edgecount.train.models.base.Maps`."""
+"""The networks, by name; each answers the contract of :class:`edgecount.train.models.base`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import nn
+import importlib
+from collections.abc import Mapping
+from typing import Any
 
 from edgecount.errors import ConfigError
-from edgecount.train.models.edge import EdgeNet
+from edgecount.train.models.base import Network
+from edgecount.train.options import build
 
-MODELS: dict[str, Callable[[], nn.Module]] = {"edgecount-s": EdgeNet}
+# module and class, so that one network does not import them all
+MODELS = {
+    "edgecount-s": ("edge", "EdgeNet"),
+    "edgecount-n": ("edge", "EdgeNetNano"),
+    "hsrnet": ("hsrnet", "HSRNet"),
+    "centernet": ("centernet", "CenterNet"),
+    "cfanet": ("cfanet", "CFANet"),
+    "raznet": ("raznet", "RAZNet"),
+    "csrnet": ("csrnet", "CSRNet"),
+    "mcnn": ("mcnn", "MCNN"),
+}
 
 
-def build_model(name: str) -> nn.Module:
+def build_model(name: str, options: Mapping[str, Any] | None = None) -> Network:
     """A network with random weights.
 
     Args:
         name: a key of :data:`MODELS`.
+        options: keywords of its class.
 
     Raises:
-        ConfigError: the name is unknown.
+        ConfigError: the name or an option is unknown.
     """
     if name not in MODELS:
         raise ConfigError(f"model: expected one of {', '.join(sorted(MODELS))}, got {name!r}")
-    return MODELS[name]()
+    module, kind = MODELS[name]
+    found = getattr(importlib.import_module(f"{__name__}.{module}"), kind)
+    network: Network = build(found, options or {}, "model.")
+    return network

@@ -1,22 +1,81 @@
-"""What every network answers."""
+"""What every network answers, and what it says of itself."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from edgecount.manifest import InputSpec, OutputSpec
+
+# torchvision's ImageNet statistics, on the 0..255 scale
+IMAGENET_INPUT = InputSpec(
+    mean=(123.675, 116.28, 103.53), scale=(1 / 58.395, 1 / 57.12, 1 / 57.375)
+)
 
 
 class Maps(NamedTuple):
-    """The maps of a batch, as logits where a loss needs them.
+    """The maps of a batch, as logits where a loss needs them; a network gives some of them.
+
+    ``s`` is the stride of the network's output of that role (:attr:`Network.outputs`).
 
     Attributes:
-        density: (B, 1, H / 8, W / 8) expected people per cell, >= 0.
-        heatmap_logits: (B, 1, H / 4, W / 4) head centres; ``sigmoid`` gives the heatmap.
-        offset: (B, 2, H / 4, W / 4) dx, dy of the head centre from its cell's top-left corner, in
+        density: (B, 1, H / s, W / s) expected people per cell times the output's unit, >= 0.
+        heatmap_logits: (B, 1, H / s, W / s) head centres; ``sigmoid`` gives the heatmap.
+        offset: (B, 2, H / s, W / s) dx, dy of the head centre from its cell's top-left corner, in
             cells, in [0, 1].
+        size: (B, 2, H / s, W / s) width and height of the head's box, in network px, > 0.
+        auxiliary: outputs that only a loss looks at, by name; the network's docstring lists them.
     """
 
-    density: Tensor
-    heatmap_logits: Tensor
-    offset: Tensor
+    density: Tensor | None = None
+    heatmap_logits: Tensor | None = None
+    offset: Tensor | None = None
+    size: Tensor | None = None
+    auxiliary: Mapping[str, tuple[Tensor, ...]] = {}
+
+
+class Network(nn.Module, ABC):
+    """A network that can be trained, evaluated and exported.
+
+    Its constructor takes keyword options with plain types (int, float, bool, str, Literal), each
+    with a default: they are the keys of a config's ``model``.
+
+    Attributes:
+        input: how pixels become the tensor; ``input.multiple`` px divide its sides.
+        outputs: the maps that it gives, in the manifest's words: name (here the role), role,
+            stride and unit.
+    """
+
+    input: InputSpec = InputSpec()
+    outputs: tuple[OutputSpec, ...] = ()
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Maps:
+        """Maps of a normalised batch (B, 3, H, W); H and W multiples of ``input.multiple``."""
+
+    def pretrained(self) -> Mapping[str, nn.Module]:
+        """The parts that ImageNet weights can be loaded into, by the name of their backbone."""
+        return {}
+
+    def deploy(self, maps: Maps) -> tuple[Tensor, ...]:
+        """What a deployed file gives, in the order of :attr:`outputs`.
+
+        The density cut at 0 (some papers' networks end in a linear layer), the heatmap in [0, 1],
+        the offset as it is, and the size as one channel: the side of a square of the box's area.
+        """
+        return tuple(self._deployed(maps, output.role) for output in self.outputs)
+
+    def _deployed(self, maps: Maps, role: str) -> Tensor:
+        if role == "heatmap":
+            assert maps.heatmap_logits is not None
+            return torch.sigmoid(maps.heatmap_logits)
+        if role == "size":
+            assert maps.size is not None
+            return maps.size.prod(1, keepdim=True).sqrt()
+        value = maps.density if role == "density" else maps.offset
+        assert value is not None
+        return torch.relu(value) if role == "density" else value

@@ -1,4 +1,4 @@
-"""edgecount-s: density and head heatmap from one pass of a mobile network."""
+"""The edge models: density and head heatmap from one pass of a mobile network."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgecount.train.models.base import Maps
+from edgecount.manifest import InputSpec, OutputSpec
+from edgecount.train.models.base import Maps, Network
+from edgecount.train.models.focus import ScaleFocus
 from edgecount.train.models.layers import conv_bn, separable
 from edgecount.train.models.mobilenet_v2 import MobileNetV2
+from edgecount.train.models.recalibration import ScaleRecalibration
+
+# Start from the rates of a sparse scene: 0.02 people a cell, 2% of cells a head; a start at 0.5
+# spends the first hundred steps on unlearning people.
+_SPARSE = -3.9
+
+Auxiliary = dict[str, tuple[Tensor, ...]]
 
 
 class TopDown(nn.Module):
@@ -30,43 +39,171 @@ class TopDown(nn.Module):
         return out
 
 
-class EdgeNet(nn.Module):
-    """MobileNetV2 to stride 32, a top-down neck to stride 4, two heads. 1.5 M parameters.
+class DensityHead(nn.Sequential):
+    """Expected heads in each cell: softplus, which is positive and has a gradient everywhere.
 
-    The density head sees stride 8 and predicts the expected number of heads in each 8x8 cell
-    (``softplus``: positive, with a gradient everywhere, as the Poisson loss needs). The heatmap
-    head sees stride 4, so that heads a few pixels apart keep cells of their own (CenterNet, Zhou
-    et al. 2019: heatmap and sub-cell offset; no size head).
+    Args:
+        channels: of the features.
+        hidden: of the layer before the output.
+        zero_inflated: two outputs, the rate of a Poisson variable and the logit of the cell being
+            empty whatever the rate (zero-inflated Poisson); the density is the expectation.
     """
 
-    def __init__(self, channels: int = 80, fine_channels: int = 32) -> None:
+    def __init__(self, channels: int, hidden: int, *, zero_inflated: bool) -> None:
+        super().__init__(conv_bn(channels, hidden), nn.Conv2d(hidden, 2 if zero_inflated else 1, 1))
+        bias = self[-1].get_parameter("bias")
+        # a zero-inflated cell starts as occupied by half
+        nn.init.constant_(bias, _SPARSE)
+        nn.init.constant_(bias[1:], 0.0)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Auxiliary]:
+        """(B, C, h, w) -> the density (B, 1, h, w), and ``rate`` and ``zero_logits`` if any."""
+        logits = super().forward(features).float()  # type: ignore[no-untyped-call]
+        rate = positive(logits[:, :1])
+        if logits.shape[1] == 1:
+            return rate, {}
+        zeros = logits[:, 1:]
+        return rate * torch.sigmoid(-zeros), {"rate": (rate,), "zero_logits": (zeros,)}
+
+
+class RecalibratedHead(nn.Module):
+    """HSRNet's Scale Recalibration Module on the pyramid's strides 8, 16 and 32.
+
+    ``auxiliary["scales"]`` holds the positive scale maps, for the Scale Consistency loss.
+    """
+
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.backbone = MobileNetV2()
+        self.recalibrate = ScaleRecalibration([channels] * 3, [8, 16, 32], target_stride=8)
+        self.level = nn.Parameter(torch.full((1,), _SPARSE))
+
+    def forward(self, pyramid: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Auxiliary]:
+        """Features at strides 8, 16, 32 -> the density (B, 1, h, w) and ``scales``."""
+        fused, scales = self.recalibrate(pyramid)
+        maps = tuple(positive(scale.float() + self.level) for scale in scales)
+        return positive(fused.float() + self.level), {"scales": maps}
+
+
+class EdgeNet(Network):
+    """MobileNetV2 to stride 32, a top-down neck to stride 4, two heads.
+
+    The density head sees stride 8 and predicts the expected number of heads in each 8x8 cell. The
+    heatmap head sees stride 4, so that heads a few pixels apart keep cells of their own
+    (CenterNet, Zhou et al. 2019: heatmap and sub-cell offset; no size head).
+
+    Args:
+        width: multiplier of the backbone's channels.
+        channels: of the neck.
+        fine_channels: of the neck at stride 4.
+        focus: HSRNet's Scale Focus Module on the features of strides 8, 16 and 32.
+        recalibration: its Scale Recalibration Module in place of the density head;
+            ``auxiliary["scales"]`` are its four scale maps.
+        zero_inflated: a zero-inflated Poisson density, with ``auxiliary["rate"]`` and
+            ``auxiliary["zero_logits"]``.
+        heatmap: give head points too.
+    """
+
+    input = InputSpec()
+
+    def __init__(
+        self,
+        *,
+        width: float = 1.0,
+        channels: int = 80,
+        fine_channels: int = 32,
+        focus: bool = False,
+        recalibration: bool = False,
+        zero_inflated: bool = False,
+        heatmap: bool = True,
+    ) -> None:
+        super().__init__()
+        self.backbone = MobileNetV2(width=width)
         widths = self.backbone.channels
+        self.focus = nn.ModuleDict(
+            {str(stride): ScaleFocus(widths[stride]) for stride in (8, 16, 32) if focus}
+        )
         self.context = nn.Sequential(
             conv_bn(widths[32], channels, 1), separable(channels, channels, 5)
         )
         self.down16 = TopDown(widths[16], channels)
         self.down8 = TopDown(widths[8], channels)
-        self.density = nn.Sequential(conv_bn(channels, 64), nn.Conv2d(64, 1, 1))
-        self.reduce = conv_bn(channels, fine_channels, 1)
-        self.down4 = TopDown(widths[4], fine_channels)
-        self.heads = nn.Sequential(conv_bn(fine_channels, fine_channels), separable(32, 64))
-        self.heatmap = nn.Conv2d(64, 1, 1)
-        self.offset = nn.Conv2d(64, 2, 1)
-        # Start from the rates of a sparse scene: 0.02 people a cell, 2% of cells a head; a start
-        # at 0.5 spends the first hundred steps on unlearning people.
-        for head in (self.density[-1], self.heatmap):
-            assert isinstance(head, nn.Conv2d)
-            nn.init.constant_(head.get_parameter("bias"), -3.9)
+        self.recalibration = recalibration
+        self.density: nn.Module
+        if recalibration:
+            self.density = RecalibratedHead(channels)
+        else:
+            hidden = max(channels * 4 // 5, 16)
+            self.density = DensityHead(channels, hidden, zero_inflated=zero_inflated)
+        self.gives_points = heatmap
+        if heatmap:
+            self.reduce = conv_bn(channels, fine_channels, 1)
+            self.down4 = TopDown(widths[4], fine_channels)
+            wide = 2 * fine_channels
+            self.heads = nn.Sequential(
+                conv_bn(fine_channels, fine_channels), separable(fine_channels, wide)
+            )
+            self.heatmap = nn.Conv2d(wide, 1, 1)
+            self.offset = nn.Conv2d(wide, 2, 1)
+            nn.init.constant_(self.heatmap.get_parameter("bias"), _SPARSE)
+        self.outputs = EDGE_OUTPUTS if heatmap else EDGE_OUTPUTS[:1]
+
+    def pretrained(self) -> dict[str, nn.Module]:
+        """MobileNetV2."""
+        return {"mobilenet_v2": self.backbone}
 
     def forward(self, image: Tensor) -> Maps:
         """Maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32."""
         taps = self.backbone(image)
-        x = self.context(taps[32])
-        x = self.down16(x, taps[16])
-        x = self.down8(x, taps[8])
-        density = F.softplus(self.density(x).float())
-        fine = self.heads(self.down4(self.reduce(x), taps[4]))
-        offset = torch.sigmoid(self.offset(fine).float())
-        return Maps(density, self.heatmap(fine).float(), offset)
+        for stride, module in self.focus.items():
+            taps[int(stride)] = module(taps[int(stride)])
+        coarse = self.context(taps[32])
+        middle = self.down16(coarse, taps[16])
+        fine = self.down8(middle, taps[8])
+        density, auxiliary = self.density((fine, middle, coarse) if self.recalibration else fine)
+        if not self.gives_points:
+            return Maps(density, auxiliary=auxiliary)
+        points = self.heads(self.down4(self.reduce(fine), taps[4]))
+        offset = torch.sigmoid(self.offset(points).float())
+        return Maps(density, self.heatmap(points).float(), offset, auxiliary=auxiliary)
+
+
+def positive(logits: Tensor) -> Tensor:
+    """Softplus as ``-logsigmoid(-x)``: the same function, and one node fewer in ONNX."""
+    return -F.logsigmoid(-logits)
+
+
+EDGE_OUTPUTS = (
+    OutputSpec("density", "density", 8),
+    OutputSpec("heatmap", "heatmap", 4),
+    OutputSpec("offset", "offset", 4),
+)
+
+
+class EdgeNetNano(EdgeNet):
+    """The smaller edge model: half the backbone's width, a neck of 48 channels.
+
+    Args:
+        width, channels, fine_channels, focus, recalibration, zero_inflated, heatmap: as of
+            :class:`EdgeNet`.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: float = 0.5,
+        channels: int = 48,
+        fine_channels: int = 24,
+        focus: bool = False,
+        recalibration: bool = False,
+        zero_inflated: bool = False,
+        heatmap: bool = True,
+    ) -> None:
+        super().__init__(
+            width=width,
+            channels=channels,
+            fine_channels=fine_channels,
+            focus=focus,
+            recalibration=recalibration,
+            zero_inflated=zero_inflated,
+            heatmap=heatmap,
+        )

@@ -28,3 +28,27 @@ def separable(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequen
         conv_bn(in_channels, in_channels, kernel, groups=in_channels),
         conv_bn(in_channels, out_channels, 1),
     )
+
+
+def conv_relu(
+    in_channels: int, out_channels: int, kernel: int = 3, dilation: int = 1
+) -> list[nn.Module]:
+    """Convolution at the same size and ReLU, with the start that the density papers use."""
+    layer = nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel,
+        padding=dilation * (kernel // 2),
+        dilation=dilation,
+    )
+    gaussian_start(layer)
+    return [layer, nn.ReLU(inplace=True)]
+
+
+def gaussian_start(module: nn.Module) -> None:
+    """Weights from a Gaussian of 0.01 and no bias: CSRNet's, HSRNet's and CFANet's new layers."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

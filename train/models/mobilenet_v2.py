@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from edgecount.train.models.layers import conv_bn
@@ -19,6 +17,14 @@ _STAGES = (
     (6, 160, 3, 2),
 )
 _TAPS = {3: 4, 6: 8, 13: 16, 16: 32}  # index of the last block at a stride -> that stride
+
+_TAP_CHANNELS = {4: 24, 8: 32, 16: 96, 32: 160}
+
+
+def scaled(channels: int, width: float) -> int:
+    """``channels * width`` to the nearest multiple of 8, losing at most a tenth, at least 8."""
+    rounded = max(8, int(channels * width + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels * width else rounded
 
 
 class InvertedResidual(nn.Module):
@@ -45,17 +51,20 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     """The feature pyramid of MobileNetV2; parameter names are torchvision's ``features.N``.
 
+    Args:
+        width: multiplier of the channels, each rounded to a multiple of 8.
+
     Attributes:
         channels: stride -> channels of that feature map.
     """
 
-    channels: ClassVar = {4: 24, 8: 32, 16: 96, 32: 160}
-
-    def __init__(self) -> None:
+    def __init__(self, *, width: float = 1.0) -> None:
         super().__init__()
-        layers: list[nn.Module] = [conv_bn(3, 32, 3, 2)]
-        in_channels = 32
-        for expansion, out_channels, blocks, stride in _STAGES:
+        self.channels = {stride: scaled(c, width) for stride, c in _TAP_CHANNELS.items()}
+        in_channels = scaled(32, width)
+        layers: list[nn.Module] = [conv_bn(3, in_channels, 3, 2)]
+        for expansion, base, blocks, stride in _STAGES:
+            out_channels = scaled(base, width)
             for block in range(blocks):
                 layers.append(
                     InvertedResidual(

@@ -3,37 +3,162 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgecount.errors import ModelError
+from edgecount.errors import MissingExtraError, ModelError
 
 log = logging.getLogger(__name__)
 
 
+def read_arrays(path: Path) -> dict[str, Tensor]:
+    """All arrays of a file of weights, by name.
+
+    Args:
+        path: .npz, .pth or .pt (a state_dict, or a mapping that holds one), .safetensors, or .h5.
+
+    Raises:
+        ModelError: the file is missing, unreadable or of another kind.
+        MissingExtraError: safetensors or h5py is not installed.
+    """
+    readers = {
+        ".npz": _read_npz,
+        ".pth": _read_torch,
+        ".pt": _read_torch,
+        ".safetensors": _read_safetensors,
+        ".h5": _read_h5,
+    }
+    if path.suffix not in readers:
+        raise ModelError(
+            f"weights: expected one of {', '.join(readers)}, got {path.name}: convert it"
+        )
+    if not path.is_file():
+        raise ModelError(f"weights: there is no file {path}")
+    try:
+        arrays = readers[path.suffix](path)
+    except ImportError as error:
+        package = str(error.name).partition(".")[0]
+        raise MissingExtraError(package, "train", f"to read {path.name}") from error
+    except Exception as error:  # each format's parser raises whatever it stumbled over
+        raise ModelError(f"weights: cannot read {path}: damaged, or not {path.suffix}") from error
+    return {name.removeprefix("module."): value for name, value in arrays.items()}
+
+
+def _read_npz(path: Path) -> dict[str, Tensor]:
+    # opened here, because NumPy leaves the files of damaged archives open
+    with path.open("rb") as file, np.load(file) as arrays:
+        return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+
+
+def _read_torch(path: Path) -> dict[str, Tensor]:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for name in ("state_dict", "model", "ema"):
+        if isinstance(state.get(name), dict):
+            state = state[name]
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    arrays: dict[str, Tensor] = load_file(path)
+    return arrays
+
+
+def _read_h5(path: Path) -> dict[str, Tensor]:
+    import h5py
+
+    arrays: dict[str, Tensor] = {}
+    with h5py.File(path) as file:
+
+        def take(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                arrays[name] = torch.from_numpy(np.asarray(item))
+
+        file.visititems(take)
+    return arrays
+
+
+@runtime_checkable
+class AdaptsWeights(Protocol):
+    """A backbone that also takes weights of another code base."""
+
+    def adapt_weights(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The arrays under this backbone's names; its own as they are."""
+
+
 def load_backbone(backbone: nn.Module, path: Path) -> None:
-    """Load an ``.npz`` of arrays with torchvision's names; extra (classifier) entries are ignored.
+    """Load a backbone's weights; extra entries, such as the classifier's, are ignored.
+
+    Args:
+        backbone: its weights have the names of torchvision (DLA: of its authors).
+        path: see :func:`read_arrays`; names may have a prefix, as those of a whole network have.
 
     Raises:
         ModelError: the file is missing or unreadable, or lacks an array that the network needs.
+        MissingExtraError: the format's package is not installed.
     """
-    try:
-        with np.load(path) as arrays:
-            state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"backbone weights: cannot read {path}: {error}") from error
+    given = read_arrays(path)
+    if isinstance(backbone, AdaptsWeights):
+        given = backbone.adapt_weights(given)
     own = backbone.state_dict()
-    missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
+    needed = [name for name in own if not name.endswith("num_batches_tracked")]
+    given = _without_prefix(given, needed[0])
+    missing = [name for name in needed if name not in given]
     if missing:
         raise ModelError(
-            f"backbone weights: {path} lacks {len(missing)} of {len(own)} arrays, "
-            f"first {missing[0]!r}; expected torchvision's names"
+            f"weights: {path} lacks {len(missing)} of {len(needed)} arrays, first "
+            f"{missing[0]!r}; expected torchvision's names"
         )
-    backbone.load_state_dict({k: v for k, v in state.items() if k in own}, strict=False)
+    for name in needed:
+        if given[name].shape != own[name].shape:
+            raise ModelError(
+                f"weights: {name} in {path} has shape {tuple(given[name].shape)}, expected "
+                f"{tuple(own[name].shape)}"
+            )
+    backbone.load_state_dict({name: given[name] for name in needed}, strict=False)
+
+
+def _without_prefix(arrays: dict[str, Tensor], first: str) -> dict[str, Tensor]:
+    prefixes = {name.removesuffix(first) for name in arrays if name.endswith("." + first)}
+    if first in arrays or len(prefixes) != 1:
+        return arrays
+    (prefix,) = prefixes
+    return {name.removeprefix(prefix): value for name, value in arrays.items()}
+
+
+def load_by_order(network: nn.Module, path: Path) -> None:
+    """Load weights that go by other names, if all shapes agree in the order of their names.
+
+    Numbers in names sort as numbers. So an MCNN of another code base, whose columns are called
+    branches, finds its places.
+
+    Raises:
+        ModelError: the file cannot be read, or number or shapes of its arrays differ.
+    """
+    given = read_arrays(path)
+    own = dict(network.named_parameters())
+    theirs, mine = sorted(given, key=_natural), sorted(own, key=_natural)
+    pairs = list(zip(mine, theirs, strict=False))
+    wrong = [(m, t) for m, t in pairs if own[m].shape != given[t].shape]
+    if len(theirs) != len(mine) or wrong:
+        where = f"; {wrong[0][0]} would be {wrong[0][1]}" if wrong else ""
+        raise ModelError(
+            f"weights: {path} does not fit: expected {len(mine)} arrays of the network's shapes, "
+            f"got {len(theirs)}{where}"
+        )
+    network.load_state_dict({m: given[t] for m, t in pairs}, strict=False)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 @torch.no_grad()

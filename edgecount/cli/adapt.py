@@ -1,0 +1,108 @@
+"""`edgecount adapt`: a model fine-tuned to one's own camera."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edgecount.cli._options import json_option
+from edgecount.cli._progress import Progress
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--reader", required=True, metavar="NAME", help="Layout of the set in DATA.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("adapted.onnx"),
+    show_default=True,
+    help="The ONNX file to write.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option(
+    "--holdout",
+    type=float,
+    default=0.3,
+    show_default=True,
+    help="Share of the images that measure and do not train.",
+)
+@click.option("--rate", type=float, default=2e-4, show_default=True, help="Peak learning rate.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
+@json_option
+def adapt(
+    *,
+    model: str,
+    data: Path,
+    reader: str,
+    out: Path,
+    overwrite: bool,
+    steps: int,
+    holdout: float,
+    rate: float,
+    seed: int,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Fine-tune MODEL on the 10 to 50 annotated images in DATA.
+
+    MODEL is a bundled name, an .onnx of edgecount export, or a checkpoint. A part of the images is
+    held out; the file is written only if the counts of those get better.
+    """
+    from edgecount.errors import EdgeCountError, MissingExtraError, OutputError
+
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
+    try:
+        import torch
+
+        from edgecount.export.onnx import export_onnx
+        from edgecount.train.adapt import adapt as run
+        from edgecount.train.data.readers import read_samples
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "train", "to adapt models") from error
+    if threads:
+        torch.set_num_threads(threads)
+    samples = read_samples(reader, data)
+    with Progress(steps, "step", "adapt", shown=not as_json) as bar:
+
+        def progress(done: int) -> None:
+            for _ in range(done):
+                bar.step()
+
+        done = run(
+            model,
+            samples,
+            steps=steps,
+            holdout=holdout,
+            rate=rate,
+            seed=seed,
+            progress=progress,
+        )
+    if not done.better:
+        raise EdgeCountError(
+            f"not written: on {len(done.held_out)} held-out images the mean error went from "
+            f"{done.before:.2f} to {done.after:.2f}. Check the annotations with edgecount data "
+            "check, add images, or lower --rate"
+        )
+    export_onnx(done.network, done.manifest, out)
+    if as_json:
+        record = {
+            "file": str(out),
+            "before": done.before,
+            "after": done.after,
+            "trained": done.trained,
+            "held_out": list(done.held_out),
+        }
+        click.echo(json.dumps(record))
+        return
+    click.echo(
+        f"mean error on {len(done.held_out)} held-out images: {done.before:.2f} before, "
+        f"{done.after:.2f} after"
+    )
+    click.echo(f"{out}  {done.manifest.name}  {out.stat().st_size / 1e6:.1f} MB")

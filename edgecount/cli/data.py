@@ -1,0 +1,153 @@
+"""`edgecount data`: annotated images checked, points turned into boxes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecount.cli._options import json_option
+from edgecount.cli._progress import Progress
+
+if TYPE_CHECKING:
+    from edgecount.train.data.check import Check
+    from edgecount.train.data.sample import Sample
+
+_SHOWN = 5  # names of odd images in a line
+
+_set_argument = click.argument("path", type=click.Path(path_type=Path))
+_reader_option = click.option(
+    "--reader", required=True, metavar="NAME", help="Layout of the set in PATH, such as coco."
+)
+
+
+@click.group()
+def data() -> None:
+    """Check annotated images; turn points into boxes.
+
+    Layouts: shanghaitech, mall, ucsd, ucf_cc_50, ucf_qnrf, jhu_crowd, nwpu_crowd, worldexpo,
+    trancos, scut_head, crohd, gta_head; and for your own images csv, coco, voc, yolo, mot.
+    """
+
+
+@data.command()
+@_set_argument
+@_reader_option
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw some images with their heads into this .png or .jpg.",
+)
+@json_option
+@click.pass_context
+def check(ctx: click.Context, path: Path, reader: str, sheet: Path | None, as_json: bool) -> None:
+    """Count what is annotated in PATH and list what is odd.
+
+    Reads every image. Exit code 1 if one cannot be read; other oddities are for you to judge.
+    """
+    samples = _read(reader, path)
+    from edgecount.train.data.check import check_samples
+
+    with Progress(len(samples), "image", "check", shown=not as_json) as progress:
+        found = check_samples(samples, progress.step)
+    if sheet:
+        _draw(sheet, samples)
+    click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(_lines(found)))
+    if "unreadable" in found.odd:
+        ctx.exit(1)
+
+
+@data.command()
+@_set_argument
+@_reader_option
+@click.option(
+    "--presets",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Typical heads: a .csv of image,x,y,w,h (centre and sides; * for all images) or a .json.",
+)
+@click.option("--neighbours", is_flag=True, help="Size heads by the distance to their neighbours.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("boxes.csv"),
+    show_default=True,
+    help="The file to write; the csv reader reads it.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+def boxes(
+    path: Path, reader: str, presets: Path | None, neighbours: bool, out: Path, overwrite: bool
+) -> None:
+    """Write boxes around the annotated points in PATH.
+
+    Between preset boxes, heads get widths and heights by their distance to the two closest, so
+    mark a near, a far and a middle head of each camera.
+    """
+    if (presets is None) == (not neighbours):
+        raise click.UsageError("expected one of --presets FILE and --neighbours")
+    from edgecount.errors import OutputError
+
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
+    samples = _read(reader, path)
+    from edgecount.train.data.boxes import load_presets, with_boxes, write_boxes
+
+    boxed = with_boxes(samples, load_presets(presets) if presets else None)
+    write_boxes(out, boxed)
+    if any(sample.region is not None for sample in samples):
+        click.echo(
+            "edgecount: warning: only a region of these images is annotated, and a CSV cannot say "
+            "so: train on it with the images outside it blacked",
+            err=True,
+        )
+    click.echo(f"{out}  {sum(len(s.points) for s in boxed)} boxes in {len(boxed)} images")
+
+
+def _read(reader: str, path: Path) -> list[Sample]:
+    from edgecount.errors import MissingExtraError
+
+    try:
+        from edgecount.train.data.readers import read_samples
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "train", "to read annotated images") from error
+    return read_samples(reader, path)
+
+
+def _draw(path: Path, samples: list[Sample]) -> None:
+    from edgecount.cli._saving import write_image
+    from edgecount.errors import ConfigError
+    from edgecount.train.data.sheet import draw_sheet
+
+    if path.suffix not in (".png", ".jpg"):
+        raise ConfigError(f"--sheet: expected a .png or .jpg, got {path.name}")
+    write_image(path, draw_sheet(samples))
+
+
+def _lines(found: Check) -> Iterable[str]:
+    people = found.people
+    yield (
+        f"{found.images} images, {people['total']:.0f} people: {people['min']:.0f} to "
+        f"{people['max']:.0f} in an image, median {people['median']:g}, mean {people['mean']:.2f}"
+    )
+    yield f"boxes in {found.boxes} images" if found.boxes else "points, no boxes"
+    sizes = [f"{size} ({number})" for size, number in found.sizes.items()]
+    yield f"sizes {_some(sizes)}"
+    yield ""
+    yield "    people   images"
+    most = max(found.histogram.values())
+    for label, number in found.histogram.items():
+        yield f"{label:>10}{number:9}  {'#' * -(-40 * number // most)}".rstrip()
+    if found.odd:
+        from edgecount.train.data.check import ODDITIES
+
+        yield ""
+        for kind, names in found.odd.items():
+            yield f"{kind} ({len(names)}): {ODDITIES[kind]}"
+            yield f"    {_some([f'{n} ({r})' if r else n for n, r in names.items()])}"
+
+
+def _some(words: list[str]) -> str:
+    rest = len(words) - _SHOWN
+    return ", ".join(words[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,100 @@
+"""`edgecount eval`: the bundled model on three rendered scenes."""
+
+import csv
+import json
+
+import cv2
+import pytest
+
+pytest.importorskip("scipy")
+pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+
+from click.testing import CliRunner
+
+from edgecount.cli import cli
+from edgecount.scenes import render_scene
+
+
+def run(*args):
+    return CliRunner().invoke(cli, [str(arg) for arg in args])
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """A folder in the csv reader's layout: nobody, 3 and 12 people."""
+    folder = tmp_path_factory.mktemp("scenes")
+    with (folder / "heads.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        for people in (0, 3, 12):
+            scene = render_scene(people, size=(320, 240), seed=4, light="day")
+            name = f"{people}.png"
+            cv2.imwrite(str(folder / name), scene.image)
+            rows.writerows([name, x, y] for x, y in scene.points.tolist())
+            if not people:
+                rows.writerow([name])
+    return folder
+
+
+def test_the_json_has_every_metric_and_with_per_image_every_image(scenes):
+    result = run("eval", "edgecount-s", scenes, "--reader", "csv", "--json", "--per-image")
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
+    assert set(values) == {
+        "count",
+        "density_count",
+        "peak_count",
+        "points",
+        "points_at",
+        "game",
+        "game_of_points",
+        "ssim",
+        "psnr",
+        "false_recognition",
+        "levels",
+        "images",
+    }
+    assert sorted(image["true"] for image in values["images"]) == [0, 3, 12]
+    errors = [abs(image["count"] - image["true"]) for image in values["images"]]
+    assert values["count"]["mae"] == pytest.approx(sum(errors) / 3)
+    assert values["count"]["mae"] < 5
+    assert values["density_count"]["mae"] == pytest.approx(values["game"][0], rel=1e-4)
+
+
+def test_the_table_is_for_people_and_the_report_for_a_browser(scenes, tmp_path):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "report"
+    options = ("--reader", "csv", "--report", out, "--max-side", "native")
+    result = run("eval", "edgecount-s", scenes, *options)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "3 images"
+    assert lines[1].split() == ["MAE", "RMSE", "NAE", "bias"]
+    assert [line.split()[0] for line in lines[2:5]] == ["count", "from", "from"]
+    assert "GAME(3)" in result.stdout
+    assert lines[-1] == str(out / "report.html")
+    assert f"edgecount-s on {scenes.name}" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_unknown_reader_is_one_line(scenes):
+    result = run("eval", "edgecount-s", scenes, "--reader", "csw")
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "expected one of shanghaitech" in result.stderr
+
+
+def test_per_image_goes_with_json(scenes):
+    result = run("eval", "edgecount-s", scenes, "--reader", "csv", "--per-image")
+    assert result.exit_code == 2
+    assert "--json" in result.stderr
+
+
+def test_a_checkpoint_runs_in_pytorch_alone(scenes, tmp_path):
+    checkpoint = tmp_path / "best.pt"
+    result = run("eval", checkpoint, scenes, "--reader", "csv", "--backend", "onnxruntime")
+    assert result.exit_code == 2
+    assert "expected auto, got onnxruntime" in result.stderr
+    missing = run("eval", checkpoint, scenes, "--reader", "csv")
+    assert missing.exit_code == 1
+    assert missing.stderr.count("\n") == 1
+    assert "best.pt" in missing.stderr

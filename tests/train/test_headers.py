@@ -1,0 +1,68 @@
+"""Sizes of images, as they are when they are read."""
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from edgecount.errors import SourceError
+from edgecount.runtime.images import read_image
+from edgecount.train.data.headers import Header, read_header
+
+
+def turned_jpeg(orientation, order="<", size=(30, 40)):
+    """A JPEG with an EXIF orientation."""
+    _, data = cv2.imencode(".jpg", np.zeros((*size, 3), np.uint8))
+    mark = b"II" if order == "<" else b"MM"
+    value = struct.pack(f"{order}HH", orientation, 0)
+    tiff = mark + struct.pack(f"{order}HIHHHI", 42, 8, 1, 0x0112, 3, 1) + value + bytes(4)
+    exif = b"Exif\0\0" + tiff
+    return (
+        data[:2].tobytes()
+        + b"\xff\xe1"
+        + struct.pack(">H", len(exif) + 2)
+        + exif
+        + data[2:].tobytes()
+    )
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turned_jpegs_have_their_upright_size(tmp_path, orientation, order):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(turned_jpeg(orientation, order))
+    header = read_header(path)
+    assert header.orientation == orientation
+    assert (header.height, header.width) == read_image(path).shape[:2]
+    assert header.width == (40 if orientation < 5 else 30)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_formats(tmp_path, suffix, channels):
+    path = tmp_path / f"a{suffix}"
+    cv2.imwrite(str(path), np.zeros((30, 40, channels), np.uint8))
+    assert read_header(path) == Header(40, 30)
+
+
+def test_progressive_jpegs_and_orientations_that_make_no_sense(tmp_path):
+    path = tmp_path / "a.jpg"
+    cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+    assert read_header(path) == Header(40, 30)
+    path.write_bytes(turned_jpeg(77))
+    assert read_header(path) == Header(40, 30)
+
+
+def test_what_is_no_image_is_one_clear_error(tmp_path):
+    path = tmp_path / "a.jpg"
+    with pytest.raises(SourceError, match=r"cannot read .*a\.jpg"):
+        read_header(path)
+    path.write_bytes(turned_jpeg(1)[:60])
+    with pytest.raises(SourceError, match=r"a\.jpg is truncated"):
+        read_header(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(SourceError, match=r"a\.jpg is not an image"):
+        read_header(path)

@@ -1,0 +1,196 @@
+"""The page and its pictures, with all there can be and with as little."""
+
+import re
+import sys
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+from edgecount import CountResult
+from edgecount.errors import ConfigError, MissingExtraError, OutputError
+from edgecount.train.data.sample import Sample
+from edgecount.train.evaluation import Evaluation, ImageRecord, evaluate_counter
+from edgecount.train.report import write_report
+from edgecount.train.report.charts import curves, errors_by_level, level_name, scatter
+from edgecount.train.report.pictures import FOUND, MISSED, WRONG, choose, draw_heads
+
+
+class Counter:
+    """One person at the centre of any image, by the maps asked for."""
+
+    manifest = SimpleNamespace(name="one & only")
+    backend = SimpleNamespace(name="none")
+
+    def __init__(self, *, density=True, points=True):
+        self.density, self.points = density, points
+
+    def count(self, image):
+        height, width = image.shape[:2]
+        density = np.zeros((height // 8, width // 8), np.float32)
+        density[height // 16, width // 16] = 1.0
+        return CountResult(
+            count=1.0,
+            density_count=1.0 if self.density else None,
+            peak_count=1 if self.points else None,
+            points=np.array([[width / 2, height / 2, 0.9]], np.float32)[: int(self.points)],
+            density=density if self.density else density[:0, :0],
+            density_stride_xy=(8.0, 8.0) if self.density else (0.0, 0.0),
+            regions={},
+            overflow=False,
+            size=(width, height),
+            model="one",
+            backend="none",
+        )
+
+
+def annotated(folder, name, points):
+    path = folder / f"{name}.png"
+    cv2.imwrite(str(path), np.full((64, 64, 3), 120, np.uint8))
+    points = np.array(points, np.float32).reshape(-1, 2)
+    return Sample(path, points, np.full(len(points), 6, np.float32))
+
+
+LOG = [
+    {"step": 10, "density": 4.0, "heatmap": 0.2, "seconds_per_step": 0.5},
+    {"step": 20, "density": 3.0, "heatmap": float("nan"), "seconds_per_step": 0.5},
+    {"step": 20, "validation": "a/b <set>", "mae": 12.0, "rmse": 20.0},
+]
+
+
+def report(tmp_path, counter, sets, log=None):
+    evaluations = {name: evaluate_counter(counter, samples) for name, samples in sets.items()}
+    page = write_report(
+        tmp_path / "out", evaluations, counter=counter, samples=sets, log=log, title="A <run>"
+    )
+    return page, page.read_text(encoding="utf-8")
+
+
+def test_a_page_has_everything_in_itself_and_its_pictures_beside_it(tmp_path):
+    sets = {
+        "a/b <set>": [annotated(tmp_path, f"i{n}", [[5 + 9 * n, 8]] * n) for n in range(5)],
+        "second": [annotated(tmp_path, "x", [[32, 32]])],
+    }
+    page, text = report(tmp_path, Counter(), sets, LOG)
+    assert page == tmp_path / "out" / "report.html"
+    assert {path.name for path in page.parent.iterdir()} == {
+        "report.html",
+        "curves.png",
+        "1-a-b-set-scatter.png",
+        "1-a-b-set-levels.png",
+        "1-a-b-set-worst-1.jpg",
+        "1-a-b-set-worst-2.jpg",
+        "1-a-b-set-worst-3.jpg",
+        "1-a-b-set-best-1.jpg",
+        "1-a-b-set-best-2.jpg",
+        "2-second-scatter.png",
+        "2-second-levels.png",
+        "2-second-worst-1.jpg",
+    }
+    for path in page.parent.glob("*.[pj][np]g"):
+        assert cv2.imread(str(path)) is not None
+    assert "A &lt;run&gt;" in text
+    assert "a/b &lt;set&gt;" in text
+    assert "one &amp; only" in text
+    sources = re.findall(r'src="([^"]*)"', text)
+    assert len(sources) == 11
+    assert all(source.startswith("data:image/") for source in sources)
+    assert "http" not in text
+
+
+@pytest.mark.parametrize(("density", "points"), [(True, False), (False, True)])
+def test_a_model_with_one_kind_of_map_and_a_single_image_have_a_page(tmp_path, density, points):
+    counter = Counter(density=density, points=points)
+    page, text = report(tmp_path, counter, {"one": [annotated(tmp_path, "x", [[30, 30]])]})
+    assert not (page.parent / "curves.png").exists()
+    assert ("Head points" in text) == points
+    assert ("False recognition</td>" in text) == density
+    assert "GAME(3)" in text
+
+
+def test_an_empty_image_alone_has_a_page(tmp_path):
+    _, text = report(tmp_path, Counter(), {"none": [annotated(tmp_path, "x", [])]})
+    assert "x: 0 people, 1.0 estimated (+1.0)" in text
+
+
+def test_a_set_whose_samples_are_not_given_has_numbers_and_no_images(tmp_path):
+    evaluation = evaluate_counter(Counter(), [annotated(tmp_path, "x", [[30, 30]])])
+    page = write_report(
+        tmp_path / "out", {"one": evaluation}, counter=Counter(), samples={}, title="t"
+    )
+    assert not list(page.parent.glob("*.jpg"))
+
+
+def test_samples_that_were_not_evaluated_are_an_error(tmp_path):
+    samples = [annotated(tmp_path, "x", [[30, 30]])]
+    evaluation = evaluate_counter(Counter(), samples)
+    with pytest.raises(ConfigError, match="samples of one: expected the 1"):
+        write_report(
+            tmp_path / "out",
+            {"one": evaluation},
+            counter=Counter(),
+            samples={"one": samples * 2},
+            title="t",
+        )
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError, match=r"cannot write the report in .*out"):
+        report(tmp_path, Counter(), {"one": [annotated(tmp_path, "x", [])]})
+
+
+def test_a_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(
+        MissingExtraError, match=r"matplotlib is needed to draw.*edgecount\[train\]"
+    ):
+        curves(LOG)
+
+
+def test_a_log_without_numbers_has_no_curves():
+    assert curves([]) is None
+    assert curves([{"step": 1, "loss": float("inf"), "seconds_per_step": 1.0}]) is None
+
+
+def test_charts_are_pictures_whatever_the_counts(tmp_path):
+    for counts in ([0], [1, 40, 2000]):
+        records = [ImageRecord("x", tmp_path, true, 1.1 * true) for true in counts]
+        for drawn in (scatter(Evaluation(records), "s"), errors_by_level(Evaluation(records), "s")):
+            assert drawn.startswith(b"\x89PNG")
+
+
+def test_a_level_is_named_by_its_range():
+    assert level_name({"lowest": 3.0, "highest": 12.0}) == "3 to 12"
+    assert level_name({"lowest": 3.0, "highest": 3.0}) == "3"
+
+
+def test_the_worst_are_absolute_and_the_best_relative(tmp_path):
+    counts = [(100, 110), (10, 12), (0, 0), (50, 50), (1000, 1001), (20, 60)]
+    images = [ImageRecord("x", tmp_path, true, float(found)) for true, found in counts]
+    assert choose(images, worst=2, best=3) == ([5, 0], [3, 4, 1])
+    assert choose(images[:1]) == ([0], [])
+
+
+def colours(picture):
+    return set(map(tuple, picture.reshape(-1, 3).tolist()))
+
+
+def test_heads_are_marked_by_what_became_of_them(tmp_path):
+    counter = Counter()
+    cases = [
+        ([[33, 33]], {FOUND}),
+        ([[8, 8]], {MISSED, WRONG}),
+        ([], {WRONG}),
+        ([[32, 32], [8, 8]], {FOUND, MISSED}),
+    ]
+    for points, expected in cases:
+        sample = annotated(tmp_path, "x", points)
+        picture = draw_heads(sample.image(), counter.count(sample.image()), sample)
+        assert max(picture.shape) == 640
+        assert colours(picture) & {FOUND, MISSED, WRONG} == expected

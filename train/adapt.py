@@ -1,0 +1,226 @@
+"""Fine-tuning of a deployed model on a few images of one's own camera."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from edgecount.errors import ConfigError, ModelError
+from edgecount.export.fold import fold_batch_norm
+from edgecount.manifest import Manifest
+from edgecount.runtime.model_file import open_model
+from edgecount.train.checkpoint import config_of, load_network
+from edgecount.train.config import Choice, DataConfig, TrainConfig
+from edgecount.train.data.mixture import Cutting, Mixture, Part
+from edgecount.train.data.sample import Sample
+from edgecount.train.data.splits import choose, split_by_names
+from edgecount.train.describe import manifest_of
+from edgecount.train.devices import open_fabric
+from edgecount.train.engine import train_steps
+from edgecount.train.learner import learner_of
+from edgecount.train.models import build_model
+from edgecount.train.models.base import Network
+from edgecount.train.objectives import build_objective
+from edgecount.train.schedules import learning_rate
+from edgecount.train.torch_backend import counter_for
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FEWEST = 10  # images: of fewer, the held-out part says nothing
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What fine-tuning did.
+
+    Attributes:
+        network: with its batch norms folded, the averaged weights.
+        manifest: of the adapted model.
+        before: mean absolute error of the counts on the held-out images before.
+        after: and after.
+        trained: images trained on.
+        held_out: names of the held-out images.
+    """
+
+    network: Network
+    manifest: Manifest
+    before: float
+    after: float
+    trained: int
+    held_out: tuple[str, ...]
+
+    @property
+    def better(self) -> bool:
+        """Whether the held-out error went down."""
+        return self.after < self.before
+
+
+def adapt(
+    model: str | Path,
+    samples: Sequence[Sample],
+    *,
+    steps: int = 200,
+    holdout: float = 0.3,
+    rate: float = 2e-4,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Adaptation:
+    """Fine-tune a model; nothing is written.
+
+    Batch norms are folded into the convolutions first: a few images are too few for statistics of
+    their own. Crops come at 0.8 to 1.25 times their size, because a camera's own images already
+    show its people at its sizes.
+
+    Args:
+        model: a bundled name, an .onnx of ``edgecount export``, or a checkpoint.
+        samples: annotated images, :data:`FEWEST` at least.
+        steps: optimiser steps, of four crops each.
+        holdout: share of the images that measure and do not train.
+        rate: the peak learning rate.
+        seed: of the choice of images and of the crops.
+        progress: called with the number of steps just done.
+
+    Raises:
+        ConfigError: too few images, or an option makes no sense.
+        ModelError: the model's weights cannot be taken up again.
+    """
+    training, held = hold_out(samples, holdout, seed)
+    network, manifest, objective_choice = open_trainable(model)
+    before = mean_error(network, manifest, held)
+    config = TrainConfig(
+        model=Choice(manifest.name),
+        objective=objective_choice,
+        data=(DataConfig("given"),),
+        crop=(256, 256),
+        batch_size=4,
+        steps=steps,
+        learning_rate=rate,
+        warmup=min(20, steps // 5),
+        weight_decay=1e-4,
+        ema=0.98,
+        seed=seed,
+    )
+    averaged = _fine_tune(network, config, training, progress)
+    after = mean_error(averaged, manifest, held)
+    names = tuple(sample.name for sample in held)
+    record = {
+        "images": len(training),
+        "steps": steps,
+        "held_out_mae": {"images": len(held), "before": round(before, 3), "after": round(after, 3)},
+    }
+    described = dataclasses.replace(
+        manifest,
+        name=f"{manifest.name.removesuffix('-adapted')}-adapted",
+        training={"network": {"name": manifest.name}, **manifest.training, "adapted": record},
+    )
+    return Adaptation(averaged, described, before, after, len(training), names)
+
+
+def hold_out(
+    samples: Sequence[Sample], share: float, seed: int
+) -> tuple[list[Sample], list[Sample]]:
+    """What trains and what measures.
+
+    Raises:
+        ConfigError: there are fewer than :data:`FEWEST` images, or the share makes no sense.
+    """
+    if not 0 < share < 1:
+        raise ConfigError(f"holdout: expected a share between 0 and 1, got {share}")
+    if len(samples) < FEWEST:
+        raise ConfigError(
+            f"adapt: expected at least {FEWEST} annotated images, got {len(samples)}: annotate "
+            "more, of different hours and crowds"
+        )
+    number = min(max(round(len(samples) * share), 3), len(samples) - 3)
+    return split_by_names(samples, choose([s.name for s in samples], number, seed))
+
+
+def open_trainable(model: str | Path) -> tuple[Network, Manifest, Choice]:
+    """A model as a network without batch norms, its manifest, and what it is trained towards.
+
+    Raises:
+        ModelError: it is none of edgecount's networks in float32.
+    """
+    if str(model).endswith(".pt"):
+        network, state = load_network(Path(model))
+        manifest = manifest_of(network, state)
+        return fold_batch_norm(network), manifest, config_of(state).objective
+    found = open_model(model)
+    manifest = found.manifest
+    described = dict(manifest.training.get("network", {"name": manifest.name}))
+    name = described.pop("name")
+    if not str(name).startswith("edgecount-"):
+        raise ModelError(
+            f"adapt: {model} is a {name}: expected an edge model, or the checkpoint of another"
+        )
+    assert found.path is not None
+    network = fold_batch_norm(build_model(name, described))
+    _take_weights(network, found.path)
+    zip_counts = {"counts": "zip"} if described.get("zero_inflated") else {}
+    return network, manifest, Choice("edge", zip_counts)
+
+
+def _take_weights(network: Network, path: Path) -> None:
+    """Load the initialisers of an ONNX file, which have the names of the network's weights."""
+    arrays = _initializers(path)
+    own = network.state_dict()
+    missing = [name for name in own if f"network.{name}" not in arrays]
+    if missing:
+        raise ModelError(
+            f"adapt: {path} lacks the weights {missing[0]!r}: expected a float32 file of "
+            "edgecount export"
+        )
+    network.load_state_dict(
+        {name: torch.from_numpy(arrays[f"network.{name}"].copy()) for name in own}
+    )
+
+
+def _initializers(path: Path) -> dict[str, NDArray[np.float32]]:
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ImportError as error:
+        from edgecount.errors import MissingExtraError
+
+        raise MissingExtraError(str(error.name), "train", "to adapt models") from error
+    graph = onnx.load(path).graph
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+
+
+def _fine_tune(
+    network: Network,
+    config: TrainConfig,
+    training: Sequence[Sample],
+    progress: Callable[[int], None] | None,
+) -> Network:
+    torch.manual_seed(config.seed)
+    fabric = open_fabric("auto", config.precision)
+    objective = build_objective(config.objective.name, config.objective.options, network)
+    learner = learner_of(network, objective, config, fabric)
+    cutting = Cutting(config.crop, config.batch_size, config.seed, network.input, config.looks)
+    mixture = Mixture([Part(training, 1.0, (0.8, 1.25))], cutting, objective.targets)
+    while learner.step < config.steps:
+        first = learner.step
+        last = min(first + 10, config.steps)
+        train_steps(
+            learner, mixture.batches(first, last), config, lambda s: learning_rate(s, config)
+        )
+        if progress:
+            progress(last - first)
+    averaged = learner.averaged.module
+    assert isinstance(averaged, Network)
+    return averaged.cpu().eval()
+
+
+def mean_error(network: Network, manifest: Manifest, samples: Sequence[Sample]) -> float:
+    """Mean absolute error of the counts, as its users will get them."""
+    with counter_for(network, manifest) as counter:
+        errors = [abs(counter.count(s.image()).count - len(s.points)) for s in samples]
+    return sum(errors) / len(errors)

@@ -1,0 +1,79 @@
+"""The sets that a config names, split into what is trained on and what is held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecount.errors import ConfigError
+from edgecount.train.config import DataConfig, TrainConfig
+from edgecount.train.data.mixture import Part
+from edgecount.train.data.readers import read_samples
+from edgecount.train.data.sample import Sample
+from edgecount.train.data.splits import choose, split, split_by_names
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a run sees.
+
+    Attributes:
+        parts: the training mixture.
+        validation: the held-out samples by the name of their split.
+    """
+
+    parts: list[Part]
+    validation: dict[str, list[Sample]]
+
+
+def load_data(config: TrainConfig, out: Path) -> Data:
+    """Read every set of the mixture; rendered scenes go to ``out``.
+
+    Raises:
+        ConfigError: a set's entry makes no sense.
+        SourceError: a set is missing or cannot be read.
+        OutputError: scenes cannot be written.
+    """
+    data = Data([], {})
+    for entry in config.data:
+        samples = _read(entry, config, out)
+        if entry.split or entry.holdout:
+            samples = _hold_out(entry, samples, data.validation)
+        data.parts.append(Part(samples, entry.weight, entry.scale, entry.window))
+    return data
+
+
+def _hold_out(
+    entry: DataConfig, samples: list[Sample], validation: dict[str, list[Sample]]
+) -> list[Sample]:
+    """Move the held-out samples to ``validation``; returns the rest."""
+    if entry.split:
+        name = Path(entry.split).stem
+        rest, held = split(samples, entry.split)
+    else:
+        name = Path(entry.path).name or entry.reader
+        number = max(round(len(samples) * entry.holdout), 1)
+        rest, held = split_by_names(samples, choose([s.name for s in samples], number))
+    if name in validation:
+        raise ConfigError(f"data.split: two sets are held out as {name}")
+    if not rest:
+        raise ConfigError(f"data.split: {name} holds out every image of the set")
+    validation[name] = held
+    return rest
+
+
+def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
+    if entry.reader == "blank":
+        return []
+    if entry.reader == "scenes":
+        return _render(entry, out, config.seed)
+    samples = read_samples(entry.reader, config.root() / entry.path)
+    return [sample.shrunk(entry.shrink) for sample in samples]
+
+
+def _render(entry: DataConfig, out: Path, seed: int) -> list[Sample]:
+    from edgecount.train.data.scenes import render_samples
+
+    if entry.number < 1:
+        raise ConfigError("data.number: expected how many scenes to render, at least 1")
+    return render_samples(out / "scenes", entry.number, seed)

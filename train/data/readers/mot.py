@@ -1,0 +1,57 @@
+"""MOTChallenge sequences: CroHD (Sundararaman et al. 2021), GTA_Head (Zhong et al. 2022)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edgecount.errors import SourceError
+from edgecount.train.data.readers.files import images_in, part_with, read_numbers
+from edgecount.train.data.readers.samples import from_boxes
+from edgecount.train.data.sample import Sample
+
+_TRUTH = Path("gt", "gt.txt")
+
+
+def read_mot(root: Path) -> list[Sample]:
+    """``HT21-01/img1/000001.jpg`` with ``HT21-01/gt/gt.txt``.
+
+    A line has frame, track, left, top, width, height, flag, class and visibility. Pixels are
+    counted from 1. Heads whose flag is 0 are left out, as MOTChallenge asks; hidden ones count.
+    ``root`` is one sequence, the folder of several, or the set's folder, whose ``train`` is read.
+    A sample is called SEQUENCE_FRAME. GTA_Head's own page documents this layout.
+    """
+    if (root / "img1").is_dir():
+        return _read(root)
+    folder = part_with(root, "*/img1", "train")
+    sequences = sorted(path.parent for path in folder.glob("*/img1"))
+    return [sample for sequence in sequences for sample in _read(sequence)]
+
+
+def _read(sequence: Path) -> list[Sample]:
+    images = {_frame(path): path for path in images_in(sequence / "img1")}
+    path = sequence / _TRUTH
+    if not path.is_file():
+        raise SourceError(f"{sequence / 'img1'} has no annotation: expected {path}")
+    numbers = read_numbers(path, 7)
+    frames = numbers[:, 0].astype(int)
+    unknown = np.setdiff1d(frames, list(images))
+    if len(unknown):
+        raise ValueError(f"{path} annotates frame {unknown[0]}, which {sequence / 'img1'} lacks")
+    kept = numbers[:, 6] != 0
+    frames, corners = frames[kept], numbers[kept, 2:4] - 1
+    boxes = np.concatenate([corners, corners + numbers[kept, 4:6]], axis=1)
+    order = np.argsort(frames, kind="stable")
+    starts = np.searchsorted(frames[order], [*images, max(images, default=0) + 1])
+    return [
+        from_boxes(image, boxes[order[first:last]], name=f"{sequence.name}_{image.stem}")
+        for image, first, last in zip(images.values(), starts[:-1], starts[1:], strict=True)
+    ]
+
+
+def _frame(image: Path) -> int:
+    try:
+        return int(image.stem)
+    except ValueError:
+        raise ValueError(f"{image}: expected a frame's number as its name") from None

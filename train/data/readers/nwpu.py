@@ -1,0 +1,56 @@
+"""NWPU-Crowd (Wang et al. 2020)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.train.data.readers.files import annotation_of, image_of, listed_names, naming
+from edgecount.train.data.readers.matlab import columns_of, load_mat
+from edgecount.train.data.readers.samples import from_boxes, from_points
+from edgecount.train.data.sample import Sample
+
+Array = NDArray[np.float32]
+
+
+def read_nwpu_crowd(root: Path) -> list[Sample]:
+    """``images/0001.jpg`` with ``jsons/0001.json`` or ``mats/0001.mat``.
+
+    A json has ``points`` (x, y) and ``boxes`` (left, top, right, bottom), a mat ``annPoints`` and,
+    in later releases, ``annBoxes``. The images may also lie in the archives' own folders,
+    ``images_part1`` and so on. ``root`` is the list to read, ``train.txt`` or ``val.txt``, whose
+    lines begin with an image's number; of a folder that is ``train.txt``. The test images are not
+    annotated in public.
+    """
+    listing = root if root.is_file() else root / "train.txt"
+    base = listing.parent
+    folders = [base / "images", *sorted(base.glob("images_part*"))]
+    samples = []
+    for name in listed_names(listing):
+        expected = base / "images" / f"{name}.jpg"
+        path = annotation_of(
+            expected, base / "jsons" / f"{name}.json", base / "mats" / f"{name}.mat"
+        )
+        with naming(path):
+            points, boxes = _read_json(path) if path.suffix == ".json" else _read_mat(path)
+            image = image_of(path, folders)
+            # A release without a box for every head gives none.
+            if boxes is not None and len(boxes) == len(points):
+                samples.append(from_boxes(image, boxes, points=points))
+            else:
+                samples.append(from_points(image, points))
+    return samples
+
+
+def _read_json(path: Path) -> tuple[Array, Array | None]:
+    contents = json.loads(path.read_text())
+    return columns_of(contents["points"], 2), columns_of(contents.get("boxes", []), 4)
+
+
+def _read_mat(path: Path) -> tuple[Array, Array | None]:
+    contents = load_mat(path)
+    boxes = columns_of(contents["annBoxes"], 4) if "annBoxes" in contents else None
+    return columns_of(contents["annPoints"], 2), boxes

@@ -1,0 +1,59 @@
+"""Samples of what annotations hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.train.data.sample import Sample
+from edgecount.train.targets import sizes_from_neighbours
+
+Array = NDArray[np.float32]
+
+
+def from_points(
+    path: Path,
+    points: NDArray[np.floating],
+    *,
+    region: Array | Path | None = None,
+    name: str = "",
+) -> Sample:
+    """A sample of (N, 2) head centres; the sizes are guessed from the neighbours.
+
+    Raises:
+        ValueError: a coordinate is not finite.
+    """
+    array = np.asarray(points, np.float32).reshape(-1, 2)
+    if not np.isfinite(array).all():
+        raise ValueError("expected finite coordinates")
+    return Sample(path, array, sizes_from_neighbours(array), region=region, name=name)
+
+
+def from_boxes(
+    path: Path,
+    boxes: NDArray[np.floating],
+    *,
+    points: NDArray[np.floating] | None = None,
+    name: str = "",
+) -> Sample:
+    """A sample of (N, 4) left, top, right, bottom; the points are the centres if not given.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    sides = np.asarray(boxes, np.float32).reshape(-1, 4)
+    if not np.isfinite(sides).all():
+        raise ValueError("expected boxes of four finite sides")
+    centres = (sides[:, :2] + sides[:, 2:]) / 2 if points is None else points
+    spans = (sides[:, 2:] - sides[:, :2]).clip(1.0)
+    diameters: Array = np.sqrt(spans[:, 0] * spans[:, 1]).astype(np.float32)
+    return Sample(path, np.asarray(centres, np.float32), diameters, sides, name=name)
+
+
+def boxes_around(centres: NDArray[np.floating], spans: NDArray[np.floating]) -> Array:
+    """(N, 4) boxes of (N, 2) centres and (N, 2) widths and heights."""
+    half = spans / 2
+    boxes: Array = np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
+    return boxes

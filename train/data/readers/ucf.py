@@ -1,0 +1,32 @@
+"""UCF_CC_50 (Idrees et al. 2013) and UCF-QNRF (Idrees et al. 2018)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecount.train.data.readers.files import annotation_of, images_in, naming, part_with
+from edgecount.train.data.readers.matlab import load_mat, points_of
+from edgecount.train.data.readers.samples import from_points
+from edgecount.train.data.sample import Sample
+
+
+def read_ucf_cc_50(root: Path) -> list[Sample]:
+    """``n.jpg`` beside ``n_ann.mat``; it has no official split."""
+    return _read(root)
+
+
+def read_ucf_qnrf(root: Path) -> list[Sample]:
+    """``img_0001.jpg`` beside ``img_0001_ann.mat``.
+
+    ``root`` is ``Train`` or ``Test``; of the folder that has both the training images are read.
+    """
+    return _read(part_with(root, "*_ann.mat", "Train"))
+
+
+def _read(folder: Path) -> list[Sample]:
+    samples = []
+    for image in images_in(folder):
+        path = annotation_of(image, folder / f"{image.stem}_ann.mat")
+        with naming(path):
+            samples.append(from_points(image, points_of(load_mat(path)["annPoints"])))
+    return samples

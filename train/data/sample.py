@@ -1,0 +1,112 @@
+"""An annotated image, and a crop of one."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.runtime.images import read_image
+
+Image = NDArray[np.uint8]
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One annotated image.
+
+    Attributes:
+        path: the image file.
+        points: (N, 2) head centres x, y in continuous pixels, those inside ``region``.
+        sizes: (N,) head diameters in px: from boxes where the set has them, else guessed from
+            the neighbours.
+        boxes: (N, 4) left, top, right, bottom of the heads in px, where the set has them.
+        region: (K, 2) polygon x, y in px, the only part of the image that is annotated; or the
+            path of a mask image (above 0: annotated); None: all of it.
+        name: how split files call it; the file's name without its extension by default.
+        shrink: the picture is made smaller by this factor when it is read, at most 1; all
+            coordinates here are those of the smaller picture.
+    """
+
+    path: Path
+    points: Array
+    sizes: Array
+    boxes: Array | None = None
+    region: Array | Path | None = None
+    name: str = field(default="")
+    shrink: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.path.stem)
+
+    def image(self) -> Image:
+        """The picture (H, W, 3) BGR, black outside the annotated region.
+
+        Raises:
+            SourceError: the picture or the mask cannot be read.
+        """
+        image = read_image(self.path)
+        if self.shrink < 1:
+            width, height = (max(round(side * self.shrink), 1) for side in image.shape[1::-1])
+            image = _resized(image, width, height, cv2.INTER_AREA)
+        if self.region is None:
+            return image
+        if isinstance(self.region, Path):
+            mask = read_image(self.region)[:, :, 0]
+            if mask.shape != image.shape[:2]:
+                mask = _resized(mask, image.shape[1], image.shape[0], cv2.INTER_NEAREST)
+            mask = (mask > 0).astype(np.uint8)
+        else:
+            mask = np.zeros(image.shape[:2], np.uint8)
+            cv2.fillPoly(mask, [np.round(self.region).astype(np.int32)], 1)
+        return image * mask[:, :, None]
+
+    def shrunk(self, factor: float) -> Sample:
+        """The same at ``factor`` times the size."""
+        if factor == 1:
+            return self
+        scale = np.float32(factor)
+        return dataclasses.replace(
+            self,
+            points=self.points * scale,
+            sizes=self.sizes * scale,
+            boxes=None if self.boxes is None else self.boxes * scale,
+            region=self.region * scale if isinstance(self.region, np.ndarray) else self.region,
+            shrink=self.shrink * factor,
+        )
+
+
+def _resized(image: Image, width: int, height: int, interpolation: int) -> Image:
+    return cv2.resize(image, (width, height), interpolation=interpolation).astype(
+        np.uint8, copy=False
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """One training picture.
+
+    Attributes:
+        image: uint8 (H, W, 3) BGR.
+        points: (N, 2) x, y in continuous pixels, inside the image.
+        sizes: (N,) head diameters in px.
+        boxes: (N, 4) left, top, right, bottom in px; they may reach beyond the image.
+    """
+
+    image: Image
+    points: Array
+    sizes: Array
+    boxes: Array
+
+
+def square_boxes(points: Array, sizes: Array) -> Array:
+    """(N, 4) boxes of the given sides around the points."""
+    half = sizes[:, None] / 2.0
+    boxes: Array = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
+    return boxes

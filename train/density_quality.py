@@ -1,0 +1,124 @@
+"""How much a density map looks like the true one, and what it sees where nobody is.
+
+A network whose density is trained on sums of blocks may count well and still look little like
+Gaussians: these metrics compare networks that regress density maps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.train.targets import density_map
+from edgecount.train.targets.attention import CROWD
+
+Map = NDArray[np.float64]
+
+WINDOW, SIGMA = 11, 1.5
+C1, C2 = 0.01**2, 0.03**2  # for values up to 1
+BEST_PSNR = 100.0  # dB; equal maps would be infinitely good, which no mean survives
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One density map against the true one.
+
+    Attributes:
+        ssim: structural similarity, at most 1.
+        psnr: peak signal-to-noise ratio, dB, at most 100.
+    """
+
+    ssim: float
+    psnr: float
+
+
+def true_density(
+    points: NDArray[np.float32],
+    shape: tuple[int, int],
+    stride_xy: tuple[float, float],
+    width: int,
+    height: int,
+) -> tuple[Map, int]:
+    """The density of annotated heads, geometry-adaptive, on the grid of an estimated map.
+
+    Args:
+        points: (N, 2) heads x, y in px of the image.
+        shape: (h, w) of the grid.
+        stride_xy: width and height of a cell in px of the image; need not be whole.
+        width: of the image, px.
+        height: of the image, px.
+
+    Returns:
+        (h, w) people per cell, which sum to N, and the whole number of px that a cell's side was
+        drawn with: the image is stretched to it.
+    """
+    stride = max(1, round(float(np.sqrt(stride_xy[0] * stride_xy[1]))))
+    stretch = np.array([stride / stride_xy[0], stride / stride_xy[1]])
+    # Past the image's end there are cells only where the network needed its input padded.
+    inside = np.ceil(np.array([width, height]) * stretch - 1e-6).astype(int)
+    across, down = np.minimum(inside, np.array(shape[::-1]) * stride).tolist()
+    drawn = density_map((points * stretch).astype(np.float32), down, across, stride=stride)
+    target = np.zeros(shape)
+    target[: drawn.shape[0], : drawn.shape[1]] = drawn
+    return target, stride
+
+
+def map_quality(density: NDArray[np.floating], target: Map) -> Quality | None:
+    """SSIM and PSNR of a density map on its own grid.
+
+    Papers resize both maps to the image and normalise them in ways that differ and are rarely
+    given. Here neither is resized, which would mostly compare the interpolation, and both are
+    divided by the target's maximum, so that a peak is 1 and a wrong total still shows.
+
+    Args:
+        density: (h, w) people per cell.
+        target: (h, w), of :func:`true_density`.
+
+    Returns:
+        None where nobody is in the image: there is no scale.
+    """
+    peak = float(target.max()) if target.size else 0.0
+    if peak <= 0:
+        return None
+    x, y = density.astype(np.float64) / peak, target / peak
+    error = float(np.square(x - y).mean())
+    psnr = min(-10.0 * np.log10(error), BEST_PSNR) if error > 0 else BEST_PSNR
+    return Quality(_ssim(x, y), float(psnr))
+
+
+def _ssim(x: Map, y: Map) -> float:
+    """Mean structural similarity (Wang et al. 2004): 11 x 11 Gaussian window, mirrored borders."""
+
+    def mean(values: Map) -> Map:
+        blurred = cv2.GaussianBlur(values, (WINDOW, WINDOW), SIGMA, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(blurred, np.float64).reshape(values.shape)
+
+    mean_x, mean_y = mean(x), mean(y)
+    variance_x = mean(x * x) - mean_x**2
+    variance_y = mean(y * y) - mean_y**2
+    covariance = mean(x * y) - mean_x * mean_y
+    likeness = (2 * mean_x * mean_y + C1) * (2 * covariance + C2)
+    spread = (mean_x**2 + mean_y**2 + C1) * (variance_x + variance_y + C2)
+    return float((likeness / spread).mean())
+
+
+def background_people(
+    density: NDArray[np.floating], target: Map, stride: int
+) -> tuple[float, float]:
+    """People estimated where nobody is, and people estimated in all.
+
+    Their quotient is CFANet's false recognition ratio r_bg. Background is where the true density
+    is below 1e-5 people per px (the paper's maps have the image's size; a cell's value is divided
+    by its area here). What a map has below 0 counts as nothing.
+
+    Args:
+        density: (h, w) people per cell.
+        target: (h, w), of :func:`true_density`.
+        stride: px that a cell's side was drawn with.
+    """
+    people = np.maximum(density.astype(np.float64), 0.0)
+    background = target < CROWD * stride**2
+    return float(people[background].sum()), float(people.sum())

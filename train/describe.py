@@ -1,0 +1,77 @@
+"""The manifest of a network: what a deployed file of it would say."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+from edgecount.manifest import FusionSpec, Manifest, PostprocessSpec
+from edgecount.train.checkpoint import config_of
+from edgecount.train.models.base import Network
+
+
+def manifest_of(
+    network: Network,
+    state: dict[str, Any],
+    *,
+    name: str | None = None,
+    version: str = "0.1.0",
+    metrics: dict[str, Any] | None = None,
+    licence: str = "",
+) -> Manifest:
+    """The manifest of a checkpoint.
+
+    Args:
+        network: its network.
+        state: what :func:`edgecount.train.checkpoint.load_checkpoint` gave.
+        name: the model's name; the network's when not given.
+        version: the model's version.
+        metrics: validation numbers.
+        licence: terms of the weights, in words.
+    """
+    config = config_of(state)
+    roles = {str(output.role) for output in network.outputs}
+    return Manifest(
+        name=name or config.model.name,
+        version=version,
+        description=_describe(roles),
+        input=network.input,
+        outputs=network.outputs,
+        postprocess=postprocess_of(state, roles),
+        training={
+            "network": {"name": config.model.name, **config.model.options},
+            "data": sorted({entry.path or entry.reader for entry in config.data}),
+            "steps": state["step"],
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "metrics": metrics or {},
+        },
+        licence=licence,
+    )
+
+
+def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> PostprocessSpec:
+    """What was fitted at the end of the training; the defaults for an unfinished run."""
+    values = state.get("postprocess")
+    if values is None:
+        both = "density" in roles and "heatmap" in roles
+        return PostprocessSpec(fusion=FusionSpec() if both else None)
+    fusion = values["fusion"]
+    return PostprocessSpec(
+        values["window"], values["threshold"], FusionSpec(**fusion) if fusion else None
+    )
+
+
+def postprocess_to_dict(spec: PostprocessSpec) -> dict[str, Any]:
+    """Plain values that :func:`postprocess_of` reads back."""
+    return dataclasses.asdict(spec)
+
+
+def _describe(roles: Collection[str]) -> str:
+    parts = []
+    if "density" in roles:
+        parts.append("a density map")
+    if "heatmap" in roles:
+        parts.append("a head heatmap")
+    one_pass = " from one pass" if len(parts) > 1 else ""
+    return f"Counts people by {' and '.join(parts)}{one_pass}."

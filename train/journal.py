@@ -1,0 +1,84 @@
+"""What a run writes down: JSON lines, TensorBoard where it is installed, and the caller's line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from edgecount.errors import OutputError
+from edgecount.train.config import TrainConfig
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Journal:
+    """The log of one run, a context manager.
+
+    Args:
+        folder: where ``log.jsonl`` and ``tensorboard/`` go.
+        config: the run.
+        report: called with each record.
+        active: False writes nothing (all processes but the first).
+    """
+
+    def __init__(
+        self, folder: Path, config: TrainConfig, report: Report | None, *, active: bool
+    ) -> None:
+        self.path = folder / "log.jsonl"
+        self._report = report if active else None
+        self._board = _open_board(folder) if active and config.tensorboard else None
+        self._active = active
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._board is not None:
+            self._board.close()
+
+    def start(self) -> None:
+        """A stretch of steps begins."""
+        self._started = time.perf_counter()
+
+    def steps(self, first: int, last: int, losses: dict[str, float]) -> None:
+        """A stretch of steps has ended."""
+        seconds = (time.perf_counter() - self._started) / (last - first)
+        self._write({"step": last, **losses, "seconds_per_step": seconds}, "train")
+
+    def validation(self, step: int, name: str, metrics: dict[str, float]) -> None:
+        """A held-out set was evaluated."""
+        self._write({"step": step, "validation": name, **metrics}, name)
+
+    def _write(self, record: dict[str, Any], tag: str) -> None:
+        if not self._active:
+            return
+        try:
+            with self.path.open("a") as lines:
+                lines.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise OutputError(f"cannot write the log {self.path}: {error}") from error
+        if self._board is not None:
+            for key, value in record.items():
+                if key not in ("step", "validation"):
+                    self._board.add_scalar(f"{tag}/{key}", value, record["step"])
+        if self._report:
+            self._report(record)
+
+
+def _open_board(folder: Path) -> Any:
+    """TensorBoard's writer, or None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))

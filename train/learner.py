@@ -1,0 +1,157 @@
+"""A learner from a config, and its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from edgecount.errors import ConfigError
+from edgecount.train.checkpoint import load_checkpoint
+from edgecount.train.config import TrainConfig, config_to_dict
+from edgecount.train.data.assemble import Data
+from edgecount.train.data.mixture import Mixture
+from edgecount.train.engine import Learner, System
+from edgecount.train.models import build_model
+from edgecount.train.models.base import Network
+from edgecount.train.models.weights import load_backbone, restore_batch_norm
+from edgecount.train.objectives import Objective, build_objective
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+MakeMixture = Callable[[Any, Callable[..., Any]], Mixture]
+
+
+def make_learner(
+    config: TrainConfig,
+    data: Data,
+    fabric: Fabric,
+    make_mixture: MakeMixture,
+    *,
+    fresh: bool,
+) -> tuple[Learner, Mixture]:
+    """Network, objective, averaged network and optimiser, and the batches that they are to see.
+
+    Args:
+        config: the run.
+        data: what is trained on.
+        fabric: device, precision and processes.
+        make_mixture: the batches, from the network's input and the objective's targets.
+        fresh: a new run: load initial weights, and let the objective look at the data.
+
+    Raises:
+        ConfigError, ModelError: the crop, a frozen name or a file of weights does not fit.
+    """
+    network = build_model(config.model.name, config.model.options)
+    _check_crop(config, network)
+    objective = build_objective(config.objective.name, config.objective.options, network)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    mixture = make_mixture(network.input, objective.targets)
+    if fresh:
+        objective.prepare([sample for part in data.parts for sample in part.samples])
+        _load_weights(network, config, mixture)
+    return learner_of(network, objective, config, fabric), mixture
+
+
+def learner_of(
+    network: Network, objective: Objective, config: TrainConfig, fabric: Fabric
+) -> Learner:
+    """A learner at step 0 for a network as it is."""
+    _freeze(network, config.freeze)
+    optimiser = _make_optimiser(config, network, objective)
+    system, wrapped = fabric.setup(System(network, objective), optimiser)
+    decay = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
+    return Learner(fabric, system, network, objective, averaged, wrapped)
+
+
+def _load_weights(network: Network, config: TrainConfig, mixture: Mixture) -> None:
+    if config.backbone_weights:
+        parts = network.pretrained()
+        if not parts:
+            raise ConfigError(f"backbone_weights: {config.model.name} has no backbone to load")
+        for backbone in parts.values():
+            load_backbone(backbone, config.root() / config.backbone_weights)
+            restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
+    if config.initial_weights:
+        load_matching(network, config.root() / config.initial_weights)
+
+
+def load_matching(network: nn.Module, path: Path) -> None:
+    """Take the averaged weights of a checkpoint wherever name and shape agree.
+
+    Raises:
+        ModelError: it is not a checkpoint.
+        ConfigError: nothing in it fits.
+    """
+    own = network.state_dict()
+    given = load_checkpoint(path)["ema"]
+    fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise ConfigError(f"initial_weights: nothing in {path} fits the network")
+    network.load_state_dict(fitting, strict=False)
+
+
+def _freeze(network: Network, prefixes: tuple[str, ...]) -> None:
+    for prefix in prefixes:
+        found = [p for name, p in network.named_parameters() if name.startswith(prefix)]
+        if not found:
+            raise ConfigError(f"freeze: no weight's name starts with {prefix!r}")
+        for parameter in found:
+            parameter.requires_grad_(False)
+
+
+def _make_optimiser(
+    config: TrainConfig, network: nn.Module, objective: nn.Module
+) -> torch.optim.Optimizer:
+    trained = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
+        {
+            "params": [p for p in trained if p.ndim <= 1] + list(objective.parameters()),
+            "weight_decay": 0.0,
+        },
+    ]
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+    kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.learning_rate)
+
+
+def _check_crop(config: TrainConfig, network: Network) -> None:
+    multiple = network.input.multiple
+    if any(side % multiple for side in config.crop):
+        raise ConfigError(
+            f"crop: expected multiples of {multiple} for {config.model.name}, got "
+            f"{' x '.join(map(str, config.crop))}"
+        )
+
+
+def state_of(learner: Learner, config: TrainConfig) -> dict[str, Any]:
+    """All that a resumed run needs."""
+    return {
+        "config": config_to_dict(config),
+        "step": learner.step,
+        "network": learner.network.state_dict(),
+        "objective": learner.objective.state_dict(),
+        "ema": learner.averaged.module.state_dict(),
+        "averages": int(learner.averaged.n_averaged),
+        "optimiser": learner.optimiser.state_dict(),
+        "progress": (learner.best, learner.stale, learner.reductions),
+    }
+
+
+def restore(learner: Learner, state: dict[str, Any]) -> None:
+    """Put a learner back to :func:`state_of`."""
+    learner.step = state["step"]
+    learner.network.load_state_dict(state["network"])
+    learner.objective.load_state_dict(state["objective"])
+    learner.averaged.module.load_state_dict(state["ema"])
+    learner.averaged.n_averaged.fill_(state["averages"])
+    learner.optimiser.load_state_dict(state["optimiser"])
+    learner.best, learner.stale, learner.reductions = state["progress"]

@@ -1,0 +1,56 @@
+"""What a network is trained towards: the targets of a crop, and the losses of a batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgecount.train.data.sample import Crop, Sample
+from edgecount.train.models.base import Maps, Network
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+class Objective(nn.Module, ABC):
+    """Targets and losses of one way of training; a module, because a loss may have weights.
+
+    Its constructor takes the network and keyword options with plain types (int, float, bool, str,
+    Literal), each with a default: they are the keys of a config's ``objective``.
+
+    Args:
+        network: the network to be trained; strides and units are taken from its outputs.
+
+    Raises:
+        ConfigError: the network does not give the maps that this objective trains.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.strides = {output.role: output.stride for output in network.outputs}
+        self.units = {output.role: output.unit for output in network.outputs}
+
+    def prepare(self, samples: Sequence[Sample]) -> None:
+        """Told once, before the first step of a new run, what will be trained on."""
+
+    @abstractmethod
+    def targets(self, crop: Crop) -> Arrays:
+        """Target arrays of one crop, channels first; called in the loader's threads."""
+
+    @abstractmethod
+    def losses(
+        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
+    ) -> dict[str, Tensor]:
+        """The weighted terms of the loss, whose sum is minimised.
+
+        Each is a mean over the images of the batch of something normalised within the image, so
+        that a batch that is split over processes gives the same gradient as a whole one.
+
+        Args:
+            maps: what the network gave, float32.
+            targets: the stacked targets (B, ...).
+            progress: share of the run that is done, in [0, 1).
+        """

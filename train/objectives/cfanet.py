@@ -1,0 +1,98 @@
+"""CFANet's objective: four density maps, and two kinds of attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgecount.errors import ConfigError
+from edgecount.train.data.sample import Crop, Sample
+from edgecount.train.losses import (
+    attention_loss,
+    background_aware_structural_loss,
+    dynamic_weights,
+    level_loss,
+)
+from edgecount.train.models.base import Maps, Network
+from edgecount.train.objectives.base import Arrays, Objective
+from edgecount.train.targets import crowd_attention, density_levels, density_map, level_edges
+
+BETA = 1.0
+_SAMPLED = 40  # images that the levels' statistics are taken from
+
+
+class CFANetObjective(Objective):
+    """Background-aware structural loss at every stage, cross entropies of CAM and FAM.
+
+    CFANet (WACV 2021): total = SL + BL + lambda L_CAM + mu L_FAM, with weights that shift from
+    the attention maps to the density as training goes on (:func:`dynamic_weights`). The maps of
+    the coarse stages are compared with targets of the whole size, averaged over their cells:
+    a cell is crowd where any of it is.
+
+    Kernels spread over the mean distance to the three nearest heads, up to 25 px, as the paper's
+    do (beta 1, where HSRNet's is 0.3).
+
+    Args:
+        network: a CFANet.
+        classes: of the fine attention map, background included; must be the network's.
+    """
+
+    edges: Tensor
+
+    def __init__(self, network: Network, *, classes: int = 6) -> None:
+        super().__init__(network)
+        if self.strides.get("density") != 1:
+            raise ConfigError("objective: cfanet needs a network with a density at stride 1")
+        self.classes = classes
+        self.register_buffer("edges", torch.full((classes - 2,), 1e-3))
+
+    def prepare(self, samples: Sequence[Sample]) -> None:
+        """Split the densities of the training set into levels of equal frequency."""
+        if not samples:
+            return
+        chosen = samples[:: max(len(samples) // _SAMPLED, 1)]
+        edges = level_edges((self._whole(sample) for sample in chosen), self.classes)
+        self.edges.copy_(torch.from_numpy(edges))
+
+    def targets(self, crop: Crop) -> Arrays:
+        """``density`` (1, H, W) times the unit, ``cam`` (1, H, W), ``fam`` (H, W) labels."""
+        height, width = crop.image.shape[:2]
+        density = density_map(crop.points, height, width, beta=BETA)
+        return {
+            "density": density[None] * self.units["density"],
+            "cam": crowd_attention(density)[None],
+            "fam": density_levels(density, self.edges.numpy(force=True)),
+        }
+
+    def losses(
+        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
+    ) -> dict[str, Tensor]:
+        """``density`` (sum over stages), ``cam``, ``fam``; see the base class."""
+        coarse, fine = dynamic_weights(progress)
+        stages = maps.auxiliary["stages"]
+        density = [
+            background_aware_structural_loss(stage, targets["density"], targets["cam"])
+            for stage in stages
+        ]
+        terms = {"density": torch.stack(density).sum()}
+        for name, weight in (("cam", coarse), ("fam", fine)):
+            logits = maps.auxiliary.get(f"{name}_logits", ())
+            if logits:
+                errors = [self._attention(name, given, targets[name]) for given in logits]
+                terms[name] = weight * torch.stack(errors).sum()
+        return terms
+
+    def _attention(self, name: str, logits: Tensor, target: Tensor) -> Tensor:
+        rows, columns = logits.shape[-2:]
+        planes = target if target.ndim == 4 else target[:, None]
+        # the highest level of a cell: crowd where any of it is
+        pooled = torch.nn.functional.adaptive_max_pool2d(planes, (rows, columns))
+        return attention_loss(logits, pooled) if name == "cam" else level_loss(logits, pooled[:, 0])
+
+    @staticmethod
+    def _whole(sample: Sample) -> np.ndarray:
+        height, width = sample.image().shape[:2]
+        return density_map(sample.points, height, width, beta=BETA)

@@ -1,0 +1,85 @@
+"""Density maps of Gaussian kernels as targets: HSRNet, CSRNet, MCNN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import Tensor
+
+from edgecount.errors import ConfigError
+from edgecount.train.data.sample import Crop
+from edgecount.train.losses import (
+    ScaleConsistency,
+    background_aware_structural_loss,
+    density_mse,
+)
+from edgecount.train.models.base import Maps, Network
+from edgecount.train.objectives.base import Arrays, Objective
+from edgecount.train.targets import crowd_attention, density_map
+
+
+class DensityObjective(Objective):
+    """Regression of a density map.
+
+    Args:
+        network: gives a density.
+        loss: ``mse`` (HSRNet Eq. 8) or ``bsl`` (CFANet's background-aware structural loss).
+        sigma: spread of the kernels in px; 0: geometry-adaptive (HSRNet Eq. 7).
+        weight: of the loss: squared densities are tiny beside the weight decay and Adam's epsilon.
+        scale_consistency: weight of HSRNet's Scale Consistency (Eq. 9) on the network's five scale
+            maps; 0 leaves it out.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        loss: Literal["mse", "bsl"] = "mse",
+        sigma: float = 0.0,
+        weight: float = 1.0,
+        scale_consistency: float = 0.0,
+    ) -> None:
+        super().__init__(network)
+        if "density" not in self.strides:
+            raise ConfigError("objective: density needs a network with a density")
+        self.loss = loss
+        self.sigma = sigma
+        self.weight = weight
+        self.scale_weight = scale_consistency
+        self.scales = ScaleConsistency(levels=5) if scale_consistency else None
+
+    def targets(self, crop: Crop) -> Arrays:
+        """``density`` (1, h, w) times the unit, and ``attention`` (1, h, w) for ``bsl``."""
+        height, width = crop.image.shape[:2]
+        density = density_map(
+            crop.points,
+            height,
+            width,
+            sigma=self.sigma or None,
+            stride=self.strides["density"],
+        )
+        targets = {"density": density[None] * self.units["density"]}
+        if self.loss == "bsl":
+            targets["attention"] = crowd_attention(density)[None]
+        return targets
+
+    def losses(
+        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
+    ) -> dict[str, Tensor]:
+        """``density`` and ``scales``; see the base class."""
+        del progress
+        assert maps.density is not None
+        if self.loss == "mse":
+            terms = {"density": self.weight * density_mse(maps.density, targets["density"])}
+        else:
+            error = background_aware_structural_loss(
+                maps.density, targets["density"], targets["attention"]
+            )
+            terms = {"density": self.weight * error}
+        if self.scales is not None:
+            if "scales" not in maps.auxiliary:
+                raise ConfigError("objective.scale_consistency: the network gives no scale maps")
+            error = self.scales(maps.auxiliary["scales"], targets["density"])
+            terms["scales"] = self.weight * self.scale_weight * error
+        return terms

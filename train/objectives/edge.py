@@ -1,0 +1,95 @@
+"""The edge models' objective: block counts, and head points from the same pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import Tensor
+
+from edgecount.errors import ConfigError
+from edgecount.train.data.sample import Crop
+from edgecount.train.losses import ScaleConsistency, block_count_loss, zero_inflated_loss
+from edgecount.train.models.base import Maps, Network
+from edgecount.train.objectives.base import Arrays, Objective
+from edgecount.train.objectives.heatmap import HeatmapLoss, HeatmapPart
+from edgecount.train.targets import bin_points
+
+
+class EdgeObjective(Objective):
+    """Counts of blocks as the density's targets, so that no kernel width has to be chosen.
+
+    Args:
+        network: gives a density, and perhaps a heatmap with its offset.
+        counts: ``poisson`` or ``l1`` block counts, or ``zip`` (zero-inflated Poisson; the
+            network's option ``zero_inflated`` must be on).
+        total_weight: weight of the L1 of the crop's total.
+        heatmap_loss: which focal loss, see :class:`HeatmapPart`.
+        heatmap_weight: its weight; 0 does not train the heatmap.
+        offset_weight: weight of the offset's L1.
+        scale_consistency: weight of HSRNet's Scale Consistency (Eq. 9) on the network's scale
+            maps (option ``recalibration``); 0 leaves it out.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        counts: Literal["poisson", "l1", "zip"] = "poisson",
+        total_weight: float = 0.1,
+        heatmap_loss: HeatmapLoss = "L_h",
+        heatmap_weight: float = 0.5,
+        offset_weight: float = 0.3,
+        scale_consistency: float = 0.0,
+    ) -> None:
+        super().__init__(network)
+        if "density" not in self.strides:
+            raise ConfigError("objective: edge needs a network with a density")
+        self.counts = counts
+        self.total_weight = total_weight
+        self.heatmap_weight = heatmap_weight
+        self.heatmap = None
+        if "heatmap" in self.strides and heatmap_weight > 0:
+            self.heatmap = HeatmapPart(
+                self.strides["heatmap"], heatmap_loss, offset_weight, 0.1, rule="size"
+            )
+        self.scale_weight = scale_consistency
+        self.scales = ScaleConsistency(levels=4) if scale_consistency else None
+
+    def targets(self, crop: Crop) -> Arrays:
+        """``counts`` (1, h, w) and those of :class:`HeatmapPart`."""
+        height, width = crop.image.shape[:2]
+        targets = {"counts": bin_points(crop.points, self.strides["density"], height, width)[None]}
+        return targets | (self.heatmap.targets(crop) if self.heatmap else {})
+
+    def losses(
+        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
+    ) -> dict[str, Tensor]:
+        """``blocks``, ``heatmap``, ``offset``, ``scales``; see the base class."""
+        del progress
+        counts = targets["counts"] * self.units["density"]
+        terms = {"blocks": self._blocks(maps, counts)}
+        if self.heatmap:
+            points = self.heatmap.losses(maps, targets)
+            points["heatmap"] = self.heatmap_weight * points["heatmap"]
+            terms |= points
+        if self.scales is not None:
+            predictions = _auxiliary(maps, "scales", "recalibration")
+            terms["scales"] = self.scale_weight * self.scales(predictions, counts)
+        return terms
+
+    def _blocks(self, maps: Maps, counts: Tensor) -> Tensor:
+        if self.counts == "zip":
+            rate = _auxiliary(maps, "rate", "zero_inflated")[0]
+            zeros = _auxiliary(maps, "zero_logits", "zero_inflated")[0]
+            return zero_inflated_loss(rate, zeros, counts, total_weight=self.total_weight)
+        assert maps.density is not None
+        return block_count_loss(
+            maps.density, counts, kind=self.counts, total_weight=self.total_weight
+        )
+
+
+def _auxiliary(maps: Maps, name: str, option: str) -> tuple[Tensor, ...]:
+    if name not in maps.auxiliary:
+        raise ConfigError(f"objective: expected a network with the option {option}: set it to true")
+    return maps.auxiliary[name]

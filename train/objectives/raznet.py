@@ -1,0 +1,81 @@
+"""RAZ-Net's objective: density regression and localization by cross entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from edgecount.errors import ConfigError
+from edgecount.train.data.sample import Crop
+from edgecount.train.losses import density_mse, weighted_bce
+from edgecount.train.models.base import Maps, Network
+from edgecount.train.objectives.base import Arrays, Objective
+from edgecount.train.targets import cross_map, density_map
+
+
+class RAZNetObjective(Objective):
+    """MSE of the density, weighted binary cross entropy of the localization map.
+
+    RAZ-Net (CVPR 2019) trains its branches one after the other: a run of the counting branch,
+    then one of the localization branch that starts from it (``initial_weights``) with the
+    counting branch frozen (``freeze``). A weight of 0 leaves a branch out.
+
+    Args:
+        network: a RAZ-Net, or one of its branches.
+        counting_weight: of the density's loss.
+        localization_weight: of the localization map's.
+        sigma: spread of the density's kernels in px; 0: geometry-adaptive.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        counting_weight: float = 1.0,
+        localization_weight: float = 1.0,
+        sigma: float = 0.0,
+    ) -> None:
+        super().__init__(network)
+        if not self.strides.keys() & {"density", "heatmap"}:
+            raise ConfigError("objective: raznet needs a network with a density or a heatmap")
+        if "heatmap" in self.strides and self.strides["heatmap"] != 1:
+            raise ConfigError("objective: raznet needs a heatmap at stride 1")
+        self.weights = {"density": counting_weight, "heatmap": localization_weight}
+        self.sigma = sigma
+
+    def targets(self, crop: Crop) -> Arrays:
+        """``density`` (1, h, w) times the unit, ``heatmap`` (1, H, W) of crosses."""
+        height, width = crop.image.shape[:2]
+        targets: Arrays = {}
+        if self._trains("density"):
+            density = density_map(
+                crop.points,
+                height,
+                width,
+                sigma=self.sigma or None,
+                stride=self.strides["density"],
+            )
+            targets["density"] = density[None] * self.units["density"]
+        if self._trains("heatmap"):
+            targets["heatmap"] = cross_map(crop.points, height, width)[None]
+        return targets
+
+    def losses(
+        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
+    ) -> dict[str, Tensor]:
+        """``density`` and ``heatmap``; see the base class."""
+        del progress
+        terms = {}
+        if self._trains("density"):
+            assert maps.density is not None
+            error = density_mse(maps.density, targets["density"])
+            terms["density"] = self.weights["density"] * error
+        if self._trains("heatmap"):
+            assert maps.heatmap_logits is not None
+            error = weighted_bce(maps.heatmap_logits, targets["heatmap"])
+            terms["heatmap"] = self.weights["heatmap"] * error
+        return terms
+
+    def _trains(self, role: str) -> bool:
+        return role in self.strides and self.weights[role] > 0

@@ -1,0 +1,151 @@
+"""Images of a report: which heads were found, and where the density is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.drawing import draw_overlay
+from edgecount.drawing._marks import ring_radii
+from edgecount.errors import OutputError
+from edgecount.train.data.sample import Sample
+from edgecount.train.evaluation import head_radii
+from edgecount.train.metrics import match_pairs
+
+if TYPE_CHECKING:
+    from edgecount import CountResult, EdgeCounter
+    from edgecount.train.evaluation import ImageRecord
+
+Image = NDArray[np.uint8]
+Points = NDArray[np.float64]
+Colour = tuple[int, int, int]
+
+# BGR of Okabe and Ito's colours; the shapes differ as well.
+FOUND: Colour = (233, 180, 86)  # sky blue
+MISSED: Colour = (66, 228, 240)  # yellow
+WRONG: Colour = (167, 121, 204)  # purple
+TRUTH: Colour = MISSED
+_DARK: Colour = (24, 20, 18)
+_SMALLEST, _LARGEST = 640, 1000  # px of the longer side
+_LARGE = 3  # px, a radius from which marks are drawn in bolder lines
+_SHIFT = 4  # fractional bits of OpenCV's coordinates
+_QUALITY = 88
+
+
+def choose(
+    images: Sequence[ImageRecord], worst: int = 3, best: int = 3
+) -> tuple[list[int], list[int]]:
+    """Indices of the images with the largest errors, and of those with the smallest.
+
+    The smallest are relative to the people in the image, and of images with people where there
+    are enough: that nobody was seen in an empty street says little. No image is in both.
+    """
+    by_error = sorted(range(len(images)), key=lambda i: -abs(images[i].error))
+    chosen = by_error[:worst]
+    rest = sorted(
+        by_error[worst:],
+        key=lambda i: (not images[i].true, abs(images[i].error) / max(images[i].true, 1)),
+    )
+    return chosen, rest[:best]
+
+
+def draw_image(counter: EdgeCounter, sample: Sample) -> bytes:
+    """Count an image again and draw it: heads on the left, density on the right, as a JPEG.
+
+    Photographs are several times larger as PNG, and a page holds many.
+
+    Raises:
+        SourceError: the image cannot be read.
+    """
+    image = sample.image()
+    result = counter.count(image)
+    panels = [draw_heads(image, result, sample)]
+    if result.density.size:
+        bare = dataclasses.replace(result, points=result.points[:0], overflow=False)
+        panels.append(_resized(draw_overlay(image, bare), _scale(image)))
+    gap = np.full((panels[0].shape[0], 8, 3), 255, np.uint8)
+    whole = panels[0] if len(panels) == 1 else np.hstack([panels[0], gap, panels[1]])
+    encoded, data = cv2.imencode(".jpg", whole, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not encoded:
+        raise OutputError(f"cannot draw {sample.path}: OpenCV does not encode JPEG here")
+    return data.tobytes()
+
+
+def draw_heads(image: Image, result: CountResult, sample: Sample) -> Image:
+    """Circles around heads that a point found, squares around missed ones, crosses on the rest.
+
+    Without points from the model all heads are dots.
+
+    Args:
+        image: uint8 (H, W, 3) BGR, the sample's.
+        result: what was counted in it.
+        sample: the truth.
+
+    Returns:
+        A new picture, of a size for a page.
+    """
+    scale = _scale(image)
+    canvas = _resized(image, scale)
+    heads = sample.points.astype(np.float64) * scale
+    size = (canvas.shape[1], canvas.shape[0])
+    radii = ring_radii(size, heads.astype(np.float32))
+    if result.peak_count is None:
+        _draw(canvas, heads, radii, TRUTH, _dot)
+        return canvas
+    points = result.points[:, :2].astype(np.float64)
+    matched, found = match_pairs(points, sample.points, head_radii(sample))
+    wrong = np.delete(points, matched, axis=0) * scale
+    missed = np.delete(np.arange(len(heads)), found)
+    _draw(canvas, heads[found], radii[found], FOUND, _circle)
+    _draw(canvas, heads[missed], radii[missed], MISSED, _square)
+    _draw(canvas, wrong, ring_radii(size, wrong.astype(np.float32)), WRONG, _cross)
+    return canvas
+
+
+def _scale(image: Image) -> float:
+    longer = float(max(image.shape[:2]))
+    return min(max(longer, _SMALLEST), _LARGEST) / longer
+
+
+def _resized(image: Image, scale: float) -> Image:
+    width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.array(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
+
+
+Mark = Callable[[Image, int, int, int, Colour, int], None]
+
+
+def _draw(canvas: Image, points: Points, radii: Points, colour: Colour, mark: Mark) -> None:
+    """Marks with a dark outline, which show on any ground; x, y are continuous pixels."""
+    places = np.rint((points - 0.5) * (1 << _SHIFT)).astype(int).tolist()
+    fixed_radii = np.rint(radii * (1 << _SHIFT)).astype(int).tolist()
+    for paint, outline in ((_DARK, 2), (colour, 0)):
+        for (x, y), radius in zip(places, fixed_radii, strict=True):
+            line = 2 if radius > _LARGE << _SHIFT else 1
+            mark(canvas, x, y, radius, paint, line + outline)
+
+
+def _dot(canvas: Image, x: int, y: int, radius: int, colour: Colour, line: int) -> None:
+    cv2.circle(canvas, (x, y), (radius * (line + 2)) // 8, colour, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _circle(canvas: Image, x: int, y: int, radius: int, colour: Colour, line: int) -> None:
+    cv2.circle(canvas, (x, y), radius, colour, line, cv2.LINE_AA, _SHIFT)
+
+
+def _square(canvas: Image, x: int, y: int, radius: int, colour: Colour, line: int) -> None:
+    low, high = (x - radius, y - radius), (x + radius, y + radius)
+    cv2.rectangle(canvas, low, high, colour, line, cv2.LINE_AA, _SHIFT)
+
+
+def _cross(canvas: Image, x: int, y: int, radius: int, colour: Colour, line: int) -> None:
+    for slope in (-1, 1):
+        start = (x - radius, y - slope * radius)
+        end = (x + radius, y + slope * radius)
+        cv2.line(canvas, start, end, colour, line, cv2.LINE_AA, _SHIFT)

@@ -1,0 +1,41 @@
+"""The report at the end of a run: its best weights on every held-out set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgecount.train.data.sample import Sample
+from edgecount.train.evaluation import evaluate_counter
+from edgecount.train.report import write_report
+from edgecount.train.torch_backend import open_checkpoint
+
+
+def report_run(out: Path, validation: Mapping[str, Sequence[Sample]], log: Path) -> Path:
+    """Write ``out/report/``; returns the path of ``report.html``.
+
+    Args:
+        out: the run's folder.
+        validation: held-out samples by split.
+        log: the run's ``log.jsonl``.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        MissingExtraError: matplotlib is not installed.
+    """
+    best = out / "best.pt"
+    checkpoint = best if best.exists() else out / "last.pt"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    with open_checkpoint(checkpoint) as counter:
+        evaluations = {
+            name: evaluate_counter(counter, samples) for name, samples in validation.items()
+        }
+        return write_report(
+            out / "report",
+            evaluations,
+            counter=counter,
+            samples=validation,
+            log=lines,
+            title=f"{counter.manifest.name}, {checkpoint.name}",
+        )

@@ -1,0 +1,172 @@
+"""One page with everything in it, and its charts and pictures as files beside it."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecount.errors import ConfigError, MissingExtraError, OutputError
+from edgecount.train.data.sample import Sample
+from edgecount.train.report.charts import curves, errors_by_level, level_name, scatter
+from edgecount.train.report.pictures import choose, draw_image
+
+if TYPE_CHECKING:
+    from edgecount import EdgeCounter
+    from edgecount.train.evaluation import Evaluation, ImageRecord
+
+TEMPLATE = Path(__file__).with_name("page.html")
+_KINDS = {".png": "png", ".jpg": "jpeg"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture of the page.
+
+    Attributes:
+        file: its file in the report's folder.
+        text: says what it shows, to those who do not see it and as a caption.
+        data: the picture as a data URL.
+    """
+
+    file: str
+    text: str
+    data: str
+
+
+def write_report(
+    folder: Path,
+    evaluations: Mapping[str, Evaluation],
+    *,
+    counter: EdgeCounter,
+    samples: Mapping[str, Sequence[Sample]],
+    log: Sequence[Mapping[str, Any]] | None = None,
+    title: str,
+) -> Path:
+    """Write ``report.html``, which needs no other file, and its pictures.
+
+    The worst and the best images of each set are counted again to be drawn.
+
+    Args:
+        folder: made if missing; files of the same names are replaced.
+        evaluations: by name of the set.
+        counter: the model that was evaluated.
+        samples: of each set, those that were evaluated; a set without gets no images.
+        log: records of the training's ``log.jsonl``, if there was one.
+        title: of the page.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ConfigError: the samples of a set are not those that were evaluated.
+        SourceError: an image cannot be read.
+        OutputError: the folder cannot be written.
+        MissingExtraError: matplotlib or jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError as error:
+        raise MissingExtraError("jinja2", "train", "to write reports") from error
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["level"] = level_name
+    environment.filters["number"] = _number
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    _check(evaluations, samples)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn = curves(log or ())
+        training = drawn and _save(folder, "curves.png", drawn, "Loss and error during training")
+        sets = [
+            _set(folder, f"{place}-{_slug(name)}", name, one, counter, samples.get(name, ()))
+            for place, (name, one) in enumerate(evaluations.items(), 1)
+        ]
+        text = template.render(
+            title=title,
+            model=counter.manifest.name,
+            backend=counter.backend.name,
+            curves=training,
+            sets=sets,
+        )
+        page = folder / "report.html"
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write the report in {folder}: {error}") from error
+    return page
+
+
+def _check(evaluations: Mapping[str, Evaluation], samples: Mapping[str, Sequence[Sample]]) -> None:
+    for name, evaluation in evaluations.items():
+        evaluated = [image.path for image in evaluation.images]
+        if name in samples and evaluated != [sample.path for sample in samples[name]]:
+            raise ConfigError(
+                f"samples of {name}: expected the {len(evaluated)} that were evaluated, in their "
+                f"order, got {len(samples[name])} others"
+            )
+
+
+def _set(
+    folder: Path,
+    prefix: str,
+    name: str,
+    evaluation: Evaluation,
+    counter: EdgeCounter,
+    samples: Sequence[Sample],
+) -> dict[str, Any]:
+    """What the template says about one set."""
+    charts = [
+        _save(
+            folder,
+            f"{prefix}-scatter.png",
+            scatter(evaluation, name),
+            f"Estimated against true counts of {name}",
+        ),
+        _save(
+            folder,
+            f"{prefix}-levels.png",
+            errors_by_level(evaluation, name),
+            f"Error by density level of {name}",
+        ),
+    ]
+    groups = []
+    kinds = ("worst", "best") if samples else ()
+    for kind, chosen in zip(kinds, choose(evaluation.images), strict=False):
+        pictures = [
+            _save(
+                folder,
+                f"{prefix}-{kind}-{rank}.jpg",
+                draw_image(counter, samples[index]),
+                _caption(evaluation.images[index]),
+            )
+            for rank, index in enumerate(chosen, 1)
+        ]
+        if pictures:
+            groups.append((kind, pictures))
+    return {"name": name, "summary": evaluation.summary(), "charts": charts, "groups": groups}
+
+
+def _caption(image: ImageRecord) -> str:
+    parts = [f"{image.name}: {image.true} people, {image.count:.1f} estimated ({image.error:+.1f})"]
+    if image.density_count is not None and image.peak_count is not None:
+        parts.append(f"density {image.density_count:.1f}, points {image.peak_count}")
+    return "; ".join(parts)
+
+
+def _save(folder: Path, file: str, data: bytes, text: str) -> Figure:
+    (folder / file).write_bytes(data)
+    kind = _KINDS[Path(file).suffix]
+    return Figure(file, text, f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
+
+
+def _slug(name: str) -> str:
+    """A set's name as a part of a file's."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "set"
+
+
+def _number(value: float, digits: int = 2, sign: bool = False) -> str:
+    return f"{value:{'+' if sign else ''}.{digits}f}"

@@ -1,0 +1,126 @@
+"""Density maps: one Gaussian a head, each with an integral of 1 inside the image."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import ConfigError
+from edgecount.train.targets.points import neighbour_distances
+
+Array = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+SMALLEST, LARGEST, ALONE = 1.0, 25.0, 15.0  # px
+
+
+def density_map(
+    points: Array,
+    height: int,
+    width: int,
+    *,
+    sigma: float | None = None,
+    stride: int = 1,
+    neighbours: int = 3,
+    beta: float = 0.3,
+    truncate: float = 3.0,
+    largest: float = LARGEST,
+) -> Array:
+    """The sum of one Gaussian a head (HSRNet Eq. 7), whose integral is the count exactly.
+
+    A kernel is integrated over each cell (differences of the error function), so that small
+    spreads and strides above 1 lose nothing, ends with the cell that lies ``truncate`` spreads
+    away, and is divided by what of it lies inside the image.
+
+    Args:
+        points: (N, 2) x, y in px, inside the image.
+        height: of the image.
+        width: of the image.
+        sigma: spread of every kernel in px; None: :func:`adaptive_sigmas`.
+        stride: px a cell; where it does not divide the image, the last cells are cut by the edge.
+        neighbours: of the adaptive spreads.
+        beta: of the adaptive spreads.
+        truncate: reach of a kernel, in spreads.
+        largest: of the adaptive spreads, px.
+
+    Returns:
+        (ceil(height / stride), ceil(width / stride)) people per cell.
+
+    Raises:
+        ConfigError: ``sigma`` is not above 0.
+    """
+    if sigma is not None and not sigma > 0:
+        raise ConfigError(f"sigma: expected a spread above 0 px, or none to adapt it, got {sigma}")
+    density = np.zeros((-(-height // stride), -(-width // stride)), np.float32)
+    if not len(points):
+        return density
+    if sigma is None:
+        sigmas = adaptive_sigmas(points, neighbours=neighbours, beta=beta, largest=largest)
+    else:
+        sigmas = np.full(len(points), sigma, np.float32)
+    across, left, right = _profiles(points[:, 0], sigmas, width, stride, truncate)
+    down, top, bottom = _profiles(points[:, 1], sigmas, height, stride, truncate)
+    for i, (x0, x1, y0, y1) in enumerate(zip(left, right, top, bottom, strict=True)):
+        density[y0:y1, x0:x1] += down[i, : y1 - y0, None] * across[i, None, : x1 - x0]
+    return density
+
+
+def _profiles(
+    centres: Array, sigmas: Array, length: int, stride: int, truncate: float
+) -> tuple[Array, list[int], list[int]]:
+    """One axis of all kernels: the integral over each cell that they reach.
+
+    Returns:
+        (N, widest) rows that sum to 1, 0 past a kernel's last cell; the first cells; the last
+        cells + 1.
+    """
+    from scipy.special import erf
+
+    cells = -(-length // stride)
+    x, spread = centres.astype(np.float64), sigmas.astype(np.float64)
+    reach = truncate * spread
+    first: Indices = np.clip((x - reach) // stride, 0, cells - 1).astype(np.int64)
+    last: Indices = np.clip((x + reach) // stride, first, cells - 1).astype(np.int64)
+    numbers = first[:, None] + np.arange((last - first).max() + 2)
+    # the cells past the last are nothing wide
+    edges = np.minimum(np.minimum(numbers, last[:, None] + 1) * stride, length)
+    values = np.diff(erf((edges - x[:, None]) / (spread[:, None] * np.sqrt(2.0))), axis=1)
+    total = values.sum(axis=1)
+    lost = np.flatnonzero(total <= 0)  # just outside the edge with a spread of nearly nothing
+    values[lost, np.clip(x[lost] // stride, first[lost], last[lost]).astype(int) - first[lost]] = (
+        1.0
+    )
+    total[lost] = 1.0
+    profiles: Array = (values / total[:, None]).astype(np.float32)
+    return profiles, first.tolist(), (last + 1).tolist()
+
+
+def adaptive_sigmas(
+    points: Array,
+    *,
+    neighbours: int = 3,
+    beta: float = 0.3,
+    smallest: float = SMALLEST,
+    largest: float = LARGEST,
+) -> Array:
+    """Spread of each head: ``beta`` times the mean distance to its nearest heads, in px.
+
+    MCNN's geometry-adaptive kernels (Zhang et al. 2016), held between ``smallest`` (heads that
+    were annotated twice are no distance apart) and ``largest`` (a head far from all others is
+    not larger for it). With fewer heads than ``neighbours`` the mean is over those there are; a
+    lone head gets :data:`ALONE`.
+
+    Args:
+        points: (N, 2) x, y in px.
+        neighbours: how many heads the mean is over, k.
+        beta: factor of the mean.
+        smallest: least spread, px.
+        largest: largest spread, px.
+
+    Returns:
+        (N,) px.
+    """
+    spreads = beta * neighbour_distances(points, neighbours)
+    spreads[np.isinf(spreads)] = ALONE
+    limited: Array = np.clip(spreads, smallest, largest).astype(np.float32)
+    return limited

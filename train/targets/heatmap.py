@@ -1,0 +1,140 @@
+"""Heatmap, offset, size and mask of head boxes: CenterNet's targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.train.targets.points import cells_of
+
+Array = NDArray[np.float32]
+
+ETA, EPSILON = 1.0, 6.0
+
+
+@dataclass(frozen=True)
+class HeatmapTargets:
+    """What one crop teaches a heatmap.
+
+    Attributes:
+        heatmap: (h, w) maximum of one Gaussian a head, exactly 1 at the head's cell.
+        offset: (2, h, w) dx, dy from the cell's top-left corner, in cells; 0 elsewhere.
+        size: (2, h, w) width and height of the box in px; 0 elsewhere.
+        heads: (h, w) 1 at cells with a head.
+        mask: (h, w) 1 at cells inside a box, which is at least a cell wide and high here.
+    """
+
+    heatmap: Array
+    offset: Array
+    size: Array
+    heads: Array
+    mask: Array
+
+
+def heatmap_targets(
+    points: Array,
+    boxes: Array,
+    height: int,
+    width: int,
+    *,
+    stride: int = 4,
+    rule: Literal["box", "size"] = "box",
+    clip_to_boxes: bool = False,
+) -> HeatmapTargets:
+    """Targets of an image of ``height`` x ``width`` px (multiples of ``stride``).
+
+    Where Gaussians overlap, the larger value holds, as in CenterNet: a sum, which the Mask Focal
+    Loss paper prints, goes above 1 in a crowd. Of two heads in one cell the later gives offset and
+    size.
+
+    Args:
+        points: (N, 2) x, y in px, inside the image.
+        boxes: (N, 4) left, top, right, bottom in px; they may reach beyond the image.
+        height: of the image.
+        width: of the image.
+        stride: px a cell.
+        rule: the Gaussians' spread: ``box``, :func:`box_sigma`; ``size``, :func:`size_sigma`.
+        clip_to_boxes: end each Gaussian at its box, so that the heatmap is above 0 exactly where
+            the mask is 1, as the Mask Focal Loss takes for granted.
+    """
+    rows_, columns_ = height // stride, width // stride
+    heatmap = np.zeros((rows_, columns_), np.float32)
+    offset = np.zeros((2, rows_, columns_), np.float32)
+    size = np.zeros_like(offset)
+    mask = np.zeros_like(heatmap)
+    columns, rows = cells_of(points, stride, height, width)
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
+    spans = _spans(boxes, columns, rows, stride, columns_, rows_)
+    for column, row, side, span in zip(columns, rows, sides, spans, strict=True):
+        sigma = box_sigma(side / stride) if rule == "box" else size_sigma(side) / stride
+        _draw(heatmap, int(column), int(row), sigma, span if clip_to_boxes else None)
+        mask[span[1] : span[3], span[0] : span[2]] = 1.0
+    heads = np.zeros_like(heatmap)
+    heads[rows, columns] = heatmap[rows, columns] = 1.0
+    offset[:, rows, columns] = points.T / stride - np.stack([columns, rows])
+    size[:, rows, columns] = sides.T
+    return HeatmapTargets(heatmap, offset, size, heads, mask)
+
+
+def box_sigma(side: Array) -> float:
+    """Spread for a box of (2,) cells: Mask Focal Loss Eq. 10, with its factor for small heads.
+
+    ``D = 2 min(w, h) + 1`` and ``sigma = D (1 + eta exp(-D)) / epsilon``. The paper gives neither
+    eta nor epsilon. Epsilon 6 is CenterNet's own rule (a diameter of six spreads), which eta = 0
+    would leave as it is; eta 1 widens a box of one cell by 5%.
+    """
+    diameter = 2.0 * float(side.min()) + 1.0
+    return diameter * (1.0 + ETA * float(np.exp(-diameter))) / EPSILON
+
+
+def size_sigma(side: Array) -> float:
+    """Spread in px for a box of (2,) px: a fifth of its size, between 2.4 and 10 px.
+
+    Below 2.4 px (0.6 cells of 4 px) the Gaussian would be a single cell and a peak one cell off
+    would be punished like one in the sky.
+    """
+    return min(max(float(np.sqrt(side.prod())) / 5.0, 2.4), 10.0)
+
+
+def _spans(
+    boxes: Array,
+    columns: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    stride: int,
+    across: int,
+    down: int,
+) -> NDArray[np.int64]:
+    """The columns and rows whose centres a box covers, and always those of the head's cell.
+
+    Returns:
+        (N, 4) first column, first row, last column + 1, last row + 1.
+    """
+    first = np.ceil(boxes[:, :2] / stride - 0.5).astype(np.int64)
+    last = np.floor(boxes[:, 2:] / stride - 0.5).astype(np.int64) + 1
+    cells = np.stack([columns, rows], axis=1)
+    first = np.clip(np.minimum(first, cells), 0, None)
+    last = np.minimum(np.maximum(last, cells + 1), np.array([across, down]))
+    return np.concatenate([first, last], axis=1)
+
+
+def _draw(
+    heatmap: Array, column: int, row: int, sigma: float, span: NDArray[np.int64] | None
+) -> None:
+    if span is None:
+        radius = int(np.ceil(3.0 * sigma))
+        left, top = max(column - radius, 0), max(row - radius, 0)
+        right, bottom = column + radius + 1, row + radius + 1
+    else:
+        left, top, right, bottom = span.tolist()
+    window = heatmap[top:bottom, left:right]
+    y = np.arange(top, top + window.shape[0], dtype=np.float32) - row
+    x = np.arange(left, left + window.shape[1], dtype=np.float32) - column
+    squares = y[:, None] ** 2 + x[None] ** 2
+    values = np.exp(-squares / np.float32(2.0 * sigma**2))
+    if span is not None:
+        # exp may round to 0 in the corners of a box, inside which the heatmap is above 0
+        values = np.maximum(values, np.float32(1e-6))
+    np.maximum(window, values, out=window)

@@ -1,0 +1,72 @@
+"""A checkpoint behind EdgeCounter, so that it is measured exactly as a deployed file is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from edgecount import EdgeCounter
+from edgecount.errors import BackendError
+from edgecount.manifest import Manifest
+from edgecount.runtime.backend import Backend
+from edgecount.train.checkpoint import load_network
+from edgecount.train.describe import manifest_of
+from edgecount.train.models.base import Network
+
+
+class TorchBackend(Backend):
+    """A network in PyTorch.
+
+    Args:
+        network: put in evaluation mode.
+        manifest: names its input and outputs.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    name = "torch"
+
+    def __init__(self, network: Network, manifest: Manifest, device: str = "cpu") -> None:
+        self.device = device
+        self._network = network.eval().to(device)
+        self._manifest = manifest
+
+    @torch.no_grad()
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """The deployed maps; see :meth:`edgecount.runtime.backend.Backend.infer`."""
+        image = torch.from_numpy(inputs[self._manifest.input.name]).to(self.device)
+        try:
+            maps = self._network.deploy(self._network(image))
+        except RuntimeError as error:
+            raise BackendError(f"torch: {error}") from error
+        return {
+            output.name: values.float().numpy(force=True)
+            for output, values in zip(self._manifest.outputs, maps, strict=True)
+        }
+
+    def close(self) -> None:
+        """Nothing to free: the network is the caller's."""
+
+
+def counter_for(
+    network: Network, manifest: Manifest, *, device: str = "cpu", **options: Any
+) -> EdgeCounter:
+    """A counter over a network; ``options`` are EdgeCounter's."""
+    return EdgeCounter(manifest, backend=TorchBackend(network, manifest, device), **options)
+
+
+def open_checkpoint(path: Path, **options: Any) -> EdgeCounter:
+    """A counter over a checkpoint of ``edgecount train``.
+
+    Args:
+        path: ``last.pt`` or ``best.pt``.
+        options: EdgeCounter's, without ``backend``; and ``device``, ``cpu`` or ``cuda``.
+
+    Raises:
+        ModelError: the file is missing, damaged, or does not fit the network that it names.
+    """
+    network, state = load_network(path)
+    return counter_for(network, manifest_of(network, state), **options)
