@@ -11,7 +11,7 @@ from edgecount.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -59,7 +59,7 @@ def _strategy() -> DDPStrategy:
     Batch norm statistics are the first process's at each validation; fixed buffers need no
     synchronisation, and one of a single pixel would break it.
     """
-    from lightning_fabric.strategies import DDPStrategy
+    from lightning_fabric.strategies.ddp import DDPStrategy
     from torch.nn.parallel import DistributedDataParallel
 
     known = inspect.signature(DistributedDataParallel).parameters
