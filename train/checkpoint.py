@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from edgecount.errors import ConfigError, ModelError, OutputError
 from edgecount.train.config import TrainConfig, config_from_dict
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
+
+_NEARLY_FULL = 1_000_000  # bytes
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -23,9 +26,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     try:
         torch.save(state, temporary)
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:
+        free = shutil.disk_usage(path.parent).free
         temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write the checkpoint {path}: {error}") from error
+        # torch reports a full disk as a RuntimeError about its own positions
+        full = isinstance(error, RuntimeError) and free < _NEARLY_FULL
+        reason = "no space left on the disk" if full else str(error)
+        raise OutputError(f"cannot write the checkpoint {path}: {reason}") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

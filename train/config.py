@@ -38,6 +38,7 @@ class DataConfig:
             ``blank`` (pictures of nothing).
         path: the set's folder, relative to ``data_root``.
         split: the list of held-out images, a file of ``splits/`` or the path of one.
+        exclude: names of images that are neither trained on nor held out.
         holdout: without a list, the share of the images that is held out, chosen by a fixed seed;
             0: all train.
         weight: its share of the crops.
@@ -51,6 +52,7 @@ class DataConfig:
     reader: str
     path: str = ""
     split: str = ""
+    exclude: tuple[str, ...] = ()
     holdout: float = 0.0
     weight: float = 1.0
     scale: tuple[float, float] = (0.7, 1.4)
@@ -190,9 +192,18 @@ FOLDER = Path(__file__).parent / "configs"
 
 
 def find_config(path: Path) -> Path:
-    """``path`` itself, or the config of that name that comes with edgecount."""
+    """``path`` itself, or the config of that name that comes with edgecount.
+
+    Raises:
+        ConfigError: there is neither.
+    """
     named = FOLDER / f"{path}.yaml"
-    return named if not path.exists() and named.is_file() else path
+    if path.exists():
+        return path
+    if not named.is_file():
+        names = ", ".join(sorted(found.stem for found in FOLDER.glob("*.yaml")))
+        raise ConfigError(f"there is no config {path}: expected a YAML file, or one of {names}")
+    return named
 
 
 def load_config(path: Path, changes: Iterable[str] = ()) -> TrainConfig:

@@ -58,15 +58,24 @@ def counter_for(
     return EdgeCounter(manifest, backend=TorchBackend(network, manifest, device), **options)
 
 
-def open_checkpoint(path: Path, **options: Any) -> EdgeCounter:
+def open_checkpoint(path: Path, *, zoom: int = 0, **options: Any) -> EdgeCounter:
     """A counter over a checkpoint of ``edgecount train``.
 
     Args:
         path: ``last.pt`` or ``best.pt``.
+        zoom: how often dense regions are enlarged and searched again, 0 to 2 (RAZ-Net).
         options: EdgeCounter's, without ``backend``; and ``device``, ``cpu`` or ``cuda``.
 
     Raises:
         ModelError: the file is missing, damaged, or does not fit the network that it names.
+        ConfigError: it is to zoom and gives no heatmap.
     """
     network, state = load_network(path)
-    return counter_for(network, manifest_of(network, state), **options)
+    manifest = manifest_of(network, state)
+    if zoom:
+        from edgecount.train.zoom_counter import ZoomCounter
+
+        device = options.pop("device", "cpu")
+        backend = TorchBackend(network, manifest, device)
+        return ZoomCounter(network, manifest, zoom, backend=backend, **options)
+    return counter_for(network, manifest, **options)

@@ -39,6 +39,13 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
     help="Shrink images to this longer side; native keeps them.  [default: the model's]",
 )
 @click.option(
+    "--zoom",
+    type=click.IntRange(0, 2),
+    default=0,
+    show_default=True,
+    help="A checkpoint searches dense regions again, enlarged, this often (RAZ-Net).",
+)
+@click.option(
     "--report",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -54,6 +61,7 @@ def evaluate(
     split: str | None,
     backend: str,
     max_side: int | str | None,
+    zoom: int,
     report: Path | None,
     as_json: bool,
     per_image: bool,
@@ -81,7 +89,7 @@ def evaluate(
         samples = hold_out(samples, split)[1]
     page: Path | None = None
     with (
-        _open(model, backend, max_side) as counter,
+        _open(model, backend, max_side, zoom) as counter,
         Progress(len(samples), "image", "eval", shown=not as_json) as progress,
     ):
         evaluation = evaluate_counter(counter, samples, progress=progress.step)
@@ -106,7 +114,7 @@ def evaluate(
         click.echo(f"\n{page}")
 
 
-def _open(model: str, backend: str, max_side: int | str | None) -> EdgeCounter:
+def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> EdgeCounter:
     """A counter over whatever MODEL names."""
     from edgecount import EdgeCounter
     from edgecount.errors import ConfigError, MissingExtraError
@@ -115,6 +123,8 @@ def _open(model: str, backend: str, max_side: int | str | None) -> EdgeCounter:
     if max_side is not None:
         options["max_side"] = None if max_side == "native" else max_side
     if Path(model).suffix != _CHECKPOINT:
+        if zoom:
+            raise ConfigError(f"--zoom: expected a checkpoint (.pt) as MODEL, got {model}")
         return EdgeCounter(model, backend=backend, **options)
     if backend != "auto":
         raise ConfigError(
@@ -125,7 +135,7 @@ def _open(model: str, backend: str, max_side: int | str | None) -> EdgeCounter:
         from edgecount.train.torch_backend import open_checkpoint
     except ImportError as error:
         raise MissingExtraError(str(error.name), "train", "to evaluate checkpoints") from error
-    return open_checkpoint(Path(model), **options)
+    return open_checkpoint(Path(model), zoom=zoom, **options)
 
 
 def _table(summary: Mapping[str, Any]) -> Iterator[str]:

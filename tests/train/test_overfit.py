@@ -15,11 +15,11 @@ from edgecount.train.config import config_from_dict  # noqa: E402
 from edgecount.train.data.readers import read_samples  # noqa: E402
 from edgecount.train.engine import evaluate  # noqa: E402
 
-SIDE = 128
+SIDE = 96
 
 CASES = {
-    "edgecount-s": ({}, "edge", 1e-3, 120),
-    "edgecount-n": ({}, "edge", 2e-3, 160),
+    "edgecount-s": ({}, "edge", 1e-3, 400),
+    "edgecount-n": ({}, "edge", 2e-3, 500),
     "mcnn": ({}, {"name": "density", "sigma": 4.0}, 1e-3, 400),
     "csrnet": ({}, {"name": "density", "sigma": 4.0}, 1e-4, 150),
     "hsrnet": ({}, {"name": "density", "sigma": 4.0, "scale_consistency": 1.0}, 1e-4, 150),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 cv2 = pytest.importorskip("cv2")
 
 from edgecount.errors import ConfigError  # noqa: E402
@@ -222,3 +222,28 @@ def test_a_network_without_a_heatmap_cannot():
 
     with pytest.raises(ConfigError, match="with a heatmap, got one with density"):
         predictor(build_model("mcnn"))
+
+
+def test_a_checkpoint_can_be_evaluated_with_zoom(tmp_path):
+    from edgecount.train.checkpoint import save_checkpoint
+    from edgecount.train.config import config_from_dict, config_to_dict
+    from edgecount.train.models import build_model
+    from edgecount.train.torch_backend import open_checkpoint
+
+    torch.manual_seed(0)
+    options = {"name": "edgecount-n", "width": 0.25, "channels": 16, "fine_channels": 8}
+    config = config_from_dict({"model": options, "data": [{"reader": "blank"}]})
+    network = build_model("edgecount-n", config.model.options)
+    with torch.no_grad():
+        network.heatmap.bias.fill_(0.0)
+    state = {"config": config_to_dict(config), "step": 1, "ema": network.state_dict()}
+    save_checkpoint(tmp_path / "last.pt", state)
+    image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    with open_checkpoint(tmp_path / "last.pt") as plain:
+        once = plain.count(image)
+    with open_checkpoint(tmp_path / "last.pt", zoom=1) as zooming:
+        twice = zooming.count(image)
+    assert twice.peak_count == len(twice.points)
+    assert not np.array_equal(twice.points, once.points)
+    assert twice.density_count == pytest.approx(once.density_count)
+    assert np.isfinite(twice.count)

@@ -68,7 +68,10 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     if entry.reader == "scenes":
         return _render(entry, out, config.seed)
     samples = read_samples(entry.reader, config.root() / entry.path)
-    return [sample.shrunk(entry.shrink) for sample in samples]
+    unknown = set(entry.exclude) - {sample.name for sample in samples}
+    if unknown:
+        raise ConfigError(f"data.exclude: {entry.reader} has no image {min(unknown)!r}")
+    return [sample.shrunk(entry.shrink) for sample in samples if sample.name not in entry.exclude]
 
 
 def _render(entry: DataConfig, out: Path, seed: int) -> list[Sample]:
