@@ -68,7 +68,7 @@ def adapt(
     *,
     steps: int = 200,
     holdout: float = 0.3,
-    rate: float = 2e-4,
+    rate: float = 1e-3,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> Adaptation:

@@ -31,7 +31,7 @@ from edgecount.cli._progress import Progress
     show_default=True,
     help="Share of the images that measure and do not train.",
 )
-@click.option("--rate", type=float, default=2e-4, show_default=True, help="Peak learning rate.")
+@click.option("--rate", type=float, default=1e-3, show_default=True, help="Peak learning rate.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
 @json_option

@@ -43,6 +43,11 @@ class DensityObjective(Objective):
         super().__init__(network)
         if "density" not in self.strides:
             raise ConfigError("objective: density needs a network with a density")
+        if "heatmap" in self.strides:
+            raise ConfigError(
+                "objective: density leaves a heatmap untrained: set the network's option heatmap "
+                "(or localization) to false"
+            )
         self.loss = loss
         self.sigma = sigma
         self.weight = weight

@@ -25,7 +25,7 @@ class EdgeObjective(Objective):
             network's option ``zero_inflated`` must be on).
         total_weight: weight of the L1 of the crop's total.
         heatmap_loss: which focal loss, see :class:`HeatmapPart`.
-        heatmap_weight: its weight; 0 does not train the heatmap.
+        heatmap_weight: its weight, above 0.
         offset_weight: weight of the offset's L1.
         scale_consistency: weight of HSRNet's Scale Consistency (Eq. 9) on the network's scale
             maps (option ``recalibration``); 0 leaves it out.
@@ -45,11 +45,16 @@ class EdgeObjective(Objective):
         super().__init__(network)
         if "density" not in self.strides:
             raise ConfigError("objective: edge needs a network with a density")
+        if "heatmap" in self.strides and not heatmap_weight > 0:
+            raise ConfigError(
+                "objective.heatmap_weight: expected a number above 0, or the network's option "
+                "heatmap set to false: a heatmap that is not trained would still give points"
+            )
         self.counts = counts
         self.total_weight = total_weight
         self.heatmap_weight = heatmap_weight
         self.heatmap = None
-        if "heatmap" in self.strides and heatmap_weight > 0:
+        if "heatmap" in self.strides:
             self.heatmap = HeatmapPart(
                 self.strides["heatmap"], heatmap_loss, offset_weight, 0.1, rule="size"
             )

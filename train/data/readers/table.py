@@ -67,8 +67,8 @@ def _row(words: list[str], columns: dict[str, int], number: int) -> _Row:
     image, values = found[0], [word for word in found[1:] if word]
     try:
         numbers = [float(word) for word in values]
-    except ValueError as error:
-        raise ValueError(f"line {number}: {error}") from error
+    except ValueError:
+        numbers = [0.0]  # as wrong as a number too many
     if not image or len(numbers) not in (0, 2, 4):
         raise ValueError(f"line {number}: expected image,x,y or image,x,y,w,h, got {words}")
     return image, numbers

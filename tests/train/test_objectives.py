@@ -1,0 +1,137 @@
+"""Objectives: targets that fit the maps, and a gradient for every weight."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from edgecount.errors import ConfigError  # noqa: E402
+from edgecount.train.data.sample import Crop, Sample, square_boxes  # noqa: E402
+from edgecount.train.engine import System  # noqa: E402
+from edgecount.train.models import build_model  # noqa: E402
+from edgecount.train.objectives import build_objective  # noqa: E402
+
+SIDE = 64
+SMALL = {"width": 0.25, "channels": 16, "fine_channels": 8}
+CASES = [
+    ("edgecount-n", SMALL, "edge", {}),
+    ("edgecount-n", SMALL, "edge", {"heatmap_loss": "L_m", "counts": "l1"}),
+    ("edgecount-n", SMALL, "edge", {"heatmap_loss": "poly-L_m"}),
+    ("edgecount-n", SMALL, "edge", {"heatmap_loss": "L_f"}),
+    ("edgecount-n", SMALL, "edge", {"heatmap_loss": "poly-L_f"}),
+    ("edgecount-n", SMALL | {"zero_inflated": True}, "edge", {"counts": "zip"}),
+    (
+        "edgecount-n",
+        SMALL | {"recalibration": True, "focus": True},
+        "edge",
+        {"scale_consistency": 0.1},
+    ),
+    ("edgecount-n", SMALL | {"heatmap": False}, "density", {"loss": "bsl"}),
+    ("mcnn", {}, "density", {"sigma": 4.0}),
+    ("csrnet", {}, "density", {}),
+    ("hsrnet", {}, "density", {"scale_consistency": 1.0}),
+    ("hsrnet", {"recalibration": False}, "density", {}),
+    ("centernet", {"head_channels": 16}, "centernet", {}),
+    ("centernet", {"head_channels": 16, "up": "deformable"}, "centernet", {"heatmap_loss": "L_h"}),
+    ("cfanet", {}, "cfanet", {}),
+    ("cfanet", {"crr": False}, "cfanet", {}),
+    ("cfanet", {"dle": False}, "cfanet", {}),
+    ("raznet", {}, "raznet", {}),
+    ("raznet", {"localization": False}, "raznet", {}),
+]
+
+
+def crop(people):
+    rng = np.random.default_rng(people)
+    points = rng.uniform(0, SIDE, (people, 2)).astype(np.float32)
+    sizes = rng.uniform(4, 20, people).astype(np.float32)
+    image = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    return Crop(image, points, sizes, square_boxes(points, sizes))
+
+
+@pytest.mark.parametrize(("name", "options", "objective", "settings"), CASES)
+def test_every_weight_gets_a_finite_gradient(name, options, objective, settings):
+    torch.manual_seed(0)
+    network = build_model(name, options)
+    made = build_objective(objective, settings, network)
+    drawn = [made.targets(crop(people)) for people in (12, 0)]
+    targets = {key: torch.from_numpy(np.stack([d[key] for d in drawn])) for key in drawn[0]}
+    system = System(network, made).train()
+    with torch.no_grad():  # Gaussian starts of 0.01 give gradients near the end of float32
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.kaiming_normal_(parameter, nonlinearity="relu")
+    terms = system(torch.randn(2, 3, SIDE, SIDE), targets, 0.25)
+    for term, value in terms.items():
+        assert value.ndim == 0, term
+        assert torch.isfinite(value), term
+    torch.stack(list(terms.values())).sum().backward()
+    without = [n for n, p in system.named_parameters() if p.grad is None]
+    assert without == []  # several processes would wait for them
+    assert all(bool(torch.isfinite(p.grad).all()) for p in system.parameters())
+
+
+def test_the_terms_of_a_batch_are_the_mean_of_its_images():
+    network = build_model("edgecount-n", SMALL).eval()
+    made = build_objective("edge", {}, network)
+    drawn = [made.targets(crop(people)) for people in (12, 3)]
+    targets = {key: torch.from_numpy(np.stack([d[key] for d in drawn])) for key in drawn[0]}
+    images = torch.randn(2, 3, SIDE, SIDE)
+    with torch.no_grad():
+        whole = made.losses(network(images), targets, 0.0)
+        parts = [
+            made.losses(
+                network(images[i : i + 1]), {k: v[i : i + 1] for k, v in targets.items()}, 0.0
+            )
+            for i in range(2)
+        ]
+    for term, value in whole.items():
+        mean = (parts[0][term] + parts[1][term]) / 2
+        torch.testing.assert_close(value, mean, rtol=1e-4, atol=1e-5)
+
+
+def test_cfanet_takes_its_levels_from_the_training_set(tmp_path):
+    import cv2
+
+    network = build_model("cfanet")
+    made = build_objective("cfanet", {}, network)
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.zeros((SIDE, SIDE, 3), np.uint8))
+    points = crop(20).points
+    made.prepare([Sample(Path(path), points, np.full(20, 8, np.float32))])
+    edges = made.edges.numpy()
+    assert (np.diff(edges) > 0).all()
+    levels = made.targets(Crop(np.zeros((SIDE, SIDE, 3), np.uint8), points, points, points))["fam"]
+    shares = np.bincount(levels.astype(int).ravel(), minlength=6)[1:] / (levels > 0).sum()
+    np.testing.assert_allclose(shares, 0.2, atol=0.05)
+    restored = build_objective("cfanet", {}, network)
+    restored.load_state_dict(made.state_dict())
+    np.testing.assert_array_equal(restored.edges.numpy(), edges)
+
+
+@pytest.mark.parametrize(
+    ("name", "objective", "settings", "message"),
+    [
+        ("csrnet", "centernet", {}, "needs a network with a heatmap"),
+        ("mcnn", "cfanet", {}, "density at stride 1"),
+        ("csrnet", "nothing", {}, "objective: expected one of edge, density"),
+        ("csrnet", "density", {"loss": "mae"}, "objective.loss: expected mse or bsl"),
+        ("centernet", "edge", {}, "edge needs a network with a density"),
+        ("edgecount-n", "edge", {"heatmap_weight": 0}, "heatmap_weight: expected a number above 0"),
+        ("edgecount-n", "density", {}, "density leaves a heatmap untrained"),
+        ("centernet", "raznet", {}, "heatmap at stride 1"),
+    ],
+)
+def test_objectives_that_do_not_fit(name, objective, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        build_objective(objective, settings, build_model(name))
+
+
+def test_losses_that_need_an_option_of_the_network_say_so():
+    network = build_model("edgecount-n", SMALL)
+    made = build_objective("edge", {"counts": "zip"}, network)
+    targets = {k: torch.from_numpy(v[None]) for k, v in made.targets(crop(3)).items()}
+    with pytest.raises(ConfigError, match="option zero_inflated: set it to true"):
+        made.losses(network(torch.randn(1, 3, SIDE, SIDE)), targets, 0.0)
