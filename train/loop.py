@@ -73,7 +73,7 @@ def train(
         while learner.step < config.steps and not _stopped(learner, config):
             _stretch(learner, mixture, data, config, out, journal)
     if fabric.is_global_zero:
-        _finish(out, data, config, journal)
+        _finish(out, data, config, journal, fabric.device)
     fabric.barrier()
     return out / ("best.pt" if (out / "best.pt").exists() else "last.pt")
 
@@ -163,7 +163,9 @@ def _stopped(learner: Learner, config: TrainConfig) -> bool:
     return bool(config.early_stop) and learner.stale >= config.early_stop
 
 
-def _finish(out: Path, data: Data, config: TrainConfig, journal: Journal) -> None:
+def _finish(
+    out: Path, data: Data, config: TrainConfig, journal: Journal, device: torch.device
+) -> None:
     """Fit threshold and blend on the held-out images, keep them with the weights, report."""
     if not data.validation:
         return
@@ -175,12 +177,12 @@ def _finish(out: Path, data: Data, config: TrainConfig, journal: Journal) -> Non
             state = load_checkpoint(path)
             if "postprocess" not in state:
                 network, _ = load_network(path)
-                spec = fit_postprocess(network, list(data.validation.values()))
+                spec = fit_postprocess(network.to(device), list(data.validation.values()))
                 save_checkpoint(path, {**state, "postprocess": postprocess_to_dict(spec)})
     if config.report:
         from edgecount.train.report.run import report_run
 
-        report_run(out, data.validation, journal.path)
+        report_run(out, data.validation, journal.path, device=device.type)
 
 
 def _check_processes(config: TrainConfig, fabric: Fabric) -> None:

@@ -12,13 +12,16 @@ from edgecount.train.report import write_report
 from edgecount.train.torch_backend import open_checkpoint
 
 
-def report_run(out: Path, validation: Mapping[str, Sequence[Sample]], log: Path) -> Path:
+def report_run(
+    out: Path, validation: Mapping[str, Sequence[Sample]], log: Path, *, device: str = "cpu"
+) -> Path:
     """Write ``out/report/``; returns the path of ``report.html``.
 
     Args:
         out: the run's folder.
         validation: held-out samples by split.
         log: the run's ``log.jsonl``.
+        device: where the network computes, ``cpu`` or ``cuda``.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -27,7 +30,7 @@ def report_run(out: Path, validation: Mapping[str, Sequence[Sample]], log: Path)
     best = out / "best.pt"
     checkpoint = best if best.exists() else out / "last.pt"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
-    with open_checkpoint(checkpoint) as counter:
+    with open_checkpoint(checkpoint, device=device) as counter:
         evaluations = {
             name: evaluate_counter(counter, samples) for name, samples in validation.items()
         }
