@@ -71,6 +71,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "L_m": {"objective": objective(heatmap_loss="L_m")},
     "focus": {"model": network(focus=True)},
     "recalibration": {"model": network(recalibration=True)},
+    "focus+recalibration": {"model": network(focus=True, recalibration=True)},
     "focus+recalibration+consistency": {
         "model": network(focus=True, recalibration=True),
         "objective": objective(scale_consistency=0.1),

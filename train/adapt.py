@@ -16,9 +16,10 @@ from edgecount.manifest import Manifest
 from edgecount.runtime.model_file import open_model
 from edgecount.train.checkpoint import config_of, load_network
 from edgecount.train.config import Choice, DataConfig, TrainConfig
+from edgecount.train.data.assemble import fitted
 from edgecount.train.data.mixture import Cutting, Mixture, Part
 from edgecount.train.data.sample import Sample
-from edgecount.train.data.splits import choose, split_by_names
+from edgecount.train.data.splits import hold_out as draw
 from edgecount.train.describe import manifest_of
 from edgecount.train.devices import open_fabric
 from edgecount.train.engine import train_steps
@@ -91,7 +92,7 @@ def adapt(
         ConfigError: too few images, or an option makes no sense.
         ModelError: the model's weights cannot be taken up again.
     """
-    training, held = hold_out(samples, holdout, seed)
+    training, held = hold_out([fitted(sample) for sample in samples], holdout, seed)
     network, manifest, objective_choice = open_trainable(model)
     before = mean_error(network, manifest, held)
     config = TrainConfig(
@@ -139,7 +140,7 @@ def hold_out(
             "more, of different hours and crowds"
         )
     number = min(max(round(len(samples) * share), 3), len(samples) - 3)
-    return split_by_names(samples, choose([s.name for s in samples], number, seed))
+    return draw(samples, number, seed)
 
 
 def open_trainable(model: str | Path) -> tuple[Network, Manifest, Choice]:
@@ -203,6 +204,7 @@ def _fine_tune(
     torch.manual_seed(config.seed)
     fabric = open_fabric("auto", config.precision)
     objective = build_objective(config.objective.name, config.objective.options, network)
+    objective.prepare(training)
     learner = learner_of(network, objective, config, fabric)
     cutting = Cutting(config.crop, config.batch_size, config.seed, network.input, config.looks)
     mixture = Mixture([Part(training, 1.0, (0.8, 1.25))], cutting, objective.targets)

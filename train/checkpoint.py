@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, temporary)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
-        free = shutil.disk_usage(path.parent).free
-        temporary.unlink(missing_ok=True)
+        free = _NEARLY_FULL
+        with contextlib.suppress(OSError):
+            free = shutil.disk_usage(path.parent).free
+            temporary.unlink(missing_ok=True)
         # torch reports a full disk as a RuntimeError about its own positions
         full = isinstance(error, RuntimeError) and free < _NEARLY_FULL
         reason = "no space left on the disk" if full else str(error)

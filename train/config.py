@@ -86,7 +86,8 @@ class TrainConfig:
         backbone_weights: ImageNet weights of the backbone (.npz, .pth, .safetensors), relative to
             ``data_root``; empty starts from random.
         initial_weights: a checkpoint of an earlier run whose weights this one starts from,
-            relative to ``data_root``; what has another name or shape starts anew.
+            relative to ``data_root``; what has another name or shape starts anew. Or the same
+            network's weights of another program (.pth, .npz, .safetensors, .h5).
         freeze: weights whose names start with one of these stay as they are.
         crop: side of the square training crops in px, or their height and width.
         batch_size: crops a step, over all processes.
@@ -198,7 +199,7 @@ def find_config(path: Path) -> Path:
         ConfigError: there is neither.
     """
     named = FOLDER / f"{path}.yaml"
-    if path.exists():
+    if path.is_file():
         return path
     if not named.is_file():
         names = ", ".join(sorted(found.stem for found in FOLDER.glob("*.yaml")))
@@ -253,8 +254,10 @@ def _change(values: dict[str, Any], change: str) -> None:
     if isinstance(place, list):
         _enter(place, last, change)
         place[int(last)] = value
-    else:
+    elif isinstance(place, dict):
         place[last] = value
+    else:
+        raise ConfigError(f"--set {change}: there is no {last!r} to set in {place!r}")
 
 
 def _enter(place: Any, part: str, change: str) -> Any:

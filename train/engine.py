@@ -97,11 +97,12 @@ def train_steps(
         EdgeCountError: the loss is not finite; nothing of that step is applied.
     """
     learner.network.train()
+    _rest_frozen_norms(learner.network)
     totals: dict[str, Tensor] = {}
     taken = 0
     for batch in batches:
         loss = _forward(learner, batch, config, totals)
-        _apply(learner, loss, config, rate(learner.step))
+        _apply(learner, loss, config, rate(learner.step), batch.names)
         learner.step += 1
         taken += 1
     means: dict[str, float] = {}
@@ -128,17 +129,34 @@ def _forward(
     return loss
 
 
-def _apply(learner: Learner, loss: Tensor, config: TrainConfig, rate: float) -> None:
+def _apply(
+    learner: Learner, loss: Tensor, config: TrainConfig, rate: float, names: tuple[str, ...]
+) -> None:
     learner.optimiser.zero_grad(set_to_none=True)
     learner.fabric.backward(loss)
-    if config.clip_norm:
-        learner.fabric.clip_gradients(
-            learner.system, learner.optimiser, max_norm=config.clip_norm, error_if_nonfinite=False
+    norm = learner.fabric.clip_gradients(
+        learner.system,
+        learner.optimiser,
+        max_norm=config.clip_norm or float("inf"),
+        error_if_nonfinite=False,
+    )
+    # With fp16 an overflow is expected now and then: its optimiser skips that step.
+    if config.precision != "fp16" and norm is not None and not torch.isfinite(norm):
+        raise EdgeCountError(
+            f"the gradient of step {learner.step} is not finite: lower learning_rate or train in "
+            f"fp32. Its images: {', '.join(sorted(set(names)))}"
         )
     for group in learner.optimiser.param_groups:
         group["lr"] = rate
     learner.optimiser.step()
     learner.averaged.update_parameters(learner.network)
+
+
+def _rest_frozen_norms(network: nn.Module) -> None:
+    """Batch norms whose weights are frozen keep their statistics too."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+            module.eval()
 
 
 @torch.no_grad()
@@ -174,6 +192,8 @@ def evaluate(
     network: Network,
     samples: Sequence[Sample],
     fabric: Fabric | None = None,
+    *,
+    role: str | None = None,
 ) -> dict[str, float]:
     """Errors of the count on whole images at their own size: the density's, or the points'.
 
@@ -181,21 +201,25 @@ def evaluate(
         network: put in evaluation mode.
         samples: annotated images; the processes share them.
         fabric: device and processes.
+        role: ``density`` or ``heatmap``; None: the density where there is one.
 
     Returns:
         The values of :func:`count_metrics`, and ``threshold`` where points alone were counted:
         the one of :data:`THRESHOLDS` with the least error.
     """
     network.eval()
+    if role is None:
+        given = {output.role for output in network.outputs}
+        role = "density" if "density" in given else "heatmap"
     rank, processes = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
     counts = torch.zeros(len(samples), len(THRESHOLDS), dtype=torch.float64)
     for index in range(rank, len(samples), processes):
-        counts[index] = torch.from_numpy(_counts(network, samples[index]))
+        counts[index] = torch.from_numpy(_counts(network, samples[index], role))
     if fabric and processes > 1:
         summed: Any = fabric.all_reduce(counts.to(fabric.device), reduce_op="sum")
         counts = summed.cpu()
     true = [float(len(sample.points)) for sample in samples]
-    if any(output.role == "density" for output in network.outputs):
+    if role == "density":
         return count_metrics(counts[:, 0].tolist(), true)
     tried = [
         {**count_metrics(counts[:, column].tolist(), true), "threshold": threshold}
@@ -204,10 +228,10 @@ def evaluate(
     return min(tried, key=lambda metrics: metrics["mae"])
 
 
-def _counts(network: Network, sample: Sample) -> NDArray[np.float64]:
+def _counts(network: Network, sample: Sample, role: str) -> NDArray[np.float64]:
     """The count of one image, at each threshold where it depends on one."""
     maps = predict(network, sample.image())
-    if "density" in maps:
+    if role == "density":
         unit = next(output.unit for output in network.outputs if output.role == "density")
         return np.full(len(THRESHOLDS), maps["density"].sum(dtype=np.float64) / unit)
     found = _ext.count_maps(

@@ -23,12 +23,21 @@ class Journal:
         config: the run.
         report: called with each record.
         active: False writes nothing (all processes but the first).
+        step: the run goes on from here; later lines of an earlier stop are dropped.
     """
 
     def __init__(
-        self, folder: Path, config: TrainConfig, report: Report | None, *, active: bool
+        self,
+        folder: Path,
+        config: TrainConfig,
+        report: Report | None,
+        *,
+        active: bool,
+        step: int = 0,
     ) -> None:
         self.path = folder / "log.jsonl"
+        if active and self.path.exists():
+            self._cut(step)
         self._report = report if active else None
         self._board = _open_board(folder) if active and config.tensorboard else None
         self._active = active
@@ -45,6 +54,23 @@ class Journal:
     ) -> None:
         if self._board is not None:
             self._board.close()
+
+    def _cut(self, step: int) -> None:
+        """Drop what will be written again, and a line that a full disk or a kill left half."""
+        kept = []
+        for line in self.path.read_text().splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if record["step"] <= step:
+                kept.append(line + "\n")
+        temporary = self.path.with_name(self.path.name + ".partial")
+        try:
+            temporary.write_text("".join(kept))
+            temporary.replace(self.path)
+        except OSError as error:
+            raise OutputError(f"cannot write the log {self.path}: {error}") from error
 
     def start(self) -> None:
         """A stretch of steps begins."""

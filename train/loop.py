@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgecount.errors import ConfigError, OutputError
-from edgecount.train.checkpoint import load_checkpoint, load_network, save_checkpoint
+from edgecount.train.checkpoint import (
+    config_of,
+    load_checkpoint,
+    load_network,
+    save_checkpoint,
+)
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import Data, load_data
 from edgecount.train.data.mixture import Cutting, Mixture
@@ -64,17 +69,18 @@ def train(
     fabric = open_fabric(device, config.precision)
     _check_processes(config, fabric)
     torch.manual_seed(config.seed)
-    data = load_data(config, out)
+    with fabric.rank_zero_first():  # which renders the scenes that the others read
+        data = load_data(config, out)
     before = load_checkpoint(last) if last.exists() else None
     if before:
-        _check_same_run(before["config"], config_to_dict(config))
+        _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
     learner, mixture = _start(config, data, fabric, before)
-    with Journal(out, config, report, active=fabric.is_global_zero) as journal:
+    zero = fabric.is_global_zero
+    with Journal(out, config, report, active=zero, step=learner.step) as journal:
         while learner.step < config.steps and not _stopped(learner, config):
             _stretch(learner, mixture, data, config, out, journal)
     if fabric.is_global_zero:
         _finish(out, data, config, journal, fabric.device)
-    fabric.barrier()
     return out / ("best.pt" if (out / "best.pt").exists() else "last.pt")
 
 
@@ -131,7 +137,7 @@ def _stretch(
     if learner.fabric.is_global_zero:
         state = state_of(learner, config)
         if improved:
-            kept = ("config", "step", "ema")
+            kept = ("config", "step", "ema", "objective")
             save_checkpoint(out / "best.pt", {name: state[name] for name in kept})
         save_checkpoint(out / "last.pt", state)
 
@@ -140,12 +146,13 @@ def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journa
     """Evaluate on every held-out set; whether it is the best so far."""
     network = learner.averaged.module
     assert isinstance(network, Network)
-    for buffer in network.buffers():
+    if learner.fabric.world_size > 1:
         # Each process has batch norm statistics of its own; the first one's are kept.
-        buffer.copy_(learner.fabric.broadcast(buffer))
+        for buffer in network.buffers():
+            torch.distributed.broadcast(buffer, 0)
     shares = []
     for name, samples in data.validation.items():
-        metrics = evaluate(network, samples, learner.fabric)
+        metrics = evaluate(network, samples, learner.fabric, role=learner.objective.monitored)
         journal.validation(learner.step, name, metrics)
         people = sum(len(sample.points) for sample in samples) / len(samples)
         shares.append(metrics["mae"] / max(people, 1.0))
@@ -168,6 +175,7 @@ def _finish(
 ) -> None:
     """Fit threshold and blend on the held-out images, keep them with the weights, report."""
     if not data.validation:
+        log.warning("nothing is held out: no threshold is fitted, and there is no report")
         return
     from edgecount.train.describe import postprocess_to_dict
     from edgecount.train.fusion import fit_postprocess

@@ -58,13 +58,16 @@ def counter_for(
     return EdgeCounter(manifest, backend=TorchBackend(network, manifest, device), **options)
 
 
-def open_checkpoint(path: Path, *, zoom: int = 0, **options: Any) -> EdgeCounter:
+def open_checkpoint(
+    path: Path, *, zoom: int = 0, device: str = "auto", **options: Any
+) -> EdgeCounter:
     """A counter over a checkpoint of ``edgecount train``.
 
     Args:
         path: ``last.pt`` or ``best.pt``.
         zoom: how often dense regions are enlarged and searched again, 0 to 2 (RAZ-Net).
-        options: EdgeCounter's, without ``backend``; and ``device``, ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda``, or ``auto``: CUDA where it is there.
+        options: EdgeCounter's, without ``backend``.
 
     Raises:
         ModelError: the file is missing, damaged, or does not fit the network that it names.
@@ -72,10 +75,11 @@ def open_checkpoint(path: Path, *, zoom: int = 0, **options: Any) -> EdgeCounter
     """
     network, state = load_network(path)
     manifest = manifest_of(network, state)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     if zoom:
         from edgecount.train.zoom_counter import ZoomCounter
 
-        device = options.pop("device", "cpu")
         backend = TorchBackend(network, manifest, device)
         return ZoomCounter(network, manifest, zoom, backend=backend, **options)
-    return counter_for(network, manifest, **options)
+    return counter_for(network, manifest, device=device, **options)

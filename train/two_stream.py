@@ -34,7 +34,7 @@ def fuse_counts(
 
     The denser the cell, the more its density weighs. The paper's weighting is not in its text; here
     it is a smoothstep of the people per 64 x 64 px by the density, from 0 at ``low`` to 1 at
-    ``high``, fitted by :func:`fit_ends`.
+    ``high``; :func:`fit_ends` finds them for held-out images.
 
     Args:
         density: (h, w) people per cell.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from pathlib import Path
-from typing import Any
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from edgecount import EdgeCounter
 from edgecount.manifest import Manifest
 from edgecount.result import CountResult
-from edgecount.runtime.images import as_bgr, read_image
+from edgecount.runtime.backend import Backend
 from edgecount.train.models.base import Network
 from edgecount.train.two_stream import fuse_counts
 from edgecount.train.zoom import predictor, zoom_points
@@ -23,35 +25,55 @@ class ZoomCounter(EdgeCounter):
         network: in evaluation mode, with a heatmap.
         manifest: of the network.
         zoom: how often regions are enlarged and searched again, 1 or 2.
-        options: of :class:`edgecount.EdgeCounter`, with its ``backend``.
+        backend: runs the network for the density map.
+        max_side: as of :class:`edgecount.EdgeCounter`.
 
     Raises:
         ConfigError: the network gives no heatmap.
     """
 
-    def __init__(self, network: Network, manifest: Manifest, zoom: int, **options: Any) -> None:
-        super().__init__(manifest, **options)
+    def __init__(
+        self,
+        network: Network,
+        manifest: Manifest,
+        zoom: int,
+        *,
+        backend: Backend,
+        max_side: int | Literal["model"] | None = "model",
+    ) -> None:
+        super().__init__(manifest, backend=backend, max_side=max_side)
         self._infer = predictor(network)
         self._zoom = zoom
 
-    def count(self, frame: Any) -> CountResult:
-        """Count the people in one frame; see :meth:`edgecount.EdgeCounter.count`."""
-        if isinstance(frame, (str, os.PathLike)):
-            frame = read_image(Path(frame))
-        image = as_bgr(frame)
-        first = super().count(image)
+    def _count(
+        self, image: NDArray[np.uint8], source: str | None = None, index: int | None = None
+    ) -> CountResult:
+        first = super()._count(image, source, index)
+        seen, scale = self._shrunk(image)
         post = self.manifest.postprocess
-        points = zoom_points(self._infer, image, threshold=post.threshold, zoom=self._zoom)
+        points = zoom_points(self._infer, seen, threshold=post.threshold, zoom=self._zoom)
         count = float(len(points))
         if post.fusion is not None:
-            seen = self._infer(image)
-            assert seen.density is not None
+            prediction = self._infer(seen)
+            assert prediction.density is not None
+            height, width = seen.shape[:2]
             count = fuse_counts(
-                seen.density,
+                prediction.density,
                 points,
-                image.shape[1::-1],
+                (width, height),
                 low=post.fusion.low,
                 high=post.fusion.high,
-                stride=seen.density_stride,
+                stride=prediction.density_stride,
             )
+        points[:, :2] /= np.float32(scale)
         return dataclasses.replace(first, count=count, peak_count=len(points), points=points)
+
+    def _shrunk(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+        """The image at the size that the network is to see, and the factor."""
+        longer = max(image.shape[:2])
+        if self._max_side is None or longer <= self._max_side:
+            return image, 1.0
+        scale = self._max_side / longer
+        width, height = (max(round(side * scale), 1) for side in image.shape[1::-1])
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        return small.astype(np.uint8, copy=False), scale

@@ -32,7 +32,7 @@ from edgecount.cli._progress import Progress
     help="Share of the images that measure and do not train.",
 )
 @click.option("--rate", type=float, default=1e-3, show_default=True, help="Peak learning rate.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
 @json_option
 def adapt(

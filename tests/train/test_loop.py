@@ -28,6 +28,8 @@ from edgecount.train.checkpoint import (  # noqa: E402
 from edgecount.train.config import config_from_dict  # noqa: E402
 from edgecount.train.data.assemble import load_data  # noqa: E402
 from edgecount.train.data.mixture import Cutting, Mixture  # noqa: E402
+from edgecount.train.data.readers import read_samples  # noqa: E402
+from edgecount.train.data.splits import hold_out  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.objectives import build_objective  # noqa: E402
 
@@ -176,7 +178,7 @@ def test_a_run_without_progress_ends_early(settings, tmp_path, monkeypatch):
     settings["data"][0]["holdout"] = 0.5
     errors = iter([3.0, 2.0, 2.5, 2.0, 9.0])
 
-    def evaluate(network, samples, fabric):
+    def evaluate(network, samples, fabric, *, role):
         return {"mae": next(errors), "rmse": 0.0, "bias": 0.0}
 
     monkeypatch.setattr(loop, "evaluate", evaluate)
@@ -274,3 +276,63 @@ def test_files_that_are_no_checkpoint(tmp_path):
     torch.save({"a": 1}, path)
     with pytest.raises(ModelError, match="is not a checkpoint"):
         load_network(path)
+
+
+def test_a_gradient_that_is_not_finite_is_not_applied(config, tmp_path, monkeypatch):
+    loop.train(config, tmp_path / "run")
+    state = load_checkpoint(tmp_path / "run" / "last.pt")
+    before = state["network"]["density.1.weight"].clone()
+    losses = build_objective("edge", {}, build_model("edgecount-n", config.model.options)).losses
+
+    def broken(self, maps, targets, progress):
+        terms = losses(maps, targets, progress)
+        return terms | {"broken": (maps.density * 0.0).sum().sqrt()}  # 0, with a slope of infinity
+
+    monkeypatch.setattr("edgecount.train.objectives.edge.EdgeObjective.losses", broken)
+    with pytest.raises(EdgeCountError, match="the gradient of step 6 is not finite"):
+        loop.train(dataclasses.replace(config, steps=8), tmp_path / "run", resume=True)
+    after = load_checkpoint(tmp_path / "run" / "last.pt")["network"]["density.1.weight"]
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+
+
+def test_a_log_that_was_cut_off_is_mended_on_resume(config, tmp_path):
+    loop.train(config, tmp_path / "run")
+    log = tmp_path / "run" / "log.jsonl"
+    with log.open("a") as file:
+        file.write('{"step": 8, "blocks": 1.0}\n{"step": 10, "blo')
+    loop.train(dataclasses.replace(config, steps=8), tmp_path / "run", resume=True)
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [record["step"] for record in records] == [2, 4, 6, 8]
+    assert records[-1]["blocks"] != 1.0
+
+
+def test_the_same_file_at_two_sizes_is_two_images(settings, tmp_path):
+    settings["data"] = [
+        {"reader": "shanghaitech", "path": "part_X"},
+        {"reader": "shanghaitech", "path": "part_X", "shrink": 0.5},
+    ]
+    mixture = mixture_of(config_from_dict(settings), tmp_path)
+    whole, half = (mixture._cache.get(part.samples[0]).shape for part in mixture.parts)
+    assert (whole, half) == ((96, 128, 3), (48, 64, 3))
+
+
+def test_images_of_the_same_name_are_held_out_one_by_one(shanghaitech):
+    samples = read_samples("shanghaitech", shanghaitech)
+    twins = [dataclasses.replace(sample, name="twin") for sample in samples * 5]
+    training, held = hold_out(twins, 3)
+    assert (len(training), len(held)) == (7, 3)
+
+
+@pytest.mark.slow
+def test_two_processes_render_validate_and_resume(tmp_path):
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    launch += ["--master-port", "29613", "-m", "edgecount", "train", "tiny", "--device", "cpu"]
+    launch += ["--threads", "1", "--out", str(tmp_path / "run"), "--set", "report=false"]
+    launch += ["--set", "data.0.number=6", "--set", "evaluate_every=5", "--set", "log_every=5"]
+    for steps in (10, 20):
+        options = ["--set", f"steps={steps}", "--resume"]
+        done = subprocess.run([*launch, *options], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert load_checkpoint(tmp_path / "run" / "last.pt")["step"] == steps
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert sum("validation" in line for line in lines) == 4

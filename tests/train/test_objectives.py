@@ -115,13 +115,22 @@ def test_cfanet_takes_its_levels_from_the_training_set(tmp_path):
     ("name", "objective", "settings", "message"),
     [
         ("csrnet", "centernet", {}, "needs a network with a heatmap"),
-        ("mcnn", "cfanet", {}, "density at stride 1"),
+        ("mcnn", "cfanet", {}, "needs the network cfanet"),
         ("csrnet", "nothing", {}, "objective: expected one of edge, density"),
         ("csrnet", "density", {"loss": "mae"}, "objective.loss: expected mse or bsl"),
-        ("centernet", "edge", {}, "edge needs a network with a density"),
+        ("centernet", "edge", {}, "edge needs a network with a density above 0"),
         ("edgecount-n", "edge", {"heatmap_weight": 0}, "heatmap_weight: expected a number above 0"),
         ("edgecount-n", "density", {}, "density leaves a heatmap untrained"),
         ("centernet", "raznet", {}, "heatmap at stride 1"),
+        ("csrnet", "edge", {}, "edge needs a network with a density above 0"),
+        ("edgecount-n", "centernet", {}, "centernet leaves a density untrained"),
+        ("raznet", "raznet", {"counting_weight": -1}, "counting_weight: expected 0 or more"),
+        (
+            "raznet",
+            "raznet",
+            {"counting_weight": 0, "localization_weight": 0},
+            "a weight above 0 for a branch",
+        ),
     ],
 )
 def test_objectives_that_do_not_fit(name, objective, settings, message):

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecount.errors import ConfigError
+from edgecount.manifest import InputSpec
 from edgecount.train.config import DataConfig, TrainConfig
+from edgecount.train.data.headers import read_header
 from edgecount.train.data.mixture import Part
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
-from edgecount.train.data.splits import choose, split, split_by_names
+from edgecount.train.data.splits import hold_out, split
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,15 @@ def _hold_out(
         name = Path(entry.split).stem
         rest, held = split(samples, entry.split)
     else:
-        name = Path(entry.path).name or entry.reader
+        name = entry.path.strip("/.").replace("/", "-") or entry.reader
         number = max(round(len(samples) * entry.holdout), 1)
-        rest, held = split_by_names(samples, choose([s.name for s in samples], number))
+        rest, held = hold_out(samples, number)
     if name in validation:
-        raise ConfigError(f"data.split: two sets are held out as {name}")
+        raise ConfigError(
+            f"data: two sets are held out as {name}: give one of them a list of its own (split)"
+        )
+    if not held:
+        raise ConfigError(f"data.split: {entry.split} names no image")
     if not rest:
         raise ConfigError(f"data.split: {name} holds out every image of the set")
     validation[name] = held
@@ -71,7 +77,17 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     unknown = set(entry.exclude) - {sample.name for sample in samples}
     if unknown:
         raise ConfigError(f"data.exclude: {entry.reader} has no image {min(unknown)!r}")
-    return [sample.shrunk(entry.shrink) for sample in samples if sample.name not in entry.exclude]
+    kept = [sample for sample in samples if sample.name not in entry.exclude]
+    if not kept:
+        raise ConfigError(f"data.exclude: it names every image of {entry.reader}")
+    return [fitted(sample).shrunk(entry.shrink) for sample in kept]
+
+
+def fitted(sample: Sample) -> Sample:
+    """The sample at the size that a deployed model sees by default: at most its ``max_side``."""
+    header = read_header(sample.path)
+    longer = max(header.width, header.height)
+    return sample.shrunk(min(1.0, InputSpec().max_side / longer))
 
 
 def _render(entry: DataConfig, out: Path, seed: int) -> list[Sample]:

@@ -12,12 +12,12 @@ class ImageCache:
     """The images read last, up to a number of bytes; decoding costs more than a crop.
 
     Args:
-        capacity: bytes; 0 keeps nothing.
+        capacity: bytes; 0 keeps nothing. The samples have to outlive the cache.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._images: OrderedDict[str, Image] = OrderedDict()
+        self._images: OrderedDict[int, Image] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -27,7 +27,7 @@ class ImageCache:
         Raises:
             SourceError: it cannot be read.
         """
-        key = str(sample.path)
+        key = id(sample)  # the same file may be there at two sizes
         with self._lock:
             if key in self._images:
                 self._images.move_to_end(key)

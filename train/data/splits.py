@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,25 +32,27 @@ def split(samples: Sequence[Sample], name: str) -> tuple[list[Sample], list[Samp
     """
     path = Path(name) if name.endswith(".txt") else FOLDER / f"{name}.txt"
     try:
-        held_out = set(path.read_text().split())
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.txt")))
         raise ConfigError(
             f"data.split: expected one of {known}, or a .txt file of names, got {name!r}"
         ) from error
+    held_out = {line.strip() for line in text.splitlines() if line.strip()}
     unknown = held_out - {s.name for s in samples}
     if unknown:
         raise ConfigError(
             f"data.split: {name} holds out {len(unknown)} images that the set lacks, "
             f"first {min(unknown)!r}: is this the right folder?"
         )
-    return split_by_names(samples, held_out)
+    training = [s for s in samples if s.name not in held_out]
+    return training, [s for s in samples if s.name in held_out]
 
 
-def split_by_names(
-    samples: Sequence[Sample], held_out: Collection[str]
+def hold_out(
+    samples: Sequence[Sample], number: int, seed: int = SEED
 ) -> tuple[list[Sample], list[Sample]]:
-    """Those whose names are not in ``held_out``, and those whose are."""
-    names = set(held_out)
-    training = [s for s in samples if s.name not in names]
-    return training, [s for s in samples if s.name in names]
+    """Training samples and ``number`` validation samples, at random by their order."""
+    held = set(np.random.default_rng(seed).permutation(len(samples))[:number].tolist())
+    training = [s for index, s in enumerate(samples) if index not in held]
+    return training, [s for index, s in enumerate(samples) if index in held]

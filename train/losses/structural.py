@@ -66,37 +66,44 @@ def structural_loss(density: Tensor, target: Tensor, *, levels: int = 3) -> Tens
     return torch.stack(losses).mean()
 
 
-def background_loss(density: Tensor, attention: Tensor) -> Tensor:
+def background_loss(density: Tensor, attention: Tensor, *, person: float = 1.0) -> Tensor:
     """BL: the share of the estimated count that lies in the background, mean over images.
 
-    The gradient of a share goes as 1 / total, so that a total below 1 is taken as 1: a network
-    whose output is still near 0 would be thrown off. An image that is all background has the
-    share 1 and no gradient above that total; SL is what empties it.
+    The gradient of a share goes as 1 / total, so that a total below one person is taken as one: a
+    network whose output is still near 0 would be thrown off. An image that is all background has
+    the share 1 and no gradient above that total; SL is what empties it.
 
     Args:
         density: (B, 1, h, w); what is below 0 counts as nothing.
         attention: (B, 1, h, w), 1 in the crowd, 0 in the background.
+        person: what a head adds to the sum of the density.
 
     Returns:
         A scalar in [0, 1].
     """
     people = at_least_float32(density).clamp_min(0.0)
     outside = (people * (1.0 - attention.to(people))).sum((1, 2, 3))
-    return (outside / people.sum((1, 2, 3)).clamp_min(1.0)).mean()
+    return (outside / people.sum((1, 2, 3)).clamp_min(person)).mean()
 
 
-def background_aware_structural_loss(density: Tensor, target: Tensor, attention: Tensor) -> Tensor:
-    """BSL = SL + BL.
+def background_aware_structural_loss(
+    density: Tensor, target: Tensor, attention: Tensor, *, person: float = 1.0
+) -> Tensor:
+    """BSL = SL + BL, for densities of 50 times the people per pixel.
+
+    SSIM's constants are absolute: of a density in people per pixel they would see nothing but
+    themselves, and an empty map would be the best one.
 
     Args:
         density: (B, 1, h, w).
         target: (B, 1, h, w).
         attention: (B, 1, h, w), 1 in the crowd, 0 in the background.
+        person: what a head adds to the sum of the density.
 
     Returns:
         A scalar.
     """
-    return structural_loss(density, target) + background_loss(density, attention)
+    return structural_loss(density, target) + background_loss(density, attention, person=person)
 
 
 def dynamic_weights(progress: float) -> tuple[float, float]:

@@ -37,5 +37,10 @@ def build_model(name: str, options: Mapping[str, Any] | None = None) -> Network:
         raise ConfigError(f"model: expected one of {', '.join(sorted(MODELS))}, got {name!r}")
     module, kind = MODELS[name]
     found = getattr(importlib.import_module(f"{__name__}.{module}"), kind)
-    network: Network = build(found, options or {}, "model.")
+    try:
+        network: Network = build(found, options or {}, "model.")
+    except (ArithmeticError, RuntimeError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"model: {name} cannot be built with {options}: {error}") from error
     return network

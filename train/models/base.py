@@ -46,12 +46,14 @@ class Network(nn.Module, ABC):
 
     Attributes:
         input: how pixels become the tensor; ``input.multiple`` px divide its sides.
+        positive: its density is above 0 everywhere, as rates of a Poisson variable have to be.
         outputs: the maps that it gives, in the manifest's words: name (here the role), role,
             stride and unit.
     """
 
     input: InputSpec = InputSpec()
     outputs: tuple[OutputSpec, ...] = ()
+    positive: bool = False
 
     @abstractmethod
     def forward(self, image: Tensor) -> Maps:

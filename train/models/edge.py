@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec, OutputSpec
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.models.focus import ScaleFocus
 from edgecount.train.models.layers import conv_bn, separable
 from edgecount.train.models.mobilenet_v2 import MobileNetV2
 from edgecount.train.models.recalibration import ScaleRecalibration
+from edgecount.train.models.shufflenet_v2 import ShuffleNetV2
 
 # Start from the rates of a sparse scene: 0.02 people a cell, 2% of cells a head; a start at 0.5
 # spends the first hundred steps on unlearning people.
 _SPARSE = -3.9
 
+Backbone = Literal["mobilenet_v2", "shufflenet_v2"]
 Auxiliary = dict[str, tuple[Tensor, ...]]
 
 
@@ -92,7 +97,8 @@ class EdgeNet(Network):
     (CenterNet, Zhou et al. 2019: heatmap and sub-cell offset; no size head).
 
     Args:
-        width: multiplier of the backbone's channels.
+        backbone: ``shufflenet_v2`` in its place; its shuffles do not run on DLA.
+        width: multiplier of the backbone's channels; of ShuffleNetV2 0.5 or 1.
         channels: of the neck.
         fine_channels: of the neck at stride 4.
         focus: HSRNet's Scale Focus Module on the features of strides 8, 16 and 32.
@@ -104,10 +110,12 @@ class EdgeNet(Network):
     """
 
     input = InputSpec()
+    positive = True
 
     def __init__(
         self,
         *,
+        backbone: Backbone = "mobilenet_v2",
         width: float = 1.0,
         channels: int = 80,
         fine_channels: int = 32,
@@ -117,7 +125,14 @@ class EdgeNet(Network):
         heatmap: bool = True,
     ) -> None:
         super().__init__()
-        self.backbone = MobileNetV2(width=width)
+        if recalibration and zero_inflated:
+            raise ConfigError("model: expected recalibration or zero_inflated, not both")
+        self.backbone: MobileNetV2 | ShuffleNetV2
+        if backbone == "shufflenet_v2":
+            self.backbone = ShuffleNetV2(width=width)
+            self.input = InputSpec(mean=(0.0, 0.0, 0.0), scale=(1 / 255, 1 / 255, 1 / 255))
+        else:
+            self.backbone = MobileNetV2(width=width)
         widths = self.backbone.channels
         self.focus = nn.ModuleDict(
             {str(stride): ScaleFocus(widths[stride]) for stride in (8, 16, 32) if focus}
@@ -148,8 +163,8 @@ class EdgeNet(Network):
         self.outputs = EDGE_OUTPUTS if heatmap else EDGE_OUTPUTS[:1]
 
     def pretrained(self) -> dict[str, nn.Module]:
-        """MobileNetV2."""
-        return {"mobilenet_v2": self.backbone}
+        """The backbone."""
+        return {"backbone": self.backbone}
 
     def forward(self, image: Tensor) -> Maps:
         """Maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32."""
@@ -183,13 +198,14 @@ class EdgeNetNano(EdgeNet):
     """The smaller edge model: half the backbone's width, a neck of 48 channels.
 
     Args:
-        width, channels, fine_channels, focus, recalibration, zero_inflated, heatmap: as of
-            :class:`EdgeNet`.
+        backbone, width, channels, fine_channels, focus: as of :class:`EdgeNet`.
+        recalibration, zero_inflated, heatmap: likewise.
     """
 
     def __init__(
         self,
         *,
+        backbone: Backbone = "mobilenet_v2",
         width: float = 0.5,
         channels: int = 48,
         fine_channels: int = 24,
@@ -199,6 +215,7 @@ class EdgeNetNano(EdgeNet):
         heatmap: bool = True,
     ) -> None:
         super().__init__(
+            backbone=backbone,
             width=width,
             channels=channels,
             fine_channels=fine_channels,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from edgecount.errors import ConfigError
 from edgecount.train.models.layers import conv_bn
 
 # (expansion, channels, blocks, stride) up to features.16; the last two stages of the classifier
@@ -23,6 +24,8 @@ _TAP_CHANNELS = {4: 24, 8: 32, 16: 96, 32: 160}
 
 def scaled(channels: int, width: float) -> int:
     """``channels * width`` to the nearest multiple of 8, losing at most a tenth, at least 8."""
+    if not width > 0:
+        raise ConfigError(f"model.width: expected a number above 0, got {width}")
     rounded = max(8, int(channels * width + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels * width else rounded
 

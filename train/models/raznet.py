@@ -56,7 +56,9 @@ class RAZNet(Network):
     def _deployed(self, maps: Maps, role: str) -> Tensor:
         if role == "heatmap":
             assert maps.heatmap_logits is not None
-            return F.avg_pool2d(torch.sigmoid(maps.heatmap_logits), 3, 1, 1)
+            return F.avg_pool2d(
+                torch.sigmoid(maps.heatmap_logits), 3, 1, 1, count_include_pad=False
+            )
         return super()._deployed(maps, role)
 
 

@@ -33,6 +33,11 @@ class Objective(nn.Module, ABC):
         self.strides = {output.role: output.stride for output in network.outputs}
         self.units = {output.role: output.unit for output in network.outputs}
 
+    @property
+    def monitored(self) -> str:
+        """The role whose count a validation looks at: the density's where it is trained."""
+        return "density" if "density" in self.strides else "heatmap"
+
     def prepare(self, samples: Sequence[Sample]) -> None:
         """Told once, before the first step of a new run, what will be trained on."""
 

@@ -34,6 +34,8 @@ class CenterNetObjective(Objective):
         super().__init__(network)
         if "heatmap" not in self.strides:
             raise ConfigError("objective: centernet needs a network with a heatmap")
+        if "density" in self.strides:
+            raise ConfigError("objective: centernet leaves a density untrained: choose edge")
         self.heatmap = HeatmapPart(
             self.strides["heatmap"], heatmap_loss, offset_weight, size_weight
         )

@@ -17,6 +17,7 @@ from edgecount.train.losses import (
     level_loss,
 )
 from edgecount.train.models.base import Maps, Network
+from edgecount.train.models.cfanet import CFANet
 from edgecount.train.objectives.base import Arrays, Objective
 from edgecount.train.targets import crowd_attention, density_levels, density_map, level_edges
 
@@ -37,17 +38,23 @@ class CFANetObjective(Objective):
 
     Args:
         network: a CFANet.
-        classes: of the fine attention map, background included; must be the network's.
     """
 
     edges: Tensor
 
-    def __init__(self, network: Network, *, classes: int = 6) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__(network)
-        if self.strides.get("density") != 1:
-            raise ConfigError("objective: cfanet needs a network with a density at stride 1")
-        self.classes = classes
-        self.register_buffer("edges", torch.full((classes - 2,), 1e-3))
+        if not isinstance(network, CFANet):
+            raise ConfigError("objective: cfanet needs the network cfanet")
+        self.classes = network.weights.shape[1]
+        self.register_buffer("edges", torch.full((self.classes - 2,), 1e-3))
+        # the loader's threads read a copy, which costs no device anything
+        self._edges = self.edges.numpy().copy()
+        hook = self.register_load_state_dict_post_hook
+        hook(lambda module, _: module._copy_edges())  # type: ignore[no-untyped-call]
+
+    def _copy_edges(self) -> None:
+        self._edges = self.edges.numpy(force=True).copy()
 
     def prepare(self, samples: Sequence[Sample]) -> None:
         """Split the densities of the training set into levels of equal frequency."""
@@ -56,6 +63,7 @@ class CFANetObjective(Objective):
         chosen = samples[:: max(len(samples) // _SAMPLED, 1)]
         edges = level_edges((self._whole(sample) for sample in chosen), self.classes)
         self.edges.copy_(torch.from_numpy(edges))
+        self._copy_edges()
 
     def targets(self, crop: Crop) -> Arrays:
         """``density`` (1, H, W) times the unit, ``cam`` (1, H, W), ``fam`` (H, W) labels."""
@@ -64,7 +72,7 @@ class CFANetObjective(Objective):
         return {
             "density": density[None] * self.units["density"],
             "cam": crowd_attention(density)[None],
-            "fam": density_levels(density, self.edges.numpy(force=True)),
+            "fam": density_levels(density, self._edges),
         }
 
     def losses(
@@ -74,7 +82,9 @@ class CFANetObjective(Objective):
         coarse, fine = dynamic_weights(progress)
         stages = maps.auxiliary["stages"]
         density = [
-            background_aware_structural_loss(stage, targets["density"], targets["cam"])
+            background_aware_structural_loss(
+                stage, targets["density"], targets["cam"], person=self.units["density"]
+            )
             for stage in stages
         ]
         terms = {"density": torch.stack(density).sum()}

@@ -18,6 +18,8 @@ from edgecount.train.models.base import Maps, Network
 from edgecount.train.objectives.base import Arrays, Objective
 from edgecount.train.targets import crowd_attention, density_map
 
+EXPANSION = 50.0
+
 
 class DensityObjective(Objective):
     """Regression of a density map.
@@ -49,6 +51,8 @@ class DensityObjective(Objective):
                 "(or localization) to false"
             )
         self.loss = loss
+        # CFANet's densities: 50 times the people per pixel
+        self.expansion = EXPANSION / (self.units["density"] * self.strides["density"] ** 2)
         self.sigma = sigma
         self.weight = weight
         self.scale_weight = scale_consistency
@@ -79,7 +83,10 @@ class DensityObjective(Objective):
             terms = {"density": self.weight * density_mse(maps.density, targets["density"])}
         else:
             error = background_aware_structural_loss(
-                maps.density, targets["density"], targets["attention"]
+                maps.density * self.expansion,
+                targets["density"] * self.expansion,
+                targets["attention"],
+                person=self.expansion * self.units["density"],
             )
             terms = {"density": self.weight * error}
         if self.scales is not None:

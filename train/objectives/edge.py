@@ -43,8 +43,10 @@ class EdgeObjective(Objective):
         scale_consistency: float = 0.0,
     ) -> None:
         super().__init__(network)
-        if "density" not in self.strides:
-            raise ConfigError("objective: edge needs a network with a density")
+        if "density" not in self.strides or not network.positive:
+            raise ConfigError(
+                "objective: edge needs a network with a density above 0: an edge model"
+            )
         if "heatmap" in self.strides and not heatmap_weight > 0:
             raise ConfigError(
                 "objective.heatmap_weight: expected a number above 0, or the network's option "

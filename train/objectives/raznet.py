@@ -41,8 +41,20 @@ class RAZNetObjective(Objective):
             raise ConfigError("objective: raznet needs a network with a density or a heatmap")
         if "heatmap" in self.strides and self.strides["heatmap"] != 1:
             raise ConfigError("objective: raznet needs a heatmap at stride 1")
+        for name, value in (("counting", counting_weight), ("localization", localization_weight)):
+            if not value >= 0:
+                raise ConfigError(f"objective.{name}_weight: expected 0 or more, got {value}")
         self.weights = {"density": counting_weight, "heatmap": localization_weight}
         self.sigma = sigma
+        if not (self._trains("density") or self._trains("heatmap")):
+            raise ConfigError(
+                "objective: raznet needs a weight above 0 for a branch of the network"
+            )
+
+    @property
+    def monitored(self) -> str:
+        """The branch that is trained, the density's where both are."""
+        return "density" if self._trains("density") else "heatmap"
 
     def targets(self, crop: Crop) -> Arrays:
         """``density`` (1, h, w) times the unit, ``heatmap`` (1, H, W) of crosses."""

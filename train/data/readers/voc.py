@@ -46,15 +46,34 @@ def _read_part(root: Path) -> list[Sample]:
 
 
 def _read(root: Path, names: Iterable[str]) -> list[Sample]:
-    samples = []
+    trees = {}
     for name in names:
         path = root / "Annotations" / f"{name}.xml"
         image = _image(root / "JPEGImages", name)
         if not path.is_file():
             raise SourceError(f"{image} has no annotation: expected {path}")
         with naming(path):
-            samples.append(from_boxes(image, _boxes(ET.parse(path).getroot())))  # noqa: S314 (the user's own)
+            trees[path] = image, ET.parse(path).getroot()  # noqa: S314 (the user's own)
+    counted = _counted({name for _, root in trees.values() for name, _ in _objects(root)})
+    samples = []
+    for path, (image, tree) in trees.items():
+        with naming(path):
+            samples.append(from_boxes(image, _boxes(tree, counted)))
     return samples
+
+
+def _objects(root: ET.Element) -> list[tuple[str, ET.Element]]:
+    return [((o.findtext("name") or "").strip().lower(), o) for o in root.iter("object")]
+
+
+def _counted(classes: set[str]) -> str | None:
+    """The class that is counted, over the whole set; None: there is but one."""
+    if len(classes) <= 1:
+        return None
+    for name in ("head", "person"):
+        if name in classes:
+            return name
+    raise ValueError(f"expected a class head or person, got {', '.join(sorted(classes))}")
 
 
 def _image(folder: Path, name: str) -> Path:
@@ -62,11 +81,7 @@ def _image(folder: Path, name: str) -> Path:
     return next((path for path in found if path.is_file()), folder / f"{name}.jpg")
 
 
-def _boxes(root: ET.Element) -> NDArray[np.float32]:
-    objects = list(root.iter("object"))
-    names = [(item.findtext("name") or "").strip().lower() for item in objects]
-    if len(set(names)) > 1:
-        counted = "head" if "head" in names else "person"
-        objects = [item for item, name in zip(objects, names, strict=True) if name == counted]
+def _boxes(root: ET.Element, counted: str | None) -> NDArray[np.float32]:
+    objects = [item for name, item in _objects(root) if counted in (None, name)]
     boxes = [[float(item.findtext(f"bndbox/{side}", "nan")) for side in _SIDES] for item in objects]
     return np.array(boxes, np.float32).reshape(-1, 4)
