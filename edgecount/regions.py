@@ -205,7 +205,8 @@ def _cut(
     step = end - start
     cuts = [np.array([0.0, 1.0])]
     for axis, lines in enumerate((x_lines, y_lines)):
-        if step[axis] != 0:
+        # An edge as level as this moves no area that could be seen, and 1 / step may overflow.
+        if abs(step[axis]) > 1e-12:
             along = (lines - start[axis]) / step[axis]
             cuts.append(along[(along > 0) & (along < 1)])
     return start + np.sort(np.concatenate(cuts))[:, None] * step

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -72,6 +72,7 @@ def test_direction_does_not_matter(turn: int) -> None:
     assert cover(polygon)[0].sum() * 64 == pytest.approx(abs(shoelace(polygon)), rel=1e-6)
 
 
+@example([0.0, 1.0, 2.0, 2.2250738585072014e-308], (0.0, 0.0, 5.0))
 @given(
     st.lists(st.floats(0, 2 * np.pi), min_size=3, max_size=12, unique=True),
     st.tuples(st.floats(-10, 75), st.floats(-10, 60), st.floats(5, 60)),

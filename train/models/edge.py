@@ -183,8 +183,8 @@ class EdgeNet(Network):
 
 
 def positive(logits: Tensor) -> Tensor:
-    """Softplus as ``-logsigmoid(-x)``: the same function, and one node fewer in ONNX."""
-    return -F.logsigmoid(-logits)
+    """Softplus: above 0 everywhere, exact far below 0, where ``log(sigmoid)`` rounds to 0."""
+    return F.softplus(logits)
 
 
 EDGE_OUTPUTS = (
