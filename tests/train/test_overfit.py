@@ -25,44 +25,53 @@ CASES = {
     "edgecount-s": ({}, "edge", 1e-3, 400),
     "edgecount-n": ({}, "edge", 2e-3, 500),
     "mcnn": ({}, {"name": "density", "sigma": 4.0}, 1e-3, 1000),
-    "csrnet": ({}, {"name": "density", "sigma": 4.0}, 5e-4, 250),
-    "hsrnet": ({}, {"name": "density", "sigma": 4.0, "scale_consistency": 1.0}, 5e-4, 500),
+    "csrnet": ({}, {"name": "density", "sigma": 4.0}, 5e-4, 300),
+    "hsrnet": ({}, {"name": "density", "sigma": 4.0, "scale_consistency": 1.0}, 5e-4, 300),
     "centernet": ({}, "centernet", 5e-4, 250),
     "cfanet": ({}, "cfanet", 5e-4, 200),
-    "raznet": ({}, {"name": "raznet", "sigma": 4.0}, 5e-4, 250),
+    "raznet": ({}, {"name": "raznet", "sigma": 4.0}, 5e-4, 300),
 }
 
 
+# A heatmap has one peak in 3x3 cells; a squared error of full-size maps sees crowds best.
+CROWDED = ("csrnet", "hsrnet", "raznet")
+
+
 @pytest.fixture(scope="module")
-def windows(tmp_path_factory, data_folder):
+def make_windows(tmp_path_factory, data_folder):
     """Four windows around the middle of a crowd, as images and a table of points."""
-    folder = tmp_path_factory.mktemp("windows")
     samples = read_samples("shanghaitech", data_folder / "shanghaitech/part_B/train")
-    with (folder / "points.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["image", "x", "y"])
+
+    def make(crowded):
+        folder = tmp_path_factory.mktemp("windows")
+        rows = [["image", "x", "y"]]
         written = 0
-        for sample in samples:
+        for sample in samples[:80:20] if crowded else samples:
             image = sample.image()
             centre = np.median(sample.points, axis=0)
             last = np.array(image.shape[1::-1]) - SIDE
             left, top = np.clip(centre - SIDE / 2, 0, last).astype(int)
             inside = sample.points - (left, top)
             inside = inside[((inside >= 0) & (inside < SIDE)).all(1)]
-            if len(inside) < 4 or pdist(inside).min() < APART:
+            if not crowded and (len(inside) < 4 or pdist(inside).min() < APART):
                 continue
             name = f"{sample.name}.png"
             cv2.imwrite(str(folder / name), image[top : top + SIDE, left : left + SIDE])
-            table.writerows([name, x, y] for x, y in inside.tolist())
+            rows += [[name, x, y] for x, y in inside.tolist()]
             written += 1
             if written == 4:
                 break
-    return folder
+        with (folder / "points.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+        return folder
+
+    return make
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_a_network_overfits_four_windows(name, windows, tmp_path):
+def test_a_network_overfits_four_windows(name, make_windows, tmp_path):
+    windows = make_windows(name in CROWDED)
     options, objective, rate, steps = CASES[name]
     config = config_from_dict(
         {
