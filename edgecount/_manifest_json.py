@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Literal, cast
 
 from edgecount._manifest_reader import Reader
@@ -11,6 +12,7 @@ from edgecount.manifest import (
     FORMAT,
     FusionSpec,
     InputSpec,
+    IntervalSpec,
     Manifest,
     OutputSpec,
     PostprocessSpec,
@@ -73,10 +75,12 @@ def _read_postprocess(reader: Reader | None) -> PostprocessSpec:
     if reader is None:
         return PostprocessSpec()
     fusion = reader.child("fusion", optional=True)
+    interval = reader.child("interval", optional=True)
     spec = PostprocessSpec(
         window=reader.integer("window"),
         threshold=reader.number("threshold"),
         fusion=None if fusion is None else _read_fusion(fusion),
+        interval=None if interval is None else _read_interval(interval),
     )
     reader.done()
     return spec
@@ -86,5 +90,11 @@ def _read_fusion(reader: Reader) -> FusionSpec:
     spec = FusionSpec(
         cell=reader.integer("cell"), low=reader.number("low"), high=reader.number("high")
     )
+    reader.done()
+    return spec
+
+
+def _read_interval(reader: Reader) -> IntervalSpec:
+    spec = IntervalSpec(**{field.name: reader.number(field.name) for field in fields(IntervalSpec)})
     reader.done()
     return spec

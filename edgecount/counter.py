@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Iterator
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
+    from edgecount.runtime.preprocess import InputPlan
     from edgecount.runtime.sources import SourceLike
 
 __all__ = ["EdgeCounter"]
@@ -43,7 +46,9 @@ class EdgeCounter:
             "onnxruntime-cuda", "fake", or a `Backend` of your own, which stays yours to close.
         regions: polygons to count in as well, in source pixels: a mapping of name to points
             (N, 2) or `Region`, or a sequence of `Region`.
-        threshold: score above which a head point counts, in [0, 1); None: the model's.
+        threshold: score above which a head point counts, in [0, 1); None: the model's. With
+            another one, or at another size than by default, results have no interval: the
+            model's was not measured so.
         max_side: frames whose longer side is longer are shrunk to it, in pixels; "model": the
             model's own limit, at which heads have the sizes it was trained on; None: never shrink.
             Frames past 2048 x 2048 pixels then run in overlapping tiles.
@@ -161,6 +166,8 @@ class EdgeCounter:
             threshold=self._threshold,
             capacity=self._capacity,
         )
+        if counts.interval and not self._counts_as_measured(plan):
+            counts = dataclasses.replace(counts, interval=None)
         clock.lap("postprocess")
         return CountResult(
             **vars(counts),
@@ -172,13 +179,22 @@ class EdgeCounter:
             timings=clock.timings,
         )
 
+    def _counts_as_measured(self, plan: InputPlan) -> bool:
+        """Whether a frame is counted as the model's interval was measured."""
+        spec = self._manifest
+        if self._threshold != spec.postprocess.threshold:
+            return False
+        if self._max_side == spec.input.max_side:
+            return True
+        return plan.resized == plan_input(plan.size, spec.input, spec.input.max_side).resized
+
 
 def _check_threshold(threshold: float | None, manifest: Manifest) -> float:
     if threshold is None:
         return manifest.postprocess.threshold
-    if not 0 <= threshold < 1:
-        raise ConfigError(f"threshold: expected a number in [0, 1), got {threshold}")
-    return threshold
+    if not _is_number(threshold, Real) or not 0 <= threshold < 1:
+        raise ConfigError(f"threshold: expected a number in [0, 1), got {threshold!r}")
+    return float(threshold)
 
 
 def _check_max_side(max_side: int | str | None, manifest: Manifest) -> int | None:
@@ -186,16 +202,23 @@ def _check_max_side(max_side: int | str | None, manifest: Manifest) -> int | Non
         return manifest.input.max_side
     if max_side is None:
         return None
-    if isinstance(max_side, str) or max_side < 1:
+    if isinstance(max_side, str) or not _is_number(max_side, Integral) or max_side < 1:
         raise ConfigError(
-            f'max_side: expected a number of pixels, "model" or None, got {max_side!r}'
+            f'max_side: expected a whole number of pixels, "model" or None, got {max_side!r}'
         )
-    return max_side
+    return int(max_side)
 
 
 def _check_capacity(capacity: int | None) -> int:
     if capacity is None:
         return 0
-    if capacity < 1:
-        raise ConfigError(f"capacity: expected 1 or more, or None for no limit, got {capacity}")
-    return capacity
+    if not _is_number(capacity, Integral) or capacity < 1:
+        raise ConfigError(
+            f"capacity: expected a whole number, 1 or more, or None for no limit, got {capacity!r}"
+        )
+    return int(capacity)
+
+
+def _is_number(value: object, kind: type) -> bool:
+    """Whether a value is a number of this kind; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -7,6 +7,7 @@ and read by the runtime, so that the two cannot disagree about preprocessing.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
@@ -19,6 +20,7 @@ __all__ = [
     "METADATA_KEY",
     "FusionSpec",
     "InputSpec",
+    "IntervalSpec",
     "Manifest",
     "OutputSpec",
     "PostprocessSpec",
@@ -131,6 +133,63 @@ class FusionSpec:
 
 
 @dataclass(frozen=True)
+class IntervalSpec:
+    """How far the truth may be from a count, measured on held-out images.
+
+    The spread of a count ``n`` is ``sqrt(floor^2 + root^2 n + (share n)^2 + (gap d)^2)`` people,
+    ``d`` being the difference between the density's count and the points': two heads that
+    disagree are less to be trusted. The interval runs from ``n - below * spread``, at least 0, to
+    ``n + above * spread``.
+
+    Attributes:
+        coverage: share of images whose truth lies inside, in (0, 1).
+        below: spreads down to the lower end, 0 or more.
+        above: spreads up to the upper end, 0 or more.
+        floor: spread of an empty frame, in people.
+        root: of independent errors, person by person.
+        share: of an error common to the whole frame, as a share of the count.
+        gap: weight of the two heads' difference.
+    """
+
+    coverage: float
+    below: float
+    above: float
+    floor: float
+    root: float
+    share: float
+    gap: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.coverage < 1:
+            fail("postprocess.interval.coverage", "a share in (0, 1)", self.coverage)
+        for name in ("below", "above", "floor", "root", "share", "gap"):
+            if not getattr(self, name) >= 0:
+                fail(f"postprocess.interval.{name}", "a number, 0 or more", getattr(self, name))
+
+    def around(self, count: float, difference: float = 0.0) -> tuple[float, float]:
+        """The interval of a count.
+
+        Args:
+            count: the estimate, in people.
+            difference: the density's count minus the points'; 0 where there is only one.
+
+        Returns:
+            Its lower end, at least 0, and its upper end, in people.
+        """
+        spread = self.spread(count, difference)
+        return max(count - self.below * spread, 0.0), count + self.above * spread
+
+    def spread(self, count: float, difference: float = 0.0) -> float:
+        """The spread of a count in people; the arguments are those of `around`."""
+        return math.sqrt(
+            self.floor**2
+            + self.root**2 * max(count, 0.0)
+            + (self.share * count) ** 2
+            + (self.gap * difference) ** 2
+        )
+
+
+@dataclass(frozen=True)
 class PostprocessSpec:
     """How the maps become a count.
 
@@ -139,11 +198,13 @@ class PostprocessSpec:
         threshold: a peak is above it, in [0, 1).
         fusion: blending of density and points; None: the density alone is the count of a model
             that gives both.
+        interval: how far the truth may be from the count; None: not measured.
     """
 
     window: int = 3
     threshold: float = 0.4
     fusion: FusionSpec | None = None
+    interval: IntervalSpec | None = None
 
     def __post_init__(self) -> None:
         if self.window not in WINDOWS:
@@ -196,8 +257,11 @@ class Manifest:
         return next((output for output in self.outputs if output.role == role), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The manifest as plain JSON types."""
-        return {"format": FORMAT, **cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))}
+        """The manifest as plain JSON types; an interval that there is none of is left out."""
+        data = cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))
+        if self.postprocess.interval is None:
+            del data["postprocess"]["interval"]
+        return {"format": FORMAT, **data}
 
     def to_json(self) -> str:
         """The manifest as the JSON text that goes into a model file."""

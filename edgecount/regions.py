@@ -91,7 +91,12 @@ def read_regions(regions: RegionsLike | None) -> tuple[Region, ...]:
             Region(name, value.polygon if isinstance(value, Region) else value)
             for name, value in regions.items()
         )
-    found = tuple(regions)
+    try:
+        found = tuple(regions)
+    except TypeError:
+        raise ConfigError(
+            f"regions: expected Region objects or a mapping, got {regions!r}"
+        ) from None
     for region in found:
         if not isinstance(region, Region):
             raise ConfigError(f"regions: expected Region objects or a mapping, got {region!r}")

@@ -51,6 +51,8 @@ class CountResult:
 
     Attributes:
         count: the estimate of people in the frame, density and points fused.
+        interval: (low, high): the truth lies inside for nine in ten images like those that the
+            model was measured on (`manifest.postprocess.interval.coverage`); None: not measured.
         density_count: sum of the density map; None without a density map.
         peak_count: all head points found, also those beyond the capacity; None without a
             heatmap.
@@ -82,6 +84,7 @@ class CountResult:
     size: tuple[int, int]
     model: str
     backend: str
+    interval: tuple[float, float] | None = None
     source: str | None = None
     frame: int | None = None
     timings: Timings = field(
@@ -95,7 +98,7 @@ class CountResult:
             points: give the list of [x, y, score] rather than the number of points.
 
         Returns:
-            source, frame, count, density_count, points (None without a heatmap), regions,
+            source, frame, count, interval, density_count, points (None without a heatmap), regions,
             overflow, model, backend and timings_ms.
         """
         listed = None if self.peak_count is None else _rounded(self.points)
@@ -103,6 +106,7 @@ class CountResult:
             "source": self.source,
             "frame": self.frame,
             "count": self.count,
+            "interval": None if self.interval is None else list(self.interval),
             "density_count": self.density_count,
             "points": listed if points else self.peak_count,
             "regions": {name: region.to_dict() for name, region in self.regions.items()},

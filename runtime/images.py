@@ -46,7 +46,10 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         except cv2.error as error:
             raise SourceError(f"cannot decode {file}: {error.err}") from None
     if image is None:
-        raise SourceError(f"{file} is not an image that can be decoded, or is damaged")
+        raise SourceError(
+            f"{file} is not an image that can be decoded, or is damaged; the frames of a video "
+            "come from stream()"
+        )
     try:
         return as_bgr(image)
     except InputError as error:
@@ -117,7 +120,7 @@ def _from_pil(image: Any) -> NDArray[Any]:
 def _eight_bits(frame: NDArray[Any]) -> NDArray[np.uint8]:
     if frame.dtype == np.uint8:
         return frame
-    if frame.dtype == np.uint16:
+    if frame.dtype.type is np.uint16:  # of either byte order
         # 65535 / 255 = 257, and adding half of it rounds to nearest.
         rounded: NDArray[np.uint8] = ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
         return rounded

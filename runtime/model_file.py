@@ -43,6 +43,10 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
     """
     if isinstance(model, Manifest):
         return ModelFile(None, model)
+    if not isinstance(model, (str, os.PathLike)):
+        raise ModelError(
+            f"expected a model's name, the path of an .onnx file or a Manifest, got {model!r}"
+        )
     path = _locate(model)
     metadata = read_metadata(path)
     text = metadata.get(METADATA_KEY)

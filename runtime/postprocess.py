@@ -37,6 +37,7 @@ class Counts:
     density_stride_xy: tuple[float, float]
     regions: dict[str, RegionCount]
     overflow: bool
+    interval: tuple[float, float] | None
 
 
 class RegionMasks:
@@ -130,16 +131,31 @@ def count_outputs(
     if density is not None:
         # A new array, also for a unit of 1: the engine's memory is not ours to hand out.
         people = np.divide(maps["density"][0, 0], density.unit, dtype=np.float32)
+    count = float(found.count[0])
+    density_count = None if density is None else float(found.density_sum[0])
+    peak_count = None if heatmap is None else int(found.peak_count[0])
     return Counts(
-        count=float(found.count[0]),
-        density_count=None if density is None else float(found.density_sum[0]),
-        peak_count=None if heatmap is None else int(found.peak_count[0]),
+        count=count,
+        density_count=density_count,
+        peak_count=peak_count,
         points=points,
         density=people,
         density_stride_xy=(0.0, 0.0) if density is None else cell,
         regions=_region_counts(found, masks.regions, density, heatmap),
         overflow=bool(found.overflow[0]),
+        interval=_interval(manifest, count, density_count, peak_count),
     )
+
+
+def _interval(
+    manifest: Manifest, count: float, density_count: float | None, peak_count: int | None
+) -> tuple[float, float] | None:
+    spec = manifest.postprocess.interval
+    if spec is None:
+        return None
+    if density_count is None or peak_count is None:
+        return spec.around(count)
+    return spec.around(count, density_count - peak_count)
 
 
 def _crop(values: NDArray[Any], output: OutputSpec, plan: InputPlan) -> NDArray[Any]:

@@ -88,6 +88,8 @@ class TrainConfig:
         initial_weights: a checkpoint of an earlier run whose weights this one starts from,
             relative to ``data_root``; what has another name or shape starts anew. Or the same
             network's weights of another program (.pth, .npz, .safetensors, .h5).
+        narrow_from: a checkpoint of the same network with more channels, relative to
+            ``data_root``: its most important channels are the start.
         freeze: weights whose names start with one of these stay as they are.
         crop: side of the square training crops in px, or their height and width.
         batch_size: crops a step, over all processes.
@@ -104,6 +106,8 @@ class TrainConfig:
         gamma: of ``step`` and ``plateau``.
         patience: of ``plateau``, in validations.
         ema: decay of the averaged weights, which are what is evaluated and exported; 0 keeps none.
+        rest_norms: the share of the run after which batch norms keep their statistics and use
+            them, so that the last part trains the very function that is deployed; 1: never.
         clip_norm: largest norm of the gradient; 0 does not clip.
         precision: ``fp32``, ``bf16`` or ``fp16`` (mixed; with fp16 the loss scale starts anew
             when a run is resumed).
@@ -124,6 +128,7 @@ class TrainConfig:
     data_root: str = "$EDGECOUNT_DATA"
     backbone_weights: str = ""
     initial_weights: str = ""
+    narrow_from: str = ""
     freeze: tuple[str, ...] = ()
     crop: tuple[int, int] = (320, 320)
     batch_size: int = 8
@@ -138,6 +143,7 @@ class TrainConfig:
     gamma: float = 0.5
     patience: int = 5
     ema: float = 0.998
+    rest_norms: float = 1.0
     clip_norm: float = 5.0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     looks: Looks = field(default_factory=Looks)
@@ -164,6 +170,8 @@ class TrainConfig:
         for name in ("ema", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected a number in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.rest_norms <= 1:
+            raise ConfigError(f"rest_norms: expected a share in [0, 1], got {self.rest_norms}")
         if any(not 0 < share < 1 for share in self.milestones):
             raise ConfigError(f"milestones: expected shares in (0, 1), got {self.milestones}")
         if min(self.crop) < 1:

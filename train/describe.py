@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
-from edgecount.manifest import FusionSpec, Manifest, PostprocessSpec
+from edgecount.manifest import FusionSpec, IntervalSpec, Manifest, PostprocessSpec
 from edgecount.train.checkpoint import config_of
 from edgecount.train.models.base import Network
 
@@ -56,9 +56,12 @@ def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> Postprocess
     if values is None:
         both = "density" in roles and "heatmap" in roles
         return PostprocessSpec(fusion=FusionSpec() if both else None)
-    fusion = values["fusion"]
+    fusion, interval = values["fusion"], values.get("interval")
     return PostprocessSpec(
-        values["window"], values["threshold"], FusionSpec(**fusion) if fusion else None
+        values["window"],
+        values["threshold"],
+        FusionSpec(**fusion) if fusion else None,
+        IntervalSpec(**interval) if interval else None,
     )
 
 

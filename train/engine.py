@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ class Learner:
         best: the least monitored error so far.
         stale: validations since then.
         reductions: times that the plateau schedule has cut the learning rate.
+        resting: whether batch norms keep their statistics, see ``rest_norms``.
     """
 
     fabric: Fabric
@@ -77,6 +79,7 @@ class Learner:
     best: float = float("inf")
     stale: int = 0
     reductions: int = 0
+    resting: bool = False
 
 
 def train_steps(
@@ -97,10 +100,13 @@ def train_steps(
         EdgeCountError: the loss is not finite; nothing of that step is applied.
     """
     learner.network.train()
-    _rest_frozen_norms(learner.network)
+    _rest_norms(learner.network, every=learner.resting)
+    rest = math.ceil(config.rest_norms * config.steps)
     totals: dict[str, Tensor] = {}
     taken = 0
     for batch in batches:
+        if learner.step >= rest and not learner.resting:
+            _start_rest(learner)
         loss = _forward(learner, batch, config, totals)
         _apply(learner, loss, config, rate(learner.step), batch.names)
         learner.step += 1
@@ -152,11 +158,27 @@ def _apply(
     learner.averaged.update_parameters(learner.network)
 
 
-def _rest_frozen_norms(network: nn.Module) -> None:
-    """Batch norms whose weights are frozen keep their statistics too."""
+def _rest_norms(network: nn.Module, *, every: bool) -> None:
+    """Batch norms, every one or those whose weights are frozen, keep their statistics."""
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+        if isinstance(module, nn.BatchNorm2d) and (every or not module.weight.requires_grad):
             module.eval()
+
+
+@torch.no_grad()
+def _start_rest(learner: Learner) -> None:
+    """From now on the norms keep the averaged network's statistics: those of hundreds of batches.
+
+    Each process has seen its own batches; their mean is taken, so that all train one function.
+    """
+    averaged = dict(learner.averaged.module.named_buffers())
+    for name, buffer in learner.network.named_buffers():
+        if buffer.is_floating_point():
+            shared: Any = learner.fabric.all_reduce(averaged[name].clone(), reduce_op="mean")
+            averaged[name].copy_(shared)
+            buffer.copy_(shared)
+    _rest_norms(learner.network, every=True)
+    learner.resting = True
 
 
 @torch.no_grad()

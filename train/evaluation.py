@@ -45,6 +45,7 @@ class ImageRecord:
         estimated: people that the density has above 0, in all.
         matched: points that are matched to a head, by the rule: ``box`` (within half the diagonal
             of its box), ``4``, ``8``, ``16`` (px).
+        interval: (low, high) that the model gives around the count; None: it gives none.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ImageRecord:
     background: float | None = None
     estimated: float | None = None
     matched: dict[str, int] | None = None
+    interval: tuple[float, float] | None = None
 
     @property
     def error(self) -> float:
@@ -92,13 +94,16 @@ class Evaluation:
               ``game_of_points`` where there are both;
             - ``ssim``, ``psnr``: means over the images with people;
             - ``false_recognition``: share of the estimated people in the background;
+            - ``interval``: ``coverage``, the share of the images whose truth lies inside, both ends
+              included, and ``width``, the mean of the interval's width over the fused count (over 1
+              where fewer are counted);
             - ``levels``: :func:`level_metrics` of the fused count.
         """
         true = [float(image.true) for image in self.images]
         report: dict[str, Any] = {
             name: count_metrics(values, true) for name in COUNTS if (values := self._values(name))
         }
-        report |= self._points() | self._game() | self._density()
+        report |= self._points() | self._game() | self._density() | self._interval()
         report["levels"] = level_metrics(self._values("count"), true)
         return report
 
@@ -136,6 +141,14 @@ class Evaluation:
             report["false_recognition"] = sum(self._values("background")) / estimated
         return report
 
+    def _interval(self) -> dict[str, dict[str, float]]:
+        given = [(image, *image.interval) for image in self.images if image.interval]
+        if not given:
+            return {}
+        inside = [low <= image.true <= high for image, low, high in given]
+        widths = [(high - low) / max(image.count, 1.0) for image, low, high in given]
+        return {"interval": {"coverage": float(np.mean(inside)), "width": float(np.mean(widths))}}
+
 
 def evaluate_counter(
     counter: EdgeCounter,
@@ -172,6 +185,7 @@ def _record(result: CountResult, sample: Sample) -> ImageRecord:
         count=float(result.count),
         density_count=result.density_count,
         peak_count=result.peak_count,
+        interval=result.interval,
     )
     true = points_by_region(sample.points, *result.size)
     values: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The threshold and the blend of density and points, fitted to held-out images.
+"""Threshold, blend of density and points, and interval of the count, fitted to held-out images.
 
 RAZ-Net (Liu, Weng and Mu, CVPR 2019) blends its two counts cell by cell, the denser the cell the
 more by density, and leaves the weighting open. Here it is a smoothstep between two local
@@ -8,7 +8,9 @@ once the threshold of the points is chosen by their F1.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,10 +24,14 @@ from edgecount.train.engine import THRESHOLDS, WINDOW, predict
 from edgecount.train.evaluation import detection_metrics
 from edgecount.train.metrics import match_points
 from edgecount.train.models.base import Network
+from edgecount.train.uncertainty import Outcome, fit_interval
+
+log = logging.getLogger(__name__)
 
 ENDS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
 CELL = 64  # px
-HARM = 1.03  # how far a set's error may rise above the density's alone
+HARM = 1.03  # how far a set's error may rise above that of the better of the two alone
+SLIGHT = 0.1  # people: a mean error that needs no better
 
 Array = NDArray[np.float64]
 
@@ -50,7 +56,7 @@ class Observation:
 
 
 def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> PostprocessSpec:
-    """Threshold and blend for a trained network; only what its maps have use for.
+    """Threshold, blend and interval for a trained network; only what its maps have use for.
 
     Args:
         network: in evaluation mode.
@@ -58,12 +64,31 @@ def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> Pos
     """
     roles = {output.role for output in network.outputs}
     if "heatmap" not in roles:
-        return PostprocessSpec()
+        counted = [[_by_density(network, sample) for sample in group] for group in groups]
+        return PostprocessSpec(interval=fit_interval(counted))
     seen = [[observe_sample(network, sample) for sample in group] for group in groups]
     threshold = fit_threshold(seen)
     if "density" not in roles:
-        return PostprocessSpec(WINDOW, threshold)
-    return fit_blend(seen, threshold)
+        spec = PostprocessSpec(WINDOW, threshold)
+    else:
+        spec = fit_blend(seen, threshold)
+    counted = [[outcome(one, spec) for one in group] for group in seen]
+    return dataclasses.replace(spec, interval=fit_interval(counted))
+
+
+def outcome(seen: Observation, spec: PostprocessSpec) -> Outcome:
+    """What a counter with this spec says of an observed image."""
+    points = float(seen.peaks[spec.threshold].sum())
+    if spec.fusion is None:
+        return Outcome(points, 0.0, seen.people)
+    count = blend(seen, spec.threshold, spec.fusion.low, spec.fusion.high)
+    return Outcome(count, float(seen.density.sum()) - points, seen.people)
+
+
+def _by_density(network: Network, sample: Sample) -> Outcome:
+    unit = next(output.unit for output in network.outputs if output.role == "density")
+    density = predict(network, sample.image())["density"]
+    return Outcome(density.sum(dtype=np.float64) / unit, 0.0, len(sample.points))
 
 
 def fit_threshold(groups: Sequence[Sequence[Observation]]) -> float:
@@ -80,20 +105,34 @@ def fit_threshold(groups: Sequence[Sequence[Observation]]) -> float:
 def fit_blend(groups: Sequence[Sequence[Observation]], threshold: float) -> PostprocessSpec:
     """The ends that help most, and harm no group.
 
-    A group's score is the mean absolute error of the blend over that of the density alone. What
-    counts first is the worst group, if it is above :data:`HARM`, and then the mean: a blend that
-    serves sparse scenes at the cost of dense ones is no default.
+    A group's score is the mean absolute error of the blend over that of the density alone or the
+    points alone, whichever is better there. What counts first is the worst group, if it is above
+    :data:`HARM`, and then the mean: a blend that serves sparse scenes at the cost of dense ones is
+    no default.
     """
-    alone = [_mean_error(group, lambda seen: float(seen.density.sum())) for group in groups]
+    alone = [
+        min(
+            _mean_error(group, lambda seen: float(seen.density.sum())),
+            _mean_error(group, lambda seen: float(seen.peaks[threshold].sum())),
+        )
+        for group in groups
+    ]
 
     def score(ends: tuple[float, float]) -> tuple[float, float]:
         ratios = [
-            _mean_error(group, lambda seen: blend(seen, threshold, *ends)) / max(error, 1e-9)
+            _mean_error(group, lambda seen: blend(seen, threshold, *ends)) / max(error, SLIGHT)
             for group, error in zip(groups, alone, strict=True)
         ]
         return max(HARM, *ratios), float(np.mean(ratios))
 
     low, high = min(itertools.combinations(ENDS, 2), key=score)
+    worst, _ = score((low, high))
+    if worst > HARM:
+        log.warning(
+            "the blend's error on the worst set is %.2f times that of the better of density and "
+            "points alone",
+            worst,
+        )
     return PostprocessSpec(WINDOW, threshold, FusionSpec(CELL, low, high))
 
 

@@ -11,13 +11,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgecount.errors import ConfigError
-from edgecount.train.checkpoint import load_checkpoint
+from edgecount.train.checkpoint import load_checkpoint, load_network
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import Data
 from edgecount.train.data.mixture import Mixture
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
+from edgecount.train.models.narrow import narrow
 from edgecount.train.models.weights import load_backbone, load_by_order, restore_batch_norm
 from edgecount.train.objectives import Objective, build_objective
 
@@ -78,6 +79,8 @@ def _load_weights(network: Network, config: TrainConfig, mixture: Mixture) -> No
         for backbone in parts.values():
             load_backbone(backbone, config.root() / config.backbone_weights)
             restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
+    if config.narrow_from:
+        narrow(load_network(config.root() / config.narrow_from)[0], network)
     if config.initial_weights:
         load_matching(network, config.root() / config.initial_weights)
 
@@ -149,6 +152,7 @@ def state_of(learner: Learner, config: TrainConfig) -> dict[str, Any]:
         "averages": int(learner.averaged.n_averaged),
         "optimiser": learner.optimiser.state_dict(),
         "progress": (learner.best, learner.stale, learner.reductions),
+        "resting": learner.resting,
     }
 
 
@@ -161,3 +165,4 @@ def restore(learner: Learner, state: dict[str, Any]) -> None:
     learner.averaged.n_averaged.fill_(state["averages"])
     learner.optimiser.load_state_dict(state["optimiser"])
     learner.best, learner.stale, learner.reductions = state["progress"]
+    learner.resting = state.get("resting", False)

@@ -19,7 +19,7 @@ from edgecount.train.checkpoint import (
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import Data, load_data
 from edgecount.train.data.mixture import Cutting, Mixture
-from edgecount.train.devices import open_fabric
+from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
 from edgecount.train.journal import Journal, Report
 from edgecount.train.learner import make_learner, restore, state_of
@@ -67,6 +67,8 @@ def train(
     except OSError as error:
         raise OutputError(f"cannot make the folder {out}: {error}") from error
     fabric = open_fabric(device, config.precision)
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
     _check_processes(config, fabric)
     torch.manual_seed(config.seed)
     with fabric.rank_zero_first():  # which renders the scenes that the others read

@@ -66,7 +66,9 @@ class ZoomCounter(EdgeCounter):
                 stride=prediction.density_stride,
             )
         points[:, :2] /= np.float32(scale)
-        return dataclasses.replace(first, count=count, peak_count=len(points), points=points)
+        return dataclasses.replace(
+            first, count=count, interval=None, peak_count=len(points), points=points
+        )
 
     def _shrunk(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
         """The image at the size that the network is to see, and the factor."""

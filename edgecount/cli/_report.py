@@ -15,12 +15,16 @@ from edgecount.runtime.sources import Source
 
 @dataclass
 class Tally:
-    """The counts of one source so far; of constant size, since streams need not end."""
+    """The counts of one source so far, and the last frame's interval.
+
+    It is of constant size, since streams need not end.
+    """
 
     frames: int = 0
     total: float = 0.0
     lowest: float = math.inf
     highest: float = 0.0
+    interval: tuple[float, float] | None = None
     regions: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
@@ -30,6 +34,7 @@ class Tally:
         self.total += result.count
         self.lowest = min(self.lowest, result.count)
         self.highest = max(self.highest, result.count)
+        self.interval = result.interval
         for name, region in result.regions.items():
             self.regions[name] = self.regions.get(name, 0.0) + region.count
 
@@ -103,6 +108,8 @@ class TextReport:
         else:
             self._images += 1
             self._people += tally.mean
+            if tally.interval:
+                parts.append("likely {:.0f} to {:.0f}".format(*tally.interval))
         if tally.regions:
             means = {name: total / tally.frames for name, total in tally.regions.items()}
             parts.append(", ".join(f"{name} {mean:.1f}" for name, mean in means.items()))

@@ -72,7 +72,8 @@ def evaluate(
     edgecount train.
 
     Points match the heads within half the diagonal of a head's box, or within 4, 8, 16 px. GAME
-    adds up the errors of 1, 4, 16, 64 equal regions of the image.
+    adds up the errors of 1, 4, 16, 64 equal regions of the image. The interval's width is a share
+    of the count.
     """
     if per_image and not as_json:
         raise click.UsageError("--per-image: expected with --json, got a table for people")
@@ -104,12 +105,13 @@ def evaluate(
                 samples={name: samples},
                 title=f"{counter.manifest.name} on {name}",
             )
+        spec = counter.manifest.postprocess.interval
     summary = evaluation.summary()
     if as_json:
         images = {"images": [image.to_dict() for image in evaluation.images]} if per_image else {}
         click.echo(json.dumps(summary | images))
         return
-    click.echo("\n".join(_table(summary)))
+    click.echo("\n".join(_table(summary, asked=spec.coverage if spec else None)))
     if page:
         click.echo(f"\n{page}")
 
@@ -138,14 +140,20 @@ def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> Ed
     return open_checkpoint(Path(model), zoom=zoom, **options)
 
 
-def _table(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Lines for people."""
+def _table(summary: Mapping[str, Any], asked: float | None) -> Iterator[str]:
+    """Lines for people; ``asked`` is the coverage that the model's interval is to have."""
     yield f"{summary['count']['images']:.0f} images"
     yield f"{'':16}{'MAE':>9}{'RMSE':>9}{'NAE':>8}{'bias':>9}"
     for key, label in _ROWS:
         if key in summary:
             m = summary[key]
             yield f"{label:16}{m['mae']:9.2f}{m['rmse']:9.2f}{m['nae']:8.3f}{m['bias']:+9.2f}"
+    if asked is not None and "interval" in summary:
+        found = summary["interval"]
+        yield (
+            f"{'interval':18}{asked:.0%} asked for, {found['coverage']:.1%} of the images inside, "
+            f"{found['width']:.2f} of the count wide"
+        )
     yield from _points_table(summary)
     yield from _regions_table(summary)
     yield ""

@@ -120,6 +120,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    from edgecount.manifest import IntervalSpec
+
     image, post = manifest["input"], manifest["postprocess"]
     if image["static_size"]:
         size = "{}x{} px only".format(*image["static_size"][::-1])
@@ -135,6 +137,13 @@ def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     if fusion := post["fusion"]:
         text = "points below {low:g}, density above {high:g} people per {cell} px square"
         rows.append(("fusion", text.format(**fusion)))
+    if interval := post.get("interval"):
+        spec = IntervalSpec(**interval)
+        ends = "; ".join(
+            "{} people: {:.1f} to {:.1f}".format(count, *spec.around(count))
+            for count in (0, 10, 100, 1000)
+        )
+        rows.append(("interval", f"{spec.coverage:.0%}; {ends}"))
     training = manifest["training"]
     data = training.get("data")
     if data:

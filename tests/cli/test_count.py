@@ -49,6 +49,7 @@ def test_json_has_the_fields_of_the_contract(run, files, json_lines):
         "source",
         "frame",
         "count",
+        "interval",
         "density_count",
         "points",
         "regions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgecount import EdgeCounter, FakeBackend
 from edgecount.errors import BackendError, ConfigError, InputError, ModelError, SourceError
+from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
 from edgecount.regions import Region
 from edgecount.runtime.backend import Backend
 
@@ -133,6 +135,25 @@ def test_threshold(tiny_model: Path, frame: NDArray[np.uint8]) -> None:
     assert EdgeCounter(tiny_model, threshold=0.7).count(dim).peak_count == 0
 
 
+def test_an_interval_is_given_where_it_was_measured(
+    make_manifest: Callable[..., Manifest], frame: NDArray[np.uint8]
+) -> None:
+    spec = IntervalSpec(0.9, below=1.0, above=1.0, floor=2.0, root=0.0, share=0.0, gap=0.0)
+    post = PostprocessSpec(interval=spec)
+    manifest = dataclasses.replace(make_manifest(), postprocess=post)
+
+    def interval(**options: Any) -> tuple[float, float] | None:
+        backend = FakeBackend([(20.0, 20.0)], manifest=manifest)
+        result = EdgeCounter(manifest, backend=backend, **options).count(frame)
+        return result.interval
+
+    low, high = interval() or (0.0, 0.0)
+    assert high > low >= 0
+    assert interval(max_side=None) == (low, high)
+    assert interval(max_side=max(frame.shape) // 2) is None
+    assert interval(threshold=0.7) is None
+
+
 def test_capacity(tiny_model: Path, frame: NDArray[np.uint8]) -> None:
     result = EdgeCounter(tiny_model, capacity=3).count(frame)
     assert (len(result.points), result.peak_count, result.count) == (3, 4, 4)
@@ -154,9 +175,14 @@ def test_regions_may_change_between_frames(tiny_model: Path, frame: NDArray[np.u
     [
         ({"threshold": 1.0}, r"threshold: expected a number in \[0, 1\)"),
         ({"threshold": float("nan")}, "threshold"),
-        ({"max_side": 0}, "max_side: expected a number of pixels"),
-        ({"max_side": "big"}, "max_side: expected a number of pixels"),
-        ({"capacity": 0}, "capacity: expected 1 or more"),
+        ({"threshold": "a"}, "threshold: expected a number in .*, got 'a'"),
+        ({"threshold": True}, "threshold"),
+        ({"max_side": 0}, "max_side: expected a whole number of pixels"),
+        ({"max_side": 100.5}, "max_side: expected a whole number of pixels"),
+        ({"max_side": "big"}, "max_side: expected a whole number of pixels"),
+        ({"capacity": 0}, "capacity: expected a whole number, 1 or more"),
+        ({"capacity": 2.5}, "capacity: expected a whole number, 1 or more"),
+        ({"regions": 5}, "regions: expected Region objects or a mapping, got 5"),
         ({"threads": -1}, "threads: expected 1 or more"),
         ({"regions": {"gate": [(0, 0)]}}, "region 'gate': expected three or more points"),
     ],
@@ -164,6 +190,12 @@ def test_regions_may_change_between_frames(tiny_model: Path, frame: NDArray[np.u
 def test_options_are_checked(tiny_model: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         EdgeCounter(tiny_model, **options)
+
+
+@pytest.mark.parametrize("model", [None, 5, b"edgecount-s"])
+def test_a_model_is_a_name_a_path_or_a_manifest(model: Any) -> None:
+    with pytest.raises(ModelError, match="expected a model's name"):
+        EdgeCounter(model)
 
 
 def test_a_region_outside_the_frame_is_logged_once(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 import pytest
 
 from edgecount.errors import ModelError
-from edgecount.manifest import FusionSpec, InputSpec, Manifest, OutputSpec, PostprocessSpec
+from edgecount.manifest import (
+    FusionSpec,
+    InputSpec,
+    IntervalSpec,
+    Manifest,
+    OutputSpec,
+    PostprocessSpec,
+)
 
 
 @pytest.fixture
@@ -37,6 +45,12 @@ def test_training_and_unicode_survive() -> None:
     )
     assert Manifest.from_json(made.to_json()) == made
     assert "für Köpfe" in made.to_json()
+
+
+def test_interval_survives(make_manifest: Callable[..., Manifest]) -> None:
+    interval = IntervalSpec(0.9, 1.5, 2.0, 0.5, 0.25, 0.125, 0.75)
+    made = dataclasses.replace(make_manifest(), postprocess=PostprocessSpec(interval=interval))
+    assert Manifest.from_json(made.to_json()) == made
 
 
 def test_postprocess_may_be_left_out(data: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ def test_fields_of_the_json_object() -> None:
         "source": "a.jpg",
         "frame": 0,
         "count": 2.25,
+        "interval": None,
         "density_count": 2.5,
         "points": 2,
         "regions": {"gate": {"count": 1.5, "density_count": 1.25, "peak_count": 2.0}},
@@ -42,6 +43,10 @@ def test_fields_of_the_json_object() -> None:
         "backend": "fake",
         "timings_ms": {"preprocess": 0.123, "infer": 1.0, "postprocess": 0.5},
     }
+
+
+def test_interval_as_a_list() -> None:
+    assert make(interval=(1.5, 3.25)).to_dict()["interval"] == [1.5, 3.25]
 
 
 def test_points_as_a_list() -> None:

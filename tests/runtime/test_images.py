@@ -173,6 +173,7 @@ def test_grey_alpha_16_bits_and_bool() -> None:
     np.testing.assert_array_equal(as_bgr(alpha), PICTURE)
     deep = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     np.testing.assert_array_equal(as_bgr(deep)[:, :, 1], np.round(deep / 257))
+    np.testing.assert_array_equal(as_bgr(deep.astype(">u2")), as_bgr(deep))
     assert np.unique(as_bgr(grey > 128)).tolist() == [0, 255]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecount.errors import BackendError
-from edgecount.manifest import Manifest
+from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
 from edgecount.regions import Region
 from edgecount.runtime.postprocess import Counts, RegionMasks, check_outputs, count_outputs
 from edgecount.runtime.preprocess import plan_input
@@ -48,6 +49,18 @@ def test_padding_is_not_counted(manifest: Manifest) -> None:
     found = count(maps, manifest, (20, 12))
     assert found.density.shape == (2, 3)
     assert found.density_count == 6
+
+
+def test_interval_widens_where_the_streams_disagree(manifest: Manifest) -> None:
+    maps = blank(manifest, 64, 64)
+    maps["density"][0, 0, 2, 2] = 6.0
+    assert count(maps, manifest, (64, 64)).interval is None
+    spec = IntervalSpec(0.9, below=1.0, above=2.0, floor=1.0, root=0.0, share=0.0, gap=0.5)
+    post = PostprocessSpec(interval=spec)
+    measured = dataclasses.replace(manifest, postprocess=post)
+    found = count(maps, measured, (64, 64))
+    spread = (1 + 0.25 * 36) ** 0.5
+    assert found.interval == pytest.approx((6 - spread, 6 + 2 * spread))
 
 
 def test_points_are_in_source_pixels_and_inside_the_frame(manifest: Manifest) -> None:

@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("cv2")
+cv2 = pytest.importorskip("cv2")
 pytest.importorskip("torch")
 
-from edgecount.errors import ConfigError
-from edgecount.train.data.augment import Looks, blank_crop, random_crop, random_look
-from edgecount.train.data.sample import square_boxes
+from edgecount.errors import ConfigError  # noqa: E402
+from edgecount.train.data.augment import (  # noqa: E402
+    Looks,
+    blank_crop,
+    blurred_away,
+    random_crop,
+    random_look,
+)
+from edgecount.train.data.sample import square_boxes  # noqa: E402
 
 
 def crop(image, points, seed=0, *, size=(64, 64), scale=(1.0, 1.0), window="free", side=7.0):
@@ -182,3 +188,14 @@ def test_no_looks_leave_the_picture_alone():
 def test_a_probability_is_one():
     with pytest.raises(ConfigError, match=r"looks\.grey: expected a probability"):
         Looks(grey=1.5)
+
+
+def test_nobody_is_left_in_a_picture_blurred_away():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (192, 192, 3), dtype=np.uint8)
+    cv2.circle(image, (96, 96), 12, (0, 0, 0), -1)
+    out = blurred_away(image, rng)
+    assert out.shape == image.shape
+    assert out.dtype == np.uint8
+    neighbours = np.abs(np.diff(out.astype(int), axis=1))
+    assert neighbours.max() <= 3

@@ -1,9 +1,11 @@
 """`edgecount eval`: the bundled model on three rendered scenes."""
 
 import csv
+import dataclasses
 import json
 
 import cv2
+import onnx
 import pytest
 
 pytest.importorskip("scipy")
@@ -13,6 +15,9 @@ pytest.importorskip("onnxruntime")
 from click.testing import CliRunner
 
 from edgecount.cli import cli
+from edgecount.manifest import IntervalSpec
+from edgecount.models import model_path
+from edgecount.runtime.model_file import open_model
 from edgecount.scenes import render_scene
 
 
@@ -36,8 +41,21 @@ def scenes(tmp_path_factory):
     return folder
 
 
-def test_the_json_has_every_metric_and_with_per_image_every_image(scenes):
-    result = run("eval", "edgecount-s", scenes, "--reader", "csv", "--json", "--per-image")
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory, write_model):
+    """The bundled model with an interval of 100 people to either side."""
+    manifest = open_model("edgecount-s").manifest
+    interval = IntervalSpec(0.8, below=100.0, above=100.0, floor=1.0, root=0.0, share=0.0, gap=0.0)
+    postprocess = dataclasses.replace(manifest.postprocess, interval=interval)
+    return write_model(
+        onnx.load(model_path("edgecount-s")),
+        tmp_path_factory.mktemp("model") / "wide.onnx",
+        dataclasses.replace(manifest, postprocess=postprocess),
+    )
+
+
+def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):
+    result = run("eval", wide, scenes, "--reader", "csv", "--json", "--per-image")
     assert result.exit_code == 0, result.output
     values = json.loads(result.stdout)
     assert set(values) == {
@@ -51,6 +69,7 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes):
         "ssim",
         "psnr",
         "false_recognition",
+        "interval",
         "levels",
         "images",
     }
@@ -58,6 +77,9 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes):
     errors = [abs(image["count"] - image["true"]) for image in values["images"]]
     assert values["count"]["mae"] == pytest.approx(sum(errors) / 3)
     assert values["count"]["mae"] < 5
+    assert values["interval"]["coverage"] == 1
+    widths = [high - low for low, high in (image["interval"] for image in values["images"])]
+    assert all(100 < width <= 200 for width in widths)
     assert values["density_count"]["mae"] == pytest.approx(values["game"][0], rel=1e-4)
 
 
@@ -74,6 +96,13 @@ def test_the_table_is_for_people_and_the_report_for_a_browser(scenes, tmp_path):
     assert "GAME(3)" in result.stdout
     assert lines[-1] == str(out / "report.html")
     assert f"edgecount-s on {scenes.name}" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_interval_is_a_line_of_the_table(scenes, wide):
+    lines = run("eval", wide, scenes, "--reader", "csv").stdout.splitlines()
+    (line,) = [line for line in lines if line.startswith("interval")]
+    assert line.startswith("interval          80% asked for, 100.0% of the images inside, ")
+    assert line.endswith(" of the count wide")
 
 
 def test_an_unknown_reader_is_one_line(scenes):

@@ -31,7 +31,7 @@ class KnownCounter:
         return result
 
 
-def counted(count, *, density=None, points=None):
+def counted(count, *, density=None, points=None, interval=None):
     """A result for an image of 64 x 64 px, with cells of 8 px."""
     found = np.zeros((0, 3)) if points is None else np.insert(np.array(points), 2, 0.9, axis=1)
     return CountResult(
@@ -46,6 +46,7 @@ def counted(count, *, density=None, points=None):
         size=(64, 64),
         model="known",
         backend="none",
+        interval=interval,
     )
 
 
@@ -149,6 +150,21 @@ def test_radii_are_half_the_diagonal_of_the_box_or_of_a_square(tmp_path):
     boxes = np.array([[10, 10, 16, 18]], np.float32)
     assert head_radii(annotated(tmp_path, "a", [[13, 14]], 7.0, boxes)) == pytest.approx([5.0])
     assert head_radii(annotated(tmp_path, "b", [[13, 14]], 2.0)) == pytest.approx([np.sqrt(2)])
+
+
+def test_an_interval_is_judged_by_the_truths_inside_and_by_its_width(tmp_path):
+    samples = [annotated(tmp_path, f"{n}", [[8.0 * i + 4, 8] for i in range(n)]) for n in range(4)]
+    results = (
+        counted(0.25, interval=(0.0, 1.5)),  # over 1, since fewer are counted
+        counted(2.0, interval=(1.0, 4.0)),  # the truth is the lower end
+        counted(4.0, interval=(2.5, 6.5)),  # above the truth
+        counted(1.0, interval=(0.5, 2.5)),  # below the truth
+    )
+    evaluation = evaluate_counter(KnownCounter(*results), samples)
+    assert evaluation.images[2].interval == (2.5, 6.5)
+    summary = evaluation.summary()
+    assert summary["interval"] == {"coverage": 0.5, "width": (1.5 + 1.5 + 1.0 + 2.0) / 4}
+    json.dumps([summary, *(image.to_dict() for image in evaluation.images)], allow_nan=False)
 
 
 def test_metrics_of_kept_records_need_no_counter(tmp_path):

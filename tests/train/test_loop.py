@@ -25,7 +25,7 @@ from edgecount.train.checkpoint import (  # noqa: E402
     load_network,
     save_checkpoint,
 )
-from edgecount.train.config import config_from_dict  # noqa: E402
+from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
 from edgecount.train.data.assemble import load_data  # noqa: E402
 from edgecount.train.data.mixture import Cutting, Mixture  # noqa: E402
 from edgecount.train.data.readers import read_samples  # noqa: E402
@@ -219,12 +219,89 @@ def test_a_run_starts_from_the_weights_of_another_and_freezes_some(settings, tmp
         loop.train(config_from_dict(settings), tmp_path / "third")
 
 
+def test_norms_rest_with_the_averaged_statistics(settings, tmp_path):
+    resting = config_from_dict(settings | {"rest_norms": 0.5, "log_every": 3})
+    loop.train(dataclasses.replace(resting, steps=3, rest_norms=1.0), tmp_path / "first")
+    loop.train(resting, tmp_path / "whole")
+    before = load_checkpoint(tmp_path / "first" / "last.pt")
+    after = load_checkpoint(tmp_path / "whole" / "last.pt")
+    # another length gives other learning rates, but the first steps' warm-up is the same
+    names = [name for name in after["network"] if name.endswith("running_var")]
+    assert names
+    torch.testing.assert_close(
+        {name: after["network"][name] for name in names},
+        {name: before["ema"][name] for name in names},
+    )
+    weights = [name for name in after["network"] if name.endswith("weight")]
+    assert any(not torch.equal(after["network"][n], before["network"][n]) for n in weights)
+
+
+def test_a_run_stopped_while_norms_rest_goes_on_alike(settings, tmp_path):
+    config = config_from_dict(settings | {"rest_norms": 0.3})
+    loop.train(config, tmp_path / "whole")
+    stopped = dataclasses.replace(config, evaluate_every=4, steps=4, rest_norms=0.45)
+    # the same first steps: the warm-up's rates do not depend on the length
+    loop.train(stopped, tmp_path / "stopped")
+    state = load_checkpoint(tmp_path / "stopped" / "last.pt")
+    assert state["resting"]
+    state["config"] = config_to_dict(config)
+    save_checkpoint(tmp_path / "stopped" / "last.pt", state)
+    loop.train(config, tmp_path / "stopped", resume=True)
+    whole, resumed = (load_checkpoint(tmp_path / n / "last.pt") for n in ("whole", "stopped"))
+    names = [name for name in whole["network"] if "running" in name]
+    assert names
+    torch.testing.assert_close(
+        {name: whole["network"][name] for name in names},
+        {name: resumed["network"][name] for name in names},
+    )
+
+
+def test_a_shortened_run_rests_at_once(settings, tmp_path):
+    config = config_from_dict(settings | {"rest_norms": 0.9, "steps": 40, "evaluate_every": 40})
+    first = dataclasses.replace(config, steps=4, rest_norms=1.0)
+    loop.train(first, tmp_path)
+    state = load_checkpoint(tmp_path / "last.pt")
+    assert not state["resting"]
+    shorter = dataclasses.replace(config, steps=6, rest_norms=0.5)
+    state["config"] = config_to_dict(shorter)
+    save_checkpoint(tmp_path / "last.pt", state)
+    loop.train(shorter, tmp_path, resume=True)
+    after = load_checkpoint(tmp_path / "last.pt")
+    assert after["resting"]
+    name = next(name for name in state["ema"] if name.endswith("running_var"))
+    torch.testing.assert_close(after["network"][name], state["ema"][name])
+
+
+def test_a_narrow_run_starts_from_a_wide_one(settings, tmp_path):
+    wide = config_from_dict(settings | {"steps": 2})
+    loop.train(wide, tmp_path / "wide")
+    small = settings["model"] | {"width": 0.2, "channels": 8}
+    change = {"model": small, "narrow_from": str(tmp_path / "wide" / "last.pt"), "steps": 1}
+    loop.train(config_from_dict(settings | change), tmp_path / "narrow")
+    given = load_checkpoint(tmp_path / "wide" / "last.pt")["ema"]["heatmap.weight"]
+    taken = load_checkpoint(tmp_path / "narrow" / "last.pt")["network"]["heatmap.weight"]
+    assert (taken - given).abs().max() < 2e-3  # one step away
+
+
 def test_batches_depend_on_seed_and_step_alone(config, tmp_path):
     ahead = list(mixture_of(config, tmp_path, workers=3).batches(3, 6))
     again = mixture_of(config, tmp_path, cache_bytes=0).batch(4)
     torch.testing.assert_close(ahead[1].images, again.images, rtol=0, atol=0)
     torch.testing.assert_close(ahead[1].targets["counts"], again.targets["counts"])
     assert not torch.equal(ahead[0].images, ahead[1].images)
+
+
+def test_pictures_of_nothing_hold_nobody(config, tmp_path):
+    parts = load_data(config, tmp_path).parts
+    for given in (parts, parts[1:]):  # with photos to blur, and without
+        cutting = Cutting((32, 64), 40, seed=1)
+        objective = build_objective("edge", {}, build_model("edgecount-n", {"width": 0.25}))
+        mixture = Mixture(given, cutting, objective.targets)
+        batch = mixture.batch(0)
+        blank = [index for index, name in enumerate(batch.names) if name == "blank"]
+        assert blank
+        assert batch.images.shape == (40, 3, 32, 64)
+        assert float(batch.targets["counts"][blank].abs().sum()) == 0.0
 
 
 def test_processes_share_the_crops_of_a_batch(config, tmp_path):
@@ -329,6 +406,7 @@ def test_two_processes_render_validate_and_resume(tmp_path):
     launch += ["--master-port", "29613", "-m", "edgecount", "train", "tiny", "--device", "cpu"]
     launch += ["--threads", "1", "--out", str(tmp_path / "run"), "--set", "report=false"]
     launch += ["--set", "data.0.number=6", "--set", "evaluate_every=5", "--set", "log_every=5"]
+    launch += ["--set", "rest_norms=0.4"]
     for steps in (10, 20):
         options = ["--set", f"steps={steps}", "--resume"]
         done = subprocess.run([*launch, *options], capture_output=True, text=True, check=False)
@@ -336,3 +414,8 @@ def test_two_processes_render_validate_and_resume(tmp_path):
         assert load_checkpoint(tmp_path / "run" / "last.pt")["step"] == steps
     lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     assert sum("validation" in line for line in lines) == 4
+    state = load_checkpoint(tmp_path / "run" / "last.pt")
+    assert state["resting"]
+    for name, value in state["network"].items():
+        if "running" in name:  # the averaged network rests on the same
+            torch.testing.assert_close(value, state["ema"][name])

@@ -27,8 +27,8 @@ class Counter:
     manifest = SimpleNamespace(name="one & only")
     backend = SimpleNamespace(name="none")
 
-    def __init__(self, *, density=True, points=True):
-        self.density, self.points = density, points
+    def __init__(self, *, density=True, points=True, interval=None):
+        self.density, self.points, self.interval = density, points, interval
 
     def count(self, image):
         height, width = image.shape[:2]
@@ -46,6 +46,7 @@ class Counter:
             size=(width, height),
             model="one",
             backend="none",
+            interval=self.interval,
         )
 
 
@@ -111,6 +112,15 @@ def test_a_model_with_one_kind_of_map_and_a_single_image_have_a_page(tmp_path, d
     assert ("Head points" in text) == points
     assert ("False recognition</td>" in text) == density
     assert "GAME(3)" in text
+
+
+def test_an_interval_has_its_coverage_on_the_page(tmp_path):
+    sets = {"s": [annotated(tmp_path, f"i{n}", [[5 + 9 * n, 8]] * n) for n in range(3)]}
+    _, text = report(tmp_path, Counter(interval=(0.5, 1.25)), sets)
+    assert "<td>Images inside</td><td>33.3%</td>" in text
+    assert "<td>Width, of the count</td><td>0.75</td>" in text
+    _, without = report(tmp_path, Counter(), sets)
+    assert "Images inside" not in without
 
 
 def test_an_empty_image_alone_has_a_page(tmp_path):

@@ -182,6 +182,11 @@ def _tone(rng: np.random.Generator, looks: Looks) -> Image:
     return np.asarray(np.clip(tone, 0, 1) * 255.0 + 0.5).astype(np.uint8)
 
 
+def blurred_away(image: Image, rng: np.random.Generator) -> Image:
+    """A photo so far out of focus that hardly anything can be made out: sigma 24 to 64 px."""
+    return cv2.GaussianBlur(image, (0, 0), rng.uniform(24, 64)).astype(np.uint8, copy=False)
+
+
 def blank_crop(crop: int, rng: np.random.Generator) -> Image:
     """A picture of nothing: a flat colour, a ramp, or noise of some grain."""
     kind = rng.integers(4)
@@ -193,7 +198,8 @@ def blank_crop(crop: int, rng: np.random.Generator) -> Image:
         ramp = np.linspace(0, 1, crop)[:, None, None]
         x = np.broadcast_to(colours[0] * ramp + colours[1] * (1 - ramp), (crop, crop, 3))
     else:
-        grain = int(rng.integers(1, 24))
-        small = rng.normal(0, rng.uniform(3, 60), (crop // grain + 1, crop // grain + 1, 3))
+        # Fine grain is what sensors have, and what is most easily taken for heads.
+        grain = int(np.exp(rng.uniform(0, np.log(24))))
+        small = rng.normal(0, rng.uniform(3, 100), (crop // grain + 1, crop // grain + 1, 3))
         x = colours[0] + cv2.resize(small, (crop, crop), interpolation=cv2.INTER_CUBIC)
     return np.clip(x, 0, 255).astype(np.uint8)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgecount.manifest import InputSpec
-from edgecount.train.data.augment import Looks, blank_crop, random_crop, random_look
+from edgecount.train.data.augment import Looks, blank_crop, blurred_away, random_crop, random_look
 from edgecount.train.data.cache import ImageCache
 from edgecount.train.data.sample import Crop, Sample, square_boxes
 
@@ -141,11 +141,25 @@ class Mixture:
 
     def _crop(self, rng: np.random.Generator) -> tuple[Crop, str]:
         part = self.parts[rng.choice(len(self.parts), p=self._shares)]
-        size = self.cutting.size
         if not part.samples:
             nobody = np.zeros((0, 2), np.float32)
-            image = np.ascontiguousarray(blank_crop(max(size), rng)[: size[0], : size[1]])
+            image = self._nothing(rng)
             return Crop(image, nobody, nobody[:, 0], np.zeros((0, 4), np.float32)), "blank"
+        crop, name = self._cut(part, rng)
+        image = random_look(crop.image, rng, self.cutting.looks)
+        return Crop(image, crop.points, crop.sizes, crop.boxes), name
+
+    def _nothing(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A picture without anybody to be seen; a quarter of them photos out of all focus."""
+        height, width = self.cutting.size
+        photos = [part for part in self.parts if part.samples]
+        if photos and rng.random() < 0.25:
+            crop, _ = self._cut(photos[int(rng.integers(len(photos)))], rng)
+            return blurred_away(crop.image, rng)
+        return np.ascontiguousarray(blank_crop(max(height, width), rng)[:height, :width])
+
+    def _cut(self, part: Part, rng: np.random.Generator) -> tuple[Crop, str]:
+        """A random crop of a random image of a part, with the image's name."""
         sample = part.samples[int(rng.integers(len(part.samples)))]
         boxes = sample.boxes
         crop = random_crop(
@@ -153,13 +167,12 @@ class Mixture:
             sample.points,
             sample.sizes,
             square_boxes(sample.points, sample.sizes) if boxes is None else boxes,
-            size=size,
+            size=self.cutting.size,
             scale=part.scale,
             window=part.window,
             rng=rng,
         )
-        image = random_look(crop.image, rng, self.cutting.looks)
-        return Crop(image, crop.points, crop.sizes, crop.boxes), str(sample.path)
+        return crop, str(sample.path)
 
 
 def normalise(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:

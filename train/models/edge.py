@@ -56,6 +56,7 @@ class DensityHead(nn.Sequential):
 
     def __init__(self, channels: int, hidden: int, *, zero_inflated: bool) -> None:
         super().__init__(conv_bn(channels, hidden), nn.Conv2d(hidden, 2 if zero_inflated else 1, 1))
+        self.zero_inflated = zero_inflated
         bias = self[-1].get_parameter("bias")
         # a zero-inflated cell starts as occupied by half
         nn.init.constant_(bias, _SPARSE)
@@ -65,7 +66,7 @@ class DensityHead(nn.Sequential):
         """(B, C, h, w) -> the density (B, 1, h, w), and ``rate`` and ``zero_logits`` if any."""
         logits = super().forward(features).float()  # type: ignore[no-untyped-call]
         rate = positive(logits[:, :1])
-        if logits.shape[1] == 1:
+        if not self.zero_inflated:
             return rate, {}
         zeros = logits[:, 1:]
         return rate * torch.sigmoid(-zeros), {"rate": (rate,), "zero_logits": (zeros,)}

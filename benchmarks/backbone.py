@@ -1,0 +1,101 @@
+"""What a bundled edge model costs beside its bare backbone.
+
+    python benchmarks/backbone.py [--model MODEL] [--size 640x480] [--threads 2] [--rounds 60]
+
+The backbone is MobileNetV2 alone, as far as the model uses it (the 160-channel stage at stride
+32), exported in the same way with random weights. Both run in ONNX Runtime in turn, in one process
+on the same tensor; the times are medians, and the ratio is what counts. The goal for edgecount-s at
+640x480 on two cores is 1.5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import time
+import warnings
+from contextlib import redirect_stdout
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from edgecount.export.fold import fold_batch_norm
+from edgecount.models import DEFAULT_MODEL
+from edgecount.runtime.model_file import open_model
+from edgecount.train.models.mobilenet_v2 import MobileNetV2
+
+# The threads of a session spin for a while after its run, in the way of the other session.
+PAUSE = 0.03
+
+
+class Coarsest(nn.Module):
+    """The backbone's last map alone."""
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        self.backbone = MobileNetV2(width=width)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, C, H / 32, W / 32)."""
+        out: Tensor = self.backbone(image)[32]
+        return out
+
+
+def main() -> None:
+    """Time both and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--size", default="640x480", help="of the tensor, WIDTHxHEIGHT")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=60)
+    options = parser.parse_args()
+    width, height = (int(side) for side in options.size.split("x"))
+    found = open_model(options.model)
+    assert found.path is not None
+    network = found.manifest.training.get("network", {})
+    share = float(network.get("width", 0.5 if network.get("name") == "edgecount-n" else 1.0))
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, height, width)).astype(np.float32)
+    sessions = {
+        "backbone": open_session(export_backbone(share, image), options.threads),
+        found.manifest.name: open_session(found.path.read_bytes(), options.threads),
+    }
+    times: dict[str, list[float]] = {name: [] for name in sessions}
+    for round_number in range(options.rounds + 3):
+        for name, session in sessions.items():
+            time.sleep(PAUSE)
+            start = time.perf_counter()
+            session.run(None, {session.get_inputs()[0].name: image})
+            if round_number >= 3:  # the first ones warm up
+                times[name].append((time.perf_counter() - start) * 1e3)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    bare, model = medians.values()
+    print(f"{width} x {height}, {options.threads} threads, {options.rounds} rounds")
+    for name, value in medians.items():
+        print(f"{name:16}{value:8.2f} ms")
+    print(f"{'ratio':16}{model / bare:8.2f}")
+
+
+def export_backbone(width: float, image: np.ndarray) -> bytes:
+    """The bare backbone as ONNX, batch norms folded."""
+    torch.manual_seed(0)
+    network = fold_batch_norm(Coarsest(width).eval())  # type: ignore[type-var]
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(network, (torch.from_numpy(image),), dynamo=True)
+    assert program is not None
+    program.optimize()
+    return program.model_proto.SerializeToString()
+
+
+def open_session(data: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A session with ONNX Runtime's defaults and a number of threads."""
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
+
+
+if __name__ == "__main__":
+    main()

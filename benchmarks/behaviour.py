@@ -1,0 +1,405 @@
+"""How a model behaves beyond its MAE: whom it sees in nothing, and how steady its counts are.
+
+    python benchmarks/behaviour.py [--model MODEL]... [--data DIR] [--parts nothing,video]
+        [--images 20] [--out FILE.json]
+
+MODEL is whatever EdgeCounter takes, or a checkpoint (.pt). The parts:
+
+    nothing   people per megapixel of frames in which nobody is, or can be made out
+    scale     counts of the same pictures at half to twice their size
+    video     how much the count jumps from frame to frame, beside how much the truth does
+    interval  how often the truth lies in the interval that the model gives
+
+DIR holds the sets of `SETS`; only their held-out images (train/splits/) are read, and a set that is
+missing is skipped. Rendered scenes stand in where they can.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount import EdgeCounter
+from edgecount.models import DEFAULT_MODEL
+from edgecount.scenes import Scene, render_clip, render_scene
+from edgecount.train.data.readers import read_samples
+from edgecount.train.data.sample import Sample
+from edgecount.train.data.splits import hold_out, split
+from edgecount.train.evaluation import ImageRecord, evaluate_counter
+from edgecount.train.torch_backend import open_checkpoint
+from edgecount.train.uncertainty import Outcome, cross_coverage
+
+Image = NDArray[np.uint8]
+Size = tuple[int, int]
+
+SETS = {  # reader and folder, by the name of the split
+    "shanghaitech_a": ("shanghaitech", "shanghaitech/part_A/train"),
+    "shanghaitech_b": ("shanghaitech", "shanghaitech/part_B/train"),
+    "scut_head": ("voc", "scut_head"),
+    "mall": ("mall", "mall"),
+}
+GOAL = 0.5  # people per megapixel of nothing
+SIZES: tuple[Size, ...] = ((320, 240), (640, 480), (1024, 768), (1920, 1080))
+COLOURS = {  # BGR
+    "red": (30, 30, 200),
+    "grass": (60, 140, 80),
+    "sky": (225, 190, 140),
+    "skin": (130, 160, 215),
+    "asphalt": (70, 68, 66),
+    "sand": (150, 190, 215),
+}
+RAMPS = {"grey": ((0, 0, 0), (255, 255, 255)), "sky to sand": ((225, 170, 110), (150, 190, 215))}
+GRAINS = (1, 2, 4, 8, 16)  # px
+EMPTY_SCENES = 20
+# The renderer's training scenes have seeds below: 100,000 for each unit of the run's own seed.
+FIRST_SEED = 770_000_000
+FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0)
+OF_SCALE = ("shanghaitech_a", "shanghaitech_b")
+CLIP = {"people": 40, "frames": 50, "fps": 5.0, "size": (640, 480), "place": "plaza"}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What there is to count.
+
+    Attributes:
+        sets: the held-out images of the sets that are there.
+        images: how many of a set to take where they need not be all.
+    """
+
+    sets: dict[str, list[Sample]]
+    images: int
+
+    def some(self, name: str) -> list[Sample]:
+        """At most `images` of a set, by a fixed seed."""
+        samples = self.sets[name]
+        return hold_out(samples, min(self.images, len(samples)))[1]
+
+
+def frames_of_nothing(material: Material) -> Iterator[tuple[str, str, Image]]:
+    """Kind, name and picture of every frame that is to count as empty."""
+    for width, height in SIZES:
+        at = f"{width}x{height}"
+        for kind, level in (("black", 0), ("white", 255), ("mid grey", 128)):
+            yield kind, at, flat((level, level, level), (width, height))
+        for name, colour in COLOURS.items():
+            yield "other colours", f"{name} {at}", flat(colour, (width, height))
+        for name, ends in RAMPS.items():
+            for way in ("across", "down", "both"):
+                yield "ramps", f"{name} {way} {at}", ramp(*ends, (width, height), way)
+        rng = np.random.default_rng(width)
+        uniform = rng.integers(0, 256, (height, width, 3), np.uint8)
+        yield "uniform noise", at, uniform
+        for grain in GRAINS:
+            for sigma in (15, 50):
+                what = f"sigma {sigma} {at}"
+                yield f"noise of {grain} px", what, noise(rng, grain, sigma, (width, height))
+    yield from blurred_away(material)
+    for size in SIZES:
+        for seed in range(FIRST_SEED, FIRST_SEED + EMPTY_SCENES):
+            kind = f"scenes without people {size[0]}x{size[1]}"
+            yield kind, f"seed {seed}", scene(0, size, seed).image
+
+
+def flat(colour: tuple[int, int, int], size: Size) -> Image:
+    """A picture of one colour, BGR."""
+    return np.full((size[1], size[0], 3), colour, np.uint8)
+
+
+def ramp(start: Sequence[int], end: Sequence[int], size: Size, way: str) -> Image:
+    """From one colour to another across the picture, down it, or both."""
+    x, y = np.linspace(0, 1, size[0])[None, :], np.linspace(0, 1, size[1])[:, None]
+    place = {"across": x + 0 * y, "down": 0 * x + y, "both": (x + y) / 2}[way][:, :, None]
+    mixed = (1 - place) * np.array(start) + place * np.array(end)
+    return np.round(mixed).astype(np.uint8)
+
+
+def noise(rng: np.random.Generator, grain: int, sigma: float, size: Size) -> Image:
+    """Gaussian noise around mid grey, its grains so many px wide."""
+    across, down = (math.ceil(side / grain) for side in size)
+    grains = rng.normal(128, sigma, (down, across, 3)).astype(np.float32)
+    drawn = cv2.resize(grains, size, interpolation=cv2.INTER_LINEAR)
+    return np.clip(np.round(drawn), 0, 255).astype(np.uint8)
+
+
+def blurred_away(material: Material) -> Iterator[tuple[str, str, Image]]:
+    """Held-out photos, or else scenes, so far out of focus that nobody can be made out."""
+    for name in material.sets:
+        for sample in material.some(name):
+            yield f"{name} blurred away", sample.name, blurred(sample.image())
+    if not material.sets:
+        for seed in range(FIRST_SEED, FIRST_SEED + material.images):
+            yield "scenes blurred away", f"seed {seed}", blurred(scene(40, (640, 480), seed).image)
+
+
+def blurred(image: Image) -> Image:
+    """Blurred by a sixteenth of the longer side."""
+    drawn = cv2.GaussianBlur(image, (0, 0), max(image.shape[:2]) / 16)
+    return np.asarray(drawn, np.uint8)
+
+
+@functools.cache
+def scene(people: int, size: Size, seed: int) -> Scene:
+    """A rendered scene, once for all models."""
+    return render_scene(people, size=size, seed=seed)
+
+
+@functools.cache
+def clip() -> list[Scene]:
+    """A rendered clip, once for all models."""
+    return list(render_clip(**CLIP, seed=FIRST_SEED))  # type: ignore[arg-type]
+
+
+def measure_nothing(counter: EdgeCounter, material: Material) -> dict[str, Any]:
+    """People per megapixel of the picture, by kind of nothing."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for kind, name, image in frames_of_nothing(material):
+        people = counter.count(image).count / (image.shape[0] * image.shape[1] / 1e6)
+        found.setdefault(kind, []).append((people, name))
+    return {
+        kind: {
+            "frames": len(frames),
+            "mean": float(np.mean([people for people, _ in frames])),
+            "worst": max(frames)[0],
+            "worst_frame": max(frames)[1],
+            "over_goal": sum(people >= GOAL for people, _ in frames),
+        }
+        for kind, frames in found.items()
+    }
+
+
+def measure_scale(counter: EdgeCounter, material: Material) -> dict[str, Any]:
+    """Counts of the same pictures at several sizes, by set and factor."""
+    report = {}
+    for name in (name for name in OF_SCALE if name in material.sets):
+        samples = material.some(name)
+        rows = [
+            [counter.count(resized(sample.image(), factor)).count for factor in FACTORS]
+            for sample in samples
+        ]
+        true = np.array([len(sample.points) for sample in samples], np.float64)
+        report[name] = {"images": len(samples), "factors": steadiness(np.array(rows), true)}
+    return report
+
+
+def steadiness(counts: NDArray[np.float64], true: NDArray[np.float64]) -> dict[str, Any]:
+    """What the factors do to the counts (images, factors).
+
+    Returns:
+        By factor, `ratio` of the sums to that at 1x, `change`, the median of an image's
+        |count / count at 1x - 1|, and `mae`. Images counted 0 at 1x take no part in `change`.
+    """
+    whole = counts[:, FACTORS.index(1.0)]
+    seen = whole > 0
+    return {
+        f"{factor:g}": {
+            "ratio": float(values.sum() / max(whole.sum(), 1e-9)),
+            "change": float(np.median(np.abs(values[seen] / whole[seen] - 1))) if any(seen) else 0,
+            "mae": float(np.abs(values - true).mean()),
+        }
+        for factor, values in zip(FACTORS, counts.T, strict=True)
+    }
+
+
+def resized(image: Image, factor: float) -> Image:
+    """The picture at `factor` times its size."""
+    if factor == 1:
+        return image
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=how), np.uint8)
+
+
+def measure_video(counter: EdgeCounter, material: Material) -> dict[str, Any]:
+    """How much counts change from one frame to the next, by sequence."""
+    sequences: dict[str, tuple[list[float], list[int]]] = {}
+    if "mall" in material.sets:
+        frames = material.sets["mall"]
+        sequences["mall"] = (
+            [counter.count(frame.image()).count for frame in frames],
+            [len(frame.points) for frame in frames],
+        )
+    sequences["rendered clip"] = (
+        [counter.count(frame.image).count for frame in clip()],
+        [len(frame.points) for frame in clip()],
+    )
+    return {name: jumps(*values) for name, values in sequences.items()}
+
+
+def jumps(counts: Sequence[float], true: Sequence[int]) -> dict[str, float]:
+    """Standard deviations of the change from frame to frame, in people.
+
+    Returns:
+        That of the `model`'s count and of the `truth`; the model's `minus_truth`, and the same
+        `in_quadrature` (of variances, at least 0); and that `of_error`, count minus truth, which a
+        model that misses real changes cannot make small.
+    """
+    model, truth = float(np.std(np.diff(counts))), float(np.std(np.diff(true)))
+    return {
+        "frames": len(counts),
+        "model": model,
+        "truth": truth,
+        "minus_truth": model - truth,
+        "in_quadrature": math.sqrt(max(model**2 - truth**2, 0.0)),
+        "of_error": float(np.std(np.diff(np.subtract(counts, true)))),
+    }
+
+
+def measure_interval(counter: EdgeCounter, material: Material) -> dict[str, Any]:
+    """Coverage of the model's interval, and of ones fitted to other held-out images, by set."""
+    if not material.sets:
+        return {}
+    spec = counter.manifest.postprocess.interval
+    measured = {name: evaluate_counter(counter, images) for name, images in material.sets.items()}
+    groups = [[outcome(image) for image in found.images] for found in measured.values()]
+    cross = cross_coverage(groups, spec.coverage if spec else 0.9)
+    return {
+        name: {
+            "images": len(found.images),
+            **found.summary().get("interval", {"coverage": None, "width": None}),
+            "cross_fitted": fitted,
+        }
+        for (name, found), fitted in zip(measured.items(), cross, strict=True)
+    }
+
+
+def outcome(image: ImageRecord) -> Outcome:
+    """What an interval is fitted to."""
+    if image.density_count is None or image.peak_count is None:
+        return Outcome(image.count, 0.0, image.true)
+    return Outcome(image.count, image.density_count - image.peak_count, image.true)
+
+
+def nothing_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
+    """The table of `measure_nothing`."""
+    yield "people per megapixel of", "frames", "mean", "worst", "the worst", f"{GOAL} or more"
+    for kind, of in found.items():
+        numbers = of["frames"], f"{of['mean']:.2f}", f"{of['worst']:.2f}"
+        yield kind, *numbers, of["worst_frame"], of["over_goal"]
+
+
+def scale_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
+    """The table of `measure_scale`."""
+    yield "set", "images", "size", "sum / sum at 1x", "median change", "MAE"
+    for name, of in found.items():
+        for factor, values in of["factors"].items():
+            numbers = f"{values['ratio']:.3f}", f"{values['change']:.3f}", f"{values['mae']:.1f}"
+            yield name, of["images"], f"{factor}x", *numbers
+
+
+def video_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
+    """The table of `measure_video`."""
+    keys = ("model", "truth", "minus_truth", "in_quadrature", "of_error")
+    yield "std of the change per frame", "frames", *(key.replace("_", " ") for key in keys)
+    for name, of in found.items():
+        yield name, of["frames"], *(f"{of[key]:.2f}" for key in keys)
+
+
+def interval_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
+    """The table of `measure_interval`."""
+    yield "truth inside the interval", "images", "model's own", "width / count", "cross-fitted"
+    for name, of in found.items():
+        own = "none" if of["coverage"] is None else f"{of['coverage']:.1%}"
+        width = "none" if of["width"] is None else f"{of['width']:.2f}"
+        yield name, of["images"], own, width, f"{of['cross_fitted']:.1%}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the measurement: what it measures, how it is shown, EdgeCounter's options."""
+
+    measure: Callable[[EdgeCounter, Material], dict[str, Any]]
+    rows: Callable[[dict[str, Any]], Iterator[Sequence[object]]]
+    options: dict[str, Any]
+
+
+PARTS = {
+    "nothing": Part(measure_nothing, nothing_rows, {}),
+    # else pictures at twice their size would be shrunk back
+    "scale": Part(measure_scale, scale_rows, {"max_side": None}),
+    "video": Part(measure_video, video_rows, {}),
+    "interval": Part(measure_interval, interval_rows, {}),
+}
+
+
+def main() -> None:
+    """Measure every model, print the tables, and write the numbers."""
+    options = parse_options()
+    cv2.setNumThreads(options.threads or -1)
+    material = Material(read_sets(options.data), options.images)
+    results: dict[str, dict[str, Any]] = {}
+    for model in options.models or [DEFAULT_MODEL]:
+        print(f"\n## {model}", flush=True)
+        results[model] = {}
+        for name in options.parts:
+            part = PARTS[name]
+            with open_counter(model, options.threads, **part.options) as counter:
+                found = results[model][name] = part.measure(counter, material)
+            none = f"\n{name}: no set to measure it on"
+            print(markdown(part.rows(found)) if found else none, flush=True)
+    if options.out:
+        options.out.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def parse_options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", action="append", dest="models", metavar="MODEL")
+    data = os.environ.get("EDGECOUNT_DATA")
+    parser.add_argument("--data", type=Path, default=data, help="default: $EDGECOUNT_DATA")
+    parser.add_argument("--parts", type=names_of_parts, default=list(PARTS), help=",".join(PARTS))
+    parser.add_argument("--images", type=int, default=20, help="of a set, to blur and to resize")
+    parser.add_argument("--threads", type=int, help="of ONNX Runtime and OpenCV")
+    parser.add_argument("--out", type=Path, help="JSON file")
+    return parser.parse_args()
+
+
+def names_of_parts(text: str) -> list[str]:
+    """The parts that were asked for."""
+    names = text.split(",")
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"expected some of {','.join(PARTS)}, got {unknown[0]!r}")
+    return names
+
+
+def read_sets(data: Path | None) -> dict[str, list[Sample]]:
+    """The held-out images of the sets that are there."""
+    if data is None:
+        print("no sets: give --data or set EDGECOUNT_DATA; rendered scenes alone are counted")
+        return {}
+    found = {}
+    for name, (reader, folder) in SETS.items():
+        if (data / folder).is_dir():
+            found[name] = split(read_samples(reader, data / folder), name)[1]
+        else:
+            print(f"{name}: skipped, there is no folder {data / folder}")
+    return found
+
+
+def open_counter(model: str, threads: int | None, **options: Any) -> EdgeCounter:
+    """A counter over a model or a checkpoint."""
+    if Path(model).suffix == ".pt":
+        return open_checkpoint(Path(model), **options)
+    return EdgeCounter(model, threads=threads, **options)
+
+
+def markdown(rows: Iterator[Sequence[object]]) -> str:
+    """A table, its first row the head."""
+    head, *body = [[str(cell) for cell in row] for row in rows]
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
+    return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

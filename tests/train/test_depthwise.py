@@ -1,0 +1,63 @@
+"""The depthwise gradients of CPU training in bfloat16 are those of the convolution."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from edgecount.train.models.depthwise import DepthwiseConv2d  # noqa: E402
+
+CASES = [(3, 1, 9, 7), (3, 2, 9, 7), (3, 2, 8, 8), (5, 1, 6, 9), (5, 2, 11, 8), (3, 2, 1, 1)]
+
+
+def gradients(layer, image, weights):
+    layer.zero_grad()
+    image = image.clone().requires_grad_()
+    out = layer(image)
+    (out.float() * weights).sum().backward()
+    return out.detach().float(), image.grad.float(), layer.weight.grad.float()
+
+
+@pytest.mark.parametrize(("kernel", "stride", "height", "width"), CASES)
+def test_the_same_as_in_float32(kernel, stride, height, width):
+    torch.manual_seed(0)
+    layer = DepthwiseConv2d(6, kernel, stride)
+    # values that bfloat16 holds exactly, so that only the sums round
+    with torch.no_grad():
+        layer.weight.copy_(torch.randint(-4, 5, layer.weight.shape) / 4)
+    image = torch.randint(-4, 5, (2, 6, height, width)) / 4
+    shape = layer(image).shape
+    weights = torch.randint(-4, 5, shape) / 4
+    expected = gradients(layer.eval(), image, weights)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = gradients(layer.train(), image, weights)
+    for got, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=2**-7, atol=2**-7)
+
+
+def test_it_is_a_plain_convolution_elsewhere():
+    torch.manual_seed(1)
+    layer = DepthwiseConv2d(4, 3, 2)
+    image = torch.randn(1, 4, 8, 8)
+    expected = torch.nn.functional.conv2d(image, layer.weight, None, 2, 1, 1, 4)
+    assert torch.equal(layer.train()(image), expected)
+    assert torch.equal(layer.eval()(image), expected)
+
+
+def test_a_bias_is_added():
+    layer = DepthwiseConv2d(4, 3)
+    layer.bias = torch.nn.Parameter(torch.full((4,), 3.0))
+    image = torch.zeros(1, 4, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer.train()(image).float(), torch.full((1, 4, 8, 8), 3.0))
+
+
+def test_no_gradient_where_none_is_asked_for():
+    layer = DepthwiseConv2d(4, 5, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(torch.randn(1, 4, 8, 8)).sum().backward()
+    assert layer.weight.grad is not None
+    layer.weight.requires_grad_(False)
+    image = torch.randn(1, 4, 8, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(image).sum().backward()
+    assert image.grad is not None

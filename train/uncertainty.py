@@ -1,0 +1,160 @@
+"""How far the truth may be from a count: an interval fitted to held-out images.
+
+The spread's terms are fitted by the likelihood of a Laplace distribution, whose tails are those of
+counting errors, and its ends by split-conformal quantiles (Vovk, Gammerman and Shafer 2005; Lei et
+al. 2018) of the errors in spreads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import ConfigError
+from edgecount.manifest import IntervalSpec
+
+Array = NDArray[np.float64]
+FEWEST = 20  # images, in all: the twentieth part of fewer says nothing
+_LOGS = (-8.0, 5.0)  # of the terms' weights
+_LEAST = 0.5  # people: no frame is known better, whatever the held-out images say
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was counted in one held-out image.
+
+    Attributes:
+        count: the estimate.
+        difference: the density's count minus the points'; 0 where there is only one.
+        true: annotated people.
+    """
+
+    count: float
+    difference: float
+    true: float
+
+
+def fit_interval(groups: Sequence[Sequence[Outcome]], coverage: float = 0.9) -> IntervalSpec | None:
+    """The interval that holds the truth of ``coverage`` of the held-out images.
+
+    Every group of :data:`FEWEST` images or more weighs the same, so that a set of many images does
+    not speak for the others; smaller ones weigh less.
+
+    Args:
+        groups: held-out images, set by set.
+        coverage: in (0, 1).
+
+    Returns:
+        None where there are fewer than :data:`FEWEST` images, or too few for the coverage.
+    """
+    from scipy.optimize import minimize
+
+    groups = [group for group in groups if group]
+    if sum(len(group) for group in groups) < max(FEWEST, round(2 / (1 - coverage))):
+        return None
+    counts, differences, true = _columns(groups)
+    weights = np.concatenate([np.full(len(group), 1 / max(len(group), FEWEST)) for group in groups])
+    weights /= weights.sum()
+    errors = true - counts
+    terms = np.stack([np.ones_like(counts), counts.clip(min=0), counts**2, differences**2])
+
+    def cost(logs: Array) -> float:
+        spread = np.sqrt(np.exp(2 * logs) @ terms + _LEAST**2)
+        return float(weights @ (np.log(spread) + np.abs(errors) / spread))
+
+    starts = [
+        np.log([1.0, root, share, gap])
+        for root in (0.1, 1.0)
+        for share in (0.02, 0.1)
+        for gap in (0.02, 0.2)
+    ]
+    options = {"maxiter": 4000, "xatol": 1e-4, "fatol": 1e-7}
+    found = [
+        minimize(cost, start, method="Nelder-Mead", bounds=[_LOGS] * 4, options=options)
+        for start in starts
+    ]
+    best = np.exp(min(found, key=lambda result: float(result.fun)).x).round(6).tolist()
+    floor = math.hypot(best[0], _LEAST)
+    gap = best[3] if differences.any() else 0.0
+    spec = IntervalSpec(coverage, 0.0, 0.0, floor, best[1], best[2], gap)
+    return widen(spec, groups, weights)
+
+
+def widen(spec: IntervalSpec, groups: Sequence[Sequence[Outcome]], weights: Array) -> IntervalSpec:
+    """The spec with ends that leave half of what is not covered on either side."""
+    spreads = [spec.spread(seen.count, seen.difference) for group in groups for seen in group]
+    counts, _, true = _columns(groups)
+    above = (true - counts) / np.array(spreads)
+    tail = (1 - spec.coverage) / 2
+    # one more image than was seen: the next one (conformal prediction's correction), of as many as
+    # these weights are worth (Kish's effective size)
+    images = 1 / float(np.square(weights).sum())
+    level = min((1 - tail) * (images + 1) / images, 1.0)
+    return dataclasses.replace(
+        spec,
+        below=max(_quantile(-above, weights, level), 0.0),
+        above=max(_quantile(above, weights, level), 0.0),
+    )
+
+
+def coverage_of(spec: IntervalSpec, outcomes: Sequence[Outcome]) -> float:
+    """Share of the images, at least one, whose truth is inside; both ends belong to it."""
+    return _inside(spec, outcomes) / len(outcomes)
+
+
+def cross_coverage(
+    groups: Sequence[Sequence[Outcome]], coverage: float = 0.9, folds: int = 5
+) -> list[float]:
+    """Coverage of each group by intervals fitted without the images that they are tried on.
+
+    Each fold leaves out a run of neighbours, because frames of one video are alike. It is still
+    kind to a set of a single scene: the rest of it is in the fit.
+
+    Args:
+        groups: held-out images, set by set, none empty.
+        coverage: asked for.
+        folds: in how many parts each group is left out.
+
+    Raises:
+        ConfigError: there are too few images to fit without a fold.
+    """
+    inside = np.zeros(len(groups))
+    for fold in range(folds):
+        parts = [_split(group, fold, folds) for group in groups]
+        spec = fit_interval([rest for rest, _ in parts], coverage)
+        if spec is None:
+            raise ConfigError(
+                f"cross_coverage: expected {FEWEST} images or more beside each fold, got "
+                f"{sum(len(rest) for rest, _ in parts)}"
+            )
+        inside += [_inside(spec, left_out) for _, left_out in parts]
+    return [float(found / len(group)) for found, group in zip(inside, groups, strict=True)]
+
+
+def _split(group: Sequence[Outcome], fold: int, folds: int) -> tuple[list[Outcome], list[Outcome]]:
+    """What is fitted, and the neighbours that are left out."""
+    start, stop = len(group) * fold // folds, len(group) * (fold + 1) // folds
+    return [*group[:start], *group[stop:]], list(group[start:stop])
+
+
+def _inside(spec: IntervalSpec, outcomes: Sequence[Outcome]) -> int:
+    ends = ((seen, spec.around(seen.count, seen.difference)) for seen in outcomes)
+    return sum(low <= seen.true <= high for seen, (low, high) in ends)
+
+
+def _columns(groups: Sequence[Sequence[Outcome]]) -> tuple[Array, Array, Array]:
+    table = np.array([dataclasses.astuple(seen) for group in groups for seen in group], np.float64)
+    return table[:, 0], table[:, 1], table[:, 2]
+
+
+def _quantile(values: Array, weights: Array, level: float) -> float:
+    """The least value that ``level`` of the weight is not above."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    place = int(np.searchsorted(reached, level * reached[-1] - 1e-12))
+    return float(values[order[min(place, len(values) - 1)]])
