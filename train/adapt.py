@@ -116,13 +116,13 @@ def adapt(
         "steps": steps,
         "held_out_mae": {"images": len(held), "before": round(before, 3), "after": round(after, 3)},
     }
-    training = {"network": {"name": manifest.name}, **manifest.training, "adapted": record}
-    training.pop("metrics", None)  # of other weights, as the interval is
+    history = {"network": {"name": manifest.name}, **manifest.training, "adapted": record}
+    history.pop("metrics", None)  # of other weights, as the interval is
     described = dataclasses.replace(
         manifest,
         name=f"{manifest.name.removesuffix('-adapted')}-adapted",
         postprocess=dataclasses.replace(manifest.postprocess, interval=None),
-        training=training,
+        training=history,
     )
     return Adaptation(averaged, described, before, after, len(training), names)
 
