@@ -1,0 +1,146 @@
+"""Scenes that are hard for a counter in the ways that model cards name, and how a model does.
+
+The pictures are the project's own: no photograph is needed to show where a model fails.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount import CountResult, EdgeCounter
+from edgecount.drawing import draw_overlay
+from edgecount.errors import OutputError
+from edgecount.scenes import Scene, render_scene
+
+ORDINARY = "ordinary"
+LARGEST = 60_000  # bytes of a picture
+FEWEST = 5  # people: of fewer, one head more or less is no large error
+_WIDTH = 800  # px of a picture
+
+
+@dataclass(frozen=True, eq=False)
+class HardScene:
+    """A picture and the number of heads in it.
+
+    Attributes:
+        name: of its file, without extension.
+        title: what is hard about it, in words.
+        image: uint8 (H, W, 3) BGR or (H, W) grey.
+        people: true count.
+    """
+
+    name: str
+    title: str
+    image: NDArray[np.uint8]
+    people: int
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A scene and what the model counted in it."""
+
+    scene: HardScene
+    result: CountResult
+
+    @property
+    def error(self) -> float:
+        """Estimate minus truth: above 0 counts too many."""
+        return self.result.count - self.scene.people
+
+    @property
+    def harm(self) -> float:
+        """Size of the error as a share of the people, or of :data:`FEWEST`, if there are fewer."""
+        return abs(self.error) / max(self.scene.people, FEWEST)
+
+
+def hard_scenes() -> Iterator[HardScene]:
+    """Render the scenes, the ordinary one first. Training draws none of these seeds."""
+    ordinary = render_scene(60, seed=777_022, place="street", light="overcast")
+    yield _whole(ORDINARY, "an ordinary street", ordinary)
+    grey = np.asarray(cv2.cvtColor(ordinary.image, cv2.COLOR_BGR2GRAY), np.uint8)
+    yield HardScene("grey-copy", "the ordinary street in grey", grey, len(ordinary.points))
+    empty = render_scene(0, seed=777_001, place="street", light="day")
+    yield _whole("empty-street", "an empty street with shop signs and a tree", empty)
+    signs = render_scene(6, seed=777_003, place="street", light="day")
+    yield _whole("shop-signs", "few people before shop signs", signs)
+    trunks = render_scene(6, seed=777_012, place="park")
+    yield _whole("trunks", "few people among trunks and balloons", trunks)
+    night = render_scene(60, seed=777_031, light="night")
+    yield _whole("night", "a square at night", night)
+    dense = render_scene(500, seed=777_041, pattern="uniform")
+    yield _whole("dense-block", "a dense block", dense)
+    yield _shrunk(render_scene(200, seed=777_061), 0.4)
+    large = render_scene(40, size=(2560, 1920), seed=777_051, place="street", light="day")
+    yield _near(large)
+
+
+def _whole(name: str, title: str, scene: Scene) -> HardScene:
+    return HardScene(name, title, scene.image, len(scene.points))
+
+
+def _shrunk(scene: Scene, factor: float) -> HardScene:
+    """The renderer draws no head that small by itself."""
+    small = cv2.resize(scene.image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    low, high = factor * scene.sizes.min(), factor * scene.sizes.max()
+    title = f"very small heads, {low:.0f} to {high:.0f} px"
+    return HardScene("small-heads", title, np.asarray(small, np.uint8), len(scene.points))
+
+
+def _near(scene: Scene) -> HardScene:
+    """The lower middle of a large picture at its full resolution: the people near the camera."""
+    height, width = scene.image.shape[:2]
+    left, right, top = width // 5, width - width // 5, round(0.36 * height)
+    x, y = scene.points.T
+    inside = (x >= left) & (x < right) & (y >= top)
+    image = np.ascontiguousarray(scene.image[top:, left:right])
+    title = f"heads near the camera, up to {scene.sizes[inside].max():.0f} px"
+    return HardScene("large-heads", title, image, int(inside.sum()))
+
+
+def try_scenes(counter: EdgeCounter) -> list[Trial]:
+    """Count all scenes; the worst come first."""
+    trials = [Trial(scene, counter.count(scene.image)) for scene in hard_scenes()]
+    return sorted(trials, key=lambda trial: -trial.harm)
+
+
+def shown(trials: Sequence[Trial], worst: int = 3) -> list[Trial]:
+    """Those worth a picture: the worst of the hard scenes, and the ordinary one."""
+    hard = [trial for trial in trials if trial.scene.name != ORDINARY]
+    return hard[:worst] + [trial for trial in trials if trial.scene.name == ORDINARY]
+
+
+def write_pictures(trials: Sequence[Trial], folder: Path) -> list[Path]:
+    """Draw the overlays of :func:`shown`; those of an earlier release go.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for trial in trials:
+            (folder / f"{trial.scene.name}.jpg").unlink(missing_ok=True)
+        paths = []
+        for trial in shown(trials):
+            paths.append(folder / f"{trial.scene.name}.jpg")
+            paths[-1].write_bytes(_jpeg(draw_overlay(trial.scene.image, trial.result)))
+    except OSError as error:
+        raise OutputError(f"cannot write pictures to {folder}: {error.strerror}") from error
+    return paths
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """The best quality that is small enough."""
+    height, width = picture.shape[:2]
+    if width > _WIDTH:
+        size = (_WIDTH, round(height * _WIDTH / width))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    data = b""
+    for quality in range(88, 20, -4):
+        data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        if len(data) <= LARGEST:
+            break
+    return data
