@@ -79,7 +79,7 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):
     assert values["count"]["mae"] < 5
     assert values["interval"]["coverage"] == 1
     widths = [high - low for low, high in (image["interval"] for image in values["images"])]
-    assert all(100 < width <= 200 for width in widths)
+    assert all(100 <= width <= 200 for width in widths)
     assert values["density_count"]["mae"] == pytest.approx(values["game"][0], rel=1e-4)
 
 
