@@ -60,16 +60,25 @@ def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
     onnx.checker.check_model(model, full_check=True)
     serialized = model.SerializeToString()
     _compare(network, serialized, manifest)
+    write_whole(path, serialized)
+    log.info("wrote %s, %.1f MB", path, len(serialized) / 1e6)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write to a temporary name, then rename: an older file stays whole until the new one is.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     temporary = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(serialized)
+        temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error}") from error
-    log.info("wrote %s, %.1f MB", path, len(serialized) / 1e6)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _trace(network: Network, manifest: Manifest) -> onnx.ModelProto:

@@ -12,7 +12,6 @@ does not carry it.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import re
@@ -40,7 +39,7 @@ from model_card import (
 from edgecount import EdgeCounter
 from edgecount.cli._onnx_facts import read_onnx_facts
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
-from edgecount.export.onnx import export_onnx
+from edgecount.export.onnx import export_onnx, write_whole
 from edgecount.manifest import METADATA_KEY, IntervalSpec, Manifest, PostprocessSpec
 from edgecount.runtime.model_file import open_model
 from edgecount.train.checkpoint import config_of, load_network
@@ -117,8 +116,8 @@ def release(options: argparse.Namespace) -> None:
         "failures": failures_section(trials, drawn, card, ROOT),
     }
     if text:
-        write_file(card, fill(text, sections).encode())
-    write_file(target, model)
+        write_whole(card, fill(text, sections).encode())
+    write_whole(target, model)
     report_missing(card, text, sections)
     say(f"released {target}, {len(model) / 1e6:.1f} MB")
 
@@ -325,24 +324,7 @@ def replace_manifest(exported: Path, manifest: Manifest) -> None:
     for entry in model.metadata_props:
         if entry.key == METADATA_KEY:
             entry.value = manifest.to_json()
-    write_file(exported, model.SerializeToString())
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write to a temporary name, then rename: an older file stays whole until the new one is.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    write_whole(exported, model.SerializeToString())
 
 
 def write_metrics(
@@ -357,7 +339,7 @@ def write_metrics(
     if overall := mean_coverage(summaries):
         numbers["interval"] = overall
     numbers["hard_scenes"] = scenes
-    write_file(path, (json.dumps(rounded(numbers), indent=1) + "\n").encode())
+    write_whole(path, (json.dumps(rounded(numbers), indent=1) + "\n").encode())
 
 
 def rounded(value: Any) -> Any:

@@ -59,6 +59,19 @@ def test_points_and_boxes_stay_on_what_they_mark(seed, window):
         assert ((right - left) * (bottom - top)) ** 0.5 == pytest.approx(size, rel=1e-4)
 
 
+def test_the_borders_are_seen_as_often_as_the_middle():
+    image = numbered(200, 250)
+    columns, rows = np.zeros(250), np.zeros(200)
+    for seed in range(600):
+        patch = crop(image, np.zeros((0, 2)), seed, size=(80, 80), scale=(1.0, 1.0)).image
+        columns[np.unique(patch[:, :, 0])] += 1
+        rows[np.unique(patch[:, :, 1])] += 1
+    for seen in (columns, columns[::-1], rows, rows[::-1]):
+        middle = seen[80:120].mean()
+        assert seen[:80].mean() == pytest.approx(middle, rel=0.2)
+        assert seen[0] > 0.3 * middle
+
+
 def test_lopsided_boxes_are_mirrored_with_the_picture():
     image = numbered(32, 32)
     points = np.array([[10.5, 4.5]], np.float32)

@@ -140,10 +140,20 @@ def _place(
     """Left, top, right, bottom of the source pixels, inside ``area`` or the image."""
     first_x, first_y, last_x, last_y = area or (0, 0, image.shape[1], image.shape[0])
     tall, wide = size[0] / factor, size[1] / factor
-    left = first_x + int(rng.uniform(0, max(last_x - first_x - wide, 0)))
-    top = first_y + int(rng.uniform(0, max(last_y - first_y - tall, 0)))
+    left = _start(first_x, last_x, wide, rng)
+    top = _start(first_y, last_y, tall, rng)
     right = min(left + max(round(wide), 1), last_x)
     return left, top, right, min(top + max(round(tall), 1), last_y)
+
+
+def _start(first: int, last: int, extent: float, rng: np.random.Generator) -> int:
+    """Where a crop of ``extent`` px begins, its middle drawn from ``first`` to ``last``.
+
+    Crops that would reach out are pushed back, so that the border itself is seen as often as what
+    lies inside; offsets drawn evenly would hardly ever end there, and the network would guess.
+    """
+    start = rng.uniform(first, last) - extent / 2
+    return round(max(min(start, last - extent), first))
 
 
 def random_look(image: Image, rng: np.random.Generator, looks: Looks | None = None) -> Image:

@@ -11,11 +11,11 @@ from edgecount.errors import OutputError
 from edgecount.scenes import render_scene
 from edgecount.train.data.readers import Sample
 
-_FRAMES = ((640, 480), (800, 600), (1024, 768), (1280, 720))
+_FRAMES = ((320, 240), (480, 360), (640, 480), (800, 600), (1024, 768), (1280, 720))
 
 
 def render_samples(folder: Path, number: int, seed: int) -> list[Sample]:
-    """``number`` scenes of 0 to 300 people, a tenth of them empty, as PNG and NPZ in ``folder``.
+    """``number`` scenes of 0 to 300 people, a fifth of them empty, as PNG and NPZ in ``folder``.
 
     Scenes rendered before are taken as they are, so that a resumed run starts at once.
 
@@ -34,7 +34,7 @@ def _sample(folder: Path, seed: int) -> Sample:
     truth = path.with_suffix(".npz")
     if not truth.exists():
         rng = np.random.default_rng(seed)
-        people = 0 if rng.random() < 0.1 else round(float(np.exp(rng.uniform(0.7, 5.7))))
+        people = 0 if rng.random() < 0.2 else round(float(np.exp(rng.uniform(0.7, 5.7))))
         size = _FRAMES[rng.integers(len(_FRAMES))]
         scene = render_scene(people, size=size, seed=seed)
         if not cv2.imwrite(str(path), scene.image):
