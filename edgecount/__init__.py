@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
     from edgecount.errors import (
+        AccuracyError,
         BackendError,
         ConfigError,
         EdgeCountError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AccuracyError",
     "BackendError",
     "ConfigError",
     "CountResult",

@@ -6,6 +6,7 @@
     ├── ModelError                       a model file or manifest that is missing or wrong
     ├── BackendError                     an engine that is not available, or that failed
     ├── ConfigError (ValueError)         an option or a region that makes no sense
+    ├── AccuracyError                    a converted model that counts differently
     ├── OutputError                      a result that cannot be written
     └── MissingExtraError (ImportError)  an optional package that is not installed
 
@@ -15,6 +16,7 @@ Every message says what was expected, what came, and what to do about it.
 from __future__ import annotations
 
 __all__ = [
+    "AccuracyError",
     "BackendError",
     "ConfigError",
     "EdgeCountError",
@@ -48,6 +50,10 @@ class BackendError(EdgeCountError):
 
 class ConfigError(EdgeCountError, ValueError):
     """An option or a region has a value that makes no sense."""
+
+
+class AccuracyError(EdgeCountError):
+    """A converted model counts differently from the one it was made from."""
 
 
 class OutputError(EdgeCountError):

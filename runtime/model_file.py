@@ -11,7 +11,7 @@ from edgecount.manifest import METADATA_KEY, Manifest
 from edgecount.models import list_models, model_path
 from edgecount.runtime.onnx_metadata import read_metadata
 
-__all__ = ["ModelFile", "open_model"]
+__all__ = ["ModelFile", "locate_model", "open_model"]
 
 _ENGINES = (".engine", ".plan", ".trt")
 _CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors")
@@ -47,7 +47,7 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
         raise ModelError(
             f"expected a model's name, the path of an .onnx file or a Manifest, got {model!r}"
         )
-    path = _locate(model)
+    path = locate_model(model)
     metadata = read_metadata(path)
     text = metadata.get(METADATA_KEY)
     if text is None:
@@ -61,7 +61,13 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
         raise ModelError(f"{path}: {error}") from None
 
 
-def _locate(model: str | os.PathLike[str]) -> Path:
+def locate_model(model: str | os.PathLike[str]) -> Path:
+    """The file that a name, a path or a folder means; it need not be there.
+
+    Raises:
+        ModelError: there is no such model, or it is a checkpoint.
+        BackendError: it is an engine file, which this build cannot run.
+    """
     text = os.fspath(model)
     if isinstance(model, str) and model in list_models():
         return model_path(model)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._engine_facts import SUFFIXES, engine_facts, engine_rows
 from edgecount.cli._options import json_option
 from edgecount.cli.models import metric_lines
 
@@ -17,13 +18,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", metavar="NAME|FILE")
+@click.argument("model", metavar="NAME|FILE|DIR")
 @json_option
 def inspect(model: str, as_json: bool) -> None:
     """Show what a model expects and gives, and whether it would run here.
 
-    MODEL is a bundled model's name or an .onnx file.
+    The model is a bundled one's name, an .onnx file, an engine, or a folder of edgecount export,
+    of which every file is shown.
     """
+    folder = Path(model)
+    if folder.is_dir():
+        found = [_facts(str(path)) for path in _files(folder)]
+        if as_json:
+            click.echo(json.dumps({"folder": model, "files": found}))
+            return
+        click.echo("\n\n".join("\n".join(_lines(facts)) for facts in found))
+        return
     facts = _facts(model)
     if as_json:
         click.echo(json.dumps(facts))
@@ -32,11 +42,23 @@ def inspect(model: str, as_json: bool) -> None:
         click.echo(line)
 
 
+def _files(folder: Path) -> list[Path]:
+    """The models in a folder, the smallest name first."""
+    from edgecount.errors import ModelError
+
+    found = sorted(path for path in folder.iterdir() if path.suffix in (".onnx", *SUFFIXES))
+    if not found:
+        raise ModelError(f"the folder {folder} holds no .onnx and no engine")
+    return found
+
+
 def _facts(model: str) -> dict[str, Any]:
     from edgecount.cli._onnx_facts import read_onnx_facts
     from edgecount.errors import ModelError
     from edgecount.runtime.model_file import open_model
 
+    if Path(model).suffix in SUFFIXES:
+        return engine_facts(Path(model))
     manifest: Manifest | None = None
     backend: str | None = None
     try:
@@ -55,11 +77,29 @@ def _facts(model: str) -> dict[str, Any]:
         "opset": onnx.opset,
         "parameters": onnx.parameters,
         "manifest": manifest.to_dict() if manifest else None,
+        "layers": _precisions(path),
         "tensors": _tensors(path),
         "runs": backend is not None,
         "backend": backend,
         "why_not": why or None,
     }
+
+
+def _precisions(path: Path) -> dict[str, int] | None:
+    """Layers that multiply, by the precision that they compute in, if onnx is there to tell."""
+    try:
+        import onnx
+    except ImportError:
+        return None
+    from collections import Counter
+
+    from edgecount.export.graph import WEIGHTY, node_precisions
+
+    try:
+        layers = node_precisions(onnx.load(path))
+    except Exception:  # noqa: BLE001 (onnx raises what it likes on a damaged file)
+        return None
+    return dict(Counter(layer.precision for layer in layers if layer.operator in WEIGHTY))
 
 
 def _try(model: str) -> tuple[str | None, str]:
@@ -108,15 +148,24 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         rows += [("model", f"{manifest['name']} {manifest['version']}")]
         rows += [("", manifest["description"])] if manifest["description"] else []
     rows.append(("file", facts["file"]))
-    size = f"{facts['bytes'] / 1e6:.2f} MB, {facts['parameters'] / 1e6:.2f} M parameters"
-    rows.append(("", f"{size}, opset {facts['opset']}"))
-    for kind, tensors in (facts["tensors"] or {}).items():
+    size = f"{facts['bytes'] / 1e6:.2f} MB"
+    if engine := facts.get("engine"):
+        rows += [("", size), *engine_rows(engine)]
+    else:
+        rows.append(("", f"{size}, {facts['parameters'] / 1e6:.2f} M parameters, {_opset(facts)}"))
+    for kind, tensors in (facts.get("tensors") or {}).items():
         rows += [(kind if i == 0 else "", tensor) for i, tensor in enumerate(tensors)]
     if facts["manifest"]:
         rows += _manifest_rows(facts["manifest"])
     verdict = f"yes, on {facts['backend']}" if facts["runs"] else f"no: {facts['why_not']}"
     rows.append(("runs here", verdict))
     return [f"{name:12}{text}".rstrip() for name, text in rows]
+
+
+def _opset(facts: dict[str, Any]) -> str:
+    layers = facts["layers"] or {}
+    told = ", ".join(f"{number} in {kind}" for kind, number in layers.items())
+    return f"opset {facts['opset']}" + (f", layers: {told}" if told else "")
 
 
 def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:

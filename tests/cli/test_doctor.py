@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from edgecount.cli import _doctor
-from edgecount.cli._doctor import Check, counting, cuda_driver, engines, machine
+from edgecount.cli._doctor import Check, counting, engines, machine
+from edgecount.runtime.cuda_driver import ask_driver
 
 NAMES = [
     "python",
@@ -144,7 +145,7 @@ def test_gpu(monkeypatch):
 
 def test_driver_without_a_device(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: FakeCuda(100))
-    assert cuda_driver.ask_driver() == "the NVIDIA driver does not start (CUDA_ERROR_NO_DEVICE)"
+    assert ask_driver() == "the NVIDIA driver does not start (CUDA_ERROR_NO_DEVICE)"
 
 
 def test_no_driver(monkeypatch):

@@ -7,7 +7,7 @@ from importlib import metadata
 from importlib.util import find_spec
 
 from edgecount.cli._doctor import Check
-from edgecount.cli._doctor.cuda_driver import Driver, ask_driver
+from edgecount.runtime.cuda_driver import Driver, ask_driver
 
 
 def gpu() -> Check:

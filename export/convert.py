@@ -1,0 +1,272 @@
+"""FP16 and INT8 files of a float32 model, each with its proof."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.export.calibrate import (
+    Calibration,
+    Method,
+    calibrate,
+    calibration_key,
+    load_calibration,
+)
+from edgecount.export.fp16 import LARGEST, to_fp16
+from edgecount.export.graph import float_tensors
+from edgecount.export.int8 import Encoding, quantisable, to_int8, watched
+from edgecount.export.onnx import write_whole
+from edgecount.export.proof import Picture, Proof, count_pictures, prove
+from edgecount.export.search import Damage, find_kept, overflowing
+from edgecount.export.session import AsWritten
+from edgecount.export.source import Source, with_manifest, with_opset
+
+if TYPE_CHECKING:
+    import onnx
+
+    from edgecount import CountResult, EdgeCounter
+
+log = logging.getLogger(__name__)
+
+# Half-precision steps of QuantizeLinear and DequantizeLinear came with it.
+MIXED_OPSET = 19
+PROBES = 3  # inputs that single nodes are tried on
+TRIALS = 6  # pictures that a choice of nodes is tried on
+_MARGIN = 0.8  # of the gate, so that the other pictures pass as well
+
+Report = Callable[[str, int, int], None]  # what is done, steps done, steps in all
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A file made from the float32 model.
+
+    Attributes:
+        name: of the file.
+        precision: ``fp32``, ``fp16``, ``int8`` or ``int8+fp16``.
+        model: its graph.
+        kept: node to the reason why it stays in float32.
+        proof: how it counts; None: it was not run.
+    """
+
+    name: str
+    precision: str
+    model: onnx.ModelProto
+    kept: Mapping[str, str] = field(default_factory=dict)
+    proof: Proof | None = None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What conversions are tried with.
+
+    Attributes:
+        source: the float32 model.
+        folder: where files are written.
+        pictures: to prove on, at least one.
+        tensors: some of them as inputs of the network.
+        threads: of ONNX Runtime.
+        report: told how far the work is.
+        originals: what the float32 file says of the first pictures, as far as it was asked.
+    """
+
+    source: Source
+    folder: Path
+    pictures: Sequence[Picture]
+    tensors: Sequence[NDArray[np.float32]]
+    threads: int | None
+    report: Report
+    originals: list[CountResult] = field(default_factory=list)
+
+    def feeds(self) -> list[dict[str, NDArray[np.float32]]]:
+        """The tensors by the input's name."""
+        return [{self.source.manifest.input.name: tensor} for tensor in self.tensors]
+
+    def counter(self, path: Path) -> EdgeCounter:
+        """A counter over a file, on the CPU, as its users will run it."""
+        from edgecount import EdgeCounter
+
+        return EdgeCounter(path, backend="onnxruntime", threads=self.threads)
+
+    def count_originals(self, number: int) -> list[CountResult]:
+        """What the float32 file says of the first pictures; each is counted once."""
+        with self.counter(self.folder / "model.onnx") as counter:
+            while len(self.originals) < number:
+                self.report("counting in FP32", len(self.originals), len(self.pictures))
+                picture = self.pictures[len(self.originals)]
+                self.originals.extend(count_pictures(counter, [picture]))
+        return self.originals[:number]
+
+    def prove(
+        self,
+        model: onnx.ModelProto,
+        gate: float,
+        number: int,
+        what: str,
+        *,
+        as_written: bool = False,
+    ) -> Proof:
+        """How a graph counts the first pictures, beside the float32 file.
+
+        Args:
+            model: the graph.
+            gate: the largest relative difference that passes.
+            number: of pictures.
+            what: for the report.
+            as_written: see :class:`edgecount.export.session.AsWritten`; else as a user's
+                ``EdgeCounter`` runs the file.
+        """
+        from edgecount import EdgeCounter
+
+        originals = self.count_originals(number)
+        done = 0
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            self.report(what, done, number)
+
+        pictures = self.pictures[:number]
+        if as_written:
+            with (
+                AsWritten(model, self.threads) as backend,
+                EdgeCounter(self.source.manifest, backend=backend) as theirs,
+            ):
+                return prove(pictures, originals, theirs, gate, progress=step)
+        tried = self.folder / "tried.onnx"
+        write_whole(tried, with_manifest(model, self.source.manifest).SerializeToString())
+        try:
+            with self.counter(tried) as theirs:
+                return prove(pictures, originals, theirs, gate, progress=step)
+        finally:
+            tried.unlink()
+
+
+def make_fp16(bench: Bench, gate: float) -> Converted:
+    """``model.fp16.onnx``: strongly typed, float32 at its ends.
+
+    Nodes that see values beyond float16's largest on the bench's tensors stay in float32, and so
+    do, if the counts ask for it, those that move the outputs most.
+    """
+    model = bench.source.model
+    largest = scan(bench)
+    over = overflowing(model, largest, LARGEST)
+    kept = {
+        name: f"values up to {value:.3g}, float16 ends at 65504" for name, value in over.items()
+    }
+
+    def lower(keep: Collection[str]) -> onnx.ModelProto:
+        return to_fp16(model, keep)
+
+    nodes = [node.name for node in model.graph.node]
+    kept |= _search(bench, lower, nodes, kept, gate, "FP16")
+    made = with_manifest(to_fp16(model, kept), bench.source.manifest)
+    proof = bench.prove(made, gate, len(bench.pictures), "counting in FP16")
+    return Converted("model.fp16.onnx", "fp16", made, kept, proof)
+
+
+def make_int8(
+    bench: Bench, calibration: Calibration, method: Method, gate: float, encoding: Encoding
+) -> Converted:
+    """``model.int8.onnx`` (for TensorRT) or ``model.int8-cpu.onnx`` (for ONNX Runtime)."""
+    model = bench.source.model
+    ranges = calibration.ranges(method)
+
+    def lower(keep: Collection[str]) -> onnx.ModelProto:
+        return to_int8(model, ranges, encoding, keep)
+
+    label = "INT8" if encoding == "tensorrt" else "INT8 for CPUs"
+    written = encoding == "tensorrt"
+    kept = _search(bench, lower, quantisable(model), {}, gate, label, as_written=written)
+    made = with_manifest(lower(kept), bench.source.manifest)
+    what = f"counting in {label}"
+    proof = bench.prove(made, gate, len(bench.pictures), what, as_written=written)
+    name = "model.int8.onnx" if encoding == "tensorrt" else "model.int8-cpu.onnx"
+    return Converted(name, "int8", made, kept, proof)
+
+
+def make_mixed(bench: Bench, int8: Converted, gate: float) -> Converted:
+    """``model.int8-fp16.onnx``: what the INT8 file leaves in float32 computes in float16.
+
+    In a strongly typed graph it would stay in float32 otherwise, slower than a plain FP16 engine.
+    """
+    wide = with_opset(int8.model, MIXED_OPSET)
+    over = overflowing(wide, scan(bench), LARGEST)
+    kept = {
+        name: f"values up to {value:.3g}, float16 ends at 65504" for name, value in over.items()
+    }
+    made = with_manifest(to_fp16(wide, kept), bench.source.manifest)
+    what = "counting in INT8 and FP16"
+    proof = bench.prove(made, gate, len(bench.pictures), what, as_written=True)
+    return Converted("model.int8-fp16.onnx", "int8+fp16", made, {**int8.kept, **kept}, proof)
+
+
+def scan(bench: Bench) -> dict[str, float]:
+    """The largest magnitude of every float32 tensor, on the bench's tensors."""
+    model = bench.source.model
+    names = [name for _, name in float_tensors(model)]
+    seen = calibrate(
+        model,
+        bench.feeds(),
+        [*names, bench.source.manifest.input.name],
+        threads=bench.threads,
+    )
+    return {name: values.largest for name, values in seen.values.items()}
+
+
+def calibrated(bench: Bench, tensors: Sequence[NDArray[np.float32]], cache: Path) -> Calibration:
+    """The ranges of all that may become bytes; from the cache where it is of the same run."""
+    model = bench.source.model
+    feeds = [{bench.source.manifest.input.name: tensor} for tensor in tensors]
+    key = calibration_key(model.graph.SerializeToString(), feeds)
+    found = load_calibration(cache, key)
+    if found is not None:
+        log.info("ranges taken from %s", cache)
+        return found
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        bench.report("calibrating", done, len(feeds))
+
+    made = calibrate(model, feeds, watched(model), threads=bench.threads, progress=step)
+    made.save(cache, key)
+    return made
+
+
+def _search(
+    bench: Bench,
+    lower: Callable[[Collection[str]], onnx.ModelProto],
+    nodes: Sequence[str],
+    always: Mapping[str, str],
+    gate: float,
+    label: str,
+    *,
+    as_written: bool = False,
+) -> dict[str, str]:
+    """Nodes to keep for the counts' sake; none where that does not help (the gate will say so)."""
+    damage = Damage(bench.source.model, lower, nodes, bench.feeds()[:PROBES], bench.threads)
+    trials = min(TRIALS, len(bench.pictures))
+    seen: dict[str, float] = {}
+
+    def alone(name: str) -> float:
+        seen[name] = damage(name)
+        bench.report(f"{label}: which layers it costs", len(seen), len(nodes))
+        return seen[name]
+
+    def accept(model: onnx.ModelProto) -> bool:
+        what = f"trying {label}"
+        return bench.prove(model, gate * _MARGIN, trials, what, as_written=as_written).passed
+
+    kept = find_kept(lower, nodes, always, alone, accept)
+    if kept is None:
+        log.info("%s: keeping half of the layers in float32 does not save the counts", label)
+        return {}
+    return {name: f"alone it moves the maps by {seen[name]:.2%}" for name in kept}

@@ -1,0 +1,257 @@
+"""From an ONNX file to a TensorRT engine, with proof of its precision.
+
+One way for TensorRT 8.6 to 11 and TensorRT for RTX. The last builds ahead of time, for GPUs that
+are not here; the others build for the GPU that is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edgecount.errors import BackendError, ModelError, OutputError
+from edgecount.export.engine_options import EngineOptions
+from edgecount.export.engine_record import EngineRecord
+from edgecount.export.onnx import write_whole
+from edgecount.export.trt_callbacks import Interrupt, Progress, make_logger, make_monitor
+from edgecount.export.trt_config import check_options, make_config, save_timing_cache
+from edgecount.export.trt_failure import failure
+from edgecount.export.trt_inspect import inspect_plan
+from edgecount.export.trt_module import (
+    Features,
+    library_name,
+    load_tensorrt,
+    probe_driver,
+    probe_features,
+    with_point,
+)
+from edgecount.export.trt_network import TensorRecord, check_shapes, parse_onnx, tensors_of
+from edgecount.export.trt_proof import check_precision, describe, network_precisions
+from edgecount.runtime.sidecar import InputShapes
+
+if TYPE_CHECKING:
+    from edgecount.runtime.cuda_driver import Driver
+
+__all__ = ["EngineOptions", "EngineRecord", "build_engine"]
+
+log = logging.getLogger(__name__)
+
+
+def build_engine(
+    onnx: Path, plan: Path, options: EngineOptions, *, progress: Progress | None = None
+) -> EngineRecord:
+    """Build a plan from an ONNX file that has the wanted precision already.
+
+    Args:
+        onnx: one float32 input (B, 3, H, W) and float32 outputs; fp16 and int8 inside it, for
+            libraries whose graphs are typed (`probe_features(...).typed_graphs`).
+        plan: the file to write, whole or not at all; replaced if it is there.
+        options: what to build.
+        progress: told (name of the phase, steps done, steps in all), possibly from another thread;
+            what it raises ends the build and comes out of here.
+
+    Raises:
+        MissingExtraError: TensorRT for RTX is not installed.
+        BackendError: TensorRT is not installed, finds no GPU, cannot run the graph or cannot build
+            it; or the engine's precision is not what was asked for.
+        ModelError: the ONNX file is missing, damaged, or not of this kind.
+        ConfigError: an option makes no sense here.
+        OutputError: the plan cannot be written.
+        KeyboardInterrupt: Ctrl-C; there is no file then.
+    """
+    trt = load_tensorrt(options.target)
+    features = probe_features(trt)
+    check_options(trt, features, options)
+    driver = _driver_for(features)
+    data = _read(onnx)
+    _check_folder(plan)
+    logger = make_logger(trt)
+    started = time.perf_counter()
+    with Interrupt() as interrupt:
+        tools = _Tools(trt, features, logger, options, progress, interrupt)
+        built = _build(tools, onnx, data)
+        seconds = time.perf_counter() - started
+        if built.cache_of is not None and options.timing_cache is not None:
+            save_timing_cache(built.cache_of, options.timing_cache)
+        engine_layers = _inspect(tools, built) if driver else None
+    layers = built.layers if engine_layers is None or built.typed else engine_layers
+    write_whole(plan, built.plan)
+    for problem in logger.problems:
+        log.warning("%s", problem)
+    log.info(
+        "wrote %s, %.1f MB in %.1f s: %s", plan, len(built.plan) / 1e6, seconds, describe(layers)
+    )
+    return EngineRecord(
+        plan=plan,
+        plan_bytes=len(built.plan),
+        plan_sha256=hashlib.sha256(built.plan).hexdigest(),
+        onnx_sha256=hashlib.sha256(data).hexdigest(),
+        seconds=seconds,
+        version=trt.__version__,
+        compute_capabilities=_capabilities(options, features, driver),
+        device=driver.devices[0].name if driver else None,
+        driver=driver.cuda if driver else None,
+        shapes=built.shapes,
+        tensors=built.tensors,
+        typed=built.typed,
+        layers=layers,
+        engine_layers=engine_layers,
+        options=options,
+    )
+
+
+class _Tools(NamedTuple):
+    trt: ModuleType
+    features: Features
+    logger: Any
+    options: EngineOptions
+    progress: Progress | None
+    interrupt: Interrupt
+
+
+class _Built(NamedTuple):
+    plan: bytes
+    shapes: InputShapes
+    tensors: tuple[TensorRecord, ...]
+    typed: bool
+    layers: dict[str, int]
+    cache_of: Any  # the configuration that holds measured times, or None
+
+
+def _driver_for(features: Features) -> Driver | None:
+    """The driver, if one works; without one only builds ahead of time are possible."""
+    driver = probe_driver()
+    if not isinstance(driver, str):
+        return driver
+    if not features.compute_capabilities:
+        raise BackendError(
+            f"TensorRT builds engines on the GPU that runs them, and there is none here: {driver}; "
+            "run the export on the board or PC where the engine shall run, or use the target "
+            "tensorrt-rtx, which builds without a GPU"
+        )
+    return None
+
+
+def _read(onnx: Path) -> bytes:
+    try:
+        return onnx.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the model {onnx}: {error.strerror}") from None
+
+
+def _check_folder(plan: Path) -> None:
+    """Say before minutes of building that the plan could not be written after them."""
+    try:
+        plan.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {plan}: {error.strerror}") from error
+    if not os.access(plan.parent, os.W_OK):
+        raise OutputError(f"cannot write {plan}: no permission to write into {plan.parent}")
+
+
+def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
+    trt, features, options = tools.trt, tools.features, tools.options
+    # Until TensorRT 11, accelerators take their precision from flags, which typed networks forbid.
+    flagged_dla = options.dla_core is not None and features.precision_flags
+    typed = features.typed_graphs and not flagged_dla
+    builder = _open_builder(tools)
+    network, parser = parse_onnx(
+        trt, features, builder, tools.logger, path=onnx, data=data, typed=typed
+    )
+    tensors = tensors_of(network)
+    _check_floats(onnx, tensors)
+    shapes = check_shapes(tensors[0], options.shapes)
+    layers = network_precisions(network) if typed else {}
+    if typed:
+        check_precision(options.precision, layers, f"the graph of {onnx}", _advice(options))
+    config = make_config(trt, features, builder, network, options, shapes, typed=typed)
+    serialized = _serialize(tools, builder, network, config)
+    del parser  # it owns the weights that the builder has read by now
+    measured = options.timing_cache is not None and features.measures
+    return _Built(bytes(serialized), shapes, tensors, typed, layers, config if measured else None)
+
+
+def _open_builder(tools: _Tools) -> Any:
+    try:
+        return tools.trt.Builder(tools.logger)
+    except TypeError as error:  # what the bindings make of a null pointer
+        raise _failed(tools, "could not start") from error
+
+
+def _check_floats(onnx: Path, tensors: tuple[TensorRecord, ...]) -> None:
+    """Frames come in as float32 and counts are summed in it, whatever is between."""
+    for tensor in tensors:
+        if tensor.dtype != "float32":
+            raise ModelError(
+                f"{onnx}: expected float32 inputs and outputs, got {tensor.dtype} for the "
+                f"{tensor.mode} {tensor.name}: keep the types of inputs and outputs when you "
+                "convert it"
+            )
+
+
+def _serialize(tools: _Tools, builder: Any, network: Any, config: Any) -> Any:
+    """Build; None is the only sign of failure, and the reasons are in the log."""
+    monitor = None
+    if tools.features.progress_monitor:
+        monitor = make_monitor(tools.trt, tools.progress, tools.interrupt)
+        config.progress_monitor = monitor
+    elif tools.progress is not None:
+        tools.progress("Building engine", 0, 1)
+    serialized = builder.build_serialized_network(network, config)
+    if monitor is not None:
+        config.progress_monitor = None
+        if monitor.failure is not None:
+            raise monitor.failure
+    elif tools.progress is not None:
+        tools.progress("Building engine", 1, 1)
+    if tools.interrupt.requested:
+        raise KeyboardInterrupt
+    if serialized is None:
+        raise _failed(tools, "could not build the engine")
+    return serialized
+
+
+def _failed(tools: _Tools, what: str) -> BackendError:
+    name = library_name(tools.trt, tools.options.target)
+    return failure(f"{name} {what}", tools.logger.problems, tools.options.workspace)
+
+
+def _advice(options: EngineOptions) -> str:
+    if options.precision == "fp32":
+        return "give it the fp32 ONNX, or ask for the precision that the file has"
+    return (
+        "this library takes the precision from the ONNX: convert the file to "
+        f"{options.precision} first, or ask for the precision that it has"
+    )
+
+
+def _inspect(tools: _Tools, built: _Built) -> dict[str, int] | None:
+    """What the engine says of itself; it must agree where the graph's types do not bind it."""
+    options = tools.options
+    found = inspect_plan(
+        tools.trt, tools.features, tools.logger, built.plan, built.tensors, options.dla_core
+    )
+    if not built.typed:
+        if isinstance(found, str):
+            raise BackendError(f"the precision of the engine cannot be shown: {found}")
+        advice = "its GPU was faster otherwise, or has no such units: ask for fp32, or see the log"
+        check_precision(options.precision, found, "the engine", advice)
+    if isinstance(found, str):
+        log.info("the engine was not inspected: %s", found)
+        return None
+    return found
+
+
+def _capabilities(
+    options: EngineOptions, features: Features, driver: Driver | None
+) -> tuple[str, ...]:
+    if options.compute_capabilities:
+        return tuple(dict.fromkeys(with_point(one) for one in options.compute_capabilities))
+    if features.compute_capabilities or options.hardware_compatible or driver is None:
+        return ("8.0+",)
+    return (driver.devices[0].capability,)

@@ -1,0 +1,69 @@
+"""What an engine shall be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgecount.errors import ConfigError
+from edgecount.runtime.sidecar import PRECISIONS, TARGETS, InputShapes, Precision, Target
+
+__all__ = ["EngineOptions"]
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to build an engine.
+
+    Attributes:
+        target: "tensorrt", for the GPU that is here, or "tensorrt-rtx", for RTX GPUs anywhere.
+        precision: "fp32", "fp16" or "int8". Where graphs are typed (TensorRT 10 and newer, and
+            RTX) the ONNX must have it already and this is what is checked; on TensorRT 8 it is
+            what the builder may use, and the fp32 ONNX will do for fp16.
+        shapes: of the image tensor; None: the ONNX file's own, if it is not dynamic.
+        compute_capabilities: GPUs to build for ahead of time, such as "8.9" or "89"; RTX only.
+            Empty: one plan for 8.0 and all newer ones. 7.5 (Turing) makes plans of a static shape
+            some 30 times as large, so build those apart.
+        workspace: most scratch memory a layer may take, in MiB; None: all that the GPU has. A cap
+            keeps builds on small boards from running out of memory.
+        dla_core: deep learning accelerator to build for, from 0; None: the GPU.
+        hardware_compatible: run on every GPU from 8.0 on, somewhat slower; not on Jetson, not RTX.
+        version_compatible: run on newer versions of TensorRT too, somewhat slower; not RTX.
+        timing_cache: file with the times that earlier builds measured, read and written; it makes
+            the next build much faster. RTX measures nothing and leaves it alone.
+
+    Raises:
+        ConfigError: a value makes no sense; the message names the option.
+    """
+
+    target: Target
+    precision: Precision = "fp32"
+    shapes: InputShapes | None = None
+    compute_capabilities: tuple[str, ...] = ()
+    workspace: int | None = None
+    dla_core: int | None = None
+    hardware_compatible: bool = False
+    version_compatible: bool = False
+    timing_cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("target", TARGETS), ("precision", PRECISIONS)):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}"
+                )
+        for name, least in (("workspace", 1), ("dla_core", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigError(f"{name}: expected {least} or more, got {value}")
+        if self.dla_core is not None:
+            self._check_dla()
+
+    def _check_dla(self) -> None:
+        if self.precision == "fp32":
+            raise ConfigError("precision: expected fp16 or int8 with dla_core, got fp32")
+        if self.shapes is not None and not self.shapes.is_static:
+            raise ConfigError(
+                "shapes: expected one static shape with dla_core, got several: accelerators take "
+                "no dynamic shapes"
+            )

@@ -1,0 +1,180 @@
+"""A float32 graph as a strongly typed float16 one.
+
+TensorRT 10 and later, and TensorRT for RTX, take each tensor's type from the graph: there, half
+precision is a rewrite of the ONNX file and no flag of the builder. Inputs and outputs stay
+float32, so that nothing around the graph changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgecount.export.graph import element_types
+
+if TYPE_CHECKING:
+    import onnx
+
+LARGEST = 65504.0  # of float16
+# A weight so small becomes 0 or keeps a few bits; it matters where all of a node's weights are.
+SMALLEST = 6.1e-5
+
+_FLOAT, _HALF = 1, 10  # TensorProto.FLOAT, TensorProto.FLOAT16
+_SUFFIX = "_fp16"
+
+
+def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
+    """A copy whose nodes compute in float16, but for those in ``keep``.
+
+    What an operator wants in float32 by its definition (the scales of a Resize) stays so, and so
+    does a node with a subgraph. Casts stand only where the precision changes.
+
+    Args:
+        model: as :func:`edgecount.export.graph.tidy` leaves it.
+        keep: names of nodes that stay in float32.
+    """
+    from onnx import helper
+
+    converter = _Converter(model, frozenset(keep))
+    for node in model.graph.node:
+        converter.add(node)
+    graph = helper.make_graph(
+        converter.nodes,
+        model.graph.name,
+        list(model.graph.input),
+        list(model.graph.output),
+        converter.initializers(),
+    )
+    made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    made.metadata_props.extend(model.metadata_props)
+    made.producer_name, made.producer_version = model.producer_name, model.producer_version
+    return made
+
+
+class _Converter:
+    """Goes through the nodes once; knows each tensor in the precisions that are asked for."""
+
+    def __init__(self, model: onnx.ModelProto, keep: frozenset[str]) -> None:
+        from onnx import numpy_helper
+
+        self.keep = keep
+        self.nodes: list[onnx.NodeProto] = []
+        self._version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+        self._weights = {
+            weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer
+        }
+        self._used: dict[str, np.ndarray] = {}
+        self._types = element_types(model)
+        self._casts: dict[tuple[str, int], str] = {}
+        self._made: set[str] = set()  # tensors that exist as float16 under the suffixed name only
+        self._outputs = {output.name for output in model.graph.output}
+
+    def initializers(self) -> list[onnx.TensorProto]:
+        """The weights that the new nodes use."""
+        from onnx import numpy_helper
+
+        return [numpy_helper.from_array(value, name) for name, value in self._used.items()]
+
+    def add(self, node: onnx.NodeProto) -> None:
+        """Append a node in its new precision, with the casts that it needs."""
+        import onnx
+
+        made = onnx.NodeProto()
+        made.CopyFrom(node)
+        half = self._variables(node)
+        for index, name in enumerate(node.input):
+            if name and self._types.get(name) == _FLOAT:
+                wanted = _HALF if _variable(node, index, self._version) in half else _FLOAT
+                made.input[index] = self._get(name, wanted)
+            elif name in self._weights:
+                self._used[name] = self._weights[name]
+        self._retype_attributes(made, half)
+        turned = [
+            index
+            for index, name in enumerate(node.output)
+            if self._types.get(name) == _FLOAT
+            and _variable(node, index, self._version, output=True) in half
+        ]
+        for index in turned:
+            made.output[index] = node.output[index] + _SUFFIX
+            self._made.add(node.output[index])
+        self.nodes.append(made)
+        for index in turned:
+            if node.output[index] in self._outputs:
+                self._get(node.output[index], _FLOAT)
+
+    def _variables(self, node: onnx.NodeProto) -> set[str]:
+        """The node's type variables that become float16."""
+        if node.name in self.keep or any(a.HasField("g") for a in node.attribute):
+            return set()
+        schema = _schema(node, self._version)
+        if schema is None:
+            return set()
+        allowed = {c.type_param_str: set(c.allowed_type_strs) for c in schema.type_constraints}
+        return {
+            name for name, types in allowed.items() if {"tensor(float16)", "tensor(float)"} <= types
+        }
+
+    def _retype_attributes(self, node: onnx.NodeProto, half: set[str]) -> None:
+        """Types that attributes say: of a Cast, a Constant, a ConstantOfShape."""
+        from onnx import numpy_helper
+
+        if not half:
+            return
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == _FLOAT:
+                attribute.i = _HALF
+            elif attribute.name == "value" and attribute.t.data_type == _FLOAT:
+                value = narrow(numpy_helper.to_array(attribute.t))
+                attribute.t.CopyFrom(numpy_helper.from_array(value))
+
+    def _get(self, name: str, kind: int) -> str:
+        """The name of a float tensor in this precision; a cast is added where there is none."""
+        from onnx import helper
+
+        if name in self._weights:
+            return self._weight(name, kind)
+        if (kind == _HALF) == (name in self._made):
+            return name + _SUFFIX if kind == _HALF else name
+        if (name, kind) not in self._casts:
+            source, target = (name, name + _SUFFIX) if kind == _HALF else (name + _SUFFIX, name)
+            label = f"{name}_to_{'float16' if kind == _HALF else 'float32'}"
+            self.nodes.append(helper.make_node("Cast", [source], [target], label, to=kind))
+            self._casts[name, kind] = target
+        return self._casts[name, kind]
+
+    def _weight(self, name: str, kind: int) -> str:
+        if kind == _FLOAT:
+            self._used[name] = self._weights[name]
+            return name
+        self._used[name + _SUFFIX] = narrow(self._weights[name])
+        return name + _SUFFIX
+
+
+def narrow(value: np.ndarray) -> np.ndarray:
+    """As float16, what is too large at its ends; infinities stay."""
+    ends = np.where(np.isinf(value), value, np.clip(value, -LARGEST, LARGEST))
+    return ends.astype(np.float16)
+
+
+def _schema(node: onnx.NodeProto, version: int) -> onnx.defs.OpSchema | None:
+    import onnx
+
+    try:
+        return onnx.defs.get_schema(node.op_type, version, node.domain)
+    except onnx.defs.SchemaError:
+        return None
+
+
+def _variable(
+    node: onnx.NodeProto, index: int, version: int, *, output: bool = False
+) -> str | None:
+    """The type variable of an input or output, such as ``T``; the last one may repeat."""
+    schema = _schema(node, version)
+    if schema is None:
+        return None
+    formal = schema.outputs if output else schema.inputs
+    variable: str = formal[min(index, len(formal) - 1)].type_str
+    return variable

@@ -1,0 +1,156 @@
+"""What the steps of the export ask of an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnx
+
+
+STANDARD = ("", "ai.onnx")
+WEIGHTY = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # where the multiplications are
+
+
+def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which every node has a name of its own and every constant is an initializer.
+
+    The precisions are chosen node by node and told by these names.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    graph = made.graph
+    kept = []
+    taken: set[str] = set()
+    for index, node in enumerate(graph.node):
+        if node.op_type == "Constant" and node.domain in STANDARD:
+            value = constant_value(node)
+            if value is not None:
+                graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
+                continue
+        if not node.name or node.name in taken:
+            node.name = f"{node.op_type}_{index}"
+        taken.add(node.name)
+        kept.append(node)
+    del graph.node[:]
+    graph.node.extend(kept)
+    return made
+
+
+def constant_value(node: onnx.NodeProto) -> NDArray[np.generic] | None:
+    """The array of a Constant node; None for strings and sparse tensors."""
+    from onnx import numpy_helper
+
+    attribute = node.attribute[0]
+    if attribute.name == "value":
+        return numpy_helper.to_array(attribute.t)
+    if attribute.name in ("value_float", "value_floats"):
+        return np.array(
+            attribute.f if attribute.name == "value_float" else attribute.floats, np.float32
+        )
+    if attribute.name in ("value_int", "value_ints"):
+        return np.array(attribute.i if attribute.name == "value_int" else attribute.ints, np.int64)
+    return None
+
+
+def opset(model: onnx.ModelProto) -> int:
+    """The version of the standard operators."""
+    return int(next(o.version for o in model.opset_import if o.domain in STANDARD))
+
+
+def weights(model: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
+    """The initializers by name."""
+    from onnx import numpy_helper
+
+    return {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
+
+
+def element_types(model: onnx.ModelProto) -> dict[str, int]:
+    """Each tensor's element type (``TensorProto.DataType``), as far as ONNX can infer it."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    types = {weight.name: weight.data_type for weight in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        types[value.name] = value.type.tensor_type.elem_type
+    return types
+
+
+def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
+    """A copy that gives these float32 tensors as outputs besides its own."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    there = {output.name for output in made.graph.output}
+    for name in names:
+        if name not in there:
+            made.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return made
+
+
+def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """Tensor to the node that makes it."""
+    return {name: node for node in model.graph.node for name in node.output if name}
+
+
+def consumers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
+    """Tensor to the nodes that read it, in order."""
+    found: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            if name:
+                found.setdefault(name, []).append(node)
+    return found
+
+
+def float_tensors(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str]]:
+    """Each node with each float32 tensor that it makes."""
+    types = element_types(model)
+    for node in model.graph.node:
+        for name in node.output:
+            if name and types.get(name) == 1:
+                yield node, name
+
+
+class Layer(NamedTuple):
+    """A node and the precision that it computes in."""
+
+    name: str
+    operator: str
+    precision: str
+
+
+def node_precisions(model: onnx.ModelProto) -> list[Layer]:
+    """The nodes in order; those that only turn one precision into another are left out.
+
+    A node computes in ``int8`` where it reads what DequantizeLinear gives, for that is how a graph
+    says so: the engine then runs the whole in bytes.
+    """
+    types = element_types(model)
+    quantised = {
+        name
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear"
+        for name in node.output
+    }
+    names = {1: "fp32", 10: "fp16"}
+    found = []
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear", "Cast"):
+            continue
+        if node.input and node.input[0] in quantised:
+            precision = "int8"
+        else:
+            kind = types.get(node.output[0], 0)
+            precision = names.get(kind, "other")
+        found.append(Layer(node.name, node.op_type, precision))
+    return found

@@ -1,0 +1,134 @@
+"""The images that calibrate a model and prove it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import ConfigError
+from edgecount.export.proof import Picture
+from edgecount.runtime.images import read_image
+from edgecount.runtime.preprocess import plan_input, write_input
+from edgecount.runtime.sources import IMAGE_SUFFIXES
+
+if TYPE_CHECKING:
+    from edgecount.manifest import InputSpec
+
+log = logging.getLogger(__name__)
+
+SEED = 20260
+FEW = 16  # images: ranges of fewer miss values that are common
+LARGEST_CROP = 768  # px; all the tensors of a larger one may not fit in memory
+_SCENES = ((20, (640, 480)), (60, (800, 600)), (150, (1024, 768)), (0, (640, 480)))
+_THUMB = 16
+_ALIKE = 0.9  # mean correlation of thumbnails
+
+
+class Pictures:
+    """Images of a folder, read when they are asked for, in a seeded order.
+
+    Args:
+        folder: searched with its subfolders.
+        number: how many to take; fewer if there are fewer.
+        option: the flag that named the folder, for messages.
+        skip: files that others use.
+
+    Raises:
+        ConfigError: there is no such folder, or no image in it.
+    """
+
+    def __init__(self, folder: Path, number: int, option: str, skip: Sequence[Path] = ()) -> None:
+        if not folder.is_dir():
+            raise ConfigError(f"{option}: expected a folder of images, there is none at {folder}")
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+        if not found:
+            kinds = ", ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
+            raise ConfigError(f"{option}: expected images ({kinds}) in {folder}, found none")
+        left = sorted(set(found) - set(skip)) or found
+        order = np.random.default_rng(SEED).permutation(len(left))[:number]
+        self.folder = folder
+        self.paths = [left[index] for index in sorted(order)]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[Picture]:
+        for path in self.paths:
+            yield Picture(str(path.relative_to(self.folder)), read_image(path))
+
+
+class Scenes:
+    """Rendered scenes, where nobody gave images."""
+
+    def __len__(self) -> int:
+        return 2 * len(_SCENES)
+
+    def __iter__(self) -> Iterator[Picture]:
+        from edgecount.scenes import render_scene
+
+        for seed in range(len(self)):
+            people, size = _SCENES[seed % len(_SCENES)]
+            scene = render_scene(people, size=size, seed=SEED + seed)
+            yield Picture(f"rendered scene {seed} of {people} people", scene.image)
+
+
+def calibration_tensors(
+    pictures: Sequence[Picture] | Pictures, spec: InputSpec
+) -> Iterator[NDArray[np.float32]]:
+    """A crop of each image as the network's input, (1, 3, H, W) float32.
+
+    Images are sized as the runtime sizes them; of a larger one a random part is taken, so that
+    heads keep the size in which the network will see them.
+    """
+    rng = np.random.default_rng(SEED)
+    for picture in pictures:
+        height, width = picture.image.shape[:2]
+        plan = plan_input((width, height), spec, spec.max_side)
+        tensor = np.empty((1, 3, *plan.padded), np.float32)
+        write_input(picture.image, plan.resized, spec, tensor)
+        if spec.static_size is None:
+            top, left = (_start(rng, side, spec.multiple) for side in plan.padded)
+            tensor = tensor[:, :, top : top + LARGEST_CROP, left : left + LARGEST_CROP]
+        yield np.ascontiguousarray(tensor)
+
+
+def _start(rng: np.random.Generator, side: int, multiple: int) -> int:
+    room = max(side - LARGEST_CROP, 0) // multiple
+    return int(rng.integers(room + 1)) * multiple
+
+
+def warnings_about(pictures: Sequence[Picture] | Pictures) -> list[str]:
+    """What is wrong with a calibration set that still can be used."""
+    found = []
+    if len(pictures) < FEW:
+        found.append(
+            f"{len(pictures)} calibration images are few: ranges from fewer than {FEW} miss values "
+            "that are common; give some hundred of the scenes that the model will see"
+        )
+    if len(pictures) > 1 and _likeness(pictures) > _ALIKE:
+        found.append(
+            "the calibration images look alike, as if they were of one scene: a model that is "
+            "calibrated on them may count others wrongly"
+        )
+    return found
+
+
+def _likeness(pictures: Sequence[Picture] | Pictures) -> float:
+    """Mean correlation of the images' grey thumbnails."""
+    from edgecount.runtime.opencv import load_cv2
+
+    cv2 = load_cv2()
+    thumbs = []
+    for picture in pictures:
+        small = cv2.resize(picture.image, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA)
+        grey = small.astype(np.float64).mean(2).reshape(-1)
+        grey -= grey.mean()
+        thumbs.append(grey / (np.linalg.norm(grey) + 1e-9))
+    among = np.array(thumbs) @ np.array(thumbs).T
+    number = len(thumbs)
+    return float((among.sum() - number) / (number * (number - 1)))

@@ -1,0 +1,130 @@
+"""``report.json`` and a page that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecount.errors import MissingExtraError
+from edgecount.export.onnx import write_whole
+from edgecount.export.report.facts import facts_of
+
+if TYPE_CHECKING:
+    from edgecount import CountResult
+    from edgecount.export.package import Export, FileRecord
+    from edgecount.export.proof import Proof
+
+RUNS = 10
+_SIZE = (480, 640)  # of the frame that is timed
+_WIDE = 520  # px of a picture on the page
+_CHART, _EDGE = 320, 34  # px of the scatter and its margin
+
+
+def write_report(export: Export, folder: Path) -> None:
+    """Write both files into the folder of an export.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+        OutputError: they cannot be written.
+    """
+    facts = facts_of(export, _latencies(export, folder))
+    write_whole(
+        folder / "report.json", (json.dumps(facts, indent=1, allow_nan=True) + "\n").encode()
+    )
+    write_whole(folder / "report.html", _page(export, facts).encode())
+
+
+def _latencies(export: Export, folder: Path) -> dict[str, dict[str, float]]:
+    """Milliseconds of each ONNX file on this CPU, all by turns in one run."""
+    from contextlib import ExitStack
+
+    from edgecount import EdgeCounter
+    from edgecount.runtime.bench import measure_latency
+
+    names = [str(record.path) for record in export.files if record.converted]
+    with ExitStack() as stack:
+        counters = [
+            stack.enter_context(
+                EdgeCounter(folder / name, backend="onnxruntime", threads=export.options.threads)
+            )
+            for name in names
+        ]
+        size = export.source.manifest.input.static_size or _SIZE
+        times = measure_latency(counters, size, runs=RUNS, warmup=2)
+    return {name: latency.quantiles()["infer"] for name, latency in zip(names, times, strict=True)}
+
+
+def _page(export: Export, facts: dict[str, Any]) -> str:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingExtraError("jinja2", "export", "to write reports") from error
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    first = facts["files"][0]
+    text: str = environment.get_template("page.html").render(
+        title=f"{facts['model']} {facts['version']}: export",
+        facts=facts,
+        first=first,
+        charts={
+            str(record.path): _details(record)
+            for record in export.files
+            if record.converted and record.converted.proof
+        },
+    )
+    return text
+
+
+def _details(record: FileRecord) -> dict[str, Any]:
+    assert record.converted
+    assert record.converted.proof
+    proof = record.converted.proof
+    picture, ours, theirs = proof.worst
+    return {
+        "scatter": _scatter(proof),
+        "worst": picture.name,
+        "pictures": [_overlay(picture.image, ours), _overlay(picture.image, theirs)],
+        "counts": [ours.count, theirs.count],
+    }
+
+
+def _overlay(image: Any, result: CountResult) -> str:
+    """The picture with what was counted, small, as a data URL."""
+    from edgecount.drawing import draw_overlay
+    from edgecount.runtime.opencv import load_cv2
+
+    cv2 = load_cv2()
+    drawn = draw_overlay(image, result)
+    factor = min(1.0, _WIDE / drawn.shape[1])
+    small = cv2.resize(drawn, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    done, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    assert done
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def _scatter(proof: Proof) -> dict[str, Any]:
+    """Points of a square chart, counts of the original to the right, of the candidate upward."""
+    pairs = [(one.reference, one.candidate) for one in proof.images]
+    most = max(1.0, *(max(pair) for pair in pairs if all(v < float("inf") for v in pair)), 1.0)
+    inner = _CHART - 2 * _EDGE
+
+    def place(value: float) -> float:
+        return round(_EDGE + inner * min(max(value / most, 0.0), 1.0), 1)
+
+    return {
+        "side": _CHART,
+        "edge": _EDGE,
+        "far": _CHART - _EDGE,
+        "most": most,
+        "points": [
+            (place(a), round(_CHART - place(b), 1), one.name, a, b)
+            for one, (a, b) in zip(proof.images, pairs, strict=True)
+        ],
+    }

@@ -1,0 +1,119 @@
+"""What TensorRT calls while it builds: a logger, and a monitor that can cancel.
+
+An exception that leaves one of these ends the process, since TensorRT's C++ lets none through. So
+Ctrl-C and errors of the caller are kept, the build is cancelled, and they are raised afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, ModuleType, TracebackType
+from typing import Any
+
+__all__ = ["Interrupt", "Progress", "make_logger", "make_monitor"]
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+"""Told (name of the phase, steps done, steps in all); phases lie in one another."""
+
+# Each of TensorRT's warnings is one line of many, and its errors are raised with what they broke.
+_LEVELS = {
+    "INTERNAL_ERROR": logging.INFO,
+    "ERROR": logging.INFO,
+    "WARNING": logging.INFO,
+    "INFO": logging.DEBUG,
+    "VERBOSE": logging.DEBUG,
+}
+
+
+def make_logger(trt: ModuleType) -> Any:
+    """A logger that passes TensorRT's messages to Python's logging.
+
+    Its list `problems` gathers the errors.
+    """
+
+    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.problems: list[str] = []
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity.name in {"ERROR", "INTERNAL_ERROR"}:
+                self.problems.append(msg.strip())
+            log.log(_LEVELS[severity.name], "%s", msg)
+
+    return Logger()
+
+
+class Interrupt:
+    """Ctrl-C as a request. A context manager: leaving it raises the KeyboardInterrupt.
+
+    A second Ctrl-C ends the process at once, because TensorRT 8 cannot be asked to stop.
+
+    Attributes:
+        requested: whether there was one.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        if self.requested:
+            raise KeyboardInterrupt from None
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+        log.warning("stopping the build; Ctrl-C again ends it at once")
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def make_monitor(trt: ModuleType, progress: Progress | None, interrupt: Interrupt) -> Any:
+    """A monitor that tells a function and cancels the build on Ctrl-C.
+
+    What the function raises cancels too, and is kept in `failure`.
+    """
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.failure: BaseException | None = None
+            self._totals: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str, num_steps: int) -> None:
+            del parent_phase
+            self._totals[phase_name] = num_steps
+            self._tell(phase_name, 0)
+
+        def phase_finish(self, phase_name: str) -> None:
+            self._tell(phase_name, self._totals[phase_name])
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            self._tell(phase_name, step + 1)
+            return self.failure is None and not interrupt.requested
+
+        def _tell(self, phase: str, done: int) -> None:
+            if progress is None or self.failure is not None:
+                return
+            try:
+                progress(phase, done, self._totals[phase])
+            except BaseException as error:  # noqa: BLE001 (it must not reach TensorRT)
+                self.failure = error
+
+    return Monitor()

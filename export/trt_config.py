@@ -1,0 +1,198 @@
+"""TensorRT's builder configuration from our options."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from edgecount.errors import BackendError, ConfigError
+from edgecount.export.trt_module import offered_capabilities, with_point
+
+if TYPE_CHECKING:
+    from edgecount.export.engine import EngineOptions
+    from edgecount.export.trt_module import Features
+    from edgecount.runtime.sidecar import InputShapes
+
+__all__ = ["check_options", "graph_types", "load_timing_cache", "make_config", "save_timing_cache"]
+
+log = logging.getLogger(__name__)
+
+
+def check_options(trt: ModuleType, features: Features, options: EngineOptions) -> None:
+    """Refuse what this TensorRT cannot do, before any long work.
+
+    Raises:
+        ConfigError: an option makes no sense for it; the message names the option.
+    """
+    if features.compute_capabilities:
+        offered = offered_capabilities(trt)
+        for capability in options.compute_capabilities:
+            if with_point(capability) not in offered:
+                raise ConfigError(
+                    f"compute_capabilities: expected some of {', '.join(offered)}, got "
+                    f"{capability!r}: {_no_plan_for(with_point(capability))}"
+                )
+        for name in ("hardware_compatible", "version_compatible"):
+            if getattr(options, name):
+                raise ConfigError(
+                    f"{name}: TensorRT for RTX does not have it; its plans run on all GPUs from "
+                    "8.0 on, or on those of compute_capabilities: leave it out"
+                )
+    elif options.compute_capabilities:
+        raise ConfigError(
+            "compute_capabilities: TensorRT builds for the GPU that is here only: leave it out, "
+            "or use hardware_compatible, or the target tensorrt-rtx"
+        )
+    for name, there in (
+        ("dla_core", features.dla),
+        ("hardware_compatible", features.hardware_compatibility),
+        ("version_compatible", features.version_compatibility),
+    ):
+        value = getattr(options, name)
+        if not (value is None or value is False or there):
+            raise ConfigError(f"{name}: TensorRT {trt.__version__} does not have it: leave it out")
+
+
+def _no_plan_for(capability: str) -> str:
+    if capability in ("7.2", "8.7", "10.1", "11.0"):
+        return "that is a Jetson, for which the target is tensorrt, on the board itself"
+    return "TensorRT for RTX has no kernels for it"
+
+
+def make_config(
+    trt: ModuleType,
+    features: Features,
+    builder: Any,
+    network: Any,
+    options: EngineOptions,
+    shapes: InputShapes,
+    *,
+    typed: bool,
+) -> Any:
+    """A builder configuration.
+
+    Raises:
+        BackendError: the board does not have the accelerator that was asked for.
+    """
+    config = builder.create_builder_config()
+    # The inspector tells the layers' types only of engines built so.
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    if options.workspace is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
+    _add_profile(builder, config, network.get_input(0), shapes)
+    if options.compute_capabilities:
+        _set_capabilities(trt, config, options.compute_capabilities)
+    if options.hardware_compatible:
+        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    if options.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    if options.dla_core is not None:
+        _set_dla(trt, builder, config, options.dla_core)
+    if not typed:
+        _allow_types(trt, config, network, options.precision)
+    if options.timing_cache is not None and features.measures:
+        load_timing_cache(config, options.timing_cache)
+    return config
+
+
+def _add_profile(builder: Any, config: Any, image: Any, shapes: InputShapes) -> None:
+    if -1 not in tuple(image.shape):
+        return
+    profile = builder.create_optimization_profile()
+    profile.set_shape(image.name, shapes.min, shapes.opt, shapes.max)
+    config.add_optimization_profile(profile)
+
+
+def _set_capabilities(trt: ModuleType, config: Any, capabilities: tuple[str, ...]) -> None:
+    offered = offered_capabilities(trt)
+    wanted = dict.fromkeys(with_point(capability) for capability in capabilities)
+    config.num_compute_capabilities = len(wanted)
+    for index, capability in enumerate(wanted):
+        config.set_compute_capability(offered[capability], index)
+
+
+def _set_dla(trt: ModuleType, builder: Any, config: Any, core: int) -> None:
+    if core >= builder.num_DLA_cores:
+        raise BackendError(
+            f"dla_core: expected one of the accelerators that TensorRT {trt.__version__} finds on "
+            f"this board, which are {builder.num_DLA_cores}, got {core}: leave it out"
+        )
+    config.default_device_type = trt.DeviceType.DLA
+    config.DLA_core = core
+    # Some layer of every network of ours is none that an accelerator can run.
+    config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
+
+
+def _allow_types(trt: ModuleType, config: Any, network: Any, precision: str) -> None:
+    """Where TensorRT chooses the types: allow them, and ask for those that the graph has.
+
+    int8 allows fp16 too, which is what runs the layers without QuantizeLinear fast.
+    """
+    if precision == "fp32":
+        return
+    config.set_flag(trt.BuilderFlag.FP16)
+    if precision == "int8":
+        config.set_flag(trt.BuilderFlag.INT8)
+    types = graph_types(network)
+    if "HALF" not in types.values():
+        return
+    # A graph with fp16 in it keeps fp32 where fp16 would overflow. "Prefer" and not "obey": a layer
+    # that exists in one precision only shall not end the build.
+    config.set_flag(trt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS)
+    for index, dtype in types.items():
+        network.get_layer(index).precision = getattr(trt.DataType, dtype)
+
+
+# They compute on shapes or move what they get, and TensorRT takes no precision for them.
+_TYPELESS = {"SHAPE", "IDENTITY", "SHUFFLE", "SLICE", "GATHER", "ASSERTION", "CONDITION"}
+
+
+def graph_types(network: Any) -> dict[int, str]:
+    """Types that an ONNX graph gives its floating-point layers: "FLOAT" or "HALF", by index.
+
+    A network that is not strongly typed calls all it computes FLOAT. But its constants, casts and
+    inputs say what they are, and a layer has the type of what it is given.
+    """
+    known = {
+        network.get_input(i).name: network.get_input(i).dtype.name
+        for i in range(network.num_inputs)
+    }
+    types = {}
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        inputs = [layer.get_input(i) for i in range(layer.num_inputs)]
+        given = [known.get(tensor.name, "") for tensor in inputs if tensor is not None]
+        kind = layer.type.name
+        if kind in ("CONSTANT", "CAST", "QUANTIZE"):
+            dtype = layer.get_output_type(0).name
+        elif kind == "DEQUANTIZE":
+            dtype = given[1]  # that of its scale
+        else:
+            dtype = next((name for name in given if name in ("FLOAT", "HALF")), "")
+            if dtype and kind not in _TYPELESS:
+                types[index] = dtype
+        for i in range(layer.num_outputs):
+            known[layer.get_output(i).name] = dtype or layer.get_output_type(i).name
+    return types
+
+
+def load_timing_cache(config: Any, path: Path) -> None:
+    """Give a configuration the times in a file, or none; a cache that does not fit is left."""
+    data = path.read_bytes() if path.is_file() else b""
+    cache = config.create_timing_cache(data)
+    if cache is None or not config.set_timing_cache(cache, False):
+        log.warning("%s is no timing cache of this GPU and TensorRT: measuring anew", path)
+        config.set_timing_cache(config.create_timing_cache(b""), False)
+
+
+def save_timing_cache(config: Any, path: Path) -> None:
+    """Keep the times that a build measured.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from edgecount.export.onnx import write_whole
+
+    write_whole(path, bytes(config.get_timing_cache().serialize()))

@@ -1,0 +1,131 @@
+"""How long a model takes, stage by stage."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from edgecount.counter import EdgeCounter
+
+__all__ = [
+    "STAGES",
+    "Latency",
+    "measure_batches",
+    "measure_latency",
+    "resident_bytes",
+    "summarise",
+]
+
+STAGES = ("preprocess", "infer", "postprocess", "total")
+QUANTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of each run, by stage.
+
+    Attributes:
+        stages: name to the runs' times; ``total`` is the whole call, as its caller waits for it.
+        batch: frames in a run.
+    """
+
+    stages: dict[str, list[float]]
+    batch: int = 1
+
+    def quantiles(self) -> dict[str, dict[str, float]]:
+        """Stage to ``p50``, ``p95``, ``p99`` and ``mean``, in milliseconds."""
+        return {name: summarise(times) for name, times in self.stages.items()}
+
+    @property
+    def throughput(self) -> float:
+        """Frames per second, one after the other."""
+        return 1000.0 * self.batch / float(np.mean(self.stages["total"]))
+
+
+def summarise(times: Sequence[float]) -> dict[str, float]:
+    """``p50``, ``p95``, ``p99`` and ``mean`` of times."""
+    found = np.percentile(times, QUANTILES)
+    ends = {f"p{share}": float(value) for share, value in zip(QUANTILES, found, strict=True)}
+    return {**ends, "mean": float(np.mean(times))}
+
+
+def measure_latency(
+    counters: Sequence[EdgeCounter], size: tuple[int, int], *, runs: int = 50, warmup: int = 3
+) -> list[Latency]:
+    """Count one frame of noise again and again, the counters by turns.
+
+    What slows the machine for a while then slows all of them, so that their ratio holds.
+
+    Args:
+        counters: at least one.
+        size: (height, width) of the frame in pixels.
+        runs: counted frames of each.
+        warmup: frames before them.
+    """
+    frame: Any = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    times: list[dict[str, list[float]]] = [{name: [] for name in STAGES} for _ in counters]
+    for run in range(-warmup, runs):
+        for counter, stages in zip(counters, times, strict=True):
+            start = time.perf_counter()
+            result = counter.count(frame)
+            total = (time.perf_counter() - start) * 1000
+            if run >= 0:
+                stages["total"].append(total)
+                for name in STAGES[:-1]:
+                    stages[name].append(result.timings[name])  # type: ignore[literal-required]
+    return [Latency(stages) for stages in times]
+
+
+def measure_batches(
+    counters: Sequence[EdgeCounter],
+    size: tuple[int, int],
+    batch: int,
+    *,
+    runs: int = 50,
+    warmup: int = 3,
+) -> list[Latency]:
+    """Time the engine alone on several frames in one call, the counters by turns.
+
+    Args:
+        counters: at least one.
+        size: (height, width) of a frame in pixels.
+        batch: frames in a call.
+        runs: counted calls of each.
+        warmup: calls before them.
+
+    Raises:
+        BackendError: an engine does not take so many frames, or not of this size.
+    """
+    from edgecount.runtime.preprocess import plan_input
+
+    times: list[list[float]] = [[] for _ in counters]
+    feeds = []
+    for counter in counters:
+        spec = counter.manifest.input
+        plan = plan_input(size[::-1], spec, spec.max_side)
+        pixels = np.random.default_rng(0).integers(0, 256, (batch, 3, *plan.padded))
+        mean, scale = (np.array(v, np.float32)[:, None, None] for v in (spec.mean, spec.scale))
+        feeds.append({spec.name: (pixels.astype(np.float32) - mean) * scale})
+    for run in range(-warmup, runs):
+        for counter, feed, taken in zip(counters, feeds, times, strict=True):
+            start = time.perf_counter()
+            counter.backend.infer(feed)
+            if run >= 0:
+                taken.append((time.perf_counter() - start) * 1000)
+    return [Latency({"infer": taken, "total": taken}, batch) for taken in times]
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process in RAM; None where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,327 @@
+"""The JSON file beside an engine: what it was built from, by what and for what.
+
+A plan loads only on the TensorRT that built it and on a GPU that it was built for, and says so in
+the words of a deserialiser. The sidecar says it before, in ours: `model.engine` has
+`model.engine.json` beside it. The plan itself stays pure, so that other programs can load it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from edgecount.errors import ConfigError, ModelError
+from edgecount.manifest import Manifest
+
+__all__ = [
+    "EngineHost",
+    "EngineSidecar",
+    "InputShapes",
+    "Precision",
+    "Shape",
+    "Target",
+    "mismatches",
+    "read_sidecar",
+    "sidecar_path",
+]
+
+FORMAT = 1
+
+Target = Literal["tensorrt", "tensorrt-rtx"]
+TARGETS: tuple[Target, ...] = ("tensorrt", "tensorrt-rtx")
+Precision = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+
+Shape = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class InputShapes:
+    """Shapes of the image tensor that an engine takes, each (B, 3, H, W) in pixels.
+
+    Attributes:
+        min: smallest on every axis.
+        opt: the one that TensorRT tunes for.
+        max: largest on every axis; it decides how much memory the engine takes.
+
+    Raises:
+        ConfigError: not four whole numbers above 0, or not min <= opt <= max on every axis.
+    """
+
+    min: Shape
+    opt: Shape
+    max: Shape
+
+    def __post_init__(self) -> None:
+        for name in ("min", "opt", "max"):
+            shape = getattr(self, name)
+            if len(shape) != 4 or not all(type(side) is int and side > 0 for side in shape):
+                raise ConfigError(
+                    f"shapes.{name}: expected four whole numbers above 0 (batch, channels, height, "
+                    f"width), got {shape!r}"
+                )
+        if not all(a <= b <= c for a, b, c in zip(self.min, self.opt, self.max, strict=True)):
+            raise ConfigError(
+                f"shapes: expected min <= opt <= max on every axis, got {self.min}, {self.opt}, "
+                f"{self.max}"
+            )
+
+    @classmethod
+    def static(cls, shape: Shape) -> InputShapes:
+        """One shape and no other."""
+        return cls(shape, shape, shape)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether there is only one shape."""
+        return self.min == self.max
+
+
+@dataclass(frozen=True)
+class EngineSidecar:
+    """What an engine is.
+
+    Attributes:
+        manifest: how to feed the model and what its outputs mean.
+        onnx_sha256: of the ONNX file that it was built from.
+        plan_sha256: of the plan.
+        precision: "fp32", "fp16" or "int8", as asked for and proven.
+        shapes: of the image tensor.
+        backend: "tensorrt" or "tensorrt-rtx".
+        version: of that library, in full.
+        compute_capabilities: of the GPUs that it runs on, such as "8.7"; "8.0+" is that one and
+            all newer ones.
+        device: name of the GPU that it was built on; None: built without one.
+        driver: newest CUDA version that the driver knew, such as "12.6"; None: built without one.
+        layers: number of layers that multiply, by their precision.
+        options: of the build that are not said elsewhere.
+        created_by: version of edgecount.
+        overridden: the gate on accuracy refused the file and the user took it all the same.
+    """
+
+    manifest: Manifest
+    onnx_sha256: str
+    plan_sha256: str
+    precision: Precision
+    shapes: InputShapes
+    backend: Target
+    version: str
+    compute_capabilities: tuple[str, ...]
+    created_by: str
+    device: str | None = None
+    driver: str | None = None
+    layers: dict[str, int] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    overridden: bool = False
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        data = {"format": FORMAT, **asdict(self), "manifest": self.manifest.to_dict()}
+        return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> EngineSidecar:
+        """Read the text of the file.
+
+        Raises:
+            ModelError: not JSON, of another format, or a field is missing, unknown or of the wrong
+                kind; the message names the field.
+        """
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ModelError(f"not JSON: {error}") from None
+        _check_fields(data)
+        try:
+            shapes = InputShapes(**{name: tuple(s) for name, s in data["shapes"].items()})
+        except (ConfigError, TypeError) as error:
+            raise ModelError(f"field shapes: {error}") from None
+        known = {f.name: data[f.name] for f in fields(cls)}
+        return cls(
+            **known
+            | {
+                "manifest": Manifest.from_dict(data["manifest"]),
+                "shapes": shapes,
+                "compute_capabilities": tuple(data["compute_capabilities"]),
+            }
+        )
+
+
+class _Kind(NamedTuple):
+    name: str
+    types: tuple[type, ...]
+    values: tuple[object, ...] = ()
+
+
+_TEXT = _Kind("a text", (str,))
+_OPTIONAL = _Kind("a text or null", (str, type(None)))
+_OBJECT = _Kind("an object", (dict,))
+_KINDS = {
+    "format": _Kind("a whole number", (int,)),
+    "manifest": _OBJECT,
+    "onnx_sha256": _TEXT,
+    "plan_sha256": _TEXT,
+    "precision": _Kind(" or ".join(PRECISIONS), (str,), PRECISIONS),
+    "shapes": _OBJECT,
+    "backend": _Kind(" or ".join(TARGETS), (str,), TARGETS),
+    "version": _TEXT,
+    "compute_capabilities": _Kind("a list of texts", (list,)),
+    "created_by": _TEXT,
+    "device": _OPTIONAL,
+    "driver": _OPTIONAL,
+    "layers": _OBJECT,
+    "options": _OBJECT,
+    "overridden": _Kind("true or false", (bool,)),
+}
+
+
+def _check_fields(data: object) -> None:
+    if not isinstance(data, Mapping):
+        raise ModelError(f"expected an object, got {data!r}")
+    number = data.get("format")
+    if number != FORMAT:
+        raise ModelError(
+            f"expected format {FORMAT}, got {number!r}: the engine was made by another version of "
+            "edgecount; build it again"
+        )
+    for name, kind in _KINDS.items():
+        if name not in data:
+            raise ModelError(f"field {name} is missing")
+        value = data[name]
+        if type(value) not in kind.types or (kind.values and value not in kind.values):
+            raise ModelError(f"field {name}: expected {kind.name}, got {value!r}")
+    if unknown := sorted(set(data) - set(_KINDS)):
+        raise ModelError(
+            f"field {unknown[0]} is unknown to this edgecount: a typing error, or the engine was "
+            "made by a newer edgecount"
+        )
+    if not all(isinstance(text, str) for text in data["compute_capabilities"]):
+        raise ModelError(
+            f"field compute_capabilities: expected a list of texts, got "
+            f"{data['compute_capabilities']!r}"
+        )
+
+
+def sidecar_path(plan: Path) -> Path:
+    """Where the sidecar of a plan is: beside it, its name with .json added."""
+    return plan.with_name(plan.name + ".json")
+
+
+def read_sidecar(plan: Path) -> EngineSidecar:
+    """Read what is beside a plan.
+
+    Raises:
+        ModelError: there is no sidecar, or it is damaged; the message names the file.
+    """
+    path = sidecar_path(plan)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(
+            f"cannot read {path}: {reason}; an engine needs the file that  edgecount export  wrote "
+            "beside it"
+        ) from None
+    try:
+        return EngineSidecar.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+@dataclass(frozen=True)
+class EngineHost:
+    """A machine that an engine shall run on.
+
+    Attributes:
+        backend: the library there.
+        version: of that library, in full.
+        compute_capability: of the GPU, such as "8.7".
+        device: name of the GPU.
+        driver: newest CUDA version that the driver knows, such as "12.6"; None: not compared.
+        onnx_sha256: of the ONNX that the engine shall be of; None: not compared.
+        plan_sha256: of the plan as it is on the disk; None: not compared.
+    """
+
+    backend: Target
+    version: str
+    compute_capability: str
+    device: str
+    driver: str | None = None
+    onnx_sha256: str | None = None
+    plan_sha256: str | None = None
+
+
+def mismatches(sidecar: EngineSidecar, here: EngineHost) -> list[str]:
+    """Why an engine cannot be trusted to run on a machine; empty if it can.
+
+    Each line names what was built and what is here.
+    """
+    lines = [
+        f"{what}: the engine was built {built}, here is {found}"
+        for what, built, found in (
+            *_library(sidecar, here),
+            *_gpu(sidecar, here),
+        )
+    ]
+    files = (
+        ("plan", "the sidecar describes one", sidecar.plan_sha256, here.plan_sha256),
+        ("ONNX", "the engine was built from one", sidecar.onnx_sha256, here.onnx_sha256),
+    )
+    return lines + [
+        f"{what}: {was} with SHA-256 {built[:12]}, this one has {found[:12]}"
+        for what, was, built, found in files
+        if found is not None and built != found
+    ]
+
+
+_Difference = tuple[str, str, str]
+
+
+def _library(sidecar: EngineSidecar, here: EngineHost) -> list[_Difference]:
+    if sidecar.backend != here.backend:
+        return [("backend", f"for {sidecar.backend}", here.backend)]
+    newer_will_do = bool(sidecar.options.get("version_compatible"))
+    same = sidecar.version == here.version
+    if same or (newer_will_do and _numbers(here.version) >= _numbers(sidecar.version)):
+        return []
+    need = f"by {sidecar.version}" + (" for that or a newer one" if newer_will_do else "")
+    return [(f"{sidecar.backend} version", need, here.version)]
+
+
+def _gpu(sidecar: EngineSidecar, here: EngineHost) -> list[_Difference]:
+    found = []
+    if not any(_covers(one, here.compute_capability) for one in sidecar.compute_capabilities):
+        wanted = ", ".join(sidecar.compute_capabilities)
+        built = f"for {wanted}" + (f" ({sidecar.device})" if sidecar.device else "")
+        found.append(("compute capability", built, f"{here.compute_capability} ({here.device})"))
+    elif sidecar.device not in (None, here.device) and not _portable(sidecar):
+        # Tactics were chosen for that GPU's number of processors and amount of memory.
+        found.append(("GPU", f"on {sidecar.device}", here.device))
+    if sidecar.driver and here.driver and _numbers(here.driver) < _numbers(sidecar.driver):
+        found.append(("driver", f"with one for CUDA {sidecar.driver}", f"CUDA {here.driver}"))
+    return found
+
+
+def _portable(sidecar: EngineSidecar) -> bool:
+    """RTX engines are finished on the GPU that loads them, others only if built for any GPU."""
+    newer = any(one.endswith("+") for one in sidecar.compute_capabilities)
+    return newer or sidecar.backend == "tensorrt-rtx"
+
+
+def _covers(built: str, here: str) -> bool:
+    if built.endswith("+"):
+        return _numbers(here) >= _numbers(built[:-1])
+    return built == here
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Of a version such as "10.14.1.48.post1", as far as it is numbers."""
+    numbers: list[int] = []
+    for part in version.split("."):
+        if not part.isdigit():
+            break
+        numbers.append(int(part))
+    return tuple(numbers)

@@ -1,0 +1,163 @@
+"""`export` and `bench` as they are typed."""
+
+import json
+import sys
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from graphs import small_model
+
+from edgecount.manifest import METADATA_KEY
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        coarse = rng.integers(0, 256, (8, 10, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(coarse, (160, 128)))
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "small.onnx"
+    onnx.save(small_model(), path)
+    return path
+
+
+def test_a_folder_of_files(run, model, photos, tmp_path):
+    out = tmp_path / "made"
+    result = run("export", model, "--fp16", "--verify", photos, "--out", out, "--threads", "1")
+    assert result.exit_code == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[1].split()[0] == "model.onnx"
+    assert lines[2].split()[0] == "model.fp16.onnx"
+    assert lines[2].endswith("passed")
+    assert lines[-1] == str(out / "report.html")
+    inspected = run("inspect", out)
+    assert "opset 17, layers: 6 in fp16" in inspected.stdout
+    assert inspected.stdout.count("runs here   yes, on onnxruntime") == 2
+    facts = json.loads(run("inspect", out, "--json").stdout)
+    assert [file["layers"] for file in facts["files"]] == [{"fp16": 6}, {"fp32": 6}]
+
+
+def test_json_is_the_report(run, model, photos, tmp_path):
+    out = tmp_path / "made"
+    result = run("export", model, "--verify", photos, "--out", out, "--json", "--threads", "1")
+    facts = json.loads(result.stdout)
+    assert facts["folder"] == str(out)
+    assert [file["file"] for file in facts["files"]] == ["model.onnx"]
+
+
+def test_one_file(run, model, tmp_path):
+    out = tmp_path / "one.onnx"
+    result = run("export", model, "--out", out, "--input", "64x96", "--name", "mine")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(f"{out}  mine 1.0.0")
+    assert run("export", model, "--out", out).exit_code == 1
+    assert run("export", model, "--out", out, "--overwrite").exit_code == 0
+    refused = run("export", model, "--out", tmp_path / "two.onnx", "--fp16")
+    assert refused.exit_code == 2
+    assert "expected a folder for --fp16" in refused.stderr
+
+
+def test_a_foreign_network(run, photos, tmp_path):
+    path = tmp_path / "foreign.onnx"
+    onnx.save(small_model(manifest=False), path)
+    refused = run("export", path, "--out", tmp_path / "made")
+    assert refused.exit_code == 2
+    assert "say which of its outputs (density, heat)" in refused.stderr
+    described = ("--density", "density", "--heatmap", "heat", "--mean", "0", "0", "0")
+    result = run(
+        "export", path, *described, "--verify", photos, "--out", tmp_path / "made", "--threads", "1"
+    )
+    assert result.exit_code == 0, result.stderr
+    made = onnx.load(tmp_path / "made" / "model.onnx")
+    manifest = next(e.value for e in made.metadata_props if e.key == METADATA_KEY)
+    assert json.loads(manifest)["input"]["mean"] == [0, 0, 0]
+
+
+def test_a_refused_file_is_one_line_and_exit_code_1(run, model, photos, tmp_path):
+    out = tmp_path / "made"
+    result = run(
+        *("export", model, "--fp16", "--gate-fp16", "0", "--verify", photos, "--out", out),
+        *("--threads", "1"),
+    )
+    assert result.exit_code == 1
+    assert result.stderr.startswith("edgecount: error: model.fp16.onnx counts differently")
+    assert result.stderr.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--input", "640"), "expected a height and a width in pixels such as 480x640"),
+        (("--input", "dynamic:64x64:32x32:128x128"), "expected min <= opt <= max"),
+        (("--input", "dynamic:64x64"), "expected dynamic:minHxW:optHxW:maxHxW"),
+        (("--compute-capability", "89"), "expected with --target tensorrt-rtx"),
+        (("--int8",), "--int8: expected --calibration DIR"),
+        (("--calibration", "/nowhere", "--int8"), "--calibration: expected a folder of images"),
+        (("--input", "100x100"), "multiples of 32, got 100x100; the nearest is 96x96"),
+    ],
+)
+def test_options_that_make_no_sense(run, model, tmp_path, options, message):
+    result = run("export", model, "--out", tmp_path / "made", *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnxslim"])
+def test_a_missing_package_is_named(run, model, tmp_path, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    result = run("export", model, "--out", tmp_path / "made")
+    assert result.exit_code == 1
+    assert 'pip install "edgecount[export]"' in result.stderr
+
+
+def test_an_engine_is_inspected_from_its_sidecar(run, model, photos, tmp_path):
+    pytest.importorskip("tensorrt_rtx_bindings")
+    out = tmp_path / "made"
+    result = run(
+        *("export", model, "--fp16", "--target", "tensorrt-rtx", "--compute-capability", "89"),
+        *("--input", "64x96", "--verify", photos, "--out", out, "--threads", "1"),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "built, not run" in result.stdout
+    plan = out / "model.fp16.engine"
+    text = run("inspect", plan).stdout
+    assert "needs       a GPU of compute capability 8.9" in text
+    assert "1x3x64x96" in text
+    facts = json.loads(run("inspect", plan, "--json").stdout)
+    assert facts["engine"]["precision"] == "fp16"
+    plan.write_bytes(plan.read_bytes()[:-1])
+    facts = json.loads(run("inspect", plan, "--json").stdout)
+    assert "not the one that its sidecar describes" in facts["why_not"]
+    plan.with_name("model.fp16.engine.json").unlink()
+    assert run("inspect", plan).exit_code == 1
+
+
+def test_bench_of_two(run, model):
+    result = run("bench", model, model, "--size", "64x96", "--runs", "3", "--threads", "1")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("64x96, a frame, 3 runs each\n")
+    assert result.stdout.count("postprocess") == 2
+    assert "x as fast as" in result.stdout
+    facts = json.loads(
+        run("bench", model, "--size", "64x96", "--runs", "3", "--batch", "2", "--json").stdout
+    )
+    (entry,) = facts["models"]
+    times = entry["latency_ms"]
+    assert set(times) == {"infer", "total"}
+    assert 0 < times["total"]["p50"] <= times["total"]["p95"] <= times["total"]["p99"]
+    assert entry["frames_per_second"] == pytest.approx(2000 / times["total"]["mean"])
+
+
+def test_bench_of_nothing(run):
+    assert run("bench").exit_code == 2
+    assert run("bench", "none.onnx").exit_code == 1

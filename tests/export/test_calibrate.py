@@ -1,0 +1,95 @@
+"""Calibration: extremes and histograms, ranges from them, the cache."""
+
+import numpy as np
+import pytest
+from graphs import pixels, small_model
+
+from edgecount.export.calibrate import (
+    BINS,
+    METHODS,
+    Values,
+    calibrate,
+    calibration_key,
+    load_calibration,
+)
+from edgecount.export.graph import tidy, with_outputs
+from edgecount.export.session import open_session
+
+
+def values_of(*arrays):
+    values = Values()
+    for array in arrays:
+        values.add(np.asarray(array, np.float32))
+    return values
+
+
+def test_extremes_are_exact_and_no_value_is_lost():
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(0, scale, 5000) for scale in (0.01, 3.0, 100.0)]
+    values = values_of(*arrays)
+    everything = np.concatenate(arrays).astype(np.float32)
+    assert values.low == everything.min()
+    assert values.high == everything.max()
+    assert values.counts.sum() == 15000
+    edges = np.linspace(-values.reach, values.reach, BINS + 1)
+    # Widening moves no count across an edge, whatever the order of the images.
+    assert values.counts.tolist() == np.histogram(everything, edges)[0].tolist()
+
+
+def test_ranges():
+    rng = np.random.default_rng(1)
+    bulk = rng.normal(0, 1, 200_000)
+    values = values_of(bulk, [50.0])
+    assert values.range("minmax") == (values.low, 50.0)
+    low, high = values.range("percentile")
+    assert low == pytest.approx(-3.72, abs=0.25)
+    assert high == pytest.approx(3.72, abs=0.25)
+    entropy = values.range("entropy")
+    assert 2.0 < entropy[1] < 10.0
+
+
+def test_entropy_keeps_a_flat_histogram_whole():
+    values = values_of(np.linspace(-1, 1, 100_001))
+    low, high = values.range("entropy")
+    assert high > 0.9
+    assert low < -0.9
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_zero_lies_in_every_range(method):
+    assert values_of([2.0, 3.0]).range(method)[0] == 0.0
+    assert values_of([-3.0, -2.0]).range(method)[1] == 0.0
+    assert values_of([0.0, 0.0]).range(method) == (0.0, 0.0)
+
+
+def test_what_a_graph_makes_is_watched():
+    model = tidy(small_model())
+    feeds = [{"image": pixels(seed=seed)} for seed in range(3)]
+    steps = []
+    seen = calibrate(
+        model, iter(feeds), ["image", "sum"], threads=1, progress=lambda: steps.append(1)
+    )
+    session = open_session(with_outputs(model, ["sum"]), 1)
+    sums = np.concatenate([session.run(["sum"], feed)[0].ravel() for feed in feeds])
+    assert seen.values["sum"].low == sums.min()
+    assert seen.values["sum"].high == sums.max()
+    assert seen.values["image"].largest == max(np.abs(feed["image"]).max() for feed in feeds)
+    assert seen.images == len(steps) == 3
+
+
+def test_the_cache_is_of_one_model_and_its_images(tmp_path):
+    model = tidy(small_model())
+    feeds = [{"image": pixels(seed=seed)} for seed in range(2)]
+    seen = calibrate(model, feeds, ["image", "sum"], threads=1)
+    key = calibration_key(model.SerializeToString(), feeds)
+    path = tmp_path / "calibration.npz"
+    seen.save(path, key)
+    again = load_calibration(path, key)
+    assert again is not None
+    assert again.images == 2
+    for method in METHODS:
+        assert again.ranges(method) == seen.ranges(method)
+    assert load_calibration(path, calibration_key(model.SerializeToString(), feeds[:1])) is None
+    path.write_bytes(path.read_bytes()[:100])
+    assert load_calibration(path, key) is None
+    assert load_calibration(tmp_path / "none.npz", key) is None

@@ -1,0 +1,121 @@
+"""INT8: what each encoding looks like, and that the maps stay."""
+
+import numpy as np
+import onnx
+import pytest
+from graphs import pixels, small_model
+from onnx import numpy_helper
+
+from edgecount.export.calibrate import calibrate
+from edgecount.export.fp16 import to_fp16
+from edgecount.export.graph import element_types, node_precisions, tidy
+from edgecount.export.int8 import (
+    activation_step,
+    quantisable,
+    to_int8,
+    watched,
+    weight_scales,
+)
+from edgecount.export.session import open_session
+from edgecount.export.source import with_opset
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tidy(small_model())
+
+
+@pytest.fixture(scope="module")
+def ranges(model):
+    feeds = [{"image": pixels(seed=seed)} for seed in range(4)]
+    return calibrate(model, feeds, watched(model), threads=1).ranges("minmax")
+
+
+def run(model, image):
+    return open_session(model, 1).run(None, {"image": image})
+
+
+def weights(model):
+    return {w.name: numpy_helper.to_array(w) for w in model.graph.initializer}
+
+
+def test_convolutions_and_sums_are_quantisable(model):
+    assert quantisable(model) == ["first", "second", "third", "side", "sum", "people", "heads"]
+    assert set(watched(model)) == {
+        "image", "first_cut", "second_cut", "third", "side", "sum", "people", "heads"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["tensorrt", "cpu"])
+def test_the_maps_stay_close(model, ranges, encoding):
+    made = to_int8(model, ranges, encoding)
+    onnx.checker.check_model(made, full_check=True)
+    image = pixels(seed=9)
+    for ours, theirs in zip(run(model, image), run(made, image), strict=True):
+        assert theirs == pytest.approx(ours, abs=0.05 * float(np.abs(ours).max()))
+        assert not np.array_equal(ours, theirs)
+
+
+def test_tensorrt_wants_signed_symmetric_bytes_and_plain_biases(model, ranges):
+    made = to_int8(model, ranges, "tensorrt")
+    zeros = [value for name, value in weights(made).items() if name.endswith("_zero")]
+    assert all(value.dtype == np.int8 and not value.any() for value in zeros)
+    convolutions = [node for node in made.graph.node if node.op_type == "Conv"]
+    assert all(node.input[2].endswith("_b") for node in convolutions)
+    makers = {name: node for node in made.graph.node for name in node.output}
+    total = next(node for node in made.graph.node if node.op_type == "Add")
+    assert [makers[name].op_type for name in total.input] == ["DequantizeLinear"] * 2
+    assert all(makers[node.input[1]].op_type == "DequantizeLinear" for node in convolutions)
+    scales = weights(made)["second_w_scale"]
+    assert scales == pytest.approx(np.abs(weights(model)["second_w"]).max((1, 2, 3)) / 127)
+
+
+def test_cpus_get_bytes_all_the_way(model, ranges):
+    made = to_int8(model, ranges, "cpu")
+    stored = weights(made)
+    assert stored["second_w_bytes"].dtype == np.int8
+    assert "second_w" not in stored
+    assert stored["image_zero"].dtype == np.uint8
+    assert stored["third_b_of_second_cut_bytes"].dtype == np.int32
+    # The clip's range starts where it cuts: the cut itself falls away.
+    assert stored["first_cut_zero"] == 0
+    readers = {name: node for node in made.graph.node for name in node.input}
+    assert readers["first_cut"].op_type == "QuantizeLinear"
+    assert made.ByteSize() < 0.7 * model.ByteSize()
+
+
+@pytest.mark.parametrize("encoding", ["tensorrt", "cpu"])
+def test_kept_nodes_stay_float(model, ranges, encoding):
+    made = to_int8(model, ranges, encoding, keep=["second", "sum"])
+    onnx.checker.check_model(made, full_check=True)
+    kinds = {layer.name: layer.precision for layer in node_precisions(made)}
+    assert kinds["first"] == "int8"
+    assert weights(made)["second_w"].dtype == np.float32
+    run(made, pixels())
+    same = to_int8(model, ranges, encoding, keep=quantisable(model))
+    image = pixels(seed=3)
+    assert all(map(np.array_equal, run(model, image), run(same, image)))
+
+
+def test_the_rest_in_float16(model, ranges):
+    made = to_fp16(with_opset(to_int8(model, ranges, "tensorrt", keep=["people"]), 19))
+    onnx.checker.check_model(made, full_check=True)
+    types = element_types(made)
+    assert types["second_cut_dequantised_fp16"] == onnx.TensorProto.FLOAT16
+    kinds = {layer.name: layer.precision for layer in node_precisions(made)}
+    assert kinds["people"] == "fp16"
+    assert kinds["second"] == "int8"
+    image = pixels(seed=4)
+    for ours, theirs in zip(run(model, image), run(made, image), strict=True):
+        assert theirs == pytest.approx(ours, abs=0.06 * float(np.abs(ours).max()))
+
+
+def test_steps():
+    signed = activation_step(-1.0, 2.54, "tensorrt")
+    assert signed.scale == pytest.approx(0.02)
+    assert signed.zero == 0
+    unsigned = activation_step(-1.0, 1.55, "cpu")
+    assert unsigned.scale == pytest.approx(0.01)
+    assert unsigned.zero == 100
+    assert activation_step(0.0, 0.0, "cpu").scale > 0
+    assert weight_scales(np.zeros((2, 3, 1, 1), np.float32), 0).min() > 0

@@ -1,0 +1,228 @@
+"""The whole export, on a small network and real files."""
+
+import json
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from graphs import small_model
+
+from edgecount import EdgeCounter
+from edgecount.errors import AccuracyError, ConfigError, OutputError, SourceError
+from edgecount.export import convert, package
+from edgecount.export.package import ExportOptions, export_model
+from edgecount.export.report import write_report
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for index in range(24):
+        coarse = rng.integers(0, 256, (8, 10, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{index:02}.png"), cv2.resize(coarse, (160, 128)))
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "small.onnx"
+    onnx.save(small_model(), path)
+    return str(path)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_all_files_and_their_report(model, photos, tmp_path):
+    options = ExportOptions(
+        fp16=True, int8=True, calibration=photos, number=18, int8_gate=0.2, threads=1
+    )
+    steps = []
+    out = tmp_path / "made"
+    made = export_model(
+        model,
+        out,
+        options,
+        report=lambda *step: steps.append(step),
+        finish=write_report,
+    )
+    assert names(out) == [
+        "calibration.npz",
+        "model.fp16.onnx",
+        "model.int8-cpu.onnx",
+        "model.int8-fp16.onnx",
+        "model.int8.onnx",
+        "model.onnx",
+        "report.html",
+        "report.json",
+    ]
+    assert names(tmp_path) == ["made", "small.onnx"]
+    assert {what for what, _, _ in steps} >= {"calibrating", "counting in FP16", "counting in INT8"}
+    assert made.real
+    assert made.pictures.startswith("6 images beside the calibration's of")
+    report = json.loads((out / "report.json").read_text())
+    by_name = {file["file"]: file for file in report["files"]}
+    assert by_name["model.onnx"]["verdict"] == "the reference"
+    for name in ("model.fp16.onnx", "model.int8.onnx", "model.int8-fp16.onnx"):
+        assert by_name[name]["verdict"] == "passed"
+        assert len(by_name[name]["proof"]["images"]) == 6
+    assert by_name["model.fp16.onnx"]["layers"] == {"fp16": 6}
+    assert by_name["model.int8.onnx"]["layers"] == {"int8": 6}
+    assert by_name["model.onnx"]["latency_ms"]["p50"] > 0
+    page = (out / "report.html").read_text()
+    assert page.count("<circle") == 4 * 6
+    assert page.count("data:image/jpeg;base64,") == 4 * 2
+    assert "http" not in page
+    for name in ("model.fp16.onnx", "model.int8-cpu.onnx"):
+        with EdgeCounter(out / name, backend="onnxruntime", threads=1) as counter:
+            assert counter.count(photos / "00.png").count >= 0
+
+
+def test_the_ranges_are_kept_for_the_next_export(model, photos, tmp_path, monkeypatch):
+    options = ExportOptions(int8=True, calibration=photos, number=16, int8_gate=0.2, threads=1)
+    export_model(model, tmp_path / "made", options)
+    first = (tmp_path / "made" / "model.int8.onnx").read_bytes()
+
+    def again(*_args, **_options):
+        raise AssertionError("calibrated twice")
+
+    monkeypatch.setattr(convert, "calibrate", again)
+    monkeypatch.setattr(convert, "scan", lambda _bench: {})
+    options = ExportOptions(
+        int8=True, calibration=photos, number=16, int8_gate=0.2, threads=1, overwrite=True
+    )
+    export_model(model, tmp_path / "made", options)
+    assert (tmp_path / "made" / "model.int8.onnx").read_bytes() == first
+
+
+def test_an_overflow_is_found_and_kept_in_float32(photos, tmp_path):
+    path = tmp_path / "loud.onnx"
+    onnx.save(small_model(gain=2e5), path)
+    options = ExportOptions(fp16=True, verify=photos, threads=1)
+    made = export_model(str(path), tmp_path / "made", options)
+    half = made.files[1].converted
+    assert {"second", "second_relu"} <= set(half.kept)
+    assert "float16 ends at 65504" in half.kept["second"]
+    assert half.proof.passed
+    assert "heads" not in half.kept
+
+
+def test_a_gate_refuses_and_nothing_is_left(model, photos, tmp_path):
+    options = ExportOptions(fp16=True, verify=photos, fp16_gate=0.0, threads=1)
+    with pytest.raises(AccuracyError, match=r"model\.fp16\.onnx counts differently .* --force"):
+        export_model(model, tmp_path / "made", options)
+    assert names(tmp_path) == ["small.onnx"]
+
+
+def test_force_keeps_what_a_gate_refuses(model, photos, tmp_path):
+    options = ExportOptions(fp16=True, verify=photos, fp16_gate=0.0, force=True, threads=1)
+    made = export_model(model, tmp_path / "made", options, finish=write_report)
+    assert made.files[1].overridden
+    assert any("kept by --force" in text for text in made.warnings)
+    report = json.loads((tmp_path / "made" / "report.json").read_text())
+    assert report["files"][1]["verdict"] == "refused, kept by force"
+
+
+def test_without_images_scenes_are_rendered(model, tmp_path, monkeypatch):
+    class One(package.Scenes):
+        def __len__(self):
+            return 1
+
+    monkeypatch.setattr(package, "Scenes", One)
+    made = export_model(model, tmp_path / "made", ExportOptions(fp16=True, fp16_gate=1, threads=1))
+    assert not made.real
+    assert made.pictures == "1 rendered scenes"
+    assert "--verify DIR" in made.warnings[0]
+
+
+def test_int8_needs_images():
+    with pytest.raises(ConfigError, match="--int8: expected --calibration DIR"):
+        ExportOptions(int8=True)
+
+
+def test_an_unreadable_calibration_image_is_named(model, photos, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for path in photos.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "07.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    options = ExportOptions(int8=True, calibration=folder, verify=photos, threads=1)
+    with pytest.raises(SourceError, match=r"07\.png"):
+        export_model(model, tmp_path / "made", options)
+    assert names(tmp_path) == ["photos", "small.onnx"]
+
+
+def test_an_earlier_export_stays(model, photos, tmp_path):
+    out = tmp_path / "made"
+    out.mkdir()
+    (out / "mine.txt").write_text("kept")
+    options = ExportOptions(verify=photos, threads=1)
+    with pytest.raises(OutputError, match="made exists: choose another --out, or add --overwrite"):
+        export_model(model, out, options)
+    assert names(out) == ["mine.txt"]
+    refused = ExportOptions(fp16=True, verify=photos, fp16_gate=0, overwrite=True, threads=1)
+    with pytest.raises(AccuracyError):
+        export_model(model, out, refused)
+    assert names(out) == ["mine.txt"]
+    export_model(model, out, ExportOptions(verify=photos, overwrite=True, threads=1))
+    assert names(out) == ["model.onnx"]
+
+
+def test_an_interrupt_leaves_nothing(model, photos, tmp_path):
+    def stop(what, *_):
+        if what == "counting in FP16":
+            raise KeyboardInterrupt
+
+    options = ExportOptions(fp16=True, verify=photos, threads=1)
+    with pytest.raises(KeyboardInterrupt):
+        export_model(model, tmp_path / "made", options, report=stop)
+    assert names(tmp_path) == ["small.onnx"]
+
+
+def test_a_folder_that_cannot_be_made(model, photos, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OutputError, match=r"cannot write .*made"):
+        export_model(model, tmp_path / "file" / "made", ExportOptions(verify=photos))
+
+
+def test_an_engine_takes_the_usual_sizes_by_default(model, photos, tmp_path):
+    pytest.importorskip("tensorrt_rtx_bindings")
+    options = ExportOptions(target="tensorrt-rtx", batch=2, verify=photos, threads=1)
+    made = export_model(model, tmp_path / "made", options)
+    shapes = made.files[-1].engine.shapes
+    # The model shrinks frames to 512 px.
+    assert (shapes.min, shapes.opt) == ((1, 3, 64, 64), (1, 3, 480, 512))
+    assert shapes.max == (2, 3, 512, 512)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_engines_for_two_gpus(model, photos, tmp_path, precision):
+    pytest.importorskip("tensorrt_rtx_bindings")
+    from edgecount.export.engine import EngineOptions
+    from edgecount.runtime.sidecar import read_sidecar
+
+    options = ExportOptions(
+        fp16=precision == "fp16",
+        int8=precision == "int8",
+        calibration=photos if precision == "int8" else None,
+        verify=photos,
+        int8_gate=0.2,
+        target="tensorrt-rtx",
+        size=(128, 160),
+        engine=EngineOptions("tensorrt-rtx", compute_capabilities=("86", "89")),
+        threads=1,
+    )
+    out = tmp_path / "made"
+    export_model(model, out, options, finish=write_report)
+    plan = out / ("model.engine" if precision == "fp32" else f"model.{precision}.engine")
+    sidecar = read_sidecar(plan)
+    assert sidecar.precision == precision
+    assert sidecar.compute_capabilities == ("8.6", "8.9")
+    assert sidecar.shapes.opt == (1, 3, 128, 160)
+    file = json.loads((out / "report.json").read_text())["files"][-1]
+    assert file["verdict"] == "built, not run"
+    assert file["proof"] is None
+    assert "built, not run" in (out / "report.html").read_text()
