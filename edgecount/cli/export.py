@@ -13,7 +13,7 @@ from edgecount.cli._progress import Progress, echo
 from edgecount.cli._sizes import InputSizes, InputSizesType
 
 if TYPE_CHECKING:
-    from edgecount.export.package import ExportOptions
+    from edgecount.export.package import Export, ExportOptions
     from edgecount.export.source import Description
 
 _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
@@ -126,7 +126,12 @@ _DESCRIBING = ("density", "heatmap", "offset")
     help="The same for INT8.",
 )
 @click.option("--force", is_flag=True, help="Keep files that a gate refuses; the report says so.")
-@click.option("--triton", type=click.Path(path_type=Path), metavar="DIR", hidden=True)
+@click.option(
+    "--triton",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Add the model to this model repository of Triton Inference Server.",
+)
 @click.option("--density", metavar="NAME", help="Of an ONNX without a manifest: its density map.")
 @click.option("--heatmap", metavar="NAME", help="The same: its map of heads.")
 @click.option("--offset", metavar="NAME", help="The same: the heads' offsets in their cells.")
@@ -179,18 +184,30 @@ def export(model: str, *, out: Path | None, as_json: bool, **given: Any) -> None
             report=bars.report,
             finish=_write_report,
         )
+    served = _serve(made, target, given["triton"])
     for warning in made.warnings:
         echo(f"edgecount: warning: {warning}", err=True)
     report = json.loads((target / "report.json").read_text())
     if as_json:
-        click.echo(json.dumps({"folder": str(target), **report}))
+        click.echo(json.dumps({"folder": str(target), "triton": served, **report}))
         return
     for line in _table(report):
         click.echo(line)
     click.echo(f"\n{target / 'report.html'}")
+    if served:
+        click.echo(served)
 
 
-def _write_report(made: Any, folder: Path) -> None:
+def _serve(made: Export, folder: Path, repository: Path | None) -> str | None:
+    """The model's folder in a repository of Triton, if one is asked for."""
+    if repository is None:
+        return None
+    from edgecount.export.triton import write_repository
+
+    return str(write_repository(made, folder, repository))
+
+
+def _write_report(made: Export, folder: Path) -> None:
     from edgecount.export.report import write_report
 
     write_report(made, folder)

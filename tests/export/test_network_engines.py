@@ -1,0 +1,67 @@
+"""The networks of the literature as FP16 and INT8 engines, from checkpoints of random weights."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+pytest.importorskip("tensorrt_rtx_bindings")
+
+from edgecount.export.engine import EngineOptions  # noqa: E402
+from edgecount.export.package import ExportOptions, export_model  # noqa: E402
+from edgecount.export.report import write_report  # noqa: E402
+from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
+from edgecount.train.models import build_model  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        coarse = rng.integers(0, 256, (8, 10, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(coarse, (128, 96)))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "edgecount-n",
+        pytest.param("hsrnet", marks=pytest.mark.slow),
+        pytest.param("centernet", marks=pytest.mark.slow),
+        pytest.param("cfanet", marks=pytest.mark.slow),
+        pytest.param("raznet", marks=pytest.mark.slow),
+    ],
+)
+def test_a_checkpoint_becomes_engines(name, photos, tmp_path):
+    torch.manual_seed(0)
+    network = build_model(name)
+    with torch.no_grad():
+        network.train()(torch.randn(2, 3, 64, 64))  # batch norms with statistics of their own
+    config = config_from_dict({"model": name, "data": [{"reader": "blank"}]})
+    state = {"config": config_to_dict(config), "step": 1, "ema": network.eval().state_dict()}
+    torch.save(state, tmp_path / "last.pt")
+    for precision in ("fp16", "int8"):
+        options = ExportOptions(
+            fp16=precision == "fp16",
+            int8=precision == "int8",
+            calibration=photos,
+            target="tensorrt-rtx",
+            size=(128, 128),
+            engine=EngineOptions("tensorrt-rtx", compute_capabilities=("86", "89")),
+            fp16_gate=10,  # random weights count anything
+            int8_gate=10,
+            threads=1,
+        )
+        out = tmp_path / precision
+        export_model(str(tmp_path / "last.pt"), out, options, finish=write_report)
+        files = json.loads((out / "report.json").read_text())["files"]
+        assert files[-1]["file"] == f"model.{precision}.engine"
+        assert files[-1]["layers"][precision] > 0
+        half = next(f for f in files if precision in f["file"])
+        if precision == "fp16":
+            assert half["bytes"] < 0.52 * files[0]["bytes"]
