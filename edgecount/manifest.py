@@ -29,6 +29,8 @@ __all__ = [
 
 FORMAT = 1
 METADATA_KEY = "edgecount.manifest"
+# Files whose bytes and types are meant for TensorRT say so under this key.
+ENCODING_KEY, FOR_TENSORRT = "edgecount.encoding", "tensorrt"
 
 Role = Literal["density", "heatmap", "offset", "size"]
 ROLES = ("density", "heatmap", "offset", "size")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Method = Literal["percentile", "entropy", "minmax"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
+FORMAT = 1  # of what is saved
 PERCENTILE = 0.9999
 # At least half of the bins lie inside the extremes, so 2048 to 4096 of them cover the magnitudes.
 BINS = 8192
@@ -168,17 +170,16 @@ def load_calibration(path: Path, key: str) -> Calibration | None:
                 )
             }
             return Calibration(values, about["images"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
 
 
-def calibration_key(model: bytes, feeds: Iterable[Mapping[str, NDArray[np.float32]]]) -> str:
-    """A hash of the model and of what it is fed."""
-    digest = hashlib.sha256(model)
-    for feed in feeds:
-        for name, array in sorted(feed.items()):
-            digest.update(f"{name}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
+def calibration_key(model: bytes, feeding: str, images: Iterable[Path]) -> str:
+    """A hash of the model, of how it is fed, and of the images."""
+    digest = hashlib.sha256(f"{FORMAT} {BINS} {SAMPLES} {feeding}".encode())
+    digest.update(model)
+    for path in images:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 

@@ -37,7 +37,7 @@ from edgecount.runtime.sidecar import InputShapes
 if TYPE_CHECKING:
     from edgecount.runtime.cuda_driver import Driver
 
-__all__ = ["EngineOptions", "EngineRecord", "build_engine"]
+__all__ = ["EngineOptions", "EngineRecord", "build_engine", "check_engine"]
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +103,20 @@ def build_engine(
         engine_layers=engine_layers,
         options=options,
     )
+
+
+def check_engine(options: EngineOptions) -> None:
+    """Whether an engine can be built here at all, before the long work.
+
+    Raises:
+        MissingExtraError: TensorRT for RTX is not installed.
+        BackendError: TensorRT is not installed, or finds no GPU.
+        ConfigError: an option makes no sense here.
+    """
+    trt = load_tensorrt(options.target)
+    features = probe_features(trt)
+    check_options(trt, features, options)
+    _driver_for(features)
 
 
 class _Tools(NamedTuple):

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgecount.export.graph import element_types
+from edgecount.errors import ModelError
+from edgecount.export.graph import apart_from_pixels, element_types, with_subgraphs
 
 if TYPE_CHECKING:
     import onnx
 
 LARGEST = 65504.0  # of float16
-# A weight so small becomes 0 or keeps a few bits; it matters where all of a node's weights are.
-SMALLEST = 6.1e-5
+SMALLEST = 2.0**-24  # above 0
 
 _FLOAT, _HALF = 1, 10  # TensorProto.FLOAT, TensorProto.FLOAT16
 _SUFFIX = "_fp16"
@@ -29,15 +29,24 @@ def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
     """A copy whose nodes compute in float16, but for those in ``keep``.
 
     What an operator wants in float32 by its definition (the scales of a Resize) stays so, and so
-    does a node with a subgraph. Casts stand only where the precision changes.
+    does what computes with shapes only: a side past 2048 px is no float16. Casts stand only where
+    the precision changes.
 
     Args:
         model: as :func:`edgecount.export.graph.tidy` leaves it.
         keep: names of nodes that stay in float32.
+
+    Raises:
+        ModelError: a node holds a graph of its own, whose tensors cannot be followed.
     """
     from onnx import helper
 
-    converter = _Converter(model, frozenset(keep))
+    if inner := with_subgraphs(model):
+        raise ModelError(
+            f"FP16 needs a graph without If, Loop and Scan, got {', '.join(inner)}: export the "
+            "network without them, or without --fp16"
+        )
+    converter = _Converter(model, apart_from_pixels(model).union(keep))
     for node in model.graph.node:
         converter.add(node)
     graph = helper.make_graph(
@@ -56,7 +65,7 @@ def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
 class _Converter:
     """Goes through the nodes once; knows each tensor in the precisions that are asked for."""
 
-    def __init__(self, model: onnx.ModelProto, keep: frozenset[str]) -> None:
+    def __init__(self, model: onnx.ModelProto, keep: Collection[str]) -> None:
         from onnx import numpy_helper
 
         self.keep = keep
@@ -107,7 +116,8 @@ class _Converter:
 
     def _variables(self, node: onnx.NodeProto) -> set[str]:
         """The node's type variables that become float16."""
-        if node.name in self.keep or any(a.HasField("g") for a in node.attribute):
+        # An attribute that says float32 (of a RandomNormal, an EyeLike) would contradict the rest.
+        if node.name in self.keep or any(a.name == "dtype" for a in node.attribute):
             return set()
         schema = _schema(node, self._version)
         if schema is None:
@@ -178,3 +188,44 @@ def _variable(
     formal = schema.outputs if output else schema.inputs
     variable: str = formal[min(index, len(formal) - 1)].type_str
     return variable
+
+
+def rounding(typed: onnx.ModelProto) -> onnx.ModelProto:
+    """A float32 graph that rounds to float16 wherever a typed one stores a float16.
+
+    CPUs have few float16 kernels: ONNX Runtime computes in float32 there and drops the rounding
+    between two such nodes, so that running the typed graph proves little. This one computes as a
+    GPU does that accumulates in float32 and stores float16, overflow included.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    types = element_types(typed)
+    made = onnx.ModelProto()
+    made.CopyFrom(typed)
+    del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
+    for weight in typed.graph.initializer:
+        value = numpy_helper.to_array(weight)
+        if weight.data_type == _HALF:
+            value = value.astype(np.float32)
+        made.graph.initializer.append(numpy_helper.from_array(value, weight.name))
+    for node in typed.graph.node:
+        turned = onnx.NodeProto()
+        turned.CopyFrom(node)
+        for attribute in turned.attribute:
+            if attribute.name == "to" and attribute.i == _HALF:
+                attribute.i = _FLOAT
+            elif attribute.name == "value" and attribute.t.data_type == _HALF:
+                value = numpy_helper.to_array(attribute.t).astype(np.float32)
+                attribute.t.CopyFrom(numpy_helper.from_array(value))
+        after = []
+        for index, name in enumerate(node.output):
+            if types.get(name) == _HALF:
+                exact, half = f"{name}_exact", f"{name}_half"
+                turned.output[index] = exact
+                after += [
+                    helper.make_node("Cast", [exact], [half], f"{half}_cast", to=_HALF),
+                    helper.make_node("Cast", [half], [name], f"{name}_cast", to=_FLOAT),
+                ]
+        made.graph.node.extend([turned, *after])
+    return made

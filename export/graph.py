@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,12 +37,37 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
                 graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
                 continue
         if not node.name or node.name in taken:
-            node.name = f"{node.op_type}_{index}"
+            node.name = _free(f"{node.op_type}_{index}", taken | {n.name for n in graph.node})
         taken.add(node.name)
         kept.append(node)
     del graph.node[:]
     graph.node.extend(kept)
     return made
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    return next(n for n in (name, *(f"{name}_{i}" for i in itertools.count())) if n not in taken)
+
+
+def with_subgraphs(model: onnx.ModelProto) -> list[str]:
+    """Names of the nodes that hold graphs of their own (If, Loop, Scan)."""
+    return [node.name for node in model.graph.node if any(a.HasField("g") for a in node.attribute)]
+
+
+def apart_from_pixels(model: onnx.ModelProto) -> set[str]:
+    """Names of the nodes that compute with tensors' shapes, and not with the image."""
+    pixels = {value.name for value in model.graph.input}
+    shapes: set[str] = set()
+    found = set()
+    for node in model.graph.node:
+        if node.op_type in ("Shape", "Size") or (
+            shapes & set(node.input) and not pixels & set(node.input)
+        ):
+            found.add(node.name)
+            shapes |= set(node.output)
+        elif pixels & set(node.input):
+            pixels |= set(node.output)
+    return found
 
 
 def constant_value(node: onnx.NodeProto) -> NDArray[np.generic] | None:
@@ -147,7 +173,9 @@ def node_precisions(model: onnx.ModelProto) -> list[Layer]:
     for node in model.graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear", "Cast"):
             continue
-        if node.input and node.input[0] in quantised:
+        # A convolution computes in bytes where its weights are bytes too.
+        read = node.input[:2] if node.op_type in WEIGHTY else node.input[:1]
+        if read and quantised.issuperset(read):
             precision = "int8"
         else:
             kind = types.get(node.output[0], 0)

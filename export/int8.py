@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.export.graph import consumers, element_types, weights
+from edgecount.errors import ModelError
+from edgecount.export.graph import consumers, element_types, weights, with_subgraphs
 
 if TYPE_CHECKING:
     import onnx
@@ -73,8 +74,17 @@ def to_int8(
             as they are; ``cpu``: unsigned with a zero point, outputs as well as inputs, biases in
             32 bits.
         keep: names of nodes that stay in float32.
+
+    Raises:
+        ModelError: a node holds a graph of its own, whose tensors cannot be followed.
     """
     import onnx
+
+    if inner := with_subgraphs(model):
+        raise ModelError(
+            f"INT8 needs a graph without If, Loop and Scan, got {', '.join(inner)}: export the "
+            "network without them, or without --int8"
+        )
 
     made = onnx.ModelProto()
     made.CopyFrom(model)
@@ -107,8 +117,8 @@ class Step:
 def activation_step(low: float, high: float, encoding: Encoding) -> Step:
     """The step of a tensor between these ends."""
     if encoding == "tensorrt":
-        return Step(np.float32(max(-low, high) / 127 or 1.0), np.array(0, np.int8))
-    scale = (high - low) / 255 or 1.0
+        return Step(np.float32(max(-low / 127, high / 127, _SMALLEST)), np.array(0, np.int8))
+    scale = max((high - low) / 255, _SMALLEST)
     return Step(np.float32(scale), np.array(round(-low / scale), np.uint8))
 
 
@@ -129,6 +139,8 @@ class _Encoder:
         self._encoding = encoding
         self._weights = weights(model)
         self._pairs: dict[str, str] = {}
+        nodes = (name for node in model.graph.node for name in (*node.input, *node.output))
+        self._taken = {*self._weights, *nodes}
 
     def feed(self, node: onnx.NodeProto, before: list[onnx.NodeProto]) -> None:
         """Let a node read bytes; what makes them is put before it."""
@@ -136,19 +148,19 @@ class _Encoder:
             for index, name in enumerate(node.input):
                 node.input[index] = self._activation(name, before)
             return
-        source = node.input[0]
+        source, name = node.input[:2]
         node.input[0] = self._activation(source, before)
         axis = 0 if node.op_type == "Conv" else 1
-        weight = np.asarray(self._weights[node.input[1]], np.float32)
+        weight = np.asarray(self._weights[name], np.float32)
         group = next((a.i for a in node.attribute if a.name == "group"), 1)
         # A transposed convolution's channels are counted within a group: one step for all.
         scales = weight_scales(weight, axis)
         if axis == 1 and group > 1:
             scales = np.full_like(scales, scales.max())
-        node.input[1] = self._weight(node.input[1], weight, scales, axis, before)
+        node.input[1] = self._weight(name, weight, scales, axis, before)
         has_bias = len(node.input) > 2 and node.input[2] in self._weights
         if has_bias and self._encoding == "cpu" and (axis == 0 or group == 1):
-            node.input[2] = self._bias(node.input[2], source, scales, before)
+            node.input[2] = self._bias(node.input[2], name, source, scales, before)
 
     def requantise_outputs(
         self,
@@ -207,20 +219,20 @@ class _Encoder:
         key = f"{name}_by_{axis}"
         if key in self._pairs:
             return self._pairs[key]
-        scale = self._constant(f"{name}_scale", scales)
-        zero = self._constant(f"{name}_zero", np.zeros(len(scales), np.int8))
+        scale = self._constant(f"{key}_scale", scales)
+        zero = self._constant(f"{key}_zero", np.zeros(len(scales), np.int8))
         if self._encoding == "tensorrt":
             # TensorRT's parsers take float weights through a pair in every version.
-            self._pairs[key] = self._pair(name, [name, scale, zero], before, axis=axis)
+            self._pairs[key] = self._pair(key, [name, scale, zero], before, axis=axis)
             return self._pairs[key]
         shape = [1] * weight.ndim
         shape[axis] = -1
         whole = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127).astype(np.int8)
-        stored = self._constant(f"{name}_bytes", whole)
-        output = f"{name}_dequantised"
+        stored = self._constant(f"{key}_bytes", whole)
+        output = f"{key}_dequantised"
         before.append(
             helper.make_node(
-                "DequantizeLinear", [stored, scale, zero], [output], f"{name}_dequantise", axis=axis
+                "DequantizeLinear", [stored, scale, zero], [output], f"{key}_dequantise", axis=axis
             )
         )
         self._pairs[key] = output
@@ -229,13 +241,14 @@ class _Encoder:
     def _bias(
         self,
         name: str,
+        weight: str,
         source: str,
         scales: NDArray[np.float32],
         before: list[onnx.NodeProto],
     ) -> str:
         from onnx import helper
 
-        key = f"{name}_of_{source}"
+        key = f"{name}_of_{source}_by_{weight}"
         if key in self._pairs:
             return self._pairs[key]
         steps = activation_step(*self._ranges[source], "cpu").scale * scales
@@ -276,8 +289,10 @@ class _Encoder:
     def _constant(self, name: str, value: NDArray[np.generic]) -> str:
         from onnx import numpy_helper
 
-        if all(weight.name != name for weight in self._graph.initializer):
-            self._graph.initializer.append(numpy_helper.from_array(value, name))
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        self._graph.initializer.append(numpy_helper.from_array(value, name))
         return name
 
 

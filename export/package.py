@@ -4,102 +4,50 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import importlib.util
-import logging
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from edgecount.errors import AccuracyError, ConfigError, OutputError
+import numpy as np
+
+from edgecount.errors import AccuracyError, ConfigError, MissingExtraError
 from edgecount.export import convert
-from edgecount.export.calibrate import Method
 from edgecount.export.convert import Bench, Converted
-from edgecount.export.engine import EngineOptions, EngineRecord, build_engine
+from edgecount.export.engine import (
+    EngineOptions,
+    EngineRecord,
+    build_engine,
+    check_engine,
+)
 from edgecount.export.engine_record import make_sidecar, write_sidecar
 from edgecount.export.onnx import write_whole
-from edgecount.export.pictures import Pictures, Scenes, calibration_tensors, warnings_about
-from edgecount.export.proof import Picture, Proof, count_pictures, prove
-from edgecount.export.source import (
-    OPSET,
-    Description,
-    Source,
-    load_source,
-    with_static_size,
+from edgecount.export.options import ExportOptions, Size
+from edgecount.export.pictures import (
+    Pictures,
+    Scenes,
+    calibration_tensors,
+    divide,
+    warnings_about,
 )
-from edgecount.export.trt_module import probe_driver
+from edgecount.export.proof import Proof, count_pictures, prove
+from edgecount.export.session import open_session
+from edgecount.export.source import Description, Source, load_source, with_static_size
+from edgecount.export.staging import check_target, staged
+from edgecount.export.trt_module import load_tensorrt, probe_driver, probe_features
 from edgecount.manifest import InputSpec
 from edgecount.runtime.sidecar import InputShapes, Precision, Target
 
-log = logging.getLogger(__name__)
+__all__ = ["Export", "ExportOptions", "FileRecord", "export_model", "usual_sizes"]
 
-Choice = Literal["auto", "onnx", "tensorrt", "tensorrt-rtx"]
-Size = tuple[int, int]  # height, width
-
-FP16_GATE = 0.005
-INT8_GATE = 0.03
-SAME = 1e-3  # of the mean count: PyTorch and ONNX Runtime compute the same network
-VERIFIED = 40  # pictures
+SAME = 1e-3  # of the mean count, or of a map's largest value: the same network in another form
 WITH_TORCH = 3
-CALIBRATED = 128
 SCANNED = 6
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What to make.
-
-    Attributes:
-        fp16: half-precision files.
-        int8: byte files; needs ``calibration``.
-        target: engines to build besides the ONNX files; ``auto``: TensorRT where it is installed
-            and finds a GPU, else none.
-        calibration: folder of images whose values give the ranges.
-        method: how ranges are chosen.
-        number: calibration images, at most.
-        verify: folder of images to prove on; None: calibration images that were not used, or
-            rendered scenes.
-        size: (height, width) for a model of one size; None: any.
-        profile: least, usual and largest (height, width) of an engine; None: the usual ones.
-        batch: largest number of frames in one call of an engine.
-        opset: of the ONNX files.
-        engine: what else engines shall be.
-        dla_core: accelerator to build for; None: the GPU.
-        fp16_gate: largest relative difference of the counts, FP16.
-        int8_gate: the same, INT8.
-        force: keep what a gate refuses, and say so in the report.
-        overwrite: replace an earlier export.
-        threads: of ONNX Runtime.
-    """
-
-    fp16: bool = False
-    int8: bool = False
-    target: Choice = "onnx"
-    calibration: Path | None = None
-    method: Method = "percentile"
-    number: int = CALIBRATED
-    verify: Path | None = None
-    size: Size | None = None
-    profile: tuple[Size, Size, Size] | None = None
-    batch: int = 1
-    opset: int = OPSET
-    engine: EngineOptions | None = None
-    dla_core: int | None = None
-    fp16_gate: float = FP16_GATE
-    int8_gate: float = INT8_GATE
-    force: bool = False
-    overwrite: bool = False
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.int8 and self.calibration is None:
-            raise ConfigError(
-                "--int8: expected --calibration DIR with images of the scenes that the model will "
-                "see: bytes need the ranges of real values"
-            )
+NOBODY = 1.0  # people: a mean count below proves nothing
+MATCHED = {"fp16": 0.95, "int8": 0.8}  # least share of the points that must stay
+FEW_POINTS = 20  # too few to judge by
 
 
 @dataclass(frozen=True)
@@ -134,6 +82,7 @@ class Export:
         real: whether those are real images.
         warnings: what the user should know.
         options: as asked for.
+        no_engine: why none was built; None where one was, or none was asked for.
     """
 
     source: Source
@@ -142,6 +91,7 @@ class Export:
     real: bool
     warnings: Sequence[str]
     options: ExportOptions
+    no_engine: str | None = None
 
 
 def export_model(
@@ -150,7 +100,7 @@ def export_model(
     options: ExportOptions,
     *,
     described: Description | None = None,
-    name: str | None = None,
+    stated: Mapping[str, str] | None = None,
     report: convert.Report | None = None,
     finish: Callable[[Export, Path], None] | None = None,
 ) -> Export:
@@ -161,7 +111,7 @@ def export_model(
         out: the folder to make.
         options: what to make.
         described: of an ONNX without a manifest.
-        name: in place of the model's own.
+        stated: ``name``, ``version`` and ``licence`` in place of the model's own.
         report: told (what is done, steps done, steps in all).
         finish: writes what else belongs into the folder, before it gets its name.
 
@@ -171,16 +121,99 @@ def export_model(
         OutputError: the folder is there, or cannot be written.
         EdgeCountError: whatever the steps raise.
     """
-    if out.exists() and not options.overwrite:
-        raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
-    source = load_source(model, described=described, name=name, version=options.opset)
+    out = out.expanduser().resolve()
+    inputs = (Path(model), options.calibration, options.verify)
+    check_target(out, overwrite=options.overwrite, inputs=[path for path in inputs if path])
+    check_packages()
+    source = load_source(model, described=described, stated=stated, version=options.opset)
     if options.size:
         source = with_static_size(source, options.size)
-    with _staged(out) as folder:
-        made = _Maker(source, options, folder, out, report or (lambda *_: None)).make()
+    plans, no_engine = plan_engines(source.manifest.input, options)
+    with staged(out, overwrite=options.overwrite) as folder:
+        maker = _Maker(source, options, folder, out, report or (lambda *_: None))
+        made = dataclasses.replace(maker.make(plans), no_engine=no_engine)
         if finish:
             finish(made, folder)
     return made
+
+
+def check_packages() -> None:
+    """Say what is missing before the long work.
+
+    Raises:
+        MissingExtraError: a package is not installed.
+    """
+    for name in ("onnx", "onnxslim", "onnxruntime", "jinja2"):
+        _check_package(name)
+
+
+def _check_package(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtraError(name, "export", "to export models") from error
+
+
+def plan_engines(spec: InputSpec, options: ExportOptions) -> tuple[list[EngineOptions], str | None]:
+    """The engines to build, one for each precision, checked; and why there are none.
+
+    Raises:
+        BackendError: TensorRT is not there, or finds no GPU that it needs.
+        ConfigError: an option makes no sense for it.
+    """
+    target, reason = _target(options)
+    if target is None:
+        return [], reason
+    base = options.engine or EngineOptions(target)
+    wanted: list[Precision] = []
+    wanted += ["fp16"] if options.fp16 else []
+    wanted += ["int8"] if options.int8 else []
+    plans = [
+        dataclasses.replace(
+            base,
+            target=target,
+            precision=precision,
+            shapes=engine_shapes(spec, options),
+            dla_core=options.dla_core,
+        )
+        for precision in wanted or ["fp32"]
+    ]
+    for plan in plans:
+        check_engine(plan)
+    return plans, None
+
+
+def _target(options: ExportOptions) -> tuple[Target | None, str | None]:
+    if options.target in ("tensorrt", "tensorrt-rtx"):
+        return options.target, None
+    if options.target == "onnx":
+        return None, None
+    if importlib.util.find_spec("tensorrt") is None:
+        return None, "the package tensorrt is not installed"
+    driver = probe_driver()
+    return (None, driver) if isinstance(driver, str) else ("tensorrt", None)
+
+
+def engine_shapes(spec: InputSpec, options: ExportOptions) -> InputShapes:
+    """The shapes of an engine's input.
+
+    Raises:
+        ConfigError: sides that the network cannot take.
+    """
+    batch = options.batch
+    if size := options.size or spec.static_size:
+        # An accelerator takes one shape only.
+        least = batch if options.dla_core is not None else 1
+        return InputShapes((least, 3, *size), (batch, 3, *size), (batch, 3, *size))
+    profile = options.profile or usual_sizes(spec)
+    for size in profile:
+        if any(side % spec.multiple for side in size):
+            raise ConfigError(
+                f"--input: expected sides that are multiples of {spec.multiple}, got "
+                f"{size[0]}x{size[1]}"
+            )
+    low, usual, high = profile
+    return InputShapes((1, 3, *low), (1, 3, *usual), (batch, 3, *high))
 
 
 class _Maker:
@@ -190,144 +223,139 @@ class _Maker:
         self, source: Source, options: ExportOptions, folder: Path, out: Path, report: Any
     ) -> None:
         self.source, self.options, self.folder, self.report = source, options, folder, report
-        self.cache = out / "calibration.npz"
+        # Beside the folder, so that an export that is refused leaves it for the next.
+        self.cache = out.with_name(f"{out.name}.calibration.npz")
         self.files: list[FileRecord] = []
         self.warnings: list[str] = []
-        spec = source.manifest.input
-        self.calibration = (
-            Pictures(options.calibration, options.number, "--calibration")
-            if options.calibration
-            else None
-        )
-        self.pictures, self.origin = self._choose_pictures()
-        self.bench = Bench(
-            source,
-            folder,
-            list(self.pictures),
-            list(calibration_tensors(list(_first(self.pictures, SCANNED)), spec)),
-            options.threads,
-            report,
-        )
+        self.calibration, pictures, self.origin = self._choose_pictures()
+        self.real = isinstance(pictures, Pictures)
+        seen = list(pictures)
+        tensors = calibration_tensors(seen[:SCANNED], source.manifest.input)
+        self.bench = Bench(source, folder, seen, list(tensors), options.threads, report)
 
-    def make(self) -> Export:
+    def make(self, plans: Sequence[EngineOptions]) -> Export:
         """All files, in turn."""
-        write_whole(self.folder / "model.onnx", self.source.model.SerializeToString())
+        data = self.source.model.SerializeToString()
+        write_whole(self.folder / "model.onnx", data)
+        self._check_graph()
         proof = self._against_torch() if self.source.checkpoint else None
-        self._add(Converted("model.onnx", "fp32", self.source.model, proof=proof))
+        self._record(Converted("model.onnx", "fp32", self.source.model, proof=proof), data)
+        originals = self.bench.count_originals(len(self.bench.pictures))
+        mean = float(np.mean([result.count for result in originals]))
+        if mean < NOBODY and (self.options.fp16 or self.options.int8):
+            self.warnings.append(
+                f"the pictures show {mean:.1f} people on average: equal counts of nobody prove "
+                "little; give --verify images with people"
+            )
         if self.options.fp16:
             self._add(convert.make_fp16(self.bench, self.options.fp16_gate))
         if self.options.int8:
             self._make_int8()
-        target = self._target()
-        if target:
-            self._make_engine(target)
-        real = isinstance(self.pictures, Pictures)
-        return Export(self.source, self.files, self.origin, real, self.warnings, self.options)
+        for plan in plans:
+            self._make_engine(plan)
+        return Export(self.source, self.files, self.origin, self.real, self.warnings, self.options)
 
-    def _choose_pictures(self) -> tuple[Pictures | Scenes, str]:
-        if self.options.verify:
-            found = Pictures(self.options.verify, VERIFIED, "--verify")
-            return found, f"{len(found)} images of {self.options.verify}"
-        if self.calibration and self.options.calibration:
-            found = Pictures(
-                self.options.calibration, VERIFIED, "--calibration", self.calibration.paths
-            )
-            own = set(found.paths) & set(self.calibration.paths)
-            kind = "calibration images" if own else "images beside the calibration's"
-            return found, f"{len(found)} {kind} of {self.options.calibration}"
+    def _choose_pictures(self) -> tuple[Pictures | None, Pictures | Scenes, str]:
+        """To calibrate on, to prove on, and in words where those come from."""
+        options = self.options
+        proof = Pictures.of(options.verify, "--verify") if options.verify else None
+        if options.calibration:
+            found = Pictures.of(options.calibration, "--calibration")
+            own, apart = divide(found, options.number, reserve=proof is None)
+            if proof is None:
+                kind = "images beside the calibration's" if apart else "calibration images"
+                proof = apart or own
+                if not apart:
+                    self.warnings.append(
+                        "proven on the calibration's own images: give others (--verify DIR), or "
+                        "more of them"
+                    )
+                return own, proof, f"{len(proof)} {kind} of {options.calibration}"
+            return own, proof.some(), f"{len(proof.some())} images of {options.verify}"
+        if proof is not None:
+            return None, proof.some(), f"{len(proof.some())} images of {options.verify}"
         self.warnings.append(
             "proven on rendered scenes: give images of your own (--verify DIR) to know how the "
             "files count on them"
         )
         scenes = Scenes()
-        return scenes, f"{len(scenes)} rendered scenes"
+        return None, scenes, f"{len(scenes)} rendered scenes"
+
+    def _check_graph(self) -> None:
+        """The simplified graph beside the one that was read."""
+        names = [output.name for output in self.source.manifest.outputs]
+        sessions = [
+            open_session(model, self.options.threads)
+            for model in (self.source.original, self.source.model)
+        ]
+        for feed in self.bench.feeds()[:WITH_TORCH]:
+            for name, ours, theirs in zip(
+                names, *(session.run(names, feed) for session in sessions), strict=True
+            ):
+                apart = float(np.abs(ours - theirs).max(initial=0))
+                if not apart <= SAME * max(float(np.abs(ours).max(initial=0)), SAME):
+                    raise AccuracyError(
+                        f"simplified, the model's {name} differs by {apart:.2g} from the one that "
+                        f"was read: this is a fault of the export; report it with the model"
+                    )
 
     def _against_torch(self) -> Proof:
         """The ONNX file beside the checkpoint's own network."""
-        from edgecount.train.torch_backend import open_checkpoint
+        from edgecount.train.checkpoint import load_network
+        from edgecount.train.torch_backend import counter_for
 
         assert self.source.checkpoint is not None
         pictures = self.bench.pictures[:WITH_TORCH]
         self.report("comparing with PyTorch", 0, len(pictures))
+        network, _ = load_network(self.source.checkpoint)
         with (
-            open_checkpoint(self.source.checkpoint) as ours,
+            counter_for(network, self.source.manifest) as ours,
             self.bench.counter(self.folder / "model.onnx") as theirs,
         ):
-            return prove(pictures, count_pictures(ours, pictures), theirs, SAME)
+            proof = prove(pictures, count_pictures(ours, pictures), theirs, SAME)
+        if not proof.passed and not self.options.force:
+            raise AccuracyError(
+                f"model.onnx counts differently from the checkpoint by {proof.relative:.2%} of "
+                f"the mean count, worst on {proof.worst[0].name}: nothing was written"
+            )
+        return proof
 
     def _make_int8(self) -> None:
         assert self.calibration is not None
         self.warnings += warnings_about(self.calibration)
-        tensors = list(calibration_tensors(self.calibration, self.source.manifest.input))
-        stored = self.folder / self.cache.name
-        if self.cache.is_file():
-            shutil.copy(self.cache, stored)
-        seen = convert.calibrated(self.bench, tensors, stored)
+        seen = convert.calibrated(self.bench, self.calibration, self.cache)
         gate, method = self.options.int8_gate, self.options.method
-        for encoding in ("tensorrt", "cpu"):
-            made = convert.make_int8(self.bench, seen, method, gate, encoding)
-            self._add(made)
-            if encoding == "tensorrt":
-                self._add(convert.make_mixed(self.bench, made, gate))
+        made = convert.make_int8(self.bench, seen, method, gate, "tensorrt")
+        self._add(made)
+        self._add(convert.make_mixed(self.bench, made, gate))
+        self._add(convert.make_int8(self.bench, seen, method, gate, "cpu"))
 
     def _add(self, made: Converted) -> None:
-        overridden = made.proof is not None and not made.proof.passed
-        if overridden:
-            self._refuse(made)
-        path = self.folder / made.name
         data = made.model.SerializeToString()
-        write_whole(path, data)
-        self.files.append(
-            FileRecord(
-                Path(made.name),
-                len(data),
-                hashlib.sha256(data).hexdigest(),
-                converted=made,
-                overridden=overridden,
-            )
-        )
-
-    def _refuse(self, made: Converted) -> None:
-        assert made.proof is not None
-        text = (
-            f"{made.name} counts differently from the float32 model by {made.proof.relative:.2%} "
-            f"of the mean count ({made.proof.mean_count:.1f} people), expected at most "
-            f"{made.proof.gate:.2%}; worst on {made.proof.worst[0].name}"
-        )
-        if not self.options.force:
+        refusal = _refusal(made)
+        if refusal and not self.options.force:
             raise AccuracyError(
-                f"{text}: nothing was written; give more or other --calibration images, another "
+                f"{refusal}: nothing was written; give more or other --calibration images, another "
                 "--method, or keep it all the same with --force"
             )
-        self.warnings.append(f"{text}: kept by --force")
+        if refusal:
+            self.warnings.append(f"{refusal}: kept by --force")
+        write_whole(self.folder / made.name, data)
+        self._record(made, data, overridden=bool(refusal))
 
-    def _target(self) -> Target | None:
-        if self.options.target in ("tensorrt", "tensorrt-rtx"):
-            return self.options.target
-        if self.options.target == "auto":
-            if importlib.util.find_spec("tensorrt") is None:
-                log.info("no engine: the package tensorrt is not installed")
-            elif isinstance(driver := probe_driver(), str):
-                log.info("no engine: %s", driver)
-            else:
-                return "tensorrt"
-        return None
-
-    def _make_engine(self, target: Target) -> None:
-        record, precision = self._engine_source(target)
-        base = self.options.engine or EngineOptions(target)
-        options = dataclasses.replace(
-            base,
-            target=target,
-            precision=precision,
-            shapes=self._shapes(),
-            dla_core=self.options.dla_core,
+    def _record(self, made: Converted, data: bytes, *, overridden: bool = False) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        self.files.append(
+            FileRecord(Path(made.name), len(data), digest, converted=made, overridden=overridden)
         )
-        name = f"model.{precision}.engine" if precision != "fp32" else "model.engine"
-        plan = self.folder / name
-        built = build_engine(self.folder / record.path, plan, options, progress=self.report)
+
+    def _make_engine(self, plan: EngineOptions) -> None:
+        record = self._engine_source(plan)
+        name = "model.engine" if plan.precision == "fp32" else f"model.{plan.precision}.engine"
+        path = self.folder / name
+        built = build_engine(self.folder / record.path, path, plan, progress=self.report)
         sidecar = make_sidecar(built, self.source.manifest, overridden=record.overridden)
-        write_sidecar(plan, sidecar)
+        write_sidecar(path, sidecar)
         self.files.append(
             FileRecord(
                 Path(name),
@@ -338,33 +366,38 @@ class _Maker:
             )
         )
 
-    def _engine_source(self, target: Target) -> tuple[FileRecord, Precision]:
-        """The ONNX file to build from: the lowest precision that was asked for."""
-        from edgecount.export.trt_module import load_tensorrt, probe_features
+    def _engine_source(self, plan: EngineOptions) -> FileRecord:
+        """The ONNX file to build from.
 
-        typed = probe_features(load_tensorrt(target)).typed_graphs
+        TensorRT 8 reads types from it as constraints: what FP16 must not compute is float32 there.
+        It knows no bytes with float16 scales.
+        """
+        typed = probe_features(load_tensorrt(plan.target)).typed_graphs
         by_name = {str(record.path): record for record in self.files}
-        if self.options.int8:
-            return by_name["model.int8-fp16.onnx" if typed else "model.int8.onnx"], "int8"
-        if self.options.fp16:
-            return by_name["model.fp16.onnx" if typed else "model.onnx"], "fp16"
-        return by_name["model.onnx"], "fp32"
+        if plan.precision == "int8":
+            return by_name["model.int8-fp16.onnx" if typed else "model.int8.onnx"]
+        return by_name["model.fp16.onnx" if plan.precision == "fp16" else "model.onnx"]
 
-    def _shapes(self) -> InputShapes:
-        batch = self.options.batch
-        if self.options.size:
-            height, width = self.options.size
-            return InputShapes.static((batch, 3, height, width))
-        spec = self.source.manifest.input
-        profile = self.options.profile or usual_sizes(spec)
-        for size in profile:
-            if any(side % spec.multiple for side in size):
-                raise ConfigError(
-                    f"--input: expected sides that are multiples of {spec.multiple}, got "
-                    f"{size[0]}x{size[1]}"
-                )
-        least, usual, most = profile
-        return InputShapes((1, 3, *least), (1, 3, *usual), (batch, 3, *most))
+
+def _refusal(made: Converted) -> str:
+    """Why a file must not be used; empty if it may."""
+    proof = made.proof
+    if proof is None:
+        return ""
+    if not proof.passed:
+        return (
+            f"{made.name} counts differently from the float32 model by {proof.relative:.2%} of the "
+            f"mean count ({proof.mean_count:.1f} people), expected at most {proof.gate:.2%}; worst "
+            f"on {proof.worst[0].name}"
+        )
+    points = sum(one.points[0] for one in proof.images if one.points)
+    least = MATCHED["fp16" if made.precision == "fp16" else "int8"]
+    if proof.matched is not None and points >= FEW_POINTS and proof.matched < least:
+        return (
+            f"{made.name} finds {proof.matched:.1%} of the head points of the float32 model, "
+            f"expected at least {least:.0%}"
+        )
+    return ""
 
 
 def usual_sizes(spec: InputSpec) -> tuple[Size, Size, Size]:
@@ -382,34 +415,3 @@ def usual_sizes(spec: InputSpec) -> tuple[Size, Size, Size]:
         (max(fit(480), least), max(fit(640), least)),
         (max(fit(1152), least), max(fit(2048), least)),
     )
-
-
-def _first(pictures: Pictures | Scenes, number: int) -> Iterator[Picture]:
-    for index, picture in enumerate(pictures):
-        if index == number:
-            return
-        yield picture
-
-
-@contextmanager
-def _staged(out: Path) -> Iterator[Path]:
-    """A folder that gets its name when the block ends well, and is gone when it does not."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
-    try:
-        yield folder
-        folder.chmod(0o755)
-        if out.exists():
-            old = folder.with_name(f"{folder.name}.old")
-            out.rename(old)
-            folder.rename(out)
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-        else:
-            folder.rename(out)
-    except OSError as error:
-        raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SEED = 20260
+PROVEN = 40  # images
+LEAST_PROVEN = 4
 FEW = 16  # images: ranges of fewer miss values that are common
 LARGEST_CROP = 768  # px; all the tensors of a larger one may not fit in memory
 _SCENES = ((20, (640, 480)), (60, (800, 600)), (150, (1024, 768)), (0, (640, 480)))
@@ -29,30 +32,43 @@ _THUMB = 16
 _ALIKE = 0.9  # mean correlation of thumbnails
 
 
+@dataclass(frozen=True)
 class Pictures:
-    """Images of a folder, read when they are asked for, in a seeded order.
+    """Images of a folder, read when they are asked for.
 
-    Args:
+    Attributes:
         folder: searched with its subfolders.
-        number: how many to take; fewer if there are fewer.
-        option: the flag that named the folder, for messages.
-        skip: files that others use.
-
-    Raises:
-        ConfigError: there is no such folder, or no image in it.
+        paths: of the images, in order.
     """
 
-    def __init__(self, folder: Path, number: int, option: str, skip: Sequence[Path] = ()) -> None:
+    folder: Path
+    paths: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, folder: Path, option: str) -> Pictures:
+        """All images of a folder.
+
+        Args:
+            folder: where they are.
+            option: the flag that named it, for messages.
+
+        Raises:
+            ConfigError: there is no such folder, or no image in it.
+        """
         if not folder.is_dir():
             raise ConfigError(f"{option}: expected a folder of images, there is none at {folder}")
         found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
         if not found:
             kinds = ", ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
             raise ConfigError(f"{option}: expected images ({kinds}) in {folder}, found none")
-        left = sorted(set(found) - set(skip)) or found
-        order = np.random.default_rng(SEED).permutation(len(left))[:number]
-        self.folder = folder
-        self.paths = [left[index] for index in sorted(order)]
+        return cls(folder, tuple(found))
+
+    def some(self, number: int = PROVEN) -> Pictures:
+        """At most so many of them, by a fixed seed."""
+        return self._take(_order(len(self.paths))[:number])
+
+    def _take(self, indices: Sequence[int]) -> Pictures:
+        return Pictures(self.folder, tuple(self.paths[index] for index in sorted(indices)))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -60,6 +76,28 @@ class Pictures:
     def __iter__(self) -> Iterator[Picture]:
         for path in self.paths:
             yield Picture(str(path.relative_to(self.folder)), read_image(path))
+
+
+def divide(pictures: Pictures, number: int, *, reserve: bool) -> tuple[Pictures, Pictures | None]:
+    """Images to calibrate on, and others to prove on.
+
+    Args:
+        pictures: all.
+        number: to calibrate on, at most.
+        reserve: whether some are kept for the proof: a quarter, at most `PROVEN`.
+
+    Returns:
+        The two; None for the second where none are kept, or too few would be.
+    """
+    kept = min(PROVEN, len(pictures) // 4) if reserve else 0
+    if kept < LEAST_PROVEN:
+        return pictures.some(number), None
+    order = _order(len(pictures))
+    return pictures._take(order[kept : kept + number]), pictures._take(order[:kept])
+
+
+def _order(number: int) -> list[int]:
+    return [int(index) for index in np.random.default_rng(SEED).permutation(number)]
 
 
 class Scenes:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.runtime.preprocess import plan_input
+
 if TYPE_CHECKING:
     from edgecount import CountResult, EdgeCounter
 
@@ -194,8 +196,9 @@ def _compare(name: str, ours: CountResult, theirs: CountResult, counter: EdgeCou
     if ours.peak_count is not None and theirs.peak_count is not None:
         points = ours.peak_count, theirs.peak_count
         output = counter.manifest.output("heatmap")
-        shrunk = max(ours.size) / min(max(ours.size), counter.manifest.input.max_side)
-        reach = max(4.0, output.stride if output else 0) * shrunk
+        spec = counter.manifest.input
+        scale = min(plan_input(ours.size, spec, spec.max_side).scale)
+        reach = max(4.0, output.stride if output else 0) / scale
         matched = match(ours.points[:, :2], theirs.points[:, :2], reach)
     apart = [abs(theirs.regions[key].count - ours.regions[key].count) for key in ours.regions]
     return Compared(name, ours.count, theirs.count, density, points, matched, float(np.mean(apart)))

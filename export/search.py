@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.export.fp16 import rounding
 from edgecount.export.session import open_session
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Damage:
         nodes: what may be lowered.
         feeds: a few inputs.
         threads: of ONNX Runtime.
+        way: how a graph is run, see :data:`edgecount.export.convert.Way`.
     """
 
     def __init__(
@@ -76,13 +79,20 @@ class Damage:
         nodes: Sequence[str],
         feeds: Sequence[Feed],
         threads: int | None = None,
+        way: str = "as used",
     ) -> None:
         self._lower, self._nodes, self._feeds, self._threads = lower, set(nodes), feeds, threads
-        self._true = self._run(model)
+        self._way = way
+        self._model = model
+
+    @functools.cached_property
+    def _true(self) -> list[list[NDArray[np.float32]]]:
+        return self._run(self._model)
 
     def __call__(self, name: str) -> float:
         """Sum over outputs of the mean absolute change over the mean absolute value."""
-        moved = self._run(self._lower(self._nodes - {name}))
+        lowered = self._lower(self._nodes - {name})
+        moved = self._run(rounding(lowered) if self._way == "rounding" else lowered)
         total = 0.0
         for true, got in zip(self._true, moved, strict=True):
             for before, after in zip(true, got, strict=True):
@@ -92,30 +102,44 @@ class Damage:
         return total
 
     def _run(self, model: onnx.ModelProto) -> list[list[NDArray[np.float32]]]:
-        session = open_session(model, self._threads)
+        session = open_session(model, self._threads, fuse_bytes=self._way == "as used")
         return [session.run(None, dict(feed)) for feed in self._feeds]
 
 
 def overflowing(
-    model: onnx.ModelProto, largest: Mapping[str, float], limit: float
-) -> dict[str, float]:
-    """Nodes that make, read or hold a value beyond ``limit``, with that value.
+    model: onnx.ModelProto, largest: Mapping[str, float], limit: float, least: float
+) -> dict[str, str]:
+    """Nodes that a narrower type cannot compute, with the reason.
+
+    They make, read or hold a value beyond ``limit``, or a constant that would vanish, as the one
+    that keeps a division from 0.
 
     Args:
         model: as :func:`edgecount.export.graph.tidy` leaves it.
         largest: tensor to the largest magnitude seen on real images.
-        limit: of the precision.
+        limit: the type's largest value.
+        least: the type's smallest value above 0.
     """
     from edgecount.export.graph import weights
 
-    sizes = dict(largest)
-    for name, value in weights(model).items():
-        if value.dtype == np.float32 and value.size:
-            finite = np.abs(value[np.isfinite(value)])
-            sizes[name] = float(finite.max(initial=0))
+    stored = {
+        name: float(np.abs(value[np.isfinite(value)]).max(initial=0))
+        for name, value in weights(model).items()
+        if value.dtype == np.float32
+    }
+    single = {
+        name: abs(float(value.reshape(-1)[0]))
+        for name, value in weights(model).items()
+        if value.dtype == np.float32 and value.size == 1
+    }
     found = {}
     for node in model.graph.node:
-        worst = max((sizes.get(name, 0.0) for name in (*node.input, *node.output)), default=0.0)
+        # A bound of Clip may lie anywhere: what is cut is what the tensors hold.
+        held = [stored[name] for name in node.input if name in stored and node.op_type != "Clip"]
+        seen = [largest.get(name, 0.0) for name in (*node.input, *node.output)]
+        worst = max([0.0, *held, *seen])
         if not worst <= limit:
-            found[node.name] = worst
+            found[node.name] = f"values up to {worst:.3g}, the type ends at {limit:g}"
+        elif any(0 < single.get(name, 1.0) < least for name in node.input):
+            found[node.name] = f"a constant below {least:.1g}, which would be 0"
     return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -35,12 +36,14 @@ class Source:
         model: its graph, simplified, tidy, with the manifest inside.
         manifest: what it expects and gives.
         origin: where it came from, for the report.
+        original: the graph before it was simplified.
         checkpoint: the checkpoint that it was made from; None if it was an ONNX file.
     """
 
     model: onnx.ModelProto
     manifest: Manifest
     origin: str
+    original: onnx.ModelProto
     checkpoint: Path | None = None
 
 
@@ -77,7 +80,7 @@ def load_source(
     model: str,
     *,
     described: Description | None = None,
-    name: str | None = None,
+    stated: Mapping[str, str] | None = None,
     version: int = OPSET,
 ) -> Source:
     """Read whatever ``model`` names as a float32 graph.
@@ -85,7 +88,7 @@ def load_source(
     Args:
         model: a bundled model's name, a checkpoint (.pt), or an .onnx file.
         described: of an ONNX without a manifest.
-        name: in place of the model's own.
+        stated: ``name``, ``version`` and ``licence`` in place of the model's own.
         version: the opset to write.
 
     Raises:
@@ -102,11 +105,33 @@ def load_source(
         origin, checkpoint = model, None
     if described and checkpoint:
         raise ConfigError("--density and the like describe an ONNX file, not a checkpoint")
-    if name:
-        manifest = dataclasses.replace(manifest, name=name)
-    graph = simplify(with_opset(graph, version))
-    _check_float(graph, model)
-    return Source(with_manifest(graph, manifest), manifest, origin, checkpoint)
+    if stated:
+        own = {name: getattr(manifest, name) for name in ("name", "version", "licence")}
+        told = {**own, **stated}
+        manifest = dataclasses.replace(
+            manifest, name=told["name"], version=told["version"], licence=told["licence"]
+        )
+    original = _only_outputs(graph, [output.name for output in manifest.outputs])
+    made = simplify(with_opset(original, version))
+    _check_float(made, model)
+    return Source(with_manifest(made, manifest), manifest, origin, original, checkpoint)
+
+
+def _only_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """A copy with the outputs that the manifest names; what only others need falls away later."""
+    import onnx
+
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    by_name = {value.name: value for value in model.graph.output}
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        raise ModelError(
+            f"the manifest names the output {missing[0]!r}, the graph has {', '.join(by_name)}"
+        )
+    del made.graph.output[:]
+    made.graph.output.extend(by_name[name] for name in names)
+    return made
 
 
 def _from_checkpoint(path: Path) -> tuple[onnx.ModelProto, Manifest]:
@@ -172,7 +197,7 @@ def describe(graph: onnx.ModelProto, described: Description, name: str) -> Manif
     if len(shape) != 4 or shape[1] not in (0, 3):
         raise ConfigError(f"expected an input of shape (N, 3, H, W), got {shape}")
     static = (shape[2], shape[3]) if shape[2] and shape[3] else None
-    multiple = described.multiple if static is None else int(np.gcd(described.multiple, *[*static]))
+    multiple = math.gcd(described.multiple, *(static or ()))
     spec = InputSpec(
         name=images[0].name,
         channels=described.channels,
@@ -305,7 +330,9 @@ def with_static_size(source: Source, size: tuple[int, int]) -> Source:
             value.type.tensor_type.shape.dim[axis].dim_value = side // strides[value.name]
     del model.graph.value_info[:]
     spec = dataclasses.replace(source.manifest.input, static_size=size)
-    manifest = dataclasses.replace(source.manifest, input=spec)
+    # The interval was measured at the usual sizes.
+    post = dataclasses.replace(source.manifest.postprocess, interval=None)
+    manifest = dataclasses.replace(source.manifest, input=spec, postprocess=post)
     return dataclasses.replace(
         source, model=with_manifest(simplify(model), manifest), manifest=manifest
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecount.errors import OutputError
 from edgecount.export.onnx import write_whole
 
 if TYPE_CHECKING:
@@ -37,8 +39,10 @@ def write_repository(export: Export, folder: Path, root: Path) -> Path:
     """
     record = _served(export.files)
     manifest = export.source.manifest
-    name = manifest.name.replace(".", "_")
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", manifest.name)
     model = root / name
+    if model.exists() and not export.options.overwrite:
+        raise OutputError(f"{model} exists: choose another --triton, or add --overwrite")
     file = "model.plan" if record.engine else "model.onnx"
     write_whole(model / "1" / file, (folder / record.path).read_bytes())
     shapes = record.engine.shapes if record.engine else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecount.errors import BackendError, ModelError
-from edgecount.manifest import METADATA_KEY, Manifest
+from edgecount.manifest import ENCODING_KEY, METADATA_KEY, Manifest
 from edgecount.models import list_models, model_path
 from edgecount.runtime.onnx_metadata import read_metadata
 
@@ -24,10 +24,12 @@ class ModelFile:
     Attributes:
         path: the .onnx file; None for a manifest alone, which only a backend of one's own can run.
         manifest: what it expects and gives.
+        encoding: of its bytes and types; "tensorrt": meant for that.
     """
 
     path: Path | None
     manifest: Manifest
+    encoding: str = ""
 
 
 def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
@@ -56,7 +58,7 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
             "to feed the model and what its outputs mean: write one with edgecount.Manifest"
         )
     try:
-        return ModelFile(path, Manifest.from_json(text))
+        return ModelFile(path, Manifest.from_json(text), metadata.get(ENCODING_KEY, ""))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, MissingExtraError, ModelError
+from edgecount.manifest import FOR_TENSORRT
 from edgecount.runtime.backend import Backend
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _open_session(model: ModelFile, provider: str, threads: int | None) -> Any:
     try:
         session = onnxruntime.InferenceSession(
             str(model.path),
-            _session_options(onnxruntime, threads),
+            _session_options(onnxruntime, threads, model.encoding),
             providers=[provider],
             enable_fallback=0,
         )
@@ -128,8 +129,11 @@ def _open_session(model: ModelFile, provider: str, threads: int | None) -> Any:
     return session
 
 
-def _session_options(onnxruntime: ModuleType, threads: int | None) -> Any:
+def _session_options(onnxruntime: ModuleType, threads: int | None, encoding: str) -> Any:
     options = onnxruntime.SessionOptions()
+    if encoding == FOR_TENSORRT:
+        # Fused for a CPU, such a graph runs slower, and with float16 scales (1.31) it counts 0.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     # Failures come as exceptions; the same text on stderr would only repeat them.
     options.log_severity_level = _LOG_FATAL
     # session.set_denormal_as_zero stays off: it would also leave the caller's thread, and thus the

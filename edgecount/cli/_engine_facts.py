@@ -82,7 +82,11 @@ def why_not(sidecar: EngineSidecar, plan_sha256: str) -> list[str]:
         device=device.name,
         driver=driver.cuda,
     )
-    return reasons + mismatches(sidecar, here)
+    return [
+        *reasons,
+        *mismatches(sidecar, here),
+        "this edgecount counts with ONNX models; trtexec and Triton run the engine",
+    ]
 
 
 def engine_rows(engine: dict[str, Any]) -> list[tuple[str, str]]:

@@ -57,11 +57,9 @@ class InputSizesType(_ParamType):
         """One size, or a range."""
         text = str(value)
         one = FrameSizeType()
-        if not text.startswith("dynamic"):
+        kind, *parts = text.split(":")
+        if kind != "dynamic":
             return InputSizes(one.convert(text, param, ctx), None)
-        parts = text.split(":")[1:]
-        if not parts:
-            return InputSizes(None, None)
         if len(parts) != 3:
             self.fail(
                 "expected dynamic:minHxW:optHxW:maxHxW, such as "

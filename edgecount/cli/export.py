@@ -7,18 +7,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from edgecount.cli._options import json_option
 from edgecount.cli._progress import Progress, echo
 from edgecount.cli._sizes import InputSizes, InputSizesType
 
 if TYPE_CHECKING:
-    from edgecount.export.package import Export, ExportOptions
+    from edgecount.export.options import ExportOptions
+    from edgecount.export.package import Export
     from edgecount.export.source import Description
 
 _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
 _METHODS = ("percentile", "entropy", "minmax")
 _DESCRIBING = ("density", "heatmap", "offset")
+_ABOUT_FOREIGN = (*("stride", "unit", "mean", "scale", "channels", "multiple", "threshold"),)
+_ABOUT_INT8 = ("method", "images", "gate_int8")
+_ABOUT_ENGINES = (
+    *("batch", "dla", "workspace", "timing_cache"),
+    *("hardware_compatible", "version_compatible"),
+)
+_ABOUT_FOLDERS = ("calibration", "verify", "triton", "threads", "capabilities")
+_FLAGS = {"capabilities": "compute-capability"}
 
 
 @click.command(short_help="Write a model as proven files for deployment.")
@@ -156,10 +166,15 @@ _DESCRIBING = ("density", "heatmap", "offset")
     help="The same: score above which a head counts.",
 )
 @click.option("--name", help="The model's name.  [default: its own]")
+@click.option("--model-version", metavar="X.Y.Z", help="The model's version.  [default: its own]")
+@click.option("--licence", metavar="TEXT", help="Terms of the weights.  [default: the model's own]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
 @click.option("--threads", type=click.IntRange(min=1), help="Of ONNX Runtime.")
 @json_option
-def export(model: str, *, out: Path | None, as_json: bool, **given: Any) -> None:
+@click.pass_context
+def export(
+    ctx: click.Context, /, model: str, *, out: Path | None, as_json: bool, **given: Any
+) -> None:
     """Write MODEL as files for deployment, each compared with the float32 one.
 
     MODEL is a bundled name, a checkpoint (.pt) of edgecount train, or an .onnx; one without an
@@ -170,6 +185,10 @@ def export(model: str, *, out: Path | None, as_json: bool, **given: Any) -> None
     """
     from edgecount.export.package import export_model
 
+    typed = {
+        name for name in given if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    _check_useful(typed, given, one_file=out is not None and out.suffix == ".onnx")
     if out is not None and out.suffix == ".onnx":
         _one_file(model, out, given, as_json)
         return
@@ -180,7 +199,7 @@ def export(model: str, *, out: Path | None, as_json: bool, **given: Any) -> None
             target,
             _options(given),
             described=_description(given),
-            name=given["name"],
+            stated=_stated(given),
             report=bars.report,
             finish=_write_report,
         )
@@ -196,6 +215,30 @@ def export(model: str, *, out: Path | None, as_json: bool, **given: Any) -> None
     click.echo(f"\n{target / 'report.html'}")
     if served:
         click.echo(served)
+
+
+def _check_useful(typed: set[str], given: dict[str, Any], *, one_file: bool) -> None:
+    """Refuse options that would do nothing: whoever typed them expects something.
+
+    Raises:
+        ConfigError: an option lacks another that it is about.
+    """
+    from edgecount.errors import ConfigError
+
+    engine = given["target"] != "onnx" and not one_file
+    needs = [
+        (_ABOUT_FOREIGN, any(given[name] for name in _DESCRIBING), "--density or --heatmap"),
+        (_ABOUT_INT8, given["int8"], "--int8"),
+        (("gate_fp16",), given["fp16"], "--fp16"),
+        (("force",), given["fp16"] or given["int8"], "--fp16 or --int8"),
+        (_ABOUT_ENGINES, engine, "--target tensorrt or tensorrt-rtx"),
+        (_ABOUT_FOLDERS, not one_file, "a folder as --out"),
+    ]
+    for names, there, wanted in needs:
+        for name in names:
+            if name in typed and not there:
+                flag = _FLAGS.get(name, name.replace("_", "-"))
+                raise ConfigError(f"--{flag}: expected with {wanted}, and does nothing without")
 
 
 def _serve(made: Export, folder: Path, repository: Path | None) -> str | None:
@@ -226,7 +269,7 @@ def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> No
     if out.exists() and not given["overwrite"]:
         raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
     source = load_source(
-        model, described=_description(given), name=given["name"], version=given["opset"]
+        model, described=_description(given), stated=_stated(given), version=given["opset"]
     )
     sizes: InputSizes | None = given["sizes"]
     if sizes and sizes.fixed:
@@ -243,7 +286,7 @@ def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> No
 def _options(given: dict[str, Any]) -> ExportOptions:
     from edgecount.errors import ConfigError
     from edgecount.export.engine import EngineOptions
-    from edgecount.export.package import ExportOptions
+    from edgecount.export.options import ExportOptions
 
     sizes: InputSizes = given["sizes"] or InputSizes(None, None)
     target = given["target"]
@@ -281,6 +324,12 @@ def _options(given: dict[str, Any]) -> ExportOptions:
     )
 
 
+def _stated(given: dict[str, Any]) -> dict[str, str]:
+    """What the user says of the model, by the manifest's field."""
+    flags = {"name": "name", "version": "model_version", "licence": "licence"}
+    return {field: given[flag] for field, flag in flags.items() if given[flag]}
+
+
 def _description(given: dict[str, Any]) -> Description | None:
     from edgecount.export.source import Description
 
@@ -310,7 +359,9 @@ def _table(report: dict[str, Any]) -> list[str]:
         )
         kept = len(file.get("kept") or ())
         if kept:
-            lines.append(f"{'':24}  {kept} nodes stay in float32")
+            lines.append(f"{'':24}  {kept} nodes keep a higher precision")
+    if report["no_engine"]:
+        lines.append(f"{'no engine':24}  {report['no_engine']}")
     return lines
 
 

@@ -33,6 +33,7 @@ def facts_of(export: Export, latencies: dict[str, dict[str, float]]) -> dict[str
         "proven_on": export.pictures,
         "real_images": export.real,
         "warnings": list(export.warnings),
+        "no_engine": export.no_engine,
         "files": [_file(record, latencies) for record in export.files],
     }
 
@@ -63,6 +64,8 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
         }
     if record.engine:
         facts |= _engine(record.engine)
+        if record.overridden:
+            facts["verdict"] += ", from a refused file"
     return facts
 
 

@@ -55,9 +55,20 @@ def test_json_is_the_report(run, model, photos, tmp_path):
 
 def test_one_file(run, model, tmp_path):
     out = tmp_path / "one.onnx"
-    result = run("export", model, "--out", out, "--input", "64x96", "--name", "mine")
+    result = run(
+        "export",
+        model,
+        "--out",
+        out,
+        "--input",
+        "64x96",
+        "--name",
+        "mine",
+        "--model-version",
+        "3.0.0",
+    )
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.startswith(f"{out}  mine 1.0.0")
+    assert result.stdout.startswith(f"{out}  mine 3.0.0")
     assert run("export", model, "--out", out).exit_code == 1
     assert run("export", model, "--out", out, "--overwrite").exit_code == 0
     refused = run("export", model, "--out", tmp_path / "two.onnx", "--fp16")
@@ -100,6 +111,12 @@ def test_a_refused_file_is_one_line_and_exit_code_1(run, model, photos, tmp_path
         (("--input", "dynamic:64x64:32x32:128x128"), "expected min <= opt <= max"),
         (("--input", "dynamic:64x64"), "expected dynamic:minHxW:optHxW:maxHxW"),
         (("--compute-capability", "89"), "expected with --target tensorrt-rtx"),
+        (("--input", "dynamics"), "expected a height and a width"),
+        (("--stride", "8"), "--stride: expected with --density or --heatmap"),
+        (("--method", "entropy"), "--method: expected with --int8"),
+        (("--gate-fp16", "0.1"), "--gate-fp16: expected with --fp16"),
+        (("--target", "onnx", "--batch", "2"), "--batch: expected with --target tensorrt"),
+        (("--fp16", "--gate-fp16", "nan"), "--gate-fp16: expected a number, 0 or more"),
         (("--int8",), "--int8: expected --calibration DIR"),
         (("--calibration", "/nowhere", "--int8"), "--calibration: expected a folder of images"),
         (("--input", "100x100"), "multiples of 32, got 100x100; the nearest is 96x96"),

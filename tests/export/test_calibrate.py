@@ -81,7 +81,11 @@ def test_the_cache_is_of_one_model_and_its_images(tmp_path):
     model = tidy(small_model())
     feeds = [{"image": pixels(seed=seed)} for seed in range(2)]
     seen = calibrate(model, feeds, ["image", "sum"], threads=1)
-    key = calibration_key(model.SerializeToString(), feeds)
+    images = [tmp_path / "one.png", tmp_path / "two.png"]
+    for number, image in enumerate(images):
+        image.write_bytes(bytes([number]))
+    data = model.SerializeToString()
+    key = calibration_key(data, "RGB", images)
     path = tmp_path / "calibration.npz"
     seen.save(path, key)
     again = load_calibration(path, key)
@@ -89,7 +93,16 @@ def test_the_cache_is_of_one_model_and_its_images(tmp_path):
     assert again.images == 2
     for method in METHODS:
         assert again.ranges(method) == seen.ranges(method)
-    assert load_calibration(path, calibration_key(model.SerializeToString(), feeds[:1])) is None
-    path.write_bytes(path.read_bytes()[:100])
-    assert load_calibration(path, key) is None
+    for other in (
+        calibration_key(data, "RGB", images[:1]),
+        calibration_key(data, "BGR", images),
+        calibration_key(data + b"0", "RGB", images),
+    ):
+        assert load_calibration(path, other) is None
+    images[1].write_bytes(b"another")
+    assert calibration_key(data, "RGB", images) != key
+    whole = path.read_bytes()
+    for damaged in (whole[:100], b"", whole[:200] + bytes(50) + whole[250:]):
+        path.write_bytes(damaged)
+        assert load_calibration(path, key) is None
     assert load_calibration(tmp_path / "none.npz", key) is None

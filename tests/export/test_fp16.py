@@ -6,8 +6,8 @@ import pytest
 from graphs import pixels, small_model
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecount.export.fp16 import narrow, to_fp16
-from edgecount.export.graph import element_types, node_precisions, tidy
+from edgecount.export.fp16 import LARGEST, SMALLEST, narrow, rounding, to_fp16
+from edgecount.export.graph import element_types, node_precisions, tidy, with_outputs
 from edgecount.export.search import overflowing
 from edgecount.export.session import open_session
 
@@ -109,14 +109,81 @@ def test_narrow_keeps_infinities_and_cuts_the_rest():
 def test_nodes_that_overflow_are_found():
     model = tidy(small_model())
     largest = {"second": 70000.0, "second_cut": 70000.0, "third": 5.0}
-    assert overflowing(model, largest, 65504.0) == {
-        "second": 70000.0,
-        "second_relu": 70000.0,
-        "third": 70000.0,
-        "side": 70000.0,
-    }
-    heavy = tidy(small_model())
-    index = next(i for i, w in enumerate(heavy.graph.initializer) if w.name == "side_w")
-    weight = numpy_helper.to_array(heavy.graph.initializer[index]) * np.float32(1e6)
-    heavy.graph.initializer[index].CopyFrom(numpy_helper.from_array(weight, "side_w"))
-    assert list(overflowing(heavy, {}, 65504.0)) == ["side"]
+    found = overflowing(model, largest, LARGEST, SMALLEST)
+    assert set(found) == {"second", "second_relu", "third", "side"}
+    assert found["second"] == "values up to 7e+04, the type ends at 65504"
+    odd = tidy(small_model())
+    for weight in odd.graph.initializer:
+        value = numpy_helper.to_array(weight)
+        if weight.name == "side_w":
+            weight.CopyFrom(numpy_helper.from_array(value * np.float32(1e6), weight.name))
+        if weight.name == "people_b":
+            weight.CopyFrom(numpy_helper.from_array(np.full_like(value, 1e-9), weight.name))
+    found = overflowing(odd, {}, LARGEST, SMALLEST)
+    assert set(found) == {"side", "people"}
+    assert found["people"] == "a constant below 6e-08, which would be 0"
+
+
+def test_rounding_computes_what_the_typed_graph_says():
+    model, image = tidy(small_model()), pixels()
+    typed = to_fp16(model)
+    made = rounding(typed)
+    onnx.checker.check_model(made, full_check=True)
+    assert set(element_types(made).values()) <= {TensorProto.FLOAT, TensorProto.FLOAT16}
+    session = open_session(with_outputs(made, ["second_cut_fp16"]), 1)
+    (stored,) = session.run(["second_cut_fp16"], {"image": image})
+    assert np.array_equal(stored, stored.astype(np.float16).astype(np.float32))
+    for ours, theirs in zip(run(model, image), run(made, image), strict=True):
+        assert theirs == pytest.approx(ours, abs=4e-3)
+
+
+def test_rounding_overflows_where_the_typed_graph_would():
+    def convolution(name, source, weight):
+        return helper.make_node("Conv", [source, weight], [name], name)
+
+    weights = {"up": 1e4, "down": 1e-4}
+    model = helper.make_model(
+        helper.make_graph(
+            [
+                convolution("loud", "image", "up"),
+                helper.make_node("Relu", ["loud"], ["cut"], "relu"),
+                convolution("out", "cut", "down"),
+            ],
+            "loud",
+            [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, 2, 2])],
+            [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 1, 2, 2])],
+            [
+                numpy_helper.from_array(np.full((1, 1, 1, 1), value, np.float32), name)
+                for name, value in weights.items()
+            ],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    image = np.full((1, 1, 2, 2), 100, np.float32)
+    assert np.isinf(run(rounding(to_fp16(model)), image)[0]).all()
+    assert run(rounding(to_fp16(model, ["loud", "relu", "out"])), image)[0] == pytest.approx(100)
+
+
+def test_sizes_are_not_computed_in_float16():
+    nodes = [
+        helper.make_node("Shape", ["image"], ["shape"], "shape"),
+        helper.make_node("Cast", ["shape"], ["sizes"], "sizes", to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["sizes"], ["all"], "all", keepdims=0),
+        helper.make_node("Mul", ["image", "all"], ["out"], "scaled"),
+    ]
+    shape = [1, 1, 2, 2049]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "sizes",
+            [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    made = to_fp16(model)
+    onnx.checker.check_model(made, full_check=True)
+    kinds = {layer.name: layer.precision for layer in node_precisions(made)}
+    assert (kinds["all"], kinds["scaled"]) == ("fp32", "fp16")

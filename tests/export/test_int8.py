@@ -6,6 +6,7 @@ import pytest
 from graphs import pixels, small_model
 from onnx import numpy_helper
 
+from edgecount.errors import ModelError
 from edgecount.export.calibrate import calibrate
 from edgecount.export.fp16 import to_fp16
 from edgecount.export.graph import element_types, node_precisions, tidy
@@ -66,17 +67,17 @@ def test_tensorrt_wants_signed_symmetric_bytes_and_plain_biases(model, ranges):
     total = next(node for node in made.graph.node if node.op_type == "Add")
     assert [makers[name].op_type for name in total.input] == ["DequantizeLinear"] * 2
     assert all(makers[node.input[1]].op_type == "DequantizeLinear" for node in convolutions)
-    scales = weights(made)["second_w_scale"]
+    scales = weights(made)["second_w_by_0_scale"]
     assert scales == pytest.approx(np.abs(weights(model)["second_w"]).max((1, 2, 3)) / 127)
 
 
 def test_cpus_get_bytes_all_the_way(model, ranges):
     made = to_int8(model, ranges, "cpu")
     stored = weights(made)
-    assert stored["second_w_bytes"].dtype == np.int8
+    assert stored["second_w_by_0_bytes"].dtype == np.int8
     assert "second_w" not in stored
     assert stored["image_zero"].dtype == np.uint8
-    assert stored["third_b_of_second_cut_bytes"].dtype == np.int32
+    assert stored["third_b_of_second_cut_by_third_w_bytes"].dtype == np.int32
     # The clip's range starts where it cuts: the cut itself falls away.
     assert stored["first_cut_zero"] == 0
     readers = {name: node for node in made.graph.node for name in node.input}
@@ -89,7 +90,8 @@ def test_kept_nodes_stay_float(model, ranges, encoding):
     made = to_int8(model, ranges, encoding, keep=["second", "sum"])
     onnx.checker.check_model(made, full_check=True)
     kinds = {layer.name: layer.precision for layer in node_precisions(made)}
-    assert kinds["first"] == "int8"
+    assert kinds["first"] == kinds["third"] == "int8"
+    assert kinds["second"] == "fp32"
     assert weights(made)["second_w"].dtype == np.float32
     run(made, pixels())
     same = to_int8(model, ranges, encoding, keep=quantisable(model))
@@ -119,3 +121,33 @@ def test_steps():
     assert unsigned.zero == 100
     assert activation_step(0.0, 0.0, "cpu").scale > 0
     assert weight_scales(np.zeros((2, 3, 1, 1), np.float32), 0).min() > 0
+
+
+def test_weights_shared_by_two_kinds_of_convolution(model):
+    shared = onnx.ModelProto()
+    shared.CopyFrom(model)
+    # One weight of (16, 16, 1, 1), read along either axis, and one bias for two inputs' steps.
+    up = onnx.helper.make_node("ConvTranspose", ["second_cut", "third_w", "third_b"], ["up"], "up")
+    index = next(i for i, node in enumerate(shared.graph.node) if node.name == "side")
+    shared.graph.node.insert(index + 1, up)
+    total = next(node for node in shared.graph.node if node.op_type == "Add")
+    total.input[1] = "up"
+    feeds = [{"image": pixels(seed=seed)} for seed in range(3)]
+    seen = calibrate(shared, feeds, watched(shared), threads=1).ranges("minmax")
+    for encoding in ("tensorrt", "cpu"):
+        made = to_int8(shared, seen, encoding)
+        onnx.checker.check_model(made, full_check=True)
+        for ours, theirs in zip(
+            run(shared, pixels(seed=1)), run(made, pixels(seed=1)), strict=True
+        ):
+            assert theirs == pytest.approx(ours, abs=0.06 * float(np.abs(ours).max()))
+
+
+def test_graphs_within_graphs_are_refused(model):
+    loop = onnx.ModelProto()
+    loop.CopyFrom(model)
+    body = onnx.helper.make_graph([], "body", [], [])
+    loop.graph.node.append(onnx.helper.make_node("If", ["yes"], [], "branch", then_branch=body))
+    for convert in (lambda: to_int8(loop, {}, "cpu"), lambda: to_fp16(loop)):
+        with pytest.raises(ModelError, match="without If, Loop and Scan, got branch"):
+            convert()

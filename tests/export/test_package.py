@@ -1,6 +1,7 @@
 """The whole export, on a small network and real files."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +12,8 @@ from graphs import small_model
 from edgecount import EdgeCounter
 from edgecount.errors import AccuracyError, ConfigError, OutputError, SourceError
 from edgecount.export import convert, package
-from edgecount.export.package import ExportOptions, export_model
+from edgecount.export.options import ExportOptions
+from edgecount.export.package import export_model
 from edgecount.export.report import write_report
 
 
@@ -50,7 +52,6 @@ def test_all_files_and_their_report(model, photos, tmp_path):
         finish=write_report,
     )
     assert names(out) == [
-        "calibration.npz",
         "model.fp16.onnx",
         "model.int8-cpu.onnx",
         "model.int8-fp16.onnx",
@@ -59,8 +60,8 @@ def test_all_files_and_their_report(model, photos, tmp_path):
         "report.html",
         "report.json",
     ]
-    assert names(tmp_path) == ["made", "small.onnx"]
-    assert {what for what, _, _ in steps} >= {"calibrating", "counting in FP16", "counting in INT8"}
+    assert names(tmp_path) == ["made", "made.calibration.npz", "small.onnx"]
+    assert {what for what, _, _ in steps} >= {"calibrating", "counting with model.fp16.onnx"}
     assert made.real
     assert made.pictures.startswith("6 images beside the calibration's of")
     report = json.loads((out / "report.json").read_text())
@@ -72,18 +73,22 @@ def test_all_files_and_their_report(model, photos, tmp_path):
     assert by_name["model.fp16.onnx"]["layers"] == {"fp16": 6}
     assert by_name["model.int8.onnx"]["layers"] == {"int8": 6}
     assert by_name["model.onnx"]["latency_ms"]["p50"] > 0
+    assert by_name["model.int8-cpu.onnx"]["latency_ms"]["p50"] > 0
+    assert by_name["model.int8-fp16.onnx"]["latency_ms"] is None
     page = (out / "report.html").read_text()
     assert page.count("<circle") == 4 * 6
     assert page.count("data:image/jpeg;base64,") == 4 * 2
     assert "http" not in page
-    for name in ("model.fp16.onnx", "model.int8-cpu.onnx"):
+    with EdgeCounter(out, backend="onnxruntime", threads=1) as counter:
+        expected = counter.count(photos / "00.png").count
+    for name in ("model.fp16.onnx", "model.int8-cpu.onnx", "model.int8-fp16.onnx"):
         with EdgeCounter(out / name, backend="onnxruntime", threads=1) as counter:
-            assert counter.count(photos / "00.png").count >= 0
+            assert counter.count(photos / "00.png").count == pytest.approx(expected, rel=0.2)
 
 
 def test_the_ranges_are_kept_for_the_next_export(model, photos, tmp_path, monkeypatch):
     options = ExportOptions(int8=True, calibration=photos, number=16, int8_gate=0.2, threads=1)
-    export_model(model, tmp_path / "made", options)
+    export_model(model, tmp_path / "made", options, finish=write_report)
     first = (tmp_path / "made" / "model.int8.onnx").read_bytes()
 
     def again(*_args, **_options):
@@ -105,7 +110,7 @@ def test_an_overflow_is_found_and_kept_in_float32(photos, tmp_path):
     made = export_model(str(path), tmp_path / "made", options)
     half = made.files[1].converted
     assert {"second", "second_relu"} <= set(half.kept)
-    assert "float16 ends at 65504" in half.kept["second"]
+    assert "the type ends at" in half.kept["second"]
     assert half.proof.passed
     assert "heads" not in half.kept
 
@@ -155,25 +160,66 @@ def test_an_unreadable_calibration_image_is_named(model, photos, tmp_path):
     assert names(tmp_path) == ["photos", "small.onnx"]
 
 
-def test_an_earlier_export_stays(model, photos, tmp_path):
+def test_an_earlier_export_is_replaced_whole_or_not_at_all(model, photos, tmp_path):
     out = tmp_path / "made"
-    out.mkdir()
-    (out / "mine.txt").write_text("kept")
     options = ExportOptions(verify=photos, threads=1)
+    export_model(model, out, options, finish=write_report)
+    (out / "notes.txt").write_text("mine")
+    before = names(out)
     with pytest.raises(OutputError, match="made exists: choose another --out, or add --overwrite"):
         export_model(model, out, options)
-    assert names(out) == ["mine.txt"]
     refused = ExportOptions(fp16=True, verify=photos, fp16_gate=0, overwrite=True, threads=1)
     with pytest.raises(AccuracyError):
         export_model(model, out, refused)
-    assert names(out) == ["mine.txt"]
-    export_model(model, out, ExportOptions(verify=photos, overwrite=True, threads=1))
-    assert names(out) == ["model.onnx"]
+    assert names(out) == before
+    again = ExportOptions(verify=photos, overwrite=True, threads=1)
+    export_model(model, out, again, finish=write_report)
+    assert names(out) == ["model.onnx", "report.html", "report.json"]
+    assert names(tmp_path) == ["made", "small.onnx"]
+
+
+def test_nothing_else_is_replaced(model, photos, tmp_path, monkeypatch):
+    options = ExportOptions(verify=photos, overwrite=True, threads=1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years")
+    with pytest.raises(OutputError, match="mine is no earlier export"):
+        export_model(model, tmp_path / "mine", options)
+    with pytest.raises(OutputError, match=r"small\.onnx is no earlier export"):
+        export_model(model, tmp_path / "small.onnx", options)
+    inside = tmp_path / "made"
+    inside.mkdir()
+    (inside / "report.json").write_text("{}")
+    (inside / "small.onnx").write_bytes((tmp_path / "small.onnx").read_bytes())
+    with pytest.raises(OutputError, match=r"small\.onnx lies in .*made, which the export"):
+        export_model(str(inside / "small.onnx"), inside, options)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="--out: expected the name of a folder to make"):
+        export_model(model, Path(), options)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years"
+
+
+def test_a_rename_that_fails_brings_the_earlier_export_back(model, photos, tmp_path, monkeypatch):
+    out = tmp_path / "made"
+    options = ExportOptions(verify=photos, overwrite=True, threads=1)
+    export_model(model, out, options, finish=write_report)
+    before = (out / "report.json").read_bytes()
+    real = Path.rename
+
+    def fail(self, target):
+        if self.name == "new":
+            raise OSError(28, "No space left on device")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OutputError, match=r"cannot write .*made: No space left on device"):
+        export_model(model, out, options, finish=write_report)
+    assert (out / "report.json").read_bytes() == before
+    assert names(tmp_path) == ["made", "small.onnx"]
 
 
 def test_an_interrupt_leaves_nothing(model, photos, tmp_path):
     def stop(what, *_):
-        if what == "counting in FP16":
+        if what == "counting with model.fp16.onnx":
             raise KeyboardInterrupt
 
     options = ExportOptions(fp16=True, verify=photos, threads=1)
@@ -226,3 +272,58 @@ def test_engines_for_two_gpus(model, photos, tmp_path, precision):
     assert file["verdict"] == "built, not run"
     assert file["proof"] is None
     assert "built, not run" in (out / "report.html").read_text()
+
+
+def test_a_planted_collapse_of_int8_is_refused(model, photos, tmp_path, monkeypatch):
+    real = convert.Calibration.ranges
+
+    def far_too_wide(self, method):
+        return {name: (1000 * low, 1000 * high) for name, (low, high) in real(self, method).items()}
+
+    monkeypatch.setattr(convert.Calibration, "ranges", far_too_wide)
+    options = ExportOptions(int8=True, calibration=photos, number=18, threads=1)
+    with pytest.raises(AccuracyError, match=r"model\.int8\.onnx counts differently"):
+        export_model(model, tmp_path / "made", options)
+    assert names(tmp_path) == ["made.calibration.npz", "small.onnx"]
+
+
+def test_one_bad_layer_is_found_and_kept(model, photos, tmp_path, monkeypatch):
+    real = convert.Calibration.ranges
+
+    def one_too_wide(self, method):
+        return real(self, method) | {"second_cut": (0.0, 1e5)}
+
+    monkeypatch.setattr(convert.Calibration, "ranges", one_too_wide)
+    options = ExportOptions(int8=True, calibration=photos, number=18, int8_gate=0.05, threads=1)
+    made = export_model(model, tmp_path / "made", options)
+    kept = made.files[1].converted.kept
+    assert {"third", "side"} <= set(kept)
+    assert len(kept) <= 3
+    assert "moves the maps" in kept["third"]
+
+
+def test_overflow_in_an_int8_export(photos, tmp_path):
+    path = tmp_path / "loud.onnx"
+    onnx.save(small_model(gain=2e5), path)
+    options = ExportOptions(int8=True, calibration=photos, number=18, force=True, threads=1)
+    made = export_model(str(path), tmp_path / "made", options)
+    mixed = next(f.converted for f in made.files if f.path.name == "model.int8-fp16.onnx")
+    assert np.isfinite(mixed.proof.relative)
+    assert any("the type ends at" in reason for reason in mixed.kept.values())
+
+
+def test_pictures_of_nobody_are_said_to_prove_little(model, tmp_path):
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((64, 64, 3), np.uint8))
+    options = ExportOptions(fp16=True, verify=tmp_path, fp16_gate=5, threads=1)
+    made = export_model(model, tmp_path / "made", options)
+    mean = np.mean([one.reference for one in made.files[1].converted.proof.images])
+    assert any("prove little" in text for text in made.warnings) == (mean < 1)
+
+
+def test_lost_points_are_refused_though_the_count_stays(photos, tmp_path, monkeypatch, model):
+    monkeypatch.setattr(convert.Proof, "matched", 0.5)
+    monkeypatch.setattr(package, "FEW_POINTS", 0)
+    options = ExportOptions(fp16=True, verify=photos, fp16_gate=1, threads=1)
+    with pytest.raises(AccuracyError, match=r"finds 50\.0% of the head points .* at least 95%"):
+        export_model(model, tmp_path / "made", options)

@@ -10,6 +10,7 @@ from edgecount.export.pictures import (
     Pictures,
     Scenes,
     calibration_tensors,
+    divide,
     warnings_about,
 )
 from edgecount.export.proof import Picture
@@ -29,37 +30,41 @@ def folder(tmp_path):
 
 
 def test_a_seeded_choice_of_all_folders(folder):
-    some = Pictures(folder, 5, "--verify")
-    assert len(some) == len(list(some)) == 5
-    assert [p.name for p in some] == [p.name for p in Pictures(folder, 5, "--verify")]
-    everything = Pictures(folder, 100, "--verify")
+    everything = Pictures.of(folder, "--verify")
     assert {p.name for p in everything} == {
         f"more/{i:02}.png" if i % 2 else f"{i:02}.png" for i in range(20)
     }
+    some = everything.some(5)
+    assert len(some) == len(list(some)) == 5
+    assert some.paths == everything.some(5).paths
     assert next(iter(everything)).image.shape == (64, 96, 3)
 
 
-def test_other_images_where_there_are_any(folder):
-    first = Pictures(folder, 15, "--calibration")
-    rest = Pictures(folder, 40, "--calibration", first.paths)
-    assert not set(first.paths) & set(rest.paths)
-    assert len(rest) == 5
-    every = Pictures(folder, 40, "--calibration")
-    assert len(Pictures(folder, 40, "--calibration", every.paths)) == 20
+def test_some_are_kept_for_the_proof(folder):
+    everything = Pictures.of(folder, "--calibration")
+    own, apart = divide(everything, 100, reserve=True)
+    assert (len(own), len(apart)) == (15, 5)
+    assert not set(own.paths) & set(apart.paths)
+    own, apart = divide(everything, 6, reserve=True)
+    assert (len(own), len(apart)) == (6, 5)
+    own, apart = divide(everything, 100, reserve=False)
+    assert (len(own), apart) == (20, None)
+    few = everything.some(12)
+    assert divide(few, 100, reserve=True) == (few, None)
 
 
 def test_folders_that_hold_nothing(tmp_path):
     with pytest.raises(ConfigError, match="--calibration: expected a folder of images"):
-        Pictures(tmp_path / "none", 3, "--calibration")
+        Pictures.of(tmp_path / "none", "--calibration")
     with pytest.raises(ConfigError, match=r"--verify: expected images \(jpg, .*found none"):
-        Pictures(tmp_path, 3, "--verify")
+        Pictures.of(tmp_path, "--verify")
 
 
 def test_an_unreadable_image_is_named(folder):
     whole = (folder / "02.png").read_bytes()
     (folder / "02.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SourceError, match=r"02\.png"):
-        list(Pictures(folder, 100, "--calibration"))
+        list(Pictures.of(folder, "--calibration"))
 
 
 def test_tensors_are_what_the_runtime_would_feed():
@@ -90,10 +95,10 @@ def test_a_model_of_one_size_is_fed_that_size():
 
 
 def test_warnings(folder):
-    assert warnings_about(Pictures(folder, 20, "--calibration")) == []
-    few = warnings_about(Pictures(folder, 4, "--calibration"))
+    assert warnings_about(Pictures.of(folder, "--calibration")) == []
+    few = warnings_about(Pictures.of(folder, "--calibration").some(4))
     assert [w.split(" calibration images are few")[0] for w in few] == ["4"]
-    image = next(iter(Pictures(folder, 1, "--verify"))).image
+    image = next(iter(Pictures.of(folder, "--verify"))).image
     rng = np.random.default_rng(1)
     alike = [
         Picture(f"{i}", np.clip(image + rng.normal(0, 5, image.shape), 0, 255).astype(np.uint8))

@@ -42,7 +42,9 @@ def test_a_file_with_a_manifest(path):
     assert all(node.name for node in source.model.graph.node)
     entries = {entry.key: entry.value for entry in source.model.metadata_props}
     assert Manifest.from_json(entries[METADATA_KEY]) == source.manifest
-    assert load_source(str(path), name="other").manifest.name == "other"
+    stated = {"name": "other", "version": "2.0.0", "licence": "mine"}
+    other = load_source(str(path), stated=stated).manifest
+    assert (other.name, other.version, other.licence) == ("other", "2.0.0", "mine")
 
 
 def test_the_bundled_model():
@@ -95,7 +97,6 @@ def test_files_that_are_no_model(tmp_path):
 
 
 def test_half_precision_is_no_start(tmp_path):
-    model = small_model()
     half = helper.make_tensor_value_info("image", TensorProto.FLOAT16, [1, 3, 8, 8])
     graph = helper.make_graph(
         [helper.make_node("Relu", ["image"], ["density"], "relu")],
@@ -104,8 +105,9 @@ def test_half_precision_is_no_start(tmp_path):
         [helper.make_tensor_value_info("density", TensorProto.FLOAT16, [1, 3, 8, 8])],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    made.metadata_props.extend(model.metadata_props)
-    onnx.save(made, tmp_path / "half.onnx")
+    spec = small_manifest()
+    one = Manifest("half", "1", "", spec.input, spec.outputs[:1])
+    onnx.save(with_manifest(made, one), tmp_path / "half.onnx")
     with pytest.raises(ModelError, match="expected float32 inputs and outputs, image"):
         load_source(str(tmp_path / "half.onnx"))
 
@@ -143,3 +145,23 @@ def test_a_manifest_replaces_the_other():
     entries = [(entry.key, entry.value) for entry in made.metadata_props]
     assert [key for key, _ in entries] == ["author", METADATA_KEY]
     assert json.loads(entries[1][1])["name"] == "small"
+
+
+def test_outputs_that_the_manifest_does_not_name_fall_away(tmp_path):
+    spec = small_manifest()
+    one = Manifest("one", "1", "", spec.input, spec.outputs[:1])
+    onnx.save(with_manifest(small_model(), one), tmp_path / "one.onnx")
+    model = load_source(str(tmp_path / "one.onnx")).model
+    assert [value.name for value in model.graph.output] == ["density"]
+    assert "heads" not in [node.name for node in model.graph.node]
+    with_static_size(load_source(str(tmp_path / "one.onnx")), (64, 64))
+
+
+def test_a_foreign_network_of_one_size(tmp_path):
+    model = small_model(manifest=False)
+    for axis, side in ((2, 64), (3, 96)):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side
+    onnx.save(model, tmp_path / "fixed.onnx")
+    source = load_source(str(tmp_path / "fixed.onnx"), described=Description(density="density"))
+    assert source.manifest.input.static_size == (64, 96)
+    assert source.manifest.input.multiple == 32

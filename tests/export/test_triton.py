@@ -6,7 +6,8 @@ import onnx
 import pytest
 from graphs import small_manifest, small_model
 
-from edgecount.export.package import ExportOptions, export_model
+from edgecount.export.options import ExportOptions
+from edgecount.export.package import export_model
 from edgecount.export.triton import config_text, write_repository
 from edgecount.manifest import Manifest
 from edgecount.runtime.sidecar import InputShapes
