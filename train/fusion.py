@@ -2,8 +2,8 @@
 
 RAZ-Net (Liu, Weng and Mu, CVPR 2019) blends its two counts cell by cell, the denser the cell the
 more by density, and leaves the weighting open. Here it is a smoothstep between two local
-densities (see :class:`edgecount.manifest.FusionSpec`), whose two ends are searched on a grid
-once the threshold of the points is chosen by their F1.
+densities (see :class:`edgecount.manifest.FusionSpec`), whose two ends are searched on a grid, for
+each threshold at which the points' F1 is nearly the best.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from edgecount.train.uncertainty import Outcome, fit_interval
 
 log = logging.getLogger(__name__)
 
-ENDS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
+ENDS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
+CLOSE = 0.01  # of F1: thresholds so near the best one are as good
 CELL = 64  # px
 HARM = 1.03  # how far a set's error may rise above that of the better of the two alone
 SLIGHT = 0.1  # people: a mean error that needs no better
@@ -67,11 +68,11 @@ def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> Pos
         counted = [[_by_density(network, sample) for sample in group] for group in groups]
         return PostprocessSpec(interval=fit_interval(counted))
     seen = [[observe_sample(network, sample) for sample in group] for group in groups]
-    threshold = fit_threshold(seen)
+    thresholds = fit_thresholds(seen)
     if "density" not in roles:
-        spec = PostprocessSpec(WINDOW, threshold)
+        spec = PostprocessSpec(WINDOW, thresholds[0])
     else:
-        spec = fit_blend(seen, threshold)
+        spec = fit_blend(seen, thresholds)
     counted = [[outcome(one, spec) for one in group] for group in seen]
     return dataclasses.replace(spec, interval=fit_interval(counted))
 
@@ -91,25 +92,56 @@ def _by_density(network: Network, sample: Sample) -> Outcome:
     return Outcome(density.sum(dtype=np.float64) / unit, 0.0, len(sample.points))
 
 
-def fit_threshold(groups: Sequence[Sequence[Observation]]) -> float:
-    """The threshold of the best F1, averaged over the groups."""
+def fit_thresholds(groups: Sequence[Sequence[Observation]]) -> list[float]:
+    """The threshold of the best F1, averaged over the groups, and those within :data:`CLOSE` of it.
 
-    def f1(group: Sequence[Observation], threshold: float) -> float:
-        matched = sum(seen.matches[threshold] for seen in group)
-        found = sum(float(seen.peaks[threshold].sum()) for seen in group)
-        return detection_metrics(matched, round(found), sum(seen.people for seen in group))["f1"]
+    The best comes first, then the others by their F1.
+    """
 
-    return max(THRESHOLDS, key=lambda value: sum(f1(group, value) for group in groups))
+    def f1(threshold: float) -> float:
+        return float(np.mean([_f1(group, threshold) for group in groups]))
+
+    values = {threshold: f1(threshold) for threshold in THRESHOLDS}
+    best = max(values.values())
+    near = [threshold for threshold in THRESHOLDS if values[threshold] >= best - CLOSE]
+    return sorted(near, key=lambda threshold: -values[threshold])
 
 
-def fit_blend(groups: Sequence[Sequence[Observation]], threshold: float) -> PostprocessSpec:
-    """The ends that help most, and harm no group.
+def _f1(group: Sequence[Observation], threshold: float) -> float:
+    matched = sum(seen.matches[threshold] for seen in group)
+    found = sum(float(seen.peaks[threshold].sum()) for seen in group)
+    return detection_metrics(matched, round(found), sum(seen.people for seen in group))["f1"]
+
+
+def fit_blend(
+    groups: Sequence[Sequence[Observation]], thresholds: Sequence[float]
+) -> PostprocessSpec:
+    """The threshold and the ends that help most, and harm no group.
 
     A group's score is the mean absolute error of the blend over that of the density alone or the
     points alone, whichever is better there. What counts first is the worst group, if it is above
-    :data:`HARM`, and then the mean: a blend that serves sparse scenes at the cost of dense ones is
-    no default.
+    :data:`HARM`; then the better threshold; then the mean: a blend that serves sparse scenes at the
+    cost of dense ones is no default.
+
+    Args:
+        groups: held-out images, set by set.
+        thresholds: to choose from, the best first.
     """
+    tried = [_fit_ends(groups, threshold) for threshold in thresholds]
+    worst, spec = min(tried, key=lambda one: one[0])
+    if worst > HARM:
+        log.warning(
+            "the blend's error on the worst set is %.2f times that of the better of density and "
+            "points alone",
+            worst,
+        )
+    return spec
+
+
+def _fit_ends(
+    groups: Sequence[Sequence[Observation]], threshold: float
+) -> tuple[float, PostprocessSpec]:
+    """The worst group's score, :data:`HARM` at least, with the ends that make it so."""
     alone = [
         min(
             _mean_error(group, lambda seen: float(seen.density.sum())),
@@ -126,14 +158,7 @@ def fit_blend(groups: Sequence[Sequence[Observation]], threshold: float) -> Post
         return max(HARM, *ratios), float(np.mean(ratios))
 
     low, high = min(itertools.combinations(ENDS, 2), key=score)
-    worst, _ = score((low, high))
-    if worst > HARM:
-        log.warning(
-            "the blend's error on the worst set is %.2f times that of the better of density and "
-            "points alone",
-            worst,
-        )
-    return PostprocessSpec(WINDOW, threshold, FusionSpec(CELL, low, high))
+    return score((low, high))[0], PostprocessSpec(WINDOW, threshold, FusionSpec(CELL, low, high))
 
 
 def blend(seen: Observation, threshold: float, low: float, high: float) -> float:
