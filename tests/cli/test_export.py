@@ -3,23 +3,16 @@
 import json
 import sys
 
-import cv2
-import numpy as np
 import onnx
 import pytest
-from graphs import small_model
+from graphs import small_model, write_photos
 
 from edgecount.manifest import METADATA_KEY
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for index in range(4):
-        coarse = rng.integers(0, 256, (8, 10, 3), np.uint8)
-        cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(coarse, (160, 128)))
-    return folder
+    return write_photos(tmp_path_factory.mktemp("photos"), 4)
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -76,3 +79,12 @@ def small_model(seed: int = 0, *, gain: float = 1.0, manifest: bool = True) -> o
 def pixels(height: int = 64, width: int = 96, seed: int = 0, batch: int = 1) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return rng.uniform(-1, 1, (batch, 3, height, width)).astype(np.float32)
+
+
+def write_photos(folder: Path, number: int, size: tuple[int, int] = (160, 128)) -> Path:
+    """So many blurred pictures of this width and height; returns the folder."""
+    rng = np.random.default_rng(0)
+    for index in range(number):
+        coarse = rng.integers(0, 256, (8, 10, 3), np.uint8)
+        assert cv2.imwrite(str(folder / f"{index:02}.png"), cv2.resize(coarse, size))
+    return folder

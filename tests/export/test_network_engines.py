@@ -2,13 +2,13 @@
 
 import json
 
-import cv2
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 pytest.importorskip("tensorrt_rtx_bindings")
+
+from graphs import write_photos  # noqa: E402
 
 from edgecount.export.engine import EngineOptions  # noqa: E402
 from edgecount.export.options import ExportOptions  # noqa: E402
@@ -20,12 +20,7 @@ from edgecount.train.models import build_model  # noqa: E402
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for index in range(3):
-        coarse = rng.integers(0, 256, (8, 10, 3), np.uint8)
-        cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(coarse, (128, 96)))
-    return folder
+    return write_photos(tmp_path_factory.mktemp("photos"), 3, (128, 96))
 
 
 @pytest.mark.parametrize(

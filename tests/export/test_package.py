@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from graphs import small_model
+from graphs import small_model, write_photos
 
 from edgecount import EdgeCounter
 from edgecount.errors import AccuracyError, ConfigError, OutputError, SourceError
@@ -19,12 +19,7 @@ from edgecount.export.report import write_report
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for index in range(24):
-        coarse = rng.integers(0, 256, (8, 10, 3), np.uint8)
-        cv2.imwrite(str(folder / f"{index:02}.png"), cv2.resize(coarse, (160, 128)))
-    return folder
+    return write_photos(tmp_path_factory.mktemp("photos"), 24)
 
 
 @pytest.fixture
