@@ -9,77 +9,14 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "map_counts.h"
+#include "options.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace edgecount {
 namespace {
-
-/// The counts as the arrays that Python sees. They are handed out as views, so that a call pays
-/// only for those that are looked at.
-struct MapCounts {
-    std::vector<std::vector<Peak>> peaks;
-    std::size_t regions = 0;
-    std::vector<std::int64_t> peak_count;
-    std::vector<std::uint8_t> overflow;  // bool; a vector of bool has no array of them inside
-    std::vector<double> density_sum;
-    std::vector<double> count;
-    std::vector<double> region_count;
-    std::vector<double> region_density;
-    std::vector<double> region_peaks;
-};
-
-MapCounts rearrange(std::vector<ImageCount>&& images, std::size_t regions) {
-    MapCounts counts;
-    counts.regions = regions;
-    for (ImageCount& image : images) {
-        counts.peak_count.push_back(image.peak_count);
-        counts.overflow.push_back(image.overflow() ? 1 : 0);
-        counts.density_sum.push_back(image.whole.density);
-        counts.count.push_back(image.whole.count);
-        for (const Tally& region : image.regions) {
-            counts.region_count.push_back(region.count);
-            counts.region_density.push_back(region.density);
-            counts.region_peaks.push_back(region.peaks);
-        }
-        counts.peaks.push_back(std::move(image.peaks));
-    }
-    return counts;
-}
-
-/// A NumPy array of Ts over memory of `owner`, which it keeps alive.
-template <typename T, std::size_t N>
-nb::object view(void* data, const std::size_t (&shape)[N], nb::handle owner) {
-    return nb::cast(nb::ndarray<nb::numpy, T>(data, N, shape, owner));
-}
-
-template <typename T, typename Value>
-auto per_image(std::vector<Value> MapCounts::* member) {
-    return [member](nb::handle self) {
-        auto& values = nb::cast<MapCounts&>(self).*member;
-        const std::size_t shape[1] = {values.size()};
-        return view<T>(values.data(), shape, self);
-    };
-}
-
-auto per_region(std::vector<double> MapCounts::* member) {
-    return [member](nb::handle self) {
-        auto& counts = nb::cast<MapCounts&>(self);
-        const std::size_t shape[2] = {counts.peaks.size(), counts.regions};
-        return view<double>((counts.*member).data(), shape, self);
-    };
-}
-
-nb::list peaks_of(nb::handle self) {
-    static_assert(sizeof(Peak) == 3 * sizeof(float), "a peak is a row of three floats");
-    nb::list arrays;
-    for (std::vector<Peak>& peaks : nb::cast<MapCounts&>(self).peaks) {
-        const std::size_t shape[2] = {peaks.size(), 3};
-        arrays.append(view<float>(peaks.data(), shape, self));
-    }
-    return arrays;
-}
 
 /// Keeps the arrays alive while the kernels read them without the GIL.
 struct Arguments {
@@ -112,27 +49,12 @@ void read_maps(Arguments& arguments, nb::handle heatmap, nb::handle offset, nb::
     maps.batch = maps.heatmap.present() ? maps.heatmap.count : maps.density.count;
 }
 
-std::size_t not_negative(const char* name, std::int64_t value) {
-    if (value < 0) {
-        throw std::invalid_argument(std::string(name) + ": expected 0 or more, got " +
-                                    std::to_string(value));
-    }
-    return static_cast<std::size_t>(value);
-}
-
 MapCounts count_maps_python(nb::handle heatmap, nb::handle offset, nb::handle density,
                             nb::handle masks, std::int64_t window, double threshold,
                             std::int64_t capacity, double unit, std::int64_t fuse_cell,
                             double fuse_low, double fuse_high) {
-    CountOptions options;
-    options.window = not_negative("window", window);
-    options.threshold = static_cast<float>(threshold);
-    options.capacity = not_negative("capacity", capacity);
-    options.unit = unit;
-    options.fuse_cell = not_negative("fuse_cell", fuse_cell);
-    options.fuse_low = fuse_low;
-    options.fuse_high = fuse_high;
-
+    const CountOptions options =
+        read_count_options(window, threshold, capacity, unit, fuse_cell, fuse_low, fuse_high);
     Arguments arguments;
     read_maps(arguments, heatmap, offset, density, masks);
     std::vector<ImageCount> images;
@@ -146,17 +68,6 @@ MapCounts count_maps_python(nb::handle heatmap, nb::handle offset, nb::handle de
 }  // namespace
 
 void bind_count_maps(nb::module_& module) {
-    nb::class_<MapCounts>(module, "MapCounts",
-                          "What `count_maps` found in a batch of B images with R regions.")
-        .def_prop_ro("peaks", &peaks_of)
-        .def_prop_ro("peak_count", per_image<std::int64_t>(&MapCounts::peak_count))
-        .def_prop_ro("overflow", per_image<bool>(&MapCounts::overflow))
-        .def_prop_ro("density_sum", per_image<double>(&MapCounts::density_sum))
-        .def_prop_ro("count", per_image<double>(&MapCounts::count))
-        .def_prop_ro("region_count", per_region(&MapCounts::region_count))
-        .def_prop_ro("region_density", per_region(&MapCounts::region_density))
-        .def_prop_ro("region_peaks", per_region(&MapCounts::region_peaks));
-
     module.def("count_maps", &count_maps_python, "heatmap"_a = nb::none(), "offset"_a = nb::none(),
                "density"_a = nb::none(), "masks"_a = nb::none(), nb::kw_only(), "window"_a = 3,
                "threshold"_a = 0.4, "capacity"_a = 0, "unit"_a = 1.0, "fuse_cell"_a = 0,

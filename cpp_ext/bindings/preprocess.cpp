@@ -7,6 +7,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "options.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -14,75 +15,85 @@ using namespace nb::literals;
 namespace edgecount {
 namespace {
 
-ImageView as_image(const AnyArray& array) {
-    require_dtype<std::uint8_t>("image", array.dtype());
+/// One plane of an image: an address and the bytes from one row to the next.
+struct Plane {
+    const std::uint8_t* data;
+    std::size_t row_stride;
+};
+
+/// `channels` is 3 for BGR and 1 for planes without an axis for them.
+Plane as_plane(const char* name, const AnyArray& array, std::size_t channels) {
+    const auto width = static_cast<std::int64_t>(channels * array.shape(1));
+    Plane plane{static_cast<const std::uint8_t*>(array.data()), static_cast<std::size_t>(width)};
+    if (array.size() == 0) return plane;
+
+    const bool channel_order = channels == 1 || array.stride(2) == 1;
+    const bool pixels =
+        array.shape(1) == 1 || array.stride(1) == static_cast<std::int64_t>(channels);
+    const bool rows = array.shape(0) == 1 || array.stride(0) >= width;
+    if (!channel_order || !pixels || !rows) {
+        throw std::invalid_argument(
+            std::string(name) +
+            ": expected contiguous pixels in rows from top to bottom, got other strides; use "
+            "numpy.ascontiguousarray");
+    }
+    if (array.shape(0) > 1) plane.row_stride = static_cast<std::size_t>(array.stride(0));
+    return plane;
+}
+
+ImageView as_bgr(const AnyArray& array) {
     if (array.ndim() != 3 || array.shape(2) != 3) {
         throw std::invalid_argument("image: expected shape (H, W, 3), got " + shape_name(array));
     }
+    const Plane plane = as_plane("image", array, 3);
     ImageView image;
-    image.data = static_cast<const std::uint8_t*>(array.data());
+    image.data = plane.data;
     image.height = array.shape(0);
     image.width = array.shape(1);
-    image.row_stride = 3 * image.width;
-    if (array.size() == 0) return image;
-
-    const bool pixels = array.stride(2) == 1 && (image.width == 1 || array.stride(1) == 3);
-    const bool rows =
-        image.height == 1 || array.stride(0) >= static_cast<std::int64_t>(image.row_stride);
-    if (!pixels || !rows) {
-        throw std::invalid_argument(
-            "image: expected contiguous pixels in rows from top to bottom, got other strides; use "
-            "numpy.ascontiguousarray");
-    }
-    if (image.height > 1) image.row_stride = static_cast<std::size_t>(array.stride(0));
+    image.row_stride = plane.row_stride;
     return image;
 }
 
-std::size_t as_size(const char* name, std::int64_t value) {
-    if (value < 1) {
-        throw std::invalid_argument(std::string(name) + ": expected 1 or more, got " +
-                                    std::to_string(value));
+ImageView as_nv12(const AnyArray& luma, const AnyArray& chroma) {
+    if (luma.ndim() != 2) {
+        throw std::invalid_argument("image: expected shape (H, W), the luma of NV12, got " +
+                                    shape_name(luma));
     }
-    return static_cast<std::size_t>(value);
-}
-
-void read_channels(const char* name, nb::handle object, float (&values)[3]) {
-    const nb::object tuple = nb::steal(PySequence_Tuple(object.ptr()));
-    if (!tuple.is_valid()) {
-        PyErr_Clear();
-        raise_type(name, "3 numbers", object);
+    const std::size_t rows = luma.shape(0) / 2;
+    if (chroma.ndim() != 2 || chroma.shape(0) != rows || chroma.shape(1) != luma.shape(1)) {
+        throw std::invalid_argument("chroma: expected shape (H / 2, W) = (" + std::to_string(rows) +
+                                    ", " + std::to_string(luma.shape(1)) + "), got " +
+                                    shape_name(chroma));
     }
-    if (nb::len(tuple) != 3) {
-        throw std::invalid_argument(std::string(name) + ": expected 3 numbers, got " +
-                                    std::to_string(nb::len(tuple)));
-    }
-    for (std::size_t channel = 0; channel < 3; ++channel) {
-        const nb::object number = tuple[channel];
-        const double value = PyFloat_AsDouble(number.ptr());
-        if (PyErr_Occurred() != nullptr) {
-            PyErr_Clear();
-            raise_type(name, "3 numbers", number);
-        }
-        values[channel] = static_cast<float>(value);
-    }
+    const Plane light = as_plane("image", luma, 1);
+    const Plane colour = as_plane("chroma", chroma, 1);
+    ImageView image;
+    image.pixels = Pixels::nv12;
+    image.data = light.data;
+    image.height = luma.shape(0);
+    image.width = luma.shape(1);
+    image.row_stride = light.row_stride;
+    image.chroma = colour.data;
+    image.chroma_stride = colour.row_stride;
+    return image;
 }
 
 void preprocess_python(nb::handle image, nb::handle out, std::int64_t out_height,
                        std::int64_t out_width, std::int64_t resized_height,
                        std::int64_t resized_width, nb::handle mean, nb::handle scale, bool swap_rb,
-                       double pad_value) {
-    PreprocessOptions options;
-    options.out_height = as_size("out_height", out_height);
-    options.out_width = as_size("out_width", out_width);
-    options.resized_height = as_size("resized_height", resized_height);
-    options.resized_width = as_size("resized_width", resized_width);
-    options.swap_rb = swap_rb;
-    options.pad_value = static_cast<float>(pad_value);
-    read_channels("mean", mean, options.mean);
-    read_channels("scale", scale, options.scale);
+                       double pad_value, nb::handle chroma) {
+    const PreprocessOptions options = read_preprocess_options(
+        out_height, out_width, resized_height, resized_width, mean, scale, swap_rb, pad_value);
 
     const AnyArray source = as_array("image", image);
-    const ImageView view = as_image(source);
+    require_dtype<std::uint8_t>("image", source.dtype());
+    AnyArray colour;
+    if (!chroma.is_none()) {
+        colour = as_array("chroma", chroma);
+        require_dtype<std::uint8_t>("chroma", colour.dtype());
+    }
+    const ImageView view = chroma.is_none() ? as_bgr(source) : as_nv12(source, colour);
+
     const WritableArray target = as_writable_array("out", out);
     require_dtype<float>("out", target.dtype());
     if (target.ndim() != 3 || target.shape(0) != 3 || target.shape(1) != options.out_height ||
@@ -102,7 +113,7 @@ void preprocess_python(nb::handle image, nb::handle out, std::int64_t out_height
 void bind_preprocess(nb::module_& module) {
     module.def("preprocess", &preprocess_python, "image"_a, "out"_a, "out_height"_a, "out_width"_a,
                "resized_height"_a, "resized_width"_a, "mean"_a, "scale"_a, "swap_rb"_a,
-               "pad_value"_a,
+               "pad_value"_a, "chroma"_a = nb::none(),
                "Writes the network input of one image into `out`. The stub has the details.");
 }
 

@@ -2,9 +2,21 @@
 include(CheckLanguage)
 
 set(EDGECOUNT_BUILD_CUDA OFF)
-if(NOT EDGECOUNT_CUDA MATCHES "^(AUTO|ON|OFF)$")
+if(NOT EDGECOUNT_CUDA MATCHES "^(AUTO|ON|OFF|EMULATED)$")
   message(FATAL_ERROR "EDGECOUNT_CUDA: expected AUTO, ON or OFF, got ${EDGECOUNT_CUDA}")
 endif()
+# For tests without a GPU: a C++ compiler builds the CUDA part against headers that emulate CUDA's.
+if(EDGECOUNT_CUDA STREQUAL "EMULATED")
+  if(NOT EXISTS "${EDGECOUNT_EMULATION}/cuda_runtime.h")
+    message(FATAL_ERROR "EDGECOUNT_CUDA=EMULATED: expected the folder of the emulation's headers "
+      "in EDGECOUNT_EMULATION, got \"${EDGECOUNT_EMULATION}\"")
+  endif()
+  set(EDGECOUNT_BUILD_CUDA ON)
+  message(STATUS "edgecount: CUDA part emulated by ${EDGECOUNT_EMULATION}")
+  return()
+endif()
+unset(EDGECOUNT_EMULATION)
+unset(EDGECOUNT_EMULATION CACHE)
 if(EDGECOUNT_CUDA STREQUAL "OFF")
   message(STATUS "edgecount: CUDA part off (EDGECOUNT_CUDA=OFF)")
   return()

@@ -8,16 +8,13 @@
 #include "density.h"
 #include "float_environment.h"
 #include "fusion.h"
+#include "map_checks.h"
 #include "message.h"
 #include "peak_sums.h"
 #include "peaks.h"
 
 namespace edgecount {
 namespace {
-
-const Planes& mask_grid(const Maps& maps) {
-    return maps.density.present() ? maps.density : maps.heatmap;
-}
 
 void check_options(const CountOptions& options) {
     if (options.window != 3 && options.window != 5 && options.window != 7) {
@@ -57,30 +54,13 @@ void check_masks(const Planes& masks) {
            static_cast<std::size_t>(first - values) / masks.cells());
 }
 
-void check(const Maps& maps, const CountOptions& options) {
-    check_options(options);
-    if (!maps.heatmap.present() && !maps.density.present()) {
-        reject("heatmap, density: expected at least one of the two, got neither");
-    }
-    if (maps.heatmap.present()) check_planes("heatmap", maps.heatmap, maps.batch, maps.heatmap);
-    if (maps.density.present()) check_planes("density", maps.density, maps.batch, maps.density);
-    if (maps.offset.present()) {
-        if (!maps.heatmap.present()) reject("offset: expected a heatmap beside it, got none");
-        check_planes("offset", maps.offset, 2 * maps.batch, maps.heatmap);
-    }
-    if (maps.masks.present()) {
-        check_planes("masks", maps.masks, maps.masks.count, mask_grid(maps));
-        check_masks(maps.masks);
-    }
-}
-
 /// What is the same for every image of a batch.
 class Counter {
 public:
     Counter(const Maps& maps, const CountOptions& options)
         : maps_(maps),
           options_(options),
-          fuse_(options.fuse_cell != 0 && maps.heatmap.present() && maps.density.present()),
+          fuse_(fuses(maps, options)),
           grid_(mask_grid(maps).height, mask_grid(maps).width, fuse_ ? options.fuse_cell : 0),
           peak_sums_(maps.heatmap, mask_grid(maps),
                      maps.heatmap.present() ? grid_ratio(maps.heatmap, mask_grid(maps)) : 1, grid_,
@@ -136,8 +116,33 @@ private:
 
 }  // namespace
 
+const Planes& mask_grid(const Maps& maps) {
+    return maps.density.present() ? maps.density : maps.heatmap;
+}
+
+bool fuses(const Maps& maps, const CountOptions& options) {
+    return options.fuse_cell != 0 && maps.heatmap.present() && maps.density.present();
+}
+
+void check_maps(const Maps& maps, const CountOptions& options) {
+    check_options(options);
+    if (!maps.heatmap.present() && !maps.density.present()) {
+        reject("heatmap, density: expected at least one of the two, got neither");
+    }
+    if (maps.heatmap.present()) check_planes("heatmap", maps.heatmap, maps.batch, maps.heatmap);
+    if (maps.density.present()) check_planes("density", maps.density, maps.batch, maps.density);
+    if (maps.offset.present()) {
+        if (!maps.heatmap.present()) reject("offset: expected a heatmap beside it, got none");
+        check_planes("offset", maps.offset, 2 * maps.batch, maps.heatmap);
+    }
+    if (maps.masks.present()) {
+        check_planes("masks", maps.masks, maps.masks.count, mask_grid(maps));
+        check_masks(maps.masks);
+    }
+}
+
 std::vector<ImageCount> count_maps(const Maps& maps, const CountOptions& options) {
-    check(maps, options);
+    check_maps(maps, options);
     const FloatEnvironment environment;
     const Counter counter(maps, options);
     std::vector<ImageCount> results;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "lane_sum.h"
 #include "message.h"
+#include "sum_arithmetic.h"
 
 namespace edgecount {
 namespace {
@@ -10,16 +12,6 @@ namespace {
 bool fits(const Planes& heatmap, const Planes& plane, std::size_t ratio, std::size_t rounding) {
     return (heatmap.height + rounding) / ratio == plane.height &&
            (heatmap.width + rounding) / ratio == plane.width;
-}
-
-double smoothstep(double t) {
-    const double clipped = std::clamp(t, 0.0, 1.0);
-    return clipped * clipped * (3.0 - 2.0 * clipped);
-}
-
-double density_weight(double people, const CountOptions& options) {
-    if (options.fuse_high <= options.fuse_low) return people > options.fuse_low ? 1.0 : 0.0;
-    return smoothstep((people - options.fuse_low) / (options.fuse_high - options.fuse_low));
 }
 
 }  // namespace
@@ -52,7 +44,8 @@ std::vector<double> fusion_weights(const std::vector<double>& people, const Plan
                 static_cast<double>(height * width) /
                 (static_cast<double>(grid.cell_height) * static_cast<double>(grid.cell_width));
             const std::size_t index = row * grid.columns + column;
-            weights[index] = density_weight(people[index] / share, options);
+            weights[index] =
+                density_weight(people[index] / share, options.fuse_low, options.fuse_high);
         }
     }
     return weights;
@@ -60,13 +53,11 @@ std::vector<double> fusion_weights(const std::vector<double>& people, const Plan
 
 Tally fuse_cells(const std::vector<double>& density, const std::vector<double>& peaks,
                  const std::vector<double>& weights) {
-    Tally tally;
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-        tally.density += density[i];
-        tally.peaks += peaks[i];
-        tally.count += weights[i] * density[i] + (1.0 - weights[i]) * peaks[i];
-    }
-    return tally;
+    const std::size_t n = weights.size();
+    std::vector<double> counts(n);
+    for (std::size_t i = 0; i < n; ++i) counts[i] = blend(weights[i], density[i], peaks[i]);
+    return {lane_sum<kBlockLanes>(counts.data(), n), lane_sum<kBlockLanes>(density.data(), n),
+            lane_sum<kBlockLanes>(peaks.data(), n)};
 }
 
 }  // namespace edgecount

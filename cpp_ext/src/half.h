@@ -13,6 +13,11 @@ namespace edgecount {
 static inline float half_to_float(std::uint16_t half) {
 #if defined(__F16C__)
     return _cvtsh_ss(half);
+#elif defined(__ARM_FP16_FORMAT_IEEE) && !defined(__CUDACC__)
+    // A type that every AArch64 converts, and compilers in vectors; nvcc is not asked to know it.
+    __fp16 value;
+    std::memcpy(&value, &half, sizeof value);
+    return value;
 #else
     // Moved into place, exponent and fraction are the value times 2^-112; subnormals come out right
     // too, as long as the processor does not flush them (see FloatEnvironment).

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sum_arithmetic.h"
+
 namespace edgecount {
 
 PeakSums::PeakSums(const Planes& heatmap, const Planes& plane, std::size_t ratio, const Grid& grid,
@@ -31,16 +33,23 @@ std::vector<std::vector<double>> PeakSums::run(const Peaks& peaks) const {
             sums[0][rows_[cell.y].grid + columns_[cell.x].grid] += 1.0;
         }
     }
+    std::vector<std::int64_t> shares(masks_.count != 0 ? size_ : 0);
     for (std::size_t region = 0; region < masks_.count; ++region) {
-        const float* mask = static_cast<const float*>(masks_.row(region, 0));
-        for (const PeakCell& cell : peaks.cells) {
-            const Place& row = rows_[cell.y];
-            const Place& column = columns_[cell.x];
-            sums[1 + region][row.grid + column.grid] +=
-                static_cast<double>(mask[row.plane * masks_.width + column.plane]);
-        }
+        std::fill(shares.begin(), shares.end(), 0);
+        add_shares(peaks, static_cast<const float*>(masks_.row(region, 0)), shares);
+        for (std::size_t i = 0; i < size_; ++i) sums[1 + region][i] = from_shares(shares[i]);
     }
     return sums;
+}
+
+void PeakSums::add_shares(const Peaks& peaks, const float* mask,
+                          std::vector<std::int64_t>& shares) const {
+    for (const PeakCell& cell : peaks.cells) {
+        const Place& row = rows_[cell.y];
+        const Place& column = columns_[cell.x];
+        shares[row.grid + column.grid] +=
+            coverage_shares(mask[row.plane * masks_.width + column.plane]);
+    }
 }
 
 }  // namespace edgecount

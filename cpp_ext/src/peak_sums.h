@@ -31,6 +31,8 @@ private:
         std::uint32_t grid;
     };
 
+    void add_shares(const Peaks& peaks, const float* mask, std::vector<std::int64_t>& shares) const;
+
     std::size_t size_;
     const Planes& masks_;
     std::vector<Place> rows_;  // `grid` is the index of the row's first grid cell

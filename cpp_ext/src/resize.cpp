@@ -48,8 +48,13 @@ void Filter::add(std::size_t first, std::size_t end, float center, float inverse
     start_.push_back(weights_.size());
 }
 
-EvenFilter::EvenFilter(const Filter& filter, std::size_t in_size) {
-    for (std::size_t i = 0; i < filter.size(); ++i) taps = std::max(taps, filter.taps(i).count);
+std::size_t Filter::most_taps() const {
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < size(); ++i) most = std::max(most, taps(i).count);
+    return most;
+}
+
+EvenFilter::EvenFilter(const Filter& filter, std::size_t in_size) : taps(filter.most_taps()) {
     weights.resize(filter.size() * taps, 0.0F);
     for (std::size_t i = 0; i < filter.size(); ++i) {
         const Taps from = filter.taps(i);

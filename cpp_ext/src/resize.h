@@ -26,6 +26,7 @@ public:
     Taps taps(std::size_t i) const {
         return {first_[i], start_[i + 1] - start_[i], weights_.data() + start_[i]};
     }
+    std::size_t most_taps() const;
 
 private:
     void add(std::size_t first, std::size_t end, float center, float inverse);

@@ -24,29 +24,64 @@ def public(names):
     return {name for name in names if not name.startswith("_")}
 
 
+# What the stub names after the number of devices is there where the CUDA part is.
+CUDA_PART = "cuda_device_count"
+
+
+def stub_items() -> dict[str, ast.stmt]:
+    """The stub's public names, as far as this build has them."""
+    items: dict[str, ast.stmt] = {}
+    for node in stub_tree().body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            items[node.name] = node
+        elif isinstance(node, ast.AnnAssign):
+            items[node.target.id] = node
+        if CUDA_PART in items and not _ext.cuda_built:
+            break
+    return {name: items[name] for name in public(items)}
+
+
+def classes() -> list[ast.ClassDef]:
+    return [node for node in stub_items().values() if isinstance(node, ast.ClassDef)]
+
+
+def methods(node: ast.ClassDef) -> dict[str, ast.FunctionDef]:
+    return {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
+
+
 def test_the_stub_names_what_the_module_has():
-    stub = stub_tree()
-    named = {n.name for n in stub.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-    named |= {
-        n.target.id for n in stub.body if isinstance(n, ast.AnnAssign) and n.target.id[0] != "_"
-    }
-    assert named == public(dir(_ext))
-    (counts,) = (n for n in stub.body if isinstance(n, ast.ClassDef))
-    fields = {n.name for n in counts.body if isinstance(n, ast.FunctionDef)}
-    assert fields == public(dir(_ext.MapCounts))
+    assert set(stub_items()) == public(dir(_ext))
+    for node in classes():
+        found = getattr(_ext, node.name)
+        assert public(methods(node)) == public(dir(found)), node.name
+        assert all(hasattr(found, name) for name in methods(node)), node.name
 
 
-@pytest.mark.parametrize("name", ["count_maps", "preprocess"])
-def test_the_stub_has_the_module_s_parameters(name):
-    (function,) = (n for n in stub_tree().body if getattr(n, "name", None) == name)
-    arguments = function.args
-    signature = _ext_signature(getattr(_ext, name))
-    expected = [(a.arg, False) for a in arguments.args] + [
-        (a.arg, True) for a in arguments.kwonlyargs
-    ]
-    assert [(n, keyword) for n, keyword, _ in signature] == expected
-    defaults = [ast.literal_eval(d) for d in arguments.defaults + arguments.kw_defaults]
-    assert [default for _, _, default in signature][-len(defaults) or len(signature) :] == defaults
+def signatures():
+    """What can be called, with its node in the stub."""
+    for name, node in stub_items().items():
+        if isinstance(node, ast.FunctionDef):
+            yield name, getattr(_ext, name), node
+    for owner in classes():
+        for name, node in methods(owner).items():
+            function = getattr(getattr(_ext, owner.name), name)
+            if not isinstance(function, property) and (
+                name == "__init__" or name in public([name])
+            ):
+                yield f"{owner.name}.{name}", function, node
+
+
+def test_the_stub_has_the_module_s_parameters():
+    for name, function, node in signatures():
+        arguments = node.args
+        expected = [(a.arg, False) for a in arguments.args]
+        expected += [(a.arg, True) for a in arguments.kwonlyargs]
+        signature = _ext_signature(function)
+        assert [(n, keyword) for n, keyword, _ in signature] == expected, name
+        defaults = [None] * (len(arguments.args) - len(arguments.defaults))
+        defaults += [*arguments.defaults, *arguments.kw_defaults]
+        found = [default for _, _, default in signature]
+        assert found == [d and ast.literal_eval(d) for d in defaults], name
 
 
 def _ext_signature(function):
@@ -143,3 +178,30 @@ def test_cuda_answers_without_a_driver():
     count = _ext.cuda_device_count()
     assert count >= 0
     assert _ext.cuda_built or count == 0
+
+
+SIZES = (4, 4, 8, 8, 8, 8)
+NORMALISATION = ((0, 0, 0), (1, 1, 1), False, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("DeviceBuffer", (16,)),
+        ("PinnedBuffer", (16,)),
+        ("Stream", ()),
+        ("Event", ()),
+        ("device_memory", ()),
+        ("MapCounter", (1, (8, 8), None)),
+        ("Preprocessor", (*SIZES, *NORMALISATION)),
+        ("Preprocessor", (8, 8, *SIZES[2:], *NORMALISATION)),
+    ],
+)
+def test_no_device_is_a_clear_error(name, arguments):
+    if not _ext.cuda_built:
+        assert not hasattr(_ext, name)
+        return
+    if _ext.cuda_device_count() > 0:
+        pytest.skip("a CUDA device is there")
+    with pytest.raises(RuntimeError, match="CUDA device 0: expected an NVIDIA GPU and a driver"):
+        getattr(_ext, name)(*arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,9 +14,11 @@ from edgecount import _ext
 MEAN, SCALE = (123.7, 116.3, 103.5), (1 / 58.4, 1 / 57.1, 1 / 57.4)
 
 
-def run(image, out_size, resized, *, mean=MEAN, scale=SCALE, swap_rb=True, pad_value=-0.25):
+def run(
+    image, out_size, resized, *, mean=MEAN, scale=SCALE, swap_rb=True, pad_value=-0.25, chroma=None
+):
     out = np.full((3, *out_size), np.nan, np.float32)
-    _ext.preprocess(image, out, *out_size, *resized, mean, scale, swap_rb, pad_value)
+    _ext.preprocess(image, out, *out_size, *resized, mean, scale, swap_rb, pad_value, chroma)
     return out
 
 
@@ -95,7 +98,65 @@ def test_padding_and_order_of_channels():
     assert (out[:, :, 2:] == 7).all()
 
 
+def nv12(rng, height, width):
+    """A random image as OpenCV takes it, luma above chroma, and both as views of it."""
+    both = rng.integers(0, 256, (height * 3 // 2, width), np.uint8)
+    return both, both[:height], both[height:]
+
+
+@pytest.mark.parametrize(
+    ("size", "resized"),
+    [
+        ((2, 2), (2, 2)),
+        ((2, 2), (7, 5)),
+        ((66, 130), (66, 130)),
+        ((66, 126), (31, 47)),
+        ((64, 128), (64, 50)),
+        ((40, 300), (90, 300)),
+        ((480, 640), (100, 1)),
+    ],
+)
+def test_nv12_equals_opencv_s_bgr(rng, size, resized):
+    both, luma, chroma = nv12(rng, *size)
+    bgr = cv2.cvtColor(both, cv2.COLOR_YUV2BGR_NV12)
+    padded = (resized[0] + 2, resized[1] + 3)
+    expected = run(bgr, padded, resized)
+    np.testing.assert_array_equal(run(luma, padded, resized, chroma=chroma), expected)
+
+
+def test_every_colour_of_nv12_equals_opencv_s():
+    levels = np.arange(256, dtype=np.uint8)
+    for value in levels:
+        # Luma in pairs of columns that share a colour; rows of U, columns of V.
+        luma = np.full((512, 512), value)
+        chroma = np.stack(np.meshgrid(levels, levels, indexing="ij"), axis=-1).reshape(256, 512)
+        bgr = cv2.cvtColor(np.concatenate([luma, chroma]), cv2.COLOR_YUV2BGR_NV12)
+        got = run(
+            luma,
+            (512, 512),
+            (512, 512),
+            mean=(0,) * 3,
+            scale=(1,) * 3,
+            swap_rb=False,
+            chroma=chroma,
+        )
+        np.testing.assert_array_equal(got, bgr.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("resized", [(20, 30), (11, 17), (45, 33)])
+def test_nv12_with_gaps_between_rows(rng, resized):
+    wide = rng.integers(0, 256, (60, 64), np.uint8)
+    for luma, chroma in [
+        (wide[:20, :30], wide[20:30, :30]),
+        (wide[1:21, 7:37], wide[30:50:2, 5:35]),
+        (wide[:2, :30], wide[30:31, :30]),
+    ]:
+        packed = run(luma.copy(), resized, resized, chroma=chroma.copy())
+        np.testing.assert_array_equal(run(luma, resized, resized, chroma=chroma), packed)
+
+
 IMAGE = np.zeros((4, 6, 3), np.uint8)
+LUMA, CHROMA = np.zeros((4, 6), np.uint8), np.zeros((2, 6), np.uint8)
 OUT = np.zeros((3, 4, 6), np.float32)
 read_only = OUT.copy()
 read_only.flags.writeable = False
@@ -112,6 +173,35 @@ read_only.flags.writeable = False
         ({"image": IMAGE[:, ::2]}, ValueError, "image: .*contiguous pixels"),
         ({"image": IMAGE[..., ::-1]}, ValueError, "image: .*contiguous pixels"),
         ({"image": IMAGE[:0]}, ValueError, "image: expected at least 1 x 1 pixel, got 0 x 6"),
+        ({"image": LUMA}, ValueError, r"image: .*\(H, W, 3\), got \(4, 6\)"),
+        ({"chroma": CHROMA}, ValueError, r"image: .*\(H, W\), the luma of NV12, got \(4, 6, 3\)"),
+        (
+            {"image": LUMA, "chroma": CHROMA[:1]},
+            ValueError,
+            r"chroma: expected shape \(H / 2, W\) = \(2, 6\), got \(1, 6\)",
+        ),
+        (
+            {"image": LUMA, "chroma": CHROMA.reshape(2, 3, 2)},
+            ValueError,
+            r"chroma: .*got \(2, 3, 2\)",
+        ),
+        (
+            {"image": LUMA[:3], "chroma": CHROMA[:1]},
+            ValueError,
+            "image: expected an even height and width for NV12, got 3 x 6",
+        ),
+        (
+            {"image": LUMA[:, :5], "chroma": CHROMA[:, :5]},
+            ValueError,
+            "image: expected an even height and width for NV12, got 4 x 5",
+        ),
+        ({"image": LUMA, "chroma": CHROMA[::-1]}, ValueError, "chroma: .*top to bottom"),
+        (
+            {"image": LUMA, "chroma": CHROMA.astype(np.int8)},
+            TypeError,
+            "chroma: .*uint8, got int8",
+        ),
+        ({"image": LUMA, "chroma": "x"}, TypeError, "chroma: expected a NumPy array .* got str"),
         ({"out": read_only}, TypeError, "out: expected a writable NumPy array"),
         ({"out": OUT.astype(np.float64)}, TypeError, "out: .*float32, got float64"),
         ({"out": OUT[:2]}, ValueError, r"out: expected shape \(3, 4, 6\), got \(2, 4, 6\)"),

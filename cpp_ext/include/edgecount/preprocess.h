@@ -6,12 +6,21 @@
 
 namespace edgecount {
 
-/// An 8-bit image of three interleaved channels; rows may lie apart, pixels may not.
+enum class Pixels {
+    bgr,   ///< Three interleaved channels.
+    nv12,  ///< A plane of luma and, half as high, one of interleaved U and V: what video decoders
+           ///< and cameras give. BT.601 in limited range, as OpenCV takes it.
+};
+
+/// An 8-bit image; rows may lie apart, pixels may not.
 struct ImageView {
-    const std::uint8_t* data = nullptr;
-    std::size_t height = 0;
+    const std::uint8_t* data = nullptr;  ///< Pixels, or luma.
+    std::size_t height = 0;              ///< Even for NV12, like the width.
     std::size_t width = 0;
     std::size_t row_stride = 0;  ///< Bytes from one row to the next.
+    Pixels pixels = Pixels::bgr;
+    const std::uint8_t* chroma = nullptr;  ///< Of NV12: height / 2 rows of width bytes.
+    std::size_t chroma_stride = 0;         ///< Bytes from one row of chroma to the next.
 
     const std::uint8_t* row(std::size_t y) const { return data + y * row_stride; }
 };
@@ -23,7 +32,7 @@ struct PreprocessOptions {
     std::size_t resized_width = 0;
     float mean[3] = {0.0F, 0.0F, 0.0F};   ///< In output channel order.
     float scale[3] = {1.0F, 1.0F, 1.0F};  ///< Multiplies after the mean is taken off.
-    bool swap_rb = false;                 ///< Output channel 0 is input channel 2.
+    bool swap_rb = false;                 ///< Output channel 0 is red, not blue.
     float pad_value = 0.0F;               ///< Beyond the image, already normalised.
 };
 

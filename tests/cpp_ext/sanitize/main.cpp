@@ -199,14 +199,27 @@ void refuse_bad_values(Random& random) {
     }
 }
 
+/// Rows of bytes with a gap between them. The last row ends with its last pixel: what lies between
+/// rows is not part of the image.
+struct Rows {
+    std::size_t stride;
+    std::vector<std::uint8_t> bytes;
+
+    Rows(Random& random, std::size_t height, std::size_t width)
+        : stride(width + pick(random, 0, 9)), bytes(stride * (height - 1) + width) {
+        for (auto& value : bytes) value = static_cast<std::uint8_t>(pick(random, 0, 255));
+    }
+};
+
 void preprocess_some(Random& random) {
-    const std::size_t height = pick(random, 1, 20);
-    const std::size_t width = pick(random, 1, 70);
-    const std::size_t gap = pick(random, 0, 9);
-    // The last row ends with its last pixel: what lies between rows is not part of the image.
-    const std::size_t stride = 3 * width + gap;
-    std::vector<std::uint8_t> image(stride * (height - 1) + 3 * width);
-    for (auto& value : image) value = static_cast<std::uint8_t>(pick(random, 0, 255));
+    const bool nv12 = pick(random, 0, 2) == 0;
+    const std::size_t height = nv12 ? 2 * pick(random, 1, 10) : pick(random, 1, 20);
+    const std::size_t width = nv12 ? 2 * pick(random, 1, 80) : pick(random, 1, 70);
+    const Rows image(random, height, nv12 ? width : 3 * width);
+    const Rows chroma(random, nv12 ? height / 2 : 1, nv12 ? width : 1);
+    const ImageView view{
+        image.bytes.data(),  height,       width, image.stride, nv12 ? Pixels::nv12 : Pixels::bgr,
+        chroma.bytes.data(), chroma.stride};
 
     PreprocessOptions options;
     const bool same = pick(random, 0, 2) == 0;
@@ -219,7 +232,7 @@ void preprocess_some(Random& random) {
     options.pad_value = -1.0F;
     std::vector<float> out(3 * options.out_height * options.out_width,
                            std::numeric_limits<float>::quiet_NaN());
-    preprocess({image.data(), height, width, stride}, options, out.data());
+    preprocess(view, options, out.data());
     ++calls;
     results.insert(results.end(), out.begin(), out.end());
     for (const float value : out) {

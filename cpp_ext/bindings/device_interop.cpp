@@ -1,0 +1,186 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arrays.h"
+#include "bindings.h"
+#include "device_array.h"
+#include "edgecount/cuda/memory.h"
+#include "edgecount/cuda/stream.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace edgecount {
+namespace {
+
+using cuda::Stream;
+
+[[noreturn]] void reject_source(const std::string& expected_and_got) {
+    throw std::invalid_argument("source: expected " + expected_and_got);
+}
+
+/// Raises ValueError unless kernels in the stream may use the memory.
+void check_place(const DeviceArray& array, const Stream& stream) {
+    if (array.nbytes() == 0) return;
+    cuda::PointerInfo info;
+    {
+        const nb::gil_scoped_release unlocked;
+        info = cuda::pointer_info(array.data, stream.device());
+    }
+    const std::string device = std::to_string(stream.device());
+    if (!info.on_device) {
+        reject_source("memory of a GPU, got host memory; upload it, see Stream.upload");
+    }
+    if (info.device != stream.device()) {
+        reject_source("memory of CUDA device " + device + ", as the stream's, got device " +
+                      std::to_string(info.device));
+    }
+    if (!info.primary) {
+        reject_source("memory of the primary CUDA context of device " + device +
+                      ", got that of another context; with PyCUDA import pycuda.autoprimaryctx, "
+                      "not pycuda.autoinit");
+    }
+}
+
+/// Raises ValueError where the address or a stride is not a whole number of items.
+void check_items(const DeviceArray& array) {
+    const auto itemsize = static_cast<std::int64_t>(array.itemsize());
+    bool whole = reinterpret_cast<std::uintptr_t>(array.data) % array.itemsize() == 0;
+    for (const std::int64_t stride : array.strides) whole = whole && stride % itemsize == 0;
+    if (!whole) {
+        reject_source("an address and strides in multiples of " + std::to_string(itemsize) +
+                      " bytes, the size of an item, got others");
+    }
+}
+
+void check_dlpack_device(nb::handle source, const Stream& stream) {
+    const auto device = nb::cast<nb::tuple>(nb::object(source.attr("__dlpack_device__")()));
+    const int type = nb::cast<int>(nb::object(nb::int_(device[0])));
+    if (type != nb::device::cuda::value && type != nb::device::cuda_managed::value) {
+        const bool host = type == nb::device::cpu::value || type == nb::device::cuda_host::value;
+        reject_source("memory of a GPU, got " +
+                      (host ? std::string("host memory; upload it, see Stream.upload")
+                            : "DLPack device type " + std::to_string(type)));
+    }
+    const int number = nb::cast<int>(nb::object(nb::int_(device[1])));
+    if (number != stream.device()) {
+        reject_source("memory of CUDA device " + std::to_string(stream.device()) +
+                      ", as the stream's, got device " + std::to_string(number));
+    }
+}
+
+/// The capsule, whose memory is ready for what comes later in the stream.
+nb::object dlpack_capsule(nb::handle source, const Stream& stream) {
+    // A null handle is the legacy default stream, which DLPack calls 1.
+    const auto handle = reinterpret_cast<std::uintptr_t>(stream.handle());
+    const nb::int_ consumer(handle == 0 ? 1 : handle);
+    try {
+        return source.attr("__dlpack__")("stream"_a = consumer,
+                                         "max_version"_a = nb::make_tuple(1, 1));
+    } catch (nb::python_error& error) {
+        // Those from before version 1 know no max_version.
+        if (!error.matches(PyExc_TypeError)) throw;
+    }
+    return source.attr("__dlpack__")("stream"_a = consumer);
+}
+
+DeviceArray from_dlpack(nb::handle source, const Stream& stream) {
+    check_dlpack_device(source, stream);
+    const nb::object capsule = dlpack_capsule(source, stream);
+    auto* held = new nb::ndarray<nb::ro>;
+    DeviceArray array;
+    array.owner = nb::capsule(
+        held, [](void* pointer) noexcept { delete static_cast<nb::ndarray<nb::ro>*>(pointer); });
+    // A capsule that is marked read-only is refused as an array to write to.
+    nb::ndarray<> writable;
+    array.writable = nb::try_cast(capsule, writable, false);
+    if (array.writable) {
+        *held = nb::ndarray<nb::ro>(writable);
+    } else if (!nb::try_cast(capsule, *held, false)) {
+        raise_type("source", "a DLPack capsule that can be read", source);
+    }
+    array.data = const_cast<void*>(held->data());
+    array.dtype = dtype_of_name("source", dtype_name(held->dtype()));
+    array.device = stream.device();
+    for (std::size_t axis = 0; axis < held->ndim(); ++axis) {
+        array.shape.push_back(static_cast<std::int64_t>(held->shape(axis)));
+        array.strides.push_back(held->stride(axis) * static_cast<std::int64_t>(array.itemsize()));
+    }
+    check_items(array);
+    check_place(array, stream);
+    return array;
+}
+
+/// Makes the stream wait for one that a __cuda_array_interface__ names. Without a name nothing need
+/// be waited for, but PyCUDA gives none for what it has queued in the default stream.
+void wait_for(nb::handle name, const Stream& stream) {
+    constexpr std::uintptr_t kLegacy = 1;
+    const auto handle = name.is_none() ? kLegacy : nb::cast<std::uintptr_t>(name);
+    if (handle == 0) {
+        reject_source("a stream of 1, 2 or a cudaStream_t in __cuda_array_interface__, got 0");
+    }
+    if (reinterpret_cast<void*>(handle) == stream.handle()) return;
+    const nb::gil_scoped_release unlocked;
+    const Stream producer(stream.device(), reinterpret_cast<void*>(handle));
+    cuda::Event event(stream.device());
+    event.record(producer);
+    stream.wait(event);
+}
+
+DeviceArray from_interface(nb::handle source, const nb::dict& interface, const Stream& stream) {
+    DeviceArray array;
+    array.owner = nb::borrow(source);
+    array.device = stream.device();
+    array.shape = as_shape("source", interface["shape"]);
+    array.dtype =
+        dtype_of_typestr("source", nb::cast<std::string>(nb::object(interface["typestr"])));
+    const auto data = nb::cast<nb::tuple>(nb::object(interface["data"]));
+    array.data = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(nb::object(data[0])));
+    array.writable = !nb::cast<bool>(nb::object(data[1]));
+
+    const nb::object strides = interface.get("strides", nb::none());
+    array.strides = strides.is_none() ? natural_strides(array.shape, array.itemsize())
+                                      : nb::cast<std::vector<std::int64_t>>(strides);
+    if (array.strides.size() != array.ndim()) {
+        reject_source("as many strides as axes in __cuda_array_interface__, got others");
+    }
+    if (!nb::object(interface.get("mask", nb::none())).is_none()) {
+        reject_source("an array without a mask, got one with a mask");
+    }
+    check_items(array);
+    check_place(array, stream);
+    wait_for(interface.get("stream", nb::none()), stream);
+    return array;
+}
+
+nb::object device_array(nb::handle source, const Stream& stream) {
+    if (nb::isinstance<DeviceArray>(source)) {
+        require_device("source", nb::cast<const DeviceArray&>(source), stream.device());
+        return nb::borrow(source);
+    }
+    if (nb::hasattr(source, "__dlpack__") && nb::hasattr(source, "__dlpack_device__")) {
+        return nb::cast(from_dlpack(source, stream));
+    }
+    if (nb::hasattr(source, "__cuda_array_interface__")) {
+        const nb::object interface = source.attr("__cuda_array_interface__");
+        return nb::cast(from_interface(source, nb::cast<nb::dict>(interface), stream));
+    }
+    raise_type("source", "an array on the GPU with __dlpack__ or __cuda_array_interface__", source);
+}
+
+}  // namespace
+
+void bind_device_interop(nb::module_& module) {
+    module.def("device_array", &device_array, "source"_a.none(), "stream"_a,
+               "Another library's array on the GPU, without a copy. The stub has the details.");
+}
+
+}  // namespace edgecount

@@ -1,0 +1,210 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arrays.h"
+#include "bindings.h"
+#include "device_array.h"
+#include "edgecount/cuda/count_maps.h"
+#include "map_counts.h"
+#include "options.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace edgecount {
+namespace {
+
+using Size = std::optional<std::pair<std::int64_t, std::int64_t>>;
+
+/// Frees a counter while other threads run: CUDA waits for the device meanwhile.
+struct FreeUnlocked {
+    void operator()(cuda::MapCounter* counter) const {
+        const nb::gil_scoped_release unlocked;
+        delete counter;
+    }
+};
+
+/// What an argument of `enqueue` must be.
+struct Expected {
+    bool present = false;
+    std::vector<std::int64_t> shape;
+    nb::dlpack::dtype dtype{};
+};
+
+/// A cuda::MapCounter, with what its arguments are checked by.
+struct DeviceMapCounter {
+    Expected heatmap;
+    Expected offset;
+    Expected density;
+    std::size_t regions;
+    int device;
+    std::unique_ptr<cuda::MapCounter, FreeUnlocked> counter;
+};
+
+cuda::MapShape map_shape(const char* name, const Size& size, Scalar scalar) {
+    cuda::MapShape shape;
+    shape.scalar = scalar;
+    if (!size) return shape;
+    shape.present = true;
+    shape.height = as_size(name, size->first, 0);
+    shape.width = as_size(name, size->second, 0);
+    return shape;
+}
+
+Expected expected_map(std::int64_t batch, const Size& size, bool offset, const std::string& dtype) {
+    Expected map;
+    if (!size) return map;
+    map.present = true;
+    map.shape = {batch, size->first, size->second};
+    if (offset) map.shape.insert(map.shape.begin() + 1, 2);
+    map.dtype = dtype_of_name("dtype", dtype);
+    return map;
+}
+
+void make(DeviceMapCounter* self, std::int64_t batch, const Size& heatmap, const Size& density,
+          bool offset, nb::handle masks, const std::string& heatmap_dtype,
+          const std::string& density_dtype, std::int64_t window, double threshold,
+          std::int64_t capacity, double unit, std::int64_t fuse_cell, double fuse_low,
+          double fuse_high, bool keep_density, std::int64_t listed, int device) {
+    cuda::CounterOptions options;
+    options.count =
+        read_count_options(window, threshold, capacity, unit, fuse_cell, fuse_low, fuse_high);
+    options.keep_density = keep_density;
+    options.listed = as_size("listed", listed, 0);
+    const std::size_t images = as_size("batch", batch, 0);
+    const cuda::MapShape heat =
+        map_shape("heatmap", heatmap, as_scalar("heatmap_dtype", heatmap_dtype));
+    const cuda::MapShape dense =
+        map_shape("density", density, as_scalar("density_dtype", density_dtype));
+    if (offset && !heatmap) {
+        throw std::invalid_argument("offset: expected a heatmap with it, got None");
+    }
+
+    AnyArray mask_array;
+    Planes planes;
+    if (!masks.is_none()) {
+        mask_array = as_array("masks", masks);
+        planes = as_planes("masks", mask_array, 3, "(R, H, W)");
+        require_dtype<float>("masks", mask_array.dtype());
+    }
+    const Size offsets = offset ? heatmap : std::nullopt;
+    std::unique_ptr<cuda::MapCounter, FreeUnlocked> counter;
+    {
+        const nb::gil_scoped_release unlocked;
+        counter.reset(
+            new cuda::MapCounter(images, heat, offset, dense, planes, options, device));
+    }
+    new (self) DeviceMapCounter{expected_map(batch, heatmap, false, heatmap_dtype),
+                                expected_map(batch, offsets, true, heatmap_dtype),
+                                expected_map(batch, density, false, density_dtype),
+                                planes.count,
+                                device,
+                                std::move(counter)};
+}
+
+/// Where the rows and planes of an array of shape (..., H, W) begin, in cells. Axes of one item may
+/// have any stride.
+cuda::DevicePlanes layout(const char* name, const DeviceArray& array) {
+    cuda::DevicePlanes planes;
+    planes.data = array.data;
+    if (array.nbytes() == 0) return planes;
+    const auto itemsize = static_cast<std::int64_t>(array.itemsize());
+    const std::size_t row = array.ndim() - 2;
+    const auto stride = [&](std::size_t axis, std::int64_t otherwise) {
+        return array.shape[axis] == 1 ? otherwise : array.strides[axis] / itemsize;
+    };
+    const std::int64_t cell = stride(row + 1, 1);
+    const std::int64_t row_stride = stride(row, array.shape[row + 1]);
+    const std::int64_t plane_stride = stride(row - 1, array.shape[row] * row_stride);
+    // The two planes of an offset follow each other, and the images all planes.
+    const bool even = row == 1 || stride(0, 2 * plane_stride) == 2 * plane_stride;
+    if (cell != 1 || row_stride < array.shape[row + 1] || plane_stride < 0 || !even) {
+        throw std::invalid_argument(
+            std::string(name) +
+            ": expected cells side by side in rows, and all planes as far apart, got strides " +
+            array.strides_name() + " for shape " + array.shape_name());
+    }
+    planes.row_stride = static_cast<std::size_t>(row_stride);
+    planes.plane_stride = static_cast<std::size_t>(plane_stride);
+    return planes;
+}
+
+cuda::DevicePlanes as_device_planes(const char* name, nb::handle object, const Expected& expected,
+                                    int device) {
+    if (!expected.present) {
+        if (object.is_none()) return {};
+        throw std::invalid_argument(std::string(name) +
+                                    ": expected None, as the counter was made for, got an array");
+    }
+    const DeviceArray& array = as_device_array(name, object);
+    require_device(name, array, device);
+    require_dtype(name, array, expected.dtype);
+    require_shape(name, array, expected.shape);
+    return layout(name, array);
+}
+
+void enqueue(DeviceMapCounter& self, nb::handle heatmap, nb::handle offset, nb::handle density,
+             const cuda::Stream& stream) {
+    require_device(stream, self.device);
+    const cuda::DevicePlanes heat = as_device_planes("heatmap", heatmap, self.heatmap, self.device);
+    const cuda::DevicePlanes shift = as_device_planes("offset", offset, self.offset, self.device);
+    const cuda::DevicePlanes dense =
+        as_device_planes("density", density, self.density, self.device);
+    const nb::gil_scoped_release unlocked;
+    self.counter->enqueue(heat, shift, dense, stream);
+}
+
+MapCounts read(DeviceMapCounter& self, const cuda::Stream& stream) {
+    require_device(stream, self.device);
+    std::vector<ImageCount> images;
+    {
+        const nb::gil_scoped_release unlocked;
+        images = self.counter->read(stream);
+    }
+    return rearrange(std::move(images), self.regions);
+}
+
+nb::object density(const DeviceMapCounter& self) {
+    const float* from = self.counter->density();
+    if (from == nullptr) return nb::none();
+    const std::vector<std::size_t> shape(self.density.shape.begin(), self.density.shape.end());
+    std::size_t cells = 1;
+    for (const std::size_t size : shape) cells *= size;
+    auto copy = std::make_unique<float[]>(cells);
+    std::copy_n(from, cells, copy.get());
+    float* data = copy.get();
+    const nb::capsule owner(copy.release(),
+                            [](void* values) noexcept { delete[] static_cast<float*>(values); });
+    return nb::cast(nb::ndarray<nb::numpy, float>(data, shape.size(), shape.data(), owner));
+}
+
+}  // namespace
+
+void bind_map_counter(nb::module_& module) {
+    nb::class_<DeviceMapCounter>(module, "MapCounter",
+                                 "`count_maps` on a GPU. The stub has the details.")
+        .def("__init__", &make, "batch"_a, "heatmap"_a.none(), "density"_a.none(), nb::kw_only(),
+             "offset"_a = false, "masks"_a = nb::none(), "heatmap_dtype"_a = "float32",
+             "density_dtype"_a = "float32", "window"_a = 3, "threshold"_a = 0.4, "capacity"_a = 0,
+             "unit"_a = 1.0, "fuse_cell"_a = 0, "fuse_low"_a = 0.0, "fuse_high"_a = 0.0,
+             "keep_density"_a = false, "listed"_a = 1024, "device"_a = 0)
+        .def("enqueue", &enqueue, "heatmap"_a.none(), "offset"_a.none(), "density"_a.none(),
+             "stream"_a)
+        .def("read", &read, "stream"_a)
+        .def_prop_ro("density", &density);
+}
+
+}  // namespace edgecount

@@ -1,0 +1,81 @@
+#include "options.h"
+
+#include <stdexcept>
+#include <string>
+
+#include "arrays.h"
+
+namespace nb = nanobind;
+
+namespace edgecount {
+namespace {
+
+void read_channels(const char* name, nb::handle object, float (&values)[3]) {
+    const nb::object tuple = nb::steal(PySequence_Tuple(object.ptr()));
+    if (!tuple.is_valid()) {
+        PyErr_Clear();
+        raise_type(name, "3 numbers", object);
+    }
+    if (nb::len(tuple) != 3) {
+        throw std::invalid_argument(std::string(name) + ": expected 3 numbers, got " +
+                                    std::to_string(nb::len(tuple)));
+    }
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+        const nb::object number = tuple[channel];
+        const double value = PyFloat_AsDouble(number.ptr());
+        if (PyErr_Occurred() != nullptr) {
+            PyErr_Clear();
+            raise_type(name, "3 numbers", number);
+        }
+        values[channel] = static_cast<float>(value);
+    }
+}
+
+}  // namespace
+
+std::size_t as_size(const char* name, std::int64_t value, std::int64_t least) {
+    if (value < least) {
+        throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(least) +
+                                    " or more, got " + std::to_string(value));
+    }
+    return static_cast<std::size_t>(value);
+}
+
+Scalar as_scalar(const char* name, const std::string& dtype) {
+    if (dtype == "float32") return Scalar::float32;
+    if (dtype == "float16") return Scalar::float16;
+    throw nb::type_error(
+        (std::string(name) + ": expected float32 or float16, got " + dtype).c_str());
+}
+
+PreprocessOptions read_preprocess_options(std::int64_t out_height, std::int64_t out_width,
+                                          std::int64_t resized_height, std::int64_t resized_width,
+                                          nb::handle mean, nb::handle scale, bool swap_rb,
+                                          double pad_value) {
+    PreprocessOptions options;
+    options.out_height = as_size("out_height", out_height);
+    options.out_width = as_size("out_width", out_width);
+    options.resized_height = as_size("resized_height", resized_height);
+    options.resized_width = as_size("resized_width", resized_width);
+    options.swap_rb = swap_rb;
+    options.pad_value = static_cast<float>(pad_value);
+    read_channels("mean", mean, options.mean);
+    read_channels("scale", scale, options.scale);
+    return options;
+}
+
+CountOptions read_count_options(std::int64_t window, double threshold, std::int64_t capacity,
+                                double unit, std::int64_t fuse_cell, double fuse_low,
+                                double fuse_high) {
+    CountOptions options;
+    options.window = as_size("window", window, 0);
+    options.threshold = static_cast<float>(threshold);
+    options.capacity = as_size("capacity", capacity, 0);
+    options.unit = unit;
+    options.fuse_cell = as_size("fuse_cell", fuse_cell, 0);
+    options.fuse_low = fuse_low;
+    options.fuse_high = fuse_high;
+    return options;
+}
+
+}  // namespace edgecount

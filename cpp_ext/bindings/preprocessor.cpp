@@ -1,0 +1,134 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+
+#include <cstdint>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "arrays.h"
+#include "bindings.h"
+#include "device_array.h"
+#include "edgecount/cuda/preprocess.h"
+#include "options.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace edgecount {
+namespace {
+
+/// A cuda::Preprocessor, with what its arguments are checked by.
+struct DevicePreprocessor {
+    std::int64_t height;
+    std::int64_t width;
+    std::int64_t out_height;
+    std::int64_t out_width;
+    bool nv12;
+    nb::dlpack::dtype dtype;
+    int device;
+    cuda::Preprocessor preprocessor;
+};
+
+void make(DevicePreprocessor* self, std::int64_t height, std::int64_t width,
+          std::int64_t out_height, std::int64_t out_width, std::int64_t resized_height,
+          std::int64_t resized_width, nb::handle mean, nb::handle scale, bool swap_rb,
+          double pad_value, bool nv12, const std::string& dtype, int device) {
+    const std::size_t rows = as_size("height", height);
+    const std::size_t columns = as_size("width", width);
+    const PreprocessOptions options = read_preprocess_options(
+        out_height, out_width, resized_height, resized_width, mean, scale, swap_rb, pad_value);
+    const Scalar scalar = as_scalar("dtype", dtype);
+    const nb::dlpack::dtype out = dtype_of_name("dtype", dtype);
+    const nb::gil_scoped_release unlocked;
+    new (self)
+        DevicePreprocessor{height,
+                           width,
+                           out_height,
+                           out_width,
+                           nv12,
+                           out,
+                           device,
+                           cuda::Preprocessor(rows, columns, nv12 ? Pixels::nv12 : Pixels::bgr,
+                                              options, scalar, device)};
+}
+
+/// One plane of an image: an address and the bytes from one row to the next.
+struct Plane {
+    const std::uint8_t* data;
+    std::size_t row_stride;
+};
+
+Plane as_plane(const char* name, const DeviceArray& array, const std::vector<std::int64_t>& shape) {
+    require_dtype(name, array, nb::dtype<std::uint8_t>());
+    require_shape(name, array, shape);
+    // A pixel is all axes but the first; an axis of one item may have any stride.
+    const std::vector<std::int64_t> natural = natural_strides(shape, 1);
+    bool pixels = shape[0] == 1 || array.strides[0] >= natural[0];
+    for (std::size_t axis = 1; axis < shape.size(); ++axis) {
+        pixels = pixels && (shape[axis] == 1 || array.strides[axis] == natural[axis]);
+    }
+    if (!pixels) {
+        throw std::invalid_argument(
+            std::string(name) +
+            ": expected contiguous pixels in rows from top to bottom, got other strides");
+    }
+    const std::int64_t stride = shape[0] == 1 ? natural[0] : array.strides[0];
+    return {static_cast<const std::uint8_t*>(array.data), static_cast<std::size_t>(stride)};
+}
+
+ImageView as_image(const DevicePreprocessor& self, nb::handle image, nb::handle chroma) {
+    const DeviceArray& source = as_device_array("image", image);
+    require_device("image", source, self.device);
+    ImageView view;
+    view.height = static_cast<std::size_t>(self.height);
+    view.width = static_cast<std::size_t>(self.width);
+    std::vector<std::int64_t> shape{self.height, self.width};
+    if (self.nv12) {
+        const DeviceArray& colour = as_device_array("chroma", chroma);
+        require_device("chroma", colour, self.device);
+        const Plane plane = as_plane("chroma", colour, {self.height / 2, self.width});
+        view.pixels = Pixels::nv12;
+        view.chroma = plane.data;
+        view.chroma_stride = plane.row_stride;
+    } else {
+        if (!chroma.is_none()) {
+            throw std::invalid_argument(
+                "chroma: expected None for BGR frames, got an array; NV12 frames need a "
+                "Preprocessor with nv12=True");
+        }
+        shape.push_back(3);
+    }
+    const Plane plane = as_plane("image", source, shape);
+    view.data = plane.data;
+    view.row_stride = plane.row_stride;
+    return view;
+}
+
+void enqueue(const DevicePreprocessor& self, nb::handle image, nb::handle out,
+             const cuda::Stream& stream, nb::handle chroma) {
+    require_device(stream, self.device);
+    const ImageView view = as_image(self, image, chroma);
+    const DeviceArray& target = as_device_array("out", out);
+    require_device("out", target, self.device);
+    require_dtype("out", target, self.dtype);
+    require_shape("out", target, {3, self.out_height, self.out_width});
+    require_contiguous("out", target);
+    require_writable("out", target);
+    const nb::gil_scoped_release unlocked;
+    self.preprocessor.enqueue(view, target.data, stream);
+}
+
+}  // namespace
+
+void bind_preprocessor(nb::module_& module) {
+    nb::class_<DevicePreprocessor>(module, "Preprocessor",
+                                   "`preprocess` on a GPU. The stub has the details.")
+        .def("__init__", &make, "height"_a, "width"_a, "out_height"_a, "out_width"_a,
+             "resized_height"_a, "resized_width"_a, "mean"_a, "scale"_a, "swap_rb"_a, "pad_value"_a,
+             nb::kw_only(), "nv12"_a = false, "dtype"_a = "float32", "device"_a = 0)
+        .def("enqueue", &enqueue, "image"_a.none(), "out"_a.none(), "stream"_a, nb::kw_only(),
+             "chroma"_a = nb::none());
+}
+
+}  // namespace edgecount

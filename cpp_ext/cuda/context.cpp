@@ -1,0 +1,134 @@
+#include "context.h"
+
+#include <cuda.h>
+
+#include <map>
+#include <mutex>
+#include <sstream>
+
+#include "check.h"
+#include "edgecount/cuda/memory.h"
+
+namespace edgecount::cuda {
+namespace {
+
+/// A function of the driver. Looked up by the runtime, because a library that is linked to the
+/// driver cannot be loaded where there is none.
+template <typename Function>
+Function find(const char* name) {
+    void* function = nullptr;
+    cudaDriverEntryPointQueryResult found{};
+#if CUDART_VERSION >= 12050
+    const cudaError_t status =
+        cudaGetDriverEntryPointByVersion(name, &function, 12000, cudaEnableDefault, &found);
+#else
+    const cudaError_t status = cudaGetDriverEntryPoint(name, &function, cudaEnableDefault, &found);
+#endif
+    if (status != cudaSuccess || function == nullptr) {
+        cudaGetLastError();
+        throw Error(std::string("CUDA: expected a driver with ") + name +
+                    ", got one without; update the driver");
+    }
+    return reinterpret_cast<Function>(function);
+}
+
+struct Driver {
+    decltype(&cuDevicePrimaryCtxRetain) retain_primary =
+        find<decltype(retain_primary)>("cuDevicePrimaryCtxRetain");
+    decltype(&cuCtxPushCurrent) push = find<decltype(push)>("cuCtxPushCurrent");
+    decltype(&cuCtxPopCurrent) pop = find<decltype(pop)>("cuCtxPopCurrent");
+    decltype(&cuPointerGetAttribute) ask = find<decltype(ask)>("cuPointerGetAttribute");
+    decltype(&cuGetErrorName) name_of = find<decltype(name_of)>("cuGetErrorName");
+};
+
+const Driver& driver() {
+    static const Driver functions;
+    return functions;
+}
+
+void check_driver(CUresult result, int device, const char* what) {
+    if (result == CUDA_SUCCESS) return;
+    const char* name = nullptr;
+    driver().name_of(result, &name);
+    std::ostringstream text;
+    text << "CUDA device " << device << ": could not " << what << ": "
+         << (name != nullptr ? name : "unknown error") << " (" << static_cast<int>(result) << ")";
+    throw Error(text.str());
+}
+
+void check_device(int device) {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    if (status != cudaSuccess) {
+        cudaGetLastError();
+        std::ostringstream text;
+        text << "CUDA device " << device << ": expected an NVIDIA GPU and a driver for CUDA "
+             << CUDART_VERSION / 1000 << " or newer, got " << cudaGetErrorName(status) << " ("
+             << cudaGetErrorString(status) << ")";
+        throw Error(text.str());
+    }
+    if (device < 0 || device >= count) {
+        std::ostringstream text;
+        text << "CUDA device " << device << ": expected a number from 0 to " << count - 1 << ", as "
+             << count << (count == 1 ? " device is" : " devices are") << " there";
+        throw Error(text.str());
+    }
+}
+
+/// Kept until the process ends, as other libraries do: what they free goes on working.
+CUcontext primary_context(int device) {
+    // Never destroyed: buffers may be freed after the destructors of static objects have run.
+    static auto& mutex = *new std::mutex;
+    static auto& retained = *new std::map<int, CUcontext>;
+    const std::lock_guard<std::mutex> lock(mutex);
+    const auto known = retained.find(device);
+    if (known != retained.end()) return known->second;
+
+    check_device(device);
+    CUcontext context = nullptr;
+    check_driver(driver().retain_primary(&context, device), device, "open its primary context");
+    retained[device] = context;
+    return context;
+}
+
+template <typename Value>
+bool ask(Value& value, CUpointer_attribute attribute, const void* address) {
+    return driver().ask(&value, attribute, reinterpret_cast<CUdeviceptr>(address)) == CUDA_SUCCESS;
+}
+
+}  // namespace
+
+CurrentDevice::CurrentDevice(int device) {
+    CUcontext context = primary_context(device);
+    check_driver(driver().push(context), device, "make its primary context current");
+}
+
+CurrentDevice::~CurrentDevice() {
+    CUcontext popped = nullptr;
+    driver().pop(&popped);
+}
+
+PointerInfo pointer_info(const void* address, int device) {
+    const CurrentDevice current(device);
+    PointerInfo info;
+    CUmemorytype type{};
+    if (!ask(type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, address)) return info;
+    unsigned managed = 0;
+    ask(managed, CU_POINTER_ATTRIBUTE_IS_MANAGED, address);
+    // Mapped host memory is what cameras on boards write to. A kernel that is given its address as
+    // it is can use it only if it has no other on the device.
+    CUdeviceptr mapped = 0;
+    const bool same = ask(mapped, CU_POINTER_ATTRIBUTE_DEVICE_POINTER, address) &&
+                      mapped == reinterpret_cast<CUdeviceptr>(address);
+    info.on_device = type != CU_MEMORYTYPE_HOST || managed != 0 || same;
+    ask(info.device, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address);
+
+    // Memory of a pool or of the virtual memory calls belongs to no context.
+    CUcontext owner = nullptr;
+    if (ask(owner, CU_POINTER_ATTRIBUTE_CONTEXT, address) && owner != nullptr) {
+        info.primary = info.device < 0 || owner == primary_context(info.device);
+    }
+    return info;
+}
+
+}  // namespace edgecount::cuda

@@ -1,0 +1,299 @@
+// Two launches and a copy for a batch of maps. The first kernel reads the maps: its blocks scan
+// strips of the heatmaps or sum tiles of the densities, of all images at once. The second one
+// places the peaks, which are few, and the last block of each image counts.
+#include "edgecount/cuda/count_maps.h"
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "check.h"
+#include "context.h"
+#include "count_plan.h"
+#include "density_sums.cuh"
+#include "edgecount/cuda/memory.h"
+#include "launch.h"
+#include "make_plan.h"
+#include "peak_list.cuh"
+#include "peak_scan.cuh"
+#include "tallies.cuh"
+
+namespace edgecount::cuda {
+namespace {
+
+// As many blocks to a processor as registers allow, without any in memory.
+template <unsigned radius>
+__global__ void __launch_bounds__(kThreads, radius == 1 ? 4 : 3)
+    read_maps(const Plan plan, const Cells heatmap, const Cells density) {
+    if (blockIdx.x < plan.heatmap.blocks) {
+        scan_heatmap<radius>(plan, heatmap);
+    } else {
+        sum_density(plan, density, blockIdx.x - plan.heatmap.blocks);
+    }
+}
+
+__global__ void __launch_bounds__(kThreads, 4)
+    count_images(const Plan plan, const Cells heatmap, const Cells offset) {
+    const std::size_t image = blockIdx.x / plan.list.blocks;
+    if (blockIdx.x % plan.list.blocks == 0) {
+        weigh_density(plan, image);
+    } else {
+        list_peaks(plan, heatmap, offset);
+    }
+    if (is_last_block(plan.list, image)) finish_image(plan, image);
+}
+
+// What stands for a map whose cells are not looked at.
+constexpr char kSomewhere = 0;
+
+Planes planes_of(const MapShape& shape, std::size_t count) {
+    if (!shape.present) return {};
+    return {&kSomewhere, shape.scalar, count, shape.height, shape.width};
+}
+
+/// How many processors a device has.
+std::size_t processors_of(int device) {
+    int count = 0;
+    check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), device,
+          "ask for its number of processors");
+    return static_cast<std::size_t>(count);
+}
+
+Cells cells_of(const char* name, const DevicePlanes& map, const Planes& like) {
+    if (!like.present()) {
+        if (map.data != nullptr) reject(name, ": expected none, as for the constructor, got one");
+        return {};
+    }
+    if (map.data == nullptr && like.cells() * like.count != 0) {
+        reject(name, ": expected a map on the device, got none");
+    }
+    if (map.row_stride < like.width) {
+        reject(name, ": expected rows at least ", like.width, " cells apart, got ", map.row_stride);
+    }
+    return {map.data, map.row_stride, map.plane_stride, like.scalar == Scalar::float16};
+}
+
+}  // namespace
+
+struct MapCounter::State {
+    int device = 0;
+    Maps maps;  // their sizes; there are no cells
+    CounterOptions options;
+    Plan plan{};
+    std::vector<DeviceMemory> memory;
+    DeviceMemory results;
+    PinnedMemory copy;  // of the results
+    const Header* headers = nullptr;
+    const Tally* tallies = nullptr;
+    const Peak* points = nullptr;
+    const float* density = nullptr;
+
+    void make_plan() {
+        const Planes& plane = mask_grid(maps);
+        const Grid grid(plane.height, plane.width,
+                        fuses(maps, options.count) ? options.count.fuse_cell : 0);
+        const std::size_t processors = processors_of(device);
+        plan.batch = narrow(maps.batch, "batch");
+        plan.heatmap = plan_heatmap(maps.heatmap, options.count, processors);
+        plan.density = plan_density(maps.density, grid, options.count.unit);
+        plan.region = plan_regions(maps, grid, options.count);
+        plan.list = plan_list(maps, plan.heatmap, options, processors);
+    }
+
+    /// Memory of its own for each array, so that tools see where one ends.
+    template <typename T>
+    void allocate(T*& array, std::size_t count, const Stream* zero = nullptr) {
+        const std::size_t bytes = std::max<std::size_t>(count, 1) * sizeof(T);
+        memory.emplace_back(bytes, device);
+        array = static_cast<T*>(memory.back().data());
+        if (zero == nullptr) return;
+        check(cudaMemsetAsync(array, 0, bytes, static_cast<cudaStream_t>(zero->handle())), device,
+              "clear ", bytes, " bytes");
+    }
+
+    template <typename T>
+    void upload(const T*& array, const T* values, std::size_t count, const Stream& stream) {
+        T* to = nullptr;
+        allocate(to, count);
+        if (count != 0) stream.upload(to, values, count * sizeof(T));
+        array = to;
+    }
+
+    void allocate_workspace(const Stream& stream) {
+        const std::size_t batch = plan.batch;
+        const std::size_t tallied = batch * (1 + plan.region.regions);
+        const std::size_t cells = plan.region.cells;
+        HeatmapPlan& heatmap = plan.heatmap;
+        allocate(heatmap.peaks, batch * heatmap.height * heatmap.tiles);
+        allocate(heatmap.counts, heatmap.tasks);
+        if (plan.region.density) {
+            // Parts that cells at the right and at the bottom lack stay 0.
+            allocate(plan.density.parts, tallied * cells * plan.region.parts, &stream);
+            allocate(plan.region.people, tallied * cells);
+            allocate(plan.region.weights, batch * cells);
+        }
+        allocate(plan.region.cell_peaks, batch * cells, &stream);
+        allocate(plan.region.shares, batch * plan.region.regions * cells, &stream);
+        allocate(plan.list.bad, batch, &stream);
+        allocate(plan.list.tickets, batch, &stream);
+        allocate(plan.list.rest, batch * (plan.list.room - plan.list.listed));
+    }
+
+    void upload_masks(const Planes& masks, const Stream& stream) {
+        upload(plan.region.masks, static_cast<const float*>(masks.data),
+               masks.count * masks.cells(), stream);
+        DensityPlan& sums = plan.density;
+        const std::vector<MaskPart> parts = mask_parts(sums, masks);
+        const std::vector<MaskTask> tasks = mask_tasks(sums, parts);
+        upload(plan.region.mask_parts, parts.data(), parts.size(), stream);
+        upload(sums.tasks, tasks.data(), tasks.size(), stream);
+        stream.synchronize();
+        sums.mask_tasks = narrow(tasks.size(), "masks: parts");
+        const std::size_t image_blocks = std::size_t{sums.tiles} * sums.row_blocks + tasks.size();
+        sums.blocks = narrow(plan.batch * image_blocks, "density: parts of a batch");
+    }
+
+    /// One buffer for all that comes back, so that one copy does. Sorted by alignment, it needs no
+    /// gaps.
+    void allocate_results(const Stream& stream) {
+        const std::size_t batch = plan.batch;
+        const std::size_t tallied = batch * (1 + plan.region.regions);
+        const std::size_t tallies_at = batch * sizeof(Header);
+        const std::size_t points_at = tallies_at + tallied * sizeof(Tally);
+        const std::size_t density_at = points_at + batch * plan.list.listed * sizeof(Peak);
+        const bool keep = options.keep_density && plan.region.density;
+        const std::size_t kept = keep ? batch * maps.density.cells() * sizeof(float) : 0;
+        const std::size_t bytes = std::max<std::size_t>(density_at + kept, 1);
+        results = DeviceMemory(bytes, device);
+        // What no kernel writes, places in the lists without a peak, is copied with the rest.
+        check(cudaMemsetAsync(results.data(), 0, bytes, static_cast<cudaStream_t>(stream.handle())),
+              device, "clear ", bytes, " bytes");
+        copy = PinnedMemory(bytes, device);
+        char* to = static_cast<char*>(results.data());
+        plan.list.headers = reinterpret_cast<Header*>(to);
+        plan.list.tallies = reinterpret_cast<Tally*>(to + tallies_at);
+        plan.list.points = reinterpret_cast<Peak*>(to + points_at);
+        plan.density.kept = keep ? reinterpret_cast<float*>(to + density_at) : nullptr;
+        const char* from = static_cast<const char*>(copy.data());
+        headers = reinterpret_cast<const Header*>(from);
+        tallies = reinterpret_cast<const Tally*>(from + tallies_at);
+        points = reinterpret_cast<const Peak*>(from + points_at);
+        density = keep ? reinterpret_cast<const float*>(from + density_at) : nullptr;
+    }
+
+    auto reading_kernel() const {
+        return options.count.window == 3   ? read_maps<1>
+               : options.count.window == 5 ? read_maps<2>
+                                           : read_maps<3>;
+    }
+
+    void load_kernels() const {
+        load_kernel(reading_kernel(), device);
+        load_kernel(count_images, device);
+    }
+
+    void launch(const Cells& heatmap, const Cells& offset, const Cells& density_map,
+                cudaStream_t stream) const {
+        const dim3 grid(plan.heatmap.blocks + plan.density.blocks);
+        if (grid.x != 0) {
+            const auto kernel = reading_kernel();
+            EDGECOUNT_LAUNCH(kernel, grid, dim3(kThreads), 0, stream)(plan, heatmap, density_map);
+            check(cudaGetLastError(), device, "launch a kernel that reads maps");
+        }
+        const dim3 lists(plan.batch * plan.list.blocks);
+        EDGECOUNT_LAUNCH(count_images, lists, dim3(kThreads), 0, stream)(plan, heatmap, offset);
+        check(cudaGetLastError(), device, "launch a kernel that counts images");
+    }
+
+    void refuse_bad(std::size_t image) const {
+        const unsigned bad = headers[image].bad;
+        if ((bad & kBadHeatmap) != 0) reject_non_finite("heatmap", image);
+        if ((bad & kBadOffset) != 0) reject_non_finite("offset", image);
+        if ((bad & kBadDensity) != 0) reject_non_finite("density", image);
+    }
+
+    /// Sets `waits` where points are still to come.
+    ImageCount count_of(std::size_t image, const Stream& stream, bool& waits) const {
+        ImageCount count;
+        count.peak_count = headers[image].peak_count;
+        const ListPlan& list = plan.list;
+        const auto found = static_cast<std::size_t>(count.peak_count);
+        const std::size_t n = std::min<std::size_t>(found, list.room);
+        const std::size_t here = std::min<std::size_t>(n, list.listed);
+        const Peak* first = points + image * list.listed;
+        count.peaks.assign(first, first + here);
+        if (n > here) {
+            waits = true;
+            count.peaks.resize(n);
+            stream.download(count.peaks.data() + here,
+                            list.rest + image * (list.room - list.listed),
+                            (n - here) * sizeof(Peak));
+        }
+        const Tally* own = tallies + image * (1 + plan.region.regions);
+        count.whole = own[0];
+        count.regions.assign(own + 1, own + 1 + plan.region.regions);
+        return count;
+    }
+};
+
+MapCounter::MapCounter(std::size_t batch, const MapShape& heatmap, bool offset,
+                       const MapShape& density, const Planes& masks, const CounterOptions& options,
+                       int device)
+    : state_(std::make_unique<State>()) {
+    State& state = *state_;
+    state.device = device;
+    state.options = options;
+    state.maps.batch = batch;
+    state.maps.heatmap = planes_of(heatmap, batch);
+    if (offset) {
+        const MapShape shape{heatmap.height, heatmap.width, heatmap.scalar, true};
+        state.maps.offset = planes_of(shape, 2 * batch);
+    }
+    state.maps.density = planes_of(density, batch);
+    state.maps.masks = masks;
+    check_maps(state.maps, options.count);
+
+    const CurrentDevice current(device);
+    state.make_plan();
+    const Stream stream(device);
+    state.load_kernels();
+    state.allocate_workspace(stream);
+    state.allocate_results(stream);
+    state.upload_masks(masks, stream);
+    state.maps.masks.data = nullptr;
+}
+
+MapCounter::~MapCounter() = default;
+
+void MapCounter::enqueue(const DevicePlanes& heatmap, const DevicePlanes& offset,
+                         const DevicePlanes& density, const Stream& stream) {
+    const State& state = *state_;
+    const Cells heat = cells_of("heatmap", heatmap, state.maps.heatmap);
+    const Cells shift = cells_of("offset", offset, state.maps.offset);
+    const Cells people = cells_of("density", density, state.maps.density);
+    if (state.plan.batch == 0) return;
+    const CurrentDevice current(state.device);
+    state.launch(heat, shift, people, static_cast<cudaStream_t>(stream.handle()));
+    stream.download(state.copy.data(), state.results.data(), state.results.bytes());
+}
+
+std::vector<ImageCount> MapCounter::read(const Stream& stream) {
+    const State& state = *state_;
+    for (std::size_t image = 0; image < state.plan.batch; ++image) state.refuse_bad(image);
+    std::vector<ImageCount> counts;
+    bool waits = false;
+    counts.reserve(state.plan.batch);
+    for (std::size_t image = 0; image < state.plan.batch; ++image) {
+        counts.push_back(state.count_of(image, stream, waits));
+    }
+    // Not otherwise: the work of the next frame may be in the stream already.
+    if (waits) stream.synchronize();
+    return counts;
+}
+
+const float* MapCounter::density() const { return state_->density; }
+
+}  // namespace edgecount::cuda

@@ -1,0 +1,142 @@
+// What the counting kernels are told: sizes, how the work is cut, and where everything lies.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "edgecount/maps.h"
+
+namespace edgecount::cuda {
+
+/// Threads of a block, in all kernels of this part.
+constexpr unsigned kThreads = 256;
+constexpr unsigned kWarps = kThreads / 32;
+
+/// Columns of a heatmap that a warp finds the peaks of: four to a lane, but for the outermost
+/// lanes.
+constexpr unsigned kTile = 120;
+
+/// Rows of a heatmap that a warp reads in one go, before it looks at any: reads would wait for each
+/// other otherwise. The widest window leaves fewer registers for them.
+template <unsigned radius>
+constexpr unsigned kReadRows = radius < 3 ? 4 : 2;
+
+/// Why an image has no counts.
+constexpr unsigned kBadHeatmap = 1;
+constexpr unsigned kBadOffset = 2;
+constexpr unsigned kBadDensity = 4;
+
+/// A map as a kernel gets it, see DevicePlanes.
+struct Cells {
+    const void* data;
+    std::size_t row_stride;
+    std::size_t plane_stride;
+    bool half;
+};
+
+/// A heatmap, cut into strips of rows and tiles of kTile columns. A warp scans one tile of a strip.
+struct HeatmapPlan {
+    unsigned height;
+    unsigned width;
+    unsigned strip_rows;
+    unsigned strips;
+    unsigned tiles;
+    unsigned tasks;   // strips * tiles of the whole batch
+    unsigned blocks;  // of the first kernel
+    float threshold;
+
+    /// Batch x height x tiles: bit l of word v is for cell 4 * (l - 1) + v of a tile.
+    uint4* peaks;
+    unsigned* counts;  ///< Batch x strips x tiles: peaks.
+};
+
+/// What of a mask lies in a block's part of the density.
+enum class MaskPart : std::uint8_t { none, all, some };
+
+/// A part of the density that has to be summed under a mask: there is some of the mask in it.
+struct MaskTask {
+    unsigned region;
+    unsigned part;
+};
+
+/// A density, cut into the bands and chunks of Grid. A block sums `block_bands` bands of one tile,
+/// which is as many whole grid cells as fit into a chunk's columns, or one chunk of a wider cell.
+struct DensityPlan {
+    unsigned height;
+    unsigned width;
+    unsigned cell_height;
+    unsigned cell_width;
+    unsigned rows;     // of grid cells
+    unsigned columns;  // of grid cells
+    unsigned chunks;   // in a cell
+    unsigned cell_bands;
+    unsigned bands;        // of the map
+    unsigned band_groups;  // of kSumRows rows, the last of which may have fewer
+    unsigned block_bands;
+    unsigned tile_cells;
+    unsigned tiles;
+    unsigned row_blocks;  // below each other
+    unsigned mask_tasks;  // of an image
+    unsigned blocks;      // of the first kernel, for the whole batch
+
+    const MaskTask* tasks;
+    double* parts;  ///< Batch x (1 + regions) x grid cells x (bands x chunks of a cell).
+    float* kept;    ///< Batch x height x width, in people; or null.
+    float unit;
+};
+
+/// Regions, the grid of their masks, and the fusion.
+struct RegionPlan {
+    unsigned regions;
+    unsigned height;  // of the masks
+    unsigned width;
+    unsigned ratio;  // heatmap cells to one of theirs, along each axis
+    unsigned cells;  // of the grid
+    unsigned parts;  // of a cell
+    bool density;    // whether there is one
+    bool fuse;
+    double unit;
+    double fuse_low;
+    double fuse_high;
+    double cell_area;
+
+    const float* masks;          ///< Regions x height x width.
+    const MaskPart* mask_parts;  ///< Regions x parts of one image of the density.
+    unsigned* cell_peaks;        ///< Batch x cells; 0 between runs, like the next.
+    unsigned long long* shares;  ///< Batch x regions x cells, see coverage_shares.
+    double* people;              ///< Batch x (1 + regions) x cells.
+    double* weights;             ///< Batch x cells.
+};
+
+/// What comes back of an image besides tallies and points.
+struct Header {
+    std::int64_t peak_count;
+    unsigned bad;
+    unsigned unused;
+};
+
+struct ListPlan {
+    unsigned block_strips;  // that one block lists the peaks of
+    unsigned blocks;        // of the second kernel for one image; the first lists nothing
+    unsigned room;          // for points of an image
+    unsigned listed;        // of these, in the results
+
+    unsigned* bad;      ///< Batch; 0 between runs, like the next.
+    unsigned* tickets;  ///< Batch: blocks that are done.
+    Header* headers;    ///< Batch.
+    Tally* tallies;     ///< Batch x (1 + regions).
+    Peak* points;       ///< Batch x listed.
+    Peak* rest;         ///< Batch x (room - listed).
+};
+
+struct Plan {
+    unsigned batch;
+    HeatmapPlan heatmap;
+    DensityPlan density;
+    RegionPlan region;
+    ListPlan list;
+};
+
+}  // namespace edgecount::cuda

@@ -1,0 +1,323 @@
+// One launch writes one network input. The order of its operations is that of src/preprocess.cpp:
+// rows are blended by the vertical filter, pixels of the blended row by the horizontal one, and
+// what comes out is normalised. No product is fused with a sum (--fmad=false).
+#include "edgecount/cuda/preprocess.h"
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "check.h"
+#include "context.h"
+#include "edgecount/cuda/memory.h"
+#include "float_environment.h"
+#include "kernels.h"
+#include "launch.h"
+#include "message.h"
+#include "pixels.cuh"
+#include "preprocess_options.h"
+#include "resize.h"
+
+namespace edgecount::cuda {
+namespace {
+
+// A block of either kernel is kBlockX x kBlockY threads. When converting, each thread writes a quad
+// of pixels, when resizing one pixel.
+constexpr unsigned kBlockX = 64;
+constexpr unsigned kBlockY = 4;
+
+/// Columns of the image whose blended rows lie in shared memory at a time. Up to a shrinking by
+/// about 5.8 that is all that a block needs; beyond that it goes through them in pieces.
+constexpr unsigned kColumns = 384;
+
+/// The longest side: all of it is then exact in float32, and 32 bits hold every index of a row.
+constexpr std::size_t kLongestSide = 1 << 20;
+
+/// EvenFilter in device memory, with the weights of one tap side by side.
+struct DeviceFilter {
+    const std::uint32_t* first;
+    const float* weights;
+    unsigned taps;
+};
+
+/// What is the same for all frames.
+struct Plan {
+    unsigned height;
+    unsigned width;
+    unsigned out_height;
+    unsigned out_width;
+    unsigned resized_height;
+    unsigned resized_width;
+    Normalisation by;
+    float pad_value;
+    DeviceFilter vertical;
+    DeviceFilter horizontal;
+};
+
+__device__ float normalise(const Plan& plan, float value, unsigned channel) {
+    return (value - plan.by.mean[channel]) * plan.by.scale[channel];
+}
+
+/// The first pixel of this thread's quad, or its pixel: blocks go along the rows of the output.
+__device__ uint2 place_in(const Plan& plan, unsigned pixels) {
+    const unsigned across = (plan.out_width + pixels * kBlockX - 1) / (pixels * kBlockX);
+    const unsigned column = blockIdx.x % across;
+    return make_uint2(pixels * (column * kBlockX + threadIdx.x),
+                      blockIdx.x / across * kBlockY + threadIdx.y);
+}
+
+template <bool nv12, typename Out>
+__global__ void __launch_bounds__(kBlockX* kBlockY)
+    convert(const Plan plan, const Frame frame, Out* out) {
+    const uint2 at = place_in(plan, kQuad);
+    if (at.x >= plan.out_width || at.y >= plan.out_height) return;
+
+    const unsigned inside = at.y < plan.height && at.x < plan.width ? plan.width - at.x : 0;
+    Quad quad{};
+    if (inside != 0) quad = read_quad<nv12>(frame, plan.width, at.y, at.x);
+    for (unsigned channel = 0; channel < 3; ++channel) {
+        const auto source = static_cast<unsigned>(plan.by.source[channel]);
+        float values[kQuad];
+        for (unsigned i = 0; i < kQuad; ++i) {
+            // Picked by comparisons: an index would move the pixels to local memory.
+            const std::uint8_t* bgr = quad.bgr[i];
+            const std::uint8_t value = source == 0 ? bgr[0] : source == 1 ? bgr[1] : bgr[2];
+            values[i] =
+                i < inside ? normalise(plan, static_cast<float>(value), channel) : plan.pad_value;
+        }
+        const std::size_t row = static_cast<std::size_t>(channel) * plan.out_height + at.y;
+        write_values(out + row * plan.out_width + at.x, values, plan.out_width - at.x);
+    }
+}
+
+/// Blends columns first .. end - 1 for row y of the output, the threads of a row of the block
+/// taking turns. `blended` has room for whole quads.
+template <bool nv12>
+__device__ void blend(const Plan& plan, const Frame& frame, unsigned y, unsigned first,
+                      unsigned end, float* blended) {
+    const DeviceFilter& filter = plan.vertical;
+    const unsigned first_row = filter.first[y];
+    for (unsigned x = first + kQuad * threadIdx.x; x < end; x += kQuad * kBlockX) {
+        float sums[kQuad][3] = {};
+        for (unsigned tap = 0; tap < filter.taps; ++tap) {
+            const float weight = filter.weights[tap * plan.resized_height + y];
+            const Quad quad = read_quad<nv12>(frame, plan.width, first_row + tap, x);
+            for (unsigned i = 0; i < 3 * kQuad; ++i) {
+                sums[i / 3][i % 3] += weight * static_cast<float>(quad.bgr[i / 3][i % 3]);
+            }
+        }
+        auto* to = reinterpret_cast<float4*>(blended + 3 * (x - first));
+        to[0] = make_float4(sums[0][0], sums[0][1], sums[0][2], sums[1][0]);
+        to[1] = make_float4(sums[1][1], sums[1][2], sums[2][0], sums[2][1]);
+        to[2] = make_float4(sums[2][2], sums[3][0], sums[3][1], sums[3][2]);
+    }
+}
+
+/// Adds to the sums of the pixel in column x of the output what blended columns first .. end - 1
+/// give to it.
+__device__ void resample(const Plan& plan, unsigned x, unsigned first, unsigned end,
+                         const float* blended, float (&sums)[3]) {
+    const DeviceFilter& filter = plan.horizontal;
+    const unsigned begin = filter.first[x];
+    const unsigned from = begin < first ? first : begin;
+    const unsigned to = begin + filter.taps < end ? begin + filter.taps : end;
+    for (unsigned column = from; column < to; ++column) {
+        const float weight = filter.weights[(column - begin) * plan.resized_width + x];
+        const float* pixel = blended + 3 * (column - first);
+        for (unsigned channel = 0; channel < 3; ++channel) sums[channel] += weight * pixel[channel];
+    }
+}
+
+template <bool nv12, typename Out>
+__global__ void __launch_bounds__(kBlockX* kBlockY)
+    resize(const Plan plan, const Frame frame, Out* out) {
+    EDGECOUNT_SHARED(float4, tile, [kBlockY][3 * kColumns / 4]);
+    float* blended = &tile[threadIdx.y][0].x;
+    const uint2 at = place_in(plan, 1);
+    const bool inside = at.x < plan.resized_width && at.y < plan.resized_height;
+
+    // The columns that the pixels of this block are made of; none where all of it is padding.
+    const unsigned left = at.x - threadIdx.x;
+    const unsigned right = min(left + kBlockX, plan.resized_width) - 1;
+    const bool padding = left >= plan.resized_width || at.y - threadIdx.y >= plan.resized_height;
+    const unsigned begin = padding ? 0 : plan.horizontal.first[left] / kQuad * kQuad;
+    const unsigned end = padding ? 0 : plan.horizontal.first[right] + plan.horizontal.taps;
+
+    float sums[3] = {0.0F, 0.0F, 0.0F};
+    for (unsigned first = begin; first < end; first += kColumns) {
+        const unsigned last = min(first + kColumns, end);
+        if (first != begin) __syncthreads();
+        if (at.y < plan.resized_height) blend<nv12>(plan, frame, at.y, first, last, blended);
+        __syncthreads();
+        if (inside) resample(plan, at.x, first, last, blended, sums);
+    }
+
+    if (at.x >= plan.out_width || at.y >= plan.out_height) return;
+    for (unsigned channel = 0; channel < 3; ++channel) {
+        const auto source = static_cast<unsigned>(plan.by.source[channel]);
+        const float sum = source == 0 ? sums[0] : source == 1 ? sums[1] : sums[2];
+        const std::size_t row = static_cast<std::size_t>(channel) * plan.out_height + at.y;
+        write(out + row * plan.out_width + at.x,
+              inside ? normalise(plan, sum, channel) : plan.pad_value);
+    }
+}
+
+/// The filters of both axes as the device reads them, in one piece.
+std::vector<std::uint32_t> pack(const EvenFilter& vertical, const EvenFilter& horizontal) {
+    std::vector<std::uint32_t> words;
+    for (const EvenFilter* filter : {&vertical, &horizontal}) {
+        const std::size_t size = filter->first.size();
+        words.insert(words.end(), filter->first.begin(), filter->first.end());
+        for (std::size_t tap = 0; tap < filter->taps; ++tap) {
+            for (std::size_t i = 0; i < size; ++i) {
+                std::uint32_t bits;
+                std::memcpy(&bits, &filter->weights[i * filter->taps + tap], sizeof bits);
+                words.push_back(bits);
+            }
+        }
+    }
+    return words;
+}
+
+DeviceFilter place(const std::uint32_t*& words, const EvenFilter& filter) {
+    const std::size_t size = filter.first.size();
+    const DeviceFilter placed{words, reinterpret_cast<const float*>(words + size),
+                              static_cast<unsigned>(filter.taps)};
+    words += size * (1 + filter.taps);
+    return placed;
+}
+
+std::size_t in_blocks(std::size_t pixels, std::size_t block) {
+    return (pixels + block - 1) / block;
+}
+
+void check_sides(const ImageView& image, const PreprocessOptions& options) {
+    for (const std::size_t side :
+         {image.height, image.width, options.out_height, options.out_width}) {
+        if (side > kLongestSide) {
+            reject("image, out_height, out_width: expected sides of at most ", kLongestSide,
+                   " pixels on a GPU, got ", side);
+        }
+    }
+}
+
+}  // namespace
+
+template <typename Out>
+using Kernel = void (*)(Plan, Frame, Out*);
+
+struct Preprocessor::State {
+    Pixels pixels = Pixels::bgr;
+    Scalar out = Scalar::float32;
+    int device = 0;
+    bool converts = false;  // keeps the size
+    unsigned blocks = 0;
+    Plan plan{};
+    DeviceMemory filters;
+
+    void upload_filters();
+    template <typename Out>
+    Kernel<Out> kernel() const;
+    template <typename Out>
+    void launch(const Frame& frame, Out* to, const Stream& stream) const;
+};
+
+template <typename Out>
+Kernel<Out> Preprocessor::State::kernel() const {
+    if (pixels == Pixels::nv12) return converts ? convert<true, Out> : resize<true, Out>;
+    return converts ? convert<false, Out> : resize<false, Out>;
+}
+
+void Preprocessor::State::upload_filters() {
+    const FloatEnvironment environment;
+    const EvenFilter vertical(Filter(plan.height, plan.resized_height), plan.height);
+    const EvenFilter horizontal(Filter(plan.width, plan.resized_width), plan.width);
+    const std::vector<std::uint32_t> words = pack(vertical, horizontal);
+    filters = DeviceMemory(4 * words.size(), device);
+    // In a stream of its own: the default one would wait for the work of others.
+    const Stream stream(device);
+    stream.upload(filters.data(), words.data(), filters.bytes());
+    stream.synchronize();
+
+    const auto* at = static_cast<const std::uint32_t*>(filters.data());
+    plan.vertical = place(at, vertical);
+    plan.horizontal = place(at, horizontal);
+}
+
+template <typename Out>
+void Preprocessor::State::launch(const Frame& frame, Out* to, const Stream& stream) const {
+    const auto queue = static_cast<cudaStream_t>(stream.handle());
+    EDGECOUNT_LAUNCH(kernel<Out>(), dim3(blocks), dim3(kBlockX, kBlockY), 0, queue)
+    (plan, frame, to);
+    check(cudaGetLastError(), device, "launch the preprocessing of ", plan.height, " x ",
+          plan.width, " pixels");
+}
+
+Preprocessor::Preprocessor(std::size_t height, std::size_t width, Pixels pixels,
+                           const PreprocessOptions& options, Scalar out, int device)
+    : state_(std::make_unique<State>()) {
+    ImageView image;
+    image.height = height;
+    image.width = width;
+    image.pixels = pixels;
+    check_preprocess(image, options);
+    check_sides(image, options);
+
+    state_->pixels = pixels;
+    state_->out = out;
+    state_->device = device;
+    state_->converts = keeps_size(image, options);
+    const std::size_t across =
+        in_blocks(options.out_width, kBlockX * (state_->converts ? kQuad : 1));
+    const std::size_t blocks = across * in_blocks(options.out_height, kBlockY);
+    if (blocks > 0x7fffffff) {
+        reject("out_height, out_width: ", options.out_height, " x ", options.out_width,
+               " pixels are more than one launch can write");
+    }
+    state_->blocks = static_cast<unsigned>(blocks);
+
+    Plan& plan = state_->plan;
+    plan.height = static_cast<unsigned>(height);
+    plan.width = static_cast<unsigned>(width);
+    plan.out_height = static_cast<unsigned>(options.out_height);
+    plan.out_width = static_cast<unsigned>(options.out_width);
+    plan.resized_height = static_cast<unsigned>(options.resized_height);
+    plan.resized_width = static_cast<unsigned>(options.resized_width);
+    plan.by = normalisation(options);
+    plan.pad_value = options.pad_value;
+    const CurrentDevice current(device);
+    if (out == Scalar::float32) {
+        load_kernel(state_->kernel<float>(), device);
+    } else {
+        load_kernel(state_->kernel<__half>(), device);
+    }
+    if (!state_->converts) state_->upload_filters();
+}
+
+Preprocessor::~Preprocessor() = default;
+
+void Preprocessor::enqueue(const ImageView& image, void* out, const Stream& stream) const {
+    const State& state = *state_;
+    if (image.height != state.plan.height || image.width != state.plan.width ||
+        image.pixels != state.pixels) {
+        reject("image: expected ", state.plan.height, " x ", state.plan.width, " pixels of ",
+               state.pixels == Pixels::bgr ? "BGR" : "NV12", ", as the preprocessor was made for, ",
+               "got ", image.height, " x ", image.width, " of ",
+               image.pixels == Pixels::bgr ? "BGR" : "NV12");
+    }
+    const auto address = reinterpret_cast<std::uintptr_t>(image.data) |
+                         reinterpret_cast<std::uintptr_t>(image.chroma) | image.row_stride |
+                         image.chroma_stride;
+    const Frame frame{image.data, image.row_stride, image.chroma, image.chroma_stride,
+                      address % sizeof(std::uint32_t) == 0};
+    const CurrentDevice current(state.device);
+    if (state.out == Scalar::float32) {
+        state.launch(frame, static_cast<float*>(out), stream);
+    } else {
+        state.launch(frame, static_cast<__half*>(out), stream);
+    }
+}
+
+}  // namespace edgecount::cuda

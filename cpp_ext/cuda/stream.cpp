@@ -1,0 +1,196 @@
+#include "edgecount/cuda/stream.h"
+
+#include <cuda_runtime_api.h>
+
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "check.h"
+#include "context.h"
+
+namespace edgecount::cuda {
+namespace {
+
+cudaStream_t stream_of(void* handle) { return static_cast<cudaStream_t>(handle); }
+cudaEvent_t event_of(void* handle) { return static_cast<cudaEvent_t>(handle); }
+
+/// The answer of a query, which says "not ready" with an error code.
+bool is_done(cudaError_t status, int device, const char* what) {
+    if (status == cudaErrorNotReady) {
+        cudaGetLastError();
+        return false;
+    }
+    check(status, device, what);
+    return true;
+}
+
+/// All streams there are. Never destroyed: streams may outlive static objects.
+struct Registry {
+    std::mutex mutex;
+    std::set<const Stream*> streams;
+};
+
+Registry& registry() {
+    static auto& all = *new Registry;
+    return all;
+}
+
+}  // namespace
+
+Stream::Stream(int device) : device_(device), owned_(true) {
+    const CurrentDevice current(device);
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), device, "create a stream");
+    handle_ = stream;
+    const std::lock_guard<std::mutex> lock(registry().mutex);
+    registry().streams.insert(this);
+}
+
+Stream::Stream(int device, void* handle) : handle_(handle), device_(device) {
+    const CurrentDevice current(device);
+    const std::lock_guard<std::mutex> lock(registry().mutex);
+    registry().streams.insert(this);
+}
+
+Stream::~Stream() {
+    {
+        const std::lock_guard<std::mutex> lock(registry().mutex);
+        registry().streams.erase(this);
+    }
+    if (owned_) give_back(device_, [this] { return cudaStreamDestroy(stream_of(handle_)); });
+}
+
+void Stream::synchronize() const {
+    const CurrentDevice current(device_);
+    check(cudaStreamSynchronize(stream_of(handle_)), device_, "finish the work of a stream");
+}
+
+bool Stream::idle() const {
+    const CurrentDevice current(device_);
+    return is_done(cudaStreamQuery(stream_of(handle_)), device_, "finish the work of a stream");
+}
+
+void Stream::wait(const Event& event) const {
+    const CurrentDevice current(device_);
+    check(cudaStreamWaitEvent(stream_of(handle_), event_of(event.handle()), 0), device_,
+          "make a stream wait for an event");
+}
+
+void Stream::wait_for_all() const {
+    // No stream goes, and none of ours begins a capture, while the others are looked at.
+    const std::lock_guard<std::mutex> lock(registry().mutex);
+    const CurrentDevice current(device_);
+    Event event(device_);
+    for (const Stream* stream : registry().streams) {
+        if (stream->device_ != device_ || stream->handle_ == handle_) continue;
+        // What a capture records is not done, so there is nothing to wait for.
+        cudaStreamCaptureStatus status{};
+        const cudaError_t answer = cudaStreamIsCapturing(stream_of(stream->handle_), &status);
+        if (answer != cudaSuccess && !stream->owned_) {
+            // A default stream, while another library captures one that waits for it.
+            cudaGetLastError();
+            continue;
+        }
+        check(answer, device_, "ask whether a stream is captured");
+        if (status != cudaStreamCaptureStatusNone) continue;
+        event.record(*stream);
+        wait(event);
+    }
+}
+
+void Stream::upload(void* device_to, const void* host_from, std::size_t bytes) const {
+    const CurrentDevice current(device_);
+    check(cudaMemcpyAsync(device_to, host_from, bytes, cudaMemcpyHostToDevice, stream_of(handle_)),
+          device_, "copy ", bytes, " bytes to the device");
+}
+
+void Stream::download(void* host_to, const void* device_from, std::size_t bytes) const {
+    const CurrentDevice current(device_);
+    check(cudaMemcpyAsync(host_to, device_from, bytes, cudaMemcpyDeviceToHost, stream_of(handle_)),
+          device_, "copy ", bytes, " bytes from the device");
+}
+
+void Stream::begin_capture() const {
+    const std::lock_guard<std::mutex> lock(registry().mutex);
+    const CurrentDevice current(device_);
+    // Other threads may go on with what a capture forbids, such as taking memory.
+    check(cudaStreamBeginCapture(stream_of(handle_), cudaStreamCaptureModeThreadLocal), device_,
+          "begin to capture a stream");
+}
+
+Graph Stream::end_capture() const {
+    const CurrentDevice current(device_);
+    cudaGraph_t graph = nullptr;
+    check(cudaStreamEndCapture(stream_of(handle_), &graph), device_,
+          "capture the work of a stream");
+    cudaGraphExec_t executable = nullptr;
+    const cudaError_t status = cudaGraphInstantiateWithFlags(&executable, graph, 0);
+    cudaGraphDestroy(graph);
+    check(status, device_, "make the captured work ready to launch");
+    return Graph(executable, device_);
+}
+
+Event::Event(int device, bool timing) : device_(device) {
+    const CurrentDevice current(device);
+    cudaEvent_t event = nullptr;
+    int integrated = 0;
+    check(cudaDeviceGetAttribute(&integrated, cudaDevAttrIntegrated, device), device,
+          "ask whether the GPU shares its memory with the CPU");
+    unsigned flags = timing ? cudaEventDefault : cudaEventDisableTiming;
+    // Waiting keeps a core busy otherwise, of which boards have few.
+    if (integrated != 0) flags |= cudaEventBlockingSync;
+    check(cudaEventCreateWithFlags(&event, flags), device, "create an event");
+    handle_ = event;
+}
+
+Event::~Event() {
+    give_back(device_, [this] { return cudaEventDestroy(event_of(handle_)); });
+}
+
+void Event::record(const Stream& stream) {
+    const CurrentDevice current(device_);
+    check(cudaEventRecord(event_of(handle_), stream_of(stream.handle())), device_,
+          "record an event in a stream of device ", stream.device());
+}
+
+void Event::synchronize() const {
+    const CurrentDevice current(device_);
+    check(cudaEventSynchronize(event_of(handle_)), device_, "wait for an event");
+}
+
+bool Event::done() const {
+    const CurrentDevice current(device_);
+    return is_done(cudaEventQuery(event_of(handle_)), device_, "wait for an event");
+}
+
+float Event::elapsed_ms(const Event& later) const {
+    const CurrentDevice current(device_);
+    float milliseconds = 0.0F;
+    check(cudaEventElapsedTime(&milliseconds, event_of(handle_), event_of(later.handle_)), device_,
+          "measure between two events, which must be recorded with timing=True, and done");
+    return milliseconds;
+}
+
+Graph::Graph(void* executable, int device)
+    : executable_(executable), device_(device), mutex_(std::make_unique<std::mutex>()) {}
+
+Graph::~Graph() {
+    if (executable_ == nullptr) return;
+    give_back(device_,
+              [this] { return cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_)); });
+}
+
+Graph::Graph(Graph&& other) noexcept
+    : executable_(std::exchange(other.executable_, nullptr)),
+      device_(other.device_),
+      mutex_(std::move(other.mutex_)) {}
+
+void Graph::launch(const Stream& stream) const {
+    const std::lock_guard<std::mutex> lock(*mutex_);
+    const CurrentDevice current(device_);
+    check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable_), stream_of(stream.handle())),
+          device_, "launch a graph");
+}
+
+}  // namespace edgecount::cuda

@@ -1,0 +1,18 @@
+// What the CPU and the GPU ask of maps and options before they count.
+#pragma once
+
+#include "edgecount/maps.h"
+
+namespace edgecount {
+
+/// Throws std::invalid_argument when sizes or options do not fit together or a mask holds what is
+/// no coverage. Reads no map but the masks.
+void check_maps(const Maps& maps, const CountOptions& options);
+
+/// The map whose cells masks and fusion go by.
+const Planes& mask_grid(const Maps& maps);
+
+/// Whether the two streams are blended cell by cell.
+bool fuses(const Maps& maps, const CountOptions& options);
+
+}  // namespace edgecount

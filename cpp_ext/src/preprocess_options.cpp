@@ -1,0 +1,36 @@
+#include "preprocess_options.h"
+
+#include "message.h"
+
+namespace edgecount {
+
+void check_preprocess(const ImageView& image, const PreprocessOptions& options) {
+    if (image.height == 0 || image.width == 0) {
+        reject("image: expected at least 1 x 1 pixel, got ", image.height, " x ", image.width);
+    }
+    if (image.pixels == Pixels::nv12 && (image.height % 2 != 0 || image.width % 2 != 0)) {
+        reject("image: expected an even height and width for NV12, got ", image.height, " x ",
+               image.width);
+    }
+    if (options.resized_height == 0 || options.resized_width == 0) {
+        reject("resized_height, resized_width: expected at least 1 x 1 pixel, got ",
+               options.resized_height, " x ", options.resized_width);
+    }
+    if (options.resized_height > options.out_height || options.resized_width > options.out_width) {
+        reject("resized_height, resized_width: expected at most the output's ", options.out_height,
+               " x ", options.out_width, " pixels, got ", options.resized_height, " x ",
+               options.resized_width);
+    }
+}
+
+Normalisation normalisation(const PreprocessOptions& options) {
+    Normalisation values{};
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+        values.mean[channel] = options.mean[channel];
+        values.scale[channel] = options.scale[channel];
+        values.source[channel] = options.swap_rb ? 2 - channel : channel;
+    }
+    return values;
+}
+
+}  // namespace edgecount

@@ -1,0 +1,178 @@
+"""Bugs for the counting kernels, to prove that their test finds such.
+
+Each is a change of the text of one source. `plant` makes a copy of the sources with all of them,
+each behind a switch that the environment variable PLANTED turns on: one build has them all.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+SWITCH = """#pragma once
+#include <cstdlib>
+inline bool planted(int number) {
+    static const char* const chosen = std::getenv("PLANTED");
+    return chosen != nullptr && std::atoi(chosen) == number;
+}
+"""
+
+
+@dataclass(frozen=True)
+class Bug:
+    """One bug.
+
+    Attributes:
+        name: what is wrong.
+        source: file in cpp_ext/cuda.
+        good: text that is there once: statements or an expression.
+        bad: what stands for it.
+        race: only ThreadSanitizer can see it: blocks that run one after the other get it right.
+    """
+
+    name: str
+    source: str
+    good: str
+    bad: str = ";"
+    race: bool = False
+
+    def switched(self, number: int) -> str:
+        """The good and the bad text, one of which the switch takes."""
+        if ";" in self.good:
+            return f"if (planted({number})) {{ {self.bad}\n}} else {{ {self.good}\n}}"
+        return f"(planted({number}) ? ({self.bad}) : ({self.good}))"
+
+
+SCAN = "peak_scan.cuh"
+DENSITY = "density_sums.cuh"
+LIST = "peak_list.cuh"
+TALLIES = "tallies.cuh"
+HOST = "count_maps.cu"
+
+BUGS = [
+    Bug("a plateau has no peak", SCAN, "own >= after", "own > after"),
+    Bug("a plateau has many peaks", SCAN, "own > before", "own >= before"),
+    Bug("a tie with a row below", SCAN, "pending[i][v] < newest[v]", "pending[i][v] <= newest[v]"),
+    Bug("a row too late", SCAN, "done[v] = pending[0][v];", "done[v] = pending[radius - 1][v];"),
+    Bug("a row above forgotten", SCAN, "maxima[i][v] = maxima[i + 1][v];"),
+    Bug("a column beyond the map", SCAN, "x >= 0 && x < width", "x >= 0 && x <= width"),
+    Bug("rows below the map", SCAN, "y >= 0 && y < height && y < end", "y >= 0 && y < end"),
+    Bug("peaks of the outer lanes", SCAN, "bits & kInnerLanes", "bits"),
+    Bug("another lane's wrong cell", SCAN, "row[4 - radius + k]", "row[3 - radius + k]"),
+    Bug("rows that are not aligned", SCAN, "map.row_stride % 4 == 0", "true"),
+    Bug("a NaN in the heatmap", SCAN, "poison != 0.0F", "poison > 0.0F"),
+    Bug("words written by all", SCAN, "if (lane < 4) words[lane] = own;", "words[lane % 4] = own;"),
+    Bug("no barrier for sums", DENSITY, "__syncthreads_or(!finite) != 0", "!finite"),
+    Bug("no barrier for columns", DENSITY, "__syncwarp();"),
+    Bug("a row left out", DENSITY, "y < left", "y + 1 < left"),
+    Bug("a column of the next", DENSITY, "y < rows && x < width", "y < rows && x <= width"),
+    Bug(
+        "sums that overflow", DENSITY, "rows == kGroupRows && isfinite(group)", "rows == kGroupRows"
+    ),
+    Bug("a mask with none", DENSITY, "here == MaskPart::all ? sum : 0.0", "sum"),
+    Bug(
+        "warps that leave before a barrier",
+        DENSITY,
+        "weight_group(mask, at, values);",
+        "weight_group(mask, at, values); if (at.rows == 0) return;",
+    ),
+    Bug(
+        "a shuffle that some lanes skip",
+        DENSITY,
+        "sum += __shfl_xor_sync(kAllLanes, sum, half);",
+        "if (i < out.cells) sum += __shfl_xor_sync(kAllLanes, sum, half);",
+    ),
+    Bug("a NaN in the density", DENSITY, "bad = bad || !isfinite(sums[v]);"),
+    Bug("no end of the list", LIST, "rank + i < plan.list.room", "true"),
+    Bug("no end of a block's list", LIST, "rank >= begin && rank < end", "rank >= begin"),
+    Bug(
+        "no barrier for the list",
+        LIST,
+        "word.list(before, begin, end, i * kTile, places);\n            __syncthreads();",
+        "word.list(before, begin, end, i * kTile, places);",
+    ),
+    Bug(
+        "no barrier for ranks",
+        "cells.cuh",
+        "if (lane == 31) shares[threadIdx.x / 32] = sum;\n    __syncthreads();",
+        "if (lane == 31) shares[threadIdx.x / 32] = sum;",
+    ),
+    Bug("no neighbour on the right", LIST, "x > 0 && x + 1 < plan.heatmap.width", "x > 0"),
+    Bug(
+        "a warp's sum added by all",
+        LIST,
+        "shares != 0 && threadIdx.x % 32 == 0",
+        "shares != 0",
+    ),
+    Bug(
+        "no barrier for lanes",
+        TALLIES,
+        "lanes[2][threadIdx.x] = own.peaks;\n        __syncthreads();",
+        "lanes[2][threadIdx.x] = own.peaks;",
+    ),
+    Bug(
+        "tickets not set back",
+        TALLIES,
+        "atomicInc(&plan.tickets[image], plan.blocks - 1)",
+        "atomicAdd(&plan.tickets[image], 1U)",
+    ),
+    Bug(
+        "peaks not set back",
+        TALLIES,
+        "atomicExch(&plan.cell_peaks[image * plan.cells + cell], 0U)",
+        "plan.cell_peaks[image * plan.cells + cell]",
+    ),
+    Bug("the first block for the last", TALLIES, "ticket[0] == plan.blocks - 1", "ticket[0] == 0"),
+    Bug(
+        "tickets never cleared",
+        HOST,
+        "allocate(plan.list.tickets, batch, &stream);",
+        "allocate(plan.list.tickets, batch);",
+    ),
+    Bug(
+        "enqueue waits",
+        HOST,
+        "stream.download(state.copy.data(), state.results.data(), state.results.bytes());",
+        "stream.download(state.copy.data(), state.results.data(), state.results.bytes());"
+        " stream.synchronize();",
+    ),
+    Bug(
+        "device memory read by the host",
+        HOST,
+        "headers = reinterpret_cast<const Header*>(from);",
+        "headers = plan.list.headers;",
+    ),
+    Bug("no fence before the ticket", TALLIES, "__threadfence();  // all writes before"),
+    Bug("no fence after the ticket", TALLIES, "__threadfence();  // all reads after", race=True),
+    Bug(
+        "points placed over those to come",
+        LIST,
+        "place_listed(plan, heatmap, offset, rows, places, end - begin, rank + begin);\n"
+        "            __syncthreads();",
+        "place_listed(plan, heatmap, offset, rows, places, end - begin, rank + begin);",
+        race=True,
+    ),
+    Bug("ranks written over", LIST, "__syncthreads();  // sums are still read", race=True),
+    Bug("sums written over", TALLIES, "__syncthreads();  // lanes are still read", race=True),
+]
+
+
+def plant(sources: Path, to: Path) -> None:
+    """Copies a folder of sources, with all the bugs.
+
+    Raises:
+        ValueError: a bug's text is not there, or more than once.
+    """
+    shutil.copytree(sources, to)
+    (to / "planted.h").write_text(SWITCH)
+    for number, bug in enumerate(BUGS, start=1):
+        path = to / bug.source
+        text = path.read_text()
+        if text.count(bug.good) != 1:
+            raise ValueError(
+                f"{bug.name}: expected its text in {bug.source} once, got {text.count(bug.good)}"
+            )
+        path.write_text(text.replace(bug.good, bug.switched(number)))
+    for path in to.glob("*.cu*"):
+        path.write_text('#include "planted.h"\n' + path.read_text())

@@ -1,0 +1,113 @@
+"""Tests of the CUDA part, on a GPU.
+
+The environment variable EDGECOUNT_EXT names a compiled extension to test in the place of the
+installed one: one whose CUDA part is emulated runs all of this on a CPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+HERE = Path(__file__).parent
+
+
+def load_extension(path: str) -> None:
+    """Put a compiled file in the place of `edgecount._ext`, before anything has imported that."""
+    name = "edgecount._ext"
+    if name in sys.modules:
+        raise pytest.UsageError(f"EDGECOUNT_EXT: {name} is imported already")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise pytest.UsageError(f"EDGECOUNT_EXT: expected a compiled extension, got {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+if os.environ.get("EDGECOUNT_EXT"):
+    load_extension(os.environ["EDGECOUNT_EXT"])
+
+from edgecount import _ext  # noqa: E402
+
+
+def missing() -> str | None:
+    """Why there is nothing to test on."""
+    if not _ext.cuda_built:
+        return "edgecount is built without its CUDA part"
+    if _ext.cuda_device_count() == 0:
+        return "no CUDA device, or no driver for it"
+    return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests; without a GPU one of them says why, and the others are left out."""
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.gpu)
+    reason = missing()
+    if reason is None or not ours:
+        return
+    ours[0].add_marker(pytest.mark.skip(reason=f"{len(ours)} tests of tests/gpu: {reason}"))
+    items[:] = [item for item in items if item is ours[0] or item not in set(ours[1:])]
+    config.hook.pytest_deselected(items=ours[1:])
+
+
+@pytest.fixture(scope="session")
+def driver() -> ctypes.CDLL:
+    """CUDA's driver, or what stands in for it in an emulated extension."""
+    emulated = ctypes.CDLL(_ext.__file__)
+    return emulated if hasattr(emulated, "cuInit") else ctypes.CDLL("libcuda.so.1")
+
+
+@pytest.fixture(scope="session")
+def real_gpu(driver: ctypes.CDLL) -> None:
+    """Skips a test where there is no GPU that other libraries could use."""
+    if driver._name == _ext.__file__:
+        pytest.skip("the GPU is emulated")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator that gives the same numbers on every run."""
+    return np.random.default_rng(20261)
+
+
+@pytest.fixture
+def stream() -> _ext.Stream:
+    return _ext.Stream()
+
+
+@pytest.fixture
+def to_device(stream: _ext.Stream) -> Callable[..., _ext.DeviceArray]:
+    """(array, offset in bytes) to the same on the device, once the stream has done its work."""
+
+    def upload(array: NDArray[Any], offset: int = 0) -> _ext.DeviceArray:
+        buffer = _ext.DeviceBuffer(max(array.nbytes, 1) + offset)
+        target = buffer.array(array.shape, array.dtype.name, offset)
+        stream.upload(target, np.asarray(array, order="C"))
+        return target
+
+    return upload
+
+
+@pytest.fixture
+def to_host(stream: _ext.Stream) -> Callable[[_ext.DeviceArray], NDArray[Any]]:
+    """A contiguous array of the device as NumPy's, after the work of the stream."""
+
+    def download(array: _ext.DeviceArray) -> NDArray[Any]:
+        target = np.empty(array.shape, array.dtype)
+        stream.download(array, target)
+        stream.synchronize()
+        return target
+
+    return download

@@ -1,0 +1,118 @@
+"""Engines for a GPU without TensorRT: to test what is built around one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount import _ext
+from edgecount.errors import BackendError
+from edgecount.runtime.device_backend import Bound, DeviceBackend, DeviceWorker
+
+Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[Any]]]
+
+
+class HostEngine(DeviceBackend):
+    """Brings the input to the host, runs a function there, and brings the maps back.
+
+    Args:
+        run: from the image tensor to the maps by name.
+        batches: the numbers of images that it takes.
+        half: the tensors on the GPU are float16.
+        sizes: the smallest and largest (height, width) that it takes.
+    """
+
+    name = "host-engine"
+    device = "cuda:0"
+    device_index = 0
+    input_name = "image"
+    batches = (1, 1)
+    sizes = None
+
+    def __init__(
+        self, run: Run, *, batches: tuple[int, int] = (1, 4), half: bool = False, sizes: Any = None
+    ) -> None:
+        super().__init__()
+        self.run, self.half = run, half
+        self.batches, self.sizes = batches, sizes  # type: ignore[method-assign, assignment]
+        self.workers: list[HostWorker] = []
+        self.shapes: list[tuple[int, ...]] = []
+
+    def open_worker(self) -> HostWorker:
+        self.workers.append(HostWorker(self))
+        return self.workers[-1]
+
+
+class HostWorker(DeviceWorker):
+    def __init__(self, engine: HostEngine) -> None:
+        self.engine = engine
+        self.stream = _ext.Stream()
+        self.bound: Bound | None = None
+        self.closed = False
+
+    def bind(self, shape: tuple[int, int, int, int]) -> Bound:
+        least, most = self.engine.batches
+        if not least <= shape[0] <= most:
+            raise BackendError(
+                f"{self.engine.name}: takes {least} to {most} images, got {shape[0]}"
+            )
+        if self.bound is None or self.bound.input.shape != shape:
+            maps = self.engine.run(np.zeros(shape, np.float32))
+            self.bound = Bound(
+                self._array(shape), {name: self._array(m.shape) for name, m in maps.items()}
+            )
+        return self.bound
+
+    def _array(self, shape: tuple[int, ...]) -> _ext.DeviceArray:
+        kind = "float16" if self.engine.half else "float32"
+        return _ext.DeviceBuffer(int(np.prod(shape)) * np.dtype(kind).itemsize).array(shape, kind)
+
+    def enqueue(self) -> None:
+        assert self.bound is not None
+        tensor = np.empty(self.bound.input.shape, self.bound.input.dtype)
+        self.stream.download(self.bound.input, tensor)
+        self.stream.synchronize()
+        self.engine.shapes.append(tensor.shape)
+        for name, values in self.engine.run(tensor.astype(np.float32)).items():
+            target = self.bound.outputs[name]
+            self.stream.upload(target, np.ascontiguousarray(values, target.dtype))
+        self.stream.synchronize()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class RecordedEngine(HostEngine):
+    """Gives the same maps whatever it sees, by copies that a CUDA graph can record."""
+
+    name = "recorded-engine"
+
+    def open_worker(self) -> HostWorker:
+        self.workers.append(RecordedWorker(self))
+        return self.workers[-1]
+
+
+class RecordedWorker(HostWorker):
+    capturable = True
+
+    def bind(self, shape: tuple[int, int, int, int]) -> Bound:
+        before = self.bound
+        bound = super().bind(shape)
+        if bound is not before:
+            maps = self.engine.run(np.zeros(shape, np.float32))
+            self._pinned = {
+                name: _ext.PinnedBuffer(values.nbytes).array(values.shape, str(values.dtype))
+                for name, values in maps.items()
+            }
+            for name, values in maps.items():
+                self._pinned[name][...] = values
+        return bound
+
+    def enqueue(self) -> None:
+        assert self.bound is not None
+        self.engine.shapes.append(self.bound.input.shape)
+        for name, values in self._pinned.items():
+            self.stream.upload(self.bound.outputs[name], values)

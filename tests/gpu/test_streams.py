@@ -1,0 +1,235 @@
+"""Streams, events and graphs, their threads and their contexts."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from edgecount import _ext
+
+
+def ramp(shape, dtype="float32"):
+    return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+
+
+def test_a_stream_gives_its_handle(stream):
+    assert stream.device == 0
+    assert stream.__cuda_stream__() == (0, stream.handle)
+    other = _ext.Stream(handle=stream.handle)
+    assert other.handle == stream.handle
+    assert _ext.Stream(handle=1).handle == 1
+
+
+def test_a_borrowed_stream_is_the_same_queue(to_device, stream):
+    array = to_device(np.zeros(4, np.float32))
+    borrowed = _ext.Stream(handle=stream.handle)
+    target = np.zeros(4, np.float32)
+    stream.upload(array, ramp((4,)))
+    borrowed.download(array, target)
+    del borrowed
+    stream.synchronize()
+    np.testing.assert_array_equal(target, ramp((4,)))
+
+
+def test_idle_and_done(stream):
+    pinned = _ext.PinnedBuffer(4 * 2**20).array((2**20,), "float32")
+    array = _ext.DeviceBuffer(pinned.nbytes).array(pinned.shape, "float32")
+    event = _ext.Event()
+    assert event.done
+    for _ in range(8):
+        stream.upload(array, pinned)
+    event.record(stream)
+    while not event.done:
+        pass
+    while not stream.idle:
+        pass
+    event.synchronize()
+
+
+def test_a_stream_waits_for_another(stream):
+    pinned = _ext.PinnedBuffer(4 * 2**20).array((2**20,), "float32")
+    pinned[...] = 5.0
+    array = _ext.DeviceBuffer(pinned.nbytes).array(pinned.shape, "float32")
+    other, event, target = _ext.Stream(), _ext.Event(), np.zeros_like(pinned)
+    stream.upload(array, pinned)
+    event.record(stream)
+    other.wait(event)
+    other.download(array, target)
+    other.synchronize()
+    assert (target == 5).all()
+    stream.synchronize()
+
+
+def test_time_between_events(stream, to_device):
+    first, last = _ext.Event(timing=True), _ext.Event(timing=True)
+    first.record(stream)
+    to_device(ramp((1000,)))
+    last.record(stream)
+    last.synchronize()
+    assert 0 <= first.elapsed_ms(last) < 60_000
+    plain = _ext.Event()
+    plain.record(stream)
+    plain.synchronize()
+    with pytest.raises(RuntimeError, match=r"timing=True.*cudaErrorInvalidResourceHandle"):
+        first.elapsed_ms(plain)
+
+
+def test_objects_of_a_device_that_is_not_there():
+    for make in (_ext.Stream, _ext.Event, _ext.device_memory):
+        with pytest.raises(RuntimeError, match="CUDA device 77: expected a number from 0 to"):
+            make(77)
+
+
+# Graphs.
+
+
+@pytest.fixture
+def pinned_round_trip(stream):
+    """(source, target, the work that copies one to the other by way of the device)."""
+    source, target = (_ext.PinnedBuffer(64).array((16,), "float32") for _ in range(2))
+    source[...], target[...] = 1.0, 0.0
+    array = _ext.DeviceBuffer(64).array((16,), "float32")
+
+    def work():
+        stream.upload(array, source)
+        stream.download(array, target)
+
+    return source, target, work
+
+
+def test_a_graph_repeats_what_was_recorded(stream, pinned_round_trip):
+    source, target, work = pinned_round_trip
+    stream.begin_capture()
+    work()
+    graph = stream.end_capture()
+    stream.synchronize()
+    assert (target == 0).all()  # recorded, not done
+    other = _ext.Stream()
+    for value, queue in [(2.0, stream), (3.0, stream), (4.0, other)]:
+        source[...] = value
+        graph.launch(queue)
+        queue.synchronize()
+        assert (target == value).all()
+    del graph
+    work()
+    stream.synchronize()
+
+
+def test_what_cannot_be_recorded_ends_in_an_error(stream, pinned_round_trip):
+    _, target, work = pinned_round_trip
+    stream.begin_capture()
+    work()
+    with pytest.raises(RuntimeError, match="could not finish the work of a stream: cudaError"):
+        stream.synchronize()
+    with pytest.raises(RuntimeError, match="could not capture the work of a stream: cudaError"):
+        stream.end_capture()
+    work()  # and the stream goes on
+    stream.synchronize()
+    assert (target == 1).all()
+
+
+def test_ends_without_a_begin(stream):
+    with pytest.raises(RuntimeError, match="could not capture the work"):
+        stream.end_capture()
+    with pytest.raises(RuntimeError, match="could not begin to capture"):
+        _ext.Stream(handle=1).begin_capture()
+
+
+def test_memory_comes_and_goes_during_a_capture(stream, pinned_round_trip):
+    source, target, work = pinned_round_trip
+    spare = _ext.DeviceBuffer(1000)
+    stream.begin_capture()
+    work()
+    del spare
+    _ext.DeviceBuffer(1000)
+    _ext.PinnedBuffer(1000)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(_ext.DeviceBuffer, 1000).result()
+    graph = stream.end_capture()
+    source[...] = 9.0
+    graph.launch(stream)
+    stream.synchronize()
+    assert (target == 9).all()
+
+
+# Threads and contexts.
+
+
+def test_threads_with_a_stream_each():
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        stream = _ext.Stream()
+        for _ in range(20):
+            source = rng.random(1000)
+            array = _ext.DeviceBuffer(source.nbytes).array(source.shape, "float64")
+            target = np.empty_like(source)
+            stream.upload(array, source)
+            stream.download(array, target)
+            stream.synchronize()
+            if not np.array_equal(source, target):
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(8)))
+
+
+def test_threads_that_launch_one_graph(stream, pinned_round_trip):
+    _, target, work = pinned_round_trip
+    stream.begin_capture()
+    work()
+    graph = stream.end_capture()
+
+    def launch(_):
+        queue = _ext.Stream()
+        for _ in range(20):
+            graph.launch(queue)
+        queue.synchronize()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(launch, range(4)))
+    assert (target == 1).all()
+
+
+def test_what_another_thread_made(stream, pinned_round_trip):
+    _, target, work = pinned_round_trip
+    event = _ext.Event()
+    thread = threading.Thread(target=lambda: (work(), event.record(stream)))
+    thread.start()
+    thread.join()
+    event.synchronize()
+    assert (target == 1).all()
+
+
+def test_the_caller_s_context_stays_current(driver, stream):
+    def current():
+        context = ctypes.c_void_p(1)
+        assert driver.cuCtxGetCurrent(ctypes.byref(context)) == 0
+        return context.value
+
+    def use_everything():
+        array = _ext.DeviceBuffer(64).array((16,), "float32")
+        stream.upload(array, np.zeros(16, np.float32))
+        stream.synchronize()
+        event = _ext.Event()
+        event.record(stream)
+        _ext.device_memory()
+        with pytest.raises(RuntimeError, match="CUDA device 99"):
+            _ext.DeviceBuffer(16, 99)
+
+    before = current()
+    use_everything()
+    assert current() == before
+
+    own = ctypes.c_void_p()
+    assert driver.cuCtxCreate_v2(ctypes.byref(own), 0, 0) == 0
+    try:
+        use_everything()
+        assert current() == own.value
+    finally:
+        assert driver.cuCtxDestroy_v2(own) == 0
+    assert current() == before
