@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edgecount.regions import Region
     from edgecount.result import CountResult, RegionCount
     from edgecount.runtime.fake import FakeBackend
+    from edgecount.runtime.frames import NV12Frame
 
     __version__: str
 
@@ -45,6 +46,7 @@ __all__ = [
     "Manifest",
     "MissingExtraError",
     "ModelError",
+    "NV12Frame",
     "OutputError",
     "Region",
     "RegionCount",
@@ -57,6 +59,7 @@ _HOMES = {
     "EdgeCounter": "edgecount.counter",
     "FakeBackend": "edgecount.runtime.fake",
     "Manifest": "edgecount.manifest",
+    "NV12Frame": "edgecount.runtime.frames",
     "Region": "edgecount.regions",
     "RegionCount": "edgecount.result",
 }

@@ -1,1 +1,1 @@
-"""Files for deployment, made from a checkpoint (extra ``export``)."""
+"""Files for deployment, made from a checkpoint (extra ``export``) or an ONNX (``engine``)."""

@@ -18,21 +18,22 @@ from edgecount.errors import BackendError, ModelError, OutputError
 from edgecount.export.engine_options import EngineOptions
 from edgecount.export.engine_record import EngineRecord
 from edgecount.export.onnx import write_whole
-from edgecount.export.trt_callbacks import Interrupt, Progress, make_logger, make_monitor
+from edgecount.export.trt_callbacks import Interrupt, Progress, make_monitor
+from edgecount.export.trt_capabilities import with_point
 from edgecount.export.trt_config import check_options, make_config, save_timing_cache
 from edgecount.export.trt_failure import failure
 from edgecount.export.trt_inspect import inspect_plan
-from edgecount.export.trt_module import (
+from edgecount.export.trt_network import TensorRecord, check_shapes, parse_onnx, tensors_of
+from edgecount.export.trt_proof import check_precision, describe, network_precisions
+from edgecount.runtime.cuda_driver import probe_driver
+from edgecount.runtime.sidecar import InputShapes
+from edgecount.runtime.trt_logger import TensorRTLog
+from edgecount.runtime.trt_module import (
     Features,
     library_name,
     load_tensorrt,
-    probe_driver,
     probe_features,
-    with_point,
 )
-from edgecount.export.trt_network import TensorRecord, check_shapes, parse_onnx, tensors_of
-from edgecount.export.trt_proof import check_precision, describe, network_precisions
-from edgecount.runtime.sidecar import InputShapes
 
 if TYPE_CHECKING:
     from edgecount.runtime.cuda_driver import Driver
@@ -70,10 +71,10 @@ def build_engine(
     driver = _driver_for(features)
     data = _read(onnx)
     _check_folder(plan)
-    logger = make_logger(trt)
+    trt_log = TensorRTLog(trt)
     started = time.perf_counter()
     with Interrupt() as interrupt:
-        tools = _Tools(trt, features, logger, options, progress, interrupt)
+        tools = _Tools(trt, features, trt_log, options, progress, interrupt)
         built = _build(tools, onnx, data)
         seconds = time.perf_counter() - started
         if built.cache_of is not None and options.timing_cache is not None:
@@ -81,12 +82,7 @@ def build_engine(
         engine_layers = _inspect(tools, built) if driver else None
     layers = built.layers if engine_layers is None or built.typed else engine_layers
     write_whole(plan, built.plan)
-    for problem in logger.problems:
-        log.warning("%s", problem)
-    log.info(
-        "wrote %s, %.1f MB in %.1f s: %s", plan, len(built.plan) / 1e6, seconds, describe(layers)
-    )
-    return EngineRecord(
+    record = EngineRecord(
         plan=plan,
         plan_bytes=len(built.plan),
         plan_sha256=hashlib.sha256(built.plan).hexdigest(),
@@ -103,6 +99,8 @@ def build_engine(
         engine_layers=engine_layers,
         options=options,
     )
+    _tell(record, trt_log)
+    return record
 
 
 def check_engine(options: EngineOptions) -> None:
@@ -119,10 +117,17 @@ def check_engine(options: EngineOptions) -> None:
     _driver_for(features)
 
 
+def _tell(record: EngineRecord, trt_log: TensorRTLog) -> None:
+    for problem in trt_log.problems:
+        log.warning("%s", problem)
+    megabytes, layers = record.plan_bytes / 1e6, describe(record.layers)
+    log.info("wrote %s, %.1f MB in %.1f s: %s", record.plan, megabytes, record.seconds, layers)
+
+
 class _Tools(NamedTuple):
     trt: ModuleType
     features: Features
-    logger: Any
+    log: TensorRTLog
     options: EngineOptions
     progress: Progress | None
     interrupt: Interrupt
@@ -175,7 +180,7 @@ def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
     typed = features.typed_graphs and not flagged_dla
     builder = _open_builder(tools)
     network, parser = parse_onnx(
-        trt, features, builder, tools.logger, path=onnx, data=data, typed=typed
+        trt, features, builder, tools.log, path=onnx, data=data, typed=typed
     )
     tensors = tensors_of(network)
     _check_floats(onnx, tensors)
@@ -192,7 +197,7 @@ def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
 
 def _open_builder(tools: _Tools) -> Any:
     try:
-        return tools.trt.Builder(tools.logger)
+        return tools.trt.Builder(tools.log.logger)
     except TypeError as error:  # what the bindings make of a null pointer
         raise _failed(tools, "could not start") from error
 
@@ -232,7 +237,7 @@ def _serialize(tools: _Tools, builder: Any, network: Any, config: Any) -> Any:
 
 def _failed(tools: _Tools, what: str) -> BackendError:
     name = library_name(tools.trt, tools.options.target)
-    return failure(f"{name} {what}", tools.logger.problems, tools.options.workspace)
+    return failure(f"{name} {what}", tools.log.problems, tools.options.workspace)
 
 
 def _advice(options: EngineOptions) -> str:
@@ -248,7 +253,7 @@ def _inspect(tools: _Tools, built: _Built) -> dict[str, int] | None:
     """What the engine says of itself; it must agree where the graph's types do not bind it."""
     options = tools.options
     found = inspect_plan(
-        tools.trt, tools.features, tools.logger, built.plan, built.tensors, options.dla_core
+        tools.trt, tools.features, tools.log, built.plan, built.tensors, options.dla_core
     )
     if not built.typed:
         if isinstance(found, str):

@@ -33,7 +33,8 @@ class EngineOptions:
             the next build much faster. RTX measures nothing and leaves it alone.
 
     Raises:
-        ConfigError: a value makes no sense; the message names the option.
+        ConfigError: a value makes no sense; the message names the option, or its flag where it is
+            typed otherwise.
     """
 
     target: Target
@@ -52,18 +53,20 @@ class EngineOptions:
                 raise ConfigError(
                     f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
-        for name, least in (("workspace", 1), ("dla_core", 0)):
+        for name, flag, least in (("workspace", "--workspace", 1), ("dla_core", "--dla", 0)):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise ConfigError(f"{name}: expected {least} or more, got {value}")
+                raise ConfigError(f"{flag}: expected {least} or more, got {value}")
         if self.dla_core is not None:
             self._check_dla()
 
     def _check_dla(self) -> None:
         if self.precision == "fp32":
-            raise ConfigError("precision: expected fp16 or int8 with dla_core, got fp32")
+            raise ConfigError(
+                "--dla: expected with --fp16 or --int8, which is all that accelerators compute in"
+            )
         if self.shapes is not None and not self.shapes.is_static:
             raise ConfigError(
-                "shapes: expected one static shape with dla_core, got several: accelerators take "
-                "no dynamic shapes"
+                "--dla: expected with one size (--input HxW), got several: accelerators take no "
+                "dynamic shapes"
             )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import BackendError, MissingExtraError, OutputError
+from edgecount.export.defaults import OPSET
 from edgecount.manifest import METADATA_KEY, InputSpec, Manifest
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPSET = 17
 # The oldest that torch's exporter writes itself; the conversion down is ONNX's own, and explicit,
 # because torch's leaves the newer opset in place without an error when it fails.
 _TRACED_OPSET = 18

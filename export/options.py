@@ -9,15 +9,11 @@ from typing import Literal
 
 from edgecount.errors import ConfigError
 from edgecount.export.calibrate import Method
+from edgecount.export.defaults import CALIBRATED, FP16_GATE, INT8_GATE, METHOD, OPSET
 from edgecount.export.engine_options import EngineOptions
-from edgecount.export.source import OPSET
 
 Choice = Literal["auto", "onnx", "tensorrt", "tensorrt-rtx"]
 Size = tuple[int, int]  # height, width
-
-FP16_GATE = 0.005
-INT8_GATE = 0.03
-CALIBRATED = 128
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class ExportOptions:
         opset: of the ONNX files.
         engine: what else engines shall be.
         dla_core: accelerator to build for; None: the GPU.
-        fp16_gate: largest relative difference of the counts, FP16.
+        fp16_gate: largest relative difference of the counts, FP16, and engines that are not INT8.
         int8_gate: the same, INT8.
         force: keep what a gate refuses, and say so in the report.
         overwrite: replace an earlier export.
@@ -51,7 +47,7 @@ class ExportOptions:
     int8: bool = False
     target: Choice = "onnx"
     calibration: Path | None = None
-    method: Method = "percentile"
+    method: Method = METHOD
     number: int = CALIBRATED
     verify: Path | None = None
     size: Size | None = None

@@ -16,6 +16,7 @@ from edgecount.errors import AccuracyError, MissingExtraError
 from edgecount.export import convert
 from edgecount.export.convert import Bench, Converted
 from edgecount.export.engine import EngineOptions, EngineRecord, build_engine
+from edgecount.export.engine_proof import EngineRun, run_engine
 from edgecount.export.engine_record import make_sidecar, write_sidecar
 from edgecount.export.onnx import write_whole
 from edgecount.export.options import ExportOptions
@@ -31,7 +32,7 @@ from edgecount.export.proof import Proof, count_pictures, prove
 from edgecount.export.session import open_session
 from edgecount.export.source import Description, Source, load_source, with_static_size
 from edgecount.export.staging import check_target, staged
-from edgecount.export.trt_module import load_tensorrt, probe_features
+from edgecount.runtime.trt_module import load_tensorrt, probe_features
 
 __all__ = ["Export", "ExportOptions", "FileRecord", "export_model"]
 
@@ -50,10 +51,12 @@ class FileRecord:
     Attributes:
         converted: an ONNX file, or None.
         engine: an engine, or None.
+        run: what running the engine showed; None: it is no engine.
         path: where it lies in the folder.
         size: bytes.
         sha256: of its content.
-        overridden: refused by its gate, and kept by force.
+        refused: by its own gate, and kept by force.
+        overridden: it is refused, or an engine of a file that is.
     """
 
     path: Path
@@ -61,6 +64,8 @@ class FileRecord:
     sha256: str
     converted: Converted | None = None
     engine: EngineRecord | None = None
+    run: EngineRun | None = None
+    refused: bool = False
     overridden: bool = False
 
 
@@ -117,7 +122,8 @@ def export_model(
     out = out.expanduser().resolve()
     inputs = (Path(model), options.calibration, options.verify)
     check_target(out, overwrite=options.overwrite, inputs=[path for path in inputs if path])
-    check_packages()
+    # A checkpoint takes PyTorch, an .onnx does not.
+    check_packages("export" if Path(model).suffix == ".pt" else "engine")
     source = load_source(model, described=described, stated=stated, version=options.opset)
     if options.size:
         source = with_static_size(source, options.size)
@@ -130,21 +136,24 @@ def export_model(
     return made
 
 
-def check_packages() -> None:
+def check_packages(extra: str) -> None:
     """Say what is missing before the long work.
+
+    Args:
+        extra: of edgecount, that brings the packages.
 
     Raises:
         MissingExtraError: a package is not installed.
     """
     for name in ("onnx", "onnxslim", "onnxruntime", "jinja2"):
-        _check_package(name)
+        _check_package(name, extra)
 
 
-def _check_package(name: str) -> None:
+def _check_package(name: str, extra: str) -> None:
     try:
         importlib.import_module(name)
     except ImportError as error:
-        raise MissingExtraError(name, "export", "to export models") from error
+        raise MissingExtraError(name, extra, "to export models") from error
 
 
 class _Maker:
@@ -170,7 +179,8 @@ class _Maker:
         write_whole(self.folder / "model.onnx", data)
         self._check_graph()
         proof = self._against_torch() if self.source.checkpoint else None
-        self._record(Converted("model.onnx", "fp32", self.source.model, proof=proof), data)
+        made = Converted("model.onnx", "fp32", self.source.model, proof=proof)
+        self._record(made, data, refused=proof is not None and not proof.passed)
         originals = self.bench.count_originals(len(self.bench.pictures))
         mean = float(np.mean([result.count for result in originals]))
         if mean < NOBODY and (self.options.fp16 or self.options.int8):
@@ -244,11 +254,14 @@ class _Maker:
             self.bench.counter(self.folder / "model.onnx") as theirs,
         ):
             proof = prove(pictures, count_pictures(ours, pictures), theirs, SAME)
-        if not proof.passed and not self.options.force:
-            raise AccuracyError(
+        if not proof.passed:
+            refusal = (
                 f"model.onnx counts differently from the checkpoint by {proof.relative:.2%} of "
-                f"the mean count, worst on {proof.worst[0].name}: nothing was written"
+                f"the mean count, worst on {proof.worst[0].name}"
             )
+            if not self.options.force:
+                raise AccuracyError(f"{refusal}: nothing was written")
+            self.warnings.append(f"{refusal}: kept by --force")
         return proof
 
     def _make_int8(self) -> None:
@@ -263,21 +276,39 @@ class _Maker:
 
     def _add(self, made: Converted) -> None:
         data = made.model.SerializeToString()
-        refusal = _refusal(made)
-        if refusal and not self.options.force:
-            raise AccuracyError(
-                f"{refusal}: nothing was written; give more or other --calibration images, another "
-                "--method, or keep it all the same with --force"
-            )
-        if refusal:
-            self.warnings.append(f"{refusal}: kept by --force")
+        refused = self._judge(made.name, made.precision, made.proof)
         write_whole(self.folder / made.name, data)
-        self._record(made, data, overridden=bool(refusal))
+        self._record(made, data, refused=refused)
 
-    def _record(self, made: Converted, data: bytes, *, overridden: bool = False) -> None:
+    def _judge(self, name: str, precision: str, proof: Proof | None) -> bool:
+        """Whether a file is refused and kept by force.
+
+        Raises:
+            AccuracyError: it is refused, and not kept.
+        """
+        refusal = _refusal(name, precision, proof)
+        if not refusal:
+            return False
+        if not self.options.force:
+            better = "give more or other --calibration images, another --method, or "
+            raise AccuracyError(
+                f"{refusal}: nothing was written; {better if self.options.int8 else ''}keep it all "
+                "the same with --force"
+            )
+        self.warnings.append(f"{refusal}: kept by --force")
+        return True
+
+    def _record(self, made: Converted, data: bytes, *, refused: bool) -> None:
         digest = hashlib.sha256(data).hexdigest()
         self.files.append(
-            FileRecord(Path(made.name), len(data), digest, converted=made, overridden=overridden)
+            FileRecord(
+                Path(made.name),
+                len(data),
+                digest,
+                converted=made,
+                refused=refused,
+                overridden=refused,
+            )
         )
 
     def _make_engine(self, plan: EngineOptions) -> None:
@@ -287,15 +318,37 @@ class _Maker:
         built = build_engine(self.folder / record.path, path, plan, progress=self.report)
         sidecar = make_sidecar(built, self.source.manifest, overridden=record.overridden)
         write_sidecar(path, sidecar)
+        run = self._run_engine(path, plan)
+        refused = self._judge(name, plan.precision, run.proof)
+        if refused:
+            write_sidecar(path, dataclasses.replace(sidecar, overridden=True))
+        if run.left_out:
+            self.warnings.append(
+                f"{name} was not compared on {run.left_out} of the pictures, which it takes at "
+                "another size only: give an --input that fits them"
+            )
         self.files.append(
             FileRecord(
                 Path(name),
                 built.plan_bytes,
                 built.plan_sha256,
                 engine=built,
-                overridden=record.overridden,
+                run=run,
+                refused=refused,
+                overridden=refused or record.overridden,
             )
         )
+
+    def _run_engine(self, path: Path, plan: EngineOptions) -> EngineRun:
+        pictures, done = self.bench.pictures, 0
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            self.report(f"counting with {path.name}", done, len(pictures))
+
+        gate = self.options.int8_gate if plan.precision == "int8" else self.options.fp16_gate
+        return run_engine(path, pictures, self.bench.count_originals(len(pictures)), gate, step)
 
     def _engine_source(self, plan: EngineOptions) -> FileRecord:
         """The ONNX file to build from.
@@ -310,22 +363,21 @@ class _Maker:
         return by_name["model.fp16.onnx" if plan.precision == "fp16" else "model.onnx"]
 
 
-def _refusal(made: Converted) -> str:
+def _refusal(name: str, precision: str, proof: Proof | None) -> str:
     """Why a file must not be used; empty if it may."""
-    proof = made.proof
     if proof is None:
         return ""
     if not proof.passed:
         return (
-            f"{made.name} counts differently from the float32 model by {proof.relative:.2%} of the "
+            f"{name} counts differently from the float32 model by {proof.relative:.2%} of the "
             f"mean count ({proof.mean_count:.1f} people), expected at most {proof.gate:.2%}; worst "
             f"on {proof.worst[0].name}"
         )
     points = sum(one.points[0] for one in proof.images if one.points)
-    least = MATCHED["fp16" if made.precision == "fp16" else "int8"]
+    least = MATCHED["int8" if "int8" in precision else "fp16"]
     if proof.matched is not None and points >= FEW_POINTS and proof.matched < least:
         return (
-            f"{made.name} finds {proof.matched:.1%} of the head points of the float32 model, "
+            f"{name} finds {proof.matched:.1%} of the head points of the float32 model, "
             f"expected at least {least:.0%}"
         )
     return ""

@@ -8,8 +8,8 @@ import importlib.util
 from edgecount.errors import ConfigError
 from edgecount.export.engine import EngineOptions, check_engine
 from edgecount.export.options import ExportOptions, Size
-from edgecount.export.trt_module import probe_driver
 from edgecount.manifest import InputSpec
+from edgecount.runtime.cuda_driver import probe_driver
 from edgecount.runtime.sidecar import InputShapes, Precision, Target
 
 __all__ = ["engine_shapes", "plan_engines", "usual_sizes"]

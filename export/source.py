@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgecount.errors import ConfigError, MissingExtraError, ModelError
+from edgecount.export.defaults import OPSET
 from edgecount.export.graph import opset, tidy
 from edgecount.export.session import open_session
 from edgecount.manifest import METADATA_KEY, InputSpec, Manifest, OutputSpec, Role
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OPSET = 17
-CHECKPOINTS = (".pt",)
+_CHECKPOINT = ".pt"
 _FLOAT = 1
 
 
@@ -97,7 +97,7 @@ def load_source(
         MissingExtraError: a package is missing.
     """
     path = Path(model)
-    if path.suffix in CHECKPOINTS:
+    if path.suffix == _CHECKPOINT:
         graph, manifest = _from_checkpoint(path)
         origin, checkpoint = str(path), path
     else:
@@ -146,10 +146,13 @@ def _from_checkpoint(path: Path) -> tuple[onnx.ModelProto, Manifest]:
 
 
 def _from_onnx(model: str, described: Description | None) -> tuple[onnx.ModelProto, Manifest]:
+    from edgecount.runtime.engine_files import is_engine
     from edgecount.runtime.model_file import locate_model
     from edgecount.runtime.onnx_metadata import read_metadata
 
     path = locate_model(model)
+    if is_engine(path):
+        raise ModelError(f"{path} is an engine: export from the .onnx that it was built from")
     text = read_metadata(path).get(METADATA_KEY)
     graph = _load(path)
     if text is not None:
@@ -173,7 +176,7 @@ def _load(path: Path) -> onnx.ModelProto:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtraError("onnx", "export", "to export models") from error
+        raise MissingExtraError("onnx", "engine", "to export models") from error
     try:
         model = onnx.load(path)
         onnx.checker.check_model(model)
@@ -282,7 +285,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         import onnxslim
     except ImportError as error:
-        raise MissingExtraError("onnxslim", "export", "to simplify graphs") from error
+        raise MissingExtraError("onnxslim", "engine", "to simplify graphs") from error
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     slim: onnx.ModelProto = onnxslim.slim(copy)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from edgecount.errors import OutputError
 from edgecount.export.onnx import write_whole
+from edgecount.runtime.postprocess import CHANNELS
 
 if TYPE_CHECKING:
     from edgecount.export.package import Export, FileRecord
     from edgecount.manifest import Manifest
     from edgecount.runtime.sidecar import InputShapes
 
-_CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1}
 _BATCH = 8  # of an ONNX file, which takes any
 
 
@@ -86,7 +86,7 @@ def config_text(manifest: Manifest, name: str, shapes: InputShapes | None) -> st
     ]
     for output in manifest.outputs:
         sides = [side // output.stride if side > 0 else -1 for side in (height, width)]
-        lines.append(_tensor("output", output.name, [*batch, _CHANNELS[output.role], *sides]))
+        lines.append(_tensor("output", output.name, [*batch, CHANNELS[output.role], *sides]))
     if not alone:
         lines.append("dynamic_batching { }")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What TensorRT calls while it builds: a logger, and a monitor that can cancel.
+"""What TensorRT calls while it builds: a monitor that can cancel.
 
 An exception that leaves one of these ends the process, since TensorRT's C++ lets none through. So
 Ctrl-C and errors of the caller are kept, the build is cancelled, and they are raised afterwards.
@@ -13,40 +13,12 @@ from collections.abc import Callable
 from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
-__all__ = ["Interrupt", "Progress", "make_logger", "make_monitor"]
+__all__ = ["Interrupt", "Progress", "make_monitor"]
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 """Told (name of the phase, steps done, steps in all); phases lie in one another."""
-
-# Each of TensorRT's warnings is one line of many, and its errors are raised with what they broke.
-_LEVELS = {
-    "INTERNAL_ERROR": logging.INFO,
-    "ERROR": logging.INFO,
-    "WARNING": logging.INFO,
-    "INFO": logging.DEBUG,
-    "VERBOSE": logging.DEBUG,
-}
-
-
-def make_logger(trt: ModuleType) -> Any:
-    """A logger that passes TensorRT's messages to Python's logging.
-
-    Its list `problems` gathers the errors.
-    """
-
-    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.problems: list[str] = []
-
-        def log(self, severity: Any, msg: str) -> None:
-            if severity.name in {"ERROR", "INTERNAL_ERROR"}:
-                self.problems.append(msg.strip())
-            log.log(_LEVELS[severity.name], "%s", msg)
-
-    return Logger()
 
 
 class Interrupt:

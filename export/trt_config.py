@@ -8,12 +8,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, ConfigError
-from edgecount.export.trt_module import offered_capabilities, with_point
+from edgecount.export.trt_capabilities import offered_capabilities, with_point
 
 if TYPE_CHECKING:
     from edgecount.export.engine import EngineOptions
-    from edgecount.export.trt_module import Features
     from edgecount.runtime.sidecar import InputShapes
+    from edgecount.runtime.trt_module import Features
 
 __all__ = ["check_options", "graph_types", "load_timing_cache", "make_config", "save_timing_cache"]
 
@@ -31,19 +31,19 @@ def check_options(trt: ModuleType, features: Features, options: EngineOptions) -
         for capability in options.compute_capabilities:
             if with_point(capability) not in offered:
                 raise ConfigError(
-                    f"compute_capabilities: expected some of {', '.join(offered)}, got "
+                    f"--compute-capability: expected some of {', '.join(offered)}, got "
                     f"{capability!r}: {_no_plan_for(with_point(capability))}"
                 )
         for name in ("hardware_compatible", "version_compatible"):
             if getattr(options, name):
                 raise ConfigError(
-                    f"{name}: TensorRT for RTX does not have it; its plans run on all GPUs from "
-                    "8.0 on, or on those of compute_capabilities: leave it out"
+                    f"{_flag(name)}: TensorRT for RTX does not have it; its plans run on all GPUs "
+                    "from 8.0 on, or on those of --compute-capability: leave it out"
                 )
     elif options.compute_capabilities:
         raise ConfigError(
-            "compute_capabilities: TensorRT builds for the GPU that is here only: leave it out, "
-            "or use hardware_compatible, or the target tensorrt-rtx"
+            "--compute-capability: TensorRT builds for the GPU that is here only: leave it out, or "
+            "use --hardware-compatible, or --target tensorrt-rtx"
         )
     for name, there in (
         ("dla_core", features.dla),
@@ -52,12 +52,19 @@ def check_options(trt: ModuleType, features: Features, options: EngineOptions) -
     ):
         value = getattr(options, name)
         if not (value is None or value is False or there):
-            raise ConfigError(f"{name}: TensorRT {trt.__version__} does not have it: leave it out")
+            raise ConfigError(
+                f"{_flag(name)}: TensorRT {trt.__version__} does not have it: leave it out"
+            )
+
+
+def _flag(name: str) -> str:
+    """An option as it is typed."""
+    return "--dla" if name == "dla_core" else f"--{name.replace('_', '-')}"
 
 
 def _no_plan_for(capability: str) -> str:
     if capability in ("7.2", "8.7", "10.1", "11.0"):
-        return "that is a Jetson, for which the target is tensorrt, on the board itself"
+        return "that is a Jetson, which wants --target tensorrt, on the board itself"
     return "TensorRT for RTX has no kernels for it"
 
 
@@ -81,7 +88,10 @@ def make_config(
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
-    _add_profile(builder, config, network.get_input(0), shapes)
+    if -1 in tuple(network.get_input(0).shape):
+        _add_profile(builder, config, network.get_input(0), shapes)
+        if features.profile_sharing:
+            _share_profile(trt, config)
     if options.compute_capabilities:
         _set_capabilities(trt, config, options.compute_capabilities)
     if options.hardware_compatible:
@@ -98,11 +108,19 @@ def make_config(
 
 
 def _add_profile(builder: Any, config: Any, image: Any, shapes: InputShapes) -> None:
-    if -1 not in tuple(image.shape):
-        return
     profile = builder.create_optimization_profile()
     profile.set_shape(image.name, shapes.min, shapes.opt, shapes.max)
     config.add_optimization_profile(profile)
+
+
+def _share_profile(trt: ModuleType, config: Any) -> None:
+    """Let several contexts use the one range of shapes: each camera's thread has its own.
+
+    TensorRT 8 would refuse the second context; 10 shares anyway, and 11 knows nothing else.
+    """
+    sharing = trt.PreviewFeature.PROFILE_SHARING_0806
+    if not config.get_preview_feature(sharing):
+        config.set_preview_feature(sharing, True)
 
 
 def _set_capabilities(trt: ModuleType, config: Any, capabilities: tuple[str, ...]) -> None:
@@ -116,7 +134,7 @@ def _set_capabilities(trt: ModuleType, config: Any, capabilities: tuple[str, ...
 def _set_dla(trt: ModuleType, builder: Any, config: Any, core: int) -> None:
     if core >= builder.num_DLA_cores:
         raise BackendError(
-            f"dla_core: expected one of the accelerators that TensorRT {trt.__version__} finds on "
+            f"--dla: expected one of the accelerators that TensorRT {trt.__version__} finds on "
             f"this board, which are {builder.num_DLA_cores}, got {core}: leave it out"
         )
     config.default_device_type = trt.DeviceType.DLA

@@ -29,14 +29,15 @@ def failure(what: str, problems: Sequence[str], workspace: int | None) -> Backen
     no_kernel = bool(_NO_KERNEL.search(said))
     if no_kernel and workspace is not None:
         advice = (
-            f"a workspace of {workspace} MiB is too little for some layer: set a larger one or none"
+            f"a --workspace of {workspace} MiB is too little for some layer: give more, or leave "
+            "it out"
         )
     elif no_kernel or _MEMORY.search(said):
         cap = f"below {workspace} MiB" if workspace else "such as 1024 MiB"
         advice = (
             "there was too little memory: end other programs that use the GPU, make the largest "
-            f"shape smaller, or set a workspace {cap}"
+            f"--input smaller, or give a --workspace {cap}"
         )
     else:
-        advice = "its log, at level DEBUG of edgecount.export, says more"
+        advice = "its log, at level DEBUG of edgecount.runtime, says more"
     return BackendError(f"{what} ({said}): {advice}")

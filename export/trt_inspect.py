@@ -6,12 +6,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError
-from edgecount.export.trt_network import dtype_name
 from edgecount.export.trt_proof import engine_precisions
+from edgecount.runtime.trt_module import dtype_name
 
 if TYPE_CHECKING:
-    from edgecount.export.trt_module import Features
     from edgecount.export.trt_network import TensorRecord
+    from edgecount.runtime.trt_logger import TensorRTLog
+    from edgecount.runtime.trt_module import Features
 
 __all__ = ["inspect_plan"]
 
@@ -19,7 +20,7 @@ __all__ = ["inspect_plan"]
 def inspect_plan(
     trt: ModuleType,
     features: Features,
-    logger: Any,
+    log: TensorRTLog,
     plan: bytes,
     tensors: tuple[TensorRecord, ...],
     dla_core: int | None,
@@ -29,7 +30,7 @@ def inspect_plan(
     Args:
         trt: TensorRT's module.
         features: what it can do.
-        logger: of `make_logger`.
+        log: TensorRT's.
         plan: what the builder gave.
         tensors: inputs and outputs of the network that it was built from.
         dla_core: accelerator that it is for.
@@ -42,7 +43,7 @@ def inspect_plan(
     """
     if not features.inspector:
         return "this TensorRT has no inspector"
-    runtime = trt.Runtime(logger)
+    runtime = trt.Runtime(log.logger)
     if features.engine_validity:
         validity = runtime.get_engine_validity(plan)[0].name
         if validity == "INVALID":
@@ -53,7 +54,7 @@ def inspect_plan(
         runtime.DLA_core = dla_core
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
-        return "it does not load here: " + "; ".join(logger.problems[-3:])
+        return "it does not load here: " + "; ".join(log.problems[-3:])
     _compare_tensors(trt, engine, tensors)
     inspector = engine.create_engine_inspector()
     return engine_precisions(inspector.get_engine_information(trt.LayerInformationFormat.JSON))

@@ -8,30 +8,20 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgecount.errors import BackendError, ConfigError, ModelError
+from edgecount.runtime.trt_module import dtype_name
 
 if TYPE_CHECKING:
-    from edgecount.export.trt_module import Features
     from edgecount.runtime.sidecar import InputShapes
+    from edgecount.runtime.trt_logger import TensorRTLog
+    from edgecount.runtime.trt_module import Features
 
 __all__ = [
     "ParsedNetwork",
     "TensorRecord",
     "check_shapes",
-    "dtype_name",
     "parse_onnx",
     "tensors_of",
 ]
-
-_DTYPES = {
-    "FLOAT": "float32",
-    "HALF": "float16",
-    "BF16": "bfloat16",
-    "INT8": "int8",
-    "UINT8": "uint8",
-    "INT32": "int32",
-    "INT64": "int64",
-    "BOOL": "bool",
-}
 
 
 class TensorRecord(NamedTuple):
@@ -61,7 +51,7 @@ def parse_onnx(
     trt: ModuleType,
     features: Features,
     builder: Any,
-    logger: Any,
+    log: TensorRTLog,
     *,
     path: Path,
     data: bytes,
@@ -73,7 +63,7 @@ def parse_onnx(
         trt: TensorRT's module.
         features: what it can do.
         builder: TensorRT's builder.
-        logger: of `make_logger`.
+        log: TensorRT's.
         path: the file, for messages and for weights that are stored beside it.
         data: its bytes.
         typed: the network keeps the types of the graph.
@@ -83,9 +73,9 @@ def parse_onnx(
         BackendError: TensorRT cannot run it; the message names operators and nodes.
     """
     network = builder.create_network(_creation_flags(trt, features, typed))
-    parser = trt.OnnxParser(network, logger)
+    parser = trt.OnnxParser(network, log.logger)
     if not parser.parse(data, str(path)):
-        raise _refused(features, parser, logger.problems, path)
+        raise _refused(features, parser, log.problems, path)
     # An empty file is a valid protobuf without a graph, and the parser is content with it.
     if network.num_outputs == 0 or network.num_layers == 0:
         raise ModelError(f"{path} is not an ONNX model, or has no outputs")
@@ -147,12 +137,6 @@ def tensors_of(network: Any) -> tuple[TensorRecord, ...]:
     )
 
 
-def dtype_name(dtype: Any) -> str:
-    """A type of TensorRT as NumPy calls it."""
-    name: str = dtype.name
-    return _DTYPES.get(name, name.lower())
-
-
 def check_shapes(image: TensorRecord, shapes: InputShapes | None) -> InputShapes:
     """The shapes to build for, given what the graph allows.
 
@@ -164,15 +148,15 @@ def check_shapes(image: TensorRecord, shapes: InputShapes | None) -> InputShapes
     if shapes is None:
         if -1 in image.shape:
             raise ConfigError(
-                f"shapes: expected smallest, usual and largest (B, 3, H, W), because the input "
-                f"{image.name} is dynamic {image.shape}, got none"
+                f"shapes (--input): expected smallest, usual and largest (B, 3, H, W), because the "
+                f"input {image.name} is dynamic {image.shape}, got none"
             )
         batch, channels, height, width = image.shape
         return InputShapes.static((batch, channels, height, width))
     for shape in (shapes.min, shapes.opt, shapes.max):
         if any(own not in (-1, side) for own, side in zip(image.shape, shape, strict=True)):
             raise ConfigError(
-                f"shapes: expected {image.shape} as the input {image.name} has it (-1: any), "
-                f"got {shape}"
+                f"shapes (--input, --batch): expected {image.shape} as the input {image.name} has "
+                f"it (-1: any), got {shape}"
             )
     return shapes

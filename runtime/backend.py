@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgecount.errors import BackendError, ConfigError
 
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from edgecount.manifest import Manifest
+    from edgecount.runtime.engine_files import Rebuild
     from edgecount.runtime.model_file import ModelFile
+    from edgecount.runtime.sidecar import Target
 
 __all__ = ["BACKENDS", "Backend", "open_backend"]
 
-_log = logging.getLogger(__name__)
-
-BACKENDS = ("auto", "onnxruntime", "onnxruntime-cuda", "fake")
+BACKENDS = ("auto", "onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx", "fake")
 
 
 class Backend(ABC):
@@ -69,7 +68,11 @@ class Backend(ABC):
 
 
 def open_backend(
-    model: ModelFile, backend: str | Backend = "auto", *, threads: int | None = None
+    model: ModelFile,
+    backend: str | Backend = "auto",
+    *,
+    threads: int | None = None,
+    rebuild: Rebuild | None = None,
 ) -> Backend:
     """Open the engine for a model.
 
@@ -79,6 +82,8 @@ def open_backend(
             takes the best engine that works here and logs which it is and why not a better one.
             An engine asked for by name is never replaced by another.
         threads: threads of the engine on the CPU; None: one per core.
+        rebuild: builds a TensorRT engine again that does not fit this machine, from the ONNX beside
+            it; None: it is not run then.
 
     Raises:
         BackendError: the engine does not exist or does not work here.
@@ -106,9 +111,20 @@ def open_backend(
             f"backend: expected a Backend of your own, or a model file, got {backend!r} and a "
             "manifest alone"
         )
-    from edgecount.runtime import onnxruntime_backend
+    from edgecount.runtime import engine_choice
 
     if backend == "auto":
-        return onnxruntime_backend.open_best(model, threads)
+        return engine_choice.open_best(model, threads, rebuild)
+    if backend in ("tensorrt", "tensorrt-rtx"):
+        return engine_choice.open_engine(model, cast("Target", backend), rebuild)
+    if model.sidecar is not None:
+        raise BackendError(
+            f"{model.path} is an engine of {model.sidecar.backend}, which {backend} cannot run: "
+            "pass the .onnx that it was built from, or leave backend at 'auto'"
+        )
+    from edgecount.runtime.onnxruntime_backend import open_onnxruntime
+
+    if rebuild is not None:
+        engine_choice.warn_of_idle_rebuild(f"{backend} runs the .onnx, and no engine")
     device = "cuda:0" if backend == "onnxruntime-cuda" else "cpu"
-    return onnxruntime_backend.OnnxRuntimeBackend(model, device, threads)
+    return open_onnxruntime(model, device, threads)

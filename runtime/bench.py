@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STAGES",
     "Latency",
+    "gpu_bytes",
     "measure_batches",
     "measure_latency",
     "resident_bytes",
@@ -34,10 +36,13 @@ class Latency:
     Attributes:
         stages: name to the runs' times; ``total`` is the whole call, as its caller waits for it.
         batch: frames in a run.
+        ran: (height, width) of the network's input in pixels; of a frame that is cut into tiles,
+            of all of it.
     """
 
     stages: dict[str, list[float]]
     batch: int = 1
+    ran: tuple[int, int] | None = None
 
     def quantiles(self) -> dict[str, dict[str, float]]:
         """Stage to ``p50``, ``p95``, ``p99`` and ``mean``, in milliseconds."""
@@ -80,7 +85,10 @@ def measure_latency(
                 stages["total"].append(total)
                 for name in STAGES[:-1]:
                     stages[name].append(result.timings[name])  # type: ignore[literal-required]
-    return [Latency(stages) for stages in times]
+    return [
+        Latency(stages, ran=_input_size(counter, size))
+        for counter, stages in zip(counters, times, strict=True)
+    ]
 
 
 def measure_batches(
@@ -101,25 +109,65 @@ def measure_batches(
         warmup: calls before them.
 
     Raises:
-        BackendError: an engine does not take so many frames, or not of this size.
+        BackendError: an engine does not take so many frames.
     """
+    times: list[list[float]] = [[] for _ in counters]
+    with ExitStack() as stack:
+        calls = [_engine_call(stack, counter, size, batch) for counter in counters]
+        for run in range(-warmup, runs):
+            for call, taken in zip(calls, times, strict=True):
+                start = time.perf_counter()
+                call()
+                if run >= 0:
+                    taken.append((time.perf_counter() - start) * 1000)
+    return [
+        Latency({"infer": taken, "total": taken}, batch, _input_size(counter, size))
+        for counter, taken in zip(counters, times, strict=True)
+    ]
+
+
+def _input_size(counter: EdgeCounter, size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the network's input for a frame of a (height, width)."""
+    from edgecount.runtime.device_backend import DeviceBackend
     from edgecount.runtime.preprocess import plan_input
 
-    times: list[list[float]] = [[] for _ in counters]
-    feeds = []
-    for counter in counters:
-        spec = counter.manifest.input
-        plan = plan_input(size[::-1], spec, spec.max_side)
-        pixels = np.random.default_rng(0).integers(0, 256, (batch, 3, *plan.padded))
-        mean, scale = (np.array(v, np.float32)[:, None, None] for v in (spec.mean, spec.scale))
-        feeds.append({spec.name: (pixels.astype(np.float32) - mean) * scale})
-    for run in range(-warmup, runs):
-        for counter, feed, taken in zip(counters, feeds, times, strict=True):
-            start = time.perf_counter()
-            counter.backend.infer(feed)
-            if run >= 0:
-                taken.append((time.perf_counter() - start) * 1000)
-    return [Latency({"infer": taken, "total": taken}, batch) for taken in times]
+    backend, spec = counter.backend, counter.manifest.input
+    limits = backend.sizes if isinstance(backend, DeviceBackend) else None
+    return plan_input(size[::-1], spec, spec.max_side, limits).padded
+
+
+def _engine_call(
+    stack: ExitStack, counter: EdgeCounter, size: tuple[int, int], batch: int
+) -> Callable[[], object]:
+    """Runs the engine once on frames of noise; on a GPU they lie there, and the maps stay there."""
+    from edgecount.runtime.device_backend import DeviceBackend
+
+    backend, spec = counter.backend, counter.manifest.input
+    shape = (batch, 3, *_input_size(counter, size))
+    pixels = np.random.default_rng(0).integers(0, 256, shape)
+    mean, scale = (np.array(v, np.float32)[:, None, None] for v in (spec.mean, spec.scale))
+    image = (pixels.astype(np.float32) - mean) * scale
+    if not isinstance(backend, DeviceBackend):
+        return lambda: backend.infer({spec.name: image})
+    worker = stack.enter_context(backend.open_worker())
+    bound = worker.bind(image.shape)
+    worker.stream.upload(bound.input, np.ascontiguousarray(image, bound.input.dtype))
+
+    def call() -> None:
+        worker.enqueue()
+        worker.stream.synchronize()
+
+    return call
+
+
+def gpu_bytes(device: int = 0) -> int | None:
+    """Memory of a GPU that is in use, by whatever program; None without one."""
+    from edgecount import _ext
+
+    if not _ext.cuda_device_count():
+        return None
+    free, total = _ext.device_memory(device)
+    return total - free
 
 
 def resident_bytes() -> int | None:

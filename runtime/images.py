@@ -13,7 +13,9 @@ from edgecount.errors import InputError, SourceError
 from edgecount.runtime.image_files import find_truncation
 from edgecount.runtime.opencv import load_cv2, quiet_cv2
 
-__all__ = ["as_bgr", "read_image"]
+__all__ = ["as_bgr", "lies_on_gpu", "read_image", "shape_of"]
+
+_DLPACK_CUDA = (2, 13)  # device memory, and managed memory
 
 _EXPECTED = "expected a uint8 array of shape (height, width, 3) in BGR order"
 
@@ -70,19 +72,43 @@ def as_bgr(frame: Any) -> NDArray[np.uint8]:
     Raises:
         InputError: the frame is of another type, shape or dtype, or has no pixels.
     """
-    if hasattr(frame, "__cuda_array_interface__"):
+    if lies_on_gpu(frame):
         raise InputError(
-            f"{_EXPECTED} in CPU memory, got a {type(frame).__name__} on a GPU, and this build of "
-            "edgecount runs on the CPU: copy it first, such as frame.cpu().numpy() or frame.get()"
+            f"{_EXPECTED} in CPU memory, got a {type(frame).__name__} on a GPU, and what counts it "
+            "runs on the CPU: copy it first, such as frame.cpu().numpy() or frame.get(), or use a "
+            'GPU backend such as backend="tensorrt"'
         )
     if hasattr(frame, "convert") and hasattr(frame, "getexif"):
         frame = _from_pil(frame)
     if not isinstance(frame, np.ndarray):
-        raise InputError(f"{_EXPECTED}, a path or a PIL image, got {type(frame).__name__}")
+        hint = ": use .numpy()" if hasattr(frame, "numpy") else ""
+        raise InputError(f"{_EXPECTED}, a path or a PIL image, got {type(frame).__name__}{hint}")
     pixels = _three_channels(_eight_bits(frame))
     # The kernel takes rows that lie apart but not flipped ones or pixels with gaps.
     ordered = pixels.strides[1:] == (3, 1) and pixels.strides[0] >= 3 * pixels.shape[1]
     return pixels if ordered else np.ascontiguousarray(pixels)
+
+
+def lies_on_gpu(frame: Any) -> bool:
+    """Whether an array of another library lies on a GPU."""
+    where = getattr(frame, "__dlpack_device__", None)
+    if where is not None:
+        return int(where()[0]) in _DLPACK_CUDA
+    return hasattr(frame, "__cuda_array_interface__")
+
+
+def shape_of(array: Any) -> tuple[int, ...]:
+    """The shape of another library's array.
+
+    Raises:
+        InputError: it has none.
+    """
+    shape = getattr(array, "shape", None)
+    if shape is None:
+        shape = getattr(array, "__cuda_array_interface__", {}).get("shape")
+    if shape is None:
+        raise InputError(f"{_EXPECTED}, got a {type(array).__name__} without a shape")
+    return tuple(int(side) for side in shape)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgecount.runtime.device_backend import DeviceBackend
 from edgecount.runtime.postprocess import check_outputs
 from edgecount.runtime.preprocess import InputPlan, write_input
 from edgecount.runtime.tiling import Tile, stitch
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest
     from edgecount.runtime.backend import Backend
     from edgecount.runtime.clock import Clock
+    from edgecount.runtime.frames import Picture
 
 __all__ = ["MapRunner"]
 
@@ -34,13 +36,11 @@ class MapRunner:
         self._manifest = manifest
         self._scratch = _Scratch()
 
-    def run(
-        self, image: NDArray[np.uint8], plan: InputPlan, clock: Clock
-    ) -> dict[str, NDArray[Any]]:
+    def run(self, picture: Picture, plan: InputPlan, clock: Clock) -> dict[str, NDArray[Any]]:
         """The maps of a frame by output name: (1, C, h, w) of the whole padded plane.
 
         Args:
-            image: uint8 (H, W, 3), BGR.
+            picture: in the host's memory.
             plan: how it is sized.
             clock: is told how long each step took.
 
@@ -48,25 +48,23 @@ class MapRunner:
             BackendError: the engine failed, or gave maps that its manifest does not promise.
         """
         if plan.tiles:
-            return self._run_tiles(image, plan, clock)
-        return self._run_once(image, plan, clock)
-
-    def _run_once(
-        self, image: NDArray[np.uint8], plan: InputPlan, clock: Clock
-    ) -> dict[str, NDArray[Any]]:
+            return self._run_tiles(picture, plan, clock)
         tensor = self._scratch.take("input", plan.padded)
-        write_input(image, plan.resized, self._manifest.input, tensor)
+        self._write(picture, plan, tensor)
         clock.lap("preprocess")
         return self._infer(tensor, clock)
 
-    def _run_tiles(
-        self, image: NDArray[np.uint8], plan: InputPlan, clock: Clock
-    ) -> dict[str, NDArray[Any]]:
+    def _write(self, picture: Picture, plan: InputPlan, out: NDArray[np.float32]) -> None:
         spec = self._manifest.input
+        write_input(picture.pixels, plan.resized, spec, out, picture.chroma)  # type: ignore[arg-type]
+
+    def _run_tiles(
+        self, picture: Picture, plan: InputPlan, clock: Clock
+    ) -> dict[str, NDArray[Any]]:
         plane = None
-        if not plan.is_native:
+        if not plan.is_native or picture.chroma is not None:
             plane = self._scratch.take("plane", plan.padded)
-            write_input(image, plan.resized, spec, plane)
+            self._write(picture, plan, plane)
 
         def infer(tile: Tile) -> dict[str, NDArray[Any]]:
             top, left, height, width = tile.window
@@ -74,8 +72,8 @@ class MapRunner:
             if plane is not None:
                 tensor[...] = plane[:, :, top : top + height, left : left + width]
             else:
-                part = image[top : top + height, left : left + width]
-                write_input(part, part.shape[:2], spec, tensor)
+                part: Any = picture.pixels[top : top + height, left : left + width]
+                write_input(part, part.shape[:2], self._manifest.input, tensor)
             clock.lap("preprocess")
             return self._infer(tensor, clock)
 
@@ -84,10 +82,14 @@ class MapRunner:
         return maps
 
     def _infer(self, tensor: NDArray[np.float32], clock: Clock) -> dict[str, NDArray[Any]]:
-        outputs = self._backend.infer({self._manifest.input.name: tensor})
+        # An engine of a fixed batch is given the same image several times.
+        batch = self._backend.batches[0] if isinstance(self._backend, DeviceBackend) else 1
+        feed = tensor if batch == 1 else np.repeat(tensor, batch, axis=0)
+        outputs = self._backend.infer({self._manifest.input.name: feed})
         clock.lap("infer")
-        check_outputs(outputs, self._manifest, *tensor.shape[2:])
-        return outputs
+        height, width = tensor.shape[2:]
+        check_outputs(outputs, self._manifest, height, width, batch)
+        return outputs if batch == 1 else {name: maps[:1] for name, maps in outputs.items()}
 
 
 class _Scratch(threading.local):

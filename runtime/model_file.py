@@ -6,15 +6,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecount.errors import BackendError, ModelError
+from edgecount.errors import ModelError
 from edgecount.manifest import ENCODING_KEY, METADATA_KEY, Manifest
 from edgecount.models import list_models, model_path
+from edgecount.runtime.engine_files import is_engine, list_engines
 from edgecount.runtime.onnx_metadata import read_metadata
+from edgecount.runtime.sidecar import EngineSidecar, read_sidecar
 
 __all__ = ["ModelFile", "locate_model", "open_model"]
 
-_ENGINES = (".engine", ".plan", ".trt")
-_CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors")
+_WEIGHTS = (".pth", ".ckpt", ".safetensors")
 
 
 @dataclass(frozen=True)
@@ -22,34 +23,46 @@ class ModelFile:
     """A model that a backend can open.
 
     Attributes:
-        path: the .onnx file; None for a manifest alone, which only a backend of one's own can run.
+        path: the .onnx or engine file; None for a manifest alone, which only a backend of one's own
+            can run.
         manifest: what it expects and gives.
-        encoding: of its bytes and types; "tensorrt": meant for that.
+        encoding: of an .onnx file's bytes and types; "tensorrt": meant for that.
+        sidecar: of an engine; None for an .onnx file.
+        folder: the folder that was named; any of its engines will do.
     """
 
     path: Path | None
     manifest: Manifest
     encoding: str = ""
+    sidecar: EngineSidecar | None = None
+    folder: Path | None = None
 
 
 def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
     """Find a model and read its manifest; no engine is loaded.
 
     Args:
-        model: a bundled model's name, an .onnx file, a folder that holds model.onnx, or a
-            manifest alone.
+        model: a bundled model's name, an .onnx file, an engine with its sidecar beside it, a folder
+            that `edgecount export` wrote, or a manifest alone.
 
     Raises:
         ModelError: there is no such model, it is damaged, or it carries no manifest.
-        BackendError: it is an engine file, which this build cannot run.
     """
     if isinstance(model, Manifest):
         return ModelFile(None, model)
     if not isinstance(model, (str, os.PathLike)):
         raise ModelError(
-            f"expected a model's name, the path of an .onnx file or a Manifest, got {model!r}"
+            "expected a model's name, the path of an .onnx file, an engine or a folder, or a "
+            f"Manifest, got {model!r}"
         )
     path = locate_model(model)
+    given = Path(os.fspath(model)).expanduser()
+    folder = given if path.parent == given else None
+    if is_engine(path):
+        if not path.is_file():
+            raise ModelError(f"no such model file: {path}")
+        sidecar = read_sidecar(path)
+        return ModelFile(path, sidecar.manifest, sidecar=sidecar, folder=folder)
     metadata = read_metadata(path)
     text = metadata.get(METADATA_KEY)
     if text is None:
@@ -58,9 +71,10 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
             "to feed the model and what its outputs mean: write one with edgecount.Manifest"
         )
     try:
-        return ModelFile(path, Manifest.from_json(text), metadata.get(ENCODING_KEY, ""))
+        manifest = Manifest.from_json(text)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+    return ModelFile(path, manifest, metadata.get(ENCODING_KEY, ""), folder=folder)
 
 
 def locate_model(model: str | os.PathLike[str]) -> Path:
@@ -68,24 +82,34 @@ def locate_model(model: str | os.PathLike[str]) -> Path:
 
     Raises:
         ModelError: there is no such model, or it is a checkpoint.
-        BackendError: it is an engine file, which this build cannot run.
     """
     text = os.fspath(model)
     if isinstance(model, str) and model in list_models():
         return model_path(model)
     path = Path(text).expanduser()
-    if path.suffix in _ENGINES:
-        raise BackendError(
-            f"{path} is a TensorRT engine, and this build of edgecount runs ONNX models only: "
-            "pass the .onnx that the engine was built from"
+    if path.suffix == ".pt":
+        raise ModelError(
+            f"{path} is a training checkpoint: run  edgecount export {path}  and pass the folder "
+            "that it makes"
         )
-    if path.suffix in _CHECKPOINTS:
-        raise ModelError(f"{path} is a training checkpoint: export it to ONNX and pass that")
+    if path.suffix in _WEIGHTS:
+        raise ModelError(
+            f"{path} holds weights without their network: expected a bundled name, an .onnx of the "
+            "whole network (torch.onnx.export), an engine, or a checkpoint (.pt) of edgecount train"
+        )
     if path.is_dir():
-        inner = path / "model.onnx"
-        if not inner.is_file():
-            raise ModelError(f"the folder {path} holds no model.onnx")
-        return inner
-    if path.exists() or path.suffix == ".onnx" or os.sep in text:
+        return _in_folder(path)
+    if path.exists() or path.suffix == ".onnx" or is_engine(path) or os.sep in text:
         return path
     return model_path(text)
+
+
+def _in_folder(folder: Path) -> Path:
+    """Its model.onnx, or an engine, where only engines were brought to the board."""
+    inner = folder / "model.onnx"
+    if inner.is_file():
+        return inner
+    engines = list_engines(folder)
+    if not engines:
+        raise ModelError(f"the folder {folder} holds no model.onnx and no engine")
+    return engines[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,25 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.model_file import ModelFile
 
-__all__ = ["OnnxRuntimeBackend", "open_best"]
+__all__ = [
+    "CPU",
+    "CUDA",
+    "OnnxRuntimeBackend",
+    "check_tensors",
+    "load_onnxruntime",
+    "open_best",
+    "open_onnxruntime",
+    "open_session",
+]
 
 _log = logging.getLogger(__name__)
 
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _LOG_FATAL = 4
 
 
 class OnnxRuntimeBackend(Backend):
-    """A session of ONNX Runtime.
+    """A session of ONNX Runtime that is given arrays of the host.
 
     Args:
         model: the model.
@@ -42,9 +51,9 @@ class OnnxRuntimeBackend(Backend):
         self.device = device
         self.name = "onnxruntime" if device == "cpu" else "onnxruntime-cuda"
         self._outputs = [output.name for output in model.manifest.outputs]
-        self._session: Any = _open_session(model, _CPU if device == "cpu" else _CUDA, threads)
+        self._session: Any = open_session(model, CPU if device == "cpu" else CUDA, threads)
         try:
-            _check_tensors(self._session, model)
+            check_tensors(self._session, model)
         except ModelError:
             self.close()
             raise
@@ -65,19 +74,46 @@ class OnnxRuntimeBackend(Backend):
         self._session = None
 
 
-def open_best(model: ModelFile, threads: int | None) -> OnnxRuntimeBackend:
-    """The GPU if onnxruntime has it and it works, else the CPU; logs which and why."""
-    if _CUDA not in load_onnxruntime().get_available_providers():
+def open_onnxruntime(model: ModelFile, device: str, threads: int | None) -> Backend:
+    """A session on a device; on a GPU, one that shares its memory with edgecount where it can.
+
+    Raises:
+        BackendError, MissingExtraError, ModelError: see `OnnxRuntimeBackend`.
+    """
+    if device == "cpu":
+        return OnnxRuntimeBackend(model, device, threads)
+    from edgecount.runtime.cuda_driver import why_no_gpu
+    from edgecount.runtime.onnxruntime_cuda import OnnxRuntimeCudaBackend
+
+    # What is wrong with the provider comes first: without it, nothing else is of use.
+    if CUDA in load_onnxruntime().get_available_providers():
+        reason = why_no_gpu()
+        if reason is None:
+            return OnnxRuntimeCudaBackend(model, threads)
+        _log.info("onnxruntime-cuda copies every frame and its maps: %s", reason)
+    return OnnxRuntimeBackend(model, device, threads)
+
+
+def open_best(model: ModelFile, threads: int | None, reasons: Sequence[str] = ()) -> Backend:
+    """The GPU if onnxruntime has it and it works, else the CPU; logs which and why.
+
+    Args:
+        model: the model.
+        threads: threads on the CPU; None: one per core.
+        reasons: why no better backend was taken.
+    """
+    if CUDA not in load_onnxruntime().get_available_providers():
         reason = "this onnxruntime has no CUDA provider"
     else:
         try:
-            backend = OnnxRuntimeBackend(model, "cuda:0", threads)
+            backend = open_onnxruntime(model, "cuda:0", threads)
         except BackendError as error:
             reason = str(error)
         else:
-            _log.info("backend onnxruntime-cuda on cuda:0")
+            _log.info("; ".join(["backend onnxruntime-cuda on cuda:0", *reasons]))
             return backend
-    _log.info("backend onnxruntime on the CPU; not onnxruntime-cuda: %s", reason)
+    told = ["backend onnxruntime on the CPU", *reasons, f"not onnxruntime-cuda: {reason}"]
+    _log.info("; ".join(told))
     return OnnxRuntimeBackend(model, "cpu", threads)
 
 
@@ -100,7 +136,23 @@ def load_onnxruntime() -> ModuleType:
     return module
 
 
-def _open_session(model: ModelFile, provider: str, threads: int | None) -> Any:
+def open_session(
+    model: ModelFile,
+    provider: str,
+    threads: int | None,
+    provider_options: Mapping[str, str] | None = None,
+) -> Any:
+    """A session on the provider that was asked for, and on no other.
+
+    Args:
+        model: the model.
+        provider: `CPU` or `CUDA`.
+        threads: threads on the CPU; None: one per core.
+        provider_options: of the provider.
+
+    Raises:
+        MissingExtraError, BackendError, ModelError: see `OnnxRuntimeBackend`.
+    """
     onnxruntime = load_onnxruntime()
     available = onnxruntime.get_available_providers()
     if provider not in available:
@@ -112,11 +164,11 @@ def _open_session(model: ModelFile, provider: str, threads: int | None) -> Any:
         session = onnxruntime.InferenceSession(
             str(model.path),
             _session_options(onnxruntime, threads, model.encoding),
-            providers=[provider],
+            providers=[(provider, dict(provider_options or {}))],
             enable_fallback=0,
         )
     except Exception as error:
-        if provider == _CPU:
+        if provider == CPU:
             raise ModelError(f"onnxruntime cannot load {model.path}: {error}") from error
         raise BackendError(f"onnxruntime could not start {provider}: {error}") from error
     # A provider whose libraries are missing can still be replaced by the CPU's without an error.
@@ -145,7 +197,12 @@ def _session_options(onnxruntime: ModuleType, threads: int | None, encoding: str
     return options
 
 
-def _check_tensors(session: Any, model: ModelFile) -> None:
+def check_tensors(session: Any, model: ModelFile) -> None:
+    """Compare inputs and outputs with the manifest.
+
+    Raises:
+        ModelError: they are others.
+    """
     manifest = model.manifest
     inputs = [tensor.name for tensor in session.get_inputs()]
     if inputs != [manifest.input.name]:

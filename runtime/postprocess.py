@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,22 @@ from edgecount.result import RegionCount
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgecount.manifest import Manifest, OutputSpec, Role
+    from edgecount.manifest import Manifest, OutputSpec
     from edgecount.runtime.preprocess import InputPlan
 
-__all__ = ["Counts", "RegionMasks", "check_outputs", "count_outputs"]
+__all__ = [
+    "CHANNELS",
+    "Counts",
+    "MapGrid",
+    "RegionMasks",
+    "check_outputs",
+    "count_options",
+    "count_outputs",
+    "explained",
+    "read_counts",
+]
 
-_CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1}
+CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +76,16 @@ class RegionMasks:
 
 
 def check_outputs(
-    outputs: Mapping[str, NDArray[Any]], manifest: Manifest, height: int, width: int
+    outputs: Mapping[str, Any], manifest: Manifest, height: int, width: int, batch: int = 1
 ) -> None:
-    """Refuse an engine's maps that are not what the manifest promises for one image.
+    """Refuse an engine's maps that are not what the manifest promises.
 
     Args:
-        outputs: the maps by name.
+        outputs: the maps by name, in the host's memory or on a GPU.
         manifest: the model's manifest.
         height: of the network's input in pixels.
         width: of the network's input in pixels.
+        batch: images in a run.
 
     Raises:
         BackendError: a map is missing or has another shape or dtype; the message names it.
@@ -84,13 +96,14 @@ def check_outputs(
             raise BackendError(
                 f"output {output.name!r} is missing: the engine gave {sorted(outputs)}"
             )
-        expected = 1, _CHANNELS[output.role], height // output.stride, width // output.stride
-        if values.shape != expected:
+        cells = height // output.stride, width // output.stride
+        expected = batch, CHANNELS[output.role], *cells
+        if tuple(values.shape) != expected:
             raise BackendError(
                 f"output {output.name!r}: expected shape {expected} for an input of "
                 f"{height} x {width} pixels, got {values.shape}"
             )
-        if values.dtype not in (np.float32, np.float16):
+        if str(values.dtype) not in ("float32", "float16"):
             raise BackendError(
                 f"output {output.name!r}: expected float32 or float16, got {values.dtype}"
             )
@@ -118,32 +131,120 @@ def count_outputs(
     Raises:
         BackendError: a map holds a value that is not finite; the message names the output.
     """
-    maps = {output.role: _crop(outputs[output.name], output, plan) for output in manifest.outputs}
-    density, heatmap = manifest.output("density"), manifest.output("heatmap")
-    base = next(output for output in (density, heatmap) if output is not None)
-    cell = base.stride / plan.scale[0], base.stride / plan.scale[1]
-    grid = maps[base.role].shape[-2:]
-    found = _count(maps, manifest, masks.on_grid(plan.size, grid, cell), threshold, capacity)
-    points = np.empty((0, 3), np.float32)
-    if heatmap is not None:
-        points = _to_source(found.peaks[0], heatmap.stride, plan)
+    grid = MapGrid(manifest, plan)
+    maps = {
+        output.role: np.ascontiguousarray(outputs[output.name][grid.crop(output)])
+        for output in manifest.outputs
+    }
+    heatmap, density = maps.get("heatmap"), maps.get("density")
+    with explained(manifest):
+        found = _ext.count_maps(
+            None if heatmap is None else heatmap[:, 0],
+            maps.get("offset"),
+            None if density is None else density[:, 0],
+            grid.masks(masks),
+            **count_options(manifest, threshold, capacity),
+        )
     people = np.zeros((0, 0), np.float32)
     if density is not None:
         # A new array, also for a unit of 1: the engine's memory is not ours to hand out.
-        people = np.divide(maps["density"][0, 0], density.unit, dtype=np.float32)
-    count = float(found.count[0])
-    density_count = None if density is None else float(found.density_sum[0])
-    peak_count = None if heatmap is None else int(found.peak_count[0])
+        people = np.divide(density[0, 0], grid.unit, dtype=np.float32)
+    return read_counts(found, 0, people, grid, masks)
+
+
+class MapGrid:
+    """The cells of the maps that a frame covers; what lies beyond is padding.
+
+    Args:
+        manifest: the model's manifest.
+        plan: how the frame is sized.
+    """
+
+    def __init__(self, manifest: Manifest, plan: InputPlan) -> None:
+        self.manifest, self.plan = manifest, plan
+        self.density, self.heatmap = manifest.output("density"), manifest.output("heatmap")
+        base = next(output for output in (self.density, self.heatmap) if output is not None)
+        self._shape = self.cells(base)
+        self.cell = base.stride / plan.scale[0], base.stride / plan.scale[1]
+
+    @property
+    def unit(self) -> float:
+        """Density of one person."""
+        return 1.0 if self.density is None else self.density.unit
+
+    def cells(self, output: OutputSpec) -> tuple[int, int]:
+        """Rows and columns of a map that the frame covers."""
+        height, width = (-(-side // output.stride) for side in self.plan.resized)
+        return height, width
+
+    def crop(self, output: OutputSpec) -> tuple[slice, slice, slice, slice]:
+        """Those cells of a map (B, C, h, w)."""
+        height, width = self.cells(output)
+        return slice(None), slice(None), slice(0, height), slice(0, width)
+
+    def masks(self, masks: RegionMasks) -> NDArray[np.float32] | None:
+        """The regions on these cells."""
+        return masks.on_grid(self.plan.size, self._shape, self.cell)
+
+
+def count_options(manifest: Manifest, threshold: float, capacity: int) -> dict[str, Any]:
+    """The keywords of `_ext.count_maps` and `_ext.MapCounter`."""
+    post, density = manifest.postprocess, manifest.output("density")
+    fusion = post.fusion if density is not None and manifest.output("heatmap") else None
+    return {
+        "window": post.window,
+        "threshold": threshold,
+        "capacity": capacity,
+        "unit": density.unit if density is not None else 1.0,
+        "fuse_cell": fusion.cell // density.stride if fusion and density else 0,
+        "fuse_low": fusion.low if fusion else 0.0,
+        "fuse_high": fusion.high if fusion else 0.0,
+    }
+
+
+def read_counts(
+    found: _ext.MapCounts,
+    image: int,
+    people: NDArray[np.float32],
+    grid: MapGrid,
+    masks: RegionMasks,
+) -> Counts:
+    """What the kernels found in one image of a batch.
+
+    Args:
+        found: what they found.
+        image: its number in the batch.
+        people: (h, w) people per cell; (0, 0) without a density.
+        grid: the cells that the frame covers.
+        masks: the regions.
+    """
+    density, heatmap, plan = grid.density, grid.heatmap, grid.plan
+    points = np.empty((0, 3), np.float32)
+    if heatmap is not None:
+        points = _to_source(found.peaks[image], heatmap.stride, plan)
+    count = float(found.count[image])
+    density_count = None if density is None else float(found.density_sum[image])
+    peak_count = None if heatmap is None else int(found.peak_count[image])
     return Counts(
         count=count,
         density_count=density_count,
         peak_count=peak_count,
         points=points,
         density=people,
-        density_stride_xy=(0.0, 0.0) if density is None else cell,
-        regions=_region_counts(found, masks.regions, density, heatmap),
-        overflow=bool(found.overflow[0]),
-        interval=_interval(manifest, count, density_count, peak_count),
+        density_stride_xy=(0.0, 0.0) if density is None else grid.cell,
+        regions={
+            region.name: RegionCount(
+                name=region.name,
+                count=float(found.region_count[image, index]),
+                density_count=None
+                if density is None
+                else float(found.region_density[image, index]),
+                peak_count=None if heatmap is None else float(found.region_peaks[image, index]),
+            )
+            for index, region in enumerate(masks.regions)
+        },
+        overflow=bool(found.overflow[image]),
+        interval=_interval(grid.manifest, count, density_count, peak_count),
     )
 
 
@@ -158,36 +259,11 @@ def _interval(
     return spec.around(count, density_count - peak_count)
 
 
-def _crop(values: NDArray[Any], output: OutputSpec, plan: InputPlan) -> NDArray[Any]:
-    """The cells that the frame covers, C-contiguous; what lies beyond is padding."""
-    height, width = (-(-side // output.stride) for side in plan.resized)
-    return np.ascontiguousarray(values[:, :, :height, :width])
-
-
-def _count(
-    maps: Mapping[Role, NDArray[Any]],
-    manifest: Manifest,
-    masks: NDArray[np.float32] | None,
-    threshold: float,
-    capacity: int,
-) -> _ext.MapCounts:
-    heatmap, density, post = maps.get("heatmap"), maps.get("density"), manifest.postprocess
-    density_spec = manifest.output("density")
-    fusion = post.fusion if density_spec is not None and heatmap is not None else None
+@contextmanager
+def explained(manifest: Manifest) -> Iterator[None]:
+    """Errors of the counting kernels, with the outputs' names."""
     try:
-        return _ext.count_maps(
-            None if heatmap is None else heatmap[:, 0],
-            maps.get("offset"),
-            None if density is None else density[:, 0],
-            masks,
-            window=post.window,
-            threshold=threshold,
-            capacity=capacity,
-            unit=density_spec.unit if density_spec is not None else 1.0,
-            fuse_cell=fusion.cell // density_spec.stride if fusion and density_spec else 0,
-            fuse_low=fusion.low if fusion else 0.0,
-            fuse_high=fusion.high if fusion else 0.0,
-        )
+        yield
     except ValueError as error:
         raise _explain(error, manifest) from error
 
@@ -207,20 +283,3 @@ def _to_source(peaks: NDArray[np.float32], stride: int, plan: InputPlan) -> NDAr
     factor = stride / plan.scale[0], stride / plan.scale[1]
     points[:, :2] = np.clip(points[:, :2] * np.asarray(factor), 0, np.asarray(plan.size))
     return points
-
-
-def _region_counts(
-    found: _ext.MapCounts,
-    regions: Sequence[Region],
-    density: OutputSpec | None,
-    heatmap: OutputSpec | None,
-) -> dict[str, RegionCount]:
-    return {
-        region.name: RegionCount(
-            name=region.name,
-            count=float(found.region_count[0, index]),
-            density_count=None if density is None else float(found.region_density[0, index]),
-            peak_count=None if heatmap is None else float(found.region_peaks[0, index]),
-        )
-        for index, region in enumerate(regions)
-    }

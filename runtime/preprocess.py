@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from edgecount import _ext
 from edgecount.errors import ConfigError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edgecount.manifest import InputSpec
 
-__all__ = ["InputPlan", "plan_input", "write_input"]
+__all__ = ["InputPlan", "Sizes", "black", "plan_input", "write_input"]
 
 
 @dataclass(frozen=True)
@@ -46,31 +46,42 @@ class InputPlan:
         return self.resized == self.size[::-1]
 
 
+Sizes: TypeAlias = "tuple[tuple[int, int], tuple[int, int]]"
+
+
 @functools.lru_cache(maxsize=64)
-def plan_input(size: tuple[int, int], spec: InputSpec, max_side: int | None) -> InputPlan:
+def plan_input(
+    size: tuple[int, int], spec: InputSpec, max_side: int | None, limits: Sizes | None = None
+) -> InputPlan:
     """Decide how a frame is sized, padded and tiled. Frames are never enlarged.
 
     Args:
         size: (width, height) of the frame in pixels.
         spec: the model's input.
         max_side: longer frames are shrunk to this longer side, keeping their shape; None: never.
+        limits: the smallest and the largest (height, width) that the engine takes; None: any.
 
     Raises:
-        ConfigError: max_side is below 1, or None with a model of one fixed size.
+        ConfigError: max_side is below 1, or None where the frame does not fit as it is.
     """
     if max_side is not None and max_side < 1:
         raise ConfigError(f"max_side: expected 1 pixel or more, or None, got {max_side}")
     width, height = size
     shrink = 1.0 if max_side is None else min(1.0, max_side / max(size))
-    if spec.static_size is not None:
-        if max_side is None:
+    least, most = (spec.static_size,) * 2 if spec.static_size else limits or (None, None)
+    if most is not None:
+        fits = min(most[0] / height, most[1] / width)
+        if max_side is None and (spec.static_size or fits < 1):
+            bound = "only" if spec.static_size else "at most"
             raise ConfigError(
-                f"max_side: None keeps the frame's resolution, and this model takes only "
-                f"{spec.static_size[1]} x {spec.static_size[0]} pixels: give a number"
+                f"max_side: None keeps the frame's resolution, and this model takes {bound} "
+                f"{most[1]} x {most[0]} pixels: give a number"
             )
-        shrink = min(shrink, spec.static_size[0] / height, spec.static_size[1] / width)
+        shrink = min(shrink, fits)
     resized = max(1, round(height * shrink)), max(1, round(width * shrink))
     padded = spec.static_size or (_pad(resized[0], spec), _pad(resized[1], spec))
+    if least is not None:
+        padded = max(padded[0], least[0]), max(padded[1], least[1])
     return InputPlan(size, resized, padded, cut_tiles(padded, spec))
 
 
@@ -79,14 +90,16 @@ def write_input(
     resized: tuple[int, int],
     spec: InputSpec,
     out: NDArray[np.float32],
+    chroma: NDArray[np.uint8] | None = None,
 ) -> None:
     """Resize, normalise and pad a frame into the network's input.
 
     Args:
-        image: uint8 (H, W, 3), BGR.
+        image: uint8 (H, W, 3), BGR, or (H, W), the luma of NV12.
         resized: (height, width) of the frame inside `out`, at its top left.
         spec: the model's input.
         out: float32 (1, 3, height, width), overwritten.
+        chroma: uint8 (H / 2, W) of NV12; None: BGR.
     """
     _ext.preprocess(
         image,
@@ -98,11 +111,12 @@ def write_input(
         spec.mean,
         spec.scale,
         spec.channels == "RGB",
-        _black(spec),
+        black(spec),
+        *(() if chroma is None else (chroma,)),
     )
 
 
-def _black(spec: InputSpec) -> float:
+def black(spec: InputSpec) -> float:
     """Padding is black, the darkest channel's where they differ.
 
     A band of mid-grey below a grey picture looks to a network like more of the picture, and was

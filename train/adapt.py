@@ -157,6 +157,11 @@ def open_trainable(model: str | Path) -> tuple[Network, Manifest, Choice]:
         manifest = manifest_of(network, state)
         return fold_batch_norm(network), manifest, config_of(state).objective
     found = open_model(model)
+    if found.sidecar is not None:
+        raise ModelError(
+            f"adapt: {model} is an engine, whose weights cannot be trained: expected the .onnx "
+            "that it was built from, or a checkpoint; export the adapted model for a new engine"
+        )
     manifest = found.manifest
     described = dict(manifest.training.get("network", {"name": manifest.name}))
     name = described.pop("name")

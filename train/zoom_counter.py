@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -16,6 +17,10 @@ from edgecount.runtime.backend import Backend
 from edgecount.train.models.base import Network
 from edgecount.train.two_stream import fuse_counts
 from edgecount.train.zoom import predictor, zoom_points
+
+if TYPE_CHECKING:
+    from edgecount.runtime.lanes import Lane
+    from edgecount.runtime.pipeline import Job
 
 
 class ZoomCounter(EdgeCounter):
@@ -45,10 +50,12 @@ class ZoomCounter(EdgeCounter):
         self._infer = predictor(network)
         self._zoom = zoom
 
-    def _count(
-        self, image: NDArray[np.uint8], source: str | None = None, index: int | None = None
-    ) -> CountResult:
-        first = super()._count(image, source, index)
+    def _submit(self, lane: Lane, jobs: Sequence[Job]) -> Callable[[], list[CountResult]]:
+        wait = super()._submit(lane, jobs)
+        return lambda: [self._zoomed(*pair) for pair in zip(jobs, wait(), strict=True)]
+
+    def _zoomed(self, job: Job, first: CountResult) -> CountResult:
+        image = job.frame.pixels
         seen, scale = self._shrunk(image)
         post = self.manifest.postprocess
         points = zoom_points(self._infer, seen, threshold=post.threshold, zoom=self._zoom)

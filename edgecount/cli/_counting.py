@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -109,9 +108,7 @@ class Run:
         shown = self.bars and source.is_video
         bar = Progress(self.pace.length(source), "frame", Path(source.name).name, shown)
         with self._saver(job) as saver, bar:
-            for frame in self.pace.pick(source):
-                result = self.counter.count(frame.image)
-                result = dataclasses.replace(result, source=frame.source, frame=frame.index)
+            for frame, result in self.counter.count_frames(self.pace.pick(source)):
                 saver.add(frame.image, result)
                 tally.add(result)
                 self.report.frame(result)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from edgecount.runtime.sidecar import EngineSidecar
-
-SUFFIXES = (".engine", ".plan", ".trt")
+__all__ = ["engine_facts", "engine_rows", "try_model"]
 
 
 def engine_facts(path: Path) -> dict[str, Any]:
-    """The facts that `inspect` shows of an engine.
+    """The facts that `inspect` shows of an engine; it is run where nothing speaks against it.
 
     Raises:
         ModelError: the plan or its sidecar is missing or damaged.
     """
     from edgecount.errors import ModelError
+    from edgecount.runtime.engine_check import engine_problems
+    from edgecount.runtime.engine_files import Engine
     from edgecount.runtime.sidecar import read_sidecar
 
     try:
@@ -26,12 +24,14 @@ def engine_facts(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ModelError(f"cannot read the engine {path}: {error.strerror}") from None
     sidecar = read_sidecar(path)
-    reasons = why_not(sidecar, hashlib.sha256(data).hexdigest())
-    manifest = sidecar.manifest.to_dict()
+    why_not = "; ".join(engine_problems(Engine(path, sidecar), data))
+    backend = None
+    if not why_not:
+        backend, why_not = try_model(str(path), sidecar.shapes.opt[2:])
     return {
         "file": str(path),
         "bytes": len(data),
-        "manifest": manifest,
+        "manifest": sidecar.manifest.to_dict(),
         "engine": {
             "backend": sidecar.backend,
             "version": sidecar.version,
@@ -45,48 +45,25 @@ def engine_facts(path: Path) -> dict[str, Any]:
             "created_by": sidecar.created_by,
             "overridden": sidecar.overridden,
         },
-        "runs": not reasons,
-        "backend": None if reasons else sidecar.backend,
-        "why_not": "; ".join(reasons) or None,
+        "runs": backend is not None,
+        "backend": backend,
+        "why_not": why_not or None,
     }
 
 
-def why_not(sidecar: EngineSidecar, plan_sha256: str) -> list[str]:
-    """Why an engine would not run here; empty if it would."""
-    from edgecount.errors import EdgeCountError
-    from edgecount.export.trt_module import load_tensorrt, probe_driver
-    from edgecount.runtime.sidecar import EngineHost, mismatches
+def try_model(model: str, size: tuple[int, int] = (64, 64)) -> tuple[str | None, str]:
+    """Count a grey frame of (height, width): the backend that did it, or why none could."""
+    import numpy as np
 
-    if plan_sha256 != sidecar.plan_sha256:
-        return [
-            (
-                f"the plan is not the one that its sidecar describes (SHA-256 {plan_sha256[:12]}, "
-                f"expected {sidecar.plan_sha256[:12]}): export again"
-            )
-        ]
-    reasons = []
-    version = None
+    from edgecount.counter import EdgeCounter
+    from edgecount.errors import EdgeCountError
+
     try:
-        version = load_tensorrt(sidecar.backend).__version__
+        with EdgeCounter(model) as counter:
+            result = counter.count(np.full((*size, 3), 128, np.uint8))
     except EdgeCountError as error:
-        reasons.append(str(error))
-    driver = probe_driver()
-    if isinstance(driver, str):
-        wanted = ", ".join(sidecar.compute_capabilities)
-        return [*reasons, f"{driver}; the engine needs a GPU of compute capability {wanted}"]
-    device = driver.devices[0]
-    here = EngineHost(
-        backend=sidecar.backend,
-        version=version or sidecar.version,
-        compute_capability=device.capability,
-        device=device.name,
-        driver=driver.cuda,
-    )
-    return [
-        *reasons,
-        *mismatches(sidecar, here),
-        "this edgecount counts with ONNX models; trtexec and Triton run the engine",
-    ]
+        return None, str(error)
+    return result.backend, ""
 
 
 def engine_rows(engine: dict[str, Any]) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ model_option = click.option(
     default=DEFAULT_MODEL,
     show_default=True,
     metavar="NAME|FILE",
-    help="A bundled model, or an .onnx file.",
+    help="A bundled model, an .onnx file, an engine, or a folder of  edgecount export .",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -62,57 +62,82 @@ def bench(
 
     with ExitStack() as stack:
         opened = [_open(stack, model, backend, threads, size) for model in models]
-        counters = [counter for counter, _ in opened]
+        counters = [one.counter for one in opened]
         if batch > 1:
             found = measure_batches(counters, size, batch, runs=runs)
         else:
             found = measure_latency(counters, size, runs=runs)
         facts = [
-            _facts(model, counter, memory, latency)
-            for model, (counter, memory), latency in zip(models, opened, found, strict=True)
+            _facts(model, one, latency)
+            for model, one, latency in zip(models, opened, found, strict=True)
         ]
     about = {"size": list(size), "batch": batch, "runs": runs, "threads": threads}
     if as_json:
         click.echo(json.dumps({**about, "models": facts}))
         return
     frames = "a frame" if batch == 1 else f"{batch} frames a call"
-    click.echo(f"{size[0]}x{size[1]}, {frames}, {runs} runs each")
+    click.echo(f"{_heading(size, found)}, {frames}, {runs} runs each")
     for entry in facts:
         click.echo("\n".join(["", *_lines(entry, facts[0])]))
 
 
+def _heading(size: tuple[int, int], found: list[Latency]) -> str:
+    """The frame's size and, where the models run at others, theirs."""
+    asked = "x".join(map(str, size))
+    ran = {"x".join(map(str, one.ran)): None for one in found if one.ran}
+    return asked if list(ran) == [asked] else f"{asked}, run at {' and '.join(ran)}"
+
+
+class _Opened(NamedTuple):
+    """A counter, warm, and the memory that it took, of the host and of the GPU."""
+
+    counter: EdgeCounter
+    memory: int | None
+    gpu_memory: int | None
+
+
 def _open(
     stack: ExitStack, model: str, backend: str, threads: int | None, size: tuple[int, int]
-) -> tuple[EdgeCounter, int | None]:
-    """A counter, warm, and the memory that it took."""
+) -> _Opened:
     import numpy as np
 
     from edgecount.counter import EdgeCounter
-    from edgecount.runtime.bench import resident_bytes
+    from edgecount.runtime.bench import gpu_bytes, resident_bytes
 
-    before = resident_bytes()
+    before = resident_bytes(), gpu_bytes()
     counter = stack.enter_context(EdgeCounter(model, backend=backend, threads=threads))
     counter.count(np.zeros((*size, 3), np.uint8))
-    after = resident_bytes()
-    return counter, None if before is None or after is None else max(after - before, 0)
+    after = resident_bytes(), gpu_bytes()
+    on_gpu = counter.backend.device != "cpu"
+    return _Opened(
+        counter, _growth(before[0], after[0]), _growth(before[1], after[1]) if on_gpu else None
+    )
 
 
-def _facts(
-    model: str, counter: EdgeCounter, memory: int | None, latency: Latency
-) -> dict[str, Any]:
+def _growth(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else max(after - before, 0)
+
+
+def _facts(model: str, opened: _Opened, latency: Latency) -> dict[str, Any]:
+    counter = opened.counter
     return {
         "model": model,
         "backend": counter.backend.name,
         "device": counter.backend.device,
+        "ran": list(latency.ran or ()),
         "latency_ms": latency.quantiles(),
         "frames_per_second": latency.throughput,
-        "memory_bytes": memory,
+        "memory_bytes": opened.memory,
+        "gpu_memory_bytes": opened.gpu_memory,
     }
 
 
 def _lines(facts: dict[str, Any], first: dict[str, Any]) -> list[str]:
-    memory = facts["memory_bytes"]
-    taken = "" if memory is None else f", {memory / 2**20:.0f} MiB"
+    taken = "".join(
+        f", {facts[key] / 2**20:.0f} MiB{where}"
+        for key, where in (("memory_bytes", ""), ("gpu_memory_bytes", " on the GPU"))
+        if facts[key] is not None
+    )
     lines = [
         (
             f"{facts['model']}  on {facts['backend']} ({facts['device']}), "

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     "--backend",
     default="auto",
     show_default=True,
-    help="Engine: auto, onnxruntime, onnxruntime-cuda. auto takes the best that works here.",
+    help="Engine: auto, tensorrt, tensorrt-rtx, onnxruntime-cuda, onnxruntime. auto takes the best "
+    "that works here.",
+)
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Build a TensorRT engine that does not fit this machine again; takes minutes.",
 )
 @click.option(
     "--threshold",

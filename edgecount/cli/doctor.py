@@ -19,8 +19,9 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(ctx: click.Context, /, model: str, as_json: bool) -> None:
     """Check what works on this machine.
 
-    Looks at Python, the processor, the GPU, ONNX Runtime, OpenCV and the board, and counts a
-    rendered picture. The exit code is 1 only if counting cannot work.
+    Looks at Python, the processor, the GPU, ONNX Runtime, TensorRT and OpenCV, on a Jetson at its
+    JetPack, power mode and memory too, and counts a rendered picture. The exit code is 1 only if
+    counting cannot work.
     """
     from edgecount.cli._doctor import run_checks
 
@@ -31,7 +32,7 @@ def doctor(ctx: click.Context, /, model: str, as_json: bool) -> None:
         for check in checks:
             mark = click.style(f"{check.status:4}", fg=_COLOURS[check.status], bold=True)
             click.echo(f"{mark}  {check.name:11}  {check.found}")
-            if check.advice:
-                click.echo(f"{'':19}-> {check.advice}")
+            for line in check.advice.splitlines():
+                click.echo(f"{'':19}-> {line}")
     if any(check.status == "fail" for check in checks):
         ctx.exit(FAILED)

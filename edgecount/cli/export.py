@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from edgecount.cli._options import json_option
 from edgecount.cli._progress import Progress, echo
 from edgecount.cli._sizes import InputSizes, InputSizesType
+from edgecount.export.defaults import CALIBRATED, FP16_GATE, INT8_GATE, METHOD, OPSET
 
 if TYPE_CHECKING:
     from edgecount.export.options import ExportOptions
@@ -57,14 +58,14 @@ _FLAGS = {"capabilities": "compute-capability"}
 @click.option(
     "--method",
     type=click.Choice(_METHODS),
-    default="percentile",
+    default=METHOD,
     show_default=True,
     help="How --int8 chooses ranges.",
 )
 @click.option(
     "--images",
     type=click.IntRange(min=1),
-    default=128,
+    default=CALIBRATED,
     show_default=True,
     help="Calibration images, at most.",
 )
@@ -91,7 +92,7 @@ _FLAGS = {"capabilities": "compute-capability"}
 @click.option(
     "--opset",
     type=click.IntRange(13, 21),
-    default=17,
+    default=OPSET,
     show_default=True,
     help="Version of ONNX's operators.",
 )
@@ -124,14 +125,14 @@ _FLAGS = {"capabilities": "compute-capability"}
 @click.option(
     "--gate-fp16",
     type=click.FloatRange(min=0),
-    default=0.005,
+    default=FP16_GATE,
     show_default=True,
     help="Largest difference of the counts, as a share of their mean.",
 )
 @click.option(
     "--gate-int8",
     type=click.FloatRange(min=0),
-    default=0.03,
+    default=INT8_GATE,
     show_default=True,
     help="The same for INT8.",
 )
@@ -226,11 +227,12 @@ def _check_useful(typed: set[str], given: dict[str, Any], *, one_file: bool) -> 
     from edgecount.errors import ConfigError
 
     engine = given["target"] != "onnx" and not one_file
+    asked = engine and given["target"] != "auto"
     needs = [
         (_ABOUT_FOREIGN, any(given[name] for name in _DESCRIBING), "--density or --heatmap"),
         (_ABOUT_INT8, given["int8"], "--int8"),
-        (("gate_fp16",), given["fp16"], "--fp16"),
-        (("force",), given["fp16"] or given["int8"], "--fp16 or --int8"),
+        (("gate_fp16",), given["fp16"] or asked, "--fp16"),
+        (("force",), given["fp16"] or given["int8"] or asked, "--fp16 or --int8"),
         (_ABOUT_ENGINES, engine, "--target tensorrt or tensorrt-rtx"),
         (_ABOUT_FOLDERS, not one_file, "a folder as --out"),
     ]
@@ -341,9 +343,7 @@ def _description(given: dict[str, Any]) -> Description | None:
 
 def _table(report: dict[str, Any]) -> list[str]:
     """Lines for people: a file each."""
-    lines = [
-        f"{'':24}{'MB':>8}{'counts differ by':>19}{'bias':>8}{'points':>9}{'CPU, ms':>9}   verdict"
-    ]
+    lines = [f"{'':24}{'MB':>8}{'counts differ by':>19}{'bias':>8}{'points':>9}{'ms':>9}   verdict"]
     for file in report["files"]:
         proof = file["proof"]
         numbers = f"{'-':>19}{'-':>8}{'-':>9}"
@@ -354,9 +354,13 @@ def _table(report: dict[str, Any]) -> list[str]:
             numbers = f"{share:>19}{proof['bias']:+8.2f}{points:>9}"
         latency = file.get("latency_ms")
         speed = f"{latency['p50']:.1f}" if latency else "-"
+        where = f", {file['latency_on']}" if file["engine"] and latency else ""
         lines.append(
             f"{file['file']:24}{file['bytes'] / 1e6:8.2f}{numbers}{speed:>9}   {file['verdict']}"
+            f"{where}"
         )
+        if file["engine"] and file["engine"]["reason"]:
+            lines.append(f"{'':24}  {file['engine']['reason']}")
         kept = len(file.get("kept") or ())
         if kept:
             lines.append(f"{'':24}  {kept} nodes keep a higher precision")

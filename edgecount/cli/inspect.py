@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._engine_facts import SUFFIXES, engine_facts, engine_rows
+from edgecount.cli._engine_facts import engine_facts, engine_rows, try_model
+from edgecount.cli._group import FAILED
 from edgecount.cli._options import json_option
 from edgecount.cli.models import metric_lines
 
@@ -20,19 +21,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", metavar="NAME|FILE|DIR")
 @json_option
-def inspect(model: str, as_json: bool) -> None:
+@click.pass_context
+def inspect(ctx: click.Context, /, model: str, as_json: bool) -> None:
     """Show what a model expects and gives, and whether it would run here.
 
     The model is a bundled one's name, an .onnx file, an engine, or a folder of edgecount export,
-    of which every file is shown.
+    of which every file is shown. A file of a folder that cannot be read does not keep the others
+    from being shown; the exit code is 1 then.
     """
-    folder = Path(model)
-    if folder.is_dir():
-        found = [_facts(str(path)) for path in _files(folder)]
-        if as_json:
-            click.echo(json.dumps({"folder": model, "files": found}))
-            return
-        click.echo("\n\n".join("\n".join(_lines(facts)) for facts in found))
+    if Path(model).is_dir():
+        if not _inspect_folder(Path(model), as_json):
+            ctx.exit(FAILED)
         return
     facts = _facts(model)
     if as_json:
@@ -42,11 +41,46 @@ def inspect(model: str, as_json: bool) -> None:
         click.echo(line)
 
 
+def _inspect_folder(folder: Path, as_json: bool) -> bool:
+    """Show every model in a folder; whether all of them could be read."""
+    from edgecount.errors import EdgeCountError
+
+    readable = True
+
+    def attempt(path: Path) -> dict[str, Any]:
+        nonlocal readable
+        try:
+            return _facts(str(path))
+        except EdgeCountError as error:
+            readable = False
+            return _unreadable(path, str(error))
+
+    found = [attempt(path) for path in _files(folder)]
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), "files": found}))
+    else:
+        click.echo("\n\n".join("\n".join(_lines(facts)) for facts in found))
+    return readable
+
+
+def _unreadable(path: Path, why: str) -> dict[str, Any]:
+    """What there is to say of a file that is no model, or an engine without its sidecar."""
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "manifest": None,
+        "runs": False,
+        "backend": None,
+        "why_not": why,
+    }
+
+
 def _files(folder: Path) -> list[Path]:
     """The models in a folder, the smallest name first."""
     from edgecount.errors import ModelError
+    from edgecount.runtime.engine_files import ENGINES
 
-    found = sorted(path for path in folder.iterdir() if path.suffix in (".onnx", *SUFFIXES))
+    found = sorted(path for path in folder.iterdir() if path.suffix in (".onnx", *ENGINES))
     if not found:
         raise ModelError(f"the folder {folder} holds no .onnx and no engine")
     return found
@@ -55,9 +89,10 @@ def _files(folder: Path) -> list[Path]:
 def _facts(model: str) -> dict[str, Any]:
     from edgecount.cli._onnx_facts import read_onnx_facts
     from edgecount.errors import ModelError
+    from edgecount.runtime.engine_files import is_engine
     from edgecount.runtime.model_file import open_model
 
-    if Path(model).suffix in SUFFIXES:
+    if is_engine(Path(model)):
         return engine_facts(Path(model))
     manifest: Manifest | None = None
     backend: str | None = None
@@ -69,7 +104,7 @@ def _facts(model: str) -> dict[str, Any]:
             raise
     else:
         path, manifest = opened.path or Path(model), opened.manifest
-        backend, why = _try(model)
+        backend, why = try_model(model)
     onnx = read_onnx_facts(path)
     return {
         "file": str(path),
@@ -100,21 +135,6 @@ def _precisions(path: Path) -> dict[str, int] | None:
     except Exception:  # noqa: BLE001 (onnx raises what it likes on a damaged file)
         return None
     return dict(Counter(layer.precision for layer in layers if layer.operator in WEIGHTY))
-
-
-def _try(model: str) -> tuple[str | None, str]:
-    """Count a small grey frame: the backend that did it, or the reason why none could."""
-    import numpy as np
-
-    from edgecount.counter import EdgeCounter
-    from edgecount.errors import EdgeCountError
-
-    try:
-        with EdgeCounter(model) as counter:
-            result = counter.count(np.full((64, 64, 3), 128, np.uint8))
-    except EdgeCountError as error:
-        return None, str(error)
-    return result.backend, ""
 
 
 def _tensors(path: Path) -> dict[str, list[str]] | None:
@@ -151,6 +171,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     size = f"{facts['bytes'] / 1e6:.2f} MB"
     if engine := facts.get("engine"):
         rows += [("", size), *engine_rows(engine)]
+    elif "parameters" not in facts:
+        rows.append(("", size))
     else:
         rows.append(("", f"{size}, {facts['parameters'] / 1e6:.2f} M parameters, {_opset(facts)}"))
     for kind, tensors in (facts.get("tensors") or {}).items():

@@ -10,6 +10,7 @@ from edgecount.export.graph import WEIGHTY, node_precisions
 
 if TYPE_CHECKING:
     from edgecount.export.engine import EngineRecord
+    from edgecount.export.engine_proof import EngineRun
     from edgecount.export.package import Export, FileRecord
 
 FORMAT = 1
@@ -43,10 +44,12 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
         "file": str(record.path),
         "bytes": record.size,
         "sha256": record.sha256,
+        "refused": record.refused,
         "overridden": record.overridden,
         "kept": {},
         "nodes": [],
         "latency_ms": None,
+        "latency_on": None,
         "engine": None,
     }
     if record.converted:
@@ -61,11 +64,11 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
             "proof": made.proof.to_dict() if made.proof else None,
             "verdict": _verdict(record),
             "latency_ms": latencies.get(str(record.path)),
+            "latency_on": "CPU" if str(record.path) in latencies else None,
         }
-    if record.engine:
-        facts |= _engine(record.engine)
-        if record.overridden:
-            facts["verdict"] += ", from a refused file"
+    if record.engine and record.run:
+        facts |= _engine(record.engine, record.run)
+        facts["verdict"] = _engine_verdict(record, record.engine, record.run)
     return facts
 
 
@@ -73,18 +76,27 @@ def _verdict(record: FileRecord) -> str:
     proof = record.converted.proof if record.converted else None
     if proof is None:
         return "the reference"
-    if record.overridden:
+    return "refused, kept by force" if record.refused else "passed"
+
+
+def _engine_verdict(record: FileRecord, engine: EngineRecord, run: EngineRun) -> str:
+    if record.refused:  # for its counts, which the proof tells, or for its points
         return "refused, kept by force"
-    return "passed"
+    source = ", from a refused file" if record.overridden else ""
+    if run.proof is None:
+        loaded = "loaded, " if engine.engine_layers is not None else ""
+        ran = "run, not compared" if run.gpu else "not run"
+        return f"built, {loaded}{ran}{source}"
+    return f"passed{source}"
 
 
-def _engine(engine: EngineRecord) -> dict[str, Any]:
-    ran = engine.engine_layers is not None
+def _engine(engine: EngineRecord, run: EngineRun) -> dict[str, Any]:
     return {
         "precision": engine.options.precision,
         "layers": engine.layers,
-        "proof": None,
-        "verdict": "built, loaded, not run" if ran else "built, not run",
+        "proof": run.proof.to_dict() if run.proof else None,
+        "latency_ms": run.latency or None,
+        "latency_on": run.gpu,
         "engine": {
             "backend": engine.options.target,
             "version": engine.version,
@@ -94,5 +106,7 @@ def _engine(engine: EngineRecord) -> dict[str, Any]:
             "seconds": engine.seconds,
             "onnx_sha256": engine.onnx_sha256,
             "engine_layers": engine.engine_layers,
+            "left_out": run.left_out,
+            "reason": run.reason or None,
         },
     }

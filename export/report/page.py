@@ -61,7 +61,7 @@ def _page(export: Export, facts: dict[str, Any]) -> str:
     try:
         import jinja2
     except ImportError as error:
-        raise MissingExtraError("jinja2", "export", "to write reports") from error
+        raise MissingExtraError("jinja2", "engine", "to write reports") from error
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -75,18 +75,21 @@ def _page(export: Export, facts: dict[str, Any]) -> str:
         facts=facts,
         first=first,
         charts={
-            str(record.path): _details(record)
+            str(record.path): _details(proof)
             for record in export.files
-            if record.converted and record.converted.proof
+            if (proof := _proof_of(record)) is not None
         },
     )
     return text
 
 
-def _details(record: FileRecord) -> dict[str, Any]:
-    assert record.converted
-    assert record.converted.proof
-    proof = record.converted.proof
+def _proof_of(record: FileRecord) -> Proof | None:
+    if record.converted:
+        return record.converted.proof
+    return record.run.proof if record.run else None
+
+
+def _details(proof: Proof) -> dict[str, Any]:
     picture, ours, theirs = proof.worst
     return {
         "scatter": _scatter(proof),

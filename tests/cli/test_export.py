@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import onnx
 import pytest
@@ -127,7 +128,22 @@ def test_a_missing_package_is_named(run, model, tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     result = run("export", model, "--out", tmp_path / "made")
     assert result.exit_code == 1
-    assert 'pip install "edgecount[export]"' in result.stderr
+    assert 'pip install "edgecount[engine]"' in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("their.pth", "expected a bundled name, an .onnx of the whole network"),
+        ("model.engine", "is an engine: export from the .onnx"),
+    ],
+)
+def test_what_cannot_be_exported_says_what_can(run, tmp_path, name, message):
+    (tmp_path / name).write_bytes(b"anything")
+    result = run("export", tmp_path / name, "--out", tmp_path / "made")
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not (tmp_path / "made").exists()
 
 
 def test_an_engine_is_inspected_from_its_sidecar(run, model, photos, tmp_path):
@@ -150,6 +166,16 @@ def test_an_engine_is_inspected_from_its_sidecar(run, model, photos, tmp_path):
     assert "not the one that its sidecar describes" in facts["why_not"]
     plan.with_name("model.fp16.engine.json").unlink()
     assert run("inspect", plan).exit_code == 1
+    result = run("inspect", out)
+    assert result.exit_code == 1
+    assert result.stdout.count("runs here   yes, on onnxruntime") == 2
+    assert "runs here   no: " in result.stdout
+    assert "model.fp16.engine.json" in result.stdout
+    result = run("inspect", out, "--json")
+    assert result.exit_code == 1
+    files = {Path(file["file"]).name: file for file in json.loads(result.stdout)["files"]}
+    assert len(files) == 3
+    assert "model.fp16.engine.json" in files["model.fp16.engine"]["why_not"]
 
 
 def test_bench_of_two(run, model):
@@ -166,6 +192,17 @@ def test_bench_of_two(run, model):
     assert set(times) == {"infer", "total"}
     assert 0 < times["total"]["p50"] <= times["total"]["p95"] <= times["total"]["p99"]
     assert entry["frames_per_second"] == pytest.approx(2000 / times["total"]["mean"])
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_bench_says_at_which_size_a_model_ran(run, make_model, batch):
+    fixed = make_model(static_size=(64, 96))
+    words = ("bench", fixed, "--size", "540x960", "--batch", batch, "--runs", "2", "--threads", "1")
+    result = run(*words)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("540x960, run at 64x96, ")
+    (entry,) = json.loads(run(*words, "--json").stdout)["models"]
+    assert entry["ran"] == [64, 96]
 
 
 def test_bench_of_nothing(run):

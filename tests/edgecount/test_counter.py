@@ -19,6 +19,7 @@ from edgecount.errors import BackendError, ConfigError, InputError, ModelError, 
 from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
 from edgecount.regions import Region
 from edgecount.runtime.backend import Backend
+from edgecount.runtime.sources import Frame
 
 Squares = Callable[..., NDArray[np.uint8]]
 
@@ -102,6 +103,82 @@ def test_a_batch_may_mix_sizes(tiny_model: Path, squares: Squares) -> None:
     frames = [squares(64, 64, (8, 8)), squares(200, 100), squares(640, 480, (8, 8), (80, 80))]
     assert [result.peak_count for result in counter.count_batch(frames)] == [1, 0, 2]
     assert counter.count_batch([]) == []
+    stacked = np.stack([squares(64, 64, (8, 8)), squares(64, 64)])
+    assert [result.peak_count for result in counter.count_batch(stacked)] == [1, 0]
+    for one in (frames[0], "frame.png", None, 3):
+        with pytest.raises(InputError, match=r"expected several frames, got one: use count\(\)"):
+            counter.count_batch(one)  # type: ignore[arg-type]
+
+
+def test_frames_of_one_s_own_source(tiny_model: Path, squares: Squares) -> None:
+    given = [Frame(squares(64, 64, *[(8, 8)] * index), "mine", index, 0.0) for index in range(2)]
+    found = list(EdgeCounter(tiny_model).count_frames(given))
+    assert [frame for frame, _ in found] == given
+    assert [(r.source, r.frame, r.count) for _, r in found] == [("mine", 0, 0), ("mine", 1, 1)]
+
+
+def test_closing_lets_what_was_begun_end(tiny_model: Path, squares: Squares) -> None:
+    counter = EdgeCounter(tiny_model)
+
+    def frames() -> Any:
+        yield squares(64, 64, (8, 8))
+        counter.close()
+        yield squares(64, 64, (8, 8))
+
+    assert [result.count for result in counter.count_batch(frames())] == [1, 1]
+    with pytest.raises(BackendError, match="the counter is closed"):
+        counter.count(squares(64, 64))
+    with pytest.raises(BackendError, match="closed"):
+        counter.backend.infer({})
+
+
+@pytest.mark.parametrize(
+    ("sources", "timeout", "message"),
+    [
+        ("clip.mp4", None, r"expected a list of sources, got 'clip.mp4': use stream\(\)"),
+        (None, None, "expected a list of sources, got None"),
+        (["a"], -1, "timeout: expected seconds"),
+        (["a"], float("nan"), "timeout: expected seconds"),
+        (["a"], "1", "timeout: expected seconds"),
+    ],
+)
+def test_stream_many_refuses(tiny_model: Path, sources: Any, timeout: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        EdgeCounter(tiny_model).stream_many(sources, timeout=timeout)
+
+
+def test_several_sources_side_by_side(tiny_model: Path, squares: Squares, tmp_path: Path) -> None:
+    folders = []
+    for name, corners in {"one": [(8, 8)], "two": [(8, 8), (64, 64)]}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        for index in range(len(corners) + 1):
+            cv2.imwrite(str(folder / f"{index}.png"), squares(96, 96, *corners[:index]))
+        folders.append(folder)
+    counter = EdgeCounter(tiny_model)
+    found = [(Path(r.source or "").parent.name, r.count) for r in counter.stream_many(folders)]
+    assert found == [("one", 0), ("two", 0), ("one", 1), ("two", 1), ("two", 2)]
+    same = [r.count for r in counter.stream_many([folders[1], folders[1]], timeout=5)]
+    assert same == [0, 0, 1, 1, 2, 2]
+
+
+def test_one_source_that_fails_need_not_end_the_others(
+    tiny_model: Path, squares: Squares, tmp_path: Path
+) -> None:
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), squares(96, 96, (8, 8)))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    counter = EdgeCounter(tiny_model)
+    sources = [broken, [tmp_path / "a.png", tmp_path / "b.png"]]
+    with pytest.raises(SourceError, match=r"broken\.png"):
+        list(counter.stream_many(sources))
+    told: list[SourceError] = []
+    sources.append(tmp_path / "missing.png")
+    assert [r.count for r in counter.stream_many(sources, on_error=told.append)] == [1, 1]
+    assert len(told) == 2
+    with pytest.raises(SourceError):
+        list(counter.stream_many(sources))
 
 
 def test_results_are_independent_of_later_frames(

@@ -10,6 +10,8 @@ pytest.importorskip("tensorrt_rtx_bindings")
 
 from graphs import write_photos  # noqa: E402
 
+from edgecount.errors import AccuracyError  # noqa: E402
+from edgecount.export import package, proof  # noqa: E402
 from edgecount.export.engine import EngineOptions  # noqa: E402
 from edgecount.export.options import ExportOptions  # noqa: E402
 from edgecount.export.package import export_model  # noqa: E402
@@ -23,6 +25,16 @@ def photos(tmp_path_factory):
     return write_photos(tmp_path_factory.mktemp("photos"), 3, (128, 96))
 
 
+def save_checkpoint(name, path):
+    torch.manual_seed(0)
+    network = build_model(name)
+    with torch.no_grad():
+        network.train()(torch.randn(2, 3, 64, 64))  # batch norms with statistics of their own
+    config = config_from_dict({"model": name, "data": [{"reader": "blank"}]})
+    state = {"config": config_to_dict(config), "step": 1, "ema": network.eval().state_dict()}
+    torch.save(state, path)
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -34,13 +46,7 @@ def photos(tmp_path_factory):
     ],
 )
 def test_a_checkpoint_becomes_engines(name, photos, tmp_path):
-    torch.manual_seed(0)
-    network = build_model(name)
-    with torch.no_grad():
-        network.train()(torch.randn(2, 3, 64, 64))  # batch norms with statistics of their own
-    config = config_from_dict({"model": name, "data": [{"reader": "blank"}]})
-    state = {"config": config_to_dict(config), "step": 1, "ema": network.eval().state_dict()}
-    torch.save(state, tmp_path / "last.pt")
+    save_checkpoint(name, tmp_path / "last.pt")
     for precision in ("fp16", "int8"):
         options = ExportOptions(
             fp16=precision == "fp16",
@@ -61,3 +67,19 @@ def test_a_checkpoint_becomes_engines(name, photos, tmp_path):
         half = next(f for f in files if precision in f["file"])
         if precision == "fp16":
             assert half["bytes"] < 0.52 * files[0]["bytes"], half["kept"]
+
+
+def test_an_onnx_that_differs_from_its_checkpoint_has_not_passed(photos, tmp_path, monkeypatch):
+    def with_a_gate_of_less_than_nothing(pictures, originals, counter, _gate):
+        return proof.prove(pictures, originals, counter, -1.0)
+
+    save_checkpoint("edgecount-n", tmp_path / "last.pt")
+    monkeypatch.setattr(package, "prove", with_a_gate_of_less_than_nothing)
+    given = {"target": "onnx", "verify": photos, "size": (128, 128), "threads": 1}
+    with pytest.raises(AccuracyError, match="counts differently from the checkpoint"):
+        export_model(str(tmp_path / "last.pt"), tmp_path / "made", ExportOptions(**given))
+    options = ExportOptions(**given, force=True)
+    made = export_model(str(tmp_path / "last.pt"), tmp_path / "made", options, finish=write_report)
+    assert any("from the checkpoint" in text for text in made.warnings)
+    (file,) = json.loads((tmp_path / "made" / "report.json").read_text())["files"]
+    assert file["verdict"] == "refused, kept by force"

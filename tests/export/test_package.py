@@ -1,6 +1,8 @@
 """The whole export, on a small network and real files."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,7 @@ from edgecount.export import convert, package
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.report import write_report
+from edgecount.runtime.cuda_driver import probe_driver
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +127,26 @@ def test_force_keeps_what_a_gate_refuses(model, photos, tmp_path):
     assert any("kept by --force" in text for text in made.warnings)
     report = json.loads((tmp_path / "made" / "report.json").read_text())
     assert report["files"][1]["verdict"] == "refused, kept by force"
+
+
+@pytest.mark.parametrize("target", ["onnx", "tensorrt-rtx"])
+def test_an_onnx_is_exported_without_pytorch(model, photos, tmp_path, target):
+    """The extra `engine` has none: it is for boards, where PyTorch is large and hard to get."""
+    if target == "tensorrt-rtx":
+        pytest.importorskip("tensorrt_rtx_bindings")
+    words = ["export", model, "--fp16", "--target", target, "--input", "64x96"]
+    words += ["--verify", str(photos), "--out", str(tmp_path / "made"), "--threads", "1"]
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'onnxscript', 'edgecount.train'): sys.modules[name] = None\n"
+        f"sys.argv = {['edgecount', *words]!r}\n"
+        "from edgecount.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "made" / "model.fp16.onnx").is_file()
+    assert (tmp_path / "made" / "model.fp16.engine").is_file() == (target != "onnx")
 
 
 def test_without_images_scenes_are_rendered(model, tmp_path, monkeypatch):
@@ -266,6 +289,9 @@ def test_engines_for_two_gpus(model, photos, tmp_path, precision):
     file = json.loads((out / "report.json").read_text())["files"][-1]
     assert file["verdict"] == "built, not run"
     assert file["proof"] is None
+    assert file["latency_ms"] is None
+    if isinstance(probe_driver(), str):
+        assert "driver" in file["engine"]["reason"]
     assert "built, not run" in (out / "report.html").read_text()
 
 

@@ -10,14 +10,14 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from edgecount.errors import EdgeCountError  # noqa: E402
-from edgecount.export.trt_callbacks import make_logger  # noqa: E402
 from edgecount.export.trt_config import (  # noqa: E402
     graph_types,
     load_timing_cache,
     save_timing_cache,
 )
-from edgecount.export.trt_module import load_tensorrt, probe_features  # noqa: E402
 from edgecount.export.trt_network import parse_onnx  # noqa: E402
+from edgecount.runtime.trt_logger import TensorRTLog  # noqa: E402
+from edgecount.runtime.trt_module import load_tensorrt, probe_features  # noqa: E402
 
 try:
     TRT = load_tensorrt("tensorrt-rtx")
@@ -27,8 +27,8 @@ except EdgeCountError as missing:
 
 @pytest.fixture
 def builder():
-    logger = make_logger(TRT)
-    return TRT.Builder(logger), logger
+    log = TensorRTLog(TRT)
+    return TRT.Builder(log.logger), log
 
 
 def mixed_graph():

@@ -9,9 +9,9 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper  # noqa: E402
 
 from edgecount.errors import EdgeCountError, ModelError  # noqa: E402
-from edgecount.export.trt_callbacks import make_logger  # noqa: E402
-from edgecount.export.trt_module import load_tensorrt, probe_features  # noqa: E402
 from edgecount.export.trt_network import parse_onnx, tensors_of  # noqa: E402
+from edgecount.runtime.trt_logger import TensorRTLog  # noqa: E402
+from edgecount.runtime.trt_module import load_tensorrt, probe_features  # noqa: E402
 
 try:
     TRT = load_tensorrt("tensorrt-rtx")
@@ -22,9 +22,9 @@ FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
 
 def parse(path, data):
-    logger = make_logger(TRT)
-    features = probe_features(TRT)
-    return parse_onnx(TRT, features, TRT.Builder(logger), logger, path=path, data=data, typed=True)
+    log = TensorRTLog(TRT)
+    features, builder = probe_features(TRT), TRT.Builder(log.logger)
+    return parse_onnx(TRT, features, builder, log, path=path, data=data, typed=True)
 
 
 def graph(operator, inputs, *, dtype=FLOAT, **attributes):

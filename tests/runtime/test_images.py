@@ -200,7 +200,7 @@ def test_an_array_on_a_gpu_is_told_to_come_down() -> None:
     class CudaArray:
         __cuda_array_interface__: ClassVar[dict[str, Any]] = {}
 
-    with pytest.raises(InputError, match="CudaArray on a GPU, and this build of edgecount runs on"):
+    with pytest.raises(InputError, match="CudaArray on a GPU, and what counts it runs on the CPU"):
         as_bgr(CudaArray())
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import onnx
 import pytest
+from sidecars import write_engine
 
-from edgecount.errors import BackendError, ModelError
+from edgecount.errors import ModelError
 from edgecount.manifest import Manifest
 from edgecount.models import list_models, model_path
 from edgecount.runtime.model_file import open_model
@@ -26,7 +27,7 @@ def test_a_folder_with_a_model(tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"holds no model.onnx"):
+    with pytest.raises(ModelError, match=r"holds no model.onnx and no engine"):
         open_model(tmp_path)
 
 
@@ -52,14 +53,32 @@ def test_missing_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("name", ["m.engine", "m.plan", "m.trt"])
-def test_engines_cannot_run_here(name: str) -> None:
-    with pytest.raises(BackendError, match=r"TensorRT engine.*pass the .onnx"):
-        open_model(name)
+def test_an_engine_opens_by_its_sidecar(name: str, tiny_model: Path, tmp_path: Path) -> None:
+    engine = write_engine(tmp_path / name, b"a plan", tiny_model)
+    opened = open_model(engine.path)
+    assert (opened.path, opened.sidecar, opened.folder) == (engine.path, engine.sidecar, None)
+    assert opened.manifest == engine.sidecar.manifest
+    engine.path.unlink()
+    with pytest.raises(ModelError, match=rf"no such model file: .*{name}"):
+        open_model(engine.path)
+
+
+def test_a_folder_of_an_export(tiny_model: Path, tmp_path: Path) -> None:
+    """Its float32 file, which says what the engines must say too; or the engines alone."""
+    onnx = Path(shutil.copy(tiny_model, tmp_path / "model.onnx"))
+    engine = write_engine(tmp_path / "model.fp16.engine", b"a plan", onnx)
+    opened = open_model(tmp_path)
+    assert (opened.path, opened.sidecar, opened.folder) == (onnx, None, tmp_path)
+    onnx.unlink()
+    opened = open_model(str(tmp_path))
+    assert (opened.path, opened.sidecar, opened.folder) == (engine.path, engine.sidecar, tmp_path)
 
 
 def test_checkpoints_want_an_export() -> None:
-    with pytest.raises(ModelError, match="checkpoint: export it"):
+    with pytest.raises(ModelError, match=r"checkpoint: run  edgecount export best.pt"):
         open_model("best.pt")
+    with pytest.raises(ModelError, match=r"weights.*an \.onnx of the whole network"):
+        open_model("their.pth")
 
 
 def test_a_model_without_a_manifest(

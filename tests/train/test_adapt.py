@@ -1,9 +1,12 @@
 """Fine-tuning of a deployed model: its own weights to start with, better ones or none to end."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from sidecars import write_engine
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
@@ -107,3 +110,10 @@ def test_models_that_cannot_be_trained(camera, tiny_model):
         adapt(tiny_model, samples)
     with pytest.raises(ModelError, match="cannot read the checkpoint"):
         adapt("nothing.pt", samples)
+
+
+def test_an_engine_cannot_be_trained(tmp_path, tiny_model):
+    onnx = Path(shutil.copy(tiny_model, tmp_path / "model.onnx"))
+    engine = write_engine(tmp_path / "model.engine", b"a plan", onnx)
+    with pytest.raises(ModelError, match=r"is an engine, .* expected the \.onnx that it was built"):
+        open_trainable(engine.path)

@@ -1,8 +1,14 @@
-"""The checks of `edgecount doctor`, a file per subject: machine, engines, video, counting."""
+"""The checks of `edgecount doctor`, a file per subject.
+
+machine, jetson, engines, toolkit, tensorrt, backends, video, counting. What they read lies under a
+`root`, so that tests can show them the files of other machines.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 Status = Literal["ok", "warn", "fail"]
@@ -16,7 +22,7 @@ class Check(NamedTuple):
         status: "ok"; "warn": something is missing that counting does without; "fail": counting
             does not work.
         found: what is there, on one line.
-        advice: what to do about a warning or failure.
+        advice: what to do about a warning or failure, or how to get more; a line per way.
     """
 
     name: str
@@ -25,26 +31,44 @@ class Check(NamedTuple):
     advice: str = ""
 
 
-def run_checks(model: str) -> list[Check]:
-    """All checks, in the order in which they are shown.
+def run_checks(model: str, root: Path = Path("/")) -> list[Check]:
+    """All checks that are of use here, in the order in which they are shown.
 
     A check that breaks is a failed check: this command is for machines on which things break.
     """
-    from edgecount.cli._doctor import counting, engines, machine, video
+    from edgecount.cli._doctor import (
+        backends,
+        counting,
+        engines,
+        jetson,
+        machine,
+        tensorrt,
+        toolkit,
+        video,
+    )
 
-    checks: list[tuple[str, Callable[[], Check]]] = [
-        ("python", machine.python),
-        ("system", machine.system),
-        ("cpu", machine.cpu),
-        ("board", machine.board),
-        ("edgecount", machine.package),
-        ("gpu", engines.gpu),
-        ("onnxruntime", engines.onnxruntime),
-        ("tensorrt", engines.tensorrt),
-        ("opencv", video.opencv),
-        ("counting", lambda: counting.counting(model)),
+    board = jetson.is_jetson(root)
+    gpu = board or engines.has_gpu()
+    # Both take seconds to load.
+    modules = functools.cache(tensorrt.find_modules)
+    runtime = functools.cache(engines.try_onnxruntime)
+    checks: list[tuple[str, bool, Callable[[], Check]]] = [
+        ("python", True, machine.python),
+        ("system", True, machine.system),
+        ("cpu", True, machine.cpu),
+        ("board", True, lambda: jetson.board(root)),
+        ("power", board, lambda: jetson.power(root)),
+        ("memory", board, lambda: jetson.memory(root)),
+        ("edgecount", True, lambda: engines.package(root)),
+        ("gpu", True, lambda: engines.gpu(root)),
+        ("cuda", gpu, lambda: toolkit.cuda(root)),
+        ("onnxruntime", True, lambda: engines.onnxruntime(runtime())),
+        ("tensorrt", True, lambda: tensorrt.tensorrt(root, modules())),
+        ("backends", gpu, lambda: backends.backends(root, modules(), runtime())),
+        ("opencv", True, lambda: video.opencv(root)),
+        ("counting", True, lambda: counting.counting(model, crash=runtime().crashes)),
     ]
-    return [_run(name, check) for name, check in checks]
+    return [_run(name, check) for name, wanted, check in checks if wanted]
 
 
 def _run(name: str, check: Callable[[], Check]) -> Check:

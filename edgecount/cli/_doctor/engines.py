@@ -1,20 +1,76 @@
-"""What could run a model: GPU, ONNX Runtime, TensorRT."""
+"""What could run a model: edgecount's own kernels, the GPU, ONNX Runtime."""
 
 from __future__ import annotations
 
-import platform
+import sys
 from importlib import metadata
-from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
 
-from edgecount.cli._doctor import Check
+from edgecount.cli._doctor import Check, Status
+from edgecount.cli._doctor.commands import SECONDS_TO_LOAD, Answer, Ask, ask
+from edgecount.cli._doctor.jetson import is_jetson
+from edgecount.cli._doctor.toolkit import find_nvcc
+from edgecount.cli._options import DEFAULT_MODEL
 from edgecount.runtime.cuda_driver import Driver, ask_driver
 
 
-def gpu() -> Check:
+def has_gpu() -> bool:
+    """Whether the driver shows a GPU."""
+    answer = ask_driver()
+    return isinstance(answer, Driver) and bool(answer.devices)
+
+
+def package(root: Path) -> Check:
+    """The package, its compiled part, and whether that sees the GPU."""
+    from edgecount import __version__
+
+    try:
+        from edgecount import _ext
+    except ImportError as error:
+        advice = "reinstall edgecount; from source it needs a C++17 compiler"
+        return Check("edgecount", "fail", f"{__version__}, kernels not loaded: {error}", advice)
+    gpu = has_gpu()
+    if not _ext.cuda_built:
+        found = f"{__version__}, kernels built CPU only"
+        if gpu or is_jetson(root):
+            return Check("edgecount", "warn", found, _build_advice(root))
+        return Check("edgecount", "ok", found)
+    found = f"{__version__}, kernels built with CUDA"
+    if gpu and _ext.cuda_device_count() < 1:
+        return Check("edgecount", "warn", f"{found}, which finds no GPU", _device_advice())
+    return Check("edgecount", "ok", found)
+
+
+def _build_advice(root: Path) -> str:
+    nvcc = find_nvcc(root)
+    if nvcc is None:
+        toolkit = "sudo apt install nvidia-jetpack" if is_jetson(root) else "the CUDA toolkit"
+        return f"for the GPU install nvcc first ( {toolkit} ), then build edgecount again"
+    return (
+        "for the GPU, in edgecount's sources:\n"
+        f'CUDACXX={nvcc} CMAKE_ARGS="-DEDGECOUNT_CUDA=ON" pip install --force-reinstall --no-deps .'
+    )
+
+
+def _device_advice() -> str:
+    answer = ask_driver()
+    version = answer.cuda if isinstance(answer, Driver) else "?"
+    return (
+        f"the driver is for CUDA {version}: build edgecount with that toolkit or an older one, and "
+        "look at CUDA_VISIBLE_DEVICES"
+    )
+
+
+def gpu(root: Path) -> Check:
     """NVIDIA GPUs that the driver shows."""
     answer = ask_driver()
     if isinstance(answer, str):
-        return Check("gpu", "ok", f"none: {answer}")
+        if not is_jetson(root):
+            return Check("gpu", "ok", f"none: {answer}")
+        return Check(
+            "gpu", "warn", f"none: {answer}", "in a container:  docker run --runtime nvidia"
+        )
     if not answer.devices:
         return Check("gpu", "warn", "the driver shows no GPU", "look at nvidia-smi")
     names = ", ".join(
@@ -24,43 +80,73 @@ def gpu() -> Check:
     return Check("gpu", "ok", f"{names}, driver for CUDA {answer.cuda}")
 
 
-def onnxruntime() -> Check:
+class Runtime(NamedTuple):
+    """ONNX Runtime, as another process found it.
+
+    Attributes:
+        version: empty if it does not load.
+        providers: what it can run models with, such as "CPU".
+        problem: why it does not load.
+        crashes: whether loading it, or running a model with it on the GPU, ends the process, as on
+            a processor that it is not built for.
+        cuda_problem: why it counts nothing on the GPU, although it lists "CUDA".
+    """
+
+    version: str = ""
+    providers: tuple[str, ...] = ()
+    problem: str = ""
+    crashes: bool = False
+    cuda_problem: str = ""
+
+
+def try_onnxruntime(ask: Ask = ask) -> Runtime:
+    """Import it in another process and, where there is a GPU, count a frame there with it."""
+    code = "import onnxruntime as o; print(o.__version__, *o.get_available_providers())"
+    answer = ask(sys.executable, "-c", code, timeout=SECONDS_TO_LOAD)
+    if not answer.ok:
+        return Runtime(problem=answer.text, crashes=answer.crashed)
+    version, *listed = answer.text.split()
+    providers = tuple(name.removesuffix("ExecutionProvider") for name in listed)
+    if "CUDA" not in providers or not has_gpu():
+        return Runtime(version, providers)
+    tried = try_cuda(ask)
+    problem = "" if tried.ok else tried.text
+    return Runtime(version, providers, crashes=tried.crashed, cuda_problem=problem)
+
+
+def try_cuda(ask: Ask = ask) -> Answer:
+    """Count a small frame on the GPU in another process.
+
+    Builds list their CUDA provider also where CUDA or cuDNN are missing or of another version, and
+    where they have no code for the GPU.
+    """
+    code = (
+        f"import sys; sys.path = {sys.path!r}\n"
+        "import numpy as np\n"
+        "from edgecount import EdgeCounter\n"
+        f"counter = EdgeCounter({DEFAULT_MODEL!r}, backend='onnxruntime-cuda')\n"
+        "counter.count(np.zeros((64, 64, 3), np.uint8))\n"
+    )
+    answer = ask(sys.executable, "-c", code, timeout=SECONDS_TO_LOAD)
+    return answer._replace(text=answer.text.removeprefix("edgecount.errors.BackendError: "))
+
+
+def onnxruntime(runtime: Runtime) -> Check:
     """ONNX Runtime and its execution providers."""
     installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _version(name)]
-    try:
-        import onnxruntime as runtime
-    except ImportError as error:
-        found = str(error) if installed else "not installed"
-        return Check("onnxruntime", "fail", found, 'run  pip install "edgecount[cpu]"')
-    names = runtime.get_available_providers()
-    providers = [name.removesuffix("ExecutionProvider") for name in names]
-    found = f"{runtime.__version__} with {', '.join(providers)}"
+    if runtime.problem:
+        found = f"does not load: {runtime.problem}" if installed else "not installed"
+        # Engines of TensorRT run without it; the check that counts tells whether they do.
+        status: Status = "warn" if has_gpu() and not runtime.crashes else "fail"
+        return Check("onnxruntime", status, found, 'run  pip install "edgecount[cpu]"')
+    found = f"{runtime.version} with {', '.join(runtime.providers)}"
     if len(installed) > 1:
-        advice = "both install the same module: uninstall both, then install the one you want"
+        advice = (
+            "both install the same module: uninstall both, then install the one you want; of "
+            "edgecount's extras gpu brings the one and cpu, engine and export bring the other"
+        )
         return Check("onnxruntime", "warn", f"{found}, from {' and '.join(installed)}", advice)
-    driver = ask_driver()
-    if isinstance(driver, Driver) and driver.devices and "CUDA" not in providers:
-        return Check("onnxruntime", "warn", found, _gpu_advice())
     return Check("onnxruntime", "ok", found)
-
-
-def _gpu_advice() -> str:
-    if platform.machine() == "aarch64":
-        return "counting runs on the CPU: the GPU builds for this processor lack Jetson's GPUs"
-    return (
-        "counting runs on the CPU: for the GPU  pip uninstall onnxruntime  and then  "
-        'pip install "edgecount[gpu]"'
-    )
-
-
-def tensorrt() -> Check:
-    """Whether TensorRT's Python packages are installed."""
-    packages = ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings")
-    names = [name for name in packages if find_spec(name)]
-    if not names:
-        return Check("tensorrt", "ok", "not installed (not needed)")
-    found = ", ".join(f"{name} {_version(name) or ''}".strip() for name in names)
-    return Check("tensorrt", "ok", f"{found} (not used by this version of edgecount)")
 
 
 def _version(package: str) -> str | None:

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from edgecount.cli._doctor import Check
+from edgecount.cli._doctor.jetson import is_jetson
 
 
-def opencv() -> Check:
+def opencv(root: Path) -> Check:
     """OpenCV and what it reads videos with."""
     try:
         import cv2
     except ImportError as error:
-        # libGL and libglib are what a slim container lacks for the build with windows.
-        advice = "on a server or in a container: pip install opencv-python-headless in its place"
-        return Check("opencv", "fail", f"cannot be loaded: {error}", advice)
+        return Check("opencv", "fail", f"cannot be loaded: {error}", _loading_advice(str(error)))
     registry = cv2.videoio_registry
-    readers = sorted({registry.getBackendName(api) for api in registry.getBackends()})
+    # Listed are also readers that a plugin would bring, such as GStreamer's in builds without it.
+    readers = sorted(
+        {registry.getBackendName(b) for b in registry.getBackends() if registry.hasBackend(b)}
+    )
     found = f"{cv2.__version__}, video by {', '.join(readers) or 'nothing'}"
     ffmpeg = re.search(r"FFMPEG:\s*(\w+)", cv2.getBuildInformation())
     if "FFMPEG" not in readers and (ffmpeg is None or ffmpeg[1] != "YES"):
         advice = "images are counted, most videos are not: install opencv-python from PyPI"
         return Check("opencv", "warn", f"{found}; no FFmpeg", advice)
+    if is_jetson(root) and "GSTREAMER" not in readers:
+        advice = (
+            "CSI cameras and hardware decoding need an OpenCV with GStreamer:\n"
+            "sudo apt install python3-opencv\n"
+            'pip uninstall opencv-python && pip install "numpy<2"'
+        )
+        return Check("opencv", "ok", f"{found}; no GStreamer", advice)
     return Check("opencv", "ok", found)
+
+
+def _loading_advice(error: str) -> str:
+    if "multiarray" in error:
+        return 'this OpenCV, such as apt\'s, is built for NumPy 1:  pip install "numpy<2"'
+    # libGL and libglib are what a slim container lacks for the build with windows.
+    return "on a server or in a container: pip install opencv-python-headless in its place"

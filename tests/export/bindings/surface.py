@@ -10,8 +10,9 @@ from typing import Any
 
 from edgecount.errors import EdgeCountError
 from edgecount.export.engine import EngineOptions, build_engine
-from edgecount.export.trt_callbacks import Interrupt, make_logger, make_monitor
-from edgecount.export.trt_module import load_tensorrt, probe_features
+from edgecount.export.trt_callbacks import Interrupt, make_monitor
+from edgecount.runtime.trt_logger import TensorRTLog
+from edgecount.runtime.trt_module import load_tensorrt, probe_features
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
         "public": sorted({name for owner in owners for name in dir(getattr(trt, owner, None))}),
         "logged": logged(trt),
         "watched": watched(trt) if features.progress_monitor else None,
-        "builder": error_of(lambda: trt.Builder(make_logger(trt))),
+        "builder": error_of(lambda: trt.Builder(TensorRTLog(trt).logger)),
         "build": error_of(lambda: build(target)),
     }
     print(json.dumps(answer))  # noqa: T201
@@ -45,10 +46,10 @@ def documentation(trt: Any, name: str) -> str | None:
 
 def logged(trt: Any) -> list[str]:
     """What our logger keeps of one message of each severity."""
-    logger = make_logger(trt)
+    heard, other = TensorRTLog(trt), TensorRTLog(trt)
     for name, severity in trt.ILogger.Severity.__members__.items():
-        logger.log(severity, name)
-    return logger.problems
+        other.logger.log(severity, name)
+    return heard.problems
 
 
 def watched(trt: Any) -> list[Any]:

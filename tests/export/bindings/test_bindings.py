@@ -1,16 +1,20 @@
-"""The builder uses nothing that some version of TensorRT lacks, unless it looks first."""
+"""Builder and backend use nothing that some version of TensorRT lacks, unless they look first."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import standin_tensorrt
 
 from edgecount.export import engine
-from edgecount.export.trt_module import Features, probe_driver
+from edgecount.runtime import tensorrt_backend
+from edgecount.runtime.cuda_driver import probe_driver
+from edgecount.runtime.trt_module import Features
 
 VERSIONS = {
     "8.6.1": "tensorrt-bindings==8.6.1",
@@ -22,20 +26,20 @@ VERSIONS = {
     "rtx": "tensorrt-rtx",
 }
 # Features that a version does not have; it has all others.
-AHEAD_OF_TIME = {"compute_capabilities", "engine_validity"}
+AHEAD_OF_TIME = {"compute_capabilities", "engine_validity", "capture_query"}
 ABSENT = {
     "8.6.1": {"strongly_typed", "progress_monitor", "parser_nodes"} | AHEAD_OF_TIME,
     "10.3.0": AHEAD_OF_TIME,
     "10.7.0": AHEAD_OF_TIME,
     "10.13.3.9": AHEAD_OF_TIME,
     "10.16.1.11": AHEAD_OF_TIME,
-    "11.4.0.106": {"explicit_batch", "precision_flags"} | AHEAD_OF_TIME,
-    "rtx": {"explicit_batch", "precision_flags"},
+    "11.4.0.106": {"explicit_batch", "precision_flags", "profile_sharing"} | AHEAD_OF_TIME,
+    "rtx": {"explicit_batch", "precision_flags", "profile_sharing"},
 }
 
 
 class Use(NamedTuple):
-    """Something of TensorRT that the builder uses.
+    """Something of TensorRT that the builder or the backend uses.
 
     Attributes:
         name: "Class.attribute" or "Enumeration.MEMBER".
@@ -67,11 +71,13 @@ USES = (
     Use("DataType.HALF"),
     Use("DeviceType.DLA"),
     Use("EngineInspector.get_engine_information", ("format",)),
+    Use("EngineInvalidityDiagnostics.__members__", feature="engine_validity"),
     Use("HardwareCompatibilityLevel.AMPERE_PLUS", feature="hardware_compatibility"),
     Use("IBuilderConfig.DLA_core", feature="dla"),
     Use("IBuilderConfig.add_optimization_profile", ("profile",)),
     Use("IBuilderConfig.create_timing_cache", ("serialized_timing_cache",), "timing_cache"),
     Use("IBuilderConfig.default_device_type"),
+    Use("IBuilderConfig.get_preview_feature", ("feature",)),
     Use("IBuilderConfig.get_timing_cache", (), "timing_cache"),
     Use("IBuilderConfig.hardware_compatibility_level", feature="hardware_compatibility"),
     Use("IBuilderConfig.num_compute_capabilities", feature="compute_capabilities"),
@@ -83,13 +89,25 @@ USES = (
         "compute_capabilities",
     ),
     Use("IBuilderConfig.set_flag", ("flag",)),
+    Use("IBuilderConfig.set_preview_feature", ("feature", "enable")),
     Use("IBuilderConfig.set_memory_pool_limit", ("pool", "pool_size")),
     Use("IBuilderConfig.set_timing_cache", ("cache", "ignore_mismatch"), "timing_cache"),
     Use("ICudaEngine.create_engine_inspector", (), "inspector"),
+    Use("ICudaEngine.create_execution_context"),
     Use("ICudaEngine.get_tensor_dtype", ("name",)),
     Use("ICudaEngine.get_tensor_mode", ("name",)),
     Use("ICudaEngine.get_tensor_name", ("index",)),
+    Use("ICudaEngine.get_tensor_profile_shape", ("name", "profile_index")),
+    Use("ICudaEngine.get_tensor_shape", ("name",)),
     Use("ICudaEngine.num_io_tensors"),
+    Use("IExecutionContext.execute_async_v3", ("stream_handle",)),
+    Use("IExecutionContext.get_tensor_shape", ("name",)),
+    Use("IExecutionContext.active_optimization_profile"),
+    Use("IExecutionContext.infer_shapes"),
+    Use("IExecutionContext.set_optimization_profile_async", ("profile_index", "stream_handle")),
+    Use("IExecutionContext.is_stream_capturable", ("stream",), "capture_query"),
+    Use("IExecutionContext.set_input_shape", ("name", "shape")),
+    Use("IExecutionContext.set_tensor_address", ("name", "memory")),
     Use("ILayer.get_input", ("index",)),
     Use("ILayer.get_output", ("index",)),
     Use("ILayer.get_output_type", ("index",)),
@@ -128,6 +146,7 @@ USES = (
     Use("ParserError.desc"),
     Use("ParserError.node_name", (), "parser_nodes"),
     Use("ParserError.node_operator", (), "parser_nodes"),
+    Use("PreviewFeature.PROFILE_SHARING_0806", feature="profile_sharing"),
     Use("ProfilingVerbosity.DETAILED"),
     Use("Runtime.DLA_core"),
     Use("Runtime.deserialize_cuda_engine", ("serialized_engine",)),
@@ -205,12 +224,17 @@ def test_a_machine_without_a_gpu_is_told_so_before_tensorrt_is_touched(surface):
 
 
 def sources() -> list[Path]:
-    folder = Path(engine.__file__).parent
-    return [folder / "engine.py", *sorted(folder.glob("trt_*.py"))]
+    building, running = Path(engine.__file__).parent, Path(tensorrt_backend.__file__).parent
+    return [
+        building / "engine.py",
+        running / "tensorrt_backend.py",
+        *sorted(building.glob("trt_*.py")),
+        *sorted(running.glob("trt_*.py")),
+    ]
 
 
 def used_names() -> tuple[set[str], set[str], set[str]]:
-    """Names of attributes in the builder's sources, "X.Y" of each trt.X.Y, and its strings."""
+    """Names of attributes in the sources, "X.Y" of each trt.X.Y, and its strings."""
     attributes: set[str] = set()
     members: set[str] = set()
     strings: set[str] = set()
@@ -227,7 +251,7 @@ def used_names() -> tuple[set[str], set[str], set[str]]:
     return attributes, members, strings
 
 
-def test_the_table_lists_all_that_the_builder_uses(surface):
+def test_the_table_lists_all_that_is_used(surface):
     _, found = surface
     attributes, _, _ = used_names()
     listed = {name.partition(".")[2] for name in NAMES}
@@ -245,3 +269,26 @@ def test_the_table_lists_nothing_that_is_not_used():
     attributes, _, strings = used_names()
     names = {name.partition(".")[2] for name in NAMES}
     assert names <= attributes | strings
+
+
+def test_the_stand_in_of_the_tests_has_the_face_of_the_real_ones():
+    """So that what passes with it calls nothing that TensorRT lacks, or calls otherwise."""
+    uses = {use.name: use for use in USES}
+    knobs = {"contexts_left", "recordable", "runs"}  # of the stand-in itself
+    faces = (standin_tensorrt.Runtime, standin_tensorrt.ICudaEngine, standin_tensorrt.ILogger)
+    for face in (*faces, standin_tensorrt.IExecutionContext):
+        for name in set(vars(face)) - knobs - {"Severity"}:
+            if name.startswith("_"):
+                continue
+            use = uses[f"{face.__name__}.{name}"]
+            if callable(getattr(face, name)):
+                given = list(inspect.signature(getattr(face, name)).parameters)[1:]
+                assert tuple(given) == use.parameters, use
+    running = ("Runtime.", "ICudaEngine.", "IExecutionContext.")
+    missing = {name for name in NAMES if name.startswith(running)}
+    missing = {
+        n
+        for n in missing
+        if not hasattr(getattr(standin_tensorrt, n.split(".")[0]), n.split(".")[1])
+    }
+    assert missing == {"ICudaEngine.create_engine_inspector"}  # which only the export asks

@@ -7,22 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, MissingExtraError
-from edgecount.runtime.sidecar import Target
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from edgecount.runtime.cuda_driver import Driver
+    from edgecount.runtime.sidecar import Target
 
-__all__ = [
-    "Features",
-    "library_name",
-    "load_tensorrt",
-    "offered_capabilities",
-    "probe_driver",
-    "probe_features",
-    "with_point",
-]
+__all__ = ["Features", "dtype_name", "library_name", "load_tensorrt", "probe_features"]
 
 # The wheel of TensorRT for RTX is called tensorrt_rtx_bindings, its meta-package tensorrt_rtx.
 _MODULES: dict[Target, tuple[str, ...]] = {
@@ -33,6 +24,18 @@ _JETPACK = (
     "on a Jetson run  sudo apt install python3-libnvinfer  and make the environment with  "
     "python3 -m venv --system-site-packages , because JetPack installs it for the system's Python"
 )
+
+
+_DTYPES = {
+    "FLOAT": "float32",
+    "HALF": "float16",
+    "BF16": "bfloat16",
+    "INT8": "int8",
+    "UINT8": "uint8",
+    "INT32": "int32",
+    "INT64": "int64",
+    "BOOL": "bool",
+}
 
 
 def load_tensorrt(target: Target) -> ModuleType:
@@ -50,9 +53,9 @@ def load_tensorrt(target: Target) -> ModuleType:
         if module is not None:
             return module
     if target == "tensorrt-rtx":
-        raise MissingExtraError("tensorrt_rtx", "rtx", "to build engines of TensorRT for RTX")
+        raise MissingExtraError("tensorrt_rtx", "rtx", "for engines of TensorRT for RTX")
     raise BackendError(
-        "tensorrt is needed to build TensorRT engines and is not installed for this Python: "
+        "tensorrt is needed for TensorRT engines and is not installed for this Python: "
         f"{_JETPACK}; on a PC with an NVIDIA GPU run  pip install tensorrt"
     )
 
@@ -80,17 +83,10 @@ def library_name(trt: ModuleType, target: Target) -> str:
     return f"{'TensorRT' if target == 'tensorrt' else 'TensorRT for RTX'} {trt.__version__}"
 
 
-def probe_driver() -> Driver | str:
-    """The NVIDIA driver with its GPUs, or the reason why there is none that works.
-
-    TensorRT asks for a GPU deep inside calls that end the process when there is none, so ask first.
-    """
-    from edgecount.runtime.cuda_driver import ask_driver
-
-    answer = ask_driver()
-    if not isinstance(answer, str) and not answer.devices:
-        return "the NVIDIA driver shows no GPU"
-    return answer
+def dtype_name(dtype: Any) -> str:
+    """A type of TensorRT as NumPy calls it."""
+    name: str = dtype.name
+    return _DTYPES.get(name, name.lower())
 
 
 @dataclass(frozen=True)
@@ -113,6 +109,8 @@ class Features:
         inspector: an engine tells about its layers.
         engine_validity: a plan can be checked before it is loaded.
         host_code: plans for newer versions carry code that a runtime must be allowed to run.
+        profile_sharing: whether several contexts may use one range of shapes is asked at the build.
+        capture_query: a context can be asked whether a CUDA graph can record it.
         parser_nodes: the parser's errors name their node.
     """
 
@@ -128,6 +126,8 @@ class Features:
     inspector: bool
     engine_validity: bool
     host_code: bool
+    profile_sharing: bool
+    capture_query: bool
     parser_nodes: bool
 
     @property
@@ -157,6 +157,8 @@ _PROBES = {
     "inspector": ("ICudaEngine", "create_engine_inspector"),
     "engine_validity": ("Runtime", "get_engine_validity"),
     "host_code": ("Runtime", "engine_host_code_allowed"),
+    "profile_sharing": ("PreviewFeature", "PROFILE_SHARING_0806"),
+    "capture_query": ("IExecutionContext", "is_stream_capturable"),
     "parser_nodes": ("ParserError", "node_operator"),
 }
 
@@ -169,19 +171,3 @@ def probe_features(trt: ModuleType) -> Features:
             for feature, (owner, name) in _PROBES.items()
         }
     )
-
-
-def offered_capabilities(trt: ModuleType) -> dict[str, Any]:
-    """Compute capabilities that a module builds for ahead of time, such as "8.9", and its names."""
-    members = trt.ComputeCapability.__members__
-    return {
-        with_point(name.removeprefix("SM")): member
-        for name, member in members.items()
-        if name.startswith("SM")
-    }
-
-
-def with_point(capability: str) -> str:
-    """A compute capability such as "89", "sm_89" or "8.9" as "8.9"."""
-    digits = capability.lower().removeprefix("sm").removeprefix("_")
-    return digits if "." in digits else f"{digits[:-1]}.{digits[-1:]}"

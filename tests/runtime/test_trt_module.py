@@ -8,14 +8,7 @@ import sys
 import pytest
 
 from edgecount.errors import BackendError, MissingExtraError
-from edgecount.export.trt_module import (
-    library_name,
-    load_tensorrt,
-    offered_capabilities,
-    probe_driver,
-    probe_features,
-    with_point,
-)
+from edgecount.runtime.trt_module import library_name, load_tensorrt, probe_features
 
 RTX = importlib.util.find_spec("tensorrt_rtx_bindings")
 needs_rtx = pytest.mark.skipif(RTX is None, reason="tensorrt_rtx_bindings is not installed")
@@ -59,12 +52,8 @@ def test_features_of_rtx():
 
 
 @needs_rtx
-def test_capabilities_that_rtx_offers():
+def test_the_library_is_called_by_its_name_and_version():
     trt = load_tensorrt("tensorrt-rtx")
-    offered = offered_capabilities(trt)
-    assert {"7.5", "8.6", "8.9", "12.0"} <= set(offered)
-    assert offered["12.0"] == trt.ComputeCapability.SM120
-    assert "NONE" not in str(offered)
     assert library_name(trt, "tensorrt-rtx") == f"TensorRT for RTX {trt.__version__}"
 
 
@@ -98,19 +87,3 @@ def test_a_broken_installation_is_not_a_missing_one(install, text):
         BackendError, match=r"tensorrt is installed and does not load \(.*libnvinfer"
     ):
         load_tensorrt("tensorrt")
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [("8.9", "8.9"), ("89", "8.9"), ("sm_89", "8.9"), ("SM120", "12.0"), ("12.1", "12.1")],
-)
-def test_capabilities_are_written_in_one_way(given, expected):
-    assert with_point(given) == expected
-
-
-def test_the_driver_is_there_or_a_reason_is():
-    answer = probe_driver()
-    if isinstance(answer, str):
-        assert "driver" in answer
-    else:
-        assert answer.devices

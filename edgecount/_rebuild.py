@@ -1,0 +1,62 @@
+"""An engine built again for the machine that shall run it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgecount.errors import BackendError, ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgecount.runtime.sidecar import EngineSidecar
+
+__all__ = ["rebuild_engine"]
+
+
+def rebuild_engine(
+    plan: Path, sidecar: EngineSidecar, onnx: Path, capability: str
+) -> EngineSidecar:
+    """Build a plan as it was built before, but here; takes minutes. Both files are replaced.
+
+    Args:
+        plan: the engine.
+        sidecar: what is known of it.
+        onnx: the file that it was built from.
+        capability: compute capability of the GPU, such as "8.9".
+
+    Returns:
+        Its new sidecar.
+
+    Raises:
+        BackendError: it cannot be built here.
+        OutputError: it cannot be written.
+    """
+    from edgecount.export.engine import EngineOptions, build_engine
+    from edgecount.export.engine_record import make_sidecar, write_sidecar
+
+    options = sidecar.options
+    try:
+        wanted = EngineOptions(
+            sidecar.backend,
+            sidecar.precision,
+            sidecar.shapes,
+            compute_capabilities=_capabilities(sidecar, capability),
+            workspace=options.get("workspace"),
+            dla_core=options.get("dla_core"),
+            hardware_compatible=bool(options.get("hardware_compatible")),
+            version_compatible=bool(options.get("version_compatible")),
+        )
+        record = build_engine(onnx, plan, wanted)
+    except ConfigError as error:
+        raise BackendError(f"{plan} cannot be built again here: {error}") from error
+    made = make_sidecar(record, sidecar.manifest, overridden=sidecar.overridden)
+    write_sidecar(plan, made)
+    return made
+
+
+def _capabilities(sidecar: EngineSidecar, here: str) -> tuple[str, ...]:
+    """None for a plan for all newer GPUs, or for the one that is here; else the one here."""
+    if sidecar.backend == "tensorrt" or "8.0+" in sidecar.compute_capabilities:
+        return ()
+    return (here,)

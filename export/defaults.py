@@ -1,0 +1,11 @@
+"""Defaults that the command line shows before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from typing import Final
+
+OPSET: Final = 17
+METHOD: Final = "percentile"
+CALIBRATED: Final = 128  # images
+FP16_GATE: Final = 0.005  # of the mean count
+INT8_GATE: Final = 0.03

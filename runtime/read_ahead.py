@@ -1,0 +1,117 @@
+"""Reads a source in a thread of its own, a few items ahead of who takes them."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Ended", "NotReady", "ReadAhead"]
+
+Item = TypeVar("Item")
+
+_POLL = 0.1  # seconds until a reader that waits for room looks whether it should stop
+
+
+class NotReady(Exception):  # noqa: N818 (a state, not an error)
+    """There is no item yet."""
+
+
+class Ended(Exception):  # noqa: N818
+    """There are no more items."""
+
+
+class ReadAhead(Generic[Item]):
+    """The items of an iterable, read by a thread. A context manager: leaving it stops the thread.
+
+    What the iterable raises is raised where its items are taken, after those before it.
+
+    Args:
+        items: iterated in the thread, and closed there if it is a generator.
+        depth: most items that wait to be taken.
+        name: of the thread.
+    """
+
+    def __init__(
+        self, items: Iterable[Item], depth: int = 2, name: str = "edgecount-reader"
+    ) -> None:
+        self._items = items
+        self._queue: queue.Queue[Item | BaseException] = queue.Queue(depth)
+        self._last: BaseException | None = None
+        self._stopped = threading.Event()
+        # A daemon: a camera that hangs in its driver must not keep the program from ending.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def take(self, timeout: float | None = None) -> Item:
+        """The next item.
+
+        Args:
+            timeout: seconds to wait for it; None: as long as it takes.
+
+        Raises:
+            NotReady: it did not come in time.
+            Ended: there is none.
+        """
+        if self._last is not None:
+            raise self._last
+        try:
+            item = self._queue.get(timeout != 0, timeout)
+        except queue.Empty:
+            raise NotReady from None
+        if isinstance(item, BaseException):
+            self._last = item
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Stop the thread, which may still wait for its next item; what was read is dropped.
+
+        Who waits for an item is told that there are no more.
+        """
+        self._stopped.set()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._queue.get_nowait()
+            try:
+                self._queue.put_nowait(Ended())
+            except queue.Full:  # by what the thread had in its hand
+                continue
+            break
+        self._thread.join(_POLL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        iterator: Iterator[Item] = iter(self._items)
+        last: BaseException = Ended()
+        try:
+            for item in iterator:
+                if not self._put(item):
+                    return
+        except BaseException as error:  # noqa: BLE001 (raised again where the items are taken)
+            last = error
+        finally:
+            close = getattr(iterator, "close", None)
+            if close is not None:
+                close()
+        self._put(last)
+
+    def _put(self, item: Item | BaseException) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL)
+            except queue.Full:
+                continue
+            return True
+        return False

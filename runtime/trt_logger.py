@@ -1,0 +1,67 @@
+"""What TensorRT says, passed to Python's logging."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from types import ModuleType
+from typing import Any
+
+__all__ = ["TensorRTLog"]
+
+log = logging.getLogger(__name__)
+
+# Each of TensorRT's warnings is one line of many, and its errors are raised with what they broke.
+_LEVELS = {
+    "INTERNAL_ERROR": logging.INFO,
+    "ERROR": logging.INFO,
+    "WARNING": logging.INFO,
+    "INFO": logging.DEBUG,
+    "VERBOSE": logging.DEBUG,
+}
+_KEPT = 50  # errors; an engine that fails on every frame must not fill the memory
+
+_lock = threading.Lock()
+_loggers: dict[str, Any] = {}
+_open_logs: weakref.WeakSet[TensorRTLog] = weakref.WeakSet()
+
+
+class TensorRTLog:
+    """The errors that TensorRT reported since this was made.
+
+    TensorRT takes the first logger that it is given for everything in the process, also for what is
+    given another one later, and keeps its address. So there is one, which lives as long as the
+    process does, and which tells all that listen.
+
+    Args:
+        trt: TensorRT's module.
+
+    Attributes:
+        logger: to be given to TensorRT.
+        problems: the last errors.
+    """
+
+    def __init__(self, trt: ModuleType) -> None:
+        self.problems: list[str] = []
+        with _lock:
+            _open_logs.add(self)
+            if trt.__name__ not in _loggers:
+                _loggers[trt.__name__] = _make_logger(trt)
+        self.logger = _loggers[trt.__name__]
+
+
+def _make_logger(trt: ModuleType) -> Any:
+    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity.name in {"ERROR", "INTERNAL_ERROR"}:
+                with _lock:
+                    for one in _open_logs:
+                        one.problems.append(msg.strip())
+                        del one.problems[:-_KEPT]
+            log.log(_LEVELS[severity.name], "%s", msg)
+
+    return Logger()
