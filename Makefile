@@ -10,7 +10,7 @@ chosen := $(if $(filter file default,$(origin PYTHON)),,--exact)
 environment = @$(PYTHON) scripts/make_venv.py --venv "$(VENV)" $(chosen) --extra
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench gpu clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "make %-7s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ bench: ## measure the kernels and the whole path of a frame
 	@"$(VENV)/bin/python" benchmarks/kernels.py
 	@echo "== benchmarks/end_to_end.py"
 	@"$(VENV)/bin/python" benchmarks/end_to_end.py
+
+gpu: ## build, test and measure the GPU part on this machine's NVIDIA GPU
+	@PYTHON="$(PYTHON)" scripts/gpu_check $(ARGS)
 
 clean: ## remove the virtual environment, builds, caches and the demo's files
 	rm -rf "$(VENV)" build dist edgecount-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

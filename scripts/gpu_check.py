@@ -1,0 +1,142 @@
+"""Build, test and measure the GPU part on this machine, and write down what came of it.
+
+    scripts/gpu_check [--quick] [--no-build] [--wheels DIR] [--python PYTHON] [--out DIR]
+
+Says what is there, builds the checkout for this machine's GPU into a folder of its own and, with
+TensorRT, an engine; runs the tests of the CPU kernels and of the GPU, the benchmarks, and a few
+tests under compute-sanitizer; writes OUT/GPU-DATE.json and .md, where OUT is benchmarks/results.
+What is missing is skipped, and the report says so; a step that fails does not stop the others.
+
+With the packages that build and test edgecount installed (numpy, opencv, pytest, hypothesis, onnx,
+nanobind, scikit-build-core) it needs no network; others can be given as wheels.
+
+Exit code 0 if no step failed, 1 if one did or there is no GPU, 2 for wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from gpu_machine import GPU, Machine, look_around
+from gpu_report import Report, table, write_report
+from gpu_steps import ROOT, Check, Outcome, steps
+
+OLDEST = (3, 10)
+SIGNS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run all steps; the exit code."""
+    if sys.version_info < OLDEST:
+        print("gpu_check: expected Python 3.10 or newer: name one with PYTHON=...", file=sys.stderr)
+        return 1
+    options = parse(arguments)
+    try:
+        machine = look_around(options.python, [])
+    except OSError as error:
+        print(f"gpu_check: {error}", file=sys.stderr)
+        return 1
+    if machine.gpu is None:
+        print(f"gpu_check: nothing to check: {machine.no_gpu}")
+        return 0 if options.allow_none else 1
+    print(table(["", ""], describe(machine, machine.gpu)))
+    return check_machine(machine, options)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/gpu_check",
+        description=(__doc__ or "").strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer maps, frames and shapes")
+    parser.add_argument("--no-build", action="store_true", help="check what is installed")
+    parser.add_argument("--wheels", type=Path, metavar="DIR", help="wheels to use beside the build")
+    parser.add_argument("--python", default=sys.executable, help="which runs the tests")
+    parser.add_argument("--model", default="edgecount-s", help="for the benchmark of the pipeline")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        default=ROOT / "benchmarks" / "results",
+        help="for the report",
+    )
+    parser.add_argument(
+        "--limit", type=float, default=540.0, metavar="SECONDS", help="for everything [540]"
+    )
+    parser.add_argument("--allow-none", action="store_true", help="exit code 0 without a GPU")
+    options = parser.parse_args(arguments)
+    if options.wheels is not None and not options.wheels.is_dir():
+        parser.error(f"--wheels: expected a folder, got {options.wheels}")
+    if options.limit <= 0:
+        parser.error(f"--limit: expected a number of seconds above 0, got {options.limit:g}")
+    return options
+
+
+def check_machine(machine: Machine, options: argparse.Namespace) -> int:
+    """Run the steps on a machine with a GPU, write the report; the exit code."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="gpu_check-") as folder:
+        check = Check(
+            machine=machine,
+            work=Path(folder).resolve(),
+            deadline=started + options.limit,
+            wheels=options.wheels and options.wheels.resolve(),
+            build=not options.no_build,
+            quick=options.quick,
+            model=options.model,
+        )
+        outcomes = []
+        for outcome in steps(check):
+            outcomes.append(outcome)
+            show(outcome)
+        report = Report.read(check, outcomes, command(options))
+    paths = write_report(report, options.out)
+    failed = [outcome.name for outcome in outcomes if outcome.status == "failed"]
+    print(f"{' and '.join(str(path) for path in paths)} in {time.monotonic() - started:.0f} s")
+    print(f"failed: {', '.join(failed)}" if failed else "nothing failed")
+    return 1 if failed else 0
+
+
+def command(options: argparse.Namespace) -> str:
+    """The command that this run can be repeated with."""
+    words = ["scripts/gpu_check"]
+    words += [
+        f"--{name}" for name in ("quick", "no-build") if getattr(options, name.replace("-", "_"))
+    ]
+    if options.model != "edgecount-s":
+        words += ["--model", options.model]
+    if options.wheels:
+        words += ["--wheels", "DIR"]
+    return shlex.join(words)
+
+
+def describe(machine: Machine, gpu: GPU) -> list[list[str]]:
+    """What is there, a row each."""
+    memory = f"{gpu.memory / 2**30:.0f} GiB"
+    return [
+        ["GPU", f"{gpu.name}, compute capability {gpu.capability}, {memory}"],
+        ["driver", f"{machine.driver or 'unknown'}, for CUDA {gpu.cuda}"],
+        ["system", machine.system],
+        ["Python", machine.python[1]],
+        ["packages", ", ".join(machine.modules.values())],
+        ["tools", ", ".join(machine.tools)],
+    ]
+
+
+def show(outcome: Outcome) -> None:
+    """One line for a step, and the end of its output if it failed."""
+    said = f": {outcome.said}" if outcome.said else ""
+    print(f"{SIGNS[outcome.status]:8}{outcome.name} ({outcome.seconds:.0f} s){said}", flush=True)
+    if outcome.status == "failed":
+        print("".join(f"    | {line}\n" for line in outcome.tail.splitlines()), end="", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
