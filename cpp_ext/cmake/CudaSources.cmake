@@ -26,8 +26,11 @@ endif()
 find_package(CUDAToolkit REQUIRED)
 target_link_libraries(edgecount_kernels PRIVATE CUDA::cudart_static)
 target_compile_features(edgecount_kernels PRIVATE cuda_std_17)
-# As on the CPU: fused multiply-adds would give other bits.
-target_compile_options(edgecount_kernels PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false>)
+# As on the CPU: fused multiply-adds would give other bits. The architectures are compiled side by
+# side.
+target_compile_options(edgecount_kernels PRIVATE
+  $<$<COMPILE_LANGUAGE:CUDA>:--fmad=false>
+  $<$<COMPILE_LANGUAGE:CUDA>:--threads=0>)
 if(NOT MSVC)
   target_compile_options(edgecount_kernels PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wshadow>)

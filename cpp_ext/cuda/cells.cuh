@@ -40,6 +40,16 @@ __device__ T warp_sum(T value) {
     return value;
 }
 
+/// The sum over the lanes before this one.
+__device__ inline unsigned warp_sum_before(unsigned value) {
+    unsigned sum = value;
+    for (unsigned distance = 1; distance < 32; distance *= 2) {
+        const unsigned lower = __shfl_up_sync(kAllLanes, sum, distance);
+        if (threadIdx.x % 32 >= distance) sum += lower;
+    }
+    return sum - value;
+}
+
 /// The sum over a block. All threads must come here, and none may still use an earlier sum of the
 /// same `shares`.
 __device__ inline unsigned block_sum(unsigned value, unsigned (&shares)[kWarps]) {
@@ -53,15 +63,9 @@ __device__ inline unsigned block_sum(unsigned value, unsigned (&shares)[kWarps])
 
 /// The same, and in `before` the sum over the threads before this one.
 __device__ inline unsigned block_sum(unsigned value, unsigned (&shares)[kWarps], unsigned& before) {
-    const unsigned lane = threadIdx.x % 32;
-    unsigned sum = value;
-    for (unsigned distance = 1; distance < 32; distance *= 2) {
-        const unsigned lower = __shfl_up_sync(kAllLanes, sum, distance);
-        if (lane >= distance) sum += lower;
-    }
-    if (lane == 31) shares[threadIdx.x / 32] = sum;
-    __syncthreads();
-    before = sum - value;
+    before = warp_sum_before(value);
+    if (threadIdx.x % 32 == 31) shares[threadIdx.x / 32] = before + value;
+    __syncthreads();  // shares of all warps
     unsigned all = 0;
     for (unsigned warp = 0; warp < kWarps; ++warp) {
         if (warp < threadIdx.x / 32) before += shares[warp];

@@ -1,6 +1,6 @@
-// Two launches and a copy for a batch of maps. The first kernel reads the maps: its blocks scan
-// strips of the heatmaps or sum tiles of the densities, of all images at once. The second one
-// places the peaks, which are few, and the last block of each image counts.
+// Two launches and a copy for a batch of maps. The first kernel reads the maps: its blocks find the
+// peaks in strips of the heatmaps or sum tiles of the densities, of all images at once. The second
+// one brings the peaks in order, and the last block of each image counts.
 #include "edgecount/cuda/count_maps.h"
 
 #include <cuda_runtime.h>
@@ -27,21 +27,20 @@ namespace {
 // As many blocks to a processor as registers allow, without any in memory.
 template <unsigned radius>
 __global__ void __launch_bounds__(kThreads, radius == 1 ? 4 : 3)
-    read_maps(const Plan plan, const Cells heatmap, const Cells density) {
+    read_maps(const Plan plan, const Cells heatmap, const Cells offset, const Cells density) {
     if (blockIdx.x < plan.heatmap.blocks) {
-        scan_heatmap<radius>(plan, heatmap);
+        scan_heatmap<radius>(plan, heatmap, offset);
     } else {
         sum_density(plan, density, blockIdx.x - plan.heatmap.blocks);
     }
 }
 
-__global__ void __launch_bounds__(kThreads, 4)
-    count_images(const Plan plan, const Cells heatmap, const Cells offset) {
+__global__ void __launch_bounds__(kThreads, 4) count_images(const Plan plan, bool offset) {
     const std::size_t image = blockIdx.x / plan.list.blocks;
     if (blockIdx.x % plan.list.blocks == 0) {
         weigh_density(plan, image);
     } else {
-        list_peaks(plan, heatmap, offset);
+        list_points(plan, offset);
     }
     if (is_last_block(plan.list, image)) finish_image(plan, image);
 }
@@ -127,8 +126,9 @@ struct MapCounter::State {
         const std::size_t tallied = batch * (1 + plan.region.regions);
         const std::size_t cells = plan.region.cells;
         HeatmapPlan& heatmap = plan.heatmap;
-        allocate(heatmap.peaks, batch * heatmap.height * heatmap.tiles);
+        allocate(heatmap.points, batch * heatmap.image_room);
         allocate(heatmap.counts, heatmap.tasks);
+        allocate(heatmap.begins, std::size_t{heatmap.tasks} * (heatmap.strip_rows + 1));
         if (plan.region.density) {
             // Parts that cells at the right and at the bottom lack stay 0.
             allocate(plan.density.parts, tallied * cells * plan.region.parts, &stream);
@@ -200,11 +200,13 @@ struct MapCounter::State {
         const dim3 grid(plan.heatmap.blocks + plan.density.blocks);
         if (grid.x != 0) {
             const auto kernel = reading_kernel();
-            EDGECOUNT_LAUNCH(kernel, grid, dim3(kThreads), 0, stream)(plan, heatmap, density_map);
+            EDGECOUNT_LAUNCH(kernel, grid, dim3(kThreads), 0, stream)(plan, heatmap, offset,
+                                                                      density_map);
             check(cudaGetLastError(), device, "launch a kernel that reads maps");
         }
         const dim3 lists(plan.batch * plan.list.blocks);
-        EDGECOUNT_LAUNCH(count_images, lists, dim3(kThreads), 0, stream)(plan, heatmap, offset);
+        EDGECOUNT_LAUNCH(count_images, lists, dim3(kThreads), 0, stream)(plan,
+                                                                         offset.data != nullptr);
         check(cudaGetLastError(), device, "launch a kernel that counts images");
     }
 

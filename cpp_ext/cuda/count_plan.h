@@ -36,20 +36,27 @@ struct Cells {
     bool half;
 };
 
-/// A heatmap, cut into strips of rows and tiles of kTile columns. A warp scans one tile of a strip.
+/// Rows of a heatmap that a warp scans at most: a lane for each when it lists their peaks. More
+/// would save little, as what strips share comes from a cache.
+constexpr unsigned kStripRows = 32;
+
+/// A heatmap, cut into strips of rows and these into tiles of kTile columns. A warp scans one tile
+/// of a strip: a task.
 struct HeatmapPlan {
     unsigned height;
     unsigned width;
     unsigned strip_rows;
     unsigned strips;
     unsigned tiles;
-    unsigned tasks;   // strips * tiles of the whole batch
-    unsigned blocks;  // of the first kernel
+    unsigned strip_room;  // for points of a task
+    unsigned image_room;  // for points of an image
+    unsigned tasks;       // of the whole batch
+    unsigned blocks;      // of the first kernel
     float threshold;
 
-    /// Batch x height x tiles: bit l of word v is for cell 4 * (l - 1) + v of a tile.
-    uint4* peaks;
-    unsigned* counts;  ///< Batch x strips x tiles: peaks.
+    Peak* points;            ///< Batch x strips x tiles x strip_room.
+    unsigned* counts;        ///< Batch x strips x tiles: points.
+    unsigned short* begins;  ///< Batch x strips x tiles x (strip_rows + 1): a row's first point.
 };
 
 /// What of a mask lies in a block's part of the density.

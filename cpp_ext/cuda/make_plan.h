@@ -20,10 +20,6 @@ namespace edgecount::cuda {
 // Warps enough for each of a GPU's processors to hide how long memory takes to answer.
 constexpr std::size_t kWarpsPerProcessor = 32;
 
-// Rows of a strip that are wanted at most: more would save little, as what strips share comes from
-// a cache.
-constexpr std::size_t kStripRows = 32;
-
 // Rows that a block of the second kernel lists the peaks of, at least and at most: no more blocks
 // than run at once, but no long ones.
 constexpr std::size_t kFewestListRows = 8;
@@ -40,13 +36,20 @@ inline unsigned narrow(std::size_t value, const char* what) {
     return static_cast<unsigned>(value);
 }
 
-/// The rows of a strip: as many as leave `processors` enough to do, and such that the scan reads
+/// The rows of a strip: as many as leave the processors enough to do, and such that the scan reads
 /// whole groups of rows, those above and below the strip included.
 inline std::size_t strip_rows(std::size_t rows, std::size_t processors, unsigned radius) {
-    const std::size_t wanted =
-        std::clamp<std::size_t>(rows / (processors * kWarpsPerProcessor), 1, kStripRows);
+    const std::size_t wanted = std::max<std::size_t>(rows / (processors * kWarpsPerProcessor), 1);
     const std::size_t group = radius < 3 ? kReadRows<1> : kReadRows<3>;
-    return ceil_div(wanted + 2 * radius, group) * group - 2 * radius;
+    const std::size_t around = 2 * radius;
+    const std::size_t most = (kStripRows + around) / group * group;
+    return std::min(ceil_div(wanted + around, group) * group, most) - around;
+}
+
+/// The most peaks that so many cells can hold: of two cells in one window only one can be a peak.
+inline std::size_t most_peaks(std::size_t height, std::size_t width, std::size_t window) {
+    const std::size_t side = window / 2 + 1;
+    return ceil_div(height, side) * ceil_div(width, side);
 }
 
 inline HeatmapPlan plan_heatmap(const Planes& map, const CountOptions& options,
@@ -61,6 +64,10 @@ inline HeatmapPlan plan_heatmap(const Planes& map, const CountOptions& options,
     plan.strip_rows = static_cast<unsigned>(
         strip_rows(rows, processors, static_cast<unsigned>(options.window) / 2));
     plan.strips = static_cast<unsigned>(ceil_div(map.height, plan.strip_rows));
+    const std::size_t room =
+        most_peaks(plan.strip_rows, std::min<std::size_t>(plan.width, kTile), options.window);
+    plan.strip_room = static_cast<unsigned>(room);
+    plan.image_room = narrow(plan.strips * plan.tiles * room, "heatmap: points");
     plan.tasks = narrow(map.count * plan.strips * plan.tiles, "heatmap: parts of a batch");
     plan.blocks = static_cast<unsigned>(ceil_div(plan.tasks, kWarps));
     plan.threshold = options.threshold;
@@ -112,12 +119,6 @@ inline RegionPlan plan_regions(const Maps& maps, const Grid& grid, const CountOp
     return plan;
 }
 
-/// The most peaks that a map can hold: of two cells in one window only one can be a peak.
-inline std::size_t most_peaks(const Planes& map, std::size_t window) {
-    const std::size_t side = window / 2 + 1;
-    return ceil_div(map.height, side) * ceil_div(map.width, side);
-}
-
 inline ListPlan plan_list(const Maps& maps, const HeatmapPlan& heatmap,
                           const CounterOptions& options, std::size_t processors) {
     ListPlan plan{};
@@ -130,7 +131,8 @@ inline ListPlan plan_list(const Maps& maps, const HeatmapPlan& heatmap,
         1 + std::max<std::size_t>(ceil_div(heatmap.strips, plan.block_strips), 1);
     plan.blocks = static_cast<unsigned>(blocks);
     narrow(maps.batch * blocks, "heatmap: parts of a batch");
-    std::size_t room = most_peaks(maps.heatmap, options.count.window);
+    const Planes& map = maps.heatmap;
+    std::size_t room = most_peaks(map.height, map.width, options.count.window);
     if (options.count.capacity != 0) room = std::min(room, options.count.capacity);
     plan.room = static_cast<unsigned>(room);
     plan.listed = static_cast<unsigned>(std::min(room, options.listed));

@@ -2,10 +2,12 @@
 //
 // Only the maxima of the rows of half a window above, and the cells of as many rows that may still
 // be peaks, are kept, in registers. The outermost lanes are there for the windows of the others
-// only. The heatmap is read once but for what strips and tiles share, and that is in a cache.
+// only. The heatmap is read once but for what strips and tiles share, and that is in a cache, as
+// are the neighbours of the peaks when the warp places them at last.
 #pragma once
 
 #include "cells.cuh"
+#include "peak_place.cuh"
 
 namespace edgecount::cuda {
 
@@ -15,16 +17,6 @@ constexpr float kOutside = -3.402823466e38F;
 
 /// The lanes that find peaks.
 constexpr unsigned kInnerLanes = 0x7ffffffeU;
-
-/// A warp's part of the heatmap, and this lane's of that.
-struct Strip {
-    unsigned image;
-    unsigned tile;
-    unsigned strip;
-    int begin;  // rows whose peaks are wanted
-    int end;
-    int x;  // of the lane's first cell, which may be outside the map
-};
 
 template <typename Cell>
 __device__ Cell outside_cell();
@@ -37,32 +29,36 @@ __device__ inline __half outside_cell() {
     return __ushort_as_half(0xfbff);
 }
 
-/// Reads rows first, first + 1, ...; the cells of those outside the map or from `end` on, and of
-/// columns outside, are less than all that can be peaks.
-template <typename Cell, bool vectors, unsigned rows>
-__device__ void read_rows(const HeatmapPlan& plan, const Cells& map, const Strip& at, int first,
-                          int end, float (&cells)[rows][4]) {
-    const int width = static_cast<int>(plan.width);
-    const int height = static_cast<int>(plan.height);
-    const Cell* plane = plane_of<Cell>(map, at.image);
+/// A lane's columns of the rows that its warp reads.
+template <typename Cell>
+struct Columns {
+    const Cell* plane;
+    std::ptrdiff_t next;  // from a row's first cell of the lane to that of the row below
+    std::ptrdiff_t at;    // the same in the row to be read, from the beginning of the plane
+    unsigned bottom;      // the end of the rows
+    unsigned width;
+    int x;  // of the first cell, which may be outside the map, as rows may
+};
+
+/// Reads rows from row y on; cells outside the map are less than all that can be peaks.
+template <bool vectors, unsigned rows, typename Cell>
+__device__ void read_rows(Columns<Cell>& from, int y, float (&cells)[rows][4]) {
     Four<Cell> read[rows];
 #pragma unroll
     for (unsigned i = 0; i < rows; ++i) {
-        const int y = first + static_cast<int>(i);
-        const bool inside = y >= 0 && y < height && y < end;
-        const Cell* row =
-            plane + static_cast<std::ptrdiff_t>(y) * static_cast<std::ptrdiff_t>(map.row_stride);
+        const bool inside = static_cast<unsigned>(y) + i < from.bottom;
         for (Cell& cell : read[i].cells) cell = outside_cell<Cell>();
         if constexpr (vectors) {
-            if (inside && at.x >= 0 && at.x < width) {
-                read[i] = *reinterpret_cast<const Four<Cell>*>(row + at.x);
+            if (inside && static_cast<unsigned>(from.x) < from.width) {
+                read[i] = *reinterpret_cast<const Four<Cell>*>(from.plane + from.at);
             }
         } else {
-            for (int v = 0; v < 4; ++v) {
-                const int x = at.x + v;
-                if (inside && x >= 0 && x < width) read[i].cells[v] = row[x];
+            for (unsigned v = 0; v < 4; ++v) {
+                const bool there = static_cast<unsigned>(from.x) + v < from.width;
+                if (inside && there) read[i].cells[v] = from.plane[from.at + v];
             }
         }
+        from.at += from.next;
     }
     // After all reads: each use waits for its own.
 #pragma unroll
@@ -129,49 +125,51 @@ private:
     }
 };
 
-/// Writes the peaks of a row as bits, each of the first lanes a word, and returns this lane's share
-/// of their number.
-__device__ inline unsigned write_peaks(unsigned* words, const float (&cells)[4]) {
-    const unsigned lane = threadIdx.x % 32;
+/// The peaks of a row as bits, for the first lanes a word each.
+__device__ inline unsigned peak_bits(const float (&cells)[4]) {
     unsigned own = 0;
     for (unsigned v = 0; v < 4; ++v) {
         const unsigned bits = __ballot_sync(kAllLanes, cells[v] > kOutside);
-        if (lane == v) own = bits & kInnerLanes;
+        if (threadIdx.x % 32 == v) own = bits & kInnerLanes;
     }
-    if (lane < 4) words[lane] = own;
-    return __popc(own);
+    return own;
 }
 
+/// The columns of this lane, from the first row that its strip needs.
+template <typename Cell>
+__device__ Columns<Cell> columns_of(const HeatmapPlan& plan, const Cells& map, const Strip& at,
+                                    int reach) {
+    const auto next = static_cast<std::ptrdiff_t>(map.row_stride);
+    const auto end = static_cast<unsigned>(at.end + reach);
+    return {plane_of<Cell>(map, at.image), next,       (at.begin - reach) * next + at.x,
+            min(plan.height, end),         plan.width, at.x};
+}
+
+/// Finds the peaks of a strip, as bits. Returns whether all cells are finite.
 template <typename Cell, bool vectors, unsigned radius>
-__device__ void scan_strip(const Plan& plan, const Cells& map, const Strip& at) {
-    const int reach = static_cast<int>(radius);
-    const int end = at.end + reach;
-    const std::size_t row = static_cast<std::size_t>(at.image) * plan.heatmap.height +
-                            static_cast<std::size_t>(at.begin);
-    uint4* words = plan.heatmap.peaks + row * plan.heatmap.tiles + at.tile;
+__device__ bool scan_strip(const HeatmapPlan& plan, const Cells& map, const Strip& at,
+                           StripMemory& memory) {
+    constexpr int kReach = radius;
+    constexpr unsigned kRows = kReadRows<radius>;
+    const unsigned lane = threadIdx.x % 32;
+    const auto height = static_cast<unsigned>(at.end - at.begin);
+    Columns<Cell> columns = columns_of<Cell>(plan, map, at, kReach);
     March<radius> march;
-    unsigned count = 0;
     float poison = 0.0F;  // stays 0 as long as all cells are finite
-    for (int first = at.begin - reach; first < end; first += static_cast<int>(kReadRows<radius>)) {
-        float rows[kReadRows<radius>][4];
-        read_rows<Cell, vectors>(plan.heatmap, map, at, first, end, rows);
+    for (int y = -kReach; y < static_cast<int>(height) + kReach; y += static_cast<int>(kRows)) {
+        float rows[kRows][4];
+        read_rows<vectors>(columns, at.begin + y, rows);
 #pragma unroll
-        for (unsigned i = 0; i < kReadRows<radius>; ++i) {
+        for (unsigned i = 0; i < kRows; ++i) {
             for (const float cell : rows[i]) poison = fmaf(cell, 0.0F, poison);
             float done[4];
-            march.step(rows[i], plan.heatmap.threshold, done);
-            const int y = first + static_cast<int>(i) - reach;
-            if (y < at.begin || y >= at.end) continue;
-            count += write_peaks(reinterpret_cast<unsigned*>(words), done);
-            words += plan.heatmap.tiles;
+            march.step(rows[i], plan.threshold, done);
+            const unsigned bits = peak_bits(done);
+            const unsigned row = static_cast<unsigned>(y) + i - radius;
+            if (lane < 4 && row < height) memory.bits[row][lane] = bits;
         }
     }
-    const bool bad = __any_sync(kAllLanes, poison != 0.0F);
-    count = warp_sum(count);
-    if (threadIdx.x % 32 != 0) return;
-    const std::size_t strip = static_cast<std::size_t>(at.image) * plan.heatmap.strips + at.strip;
-    plan.heatmap.counts[strip * plan.heatmap.tiles + at.tile] = count;
-    if (bad) atomicOr(&plan.list.bad[at.image], kBadHeatmap);
+    return !__any_sync(kAllLanes, poison != 0.0F);
 }
 
 /// Whether rows can be read four cells at a time.
@@ -182,33 +180,41 @@ __device__ bool fits_vectors(const Cells& map, unsigned width) {
 }
 
 template <typename Cell, unsigned radius>
-__device__ void scan_cells(const Plan& plan, const Cells& map, const Strip& at) {
-    if (fits_vectors<Cell>(map, plan.heatmap.width)) {
-        scan_strip<Cell, true, radius>(plan, map, at);
-    } else {
-        scan_strip<Cell, false, radius>(plan, map, at);
+__device__ bool scan_cells(const HeatmapPlan& plan, const Cells& map, const Strip& at,
+                           StripMemory& memory) {
+    if (fits_vectors<Cell>(map, plan.width)) {
+        return scan_strip<Cell, true, radius>(plan, map, at, memory);
     }
+    return scan_strip<Cell, false, radius>(plan, map, at, memory);
 }
 
-/// Scans the strip of this warp.
-template <unsigned radius>
-__device__ void scan_heatmap(const Plan& plan, const Cells& map) {
-    const HeatmapPlan& heatmap = plan.heatmap;
-    const unsigned task = blockIdx.x * kWarps + threadIdx.x / 32;
-    if (task >= heatmap.tasks) return;
+__device__ inline Strip strip_of(const HeatmapPlan& plan, unsigned task) {
+    const unsigned lane = threadIdx.x % 32;
     Strip at;
-    at.tile = task % heatmap.tiles;
-    const unsigned rest = task / heatmap.tiles;
-    at.strip = rest % heatmap.strips;
-    at.image = rest / heatmap.strips;
-    at.begin = static_cast<int>(at.strip * heatmap.strip_rows);
-    at.end = static_cast<int>(min(heatmap.height, (at.strip + 1) * heatmap.strip_rows));
-    at.x = static_cast<int>(at.tile * kTile + threadIdx.x % 32 * 4) - 4;
-    if (map.half) {
-        scan_cells<__half, radius>(plan, map, at);
-    } else {
-        scan_cells<float, radius>(plan, map, at);
-    }
+    at.task = task;
+    at.tile = task % plan.tiles;
+    const unsigned rest = task / plan.tiles;
+    at.image = rest / plan.strips;
+    const unsigned first = rest % plan.strips * plan.strip_rows;
+    at.begin = static_cast<int>(first);
+    at.end = static_cast<int>(min(plan.height, first + plan.strip_rows));
+    at.x = static_cast<int>(at.tile * kTile + 4 * lane) - 4;
+    return at;
+}
+
+/// Finds and places the peaks of this warp's strip.
+template <unsigned radius>
+__device__ void scan_heatmap(const Plan& plan, const Cells& map, const Cells& offset) {
+    EDGECOUNT_SHARED(StripMemory, memories, [kWarps]);
+    StripMemory& memory = memories[threadIdx.x / 32];
+    const unsigned task = blockIdx.x * kWarps + threadIdx.x / 32;
+    if (task >= plan.heatmap.tasks) return;
+    const Strip at = strip_of(plan.heatmap, task);
+    const bool finite = map.half ? scan_cells<__half, radius>(plan.heatmap, map, at, memory)
+                                 : scan_cells<float, radius>(plan.heatmap, map, at, memory);
+    if (!finite && threadIdx.x % 32 == 0) atomicOr(&plan.list.bad[at.image], kBadHeatmap);
+    __syncwarp();
+    place_strip(plan, map, offset, at, memory);
 }
 
 }  // namespace edgecount::cuda

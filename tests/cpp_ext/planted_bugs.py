@@ -45,6 +45,7 @@ class Bug:
 
 
 SCAN = "peak_scan.cuh"
+PLACE = "peak_place.cuh"
 DENSITY = "density_sums.cuh"
 LIST = "peak_list.cuh"
 TALLIES = "tallies.cuh"
@@ -56,13 +57,33 @@ BUGS = [
     Bug("a tie with a row below", SCAN, "pending[i][v] < newest[v]", "pending[i][v] <= newest[v]"),
     Bug("a row too late", SCAN, "done[v] = pending[0][v];", "done[v] = pending[radius - 1][v];"),
     Bug("a row above forgotten", SCAN, "maxima[i][v] = maxima[i + 1][v];"),
-    Bug("a column beyond the map", SCAN, "x >= 0 && x < width", "x >= 0 && x <= width"),
-    Bug("rows below the map", SCAN, "y >= 0 && y < height && y < end", "y >= 0 && y < end"),
+    Bug("a column beyond the map", SCAN, "inside && there", "inside"),
+    Bug("rows below the map", SCAN, "min(plan.height, end)", "end"),
     Bug("peaks of the outer lanes", SCAN, "bits & kInnerLanes", "bits"),
     Bug("another lane's wrong cell", SCAN, "row[4 - radius + k]", "row[3 - radius + k]"),
     Bug("rows that are not aligned", SCAN, "map.row_stride % 4 == 0", "true"),
     Bug("a NaN in the heatmap", SCAN, "poison != 0.0F", "poison > 0.0F"),
-    Bug("words written by all", SCAN, "if (lane < 4) words[lane] = own;", "words[lane % 4] = own;"),
+    Bug("rows beyond the strip", SCAN, "lane < 4 && row < height", "lane < 4"),
+    Bug(
+        "no end of a warp's list",
+        PLACE,
+        "rank >= begin && rank < end",
+        "rank >= begin",
+    ),
+    Bug(
+        "no barrier for a warp's list",
+        PLACE,
+        "list_row(bits, lane, before, first, end, memory.listed);\n        __syncwarp();",
+        "list_row(bits, lane, before, first, end, memory.listed);",
+    ),
+    Bug("no neighbour on the right", PLACE, "x > 0 && x + 1 < plan.heatmap.width", "x > 0"),
+    Bug("a lane that skips a sum", PLACE, "i - lane < end", "i < end"),
+    Bug(
+        "a warp's sum added by all",
+        PLACE,
+        "shares != 0 && threadIdx.x % 32 == 0",
+        "shares != 0",
+    ),
     Bug("no barrier for sums", DENSITY, "__syncthreads_or(!finite) != 0", "!finite"),
     Bug("no barrier for columns", DENSITY, "__syncwarp();"),
     Bug("a row left out", DENSITY, "y < left", "y + 1 < left"),
@@ -84,27 +105,11 @@ BUGS = [
         "if (i < out.cells) sum += __shfl_xor_sync(kAllLanes, sum, half);",
     ),
     Bug("a NaN in the density", DENSITY, "bad = bad || !isfinite(sums[v]);"),
-    Bug("no end of the list", LIST, "rank + i < plan.list.room", "true"),
-    Bug("no end of a block's list", LIST, "rank >= begin && rank < end", "rank >= begin"),
-    Bug(
-        "no barrier for the list",
-        LIST,
-        "word.list(before, begin, end, i * kTile, places);\n            __syncthreads();",
-        "word.list(before, begin, end, i * kTile, places);",
-    ),
-    Bug(
-        "no barrier for ranks",
-        "cells.cuh",
-        "if (lane == 31) shares[threadIdx.x / 32] = sum;\n    __syncthreads();",
-        "if (lane == 31) shares[threadIdx.x / 32] = sum;",
-    ),
-    Bug("no neighbour on the right", LIST, "x > 0 && x + 1 < plan.heatmap.width", "x > 0"),
-    Bug(
-        "a warp's sum added by all",
-        LIST,
-        "shares != 0 && threadIdx.x % 32 == 0",
-        "shares != 0",
-    ),
+    Bug("no end of the points", LIST, "i < count && rank + i < list.room", "i < count"),
+    Bug("no end of a block's list", LIST, "at < kListed", "before + k >= first"),
+    Bug("a NaN in the offset", LIST, "isfinite(point.x) && isfinite(point.y)", "true"),
+    Bug("no barrier for a block's list", LIST, "__syncthreads();  // the list is whole"),
+    Bug("no barrier for ranks", "cells.cuh", "__syncthreads();  // shares of all warps"),
     Bug(
         "no barrier for lanes",
         TALLIES,
@@ -145,14 +150,9 @@ BUGS = [
     ),
     Bug("no fence before the ticket", TALLIES, "__threadfence();  // all writes before"),
     Bug("no fence after the ticket", TALLIES, "__threadfence();  // all reads after", race=True),
-    Bug(
-        "points placed over those to come",
-        LIST,
-        "place_listed(plan, heatmap, offset, rows, places, end - begin, rank + begin);\n"
-        "            __syncthreads();",
-        "place_listed(plan, heatmap, offset, rows, places, end - begin, rank + begin);",
-        race=True,
-    ),
+    Bug("no barrier for bits", SCAN, "__syncwarp();", race=True),
+    Bug("points listed over", LIST, "__syncthreads();  // the list is still read", race=True),
+    Bug("peaks listed over", PLACE, "__syncwarp();  // the list is still read", race=True),
     Bug("ranks written over", LIST, "__syncthreads();  // sums are still read", race=True),
     Bug("sums written over", TALLIES, "__syncthreads();  // lanes are still read", race=True),
 ]

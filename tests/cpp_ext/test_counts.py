@@ -165,6 +165,15 @@ def test_huge_densities_do_not_overflow():
     np.testing.assert_allclose(counts.region_density[0, 0], 16 * 3e38, rtol=1e-6)
 
 
+def test_a_mask_may_leave_sums_that_overflow():
+    # Plain, each huge value is followed by its opposite; the mask takes those away.
+    density = np.tile(np.float32([3e38, -3e38]), 4).reshape(1, 8, 1)
+    masks = np.tile(np.float32([1, 0]), 4).reshape(1, 8, 1)
+    counts = _ext.count_maps(density=density, masks=masks)
+    assert counts.density_sum[0] == 0
+    np.testing.assert_allclose(counts.region_density[0, 0], 4 * 3e38, rtol=1e-6)
+
+
 def test_images_of_a_batch_do_not_mix(rng):
     maps = {
         "heatmap": rng.random((3, 20, 20), dtype=np.float32),
