@@ -20,6 +20,13 @@ struct alignas(4 * sizeof(Cell)) Four {
     Cell cells[4];
 };
 
+/// Whether rows can be read four cells at a time.
+template <typename Cell>
+__device__ bool fits_vectors(const Cells& map, unsigned width) {
+    return reinterpret_cast<std::size_t>(map.data) % sizeof(Four<Cell>) == 0 &&
+           map.row_stride % 4 == 0 && map.plane_stride % 4 == 0 && width % 4 == 0;
+}
+
 /// The first cell of a plane.
 template <typename Cell>
 __device__ const Cell* plane_of(const Cells& map, std::size_t plane) {

@@ -19,6 +19,7 @@
 #include "make_plan.h"
 #include "peak_list.cuh"
 #include "peak_scan.cuh"
+#include "plain_sums.cuh"
 #include "tallies.cuh"
 
 namespace edgecount::cuda {
@@ -30,8 +31,15 @@ __global__ void __launch_bounds__(kThreads, radius == 1 ? 4 : 3)
     read_maps(const Plan plan, const Cells heatmap, const Cells offset, const Cells density) {
     if (blockIdx.x < plan.heatmap.blocks) {
         scan_heatmap<radius>(plan, heatmap, offset);
+        return;
+    }
+    const unsigned block = blockIdx.x - plan.heatmap.blocks;
+    if (block >= plan.density.plain_blocks) {
+        sum_density(plan, density, block - plan.density.plain_blocks);
+    } else if (plan.density.plain == PlainSums::squares) {
+        sum_squares(plan, density, block);
     } else {
-        sum_density(plan, density, blockIdx.x - plan.heatmap.blocks);
+        sum_band(plan, density, block);
     }
 }
 
@@ -97,7 +105,8 @@ struct MapCounter::State {
         const std::size_t processors = processors_of(device);
         plan.batch = narrow(maps.batch, "batch");
         plan.heatmap = plan_heatmap(maps.heatmap, options.count, processors);
-        plan.density = plan_density(maps.density, grid, options.count.unit);
+        plan.density = plan_density(maps.density, grid, options.count.unit,
+                                    options.keep_density);
         plan.region = plan_regions(maps, grid, options.count);
         plan.list = plan_list(maps, plan.heatmap, options, processors);
     }
@@ -152,8 +161,10 @@ struct MapCounter::State {
         upload(sums.tasks, tasks.data(), tasks.size(), stream);
         stream.synchronize();
         sums.mask_tasks = narrow(tasks.size(), "masks: parts");
-        const std::size_t image_blocks = std::size_t{sums.tiles} * sums.row_blocks + tasks.size();
-        sums.blocks = narrow(plan.batch * image_blocks, "density: parts of a batch");
+        const bool plain = sums.plain == PlainSums::parts;
+        const std::size_t image_parts = plain ? std::size_t{sums.tiles} * sums.row_blocks : 0;
+        sums.blocks = narrow(sums.plain_blocks + plan.batch * (image_parts + tasks.size()),
+                             "density: parts of a batch");
     }
 
     /// One buffer for all that comes back, so that one copy does. Sorted by alignment, it needs no

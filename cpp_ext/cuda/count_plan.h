@@ -68,6 +68,16 @@ struct MaskTask {
     unsigned part;
 };
 
+/// Side of the squares of a usual grid, and of the sums that are taken in float32.
+constexpr unsigned kSquare = 8;
+
+/// How the density is summed where no mask plays a part.
+enum class PlainSums : std::uint8_t {
+    parts,    ///< As under masks.
+    squares,  ///< In squares of kSquare, two threads to each.
+    bands,    ///< The whole map is one cell: two chunks of a band in a block.
+};
+
 /// A density, cut into the bands and chunks of Grid. A block sums `block_bands` bands of one tile,
 /// which is as many whole grid cells as fit into a chunk's columns, or one chunk of a wider cell.
 struct DensityPlan {
@@ -86,7 +96,10 @@ struct DensityPlan {
     unsigned tiles;
     unsigned row_blocks;  // below each other
     unsigned mask_tasks;  // of an image
-    unsigned blocks;      // of the first kernel, for the whole batch
+    PlainSums plain;
+    unsigned squares;       // of the whole batch
+    unsigned plain_blocks;  // for squares or bands of the whole batch
+    unsigned blocks;        // of the first kernel, for the whole batch
 
     const MaskTask* tasks;
     double* parts;  ///< Batch x (1 + regions) x grid cells x (bands x chunks of a cell).

@@ -1,4 +1,5 @@
-// Sums of a density over grid cells, plain and under masks, in the order of src/density.cpp.
+// Sums of a density over grid cells, plain and under masks, in the order of src/density.cpp: for
+// any grid.
 //
 // Eight warps read eight rows each: all that a block sums is on its way at once. The last warp of a
 // band adds what the others have summed, and then the columns of each grid cell.
@@ -31,7 +32,7 @@ struct Tile {
 
 /// The parts of the plain map come first, then those where the sum under a mask is its own.
 __device__ inline Tile tile_of(const DensityPlan& plan, unsigned block) {
-    const unsigned parts = plan.tiles * plan.row_blocks;
+    const unsigned parts = plan.plain == PlainSums::parts ? plan.tiles * plan.row_blocks : 0;
     const unsigned image_blocks = parts + plan.mask_tasks;
     const unsigned warp = threadIdx.x / 32;
     Tile at;

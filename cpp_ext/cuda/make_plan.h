@@ -74,7 +74,22 @@ inline HeatmapPlan plan_heatmap(const Planes& map, const CountOptions& options,
     return plan;
 }
 
-inline DensityPlan plan_density(const Planes& map, const Grid& grid, double unit) {
+/// How the plain sums are taken, which leaves no time for keeping the density.
+inline void plan_plain_sums(DensityPlan& plan, const Planes& map, const Grid& grid, bool keep) {
+    plan.plain = PlainSums::parts;
+    if (keep) return;
+    if (grid.cell_height == kSquare && grid.cell_width == kSquare) {
+        plan.plain = PlainSums::squares;
+        plan.squares = narrow(map.count * grid.size(), "density: squares of a batch");
+        plan.plain_blocks = static_cast<unsigned>(ceil_div(plan.squares, kThreads / 2));
+    } else if (grid.size() == 1) {
+        plan.plain = PlainSums::bands;
+        plan.plain_blocks = narrow(map.count * plan.bands * ceil_div(plan.chunks, 2),
+                                   "density: parts of a batch");
+    }
+}
+
+inline DensityPlan plan_density(const Planes& map, const Grid& grid, double unit, bool keep) {
     DensityPlan plan{};
     if (map.cells() == 0) return plan;
     narrow(map.cells(), "density: cells");
@@ -97,6 +112,7 @@ inline DensityPlan plan_density(const Planes& map, const Grid& grid, double unit
     plan.tiles = static_cast<unsigned>(ceil_div(grid.columns, plan.tile_cells) * plan.chunks);
     plan.row_blocks = static_cast<unsigned>(ceil_div(plan.bands, plan.block_bands));
     plan.unit = static_cast<float>(unit);
+    plan_plain_sums(plan, map, grid, keep);
     return plan;
 }
 

@@ -4,6 +4,9 @@
 // be peaks, are kept, in registers. The outermost lanes are there for the windows of the others
 // only. The heatmap is read once but for what strips and tiles share, and that is in a cache, as
 // are the neighbours of the peaks when the warp places them at last.
+//
+// Cells are compared as integers, by their bits: that is the order of floats where at least one is
+// positive, as all are that could be peaks, and GPUs find the largest of three integers in one go.
 #pragma once
 
 #include "cells.cuh"
@@ -70,52 +73,74 @@ __device__ void read_rows(Columns<Cell>& from, int y, float (&cells)[rows][4]) {
 /// What the march keeps of the rows that it has passed.
 template <unsigned radius>
 struct March {
-    float maxima[radius][4];   // along the rows, newest last
-    float pending[radius][4];  // cells that have won over all that has been seen, or kOutside
+    int maxima[radius][4];   // along the rows, newest last
+    int pending[radius][4];  // cells that have won over all that has been seen, or 0
+    bool alive[radius];      // whether the row has such, in any lane; else they are not looked at
 
     __device__ March() {
         for (unsigned i = 0; i < radius; ++i) {
-            for (unsigned v = 0; v < 4; ++v) maxima[i][v] = pending[i][v] = kOutside;
+            for (unsigned v = 0; v < 4; ++v) maxima[i][v] = pending[i][v] = 0;
+            alive[i] = false;
         }
     }
 
-    /// Takes the next row, and leaves in `done` those cells of the row `radius` above it that are
-    /// peaks, and kOutside for all others.
-    __device__ void step(const float (&row)[4], float threshold, float (&done)[4]) {
-        float cells[4 + 2 * radius];
+    /// Takes the next row. Returns whether the row `radius` above it may have peaks, and then
+    /// leaves these in `done`, and 0 for all other cells. Most rows of a crowd have none, and
+    /// nothing above the threshold either.
+    __device__ bool step(const int (&row)[4], int threshold, int (&done)[4]) {
+        int cells[4 + 2 * radius];
         spread(row, cells);
-        float newest[4];
-        float candidates[4];
+        int newest[4];
 #pragma unroll
         for (unsigned v = 0; v < 4; ++v) {
-            const float own = row[v];
-            float before = cells[v];
-            float after = cells[v + radius + 1];
-            for (unsigned k = 1; k < radius; ++k) {
-                before = fmaxf(before, cells[v + k]);
-                after = fmaxf(after, cells[v + radius + 1 + k]);
+            newest[v] = cells[v];
+            for (unsigned k = 1; k <= 2 * radius; ++k) newest[v] = max(newest[v], cells[v + k]);
+        }
+#pragma unroll
+        for (unsigned i = 0; i < radius; ++i) {
+            if (!alive[i]) continue;
+            for (unsigned v = 0; v < 4; ++v) {
+                if (pending[i][v] < newest[v]) pending[i][v] = 0;
             }
-            newest[v] = fmaxf(fmaxf(before, own), after);
-            for (unsigned i = 0; i < radius; ++i) before = fmaxf(before, maxima[i][v]);
-            // Over the earlier cells in raster order outright, over the later ones also by a tie.
-            const bool wins = own > threshold && own > before && own >= after;
-            candidates[v] = wins ? own : kOutside;
-            for (unsigned i = 0; i < radius; ++i) {
-                if (pending[i][v] < newest[v]) pending[i][v] = kOutside;
-            }
-            done[v] = pending[0][v];
-            for (unsigned i = 0; i + 1 < radius; ++i) {
-                pending[i][v] = pending[i + 1][v];
-                maxima[i][v] = maxima[i + 1][v];
-            }
-            pending[radius - 1][v] = candidates[v];
+        }
+        const bool found = alive[0];
+        for (unsigned v = 0; v < 4; ++v) done[v] = pending[0][v];
+        for (unsigned i = 0; i + 1 < radius; ++i) {
+            for (unsigned v = 0; v < 4; ++v) pending[i][v] = pending[i + 1][v];
+            alive[i] = alive[i + 1];
+        }
+        const int largest = max(max(row[0], row[1]), max(row[2], row[3]));
+        alive[radius - 1] = __any_sync(kAllLanes, largest > threshold) != 0;
+        if (alive[radius - 1]) start(cells, threshold);
+        for (unsigned v = 0; v < 4; ++v) {
+            for (unsigned i = 0; i + 1 < radius; ++i) maxima[i][v] = maxima[i + 1][v];
             maxima[radius - 1][v] = newest[v];
         }
+        return found;
     }
 
 private:
+    /// Finds the cells of the newest row that win over all that has been seen.
+    __device__ void start(const int (&cells)[4 + 2 * radius], int threshold) {
+        int any = 0;
+#pragma unroll
+        for (unsigned v = 0; v < 4; ++v) {
+            const int own = cells[v + radius];
+            int before = threshold;
+            int after = cells[v + radius + 1];
+            for (unsigned k = 0; k < radius; ++k) before = max(before, cells[v + k]);
+            for (unsigned k = 1; k < radius; ++k) after = max(after, cells[v + radius + 1 + k]);
+            for (unsigned i = 0; i < radius; ++i) before = max(before, maxima[i][v]);
+            // Over the earlier cells in raster order outright, over the later ones also by a tie.
+            const bool wins = own > before && own >= after;
+            pending[radius - 1][v] = wins ? own : 0;
+            any |= pending[radius - 1][v];
+        }
+        alive[radius - 1] = __any_sync(kAllLanes, any != 0) != 0;
+    }
+
     /// A lane's cells with those next to them in the other lanes.
-    __device__ static void spread(const float (&row)[4], float (&cells)[4 + 2 * radius]) {
+    __device__ static void spread(const int (&row)[4], int (&cells)[4 + 2 * radius]) {
         for (unsigned v = 0; v < 4; ++v) cells[radius + v] = row[v];
 #pragma unroll
         for (unsigned k = 0; k < radius; ++k) {
@@ -126,10 +151,10 @@ private:
 };
 
 /// The peaks of a row as bits, for the first lanes a word each.
-__device__ inline unsigned peak_bits(const float (&cells)[4]) {
+__device__ inline unsigned peak_bits(const int (&cells)[4]) {
     unsigned own = 0;
     for (unsigned v = 0; v < 4; ++v) {
-        const unsigned bits = __ballot_sync(kAllLanes, cells[v] > kOutside);
+        const unsigned bits = __ballot_sync(kAllLanes, cells[v] != 0);
         if (threadIdx.x % 32 == v) own = bits & kInnerLanes;
     }
     return own;
@@ -151,6 +176,7 @@ __device__ bool scan_strip(const HeatmapPlan& plan, const Cells& map, const Stri
                            StripMemory& memory) {
     constexpr int kReach = radius;
     constexpr unsigned kRows = kReadRows<radius>;
+    const int threshold = max(__float_as_int(plan.threshold), 0);  // it may be -0
     const unsigned lane = threadIdx.x % 32;
     const auto height = static_cast<unsigned>(at.end - at.begin);
     Columns<Cell> columns = columns_of<Cell>(plan, map, at, kReach);
@@ -161,22 +187,19 @@ __device__ bool scan_strip(const HeatmapPlan& plan, const Cells& map, const Stri
         read_rows<vectors>(columns, at.begin + y, rows);
 #pragma unroll
         for (unsigned i = 0; i < kRows; ++i) {
-            for (const float cell : rows[i]) poison = fmaf(cell, 0.0F, poison);
-            float done[4];
-            march.step(rows[i], plan.threshold, done);
-            const unsigned bits = peak_bits(done);
+            int cells[4];
+            for (unsigned v = 0; v < 4; ++v) {
+                poison = fmaf(rows[i][v], 0.0F, poison);
+                cells[v] = __float_as_int(rows[i][v]);
+            }
+            int done[4];
+            unsigned bits = 0;
+            if (march.step(cells, threshold, done)) bits = peak_bits(done);
             const unsigned row = static_cast<unsigned>(y) + i - radius;
             if (lane < 4 && row < height) memory.bits[row][lane] = bits;
         }
     }
     return !__any_sync(kAllLanes, poison != 0.0F);
-}
-
-/// Whether rows can be read four cells at a time.
-template <typename Cell>
-__device__ bool fits_vectors(const Cells& map, unsigned width) {
-    return reinterpret_cast<std::size_t>(map.data) % sizeof(Four<Cell>) == 0 &&
-           map.row_stride % 4 == 0 && map.plane_stride % 4 == 0 && width % 4 == 0;
 }
 
 template <typename Cell, unsigned radius>

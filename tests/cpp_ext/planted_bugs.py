@@ -47,6 +47,7 @@ class Bug:
 SCAN = "peak_scan.cuh"
 PLACE = "peak_place.cuh"
 DENSITY = "density_sums.cuh"
+PLAIN = "plain_sums.cuh"
 LIST = "peak_list.cuh"
 TALLIES = "tallies.cuh"
 HOST = "count_maps.cu"
@@ -56,12 +57,18 @@ BUGS = [
     Bug("a plateau has many peaks", SCAN, "own > before", "own >= before"),
     Bug("a tie with a row below", SCAN, "pending[i][v] < newest[v]", "pending[i][v] <= newest[v]"),
     Bug("a row too late", SCAN, "done[v] = pending[0][v];", "done[v] = pending[radius - 1][v];"),
+    Bug("a row that is forgotten as it moves up", SCAN, "alive[i] = alive[i + 1];"),
     Bug("a row above forgotten", SCAN, "maxima[i][v] = maxima[i + 1][v];"),
     Bug("a column beyond the map", SCAN, "inside && there", "inside"),
-    Bug("rows below the map", SCAN, "min(plan.height, end)", "end"),
+    Bug(
+        "rows below the map",
+        SCAN,
+        "min(plan.height, end)",
+        "end",
+    ),
     Bug("peaks of the outer lanes", SCAN, "bits & kInnerLanes", "bits"),
     Bug("another lane's wrong cell", SCAN, "row[4 - radius + k]", "row[3 - radius + k]"),
-    Bug("rows that are not aligned", SCAN, "map.row_stride % 4 == 0", "true"),
+    Bug("rows that are not aligned", "cells.cuh", "map.row_stride % 4 == 0", "true"),
     Bug("a NaN in the heatmap", SCAN, "poison != 0.0F", "poison > 0.0F"),
     Bug("rows beyond the strip", SCAN, "lane < 4 && row < height", "lane < 4"),
     Bug(
@@ -105,6 +112,31 @@ BUGS = [
         "if (i < out.cells) sum += __shfl_xor_sync(kAllLanes, sum, half);",
     ),
     Bug("a NaN in the density", DENSITY, "bad = bad || !isfinite(sums[v]);"),
+    Bug("rows below a square", PLAIN, "y < rows && columns != 0", "columns != 0"),
+    Bug("columns beside a square", PLAIN, "y < rows && v < columns", "y < rows && v <= columns"),
+    Bug("a square's other half", PLAIN, "threadIdx.x % 2 * 4", "0"),
+    Bug(
+        "squares that overflow",
+        PLAIN,
+        "sum = sum_huge_square(map, at);",
+        "sum = 0.0;",
+    ),
+    Bug("a square's mask", PLAIN, "column / density.tile_cells", "0 / density.tile_cells"),
+    Bug(
+        "a band's mask",
+        PLAIN,
+        "at.band / density.block_bands * density.tiles + chunk",
+        "at.band / density.block_bands * density.tiles",
+    ),
+    Bug("no barrier for a band", PLAIN, "__syncthreads_or(!finite) != 0", "!finite"),
+    Bug("a row of a band left out", PLAIN, "i < left", "i + 1 < left"),
+    Bug(
+        "a NaN in a band",
+        PLAIN,
+        "if (threadIdx.x % 32 != 0) return;\n"
+        "    if (!isfinite(sum)) atomicOr(&plan.list.bad[at.image], kBadDensity);",
+        "if (threadIdx.x % 32 != 0) return;",
+    ),
     Bug("no end of the points", LIST, "i < count && rank + i < list.room", "i < count"),
     Bug("no end of a block's list", LIST, "at < kListed", "before + k >= first"),
     Bug("a NaN in the offset", LIST, "isfinite(point.x) && isfinite(point.y)", "true"),

@@ -177,6 +177,34 @@ void check_huge(Random& random) {
     }
 }
 
+/// Sums of a density that no mask plays a part in, beside masks that have all of some parts, and
+/// under none at all.
+void check_plain(Random& random) {
+    for (const std::size_t fuse_cell : {8, 0, 8, 0}) {
+        for (const Scalar scalar : {Scalar::float32, Scalar::float16}) {
+            Batch batch;
+            batch.images = 2;
+            const std::size_t height = pick(random, 60, 140);
+            const std::size_t width = 4 * pick(random, 33, 50) + pick(random, 0, 1);
+            fill(batch.density, random, scalar, 2, height, width, 8);
+            place(batch.density, random);
+            // Without one there are no squares.
+            fill(batch.heatmap, random, scalar, 2, height, width, 2);
+            place(batch.heatmap, random);
+            if (pick(random, 0, 1) == 0) {
+                for (std::size_t i = 0; i < height * width; ++i) {
+                    batch.coverage.push_back(i % width < width / 2 + 2 ? 1.0F : 0.0F);
+                }
+                batch.masks = {batch.coverage.data(), Scalar::float32, 1, height, width};
+            }
+            batch.options.count.fuse_cell = fuse_cell;
+            check(batch);
+            spoil(batch, random);
+            check(batch);
+        }
+    }
+}
+
 /// More peaks than a warp or a block lists in one go.
 void check_dense(Random& random) {
     Batch batch;
@@ -331,6 +359,7 @@ int main(int count, char** arguments) {
     check_refusals(random);
     check_bad(random);
     check_huge(random);
+    check_plain(random);
     check_dense(random);
     check_threads(random);
     for (int round = 0; round < rounds; ++round) check_random(random);
