@@ -84,8 +84,8 @@ inline void plan_plain_sums(DensityPlan& plan, const Planes& map, const Grid& gr
         plan.plain_blocks = static_cast<unsigned>(ceil_div(plan.squares, kThreads / 2));
     } else if (grid.size() == 1) {
         plan.plain = PlainSums::bands;
-        plan.plain_blocks = narrow(map.count * plan.bands * ceil_div(plan.chunks, 2),
-                                   "density: parts of a batch");
+        plan.plain_blocks =
+            narrow(map.count * plan.bands * ceil_div(plan.chunks, 2), "density: parts of a batch");
     }
 }
 

@@ -358,9 +358,9 @@ int main(int count, char** arguments) {
     check_graph(random);
     check_refusals(random);
     check_bad(random);
+    check_dense(random);
     check_huge(random);
     check_plain(random);
-    check_dense(random);
     check_threads(random);
     for (int round = 0; round < rounds; ++round) check_random(random);
     check_large(random);
