@@ -80,6 +80,16 @@ class DeviceWorker(ABC):
             BackendError: the engine failed.
         """
 
+    def warm_up(self) -> None:
+        """Run once over the bound tensors, whatever they hold: for a shape that is new.
+
+        Raises:
+            BackendError: the engine failed.
+        """
+        self.enqueue()
+        with gpu_failures():
+            self.stream.synchronize()
+
     @abstractmethod
     def close(self) -> None:
         """Free the tensors; calling it twice is fine."""

@@ -154,9 +154,7 @@ class _Worker(DeviceWorker):
             bind(name, shared.memory, 0, np.dtype(array.dtype), list(array.shape), array.ptr)
         self._bound = Bound(arrays.pop(image), arrays)
         if shape not in self._seen:
-            self.enqueue()
-            with gpu_failures():
-                self.stream.synchronize()
+            self.warm_up()
             self._seen.add(shape)
         return self._bound
 

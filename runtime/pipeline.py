@@ -221,6 +221,6 @@ def in_order(groups: Iterable[Sequence[tuple[Job, Result]]]) -> Iterator[Result]
             found += group
             if len(found) == found[0][0].together:
                 yield from give()
-    except Exception:
-        yield from give()  # what was counted before it failed
+    except Exception:  # whatever it is: what was counted before it is given first
+        yield from give()
         raise

@@ -159,9 +159,7 @@ class _Worker(DeviceWorker):
         outputs = {name: arrays[name] for name in self._tensors.wanted}
         self._bound = Bound(arrays[self._tensors.image], outputs)
         if shape not in self._seen:
-            self.enqueue()
-            with gpu_failures():
-                self.stream.synchronize()
+            self.warm_up()
             self._seen.add(shape)
         return self._bound
 

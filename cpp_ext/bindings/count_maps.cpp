@@ -72,7 +72,7 @@ void bind_count_maps(nb::module_& module) {
                "density"_a = nb::none(), "masks"_a = nb::none(), nb::kw_only(), "window"_a = 3,
                "threshold"_a = 0.4, "capacity"_a = 0, "unit"_a = 1.0, "fuse_cell"_a = 0,
                "fuse_low"_a = 0.0, "fuse_high"_a = 0.0,
-               "Counts the people of a batch of maps. The stub has the details.");
+               "Counts the people of a batch of maps. Details: edgecount/_ext.pyi.");
 }
 
 }  // namespace edgecount

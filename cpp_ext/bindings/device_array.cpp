@@ -270,7 +270,7 @@ void require_writable(const char* name, const DeviceArray& array) {
 
 void bind_device_array(nb::module_& module) {
     nb::class_<DeviceArray>(module, "DeviceArray", nb::type_slots(slots),
-                            "An array in GPU memory. The stub has the details.")
+                            "An array in GPU memory. Details: edgecount/_ext.pyi.")
         .def_prop_ro("ptr",
                      [](const DeviceArray& a) { return reinterpret_cast<std::uintptr_t>(a.data); })
         .def_prop_ro("shape", [](const DeviceArray& a) { return as_tuple(a.shape); })

@@ -180,7 +180,7 @@ nb::object device_array(nb::handle source, const Stream& stream) {
 
 void bind_device_interop(nb::module_& module) {
     module.def("device_array", &device_array, "source"_a.none(), "stream"_a,
-               "Another library's array on the GPU, without a copy. The stub has the details.");
+               "Another library's array on the GPU, without a copy. Details: edgecount/_ext.pyi.");
 }
 
 }  // namespace edgecount

@@ -105,7 +105,7 @@ std::pair<std::size_t, std::size_t> device_memory(int device) {
 
 void bind_device_memory(nb::module_& module) {
     nb::class_<DeviceBuffer>(module, "DeviceBuffer",
-                             "Bytes of GPU memory. The stub has the details.")
+                             "Bytes of GPU memory. Details: edgecount/_ext.pyi.")
         .def(nb::init<std::int64_t, int>(), "nbytes"_a, "device"_a = 0)
         .def_prop_ro("ptr",
                      [](const DeviceBuffer& buffer) {
@@ -116,7 +116,7 @@ void bind_device_memory(nb::module_& module) {
         .def("array", &device_part, "shape"_a, "dtype"_a, "offset"_a = 0);
 
     nb::class_<PinnedBuffer>(module, "PinnedBuffer",
-                             "Page-locked bytes of the host. The stub has the details.")
+                             "Page-locked bytes of the host. Details: edgecount/_ext.pyi.")
         .def(nb::init<std::int64_t, int>(), "nbytes"_a, "device"_a = 0)
         .def_prop_ro("nbytes", [](const PinnedBuffer& buffer) { return buffer.memory.bytes(); })
         .def("array", &pinned_part, "shape"_a, "dtype"_a, "offset"_a = 0);

@@ -74,17 +74,17 @@ void download(const Stream& stream, nb::handle source, nb::handle target) {
 }  // namespace
 
 void bind_device_stream(nb::module_& module) {
-    nb::class_<Event>(module, "Event", "A point in a stream. The stub has the details.")
+    nb::class_<Event>(module, "Event", "A point in a stream. Details: edgecount/_ext.pyi.")
         .def(nb::init<int, bool>(), "device"_a = 0, nb::kw_only(), "timing"_a = false, Unlocked())
         .def_prop_ro("done", &Event::done, Unlocked())
         .def("record", &Event::record, "stream"_a, Unlocked())
         .def("synchronize", &Event::synchronize, Unlocked())
         .def("elapsed_ms", &Event::elapsed_ms, "later"_a, Unlocked());
 
-    nb::class_<Graph>(module, "Graph", "Recorded work. The stub has the details.")
+    nb::class_<Graph>(module, "Graph", "Recorded work. Details: edgecount/_ext.pyi.")
         .def("launch", &Graph::launch, "stream"_a, Unlocked());
 
-    nb::class_<Stream>(module, "Stream", "A queue of work on a GPU. The stub has the details.")
+    nb::class_<Stream>(module, "Stream", "A queue of work on a GPU. Details: edgecount/_ext.pyi.")
         .def("__init__", &make_stream, "device"_a = 0, nb::kw_only(), "handle"_a = nb::none())
         .def_prop_ro("handle",
                      [](const Stream& s) { return reinterpret_cast<std::uintptr_t>(s.handle()); })

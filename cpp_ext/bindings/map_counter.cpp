@@ -195,7 +195,7 @@ nb::object density(const DeviceMapCounter& self) {
 
 void bind_map_counter(nb::module_& module) {
     nb::class_<DeviceMapCounter>(module, "MapCounter",
-                                 "`count_maps` on a GPU. The stub has the details.")
+                                 "`count_maps` on a GPU. Details: edgecount/_ext.pyi.")
         .def("__init__", &make, "batch"_a, "heatmap"_a.none(), "density"_a.none(), nb::kw_only(),
              "offset"_a = false, "masks"_a = nb::none(), "heatmap_dtype"_a = "float32",
              "density_dtype"_a = "float32", "window"_a = 3, "threshold"_a = 0.4, "capacity"_a = 0,

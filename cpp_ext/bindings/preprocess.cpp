@@ -114,7 +114,7 @@ void bind_preprocess(nb::module_& module) {
     module.def("preprocess", &preprocess_python, "image"_a, "out"_a, "out_height"_a, "out_width"_a,
                "resized_height"_a, "resized_width"_a, "mean"_a, "scale"_a, "swap_rb"_a,
                "pad_value"_a, "chroma"_a = nb::none(),
-               "Writes the network input of one image into `out`. The stub has the details.");
+               "Writes the network input of one image into `out`. Details: edgecount/_ext.pyi.");
 }
 
 }  // namespace edgecount

@@ -123,7 +123,7 @@ void enqueue(const DevicePreprocessor& self, nb::handle image, nb::handle out,
 
 void bind_preprocessor(nb::module_& module) {
     nb::class_<DevicePreprocessor>(module, "Preprocessor",
-                                   "`preprocess` on a GPU. The stub has the details.")
+                                   "`preprocess` on a GPU. Details: edgecount/_ext.pyi.")
         .def("__init__", &make, "height"_a, "width"_a, "out_height"_a, "out_width"_a,
              "resized_height"_a, "resized_width"_a, "mean"_a, "scale"_a, "swap_rb"_a, "pad_value"_a,
              nb::kw_only(), "nv12"_a = false, "dtype"_a = "float32", "device"_a = 0)
