@@ -19,7 +19,7 @@ from edgecount.runtime.backend import BACKENDS
 from edgecount.runtime.bench import resident_bytes
 from edgecount.runtime.model_file import open_model
 from edgecount.runtime.onnxruntime_backend import OnnxRuntimeBackend
-from engines import HostEngine
+from engines import HostEngine, RecordedEngine
 
 pytestmark = pytest.mark.gpu
 
@@ -135,12 +135,13 @@ def test_errors() -> None:
     check_growth(how_many(100, 2000), run)
 
 
-def test_edge_counter_around_an_engine(tiny_model: Path) -> None:
+@pytest.mark.parametrize("kind", [HostEngine, RecordedEngine])
+def test_edge_counter_around_an_engine(tiny_model: Path, kind: type[HostEngine]) -> None:
     session = OnnxRuntimeBackend(open_model(tiny_model), threads=1)
-    engine = HostEngine(lambda image: session.infer({"image": image}))
+    engine = kind(lambda image: session.infer({"image": image}))
     frames = random_frames((96, 128), (64, 64))
     with EdgeCounter(tiny_model, backend=engine, regions=REGIONS) as counter:
-        check_growth(how_many(60, 3000), lambda i: check_counted(counter, frames[i % len(frames)]))
+        check_growth(how_many(60, 3000), lambda i: check_counted(counter, in_turns(frames, i)))
 
 
 REGIONS = {"corner": [(0, 0), (60, 0), (0, 60)]}
@@ -149,6 +150,11 @@ REGIONS = {"corner": [(0, 0), (60, 0), (0, 60)]}
 def random_frames(*sizes: tuple[int, int]) -> list[Any]:
     rng = np.random.default_rng(1)
     return [rng.integers(0, 256, (*size, 3), np.uint8) for size in sizes]
+
+
+def in_turns(frames: list[Any], index: int) -> Any:
+    """A few frames of each size in a row, so that an engine is recorded and the record replayed."""
+    return frames[index // 5 % len(frames)]
 
 
 def check_counted(counter: EdgeCounter, frame: Any) -> None:
@@ -173,4 +179,4 @@ def real_counter(request: pytest.FixtureRequest) -> Iterator[EdgeCounter]:
 
 def test_a_real_engine(real_counter: EdgeCounter) -> None:
     frames = random_frames((240, 320), (256, 256))
-    check_growth(FRAMES, lambda i: check_counted(real_counter, frames[i % len(frames)]))
+    check_growth(FRAMES, lambda i: check_counted(real_counter, in_turns(frames, i)))
