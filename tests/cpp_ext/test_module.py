@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import threading
 import time
 from pathlib import Path
@@ -97,9 +98,17 @@ def _ext_signature(function):
     return [(a.arg, keyword, d and ast.literal_eval(d)) for a, keyword, d in rows]
 
 
-def test_docstrings_point_to_the_stub():
-    for name in ("count_maps", "preprocess"):
-        assert "stub" in inspect.getdoc(getattr(_ext, name))
+def test_docstrings_point_to_the_declarations():
+    declarations = (Path(edgecount.__file__).parents[1] / "edgecount/_ext.pyi").read_text("utf-8")
+    pointing = [
+        name
+        for name in public(vars(_ext))
+        if (inspect.getdoc(getattr(_ext, name)) or "").endswith("Details: edgecount/_ext.pyi.")
+    ]
+    assert {"count_maps", "preprocess"} <= set(pointing)
+    assert "DeviceBuffer" in pointing or not _ext.cuda_built
+    for name in pointing:
+        assert re.search(rf"^(def|class) {name}\b", declarations, re.MULTILINE), name
 
 
 def counted_while(work) -> int:
