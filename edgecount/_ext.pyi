@@ -16,6 +16,9 @@ _Map: TypeAlias = NDArray[np.float32] | NDArray[np.float16]
 cuda_built: bool
 """Whether this build has the CUDA part."""
 
+cuda_architectures: str
+"""What the CUDA part was compiled for, in CMake's words, such as "87-real 87-virtual"."""
+
 class MapCounts:
     """What ``count_maps`` found in a batch of B images with R regions."""
 

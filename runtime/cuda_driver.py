@@ -6,6 +6,7 @@ import ctypes
 from typing import NamedTuple
 
 from edgecount.errors import BackendError
+from edgecount.runtime.cuda_fit import why_not_built_for
 
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 
@@ -75,7 +76,8 @@ def why_no_gpu() -> str | None:
             f"CUDA finds no GPU that it can use, though the driver shows {answer.devices[0].name}: "
             "look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
         )
-    return None
+    first = answer.devices[0]
+    return why_not_built_for(first.name, first.capability, _ext.cuda_architectures)
 
 
 class PrimaryContext:

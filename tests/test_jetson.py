@@ -68,7 +68,7 @@ def test_links_within_the_project():
 
 
 def test_architectures_are_those_of_the_build():
-    cmake = (ROOT / "cpp_ext" / "cmake" / "Cuda.cmake").read_text()
+    cmake = (ROOT / "cpp_ext" / "cmake" / "Architectures.cmake").read_text()
     match = re.search(r"foreach\(architecture ([\d ]+)\)", cmake)
     assert match is not None
     known = set(match[1].split())

@@ -12,6 +12,11 @@ NB_MODULE(_ext, module) {
     edgecount::bind_count_maps(module);
     edgecount::bind_preprocess(module);
     module.attr("cuda_built") = edgecount::cuda_built();
+#if defined(EDGECOUNT_HAS_CUDA)
+    module.attr("cuda_architectures") = EDGECOUNT_CUDA_ARCHITECTURES;
+#else
+    module.attr("cuda_architectures") = "";
+#endif
     module.def("cuda_device_count", &edgecount::cuda_device_count,
                "CUDA devices that can be used now.\n\n"
                "0 without the CUDA part (see `cuda_built`), a driver or a device.");

@@ -13,6 +13,7 @@ from edgecount.cli import _doctor
 from edgecount.cli._doctor import Check, backends, engines, jetson, tensorrt, toolkit
 from edgecount.cli._doctor.commands import Answer
 from edgecount.cli._doctor.tensorrt import Environment, Module, Modules
+from edgecount.runtime.cuda_driver import Device, Driver
 
 JETSON_NAMES = [
     "python",
@@ -290,6 +291,7 @@ WORKING = Module("tensorrt", True, "10.3.0", Path("/usr/lib/python3.10/dist-pack
 
 class FakeExtension:
     cuda_built = True
+    cuda_architectures = "87-real 87-virtual"
 
     @staticmethod
     def cuda_device_count():
@@ -331,6 +333,18 @@ def test_backends_of_a_pc(gpu_machine, tmp_path):
     assert check.status == "warn"
     assert "onnxruntime-cuda (cuDNN is missing)" in check.found
     assert "CUDA and cuDNN of the versions that it was built for" in check.advice
+
+
+def test_kernels_that_were_built_for_another_gpu(gpu_machine, agx_orin, monkeypatch):
+    gpu_machine.cuda_architectures = "110-real 110-virtual"
+    orin = Driver("12.6", [Device("Orin", "8.7", 2**35)])
+    monkeypatch.setattr(engines, "ask_driver", lambda: orin)
+    check = engines.package(agx_orin)
+    assert check.status == "warn"
+    assert check.found.endswith("built for GPUs of compute capability 11.0, and Orin has 8.7")
+    assert "CUDAARCHS=87 " in check.advice
+    found = backends.backends(agx_orin, Modules(WORKING, None), CPU).found
+    assert "tensorrt (edgecount is built for other GPUs)" in found
 
 
 def test_kernels_without_cuda_on_a_board_with_nvcc(gpu_machine, agx_orin):

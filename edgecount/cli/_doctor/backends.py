@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecount.cli._doctor import Check
-from edgecount.cli._doctor.engines import Runtime, has_gpu
+from edgecount.cli._doctor.engines import Runtime, built_for_others, has_gpu
 from edgecount.cli._doctor.jetson import is_jetson
 from edgecount.cli._doctor.tensorrt import Module, Modules
 
@@ -42,7 +42,9 @@ def _common_problem() -> str:
         return "the driver shows no GPU"
     if not _ext.cuda_built:
         return "edgecount is built without CUDA"
-    return "" if _ext.cuda_device_count() else "CUDA finds no GPU"
+    if not _ext.cuda_device_count():
+        return "CUDA finds no GPU"
+    return "edgecount is built for other GPUs" if built_for_others() else ""
 
 
 def _tensorrt(module: Module | None, common: str, *, jetson: bool) -> _Way:

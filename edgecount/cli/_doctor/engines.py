@@ -13,12 +13,24 @@ from edgecount.cli._doctor.jetson import is_jetson
 from edgecount.cli._doctor.toolkit import find_nvcc
 from edgecount.cli._options import DEFAULT_MODEL
 from edgecount.runtime.cuda_driver import Driver, ask_driver
+from edgecount.runtime.cuda_fit import why_not_built_for
 
 
 def has_gpu() -> bool:
     """Whether the driver shows a GPU."""
     answer = ask_driver()
     return isinstance(answer, Driver) and bool(answer.devices)
+
+
+def built_for_others() -> str | None:
+    """Why edgecount's kernels do not run on the first GPU, and what to do; None if they do."""
+    from edgecount import _ext
+
+    answer = ask_driver()
+    if isinstance(answer, str) or not answer.devices:
+        return None
+    first = answer.devices[0]
+    return why_not_built_for(first.name, first.capability, _ext.cuda_architectures)
 
 
 def package(root: Path) -> Check:
@@ -39,6 +51,9 @@ def package(root: Path) -> Check:
     found = f"{__version__}, kernels built with CUDA"
     if gpu and _ext.cuda_device_count() < 1:
         return Check("edgecount", "warn", f"{found}, which finds no GPU", _device_advice())
+    if problem := built_for_others():
+        what, advice = problem.split(": ", 1)
+        return Check("edgecount", "warn", f"{__version__}: {what}", advice)
     return Check("edgecount", "ok", found)
 
 

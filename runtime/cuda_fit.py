@@ -1,0 +1,74 @@
+"""Whether the CUDA part that was built has code for a GPU."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["fits_gpu", "why_not_built_for"]
+
+
+class _Code(NamedTuple):
+    """What a build holds for one architecture, such as 87.
+
+    Attributes:
+        number: ten times the compute capability.
+        limit: "a" uses what only GPUs of this capability have, "f" what only those of its major
+            number have.
+        ptx: whether the driver can compile it for newer GPUs; machine code runs on those of the
+            same major number.
+    """
+
+    number: int
+    limit: str
+    ptx: bool
+
+    def fits(self, gpu: int) -> bool:
+        if self.limit == "a":
+            return gpu == self.number
+        same_major = gpu // 10 == self.number // 10
+        return gpu >= self.number and (same_major or (self.ptx and not self.limit))
+
+
+def _parse(architectures: str) -> list[_Code] | None:
+    codes = []
+    for word in architectures.split():
+        match = re.fullmatch(r"(\d+)([af]?)(-real|-virtual)?", word)
+        if match is None:
+            return None
+        codes.append(_Code(int(match[1]), match[2], match[3] != "-real"))
+    return codes
+
+
+def fits_gpu(capability: str, architectures: str) -> bool:
+    """Whether kernels run on a GPU.
+
+    Args:
+        capability: of the GPU, such as "8.7".
+        architectures: that the kernels were compiled for, in CMake's words: "87-real" is machine
+            code, "87-virtual" PTX, "87" both. A list that is empty or not understood fits.
+    """
+    codes = _parse(architectures)
+    gpu = int(capability.replace(".", ""))
+    return not codes or any(code.fits(gpu) for code in codes)
+
+
+def why_not_built_for(name: str, capability: str, architectures: str) -> str | None:
+    """Why a GPU cannot run the kernels of this build, and what to do; None if it can.
+
+    Args:
+        name: of the GPU.
+        capability: of the GPU, such as "8.7".
+        architectures: see `fits_gpu`.
+    """
+    if fits_gpu(capability, architectures):
+        return None
+    built = sorted({int(number) for number in re.findall(r"\d+", architectures)})
+    capabilities = ", ".join(f"{number // 10}.{number % 10}" for number in built)
+    number = capability.replace(".", "")
+    return (
+        f"this edgecount was built for GPUs of compute capability {capabilities}, and {name} has "
+        f"{capability}: in its sources run  CUDAARCHS={number} CMAKE_ARGS=-DEDGECOUNT_CUDA=ON pip "
+        "install --force-reinstall --no-deps .  (the toolkit must know this GPU: nvcc "
+        "--list-gpu-arch)"
+    )
