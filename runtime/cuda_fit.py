@@ -8,6 +8,11 @@ from typing import NamedTuple
 __all__ = ["fits_gpu", "why_not_built_for"]
 
 
+# Machine code of a board's GPU runs on that very kind, and theirs is the only one to run there:
+# NVIDIA's promise of binary compatibility leaves Tegra out (CUDA C++ Programming Guide).
+_TEGRA = (53, 62, 72, 87, 101, 110)
+
+
 class _Code(NamedTuple):
     """What a build holds for one architecture, such as 87.
 
@@ -26,8 +31,10 @@ class _Code(NamedTuple):
     def fits(self, gpu: int) -> bool:
         if self.limit == "a":
             return gpu == self.number
-        same_major = gpu // 10 == self.number // 10
-        return gpu >= self.number and (same_major or (self.ptx and not self.limit))
+        if gpu == self.number or (self.ptx and not self.limit):
+            return gpu >= self.number
+        board = gpu in _TEGRA or self.number in _TEGRA
+        return gpu // 10 == self.number // 10 and gpu > self.number and not board
 
 
 def _parse(architectures: str) -> list[_Code] | None:

@@ -24,7 +24,8 @@ NVCC = "".join(f"compute_{n}\n" for n in (75, 80, 86, 87, 88, 89, 90, 100, 103, 
 @pytest.mark.parametrize(
     ("architectures", "fitting", "other"),
     [
-        ("87-real", ["8.7", "8.9"], ["8.6", "7.5", "9.0", "11.0"]),
+        ("86-real", ["8.6", "8.9"], ["8.0", "8.7", "7.5", "9.0"]),
+        ("87-real", ["8.7"], ["8.6", "8.9", "9.0", "11.0"]),
         ("87-virtual", ["8.7", "9.0", "12.0"], ["8.6"]),
         ("87", ["8.7", "8.9", "9.0"], ["8.6"]),
         ("90a-real", ["9.0"], ["8.9", "10.0"]),
@@ -40,7 +41,7 @@ def test_gpus_that_code_runs_on(architectures, fitting, other):
 
 
 def test_the_reason_names_both_sides_and_the_command():
-    assert why_not_built_for("Orin", "8.7", "80-real 89-real") is None
+    assert why_not_built_for("Orin", "8.7", "80-real 87-real") is None
     reason = why_not_built_for("Orin", "8.7", "75-real 89-real 89-virtual")
     assert reason is not None
     assert "capability 7.5, 8.9, and Orin has 8.7" in reason
