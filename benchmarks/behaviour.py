@@ -10,14 +10,13 @@ MODEL is whatever EdgeCounter takes, or a checkpoint (.pt). The parts:
     video     how much the count jumps from frame to frame, beside how much the truth does
     interval  how often the truth lies in the interval that the model gives
 
-DIR holds the sets of `SETS`; only their held-out images (train/splits/) are read, and a set that is
-missing is skipped. Rendered scenes stand in where they can.
+DIR holds the sets of `SETS` in `behaviour_frames.py`; only their held-out images (train/splits/)
+are read, and a set that is missing is skipped. Rendered scenes stand in where they can.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import math
 import os
@@ -28,137 +27,18 @@ from typing import Any
 
 import cv2
 import numpy as np
+from behaviour_frames import Image, Material, clip, frames_of_nothing, read_sets
 from numpy.typing import NDArray
 
 from edgecount import EdgeCounter
 from edgecount.models import DEFAULT_MODEL
-from edgecount.scenes import Scene, render_clip, render_scene
-from edgecount.train.data.readers import read_samples
-from edgecount.train.data.sample import Sample
-from edgecount.train.data.splits import hold_out, split
 from edgecount.train.evaluation import ImageRecord, evaluate_counter
 from edgecount.train.torch_backend import open_checkpoint
 from edgecount.train.uncertainty import Outcome, cross_coverage
 
-Image = NDArray[np.uint8]
-Size = tuple[int, int]
-
-SETS = {  # reader and folder, by the name of the split
-    "shanghaitech_a": ("shanghaitech", "shanghaitech/part_A/train"),
-    "shanghaitech_b": ("shanghaitech", "shanghaitech/part_B/train"),
-    "scut_head": ("voc", "scut_head"),
-    "mall": ("mall", "mall"),
-}
 GOAL = 0.5  # people per megapixel of nothing
-SIZES: tuple[Size, ...] = ((320, 240), (640, 480), (1024, 768), (1920, 1080))
-COLOURS = {  # BGR
-    "red": (30, 30, 200),
-    "grass": (60, 140, 80),
-    "sky": (225, 190, 140),
-    "skin": (130, 160, 215),
-    "asphalt": (70, 68, 66),
-    "sand": (150, 190, 215),
-}
-RAMPS = {"grey": ((0, 0, 0), (255, 255, 255)), "sky to sand": ((225, 170, 110), (150, 190, 215))}
-GRAINS = (1, 2, 4, 8, 16)  # px
-EMPTY_SCENES = 20
-# The renderer's training scenes have seeds below: 100,000 for each unit of the run's own seed.
-FIRST_SEED = 770_000_000
 FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0)
 OF_SCALE = ("shanghaitech_a", "shanghaitech_b")
-CLIP = {"people": 40, "frames": 50, "fps": 5.0, "size": (640, 480), "place": "plaza"}
-
-
-@dataclass(frozen=True)
-class Material:
-    """What there is to count.
-
-    Attributes:
-        sets: the held-out images of the sets that are there.
-        images: how many of a set to take where they need not be all.
-    """
-
-    sets: dict[str, list[Sample]]
-    images: int
-
-    def some(self, name: str) -> list[Sample]:
-        """At most `images` of a set, by a fixed seed."""
-        samples = self.sets[name]
-        return hold_out(samples, min(self.images, len(samples)))[1]
-
-
-def frames_of_nothing(material: Material) -> Iterator[tuple[str, str, Image]]:
-    """Kind, name and picture of every frame that is to count as empty."""
-    for width, height in SIZES:
-        at = f"{width}x{height}"
-        for kind, level in (("black", 0), ("white", 255), ("mid grey", 128)):
-            yield kind, at, flat((level, level, level), (width, height))
-        for name, colour in COLOURS.items():
-            yield "other colours", f"{name} {at}", flat(colour, (width, height))
-        for name, ends in RAMPS.items():
-            for way in ("across", "down", "both"):
-                yield "ramps", f"{name} {way} {at}", ramp(*ends, (width, height), way)
-        rng = np.random.default_rng(width)
-        uniform = rng.integers(0, 256, (height, width, 3), np.uint8)
-        yield "uniform noise", at, uniform
-        for grain in GRAINS:
-            for sigma in (15, 50):
-                what = f"sigma {sigma} {at}"
-                yield f"noise of {grain} px", what, noise(rng, grain, sigma, (width, height))
-    yield from blurred_away(material)
-    for size in SIZES:
-        for seed in range(FIRST_SEED, FIRST_SEED + EMPTY_SCENES):
-            kind = f"scenes without people {size[0]}x{size[1]}"
-            yield kind, f"seed {seed}", scene(0, size, seed).image
-
-
-def flat(colour: tuple[int, int, int], size: Size) -> Image:
-    """A picture of one colour, BGR."""
-    return np.full((size[1], size[0], 3), colour, np.uint8)
-
-
-def ramp(start: Sequence[int], end: Sequence[int], size: Size, way: str) -> Image:
-    """From one colour to another across the picture, down it, or both."""
-    x, y = np.linspace(0, 1, size[0])[None, :], np.linspace(0, 1, size[1])[:, None]
-    place = {"across": x + 0 * y, "down": 0 * x + y, "both": (x + y) / 2}[way][:, :, None]
-    mixed = (1 - place) * np.array(start) + place * np.array(end)
-    return np.round(mixed).astype(np.uint8)
-
-
-def noise(rng: np.random.Generator, grain: int, sigma: float, size: Size) -> Image:
-    """Gaussian noise around mid grey, its grains so many px wide."""
-    across, down = (math.ceil(side / grain) for side in size)
-    grains = rng.normal(128, sigma, (down, across, 3)).astype(np.float32)
-    drawn = cv2.resize(grains, size, interpolation=cv2.INTER_LINEAR)
-    return np.clip(np.round(drawn), 0, 255).astype(np.uint8)
-
-
-def blurred_away(material: Material) -> Iterator[tuple[str, str, Image]]:
-    """Held-out photos, or else scenes, so far out of focus that nobody can be made out."""
-    for name in material.sets:
-        for sample in material.some(name):
-            yield f"{name} blurred away", sample.name, blurred(sample.image())
-    if not material.sets:
-        for seed in range(FIRST_SEED, FIRST_SEED + material.images):
-            yield "scenes blurred away", f"seed {seed}", blurred(scene(40, (640, 480), seed).image)
-
-
-def blurred(image: Image) -> Image:
-    """Blurred by a sixteenth of the longer side."""
-    drawn = cv2.GaussianBlur(image, (0, 0), max(image.shape[:2]) / 16)
-    return np.asarray(drawn, np.uint8)
-
-
-@functools.cache
-def scene(people: int, size: Size, seed: int) -> Scene:
-    """A rendered scene, once for all models."""
-    return render_scene(people, size=size, seed=seed)
-
-
-@functools.cache
-def clip() -> list[Scene]:
-    """A rendered clip, once for all models."""
-    return list(render_clip(**CLIP, seed=FIRST_SEED))  # type: ignore[arg-type]
 
 
 def measure_nothing(counter: EdgeCounter, material: Material) -> dict[str, Any]:
@@ -314,6 +194,13 @@ def interval_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
         yield name, of["images"], own, width, f"{of['cross_fitted']:.1%}"
 
 
+def markdown(rows: Iterator[Sequence[object]]) -> str:
+    """A table, its first row the head."""
+    head, *body = [[str(cell) for cell in row] for row in rows]
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
+    return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 @dataclass(frozen=True)
 class Part:
     """One part of the measurement: what it measures, how it is shown, EdgeCounter's options."""
@@ -373,32 +260,11 @@ def names_of_parts(text: str) -> list[str]:
     return names
 
 
-def read_sets(data: Path | None) -> dict[str, list[Sample]]:
-    """The held-out images of the sets that are there."""
-    if data is None:
-        print("no sets: give --data or set EDGECOUNT_DATA; rendered scenes alone are counted")
-        return {}
-    found = {}
-    for name, (reader, folder) in SETS.items():
-        if (data / folder).is_dir():
-            found[name] = split(read_samples(reader, data / folder), name)[1]
-        else:
-            print(f"{name}: skipped, there is no folder {data / folder}")
-    return found
-
-
 def open_counter(model: str, threads: int | None, **options: Any) -> EdgeCounter:
     """A counter over a model or a checkpoint."""
     if Path(model).suffix == ".pt":
         return open_checkpoint(Path(model), **options)
     return EdgeCounter(model, threads=threads, **options)
-
-
-def markdown(rows: Iterator[Sequence[object]]) -> str:
-    """A table, its first row the head."""
-    head, *body = [[str(cell) for cell in row] for row in rows]
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
-    return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

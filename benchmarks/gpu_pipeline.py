@@ -15,7 +15,6 @@ measure of an engine's.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -27,7 +26,8 @@ import cv2
 import gpu_extension
 import numpy as np
 from gpu_extension import EMULATED, _ext
-from gpu_kernels import device_name, print_rows
+from gpu_kernels import device_name
+from gpu_rows import Numbers, print_rows
 from gpu_timing import busy_us, record, waited_us
 
 from edgecount import EdgeCounter
@@ -55,24 +55,22 @@ def main() -> None:
     options = parser.parse_args()
     gpu_extension.require_gpu()
     width, height = (int(side) for side in options.size.split("x"))
-    frames = render(width, height, 2 if EMULATED else 16)
-    found: dict[str, Any] = {
+    frames = render(width, height)
+    known = {
         "device": device_name(),
         "model": open_model(options.model).manifest.name,
         "size": [height, width],
         "backends": [],
-        "skipped": [],
     }
+    numbers = Numbers(options.json, known)
     runs = max(2, options.frames // (4 if options.quick else 1))
-    for name, backend in backends(options.model, found["skipped"]):
+    for name, backend in backends(options.model, numbers.found["skipped"]):
         with EdgeCounter(options.model, backend=backend) as counter:
             row = measure(counter, name, frames, runs)
-        found["backends"].append(row)
         report(row)
-        if options.json:  # after each, so that what fails later leaves something
-            options.json.write_text(json.dumps(found, indent=1) + "\n")
-    for reason in found["skipped"]:
-        print(f"skipped: {reason}")
+        numbers.found["backends"].append(row)
+        numbers.save()
+    numbers.show_skipped()
 
 
 def backends(model: str, skipped: list[str]) -> list[tuple[str, Backend | str]]:
@@ -94,14 +92,23 @@ def backends(model: str, skipped: list[str]) -> list[tuple[str, Backend | str]]:
             usable.append((engine.name, engine))
         except (ImportError, EdgeCountError) as error:
             skipped.append(f"PyTorch as a stand-in: {error}")
-    return usable
+    # What the goals are about comes first.
+    return sorted(usable, key=lambda pair: pair[0] == "onnxruntime")
 
 
-def render(width: int, height: int, number: int) -> list[Any]:
-    """Frames of a rendered clip, uint8 (H, W, 3) BGR."""
+def render(width: int, height: int) -> list[Any]:
+    """Frames of a rendered clip, uint8 (H, W, 3) BGR, each with its people elsewhere.
+
+    Rendering takes seconds a frame and is not what is measured: of two frames, their mirror images
+    and halves that change places make eight.
+    """
     people = max(4, width * height // 12000)
-    clip = render_clip(people, frames=number, fps=10.0, size=(width, height), seed=5)
-    return [scene.image for scene in clip]
+    clip = render_clip(people, frames=2, fps=1.0, size=(width, height), seed=5)
+    frames = [scene.image for scene in clip]
+    if EMULATED:
+        return frames
+    frames += [np.ascontiguousarray(frame[:, ::-1]) for frame in frames]
+    return frames + [np.roll(frame, width // 2, axis=1) for frame in frames]
 
 
 def measure(counter: EdgeCounter, name: str, frames: Sequence[Any], runs: int) -> dict[str, Any]:
@@ -202,13 +209,13 @@ def upload(frame: Any) -> _ext.DeviceArray:
 
 
 def write_clip(folder: Path, frames: Sequence[Any]) -> Path | None:
-    """The frames, four times over, as a video; None where this OpenCV cannot write one."""
+    """The frames, eight times over, as a video; None where this OpenCV cannot write one."""
     path = folder / "clip.avi"
     height, width = frames[0].shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (width, height))
     if not writer.isOpened():
         return None
-    for frame in [*frames] * (1 if EMULATED else 4):
+    for frame in [*frames] * (1 if EMULATED else 8):
         writer.write(frame)
     writer.release()
     return path

@@ -1,6 +1,6 @@
-"""Times on a GPU, and the two yardsticks for them: a copy and an empty kernel.
+"""Times on a GPU, and the yardsticks for them: copies and empty kernels.
 
-Both yardsticks are asked of the driver itself, so that no other CUDA package is needed.
+The yardsticks are asked of the driver itself, so that no other CUDA package is needed.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ class Driver:
         module, self._nothing = ctypes.c_void_p(), ctypes.c_void_p()
         self._call("cuModuleLoadData", ctypes.byref(module), _NOTHING)
         self._call("cuModuleGetFunction", ctypes.byref(self._nothing), module, b"nothing")
-        # Typed, or plain numbers would fill half of an argument that is a pointer.
-        self._launch = self._cuda.cuLaunchKernel
-        self._launch.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 7, *[ctypes.c_void_p] * 3]
+        # By a call that keeps the GIL and with arguments that are made once: what Python adds to a
+        # launch would make a yardstick that is easy to beat.
+        self._launch = ctypes.PyDLL("libcuda.so.1").cuLaunchKernel
+        self._grid = [ctypes.c_uint(size) for size in (1, 1, 1, 1, 1, 1, 0)]
+        self._streams: dict[int, ctypes.c_void_p] = {}
 
     @property
     def cache_bytes(self) -> int:
@@ -59,7 +61,10 @@ class Driver:
 
     def launch_nothing(self, stream: Stream) -> None:
         """Launch a kernel of one thread that does nothing."""
-        code = self._launch(self._nothing, 1, 1, 1, 1, 1, 1, 0, stream.handle, None, None)
+        handle = self._streams.get(stream.handle)
+        if handle is None:
+            handle = self._streams[stream.handle] = ctypes.c_void_p(stream.handle)
+        code = self._launch(self._nothing, *self._grid, handle, None, None)
         if code:
             raise RuntimeError(f"cuLaunchKernel failed with error {code}")
 
@@ -75,8 +80,8 @@ class EmulatedDriver:
     cache_bytes = 4096
 
     def copy(self, target: DeviceArray, source: DeviceArray, stream: Stream) -> None:
-        """See `Driver.copy`."""
-        stream.synchronize()
+        """See `Driver.copy`; at once, so that what the stream has to do must be done."""
+        del stream
         ctypes.memmove(target.ptr, source.ptr, source.nbytes)
 
     def launch_nothing(self, stream: Stream) -> None:
@@ -89,7 +94,7 @@ def open_driver() -> Driver | EmulatedDriver:
     return EmulatedDriver() if EMULATED else Driver()
 
 
-def busy_us(work: Callable[[int], None], stream: Stream) -> float:
+def busy_us(work: Callable[[int], object], stream: Stream) -> float:
     """Microseconds that one call keeps the stream busy, when many follow each other.
 
     Args:
@@ -104,7 +109,7 @@ def busy_us(work: Callable[[int], None], stream: Stream) -> float:
     return statistics.median(_round(work, stream, times) for _ in range(ROUNDS))
 
 
-def _round(work: Callable[[int], None], stream: Stream, times: int) -> float:
+def _round(work: Callable[[int], object], stream: Stream, times: int) -> float:
     begin, end = _ext.Event(timing=True), _ext.Event(timing=True)
     begin.record(stream)
     for index in range(times):
@@ -114,13 +119,13 @@ def _round(work: Callable[[int], None], stream: Stream, times: int) -> float:
     return begin.elapsed_ms(end) * 1000 / times
 
 
-def recorded_us(work: Callable[[int], None], stream: Stream, calls: int) -> float:
+def recorded_us(work: Callable[[int], object], stream: Stream, calls: int) -> float:
     """As `busy_us`, without the host's share: so many calls are recorded and run as one graph."""
     graph = record(work, stream, calls)
     return busy_us(lambda _: graph.launch(stream), stream) / calls
 
 
-def record(work: Callable[[int], None], stream: Stream, calls: int = 1) -> Graph:
+def record(work: Callable[[int], object], stream: Stream, calls: int = 1) -> Graph:
     """So many calls as one graph."""
     work(0)
     stream.synchronize()
@@ -149,23 +154,65 @@ def waited_us(work: Callable[[], object], wait: Callable[[], object] | None = No
     return statistics.median(times[min(warmup, len(times) // 3) :])
 
 
-def copy_rate(driver: Driver | EmulatedDriver, stream: Stream) -> dict[str, float]:
-    """Bytes per second of the largest copies, each byte read and written counted once."""
+def copy_rates(driver: Driver | EmulatedDriver, stream: Stream, batch: int) -> dict[str, float]:
+    """Gigabytes per second of copies, measured as the counting is.
+
+    On the device each byte is read and written, and counts twice. Copies are recorded one after
+    the other as a CUDA graph, between buffers that are together larger than the L2 cache.
+
+    Args:
+        driver: of the GPU.
+        stream: in which.
+        batch: bytes that a batch of the goals' maps has; a copy of half of it moves as many.
+    """
     free, _ = _ext.device_memory()
-    size = 2**16 if EMULATED else min(max(16 * driver.cache_bytes, 2**28), free // 4)
-    source, target = (_ext.DeviceBuffer(size).array((size,), "uint8") for _ in range(2))
-    us = busy_us(lambda _: driver.copy(target, source, stream), stream)
-    return {"bytes": size, "us": us, "gigabytes_per_second": 2 * size / us / 1e3}
+    large = 2**16 if EMULATED else min(max(16 * driver.cache_bytes, 2**28), free // 4)
+    us = _copies_us(driver, stream, large)
+    batch_us = _copies_us(driver, stream, batch // 2)
+    back = min(large, 2**26)
+    source = _ext.DeviceBuffer(back).array((back,), "uint8")
+    target = _ext.PinnedBuffer(back).array((back,), "uint8")
+    back_us = busy_us(lambda _: stream.download(source, target), stream)
+    return {
+        "bytes": large,
+        "us": us,
+        "gigabytes_per_second": 2 * large / us / 1e3,
+        "batch_bytes": batch // 2,
+        "batch_us": batch_us,
+        "batch_gigabytes_per_second": 2 * (batch // 2) / batch_us / 1e3,
+        "back_gigabytes_per_second": back / back_us / 1e3,
+    }
+
+
+def _copies_us(driver: Driver | EmulatedDriver, stream: Stream, size: int) -> float:
+    number = max(1, -(-2 * driver.cache_bytes // size))
+    buffers = [_ext.DeviceBuffer(size).array((size,), "uint8") for _ in range(2 * number)]
+
+    def copy(index: int) -> None:
+        source = 2 * (index % number)
+        driver.copy(buffers[source + 1], buffers[source], stream)
+
+    return recorded_us(copy, stream, number)
 
 
 def launch_costs(driver: Driver | EmulatedDriver, stream: Stream) -> dict[str, float]:
-    """Microseconds of a kernel that does nothing: in a row, in a graph, and waited for."""
+    """Microseconds of kernels that do nothing: in a row, in a graph, and waited for.
+
+    Three in a row, and waited for once, are what one map is compared with: two kernels and a copy.
+    """
 
     def nothing(_: int = 0) -> None:
         driver.launch_nothing(stream)
 
+    def three() -> None:
+        for _ in range(3):
+            driver.launch_nothing(stream)
+
+    graph, wait = record(nothing, stream, 3), stream.synchronize
     return {
         "empty_us": busy_us(nothing, stream),
         "empty_in_graph_us": recorded_us(nothing, stream, 64),
-        "empty_waited_us": waited_us(nothing, stream.synchronize),
+        "empty_waited_us": waited_us(nothing, wait),
+        "three_empty_waited_us": waited_us(three, wait),
+        "three_empty_graph_waited_us": waited_us(lambda: graph.launch(stream), wait),
     }

@@ -250,9 +250,13 @@ class Stream:
         device: Number of the GPU.
         handle: A cudaStream_t of another library, which must outlive this object; None: a stream of
             its own, which does not wait for the legacy default stream.
+        inner: Whether its work writes to no array that a caller could hand over, as that of an
+            engine: ``device_array`` of an array of ours does not wait for it.
     """
 
-    def __init__(self, device: int = 0, *, handle: int | None = None) -> None: ...
+    def __init__(
+        self, device: int = 0, *, handle: int | None = None, inner: bool = False
+    ) -> None: ...
     @property
     def handle(self) -> int: ...
     @property
@@ -310,13 +314,18 @@ def device_array(source: object, stream: Stream) -> DeviceArray:
     """Another library's array on the GPU, without a copy.
 
     Work in ``stream`` then waits for what the other library has queued: DLPack is told the stream,
-    and the stream that a ``__cuda_array_interface__`` names is waited for.
+    and the stream that a ``__cuda_array_interface__`` names is waited for. An array of our own
+    comes back as it is, and ``stream`` waits for what all of our streams have queued.
+
+    torch and CuPy queue that wait behind the stream which is current in the calling thread: call
+    this where that is the one in which the array is made.
 
     Raises:
-        TypeError: Neither ``__dlpack__`` nor ``__cuda_array_interface__``, or a dtype that this
-            module does not know.
+        TypeError: Neither ``__dlpack__`` nor ``__cuda_array_interface__``, a dtype that this module
+            does not know, or a field of the interface that is of another type.
         ValueError: The array is in host memory, on another device than the stream, or in a CUDA
-            context that is not the device's primary one (PyCUDA: use pycuda.autoprimaryctx).
+            context that is not the device's primary one (PyCUDA: use pycuda.autoprimaryctx); or a
+            field of the interface is missing or makes no sense.
     """
 
 def device_memory(device: int = 0) -> tuple[int, int]:
@@ -384,6 +393,13 @@ class MapCounter:
     @property
     def density(self) -> NDArray[np.float32] | None:
         """(B, h, w) people per cell, a copy, for which the work must be done; None unless kept."""
+
+    def density_of(self, image: int) -> NDArray[np.float32] | None:
+        """(h, w), a copy of one image's of `density`.
+
+        Raises:
+            IndexError: There is no such image in a batch.
+        """
 
 class Preprocessor:
     """`preprocess` on a GPU for frames of one size: the same values, bit for bit.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgecount.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from edgecount.runtime.sidecar import EngineSidecar
@@ -15,7 +16,12 @@ __all__ = ["rebuild_engine"]
 
 
 def rebuild_engine(
-    plan: Path, sidecar: EngineSidecar, onnx: Path, capability: str
+    plan: Path,
+    sidecar: EngineSidecar,
+    onnx: Path,
+    capability: str,
+    *,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> EngineSidecar:
     """Build a plan as it was built before, but here; takes minutes. Both files are replaced.
 
@@ -24,6 +30,7 @@ def rebuild_engine(
         sidecar: what is known of it.
         onnx: the file that it was built from.
         capability: compute capability of the GPU, such as "8.9".
+        progress: told (name of the phase, steps done, steps in all), possibly from another thread.
 
     Returns:
         Its new sidecar.
@@ -47,7 +54,7 @@ def rebuild_engine(
             hardware_compatible=bool(options.get("hardware_compatible")),
             version_compatible=bool(options.get("version_compatible")),
         )
-        record = build_engine(onnx, plan, wanted)
+        record = build_engine(onnx, plan, wanted, progress=progress)
     except ConfigError as error:
         raise BackendError(f"{plan} cannot be built again here: {error}") from error
     made = make_sidecar(record, sidecar.manifest, overridden=sidecar.overridden)

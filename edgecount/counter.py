@@ -7,11 +7,17 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from numbers import Integral, Real
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgecount._options import (
+    MODEL_DEFAULT,
+    check_capacity,
+    check_max_side,
+    check_threshold,
+    check_timeout,
+)
 from edgecount.errors import ConfigError, InputError, SourceError
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
@@ -19,7 +25,7 @@ from edgecount.regions import Region, RegionsLike, read_regions
 from edgecount.result import CountResult
 from edgecount.runtime.backend import Backend, open_backend
 from edgecount.runtime.device_backend import DeviceBackend
-from edgecount.runtime.frames import Picture
+from edgecount.runtime.hand_over import HandOver
 from edgecount.runtime.images import read_image
 from edgecount.runtime.lanes import HostLane, LanePool
 from edgecount.runtime.map_runner import MapRunner
@@ -27,7 +33,7 @@ from edgecount.runtime.model_file import open_model
 from edgecount.runtime.pipeline import LANES, Job, Listed, batches, in_order, overlap, rounds
 from edgecount.runtime.postprocess import RegionMasks
 from edgecount.runtime.preprocess import plan_input
-from edgecount.runtime.read_ahead import ReadAhead
+from edgecount.runtime.read_ahead import ReadAhead, each
 from edgecount.runtime.sources import open_sources
 
 if TYPE_CHECKING:
@@ -42,8 +48,8 @@ __all__ = ["EdgeCounter"]
 
 _log = logging.getLogger(__name__)
 
-MODEL_DEFAULT: Literal["model"] = "model"
 _READ_AHEAD = 2  # frames of a source
+_FRAME = "Frame(image, source, index, time) of edgecount.runtime.sources"
 
 
 class EdgeCounter:
@@ -69,7 +75,8 @@ class EdgeCounter:
             counts include them all. None: no limit.
         rebuild: a TensorRT engine that does not fit this machine (another GPU, TensorRT was
             updated) is built again, which takes minutes, if the ONNX file that it was built from
-            lies beside it; engine and sidecar are replaced.
+            lies beside it; engine and sidecar are replaced. A function in place of True does the
+            building (`runtime.engine_files.Rebuild`).
 
     Raises:
         ModelError: there is no such model, or it is damaged.
@@ -88,19 +95,18 @@ class EdgeCounter:
         max_side: int | Literal["model"] | None = MODEL_DEFAULT,
         threads: int | None = None,
         capacity: int | None = None,
-        rebuild: bool = False,
+        rebuild: bool | Rebuild = False,
     ) -> None:
         self.regions = regions
         found = open_model(model)
         self._manifest = found.manifest
-        self._threshold = _check_threshold(threshold, self._manifest)
-        self._max_side = _check_max_side(max_side, self._manifest)
-        self._capacity = _check_capacity(capacity)
+        self._threshold = check_threshold(threshold, self._manifest)
+        self._max_side = check_max_side(max_side, self._manifest)
+        self._capacity = check_capacity(capacity)
         self._owns_backend = not isinstance(backend, Backend)
-        self._backend = open_backend(
-            found, backend, threads=threads, rebuild=_rebuilder() if rebuild else None
-        )
+        self._backend = open_backend(found, backend, threads=threads, rebuild=_rebuilder(rebuild))
         self._device = self._backend if isinstance(self._backend, DeviceBackend) else None
+        self._frames = HandOver(None if self._device is None else self._device.device_index)
         self._runner = MapRunner(self._backend, self._manifest)
         self._lanes = LanePool(self._open_lane)
 
@@ -138,7 +144,7 @@ class EdgeCounter:
             BackendError: the engine failed, or gave maps that its manifest does not promise.
         """
         with self._lanes.lend() as lane:
-            return self._submit(lane, [_job(frame)])()[0]
+            return self._submit(lane, [self._job(frame)])()[0]
 
     def count_batch(self, frames: Iterable[Any]) -> list[CountResult]:
         """Count several frames, which may differ in size, in order.
@@ -155,7 +161,7 @@ class EdgeCounter:
             raise InputError(
                 "count_batch: expected several frames, got one: use count(), or put it into a list"
             )
-        jobs = (_job(frame) for frame in frames)
+        jobs = (self._job(frame) for frame in frames)
         if self._device is None:
             with self._lanes.lend() as lane:
                 return [self._submit(lane, [job])()[0] for job in jobs]
@@ -184,19 +190,29 @@ class EdgeCounter:
         Args:
             frames: such as those of a `runtime.sources.Source`. On a GPU they are read by a thread
                 of their own.
+
+        Raises:
+            InputError: a frame cannot be counted, or is no `runtime.sources.Frame`.
+            BackendError: see `count`; or the counter was closed.
         """
+        if not isinstance(frames, Iterable):
+            raise InputError(f"count_frames: expected several {_FRAME}, got {_kind(frames)}")
+        return self._count_frames(frames)
+
+    def _count_frames(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, CountResult]]:
         if self._device is None:
             for frame in frames:
                 with self._lanes.lend() as lane:
-                    result = self._submit(lane, [_job_of(frame)])()[0]
+                    result = self._submit(lane, [self._job_of(frame)])()[0]
                 yield frame, result
             return
 
-        def submit(lane: Lane, frame: Frame) -> Callable[[], tuple[Frame, CountResult]]:
-            wait = self._submit(lane, [_job_of(frame)])
-            return lambda: (frame, wait()[0])
+        def submit(lane: Lane, pair: tuple[Frame, Job]) -> Callable[[], tuple[Frame, CountResult]]:
+            wait = self._submit(lane, [pair[1]])
+            return lambda: (pair[0], wait()[0])
 
-        with ReadAhead(frames, _READ_AHEAD) as feed:
+        jobs = each(lambda frame: (frame, self._job_of(frame)), frames)
+        with ReadAhead(jobs, _READ_AHEAD) as feed:
             yield from overlap(feed, self._lanes, submit)
 
     def stream_many(
@@ -226,12 +242,14 @@ class EdgeCounter:
             SourceError: a source cannot be opened, or fails.
             BackendError: see `count`; or the counter was closed.
         """
-        if isinstance(sources, (str, os.PathLike, int)) or not isinstance(sources, Sequence):
+        given: object = sources
+        one = isinstance(given, (str, os.PathLike, int))
+        if one or not isinstance(given, Sequence):
+            told = repr(given) if one else _kind(given)
             raise ConfigError(
-                f"stream_many: expected a list of sources, got {sources!r}: use stream() for one"
+                f"stream_many: expected a list of sources, got {told}: use stream() for one"
             )
-        if timeout is not None and not (_is_number(timeout, Real) and 0 <= timeout < float("inf")):
-            raise ConfigError(f"timeout: expected seconds, 0 or more, or None, got {timeout!r}")
+        check_timeout(timeout)
         return self._stream_many(sources, timeout, on_error)
 
     def _stream_many(
@@ -242,11 +260,13 @@ class EdgeCounter:
     ) -> Iterator[CountResult]:
         frames = (_opened_late(source) if on_error else _opened(source) for source in sources)
         with ExitStack() as stack:
-            readers = [stack.enter_context(ReadAhead(one, _READ_AHEAD)) for one in frames]
+            jobs = (each(self._job_of, one) for one in frames)
+            readers = [stack.enter_context(ReadAhead(one, _READ_AHEAD)) for one in jobs]
             most = 1 if self._device is None else self._device.batches[1]
             feed = stack.enter_context(ReadAhead(rounds(readers, most, timeout, on_error), 1))
             lanes = 1 if self._device is None else LANES
-            yield from in_order(overlap(feed, self._lanes, self._submit_round, lanes))
+            counted = overlap(feed, self._lanes, self._submit_round, lanes)
+            yield from in_order(stack.enter_context(closing(counted)))
 
     def close(self) -> None:
         """Free the engine, unless the caller brought it.
@@ -270,6 +290,21 @@ class EdgeCounter:
 
         return DeviceLane(self._device, host, self._manifest, self._threshold, self._capacity)
 
+    def _job(self, frame: Any) -> Job:
+        if isinstance(frame, (str, os.PathLike)):
+            return Job(self._frames.take(read_image(Path(frame))), str(frame), 0)
+        return Job(self._frames.take(frame))
+
+    def _job_of(self, frame: Frame) -> Job:
+        try:
+            image, source, index = frame.image, frame.source, frame.index
+        except AttributeError:
+            raise InputError(
+                f"count_frames: expected {_FRAME}, got {_kind(frame)}: for bare images use "
+                "count_batch()"
+            ) from None
+        return Job(self._frames.take(image), source, index)
+
     def _submit_round(
         self, lane: Lane, jobs: Sequence[Job]
     ) -> Callable[[], list[tuple[Job, CountResult]]]:
@@ -278,9 +313,7 @@ class EdgeCounter:
 
     def _submit(self, lane: Lane, jobs: Sequence[Job]) -> Callable[[], list[CountResult]]:
         """Start to count frames of one kind; what is returned waits for the results."""
-        pictures = [
-            job.frame if isinstance(job.frame, Picture) else lane.take(job.frame) for job in jobs
-        ]
+        pictures = [job.frame for job in jobs]
         size = pictures[0].size
         limits = None if self._device is None else self._device.sizes
         plan = plan_input(size, self._manifest.input, self._max_side, limits)
@@ -314,25 +347,23 @@ class EdgeCounter:
         return plan.resized == plan_input(plan.size, spec.input, spec.input.max_side).resized
 
 
-def _rebuilder() -> Rebuild:
+def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
+    if callable(rebuild):
+        return rebuild
+    if not rebuild:
+        return None
     from edgecount._rebuild import rebuild_engine
 
     return rebuild_engine
 
 
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
 def _is_one_frame(frames: Any) -> bool:
     several = isinstance(frames, Iterable) and not isinstance(frames, str)
     return not several or len(getattr(frames, "shape", "BHWC")) < 4
-
-
-def _job(frame: Any) -> Job:
-    if isinstance(frame, (str, os.PathLike)):
-        return Job.of(read_image(Path(frame)), str(frame), 0)
-    return Job.of(frame)
-
-
-def _job_of(frame: Frame) -> Job:
-    return Job.of(frame.image, frame.source, frame.index)
 
 
 def _frames_of(sources: Iterable[Source]) -> Iterator[Frame]:
@@ -357,38 +388,3 @@ def _tell_of_limits(plan: InputPlan, wanted: InputPlan, most: tuple[int, int]) -
             "%d x %d: people far away may be lost; build it for larger frames (--input)",
             *(*plan.size, *plan.resized[::-1], *most[::-1]),
         )
-
-
-def _check_threshold(threshold: float | None, manifest: Manifest) -> float:
-    if threshold is None:
-        return manifest.postprocess.threshold
-    if not _is_number(threshold, Real) or not 0 <= threshold < 1:
-        raise ConfigError(f"threshold: expected a number in [0, 1), got {threshold!r}")
-    return float(threshold)
-
-
-def _check_max_side(max_side: int | str | None, manifest: Manifest) -> int | None:
-    if max_side == MODEL_DEFAULT:
-        return manifest.input.max_side
-    if max_side is None:
-        return None
-    if isinstance(max_side, str) or not _is_number(max_side, Integral) or max_side < 1:
-        raise ConfigError(
-            f'max_side: expected a whole number of pixels, "model" or None, got {max_side!r}'
-        )
-    return int(max_side)
-
-
-def _check_capacity(capacity: int | None) -> int:
-    if capacity is None:
-        return 0
-    if not _is_number(capacity, Integral) or capacity < 1:
-        raise ConfigError(
-            f"capacity: expected a whole number, 1 or more, or None for no limit, got {capacity!r}"
-        )
-    return int(capacity)
-
-
-def _is_number(value: object, kind: type) -> bool:
-    """Whether a value is a number of this kind; True and False are none."""
-    return isinstance(value, kind) and not isinstance(value, bool)

@@ -15,6 +15,8 @@ Every message says what was expected, what came, and what to do about it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "AccuracyError",
     "BackendError",
@@ -67,12 +69,15 @@ class MissingExtraError(EdgeCountError, ImportError):
         package: the import that failed, such as `onnxruntime`.
         extra: the extra of edgecount that brings it, such as `cpu`.
         purpose: what it is needed for, such as "to run models on the CPU".
+        packages: to be installed in place of the extra, which would bring too much.
     """
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    def __init__(
+        self, package: str, extra: str, purpose: str, *, packages: Sequence[str] = ()
+    ) -> None:
+        what = " ".join(f'"{name}"' for name in packages or [f"edgecount[{extra}]"])
         super().__init__(
-            f"{package} is needed {purpose} and is not installed: "
-            f'run  pip install "edgecount[{extra}]"'
+            f"{package} is needed {purpose} and is not installed: run  pip install {what}"
         )
         self.package = package
         self.extra = extra

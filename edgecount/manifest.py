@@ -67,8 +67,7 @@ class InputSpec:
             fail("input.name", "the name of a tensor", self.name)
         if self.channels not in ("RGB", "BGR"):
             fail("input.channels", '"RGB" or "BGR"', self.channels)
-        if 0.0 in self.scale:
-            fail("input.scale", "three numbers other than 0", self.scale)
+        self._check_normalisation()
         for name in ("multiple", "max_side", "min_side"):
             if getattr(self, name) < 1:
                 fail(f"input.{name}", "a number of pixels, 1 or more", getattr(self, name))
@@ -77,6 +76,13 @@ class InputSpec:
                 fail("input.static_size", "[height, width] in pixels, or null", self.static_size)
             if any(side % self.multiple for side in self.static_size):
                 fail("input.static_size", f"multiples of {self.multiple}", self.static_size)
+
+    def _check_normalisation(self) -> None:
+        for name in ("mean", "scale"):
+            if not all(map(math.isfinite, getattr(self, name))):  # which JSON cannot hold
+                fail(f"input.{name}", "three finite numbers", getattr(self, name))
+        if 0.0 in self.scale:
+            fail("input.scale", "three numbers other than 0", self.scale)
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,8 @@ class OutputSpec:
             fail(f"outputs.{self.name}.role", "one of " + ", ".join(ROLES), self.role)
         if self.stride < 1:
             fail(f"outputs.{self.name}.stride", "a number of pixels, 1 or more", self.stride)
-        if not self.unit > 0:
-            fail(f"outputs.{self.name}.unit", "a number above 0", self.unit)
+        if not 0 < self.unit < math.inf:
+            fail(f"outputs.{self.name}.unit", "a number above 0 and finite", self.unit)
 
 
 @dataclass(frozen=True)

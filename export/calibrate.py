@@ -6,7 +6,9 @@ choose a quantised range read the same histogram, so that trying another costs n
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import io
 import json
 import zipfile
 import zlib
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.export.graph import with_outputs
+from edgecount.export.onnx import write_whole
 from edgecount.export.session import open_session
 
 if TYPE_CHECKING:
@@ -27,13 +30,14 @@ if TYPE_CHECKING:
 Method = Literal["percentile", "entropy", "minmax"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
-FORMAT = 1  # of what is saved
+FORMAT = 2  # of what is saved
 PERCENTILE = 0.9999
 # At least half of the bins lie inside the extremes, so 2048 to 4096 of them cover the magnitudes.
 BINS = 8192
 LEVELS = 128  # magnitudes of a signed byte
 # Extremes are exact; a histogram is as good from a part of a large tensor.
-SAMPLES = 500_000
+SAMPLES = 250_000
+SEED = 20260
 
 _STEP = 16  # bins between the ends that the entropy search tries
 
@@ -68,7 +72,7 @@ class Values:
         self.high = max(self.high, float(flat.max()))
         while self.reach < self.largest < np.inf:
             self._widen()
-        some = flat[:: -(-flat.size // SAMPLES)]
+        some = flat[_sample(flat.size)] if flat.size > SAMPLES else flat
         # A power of two moves no bit, so that a value on an edge falls where it belongs.
         places = np.floor(np.nan_to_num(some * np.float32(BINS / 2 / self.reach)))
         ends = np.clip(places, -BINS // 2, BINS // 2 - 1).astype(np.int64) + BINS // 2
@@ -113,6 +117,17 @@ class Values:
         return float(best * self.reach / (BINS / 2))
 
 
+# Networks have many tensors of one size; 2 MB each.
+@functools.lru_cache(maxsize=8)
+def _sample(size: int) -> NDArray[np.int64]:
+    """Places in a large tensor, rising: a random one in each of `SAMPLES` equal stretches.
+
+    A constant stride meets the same columns or channels again and again.
+    """
+    places = np.arange(SAMPLES) + np.random.default_rng(SEED).random(SAMPLES)
+    return np.minimum((places * (size / SAMPLES)).astype(np.int64), size - 1)
+
+
 def _divergence(magnitudes: NDArray[np.float64], end: int) -> float:
     """Kullback-Leibler divergence of the histogram cut at ``end`` from its 128 levels."""
     kept = magnitudes[:end].copy()
@@ -144,16 +159,21 @@ class Calibration:
         return {name: seen.range(method) for name, seen in self.values.items()}
 
     def save(self, path: Path, key: str) -> None:
-        """Write what was seen; ``key`` says of which model and images."""
+        """Write what was seen; ``key`` says of which model and images.
+
+        Raises:
+            OutputError: the file cannot be written; an older one stays.
+        """
         names = list(self.values)
         seen = list(self.values.values())
-        with path.open("wb") as file:
-            np.savez_compressed(
-                file,
-                key=np.array(json.dumps({"key": key, "names": names, "images": self.images})),
-                ends=np.array([[one.low, one.high, one.reach] for one in seen]).reshape(-1, 3),
-                counts=np.array([one.counts for one in seen]).reshape(-1, BINS),
-            )
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            key=np.array(json.dumps({"key": key, "names": names, "images": self.images})),
+            ends=np.array([[one.low, one.high, one.reach] for one in seen]).reshape(-1, 3),
+            counts=np.array([one.counts for one in seen]).reshape(-1, BINS),
+        )
+        write_whole(path, file.getvalue())
 
 
 def load_calibration(path: Path, key: str) -> Calibration | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecount.errors import MissingExtraError
+from edgecount.export.missing import missing
 from edgecount.export.onnx import export_onnx
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def export_checkpoint(
         from edgecount.train.checkpoint import load_network
         from edgecount.train.describe import manifest_of
     except ImportError as error:
-        raise MissingExtraError(str(error.name), "export", "to read checkpoints") from error
+        raise missing(str(error.name), "export", "to read checkpoints") from error
     network, state = load_network(checkpoint)
     manifest = manifest_of(
         network, state, name=name, version=version, metrics=metrics, licence=licence

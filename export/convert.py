@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgecount.errors import AccuracyError, BackendError
+from edgecount.errors import AccuracyError, BackendError, OutputError
+from edgecount.export.bench import HEADROOM, Bench, Converted, Way
 from edgecount.export.calibrate import (
     Calibration,
     Method,
@@ -19,21 +17,18 @@ from edgecount.export.calibrate import (
     calibration_key,
     load_calibration,
 )
-from edgecount.export.fp16 import LARGEST, SMALLEST, rounding, to_fp16
-from edgecount.export.graph import float_tensors, opset
+from edgecount.export.fp16 import LARGEST, SMALLEST, to_fp16
+from edgecount.export.graph import opset
 from edgecount.export.int8 import Encoding, quantisable, to_int8, watched
-from edgecount.export.onnx import write_whole
+from edgecount.export.int8_fp16 import Pairs
 from edgecount.export.pictures import Pictures, calibration_tensors
-from edgecount.export.proof import Picture, Proof, count_pictures, prove
+from edgecount.export.proof import Proof, UncountableError
 from edgecount.export.search import Damage, find_kept, overflowing
-from edgecount.export.session import AsWritten
-from edgecount.export.source import Source, with_manifest, with_opset
+from edgecount.export.source import with_manifest, with_opset
 from edgecount.manifest import ENCODING_KEY, FOR_TENSORRT
 
 if TYPE_CHECKING:
     import onnx
-
-    from edgecount import CountResult, EdgeCounter
 
 log = logging.getLogger(__name__)
 
@@ -41,148 +36,46 @@ log = logging.getLogger(__name__)
 MIXED_OPSET = 19
 PROBES = 3  # inputs that single nodes are tried on
 TRIALS = 6  # pictures that a choice of nodes is tried on
-GROUP = 32  # tensors that are watched at once
-HEADROOM = 4  # how far beyond the largest value that was seen a type must reach
 _MARGIN = 0.8  # of the gate, so that the other pictures pass as well
 
-Report = Callable[[str, int, int], None]  # what is done, steps done, steps in all
-# How a file is proven: as a user's EdgeCounter runs it; step by step as the graph says; or with
-# the rounding of its float16.
-Way = Literal["as used", "as written", "rounding"]
+
+class _OverflowError(Exception):
+    """A picture showed values beyond float16 in nodes that none before it did: begin again."""
 
 
-@dataclass(frozen=True)
-class Converted:
-    """A file made from the float32 model.
+class _Lowering(NamedTuple):
+    """One way to make a model narrower."""
 
-    Attributes:
-        name: of the file.
-        precision: ``fp32``, ``fp16``, ``int8`` or ``int8+fp16``.
-        model: its graph.
-        kept: node to the reason why it stays in float32.
-        proof: how it counts; None: it was not run.
-    """
-
-    name: str
-    precision: str
+    label: str
     model: onnx.ModelProto
-    kept: Mapping[str, str] = field(default_factory=dict)
-    proof: Proof | None = None
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What conversions are tried with.
-
-    Attributes:
-        source: the float32 model.
-        folder: where files are written.
-        pictures: to prove on, at least one.
-        tensors: some of them as inputs of the network.
-        threads: of ONNX Runtime.
-        report: told how far the work is.
-        originals: what the float32 file says of the first pictures, as far as it was asked.
-    """
-
-    source: Source
-    folder: Path
-    pictures: Sequence[Picture]
-    tensors: Sequence[NDArray[np.float32]]
-    threads: int | None
-    report: Report
-    originals: list[CountResult] = field(default_factory=list)
-
-    def feeds(self) -> list[dict[str, NDArray[np.float32]]]:
-        """The tensors by the input's name."""
-        return [{self.source.manifest.input.name: tensor} for tensor in self.tensors]
-
-    def counter(self, path: Path) -> EdgeCounter:
-        """A counter over a file, on the CPU, as its users will run it."""
-        from edgecount import EdgeCounter
-
-        return EdgeCounter(path, backend="onnxruntime", threads=self.threads)
-
-    def count_originals(self, number: int) -> list[CountResult]:
-        """What the float32 file says of the first pictures; each is counted once."""
-        if len(self.originals) >= number:
-            return self.originals[:number]
-        with self.counter(self.folder / "model.onnx") as counter:
-            while len(self.originals) < number:
-                self.report("counting in FP32", len(self.originals), len(self.pictures))
-                picture = self.pictures[len(self.originals)]
-                self.originals.extend(count_pictures(counter, [picture]))
-        return self.originals[:number]
-
-    def prove(self, model: onnx.ModelProto, gate: float, number: int, what: str, way: Way) -> Proof:
-        """How a graph counts the first pictures, beside the float32 file.
-
-        Args:
-            model: the graph.
-            gate: the largest relative difference that passes.
-            number: of pictures.
-            what: for the report.
-            way: how it is run.
-
-        Raises:
-            BackendError: it gives values that are no numbers.
-        """
-        from edgecount import EdgeCounter
-
-        originals = self.count_originals(number)
-        done = 0
-
-        def step() -> None:
-            nonlocal done
-            done += 1
-            self.report(what, done, number)
-
-        pictures = self.pictures[:number]
-        if way != "as used":
-            graph = rounding(model) if way == "rounding" else model
-            with (
-                AsWritten(graph, self.threads) as backend,
-                EdgeCounter(self.source.manifest, backend=backend) as theirs,
-            ):
-                return prove(pictures, originals, theirs, gate, progress=step)
-        tried = self.folder / "tried.onnx"
-        write_whole(tried, with_manifest(model, self.source.manifest).SerializeToString())
-        try:
-            with self.counter(tried) as theirs:
-                return prove(pictures, originals, theirs, gate, progress=step)
-        finally:
-            tried.unlink()
-
-    def prove_all(self, name: str, model: onnx.ModelProto, gate: float, way: Way) -> Proof:
-        """The proof of a finished file, on every picture.
-
-        Raises:
-            AccuracyError: it gives values that are no numbers; no force makes it a model.
-        """
-        try:
-            return self.prove(model, gate, len(self.pictures), f"counting with {name}", way)
-        except BackendError as error:
-            raise AccuracyError(f"{name} cannot count, and nothing was written: {error}") from error
+    nodes: Sequence[str]  # that may be kept
+    lower: Callable[[Collection[str]], onnx.ModelProto]  # with nodes that are kept
+    run: Way
 
 
 def make_fp16(bench: Bench, gate: float) -> Converted:
     """``model.fp16.onnx``: strongly typed, float32 at its ends.
 
-    Nodes that see values near float16's largest on the bench's tensors stay in float32, and so do,
-    if the counts ask for it, those that move the outputs most.
+    Nodes that see values near float16's largest stay in float32, on the bench's tensors and on
+    pictures that go wrong, and so do, if the counts ask for it, those that move the outputs most.
+
+    Raises:
+        AccuracyError: it gives values that are no numbers; no force makes it a model.
     """
     model = bench.source.model
     name = "model.fp16.onnx"
-    kept = overflowing(model, scan(bench), LARGEST / HEADROOM, SMALLEST)
+    nodes = [node.name for node in model.graph.node]
 
     def lower(keep: Collection[str]) -> onnx.ModelProto:
         return to_fp16(model, keep)
 
-    nodes = [node.name for node in model.graph.node]
+    way = _Lowering("FP16", model, nodes, lower, "rounding")
 
     def attempt(trials: int) -> Converted:
-        found = _search(bench, lower, nodes, kept, gate, "FP16", "rounding", trials)
+        kept = overflowing(model, bench.scan(), LARGEST / HEADROOM, SMALLEST)
+        found = _search(bench, way, kept, gate, trials)
         made = mark(with_manifest(lower({*kept, *found}), bench.source.manifest))
-        proof = bench.prove_all(name, made, gate, "rounding")
+        proof = _prove_all(bench, name, made, gate, "rounding")
         return Converted(name, "fp16", made, {**kept, **found}, proof)
 
     return _best(bench, attempt)
@@ -202,13 +95,14 @@ def make_int8(
 
     nodes = quantisable(model)
     label = "INT8" if encoding == "tensorrt" else "INT8 for CPUs"
+    lowering = _Lowering(label, model, nodes, lower, way)
 
     def attempt(trials: int) -> Converted:
-        found = _search(bench, lower, nodes, {}, gate, label, way, trials)
+        found = _search(bench, lowering, {}, gate, trials)
         made = with_manifest(lower(found), bench.source.manifest)
         if encoding == "tensorrt":
             made = mark(made)
-        return Converted(name, "int8", made, found, bench.prove_all(name, made, gate, way))
+        return Converted(name, "int8", made, found, _prove_all(bench, name, made, gate, way))
 
     return _best(bench, attempt)
 
@@ -220,42 +114,87 @@ def make_mixed(bench: Bench, int8: Converted, gate: float) -> Converted:
     """
     name = "model.int8-fp16.onnx"
     wide = with_opset(int8.model, max(MIXED_OPSET, opset(int8.model)))
-    largest = scan(bench)
-    largest |= {f"{tensor}_dequantised": value for tensor, value in largest.items()}
-    kept = overflowing(wide, largest, LARGEST / HEADROOM, SMALLEST)
-    made = mark(with_manifest(to_fp16(wide, kept), bench.source.manifest))
-    proof = bench.prove_all(name, made, gate, "rounding")
+    pairs = Pairs(wide)
+    nodes = pairs.computing()
     why = {node: f"FP16, not INT8: {reason}" for node, reason in int8.kept.items()}
-    return Converted(name, "int8+fp16", made, {**why, **kept}, proof)
+
+    def lower(keep: Collection[str]) -> onnx.ModelProto:
+        return to_fp16(wide, pairs.closed(keep))
+
+    way = _Lowering("INT8 with FP16", wide, nodes, lower, "rounding")
+
+    def attempt(trials: int) -> Converted:
+        kept = pairs.overflowing(bench.scan(), HEADROOM)
+        found = _search(bench, way, kept, gate, trials)
+        made = mark(with_manifest(lower({*kept, *found}), bench.source.manifest))
+        proof = _prove_all(bench, name, made, gate, "rounding")
+        return Converted(name, "int8+fp16", made, {**why, **kept, **found}, proof)
+
+    return _best(bench, attempt)
 
 
 def mark(model: onnx.ModelProto) -> onnx.ModelProto:
     """Say in the file that it is meant for TensorRT, so that ONNX Runtime takes it as written."""
-    entry = model.metadata_props.add()
-    entry.key, entry.value = ENCODING_KEY, FOR_TENSORRT
+    # What is made of a marked file has it already, and ONNX's checker refuses a key twice.
+    if all(entry.key != ENCODING_KEY for entry in model.metadata_props):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = ENCODING_KEY, FOR_TENSORRT
     return model
 
 
 def _best(bench: Bench, attempt: Callable[[int], Converted]) -> Converted:
     """Search on a few pictures, and on all if what that found does not pass on all."""
     few = min(TRIALS, len(bench.pictures))
-    made = attempt(few)
+    made = _repeated(attempt, few)
     if few < len(bench.pictures) and made.proof is not None and not made.proof.passed:
-        made = attempt(len(bench.pictures))
+        made = _repeated(attempt, len(bench.pictures))
     return made
 
 
-def scan(bench: Bench) -> dict[str, float]:
-    """The largest magnitude of every float32 tensor, on the bench's tensors."""
-    model = bench.source.model
-    names = [bench.source.manifest.input.name, *(name for _, name in float_tensors(model))]
-    largest: dict[str, float] = {}
-    # All at once, the tensors of a large network on a large picture may not fit in memory.
-    for first in range(0, len(names), GROUP):
-        part = names[first : first + GROUP]
-        seen = calibrate(model, bench.feeds(), part, threads=bench.threads)
-        largest |= {name: values.largest for name, values in seen.values.items()}
-    return largest
+def _repeated(attempt: Callable[[int], Converted], trials: int) -> Converted:
+    """An attempt, begun again while pictures show what overflows; a bench looks at few."""
+    made = None
+    while made is None:
+        with suppress(_OverflowError):
+            made = attempt(trials)
+    return made
+
+
+def _prove(
+    bench: Bench, model: onnx.ModelProto, gate: float, number: int, what: str, way: Way
+) -> Proof:
+    """As :meth:`Bench.prove`, with a look at the picture on which a float16 file went wrong.
+
+    Raises:
+        UncountableError: the file gives values that are no numbers.
+        _OverflowError: more nodes overflow there than was known.
+    """
+    try:
+        proof = bench.prove(model, gate, number, what, way)
+    except UncountableError as error:
+        if way == "rounding" and bench.watch(error.picture):
+            raise _OverflowError(f"more nodes overflow on {error.picture.name}") from error
+        raise
+    worst = proof.worst[0]
+    if way == "rounding" and not proof.passed and bench.watch(worst):
+        raise _OverflowError(f"more nodes overflow on {worst.name}")
+    return proof
+
+
+def _prove_all(bench: Bench, name: str, model: onnx.ModelProto, gate: float, way: Way) -> Proof:
+    """The proof of a finished file, on every picture.
+
+    Raises:
+        AccuracyError: it gives values that are no numbers; no force makes it a model.
+    """
+    try:
+        return _prove(bench, model, gate, len(bench.pictures), f"counting with {name}", way)
+    except BackendError as error:
+        other = "--fp16" if name == "model.fp16.onnx" else "--int8"
+        raise AccuracyError(
+            f"{name} cannot count, and nothing was written: {error}; --force keeps no such file: "
+            f"export without {other}, or leave that picture out if your cameras see nothing like it"
+        ) from error
 
 
 def calibrated(bench: Bench, pictures: Pictures, cache: Path, *, keep: bool = True) -> Calibration:
@@ -276,22 +215,19 @@ def calibrated(bench: Bench, pictures: Pictures, cache: Path, *, keep: bool = Tr
     feeds = ({spec.name: tensor} for tensor in calibration_tensors(pictures, spec))
     made = calibrate(model, feeds, watched(model), threads=bench.threads, progress=step)
     if keep:
-        made.save(cache, key)
+        try:
+            made.save(cache, key)
+        except OutputError as error:
+            bench.warn(f"{error}: the next export has to run the calibration images again")
     return made
 
 
 def _search(
-    bench: Bench,
-    lower: Callable[[Collection[str]], onnx.ModelProto],
-    nodes: Sequence[str],
-    always: Mapping[str, str],
-    gate: float,
-    label: str,
-    way: Way,
-    trials: int,
+    bench: Bench, way: _Lowering, always: Mapping[str, str], gate: float, trials: int
 ) -> dict[str, str]:
     """Nodes to keep for the counts' sake; none where that does not help (the gate will say so)."""
-    damage = Damage(bench.source.model, lower, nodes, bench.feeds()[:PROBES], bench.threads, way)
+    label, nodes, lower = way.label, way.nodes, way.lower
+    damage = Damage(way.model, lower, nodes, bench.feeds()[:PROBES], bench.threads, way.run)
     seen: dict[str, float] = {}
 
     def alone(name: str) -> float:
@@ -301,7 +237,7 @@ def _search(
 
     def accept(model: onnx.ModelProto) -> bool:
         try:
-            return bench.prove(model, gate * _MARGIN, trials, f"trying {label}", way).passed
+            return _prove(bench, model, gate * _MARGIN, trials, f"trying {label}", way.run).passed
         except BackendError:  # values that are no numbers
             return False
 

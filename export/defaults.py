@@ -9,3 +9,5 @@ METHOD: Final = "percentile"
 CALIBRATED: Final = 128  # images
 FP16_GATE: Final = 0.005  # of the mean count
 INT8_GATE: Final = 0.03
+BATCHES: Final = 1024  # frames in one call, at most
+SIDES: Final = 1024  # px: the largest --multiple; what runs a network once must fit in memory

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +21,12 @@ from edgecount.export.engine_record import EngineRecord
 from edgecount.export.onnx import write_whole
 from edgecount.export.trt_callbacks import Interrupt, Progress, make_monitor
 from edgecount.export.trt_capabilities import with_point
-from edgecount.export.trt_config import check_options, make_config, save_timing_cache
+from edgecount.export.trt_config import (
+    check_accelerator,
+    check_options,
+    make_config,
+    save_timing_cache,
+)
 from edgecount.export.trt_failure import failure
 from edgecount.export.trt_inspect import inspect_plan
 from edgecount.export.trt_network import TensorRecord, check_shapes, parse_onnx, tensors_of
@@ -36,9 +42,11 @@ from edgecount.runtime.trt_module import (
 )
 
 if TYPE_CHECKING:
+    import onnx
+
     from edgecount.runtime.cuda_driver import Driver
 
-__all__ = ["EngineOptions", "EngineRecord", "build_engine", "check_engine"]
+__all__ = ["EngineOptions", "EngineRecord", "build_engine", "check_engine", "check_network"]
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +98,7 @@ def build_engine(
         seconds=seconds,
         version=trt.__version__,
         compute_capabilities=_capabilities(options, features, driver),
-        device=driver.devices[0].name if driver else None,
+        device=driver.devices[0].kind if driver else None,
         driver=driver.cuda if driver else None,
         shapes=built.shapes,
         tensors=built.tensors,
@@ -108,13 +116,41 @@ def check_engine(options: EngineOptions) -> None:
 
     Raises:
         MissingExtraError: TensorRT for RTX is not installed.
-        BackendError: TensorRT is not installed, or finds no GPU.
+        BackendError: TensorRT is not installed, or finds no GPU, or not the accelerator.
         ConfigError: an option makes no sense here.
     """
     trt = load_tensorrt(options.target)
     features = probe_features(trt)
     check_options(trt, features, options)
     _driver_for(features)
+    if options.dla_core is not None:
+        tools = _Tools(trt, features, TensorRTLog(trt), options, None, Interrupt())
+        check_accelerator(trt, _open_builder(tools), options.dla_core)
+
+
+def check_network(model: onnx.ModelProto, plans: Sequence[EngineOptions]) -> None:
+    """Whether TensorRT takes a graph, before hours of converting it.
+
+    Args:
+        model: the float32 graph, with all of its weights inside.
+        plans: the engines to build of it.
+
+    Raises:
+        BackendError: it has operators that TensorRT does not support.
+        ConfigError: the engines' shapes are not those of its input.
+        ModelError: it is not a graph of one image tensor, or not float32.
+    """
+    if not plans:
+        return
+    # Precisions differ in the types of the same operators: one graph stands for all.
+    options, path = plans[0], Path("model.onnx")
+    trt = load_tensorrt(options.target)
+    features = probe_features(trt)
+    with Interrupt() as interrupt:
+        tools = _Tools(trt, features, TensorRTLog(trt), options, None, interrupt)
+        tensors, *_ = _parse(tools, _open_builder(tools), path, model.SerializeToString())
+        for plan in plans:
+            check_shapes(tensors[0], plan.shapes)
 
 
 def _tell(record: EngineRecord, trt_log: TensorRTLog) -> None:
@@ -175,15 +211,9 @@ def _check_folder(plan: Path) -> None:
 
 def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
     trt, features, options = tools.trt, tools.features, tools.options
-    # Until TensorRT 11, accelerators take their precision from flags, which typed networks forbid.
-    flagged_dla = options.dla_core is not None and features.precision_flags
-    typed = features.typed_graphs and not flagged_dla
+    typed = _is_typed(tools)
     builder = _open_builder(tools)
-    network, parser = parse_onnx(
-        trt, features, builder, tools.log, path=onnx, data=data, typed=typed
-    )
-    tensors = tensors_of(network)
-    _check_floats(onnx, tensors)
+    tensors, network, parser = _parse(tools, builder, onnx, data)
     shapes = check_shapes(tensors[0], options.shapes)
     layers = network_precisions(network) if typed else {}
     if typed:
@@ -193,6 +223,31 @@ def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
     del parser  # it owns the weights that the builder has read by now
     measured = options.timing_cache is not None and features.measures
     return _Built(bytes(serialized), shapes, tensors, typed, layers, config if measured else None)
+
+
+def _is_typed(tools: _Tools) -> bool:
+    """Whether the types of the graph bind the engine."""
+    # Until TensorRT 11, accelerators take their precision from flags, which typed networks forbid.
+    flagged_dla = tools.options.dla_core is not None and tools.features.precision_flags
+    return tools.features.typed_graphs and not flagged_dla
+
+
+def _parse(
+    tools: _Tools, builder: Any, onnx: Path, data: bytes
+) -> tuple[tuple[TensorRecord, ...], Any, Any]:
+    """Tensors and network of a float32 graph, and the parser that owns its weights."""
+    network, parser = parse_onnx(
+        tools.trt,
+        tools.features,
+        builder,
+        tools.log,
+        path=onnx,
+        data=data,
+        typed=_is_typed(tools),
+    )
+    tensors = tensors_of(network)
+    _check_floats(onnx, tensors)
+    return tensors, network, parser
 
 
 def _open_builder(tools: _Tools) -> Any:

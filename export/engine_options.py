@@ -10,6 +10,8 @@ from edgecount.runtime.sidecar import PRECISIONS, TARGETS, InputShapes, Precisio
 
 __all__ = ["EngineOptions"]
 
+_WORKSPACE = 2**20  # MiB: a TiB, more than any GPU has
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -57,6 +59,10 @@ class EngineOptions:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ConfigError(f"{flag}: expected {least} or more, got {value}")
+        if self.workspace is not None and self.workspace > _WORKSPACE:
+            raise ConfigError(
+                f"--workspace: expected at most {_WORKSPACE} MiB, a TiB, got {self.workspace}"
+            )
         if self.dla_core is not None:
             self._check_dla()
 

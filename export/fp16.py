@@ -14,15 +14,18 @@ import numpy as np
 
 from edgecount.errors import ModelError
 from edgecount.export.graph import apart_from_pixels, element_types, with_subgraphs
+from edgecount.export.names import Names
 
 if TYPE_CHECKING:
     import onnx
 
 LARGEST = 65504.0  # of float16
 SMALLEST = 2.0**-24  # above 0
+LEAST_STEP = 2.0**-20  # of bytes: 16 of the smallest, so that a scale keeps some of its bits
 
 _FLOAT, _HALF = 1, 10  # TensorProto.FLOAT, TensorProto.FLOAT16
 _SUFFIX = "_fp16"
+_BYTES = ("QuantizeLinear", "DequantizeLinear")
 
 
 def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
@@ -77,7 +80,9 @@ class _Converter:
         self._used: dict[str, np.ndarray] = {}
         self._types = element_types(model)
         self._casts: dict[tuple[str, int], str] = {}
-        self._made: set[str] = set()  # tensors that exist as float16 under the suffixed name only
+        self._made: set[str] = set()  # tensors that exist as float16 under the other name only
+        self._names = Names(model)
+        self._halves: dict[str, str] = {}
         self._outputs = {output.name for output in model.graph.output}
 
     def initializers(self) -> list[onnx.TensorProto]:
@@ -96,7 +101,11 @@ class _Converter:
         for index, name in enumerate(node.input):
             if name and self._types.get(name) == _FLOAT:
                 wanted = _HALF if _variable(node, index, self._version) in half else _FLOAT
-                made.input[index] = self._get(name, wanted)
+                is_step = index == 1 and node.op_type in _BYTES and name in self._weights
+                if is_step and wanted == _HALF:
+                    made.input[index] = self._step(name)
+                else:
+                    made.input[index] = self._get(name, wanted)
             elif name in self._weights:
                 self._used[name] = self._weights[name]
         self._retype_attributes(made, half)
@@ -107,7 +116,7 @@ class _Converter:
             and _variable(node, index, self._version, output=True) in half
         ]
         for index in turned:
-            made.output[index] = node.output[index] + _SUFFIX
+            made.output[index] = self._half(node.output[index])
             self._made.add(node.output[index])
         self.nodes.append(made)
         for index in turned:
@@ -147,10 +156,11 @@ class _Converter:
         if name in self._weights:
             return self._weight(name, kind)
         if (kind == _HALF) == (name in self._made):
-            return name + _SUFFIX if kind == _HALF else name
+            return self._half(name) if kind == _HALF else name
         if (name, kind) not in self._casts:
-            source, target = (name, name + _SUFFIX) if kind == _HALF else (name + _SUFFIX, name)
-            label = f"{name}_to_{'float16' if kind == _HALF else 'float32'}"
+            half = self._half(name)
+            source, target = (name, half) if kind == _HALF else (half, name)
+            label = self._names.free(f"{name}_to_{'float16' if kind == _HALF else 'float32'}")
             self.nodes.append(helper.make_node("Cast", [source], [target], label, to=kind))
             self._casts[name, kind] = target
         return self._casts[name, kind]
@@ -159,8 +169,19 @@ class _Converter:
         if kind == _FLOAT:
             self._used[name] = self._weights[name]
             return name
-        self._used[name + _SUFFIX] = narrow(self._weights[name])
-        return name + _SUFFIX
+        self._used[self._half(name)] = narrow(self._weights[name])
+        return self._half(name)
+
+    def _step(self, name: str) -> str:
+        """The scale of bytes: one that is 0 in float16 would make its channel no number."""
+        self._used[self._half(name)] = narrow(np.maximum(self._weights[name], LEAST_STEP))
+        return self._half(name)
+
+    def _half(self, name: str) -> str:
+        """The name of a tensor as float16."""
+        if name not in self._halves:
+            self._halves[name] = self._names.free(name + _SUFFIX)
+        return self._halves[name]
 
 
 def narrow(value: np.ndarray) -> np.ndarray:
@@ -198,9 +219,10 @@ def rounding(typed: onnx.ModelProto) -> onnx.ModelProto:
     GPU does that accumulates in float32 and stores float16, overflow included.
     """
     import onnx
-    from onnx import helper, numpy_helper
+    from onnx import numpy_helper
 
     types = element_types(typed)
+    names = Names(typed)
     made = onnx.ModelProto()
     made.CopyFrom(typed)
     del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
@@ -221,11 +243,17 @@ def rounding(typed: onnx.ModelProto) -> onnx.ModelProto:
         after = []
         for index, name in enumerate(node.output):
             if types.get(name) == _HALF:
-                exact, half = f"{name}_exact", f"{name}_half"
+                exact, half = names.free(f"{name}_exact"), names.free(f"{name}_half")
                 turned.output[index] = exact
                 after += [
-                    helper.make_node("Cast", [exact], [half], f"{half}_cast", to=_HALF),
-                    helper.make_node("Cast", [half], [name], f"{name}_cast", to=_FLOAT),
+                    _cast(exact, half, names.free(f"{half}_cast"), _HALF),
+                    _cast(half, name, names.free(f"{name}_cast"), _FLOAT),
                 ]
         made.graph.node.extend([turned, *after])
     return made
+
+
+def _cast(source: str, target: str, label: str, kind: int) -> onnx.NodeProto:
+    from onnx import helper
+
+    return helper.make_node("Cast", [source], [target], label, to=kind)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgecount.errors import ModelError
 from edgecount.export.graph import consumers, element_types, weights, with_subgraphs
+from edgecount.export.names import Names
 
 if TYPE_CHECKING:
     import onnx
@@ -27,8 +28,9 @@ Ranges = Mapping[str, tuple[float, float]]
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 _CUTS = ("Relu", "Clip")  # activations that a range can take over
 _FLOAT = 1
-# The least step of a byte: an empty range must not divide by zero, in float16 neither.
-_SMALLEST = 2.0**-20
+# The least step of a byte: the product of two, a bias's step, must not be 0 in float32.
+_SMALLEST = 2.0**-60
+_BIAS = 2.0**30  # steps that a bias may take, of the 2^31 that 32 bits hold
 
 
 def quantisable(model: onnx.ModelProto) -> list[str]:
@@ -115,10 +117,11 @@ class Step:
 
 
 def activation_step(low: float, high: float, encoding: Encoding) -> Step:
-    """The step of a tensor between these ends."""
+    """The step of a tensor between these ends; any will do where both are 0."""
     if encoding == "tensorrt":
-        return Step(np.float32(max(-low / 127, high / 127, _SMALLEST)), np.array(0, np.int8))
-    scale = max((high - low) / 255, _SMALLEST)
+        scale = max(-low / 127, high / 127, _SMALLEST) if low < high else 1.0
+        return Step(np.float32(scale), np.array(0, np.int8))
+    scale = max((high - low) / 255, _SMALLEST) if low < high else 1.0
     return Step(np.float32(scale), np.array(round(-low / scale), np.uint8))
 
 
@@ -126,7 +129,6 @@ def weight_scales(weight: NDArray[np.float32], axis: int) -> NDArray[np.float32]
     """(channels,) step of each channel's weights, symmetric; any will do for a channel of zeros."""
     others = tuple(i for i in range(weight.ndim) if i != axis)
     largest = np.abs(weight).max(others)
-    # In float16 a smaller step would be 0, and its channel no number.
     return np.where(largest > 0, np.maximum(largest / 127, _SMALLEST), 1.0).astype(np.float32)
 
 
@@ -139,8 +141,8 @@ class _Encoder:
         self._encoding = encoding
         self._weights = weights(model)
         self._pairs: dict[str, str] = {}
-        nodes = (name for node in model.graph.node for name in (*node.input, *node.output))
-        self._taken = {*self._weights, *nodes}
+        self._scales: dict[str, NDArray[np.float32]] = {}
+        self._names = Names(model)
 
     def feed(self, node: onnx.NodeProto, before: list[onnx.NodeProto]) -> None:
         """Let a node read bytes; what makes them is put before it."""
@@ -157,10 +159,25 @@ class _Encoder:
         scales = weight_scales(weight, axis)
         if axis == 1 and group > 1:
             scales = np.full_like(scales, scales.max())
-        node.input[1] = self._weight(name, weight, scales, axis, before)
         has_bias = len(node.input) > 2 and node.input[2] in self._weights
-        if has_bias and self._encoding == "cpu" and (axis == 0 or group == 1):
-            node.input[2] = self._bias(node.input[2], name, source, scales, before)
+        in_bytes = has_bias and self._encoding == "cpu" and (axis == 0 or group == 1)
+        if in_bytes:
+            # Beside tiny weights of a dead channel, its bias would not fit into 32 bits.
+            scales = np.maximum(scales, self._least_scales(node.input[2], source))
+        key = f"{name}_by_{axis}"
+        # A weight that several nodes read has the steps of the first.
+        scales = self._scales.setdefault(key, scales)
+        node.input[1] = self._weight(key, name, weight, scales, axis, before)
+        if in_bytes and (scales >= self._least_scales(node.input[2], source)).all():
+            label = name if axis == 0 else key
+            node.input[2] = self._bias(node.input[2], label, source, scales, before)
+
+    def _least_scales(self, bias: str, source: str) -> NDArray[np.float32]:
+        """(channels,) steps of the weights that a bias needs to fit."""
+        step = activation_step(*self._ranges[source], "cpu").scale
+        values = np.abs(np.asarray(self._weights[bias], np.float64))
+        least: NDArray[np.float32] = (values / (float(step) * _BIAS)).astype(np.float32)
+        return least
 
     def requantise_outputs(
         self,
@@ -208,15 +225,13 @@ class _Encoder:
 
     def _weight(
         self,
+        key: str,
         name: str,
         weight: NDArray[np.float32],
         scales: NDArray[np.float32],
         axis: int,
         before: list[onnx.NodeProto],
     ) -> str:
-        from onnx import helper
-
-        key = f"{name}_by_{axis}"
         if key in self._pairs:
             return self._pairs[key]
         scale = self._constant(f"{key}_scale", scales)
@@ -229,14 +244,8 @@ class _Encoder:
         shape[axis] = -1
         whole = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127).astype(np.int8)
         stored = self._constant(f"{key}_bytes", whole)
-        output = f"{key}_dequantised"
-        before.append(
-            helper.make_node(
-                "DequantizeLinear", [stored, scale, zero], [output], f"{key}_dequantise", axis=axis
-            )
-        )
-        self._pairs[key] = output
-        return output
+        self._pairs[key] = self._dequantise(key, [stored, scale, zero], before, axis=axis)
+        return self._pairs[key]
 
     def _bias(
         self,
@@ -246,8 +255,6 @@ class _Encoder:
         scales: NDArray[np.float32],
         before: list[onnx.NodeProto],
     ) -> str:
-        from onnx import helper
-
         key = f"{name}_of_{source}_by_{weight}"
         if key in self._pairs:
             return self._pairs[key]
@@ -259,41 +266,33 @@ class _Encoder:
         )
         scale = self._constant(f"{key}_scale", steps.astype(np.float32))
         zero = self._constant(f"{key}_zero", np.zeros(len(steps), np.int32))
-        output = f"{key}_dequantised"
-        before.append(
-            helper.make_node(
-                "DequantizeLinear", [stored, scale, zero], [output], f"{key}_dequantise", axis=0
-            )
-        )
-        self._pairs[key] = output
-        return output
+        self._pairs[key] = self._dequantise(key, [stored, scale, zero], before, axis=0)
+        return self._pairs[key]
 
     def _pair(
         self, name: str, inputs: list[str], before: list[onnx.NodeProto], **attributes: Any
     ) -> str:
         from onnx import helper
 
-        middle, output = f"{name}_quantised", f"{name}_dequantised"
-        before += [
-            helper.make_node("QuantizeLinear", inputs, [middle], f"{name}_quantise", **attributes),
-            helper.make_node(
-                "DequantizeLinear",
-                [middle, *inputs[1:]],
-                [output],
-                f"{name}_dequantise",
-                **attributes,
-            ),
-        ]
+        middle, label = (self._names.free(f"{name}_{end}") for end in ("quantised", "quantise"))
+        before.append(helper.make_node("QuantizeLinear", inputs, [middle], label, **attributes))
+        return self._dequantise(name, [middle, *inputs[1:]], before, **attributes)
+
+    def _dequantise(
+        self, name: str, inputs: list[str], before: list[onnx.NodeProto], **attributes: Any
+    ) -> str:
+        from onnx import helper
+
+        output, label = (self._names.free(f"{name}_{end}") for end in ("dequantised", "dequantise"))
+        before.append(helper.make_node("DequantizeLinear", inputs, [output], label, **attributes))
         return output
 
     def _constant(self, name: str, value: NDArray[np.generic]) -> str:
         from onnx import numpy_helper
 
-        while name in self._taken:
-            name += "_"
-        self._taken.add(name)
-        self._graph.initializer.append(numpy_helper.from_array(value, name))
-        return name
+        free = self._names.free(name)
+        self._graph.initializer.append(numpy_helper.from_array(value, free))
+        return free
 
 
 def _after(node: onnx.NodeProto, readers: Mapping[str, list[onnx.NodeProto]]) -> str:

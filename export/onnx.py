@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.errors import BackendError, MissingExtraError, OutputError
+from edgecount.errors import BackendError, OutputError
 from edgecount.export.defaults import OPSET
+from edgecount.export.external_data import check_size
+from edgecount.export.missing import missing
 from edgecount.manifest import METADATA_KEY, InputSpec, Manifest
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
 
     Raises:
         MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
+        ModelError: the network is larger than an ONNX file can be.
         BackendError: ONNX Runtime's outputs differ from PyTorch's.
         OutputError: the file cannot be written.
     """
@@ -53,7 +56,9 @@ def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
         import onnxruntime  # noqa: F401  (the comparison needs it: say so before the long work)
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError(str(error.name), "export", "to export models") from error
+        raise missing(str(error.name), "export", "to export models") from error
+    weights = network.state_dict().values()
+    check_size(manifest.name, sum(weight.numel() * weight.element_size() for weight in weights))
     model = _trace(network, manifest)
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, manifest.to_json()

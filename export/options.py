@@ -9,7 +9,7 @@ from typing import Literal
 
 from edgecount.errors import ConfigError
 from edgecount.export.calibrate import Method
-from edgecount.export.defaults import CALIBRATED, FP16_GATE, INT8_GATE, METHOD, OPSET
+from edgecount.export.defaults import BATCHES, CALIBRATED, FP16_GATE, INT8_GATE, METHOD, OPSET
 from edgecount.export.engine_options import EngineOptions
 
 Choice = Literal["auto", "onnx", "tensorrt", "tensorrt-rtx"]
@@ -32,7 +32,8 @@ class ExportOptions:
             rendered scenes.
         size: (height, width) for a model of one size; None: any.
         profile: least, usual and largest (height, width) of an engine; None: the usual ones.
-        batch: largest number of frames in one call of an engine.
+        batch: largest number of frames in one call, 1 to `BATCHES`; None: 1 of an engine, 8 of an
+            ONNX file that a server runs.
         opset: of the ONNX files.
         engine: what else engines shall be.
         dla_core: accelerator to build for; None: the GPU.
@@ -52,7 +53,7 @@ class ExportOptions:
     verify: Path | None = None
     size: Size | None = None
     profile: tuple[Size, Size, Size] | None = None
-    batch: int = 1
+    batch: int | None = None
     opset: int = OPSET
     engine: EngineOptions | None = None
     dla_core: int | None = None
@@ -63,6 +64,8 @@ class ExportOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        if self.batch is not None and not 1 <= self.batch <= BATCHES:
+            raise ConfigError(f"--batch: expected 1 to {BATCHES} frames, got {self.batch}")
         for name in ("fp16_gate", "int8_gate"):
             gate = getattr(self, name)
             if not 0 <= gate < math.inf:

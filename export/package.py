@@ -6,42 +6,38 @@ import dataclasses
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from edgecount.errors import AccuracyError, MissingExtraError
+from edgecount.errors import AccuracyError
 from edgecount.export import convert
-from edgecount.export.convert import Bench, Converted
-from edgecount.export.engine import EngineOptions, EngineRecord, build_engine
+from edgecount.export.bench import Bench, Converted, Report
+from edgecount.export.choice import Choice, choose_pictures
+from edgecount.export.engine import EngineOptions, EngineRecord, build_engine, check_network
 from edgecount.export.engine_proof import EngineRun, run_engine
 from edgecount.export.engine_record import make_sidecar, write_sidecar
+from edgecount.export.foreign import Description
+from edgecount.export.gate import advice, percentages, refusal
+from edgecount.export.missing import missing
 from edgecount.export.onnx import write_whole
 from edgecount.export.options import ExportOptions
-from edgecount.export.pictures import (
-    Pictures,
-    Scenes,
-    calibration_tensors,
-    divide,
-    warnings_about,
-)
+from edgecount.export.pictures import calibration_tensors
 from edgecount.export.plans import plan_engines
 from edgecount.export.proof import Proof, count_pictures, prove
 from edgecount.export.session import open_session
-from edgecount.export.source import Description, Source, load_source, with_static_size
+from edgecount.export.source import Source, load_source, with_static_size
 from edgecount.export.staging import check_target, staged
+from edgecount.manifest import Manifest
 from edgecount.runtime.trt_module import load_tensorrt, probe_features
 
 __all__ = ["Export", "ExportOptions", "FileRecord", "export_model"]
 
 SAME = 1e-3  # of the mean count, or of a map's largest value: the same network in another form
 WITH_TORCH = 3
-SCANNED = 6
+SCANNED = 8  # pictures of the proof, and as many of the calibration: for FP16's range
 NOBODY = 1.0  # people: a mean count below proves nothing
-MATCHED = {"fp16": 0.95, "int8": 0.8}  # least share of the points that must stay
-FEW_POINTS = 20  # too few to judge by
 
 
 @dataclass(frozen=True)
@@ -81,6 +77,7 @@ class Export:
         warnings: what the user should know.
         options: as asked for.
         no_engine: why none was built; None where one was, or none was asked for.
+        report: told how far the work with it is.
     """
 
     source: Source
@@ -90,6 +87,7 @@ class Export:
     warnings: Sequence[str]
     options: ExportOptions
     no_engine: str | None = None
+    report: Report = field(default=lambda *_: None, repr=False, compare=False)
 
 
 def export_model(
@@ -99,7 +97,9 @@ def export_model(
     *,
     described: Description | None = None,
     stated: Mapping[str, str] | None = None,
-    report: convert.Report | None = None,
+    report: Report | None = None,
+    warn: Callable[[str], None] | None = None,
+    begin: Callable[[Manifest], None] | None = None,
     finish: Callable[[Export, Path], None] | None = None,
 ) -> Export:
     """Make and prove all files, then give the folder its name.
@@ -111,12 +111,15 @@ def export_model(
         described: of an ONNX without a manifest.
         stated: ``name``, ``version`` and ``licence`` in place of the model's own.
         report: told (what is done, steps done, steps in all).
+        warn: told each of the export's warnings, as soon as it is known.
+        begin: told of the model before the long work, which what it raises ends.
         finish: writes what else belongs into the folder, before it gets its name.
 
     Raises:
         AccuracyError: a file counts too differently; nothing is left.
         ConfigError: an option makes no sense here.
         OutputError: the folder is there, or cannot be written.
+        SourceError: an image cannot be read.
         EdgeCountError: whatever the steps raise.
     """
     out = out.expanduser().resolve()
@@ -124,12 +127,18 @@ def export_model(
     check_target(out, overwrite=options.overwrite, inputs=[path for path in inputs if path])
     # A checkpoint takes PyTorch, an .onnx does not.
     check_packages("export" if Path(model).suffix == ".pt" else "engine")
+    warnings = _Warnings(warn)
+    told = report or (lambda *_: None)
     source = load_source(model, described=described, stated=stated, version=options.opset)
     if options.size:
         source = with_static_size(source, options.size)
+    if begin:
+        begin(source.manifest)
     plans, no_engine = plan_engines(source.manifest.input, options)
+    check_network(source.model, plans)
+    choice = choose_pictures(options, warnings.add, told)
     with staged(out, overwrite=options.overwrite) as folder:
-        maker = _Maker(source, options, folder, out, report or (lambda *_: None))
+        maker = _Maker(source, options, choice, folder, out, told, warnings)
         made = dataclasses.replace(maker.make(plans), no_engine=no_engine)
         if finish:
             finish(made, folder)
@@ -153,25 +162,46 @@ def _check_package(name: str, extra: str) -> None:
     try:
         importlib.import_module(name)
     except ImportError as error:
-        raise MissingExtraError(name, extra, "to export models") from error
+        raise missing(name, extra, "to export models") from error
+
+
+class _Warnings:
+    """Told at once, and kept."""
+
+    def __init__(self, warn: Callable[[str], None] | None) -> None:
+        self.all: list[str] = []
+        self._warn = warn
+
+    def add(self, text: str) -> None:
+        self.all.append(text)
+        if self._warn:
+            self._warn(text)
 
 
 class _Maker:
     """One export on its way."""
 
     def __init__(
-        self, source: Source, options: ExportOptions, folder: Path, out: Path, report: Any
+        self,
+        source: Source,
+        options: ExportOptions,
+        choice: Choice,
+        folder: Path,
+        out: Path,
+        report: Report,
+        warnings: _Warnings,
     ) -> None:
         self.source, self.options, self.folder, self.report = source, options, folder, report
+        self.choice, self.warnings = choice, warnings
         # Beside the folder, so that an export that is refused leaves it for the next.
         self.cache = out.with_name(f"{out.name}.calibration.npz")
         self.files: list[FileRecord] = []
-        self.warnings: list[str] = []
-        self.calibration, pictures, self.origin = self._choose_pictures()
-        self.real = isinstance(pictures, Pictures)
-        seen = list(pictures)
-        tensors = calibration_tensors(seen[:SCANNED], source.manifest.input)
-        self.bench = Bench(source, folder, seen, list(tensors), options.threads, report)
+        own = choice.calibration.spread(SCANNED) if choice.calibration else ()
+        some = [*choice.proof[:SCANNED], *own]
+        tensors = calibration_tensors(some, source.manifest.input)
+        self.bench = Bench(
+            source, folder, choice.proof, list(tensors), options.threads, report, warnings.add
+        )
 
     def make(self, plans: Sequence[EngineOptions]) -> Export:
         """All files, in turn."""
@@ -184,7 +214,7 @@ class _Maker:
         originals = self.bench.count_originals(len(self.bench.pictures))
         mean = float(np.mean([result.count for result in originals]))
         if mean < NOBODY and (self.options.fp16 or self.options.int8):
-            self.warnings.append(
+            self.warnings.add(
                 f"the pictures show {mean:.1f} people on average: equal counts of nobody prove "
                 "little; give --verify images with people"
             )
@@ -194,33 +224,15 @@ class _Maker:
             self._make_int8()
         for plan in plans:
             self._make_engine(plan)
-        return Export(self.source, self.files, self.origin, self.real, self.warnings, self.options)
-
-    def _choose_pictures(self) -> tuple[Pictures | None, Pictures | Scenes, str]:
-        """To calibrate on, to prove on, and in words where those come from."""
-        options = self.options
-        proof = Pictures.of(options.verify, "--verify") if options.verify else None
-        if options.calibration:
-            found = Pictures.of(options.calibration, "--calibration")
-            own, apart = divide(found, options.number, reserve=proof is None)
-            if proof is None:
-                kind = "images beside the calibration's" if apart else "calibration images"
-                proof = apart or own
-                if not apart:
-                    self.warnings.append(
-                        "proven on the calibration's own images: give others (--verify DIR), or "
-                        "more of them"
-                    )
-                return own, proof, f"{len(proof)} {kind} of {options.calibration}"
-            return own, proof.some(), f"{len(proof.some())} images of {options.verify}"
-        if proof is not None:
-            return None, proof.some(), f"{len(proof.some())} images of {options.verify}"
-        self.warnings.append(
-            "proven on rendered scenes: give images of your own (--verify DIR) to know how the "
-            "files count on them"
+        return Export(
+            self.source,
+            self.files,
+            self.choice.origin,
+            self.choice.real,
+            self.warnings.all,
+            self.options,
+            report=self.report,
         )
-        scenes = Scenes()
-        return None, scenes, f"{len(scenes)} rendered scenes"
 
     def _check_graph(self) -> None:
         """The simplified graph beside the one that was read."""
@@ -233,6 +245,8 @@ class _Maker:
             for name, ours, theirs in zip(
                 names, *(session.run(names, feed) for session in sessions), strict=True
             ):
+                if not np.isfinite(ours).all():
+                    continue  # counting will say so, and on which picture
                 apart = float(np.abs(ours - theirs).max(initial=0))
                 if not apart <= SAME * max(float(np.abs(ours).max(initial=0)), SAME):
                     raise AccuracyError(
@@ -255,19 +269,19 @@ class _Maker:
         ):
             proof = prove(pictures, count_pictures(ours, pictures), theirs, SAME)
         if not proof.passed:
-            refusal = (
-                f"model.onnx counts differently from the checkpoint by {proof.relative:.2%} of "
-                f"the mean count, worst on {proof.worst[0].name}"
+            share, _ = percentages(proof.relative, proof.gate)
+            why = (
+                f"model.onnx counts differently from the checkpoint by {share} of the mean count, "
+                f"worst on {proof.worst[0].name}"
             )
             if not self.options.force:
-                raise AccuracyError(f"{refusal}: nothing was written")
-            self.warnings.append(f"{refusal}: kept by --force")
+                raise AccuracyError(f"{why}: nothing was written")
+            self.warnings.add(f"{why}: kept by --force")
         return proof
 
     def _make_int8(self) -> None:
-        assert self.calibration is not None
-        self.warnings += warnings_about(self.calibration)
-        seen = convert.calibrated(self.bench, self.calibration, self.cache)
+        assert self.choice.calibration is not None
+        seen = convert.calibrated(self.bench, self.choice.calibration, self.cache)
         gate, method = self.options.int8_gate, self.options.method
         made = convert.make_int8(self.bench, seen, method, gate, "tensorrt")
         self._add(made)
@@ -286,16 +300,12 @@ class _Maker:
         Raises:
             AccuracyError: it is refused, and not kept.
         """
-        refusal = _refusal(name, precision, proof)
-        if not refusal:
+        why = refusal(name, precision, proof)
+        if not why:
             return False
         if not self.options.force:
-            better = "give more or other --calibration images, another --method, or "
-            raise AccuracyError(
-                f"{refusal}: nothing was written; {better if self.options.int8 else ''}keep it all "
-                "the same with --force"
-            )
-        self.warnings.append(f"{refusal}: kept by --force")
+            raise AccuracyError(f"{why}: nothing was written; {advice(precision)}")
+        self.warnings.add(f"{why}: kept by --force")
         return True
 
     def _record(self, made: Converted, data: bytes, *, refused: bool) -> None:
@@ -323,7 +333,7 @@ class _Maker:
         if refused:
             write_sidecar(path, dataclasses.replace(sidecar, overridden=True))
         if run.left_out:
-            self.warnings.append(
+            self.warnings.add(
                 f"{name} was not compared on {run.left_out} of the pictures, which it takes at "
                 "another size only: give an --input that fits them"
             )
@@ -361,23 +371,3 @@ class _Maker:
         if plan.precision == "int8":
             return by_name["model.int8-fp16.onnx" if typed else "model.int8.onnx"]
         return by_name["model.fp16.onnx" if plan.precision == "fp16" else "model.onnx"]
-
-
-def _refusal(name: str, precision: str, proof: Proof | None) -> str:
-    """Why a file must not be used; empty if it may."""
-    if proof is None:
-        return ""
-    if not proof.passed:
-        return (
-            f"{name} counts differently from the float32 model by {proof.relative:.2%} of the "
-            f"mean count ({proof.mean_count:.1f} people), expected at most {proof.gate:.2%}; worst "
-            f"on {proof.worst[0].name}"
-        )
-    points = sum(one.points[0] for one in proof.images if one.points)
-    least = MATCHED["int8" if "int8" in precision else "fp16"]
-    if proof.matched is not None and points >= FEW_POINTS and proof.matched < least:
-        return (
-            f"{name} finds {proof.matched:.1%} of the head points of the float32 model, "
-            f"expected at least {least:.0%}"
-        )
-    return ""

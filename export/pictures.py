@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ LARGEST_CROP = 768  # px; all the tensors of a larger one may not fit in memory
 _SCENES = ((20, (640, 480)), (60, (800, 600)), (150, (1024, 768)), (0, (640, 480)))
 _THUMB = 16
 _ALIKE = 0.9  # mean correlation of thumbnails
+_GOLDEN = (5**0.5 - 1) / 2
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ class Pictures:
         """At most so many of them, by a fixed seed."""
         return self._take(_order(len(self.paths))[:number])
 
+    def spread(self, number: int) -> Pictures:
+        """At most so many, evenly spread over the folder."""
+        return self._take(spread(range(len(self.paths)))[:number])
+
     def _take(self, indices: Sequence[int]) -> Pictures:
         return Pictures(self.folder, tuple(self.paths[index] for index in sorted(indices)))
 
@@ -94,6 +101,14 @@ def divide(pictures: Pictures, number: int, *, reserve: bool) -> tuple[Pictures,
         return pictures.some(number), None
     order = _order(len(pictures))
     return pictures._take(order[kept : kept + number]), pictures._take(order[:kept])
+
+
+def spread(items: Sequence[T]) -> list[T]:
+    """All of them, in an order in which any first few lie evenly over the whole.
+
+    Steps of the golden section keep no period, as folders and cameras that take turns do.
+    """
+    return [items[i] for i in sorted(range(len(items)), key=lambda i: i * _GOLDEN % 1)]
 
 
 def _order(number: int) -> list[int]:
@@ -140,15 +155,28 @@ def _start(rng: np.random.Generator, side: int, multiple: int) -> int:
     return int(rng.integers(room + 1)) * multiple
 
 
-def warnings_about(pictures: Sequence[Picture] | Pictures) -> list[str]:
-    """What is wrong with a calibration set that still can be used."""
+def warnings_about(
+    pictures: Sequence[Picture] | Pictures, progress: Callable[[], None] | None = None
+) -> list[str]:
+    """What is wrong with a calibration set that still can be used; every image is read.
+
+    Args:
+        pictures: the set.
+        progress: called after each image.
+
+    Raises:
+        SourceError: an image cannot be read.
+    """
     found = []
+    thumbs = _thumbnails(pictures, progress)
     if len(pictures) < FEW:
+        one = len(pictures) == 1
+        few = "1 calibration image is" if one else f"{len(pictures)} calibration images are"
         found.append(
-            f"{len(pictures)} calibration images are few: ranges from fewer than {FEW} miss values "
-            "that are common; give some hundred of the scenes that the model will see"
+            f"{few} few: ranges from fewer than {FEW} miss values that are common; give some "
+            "hundred of the scenes that the model will see"
         )
-    if len(pictures) > 1 and _likeness(pictures) > _ALIKE:
+    if len(thumbs) > 1 and _likeness(thumbs) > _ALIKE:
         found.append(
             "the calibration images look alike, as if they were of one scene: a model that is "
             "calibrated on them may count others wrongly"
@@ -156,8 +184,10 @@ def warnings_about(pictures: Sequence[Picture] | Pictures) -> list[str]:
     return found
 
 
-def _likeness(pictures: Sequence[Picture] | Pictures) -> float:
-    """Mean correlation of the images' grey thumbnails."""
+def _thumbnails(
+    pictures: Sequence[Picture] | Pictures, progress: Callable[[], None] | None
+) -> NDArray[np.float64]:
+    """(N, 256) grey thumbnails, each with a mean of 0 and a length of 1."""
     from edgecount.runtime.opencv import load_cv2
 
     cv2 = load_cv2()
@@ -167,6 +197,12 @@ def _likeness(pictures: Sequence[Picture] | Pictures) -> float:
         grey = small.astype(np.float64).mean(2).reshape(-1)
         grey -= grey.mean()
         thumbs.append(grey / (np.linalg.norm(grey) + 1e-9))
-    among = np.array(thumbs) @ np.array(thumbs).T
+        if progress:
+            progress()
+    return np.array(thumbs)
+
+
+def _likeness(thumbs: NDArray[np.float64]) -> float:
+    """Mean correlation of the thumbnails."""
     number = len(thumbs)
-    return float((among.sum() - number) / (number * (number - 1)))
+    return float(((thumbs @ thumbs.T).sum() - number) / (number * (number - 1)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import logging
 
 from edgecount.errors import ConfigError
 from edgecount.export.engine import EngineOptions, check_engine
@@ -13,6 +14,8 @@ from edgecount.runtime.cuda_driver import probe_driver
 from edgecount.runtime.sidecar import InputShapes, Precision, Target
 
 __all__ = ["engine_shapes", "plan_engines", "usual_sizes"]
+
+log = logging.getLogger(__name__)
 
 
 def plan_engines(spec: InputSpec, options: ExportOptions) -> tuple[list[EngineOptions], str | None]:
@@ -24,8 +27,18 @@ def plan_engines(spec: InputSpec, options: ExportOptions) -> tuple[list[EngineOp
     """
     target, reason = _target(options)
     if target is None:
+        _tell_of_idle(options, reason)
         return [], reason
+    if target == "tensorrt-rtx" and options.dla_core is not None:
+        raise ConfigError(
+            "--dla: TensorRT for RTX knows no accelerators, which only Jetsons have: export "
+            "there, with --target tensorrt"
+        )
     base = options.engine or EngineOptions(target)
+    if target == "tensorrt-rtx" and base.timing_cache is not None:
+        raise ConfigError(
+            "--timing-cache: TensorRT for RTX measures nothing while it builds: leave it out"
+        )
     wanted: list[Precision] = []
     wanted += ["fp16"] if options.fp16 else []
     wanted += ["int8"] if options.int8 else []
@@ -42,6 +55,34 @@ def plan_engines(spec: InputSpec, options: ExportOptions) -> tuple[list[EngineOp
     for plan in plans:
         check_engine(plan)
     return plans, None
+
+
+def _tell_of_idle(options: ExportOptions, reason: str | None) -> None:
+    """Warn of options about engines where none is built; one that was ruled out is an error.
+
+    Raises:
+        ConfigError: sizes of an engine, for ONNX files alone.
+    """
+    engine = options.engine
+    given = {
+        "--input dynamic": options.profile is not None,
+        "--dla": options.dla_core is not None,
+        "--workspace": engine is not None and engine.workspace is not None,
+        "--timing-cache": engine is not None and engine.timing_cache is not None,
+        "--hardware-compatible": engine is not None and engine.hardware_compatible,
+        "--version-compatible": engine is not None and engine.version_compatible,
+    }
+    idle = [flag for flag, there in given.items() if there]
+    if not idle:
+        return
+    if reason is None:
+        raise ConfigError(
+            f"{idle[0]}: expected with an engine (--target tensorrt or tensorrt-rtx), and does "
+            "nothing for ONNX files, which take any size unless --input HxW says one"
+            if idle[0] == "--input dynamic"
+            else f"{idle[0]}: expected with an engine (--target tensorrt or tensorrt-rtx)"
+        )
+    log.warning("%s did nothing: no engine is built, because %s", ", ".join(idle), reason)
 
 
 def _target(options: ExportOptions) -> tuple[Target | None, str | None]:
@@ -61,7 +102,13 @@ def engine_shapes(spec: InputSpec, options: ExportOptions) -> InputShapes:
     Raises:
         ConfigError: sides that the network cannot take.
     """
-    batch = options.batch
+    batch = options.batch or 1
+    if spec.static_size and options.profile:
+        height, width = spec.static_size
+        raise ConfigError(
+            f"--input: the model takes one size, {height}x{width}: leave it out, or export from "
+            "a model that takes any"
+        )
     if size := options.size or spec.static_size:
         # An accelerator takes one shape only.
         least = batch if options.dla_core is not None else 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.errors import BackendError
 from edgecount.runtime.preprocess import plan_input
 
 if TYPE_CHECKING:
@@ -31,6 +32,18 @@ class Picture:
 
     name: str
     image: Frame
+
+
+class UncountableError(BackendError):
+    """The engine failed on a picture, or gave values that are no numbers.
+
+    Attributes:
+        picture: the one.
+    """
+
+    def __init__(self, picture: Picture, reason: str) -> None:
+        super().__init__(f"{picture.name}: {reason}")
+        self.picture = picture
 
 
 @dataclass(frozen=True)
@@ -129,9 +142,9 @@ def count_pictures(counter: EdgeCounter, pictures: Iterable[Picture]) -> list[Co
     """Every picture, with the counts of its 16 regions.
 
     Raises:
-        BackendError: the engine failed, or gave values that are no numbers.
+        UncountableError: the engine failed, or gave values that are no numbers.
     """
-    return [_count(counter, picture.image) for picture in pictures]
+    return [_count(counter, picture) for picture in pictures]
 
 
 def prove(
@@ -152,12 +165,12 @@ def prove(
         progress: called after each picture.
 
     Raises:
-        BackendError: the engine failed, or gave values that are no numbers.
+        UncountableError: the engine failed, or gave values that are no numbers.
     """
     images: list[Compared] = []
     worst: tuple[Picture, CountResult, CountResult] | None = None
     for picture, ours in zip(pictures, originals, strict=True):
-        theirs = _count(candidate, picture.image)
+        theirs = _count(candidate, picture)
         images.append(_compare(picture.name, ours, theirs, candidate))
         if worst is None or abs(theirs.count - ours.count) > abs(worst[2].count - worst[1].count):
             worst = picture, ours, theirs
@@ -167,10 +180,13 @@ def prove(
     return Proof(images, gate, worst)
 
 
-def _count(counter: EdgeCounter, image: Frame) -> CountResult:
-    height, width = image.shape[:2]
+def _count(counter: EdgeCounter, picture: Picture) -> CountResult:
+    height, width = picture.image.shape[:2]
     counter.regions = grid(width, height)
-    return counter.count(image)
+    try:
+        return counter.count(picture.image)
+    except BackendError as error:
+        raise UncountableError(picture, str(error)) from error
 
 
 def grid(width: int, height: int) -> dict[str, list[tuple[float, float]]]:

@@ -61,7 +61,7 @@ def open_session(
         ModelError: ONNX Runtime cannot load the graph.
         MissingExtraError: it is not installed.
     """
-    onnxruntime = load_onnxruntime()
+    onnxruntime = load_onnxruntime("engine")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_FATAL
     if threads is not None:

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from edgecount.errors import ConfigError, MissingExtraError, ModelError
+from edgecount.errors import ConfigError, ModelError
 from edgecount.export.defaults import OPSET
-from edgecount.export.graph import opset, tidy
-from edgecount.export.session import open_session
-from edgecount.manifest import METADATA_KEY, InputSpec, Manifest, OutputSpec, Role
+from edgecount.export.external_data import load_whole
+from edgecount.export.foreign import Description, describe
+from edgecount.export.graph import element_types, opset, tidy, with_subgraphs
+from edgecount.export.missing import missing
+from edgecount.manifest import METADATA_KEY, Manifest
 
 if TYPE_CHECKING:
     import onnx
 
-log = logging.getLogger(__name__)
+__all__ = [
+    "Description",
+    "Source",
+    "describe",
+    "load_source",
+    "simplify",
+    "with_manifest",
+    "with_opset",
+    "with_static_size",
+]
 
 _CHECKPOINT = ".pt"
 _FLOAT = 1
+_NARROW = {10: "float16", 16: "bfloat16"}
+_QUANTISED = {
+    *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
+    *("ConvInteger", "MatMulInteger", "QGemm"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,35 +57,6 @@ class Source:
     origin: str
     original: onnx.ModelProto
     checkpoint: Path | None = None
-
-
-@dataclass(frozen=True)
-class Description:
-    """What an ONNX file without a manifest does not say of itself.
-
-    Attributes:
-        density: name of the output with people per cell; None: there is none.
-        heatmap: name of the output with head probabilities; None: there is none.
-        offset: name of the output with the heads' offsets in their cells; None: there is none.
-        stride: network pixels per cell of the density, or else of the heatmap; None: measured.
-        unit: the density's expansion factor.
-        mean: per channel, on the scale of 0 to 255.
-        scale: per channel, after the mean is taken off.
-        channels: their order.
-        multiple: sides of the input are multiples of this.
-        threshold: of head points.
-    """
-
-    density: str | None = None
-    heatmap: str | None = None
-    offset: str | None = None
-    stride: int | None = None
-    unit: float = 1.0
-    mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
-    scale: tuple[float, float, float] = (1 / 127.5, 1 / 127.5, 1 / 127.5)
-    channels: Literal["RGB", "BGR"] = "RGB"
-    multiple: int = 32
-    threshold: float = 0.4
 
 
 def load_source(
@@ -112,13 +95,13 @@ def load_source(
             manifest, name=told["name"], version=told["version"], licence=told["licence"]
         )
     original = _only_outputs(graph, [output.name for output in manifest.outputs])
+    _check_float(original, model)
     made = simplify(with_opset(original, version))
-    _check_float(made, model)
     return Source(with_manifest(made, manifest), manifest, origin, original, checkpoint)
 
 
 def _only_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """A copy with the outputs that the manifest names; what only others need falls away later."""
+    """A copy with the outputs that the manifest names, without nodes that only others need."""
     import onnx
 
     made = onnx.ModelProto()
@@ -131,6 +114,14 @@ def _only_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelPro
         )
     del made.graph.output[:]
     made.graph.output.extend(by_name[name] for name in names)
+    if not with_subgraphs(made):  # those read tensors that no input names
+        needed, nodes = set(names), []
+        for node in reversed(made.graph.node):
+            if needed.intersection(node.output):
+                needed.update(node.input)
+                nodes.append(node)
+        del made.graph.node[:]
+        made.graph.node.extend(reversed(nodes))
     return made
 
 
@@ -176,82 +167,15 @@ def _load(path: Path) -> onnx.ModelProto:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtraError("onnx", "engine", "to export models") from error
+        raise missing("onnx", "engine", "to export models") from error
     try:
-        model = onnx.load(path)
+        model = load_whole(path)
         onnx.checker.check_model(model)
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"{path} is not a model that ONNX accepts: {error}") from error
     return model
-
-
-def describe(graph: onnx.ModelProto, described: Description, name: str) -> Manifest:
-    """The manifest of a foreign network; strides are measured where they are not given.
-
-    Raises:
-        ConfigError: it has no output of such a name, or not one input of images.
-    """
-    inputs = {weight.name for weight in graph.graph.initializer}
-    images = [value for value in graph.graph.input if value.name not in inputs]
-    if len(images) != 1:
-        found = ", ".join(value.name for value in images)
-        raise ConfigError(f"expected a model with one input, of images, got {found or 'none'}")
-    shape = [d.dim_value for d in images[0].type.tensor_type.shape.dim]
-    if len(shape) != 4 or shape[1] not in (0, 3):
-        raise ConfigError(f"expected an input of shape (N, 3, H, W), got {shape}")
-    static = (shape[2], shape[3]) if shape[2] and shape[3] else None
-    multiple = math.gcd(described.multiple, *(static or ()))
-    spec = InputSpec(
-        name=images[0].name,
-        channels=described.channels,
-        mean=described.mean,
-        scale=described.scale,
-        multiple=multiple,
-        min_side=max(64, multiple),
-        static_size=static,
-    )
-    roles: dict[Role, str | None] = {
-        "density": described.density,
-        "heatmap": described.heatmap,
-        "offset": described.offset,
-    }
-    names = {role: output for role, output in roles.items() if output}
-    strides = _strides(graph, spec, list(names.values()))
-    if described.stride and described.density:
-        strides[described.density] = described.stride
-    elif described.stride and described.heatmap:
-        strides[described.heatmap] = described.stride
-    outputs = tuple(
-        OutputSpec(output, role, strides[output], described.unit if role == "density" else 1.0)
-        for role, output in names.items()
-    )
-    made = Manifest(name, "0.0.0", "An ONNX model described on export.", spec, outputs)
-    return dataclasses.replace(
-        made, postprocess=dataclasses.replace(made.postprocess, threshold=described.threshold)
-    )
-
-
-def _strides(graph: onnx.ModelProto, spec: InputSpec, names: Sequence[str]) -> dict[str, int]:
-    known = [value.name for value in graph.graph.output]
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"the model has no output {name!r}; it has {', '.join(known)}")
-    height, width = spec.static_size or (4 * spec.multiple, 4 * spec.multiple)
-    session = open_session(graph)
-    image = np.zeros((1, 3, height, width), np.float32)
-    try:
-        maps = session.run(list(names), {spec.name: image})
-    except Exception as error:
-        raise ModelError(f"the model does not run on a {height}x{width} image: {error}") from error
-    strides = {}
-    for name, values in zip(names, maps, strict=True):
-        if values.ndim != 4 or not values.shape[2] or height % values.shape[2]:
-            raise ConfigError(
-                f"output {name}: expected a map (N, C, h, w) whose height divides the image's "
-                f"{height}, got {values.shape}"
-            )
-        strides[name] = height // values.shape[2]
-    return strides
 
 
 def with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
@@ -285,7 +209,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         import onnxslim
     except ImportError as error:
-        raise MissingExtraError("onnxslim", "engine", "to simplify graphs") from error
+        raise missing("onnxslim", "engine", "to simplify graphs") from error
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     slim: onnx.ModelProto = onnxslim.slim(copy)
@@ -312,10 +236,12 @@ def with_static_size(source: Source, size: tuple[int, int]) -> Source:
     """The model for one size of image, (height, width); any batch.
 
     Raises:
-        ConfigError: the sides are no multiples of what the network needs.
+        ConfigError: the sides are no multiples of what the network needs, or the graph takes
+            another size only.
     """
     import onnx
 
+    _check_resizable(source, size)
     multiple = source.manifest.input.multiple
     if any(side % multiple or side < multiple for side in size):
         raise ConfigError(
@@ -341,10 +267,52 @@ def with_static_size(source: Source, size: tuple[int, int]) -> Source:
     )
 
 
+def _check_resizable(source: Source, size: tuple[int, int]) -> None:
+    """Refuse another size than the graph's own: its inner shapes are made for that one.
+
+    Raises:
+        ConfigError: the graph takes one size, and it is another.
+    """
+    spec = source.manifest.input
+    image = next(value for value in source.model.graph.input if value.name == spec.name)
+    sides = [axis.dim_value for axis in image.type.tensor_type.shape.dim][2:]
+    own = spec.static_size or sides
+    if any(side not in (0, asked) for side, asked in zip(own, size, strict=True)):
+        told = "x".join(str(side or "any") for side in own)
+        raise ConfigError(
+            f"--input: the model takes {told} only, got {size[0]}x{size[1]}: leave it out, or "
+            "export from a model that takes any size"
+        )
+
+
 def _check_float(model: onnx.ModelProto, origin: str) -> None:
+    """Refuse what was made from a float32 model: compared with itself, its faults would not show.
+
+    Raises:
+        ModelError: it computes in bytes or in another float, or ends in what is no float32.
+    """
+    inside = {weight.name for weight in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.output):
-        if value.type.tensor_type.elem_type != _FLOAT:
+        # Older exporters list weights as inputs, too.
+        if value.name not in inside and value.type.tensor_type.elem_type != _FLOAT:
             raise ModelError(
                 f"{origin}: expected float32 inputs and outputs, {value.name} is of another type: "
                 "export from the float32 model"
             )
+    bytes_by = sorted({node.op_type for node in model.graph.node if _in_bytes(node.op_type)})
+    if bytes_by:
+        raise ModelError(
+            f"{origin} is already quantised (it holds {', '.join(bytes_by)}): export from the "
+            "float32 model.onnx"
+        )
+    types = element_types(model)
+    narrow = next((name for name, kind in types.items() if kind in _NARROW), None)
+    if narrow is not None:
+        raise ModelError(
+            f"{origin} is already in {_NARROW[types[narrow]]} (its tensor {narrow}): export from "
+            "the float32 model.onnx"
+        )
+
+
+def _in_bytes(operator: str) -> bool:
+    return operator.startswith("QLinear") or operator in _QUANTISED

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edgecount.errors import OutputError
 from edgecount.export.onnx import write_whole
+from edgecount.export.session import open_session
 from edgecount.runtime.postprocess import CHANNELS
 
 if TYPE_CHECKING:
@@ -17,14 +21,23 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest
     from edgecount.runtime.sidecar import InputShapes
 
-_BATCH = 8  # of an ONNX file, which takes any
+log = logging.getLogger(__name__)
+
+# The parameter of config.pbtxt that clients read the manifest from.
+MANIFEST = "edgecount_manifest"
+_BATCH = 8  # of an ONNX file that takes any, unless --batch says another
+_FILES = {"tensorrt": "model.plan", "onnxruntime": "model.onnx"}
+_BEST = ("fp16", "int8", "fp32")  # the order in which EdgeCounter takes engines of a folder
+_ON_CPU = "model.int8-cpu.onnx"
+
+TritonBackend = Literal["tensorrt", "onnxruntime"]
 
 
 def write_repository(export: Export, folder: Path, root: Path) -> Path:
     """Write ``NAME/config.pbtxt`` and ``NAME/1/model.plan`` or ``model.onnx``.
 
-    The engine is served where one was built, else the ONNX file of the lowest precision that
-    ONNX Runtime is fast with.
+    An engine of TensorRT is served where one was built, else the ONNX file of the lowest precision
+    that ONNX Runtime is fast with; of those, none that a gate refused if there is another.
 
     Args:
         export: what was made.
@@ -35,63 +48,143 @@ def write_repository(export: Export, folder: Path, root: Path) -> Path:
         The model's folder.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: it cannot be written; a folder that was not there before is not there then.
     """
     record = _served(export.files)
     manifest = export.source.manifest
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", manifest.name)
-    model = root / name
-    if model.exists() and not export.options.overwrite:
+    model = model_folder(root, manifest, overwrite=export.options.overwrite)
+    fresh = not model.exists()
+    data = (folder / record.path).read_bytes()
+    if record.engine:
+        backend: TritonBackend = "tensorrt"
+        shapes, most = engine_shapes(manifest, record.engine.shapes), record.engine.shapes.max[0]
+    else:
+        backend = "onnxruntime"
+        shapes, most = onnx_shapes(manifest, data), export.options.batch or _BATCH
+    on_cpu = str(record.path) == _ON_CPU
+    text = config_text(manifest, model.name, backend, shapes, most, on_cpu=on_cpu)
+    try:
+        write_whole(model / "1" / _FILES[backend], data)
+        write_whole(model / "config.pbtxt", text.encode())
+        readable = json.dumps(manifest.to_dict(), indent=1) + "\n"
+        write_whole(model / "manifest.json", readable.encode())
+        for other in set(_FILES.values()) - {_FILES[backend]}:
+            (model / "1" / other).unlink(missing_ok=True)  # of an export before this one
+    except BaseException:
+        if fresh:
+            shutil.rmtree(model, ignore_errors=True)
+        raise
+    return model
+
+
+def model_folder(root: Path, manifest: Manifest, *, overwrite: bool) -> Path:
+    """Where a model goes in a repository.
+
+    Raises:
+        OutputError: it is there, and is not to be replaced; or nothing can be written there.
+    """
+    model = root / re.sub(r"[^A-Za-z0-9_-]", "_", manifest.name)
+    if model.exists() and not overwrite:
         raise OutputError(f"{model} exists: choose another --triton, or add --overwrite")
-    file = "model.plan" if record.engine else "model.onnx"
-    write_whole(model / "1" / file, (folder / record.path).read_bytes())
-    shapes = record.engine.shapes if record.engine else None
-    write_whole(model / "config.pbtxt", config_text(manifest, name, shapes).encode())
-    # Clients read from it how to feed the model and what its maps mean.
-    text = json.dumps(manifest.to_dict(), indent=1) + "\n"
-    write_whole(model / "manifest.json", text.encode())
+    there = next(folder for folder in (root, *root.resolve().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"--triton {root}: {there} is no folder that can be written to")
     return model
 
 
 def _served(files: Sequence[FileRecord]) -> FileRecord:
     engines = [record for record in files if record.engine]
-    if engines:
-        return engines[-1]
+    ours = [r for r in engines if r.engine and r.engine.options.target == "tensorrt"]
+    if ours:
+        return min(ours, key=_rank)
     by_name = {str(record.path): record for record in files}
-    return by_name.get("model.int8-cpu.onnx") or by_name["model.onnx"]
+    small = by_name.get(_ON_CPU)
+    chosen = small if small and not small.overridden else by_name["model.onnx"]
+    if engines:
+        log.warning(
+            "--triton: Triton Inference Server runs no engines of TensorRT for RTX, so that it "
+            "gets %s; for an engine, export with --target tensorrt on the server",
+            chosen.path,
+        )
+    return chosen
 
 
-def config_text(manifest: Manifest, name: str, shapes: InputShapes | None) -> str:
+def _rank(record: FileRecord) -> tuple[bool, int]:
+    assert record.engine
+    return record.overridden, _BEST.index(record.engine.options.precision)
+
+
+def onnx_shapes(manifest: Manifest, model: bytes) -> dict[str, list[int]]:
+    """Shapes of an ONNX file's tensors by name, (B, C, H, W), with -1 for what varies.
+
+    Triton compares them with those that ONNX Runtime tells of the file, and refuses a model that
+    states others; what is open in the file may be stated.
+    """
+    session = open_session(model, 1)
+    told = {node.name: node.shape for node in (*session.get_inputs(), *session.get_outputs())}
+    stated = _stated(manifest)
+    return {
+        name: [
+            side if isinstance(side, int) else ours
+            for side, ours in zip(told[name], stated[name], strict=True)
+        ]
+        for name in stated
+    }
+
+
+def engine_shapes(manifest: Manifest, shapes: InputShapes) -> dict[str, list[int]]:
+    """Shapes of an engine's tensors by name, (B, C, H, W), with -1 for what varies."""
+    varies = zip(shapes.min, shapes.max, strict=True)
+    batch, _, height, width = (most if least == most else -1 for least, most in varies)
+    return {name: [batch, *sides[1:]] for name, sides in _stated(manifest, (height, width)).items()}
+
+
+def _stated(manifest: Manifest, size: tuple[int, int] | None = None) -> dict[str, list[int]]:
+    """The shapes that the manifest promises, at a size (height, width; -1: any)."""
+    size = size or manifest.input.static_size or (-1, -1)
+    shapes = {manifest.input.name: [-1, 3, *size]}
+    for output in manifest.outputs:
+        sides = [side // output.stride if side > 0 else -1 for side in size]
+        shapes[output.name] = [-1, CHANNELS[output.role], *sides]
+    return shapes
+
+
+def config_text(
+    manifest: Manifest,
+    name: str,
+    backend: TritonBackend,
+    shapes: Mapping[str, Sequence[int]],
+    most: int,
+    *,
+    on_cpu: bool = False,
+) -> str:
     """The text of ``config.pbtxt``.
 
     Args:
-        manifest: the model's.
+        manifest: the model's; it goes into the parameter `MANIFEST`, as JSON.
         name: of the model in the repository.
-        shapes: of an engine; None: an ONNX file, which takes any batch.
+        backend: what runs the file.
+        shapes: of its tensors, see `onnx_shapes`.
+        most: frames in a call, where the first axis of every tensor varies.
+        on_cpu: the file is slow on a GPU.
     """
-    fixed = manifest.input.static_size
-    most = _BATCH if shapes is None else shapes.max[0]
-    # Triton adds the batch itself, unless the engine knows one batch only.
-    alone = shapes is not None and shapes.min[0] == shapes.max[0]
-    batch = [most] if alone else []
-    height, width = fixed or (-1, -1)
-    if shapes is not None and shapes.is_static:
-        height, width = shapes.opt[2:]
-    kind = "TENSORRT" if shapes else "ONNX"
+    # Triton itself adds the axis of the batch, and gathers requests to one, only where it varies.
+    batched = all(shape[0] == -1 for shape in shapes.values())
+    image = manifest.input.name
     lines = [
         f'name: "{name}"',
-        f'backend: "{"tensorrt" if kind == "TENSORRT" else "onnxruntime"}"',
-        f"max_batch_size: {0 if alone else most}",
-        _tensor("input", manifest.input.name, [*batch, 3, height, width]),
+        f'backend: "{backend}"',
+        f"max_batch_size: {most if batched else 0}",
     ]
-    for output in manifest.outputs:
-        sides = [side // output.stride if side > 0 else -1 for side in (height, width)]
-        lines.append(_tensor("output", output.name, [*batch, CHANNELS[output.role], *sides]))
-    if not alone:
+    for tensor, shape in shapes.items():
+        kind = "input" if tensor == image else "output"
+        dims = ", ".join(map(str, shape[1:] if batched else shape))
+        lines.append(f'{kind} {{ name: "{tensor}" data_type: TYPE_FP32 dims: [ {dims} ] }}')
+    if batched:
         lines.append("dynamic_batching { }")
+    if on_cpu:
+        lines.append("instance_group { kind: KIND_CPU }")
+    # ASCII, so that JSON's escapes are all that the text format has to read.
+    value = json.dumps(json.dumps(manifest.to_dict(), allow_nan=False))
+    lines.append(f'parameters {{ key: "{MANIFEST}" value {{ string_value: {value} }} }}')
     return "\n".join(lines) + "\n"
-
-
-def _tensor(kind: str, name: str, dims: Sequence[int]) -> str:
-    sizes = ", ".join(map(str, dims))
-    return f'{kind} {{ name: "{name}" data_type: TYPE_FP32 dims: [ {sizes} ] }}'

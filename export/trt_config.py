@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from edgecount.runtime.sidecar import InputShapes
     from edgecount.runtime.trt_module import Features
 
-__all__ = ["check_options", "graph_types", "load_timing_cache", "make_config", "save_timing_cache"]
+__all__ = [
+    "check_accelerator",
+    "check_options",
+    "graph_types",
+    "load_timing_cache",
+    "make_config",
+    "save_timing_cache",
+]
 
 log = logging.getLogger(__name__)
 
@@ -98,10 +105,12 @@ def make_config(
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     if options.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
-    if options.dla_core is not None:
-        _set_dla(trt, builder, config, options.dla_core)
     if not typed:
         _allow_types(trt, config, network, options.precision)
+    if options.dla_core is not None:
+        check_accelerator(trt, builder, options.dla_core)
+        _set_accelerator(trt, config, options.dla_core)
+        _tell_of_fallback(features, config, network, options)
     if options.timing_cache is not None and features.measures:
         load_timing_cache(config, options.timing_cache)
     return config
@@ -131,16 +140,41 @@ def _set_capabilities(trt: ModuleType, config: Any, capabilities: tuple[str, ...
         config.set_compute_capability(offered[capability], index)
 
 
-def _set_dla(trt: ModuleType, builder: Any, config: Any, core: int) -> None:
+def check_accelerator(trt: ModuleType, builder: Any, core: int) -> None:
+    """Refuse a deep-learning accelerator that the board does not have.
+
+    Raises:
+        BackendError: it has none, or fewer.
+    """
     if core >= builder.num_DLA_cores:
         raise BackendError(
             f"--dla: expected one of the accelerators that TensorRT {trt.__version__} finds on "
             f"this board, which are {builder.num_DLA_cores}, got {core}: leave it out"
         )
+
+
+def _set_accelerator(trt: ModuleType, config: Any, core: int) -> None:
     config.default_device_type = trt.DeviceType.DLA
     config.DLA_core = core
     # Some layer of every network of ours is none that an accelerator can run.
     config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
+
+
+def _tell_of_fallback(
+    features: Features, config: Any, network: Any, options: EngineOptions
+) -> None:
+    """What the GPU will run: TensorRT sends it there in silence."""
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    fit = sum(config.can_run_on_DLA(layer) for layer in layers)
+    log.info("--dla: the accelerator can run %d of %d layers, the GPU the others", fit, len(layers))
+    if fit == 0:
+        log.warning("--dla: the accelerator can run no layer of this model: leave it out")
+    elif options.precision == "int8" and features.precision_flags:
+        # Until TensorRT 11 accelerators take ranges from a calibrator, and no QuantizeLinear.
+        log.warning(
+            "--dla: the accelerators of this TensorRT run no graph with QuantizeLinear, so that "
+            "the GPU runs its layers: export with --fp16 for the accelerator"
+        )
 
 
 def _allow_types(trt: ModuleType, config: Any, network: Any, precision: str) -> None:

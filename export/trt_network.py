@@ -118,7 +118,7 @@ def _refused(features: Features, parser: Any, problems: list[str], path: Path) -
             * bool(named)
         )
         + (f" ({said})" if named and said else said)
-        + "; export the model anew, or run it with ONNX Runtime"
+        + "; export the model anew without them, or with --target onnx for ONNX Runtime alone"
     )
 
 

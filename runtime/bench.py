@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STAGES",
     "Latency",
+    "free_unused",
     "gpu_bytes",
     "measure_batches",
     "measure_latency",
@@ -168,6 +171,13 @@ def gpu_bytes(device: int = 0) -> int | None:
         return None
     free, total = _ext.device_memory(device)
     return total - free
+
+
+def free_unused() -> None:
+    """Give memory that nothing uses back to the system, where its C library can."""
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):  # musl, macOS and Windows know no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident_bytes() -> int | None:

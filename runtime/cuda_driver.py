@@ -8,7 +8,8 @@ from typing import NamedTuple
 from edgecount.errors import BackendError
 from edgecount.runtime.cuda_fit import why_not_built_for
 
-_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+# CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_* and _MULTIPROCESSOR_COUNT
+_MAJOR, _MINOR, _PROCESSORS = 75, 76, 16
 
 
 __all__ = ["Device", "Driver", "PrimaryContext", "ask_driver", "probe_driver", "why_no_gpu"]
@@ -21,11 +22,24 @@ _BUILD = (
 
 
 class Device(NamedTuple):
-    """One GPU: its name, compute capability such as "8.7", and memory in bytes."""
+    """One GPU.
+
+    Attributes:
+        name: as the driver has it.
+        capability: its compute capability, such as "8.7".
+        memory: in bytes.
+        processors: its streaming multiprocessors.
+    """
 
     name: str
     capability: str
     memory: int
+    processors: int
+
+    @property
+    def kind(self) -> str:
+        """What an engine is built for: the driver calls all Orins "Orin"."""
+        return f"{self.name} with {self.processors} multiprocessors"
 
 
 class Driver(NamedTuple):
@@ -118,14 +132,17 @@ class PrimaryContext:
 
 
 def _device(cuda: ctypes.CDLL, index: int) -> Device:
-    handle, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    handle = ctypes.c_int()
+    major, minor, processors = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     memory, name = ctypes.c_size_t(), ctypes.create_string_buffer(256)
     cuda.cuDeviceGet(ctypes.byref(handle), index)
     cuda.cuDeviceGetName(name, len(name), handle)
     cuda.cuDeviceGetAttribute(ctypes.byref(major), _MAJOR, handle)
     cuda.cuDeviceGetAttribute(ctypes.byref(minor), _MINOR, handle)
+    cuda.cuDeviceGetAttribute(ctypes.byref(processors), _PROCESSORS, handle)
     cuda.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
-    return Device(name.value.decode(), f"{major.value}.{minor.value}", memory.value)
+    capability = f"{major.value}.{minor.value}"
+    return Device(name.value.decode(), capability, memory.value, processors.value)
 
 
 def _error_name(cuda: ctypes.CDLL, code: int) -> str:

@@ -6,7 +6,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,8 +36,11 @@ def gpu_failures() -> Iterator[None]:
         raise BackendError(f"the GPU failed: {error}") from error
 
 
-class Bound(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Bound:
     """Where a worker reads its input from and writes its outputs to.
+
+    It is known by its identity: what was recorded of one is of no use for another.
 
     Attributes:
         input: the image tensor (B, 3, H, W), float32 or float16, to be filled.
@@ -63,9 +67,12 @@ class DeviceWorker(ABC):
     def bind(self, shape: tuple[int, int, int, int]) -> Bound:
         """Get ready for inputs of a shape (B, 3, H, W).
 
-        The arrays stay the same, at the same addresses, until another shape is bound. A shape that
-        is new to the worker is run once on whatever the tensors hold, so that the first frame does
-        not wait for kernels to be loaded.
+        As long as the same `Bound` comes back, nothing that a run uses has moved, and a CUDA graph
+        of it may be launched again; another shape gives another one, and the same shape may, when
+        memory is given back. A worker may keep those of several shapes and give them by turns. Once
+        it keeps one no longer, graphs of it are dropped, so it must not hold one whose memory is
+        gone. A shape that is new to the worker is run once on whatever the tensors hold, so that
+        the first frame does not wait for kernels to be loaded.
 
         Raises:
             BackendError: the engine does not take the shape (the message says which it takes), or

@@ -11,7 +11,7 @@ from edgecount.errors import BackendError
 if TYPE_CHECKING:
     from edgecount._ext import DeviceArray, DeviceBuffer, Stream
 
-__all__ = ["DeviceTensors"]
+__all__ = ["DeviceTensors", "reserve"]
 
 _ALIGNMENT = 256  # what cudaMalloc gives, and TensorRT asks for
 _SIZES = {"float32": 4, "float16": 2}
@@ -36,31 +36,57 @@ class DeviceTensors:
         Raises:
             BackendError: the GPU has no memory left.
         """
-        offsets, total = {}, 0
-        for name, shape in shapes.items():
-            offsets[name] = total
-            size = math.prod(shape) * _SIZES[dtypes[name]]
-            total += -(-size // _ALIGNMENT) * _ALIGNMENT
+        offsets, total = _lay_out(shapes, dtypes)
         buffer = self._reserve(total)
         return {
             name: buffer.array(shape, dtypes[name], offsets[name]) for name, shape in shapes.items()
         }
+
+    def has_room(self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str]) -> bool:
+        """Whether these arrays would lie in the memory that is there, as those before do."""
+        _, total = _lay_out(shapes, dtypes)
+        return self._buffer is not None and self._buffer.nbytes >= total
 
     def close(self) -> None:
         """Free the memory, once no array uses it any more."""
         self._buffer = None
 
     def _reserve(self, nbytes: int) -> DeviceBuffer:
-        from edgecount import _ext
-
-        if self._buffer is not None and self._buffer.nbytes >= nbytes:
-            return self._buffer
-        self._buffer = None
-        try:
-            self._buffer = _ext.DeviceBuffer(nbytes, self._stream.device)
-        except (RuntimeError, MemoryError) as error:
-            raise BackendError(
-                f"the GPU has no {nbytes / 2**20:.0f} MiB left for the model's tensors ({error}): "
-                "end other programs that use it, or count smaller frames or fewer at once"
-            ) from error
+        if self._buffer is None or self._buffer.nbytes < nbytes:
+            self._buffer = None
+            self._buffer = reserve(nbytes, self._stream.device, "the model's tensors")
         return self._buffer
+
+
+def _lay_out(
+    shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str]
+) -> tuple[dict[str, int], int]:
+    """Where each array begins, and how much they take together, in bytes."""
+    offsets, total = {}, 0
+    for name, shape in shapes.items():
+        offsets[name] = total
+        size = math.prod(shape) * _SIZES[dtypes[name]]
+        total += -(-size // _ALIGNMENT) * _ALIGNMENT
+    return offsets, total
+
+
+def reserve(nbytes: int, device: int, purpose: str) -> DeviceBuffer:
+    """Memory of a GPU.
+
+    Args:
+        nbytes: 1 or more.
+        device: number of the GPU.
+        purpose: what it is for, in the message.
+
+    Raises:
+        BackendError: there is too little left.
+    """
+    from edgecount import _ext
+
+    try:
+        return _ext.DeviceBuffer(nbytes, device)
+    except (RuntimeError, MemoryError) as error:
+        raise BackendError(
+            f"the GPU has no {nbytes / 2**20:.0f} MiB left for {purpose} ({error}): end other "
+            "programs that use it, or count smaller frames or fewer at once"
+        ) from error

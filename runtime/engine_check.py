@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgecount.errors import BackendError, EdgeCountError, ModelError
@@ -28,11 +29,13 @@ class FittingEngine(NamedTuple):
         trt: the TensorRT module that runs it.
         plan: its bytes.
         sidecar: what is known of it; a new one if it was built again.
+        driver: the driver here, with the GPU.
     """
 
     trt: ModuleType
     plan: bytes
     sidecar: EngineSidecar
+    driver: Driver
 
 
 def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
@@ -64,13 +67,15 @@ def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
             "building %s again from %s, which takes minutes: %s",
             *(path, onnx.name, "; ".join(problems)),
         )
+        started = time.monotonic()
         sidecar = rebuild(path, sidecar, onnx, driver.devices[0].capability)
+        _log.info("built %s again in %.0f s", path, time.monotonic() - started)
         plan = _read(path)
         problems = _mismatches(Engine(path, sidecar), plan, trt.__version__, driver)
     if problems:
         advice = _advice(engine, onnx, asked=rebuild is not None)
         raise BackendError(f"{path} does not fit this machine: {'; '.join(problems)}: {advice}")
-    return FittingEngine(trt, plan, sidecar)
+    return FittingEngine(trt, plan, sidecar, driver)
 
 
 def engine_problems(engine: Engine, plan: bytes) -> list[str]:
@@ -95,7 +100,7 @@ def _mismatches(engine: Engine, plan: bytes, version: str, driver: Driver) -> li
         backend=engine.sidecar.backend,
         version=version,
         compute_capability=gpu.capability,
-        device=gpu.name,
+        device=gpu.kind,
         driver=driver.cuda,
     )
     return [*mismatches(engine.sidecar, here), *_files(engine, plan)]

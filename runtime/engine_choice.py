@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgecount.errors import BackendError, EdgeCountError, MissingExtraError
 from edgecount.models import list_models, model_path
+from edgecount.runtime.cuda_driver import probe_driver
 from edgecount.runtime.engine_files import (
     Engine,
     Rebuild,
@@ -144,6 +145,11 @@ def _none_found(model: ModelFile, target: Target, problems: Sequence[str]) -> st
         return (
             f"backend {target}: {beside} was not built from {model.path}, and is of the same "
             f"model: pass the folder {beside.parent}, or the engine"
+        )
+    driver = probe_driver()
+    if isinstance(driver, str):
+        return (
+            f"backend {target} needs an NVIDIA GPU: {driver}; without one leave backend at 'auto'"
         )
     where = model.folder or model.path
     found = "holds" if model.folder else "has beside it"

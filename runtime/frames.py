@@ -12,7 +12,7 @@ from edgecount.runtime.images import as_bgr, lies_on_gpu, shape_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edgecount._ext import DeviceArray, Stream
+    from edgecount._ext import DeviceArray, Event, Stream
 
 __all__ = ["NV12Frame", "Picture", "device_picture", "host_picture"]
 
@@ -59,10 +59,12 @@ class Picture(NamedTuple):
     Attributes:
         pixels: uint8 (H, W, 3) BGR or, with chroma, (H, W) luma. Rows may lie apart.
         chroma: uint8 (H / 2, W), U and V by turns; None: BGR.
+        ready: on a GPU, the point from which on it may be read; None: it may be at once.
     """
 
     pixels: NDArray[np.uint8] | DeviceArray
     chroma: NDArray[np.uint8] | DeviceArray | None = None
+    ready: Event | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -111,7 +113,7 @@ def device_picture(frame: Any, stream: Stream) -> Picture:
     Args:
         frame: an object with ``__dlpack__`` or ``__cuda_array_interface__``, uint8 (H, W, 3) BGR,
             or an `NV12Frame` of two of them.
-        stream: in which it will be read.
+        stream: what comes later in it may read the frame.
 
     Raises:
         InputError: it cannot be counted.

@@ -6,16 +6,16 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgecount.errors import BackendError
 from edgecount.runtime.clock import Clock
-from edgecount.runtime.frames import Picture, host_picture
 from edgecount.runtime.postprocess import Counts, count_outputs
 
 if TYPE_CHECKING:
     from edgecount.manifest import Manifest
     from edgecount.result import Timings
+    from edgecount.runtime.frames import Picture
     from edgecount.runtime.map_runner import MapRunner
     from edgecount.runtime.postprocess import RegionMasks
     from edgecount.runtime.preprocess import InputPlan
@@ -32,14 +32,6 @@ class Counted(NamedTuple):
 
 class Lane(ABC):
     """Takes pictures of one size at a time; what is submitted is collected before the next."""
-
-    @abstractmethod
-    def take(self, frame: Any) -> Picture:
-        """A caller's frame, checked.
-
-        Raises:
-            InputError: it cannot be counted.
-        """
 
     @abstractmethod
     def submit(self, pictures: Sequence[Picture], plan: InputPlan, masks: RegionMasks) -> None:
@@ -86,10 +78,6 @@ class HostLane(Lane):
         self._runner, self._manifest = runner, manifest
         self._threshold, self._capacity = threshold, capacity
         self._counted: list[Counted] = []
-
-    def take(self, frame: Any) -> Picture:
-        """See `Lane.take`."""
-        return host_picture(frame)
 
     def submit(self, pictures: Sequence[Picture], plan: InputPlan, masks: RegionMasks) -> None:
         """Count the pictures, one by one."""

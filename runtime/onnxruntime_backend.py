@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgecount.errors import BackendError, MissingExtraError, ModelError
 from edgecount.manifest import FOR_TENSORRT
 from edgecount.runtime.backend import Backend
+from edgecount.runtime.cuda_driver import probe_driver
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +88,7 @@ def open_onnxruntime(model: ModelFile, device: str, threads: int | None) -> Back
     from edgecount.runtime.onnxruntime_cuda import OnnxRuntimeCudaBackend
 
     # What is wrong with the provider comes first: without it, nothing else is of use.
-    if CUDA in load_onnxruntime().get_available_providers():
+    if CUDA in load_onnxruntime("gpu").get_available_providers():
         reason = why_no_gpu()
         if reason is None:
             return OnnxRuntimeCudaBackend(model, threads)
@@ -117,8 +119,11 @@ def open_best(model: ModelFile, threads: int | None, reasons: Sequence[str] = ()
     return OnnxRuntimeBackend(model, "cpu", threads)
 
 
-def load_onnxruntime() -> ModuleType:
+def load_onnxruntime(extra: str = "cpu") -> ModuleType:
     """The onnxruntime module.
+
+    Args:
+        extra: of edgecount, which brings it for the case at hand.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -129,11 +134,18 @@ def load_onnxruntime() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "onnxruntime":
             raise BackendError(f"onnxruntime cannot be loaded: {error}") from error
-        raise MissingExtraError("onnxruntime", "cpu", "to run models") from None
+        raise MissingExtraError("onnxruntime", extra, "to run models") from None
     except ImportError as error:
         raise BackendError(f"onnxruntime cannot be loaded: {error}") from error
     module: ModuleType = onnxruntime
     return module
+
+
+def _advice() -> str:
+    """How to come by a GPU's provider."""
+    if platform.machine() == "aarch64":  # those wheels hold no code for the boards
+        return "on a Jetson run an engine:  edgecount export --target tensorrt  on the board"
+    return 'run  pip uninstall onnxruntime  and  pip install "edgecount[gpu]"'
 
 
 def open_session(
@@ -153,12 +165,17 @@ def open_session(
     Raises:
         MissingExtraError, BackendError, ModelError: see `OnnxRuntimeBackend`.
     """
-    onnxruntime = load_onnxruntime()
+    onnxruntime = load_onnxruntime("gpu" if provider == CUDA else "cpu")
     available = onnxruntime.get_available_providers()
     if provider not in available:
+        driver = probe_driver()
+        if provider == CUDA and isinstance(driver, str):
+            raise BackendError(
+                f"backend onnxruntime-cuda needs an NVIDIA GPU: {driver}; without one leave "
+                "backend at 'auto'"
+            )
         raise BackendError(
-            f"this onnxruntime has no {provider} (it has {', '.join(available)}): run  pip "
-            'uninstall onnxruntime  and  pip install "edgecount[gpu]"'
+            f"this onnxruntime has no {provider} (it has {', '.join(available)}): {_advice()}"
         )
     try:
         session = onnxruntime.InferenceSession(

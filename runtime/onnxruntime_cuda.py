@@ -63,7 +63,7 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
 
         super().__init__()
         with gpu_failures():
-            stream = _ext.Stream(self.device_index)
+            stream = _ext.Stream(self.device_index, inner=True)
         session = _open(model, threads, stream, memory)
         check_tensors(session, model)
         options = load_onnxruntime().RunOptions()

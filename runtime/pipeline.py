@@ -7,19 +7,17 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from edgecount.errors import BackendError, SourceError
-from edgecount.runtime.frames import NV12Frame, Picture, host_picture
-from edgecount.runtime.images import lies_on_gpu, shape_of
 from edgecount.runtime.read_ahead import Ended, NotReady, ReadAhead
 
 if TYPE_CHECKING:
+    from edgecount.runtime.frames import Picture
     from edgecount.runtime.lanes import Lane, LanePool
-    from edgecount.runtime.sources import Frame
 
 __all__ = ["LANES", "Feed", "Job", "Listed", "batches", "in_order", "overlap", "rounds"]
 
@@ -39,34 +37,23 @@ class Job:
     """A frame to count.
 
     Attributes:
-        frame: a `Picture`, or a frame on a GPU as its caller gave it.
+        frame: checked, and on a GPU handed over.
         source: its source's name; None for a bare array.
         index: in its source; None for a bare array.
         place: among the sources of its round.
         together: jobs in its round.
     """
 
-    frame: Any
+    frame: Picture
     source: str | None = None
     index: int | None = None
     place: int = 0
     together: int = 1
 
-    @classmethod
-    def of(cls, frame: Any, source: str | None = None, index: int | None = None) -> Job:
-        """Check a frame, unless it lies on a GPU: then the lane does it, in its stream."""
-        nv12 = isinstance(frame, NV12Frame)
-        on_gpu = lies_on_gpu(frame.luma if nv12 else frame)
-        return cls(frame if on_gpu else host_picture(frame), source, index)
-
     @property
     def kind(self) -> tuple[object, ...]:
         """Jobs of one kind can go through the engine together."""
-        frame = self.frame
-        if isinstance(frame, Picture):
-            return frame.size, frame.chroma is None
-        nv12 = isinstance(frame, NV12Frame)
-        return tuple(shape_of(frame.luma if nv12 else frame)[1::-1]), not nv12
+        return self.frame.size, self.frame.chroma is None
 
 
 class Feed(Protocol[Item_co]):
@@ -97,7 +84,7 @@ def overlap(
     pool: LanePool,
     submit: Callable[[Lane, Item], Callable[[], Result]],
     lanes: int = LANES,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Results of the items of a feed, in order.
 
     An item is submitted as soon as it is there and a lane is free, and a result is given as soon as
@@ -159,7 +146,7 @@ def batches(jobs: Iterable[Job], most: int) -> Iterator[list[Job]]:
 
 
 def rounds(
-    readers: Sequence[ReadAhead[Frame]],
+    readers: Sequence[ReadAhead[Job]],
     most: int,
     timeout: float | None,
     on_error: Callable[[SourceError], None] | None,
@@ -180,7 +167,7 @@ def rounds(
 
 
 def _round(
-    left: dict[int, ReadAhead[Frame]],
+    left: dict[int, ReadAhead[Job]],
     timeout: float | None,
     on_error: Callable[[SourceError], None] | None,
 ) -> Iterator[Job]:
@@ -191,7 +178,7 @@ def _round(
         for place, reader in list(missing.items()):
             with suppress(NotReady):
                 try:
-                    frame = reader.take(None if timeout is None else 0)
+                    job = reader.take(None if timeout is None else 0)
                 except Ended:
                     del left[place]
                 except SourceError as error:
@@ -201,7 +188,7 @@ def _round(
                     on_error(error)
                 else:
                     deadline = min(deadline, time.monotonic() + (timeout or 0.0))
-                    yield replace(Job.of(frame.image, frame.source, frame.index), place=place)
+                    yield replace(job, place=place)
                 del missing[place]
         if missing:
             time.sleep(_POLL)
@@ -216,11 +203,16 @@ def in_order(groups: Iterable[Sequence[tuple[Job, Result]]]) -> Iterator[Result]
         yield from (result for _, result in found)
         found.clear()
 
-    try:
-        for group in groups:
-            found += group
-            if len(found) == found[0][0].together:
-                yield from give()
-    except Exception:  # whatever it is: what was counted before it is given first
-        yield from give()
-        raise
+    left = iter(groups)
+    while True:
+        # Around this alone: what a caller throws in where a result is given is for the caller.
+        try:
+            group = next(left, None)
+        except Exception:  # whatever it is: what was counted before it is given first
+            yield from give()
+            raise
+        if group is None:
+            return
+        found += group
+        if len(found) == found[0][0].together:
+            yield from give()

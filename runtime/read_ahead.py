@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Ended", "NotReady", "ReadAhead"]
+__all__ = ["Ended", "NotReady", "ReadAhead", "each"]
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 _POLL = 0.1  # seconds until a reader that waits for room looks whether it should stop
 
@@ -93,18 +94,14 @@ class ReadAhead(Generic[Item]):
         self.close()
 
     def _run(self) -> None:
-        iterator: Iterator[Item] = iter(self._items)
         last: BaseException = Ended()
         try:
-            for item in iterator:
-                if not self._put(item):
-                    return
+            with _closed_in_the_end(iter(self._items)) as iterator:
+                for item in iterator:
+                    if not self._put(item):
+                        return
         except BaseException as error:  # noqa: BLE001 (raised again where the items are taken)
             last = error
-        finally:
-            close = getattr(iterator, "close", None)
-            if close is not None:
-                close()
         self._put(last)
 
     def _put(self, item: Item | BaseException) -> bool:
@@ -115,3 +112,20 @@ class ReadAhead(Generic[Item]):
                 continue
             return True
         return False
+
+
+def each(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What is made of every item as soon as it comes; `map`, but closing it closes the items."""
+    with _closed_in_the_end(iter(items)) as iterator:
+        for item in iterator:
+            yield make(item)
+
+
+@contextlib.contextmanager
+def _closed_in_the_end(iterator: Iterator[Item]) -> Iterator[Iterator[Item]]:
+    try:
+        yield iterator
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()

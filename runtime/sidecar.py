@@ -94,7 +94,8 @@ class EngineSidecar:
         version: of that library, in full.
         compute_capabilities: of the GPUs that it runs on, such as "8.7"; "8.0+" is that one and
             all newer ones.
-        device: name of the GPU that it was built on; None: built without one.
+        device: kind of the GPU that it was built on, such as "Orin with 8 multiprocessors"; None:
+            built without one.
         driver: newest CUDA version that the driver knew, such as "12.6"; None: built without one.
         layers: number of layers that multiply, by their precision.
         options: of the build that are not said elsewhere.
@@ -239,7 +240,7 @@ class EngineHost:
         backend: the library there.
         version: of that library, in full.
         compute_capability: of the GPU, such as "8.7".
-        device: name of the GPU.
+        device: kind of the GPU, such as "Orin with 8 multiprocessors".
         driver: newest CUDA version that the driver knows, such as "12.6"; None: not compared.
         onnx_sha256: of the ONNX that the engine shall be of; None: not compared.
         plan_sha256: of the plan as it is on the disk; None: not compared.

@@ -8,6 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -33,6 +34,7 @@ SourceLike: TypeAlias = "str | os.PathLike[str] | int | Sequence[str | os.PathLi
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 _URL = re.compile(r"(rtsps?|https?)://", re.IGNORECASE)
+_EXPECTED = "expected a path, a URL or a camera's number"
 _KNOWN = (
     f"images ({', '.join(s[1:] for s in IMAGE_SUFFIXES)}) "
     f"and videos ({', '.join(s[1:] for s in VIDEO_SUFFIXES)})"
@@ -125,26 +127,31 @@ def open_sources(spec: SourceLike) -> list[Source]:
         are asked for, so that the others can go on.
 
     Raises:
-        SourceError: nothing is there: no such file, an empty folder, a glob without a match.
+        SourceError: nothing is there: no such file, an empty folder, a glob without a match; or it
+            is no source, such as a negative number.
     """
     from edgecount.runtime.video import CameraSource, StreamSource
 
-    if isinstance(spec, int) and not isinstance(spec, bool):
-        return [CameraSource(spec)]
+    given: object = spec
+    if not isinstance(given, bool) and isinstance(given, Integral):
+        return [CameraSource(int(given))]
     if isinstance(spec, str) and _URL.match(spec):
         return [StreamSource(spec)]
     if isinstance(spec, (str, os.PathLike)):
         return _open_path(os.fspath(spec))
-    if isinstance(spec, Sequence):
+    if isinstance(spec, Sequence) and not isinstance(spec, (bytes, bytearray, memoryview)):
         return [source for item in spec for source in open_sources(item)]
-    raise SourceError(f"expected a path, a URL or a camera's number, got {spec!r}")
+    # An array would fill the screen.
+    got = repr(given) if given is None or isinstance(given, Real) else f"a {type(given).__name__}"
+    hint = ": images are for count()" if hasattr(given, "shape") else ""
+    raise SourceError(f"{_EXPECTED}, got {got}{hint}")
 
 
 def _open_path(text: str) -> list[Source]:
     from edgecount.runtime.video import CameraSource
 
     if not text:
-        raise SourceError("expected a path, a URL or a camera's number, got an empty text")
+        raise SourceError(f"{_EXPECTED}, got an empty text")
     path = Path(text)
     if path.is_dir():
         return _open_folder(path)

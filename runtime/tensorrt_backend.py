@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 from edgecount.errors import BackendError
 from edgecount.runtime.cuda_driver import PrimaryContext
@@ -17,7 +18,10 @@ from edgecount.runtime.device_tensors import DeviceTensors
 from edgecount.runtime.engine_check import FittingEngine, fit_engine
 from edgecount.runtime.engine_files import build_command
 from edgecount.runtime.sidecar import Shape
+from edgecount.runtime.trt_cache import KernelCache
+from edgecount.runtime.trt_contexts import Contexts, Ready
 from edgecount.runtime.trt_logger import TensorRTLog
+from edgecount.runtime.trt_memory import ContextMemory, Usual
 from edgecount.runtime.trt_module import Features, dtype_name, library_name, probe_features
 
 if TYPE_CHECKING:
@@ -63,6 +67,17 @@ class TensorRTBackend(DeviceBackend):
             loaded = _load(self._runtime, engine.path, fitting, self._features, self._log)
         self._engine: Any = loaded
         self._tensors = _tensors_of(fitting.trt, self._engine, fitting.sidecar.manifest)
+        self._kernels: KernelCache | None = None
+        if self._features.runtime_cache:
+            self._kernels = KernelCache(engine.path, _kernel_key(fitting))
+        self._lent: Any = None  # the strategy by which contexts are lent their memory
+        self._usual = Usual()
+        self._most = 0  # bytes that a context takes for the largest shape
+        # With one shape there is nothing to save, and less to go wrong.
+        if self._features.context_memory and self._tensors.least != self._tensors.most:
+            self._most = self._engine.device_memory_size_v2
+        if self._most:
+            self._lent = fitting.trt.ExecutionContextAllocationStrategy.USER_MANAGED
 
     @property
     def device_index(self) -> int:
@@ -89,29 +104,52 @@ class TensorRTBackend(DeviceBackend):
         from edgecount import _ext
 
         try:
-            stream = _ext.Stream(self.device_index)
+            stream = _ext.Stream(self.device_index, inner=True)
         except RuntimeError as error:
             raise BackendError(f"{self.name}: {error}") from error
-        with self._lock, self._on_gpu:
-            self._check_open()
-            context = self._engine.create_execution_context()
-            if context is not None and context.active_optimization_profile != 0:
-                # TensorRT 8 gives the profile to the first context only.
-                context.set_optimization_profile_async(0, stream.handle)
+        memory = None
+        if self._lent is not None:
+            memory = ContextMemory(self._most, self.device_index, self._usual)
+        context = self._open_context(stream)
         if context is None:
             raise BackendError(
                 f"{self._library} could not make room for one more stream of frames "
                 f"({_said(self._log)}): count from fewer threads, or build the engine for smaller "
                 "images (--input)"
             )
-        return _Worker(self, context, stream)
+        return _Worker(self, context, stream, memory)
 
     def close(self) -> None:
         """Free the engine."""
         super().close()
         with self._on_gpu:
-            self._engine = None
+            if self._kernels is not None:
+                self._kernels.save(last=True)
+            self._kernels = self._engine = None
             self._runtime = None
+
+    def _open_context(self, stream: Stream) -> Any:
+        """A context that runs in a stream; None where there is no room for it."""
+        with self._lock, self._on_gpu:
+            self._check_open()
+            context = self._create_context()
+            if context is not None and context.active_optimization_profile != 0:
+                # TensorRT 8 gives the profile to the first context only.
+                context.set_optimization_profile_async(0, stream.handle)
+        return context
+
+    def _create_context(self) -> Any:
+        """A context that uses the kernels on the disk, and takes no memory if it is lent some."""
+        if self._kernels is None:
+            strategy = () if self._lent is None else (self._lent,)
+            return self._engine.create_execution_context(*strategy)
+        config = self._engine.create_runtime_config()
+        if config is None:
+            return None
+        if self._lent is not None:
+            config.set_execution_context_allocation_strategy(self._lent)
+        self._kernels.attach(config)
+        return self._engine.create_execution_context(config)
 
 
 class _Tensors(NamedTuple):
@@ -133,25 +171,48 @@ class _Tensors(NamedTuple):
 
 
 class _Worker(DeviceWorker):
-    def __init__(self, backend: TensorRTBackend, context: Any, stream: Stream) -> None:
-        self.stream = stream
+    def __init__(
+        self, backend: TensorRTBackend, context: Any, stream: Stream, lent: ContextMemory | None
+    ) -> None:
+        self.stream, self._lent = stream, lent
         self._context, self._on_gpu = context, backend._on_gpu
         self._tensors, self._features = backend._tensors, backend._features
         self._library, self._log = backend._library, backend._log
+        self._kernels = backend._kernels
         self._memory = DeviceTensors(stream)
         self._bound: Bound | None = None
         self._seen: set[Shape] = set()
+        owner = ref(backend)  # which may hold this worker
+
+        def open_more() -> Any:
+            opener = owner()
+            return None if opener is None else opener._open_context(stream)
+
+        # Several are for graphs, which RTX does not allow where there are several shapes.
+        several = not self._features.capture_query
+        self._contexts = Contexts(context, open_more if several else None, lent)
+        self._ready: Ready | None = None
 
     def bind(self, shape: Shape) -> Bound:
-        if self._bound is not None and self._bound.input.shape == shape:
-            return self._bound
+        ready = self._contexts.find(shape)
+        if ready is not None and ready.bound is not None:
+            self._ready, self._context = ready, ready.context
+            self._bound, self.capturable = ready.bound, ready.capturable
+            return ready.bound
         self._check_shape(shape)
         # What is enqueued still uses the tensors, and the memory of the shape before.
         with gpu_failures():
             self.stream.synchronize()
         self._bound, self.capturable = None, False
+        if self._context is None:
+            raise BackendError(f"{self._library}: the worker is closed")
+        ready = self._ready = self._contexts.take(shape)
+        self._context = ready.context
         with self._on_gpu:
             shapes = self._shapes_for(shape)
+            self._contexts.lend(ready)
+        if not self._memory.has_room(shapes, self._tensors.dtypes):
+            self._contexts.forget()
         arrays = self._memory.arrange(shapes, self._tensors.dtypes)
         for name, array in arrays.items():
             if not self._context.set_tensor_address(name, array.ptr):
@@ -161,6 +222,10 @@ class _Worker(DeviceWorker):
         if shape not in self._seen:
             self.warm_up()
             self._seen.add(shape)
+            if self._kernels is not None:
+                with self._on_gpu:
+                    self._kernels.save()
+        ready.bound = self._bound
         return self._bound
 
     def enqueue(self) -> None:
@@ -169,8 +234,8 @@ class _Worker(DeviceWorker):
         with self._on_gpu:
             if not self._context.execute_async_v3(self.stream.handle):
                 raise self._failed(f"failed on an input of {_text(self._bound.input.shape)}")
-            if not self.capturable:
-                self.capturable = self._can_capture()
+            if not self.capturable and self._ready is not None:
+                self.capturable = self._ready.capturable = self._can_capture()
 
     def close(self) -> None:
         if self._context is None:
@@ -178,9 +243,12 @@ class _Worker(DeviceWorker):
         with suppress(RuntimeError):  # of a GPU that failed: nothing is left to wait for
             self.stream.synchronize()
         with self._on_gpu:
-            self._bound = self._context = None
+            self._contexts.close()
+            self._bound = self._ready = self._context = self._kernels = None
         self.capturable = False
         self._memory.close()
+        if self._lent is not None:
+            self._lent.close()
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         least, most = self._tensors.least, self._tensors.most
@@ -196,8 +264,6 @@ class _Worker(DeviceWorker):
 
     def _shapes_for(self, shape: Shape) -> dict[str, tuple[int, ...]]:
         """The shapes of all tensors, given that of the input."""
-        if self._context is None:
-            raise BackendError(f"{self._library}: the worker is closed")
         if not self._context.set_input_shape(self._tensors.image, shape):
             raise self._failed(f"refuses the shape {_text(shape)}")
         try:
@@ -231,12 +297,18 @@ def _load(
     runtime: Any, path: Path, fitting: FittingEngine, features: Features, log: TensorRTLog
 ) -> Any:
     """The engine of a plan that fits as far as its sidecar says."""
-    trt, plan, sidecar = fitting
+    trt, plan, sidecar, _ = fitting
     if features.engine_validity:
         _check_validity(path, trt, runtime.get_engine_validity(plan))
     if features.host_code and sidecar.options.get("version_compatible"):
         runtime.engine_host_code_allowed = True  # such a plan brings a runtime of its own
     if (core := sidecar.options.get("dla_core")) is not None:
+        if core >= runtime.num_DLA_cores:
+            raise BackendError(
+                f"{path} is for the deep-learning accelerator {core}, and "
+                f"{library_name(trt, sidecar.backend)} finds {runtime.num_DLA_cores} on this "
+                "board: build it again for the GPU, without --dla"
+            )
         runtime.DLA_core = core
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
@@ -246,6 +318,17 @@ def _load(
             f"again on this machine with  {command}"
         )
     return engine
+
+
+def _kernel_key(fitting: FittingEngine) -> dict[str, str]:
+    """All that compiled kernels depend on."""
+    gpu = fitting.driver.devices[0]
+    return {
+        "engine": fitting.sidecar.plan_sha256[:16],
+        "TensorRT": fitting.trt.__version__,
+        "GPU": f"{gpu.kind} ({gpu.capability})",
+        "driver": f"CUDA {fitting.driver.cuda}",
+    }
 
 
 def _check_validity(path: Path, trt: ModuleType, answer: tuple[Any, int]) -> None:

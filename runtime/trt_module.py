@@ -112,6 +112,8 @@ class Features:
         profile_sharing: whether several contexts may use one range of shapes is asked at the build.
         capture_query: a context can be asked whether a CUDA graph can record it.
         parser_nodes: the parser's errors name their node.
+        context_memory: a context can be lent its memory, as much as one shape takes.
+        runtime_cache: kernels are compiled where they run, and can be kept for the next process.
     """
 
     strongly_typed: bool
@@ -129,6 +131,8 @@ class Features:
     profile_sharing: bool
     capture_query: bool
     parser_nodes: bool
+    context_memory: bool
+    runtime_cache: bool
 
     @property
     def typed_graphs(self) -> bool:
@@ -160,6 +164,9 @@ _PROBES = {
     "profile_sharing": ("PreviewFeature", "PROFILE_SHARING_0806"),
     "capture_query": ("IExecutionContext", "is_stream_capturable"),
     "parser_nodes": ("ParserError", "node_operator"),
+    # The last to come of what it takes
+    "context_memory": ("IExecutionContext", "set_device_memory"),
+    "runtime_cache": ("IRuntimeConfig", "create_runtime_cache"),
 }
 
 

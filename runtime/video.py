@@ -158,9 +158,18 @@ class CameraSource(_LiveSource):
 
     Args:
         camera: its number from 0, or its device such as /dev/video0.
+
+    Raises:
+        SourceError: there is no such number.
     """
 
     def __init__(self, camera: int | str) -> None:
+        # OpenCV 5.0 ends the process at -1, and takes no number past 31 bits.
+        numbered = isinstance(camera, int) and not isinstance(camera, bool)
+        if not isinstance(camera, str) and not (numbered and 0 <= camera < 2**31):
+            raise SourceError(
+                f"expected a camera's number, 0 or more, or its device, got {camera!r}"
+            )
         self.name = f"camera {camera}" if isinstance(camera, int) else camera
         self._camera = camera
 

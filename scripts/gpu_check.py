@@ -1,14 +1,25 @@
 """Build, test and measure the GPU part on this machine, and write down what came of it.
 
-    scripts/gpu_check [--quick] [--no-build] [--wheels DIR] [--python PYTHON] [--out DIR]
+    scripts/gpu_check [--quick] [--no-build] [--only STEP[,STEP]] [--wheels DIR] [--out DIR]
 
 Says what is there, builds the checkout for this machine's GPU into a folder of its own and, with
-TensorRT, an engine; runs the tests of the CPU kernels and of the GPU, the benchmarks, and a few
-tests under compute-sanitizer; writes OUT/GPU-DATE.json and .md, where OUT is benchmarks/results.
-What is missing is skipped, and the report says so; a step that fails does not stop the others.
+TensorRT, an engine; runs the tests of the GPU, some of them under compute-sanitizer, the
+benchmarks, and the tests of the CPU's kernels; writes OUT/GPU-DATE.json and .md after each step,
+where OUT is benchmarks/results. What is missing is skipped, and the report says so; a step that
+fails does not stop the others.
 
 With the packages that build and test edgecount installed (numpy, opencv, pytest, hypothesis, onnx,
 nanobind, scikit-build-core) it needs no network; others can be given as wheels.
+
+Steps for --only, in their order, after the build and a look at what was built:
+  imports    reading torch and other packages for the first time, outside the others' time
+  engine     a TensorRT engine of the model
+  gpu        tests/gpu
+  memcheck   some of them under compute-sanitizer
+  kernels    benchmarks/gpu_kernels.py
+  pipeline   benchmarks/gpu_pipeline.py
+  cpu        the tests of the C++ kernels, whose results the GPU's are compared with
+  racecheck, synccheck, initcheck: as memcheck, with what time is left
 
 Exit code 0 if no step failed, 1 if one did or there is no GPU, 2 for wrong arguments.
 """
@@ -20,11 +31,13 @@ import shlex
 import sys
 import tempfile
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 from gpu_machine import GPU, Machine, look_around
 from gpu_report import Report, table, write_report
-from gpu_steps import ROOT, Check, Outcome, steps
+from gpu_run import ROOT, Check, Outcome
+from gpu_steps import STEPS, TOTAL, scale, steps
 
 OLDEST = (3, 10)
 SIGNS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
@@ -57,6 +70,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="fewer maps, frames and shapes")
     parser.add_argument("--no-build", action="store_true", help="check what is installed")
+    parser.add_argument(
+        "--only",
+        type=lambda text: text.split(","),
+        action="extend",
+        default=[],
+        metavar="STEP[,STEP]",
+        help="run these steps alone; may be repeated",
+    )
     parser.add_argument("--wheels", type=Path, metavar="DIR", help="wheels to use beside the build")
     parser.add_argument("--python", default=sys.executable, help="which runs the tests")
     parser.add_argument("--model", default="edgecount-s", help="for the benchmark of the pipeline")
@@ -68,12 +89,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="for the report",
     )
     parser.add_argument(
-        "--limit", type=float, default=540.0, metavar="SECONDS", help="for everything [540]"
+        "--limit",
+        type=float,
+        default=TOTAL,
+        metavar="SECONDS",
+        help=f"for everything [{TOTAL:g}]; steps get shares of it",
     )
     parser.add_argument("--allow-none", action="store_true", help="exit code 0 without a GPU")
     options = parser.parse_args(arguments)
     if options.wheels is not None and not options.wheels.is_dir():
         parser.error(f"--wheels: expected a folder, got {options.wheels}")
+    for name in options.only:
+        if name not in STEPS:
+            parser.error(f"--only: expected some of {', '.join(STEPS)}, got {name or 'nothing'}")
     if options.limit <= 0:
         parser.error(f"--limit: expected a number of seconds above 0, got {options.limit:g}")
     return options
@@ -91,13 +119,18 @@ def check_machine(machine: Machine, options: argparse.Namespace) -> int:
             build=not options.no_build,
             quick=options.quick,
             model=options.model,
+            only=tuple(options.only),
+            scale=scale(options.limit, options.only),
         )
-        outcomes = []
+        outcomes: list[Outcome] = []
+        date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+        paths: tuple[Path, ...] = ()
         for outcome in steps(check):
             outcomes.append(outcome)
             show(outcome)
-        report = Report.read(check, outcomes, command(options))
-    paths = write_report(report, options.out)
+            # At once: whoever ends this run from outside still has what was found so far.
+            report = Report.read(check, outcomes, command(options), date)
+            paths = write_report(report, options.out)
     failed = [outcome.name for outcome in outcomes if outcome.status == "failed"]
     print(f"{' and '.join(str(path) for path in paths)} in {time.monotonic() - started:.0f} s")
     print(f"failed: {', '.join(failed)}" if failed else "nothing failed")
@@ -110,6 +143,8 @@ def command(options: argparse.Namespace) -> str:
     words += [
         f"--{name}" for name in ("quick", "no-build") if getattr(options, name.replace("-", "_"))
     ]
+    words += ["--only", ",".join(options.only)] if options.only else []
+    words += ["--limit", f"{options.limit:g}"] if options.limit != TOTAL else []
     if options.model != "edgecount-s":
         words += ["--model", options.model]
     if options.wheels:

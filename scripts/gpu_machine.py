@@ -6,17 +6,19 @@ import ctypes
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 TOOLS = ("nvcc", "g++", "cmake", "ninja", "compute-sanitizer", "ncu", "nsys")
-# Modules by what they are for; the first ones are what the tests cannot do without.
-TEST_MODULES = ("numpy", "pytest", "hypothesis", "onnx", "cv2")
+# Modules by what they are for: what no test can do without, and what those of the CPU need, too.
+TEST_MODULES = ("numpy", "pytest", "onnx", "cv2")
+KERNEL_TEST_MODULES = (*TEST_MODULES, "hypothesis")
 BUILD_MODULES = ("scikit_build_core", "nanobind")
 MODULES = (
-    *TEST_MODULES,
+    *KERNEL_TEST_MODULES,
     *BUILD_MODULES,
     "torch",
     "cupy",
@@ -154,9 +156,19 @@ def with_path(folders: list[str]) -> dict[str, str]:
 
 def find_tool(name: str) -> str:
     """The path of a program, also where CUDA's are not on the PATH; empty without one."""
-    homes = [os.environ.get("CUDA_HOME", ""), os.environ.get("CUDA_PATH", ""), "/usr/local/cuda"]
-    folders = [str(Path(home, "bin")) for home in homes if home]
-    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(folders)) or ""
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(toolkit_folders())) or ""
+
+
+def toolkit_folders() -> list[str]:
+    """Where CUDA's programs may be: in the toolkit that was named, nvcc's own, the newest."""
+    nvcc = shutil.which("nvcc")
+    homes = [os.environ.get("CUDA_HOME", ""), os.environ.get("CUDA_PATH", "")]
+    homes += [str(Path(nvcc).resolve().parent.parent)] if nvcc else []
+    numbered = Path("/usr/local").glob("cuda-*")
+    newest = sorted(numbered, key=lambda path: [int(n) for n in re.findall(r"\d+", path.name)])
+    homes += ["/usr/local/cuda", *(str(path) for path in reversed(newest))]
+    inside = ("bin", "compute-sanitizer")
+    return [str(Path(home, folder)) for home in homes if home for folder in inside]
 
 
 def driver_version() -> str:
@@ -174,7 +186,10 @@ def smi_version() -> str:
     if not tool:
         return ""
     query = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
-    done = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    try:
+        done = subprocess.run(query, capture_output=True, check=False, timeout=20)
+    except subprocess.TimeoutExpired:
+        return ""
     return done.stdout.decode().split("\n")[0].strip() if done.returncode == 0 else ""
 
 

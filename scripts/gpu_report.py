@@ -8,12 +8,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from gpu_goals import goals
-from gpu_steps import ROOT, Check, Outcome
+from gpu_run import ROOT, Check, Outcome
 
 Rows = Sequence[Mapping[str, Any]]
 # The columns of the tables, by the keys of the benchmarks' JSON.
@@ -25,19 +24,26 @@ COUNTING = {
     "regions": "regions",
     "fusion": "fusion",
     "listed": "listed",
+    "offset": "offset",
+    "keep_density": "density back",
     "us": "µs",
     "cached_us": "µs, cached",
+    "read_us": "µs, eager, read",
     "bytes": "bytes",
+    "back_bytes": "bytes back",
     "share_of_copy": "share of copy",
+    "share_of_copies": "of both copies",
 }
 IN_TORCH = {
     **{key: COUNTING[key] for key in ("batch", "height", "width", "dtype", "regions")},
-    "us": "µs",
-    "torch_us": "µs, torch",
+    "read_us": "µs, eager, read",
+    "torch_read_us": "torch",
     "ratio": "times as fast",
-    "waited_us": "µs, read",
-    "torch_waited_us": "µs, torch, waited for",
-    "waited_ratio": "times as fast",
+    "eager_us": "µs, eager, GPU",
+    "torch_eager_us": "torch",
+    "graph_us": "µs, graph",
+    "torch_graph_us": "torch",
+    "graph_ratio": "times as fast",
 }
 ON_CPU = {key: COUNTING[key] for key in ("batch", "height", "width", "dtype", "regions", "us")}
 PREPARING = {
@@ -62,7 +68,7 @@ FRAMES = {
     "fps": "frames/s",
     "share_of_engine": "pre + post of the engine",
 }
-_PERCENT = ("share_of_copy", "share_of_engine")
+_PERCENT = ("share_of_copy", "share_of_copies", "share_of_engine")
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class Report:
         kernels: the JSON of benchmarks/gpu_kernels.py; None if it did not get so far.
         pipeline: the JSON of benchmarks/gpu_pipeline.py, likewise.
         quick: whether less than all was measured.
+        part: the steps that were chosen; empty: all.
     """
 
     date: str
@@ -88,14 +95,15 @@ class Report:
     kernels: dict[str, Any] | None
     pipeline: dict[str, Any] | None
     quick: bool = False
+    part: str = ""
 
     @classmethod
-    def read(cls, check: Check, outcomes: list[Outcome], command: str) -> Report:
-        """The report of steps that were run."""
+    def read(cls, check: Check, outcomes: list[Outcome], command: str, date: str) -> Report:
+        """The report of the steps that were run so far."""
         machine = check.machine
         gpu = machine.gpu
         return cls(
-            date=datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+            date=date,
             command=command,
             machine={
                 "gpu": gpu._asdict() if gpu else None,
@@ -110,6 +118,7 @@ class Report:
             kernels=read_numbers(check.work / "kernels.json"),
             pipeline=read_numbers(check.work / "pipeline.json"),
             quick=check.quick,
+            part="-".join(check.only),
         )
 
     @property
@@ -117,7 +126,8 @@ class Report:
         """Of the files, without an ending."""
         gpu = self.machine["gpu"]["name"] if self.machine["gpu"] else "no-gpu"
         short = re.sub(r"[^a-z0-9]+", "-", gpu.lower()).strip("-")
-        return f"{short}-{self.date}{'-quick' if self.quick else ''}"
+        endings = [self.part, "quick" if self.quick else ""]
+        return "-".join([short, self.date, *(ending for ending in endings if ending)])
 
     @property
     def left_out(self) -> list[str]:
@@ -195,7 +205,12 @@ def kernel_parts(kernels: Mapping[str, Any]) -> Iterator[str]:
     if copy := kernels.get("copy"):
         yield (
             f"A copy of {copy['bytes'] / 2**20:.0f} MiB on the device moves "
-            f"{copy['gigabytes_per_second']:.0f} GB/s, read and written bytes together."
+            f"{copy['gigabytes_per_second']:.0f} GB/s, read and written bytes together, one of "
+            f"{copy['batch_bytes'] / 1e6:.1f} MB, as many as the goals' maps, "
+            f"{copy['batch_gigabytes_per_second']:.0f} GB/s, and one to pinned memory "
+            f"{copy['back_gigabytes_per_second']:.0f} GB/s. Shares are of the faster one of the "
+            "first two; of both copies: of what copying the bytes on the device and those back to "
+            "the host takes, one after the other."
         )
     launches = kernels.get("launch", {}).items()
     rows = [[name.removesuffix("_us").replace("_", " "), number(us)] for name, us in launches]

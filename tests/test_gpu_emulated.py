@@ -18,6 +18,7 @@ EMULATION = TESTS / "cpp_ext" / "emulate"
 FILES = {
     "test_count_maps",
     "test_interop",
+    "test_kept_density",
     "test_map_arguments",
     "test_objects",
     "test_preprocess",

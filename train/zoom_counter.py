@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -55,7 +55,7 @@ class ZoomCounter(EdgeCounter):
         return lambda: [self._zoomed(*pair) for pair in zip(jobs, wait(), strict=True)]
 
     def _zoomed(self, job: Job, first: CountResult) -> CountResult:
-        image = job.frame.pixels
+        image: Any = job.frame.pixels
         seen, scale = self._shrunk(image)
         post = self.manifest.postprocess
         points = zoom_points(self._infer, seen, threshold=post.threshold, zoom=self._zoom)

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -62,7 +63,10 @@ void check_items(const DeviceArray& array) {
 }
 
 void check_dlpack_device(nb::handle source, const Stream& stream) {
-    const auto device = nb::cast<nb::tuple>(nb::object(source.attr("__dlpack_device__")()));
+    const nb::object device = source.attr("__dlpack_device__")();
+    if (!nb::isinstance<nb::tuple>(device) || nb::len(device) != 2) {
+        raise_type("source", "__dlpack_device__() to give (type, number)", device);
+    }
     const int type = nb::cast<int>(nb::object(nb::int_(device[0])));
     if (type != nb::device::cuda::value && type != nb::device::cuda_managed::value) {
         const bool host = type == nb::device::cpu::value || type == nb::device::cuda_host::value;
@@ -119,11 +123,38 @@ DeviceArray from_dlpack(nb::handle source, const Stream& stream) {
     return array;
 }
 
+std::string field_name(const char* key) {
+    return std::string("source: __cuda_array_interface__['") + key + "']";
+}
+
+[[noreturn]] void raise_field(const char* key, const char* expected, nb::handle got) {
+    const auto text = nb::cast<std::string>(nb::repr(got));
+    throw nb::type_error((field_name(key) + ": expected " + expected + ", got " + text).c_str());
+}
+
+nb::object field(const nb::dict& interface, const char* key) {
+    if (!interface.contains(key)) {
+        throw std::invalid_argument(field_name(key) + ": expected a value, and it is missing");
+    }
+    return interface[key];
+}
+
+/// A field as a C++ value.
+template <typename Value>
+Value as_field(const char* key, const char* expected, nb::handle object) {
+    Value value{};
+    if (!nb::try_cast(object, value)) raise_field(key, expected, object);
+    return value;
+}
+
 /// Makes the stream wait for one that a __cuda_array_interface__ names. Without a name nothing need
 /// be waited for, but PyCUDA gives none for what it has queued in the default stream.
 void wait_for(nb::handle name, const Stream& stream) {
     constexpr std::uintptr_t kLegacy = 1;
-    const auto handle = name.is_none() ? kLegacy : nb::cast<std::uintptr_t>(name);
+    const auto handle =
+        name.is_none()
+            ? kLegacy
+            : as_field<std::uintptr_t>("stream", "None, 1, 2 or a cudaStream_t", name);
     if (handle == 0) {
         reject_source("a stream of 1, 2 or a cudaStream_t in __cuda_array_interface__, got 0");
     }
@@ -135,23 +166,42 @@ void wait_for(nb::handle name, const Stream& stream) {
     stream.wait(event);
 }
 
+/// The address, and whether it may be written to.
+std::pair<void*, bool> as_data(nb::handle data) {
+    constexpr const char* kExpected = "(address, whether it is read-only)";
+    if (!nb::isinstance<nb::tuple>(data) || nb::len(data) != 2) {
+        raise_field("data", kExpected, data);
+    }
+    std::uintptr_t address = 0;
+    if (!nb::try_cast(nb::object(data[0]), address)) raise_field("data", kExpected, data);
+    const int read_only = PyObject_IsTrue(nb::object(data[1]).ptr());
+    if (read_only < 0) throw nb::python_error();
+    return {reinterpret_cast<void*>(address), read_only == 0};
+}
+
+std::vector<std::int64_t> as_strides(nb::handle strides, const DeviceArray& array) {
+    using Strides = std::vector<std::int64_t>;
+    if (strides.is_none()) return natural_strides(array.shape, array.itemsize());
+    auto bytes = as_field<Strides>("strides", "None or a sequence of whole numbers", strides);
+    if (bytes.size() != array.ndim()) {
+        reject_source("as many strides as axes in __cuda_array_interface__, got " +
+                      std::to_string(bytes.size()) + " for shape " + array.shape_name());
+    }
+    return bytes;
+}
+
 DeviceArray from_interface(nb::handle source, const nb::dict& interface, const Stream& stream) {
     DeviceArray array;
     array.owner = nb::borrow(source);
     array.device = stream.device();
-    array.shape = as_shape("source", interface["shape"]);
-    array.dtype =
-        dtype_of_typestr("source", nb::cast<std::string>(nb::object(interface["typestr"])));
-    const auto data = nb::cast<nb::tuple>(nb::object(interface["data"]));
-    array.data = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(nb::object(data[0])));
-    array.writable = !nb::cast<bool>(nb::object(data[1]));
-
-    const nb::object strides = interface.get("strides", nb::none());
-    array.strides = strides.is_none() ? natural_strides(array.shape, array.itemsize())
-                                      : nb::cast<std::vector<std::int64_t>>(strides);
-    if (array.strides.size() != array.ndim()) {
-        reject_source("as many strides as axes in __cuda_array_interface__, got others");
-    }
+    const nb::object shape = field(interface, "shape");
+    as_field<std::vector<std::int64_t>>("shape", "a sequence of whole numbers", shape);
+    array.shape = as_shape(field_name("shape").c_str(), shape);
+    array.dtype = dtype_of_typestr(
+        "source",
+        as_field<std::string>("typestr", "a text such as '|u1'", field(interface, "typestr")));
+    std::tie(array.data, array.writable) = as_data(field(interface, "data"));
+    array.strides = as_strides(interface.get("strides", nb::none()), array);
     if (!nb::object(interface.get("mask", nb::none())).is_none()) {
         reject_source("an array without a mask, got one with a mask");
     }
@@ -161,9 +211,17 @@ DeviceArray from_interface(nb::handle source, const nb::dict& interface, const S
     return array;
 }
 
+/// Makes the stream wait for what may still be written to our array, as a frame in most cases:
+/// engines write to none, and would make lanes wait for each other.
+void take_own(const DeviceArray& array, const Stream& stream) {
+    require_device("source", array, stream.device());
+    const nb::gil_scoped_release unlocked;
+    stream.wait_for_all(true);
+}
+
 nb::object device_array(nb::handle source, const Stream& stream) {
     if (nb::isinstance<DeviceArray>(source)) {
-        require_device("source", nb::cast<const DeviceArray&>(source), stream.device());
+        take_own(nb::cast<const DeviceArray&>(source), stream);
         return nb::borrow(source);
     }
     if (nb::hasattr(source, "__dlpack__") && nb::hasattr(source, "__dlpack_device__")) {
@@ -171,6 +229,9 @@ nb::object device_array(nb::handle source, const Stream& stream) {
     }
     if (nb::hasattr(source, "__cuda_array_interface__")) {
         const nb::object interface = source.attr("__cuda_array_interface__");
+        if (!nb::isinstance<nb::dict>(interface)) {
+            raise_type("source", "__cuda_array_interface__ to be a dict", interface);
+        }
         return nb::cast(from_interface(source, nb::cast<nb::dict>(interface), stream));
     }
     raise_type("source", "an array on the GPU with __dlpack__ or __cuda_array_interface__", source);

@@ -25,12 +25,12 @@ using cuda::Stream;
 
 using Unlocked = nb::call_guard<nb::gil_scoped_release>;
 
-void make_stream(Stream* self, int device, std::optional<std::uintptr_t> handle) {
+void make_stream(Stream* self, int device, std::optional<std::uintptr_t> handle, bool inner) {
     const nb::gil_scoped_release unlocked;
     if (handle) {
         new (self) Stream(device, reinterpret_cast<void*>(*handle));
     } else {
-        new (self) Stream(device);
+        new (self) Stream(device, inner);
     }
 }
 
@@ -85,7 +85,8 @@ void bind_device_stream(nb::module_& module) {
         .def("launch", &Graph::launch, "stream"_a, Unlocked());
 
     nb::class_<Stream>(module, "Stream", "A queue of work on a GPU. Details: edgecount/_ext.pyi.")
-        .def("__init__", &make_stream, "device"_a = 0, nb::kw_only(), "handle"_a = nb::none())
+        .def("__init__", &make_stream, "device"_a = 0, nb::kw_only(), "handle"_a = nb::none(),
+             "inner"_a = false)
         .def_prop_ro("handle",
                      [](const Stream& s) { return reinterpret_cast<std::uintptr_t>(s.handle()); })
         .def_prop_ro("device", &Stream::device)

@@ -49,6 +49,7 @@ struct DeviceMapCounter {
     Expected heatmap;
     Expected offset;
     Expected density;
+    std::int64_t images;
     std::size_t regions;
     int device;
     std::unique_ptr<cuda::MapCounter, FreeUnlocked> counter;
@@ -110,6 +111,7 @@ void make(DeviceMapCounter* self, std::int64_t batch, const Size& heatmap, const
     new (self) DeviceMapCounter{expected_map(batch, heatmap, false, heatmap_dtype),
                                 expected_map(batch, offsets, true, heatmap_dtype),
                                 expected_map(batch, density, false, density_dtype),
+                                batch,
                                 planes.count,
                                 device,
                                 std::move(counter)};
@@ -177,18 +179,34 @@ MapCounts read(DeviceMapCounter& self, const cuda::Stream& stream) {
     return rearrange(std::move(images), self.regions);
 }
 
-nb::object density(const DeviceMapCounter& self) {
-    const float* from = self.counter->density();
-    if (from == nullptr) return nb::none();
-    const std::vector<std::size_t> shape(self.density.shape.begin(), self.density.shape.end());
+/// A copy of cells as an array that owns it.
+nb::object as_numpy(const float* from, const std::vector<std::size_t>& shape) {
     std::size_t cells = 1;
     for (const std::size_t size : shape) cells *= size;
-    auto copy = std::make_unique<float[]>(cells);
+    std::unique_ptr<float[]> copy(new float[cells]);  // not filled with zeros first
     std::copy_n(from, cells, copy.get());
     float* data = copy.get();
     const nb::capsule owner(copy.release(),
                             [](void* values) noexcept { delete[] static_cast<float*>(values); });
     return nb::cast(nb::ndarray<nb::numpy, float>(data, shape.size(), shape.data(), owner));
+}
+
+nb::object density(const DeviceMapCounter& self) {
+    const float* from = self.counter->density();
+    if (from == nullptr) return nb::none();
+    return as_numpy(from, {self.density.shape.begin(), self.density.shape.end()});
+}
+
+nb::object density_of(const DeviceMapCounter& self, std::int64_t image) {
+    if (image < 0 || image >= self.images) {
+        throw std::out_of_range("image: expected a number from 0 to " +
+                                std::to_string(self.images - 1) + ", got " + std::to_string(image));
+    }
+    const float* from = self.counter->density();
+    if (from == nullptr) return nb::none();
+    const auto height = static_cast<std::size_t>(self.density.shape[1]);
+    const auto width = static_cast<std::size_t>(self.density.shape[2]);
+    return as_numpy(from + static_cast<std::size_t>(image) * height * width, {height, width});
 }
 
 }  // namespace
@@ -204,7 +222,8 @@ void bind_map_counter(nb::module_& module) {
         .def("enqueue", &enqueue, "heatmap"_a.none(), "offset"_a.none(), "density"_a.none(),
              "stream"_a)
         .def("read", &read, "stream"_a)
-        .def_prop_ro("density", &density);
+        .def_prop_ro("density", &density)
+        .def("density_of", &density_of, "image"_a);
 }
 
 }  // namespace edgecount

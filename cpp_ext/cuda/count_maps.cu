@@ -1,6 +1,7 @@
-// Two launches and a copy for a batch of maps. The first kernel reads the maps: its blocks find the
+// Two launches for a batch of maps. The first kernel reads the maps: its blocks find the
 // peaks in strips of the heatmaps or sum tiles of the densities, of all images at once. The second
-// one brings the peaks in order, and the last block of each image counts.
+// one brings the peaks in order, and the last block of each image counts. What comes back they write
+// to the host themselves.
 #include "edgecount/cuda/count_maps.h"
 
 #include <cuda_runtime.h>
@@ -34,8 +35,11 @@ __global__ void __launch_bounds__(kThreads, radius == 1 ? 4 : 3)
         return;
     }
     const unsigned block = blockIdx.x - plan.heatmap.blocks;
-    if (block >= plan.density.plain_blocks) {
-        sum_density(plan, density, block - plan.density.plain_blocks);
+    const unsigned plain = plan.density.plain_blocks;
+    if (block >= plain + plan.density.kept_blocks) {
+        sum_density(plan, density, block - plain - plan.density.kept_blocks);
+    } else if (block >= plain) {
+        keep_divided(plan.density, density, block - plain);
     } else if (plan.density.plain == PlainSums::squares) {
         sum_squares(plan, density, block);
     } else {
@@ -52,6 +56,10 @@ __global__ void __launch_bounds__(kThreads, 4) count_images(const Plan plan, boo
     }
     if (is_last_block(plan.list, image)) finish_image(plan, image);
 }
+
+// A density of more bytes is copied when all is counted: kernels that write so much to the host
+// would keep their processors waiting for the bus.
+constexpr std::size_t kMostWritten = std::size_t{1} << 20;
 
 // What stands for a map whose cells are not looked at.
 constexpr char kSomewhere = 0;
@@ -77,7 +85,7 @@ Cells cells_of(const char* name, const DevicePlanes& map, const Planes& like) {
     if (map.data == nullptr && like.cells() * like.count != 0) {
         reject(name, ": expected a map on the device, got none");
     }
-    if (map.row_stride < like.width) {
+    if (map.row_stride < like.width && like.cells() != 0) {
         reject(name, ": expected rows at least ", like.width, " cells apart, got ", map.row_stride);
     }
     return {map.data, map.row_stride, map.plane_stride, like.scalar == Scalar::float16};
@@ -91,8 +99,10 @@ struct MapCounter::State {
     CounterOptions options;
     Plan plan{};
     std::vector<DeviceMemory> memory;
-    DeviceMemory results;
-    PinnedMemory copy;  // of the results
+    // What comes back. A copy would move all places of the lists, peaks or not, and come last.
+    PinnedMemory results;
+    PinnedMemory density_results;
+    DeviceMemory kept;  // a large density, before it is copied
     const Header* headers = nullptr;
     const Tally* tallies = nullptr;
     const Peak* points = nullptr;
@@ -105,8 +115,7 @@ struct MapCounter::State {
         const std::size_t processors = processors_of(device);
         plan.batch = narrow(maps.batch, "batch");
         plan.heatmap = plan_heatmap(maps.heatmap, options.count, processors);
-        plan.density = plan_density(maps.density, grid, options.count.unit,
-                                    options.keep_density);
+        plan.density = plan_density(maps.density, grid, options.count.unit, options.keep_density);
         plan.region = plan_regions(maps, grid, options.count);
         plan.list = plan_list(maps, plan.heatmap, options, processors);
     }
@@ -163,36 +172,36 @@ struct MapCounter::State {
         sums.mask_tasks = narrow(tasks.size(), "masks: parts");
         const bool plain = sums.plain == PlainSums::parts;
         const std::size_t image_parts = plain ? std::size_t{sums.tiles} * sums.row_blocks : 0;
-        sums.blocks = narrow(sums.plain_blocks + plan.batch * (image_parts + tasks.size()),
+        const std::size_t whole = std::size_t{sums.plain_blocks} + sums.kept_blocks;
+        sums.blocks = narrow(whole + plan.batch * (image_parts + tasks.size()),
                              "density: parts of a batch");
     }
 
-    /// One buffer for all that comes back, so that one copy does. Sorted by alignment, it needs no
-    /// gaps.
-    void allocate_results(const Stream& stream) {
+    void allocate_results() {
         const std::size_t batch = plan.batch;
         const std::size_t tallied = batch * (1 + plan.region.regions);
         const std::size_t tallies_at = batch * sizeof(Header);
         const std::size_t points_at = tallies_at + tallied * sizeof(Tally);
-        const std::size_t density_at = points_at + batch * plan.list.listed * sizeof(Peak);
-        const bool keep = options.keep_density && plan.region.density;
-        const std::size_t kept = keep ? batch * maps.density.cells() * sizeof(float) : 0;
-        const std::size_t bytes = std::max<std::size_t>(density_at + kept, 1);
-        results = DeviceMemory(bytes, device);
-        // What no kernel writes, places in the lists without a peak, is copied with the rest.
-        check(cudaMemsetAsync(results.data(), 0, bytes, static_cast<cudaStream_t>(stream.handle())),
-              device, "clear ", bytes, " bytes");
-        copy = PinnedMemory(bytes, device);
+        const std::size_t bytes = points_at + batch * plan.list.listed * sizeof(Peak);
+        results = PinnedMemory(std::max<std::size_t>(bytes, 1), device);
         char* to = static_cast<char*>(results.data());
         plan.list.headers = reinterpret_cast<Header*>(to);
         plan.list.tallies = reinterpret_cast<Tally*>(to + tallies_at);
         plan.list.points = reinterpret_cast<Peak*>(to + points_at);
-        plan.density.kept = keep ? reinterpret_cast<float*>(to + density_at) : nullptr;
-        const char* from = static_cast<const char*>(copy.data());
-        headers = reinterpret_cast<const Header*>(from);
-        tallies = reinterpret_cast<const Tally*>(from + tallies_at);
-        points = reinterpret_cast<const Peak*>(from + points_at);
-        density = keep ? reinterpret_cast<const float*>(from + density_at) : nullptr;
+        headers = plan.list.headers;
+        tallies = plan.list.tallies;
+        points = plan.list.points;
+        if (options.keep_density && plan.region.density) allocate_density();
+    }
+
+    void allocate_density() {
+        const std::size_t bytes =
+            std::max<std::size_t>(plan.batch * maps.density.cells() * sizeof(float), 1);
+        density_results = PinnedMemory(bytes, device);
+        density = static_cast<const float*>(density_results.data());
+        if (bytes > kMostWritten) kept = DeviceMemory(bytes, device);
+        void* to = bytes > kMostWritten ? kept.data() : density_results.data();
+        plan.density.kept = static_cast<float*>(to);
     }
 
     auto reading_kernel() const {
@@ -274,7 +283,7 @@ MapCounter::MapCounter(std::size_t batch, const MapShape& heatmap, bool offset,
     const Stream stream(device);
     state.load_kernels();
     state.allocate_workspace(stream);
-    state.allocate_results(stream);
+    state.allocate_results();
     state.upload_masks(masks, stream);
     state.maps.masks.data = nullptr;
 }
@@ -290,7 +299,9 @@ void MapCounter::enqueue(const DevicePlanes& heatmap, const DevicePlanes& offset
     if (state.plan.batch == 0) return;
     const CurrentDevice current(state.device);
     state.launch(heat, shift, people, static_cast<cudaStream_t>(stream.handle()));
-    stream.download(state.copy.data(), state.results.data(), state.results.bytes());
+    if (state.kept.bytes() != 0) {
+        stream.download(state.density_results.data(), state.kept.data(), state.kept.bytes());
+    }
 }
 
 std::vector<ImageCount> MapCounter::read(const Stream& stream) {

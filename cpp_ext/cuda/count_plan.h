@@ -99,12 +99,15 @@ struct DensityPlan {
     PlainSums plain;
     unsigned squares;       // of the whole batch
     unsigned plain_blocks;  // for squares or bands of the whole batch
+    bool sums_keep;         // whether these keep what they read
+    unsigned kept_blocks;   // that keep the density else, for the whole batch
     unsigned blocks;        // of the first kernel, for the whole batch
 
     const MaskTask* tasks;
     double* parts;  ///< Batch x (1 + regions) x grid cells x (bands x chunks of a cell).
-    float* kept;    ///< Batch x height x width, in people; or null.
+    float* kept;    ///< Batch x height x width, in people, aligned for four cells; or null.
     float unit;
+    float factor;  ///< Multiplying by it gives the same bits as dividing by the unit; or 0.
 };
 
 /// Regions, the grid of their masks, and the fusion.
@@ -116,6 +119,7 @@ struct RegionPlan {
     unsigned cells;  // of the grid
     unsigned parts;  // of a cell
     bool density;    // whether there is one
+    bool places;     // whether a peak counts for a region or a grid cell
     bool fuse;
     double unit;
     double fuse_low;

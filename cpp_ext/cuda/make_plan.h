@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -74,10 +75,17 @@ inline HeatmapPlan plan_heatmap(const Planes& map, const CountOptions& options,
     return plan;
 }
 
-/// How the plain sums are taken, which leaves no time for keeping the density.
+/// The factor that gives the same as dividing by the unit, for every value: there is one for powers
+/// of two. Else 0.
+inline float exact_factor(float unit) {
+    int exponent = 0;
+    const float factor = 1.0F / unit;
+    return std::frexp(unit, &exponent) == 0.5F && std::isfinite(factor) ? factor : 0.0F;
+}
+
+/// How the plain sums are taken, and who keeps the density where that takes a division.
 inline void plan_plain_sums(DensityPlan& plan, const Planes& map, const Grid& grid, bool keep) {
     plan.plain = PlainSums::parts;
-    if (keep) return;
     if (grid.cell_height == kSquare && grid.cell_width == kSquare) {
         plan.plain = PlainSums::squares;
         plan.squares = narrow(map.count * grid.size(), "density: squares of a batch");
@@ -87,6 +95,12 @@ inline void plan_plain_sums(DensityPlan& plan, const Planes& map, const Grid& gr
         plan.plain_blocks =
             narrow(map.count * plan.bands * ceil_div(plan.chunks, 2), "density: parts of a batch");
     }
+    if (!keep || plan.plain == PlainSums::parts) return;
+    plan.sums_keep = plan.factor != 0.0F;
+    if (plan.sums_keep) return;
+    plan.kept_blocks = narrow(
+        map.count * ceil_div(map.height, kBandRows) * ceil_div(map.width, kChunkColumns),
+        "density: parts of a batch");
 }
 
 inline DensityPlan plan_density(const Planes& map, const Grid& grid, double unit, bool keep) {
@@ -112,6 +126,7 @@ inline DensityPlan plan_density(const Planes& map, const Grid& grid, double unit
     plan.tiles = static_cast<unsigned>(ceil_div(grid.columns, plan.tile_cells) * plan.chunks);
     plan.row_blocks = static_cast<unsigned>(ceil_div(plan.bands, plan.block_bands));
     plan.unit = static_cast<float>(unit);
+    plan.factor = exact_factor(plan.unit);
     plan_plain_sums(plan, map, grid, keep);
     return plan;
 }
@@ -127,6 +142,8 @@ inline RegionPlan plan_regions(const Maps& maps, const Grid& grid, const CountOp
     plan.cells = narrow(grid.size(), "fuse_cell: cells");
     plan.parts = static_cast<unsigned>(grid.bands(plane.height) * grid.chunks(plane.width));
     plan.density = maps.density.present();
+    // On a plane without cells peaks have no place.
+    plan.places = plane.cells() != 0 && (plan.cells != 1 || plan.regions != 0);
     plan.fuse = fuses(maps, options);
     plan.unit = options.unit;
     plan.fuse_low = options.fuse_low;

@@ -58,7 +58,7 @@ __device__ inline Peak point_at(const Plan& plan, const Cells& heatmap, const Ce
 __device__ inline void add_to_regions(const Plan& plan, std::size_t image, bool present, unsigned y,
                                       unsigned x) {
     const RegionPlan& region = plan.region;
-    if (region.cells == 1 && region.regions == 0) return;
+    if (!region.places) return;
     const unsigned row = present ? min(y / region.ratio, region.height - 1) : 0;
     const unsigned column = present ? min(x / region.ratio, region.width - 1) : 0;
     unsigned cell = 0;

@@ -75,12 +75,14 @@ template <unsigned radius>
 struct March {
     int maxima[radius][4];   // along the rows, newest last
     int pending[radius][4];  // cells that have won over all that has been seen, or 0
-    bool alive[radius];      // whether the row has such, in any lane; else they are not looked at
+    // Whether the row has such, in any lane; else they are not looked at. With bools the widest
+    // window takes more registers than there are on three architectures.
+    int alive[radius];
 
     __device__ March() {
         for (unsigned i = 0; i < radius; ++i) {
             for (unsigned v = 0; v < 4; ++v) maxima[i][v] = pending[i][v] = 0;
-            alive[i] = false;
+            alive[i] = 0;
         }
     }
 
@@ -98,20 +100,20 @@ struct March {
         }
 #pragma unroll
         for (unsigned i = 0; i < radius; ++i) {
-            if (!alive[i]) continue;
+            if (alive[i] == 0) continue;
             for (unsigned v = 0; v < 4; ++v) {
                 if (pending[i][v] < newest[v]) pending[i][v] = 0;
             }
         }
-        const bool found = alive[0];
+        const bool found = alive[0] != 0;
         for (unsigned v = 0; v < 4; ++v) done[v] = pending[0][v];
         for (unsigned i = 0; i + 1 < radius; ++i) {
             for (unsigned v = 0; v < 4; ++v) pending[i][v] = pending[i + 1][v];
             alive[i] = alive[i + 1];
         }
         const int largest = max(max(row[0], row[1]), max(row[2], row[3]));
-        alive[radius - 1] = __any_sync(kAllLanes, largest > threshold) != 0;
-        if (alive[radius - 1]) start(cells, threshold);
+        alive[radius - 1] = __any_sync(kAllLanes, largest > threshold);
+        if (alive[radius - 1] != 0) start(cells, threshold);
         for (unsigned v = 0; v < 4; ++v) {
             for (unsigned i = 0; i + 1 < radius; ++i) maxima[i][v] = maxima[i + 1][v];
             maxima[radius - 1][v] = newest[v];
@@ -136,7 +138,7 @@ private:
             pending[radius - 1][v] = wins ? own : 0;
             any |= pending[radius - 1][v];
         }
-        alive[radius - 1] = __any_sync(kAllLanes, any != 0) != 0;
+        alive[radius - 1] = __any_sync(kAllLanes, any != 0);
     }
 
     /// A lane's cells with those next to them in the other lanes.

@@ -13,27 +13,81 @@ namespace edgecount::cuda {
 /// What a thread reads at once.
 using Quads = Four<float>[kGroupRows];
 
-/// Reads the first `rows` rows and `columns` columns; all else is 0.
+/// Where that lies: as many of the rows and columns as there are, which may be none.
+struct Patch {
+    std::size_t image;
+    unsigned y;
+    unsigned x;
+    unsigned rows;
+    unsigned columns;
+};
+
+/// Reads the patch; all else is 0.
 template <typename Cell, bool vectors>
-__device__ void read_quads(const Cell* first, std::size_t stride, unsigned rows, unsigned columns,
-                           Quads& values) {
+__device__ void read_cells_of(const Cells& map, const Patch& at, Quads& values) {
+    const Cell* first = plane_of<Cell>(map, at.image) + at.y * map.row_stride + at.x;
     Four<Cell> read[kGroupRows];
 #pragma unroll
     for (unsigned y = 0; y < kGroupRows; ++y) {
         read[y] = {};
         if constexpr (vectors) {
-            if (y < rows && columns != 0) read[y] = *reinterpret_cast<const Four<Cell>*>(first);
+            if (y < at.rows && at.columns != 0) {
+                read[y] = *reinterpret_cast<const Four<Cell>*>(first);
+            }
         } else {
             for (unsigned v = 0; v < 4; ++v) {
-                if (y < rows && v < columns) read[y].cells[v] = first[v];
+                if (y < at.rows && v < at.columns) read[y].cells[v] = first[v];
             }
         }
-        first += stride;
+        first += map.row_stride;
     }
     // After all reads: each use waits for its own.
 #pragma unroll
     for (unsigned y = 0; y < kGroupRows; ++y) {
         for (unsigned v = 0; v < 4; ++v) values[y].cells[v] = to_float(read[y].cells[v]);
+    }
+}
+
+__device__ inline void read_quads(const DensityPlan& plan, const Cells& map, const Patch& at,
+                                  Quads& values) {
+    if (map.half) {
+        if (fits_vectors<__half>(map, plan.width)) {
+            read_cells_of<__half, true>(map, at, values);
+        } else {
+            read_cells_of<__half, false>(map, at, values);
+        }
+    } else if (fits_vectors<float>(map, plan.width)) {
+        read_cells_of<float, true>(map, at, values);
+    } else {
+        read_cells_of<float, false>(map, at, values);
+    }
+}
+
+/// Writes a row of the patch to where it is kept, and not a cell beside it.
+__device__ inline void keep_row(const DensityPlan& plan, const Patch& at, float* to,
+                                const Four<float>& row) {
+    if (plan.width % 4 == 0) {
+        *reinterpret_cast<Four<float>*>(to) = row;
+        return;
+    }
+    for (unsigned v = 0; v < 4; ++v) {
+        if (v < at.columns) to[v] = row.cells[v];
+    }
+}
+
+/// Keeps the patch in people, where it is asked for and takes no division: beside all these values
+/// there are not enough registers for one.
+__device__ inline void keep_quads(const DensityPlan& plan, const Patch& at, const Quads& values) {
+    if (!plan.sums_keep) return;
+    const unsigned rows = at.columns != 0 ? at.rows : 0;
+    float* to = plan.kept + (at.image * plan.height + at.y) * plan.width + at.x;
+#pragma unroll
+    for (unsigned y = 0; y < kGroupRows; ++y) {
+        if (y >= rows) break;
+        Four<float> row;
+        for (unsigned v = 0; v < 4; ++v) row.cells[v] = __fmul_rn(values[y].cells[v], plan.factor);
+        keep_row(plan, at, to, row);
+        to += plan.width;
     }
 }
 
@@ -57,19 +111,13 @@ __device__ inline double huge_column(const Cells& map, const Tile& at, unsigned 
     return x < at.width ? sum_huge_column(map, at, {nullptr, 0}, x) : 0.0;
 }
 
-/// The sum of a square, the left and the right half of which two lanes beside each other read: its
+/// The sum of a square, the left and the right half of which two lanes beside each other have: its
 /// columns are folded like the lanes of a lane_sum. All lanes of a warp must come here.
-template <typename Cell, bool vectors>
-__device__ double sum_square(const Cells& map, const Tile& at) {
-    const unsigned left = threadIdx.x % 2 * 4;
-    const Cell* first = plane_of<Cell>(map, at.image) + at.y * map.row_stride + at.x + left;
-    Quads values;
-    read_quads<Cell, vectors>(first, map.row_stride, at.rows, at.width > left ? at.width - left : 0,
-                              values);
+__device__ inline double sum_square(const Quads& values, unsigned rows) {
     double sums[4];
 #pragma unroll
     for (unsigned v = 0; v < 4; ++v) {
-        sums[v] = short_sum(values, v, at.rows);
+        sums[v] = short_sum(values, v, rows);
         sums[v] += __shfl_xor_sync(kAllLanes, sums[v], 1);
     }
     const double sum = (sums[0] + sums[2]) + (sums[1] + sums[3]);
@@ -88,50 +136,60 @@ __device__ inline double sum_huge_square(const Cells& map, const Tile& at) {
     return sum;
 }
 
-/// Calls sums that are templates of the cells' type and of how they can be read.
-#define EDGECOUNT_BY_CELL(function, map, width, ...)                            \
-    ((map).half ? (fits_vectors<__half>(map, width)                             \
-                       ? function<__half, true>(map, __VA_ARGS__)               \
-                       : function<__half, false>(map, __VA_ARGS__))             \
-                : (fits_vectors<float>(map, width)                              \
-                       ? function<float, true>(map, __VA_ARGS__)                \
-                       : function<float, false>(map, __VA_ARGS__)))
-
 /// Sums the square of this thread and its neighbour.
 __device__ inline void sum_squares(const Plan& plan, const Cells& map, unsigned block) {
     const DensityPlan& density = plan.density;
     const unsigned i = block * (kThreads / 2) + threadIdx.x / 2;
-    const bool present = i < density.squares;
-    const unsigned column = i % density.columns;
     const unsigned rest = i / density.columns;
-    const unsigned row = rest % density.rows;
     Tile at{};
     at.image = rest / density.rows;
-    at.y = row * kSquare;
-    at.x = column * kSquare;
-    at.rows = present ? min(kSquare, density.height - at.y) : 0;
+    at.y = rest % density.rows * kSquare;
+    at.x = i % density.columns * kSquare;
+    at.rows = i < density.squares ? min(kSquare, density.height - at.y) : 0;
     at.width = min(kSquare, density.width - at.x);
-    double sum = EDGECOUNT_BY_CELL(sum_square, map, density.width, at);
-    if (!present || threadIdx.x % 2 != 0) return;
+    const unsigned left = threadIdx.x % 2 * 4;
+    const Patch half{at.image, at.y, at.x + left, at.rows, at.width > left ? at.width - left : 0};
+    Quads values;
+    read_quads(density, map, half, values);
+    keep_quads(density, half, values);
+    double sum = sum_square(values, at.rows);
+    if (at.rows == 0 || left != 0) return;
     if (!isfinite(sum)) {
         sum = sum_huge_square(map, at);
         if (!isfinite(sum)) atomicOr(&plan.list.bad[at.image], kBadDensity);
     }
+    const unsigned row = at.y / kSquare;
+    const unsigned column = at.x / kSquare;
     const unsigned part = row / density.block_bands * density.tiles + column / density.tile_cells;
     TileSums{plan, at.image, part, row * density.columns + column, 1, 0}.store_plain(0, sum);
 }
 
+/// Keeps the rows that are left over of groups, if the warp has some.
+__device__ inline void keep_rest(const DensityPlan& plan, const Cells& map, Tile at) {
+    if (!plan.sums_keep) return;
+#pragma unroll 1
+    for (unsigned chunk = 0; chunk < 2; ++chunk) {
+        Values values;
+        read_group(map, at, values);
+        keep(plan, at, values);
+        at.x += kChunk;
+        at.width = at.width > kChunk ? at.width - kChunk : 0;
+    }
+}
+
 /// Sums four columns of the warp's group, if it has all rows. Returns whether they are finite.
-template <typename Cell, bool vectors>
-__device__ bool sum_wide_group(const Cells& map, const Tile& at,
-                               Four<float> (&groups)[kWarps][32]) {
+__device__ inline bool sum_wide_group(const DensityPlan& plan, const Cells& map, const Tile& at,
+                                      Four<float> (&groups)[kWarps][32]) {
     const unsigned lane = threadIdx.x % 32;
-    if (group_rows(at) != kGroupRows) return true;
-    const Cell* first = plane_of<Cell>(map, at.image) +
-                        (at.y + at.group * kGroupRows) * map.row_stride + at.x + 4 * lane;
+    if (group_rows(at) != kGroupRows) {
+        keep_rest(plan, map, at);
+        return true;
+    }
+    const Patch own{at.image, at.y + at.group * kGroupRows, at.x + 4 * lane, kGroupRows,
+                    at.width > 4 * lane ? at.width - 4 * lane : 0};
     Quads values;
-    read_quads<Cell, vectors>(first, map.row_stride, kGroupRows,
-                              at.width > 4 * lane ? at.width - 4 * lane : 0, values);
+    read_quads(plan, map, own, values);
+    keep_quads(plan, own, values);
     Four<float> sums;
     bool finite = true;
 #pragma unroll
@@ -177,7 +235,7 @@ __device__ inline void sum_band(const Plan& plan, const Cells& map, unsigned blo
     at.rows = min(static_cast<unsigned>(kBandRows), density.height - at.y);
     at.x = pair * 2 * kChunk;
     at.width = min(2 * kChunk, density.width - at.x);
-    const bool finite = EDGECOUNT_BY_CELL(sum_wide_group, map, density.width, at, groups);
+    const bool finite = sum_wide_group(density, map, at, groups);
     const bool huge = __syncthreads_or(!finite) != 0;
     const unsigned chunk = 2 * pair + at.group;
     if (at.group >= 2 || chunk >= density.chunks) return;
@@ -192,6 +250,21 @@ __device__ inline void sum_band(const Plan& plan, const Cells& map, unsigned blo
     TileSums{plan, at.image, part, 0, 1, at.band * density.chunks + chunk}.store_plain(0, sum);
 }
 
-#undef EDGECOUNT_BY_CELL
+/// Keeps a chunk of a band where that takes a division. What sums have just read is in a cache.
+__device__ inline void keep_divided(const DensityPlan& plan, const Cells& map, unsigned block) {
+    const unsigned columns = (plan.width + kChunk - 1) / kChunk;
+    const unsigned rest = block / columns;
+    const unsigned bands = (plan.height + static_cast<unsigned>(kBandRows) - 1) / kBandRows;
+    Tile at{};
+    at.image = rest / bands;
+    at.group = threadIdx.x / 32;
+    at.y = rest % bands * static_cast<unsigned>(kBandRows);
+    at.rows = min(static_cast<unsigned>(kBandRows), plan.height - at.y);
+    at.x = block % columns * kChunk;
+    at.width = min(kChunk, plan.width - at.x);
+    Values values;
+    read_group(map, at, values);
+    keep(plan, at, values);
+}
 
 }  // namespace edgecount::cuda

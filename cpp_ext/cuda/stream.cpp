@@ -38,7 +38,7 @@ Registry& registry() {
 
 }  // namespace
 
-Stream::Stream(int device) : device_(device), owned_(true) {
+Stream::Stream(int device, bool inner) : device_(device), owned_(true), inner_(inner) {
     const CurrentDevice current(device);
     cudaStream_t stream = nullptr;
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), device, "create a stream");
@@ -77,13 +77,14 @@ void Stream::wait(const Event& event) const {
           "make a stream wait for an event");
 }
 
-void Stream::wait_for_all() const {
+void Stream::wait_for_all(bool callers) const {
     // No stream goes, and none of ours begins a capture, while the others are looked at.
     const std::lock_guard<std::mutex> lock(registry().mutex);
     const CurrentDevice current(device_);
     Event event(device_);
     for (const Stream* stream : registry().streams) {
         if (stream->device_ != device_ || stream->handle_ == handle_) continue;
+        if (callers && stream->inner_) continue;
         // What a capture records is not done, so there is nothing to wait for.
         cudaStreamCaptureStatus status{};
         const cudaError_t answer = cudaStreamIsCapturing(stream_of(stream->handle_), &status);

@@ -8,6 +8,7 @@
 #include "density.h"
 #include "float_environment.h"
 #include "fusion.h"
+#include "kernels.h"
 #include "map_checks.h"
 #include "message.h"
 #include "peak_sums.h"
@@ -45,10 +46,7 @@ bool is_coverage(float value) { return (value >= 0.0F) & (value <= 1.0F); }
 void check_masks(const Planes& masks) {
     const float* values = static_cast<const float*>(masks.data);
     const std::size_t n = masks.count * masks.cells();
-    // First all of them, without a way out of the loop, which would keep it from being vectorised.
-    std::uint32_t wrong = 0;
-    for (std::size_t i = 0; i < n; ++i) wrong |= is_coverage(values[i]) ? 0U : 1U;
-    if (wrong == 0) return;
+    if (kernels().sums.are_coverage(values, n)) return;
     const float* first = std::find_if_not(values, values + n, is_coverage);
     reject("masks: expected coverage in [0, 1], got ", *first, " in mask ",
            static_cast<std::size_t>(first - values) / masks.cells());
@@ -96,6 +94,7 @@ private:
         }
         std::vector<std::vector<double>> sums =
             sum_density(maps_.density, image, maps_.masks, grid_);
+        if (options_.unit == 1.0) return sums;
         for (std::vector<double>& cells : sums) {
             for (double& sum : cells) sum /= options_.unit;
         }

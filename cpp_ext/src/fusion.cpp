@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "lane_sum.h"
+#include "kernels.h"
 #include "message.h"
 #include "sum_arithmetic.h"
 
@@ -33,19 +33,26 @@ std::size_t grid_ratio(const Planes& heatmap, const Planes& plane) {
 
 std::vector<double> fusion_weights(const std::vector<double>& people, const Planes& plane,
                                    const Grid& grid, const CountOptions& options) {
-    std::vector<double> weights(grid.size());
+    const double low = options.fuse_low;
+    const double high = options.fuse_high;
+    const std::size_t full_columns = plane.width / grid.cell_width;
+    std::vector<double> weights;
+    weights.reserve(grid.size());
     for (std::size_t row = 0; row < grid.rows; ++row) {
+        const double* cells = people.data() + weights.size();
+        weights.resize(weights.size() + grid.columns);
+        double* out = weights.data() + weights.size() - grid.columns;
         const std::size_t height =
             std::min(grid.cell_height, plane.height - row * grid.cell_height);
-        for (std::size_t column = 0; column < grid.columns; ++column) {
+        const std::size_t full = height == grid.cell_height ? full_columns : 0;
+        kernels().sums.weigh_cells(cells, full, low, high, out);
+        for (std::size_t column = full; column < grid.columns; ++column) {
             const std::size_t width =
                 std::min(grid.cell_width, plane.width - column * grid.cell_width);
             const double share =
                 static_cast<double>(height * width) /
                 (static_cast<double>(grid.cell_height) * static_cast<double>(grid.cell_width));
-            const std::size_t index = row * grid.columns + column;
-            weights[index] =
-                density_weight(people[index] / share, options.fuse_low, options.fuse_high);
+            out[column] = density_weight(cells[column] / share, low, high);
         }
     }
     return weights;
@@ -53,11 +60,7 @@ std::vector<double> fusion_weights(const std::vector<double>& people, const Plan
 
 Tally fuse_cells(const std::vector<double>& density, const std::vector<double>& peaks,
                  const std::vector<double>& weights) {
-    const std::size_t n = weights.size();
-    std::vector<double> counts(n);
-    for (std::size_t i = 0; i < n; ++i) counts[i] = blend(weights[i], density[i], peaks[i]);
-    return {lane_sum<kBlockLanes>(counts.data(), n), lane_sum<kBlockLanes>(density.data(), n),
-            lane_sum<kBlockLanes>(peaks.data(), n)};
+    return kernels().sums.fuse_cells(density.data(), peaks.data(), weights.data(), weights.size());
 }
 
 }  // namespace edgecount

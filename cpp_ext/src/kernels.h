@@ -96,15 +96,27 @@ struct PeakKernels {
 struct SumKernels {
     void (*halves_to_floats)(const std::uint16_t* in, float* out, std::size_t n);
 
-    /// sums[x] += the sum of kSumRows rows, `stride` floats apart, taken in float32; and += one
-    /// row.
-    void (*add_rows)(double* sums, const float* rows, std::size_t stride, std::size_t n);
-    void (*add_row)(double* sums, const float* row, std::size_t n);
+    bool (*are_finite)(const float* values, std::size_t n);
+    bool (*are_coverage)(const float* values, std::size_t n);  ///< In [0, 1].
 
-    /// The same, each cell weighted by a mask whose rows are as far apart.
-    void (*add_masked_rows)(double* sums, const float* rows, const float* masks, std::size_t stride,
-                            std::size_t n);
-    void (*add_masked_row)(double* sums, const float* row, const float* mask, std::size_t n);
+    /// sums[x] += the sum of column x of `count` rows, `stride` floats apart: in float32 if there
+    /// are kSumRows of them, and one by one if there are fewer. The first are added to 0. Masks
+    /// whose rows are as far apart weight the cells; without them `masks` is null.
+    void (*add_rows)(double* sums, bool first, const float* rows, const float* masks,
+                     std::size_t stride, std::size_t count, std::size_t n);
+
+    /// Part i * step = the lane sum of the columns of the i-th of some cells side by side, each
+    /// `width` wide. Returns the sum of all. The parts may be where the columns are.
+    double (*fold_columns)(const double* columns, std::size_t width, std::size_t cells,
+                           std::size_t step, double* parts);
+
+    /// weights[i] = the density_weight of n full cells.
+    void (*weigh_cells)(const double* people, std::size_t n, double low, double high,
+                        double* weights);
+
+    /// Lane sums over n grid cells: density, peaks and their blend.
+    Tally (*fuse_cells)(const double* density, const double* peaks, const double* weights,
+                        std::size_t n);
 };
 
 /// What takes input channel source[c] to output channel c: (value - mean[c]) * scale[c].

@@ -1,4 +1,5 @@
-// A few 16-bit keys at a time, for the loop that compilers do not vectorise: comparisons to bits.
+// A few 16-bit keys at a time and four doubles, for the loops that compilers do not vectorise:
+// comparisons to bits, and lanes that are folded into one sum.
 //
 // Included by files that are compiled for different instruction sets; everything is local to each,
 // or the linker might give the code of one set to another.
@@ -64,6 +65,18 @@ inline std::uint64_t equal_bits(Lanes a, Lanes b) {
     return static_cast<std::uint32_t>(_mm256_movemask_epi8(bytes));
 }
 
+struct Doubles {
+    __m256d all;
+};
+inline Doubles load(const double* values) { return {_mm256_loadu_pd(values)}; }
+inline Doubles operator+(Doubles a, Doubles b) { return {_mm256_add_pd(a.all, b.all)}; }
+/// Adds the upper half to the lower, until one is left.
+inline double fold(Doubles doubles) {
+    const __m128d half =
+        _mm_add_pd(_mm256_castpd256_pd128(doubles.all), _mm256_extractf128_pd(doubles.all, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
+}
+
 #elif (defined(__SSE2__) || defined(_M_X64)) && !defined(EDGECOUNT_PLAIN_LANES)
 
 struct Lanes {
@@ -100,6 +113,21 @@ inline std::uint64_t equal_bits(Lanes a, Lanes b) {
     const __m128i low = _mm_cmpeq_epi16(a.low, b.low);
     const __m128i high = _mm_cmpeq_epi16(a.high, b.high);
     return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high)));
+}
+
+struct Doubles {
+    __m128d low;
+    __m128d high;
+};
+inline Doubles load(const double* values) {
+    return {_mm_loadu_pd(values), _mm_loadu_pd(values + 2)};
+}
+inline Doubles operator+(Doubles a, Doubles b) {
+    return {_mm_add_pd(a.low, b.low), _mm_add_pd(a.high, b.high)};
+}
+inline double fold(Doubles doubles) {
+    const __m128d half = _mm_add_pd(doubles.low, doubles.high);
+    return _mm_cvtsd_f64(_mm_add_sd(half, _mm_unpackhi_pd(half, half)));
 }
 
 #elif defined(__aarch64__) && !defined(EDGECOUNT_PLAIN_LANES)
@@ -152,6 +180,16 @@ inline std::uint64_t equal_bits(Lanes a, Lanes b) {
     return vgetq_lane_u32(vreinterpretq_u32_u8(sums), 0);
 }
 
+struct Doubles {
+    float64x2_t low;
+    float64x2_t high;
+};
+inline Doubles load(const double* values) { return {vld1q_f64(values), vld1q_f64(values + 2)}; }
+inline Doubles operator+(Doubles a, Doubles b) {
+    return {vaddq_f64(a.low, b.low), vaddq_f64(a.high, b.high)};
+}
+inline double fold(Doubles doubles) { return vpaddd_f64(vaddq_f64(doubles.low, doubles.high)); }
+
 #else
 
 // For other processors: small enough for compilers to keep in registers and to vectorise.
@@ -202,6 +240,21 @@ inline std::uint64_t equal_bits(const Lanes& a, const Lanes& b) {
     // on every processor that this is for.
     constexpr std::uint64_t gather = 0x0102040810204080U;
     return bytes[0] * gather >> 56 | bytes[1] * gather >> 56 << 8;
+}
+
+struct Doubles {
+    double values[4];
+};
+inline Doubles load(const double* values) {
+    return {{values[0], values[1], values[2], values[3]}};
+}
+inline Doubles operator+(const Doubles& a, const Doubles& b) {
+    return {{a.values[0] + b.values[0], a.values[1] + b.values[1], a.values[2] + b.values[2],
+             a.values[3] + b.values[3]}};
+}
+inline double fold(const Doubles& doubles) {
+    const double* values = doubles.values;
+    return (values[0] + values[2]) + (values[1] + values[3]);
 }
 
 #endif

@@ -31,7 +31,16 @@ private:
         std::uint32_t grid;
     };
 
-    void add_shares(const Peaks& peaks, const float* mask, std::vector<std::int64_t>& shares) const;
+    /// Places of the n rows or columns of the heatmap on a plane of this size, on whose grid a cell
+    /// has `side` of them and the next one is `step` further.
+    static std::vector<Place> places(std::size_t n, std::size_t ratio, std::size_t size,
+                                     std::size_t side, std::size_t step);
+
+    void add_coverage(const Peaks& peaks, std::vector<std::vector<double>>& sums) const;
+
+    /// Calls add(region, grid cell, shares) for every peak and region.
+    template <typename Add>
+    void for_each_share(const Peaks& peaks, Add add) const;
 
     std::size_t size_;
     const Planes& masks_;

@@ -68,8 +68,10 @@ public:
                 rows_.around(y), threshold_, options_.window / 2, rows_.blocks(), indices_.data());
             append(static_cast<std::size_t>(y), listed);
         }
-        if (!rows_.finite()) reject_non_finite("heatmap", image_);
         place();
+        // The heatmap first, and not what happened to be read first: a GPU reads in no order.
+        if (!rows_.finite()) reject_non_finite("heatmap", image_);
+        if (!offsets_finite_) reject_non_finite("offset", image_);
         return std::move(peaks_);
     }
 
@@ -105,7 +107,7 @@ private:
             const PeakCell cell{group_.x[i], group_.y[i]};
             const float dx = value_at(offset_, 2 * image_, cell);
             const float dy = value_at(offset_, 2 * image_ + 1, cell);
-            if (!std::isfinite(dx) || !std::isfinite(dy)) reject_non_finite("offset", image_);
+            offsets_finite_ = offsets_finite_ && std::isfinite(dx) && std::isfinite(dy);
             places_[i].x = static_cast<float>(cell.x) + dx;
             places_[i].y = static_cast<float>(cell.y) + dy;
         }
@@ -123,6 +125,7 @@ private:
     PeakGroup group_;
     Peak places_[kGroup];
     Peaks peaks_;
+    bool offsets_finite_ = true;
 };
 
 }  // namespace

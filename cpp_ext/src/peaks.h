@@ -29,7 +29,7 @@ struct Peaks {
 /// top of the parabola through the peak and its two neighbours, at most half a cell from the centre
 /// of the cell; on a border the centre.
 ///
-/// Throws std::invalid_argument naming "heatmap" when a value is not finite, and "offset" when the
+/// Throws std::invalid_argument naming "heatmap" when a value is not finite, else "offset" when the
 /// offset of a point is not.
 Peaks find_peaks(const Planes& heatmap, const Planes& offset, std::size_t image,
                  const CountOptions& options, bool keep_cells);

@@ -1,4 +1,6 @@
 // The arithmetic of the sums that the CPU and the GPU share.
+//
+// Local to each includer, as in lane_sum.h.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +14,7 @@
 namespace edgecount {
 
 /// A product that is never fused with a sum: nvcc would, where it is not told otherwise.
-EDGECOUNT_BOTH inline double product(double a, double b) {
+EDGECOUNT_BOTH static inline double product(double a, double b) {
 #if defined(__CUDA_ARCH__)
     return __dmul_rn(a, b);
 #else
@@ -21,7 +23,7 @@ EDGECOUNT_BOTH inline double product(double a, double b) {
 }
 
 /// The weight of the density in a full cell with so many people, see fusion_weights.
-EDGECOUNT_BOTH inline double density_weight(double people, double low, double high) {
+EDGECOUNT_BOTH static inline double density_weight(double people, double low, double high) {
     if (high <= low) return people > low ? 1.0 : 0.0;
     const double t = (people - low) / (high - low);
     const double clipped = t < 0.0 ? 0.0 : (t > 1.0 ? 1.0 : t);
@@ -29,7 +31,7 @@ EDGECOUNT_BOTH inline double density_weight(double people, double low, double hi
 }
 
 /// A cell's people by both streams.
-EDGECOUNT_BOTH inline double blend(double weight, double density, double peaks) {
+EDGECOUNT_BOTH static inline double blend(double weight, double density, double peaks) {
     return product(weight, density) + product(1.0 - weight, peaks);
 }
 
@@ -40,11 +42,11 @@ EDGECOUNT_BOTH inline double blend(double weight, double density, double peaks) 
 constexpr double kShares = 4294967296.0;
 
 /// A coverage in [0, 1] as shares, to nearest.
-EDGECOUNT_BOTH inline std::int64_t coverage_shares(float coverage) {
+EDGECOUNT_BOTH static inline std::int64_t coverage_shares(float coverage) {
     return static_cast<std::int64_t>(static_cast<double>(coverage) * kShares + 0.5);
 }
 
-EDGECOUNT_BOTH inline double from_shares(std::int64_t shares) {
+EDGECOUNT_BOTH static inline double from_shares(std::int64_t shares) {
     return static_cast<double>(shares) / kShares;
 }
 

@@ -4,16 +4,20 @@ A command is a file here, loaded when it is called, so that `edgecount --help` i
 one, write `edgecount/cli/NAME.py` with a click command and name it in `COMMANDS`.
 
 Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage, 130 stopped by Ctrl-C, 141 the
-reader of stdout went away.
+reader of stdout went away, 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import click
+try:
+    import click
 
-from edgecount.cli._group import Entry, LazyGroup
+    from edgecount.cli._group import Entry, LazyGroup
+    from edgecount.cli._signals import Termination
+except KeyboardInterrupt:  # of a user who saw the typing error at once
+    raise SystemExit(130) from None
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -62,4 +66,5 @@ def cli() -> None:
 
 def main(args: list[str] | None = None, **extra: Any) -> None:
     """Run the command line; leaves by SystemExit with the exit code."""
-    cli.main(args=args, prog_name="edgecount", **extra)
+    with Termination():
+        cli.main(args=args, prog_name="edgecount", **extra)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,8 @@ from edgecount.errors import ModelError
 _MODEL_GRAPH, _MODEL_OPSETS = 7, 8
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
 _GRAPH_INITIALIZERS = 5
-_TENSOR_DIMS, _TENSOR_TYPE = 1, 2
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_OUTSIDE = 1, 2, 13
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # FLOAT, UINT8, INT8, FLOAT16, BFLOAT16: weights. Whole numbers of 64 bits are shapes and axes.
@@ -26,7 +28,7 @@ class OnnxFacts(NamedTuple):
     """Facts of a model file.
 
     Attributes:
-        size: bytes.
+        size: bytes, those of the files beside it that hold its weights included.
         opset: version of the standard operators, 0 if the file does not say.
         parameters: weights in the graph.
     """
@@ -47,18 +49,29 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
     except OSError as error:
         raise ModelError(f"cannot read the model {path}: {error.strerror}") from None
     opset = parameters = graphs = 0
+    beside: set[str] = set()
     try:
         for number, value in _fields(memoryview(data)):
             if number == _MODEL_OPSETS:
                 opset = max(opset, _standard_opset(value))
             elif number == _MODEL_GRAPH:
                 parameters += _parameters(value)
+                beside |= _locations(value)
                 graphs += 1
     except (IndexError, TypeError):
         graphs = 0
     if graphs == 0:
         raise ModelError(f"{path} is not an ONNX model, or is damaged")
-    return OnnxFacts(len(data), opset, parameters)
+    return OnnxFacts(len(data) + _size_of(path.parent, beside), opset, parameters)
+
+
+def _size_of(folder: Path, names: set[str]) -> int:
+    """Bytes of files in a folder; whoever runs the model says which is missing."""
+    size = 0
+    for name in names:
+        with suppress(OSError, ValueError):
+            size += (folder / name).stat().st_size
+    return size
 
 
 def _standard_opset(entry: int | memoryview) -> int:
@@ -74,6 +87,23 @@ def _standard_opset(entry: int | memoryview) -> int:
 def _parameters(graph: int | memoryview) -> int:
     tensors = (value for number, value in _fields(graph) if number == _GRAPH_INITIALIZERS)
     return sum(_weights(tensor) for tensor in tensors)
+
+
+def _locations(graph: int | memoryview) -> set[str]:
+    """Names of the files that hold weights of a graph, as it is written in it."""
+    found: set[str] = set()
+    for number, tensor in _fields(graph):
+        if number != _GRAPH_INITIALIZERS:
+            continue
+        for part, entry in _fields(tensor):
+            if part == _TENSOR_OUTSIDE:
+                texts = dict(_fields(entry))
+                key, name = texts.get(_ENTRY_KEY), texts.get(_ENTRY_VALUE)
+                if not (isinstance(key, memoryview) and isinstance(name, memoryview)):
+                    continue
+                if bytes(key) == b"location":
+                    found.add(bytes(name).decode("utf-8", "replace"))
+    return found
 
 
 def _weights(tensor: int | memoryview) -> int:

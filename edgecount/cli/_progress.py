@@ -60,6 +60,38 @@ class Progress:
             self._bar.update(number - self._bar.n)
 
 
+class Bars:
+    """A bar for each part of a work, one after the other.
+
+    Args:
+        shown: False never shows a bar.
+    """
+
+    def __init__(self, shown: bool = True) -> None:
+        self._shown = shown
+        self._what = ""
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """So far is this part: its name, steps done, steps in all."""
+        if what != self._what or self._bar is None:
+            self._end()
+            self._what, self._bar = what, Progress(total, "step", what, shown=self._shown)
+            self._bar.__enter__()
+        self._bar.step_to(done)
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
+
+
 def echo(line: str, err: bool = False) -> None:
     """Print a line above the bars, if there are any."""
     if "tqdm" not in sys.modules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from edgecount.cli._options import RegionType, SideType, json_option, model_opti
 
 if TYPE_CHECKING:
     from edgecount.cli._counting import Job, Outcome
+    from edgecount.counter import EdgeCounter
     from edgecount.regions import Region
     from edgecount.runtime.sources import Source
 
@@ -133,7 +135,7 @@ def _count(
         return None, unopened
     jobs = _plan(sources, folder, overwrite)
     report = JsonReport(points) if as_json else TextReport(summary=not quiet)
-    with _counter(regions=regions, **engine) as counter:
+    with _counter(regions=regions, quiet=quiet, **engine) as counter:
         run = Run(counter, report, Pace(every, max_frames), regions, bars=not quiet)
         outcome = run.all(jobs)
     report.end(outcome.failed + unopened)
@@ -166,9 +168,19 @@ def _plan(sources: list[Source], folder: Path | None, overwrite: bool) -> list[J
     return [Job(source, output) for source, output in zip(sources, outputs, strict=True)]
 
 
-def _counter(*, max_side: int | str | None, **options: Any) -> Any:
+def _counter(
+    *, max_side: int | str | None, rebuild: bool, quiet: bool, **options: Any
+) -> EdgeCounter:
     from edgecount.counter import EdgeCounter
 
     if max_side is not None:
         options["max_side"] = None if max_side == "native" else max_side
-    return EdgeCounter(options.pop("model"), **options)
+    model = options.pop("model")
+    if not rebuild:
+        return EdgeCounter(model, **options)
+    from edgecount._rebuild import rebuild_engine
+    from edgecount.cli._progress import Bars
+
+    with Bars(shown=not quiet) as bars:
+        build = functools.partial(rebuild_engine, progress=bars.report)
+        return EdgeCounter(model, rebuild=build, **options)

@@ -17,6 +17,8 @@ from edgecount.cli.models import metric_lines
 if TYPE_CHECKING:
     from edgecount.manifest import Manifest
 
+_LOG_FATAL = 4
+
 
 @click.command()
 @click.argument("model", metavar="NAME|FILE|DIR")
@@ -105,7 +107,10 @@ def _facts(model: str) -> dict[str, Any]:
     else:
         path, manifest = opened.path or Path(model), opened.manifest
         backend, why = try_model(model)
-    onnx = read_onnx_facts(path)
+    try:
+        onnx = read_onnx_facts(path)
+    except ModelError as error:  # what it is instead was said before
+        raise ModelError(why or str(error)) from None
     return {
         "file": str(path),
         "bytes": onnx.size,
@@ -143,8 +148,12 @@ def _tensors(path: Path) -> dict[str, list[str]] | None:
         import onnxruntime
     except ImportError:
         return None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _LOG_FATAL  # what it warns of is how it would run the graph
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
     except Exception:  # noqa: BLE001 (onnxruntime's errors have no base class but this one)
         return None
     kinds = {"inputs": session.get_inputs(), "outputs": session.get_outputs()}

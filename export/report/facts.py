@@ -72,6 +72,12 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
     return facts
 
 
+def worst_difference(proof: dict[str, Any]) -> float:
+    """What the image counts differently by that does so most, in people, with its sign."""
+    apart = (one["candidate"] - one["reference"] for one in proof["images"])
+    return float(max(apart, key=abs))
+
+
 def _verdict(record: FileRecord) -> str:
     proof = record.converted.proof if record.converted else None
     if proof is None:

@@ -7,16 +7,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecount.errors import MissingExtraError
+from edgecount.export.latency import measure_files
+from edgecount.export.missing import missing
 from edgecount.export.onnx import write_whole
-from edgecount.export.report.facts import facts_of
+from edgecount.export.report.facts import facts_of, worst_difference
 
 if TYPE_CHECKING:
     from edgecount import CountResult
     from edgecount.export.package import Export, FileRecord
     from edgecount.export.proof import Proof
 
-RUNS = 10
 ON_CPUS = ("model.onnx", "model.int8-cpu.onnx")
 _SIZE = (480, 640)  # of the frame that is timed
 _WIDE = 520  # px of a picture on the page
@@ -39,29 +39,16 @@ def write_report(export: Export, folder: Path) -> None:
 
 def _latencies(export: Export, folder: Path) -> dict[str, dict[str, float]]:
     """Milliseconds on this CPU of the files that are meant for one, by turns in one run."""
-    from contextlib import ExitStack
-
-    from edgecount import EdgeCounter
-    from edgecount.runtime.bench import measure_latency
-
     names = [str(record.path) for record in export.files if str(record.path) in ON_CPUS]
-    with ExitStack() as stack:
-        counters = [
-            stack.enter_context(
-                EdgeCounter(folder / name, backend="onnxruntime", threads=export.options.threads)
-            )
-            for name in names
-        ]
-        size = export.source.manifest.input.static_size or _SIZE
-        times = measure_latency(counters, size, runs=RUNS, warmup=2)
-    return {name: latency.quantiles()["infer"] for name, latency in zip(names, times, strict=True)}
+    size = export.source.manifest.input.static_size or _SIZE
+    return measure_files(folder, names, size, export.options.threads, export.report)
 
 
 def _page(export: Export, facts: dict[str, Any]) -> str:
     try:
         import jinja2
     except ImportError as error:
-        raise MissingExtraError("jinja2", "engine", "to write reports") from error
+        raise missing("jinja2", "engine", "to write reports") from error
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -74,6 +61,7 @@ def _page(export: Export, facts: dict[str, Any]) -> str:
         title=f"{facts['model']} {facts['version']}: export",
         facts=facts,
         first=first,
+        worst_difference=worst_difference,
         charts={
             str(record.path): _details(proof)
             for record in export.files

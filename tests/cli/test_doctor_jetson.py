@@ -337,7 +337,7 @@ def test_backends_of_a_pc(gpu_machine, tmp_path):
 
 def test_kernels_that_were_built_for_another_gpu(gpu_machine, agx_orin, monkeypatch):
     gpu_machine.cuda_architectures = "110-real 110-virtual"
-    orin = Driver("12.6", [Device("Orin", "8.7", 2**35)])
+    orin = Driver("12.6", [Device("Orin", "8.7", 2**35, 16)])
     monkeypatch.setattr(engines, "ask_driver", lambda: orin)
     check = engines.package(agx_orin)
     assert check.status == "warn"

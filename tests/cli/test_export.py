@@ -113,6 +113,22 @@ def test_a_refused_file_is_one_line_and_exit_code_1(run, model, photos, tmp_path
         (("--fp16", "--gate-fp16", "nan"), "--gate-fp16: expected a number, 0 or more"),
         (("--int8",), "--int8: expected --calibration DIR"),
         (("--calibration", "/nowhere", "--int8"), "--calibration: expected a folder of images"),
+        (
+            ("--fp16", "--gate-fp16", "50"),
+            "--gate-fp16: expected a share of the mean count, 0 to 1",
+        ),
+        (("--name", ""), "expected the model's name, got an empty one"),
+        (("--model-version", "foo"), "expected numbers such as 1.2.0, got 'foo'"),
+        (("--opset", "13"), "13 is not in the range 14<=x<=21"),
+        (("--batch", "100000000"), "is not in the range 1<=x<=1024"),
+        (
+            ("--target", "onnx", "--input", "dynamic:64x64:64x64:128x128"),
+            "--input dynamic: expected with --target tensorrt",
+        ),
+        (
+            ("--target", "tensorrt-rtx", "--dla", "0"),
+            "--dla: TensorRT for RTX knows no accelerators",
+        ),
         (("--input", "100x100"), "multiples of 32, got 100x100; the nearest is 96x96"),
     ],
 )
@@ -121,6 +137,61 @@ def test_options_that_make_no_sense(run, model, tmp_path, options, message):
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
     assert not (tmp_path / "made").exists()
+
+
+def test_a_model_that_triton_has_is_refused_first(run, model, tmp_path):
+    options = ("--out", tmp_path / "made", "--triton", tmp_path / "models", "--batch", "2")
+    assert run("export", model, *options).exit_code == 0
+    (served,) = (tmp_path / "models").iterdir()
+    assert "max_batch_size: 2" in (served / "config.pbtxt").read_text()
+    result = run("export", model, *options[2:], "--out", tmp_path / "again")
+    assert result.exit_code == 1
+    assert f"{served} exists: choose another --triton, or add --overwrite" in result.stderr
+    assert not (tmp_path / "again").exists()
+    assert run("export", model, *options, "--overwrite").exit_code == 0
+    one = run("export", model, *options[:-1], "1", "--overwrite")
+    assert one.exit_code == 0
+    assert "max_batch_size: 1" in (served / "config.pbtxt").read_text()
+
+
+def test_a_repository_that_cannot_be_written_is_refused_first(run, model, tmp_path):
+    (tmp_path / "file").touch()
+    options = ("--out", tmp_path / "made", "--triton", tmp_path / "file" / "models")
+    result = run("export", model, *options)
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'file'} is no folder that can be written to" in result.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_sizes_of_an_engine_do_nothing_for_one_file(run, model, tmp_path):
+    out = tmp_path / "one.onnx"
+    result = run("export", model, "--out", out, "--input", "dynamic:64x64:64x64:128x128")
+    assert result.exit_code == 2
+    assert "--input dynamic: expected with --target" in result.stderr
+
+
+def test_the_home_folder_in_one_word_with_its_option(run, model, photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    photos.rename(tmp_path / "photos")
+    try:
+        result = run("export", model, "--verify=~/photos", "--out=~/made", "--threads", "1")
+    finally:
+        (tmp_path / "photos").rename(photos)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.endswith(f"{tmp_path / 'made' / 'report.html'}\n")
+    assert run("export", model, "--out=~/one.onnx").exit_code == 0
+    assert (tmp_path / "one.onnx").is_file()
+
+
+def test_the_table_tells_of_regions_and_the_worst_image(run, model, photos, tmp_path):
+    out = tmp_path / "made"
+    result = run("export", model, "--fp16", "--verify", photos, "--out", out, "--threads", "1")
+    heads, _, line = (row.split() for row in result.stdout.splitlines()[:3])
+    assert heads[4:7] == ["bias", "worst", "regions"]
+    proof = json.loads((out / "report.json").read_text())["files"][1]["proof"]
+    apart = [one["candidate"] - one["reference"] for one in proof["images"]]
+    assert line[6] == f"{max(apart, key=abs):+.2f}"
+    assert line[7] == f"{proof['regions']:.2f}"
 
 
 @pytest.mark.parametrize("name", ["onnx", "onnxslim"])
@@ -147,7 +218,7 @@ def test_what_cannot_be_exported_says_what_can(run, tmp_path, name, message):
 
 
 def test_an_engine_is_inspected_from_its_sidecar(run, model, photos, tmp_path):
-    pytest.importorskip("tensorrt_rtx_bindings")
+    pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
     out = tmp_path / "made"
     result = run(
         *("export", model, "--fp16", "--target", "tensorrt-rtx", "--compute-capability", "89"),

@@ -38,6 +38,29 @@ def test_non_finite_offsets_at_peaks():
         _ext.count_maps(heatmap, offset)
 
 
+@pytest.mark.parametrize("bad", [("heatmap", "offset", "density"), ("offset", "density")])
+def test_of_several_bad_maps_the_first_is_named(bad):
+    # More peaks than are placed in one go, and the heatmap's bad cell below all of them.
+    maps = {
+        "heatmap": np.zeros((3, 40, 60), np.float32),
+        "offset": np.zeros((3, 2, 40, 60), np.float32),
+        "density": np.zeros((3, 40, 60), np.float32),
+    }
+    maps["heatmap"][:, ::2, ::2] = 1
+    for name in bad:
+        maps[name][1:].reshape(2, -1)[:, 0 if name == "offset" else -1] = np.nan
+    with pytest.raises(ValueError, match=f"^{bad[0]}: expected finite values.* image 1 of"):
+        _ext.count_maps(**maps)
+
+
+def test_a_bad_image_comes_before_a_worse_one():
+    heatmap = np.zeros((2, 3, 3), np.float32)
+    heatmap[1] = np.nan
+    density = heatmap[::-1].copy()
+    with pytest.raises(ValueError, match=r"^density: expected finite values.* image 0 of"):
+        _ext.count_maps(heatmap, density=density)
+
+
 @pytest.mark.parametrize("name", ["heatmap", "offset", "density", "masks"])
 @pytest.mark.parametrize(
     ("value", "message"),

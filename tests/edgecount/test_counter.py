@@ -117,6 +117,40 @@ def test_frames_of_one_s_own_source(tiny_model: Path, squares: Squares) -> None:
     assert [(r.source, r.frame, r.count) for _, r in found] == [("mine", 0, 0), ("mine", 1, 1)]
 
 
+def test_what_is_no_frame_of_a_source(tiny_model: Path, squares: Squares) -> None:
+    counter, image = EdgeCounter(tiny_model), squares(64, 64)
+    for given in ([image], image, [None]):
+        with pytest.raises(
+            InputError,
+            match=r"expected Frame\(image, source, index, time\) of .*, got (a value|None)",
+        ):
+            list(counter.count_frames(given))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"expected several Frame\(.*, got None"):
+        counter.count_frames(None)  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match=r"got a ndarray: images are for count\(\)$"):
+        next(counter.stream(image))  # type: ignore[arg-type]
+    with pytest.raises(
+        ConfigError, match="expected a list of sources, got a value of type ndarray"
+    ):
+        counter.stream_many(image)  # type: ignore[arg-type]
+
+
+def test_what_a_caller_throws_into_a_stream_comes_back(
+    tiny_model: Path, squares: Squares, tmp_path: Path
+) -> None:
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), squares(64, 64))
+    counter = EdgeCounter(tiny_model)
+    for results in (counter.stream_many([tmp_path, tmp_path]), counter.stream(tmp_path)):
+        next(results)
+        error = ValueError("no room for the result")
+        with pytest.raises(ValueError, match="no room") as caught:
+            results.throw(error)  # type: ignore[attr-defined]
+        assert caught.value is error
+        assert list(results) == []
+    assert len(counter._lanes._idle) == 1  # it came back, and was lent again
+
+
 def test_closing_lets_what_was_begun_end(tiny_model: Path, squares: Squares) -> None:
     counter = EdgeCounter(tiny_model)
 

@@ -30,3 +30,10 @@ def test_missing_extra_gives_the_pip_command() -> None:
     error = errors.MissingExtraError("onnxruntime", "cpu", "to run models")
     assert 'pip install "edgecount[cpu]"' in str(error)
     assert (error.package, error.extra) == ("onnxruntime", "cpu")
+
+
+def test_missing_extra_may_name_packages_instead() -> None:
+    wanted = ["onnx>=1.16", "jinja2>=3.1"]
+    error = errors.MissingExtraError("onnx", "engine", "to export models", packages=wanted)
+    assert str(error).endswith('run  pip install "onnx>=1.16" "jinja2>=3.1"')
+    assert error.extra == "engine"

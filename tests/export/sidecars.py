@@ -12,7 +12,7 @@ from edgecount.runtime.engine_files import Engine, file_sha256
 from edgecount.runtime.model_file import open_model
 from edgecount.runtime.sidecar import EngineSidecar, InputShapes, sidecar_path
 
-GPU = Driver("13.0", [Device("RTX 4090", "8.9", 24 << 30)])
+GPU = Driver("13.0", [Device("RTX 4090", "8.9", 24 << 30, 128)])
 SHAPES = InputShapes((1, 3, 64, 64), (1, 3, 64, 96), (4, 3, 128, 160))
 
 

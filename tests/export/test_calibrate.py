@@ -1,12 +1,18 @@
 """Calibration: extremes and histograms, ranges from them, the cache."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from graphs import pixels, small_model
 
+from edgecount.errors import OutputError
+from edgecount.export import calibrate as calibration
 from edgecount.export.calibrate import (
     BINS,
     METHODS,
+    PERCENTILE,
+    SAMPLES,
     Values,
     calibrate,
     calibration_key,
@@ -106,3 +112,69 @@ def test_the_cache_is_of_one_model_and_its_images(tmp_path):
         path.write_bytes(damaged)
         assert load_calibration(path, key) is None
     assert load_calibration(tmp_path / "none.npz", key) is None
+
+
+@pytest.mark.parametrize("width", [96, 120, 128, 160, 192, 250, 256, 384])
+@pytest.mark.parametrize("step", [2, 3, 4, 8])
+def test_a_large_tensor_is_sampled_across_its_columns(width, step):
+    """As behind a transposed convolution: some of the columns hold much larger values."""
+    rng = np.random.default_rng(3)
+    for factor in (2, 3, 4, 6, 8):  # of the samples that are taken
+        rows = -(-factor * SAMPLES // (8 * width))
+        array = np.abs(rng.standard_normal((1, 8, rows, width), np.float32))
+        array[..., 1::step] *= 20
+        true = float(np.quantile(array, PERCENTILE))
+        found = values_of(array).range("percentile")[1]
+        assert found == pytest.approx(true, rel=0.05), factor
+
+
+def test_large_channels_and_rows_are_sampled():
+    array = np.abs(np.random.default_rng(4).standard_normal((1, 64, 160, 200), np.float32))
+    array[:, ::16] *= 20
+    array[:, :, ::2] *= 3
+    found = values_of(array).range("percentile")[1]
+    assert found == pytest.approx(float(np.quantile(array, PERCENTILE)), rel=0.05)
+
+
+@pytest.mark.parametrize("size", [SAMPLES + 1, 1_000_003, 2**31 - 1, 10**12 + 7])
+def test_places_lie_inside_and_rise(size):
+    places = calibration._sample(size)
+    assert places[0] >= 0
+    assert places[-1] < size
+    assert (np.diff(places) >= 0).all()
+    assert np.diff(places).max() < 2.01 * size / SAMPLES + 1
+
+
+def test_sampling_is_the_same_every_time():
+    array = np.random.default_rng(5).standard_normal((1, 4, 400, 600), np.float32)
+    one, other = values_of(array, array), values_of(array, array)
+    assert one.counts.tolist() == other.counts.tolist()
+    assert one.counts.sum() == 2 * SAMPLES
+
+
+def test_a_cache_of_the_sampling_before_is_not_used(tmp_path, monkeypatch):
+    image = tmp_path / "one.png"
+    image.write_bytes(b"1")
+    now = calibration_key(b"model", "RGB", [image])
+    monkeypatch.setattr(calibration, "FORMAT", 1)
+    assert calibration_key(b"model", "RGB", [image]) != now
+
+
+@pytest.mark.parametrize("full", ["folder", "disk"])
+def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch, full):
+    seen = calibrate(tidy(small_model()), [{"image": pixels()}], ["sum"], threads=1)
+    path = tmp_path / "calibration.npz"
+    if full == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"older")
+
+        def no_space(self, data):
+            self.touch()
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", no_space)
+    with pytest.raises(OutputError, match=r"cannot write .*calibration\.npz"):
+        seen.save(path, "key")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["calibration.npz"]
+    assert full == "folder" or path.read_bytes() == b"older"

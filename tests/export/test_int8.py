@@ -8,7 +8,7 @@ from onnx import numpy_helper
 
 from edgecount.errors import ModelError
 from edgecount.export.calibrate import calibrate
-from edgecount.export.fp16 import to_fp16
+from edgecount.export.fp16 import rounding, to_fp16
 from edgecount.export.graph import element_types, node_precisions, tidy
 from edgecount.export.int8 import (
     activation_step,
@@ -151,3 +151,92 @@ def test_graphs_within_graphs_are_refused(model):
     for convert in (lambda: to_int8(loop, {}, "cpu"), lambda: to_fp16(loop)):
         with pytest.raises(ModelError, match="without If, Loop and Scan, got branch"):
             convert()
+
+
+@pytest.mark.parametrize("encoding", ["tensorrt", "cpu"])
+@pytest.mark.parametrize("gain", [1.0, 1e4, 1e6])
+def test_small_weights_keep_their_steps(encoding, gain):
+    loud = tidy(small_model(gain=gain))
+    feeds = [{"image": pixels(seed=seed)} for seed in range(4)]
+    seen = calibrate(loud, feeds, watched(loud), threads=1).ranges("minmax")
+    made = to_int8(loud, seen, encoding)
+    scales = weights(made)["third_w_by_0_scale"]
+    assert scales == pytest.approx(np.abs(weights(loud)["third_w"]).max((1, 2, 3)) / 127)
+    image = pixels(seed=9)
+    for ours, theirs in zip(run(loud, image), run(made, image), strict=True):
+        assert theirs == pytest.approx(ours, abs=0.05 * float(np.abs(ours).max()))
+
+
+def test_small_steps_are_above_0_in_float16():
+    loud = tidy(small_model(gain=1e6))
+    feeds = [{"image": pixels(seed=seed)} for seed in range(2)]
+    seen = calibrate(loud, feeds, watched(loud), threads=1).ranges("minmax")
+    stored = weights(to_fp16(with_opset(to_int8(loud, seen, "tensorrt"), 19)))
+    scales = {name: value for name, value in stored.items() if name.endswith("_scale_fp16")}
+    assert scales["third_w_by_0_scale_fp16"].dtype == np.float16
+    assert all((value >= 2.0**-20).all() for value in scales.values())
+
+
+def test_the_bias_of_a_dead_channel_stays(model, ranges):
+    dead = onnx.ModelProto()
+    dead.CopyFrom(model)
+    for weight in dead.graph.initializer:
+        if weight.name == "third_w":
+            value = numpy_helper.to_array(weight).copy()
+            value[3] = 1e-12
+            weight.CopyFrom(numpy_helper.from_array(value, weight.name))
+        if weight.name == "third_b":
+            value = numpy_helper.to_array(weight).copy()
+            value[3] = 0.5
+            weight.CopyFrom(numpy_helper.from_array(value, weight.name))
+    made = weights(to_int8(dead, ranges, "cpu"))
+    key = "third_b_of_second_cut_by_third_w"
+    bias = made[f"{key}_bytes"].astype(np.float64) * made[f"{key}_scale"]
+    assert bias == pytest.approx(weights(dead)["third_b"], abs=1e-4)
+
+
+def with_odd_names(model, tensors, nodes):
+    """The model with tensors and nodes of other names."""
+    odd = onnx.ModelProto()
+    odd.CopyFrom(model)
+    for node in odd.graph.node:
+        node.name = nodes.get(node.name, node.name)
+        for field in (node.input, node.output):
+            field[:] = [tensors.get(name, name) for name in field]
+    for weight in odd.graph.initializer:
+        weight.name = tensors.get(weight.name, weight.name)
+    onnx.checker.check_model(odd, full_check=True)
+    return odd
+
+
+@pytest.mark.parametrize("encoding", ["tensorrt", "cpu"])
+def test_names_of_ours_in_a_foreign_graph(model, encoding):
+    tensors = {
+        "third": "second_cut_dequantised",
+        "side": "second_cut_quantised",
+        "sum": "second_cut_scale",
+        "people_w": "heads_w_by_0_dequantised",
+        "first": "first_cut_fp16",
+        "people": "heads_half",
+        "second": "heads_exact",
+    }
+    nodes = {
+        "first": "second_cut_quantise",
+        "third": "second_cut_dequantise",
+        "side": "image_to_float16",
+        "sum": "heads_half_cast",
+    }
+    odd = with_odd_names(model, tensors, nodes)
+    feeds = [{"image": pixels(seed=seed)} for seed in range(4)]
+    seen = calibrate(odd, feeds, watched(odd), threads=1).ranges("minmax")
+    whole = to_int8(odd, seen, encoding)
+    made = [whole, to_fp16(odd), rounding(to_fp16(odd))]
+    if encoding == "tensorrt":
+        made.append(rounding(to_fp16(with_opset(whole, 19))))
+    image = pixels(seed=5)
+    for one in made:
+        onnx.checker.check_model(one, full_check=True)
+        labels = [node.name for node in one.graph.node]
+        assert len(set(labels)) == len(labels)
+        for ours, theirs in zip(run(odd, image), run(one, image), strict=True):
+            assert theirs == pytest.approx(ours, abs=0.06 * float(np.abs(ours).max()))

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
-pytest.importorskip("tensorrt_rtx_bindings")
+pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
 
 from graphs import write_photos  # noqa: E402
 

@@ -13,7 +13,7 @@ from graphs import small_model, write_photos
 
 from edgecount import EdgeCounter
 from edgecount.errors import AccuracyError, ConfigError, OutputError, SourceError
-from edgecount.export import convert, package
+from edgecount.export import choice, convert, gate
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.report import write_report
@@ -59,7 +59,10 @@ def test_all_files_and_their_report(model, photos, tmp_path):
         "report.json",
     ]
     assert names(tmp_path) == ["made", "made.calibration.npz", "small.onnx"]
-    assert {what for what, _, _ in steps} >= {"calibrating", "counting with model.fp16.onnx"}
+    assert {what for what, _, _ in steps} >= {
+        *("calibrating", "counting with model.fp16.onnx"),
+        *("looking for large values", "measuring how fast it is"),
+    }
     assert made.real
     assert made.pictures.startswith("6 images beside the calibration's of")
     report = json.loads((out / "report.json").read_text())
@@ -73,6 +76,8 @@ def test_all_files_and_their_report(model, photos, tmp_path):
     assert by_name["model.onnx"]["latency_ms"]["p50"] > 0
     assert by_name["model.int8-cpu.onnx"]["latency_ms"]["p50"] > 0
     assert by_name["model.int8-fp16.onnx"]["latency_ms"] is None
+    for name in by_name:
+        onnx.checker.check_model(onnx.load(out / name), full_check=True)
     page = (out / "report.html").read_text()
     assert page.count("<circle") == 4 * 6
     assert page.count("data:image/jpeg;base64,") == 4 * 2
@@ -93,7 +98,6 @@ def test_the_ranges_are_kept_for_the_next_export(model, photos, tmp_path, monkey
         raise AssertionError("calibrated twice")
 
     monkeypatch.setattr(convert, "calibrate", again)
-    monkeypatch.setattr(convert, "scan", lambda _bench: {})
     options = ExportOptions(
         int8=True, calibration=photos, number=16, int8_gate=0.2, threads=1, overwrite=True
     )
@@ -133,7 +137,7 @@ def test_force_keeps_what_a_gate_refuses(model, photos, tmp_path):
 def test_an_onnx_is_exported_without_pytorch(model, photos, tmp_path, target):
     """The extra `engine` has none: it is for boards, where PyTorch is large and hard to get."""
     if target == "tensorrt-rtx":
-        pytest.importorskip("tensorrt_rtx_bindings")
+        pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
     words = ["export", model, "--fp16", "--target", target, "--input", "64x96"]
     words += ["--verify", str(photos), "--out", str(tmp_path / "made"), "--threads", "1"]
     code = (
@@ -150,11 +154,11 @@ def test_an_onnx_is_exported_without_pytorch(model, photos, tmp_path, target):
 
 
 def test_without_images_scenes_are_rendered(model, tmp_path, monkeypatch):
-    class One(package.Scenes):
+    class One(choice.Scenes):
         def __len__(self):
             return 1
 
-    monkeypatch.setattr(package, "Scenes", One)
+    monkeypatch.setattr(choice, "Scenes", One)
     made = export_model(model, tmp_path / "made", ExportOptions(fp16=True, fp16_gate=1, threads=1))
     assert not made.real
     assert made.pictures == "1 rendered scenes"
@@ -187,9 +191,13 @@ def test_an_earlier_export_is_replaced_whole_or_not_at_all(model, photos, tmp_pa
     with pytest.raises(OutputError, match="made exists: choose another --out, or add --overwrite"):
         export_model(model, out, options)
     refused = ExportOptions(fp16=True, verify=photos, fp16_gate=0, overwrite=True, threads=1)
-    with pytest.raises(AccuracyError):
+    with pytest.raises(OutputError, match=r"made holds what no export wrote.*: notes\.txt"):
         export_model(model, out, refused)
     assert names(out) == before
+    (out / "notes.txt").unlink()
+    with pytest.raises(AccuracyError):
+        export_model(model, out, refused)
+    assert names(out) == ["model.onnx", "report.html", "report.json"]
     again = ExportOptions(verify=photos, overwrite=True, threads=1)
     export_model(model, out, again, finish=write_report)
     assert names(out) == ["model.onnx", "report.html", "report.json"]
@@ -206,7 +214,8 @@ def test_nothing_else_is_replaced(model, photos, tmp_path, monkeypatch):
         export_model(model, tmp_path / "small.onnx", options)
     inside = tmp_path / "made"
     inside.mkdir()
-    (inside / "report.json").write_text("{}")
+    facts = {"made_by": "edgecount 1.0.0", "files": [{"file": "small.onnx"}]}
+    (inside / "report.json").write_text(json.dumps(facts))
     (inside / "small.onnx").write_bytes((tmp_path / "small.onnx").read_bytes())
     with pytest.raises(OutputError, match=r"small\.onnx lies in .*made, which the export"):
         export_model(str(inside / "small.onnx"), inside, options)
@@ -253,7 +262,7 @@ def test_a_folder_that_cannot_be_made(model, photos, tmp_path):
 
 
 def test_an_engine_takes_the_usual_sizes_by_default(model, photos, tmp_path):
-    pytest.importorskip("tensorrt_rtx_bindings")
+    pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
     options = ExportOptions(target="tensorrt-rtx", batch=2, verify=photos, threads=1)
     made = export_model(model, tmp_path / "made", options)
     shapes = made.files[-1].engine.shapes
@@ -264,7 +273,7 @@ def test_an_engine_takes_the_usual_sizes_by_default(model, photos, tmp_path):
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_engines_for_two_gpus(model, photos, tmp_path, precision):
-    pytest.importorskip("tensorrt_rtx_bindings")
+    pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
     from edgecount.export.engine import EngineOptions
     from edgecount.runtime.sidecar import read_sidecar
 
@@ -344,7 +353,7 @@ def test_pictures_of_nobody_are_said_to_prove_little(model, tmp_path):
 
 def test_lost_points_are_refused_though_the_count_stays(photos, tmp_path, monkeypatch, model):
     monkeypatch.setattr(convert.Proof, "matched", 0.5)
-    monkeypatch.setattr(package, "FEW_POINTS", 0)
+    monkeypatch.setattr(gate, "FEW_POINTS", 0)
     options = ExportOptions(fp16=True, verify=photos, fp16_gate=1, threads=1)
     with pytest.raises(AccuracyError, match=r"finds 50\.0% of the head points .* at least 95%"):
         export_model(model, tmp_path / "made", options)

@@ -11,6 +11,7 @@ from edgecount.export.pictures import (
     Scenes,
     calibration_tensors,
     divide,
+    spread,
     warnings_about,
 )
 from edgecount.export.proof import Picture
@@ -98,6 +99,8 @@ def test_warnings(folder):
     assert warnings_about(Pictures.of(folder, "--calibration")) == []
     few = warnings_about(Pictures.of(folder, "--calibration").some(4))
     assert [w.split(" calibration images are few")[0] for w in few] == ["4"]
+    (one,) = warnings_about(Pictures.of(folder, "--calibration").some(1))
+    assert one.startswith("1 calibration image is few: ")
     image = next(iter(Pictures.of(folder, "--verify"))).image
     rng = np.random.default_rng(1)
     alike = [
@@ -113,3 +116,14 @@ def test_rendered_scenes_stand_in():
     assert len(scenes) == 8
     assert first.image.dtype == np.uint8
     assert "20 people" in first.name
+
+
+@pytest.mark.parametrize("number", [7, 12, 31, 40, 200])
+@pytest.mark.parametrize("period", [1, 2, 3])
+def test_the_first_few_are_spread_over_all(number, period):
+    order = spread(range(number))
+    assert sorted(order) == list(range(number))
+    few = order[:6]
+    thirds = {3 * index // number for index in few}
+    assert thirds == {0, 1, 2}
+    assert {index % period for index in few} == set(range(period))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
+import subprocess
+import sys
 
 import onnx
 import pytest
 from graphs import small_model
 from sidecars import write_engine
 
+from edgecount import counter
 from edgecount._rebuild import rebuild_engine
+from edgecount.cli.count import _counter
 from edgecount.errors import BackendError
 from edgecount.runtime.sidecar import InputShapes, read_sidecar
 
-rtx = pytest.importorskip("tensorrt_rtx_bindings")
+rtx = pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
 
 SHAPES = InputShapes((1, 3, 64, 64), (1, 3, 64, 96), (2, 3, 128, 128))
 
@@ -36,9 +41,9 @@ def engine(tmp_path):
     )
 
 
-def build(engine, capability="8.9"):
+def build(engine, capability="8.9", how=rebuild_engine, **more):
     path, sidecar = engine
-    return rebuild_engine(path, sidecar, path.with_name("model.onnx"), capability)
+    return how(path, sidecar, path.with_name("model.onnx"), capability, **more)
 
 
 def test_the_new_engine_is_like_the_old_one_and_for_here(engine):
@@ -64,3 +69,63 @@ def test_a_gpu_that_has_no_plans(engine):
         build(engine, "8.7")
     assert engine.path.read_bytes() == b"an older plan"
     assert read_sidecar(engine.path) == engine.sidecar
+
+
+def test_the_export_s_packages_are_not_needed(engine):
+    """Who installed the extra for GPUs has none of them."""
+    code = """
+import sys
+from pathlib import Path
+for name in ("onnx", "onnxslim", "jinja2", "onnxruntime", "torch"):
+    sys.modules[name] = None
+from edgecount._rebuild import rebuild_engine
+from edgecount.runtime.sidecar import read_sidecar
+plan = Path(sys.argv[1])
+rebuild_engine(plan, read_sidecar(plan), plan.with_name("model.onnx"), "8.9")
+"""
+    subprocess.run([sys.executable, "-c", code, engine.path], check=True)
+    assert read_sidecar(engine.path).version == rtx.__version__
+
+
+def test_progress_goes_through_the_build(engine):
+    told = []
+    build(engine, progress=lambda *step: told.append(step))
+    assert any(done == total for _, done, total in told)
+
+
+class Screen(io.StringIO):
+    """What stderr shows."""
+
+    def __init__(self, is_terminal):
+        super().__init__()
+        self.is_terminal = is_terminal
+
+    def isatty(self):
+        return self.is_terminal
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "quiet", "shown"),
+    [(True, False, True), (True, True, False), (False, False, False)],
+)
+def test_count_shows_the_build_on_a_terminal(engine, monkeypatch, is_terminal, quiet, shown):
+    """As far as goes without a GPU: what opens the engine is asked for a build, and then fails."""
+
+    def open_counter(model, *, rebuild):
+        assert model == "model.engine"
+        build(engine, how=rebuild)
+        raise BackendError("there is no GPU")
+
+    screen = Screen(is_terminal)
+    monkeypatch.setattr(counter, "EdgeCounter", open_counter)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with pytest.raises(BackendError, match="there is no GPU"):
+        _counter(model="model.engine", max_side=None, rebuild=True, quiet=quiet)
+    assert ("Building engine" in screen.getvalue()) == shown
+    assert bool(screen.getvalue()) == shown
+
+
+def test_count_without_rebuild_asks_for_none(monkeypatch):
+    monkeypatch.setattr(counter, "EdgeCounter", lambda model, **more: (model, more))
+    made = _counter(model="name", max_side="native", rebuild=False, quiet=False, threads=2)
+    assert made == ("name", {"max_side": None, "threads": 2})

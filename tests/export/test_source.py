@@ -165,3 +165,19 @@ def test_a_foreign_network_of_one_size(tmp_path):
     source = load_source(str(tmp_path / "fixed.onnx"), described=Description(density="density"))
     assert source.manifest.input.static_size == (64, 96)
     assert source.manifest.input.multiple == 32
+
+
+def test_a_graph_of_one_size_is_not_resized(path):
+    fixed = with_static_size(load_source(str(path)), (64, 96))
+    assert with_static_size(fixed, (64, 96)).manifest == fixed.manifest
+    with pytest.raises(ConfigError, match="--input: the model takes 64x96 only, got 96x128"):
+        with_static_size(fixed, (96, 128))
+
+
+def test_a_graph_that_says_one_side_is_not_resized(tmp_path):
+    model = small_model()
+    model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 96
+    onnx.save(model, tmp_path / "wide.onnx")
+    source = load_source(str(tmp_path / "wide.onnx"))
+    with pytest.raises(ConfigError, match="--input: the model takes anyx96 only, got 96x128"):
+        with_static_size(source, (96, 128))

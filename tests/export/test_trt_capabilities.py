@@ -9,7 +9,7 @@ from edgecount.runtime.trt_module import load_tensorrt
 
 
 def test_capabilities_that_rtx_offers():
-    pytest.importorskip("tensorrt_rtx_bindings")
+    pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
     trt = load_tensorrt("tensorrt-rtx")
     offered = offered_capabilities(trt)
     assert {"7.5", "8.6", "8.9", "12.0"} <= set(offered)

@@ -7,16 +7,25 @@ installed one: one whose CUDA part is emulated runs all of this on a CPU.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import importlib.util
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tensorrt_engines import Make
+
+    from edgecount.runtime.engine_files import Engine
+    from edgecount.runtime.model_file import ModelFile
+    from edgecount.runtime.tensorrt_backend import TensorRTBackend
 
 HERE = Path(__file__).parent
 
@@ -111,3 +120,56 @@ def to_host(stream: _ext.Stream) -> Callable[[_ext.DeviceArray], NDArray[Any]]:
         return target
 
     return download
+
+
+@pytest.fixture
+def host_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """TensorRT is the stand-in, whose addresses are those of the extension's device: the host's."""
+    import standin_tensorrt
+    from gpu_maps import EMULATED
+    from sidecars import GPU
+
+    from edgecount.runtime import cuda_driver
+
+    if not EMULATED:
+        pytest.skip("the memory of a GPU cannot be read at its address")
+    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: GPU)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", standin_tensorrt)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def model(tmp_path: Path, tiny_model: Path) -> ModelFile:
+    """A model in a folder of its own."""
+    from edgecount.runtime.model_file import open_model
+
+    folder = tmp_path / "model"
+    folder.mkdir()
+    return open_model(shutil.copy(tiny_model, folder / "model.onnx"))
+
+
+@pytest.fixture
+def make(host_device: None, model: ModelFile) -> Make:
+    """An engine of the model, beside it."""
+    from sidecars import SHAPES, write_engine
+    from standin_tensorrt import make_plan
+
+    def write(name: str = "model.engine", *, source: Path | None = None, **changes: Any) -> Engine:
+        path = source or model.path
+        assert path is not None
+        of_plan = {key: changes.pop(key) for key in ("validity", "diagnostics") if key in changes}
+        shapes = changes.get("shapes", SHAPES)
+        plan = make_plan(path.read_bytes(), dataclasses.astuple(shapes), **of_plan)
+        plan = changes.pop("plan", plan)
+        return write_engine(path.with_name(name), plan, path, **changes)
+
+    return write
+
+
+@pytest.fixture
+def backend(make: Make) -> Iterator[TensorRTBackend]:
+    """One with an engine of several sizes."""
+    from edgecount.runtime.tensorrt_backend import TensorRTBackend
+
+    with TensorRTBackend(make()) as opened:
+        yield opened

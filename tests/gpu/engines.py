@@ -86,9 +86,17 @@ class HostWorker(DeviceWorker):
 
 
 class RecordedEngine(HostEngine):
-    """Gives the same maps whatever it sees, by copies that a CUDA graph can record."""
+    """Gives the same maps whatever it sees, by copies that a CUDA graph can record.
+
+    Args:
+        keeps: shapes whose tensors a worker keeps.
+    """
 
     name = "recorded-engine"
+
+    def __init__(self, run: Run, *, keeps: int = 8, **options: Any) -> None:
+        super().__init__(run, **options)
+        self.keeps = keeps
 
     def open_worker(self) -> HostWorker:
         self.workers.append(RecordedWorker(self))
@@ -98,21 +106,32 @@ class RecordedEngine(HostEngine):
 class RecordedWorker(HostWorker):
     capturable = True
 
+    def __init__(self, engine: RecordedEngine) -> None:
+        super().__init__(engine)
+        self.keeps = engine.keeps
+        self.kept: dict[tuple[int, ...], tuple[Bound, dict[str, NDArray[Any]]]] = {}
+
     def bind(self, shape: tuple[int, int, int, int]) -> Bound:
-        before = self.bound
-        bound = super().bind(shape)
-        if bound is not before:
+        if shape not in self.kept:
+            self.stream.synchronize()
+            while len(self.kept) >= self.keeps:
+                del self.kept[next(iter(self.kept))]
+            self.bound = None
+            bound = super().bind(shape)
             maps = self.engine.run(np.zeros(shape, np.float32))
-            self._pinned = {
-                name: _ext.PinnedBuffer(values.nbytes).array(values.shape, str(values.dtype))
-                for name, values in maps.items()
-            }
-            for name, values in maps.items():
-                self._pinned[name][...] = values
-        return bound
+            pinned = {name: _pinned(values) for name, values in maps.items()}
+            self.kept[shape] = bound, pinned
+        self.bound, self._pinned = self.kept[shape] = self.kept.pop(shape)
+        return self.bound
 
     def enqueue(self) -> None:
         assert self.bound is not None
         self.engine.shapes.append(self.bound.input.shape)
         for name, values in self._pinned.items():
             self.stream.upload(self.bound.outputs[name], values)
+
+
+def _pinned(values: NDArray[Any]) -> NDArray[Any]:
+    copy = _ext.PinnedBuffer(values.nbytes).array(values.shape, str(values.dtype))
+    copy[...] = values
+    return copy

@@ -27,6 +27,8 @@ _HEADER = b"stand-in "
 _TYPES = {"tensor(float)": "FLOAT", "tensor(float16)": "HALF", "tensor(int32)": "INT32"}
 _DTYPES = {"FLOAT": np.float32, "HALF": np.float16, "INT32": np.int32}
 ALIGNMENT = 256
+CACHE_OF = "kernels of this GPU"
+BYTES = 64  # of memory that a context takes for each pixel
 
 
 def make_plan(
@@ -81,8 +83,50 @@ class EngineInvalidityDiagnostics(enum.IntEnum):
     CUDA_ERROR = 64
 
 
+class ExecutionContextAllocationStrategy(enum.Enum):
+    STATIC = 0
+    ON_PROFILE_CHANGE = 1
+    USER_MANAGED = 2
+
+
+class IRuntimeCache:
+    """Of kernels, a line of text for each shape that was compiled."""
+
+    def __init__(self) -> None:
+        self.kernels: set[str] = set()
+
+    def serialize(self) -> memoryview:
+        return memoryview("\n".join([CACHE_OF, *sorted(self.kernels)]).encode())
+
+    def deserialize(self, blob: bytes) -> bool:
+        first, *kernels = bytes(blob).decode().split("\n")
+        if first != CACHE_OF:
+            return False
+        self.kernels = set(kernels)
+        return True
+
+
+class IRuntimeConfig:
+    def __init__(self) -> None:
+        self.cache: IRuntimeCache | None = None
+        self.strategy = ExecutionContextAllocationStrategy.STATIC
+
+    def create_runtime_cache(self) -> IRuntimeCache:
+        return IRuntimeCache()
+
+    def set_runtime_cache(self, cache: IRuntimeCache) -> bool:
+        self.cache = cache
+        return True
+
+    def set_execution_context_allocation_strategy(
+        self, strategy: ExecutionContextAllocationStrategy
+    ) -> None:
+        self.strategy = strategy
+
+
 class Runtime:
     engine_host_code_allowed = False
+    num_DLA_cores = 2  # noqa: N815 (TensorRT calls it so)
     DLA_core = -1
 
     def __init__(self, logger: ILogger) -> None:
@@ -110,6 +154,7 @@ def _about(plan: bytes) -> dict | None:
 
 class ICudaEngine:
     contexts_left = 64  # until the memory of the GPU is full
+    compiled = 0  # kernels
     recordable = False  # what runs here is nothing that a CUDA graph could hold
 
     def __init__(self, logger: ILogger, onnx: bytes, shapes: list[list[int]]) -> None:
@@ -147,13 +192,30 @@ class ICudaEngine:
         assert profile_index == 0
         return [tuple(shape) for shape in self._shapes]
 
-    def create_execution_context(self) -> IExecutionContext | None:
+    @property
+    def device_memory_size_v2(self) -> int:
+        return memory_for(self._shapes[2])
+
+    def create_runtime_config(self) -> IRuntimeConfig:
+        return IRuntimeConfig()
+
+    def create_execution_context(
+        self, given: ExecutionContextAllocationStrategy | IRuntimeConfig | None = None
+    ) -> IExecutionContext | None:
+        config = given if isinstance(given, IRuntimeConfig) else IRuntimeConfig()
+        if isinstance(given, ExecutionContextAllocationStrategy):
+            config.strategy = given
         with self._lock:
             if self.contexts_left < 1:
                 self._logger.log(ILogger.Severity.ERROR, "OutOfMemory: requested 512 MiB")
                 return None
             self.contexts_left -= 1
-        return IExecutionContext(self)
+        return IExecutionContext(self, config)
+
+
+def memory_for(shape: Sequence[int]) -> int:
+    """What a context takes for a shape; not always a multiple of the alignment."""
+    return BYTES * math.prod(shape) + 1
 
 
 class IExecutionContext:
@@ -162,8 +224,10 @@ class IExecutionContext:
     runs = 0
     active_optimization_profile = -1  # as in TensorRT 8, for all contexts but the first
 
-    def __init__(self, engine: ICudaEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: ICudaEngine, config: IRuntimeConfig) -> None:
+        self._engine, self._config = engine, config
+        self._lent: tuple[int, int] | None = None  # address and size
+        self._expected = engine.device_memory_size_v2
         self._image = next(iter(engine._inputs))
         self._shape: tuple[int, ...] | None = None
         self._outputs: dict[str, tuple[int, ...]] = {}
@@ -200,6 +264,19 @@ class IExecutionContext:
             self._outputs = {n: m.shape for n, m in zip(names, maps, strict=True)}
         return self._outputs[name]
 
+    def update_device_memory_size_for_shapes(self) -> int:
+        if not self._shape:
+            self._error("the shapes are not set")
+            return 0
+        self._expected = memory_for(self._shape)
+        return self._expected
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        if memory % ALIGNMENT or not memory or size < self._expected:
+            self._error(f"{size} bytes at {memory:#x} are not {self._expected} that are aligned")
+            return  # and what was lent before stays lent
+        self._lent = memory, size
+
     def set_tensor_address(self, name: str, memory: int) -> bool:
         if memory % ALIGNMENT or not memory:
             return self._error(f"{name}: the address {memory:#x} is not aligned")
@@ -225,6 +302,14 @@ class IExecutionContext:
         missing = [name for name in self._engine._tensors if name not in self._addresses]
         if missing or not self._shape:
             return self._error(f"without an address or a shape: {', '.join(missing)}")
+        if self._config.strategy is ExecutionContextAllocationStrategy.USER_MANAGED:
+            if self._lent is None or self._lent[1] < memory_for(self._shape):
+                return self._error("the context has no memory")
+            # Whatever else lies there is lost, and a sanitizer sees memory that was freed.
+            ctypes.memset(self._lent[0], 0xA5, memory_for(self._shape))
+        if self._config.cache is not None and str(self._shape) not in self._config.cache.kernels:
+            self._config.cache.kernels.add(str(self._shape))
+            self._engine.compiled += 1
         image = self._memory(self._image, self._shape)
         names = [tensor.name for tensor in self._engine._session.get_outputs()]
         maps = self._engine._session.run(names, {self._image: image.copy()})

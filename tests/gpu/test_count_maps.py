@@ -214,6 +214,24 @@ def test_which_of_several_bad_maps_is_named() -> None:
         check_error(case, f"seed {seed}")
 
 
+@pytest.mark.parametrize("bad", [ROLES, ROLES[1:], ("heatmap", "density")])
+def test_which_is_named_of_maps_with_many_peaks(bad: tuple[str, ...]) -> None:
+    # More than a CPU places in one go, with the heatmap's bad cell below all of them.
+    shape = (3, 40, 60)
+    rng = np.random.default_rng(14)
+    maps: dict[str, NDArray[Any]] = {
+        "heatmap": np.zeros(shape, np.float32),
+        "offset": rng.random((3, 2, 40, 60), np.float32),
+        "density": rng.random(shape, np.float32),
+    }
+    maps["heatmap"][:, ::2, ::2] = 1
+    for role in bad:
+        maps[role][1:].reshape(2, -1)[:, 0 if role == "offset" else -1] = np.nan
+    case = Case(maps)
+    assert str(outcome(case.on_cpu)).startswith(f"{bad[0]}: ")
+    check_error(case, str(bad))
+
+
 def check_error(case: Case, what: str) -> None:
     """The GPU says what the CPU says, or counts what it counts."""
     expected, found = outcome(case.on_cpu), outcome(lambda: count(case)[0])
@@ -333,7 +351,7 @@ def test_maps_of_other_libraries(library: str) -> None:
 
 def in_library(library: str, values: NDArray[Any]) -> Any:
     """An array of another library with work for it still in that library's queue."""
-    module = pytest.importorskip(library, reason=f"{library} is not installed")
+    module = pytest.importorskip(library, exc_type=ImportError)
     if library == "torch":
         if not module.cuda.is_available():
             pytest.skip("this torch has no CUDA")
@@ -341,14 +359,14 @@ def in_library(library: str, values: NDArray[Any]) -> Any:
     if library == "cupy":
         return module.asarray(values)
     if library == "numba":
-        return pytest.importorskip("numba.cuda").to_device(values)
-    pytest.importorskip("pycuda.autoprimaryctx", reason="pycuda is not installed")
-    return pytest.importorskip("pycuda.gpuarray").to_gpu(values)
+        return pytest.importorskip("numba.cuda", exc_type=ImportError).to_device(values)
+    pytest.importorskip("pycuda.autoprimaryctx", exc_type=ImportError)
+    return pytest.importorskip("pycuda.gpuarray", exc_type=ImportError).to_gpu(values)
 
 
 @pytest.mark.skipif(EMULATED, reason="there is no other library to wait for")
 def test_maps_that_another_stream_is_still_writing() -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = pytest.importorskip("torch", exc_type=ImportError)
     if not torch.cuda.is_available():
         pytest.skip("this torch has no CUDA")
     case = graph_case(np.random.default_rng(11))

@@ -20,7 +20,7 @@ from sidecars import GPU
 
 from edgecount import _ext
 from edgecount.errors import AccuracyError
-from edgecount.export import engine_proof, package
+from edgecount.export import engine_proof, gate, package
 from edgecount.export.engine import build_engine
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
@@ -30,7 +30,7 @@ from edgecount.runtime.sidecar import read_sidecar
 
 pytestmark = pytest.mark.gpu
 
-pytest.importorskip("tensorrt_rtx_bindings")
+pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
 
 Spoil = Callable[[onnx.ModelProto], None]
 
@@ -135,8 +135,8 @@ def test_an_engine_refused_for_its_head_points_has_not_passed(
     build: Any, model: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its counts are those of the original, to the last bit: the proof of those has passed."""
-    monkeypatch.setattr(package, "MATCHED", {"fp16": 1.1})  # more than there are
-    monkeypatch.setattr(package, "FEW_POINTS", 0)
+    monkeypatch.setattr(gate, "MATCHED", {"fp16": 1.1})  # more than there are
+    monkeypatch.setattr(gate, "FEW_POINTS", 0)
     build()
     out = tmp_path / "made"
     made = export_model(model, out, options(photos, force=True), finish=write_report)
@@ -223,3 +223,22 @@ def test_bench_and_inspect_run_an_engine(
         assert (facts["backend"], facts["device"]) == ("tensorrt-rtx", "cuda:0")
         assert facts["latency_ms"]["infer"]["p50"] > 0
         assert (facts["gpu_memory_bytes"] is None) == (not _ext.cuda_device_count())
+
+
+def test_an_export_again_leaves_no_kernels_of_the_engine_before(
+    build: Callable[[Spoil | None], None],
+    model: str,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "made"
+    build(None)
+    export_model(model, out, options(photos), finish=write_report)
+    stale = out / "model.engine.runtime-cache"
+    stale.write_bytes(b"of another engine")
+    monkeypatch.delitem(sys.modules, "tensorrt_rtx")  # the stand-in, which builds nothing
+    export_model(model, out, options(photos, overwrite=True), finish=write_report)
+    key = read_sidecar(out / "model.engine").plan_sha256[:16]
+    assert key.encode() in stale.read_bytes()  # of the run that proved the engine
+    assert [path for path in out.iterdir() if "runtime-cache" in path.name] == [stale]

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from gpu_maps import EMULATED
 
 from edgecount import _ext
 
@@ -135,9 +136,10 @@ def test_a_consumer_s_stream_waits_for_ours(slow_upload):
 
 def test_a_capture_is_left_alone(to_device, stream):
     array = to_device(ramp(4))
+    consumer = _ext.Stream()
     stream.synchronize()
     stream.begin_capture()
-    array.__dlpack__(stream=_ext.Stream().handle)
+    array.__dlpack__(stream=consumer.handle)
     stream.end_capture()
 
 
@@ -147,6 +149,26 @@ def test_a_capture_is_left_alone(to_device, stream):
 def test_our_own_array_is_taken_as_it_is(to_device, stream):
     array = to_device(ramp(4))
     assert _ext.device_array(array, stream) is array
+
+
+def test_work_on_our_own_array_is_waited_for(slow_upload):
+    array, _ = slow_upload
+    consumer = _ext.Stream()
+    assert first_and_last(_ext.device_array(array, consumer), consumer) == (7, 7)
+
+
+@pytest.mark.skipif(not EMULATED, reason="on a GPU the copy may be done by then")
+def test_an_engine_s_work_is_not_waited_for():
+    target = _ext.DeviceBuffer(4).array((1,), "float32")
+    consumer, engine = _ext.Stream(), _ext.Stream(inner=True)
+    pinned = _ext.PinnedBuffer(4).array((1,), "float32")
+    for stream, value in ((consumer, 0), (engine, 7)):
+        pinned[...] = value
+        stream.upload(target, pinned)
+        if stream is consumer:
+            consumer.synchronize()
+    assert first_and_last(_ext.device_array(target, consumer), consumer) == (0, 0)
+    engine.synchronize()
 
 
 @pytest.mark.parametrize("versions", [True, False])
@@ -235,13 +257,55 @@ def test_read_only_arrays_are_read(to_device, to_host, stream):
         ({"mask": object()}, ValueError, "without a mask"),
         ({"strides": (4,)}, ValueError, "as many strides as axes"),
         ({"strides": (22, 4)}, ValueError, "in multiples of 4 bytes"),
-        ({"shape": (4, -1)}, ValueError, "sizes of 0 or more"),
+        ({"strides": (4,)}, ValueError, r"got 1 for shape \(4, 6\)"),
+        ({"shape": (4, -1)}, ValueError, r"\['shape'\]: expected sizes of 0 or more"),
+        ({"shape": (4, 1.5)}, TypeError, r"\['shape'\]: expected a sequence .* got \(4, 1.5\)"),
+        (
+            {"shape": None},
+            TypeError,
+            r"\['shape'\]: expected a sequence of whole numbers, got None",
+        ),
+        (
+            {"strides": ("a", 4)},
+            TypeError,
+            r"\['strides'\]: expected None or a sequence .* got \('a'",
+        ),
+        ({"strides": 24}, TypeError, r"\['strides'\]: .* got 24"),
+        ({"typestr": None}, TypeError, r"\['typestr'\]: expected a text such as '\|u1', got None"),
+        ({"data": None}, TypeError, r"\['data'\]: expected \(address, .*\), got None"),
+        ({"data": (256,)}, TypeError, r"\['data'\]: .* got \(256,\)"),
+        ({"data": (None, False)}, TypeError, r"\['data'\]: .* got \(None, False\)"),
+        ({"data": (-256, False)}, TypeError, r"\['data'\]: .* got \(-256, False\)"),
+        ({"stream": "legacy"}, TypeError, r"\['stream'\]: expected None, 1, 2 or .* got 'legacy'"),
     ],
 )
 def test_interfaces_that_make_no_sense(to_device, stream, changes, error, message):
     foreign = Foreign(to_device(ramp((4, 6))), **changes)
     with pytest.raises(error, match=f"^source: .*{message}"):
         _ext.device_array(foreign, stream)
+
+
+@pytest.mark.parametrize("key", ["shape", "typestr", "data"])
+def test_fields_that_are_missing(to_device, stream, key):
+    foreign = Foreign(to_device(ramp((4, 6))))
+    del foreign.__cuda_array_interface__[key]
+    with pytest.raises(ValueError, match=rf"^source: __cuda.*\['{key}'\]: .*missing"):
+        _ext.device_array(foreign, stream)
+
+
+@pytest.mark.parametrize("interface", [None, [], "x"])
+def test_what_is_no_interface(stream, interface):
+    foreign = type("Foreign", (), {"__cuda_array_interface__": interface})()
+    with pytest.raises(TypeError, match=r"^source: expected __cuda_array_interface__ to be a dict"):
+        _ext.device_array(foreign, stream)
+
+
+@pytest.mark.parametrize("device", [None, (2,), 2])
+def test_what_is_no_device_of_dlpack(to_device, stream, device):
+    exporter = Exporter(to_device(ramp(4)))
+    exporter.__dlpack_device__ = lambda: device
+    with pytest.raises(TypeError, match=r"^source: expected __dlpack_device__\(\) to give \(type"):
+        _ext.device_array(exporter, stream)
 
 
 def test_addresses_between_items(to_device, stream):
@@ -279,7 +343,7 @@ def test_mapped_host_memory_is_used_where_it_lies(stream):
 
 
 def test_host_tensors_are_not_the_gpu_s(stream):
-    torch = pytest.importorskip("torch", reason="torch is another library with DLPack")
+    torch = pytest.importorskip("torch", exc_type=ImportError)
     with pytest.raises(ValueError, match=r"source: .*got host memory"):
         _ext.device_array(torch.zeros(4), stream)
 
@@ -303,63 +367,3 @@ def test_memory_of_another_context(driver, stream):
         assert driver.cuMemFree_v2(address) == 0
     finally:
         assert driver.cuCtxDestroy_v2(own) == 0
-
-
-# The libraries themselves.
-
-
-@pytest.fixture
-def torch(real_gpu):
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    if not torch.cuda.is_available():
-        pytest.skip("this torch is built without CUDA")
-    return torch
-
-
-@pytest.fixture
-def cupy(real_gpu):
-    return pytest.importorskip("cupy", reason="CuPy is not installed")
-
-
-def test_torch_both_ways(torch, to_device, to_host, stream):
-    tensor = torch.arange(24, dtype=torch.float32, device="cuda").reshape(4, 6) * 2
-    taken = _ext.device_array(tensor, stream)
-    assert taken.ptr == tensor.data_ptr()
-    np.testing.assert_array_equal(to_host(taken), ramp((4, 6)) * 2)
-    array = to_device(ramp((4, 6)))
-    for given in (torch.from_dlpack(array), torch.as_tensor(array, device="cuda")):
-        stream.synchronize()
-        assert given.data_ptr() == array.ptr
-        np.testing.assert_array_equal(given.cpu().numpy(), ramp((4, 6)))
-    theirs = torch.cuda.Stream()
-    assert _ext.Stream(handle=theirs.cuda_stream).idle
-
-
-def test_cupy_both_ways(cupy, to_device, to_host, stream):
-    source = cupy.arange(24, dtype=cupy.float32).reshape(4, 6) * 2
-    np.testing.assert_array_equal(to_host(_ext.device_array(source, stream)), ramp((4, 6)) * 2)
-    array = to_device(ramp((4, 6)))
-    for given in (cupy.from_dlpack(array), cupy.asarray(array)):
-        stream.synchronize()
-        assert given.data.ptr == array.ptr
-        np.testing.assert_array_equal(cupy.asnumpy(given), ramp((4, 6)))
-    with cupy.cuda.ExternalStream(stream.handle):
-        doubled = cupy.asarray(array) * 2
-    np.testing.assert_array_equal(to_host(_ext.device_array(doubled, stream)), ramp((4, 6)) * 2)
-
-
-def test_numba_both_ways(real_gpu, to_device, to_host, stream):
-    cuda = pytest.importorskip("numba.cuda", reason="Numba is not installed")
-    source = cuda.to_device(ramp((4, 6)))
-    np.testing.assert_array_equal(to_host(_ext.device_array(source, stream)), ramp((4, 6)))
-    array = to_device(ramp((4, 6)))
-    stream.synchronize()
-    np.testing.assert_array_equal(cuda.as_cuda_array(array).copy_to_host(), ramp((4, 6)))
-
-
-def test_pycuda_in_the_primary_context(real_gpu, to_host, stream):
-    pytest.importorskip("pycuda", reason="PyCUDA is not installed")
-    pytest.importorskip("pycuda.autoprimaryctx")
-    gpuarray = pytest.importorskip("pycuda.gpuarray")
-    source = gpuarray.to_gpu(ramp((4, 6)))
-    np.testing.assert_array_equal(to_host(_ext.device_array(source, stream)), ramp((4, 6)))

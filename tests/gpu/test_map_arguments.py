@@ -125,3 +125,23 @@ def test_the_density_is_brought_back_as_a_copy(stream):
     kept[...] = 7.0
     del counter
     assert (kept == 7).all()
+
+
+def test_the_density_of_one_image_is_a_copy_of_its_own(stream):
+    counter = make(heatmap=None, offset=False, keep_density=True, unit=2.0)
+    assert make().density_of(0) is None
+    density = array(DENSITY)
+    values = np.arange(np.prod(DENSITY), dtype=np.float32).reshape(DENSITY)
+    stream.upload(density, values)
+    counter.enqueue(None, None, density, stream)
+    stream.synchronize()
+    kept = [counter.density_of(image) for image in range(DENSITY[0])]
+    stream.upload(density, np.zeros_like(values))
+    counter.enqueue(None, None, density, stream)
+    stream.synchronize()
+    for found, expected in zip(kept, values, strict=True):
+        np.testing.assert_array_equal(found, expected / 2)
+        found[...] = 7.0
+    for image in (-1, DENSITY[0]):
+        with pytest.raises(IndexError, match=f"image: expected a number from 0 to 1, got {image}"):
+            counter.density_of(image)

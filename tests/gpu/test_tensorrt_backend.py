@@ -1,13 +1,10 @@
-"""The TensorRT backend: on a stand-in that runs plans on the host, and on a GPU that is there."""
+"""The TensorRT backend, on a stand-in that runs plans on the host."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-import shutil
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,97 +12,17 @@ import numpy as np
 import onnx
 import pytest
 import standin_tensorrt as standin
-from gpu_maps import EMULATED
-from numpy.typing import NDArray
-from sidecars import GPU, SHAPES, write_engine
+from sidecars import SHAPES
+from tensorrt_engines import Make, assert_same, image, on_host, run_in_threads
 
 from edgecount import EdgeCounter
-from edgecount.errors import BackendError, EdgeCountError
+from edgecount.errors import BackendError
 from edgecount.manifest import Manifest
-from edgecount.runtime import cuda_driver
-from edgecount.runtime.backend import open_backend
-from edgecount.runtime.cuda_driver import why_no_gpu
-from edgecount.runtime.engine_files import Engine
-from edgecount.runtime.model_file import ModelFile, open_model
-from edgecount.runtime.onnxruntime_backend import OnnxRuntimeBackend
-from edgecount.runtime.sidecar import EngineSidecar, InputShapes
+from edgecount.runtime.model_file import ModelFile
+from edgecount.runtime.sidecar import InputShapes
 from edgecount.runtime.tensorrt_backend import TensorRTBackend
-from edgecount.runtime.trt_module import load_tensorrt
 
 pytestmark = pytest.mark.gpu
-
-Make = Callable[..., Engine]
-
-
-@pytest.fixture
-def host_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorRT is the stand-in, whose addresses are those of the extension's device: the host's."""
-    if not EMULATED:
-        pytest.skip("the memory of a GPU cannot be read at its address")
-    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: GPU)
-    monkeypatch.setitem(sys.modules, "tensorrt_rtx", standin)
-
-
-@pytest.fixture
-def model(tmp_path: Path, tiny_model: Path) -> ModelFile:
-    return open_model(shutil.copy(tiny_model, tmp_path / "model.onnx"))
-
-
-@pytest.fixture
-def make(host_device: None, model: ModelFile) -> Make:
-    """An engine of the model, beside it."""
-
-    def write(name: str = "model.engine", *, source: Path | None = None, **changes: Any) -> Engine:
-        path = source or model.path
-        assert path is not None
-        of_plan = {key: changes.pop(key) for key in ("validity", "diagnostics") if key in changes}
-        shapes: InputShapes = changes.get("shapes", SHAPES)
-        plan = standin.make_plan(path.read_bytes(), dataclasses.astuple(shapes), **of_plan)
-        plan = changes.pop("plan", plan)
-        return write_engine(path.with_name(name), plan, path, **changes)
-
-    return write
-
-
-@pytest.fixture
-def backend(make: Make) -> Iterator[TensorRTBackend]:
-    with TensorRTBackend(make()) as opened:
-        yield opened
-
-
-def image(batch: int = 1, height: int = 64, width: int = 96, seed: int = 0) -> NDArray[np.float32]:
-    rng = np.random.default_rng(seed)
-    return rng.uniform(0, 1, (batch, 3, height, width)).astype(np.float32)
-
-
-def on_host(model: ModelFile, pixels: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-    with OnnxRuntimeBackend(model, threads=1) as reference:
-        return reference.infer({"image": pixels})
-
-
-def assert_same(found: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]]) -> None:
-    assert found.keys() == expected.keys()
-    for name, values in expected.items():
-        np.testing.assert_array_equal(found[name], values)
-
-
-def run_in_threads(number: int, function: Callable[[int], None]) -> None:
-    """Call a function with 0, 1, ..., each in a thread; raises what one of them raised."""
-    failures: list[BaseException] = []
-
-    def run(index: int) -> None:
-        try:
-            function(index)
-        except BaseException as error:  # noqa: BLE001 (raised below)
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(index,)) for index in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 def test_maps_are_those_of_onnx_runtime(backend: TensorRTBackend, model: ModelFile) -> None:
@@ -201,7 +118,7 @@ def test_where_contexts_cannot_be_asked_all_can_be_recorded(
         assert worker.capturable
         worker.bind((1, 3, 64, 64))
         worker.bind((1, 3, 64, 96))
-        assert not worker.capturable  # the context has yet to run for it again
+        assert worker.capturable  # its own context has run for it
         worker.enqueue()
         assert worker.capturable
 
@@ -333,61 +250,10 @@ def test_options_of_the_build_are_told_to_the_runtime(
     assert (asked.DLA_core, asked.engine_host_code_allowed) == (1, True)
 
 
-def test_auto_takes_the_best_engine_of_a_folder(
-    make: Make, model: ModelFile, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert model.path is not None
-    make("model.engine", precision="fp32")
-    make("model.fp16.engine", precision="fp16")
-    folder = open_model(model.path.parent)
-    with caplog.at_level(logging.INFO), open_backend(folder) as backend:
-        assert backend.name == "tensorrt-rtx"
-    assert "backend tensorrt-rtx on cuda:0; not tensorrt: there is no engine of it" in caplog.text
-    for name in ("model.engine", "model.fp16.engine"):
-        with open_backend(open_model(model.path.with_name(name))) as backend:
-            assert backend.name == "tensorrt-rtx"
-    with open_backend(folder, "onnxruntime") as backend:
-        assert backend.name == "onnxruntime"
-
-
-def test_auto_takes_the_next_one_and_tells_why(
-    make: Make, model: ModelFile, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert model.path is not None
-    make("model.fp16.engine", version="1.2.0")
-    folder = open_model(model.path.parent)
-    with caplog.at_level(logging.INFO), open_backend(folder) as backend:
-        assert backend.name == "onnxruntime"
-    assert "built by 1.2.0, here is 1.7.1" in caplog.text
-    make("model.engine", precision="fp32")
-    with open_backend(folder) as backend:
-        assert backend.name == "tensorrt-rtx"
-
-
-def test_auto_builds_again_only_where_no_engine_fits(
-    make: Make, model: ModelFile, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert model.path is not None
-    asked: list[Path] = []
-
-    def rebuild(plan: Path, sidecar: EngineSidecar, source: Path, here: str) -> EngineSidecar:
-        assert (source, here) == (model.path, "8.9")
-        asked.append(plan)
-        return make(plan.name, precision=sidecar.precision).sidecar
-
-    make("model.fp16.engine", version="1.2.0")
-    folder = open_model(model.path.parent)
-    with open_backend(folder, rebuild=rebuild) as backend:
-        assert backend.name == "tensorrt-rtx"
-        assert_same(backend.infer({"image": image()}), on_host(model, image()))
-    assert [path.name for path in asked] == ["model.fp16.engine"]
-    (line,) = (text for text in caplog.messages if text.startswith("building "))
-    assert "which takes minutes: " in line
-    assert "1.2.0" in line
-    make("model.fp16.engine", version="1.2.0")
-    make("model.engine", precision="fp32")
-    with open_backend(folder, rebuild=rebuild):
-        assert len(asked) == 1
+def test_an_accelerator_that_the_board_does_not_have(make: Make) -> None:
+    """An Orin Nano has the GPU of an AGX Orin, and none of its accelerators."""
+    with pytest.raises(BackendError, match=r"accelerator 2, .* finds 2 on this board: .*--dla"):
+        TensorRTBackend(make(options={"dla_core": 2}))
 
 
 def test_the_counter_counts_like_onnx_runtime(make: Make, model: ModelFile, squares: Any) -> None:
@@ -406,49 +272,3 @@ def test_the_counter_counts_like_onnx_runtime(make: Make, model: ModelFile, squa
                 np.testing.assert_array_equal(found.points, wanted.points)
 
         run_in_threads(len(frames), run)
-
-
-@pytest.mark.parametrize("target", ["tensorrt", "tensorrt-rtx"])
-def test_a_real_engine_on_a_real_gpu(target: Any, tmp_path: Path, tiny_model: Path) -> None:
-    from edgecount.export.engine import EngineOptions, build_engine
-    from edgecount.export.engine_record import make_sidecar, write_sidecar
-
-    if reason := why_no_gpu():
-        pytest.skip(reason)
-    try:
-        load_tensorrt(target)
-        onnx_file = Path(shutil.copy(tiny_model, tmp_path / "model.onnx"))
-        options = EngineOptions(target, "fp32", SHAPES)
-        record = build_engine(onnx_file, tmp_path / "model.engine", options)
-    except EdgeCountError as error:
-        pytest.skip(str(error))
-    model = open_model(onnx_file)
-    write_sidecar(record.plan, make_sidecar(record, model.manifest))
-    with open_backend(open_model(tmp_path)) as backend:
-        assert backend.name == target
-        assert isinstance(backend, TensorRTBackend)
-        pictures = [image(seed=1), image(4, 128, 160), image(1, 64, 64)]
-
-        def run(index: int) -> None:
-            pixels = pictures[index]
-            expected = on_host(model, pixels)
-            for _ in range(20):
-                maps = backend.infer({"image": pixels})
-                for name, values in expected.items():
-                    # TensorRT may multiply in TF32
-                    np.testing.assert_allclose(maps[name], values, rtol=1e-2, atol=1e-3)
-
-        run_in_threads(len(pictures), run)
-        with backend.open_worker() as worker:
-            bound = worker.bind((1, 3, 64, 96))
-            worker.stream.upload(bound.input, image())
-            worker.enqueue()
-            if worker.capturable:
-                worker.stream.synchronize()
-                worker.stream.begin_capture()
-                worker.enqueue()
-                worker.stream.end_capture().launch(worker.stream)
-            heat = np.empty(bound.outputs["heat"].shape, bound.outputs["heat"].dtype)
-            worker.stream.download(bound.outputs["heat"], heat)
-            worker.stream.synchronize()
-            np.testing.assert_allclose(heat, on_host(model, image())["heat"], rtol=1e-2, atol=1e-3)

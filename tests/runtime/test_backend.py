@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,9 @@ import pytest
 
 from edgecount.errors import BackendError, ConfigError, MissingExtraError, ModelError
 from edgecount.manifest import InputSpec, Manifest
+from edgecount.runtime import cuda_driver
 from edgecount.runtime.backend import open_backend
+from edgecount.runtime.cuda_driver import Device, Driver
 from edgecount.runtime.fake import FakeBackend
 from edgecount.runtime.model_file import ModelFile, open_model
 
@@ -67,12 +70,23 @@ def test_a_failed_run_gives_the_shapes(model: ModelFile) -> None:
         backend.infer({"image": np.ones((1, 2, 64, 96), np.float32).astype(np.float64)})
 
 
-def test_a_backend_asked_for_by_name_is_never_replaced(model: ModelFile) -> None:
-    import onnxruntime
-
+@pytest.mark.parametrize(
+    ("machine", "advice"),
+    [("x86_64", r'pip install "edgecount\[gpu\]"'), ("aarch64", "--target tensorrt  on the board")],
+)
+def test_a_backend_asked_for_by_name_is_never_replaced(
+    model: ModelFile, machine: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("this onnxruntime has CUDA")
-    with pytest.raises(BackendError, match=r"no CUDAExecutionProvider.*edgecount\[gpu\]"):
+        pytest.skip("this onnxruntime has the provider")
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: "no NVIDIA driver")
+    with pytest.raises(BackendError, match=r"onnxruntime-cuda needs .* GPU: no NVIDIA driver; "):
+        open_backend(model, "onnxruntime-cuda")
+    gpu = Driver("13.0", [Device("RTX 4090", "8.9", 2**34, 128)])
+    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: gpu)
+    with pytest.raises(BackendError, match=rf"no CUDAExecutionProvider .*: .*{advice}"):
         open_backend(model, "onnxruntime-cuda")
 
 
@@ -97,12 +111,14 @@ def test_a_backend_of_the_callers_is_prepared_and_returned(model: ModelFile) -> 
     assert set(fake.infer(image())) == {"density", "heat", "shift"}
 
 
-@pytest.mark.parametrize("backend", ["auto", "onnxruntime", "onnxruntime-cuda"])
+@pytest.mark.parametrize(
+    ("backend", "extra"), [("auto", "cpu"), ("onnxruntime", "cpu"), ("onnxruntime-cuda", "gpu")]
+)
 def test_without_onnxruntime_the_pip_command_is_given(
-    model: ModelFile, backend: str, monkeypatch: pytest.MonkeyPatch
+    model: ModelFile, backend: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "edgecount\[cpu\]"'):
+    with pytest.raises(MissingExtraError, match=rf'pip install "edgecount\[{extra}\]"'):
         open_backend(model, backend)
 
 

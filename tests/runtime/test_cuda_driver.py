@@ -36,7 +36,7 @@ def test_a_driver_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_extension_without_cuda_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = Driver("13.0", [Device("RTX 4090", "8.9", 2**34)])
+    gpu = Driver("13.0", [Device("RTX 4090", "8.9", 2**34, 128)])
     monkeypatch.setattr(cuda_driver, "ask_driver", lambda: gpu)
     monkeypatch.setattr(_ext, "cuda_built", False)
     reason = why_no_gpu()
@@ -46,7 +46,7 @@ def test_an_extension_without_cuda_says_how_to_build_it(monkeypatch: pytest.Monk
 
 
 def test_a_gpu_that_cuda_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = Driver("13.0", [Device("RTX 4090", "8.9", 2**34)])
+    gpu = Driver("13.0", [Device("RTX 4090", "8.9", 2**34, 128)])
     monkeypatch.setattr(cuda_driver, "ask_driver", lambda: gpu)
     monkeypatch.setattr(_ext, "cuda_built", True)
     monkeypatch.setattr(_ext, "cuda_device_count", lambda: 0)

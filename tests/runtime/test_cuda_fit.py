@@ -49,7 +49,7 @@ def test_the_reason_names_both_sides_and_the_command():
 
 
 def test_a_gpu_without_kernels_is_not_used(monkeypatch):
-    gpu = Driver("13.0", [Device("RTX 4090", "8.9", 2**34)])
+    gpu = Driver("13.0", [Device("RTX 4090", "8.9", 2**34, 128)])
     monkeypatch.setattr(cuda_driver, "ask_driver", lambda: gpu)
     monkeypatch.setattr(_ext, "cuda_built", True)
     monkeypatch.setattr(_ext, "cuda_device_count", lambda: 1)

@@ -22,7 +22,7 @@ from edgecount.runtime.engine_check import engine_problems, fit_engine
 from edgecount.runtime.engine_files import Engine
 from edgecount.runtime.sidecar import EngineSidecar, sidecar_path
 
-rtx = pytest.importorskip("tensorrt_rtx_bindings")
+rtx = pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
 
 PLAN = b"a plan"
 Make = Callable[..., Engine]
@@ -80,7 +80,10 @@ def test_without_a_driver_nothing_of_tensorrt_is_called(make: Make) -> None:
     ("changes", "words"),
     [
         ({"version": "1.2.0"}, ["built by 1.2.0", f"here is {rtx.__version__}"]),
-        ({"compute_capabilities": ("8.6", "12.0")}, ["built for 8.6, 12.0", "8.9 (RTX 4090)"]),
+        (
+            {"compute_capabilities": ("8.6", "12.0")},
+            ["built for 8.6, 12.0", "8.9 (RTX 4090 with 128 "],
+        ),
         ({"driver": "13.2"}, ["CUDA 13.2", "here is CUDA 13.0"]),
         ({"plan_sha256": "b" * 64}, ["not the one that its sidecar describes", "bbbbbbbbbbbb"]),
         ({"onnx_sha256": "a" * 64}, ["model.fp16.onnx is not the ONNX", "expected aaaaaaaaaaaa"]),
@@ -98,6 +101,20 @@ def test_both_sides_are_named(
     assert "--fp16 --target tensorrt-rtx" in str(raised.value)
     assert ("rebuild=True" in str(raised.value)) == ("onnx_sha256" not in changes)
     assert engine_problems(engine, PLAN) != []
+
+
+def test_boards_whose_gpus_have_one_name(
+    make: Make, gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big = GPU.devices[0]._replace(name="Orin", processors=16)
+    engine = make(backend="tensorrt", device=big.kind)
+    small = GPU._replace(devices=[big._replace(processors=8)])
+    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: small)
+    monkeypatch.setattr(engine_check, "load_tensorrt", lambda _: rtx)
+    with pytest.raises(BackendError, match=r"on Orin with 16 .*, here is Orin with 8 "):
+        fit_engine(engine)
+    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: GPU._replace(devices=[big]))
+    fit_engine(engine)
 
 
 def test_a_changed_plan(make: Make, gpu: None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sidecars import write_engine
+from sidecars import GPU, write_engine
 
 from edgecount.errors import BackendError
 from edgecount.runtime import cuda_driver
@@ -82,7 +82,16 @@ def test_several_engines_asked_for_tell_each_reason(make: Make, onnx: Path) -> N
 
 
 @pytest.mark.parametrize("target", ["tensorrt", "tensorrt-rtx"])
-def test_without_an_engine_the_command_is_given(onnx: Path, target: str) -> None:
+def test_without_a_gpu_that_is_the_reason(onnx: Path, target: str) -> None:
+    with pytest.raises(BackendError, match=rf"{target} needs an NVIDIA GPU: no NVIDIA driver; "):
+        open_backend(open_model(onnx), target)
+
+
+@pytest.mark.parametrize("target", ["tensorrt", "tensorrt-rtx"])
+def test_without_an_engine_the_command_is_given(
+    onnx: Path, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: GPU)
     command = f"run  edgecount export {onnx} --fp16 --target {target}  on"
     with pytest.raises(BackendError) as raised:
         open_backend(open_model(onnx), target)

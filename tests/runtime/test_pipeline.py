@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from edgecount.errors import BackendError, SourceError
-from edgecount.runtime.frames import NV12Frame
+from edgecount.runtime.frames import NV12Frame, host_picture
 from edgecount.runtime.lanes import Lane, LanePool
 from edgecount.runtime.pipeline import Job, Listed, batches, in_order, overlap, rounds
 from edgecount.runtime.read_ahead import Ended, NotReady, ReadAhead
-from edgecount.runtime.sources import Frame
 
 
 class Counting(Lane):
@@ -24,9 +23,6 @@ class Counting(Lane):
     def __init__(self, log: list[str]) -> None:
         self.log = log
         self.closed = self.broken = False
-
-    def take(self, frame: Any) -> Any:
-        return frame
 
     def submit(self, pictures: Sequence[Any], *_: Any) -> None:
         self.log.append(f"submit {pictures[0]}")
@@ -189,16 +185,16 @@ def black(height: int, width: int) -> np.ndarray:
 def test_jobs_of_one_kind_go_together() -> None:
     nv12 = NV12Frame.from_buffer(np.zeros((48, 64), np.uint8))
     frames = [black(32, 64)] * 3 + [nv12] * 2 + [black(32, 64), black(64, 32), black(64, 32)]
-    groups = list(batches([Job.of(frame) for frame in frames], 2))
+    groups = list(batches([Job(host_picture(frame)) for frame in frames], 2))
     assert [len(group) for group in groups] == [2, 1, 2, 1, 2]
     assert [group[0].kind for group in groups] == [
         ((64, 32), True), ((64, 32), True), ((64, 32), False), ((64, 32), True), ((32, 64), True),
     ]  # fmt: skip
 
 
-def frames(name: str, number: int, size: tuple[int, int] = (8, 8)) -> Iterator[Frame]:
+def frames(name: str, number: int, size: tuple[int, int] = (8, 8)) -> Iterator[Job]:
     for index in range(number):
-        yield Frame(black(*size), name, index, 0.0)
+        yield Job(host_picture(black(*size)), name, index)
 
 
 def names(groups: Iterator[list[Job]]) -> list[list[str]]:
@@ -225,7 +221,7 @@ def test_frames_of_other_sizes_go_apart_and_come_back_in_order() -> None:
 def test_a_late_camera_is_not_waited_for_longer_than_asked(first: bool) -> None:
     gate = threading.Event()
 
-    def late() -> Iterator[Frame]:
+    def late() -> Iterator[Job]:
         gate.wait(10)
         yield from frames("late", 1)
 
@@ -239,7 +235,7 @@ def test_a_late_camera_is_not_waited_for_longer_than_asked(first: bool) -> None:
 def test_a_round_waits_for_cameras_that_come_in_time() -> None:
     gates = [threading.Event() for _ in range(3)]
 
-    def late() -> Iterator[Frame]:
+    def late() -> Iterator[Job]:
         for gate, frame in zip(gates, frames("late", 3), strict=True):
             gate.wait(10)
             yield frame
@@ -253,7 +249,7 @@ def test_a_round_waits_for_cameras_that_come_in_time() -> None:
 def test_leaving_several_cameras_stops_their_threads() -> None:
     gate = threading.Event()
 
-    def late() -> Iterator[Frame]:
+    def late() -> Iterator[Job]:
         gate.wait(10)
         yield from frames("late", 1)
 
@@ -270,7 +266,7 @@ def test_leaving_several_cameras_stops_their_threads() -> None:
 
 def test_what_a_round_has_counted_comes_before_its_error() -> None:
     def groups() -> Iterator[list[tuple[Job, str]]]:
-        yield [(Job(None, place=1, together=2), "b")]
+        yield [(job(1), "b")]
         raise BackendError("the engine does not take a's size")
 
     results = in_order(groups())
@@ -279,12 +275,31 @@ def test_what_a_round_has_counted_comes_before_its_error() -> None:
         next(results)
 
 
+@pytest.mark.parametrize(
+    "error", [ValueError("no room"), BackendError("stop"), SourceError("stop")]
+)
+def test_what_a_caller_throws_in_is_raised_at_once(error: Exception) -> None:
+    groups = (
+        [(job(place), f"{name}{index}") for place, name in enumerate("ab")] for index in range(3)
+    )
+    results = in_order(groups)
+    assert [next(results) for _ in range(3)] == ["a0", "b0", "a1"]
+    with pytest.raises(type(error)) as caught:
+        results.throw(error)  # type: ignore[attr-defined]
+    assert caught.value is error
+    assert list(results) == []
+
+
+def job(place: int) -> Job:
+    return Job(host_picture(black(8, 8)), place=place, together=2)
+
+
 def test_a_dead_camera_ends_all_or_only_itself() -> None:
-    def dying() -> Iterator[Frame]:
+    def dying() -> Iterator[Job]:
         yield from frames("b", 1)
         raise SourceError("b is dead")
 
-    def readers() -> list[ReadAhead[Frame]]:
+    def readers() -> list[ReadAhead[Job]]:
         return [ReadAhead(frames("a", 3)), ReadAhead(dying())]
 
     with pytest.raises(SourceError, match="b is dead"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgecount.runtime.read_ahead import Ended, NotReady, ReadAhead
+from edgecount.runtime.read_ahead import Ended, NotReady, ReadAhead, each
 
 
 def wait_for(condition) -> None:
@@ -109,3 +109,47 @@ def test_closing_wakes_who_waits_for_an_item() -> None:
     thread.join(10)
     assert ended == [True]
     gate.set()
+
+
+def test_what_cannot_be_iterated_is_told_where_items_are_taken() -> None:
+    with ReadAhead(7) as reader, pytest.raises(TypeError, match="not iterable"):  # type: ignore[arg-type, var-annotated]
+        reader.take(10)
+
+
+def test_each_item_is_made_as_it_comes_and_in_the_reader_s_thread() -> None:
+    threads = []
+    done = []
+
+    def items() -> Iterator[int]:
+        try:
+            for number in range(100):
+                assert len(threads) == number  # the one before is made already
+                yield number
+        finally:
+            done.append(threading.current_thread().name)
+
+    def double(number: int) -> int:
+        threads.append(threading.current_thread().name)
+        return 2 * number
+
+    given = items()  # which is closed though it is held here
+    with ReadAhead(each(double, given), name="reader-of-test") as reader:
+        assert [reader.take() for _ in range(3)] == [0, 2, 4]
+    wait_for(lambda: done == ["reader-of-test"])
+    assert set(threads) == {"reader-of-test"}
+
+
+def test_what_cannot_be_made_ends_the_items_and_closes_them() -> None:
+    closed = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from (1, 0, 2)
+        finally:
+            closed.append(True)
+
+    with ReadAhead(each(lambda number: 6 // number, items())) as reader:
+        assert reader.take() == 6
+        with pytest.raises(ZeroDivisionError):
+            reader.take()
+    assert closed == [True]

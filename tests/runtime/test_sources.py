@@ -119,9 +119,30 @@ def test_a_dangling_link_fails_when_it_is_read(tmp_path: Path) -> None:
 
 
 def test_what_is_no_source() -> None:
-    for spec in (None, 1.5, True):
-        with pytest.raises(SourceError, match="expected a path, a URL or a camera's number"):
+    for spec in (None, 1.5, True, b"ab", {0}):
+        with pytest.raises(SourceError, match="expected a path, a URL or a camera's number, got"):
             open_sources(spec)  # type: ignore[arg-type]
+
+
+def test_an_image_is_no_source_and_is_told_by_its_type() -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    for spec in (image, [image]):
+        with pytest.raises(SourceError, match=r"got a ndarray: images are for count\(\)$"):
+            open_sources(spec)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [-1, np.int64(-3), 2**31])
+def test_numbers_that_no_camera_has(number: Any) -> None:
+    expected = f"expected a camera's number, 0 or more, or its device, got {number}"
+    with pytest.raises(SourceError) as error:
+        open_sources(number)
+    assert str(error.value) == expected
+    with pytest.raises(SourceError):
+        open_sources(["rtsp://camera/1", number])
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert [source.name for source in open_sources(np.int64(3))] == ["camera 3"]  # type: ignore[arg-type]
 
 
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:

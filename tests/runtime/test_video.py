@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -172,3 +173,9 @@ def test_streams_that_are_not_there(server: str) -> None:
 def test_a_camera_that_is_not_there() -> None:
     with pytest.raises(SourceError, match="cannot open camera 99: is it connected"):
         list(CameraSource(99).frames())
+
+
+@pytest.mark.parametrize("camera", [-1, True, 0.0, None])
+def test_what_is_no_camera(camera: Any) -> None:
+    with pytest.raises(SourceError, match="expected a camera's number, 0 or more, or its device"):
+        CameraSource(camera)

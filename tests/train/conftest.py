@@ -1,4 +1,4 @@
-"""A set of two small pictures in ShanghaiTech's layout."""
+"""A set of two small pictures in ShanghaiTech's layout, and a run of a few steps on it."""
 
 import os
 from pathlib import Path
@@ -45,3 +45,29 @@ def shanghaitech(tmp_path):
         )
         io.savemat(root / "ground_truth" / f"GT_IMG_{number}.mat", {"image_info": info})
     return root
+
+
+@pytest.fixture
+def settings(shanghaitech):
+    return {
+        "model": {"name": "edgecount-n", "width": 0.25, "channels": 16, "fine_channels": 8},
+        "data_root": str(shanghaitech.parent),
+        "data": [
+            {"reader": "shanghaitech", "path": "part_X"},
+            {"reader": "blank", "weight": 0.3},
+        ],
+        "crop": 64,
+        "batch_size": 2,
+        "steps": 6,
+        "warmup": 2,
+        "evaluate_every": 6,
+        "log_every": 2,
+        "tensorboard": False,
+    }
+
+
+@pytest.fixture
+def config(settings):
+    from edgecount.train.config import config_from_dict
+
+    return config_from_dict(settings)

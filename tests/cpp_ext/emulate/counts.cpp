@@ -3,7 +3,6 @@
 // the seed.
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -12,95 +11,9 @@
 
 #include "batches.h"
 #include "edgecount/count_maps.h"
+#include "outcomes.h"
 
 namespace {
-
-int batches = 0;
-
-[[noreturn]] void fail(const std::string& what) {
-    std::fprintf(stderr, "failed: %s (batch %d)\n", what.c_str(), batches);
-    std::exit(1);
-}
-
-/// What came out, or the message of the error.
-struct Outcome {
-    std::vector<ImageCount> counts;
-    std::string error;
-};
-
-Outcome outcome_of(const std::function<std::vector<ImageCount>()>& count) {
-    try {
-        return {count(), ""};
-    } catch (const std::invalid_argument& error) {
-        return {{}, error.what()};
-    }
-}
-
-template <typename T>
-bool same_bits(const T& a, const T& b) {
-    return std::memcmp(&a, &b, sizeof(T)) == 0;
-}
-
-void require_same(const std::string& what, double got, double expected) {
-    if (same_bits(got, expected)) return;
-    char text[100];
-    std::snprintf(text, sizeof text, ": expected %.17g, got %.17g", expected, got);
-    fail(what + text);
-}
-
-void require_same(const std::string& what, const Tally& got, const Tally& expected) {
-    require_same(what + ", density", got.density, expected.density);
-    require_same(what + ", peaks", got.peaks, expected.peaks);
-    require_same(what + ", count", got.count, expected.count);
-}
-
-void require_same(const std::vector<Peak>& got, const std::vector<Peak>& expected) {
-    if (got.size() != expected.size()) fail("length of the list of peaks");
-    for (std::size_t i = 0; i < got.size(); ++i) {
-        if (same_bits(got[i], expected[i])) continue;
-        char text[200];
-        std::snprintf(text, sizeof text, "peak %zu: expected %.9g %.9g %.9g, got %.9g %.9g %.9g", i,
-                      expected[i].x, expected[i].y, expected[i].score, got[i].x, got[i].y,
-                      got[i].score);
-        fail(text);
-    }
-}
-
-void require_same(const Outcome& got, const Outcome& expected) {
-    if (got.error != expected.error) {
-        fail("error: expected \"" + expected.error + "\", got \"" + got.error + "\"");
-    }
-    if (got.counts.size() != expected.counts.size()) fail("number of images");
-    for (std::size_t i = 0; i < got.counts.size(); ++i) {
-        const ImageCount& one = got.counts[i];
-        const ImageCount& other = expected.counts[i];
-        const std::string image = "image " + std::to_string(i);
-        require_same(image + ", number of peaks", static_cast<double>(one.peak_count),
-                     static_cast<double>(other.peak_count));
-        require_same(one.peaks, other.peaks);
-        require_same(image, one.whole, other.whole);
-        for (std::size_t region = 0; region < other.regions.size(); ++region) {
-            require_same(image + ", region " + std::to_string(region), one.regions.at(region),
-                         other.regions.at(region));
-        }
-    }
-}
-
-void require_density(const cuda::MapCounter& counter, const Batch& batch) {
-    const float* density = counter.density();
-    if ((density != nullptr) != (batch.options.keep_density && batch.density.planes.present())) {
-        fail("density kept where it should not be, or not where it should");
-    }
-    if (density == nullptr) return;
-    const auto unit = static_cast<float>(batch.options.count.unit);
-    const Map& map = batch.density;
-    for (std::size_t i = 0; i < map.values.size(); ++i) {
-        const float value = map.planes.scalar == Scalar::float32
-                                ? map.values[i]
-                                : __half2float(__ushort_as_half(map.halves[i]));
-        if (!same_bits(density[i], value / unit)) fail("density in people");
-    }
-}
 
 Outcome count_on_gpu(cuda::MapCounter& counter, const Batch& batch, const cuda::Stream& stream) {
     return outcome_of([&] {
@@ -123,7 +36,7 @@ void check(const Batch& batch) {
         cuda::MapCounter counter = batch.counter();
         for (int round = 0; round < 2; ++round) {
             require_same(count_on_gpu(counter, batch, stream), expected);
-            if (expected.error.empty()) require_density(counter, batch);
+            require_density(counter, batch);
         }
         return expected.counts;
     });
@@ -141,6 +54,22 @@ void check_random(Random& random) {
     pick_options(batch, random);
     if (pick(random, 0, 7) == 0) spoil(batch, random);
     check(batch);
+}
+
+/// Several bad maps, and more peaks than the CPU places in one go: all name the same one.
+void check_several_bad(Random& random) {
+    for (unsigned which = 1; which < 8; ++which) {
+        Batch batch;
+        batch.images = 2;
+        fill(batch.heatmap, random, Scalar::float32, 2, 30, 150, 0);
+        fill(batch.offset, random, Scalar::float32, 4, 30, 150, 0);
+        fill(batch.density, random, Scalar::float32, 2, 30, 150, 0);
+        for (Map* each : {&batch.heatmap, &batch.offset, &batch.density}) each->upload(0, 0, 0);
+        if ((which & 1U) != 0) spoil(batch.heatmap, random, false);
+        if ((which & 2U) != 0) spoil(batch.offset, random, true);
+        if ((which & 4U) != 0) spoil(batch.density, random, false);
+        check(batch);
+    }
 }
 
 /// A NaN or an infinity in each of the maps.
@@ -199,7 +128,36 @@ void check_plain(Random& random) {
             }
             batch.options.count.fuse_cell = fuse_cell;
             check(batch);
+            batch.options.keep_density = true;
+            batch.options.listed = pick(random, 0, 40);
+            for (const double unit : {1.0, 0.125, 100.0}) {
+                batch.options.count.unit = unit;
+                check(batch);
+            }
+            batch.options.count.unit = pick_of<double>(random, {64.0, 0.3});
             spoil(batch, random);
+            check(batch);
+        }
+    }
+}
+
+/// The density is kept at the borders of squares and bands, under units that divide in other ways.
+void check_kept(Random& random) {
+    for (const std::size_t fuse_cell : {0, 8}) {
+        for (const std::size_t width : {1, 4, 7, 8, 12, 63, 130, 132}) {
+            Batch batch;
+            batch.images = 2;
+            const std::size_t height = pick_of<std::size_t>(random, {1, 7, 8, 9, 63, 65, 71});
+            const std::size_t style = pick_of<std::size_t>(random, {0, 3, 4, 5});
+            fill(batch.density, random, pick_scalar(random), 2, height, width, style);
+            place(batch.density, random);
+            fill(batch.heatmap, random, Scalar::float16, 2, height, width, 2);
+            place(batch.heatmap, random);
+            batch.options.count.fuse_cell = fuse_cell;
+            batch.options.count.unit =
+                pick_of<double>(random, {1.0, 2.0, 0.25, 3.0, 0x1p-130, 0x1p-125, 0x1p127});
+            batch.options.keep_density = true;
+            batch.options.listed = pick(random, 0, 9);
             check(batch);
         }
     }
@@ -358,9 +316,11 @@ int main(int count, char** arguments) {
     check_graph(random);
     check_refusals(random);
     check_bad(random);
+    check_several_bad(random);
     check_dense(random);
     check_huge(random);
     check_plain(random);
+    check_kept(random);
     check_threads(random);
     for (int round = 0; round < rounds; ++round) check_random(random);
     check_large(random);

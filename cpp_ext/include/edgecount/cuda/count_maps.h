@@ -29,7 +29,7 @@ struct CounterOptions {
     CountOptions count;         ///< Capacity 0 makes room for all peaks that a map can hold.
     bool keep_density = false;  ///< Also brings back the density, in people per cell.
     std::size_t listed = 1024;  ///< Peaks per image that come back with the counts; more of them
-                                ///< cost a second copy.
+                                ///< cost a copy.
 };
 
 /// Counts batches of maps of one shape. Holds its workspace on the device and the pinned memory
@@ -48,8 +48,8 @@ public:
     MapCounter(const MapCounter&) = delete;
     MapCounter& operator=(const MapCounter&) = delete;
 
-    /// Counts the maps and copies the results to the host, in the stream: no call waits, allocates
-    /// or looks at results, so that it can be captured.
+    /// Counts the maps in the stream; results are on the host when it is done. No call waits,
+    /// allocates or looks at results, so that it can be captured.
     void enqueue(const DevicePlanes& heatmap, const DevicePlanes& offset,
                  const DevicePlanes& density, const Stream& stream);
 

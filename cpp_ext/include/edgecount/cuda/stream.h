@@ -14,7 +14,8 @@ class Graph;
 /// or another library's.
 class Stream {
 public:
-    explicit Stream(int device);
+    /// `inner`: its work writes to no array that a caller could hand over.
+    explicit Stream(int device, bool inner = false);
     /// Borrows a cudaStream_t, which must outlive this object.
     Stream(int device, void* handle);
     ~Stream();
@@ -31,7 +32,8 @@ public:
     void wait(const Event& event) const;
     /// What comes later in this stream waits for what is now in the others of its device: for a
     /// library that takes over memory of which it is not known which stream writes to it.
-    void wait_for_all() const;
+    /// `callers`: only for those that are not inner ones.
+    void wait_for_all(bool callers = false) const;
 
     /// Bytes from the host to the device and back; without holding up the host if its memory is
     /// pinned, which then must stay until the work is done.
@@ -47,6 +49,7 @@ private:
     void* handle_ = nullptr;
     int device_ = 0;
     bool owned_ = false;
+    bool inner_ = false;
 };
 
 /// A point in a stream.

@@ -1,0 +1,59 @@
+"""What the options of `EdgeCounter` may be."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Literal
+
+from edgecount.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edgecount.manifest import Manifest
+
+__all__ = ["MODEL_DEFAULT", "check_capacity", "check_max_side", "check_threshold", "check_timeout"]
+
+MODEL_DEFAULT: Literal["model"] = "model"
+
+
+def check_threshold(threshold: float | None, manifest: Manifest) -> float:
+    """A score; None is the model's."""
+    if threshold is None:
+        return manifest.postprocess.threshold
+    if not _is_number(threshold, Real) or not 0 <= threshold < 1:
+        raise ConfigError(f"threshold: expected a number in [0, 1), got {threshold!r}")
+    return float(threshold)
+
+
+def check_max_side(max_side: int | str | None, manifest: Manifest) -> int | None:
+    """Pixels, or None for no limit; "model" is the model's."""
+    if max_side == MODEL_DEFAULT:
+        return manifest.input.max_side
+    if max_side is None:
+        return None
+    if isinstance(max_side, str) or not _is_number(max_side, Integral) or max_side < 1:
+        raise ConfigError(
+            f'max_side: expected a whole number of pixels, "model" or None, got {max_side!r}'
+        )
+    return int(max_side)
+
+
+def check_capacity(capacity: int | None) -> int:
+    """A number of points; None is 0, for no limit."""
+    if capacity is None:
+        return 0
+    if not _is_number(capacity, Integral) or capacity < 1:
+        raise ConfigError(
+            f"capacity: expected a whole number, 1 or more, or None for no limit, got {capacity!r}"
+        )
+    return int(capacity)
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Seconds to wait, or None for as long as it takes."""
+    if timeout is not None and not (_is_number(timeout, Real) and 0 <= timeout < float("inf")):
+        raise ConfigError(f"timeout: expected seconds, 0 or more, or None, got {timeout!r}")
+
+
+def _is_number(value: object, kind: type) -> bool:
+    """Whether a value is a number of this kind; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)

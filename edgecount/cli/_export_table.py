@@ -1,0 +1,43 @@
+"""A finished export as lines for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgecount.export.report.facts import worst_difference
+
+
+def table(report: dict[str, Any]) -> list[str]:
+    """Lines for people: a file each.
+
+    Args:
+        report: what `report.json` holds.
+    """
+    people = f"{'bias':>8}{'worst':>9}{'regions':>9}{'points':>9}"
+    lines = [f"{'':24}{'MB':>8}{'counts differ by':>19}{people}{'ms':>9}   verdict"]
+    for file in report["files"]:
+        proof = file["proof"]
+        numbers = f"{'-':>19}{'-':>8}{'-':>9}{'-':>9}{'-':>9}"
+        if proof:
+            matched = proof["points_matched"]
+            points = "-" if matched is None else f"{matched:.1%}"
+            share = f"{proof['relative']:.2%} of {proof['mean_count']:.1f}"
+            numbers = (
+                f"{share:>19}{proof['bias']:+8.2f}{worst_difference(proof):+9.2f}"
+                f"{proof['regions']:9.2f}{points:>9}"
+            )
+        latency = file.get("latency_ms")
+        speed = f"{latency['p50']:.1f}" if latency else "-"
+        where = f", {file['latency_on']}" if file["engine"] and latency else ""
+        lines.append(
+            f"{file['file']:24}{file['bytes'] / 1e6:8.2f}{numbers}{speed:>9}   {file['verdict']}"
+            f"{where}"
+        )
+        if file["engine"] and file["engine"]["reason"]:
+            lines.append(f"{'':24}  {file['engine']['reason']}")
+        kept = len(file.get("kept") or ())
+        if kept:
+            lines.append(f"{'':24}  {kept} nodes keep a higher precision")
+    if report["no_engine"]:
+        lines.append(f"{'no engine':24}  {report['no_engine']}")
+    return lines

@@ -1,0 +1,32 @@
+"""Paths on the command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    _Path = click.Path[Any]
+else:
+    _Path = click.Path  # older releases of click cannot subscript it
+
+
+class UserPath(_Path):
+    """A path whose ``~`` is the home folder.
+
+    Shells expand ``--out ~/made`` and leave ``--out=~/made`` as it is.
+
+    Args:
+        options: those of `click.Path`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A Path, expanded once, so that every reader means the same file."""
+        # As a text: pathlib refuses the home of a user that there is not.
+        return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111

@@ -1,0 +1,50 @@
+"""What to install for an export, without breaking what is there."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import metadata
+
+from edgecount.errors import MissingExtraError
+
+__all__ = ["missing"]
+
+_RUNTIME = "onnxruntime"
+
+
+def missing(package: str, extra: str, purpose: str) -> MissingExtraError:
+    """The error for a package that is not installed; see `MissingExtraError`.
+
+    onnxruntime and onnxruntime-gpu install the same module. Where it is not the former that is
+    installed, an extra that brings the former would break it: then the packages are named that the
+    extra brings besides.
+    """
+    packages = _packages_of(extra) if _is_another_runtime() else []
+    return MissingExtraError(package, extra, purpose, packages=packages)
+
+
+def _is_another_runtime() -> bool:
+    """Whether the module onnxruntime is there, and from another package, such as that for GPUs."""
+    if importlib.util.find_spec(_RUNTIME) is None:
+        return False
+    try:
+        metadata.distribution(_RUNTIME)
+    except metadata.PackageNotFoundError:
+        return True
+    return False
+
+
+def _packages_of(extra: str) -> list[str]:
+    """Requirements of an extra other than onnxruntime; none if the installation does not tell."""
+    try:
+        requirements = metadata.requires("edgecount") or []
+    except metadata.PackageNotFoundError:
+        return []
+    parts = [requirement.partition(";") for requirement in requirements]
+    # Both kinds of quotes are in use.
+    of_extra = [name for name, _, when in parts if f"extra=='{extra}'" in _plain(when)]
+    return [_plain(name) for name in of_extra if not name.startswith(_RUNTIME)]
+
+
+def _plain(text: str) -> str:
+    return text.replace(" ", "").replace('"', "'")

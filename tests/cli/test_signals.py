@@ -1,0 +1,141 @@
+"""SIGTERM and Ctrl-C, sent to a process of its own."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import onnx
+import pytest
+from graphs import small_model
+
+STAGED = 60  # s to wait for an export to begin
+
+
+def start_export(tmp_path, *before):
+    """An export that runs; its staging folder is there."""
+    onnx.save(small_model(), tmp_path / "small.onnx")
+    out = tmp_path / "out"
+    out.mkdir()
+    words = ("export", tmp_path / "small.onnx", "--fp16", "--out", out / "made", "--threads", "1")
+    process = subprocess.Popen(
+        [*before, sys.executable, "-m", "edgecount", *map(str, words)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    end = time.monotonic() + STAGED
+    while not list(out.iterdir()) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+    return process, out
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """What this process ignores, its children do: as when the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+# As shells start what runs in the background.
+IGNORING = ("sh", "-c", 'trap "" INT; exec "$0" "$@"')
+
+
+@pytest.mark.parametrize("before", [(), IGNORING])
+def test_sigterm_leaves_nothing_behind(tmp_path, before):
+    process, out = start_export(tmp_path, *before)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in said
+    assert list(out.iterdir()) == []
+
+
+def test_ctrl_c_has_its_own_code(tmp_path):
+    process, out = start_export(tmp_path)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert list(out.iterdir()) == []
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_is_quiet():
+    """The signal comes where click is imported: the earliest that this package can see."""
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'click':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from edgecount.cli import main\n"
+        "main(['models'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_stalled_camera_does_not_keep_a_process_alive():
+    code = (
+        "import os, signal, time\n"
+        "from edgecount.cli import _signals\n"
+        "from edgecount.cli._stop import stop_on_interrupt\n"
+        "_signals.PATIENCE = 0.2\n"
+        "with _signals.Termination(), stop_on_interrupt() as stop:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    print(stop.requested, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "True\n", "")
+
+
+def test_sigterm_that_is_ignored_stays_so():
+    code = (
+        "import os, signal\n"
+        "from edgecount.cli._signals import Termination\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "with Termination():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "print('alive')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "alive\n"
+
+
+def test_handlers_are_as_they_were():
+    from edgecount.cli import main
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        main(["models"])
+    assert ended.value.code == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_forked_worker_ends_as_if_nothing_handled_it():
+    code = (
+        "import os, signal, time\n"
+        "from edgecount.cli._signals import Termination\n"
+        "ours, theirs = os.pipe()\n"
+        "with Termination() as termination:\n"
+        "    worker = os.fork()\n"
+        "    if worker == 0:\n"
+        "        os.write(theirs, b'x')\n"
+        "        time.sleep(60)\n"
+        "        os._exit(0)\n"
+        "    os.read(ours, 1)\n"
+        "    os.kill(worker, signal.SIGTERM)\n"
+        "    print(os.WTERMSIG(os.waitpid(worker, 0)[1]), termination.requested)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+    )
+    assert done.stdout.split() == ["15", "False"]

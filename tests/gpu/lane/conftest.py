@@ -1,0 +1,38 @@
+"""Engines around the tiny model, and pictures for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecount.runtime.model_file import open_model
+from edgecount.runtime.onnxruntime_backend import OnnxRuntimeBackend
+from engines import HostEngine
+
+
+@pytest.fixture
+def make_engine(tiny_model: Path) -> Callable[..., HostEngine]:
+    session = OnnxRuntimeBackend(open_model(tiny_model), threads=1)
+
+    def make(kind: type[HostEngine] = HostEngine, **options: Any) -> HostEngine:
+        return kind(lambda image: session.infer({"image": image}), **options)
+
+    return make
+
+
+@pytest.fixture
+def noise() -> Callable[..., NDArray[np.uint8]]:
+    """A smooth picture, so that many cells differ."""
+
+    def make(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(seed)
+        small = rng.integers(0, 256, (max(2, height // 8), max(2, width // 8), 3), np.uint8)
+        return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+    return make

@@ -1,0 +1,135 @@
+"""What `scripts/gpu_check` makes of numbers given to it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+MAPS = "64 maps of 270x480, float32"
+DATE = "2026-02-03"
+COPIES = "of that and of the copy of 0.8 MB to the host"
+
+
+def counted(**changes: Any) -> dict[str, Any]:
+    row = {"batch": 64, "height": 270, "width": 480, "dtype": "float32", "regions": 0}
+    row |= {"fusion": True, "listed": 1, "us": 30.0, "cached_us": 20.0, "bytes": 66355200}
+    row |= {"offset": False, "keep_density": False, "read_us": 45.0, "back_bytes": 3328}
+    return row | {"cold": True, "share_of_copy": 0.83, "share_of_copies": 0.84} | changes
+
+
+def made_up_kernels() -> dict[str, Any]:
+    compared = {"read_us": 40.0, "torch_read_us": 360.0, "ratio": 9.0}
+    compared |= {"eager_us": 32.0, "torch_eager_us": 300.0}
+    compared |= {"graph_us": 30.0, "torch_graph_us": 180.0, "graph_ratio": 6.0}
+    empty = {"empty_waited_us": 6.5, "three_empty_waited_us": 12.0}
+    empty |= {"three_empty_graph_waited_us": 11.0}
+    copy = {"bytes": 2**28, "us": 200.0, "gigabytes_per_second": 2684.0}
+    copy |= {"batch_bytes": 33177600, "batch_gigabytes_per_second": 2500.0}
+    back = {"us": 60.0, "share_of_copy": 0.4, "share_of_copies": 0.7, "back_bytes": 789760}
+    return {
+        "copy": copy | {"back_gigabytes_per_second": 50.0},
+        "launch": empty | {"one_map_waited_us": 11.5, "one_map_graph_waited_us": 11.0},
+        "count": [
+            counted(listed=1024, keep_density=True, **back),
+            counted(),
+            counted(listed=1024, **back),
+        ],
+        "torch": [counted(regions=8, fusion=False, **compared)],
+        "cpu": [counted(us=8000.0)],
+        "preprocess": [],
+    }
+
+
+def made_up_pipeline(backend: str = "tensorrt") -> dict[str, Any]:
+    way = {"way": "frames on the GPU", "preprocess": 0.05, "infer": 1.0, "postprocess": 0.04}
+    way |= {"total": 1.2, "fps": 833.0, "share_of_engine": 0.09}
+    row = {"backend": backend, "device": "cuda:0", "on_gpu": True, "engine": 1.0, "count": 70.1}
+    backends = [row | {"ways": [way]}]
+    return {"model": "edgecount-s", "size": [720, 1280], "backends": backends}
+
+
+def verdicts(scripts: Any, kernels: Any, pipeline: Any) -> dict[str, str]:
+    found = scripts.gpu_goals.goals(kernels, pipeline)
+    return {goal.what: goal.verdict or goal.measured for goal in found}
+
+
+def test_goals_that_are_met(scripts: Any) -> None:
+    assert verdicts(scripts, made_up_kernels(), made_up_pipeline()) == {
+        f"{MAPS}, counts alone": "met",
+        f"{MAPS}, with the list of peaks": f"40%, 60.0 µs; 70% {COPIES}",
+        f"{MAPS}, as EdgeCounter has it, with list and density": f"40%, 60.0 µs; 70% {COPIES}",
+        f"{MAPS}, 8 regions, from the call until all is on the host, both eager": "met",
+        f"{MAPS}, 8 regions, both as CUDA graphs": "6.0 times: 30.0 µs beside torch's 180.0 µs",
+        f"{MAPS}, 8 regions, both eager, by the GPU's clock": (
+            "9.4 times: 32.0 µs beside torch's 300.0 µs"
+        ),
+        "one map of 270x480, from the call until it is counted, eager": "met",
+        "one map of 270x480, from the call until it is counted, as a CUDA graph": "met",
+        "pre + post of edgecount-s at 1280x720, tensorrt, frames on the GPU": "met",
+    }
+
+
+def test_goals_that_are_missed(scripts: Any) -> None:
+    kernels, pipeline = made_up_kernels(), made_up_pipeline()
+    kernels["count"] = [counted(share_of_copy=0.79)]
+    kernels["torch"][0]["ratio"] = 7.9
+    kernels["torch"][0]["graph_ratio"] = None  # where torch cannot record its way
+    kernels["launch"] |= {"one_map_waited_us": 12.1, "one_map_graph_waited_us": 11.1}
+    pipeline["backends"][0]["ways"][0]["share_of_engine"] = 0.21
+    found = verdicts(scripts, kernels, pipeline)
+    eager = found.pop(f"{MAPS}, 8 regions, both eager, by the GPU's clock")
+    assert eager.startswith("9.4 times: ")
+    assert set(found.values()) == {"missed"}
+
+
+def test_what_was_not_measured_is_no_success(scripts: Any) -> None:
+    assert set(verdicts(scripts, None, None).values()) == {"not measured"}
+    found = verdicts(scripts, None, made_up_pipeline("torch (stand-in)"))
+    assert found["pre + post of edgecount-s at 1280x720"] == "not measured"
+    kernels = made_up_kernels()
+    kernels["count"] = [counted(cold=False)]
+    first = scripts.gpu_goals.goals(kernels, None)[0]
+    assert (first.measured, first.met) == ("83%, 30.0 µs, partly from the cache", None)
+
+
+def test_writes_what_it_is_given(scripts: Any, check: Any, tmp_path: Path) -> None:
+    (tmp_path / "kernels.json").write_text(json.dumps(made_up_kernels()))
+    (tmp_path / "pipeline.json").write_text(json.dumps(made_up_pipeline()))
+    outcome = scripts.gpu_run.Outcome
+    outcomes = [
+        outcome("build", "passed", seconds=61.2),
+        outcome("GPU tests", "failed", "1 failed, 2 passed", 5.0, "pytest", "E   assert 1 == 2"),
+        outcome("compute-sanitizer memcheck", "skipped", "compute-sanitizer is not installed"),
+        outcome("benchmark kernels", "passed", "measured", skipped=["no | torch", "no | torch"]),
+    ]
+    report = scripts.gpu_report.Report.read(check, outcomes, "scripts/gpu_check", DATE)
+    data, text = scripts.gpu_report.write_report(report, tmp_path / "new" / "folder")
+    assert data.name == f"nvidia-test-gpu-{DATE}.json"
+    found = json.loads(data.read_text(encoding="utf-8"))
+    assert found["kernels"] == made_up_kernels()
+    assert found["machine"]["gpu"]["capability"] == "8.7"
+    assert found["goals"][0]["met"] is True
+    assert found["skipped"] == [
+        "compute-sanitizer memcheck: compute-sanitizer is not installed",
+        "no | torch",
+    ]
+    page = text.read_text(encoding="utf-8")
+    assert page.startswith(f"# NVIDIA Test GPU, {DATE}\n")
+    assert "| GPU tests | failed | 5 s | 1 failed, 2 passed |" in page
+    assert "E   assert 1 == 2" in page
+    assert "| yes | 1 | no | no | 30 | 20 | 45 | 66355200 | 3328 | 83% | 84% |" in page
+    assert "| frames on the GPU | 0.05 | 1 | 0.04 | 1.2 | 833 | 9% |" in page
+    assert "- no | torch" in page
+    assert str(ROOT) not in page + data.read_text(encoding="utf-8")
+
+
+def test_a_report_of_a_run_that_got_nowhere(scripts: Any, check: Any, tmp_path: Path) -> None:
+    check.quick, check.only = True, ("gpu",)
+    outcomes = [scripts.gpu_run.Outcome("build", "failed", "exit code 1", tail="no such flag")]
+    report = scripts.gpu_report.Report.read(check, outcomes, "scripts/gpu_check --quick", DATE)
+    data, text = scripts.gpu_report.write_report(report, tmp_path)
+    assert data.stem == f"nvidia-test-gpu-{DATE}-gpu-quick"
+    assert "no such flag" in text.read_text(encoding="utf-8")
+    assert text.read_text(encoding="utf-8").count("not measured") == 5
