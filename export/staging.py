@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,13 +97,15 @@ def staged(out: Path, *, overwrite: bool) -> Iterator[Path]:
     Raises:
         OutputError: the folder cannot be made or renamed.
     """
+    # Named before it is made: a signal may come right after that.
+    folder = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        (folder / "new").mkdir()
-    except OSError as error:
-        raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
-    try:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(0o700)
+            (folder / "new").mkdir()
+        except OSError as error:
+            raise OutputError(f"cannot write {out}: {error.strerror or error}") from error
         yield folder / "new"
         _rename(folder / "new", out, folder / "old", overwrite)
     except EdgeCountError as error:

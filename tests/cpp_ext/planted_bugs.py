@@ -209,15 +209,8 @@ BUGS = [
     Bug(
         "enqueue waits",
         HOST,
-        "stream.download(state.copy.data(), state.results.data(), state.results.bytes());",
-        "stream.download(state.copy.data(), state.results.data(), state.results.bytes());"
-        " stream.synchronize();",
-    ),
-    Bug(
-        "device memory read by the host",
-        HOST,
-        "headers = reinterpret_cast<const Header*>(from);",
-        "headers = plan.list.headers;",
+        "if (state.plan.batch == 0) return;",
+        "if (state.plan.batch == 0) return; stream.synchronize();",
     ),
     Bug("no fence before the ticket", TALLIES, "__threadfence();  // all writes before"),
     Bug("no fence after the ticket", TALLIES, "__threadfence();  // all reads after", race=True),
