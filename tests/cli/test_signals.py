@@ -60,6 +60,13 @@ def test_ctrl_c_has_its_own_code(tmp_path):
     assert list(out.iterdir()) == []
 
 
+def run_code(code):
+    """A Python process that ran the code, and what it said."""
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
 def test_ctrl_c_while_the_command_line_is_loaded_is_quiet():
     """The signal comes where click is imported: the earliest that this package can see."""
     code = (
@@ -72,9 +79,7 @@ def test_ctrl_c_while_the_command_line_is_loaded_is_quiet():
         "from edgecount.cli import main\n"
         "main(['models'])\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run_code(code)
     assert (done.returncode, done.stderr) == (130, "")
 
 
@@ -89,9 +94,7 @@ def test_a_stalled_camera_does_not_keep_a_process_alive():
         "    print(stop.requested, flush=True)\n"
         "    time.sleep(60)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50
-    )
+    done = run_code(code)
     assert (done.returncode, done.stdout, done.stderr) == (143, "True\n", "")
 
 
@@ -104,9 +107,7 @@ def test_sigterm_that_is_ignored_stays_so():
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "print('alive')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = run_code(code)
     assert done.stdout == "alive\n"
 
 
@@ -135,7 +136,5 @@ def test_a_forked_worker_ends_as_if_nothing_handled_it():
         "    os.kill(worker, signal.SIGTERM)\n"
         "    print(os.WTERMSIG(os.waitpid(worker, 0)[1]), termination.requested)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
-    )
+    done = run_code(code)
     assert done.stdout.split() == ["15", "False"]
