@@ -83,8 +83,7 @@ def export_backbone(width: float, image: np.ndarray) -> bytes:
     torch.manual_seed(0)
     network = fold_batch_norm(Coarsest(width).eval())  # type: ignore[type-var]
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        # torch's exporter talks about its own internals and about torchvision
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # torch's exporter talks of its internals and torchvision
         program = torch.onnx.export(network, (torch.from_numpy(image),), dynamo=True)
     assert program is not None
     program.optimize()

@@ -102,8 +102,7 @@ def _trace(network: Network, manifest: Manifest) -> onnx.ModelProto:
     wrapped = _deployable(folded)
     example = torch.zeros(2, 3, 3 * multiple, 4 * multiple)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), _only_errors("torch.onnx"):
-        # torch's exporter talks about its own internals and about torchvision
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # torch's exporter talks of its internals and torchvision
         program = torch.onnx.export(
             wrapped,
             (example,),

@@ -98,6 +98,16 @@ def random_map(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.f
     return np.full(shape, rng.choice(LEVELS))
 
 
+def graph_case(rng: np.random.Generator) -> Case:
+    maps = {
+        "heatmap": random_map(rng, (2, 20, 28)).astype(np.float16),
+        "density": random_map(rng, (2, 10, 14)).astype(np.float32),
+        "masks": np.tile(np.float32([[[0.25]], [[1.0]]]), (1, 10, 14)),
+    }
+    options = {"threshold": 0.3, "fuse_cell": 4, "fuse_low": 0.5, "fuse_high": 2.0}
+    return Case(maps, options, {"listed": 4, "keep_density": True})
+
+
 def _size(rng: np.random.Generator, side: int) -> tuple[int, int]:
     kind = rng.integers(4)
     if kind == 0:

@@ -14,6 +14,7 @@ from gpu_maps import (
     assert_same,
     assert_same_density,
     count,
+    graph_case,
     how_many,
     make_counter,
     random_case,
@@ -308,16 +309,6 @@ def test_a_graph_counts_what_its_maps_hold_when_it_runs() -> None:
         assert_same_density(counter.density, case)
 
 
-def graph_case(rng: np.random.Generator) -> Case:
-    maps = {
-        "heatmap": random_map(rng, (2, 20, 28)).astype(np.float16),
-        "density": random_map(rng, (2, 10, 14)).astype(np.float32),
-        "masks": np.tile(np.float32([[[0.25]], [[1.0]]]), (1, 10, 14)),
-    }
-    options = {"threshold": 0.3, "fuse_cell": 4, "fuse_low": 0.5, "fuse_high": 2.0}
-    return Case(maps, options, {"listed": 4, "keep_density": True})
-
-
 @pytest.mark.skipif(EMULATED, reason="too slow without a GPU")
 @pytest.mark.parametrize("ratio", [1, 8])
 def test_the_largest_maps(ratio: int) -> None:
@@ -331,61 +322,6 @@ def test_the_largest_maps(ratio: int) -> None:
     maps["heatmap"] **= 3
     options = {"fuse_cell": 8, "fuse_low": 20.0, "fuse_high": 40.0, "threshold": 0.5}
     check(Case(maps, options, {"keep_density": True}))
-
-
-@pytest.mark.skipif(EMULATED, reason="there is no other library to share memory with")
-@pytest.mark.parametrize("library", ["torch", "cupy", "numba", "pycuda"])
-def test_maps_of_other_libraries(library: str) -> None:
-    rng = np.random.default_rng(10)
-    case = graph_case(rng)
-    case.maps["offset"] = rng.random((2, 2, 20, 28)).astype(np.float16)
-    stream, counter = _ext.Stream(), make_counter(case)
-    for _ in range(3):
-        case.maps.update(graph_case(rng).maps)
-        theirs = {role: in_library(library, case.maps[role]) for role in ROLES}
-        maps = [_ext.device_array(theirs[role], stream) for role in ROLES]
-        counter.enqueue(*maps, stream)
-        stream.synchronize()
-        assert_same(counter.read(stream), case.on_cpu(), library)
-
-
-def in_library(library: str, values: NDArray[Any]) -> Any:
-    """An array of another library with work for it still in that library's queue."""
-    module = pytest.importorskip(library, exc_type=ImportError)
-    if library == "torch":
-        if not module.cuda.is_available():
-            pytest.skip("this torch has no CUDA")
-        return module.from_numpy(values).cuda(non_blocking=True)
-    if library == "cupy":
-        return module.asarray(values)
-    if library == "numba":
-        return pytest.importorskip("numba.cuda", exc_type=ImportError).to_device(values)
-    pytest.importorskip("pycuda.autoprimaryctx", exc_type=ImportError)
-    return pytest.importorskip("pycuda.gpuarray", exc_type=ImportError).to_gpu(values)
-
-
-@pytest.mark.skipif(EMULATED, reason="there is no other library to wait for")
-def test_maps_that_another_stream_is_still_writing() -> None:
-    torch = pytest.importorskip("torch", exc_type=ImportError)
-    if not torch.cuda.is_available():
-        pytest.skip("this torch has no CUDA")
-    case = graph_case(np.random.default_rng(11))
-    stream, counter = _ext.Stream(), make_counter(case)
-    load = torch.rand(4096, 4096, device="cuda")
-    right = {role: torch.from_numpy(case.maps[role]).cuda() for role in ("heatmap", "density")}
-    side = torch.cuda.Stream()
-    for _ in range(5):
-        late = {role: torch.full_like(values, torch.nan) for role, values in right.items()}
-        torch.cuda.synchronize()
-        with torch.cuda.stream(side):
-            for _ in range(4):
-                load = (load @ load).clamp_(0, 1)
-            for role, values in right.items():
-                late[role].copy_(values)
-            maps = {role: _ext.device_array(values, stream) for role, values in late.items()}
-        counter.enqueue(maps["heatmap"], None, maps["density"], stream)
-        stream.synchronize()
-        assert_same(counter.read(stream), case.on_cpu())
 
 
 def test_an_upload_and_its_counting_in_one_stream() -> None:
