@@ -21,9 +21,9 @@ import torch
 from edgecount.train.checkpoint import load_network
 from edgecount.train.config import config_from_dict
 from edgecount.train.data.assemble import load_data
-from edgecount.train.evaluation import evaluate_counter
+from edgecount.train.evaluate.evaluation import evaluate_counter
 from edgecount.train.loop import train
-from edgecount.train.torch_backend import open_checkpoint
+from edgecount.train.open_checkpoint import open_checkpoint
 
 SET = "shanghaitech/part_B/train"
 BASE: dict[str, Any] = {

@@ -22,9 +22,9 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from edgecount.export.fold import fold_batch_norm
 from edgecount.models import DEFAULT_MODEL
-from edgecount.runtime.model_file import open_model
+from edgecount.runtime.models.open import open_model
+from edgecount.train.models.fold import fold_batch_norm
 from edgecount.train.models.mobilenet_v2 import MobileNetV2
 
 # The threads of a session spin for a while after its run, in the way of the other session.

@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 
 from edgecount import EdgeCounter
 from edgecount.models import DEFAULT_MODEL
-from edgecount.train.evaluation import ImageRecord, evaluate_counter
-from edgecount.train.torch_backend import open_checkpoint
-from edgecount.train.uncertainty import Outcome, cross_coverage
+from edgecount.train.evaluate.evaluation import ImageRecord, evaluate_counter
+from edgecount.train.open_checkpoint import open_checkpoint
+from edgecount.train.postprocess.interval import Outcome, cross_coverage
 
 GOAL = 0.5  # people per megapixel of nothing
 FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0)

@@ -18,7 +18,7 @@ import onnxruntime
 
 from edgecount import EdgeCounter
 from edgecount.models import DEFAULT_MODEL
-from edgecount.runtime.model_file import open_model
+from edgecount.runtime.models.open import open_model
 
 # The threads of a session spin for a while after its run, in the way of the other session.
 PAUSE = 0.03

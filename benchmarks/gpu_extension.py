@@ -20,7 +20,7 @@ if os.environ.get("EDGECOUNT_EXT"):
     _spec.loader.exec_module(edgecount._ext)
 
 from edgecount import _ext
-from edgecount.runtime.cuda_driver import why_no_gpu
+from edgecount.runtime.cuda.driver import why_no_gpu
 
 EMULATED = hasattr(ctypes.CDLL(_ext.__file__), "cuInit")  # then it brings its own driver
 

@@ -27,7 +27,7 @@ from gpu_rows import Numbers
 from gpu_timing import copy_rates, launch_costs, open_driver
 from gpu_torch import measure_torch
 
-from edgecount.runtime.cuda_driver import Driver, ask_driver
+from edgecount.runtime.cuda.driver import Driver, ask_driver
 
 # For torch and the CPU, which need not be measured in every shape; the goals' first.
 COMPARED = [

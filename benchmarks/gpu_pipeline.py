@@ -33,10 +33,11 @@ from gpu_timing import busy_us, record, waited_us
 from edgecount import EdgeCounter
 from edgecount.errors import EdgeCountError
 from edgecount.models import DEFAULT_MODEL
-from edgecount.runtime.backend import BACKENDS, Backend
-from edgecount.runtime.device_backend import DeviceBackend
-from edgecount.runtime.model_file import open_model
-from edgecount.runtime.preprocess import plan_input
+from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.backends.device import DeviceBackend
+from edgecount.runtime.backends.select import BACKENDS
+from edgecount.runtime.models.open import open_model
+from edgecount.runtime.pipeline.preprocess import plan_input
 from edgecount.scenes import render_clip
 
 CAMERAS = 4

@@ -17,8 +17,8 @@ from onnx import helper, numpy_helper
 from torch.nn import functional
 
 from edgecount.errors import BackendError
-from edgecount.runtime.device_backend import Bound, DeviceBackend, DeviceWorker
-from edgecount.runtime.model_file import ModelFile
+from edgecount.runtime.backends.device import Bound, DeviceBackend, DeviceWorker
+from edgecount.runtime.models.model_file import ModelFile
 
 Attributes = Mapping[str, Any]
 

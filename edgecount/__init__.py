@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest
     from edgecount.regions import Region
     from edgecount.result import CountResult, RegionCount
-    from edgecount.runtime.fake import FakeBackend
-    from edgecount.runtime.frames import NV12Frame
+    from edgecount.runtime.backends.fake import FakeBackend
+    from edgecount.runtime.frames.picture import NV12Frame
 
     __version__: str
 
@@ -57,9 +57,9 @@ __all__ = [
 _HOMES = {
     "CountResult": "edgecount.result",
     "EdgeCounter": "edgecount.counter",
-    "FakeBackend": "edgecount.runtime.fake",
+    "FakeBackend": "edgecount.runtime.backends.fake",
     "Manifest": "edgecount.manifest",
-    "NV12Frame": "edgecount.runtime.frames",
+    "NV12Frame": "edgecount.runtime.frames.picture",
     "Region": "edgecount.regions",
     "RegionCount": "edgecount.result",
 }

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edgecount.runtime.sidecar import EngineSidecar
+    from edgecount.runtime.models.sidecar import EngineSidecar
 
 __all__ = ["rebuild_engine"]
 
@@ -39,8 +39,8 @@ def rebuild_engine(
         BackendError: it cannot be built here.
         OutputError: it cannot be written.
     """
-    from edgecount.export.engine import EngineOptions, build_engine
-    from edgecount.export.engine_record import make_sidecar, write_sidecar
+    from edgecount.export.tensorrt.build import EngineOptions, build_engine
+    from edgecount.export.tensorrt.record import make_sidecar, write_sidecar
 
     options = sidecar.options
     try:

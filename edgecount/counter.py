@@ -23,33 +23,43 @@ from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
 from edgecount.regions import Region, RegionsLike, read_regions
 from edgecount.result import CountResult
-from edgecount.runtime.backend import Backend, open_backend
-from edgecount.runtime.device_backend import DeviceBackend
-from edgecount.runtime.hand_over import HandOver
-from edgecount.runtime.images import read_image
-from edgecount.runtime.lanes import HostLane, LanePool
-from edgecount.runtime.map_runner import MapRunner
-from edgecount.runtime.model_file import open_model
-from edgecount.runtime.pipeline import LANES, Job, Listed, batches, in_order, overlap, rounds
-from edgecount.runtime.postprocess import RegionMasks
-from edgecount.runtime.preprocess import plan_input
-from edgecount.runtime.read_ahead import ReadAhead, each
-from edgecount.runtime.sources import open_sources
+from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.backends.device import DeviceBackend
+from edgecount.runtime.backends.select import open_backend
+from edgecount.runtime.frames.images import read_image
+from edgecount.runtime.frames.intake import HandOver
+from edgecount.runtime.models.open import open_model
+from edgecount.runtime.pipeline.infer import MapRunner
+from edgecount.runtime.pipeline.lanes import HostLane, LanePool
+from edgecount.runtime.pipeline.postprocess import RegionMasks
+from edgecount.runtime.pipeline.preprocess import plan_input
+from edgecount.runtime.pipeline.schedule import (
+    LANES,
+    Job,
+    Listed,
+    batches,
+    in_order,
+    overlap,
+    rounds,
+)
+from edgecount.runtime.sources.open import open_sources
+from edgecount.runtime.sources.prefetch import ReadAhead, each
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from edgecount.runtime.engine_files import Rebuild
-    from edgecount.runtime.lanes import Counted, Lane
-    from edgecount.runtime.preprocess import InputPlan
-    from edgecount.runtime.sources import Frame, Source, SourceLike
+    from edgecount.runtime.models.engines import Rebuild
+    from edgecount.runtime.pipeline.lanes import Counted, Lane
+    from edgecount.runtime.pipeline.preprocess import InputPlan
+    from edgecount.runtime.sources.base import Frame, Source
+    from edgecount.runtime.sources.open import SourceLike
 
 __all__ = ["EdgeCounter"]
 
 _log = logging.getLogger(__name__)
 
 _READ_AHEAD = 2  # frames of a source
-_FRAME = "Frame(image, source, index, time) of edgecount.runtime.sources"
+_FRAME = "Frame(image, source, index, time) of edgecount.runtime.sources.open"
 
 
 class EdgeCounter:
@@ -286,7 +296,7 @@ class EdgeCounter:
         host = HostLane(self._runner, self._manifest, self._threshold, self._capacity)
         if self._device is None:
             return host
-        from edgecount.runtime.device_lane import DeviceLane
+        from edgecount.runtime.pipeline.gpu_lane import DeviceLane
 
         return DeviceLane(self._device, host, self._manifest, self._threshold, self._capacity)
 

@@ -329,3 +329,6 @@ def _check_grids(manifest: Manifest) -> None:
             f"a multiple of the density's stride {density.stride}",
             fusion.cell,
         )
+
+
+CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1}

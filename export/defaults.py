@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, get_args
 
 OPSET: Final = 17
 METHOD: Final = "percentile"
@@ -11,3 +11,9 @@ FP16_GATE: Final = 0.005  # of the mean count
 INT8_GATE: Final = 0.03
 BATCHES: Final = 1024  # frames in one call, at most
 SIDES: Final = 1024  # px: the largest --multiple; what runs a network once must fit in memory
+
+
+Method = Literal["percentile", "entropy", "minmax"]
+
+
+METHODS: tuple[Method, ...] = get_args(Method)

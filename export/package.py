@@ -11,26 +11,26 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecount._files import write_whole
 from edgecount.errors import AccuracyError
-from edgecount.export import convert
-from edgecount.export.bench import Bench, Converted, Report
-from edgecount.export.choice import Choice, choose_pictures
-from edgecount.export.engine import EngineOptions, EngineRecord, build_engine, check_network
-from edgecount.export.engine_proof import EngineRun, run_engine
-from edgecount.export.engine_record import make_sidecar, write_sidecar
-from edgecount.export.foreign import Description
-from edgecount.export.gate import advice, percentages, refusal
-from edgecount.export.missing import missing
-from edgecount.export.onnx import write_whole
+from edgecount.export.extras import missing
+from edgecount.export.graph.session import open_session
 from edgecount.export.options import ExportOptions
-from edgecount.export.pictures import calibration_tensors
-from edgecount.export.plans import plan_engines
-from edgecount.export.proof import Proof, count_pictures, prove
-from edgecount.export.session import open_session
-from edgecount.export.source import Source, load_source, with_static_size
-from edgecount.export.staging import check_target, staged
+from edgecount.export.output_folder import check_target, staged
+from edgecount.export.precision import convert
+from edgecount.export.precision.trial import Bench, Converted, Report
+from edgecount.export.source.foreign import Description
+from edgecount.export.source.load import Source, load_source, with_static_size
+from edgecount.export.tensorrt.build import EngineOptions, EngineRecord, build_engine, check_network
+from edgecount.export.tensorrt.choose import plan_engines
+from edgecount.export.tensorrt.record import make_sidecar, write_sidecar
+from edgecount.export.tensorrt.verify import EngineRun, run_engine
+from edgecount.export.verify.choice import Choice, choose_pictures
+from edgecount.export.verify.compare import Proof, count_pictures, prove
+from edgecount.export.verify.gate import advice, percentages, refusal
+from edgecount.export.verify.images import calibration_tensors
 from edgecount.manifest import Manifest
-from edgecount.runtime.trt_module import load_tensorrt, probe_features
+from edgecount.runtime.backends.tensorrt.library import load_tensorrt, probe_features
 
 __all__ = ["Export", "ExportOptions", "FileRecord", "export_model"]
 
@@ -105,7 +105,7 @@ def export_model(
     """Make and prove all files, then give the folder its name.
 
     Args:
-        model: see :func:`edgecount.export.source.load_source`.
+        model: see :func:`edgecount.export.source.load.load_source`.
         out: the folder to make.
         options: what to make.
         described: of an ONNX without a manifest.
@@ -257,7 +257,7 @@ class _Maker:
     def _against_torch(self) -> Proof:
         """The ONNX file beside the checkpoint's own network."""
         from edgecount.train.checkpoint import load_network
-        from edgecount.train.torch_backend import counter_for
+        from edgecount.train.evaluate.torch_backend import counter_for
 
         assert self.source.checkpoint is not None
         pictures = self.bench.pictures[:WITH_TORCH]

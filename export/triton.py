@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edgecount._files import write_whole
 from edgecount.errors import OutputError
-from edgecount.export.onnx import write_whole
-from edgecount.export.session import open_session
-from edgecount.runtime.postprocess import CHANNELS
+from edgecount.export.graph.session import open_session
+from edgecount.manifest import CHANNELS
 
 if TYPE_CHECKING:
     from edgecount.export.package import Export, FileRecord
     from edgecount.manifest import Manifest
-    from edgecount.runtime.sidecar import InputShapes
+    from edgecount.runtime.models.sidecar import InputShapes
 
 log = logging.getLogger(__name__)
 

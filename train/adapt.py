@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgecount.errors import ConfigError, ModelError
-from edgecount.export.fold import fold_batch_norm
 from edgecount.manifest import Manifest
-from edgecount.runtime.model_file import open_model
+from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
 from edgecount.train.config import Choice, DataConfig, TrainConfig
 from edgecount.train.data.assemble import fitted
 from edgecount.train.data.mixture import Cutting, Mixture, Part
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import hold_out as draw
-from edgecount.train.describe import manifest_of
 from edgecount.train.devices import open_fabric
 from edgecount.train.engine import train_steps
+from edgecount.train.evaluate.torch_backend import counter_for
 from edgecount.train.learner import learner_of
+from edgecount.train.manifest import manifest_of
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
+from edgecount.train.models.fold import fold_batch_norm
 from edgecount.train.objectives import build_objective
 from edgecount.train.schedules import learning_rate
-from edgecount.train.torch_backend import counter_for
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgecount._typed import build
 from edgecount.errors import ConfigError
 from edgecount.train.data.augment import Looks
-from edgecount.train.options import build
 
 
 @dataclass(frozen=True)

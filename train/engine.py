@@ -19,7 +19,7 @@ from edgecount.errors import EdgeCountError
 from edgecount.train.config import TrainConfig
 from edgecount.train.data.mixture import Batch, normalise
 from edgecount.train.data.sample import Sample
-from edgecount.train.metrics import count_metrics
+from edgecount.train.evaluate.metrics import count_metrics
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.objectives import Objective
 

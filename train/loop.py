@@ -186,8 +186,8 @@ def _finish(
     if not data.validation:
         log.warning("nothing is held out: no threshold is fitted, and there is no report")
         return
-    from edgecount.train.describe import postprocess_to_dict
-    from edgecount.train.fusion import fit_postprocess
+    from edgecount.train.manifest import postprocess_to_dict
+    from edgecount.train.postprocess.fusion import fit_postprocess
 
     for path in (out / "last.pt", out / "best.pt"):
         if path.exists():

@@ -14,8 +14,8 @@ from typing import Any
 try:
     import click
 
-    from edgecount.cli._group import Entry, LazyGroup
-    from edgecount.cli._signals import Termination
+    from edgecount.cli._shell.group import Entry, LazyGroup
+    from edgecount.cli._shell.signals import Termination
 except KeyboardInterrupt:  # of a user who saw the typing error at once
     raise SystemExit(130) from None
 

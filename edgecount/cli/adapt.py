@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from edgecount.cli._options import json_option
-from edgecount.cli._progress import Progress
+from edgecount.cli._shell.progress import Progress
+from edgecount.cli._types.options import json_option
 
 
 @click.command()
@@ -61,7 +61,7 @@ def adapt(
     try:
         import torch
 
-        from edgecount.export.onnx import export_onnx
+        from edgecount.export.source.from_torch import export_onnx
         from edgecount.train.adapt import adapt as run
         from edgecount.train.data.readers import read_samples
     except ImportError as error:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from edgecount.cli._options import json_option
-from edgecount.cli._sizes import FrameSizeType
+from edgecount.cli._types.options import json_option
+from edgecount.cli._types.sizes import FrameSizeType
 
 if TYPE_CHECKING:
+    from edgecount._latency import Latency
     from edgecount.counter import EdgeCounter
-    from edgecount.runtime.bench import Latency
 
 _ROWS = ("preprocess", "infer", "postprocess", "total")
 
@@ -58,7 +58,7 @@ def bench(
     Several are run by turns, so that whatever else the machine does slows all of them alike, and
     are compared with the first. Times are milliseconds.
     """
-    from edgecount.runtime.bench import measure_batches, measure_latency
+    from edgecount._latency import measure_batches, measure_latency
 
     with ExitStack() as stack:
         warmed: set[str] = set()
@@ -111,8 +111,8 @@ def _open(
     """
     import numpy as np
 
+    from edgecount._latency import free_unused, gpu_bytes, resident_bytes
     from edgecount.counter import EdgeCounter
-    from edgecount.runtime.bench import free_unused, gpu_bytes, resident_bytes
 
     frame = np.zeros((*size, 3), np.uint8)
 

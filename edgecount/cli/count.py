@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._group import FAILED, INTERRUPTED, complain
-from edgecount.cli._options import RegionType, SideType, json_option, model_option
+from edgecount.cli._shell.group import FAILED, INTERRUPTED, complain
+from edgecount.cli._types.options import RegionType, SideType, json_option, model_option
 
 if TYPE_CHECKING:
-    from edgecount.cli._counting import Job, Outcome
+    from edgecount.cli._count.run import Job, Outcome
     from edgecount.counter import EdgeCounter
     from edgecount.regions import Region
-    from edgecount.runtime.sources import Source
+    from edgecount.runtime.sources.base import Source
 
 
 @click.command()
@@ -123,8 +123,8 @@ def _count(
     **engine: Any,
 ) -> tuple[Outcome | None, int]:
     """Count what can be opened; returns the outcome and the number of sources that cannot."""
-    from edgecount.cli._counting import Pace, Run
-    from edgecount.cli._report import JsonReport, TextReport
+    from edgecount.cli._count.report import JsonReport, TextReport
+    from edgecount.cli._count.run import Pace, Run
 
     if points and not as_json:
         raise click.UsageError("--points lists points in JSON: pass --json too")
@@ -144,7 +144,7 @@ def _count(
 
 def _open(specs: tuple[str, ...]) -> tuple[list[Source], int]:
     from edgecount.errors import SourceError
-    from edgecount.runtime.sources import open_sources
+    from edgecount.runtime.sources.open import open_sources
 
     def attempt(spec: str) -> list[Source] | None:
         try:
@@ -159,8 +159,8 @@ def _open(specs: tuple[str, ...]) -> tuple[list[Source], int]:
 
 
 def _plan(sources: list[Source], folder: Path | None, overwrite: bool) -> list[Job]:
-    from edgecount.cli._counting import Job
-    from edgecount.cli._naming import plan_outputs
+    from edgecount.cli._count.names import plan_outputs
+    from edgecount.cli._count.run import Job
 
     if folder is None:
         return [Job(source) for source in sources]
@@ -179,7 +179,7 @@ def _counter(
     if not rebuild:
         return EdgeCounter(model, **options)
     from edgecount._rebuild import rebuild_engine
-    from edgecount.cli._progress import Bars
+    from edgecount.cli._shell.progress import Bars
 
     with Bars(shown=not quiet) as bars:
         build = functools.partial(rebuild_engine, progress=bars.report)

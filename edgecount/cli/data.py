@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgecount.cli._options import json_option
-from edgecount.cli._progress import Progress
+from edgecount.cli._shell.progress import Progress
+from edgecount.cli._types.options import json_option
 
 if TYPE_CHECKING:
     from edgecount.train.data.check import Check
@@ -117,7 +117,7 @@ def _read(reader: str, path: Path) -> list[Sample]:
 
 
 def _draw(path: Path, samples: list[Sample]) -> None:
-    from edgecount.cli._saving import write_image
+    from edgecount.cli._count.saving import write_image
     from edgecount.errors import ConfigError
     from edgecount.train.data.sheet import draw_sheet
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._options import json_option, model_option
+from edgecount.cli._types.options import json_option, model_option
 
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
@@ -60,7 +60,7 @@ def demo(folder: Path, people: int, seed: int, model: str, as_json: bool) -> Non
 
 
 def _picture(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict[str, Any]:
-    from edgecount.cli._saving import ImageSaver, write_image
+    from edgecount.cli._count.saving import ImageSaver, write_image
     from edgecount.scenes import render_scene
 
     scene = render_scene(people, seed=seed)
@@ -77,8 +77,8 @@ def _picture(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict
 
 
 def _clip(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict[str, Any]:
-    from edgecount.cli._progress import Progress
-    from edgecount.cli._saving import VideoSaver
+    from edgecount.cli._count.saving import VideoSaver
+    from edgecount.cli._shell.progress import Progress
     from edgecount.scenes import render_clip
 
     path = folder / "clip.overlay.mp4"

@@ -6,8 +6,8 @@ import json
 
 import click
 
-from edgecount.cli._group import FAILED
-from edgecount.cli._options import json_option, model_option
+from edgecount.cli._shell.group import FAILED
+from edgecount.cli._types.options import json_option, model_option
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._options import SideType, json_option
-from edgecount.cli._progress import Progress
+from edgecount.cli._shell.progress import Progress
+from edgecount.cli._types.options import SideType, json_option
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
@@ -82,7 +82,7 @@ def evaluate(
     try:
         from edgecount.train.data.readers import read_samples
         from edgecount.train.data.splits import split as hold_out
-        from edgecount.train.evaluation import evaluate_counter
+        from edgecount.train.evaluate.evaluation import evaluate_counter
     except ImportError as error:
         raise MissingExtraError(str(error.name), "train", "to evaluate models") from error
     samples = read_samples(reader, data)
@@ -134,7 +134,7 @@ def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> Ed
             "first (edgecount export) to measure it on another engine"
         )
     try:
-        from edgecount.train.torch_backend import open_checkpoint
+        from edgecount.train.open_checkpoint import open_checkpoint
     except ImportError as error:
         raise MissingExtraError(str(error.name), "train", "to evaluate checkpoints") from error
     return open_checkpoint(Path(model), zoom=zoom, **options)

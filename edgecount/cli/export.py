@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from edgecount.cli._export_options import (
+from edgecount.cli._export.options import (
     check_name,
     check_useful,
     check_version,
@@ -19,11 +19,11 @@ from edgecount.cli._export_options import (
     options_of,
     stated_of,
 )
-from edgecount.cli._export_table import table
-from edgecount.cli._options import json_option
-from edgecount.cli._paths import UserPath
-from edgecount.cli._progress import Bars, echo
-from edgecount.cli._sizes import InputSizes, InputSizesType
+from edgecount.cli._export.table import table
+from edgecount.cli._shell.progress import Bars, echo
+from edgecount.cli._types.options import json_option
+from edgecount.cli._types.paths import UserPath
+from edgecount.cli._types.sizes import InputSizes, InputSizesType
 from edgecount.export.defaults import (
     BATCHES,
     CALIBRATED,
@@ -265,9 +265,9 @@ def _write_report(made: Export, folder: Path) -> None:
 
 def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> None:
     """The float32 file alone, without a report."""
+    from edgecount._files import write_whole
     from edgecount.errors import ConfigError, OutputError
-    from edgecount.export.onnx import write_whole
-    from edgecount.export.source import load_source, with_static_size
+    from edgecount.export.source.load import load_source, with_static_size
 
     if given["fp16"] or given["int8"] or given["target"] in ("tensorrt", "tensorrt-rtx"):
         raise ConfigError(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._engine_facts import engine_facts, engine_rows, try_model
-from edgecount.cli._group import FAILED
-from edgecount.cli._options import json_option
+from edgecount.cli._inspect.engine import engine_facts, engine_rows, try_model
+from edgecount.cli._shell.group import FAILED
+from edgecount.cli._types.options import json_option
 from edgecount.cli.models import metric_lines
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _unreadable(path: Path, why: str) -> dict[str, Any]:
 def _files(folder: Path) -> list[Path]:
     """The models in a folder, the smallest name first."""
     from edgecount.errors import ModelError
-    from edgecount.runtime.engine_files import ENGINES
+    from edgecount.runtime.models.engines import ENGINES
 
     found = sorted(path for path in folder.iterdir() if path.suffix in (".onnx", *ENGINES))
     if not found:
@@ -89,10 +89,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _facts(model: str) -> dict[str, Any]:
-    from edgecount.cli._onnx_facts import read_onnx_facts
+    from edgecount.cli._inspect.onnx import read_onnx_facts
     from edgecount.errors import ModelError
-    from edgecount.runtime.engine_files import is_engine
-    from edgecount.runtime.model_file import open_model
+    from edgecount.runtime.models.engines import is_engine
+    from edgecount.runtime.models.open import open_model
 
     if is_engine(Path(model)):
         return engine_facts(Path(model))
@@ -133,7 +133,7 @@ def _precisions(path: Path) -> dict[str, int] | None:
         return None
     from collections import Counter
 
-    from edgecount.export.graph import WEIGHTY, node_precisions
+    from edgecount.export.graph.queries import WEIGHTY, node_precisions
 
     try:
         layers = node_precisions(onnx.load(path))

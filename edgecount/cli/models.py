@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgecount.cli._options import json_option
+from edgecount.cli._types.options import json_option
 
 
 @click.command()
@@ -33,9 +33,9 @@ def models(as_json: bool) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from edgecount.cli._onnx_facts import read_onnx_facts
+    from edgecount.cli._inspect.onnx import read_onnx_facts
     from edgecount.models import model_path
-    from edgecount.runtime.model_file import open_model
+    from edgecount.runtime.models.open import open_model
 
     model, path = open_model(name), model_path(name)
     facts = read_onnx_facts(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from edgecount.cli._progress import Progress, echo
+from edgecount.cli._shell.progress import Progress, echo
 
 
 @click.command()

@@ -65,7 +65,7 @@ def draw_overlay(
     Raises:
         InputError: the frame has no form that can be counted.
     """
-    from edgecount.runtime.images import as_bgr
+    from edgecount.runtime.frames.images import as_bgr
 
     canvas: NDArray[np.uint8] = np.array(as_bgr(frame))
     height, width = canvas.shape[:2]

@@ -6,12 +6,12 @@ import dataclasses
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from edgecount.export.graph import WEIGHTY, node_precisions
+from edgecount.export.graph.queries import WEIGHTY, node_precisions
 
 if TYPE_CHECKING:
-    from edgecount.export.engine import EngineRecord
-    from edgecount.export.engine_proof import EngineRun
     from edgecount.export.package import Export, FileRecord
+    from edgecount.export.tensorrt.build import EngineRecord
+    from edgecount.export.tensorrt.verify import EngineRun
 
 FORMAT = 1
 

@@ -7,15 +7,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecount.export.latency import measure_files
-from edgecount.export.missing import missing
-from edgecount.export.onnx import write_whole
+from edgecount._files import write_whole
+from edgecount.export.extras import missing
 from edgecount.export.report.facts import facts_of, worst_difference
+from edgecount.export.verify.latency import measure_files
 
 if TYPE_CHECKING:
     from edgecount import CountResult
     from edgecount.export.package import Export, FileRecord
-    from edgecount.export.proof import Proof
+    from edgecount.export.verify.compare import Proof
 
 ON_CPUS = ("model.onnx", "model.int8-cpu.onnx")
 _SIZE = (480, 640)  # of the frame that is timed
@@ -90,7 +90,7 @@ def _details(proof: Proof) -> dict[str, Any]:
 def _overlay(image: Any, result: CountResult) -> str:
     """The picture with what was counted, small, as a data URL."""
     from edgecount.drawing import draw_overlay
-    from edgecount.runtime.opencv import load_cv2
+    from edgecount.runtime.frames.opencv import load_cv2
 
     cv2 = load_cv2()
     drawn = draw_overlay(image, result)

@@ -12,7 +12,7 @@ import pytest
 from edgecount.cli import _doctor
 from edgecount.cli._doctor import Check, commands, counting, engines, jetson, machine, video
 from edgecount.cli._doctor.commands import Answer
-from edgecount.runtime.cuda_driver import ask_driver
+from edgecount.runtime.cuda.driver import ask_driver
 
 NAMES = [
     "python",

@@ -13,7 +13,7 @@ from edgecount.cli import _doctor
 from edgecount.cli._doctor import Check, backends, engines, jetson, tensorrt, toolkit
 from edgecount.cli._doctor.commands import Answer
 from edgecount.cli._doctor.tensorrt import Environment, Module, Modules
-from edgecount.runtime.cuda_driver import Device, Driver
+from edgecount.runtime.cuda.driver import Device, Driver
 
 JETSON_NAMES = [
     "python",

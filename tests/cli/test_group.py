@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import edgecount
 from edgecount.cli import COMMANDS, cli
-from edgecount.cli._group import Entry, LazyGroup
+from edgecount.cli._shell.group import Entry, LazyGroup
 from edgecount.errors import ConfigError, ModelError
 
 

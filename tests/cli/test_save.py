@@ -98,7 +98,7 @@ def test_bad_file_leaves_no_overlay(run, files, tmp_path):
     ],
 )
 def test_names_of_streams_hold_no_secret(name, expected, tmp_path):
-    from edgecount.cli._naming import plan_outputs
+    from edgecount.cli._count.names import plan_outputs
 
     class Stream:
         is_video = True

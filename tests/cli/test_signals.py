@@ -86,10 +86,10 @@ def test_ctrl_c_while_the_command_line_is_loaded_is_quiet():
 def test_a_stalled_camera_does_not_keep_a_process_alive():
     code = (
         "import os, signal, time\n"
-        "from edgecount.cli import _signals\n"
-        "from edgecount.cli._stop import stop_on_interrupt\n"
-        "_signals.PATIENCE = 0.2\n"
-        "with _signals.Termination(), stop_on_interrupt() as stop:\n"
+        "from edgecount.cli._shell import signals\n"
+        "from edgecount.cli._shell.stop import stop_on_interrupt\n"
+        "signals.PATIENCE = 0.2\n"
+        "with signals.Termination(), stop_on_interrupt() as stop:\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    print(stop.requested, flush=True)\n"
         "    time.sleep(60)\n"
@@ -101,7 +101,7 @@ def test_a_stalled_camera_does_not_keep_a_process_alive():
 def test_sigterm_that_is_ignored_stays_so():
     code = (
         "import os, signal\n"
-        "from edgecount.cli._signals import Termination\n"
+        "from edgecount.cli._shell.signals import Termination\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "with Termination():\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
@@ -124,7 +124,7 @@ def test_handlers_are_as_they_were():
 def test_a_forked_worker_ends_as_if_nothing_handled_it():
     code = (
         "import os, signal, time\n"
-        "from edgecount.cli._signals import Termination\n"
+        "from edgecount.cli._shell.signals import Termination\n"
         "ours, theirs = os.pipe()\n"
         "with Termination() as termination:\n"
         "    worker = os.fork()\n"

@@ -18,8 +18,8 @@ from edgecount import EdgeCounter, FakeBackend
 from edgecount.errors import BackendError, ConfigError, InputError, ModelError, SourceError
 from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
 from edgecount.regions import Region
-from edgecount.runtime.backend import Backend
-from edgecount.runtime.sources import Frame
+from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.sources.base import Frame
 
 Squares = Callable[..., NDArray[np.uint8]]
 

@@ -7,10 +7,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from edgecount.runtime.cuda_driver import Device, Driver
-from edgecount.runtime.engine_files import Engine, file_sha256
-from edgecount.runtime.model_file import open_model
-from edgecount.runtime.sidecar import EngineSidecar, InputShapes, sidecar_path
+from edgecount.runtime.cuda.driver import Device, Driver
+from edgecount.runtime.models.engines import Engine, file_sha256
+from edgecount.runtime.models.open import open_model
+from edgecount.runtime.models.sidecar import EngineSidecar, InputShapes, sidecar_path
 
 GPU = Driver("13.0", [Device("RTX 4090", "8.9", 24 << 30, 128)])
 SHAPES = InputShapes((1, 3, 64, 64), (1, 3, 64, 96), (4, 3, 128, 160))

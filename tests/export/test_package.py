@@ -13,11 +13,12 @@ from graphs import small_model, write_photos
 
 from edgecount import EdgeCounter
 from edgecount.errors import AccuracyError, ConfigError, OutputError, SourceError
-from edgecount.export import choice, convert, gate
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
+from edgecount.export.precision import convert
 from edgecount.export.report import write_report
-from edgecount.runtime.cuda_driver import probe_driver
+from edgecount.export.verify import choice, gate
+from edgecount.runtime.cuda.driver import probe_driver
 
 
 @pytest.fixture(scope="module")
@@ -274,8 +275,8 @@ def test_an_engine_takes_the_usual_sizes_by_default(model, photos, tmp_path):
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_engines_for_two_gpus(model, photos, tmp_path, precision):
     pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
-    from edgecount.export.engine import EngineOptions
-    from edgecount.runtime.sidecar import read_sidecar
+    from edgecount.export.tensorrt.build import EngineOptions
+    from edgecount.runtime.models.sidecar import read_sidecar
 
     options = ExportOptions(
         fp16=precision == "fp16",

@@ -10,13 +10,14 @@ from graphs import small_manifest, small_model, write_photos
 from onnx import numpy_helper
 
 from edgecount.errors import AccuracyError, BackendError
-from edgecount.export import bench, convert, package
+from edgecount.export import package
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
-from edgecount.export.pictures import Pictures, spread
-from edgecount.export.proof import Picture
-from edgecount.export.scan import scan_largest
-from edgecount.export.source import load_source, with_manifest
+from edgecount.export.precision import convert, trial
+from edgecount.export.precision.value_ranges import scan_largest
+from edgecount.export.source.load import load_source, with_manifest
+from edgecount.export.verify.compare import Picture
+from edgecount.export.verify.images import Pictures, spread
 from edgecount.manifest import InputSpec
 
 
@@ -53,13 +54,13 @@ def test_pictures_of_all_folders_are_scanned(loud, tmp_path):
 
 def test_calibration_pictures_are_scanned_too(loud, tmp_path, monkeypatch):
     seen = []
-    real = bench.scan_largest
+    real = trial.scan_largest
 
     def spy(model, feeds, **options):
         seen.append(len(feeds))
         return real(model, feeds, **options)
 
-    monkeypatch.setattr(bench, "scan_largest", spy)
+    monkeypatch.setattr(trial, "scan_largest", spy)
     (tmp_path / "photos").mkdir()
     write_photos(tmp_path / "photos", 20)
     options = ExportOptions(
@@ -112,7 +113,7 @@ def test_the_whole_of_a_picture_is_looked_at(tmp_path):
     wide = np.full((128, 1920, 3), 128, np.uint8)
     wide[:, -100:] = np.random.default_rng(0).integers(0, 256, (128, 100, 3))
     grey = np.zeros((1, 3, 64, 64), np.float32)
-    on = bench.Bench(source, tmp_path, [], [grey], 1, lambda *_: None)
+    on = trial.Bench(source, tmp_path, [], [grey], 1, lambda *_: None)
     assert on.scan()["second"] < 1e4
     assert on.watch(Picture("grey", np.full((64, 64, 3), 128, np.uint8))) is False
     assert on.watch(Picture("wide", wide)) is True
@@ -122,7 +123,7 @@ def test_the_whole_of_a_picture_is_looked_at(tmp_path):
 
 @pytest.mark.parametrize("force", [False, True])
 def test_what_cannot_count_is_refused_by_picture(loud, tmp_path, monkeypatch, force):
-    monkeypatch.setattr(bench, "RESCANS", 0)
+    monkeypatch.setattr(trial, "RESCANS", 0)
     name = unscanned(tmp_path / "photos")
     options = ExportOptions(fp16=True, verify=tmp_path / "photos", force=force, threads=1)
     with pytest.raises(AccuracyError) as raised:
@@ -159,7 +160,7 @@ def test_weights_beyond_float16_in_an_int8_export(tmp_path):
 def test_layers_of_the_mixed_file_are_searched(tmp_path, monkeypatch):
     """As where nothing large was seen beforehand: the counts alone say what must stay."""
     monkeypatch.setattr(convert.Pairs, "overflowing", lambda *_: {})
-    monkeypatch.setattr(bench.Bench, "watch", lambda *_: False)
+    monkeypatch.setattr(trial.Bench, "watch", lambda *_: False)
     (tmp_path / "photos").mkdir()
     photos = write_photos(tmp_path / "photos", 24)
     onnx.save(small_model(gain=1e6), tmp_path / "loud.onnx")

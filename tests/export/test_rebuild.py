@@ -17,7 +17,7 @@ from edgecount import counter
 from edgecount._rebuild import rebuild_engine
 from edgecount.cli.count import _counter
 from edgecount.errors import BackendError
-from edgecount.runtime.sidecar import InputShapes, read_sidecar
+from edgecount.runtime.models.sidecar import InputShapes, read_sidecar
 
 rtx = pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
 
@@ -79,7 +79,7 @@ from pathlib import Path
 for name in ("onnx", "onnxslim", "jinja2", "onnxruntime", "torch"):
     sys.modules[name] = None
 from edgecount._rebuild import rebuild_engine
-from edgecount.runtime.sidecar import read_sidecar
+from edgecount.runtime.models.sidecar import read_sidecar
 plan = Path(sys.argv[1])
 rebuild_engine(plan, read_sidecar(plan), plan.with_name("model.onnx"), "8.9")
 """

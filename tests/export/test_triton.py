@@ -10,13 +10,12 @@ import pytest
 from graphs import small_manifest, small_model, write_photos
 
 from edgecount.errors import OutputError
-from edgecount.export.engine_options import EngineOptions
-from edgecount.export.engine_record import EngineRecord
-from edgecount.export.options import ExportOptions
+from edgecount.export.options import EngineOptions, ExportOptions
 from edgecount.export.package import Export, FileRecord, export_model
+from edgecount.export.tensorrt.record import EngineRecord
 from edgecount.export.triton import config_text, engine_shapes, onnx_shapes, write_repository
 from edgecount.manifest import Manifest
-from edgecount.runtime.sidecar import InputShapes
+from edgecount.runtime.models.sidecar import InputShapes
 
 
 def parse(text):

@@ -24,11 +24,11 @@ from graphs import small_manifest, small_model, write_photos
 from triton_server import SECONDS, Installed, Running, find_server, gather_backends, serving
 
 from edgecount import EdgeCounter
-from edgecount.export.onnx import write_whole
+from edgecount._files import write_whole
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.triton import config_text, engine_shapes, write_repository
-from edgecount.runtime.sidecar import InputShapes
+from edgecount.runtime.models.sidecar import InputShapes
 from edgecount.scenes import render_scene
 
 pytestmark = pytest.mark.slow

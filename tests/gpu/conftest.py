@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tensorrt_engines import Make
 
-    from edgecount.runtime.engine_files import Engine
-    from edgecount.runtime.model_file import ModelFile
-    from edgecount.runtime.tensorrt_backend import TensorRTBackend
+    from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
+    from edgecount.runtime.models.engines import Engine
+    from edgecount.runtime.models.model_file import ModelFile
 
 HERE = Path(__file__).parent
 
@@ -129,11 +129,11 @@ def host_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from gpu_maps import EMULATED
     from sidecars import GPU
 
-    from edgecount.runtime import cuda_driver
+    from edgecount.runtime.cuda import driver
 
     if not EMULATED:
         pytest.skip("the memory of a GPU cannot be read at its address")
-    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: GPU)
+    monkeypatch.setattr(driver, "ask_driver", lambda: GPU)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", standin_tensorrt)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
 
@@ -141,7 +141,7 @@ def host_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def model(tmp_path: Path, tiny_model: Path) -> ModelFile:
     """A model in a folder of its own."""
-    from edgecount.runtime.model_file import open_model
+    from edgecount.runtime.models.open import open_model
 
     folder = tmp_path / "model"
     folder.mkdir()
@@ -169,7 +169,7 @@ def make(host_device: None, model: ModelFile) -> Make:
 @pytest.fixture
 def backend(make: Make) -> Iterator[TensorRTBackend]:
     """One with an engine of several sizes."""
-    from edgecount.runtime.tensorrt_backend import TensorRTBackend
+    from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
 
     with TensorRTBackend(make()) as opened:
         yield opened

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgecount import _ext
 from edgecount.errors import BackendError
-from edgecount.runtime.device_backend import Bound, DeviceBackend, DeviceWorker
+from edgecount.runtime.backends.device import Bound, DeviceBackend, DeviceWorker
 
 Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[Any]]]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.runtime.engine_files import Engine
-from edgecount.runtime.model_file import ModelFile
-from edgecount.runtime.onnxruntime_backend import OnnxRuntimeBackend
+from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
+from edgecount.runtime.models.engines import Engine
+from edgecount.runtime.models.model_file import ModelFile
 
 Make = Callable[..., Engine]
 

@@ -20,13 +20,15 @@ from sidecars import GPU
 
 from edgecount import _ext
 from edgecount.errors import AccuracyError
-from edgecount.export import engine_proof, gate, package
-from edgecount.export.engine import build_engine
+from edgecount.export import package
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.report import write_report
-from edgecount.runtime import cuda_driver
-from edgecount.runtime.sidecar import read_sidecar
+from edgecount.export.tensorrt import verify
+from edgecount.export.tensorrt.build import build_engine
+from edgecount.export.verify import gate
+from edgecount.runtime.cuda import driver
+from edgecount.runtime.models.sidecar import read_sidecar
 
 pytestmark = pytest.mark.gpu
 
@@ -54,8 +56,8 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[Spoil | None], None]:
     """The real builder, whose plan is exchanged for one that runs on the emulated GPU."""
     if not EMULATED:
         pytest.skip("the memory of a GPU cannot be read at its address")
-    monkeypatch.setattr(engine_proof, "RUNS", 3)
-    monkeypatch.setattr(engine_proof, "WARM_UP", 1)
+    monkeypatch.setattr(verify, "RUNS", 3)
+    monkeypatch.setattr(verify, "WARM_UP", 1)
 
     def prepare(spoil: Spoil | None = None) -> None:
         def make(source: Path, plan: Path, options: Any, **more: Any) -> Any:
@@ -67,7 +69,7 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[Spoil | None], None]:
             plan.write_bytes(standin.make_plan(graph.SerializeToString(), shapes))
             digest = package.hashlib.sha256(plan.read_bytes()).hexdigest()
             # From now on there is a GPU, which the builder must not see: it would use it.
-            monkeypatch.setattr(cuda_driver, "ask_driver", lambda: GPU)
+            monkeypatch.setattr(driver, "ask_driver", lambda: GPU)
             monkeypatch.setitem(sys.modules, "tensorrt_rtx", standin)
             return dataclasses.replace(built, plan_sha256=digest, version=standin.__version__)
 

@@ -13,12 +13,12 @@ import pytest
 from gpu_maps import EMULATED, how_many
 
 from edgecount import EdgeCounter, _ext
+from edgecount._latency import resident_bytes
 from edgecount.errors import EdgeCountError
 from edgecount.models import DEFAULT_MODEL
-from edgecount.runtime.backend import BACKENDS
-from edgecount.runtime.bench import resident_bytes
-from edgecount.runtime.model_file import open_model
-from edgecount.runtime.onnxruntime_backend import OnnxRuntimeBackend
+from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
+from edgecount.runtime.backends.select import BACKENDS
+from edgecount.runtime.models.open import open_model
 from engines import HostEngine, RecordedEngine
 
 pytestmark = pytest.mark.gpu

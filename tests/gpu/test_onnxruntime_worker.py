@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from edgecount import _ext
 from edgecount.errors import BackendError, ModelError
 from edgecount.manifest import Manifest
-from edgecount.runtime.model_file import ModelFile, open_model
-from edgecount.runtime.onnxruntime_backend import CUDA, OnnxRuntimeBackend
-from edgecount.runtime.onnxruntime_cuda import OnnxRuntimeCudaBackend
+from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
+from edgecount.runtime.backends.onnxruntime.cuda import OnnxRuntimeCudaBackend
+from edgecount.runtime.backends.onnxruntime.session import CUDA
+from edgecount.runtime.models.model_file import ModelFile
+from edgecount.runtime.models.open import open_model
 
 pytestmark = pytest.mark.gpu
 

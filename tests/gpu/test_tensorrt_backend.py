@@ -18,9 +18,9 @@ from tensorrt_engines import Make, assert_same, image, on_host, run_in_threads
 from edgecount import EdgeCounter
 from edgecount.errors import BackendError
 from edgecount.manifest import Manifest
-from edgecount.runtime.model_file import ModelFile
-from edgecount.runtime.sidecar import InputShapes
-from edgecount.runtime.tensorrt_backend import TensorRTBackend
+from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
+from edgecount.runtime.models.model_file import ModelFile
+from edgecount.runtime.models.sidecar import InputShapes
 
 pytestmark = pytest.mark.gpu
 

@@ -14,12 +14,13 @@ import standin_tensorrt as standin
 from sidecars import GPU
 from tensorrt_engines import Make, assert_same, image, on_host, run_in_threads
 
-from edgecount.runtime import cuda_driver, trt_cache
-from edgecount.runtime.engine_files import Engine
-from edgecount.runtime.model_file import ModelFile
-from edgecount.runtime.sidecar import InputShapes
-from edgecount.runtime.tensorrt_backend import TensorRTBackend
-from edgecount.runtime.trt_cache import cache_path
+from edgecount.runtime.backends.tensorrt import kernel_cache
+from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
+from edgecount.runtime.backends.tensorrt.kernel_cache import cache_path
+from edgecount.runtime.cuda import driver
+from edgecount.runtime.models.engines import Engine
+from edgecount.runtime.models.model_file import ModelFile
+from edgecount.runtime.models.sidecar import InputShapes
 
 pytestmark = pytest.mark.gpu
 
@@ -28,12 +29,16 @@ WRITE_ALWAYS = 0.0
 
 @pytest.fixture(autouse=True)
 def heard(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    caplog.set_level(logging.INFO, logger="edgecount.runtime.trt_cache")
+    caplog.set_level(logging.INFO, logger="edgecount.runtime.backends.tensorrt.kernel_cache")
     return caplog
 
 
 def said(heard: pytest.LogCaptureFixture) -> list[str]:
-    return [r.getMessage() for r in heard.records if r.name == "edgecount.runtime.trt_cache"]
+    return [
+        r.getMessage()
+        for r in heard.records
+        if r.name == "edgecount.runtime.backends.tensorrt.kernel_cache"
+    ]
 
 
 def compiled(engine: Engine, *sizes: tuple[int, int]) -> int:
@@ -86,12 +91,12 @@ def test_workers_share_what_one_of_them_compiled(make: Make, model: ModelFile) -
 
 def another_gpu(monkeypatch: pytest.MonkeyPatch, make: Make) -> Engine:
     other = GPU._replace(devices=[GPU.devices[0]._replace(name="RTX 4080")])
-    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: other)
+    monkeypatch.setattr(driver, "ask_driver", lambda: other)
     return make()
 
 
 def another_driver(monkeypatch: pytest.MonkeyPatch, make: Make) -> Engine:
-    monkeypatch.setattr(cuda_driver, "ask_driver", lambda: GPU._replace(cuda="13.1"))
+    monkeypatch.setattr(driver, "ask_driver", lambda: GPU._replace(cuda="13.1"))
     return make()
 
 
@@ -211,7 +216,7 @@ def test_a_full_disk_is_a_line_in_the_log(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(trt_cache, "_PAUSE", WRITE_ALWAYS)
+    monkeypatch.setattr(kernel_cache, "_PAUSE", WRITE_ALWAYS)
     engine = make()
     with TensorRTBackend(engine) as backend:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -232,7 +237,7 @@ def test_a_full_disk_is_a_line_in_the_log(
 def test_several_at_once_leave_one_whole_file(
     make: Make, heard: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trt_cache, "_PAUSE", WRITE_ALWAYS)
+    monkeypatch.setattr(kernel_cache, "_PAUSE", WRITE_ALWAYS)
     engine = make()
     sizes = [(64, 64), (64, 96), (96, 96), (96, 64)]
 

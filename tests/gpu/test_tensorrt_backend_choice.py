@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from tensorrt_engines import Make, assert_same, image, on_host
 
-from edgecount.runtime.backend import open_backend
-from edgecount.runtime.model_file import ModelFile, open_model
-from edgecount.runtime.sidecar import EngineSidecar
+from edgecount.runtime.backends.select import open_backend
+from edgecount.runtime.models.model_file import ModelFile
+from edgecount.runtime.models.open import open_model
+from edgecount.runtime.models.sidecar import EngineSidecar
 
 pytestmark = pytest.mark.gpu
 

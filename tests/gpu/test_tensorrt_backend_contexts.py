@@ -13,9 +13,9 @@ from tensorrt_engines import Make, assert_same, image, on_host
 
 from edgecount import EdgeCounter
 from edgecount.errors import BackendError
-from edgecount.runtime import trt_memory
-from edgecount.runtime.model_file import ModelFile
-from edgecount.runtime.tensorrt_backend import TensorRTBackend
+from edgecount.runtime.backends.tensorrt import context_memory
+from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
+from edgecount.runtime.models.model_file import ModelFile
 
 pytestmark = pytest.mark.gpu
 
@@ -76,7 +76,7 @@ def test_memory_that_grows_lets_go_of_what_lay_in_the_old(worker: Any) -> None:
 def test_memory_that_is_given_back_lets_go_of_all(
     worker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trt_memory, "PATIENCE", 6)
+    monkeypatch.setattr(context_memory, "PATIENCE", 6)
     large = weakref.ref(worker.bind(LARGE))
     worker.bind(USUAL)
     bounds = [worker.bind((SMALL, USUAL)[index % 2]) for index in range(8)]
@@ -94,7 +94,7 @@ def test_memory_that_is_given_back_lets_go_of_all(
 def test_an_idle_shape_does_not_keep_memory_that_others_do_not_take(
     worker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trt_memory, "PATIENCE", 4)
+    monkeypatch.setattr(context_memory, "PATIENCE", 4)
     worker.bind(LARGE)
     for _ in range(12):
         worker.bind(SMALL)

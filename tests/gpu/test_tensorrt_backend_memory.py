@@ -11,10 +11,10 @@ from tensorrt_engines import Make, assert_same, image, on_host
 
 from edgecount import EdgeCounter
 from edgecount.errors import BackendError
-from edgecount.runtime import trt_memory
-from edgecount.runtime.model_file import ModelFile
-from edgecount.runtime.sidecar import InputShapes
-from edgecount.runtime.tensorrt_backend import TensorRTBackend
+from edgecount.runtime.backends.tensorrt import context_memory
+from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
+from edgecount.runtime.models.model_file import ModelFile
+from edgecount.runtime.models.sidecar import InputShapes
 
 pytestmark = pytest.mark.gpu
 
@@ -89,7 +89,7 @@ def test_a_size_that_cannot_be_told_is_the_largest(
 def test_what_is_idle_for_long_is_given_back(
     backend: TensorRTBackend, model: ModelFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trt_memory, "PATIENCE", 4)
+    monkeypatch.setattr(context_memory, "PATIENCE", 4)
     with backend.open_worker() as worker:
         worker.bind(LARGE)
         for _ in range(10):
@@ -108,7 +108,7 @@ def test_what_is_idle_for_long_is_given_back(
 def test_sizes_that_change_with_every_frame_keep_the_most_they_took(
     backend: TensorRTBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trt_memory, "PATIENCE", 6)
+    monkeypatch.setattr(context_memory, "PATIENCE", 6)
     with backend.open_worker() as worker:
         worker.bind(LARGE)
         for _ in range(3):
@@ -155,7 +155,7 @@ def test_frames_go_one_by_one_where_a_second_lane_has_no_memory(
     with EdgeCounter(make().path) as counter, EdgeCounter(model.path, threads=1) as original:
         counter.count(frames[0])
         assert isinstance(counter.backend, TensorRTBackend)
-        counter.backend._usual = trt_memory.Usual(1 << 60)  # for the lanes to come
+        counter.backend._usual = context_memory.Usual(1 << 60)  # for the lanes to come
         with caplog.at_level(logging.INFO):
             found = counter.count_batch(frames * 2)
         expected = original.count_batch(frames * 2)
@@ -166,7 +166,7 @@ def test_frames_go_one_by_one_where_a_second_lane_has_no_memory(
 def test_the_counter_goes_on_while_memory_is_given_back(
     make: Make, model: ModelFile, squares: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trt_memory, "PATIENCE", 3)
+    monkeypatch.setattr(context_memory, "PATIENCE", 3)
     frames = [squares(160, 128, (16, 16))] + [squares(64, 64, (8 * i, 16)) for i in range(7)] * 2
     with EdgeCounter(make().path) as counter, EdgeCounter(model.path, threads=1) as original:
         for frame in frames:

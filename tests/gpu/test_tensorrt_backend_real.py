@@ -12,20 +12,20 @@ from sidecars import SHAPES
 from tensorrt_engines import image, on_host, run_in_threads
 
 from edgecount.errors import EdgeCountError
-from edgecount.runtime.backend import open_backend
-from edgecount.runtime.cuda_driver import why_no_gpu
-from edgecount.runtime.model_file import open_model
-from edgecount.runtime.tensorrt_backend import TensorRTBackend, _Worker
-from edgecount.runtime.trt_cache import cache_path
-from edgecount.runtime.trt_module import load_tensorrt
+from edgecount.runtime.backends.select import open_backend
+from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend, _Worker
+from edgecount.runtime.backends.tensorrt.kernel_cache import cache_path
+from edgecount.runtime.backends.tensorrt.library import load_tensorrt
+from edgecount.runtime.cuda.driver import why_no_gpu
+from edgecount.runtime.models.open import open_model
 
 pytestmark = pytest.mark.gpu
 
 
 @pytest.mark.parametrize("target", ["tensorrt", "tensorrt-rtx"])
 def test_a_real_engine_on_a_real_gpu(target: Any, tmp_path: Path, tiny_model: Path) -> None:
-    from edgecount.export.engine import EngineOptions, build_engine
-    from edgecount.export.engine_record import make_sidecar, write_sidecar
+    from edgecount.export.tensorrt.build import EngineOptions, build_engine
+    from edgecount.export.tensorrt.record import make_sidecar, write_sidecar
 
     if reason := why_no_gpu():
         pytest.skip(reason)

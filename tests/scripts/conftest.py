@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts" / "release"
 CARD = """# tiny
 
 By hand, above.

@@ -1,4 +1,4 @@
-"""`scripts/hard_scenes.py`: scenes that models fail on, and their pictures."""
+"""`scripts/release/hard_scenes.py`: scenes that models fail on, and their pictures."""
 
 from __future__ import annotations
 

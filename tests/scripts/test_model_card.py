@@ -1,4 +1,4 @@
-"""`scripts/model_card.py`: the sections that a release fills, and what they promise."""
+"""`scripts/release/model_card.py`: the sections that a release fills, and what they promise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytest.importorskip("scipy")
 
 from edgecount.errors import ConfigError, OutputError
 from edgecount.manifest import IntervalSpec
-from edgecount.train.evaluation import Evaluation, ImageRecord
+from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord
 
 ROOT = Path(__file__).resolve().parents[2]
 CARDS = sorted([*ROOT.glob("edgecount/models/*.md"), *ROOT.glob("releases/*.md")])

@@ -1,4 +1,4 @@
-"""`scripts/release_model.py`: from a finished run to a model, its card and its pictures."""
+"""`scripts/release/release_model.py`: from a finished run to a model, its card and its pictures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ pytest.importorskip("scipy")
 
 from edgecount import EdgeCounter  # noqa: E402
 from edgecount.errors import ConfigError  # noqa: E402
-from edgecount.runtime.model_file import open_model  # noqa: E402
+from edgecount.runtime.models.open import open_model  # noqa: E402
 from edgecount.scenes import render_scene  # noqa: E402
 from edgecount.train.checkpoint import load_network  # noqa: E402
 from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
-from edgecount.train.fusion import fit_postprocess  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
+from edgecount.train.postprocess.fusion import fit_postprocess  # noqa: E402
 
 STALE = 0.123  # no threshold that is ever tried
 

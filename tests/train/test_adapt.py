@@ -21,7 +21,7 @@ from edgecount.cli import cli  # noqa: E402
 from edgecount.errors import ConfigError, ModelError  # noqa: E402
 from edgecount.train.adapt import adapt, hold_out, open_trainable  # noqa: E402
 from edgecount.train.data.readers import read_samples  # noqa: E402
-from edgecount.train.torch_backend import counter_for  # noqa: E402
+from edgecount.train.evaluate.torch_backend import counter_for  # noqa: E402
 
 
 @pytest.fixture(scope="module")

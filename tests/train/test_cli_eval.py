@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from edgecount.cli import cli
 from edgecount.manifest import IntervalSpec
 from edgecount.models import model_path
-from edgecount.runtime.model_file import open_model
+from edgecount.runtime.models.open import open_model
 from edgecount.scenes import render_scene
 
 

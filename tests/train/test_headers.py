@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from edgecount.errors import SourceError
-from edgecount.runtime.images import read_image
+from edgecount.runtime.frames.images import read_image
 from edgecount.train.data.headers import Header, read_header
 
 

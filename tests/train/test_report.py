@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib")
 from edgecount import CountResult
 from edgecount.errors import ConfigError, MissingExtraError, OutputError
 from edgecount.train.data.sample import Sample
-from edgecount.train.evaluation import Evaluation, ImageRecord, evaluate_counter
+from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord, evaluate_counter
 from edgecount.train.report import write_report
 from edgecount.train.report.charts import curves, errors_by_level, level_name, scatter
 from edgecount.train.report.pictures import FOUND, MISSED, WRONG, choose, draw_heads

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecount.errors import SourceError
-from edgecount.runtime.images import read_image
+from edgecount.runtime.frames.images import read_image
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EXIF = b"Exif\0\0"

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.runtime.images import read_image
+from edgecount.runtime.frames.images import read_image
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]

@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from edgecount._typed import build
 from edgecount.errors import ConfigError
 from edgecount.train.models.base import Network
-from edgecount.train.options import build
 
 # module and class, so that one network does not import them all
 MODELS = {

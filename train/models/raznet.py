@@ -21,7 +21,7 @@ class RAZNet(Network):
 
     Both branches start from VGG-16's conv4_3 features, at stride 8; three transposed convolutions
     bring them back to the input's size. The deployed heatmap is averaged 3x3, which damps noise
-    before peaks are sought. Zooming is :mod:`edgecount.train.zoom`.
+    before peaks are sought. Zooming is :mod:`edgecount.train.raznet.zoom`.
 
     Args:
         counting: with the counting branch.

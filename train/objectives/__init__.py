@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgecount._typed import build
 from edgecount.errors import ConfigError
 from edgecount.train.models.base import Network
 from edgecount.train.objectives.base import Objective
@@ -13,7 +14,6 @@ from edgecount.train.objectives.cfanet import CFANetObjective
 from edgecount.train.objectives.density import DensityObjective
 from edgecount.train.objectives.edge import EdgeObjective
 from edgecount.train.objectives.raznet import RAZNetObjective
-from edgecount.train.options import build
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "edge": EdgeObjective,

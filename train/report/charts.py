@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgecount.train.metrics import level_metrics
+from edgecount.train.evaluate.metrics import level_metrics
 from edgecount.train.report.style import COLOURS, INK, LINES, logarithmic, new_figure, png, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from edgecount.train.evaluation import Evaluation
+    from edgecount.train.evaluate.evaluation import Evaluation
 
 Series = dict[str, dict[int, float]]
 

@@ -14,12 +14,12 @@ from edgecount.drawing import draw_overlay
 from edgecount.drawing._marks import ring_radii
 from edgecount.errors import OutputError
 from edgecount.train.data.sample import Sample
-from edgecount.train.evaluation import head_radii
-from edgecount.train.metrics import match_pairs
+from edgecount.train.evaluate.evaluation import head_radii
+from edgecount.train.evaluate.metrics import match_pairs
 
 if TYPE_CHECKING:
     from edgecount import CountResult, EdgeCounter
-    from edgecount.train.evaluation import ImageRecord
+    from edgecount.train.evaluate.evaluation import ImageRecord
 
 Image = NDArray[np.uint8]
 Points = NDArray[np.float64]

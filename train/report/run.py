@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecount.train.data.sample import Sample
-from edgecount.train.evaluation import evaluate_counter
+from edgecount.train.evaluate.evaluation import evaluate_counter
+from edgecount.train.open_checkpoint import open_checkpoint
 from edgecount.train.report import write_report
-from edgecount.train.torch_backend import open_checkpoint
 
 
 def report_run(

@@ -16,7 +16,7 @@ from edgecount.train.report.pictures import choose, draw_image
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
-    from edgecount.train.evaluation import Evaluation, ImageRecord
+    from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord
 
 TEMPLATE = Path(__file__).with_name("page.html")
 _KINDS = {".png": "png", ".jpg": "jpeg"}

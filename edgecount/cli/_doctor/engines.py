@@ -11,9 +11,9 @@ from edgecount.cli._doctor import Check, Status
 from edgecount.cli._doctor.commands import SECONDS_TO_LOAD, Answer, Ask, ask
 from edgecount.cli._doctor.jetson import is_jetson
 from edgecount.cli._doctor.toolkit import find_nvcc
-from edgecount.cli._options import DEFAULT_MODEL
-from edgecount.runtime.cuda_driver import Driver, ask_driver
-from edgecount.runtime.cuda_fit import why_not_built_for
+from edgecount.cli._types.options import DEFAULT_MODEL
+from edgecount.runtime.cuda.build_check import why_not_built_for
+from edgecount.runtime.cuda.driver import Driver, ask_driver
 
 
 def has_gpu() -> bool:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecount.errors import EdgeCountError
-from edgecount.export.engine import EngineOptions, build_engine
-from edgecount.export.trt_callbacks import Interrupt, make_monitor
-from edgecount.runtime.trt_logger import TensorRTLog
-from edgecount.runtime.trt_module import load_tensorrt, probe_features
+from edgecount.export.tensorrt.build import EngineOptions, build_engine
+from edgecount.export.tensorrt.callbacks import Interrupt, make_monitor
+from edgecount.runtime.backends.tensorrt.library import load_tensorrt, probe_features
+from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgecount.runtime.model_file import open_model
-from edgecount.runtime.onnxruntime_backend import OnnxRuntimeBackend
+from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
+from edgecount.runtime.models.open import open_model
 from engines import HostEngine
 
 

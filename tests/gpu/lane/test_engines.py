@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgecount import EdgeCounter, _ext
 from edgecount.errors import BackendError, ConfigError
 from edgecount.manifest import IntervalSpec
-from edgecount.runtime.model_file import open_model
+from edgecount.runtime.models.open import open_model
 
 pytestmark = pytest.mark.gpu
 

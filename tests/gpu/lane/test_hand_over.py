@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edgecount import EdgeCounter, NV12Frame, _ext
 from edgecount.errors import InputError
-from edgecount.runtime.hand_over import HandOver
-from edgecount.runtime.sources import Frame
+from edgecount.runtime.frames.intake import HandOver
+from edgecount.runtime.sources.base import Frame
 
 pytestmark = pytest.mark.gpu
 

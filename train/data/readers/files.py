@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import SourceError
-from edgecount.runtime.sources import IMAGE_SUFFIXES
+from edgecount.runtime.sources.open import IMAGE_SUFFIXES
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.runtime.images import read_image
+from edgecount.runtime.frames.images import read_image
 from edgecount.train.data.readers.files import (
     annotation_of,
     images_in,

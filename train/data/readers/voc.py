@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import SourceError
-from edgecount.runtime.sources import IMAGE_SUFFIXES
+from edgecount.runtime.sources.open import IMAGE_SUFFIXES
 from edgecount.train.data.readers.files import listed_names, naming
 from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.sample import Sample

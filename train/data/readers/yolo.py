@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecount.errors import SourceError
-from edgecount.runtime.sources import IMAGE_SUFFIXES
+from edgecount.runtime.sources.open import IMAGE_SUFFIXES
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.readers.files import naming, read_numbers
 from edgecount.train.data.readers.samples import boxes_around, from_boxes

@@ -1,0 +1,189 @@
+"""How long a model takes, stage by stage."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from edgecount.counter import EdgeCounter
+
+__all__ = [
+    "STAGES",
+    "Latency",
+    "free_unused",
+    "gpu_bytes",
+    "measure_batches",
+    "measure_latency",
+    "resident_bytes",
+    "summarise",
+]
+
+STAGES = ("preprocess", "infer", "postprocess", "total")
+QUANTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of each run, by stage.
+
+    Attributes:
+        stages: name to the runs' times; ``total`` is the whole call, as its caller waits for it.
+        batch: frames in a run.
+        ran: (height, width) of the network's input in pixels; of a frame that is cut into tiles,
+            of all of it.
+    """
+
+    stages: dict[str, list[float]]
+    batch: int = 1
+    ran: tuple[int, int] | None = None
+
+    def quantiles(self) -> dict[str, dict[str, float]]:
+        """Stage to ``p50``, ``p95``, ``p99`` and ``mean``, in milliseconds."""
+        return {name: summarise(times) for name, times in self.stages.items()}
+
+    @property
+    def throughput(self) -> float:
+        """Frames per second, one after the other."""
+        return 1000.0 * self.batch / float(np.mean(self.stages["total"]))
+
+
+def summarise(times: Sequence[float]) -> dict[str, float]:
+    """``p50``, ``p95``, ``p99`` and ``mean`` of times."""
+    found = np.percentile(times, QUANTILES)
+    ends = {f"p{share}": float(value) for share, value in zip(QUANTILES, found, strict=True)}
+    return {**ends, "mean": float(np.mean(times))}
+
+
+def measure_latency(
+    counters: Sequence[EdgeCounter], size: tuple[int, int], *, runs: int = 50, warmup: int = 3
+) -> list[Latency]:
+    """Count one frame of noise again and again, the counters by turns.
+
+    What slows the machine for a while then slows all of them, so that their ratio holds.
+
+    Args:
+        counters: at least one.
+        size: (height, width) of the frame in pixels.
+        runs: counted frames of each.
+        warmup: frames before them.
+    """
+    frame: Any = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    times: list[dict[str, list[float]]] = [{name: [] for name in STAGES} for _ in counters]
+    for run in range(-warmup, runs):
+        for counter, stages in zip(counters, times, strict=True):
+            start = time.perf_counter()
+            result = counter.count(frame)
+            total = (time.perf_counter() - start) * 1000
+            if run >= 0:
+                stages["total"].append(total)
+                for name in STAGES[:-1]:
+                    stages[name].append(result.timings[name])  # type: ignore[literal-required]
+    return [
+        Latency(stages, ran=_input_size(counter, size))
+        for counter, stages in zip(counters, times, strict=True)
+    ]
+
+
+def measure_batches(
+    counters: Sequence[EdgeCounter],
+    size: tuple[int, int],
+    batch: int,
+    *,
+    runs: int = 50,
+    warmup: int = 3,
+) -> list[Latency]:
+    """Time the engine alone on several frames in one call, the counters by turns.
+
+    Args:
+        counters: at least one.
+        size: (height, width) of a frame in pixels.
+        batch: frames in a call.
+        runs: counted calls of each.
+        warmup: calls before them.
+
+    Raises:
+        BackendError: an engine does not take so many frames.
+    """
+    times: list[list[float]] = [[] for _ in counters]
+    with ExitStack() as stack:
+        calls = [_engine_call(stack, counter, size, batch) for counter in counters]
+        for run in range(-warmup, runs):
+            for call, taken in zip(calls, times, strict=True):
+                start = time.perf_counter()
+                call()
+                if run >= 0:
+                    taken.append((time.perf_counter() - start) * 1000)
+    return [
+        Latency({"infer": taken, "total": taken}, batch, _input_size(counter, size))
+        for counter, taken in zip(counters, times, strict=True)
+    ]
+
+
+def _input_size(counter: EdgeCounter, size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the network's input for a frame of a (height, width)."""
+    from edgecount.runtime.backends.device import DeviceBackend
+    from edgecount.runtime.pipeline.preprocess import plan_input
+
+    backend, spec = counter.backend, counter.manifest.input
+    limits = backend.sizes if isinstance(backend, DeviceBackend) else None
+    return plan_input(size[::-1], spec, spec.max_side, limits).padded
+
+
+def _engine_call(
+    stack: ExitStack, counter: EdgeCounter, size: tuple[int, int], batch: int
+) -> Callable[[], object]:
+    """Runs the engine once on frames of noise; on a GPU they lie there, and the maps stay there."""
+    from edgecount.runtime.backends.device import DeviceBackend
+
+    backend, spec = counter.backend, counter.manifest.input
+    shape = (batch, 3, *_input_size(counter, size))
+    pixels = np.random.default_rng(0).integers(0, 256, shape)
+    mean, scale = (np.array(v, np.float32)[:, None, None] for v in (spec.mean, spec.scale))
+    image = (pixels.astype(np.float32) - mean) * scale
+    if not isinstance(backend, DeviceBackend):
+        return lambda: backend.infer({spec.name: image})
+    worker = stack.enter_context(backend.open_worker())
+    bound = worker.bind(image.shape)
+    worker.stream.upload(bound.input, np.ascontiguousarray(image, bound.input.dtype))
+
+    def call() -> None:
+        worker.enqueue()
+        worker.stream.synchronize()
+
+    return call
+
+
+def gpu_bytes(device: int = 0) -> int | None:
+    """Memory of a GPU that is in use, by whatever program; None without one."""
+    from edgecount import _ext
+
+    if not _ext.cuda_device_count():
+        return None
+    free, total = _ext.device_memory(device)
+    return total - free
+
+
+def free_unused() -> None:
+    """Give memory that nothing uses back to the system, where its C library can."""
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):  # musl, macOS and Windows know no such call
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process in RAM; None where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

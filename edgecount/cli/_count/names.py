@@ -1,0 +1,85 @@
+"""Where the overlay of each source goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from urllib.parse import urlsplit
+
+from edgecount.errors import OutputError
+from edgecount.runtime.sources.base import Source
+
+_JPEG = {".jpg", ".jpeg"}
+
+
+def plan_outputs(sources: Sequence[Source], folder: Path, overwrite: bool) -> list[Path]:
+    """One path per source: NAME.overlay.jpg or .png for an image, NAME.overlay.mp4 for a video.
+
+    Where two sources share a name the later one gets its folder's name in front, and if that is
+    taken too a number at the end. The same sources give the same names in every run.
+
+    Args:
+        sources: what will be counted.
+        folder: where the overlays go; need not exist.
+        overwrite: whether files that exist may be replaced.
+
+    Raises:
+        OutputError: an overlay would replace a source, or a file that exists without
+            `overwrite`.
+    """
+    taken: set[str] = set()
+    paths = []
+    for source in sources:
+        free = (name for name in _names(source) if name.casefold() not in taken)
+        name = next(free)
+        taken.add(name.casefold())
+        paths.append(folder / name)
+    _refuse_sources(sources, paths)
+    if not overwrite:
+        _refuse_existing(paths, folder)
+    return paths
+
+
+def _names(source: Source) -> Iterator[str]:
+    if "://" in source.name:  # without the name and password that a URL may hold
+        url = urlsplit(source.name)
+        path = PurePath(url.hostname or "stream", url.path.strip("/"))
+    else:
+        path = PurePath(source.name)
+    suffix = ".mp4" if source.is_video else _image_suffix(path)
+    stem, parent = _clean(path.stem) or "source", _clean(path.parent.name)
+    yield f"{stem}.overlay{suffix}"
+    if parent:
+        stem = f"{parent}-{stem}"
+        yield f"{stem}.overlay{suffix}"
+    number = 2
+    while True:
+        yield f"{stem}-{number}.overlay{suffix}"
+        number += 1
+
+
+def _image_suffix(path: PurePath) -> str:
+    # A photograph as PNG would be ten times its JPEG; what came lossless stays lossless.
+    return ".jpg" if path.suffix.lower() in _JPEG else ".png"
+
+
+def _clean(text: str) -> str:
+    """A file name from a path's part, a camera's name or a URL's."""
+    return re.sub(r"[^\w.+-]+", "-", text).strip("-.")
+
+
+def _refuse_sources(sources: Sequence[Source], paths: Sequence[Path]) -> None:
+    inputs = {Path(source.name).resolve() for source in sources}
+    hit = next((path for path in paths if path.resolve() in inputs), None)
+    if hit is not None:
+        raise OutputError(f"--save: {hit} is one of the sources; choose another folder")
+
+
+def _refuse_existing(paths: Sequence[Path], folder: Path) -> None:
+    existing = [path for path in paths if path.exists()]
+    if existing:
+        raise OutputError(
+            f"--save: {len(existing)} of {len(paths)} overlays exist in {folder} already, the "
+            f"first is {existing[0].name}: choose another folder, or pass --overwrite"
+        )

@@ -1,0 +1,86 @@
+"""What an engine is and whether it would run here, from its sidecar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+__all__ = ["engine_facts", "engine_rows", "try_model"]
+
+
+def engine_facts(path: Path) -> dict[str, Any]:
+    """The facts that `inspect` shows of an engine; it is run where nothing speaks against it.
+
+    Raises:
+        ModelError: the plan or its sidecar is missing or damaged.
+    """
+    from edgecount.errors import ModelError
+    from edgecount.runtime.backends.tensorrt.compatibility import engine_problems
+    from edgecount.runtime.models.engines import Engine
+    from edgecount.runtime.models.sidecar import read_sidecar
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the engine {path}: {error.strerror}") from None
+    sidecar = read_sidecar(path)
+    why_not = "; ".join(engine_problems(Engine(path, sidecar), data))
+    backend = None
+    if not why_not:
+        backend, why_not = try_model(str(path), sidecar.shapes.opt[2:])
+    return {
+        "file": str(path),
+        "bytes": len(data),
+        "manifest": sidecar.manifest.to_dict(),
+        "engine": {
+            "backend": sidecar.backend,
+            "version": sidecar.version,
+            "precision": sidecar.precision,
+            "layers": sidecar.layers,
+            "shapes": [list(getattr(sidecar.shapes, end)) for end in ("min", "opt", "max")],
+            "compute_capabilities": list(sidecar.compute_capabilities),
+            "device": sidecar.device,
+            "driver": sidecar.driver,
+            "onnx_sha256": sidecar.onnx_sha256,
+            "created_by": sidecar.created_by,
+            "overridden": sidecar.overridden,
+        },
+        "runs": backend is not None,
+        "backend": backend,
+        "why_not": why_not or None,
+    }
+
+
+def try_model(model: str, size: tuple[int, int] = (64, 64)) -> tuple[str | None, str]:
+    """Count a grey frame of (height, width): the backend that did it, or why none could."""
+    import numpy as np
+
+    from edgecount.counter import EdgeCounter
+    from edgecount.errors import EdgeCountError
+
+    try:
+        with EdgeCounter(model) as counter:
+            result = counter.count(np.full((*size, 3), 128, np.uint8))
+    except EdgeCountError as error:
+        return None, str(error)
+    return result.backend, ""
+
+
+def engine_rows(engine: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows for people."""
+    layers = ", ".join(f"{number} in {kind}" for kind, number in engine["layers"].items())
+    least, usual, most = ("x".join(map(str, shape)) for shape in engine["shapes"])
+    sizes = usual if least == most else f"{least} to {most}, tuned for {usual}"
+    built = f"on {engine['device']}" if engine["device"] else "without a GPU"
+    rows = [
+        (
+            "engine",
+            f"{engine['precision']}, {engine['backend']} {engine['version']}, built {built}",
+        ),
+        ("layers", layers or "not told"),
+        ("needs", f"a GPU of compute capability {', '.join(engine['compute_capabilities'])}"),
+        ("images", sizes),
+    ]
+    if engine["overridden"]:
+        rows.append(("accuracy", "refused by its gate, kept by force"))
+    return rows

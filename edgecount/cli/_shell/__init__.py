@@ -1,0 +1,1 @@
+"""The shell around the commands: lazy loading, progress, signals."""

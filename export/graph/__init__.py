@@ -1,0 +1,1 @@
+"""ONNX graphs: queries, unique names, and sessions that run them."""

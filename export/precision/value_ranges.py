@@ -1,0 +1,75 @@
+"""The largest values that a network's tensors take: what a narrower type has to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.export.graph.names import Names
+from edgecount.export.graph.queries import apart_from_pixels, float_tensors
+from edgecount.export.graph.session import open_session
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def scan_largest(
+    model: onnx.ModelProto,
+    feeds: Sequence[Mapping[str, NDArray[np.float32]]],
+    *,
+    threads: int | None = None,
+    progress: Callable[[], None] | None = None,
+) -> dict[str, float]:
+    """The largest magnitude of every float32 tensor that is computed from the image.
+
+    Args:
+        model: float32.
+        feeds: inputs of the network.
+        threads: of ONNX Runtime; None: one per core.
+        progress: called after each input.
+
+    Returns:
+        Tensor to its largest magnitude; 0 of one without values. What is no number is passed over.
+    """
+    shapes = apart_from_pixels(model)
+    names = [name for node, name in float_tensors(model) if node.name not in shapes]
+    watching, ends = _with_ends(model, names)
+    session = open_session(watching, threads)
+    largest = dict.fromkeys(names, 0.0)
+    for feed in feeds:
+        least, most = np.reshape([float(end) for end in session.run(ends, dict(feed))], (2, -1))
+        # Of no values the least one is infinity.
+        reached = np.where(least > most, 0.0, np.maximum(np.abs(least), np.abs(most)))
+        for name, value in zip(names, reached, strict=True):
+            largest[name] = max(largest[name], float(value))
+        for name, tensor in feed.items():
+            largest[name] = max(largest.get(name, 0.0), float(np.abs(tensor).max(initial=0)))
+        if progress:
+            progress()
+    return largest
+
+
+def _with_ends(model: onnx.ModelProto, names: Sequence[str]) -> tuple[onnx.ModelProto, list[str]]:
+    """A copy that gives only the least and the largest value of each tensor: all least ones first.
+
+    The tensors themselves, fetched all at once, may not fit in memory.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    del made.graph.output[:]
+    fresh = Names(model)
+    ends = []
+    for operator in ("ReduceMin", "ReduceMax"):
+        for name in names:
+            end = fresh.free(f"{name}_{operator}")
+            label = fresh.free(f"{end}_of")
+            made.graph.node.append(helper.make_node(operator, [name], [end], label, keepdims=0))
+            made.graph.output.append(helper.make_tensor_value_info(end, TensorProto.FLOAT, []))
+            ends.append(end)
+    return made, ends

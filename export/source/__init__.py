@@ -1,0 +1,1 @@
+"""Where a float32 graph comes from: a checkpoint, an ONNX file, or another program's."""

@@ -1,0 +1,178 @@
+"""A trained network as one ONNX file with its manifest inside."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount._files import write_whole
+from edgecount.errors import BackendError
+from edgecount.export.defaults import OPSET
+from edgecount.export.extras import missing
+from edgecount.export.source.external_data import check_size
+from edgecount.manifest import METADATA_KEY, InputSpec, Manifest
+
+if TYPE_CHECKING:
+    import onnx
+    from torch import nn
+
+    from edgecount.train.models.base import Network
+
+log = logging.getLogger(__name__)
+
+# The oldest that torch's exporter writes itself; the conversion down is ONNX's own, and explicit,
+# because torch's leaves the newer opset in place without an error when it fails.
+_TRACED_OPSET = 18
+# float32 in two libraries: sums in another order
+_TOLERANCE = 1e-4
+_FLOOR = 1e-3
+
+
+def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
+    """Write ``network`` as float32 ONNX, opset 17, any batch and size, with ``manifest`` inside.
+
+    The file is compared with PyTorch at two input sizes before it gets its name.
+
+    Args:
+        network: its ``deploy`` gives the manifest's outputs, in their order.
+        manifest: describes them.
+        path: the file to write; replaced if it is there.
+
+    Raises:
+        MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
+        ModelError: the network is larger than an ONNX file can be.
+        BackendError: ONNX Runtime's outputs differ from PyTorch's.
+        OutputError: the file cannot be written.
+    """
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401  (the comparison needs it: say so before the long work)
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise missing(str(error.name), "export", "to export models") from error
+    weights = network.state_dict().values()
+    check_size(manifest.name, sum(weight.numel() * weight.element_size() for weight in weights))
+    model = _trace(network, manifest)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, manifest.to_json()
+    onnx.checker.check_model(model, full_check=True)
+    serialized = model.SerializeToString()
+    _compare(network, serialized, manifest)
+    write_whole(path, serialized)
+    log.info("wrote %s, %.1f MB", path, len(serialized) / 1e6)
+
+
+def _trace(network: Network, manifest: Manifest) -> onnx.ModelProto:
+    import onnx.version_converter
+    import torch
+
+    from edgecount.train.models.fold import fold_batch_norm
+
+    multiple = manifest.input.multiple
+    rows, columns = (
+        torch.export.Dim("rows", min=2, max=512),
+        torch.export.Dim("columns", min=2, max=512),
+    )
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    folded = fold_batch_norm(network)
+    wrapped = _deployable(folded)
+    example = torch.zeros(2, 3, 3 * multiple, 4 * multiple)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), _only_errors("torch.onnx"):
+        warnings.simplefilter("ignore")  # torch's exporter talks of its internals and torchvision
+        program = torch.onnx.export(
+            wrapped,
+            (example,),
+            dynamo=True,
+            opset_version=_TRACED_OPSET,
+            external_data=False,
+            input_names=[manifest.input.name],
+            output_names=[output.name for output in manifest.outputs],
+            dynamic_shapes={"image": {0: batch, 2: multiple * rows, 3: multiple * columns}},
+        )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    _drop_new_defaults(model.graph)
+    model = onnx.version_converter.convert_version(model, OPSET)
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def _drop_new_defaults(graph: onnx.GraphProto) -> None:
+    """Take off an attribute of opset 18's reductions that the converter leaves on older nodes.
+
+    torch writes it with its default, 0, which says what the older operators do.
+    """
+    for node in graph.node:
+        kept = [a for a in node.attribute if a.name != "noop_with_empty_axes" or a.i]
+        if len(kept) < len(node.attribute):
+            del node.attribute[:]
+            node.attribute.extend(kept)
+
+
+@contextmanager
+def _only_errors(name: str) -> Iterator[None]:
+    """Hold a logger to errors; its level comes back however the block ends."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _deployable(network: Network) -> nn.Module:
+    """The network with the activations that the manifest promises, as a plain tuple."""
+    from torch import Tensor, nn
+
+    class Deployable(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+            return network.deploy(self.network(image))
+
+    return Deployable().eval()
+
+
+def _compare(network: Network, serialized: bytes, manifest: Manifest) -> None:
+    """Run both on pixels at two sizes.
+
+    The tolerance is relative to each map's largest value, with a floor far below what counts: the
+    density of a pixel may be a thousandth of a person everywhere.
+    """
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(serialized, providers=["CPUExecutionProvider"])
+    network.eval()
+    multiple = manifest.input.multiple
+    names = [output.name for output in manifest.outputs]
+    for batch, height, width in ((1, 2 * multiple, 3 * multiple), (2, 5 * multiple, 4 * multiple)):
+        image = _pixels(manifest.input, batch, height, width)
+        with torch.no_grad():
+            expected = _deployable(network)(torch.from_numpy(image))
+        got = session.run(names, {manifest.input.name: image})
+        for name, theirs, ours in zip(names, got, expected, strict=True):
+            difference = float(np.abs(theirs - ours.numpy()).max())
+            if not difference <= _TOLERANCE * max(float(ours.abs().max()), _FLOOR):
+                raise BackendError(
+                    f"the exported {name} differs from PyTorch's by {difference:.2g} at "
+                    f"{height}x{width}, where its largest value is {float(ours.abs().max()):.2g}"
+                )
+
+
+def _pixels(spec: InputSpec, batch: int, height: int, width: int) -> NDArray[np.float32]:
+    """Random pixels as the network wants them."""
+    pixels = np.random.default_rng(height).integers(0, 256, (batch, 3, height, width))
+    mean, scale = (np.array(v, np.float32)[:, None, None] for v in (spec.mean, spec.scale))
+    normalised: NDArray[np.float32] = (pixels.astype(np.float32) - mean) * scale
+    return normalised

@@ -1,0 +1,1 @@
+"""TensorRT engines: options, build, records and verification."""

@@ -1,0 +1,336 @@
+"""From an ONNX file to a TensorRT engine, with proof of its precision.
+
+One way for TensorRT 8.6 to 11 and TensorRT for RTX. The last builds ahead of time, for GPUs that
+are not here; the others build for the GPU that is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edgecount._files import write_whole
+from edgecount.errors import BackendError, ModelError, OutputError
+from edgecount.export.options import EngineOptions
+from edgecount.export.tensorrt.callbacks import Interrupt, Progress, make_monitor
+from edgecount.export.tensorrt.config import (
+    check_accelerator,
+    check_options,
+    make_config,
+    save_timing_cache,
+    with_point,
+)
+from edgecount.export.tensorrt.inspect import inspect_plan
+from edgecount.export.tensorrt.layer_precision import check_precision, describe, network_precisions
+from edgecount.export.tensorrt.network import (
+    TensorRecord,
+    check_shapes,
+    failure,
+    parse_onnx,
+    tensors_of,
+)
+from edgecount.export.tensorrt.record import EngineRecord
+from edgecount.runtime.backends.tensorrt.library import (
+    Features,
+    library_name,
+    load_tensorrt,
+    probe_features,
+)
+from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
+from edgecount.runtime.cuda.driver import probe_driver
+from edgecount.runtime.models.sidecar import InputShapes
+
+if TYPE_CHECKING:
+    import onnx
+
+    from edgecount.runtime.cuda.driver import Driver
+
+__all__ = ["EngineOptions", "EngineRecord", "build_engine", "check_engine", "check_network"]
+
+log = logging.getLogger(__name__)
+
+
+def build_engine(
+    onnx: Path, plan: Path, options: EngineOptions, *, progress: Progress | None = None
+) -> EngineRecord:
+    """Build a plan from an ONNX file that has the wanted precision already.
+
+    Args:
+        onnx: one float32 input (B, 3, H, W) and float32 outputs; fp16 and int8 inside it, for
+            libraries whose graphs are typed (`probe_features(...).typed_graphs`).
+        plan: the file to write, whole or not at all; replaced if it is there.
+        options: what to build.
+        progress: told (name of the phase, steps done, steps in all), possibly from another thread;
+            what it raises ends the build and comes out of here.
+
+    Raises:
+        MissingExtraError: TensorRT for RTX is not installed.
+        BackendError: TensorRT is not installed, finds no GPU, cannot run the graph or cannot build
+            it; or the engine's precision is not what was asked for.
+        ModelError: the ONNX file is missing, damaged, or not of this kind.
+        ConfigError: an option makes no sense here.
+        OutputError: the plan cannot be written.
+        KeyboardInterrupt: Ctrl-C; there is no file then.
+    """
+    trt = load_tensorrt(options.target)
+    features = probe_features(trt)
+    check_options(trt, features, options)
+    driver = _driver_for(features)
+    data = _read(onnx)
+    _check_folder(plan)
+    trt_log = TensorRTLog(trt)
+    started = time.perf_counter()
+    with Interrupt() as interrupt:
+        tools = _Tools(trt, features, trt_log, options, progress, interrupt)
+        built = _build(tools, onnx, data)
+        seconds = time.perf_counter() - started
+        if built.cache_of is not None and options.timing_cache is not None:
+            save_timing_cache(built.cache_of, options.timing_cache)
+        engine_layers = _inspect(tools, built) if driver else None
+    layers = built.layers if engine_layers is None or built.typed else engine_layers
+    write_whole(plan, built.plan)
+    record = EngineRecord(
+        plan=plan,
+        plan_bytes=len(built.plan),
+        plan_sha256=hashlib.sha256(built.plan).hexdigest(),
+        onnx_sha256=hashlib.sha256(data).hexdigest(),
+        seconds=seconds,
+        version=trt.__version__,
+        compute_capabilities=_capabilities(options, features, driver),
+        device=driver.devices[0].kind if driver else None,
+        driver=driver.cuda if driver else None,
+        shapes=built.shapes,
+        tensors=built.tensors,
+        typed=built.typed,
+        layers=layers,
+        engine_layers=engine_layers,
+        options=options,
+    )
+    _tell(record, trt_log)
+    return record
+
+
+def check_engine(options: EngineOptions) -> None:
+    """Whether an engine can be built here at all, before the long work.
+
+    Raises:
+        MissingExtraError: TensorRT for RTX is not installed.
+        BackendError: TensorRT is not installed, or finds no GPU, or not the accelerator.
+        ConfigError: an option makes no sense here.
+    """
+    trt = load_tensorrt(options.target)
+    features = probe_features(trt)
+    check_options(trt, features, options)
+    _driver_for(features)
+    if options.dla_core is not None:
+        tools = _Tools(trt, features, TensorRTLog(trt), options, None, Interrupt())
+        check_accelerator(trt, _open_builder(tools), options.dla_core)
+
+
+def check_network(model: onnx.ModelProto, plans: Sequence[EngineOptions]) -> None:
+    """Whether TensorRT takes a graph, before hours of converting it.
+
+    Args:
+        model: the float32 graph, with all of its weights inside.
+        plans: the engines to build of it.
+
+    Raises:
+        BackendError: it has operators that TensorRT does not support.
+        ConfigError: the engines' shapes are not those of its input.
+        ModelError: it is not a graph of one image tensor, or not float32.
+    """
+    if not plans:
+        return
+    # Precisions differ in the types of the same operators: one graph stands for all.
+    options, path = plans[0], Path("model.onnx")
+    trt = load_tensorrt(options.target)
+    features = probe_features(trt)
+    with Interrupt() as interrupt:
+        tools = _Tools(trt, features, TensorRTLog(trt), options, None, interrupt)
+        tensors, *_ = _parse(tools, _open_builder(tools), path, model.SerializeToString())
+        for plan in plans:
+            check_shapes(tensors[0], plan.shapes)
+
+
+def _tell(record: EngineRecord, trt_log: TensorRTLog) -> None:
+    for problem in trt_log.problems:
+        log.warning("%s", problem)
+    megabytes, layers = record.plan_bytes / 1e6, describe(record.layers)
+    log.info("wrote %s, %.1f MB in %.1f s: %s", record.plan, megabytes, record.seconds, layers)
+
+
+class _Tools(NamedTuple):
+    trt: ModuleType
+    features: Features
+    log: TensorRTLog
+    options: EngineOptions
+    progress: Progress | None
+    interrupt: Interrupt
+
+
+class _Built(NamedTuple):
+    plan: bytes
+    shapes: InputShapes
+    tensors: tuple[TensorRecord, ...]
+    typed: bool
+    layers: dict[str, int]
+    cache_of: Any  # the configuration that holds measured times, or None
+
+
+def _driver_for(features: Features) -> Driver | None:
+    """The driver, if one works; without one only builds ahead of time are possible."""
+    driver = probe_driver()
+    if not isinstance(driver, str):
+        return driver
+    if not features.compute_capabilities:
+        raise BackendError(
+            f"TensorRT builds engines on the GPU that runs them, and there is none here: {driver}; "
+            "run the export on the board or PC where the engine shall run, or use the target "
+            "tensorrt-rtx, which builds without a GPU"
+        )
+    return None
+
+
+def _read(onnx: Path) -> bytes:
+    try:
+        return onnx.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the model {onnx}: {error.strerror}") from None
+
+
+def _check_folder(plan: Path) -> None:
+    """Say before minutes of building that the plan could not be written after them."""
+    try:
+        plan.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {plan}: {error.strerror}") from error
+    if not os.access(plan.parent, os.W_OK):
+        raise OutputError(f"cannot write {plan}: no permission to write into {plan.parent}")
+
+
+def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
+    trt, features, options = tools.trt, tools.features, tools.options
+    typed = _is_typed(tools)
+    builder = _open_builder(tools)
+    tensors, network, parser = _parse(tools, builder, onnx, data)
+    shapes = check_shapes(tensors[0], options.shapes)
+    layers = network_precisions(network) if typed else {}
+    if typed:
+        check_precision(options.precision, layers, f"the graph of {onnx}", _advice(options))
+    config = make_config(trt, features, builder, network, options, shapes, typed=typed)
+    serialized = _serialize(tools, builder, network, config)
+    del parser  # it owns the weights that the builder has read by now
+    measured = options.timing_cache is not None and features.measures
+    return _Built(bytes(serialized), shapes, tensors, typed, layers, config if measured else None)
+
+
+def _is_typed(tools: _Tools) -> bool:
+    """Whether the types of the graph bind the engine."""
+    # Until TensorRT 11, accelerators take their precision from flags, which typed networks forbid.
+    flagged_dla = tools.options.dla_core is not None and tools.features.precision_flags
+    return tools.features.typed_graphs and not flagged_dla
+
+
+def _parse(
+    tools: _Tools, builder: Any, onnx: Path, data: bytes
+) -> tuple[tuple[TensorRecord, ...], Any, Any]:
+    """Tensors and network of a float32 graph, and the parser that owns its weights."""
+    network, parser = parse_onnx(
+        tools.trt,
+        tools.features,
+        builder,
+        tools.log,
+        path=onnx,
+        data=data,
+        typed=_is_typed(tools),
+    )
+    tensors = tensors_of(network)
+    _check_floats(onnx, tensors)
+    return tensors, network, parser
+
+
+def _open_builder(tools: _Tools) -> Any:
+    try:
+        return tools.trt.Builder(tools.log.logger)
+    except TypeError as error:  # what the bindings make of a null pointer
+        raise _failed(tools, "could not start") from error
+
+
+def _check_floats(onnx: Path, tensors: tuple[TensorRecord, ...]) -> None:
+    """Frames come in as float32 and counts are summed in it, whatever is between."""
+    for tensor in tensors:
+        if tensor.dtype != "float32":
+            raise ModelError(
+                f"{onnx}: expected float32 inputs and outputs, got {tensor.dtype} for the "
+                f"{tensor.mode} {tensor.name}: keep the types of inputs and outputs when you "
+                "convert it"
+            )
+
+
+def _serialize(tools: _Tools, builder: Any, network: Any, config: Any) -> Any:
+    """Build; None is the only sign of failure, and the reasons are in the log."""
+    monitor = None
+    if tools.features.progress_monitor:
+        monitor = make_monitor(tools.trt, tools.progress, tools.interrupt)
+        config.progress_monitor = monitor
+    elif tools.progress is not None:
+        tools.progress("Building engine", 0, 1)
+    serialized = builder.build_serialized_network(network, config)
+    if monitor is not None:
+        config.progress_monitor = None
+        if monitor.failure is not None:
+            raise monitor.failure
+    elif tools.progress is not None:
+        tools.progress("Building engine", 1, 1)
+    if tools.interrupt.requested:
+        raise KeyboardInterrupt
+    if serialized is None:
+        raise _failed(tools, "could not build the engine")
+    return serialized
+
+
+def _failed(tools: _Tools, what: str) -> BackendError:
+    name = library_name(tools.trt, tools.options.target)
+    return failure(f"{name} {what}", tools.log.problems, tools.options.workspace)
+
+
+def _advice(options: EngineOptions) -> str:
+    if options.precision == "fp32":
+        return "give it the fp32 ONNX, or ask for the precision that the file has"
+    return (
+        "this library takes the precision from the ONNX: convert the file to "
+        f"{options.precision} first, or ask for the precision that it has"
+    )
+
+
+def _inspect(tools: _Tools, built: _Built) -> dict[str, int] | None:
+    """What the engine says of itself; it must agree where the graph's types do not bind it."""
+    options = tools.options
+    found = inspect_plan(
+        tools.trt, tools.features, tools.log, built.plan, built.tensors, options.dla_core
+    )
+    if not built.typed:
+        if isinstance(found, str):
+            raise BackendError(f"the precision of the engine cannot be shown: {found}")
+        advice = "its GPU was faster otherwise, or has no such units: ask for fp32, or see the log"
+        check_precision(options.precision, found, "the engine", advice)
+    if isinstance(found, str):
+        log.info("the engine was not inspected: %s", found)
+        return None
+    return found
+
+
+def _capabilities(
+    options: EngineOptions, features: Features, driver: Driver | None
+) -> tuple[str, ...]:
+    if options.compute_capabilities:
+        return tuple(dict.fromkeys(with_point(one) for one in options.compute_capabilities))
+    if features.compute_capabilities or options.hardware_compatible or driver is None:
+        return ("8.0+",)
+    return (driver.devices[0].capability,)

@@ -1,0 +1,265 @@
+"""TensorRT's builder configuration from our options."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from edgecount.errors import BackendError, ConfigError
+
+if TYPE_CHECKING:
+    from edgecount.export.tensorrt.build import EngineOptions
+    from edgecount.runtime.backends.tensorrt.library import Features
+    from edgecount.runtime.models.sidecar import InputShapes
+
+__all__ = [
+    "check_accelerator",
+    "check_options",
+    "graph_types",
+    "load_timing_cache",
+    "make_config",
+    "save_timing_cache",
+]
+
+log = logging.getLogger(__name__)
+
+
+def check_options(trt: ModuleType, features: Features, options: EngineOptions) -> None:
+    """Refuse what this TensorRT cannot do, before any long work.
+
+    Raises:
+        ConfigError: an option makes no sense for it; the message names the option.
+    """
+    if features.compute_capabilities:
+        offered = offered_capabilities(trt)
+        for capability in options.compute_capabilities:
+            if with_point(capability) not in offered:
+                raise ConfigError(
+                    f"--compute-capability: expected some of {', '.join(offered)}, got "
+                    f"{capability!r}: {_no_plan_for(with_point(capability))}"
+                )
+        for name in ("hardware_compatible", "version_compatible"):
+            if getattr(options, name):
+                raise ConfigError(
+                    f"{_flag(name)}: TensorRT for RTX does not have it; its plans run on all GPUs "
+                    "from 8.0 on, or on those of --compute-capability: leave it out"
+                )
+    elif options.compute_capabilities:
+        raise ConfigError(
+            "--compute-capability: TensorRT builds for the GPU that is here only: leave it out, or "
+            "use --hardware-compatible, or --target tensorrt-rtx"
+        )
+    for name, there in (
+        ("dla_core", features.dla),
+        ("hardware_compatible", features.hardware_compatibility),
+        ("version_compatible", features.version_compatibility),
+    ):
+        value = getattr(options, name)
+        if not (value is None or value is False or there):
+            raise ConfigError(
+                f"{_flag(name)}: TensorRT {trt.__version__} does not have it: leave it out"
+            )
+
+
+def _flag(name: str) -> str:
+    """An option as it is typed."""
+    return "--dla" if name == "dla_core" else f"--{name.replace('_', '-')}"
+
+
+def _no_plan_for(capability: str) -> str:
+    if capability in ("7.2", "8.7", "10.1", "11.0"):
+        return "that is a Jetson, which wants --target tensorrt, on the board itself"
+    return "TensorRT for RTX has no kernels for it"
+
+
+def make_config(
+    trt: ModuleType,
+    features: Features,
+    builder: Any,
+    network: Any,
+    options: EngineOptions,
+    shapes: InputShapes,
+    *,
+    typed: bool,
+) -> Any:
+    """A builder configuration.
+
+    Raises:
+        BackendError: the board does not have the accelerator that was asked for.
+    """
+    config = builder.create_builder_config()
+    # The inspector tells the layers' types only of engines built so.
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    if options.workspace is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
+    if -1 in tuple(network.get_input(0).shape):
+        _add_profile(builder, config, network.get_input(0), shapes)
+        if features.profile_sharing:
+            _share_profile(trt, config)
+    if options.compute_capabilities:
+        _set_capabilities(trt, config, options.compute_capabilities)
+    if options.hardware_compatible:
+        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    if options.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    if not typed:
+        _allow_types(trt, config, network, options.precision)
+    if options.dla_core is not None:
+        check_accelerator(trt, builder, options.dla_core)
+        _set_accelerator(trt, config, options.dla_core)
+        _tell_of_fallback(features, config, network, options)
+    if options.timing_cache is not None and features.measures:
+        load_timing_cache(config, options.timing_cache)
+    return config
+
+
+def _add_profile(builder: Any, config: Any, image: Any, shapes: InputShapes) -> None:
+    profile = builder.create_optimization_profile()
+    profile.set_shape(image.name, shapes.min, shapes.opt, shapes.max)
+    config.add_optimization_profile(profile)
+
+
+def _share_profile(trt: ModuleType, config: Any) -> None:
+    """Let several contexts use the one range of shapes: each camera's thread has its own.
+
+    TensorRT 8 would refuse the second context; 10 shares anyway, and 11 knows nothing else.
+    """
+    sharing = trt.PreviewFeature.PROFILE_SHARING_0806
+    if not config.get_preview_feature(sharing):
+        config.set_preview_feature(sharing, True)
+
+
+def _set_capabilities(trt: ModuleType, config: Any, capabilities: tuple[str, ...]) -> None:
+    offered = offered_capabilities(trt)
+    wanted = dict.fromkeys(with_point(capability) for capability in capabilities)
+    config.num_compute_capabilities = len(wanted)
+    for index, capability in enumerate(wanted):
+        config.set_compute_capability(offered[capability], index)
+
+
+def check_accelerator(trt: ModuleType, builder: Any, core: int) -> None:
+    """Refuse a deep-learning accelerator that the board does not have.
+
+    Raises:
+        BackendError: it has none, or fewer.
+    """
+    if core >= builder.num_DLA_cores:
+        raise BackendError(
+            f"--dla: expected one of the accelerators that TensorRT {trt.__version__} finds on "
+            f"this board, which are {builder.num_DLA_cores}, got {core}: leave it out"
+        )
+
+
+def _set_accelerator(trt: ModuleType, config: Any, core: int) -> None:
+    config.default_device_type = trt.DeviceType.DLA
+    config.DLA_core = core
+    # Some layer of every network of ours is none that an accelerator can run.
+    config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
+
+
+def _tell_of_fallback(
+    features: Features, config: Any, network: Any, options: EngineOptions
+) -> None:
+    """What the GPU will run: TensorRT sends it there in silence."""
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    fit = sum(config.can_run_on_DLA(layer) for layer in layers)
+    log.info("--dla: the accelerator can run %d of %d layers, the GPU the others", fit, len(layers))
+    if fit == 0:
+        log.warning("--dla: the accelerator can run no layer of this model: leave it out")
+    elif options.precision == "int8" and features.precision_flags:
+        # Until TensorRT 11 accelerators take ranges from a calibrator, and no QuantizeLinear.
+        log.warning(
+            "--dla: the accelerators of this TensorRT run no graph with QuantizeLinear, so that "
+            "the GPU runs its layers: export with --fp16 for the accelerator"
+        )
+
+
+def _allow_types(trt: ModuleType, config: Any, network: Any, precision: str) -> None:
+    """Where TensorRT chooses the types: allow them, and ask for those that the graph has.
+
+    int8 allows fp16 too, which is what runs the layers without QuantizeLinear fast.
+    """
+    if precision == "fp32":
+        return
+    config.set_flag(trt.BuilderFlag.FP16)
+    if precision == "int8":
+        config.set_flag(trt.BuilderFlag.INT8)
+    types = graph_types(network)
+    if "HALF" not in types.values():
+        return
+    # A graph with fp16 in it keeps fp32 where fp16 would overflow. "Prefer" and not "obey": a layer
+    # that exists in one precision only shall not end the build.
+    config.set_flag(trt.BuilderFlag.PREFER_PRECISION_CONSTRAINTS)
+    for index, dtype in types.items():
+        network.get_layer(index).precision = getattr(trt.DataType, dtype)
+
+
+# They compute on shapes or move what they get, and TensorRT takes no precision for them.
+_TYPELESS = {"SHAPE", "IDENTITY", "SHUFFLE", "SLICE", "GATHER", "ASSERTION", "CONDITION"}
+
+
+def graph_types(network: Any) -> dict[int, str]:
+    """Types that an ONNX graph gives its floating-point layers: "FLOAT" or "HALF", by index.
+
+    A network that is not strongly typed calls all it computes FLOAT. But its constants, casts and
+    inputs say what they are, and a layer has the type of what it is given.
+    """
+    known = {
+        network.get_input(i).name: network.get_input(i).dtype.name
+        for i in range(network.num_inputs)
+    }
+    types = {}
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        inputs = [layer.get_input(i) for i in range(layer.num_inputs)]
+        given = [known.get(tensor.name, "") for tensor in inputs if tensor is not None]
+        kind = layer.type.name
+        if kind in ("CONSTANT", "CAST", "QUANTIZE"):
+            dtype = layer.get_output_type(0).name
+        elif kind == "DEQUANTIZE":
+            dtype = given[1]  # that of its scale
+        else:
+            dtype = next((name for name in given if name in ("FLOAT", "HALF")), "")
+            if dtype and kind not in _TYPELESS:
+                types[index] = dtype
+        for i in range(layer.num_outputs):
+            known[layer.get_output(i).name] = dtype or layer.get_output_type(i).name
+    return types
+
+
+def load_timing_cache(config: Any, path: Path) -> None:
+    """Give a configuration the times in a file, or none; a cache that does not fit is left."""
+    data = path.read_bytes() if path.is_file() else b""
+    cache = config.create_timing_cache(data)
+    if cache is None or not config.set_timing_cache(cache, False):
+        log.warning("%s is no timing cache of this GPU and TensorRT: measuring anew", path)
+        config.set_timing_cache(config.create_timing_cache(b""), False)
+
+
+def save_timing_cache(config: Any, path: Path) -> None:
+    """Keep the times that a build measured.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from edgecount._files import write_whole
+
+    write_whole(path, bytes(config.get_timing_cache().serialize()))
+
+
+def offered_capabilities(trt: ModuleType) -> dict[str, Any]:
+    """Compute capabilities that a module builds for ahead of time, such as "8.9", and its names."""
+    members = trt.ComputeCapability.__members__
+    return {
+        with_point(name.removeprefix("SM")): member
+        for name, member in members.items()
+        if name.startswith("SM")
+    }
+
+
+def with_point(capability: str) -> str:
+    """A compute capability such as "89", "sm_89" or "8.9" as "8.9"."""
+    digits = capability.lower().removeprefix("sm").removeprefix("_")
+    return digits if "." in digits else f"{digits[:-1]}.{digits[-1:]}"

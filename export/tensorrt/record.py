@@ -1,0 +1,105 @@
+"""What was built, and the description of it that goes beside the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecount._files import write_whole
+from edgecount.runtime.models.sidecar import EngineSidecar, InputShapes, sidecar_path
+
+if TYPE_CHECKING:
+    from edgecount.export.options import EngineOptions
+    from edgecount.export.tensorrt.network import TensorRecord
+    from edgecount.manifest import Manifest
+
+__all__ = ["EngineRecord", "make_sidecar", "write_sidecar"]
+
+
+@dataclass(frozen=True)
+class EngineRecord:
+    """What was built.
+
+    Attributes:
+        plan: the file.
+        plan_bytes: its size.
+        plan_sha256: its hash.
+        onnx_sha256: hash of the ONNX file that it was built from.
+        seconds: time of parsing and building.
+        version: of TensorRT, in full.
+        compute_capabilities: of the GPUs that it runs on; "8.0+" is that one and all newer ones.
+        device: name of the GPU that it was built on; None: built without one.
+        driver: newest CUDA version that the driver knows; None: built without one.
+        shapes: of the image tensor.
+        tensors: inputs and outputs.
+        typed: the types of the graph bind the engine.
+        layers: number of layers that multiply by precision, such as {"fp16": 20, "fp32": 2}: of
+            the network if `typed`, else of the engine.
+        engine_layers: what the engine itself tells of its layers; None where it could not be
+            loaded, as without a GPU.
+        options: as asked for.
+    """
+
+    plan: Path
+    plan_bytes: int
+    plan_sha256: str
+    onnx_sha256: str
+    seconds: float
+    version: str
+    compute_capabilities: tuple[str, ...]
+    device: str | None
+    driver: str | None
+    shapes: InputShapes
+    tensors: tuple[TensorRecord, ...]
+    typed: bool
+    layers: dict[str, int]
+    engine_layers: dict[str, int] | None
+    options: EngineOptions
+
+
+def make_sidecar(
+    record: EngineRecord, manifest: Manifest, *, overridden: bool = False
+) -> EngineSidecar:
+    """The description that goes beside a plan.
+
+    Args:
+        record: what was built.
+        manifest: of the ONNX file that it was built from.
+        overridden: the gate on accuracy refused the file and the user took it all the same.
+    """
+    from edgecount import __version__
+
+    options = record.options
+    return EngineSidecar(
+        manifest=manifest,
+        onnx_sha256=record.onnx_sha256,
+        plan_sha256=record.plan_sha256,
+        precision=options.precision,
+        shapes=record.shapes,
+        backend=options.target,
+        version=record.version,
+        compute_capabilities=record.compute_capabilities,
+        created_by=__version__,
+        device=record.device,
+        driver=record.driver,
+        layers=record.layers,
+        options={
+            "workspace": options.workspace,
+            "dla_core": options.dla_core,
+            "hardware_compatible": options.hardware_compatible,
+            "version_compatible": options.version_compatible,
+        },
+        overridden=overridden,
+    )
+
+
+def write_sidecar(plan: Path, sidecar: EngineSidecar) -> Path:
+    """Write a sidecar beside its plan.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    path = sidecar_path(plan)
+    write_whole(path, sidecar.to_json().encode())
+    return path

@@ -1,0 +1,59 @@
+"""The seam between edgecount and an inference engine, and the choice of the engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from edgecount.manifest import Manifest
+
+__all__ = ["Backend"]
+
+
+class Backend(ABC):
+    """An engine that holds one model. A context manager: leaving it frees the engine.
+
+    A backend of your own subclasses this and is passed as `EdgeCounter(backend=...)`; `infer` is
+    called from several threads at once if the counter is.
+
+    Attributes:
+        name: what results call it, such as "onnxruntime".
+        device: where it computes: "cpu" or "cuda:0".
+    """
+
+    name: str
+    device: str = "cpu"
+
+    def prepare(self, manifest: Manifest) -> None:
+        """Told once, before the first `infer`, which model the counter uses it for."""
+        del manifest
+
+    @abstractmethod
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the model once.
+
+        Args:
+            inputs: the image tensor by its name in the manifest: float32 (B, 3, H, W), in C order.
+                It is reused for the next frame: copy what must outlast the call.
+
+        Returns:
+            The output maps by their names in the manifest, as `OutputSpec` describes them.
+
+        Raises:
+            BackendError: the engine failed.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the engine; calling it twice is fine, `infer` after it is an error."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,178 @@
+"""The seam between edgecount and an engine whose tensors lie on a GPU."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgecount.errors import BackendError
+from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.cuda.errors import gpu_failures
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from edgecount._ext import DeviceArray, Stream
+
+__all__ = ["Bound", "DeviceBackend", "DeviceWorker"]
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """Where a worker reads its input from and writes its outputs to.
+
+    It is known by its identity: what was recorded of one is of no use for another.
+
+    Attributes:
+        input: the image tensor (B, 3, H, W), float32 or float16, to be filled.
+        outputs: the maps by their names in the manifest, float32 or float16.
+    """
+
+    input: DeviceArray
+    outputs: Mapping[str, DeviceArray]
+
+
+class DeviceWorker(ABC):
+    """One lane through an engine: a stream with the tensors of its own. For one thread at a time.
+
+    Attributes:
+        stream: in which all its work is done.
+        capturable: whether a CUDA graph can record `enqueue` now: it has run for the bound shape,
+            and the engine allows it.
+    """
+
+    stream: Stream
+    capturable: bool = False
+
+    @abstractmethod
+    def bind(self, shape: tuple[int, int, int, int]) -> Bound:
+        """Get ready for inputs of a shape (B, 3, H, W).
+
+        As long as the same `Bound` comes back, nothing that a run uses has moved, and a CUDA graph
+        of it may be launched again; another shape gives another one, and the same shape may, when
+        memory is given back. A worker may keep those of several shapes and give them by turns. Once
+        it keeps one no longer, graphs of it are dropped, so it must not hold one whose memory is
+        gone. A shape that is new to the worker is run once on whatever the tensors hold, so that
+        the first frame does not wait for kernels to be loaded.
+
+        Raises:
+            BackendError: the engine does not take the shape (the message says which it takes), or
+                there is no memory left for it.
+        """
+
+    @abstractmethod
+    def enqueue(self) -> None:
+        """Put one run over the bound tensors into the stream; waits for nothing.
+
+        Raises:
+            BackendError: the engine failed.
+        """
+
+    def warm_up(self) -> None:
+        """Run once over the bound tensors, whatever they hold: for a shape that is new.
+
+        Raises:
+            BackendError: the engine failed.
+        """
+        self.enqueue()
+        with gpu_failures():
+            self.stream.synchronize()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the tensors; calling it twice is fine."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class DeviceBackend(Backend):
+    """An engine on a GPU, shared by workers.
+
+    Besides `open_worker` it runs arrays of the host as every backend does: `infer` keeps as many
+    workers as threads have called it at once.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[DeviceWorker] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    @abstractmethod
+    def device_index(self) -> int:
+        """Number of the GPU."""
+
+    @property
+    @abstractmethod
+    def input_name(self) -> str:
+        """Of the image tensor."""
+
+    @property
+    def batches(self) -> tuple[int, int]:
+        """The smallest and the largest number of images in one run, as the model allows."""
+        return 1, 1
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """The smallest and the largest (height, width) in pixels, if the engine has limits."""
+        return None
+
+    @abstractmethod
+    def open_worker(self) -> DeviceWorker:
+        """A new worker, which its caller closes before the backend.
+
+        Raises:
+            BackendError: there is no memory left for one, or the backend is closed.
+        """
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the model once on arrays of the host; see `Backend.infer`."""
+        with self._lock:
+            self._check_open()
+            worker = self._idle.pop() if self._idle else None
+        worker = worker or self.open_worker()
+        try:
+            outputs = _run(worker, inputs[self.input_name])
+        except BaseException:
+            worker.close()
+            raise
+        with self._lock:
+            if not self._closed:
+                self._idle.append(worker)
+                return outputs
+        worker.close()
+        return outputs
+
+    def close(self) -> None:
+        """Free the workers of `infer`; subclasses free the engine after it."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BackendError(f"{self.name}: the backend is closed")
+
+
+def _run(worker: DeviceWorker, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    bound = worker.bind(image.shape)
+    outputs = {name: np.empty(a.shape, a.dtype) for name, a in bound.outputs.items()}
+    with gpu_failures():
+        worker.stream.upload(bound.input, np.ascontiguousarray(image, bound.input.dtype))
+        worker.enqueue()
+        for name, target in outputs.items():
+            worker.stream.download(bound.outputs[name], target)
+        worker.stream.synchronize()
+    return outputs

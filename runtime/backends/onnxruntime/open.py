@@ -1,0 +1,65 @@
+"""The choice between ONNX Runtime's CPU and CUDA providers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgecount.errors import BackendError
+from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
+from edgecount.runtime.backends.onnxruntime.session import (
+    CUDA,
+    load_onnxruntime,
+)
+
+if TYPE_CHECKING:
+    from edgecount.runtime.models.model_file import ModelFile
+
+__all__ = ["open_best", "open_onnxruntime"]
+
+_log = logging.getLogger(__name__)
+
+
+def open_onnxruntime(model: ModelFile, device: str, threads: int | None) -> Backend:
+    """A session on a device; on a GPU, one that shares its memory with edgecount where it can.
+
+    Raises:
+        BackendError, MissingExtraError, ModelError: see `OnnxRuntimeBackend`.
+    """
+    if device == "cpu":
+        return OnnxRuntimeBackend(model, device, threads)
+    from edgecount.runtime.backends.onnxruntime.cuda import OnnxRuntimeCudaBackend
+    from edgecount.runtime.cuda.driver import why_no_gpu
+
+    # What is wrong with the provider comes first: without it, nothing else is of use.
+    if CUDA in load_onnxruntime("gpu").get_available_providers():
+        reason = why_no_gpu()
+        if reason is None:
+            return OnnxRuntimeCudaBackend(model, threads)
+        _log.info("onnxruntime-cuda copies every frame and its maps: %s", reason)
+    return OnnxRuntimeBackend(model, device, threads)
+
+
+def open_best(model: ModelFile, threads: int | None, reasons: Sequence[str] = ()) -> Backend:
+    """The GPU if onnxruntime has it and it works, else the CPU; logs which and why.
+
+    Args:
+        model: the model.
+        threads: threads on the CPU; None: one per core.
+        reasons: why no better backend was taken.
+    """
+    if CUDA not in load_onnxruntime().get_available_providers():
+        reason = "this onnxruntime has no CUDA provider"
+    else:
+        try:
+            backend = open_onnxruntime(model, "cuda:0", threads)
+        except BackendError as error:
+            reason = str(error)
+        else:
+            _log.info("; ".join(["backend onnxruntime-cuda on cuda:0", *reasons]))
+            return backend
+    told = ["backend onnxruntime on the CPU", *reasons, f"not onnxruntime-cuda: {reason}"]
+    _log.info("; ".join(told))
+    return OnnxRuntimeBackend(model, "cpu", threads)

@@ -1,0 +1,241 @@
+"""Which engine runs a model: TensorRT's where one fits, else ONNX Runtime."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from edgecount.errors import BackendError, ConfigError, EdgeCountError, MissingExtraError
+from edgecount.models import list_models, model_path
+from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.cuda.driver import probe_driver
+from edgecount.runtime.models.engines import (
+    Engine,
+    Rebuild,
+    build_command,
+    engines_for,
+    list_engines,
+)
+from edgecount.runtime.models.sidecar import TARGETS, Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgecount.runtime.models.model_file import ModelFile
+
+__all__ = ["BACKENDS", "open_backend"]
+
+BACKENDS = ("auto", "onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx", "fake")
+
+_log = logging.getLogger(__name__)
+
+
+def open_backend(
+    model: ModelFile,
+    backend: str | Backend = "auto",
+    *,
+    threads: int | None = None,
+    rebuild: Rebuild | None = None,
+) -> Backend:
+    """Open the engine for a model.
+
+    Args:
+        model: the model.
+        backend: one of `BACKENDS`, or a backend of the caller's, which is only prepared. "auto"
+            takes the best engine that works here and logs which it is and why not a better one.
+            An engine asked for by name is never replaced by another.
+        threads: threads of the engine on the CPU; None: one per core.
+        rebuild: builds a TensorRT engine again that does not fit this machine, from the ONNX beside
+            it; None: it is not run then.
+
+    Raises:
+        BackendError: the engine does not exist or does not work here.
+        MissingExtraError: its package is not installed.
+        ModelError: the engine cannot load the model.
+        ConfigError: threads is below 1.
+    """
+    if threads is not None and threads < 1:
+        raise ConfigError(f"threads: expected 1 or more, or None for all cores, got {threads}")
+    if isinstance(backend, Backend):
+        backend.prepare(model.manifest)
+        return backend
+    if backend == "fake":
+        from edgecount.runtime.backends.fake import FakeBackend
+
+        fake = FakeBackend()
+        fake.prepare(model.manifest)
+        return fake
+    if backend not in BACKENDS:
+        close = difflib.get_close_matches(str(backend), BACKENDS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}{hint}")
+    if model.path is None:
+        raise BackendError(
+            f"backend: expected a Backend of your own, or a model file, got {backend!r} and a "
+            "manifest alone"
+        )
+    if backend == "auto":
+        return _open_best(model, threads, rebuild)
+    if backend in ("tensorrt", "tensorrt-rtx"):
+        return _open_engine(model, cast("Target", backend), rebuild)
+    if model.sidecar is not None:
+        raise BackendError(
+            f"{model.path} is an engine of {model.sidecar.backend}, which {backend} cannot run: "
+            "pass the .onnx that it was built from, or leave backend at 'auto'"
+        )
+    from edgecount.runtime.backends.onnxruntime.open import open_onnxruntime
+
+    if rebuild is not None:
+        _warn_of_idle_rebuild(f"{backend} runs the .onnx, and no engine")
+    device = "cuda:0" if backend == "onnxruntime-cuda" else "cpu"
+    return open_onnxruntime(model, device, threads)
+
+
+def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -> Backend:
+    """The best engine that works here; logs which it is and why not a better one.
+
+    A file that was named is the one that runs; only in a folder is there a choice.
+
+    Raises:
+        BackendError, MissingExtraError, ModelError: none does; see `open_backend`.
+    """
+    if model.sidecar is not None and model.folder is None:
+        backend = _open_engine(model, model.sidecar.backend, rebuild)
+        _log.info("backend %s on %s", backend.name, backend.device)
+        return backend
+    from edgecount.runtime.backends.onnxruntime import open as onnxruntime
+
+    if model.folder is None:
+        if rebuild is not None:
+            _warn_of_idle_rebuild(f"{model.path} is no engine, and runs without one")
+        reasons = ["not tensorrt: no folder of edgecount export was given"]
+        return onnxruntime.open_best(model, threads, reasons)
+    if rebuild is not None and not list_engines(model.folder):
+        _warn_of_idle_rebuild(f"the folder {model.folder} holds no engine")
+    opened, reasons = _open_any(model, None)
+    if opened is None and rebuild is not None:  # one that fits is better than one to be built first
+        opened, reasons = _open_any(model, rebuild)
+    if opened is not None:
+        _log.info("; ".join([f"backend {opened.name} on {opened.device}", *reasons]))
+        return opened
+    if model.sidecar is not None:
+        raise BackendError(f"no engine in {model.folder} runs here: {'; '.join(reasons)}")
+    try:
+        return onnxruntime.open_best(model, threads, reasons)
+    except MissingExtraError as error:
+        if not list_engines(model.folder):
+            raise
+        # Boards that run engines need no ONNX Runtime: why the engine does not run says more.
+        raise BackendError(f"{'; '.join(reasons)}; and {error}") from error
+
+
+def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> Backend:
+    """The best engine of a model that a target can run.
+
+    Raises:
+        BackendError: there is none, or none works here; the message says what to do.
+        MissingExtraError: TensorRT for RTX is not installed.
+        ModelError: the plan cannot be read.
+    """
+    engines, problems = engines_for(model, target)
+    if not engines:
+        raise BackendError(_none_found(model, target, problems))
+    if len(engines) == 1:
+        return _open(engines[0], rebuild)
+    for build in dict.fromkeys((None, rebuild)):
+        problems = []
+        opened = _try_each(engines, build, problems)
+        if opened is not None:
+            return opened
+    raise BackendError(f"no engine of {target} runs here: {_joined(problems)}")
+
+
+def _warn_of_idle_rebuild(reason: str) -> None:
+    """Say that there is nothing to build again: who asked for it expects an engine."""
+    _log.warning(
+        "rebuild has no effect: %s; pass an engine, or the folder that edgecount export made with "
+        "one",
+        reason,
+    )
+
+
+def _open_any(model: ModelFile, rebuild: Rebuild | None) -> tuple[Backend | None, list[str]]:
+    """An engine in a folder, of whatever library, and why not one of a better library."""
+    reasons: list[str] = []
+    for target in TARGETS:
+        engines, problems = engines_for(model, target)
+        opened = _try_each(engines, rebuild, problems)
+        if opened is not None:
+            return opened, reasons
+        reasons.append(f"not {target}: {_joined(problems) or 'there is no engine of it'}")
+    return None, reasons
+
+
+def _try_each(
+    engines: Sequence[Engine], rebuild: Rebuild | None, problems: list[str]
+) -> Backend | None:
+    """The first that opens; adds to the problems what was wrong with those before it."""
+    for engine in engines:
+        opened = _try(engine, rebuild)
+        if not isinstance(opened, str):
+            return opened
+        problems.append(opened)
+    return None
+
+
+def _try(engine: Engine, rebuild: Rebuild | None) -> Backend | str:
+    try:
+        return _open(engine, rebuild)
+    except EdgeCountError as error:
+        return str(error)
+
+
+def _open(engine: Engine, rebuild: Rebuild | None) -> Backend:
+    from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
+
+    return TensorRTBackend(engine, rebuild)
+
+
+def _none_found(model: ModelFile, target: Target, problems: Sequence[str]) -> str:
+    if model.sidecar is not None and model.folder is None:
+        return (
+            f"{model.path} is an engine of {model.sidecar.backend}, and {target} was asked for: "
+            f"leave backend at 'auto', or build it for {target}"
+        )
+    if beside := _beside(model, target):
+        return (
+            f"backend {target}: {beside} was not built from {model.path}, and is of the same "
+            f"model: pass the folder {beside.parent}, or the engine"
+        )
+    driver = probe_driver()
+    if isinstance(driver, str):
+        return (
+            f"backend {target} needs an NVIDIA GPU: {driver}; without one leave backend at 'auto'"
+        )
+    where = model.folder or model.path
+    found = "holds" if model.folder else "has beside it"
+    name = model.manifest.name
+    bundled = name in list_models() and model.path == model_path(name)
+    original = model.path if model.sidecar is None else None
+    command = build_command(name if bundled else original or "MODEL", target)
+    told = f" ({_joined(problems)})" if problems else ""
+    return (
+        f"backend {target}: {where} {found} no engine of {target}{told}: run  {command}  on this "
+        "machine and pass the folder that it makes"
+    )
+
+
+def _beside(model: ModelFile, target: Target) -> Path | None:
+    """The engine that the folder of an .onnx has for its model, built from another of its files."""
+    if model.folder is not None or model.path is None:
+        return None
+    engines, _ = engines_for(dataclasses.replace(model, folder=model.path.parent), target)
+    return engines[0].path if engines else None
+
+
+def _joined(problems: Sequence[str]) -> str:
+    """Several engines often fail for one reason."""
+    return "; ".join(dict.fromkeys(problems))

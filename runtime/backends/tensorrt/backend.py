@@ -1,0 +1,396 @@
+"""Engines of TensorRT 8.6 to 11 and of TensorRT for RTX.
+
+All of them share one core of calls. What only some have is looked for by its name, never by a
+version number: TensorRT for RTX counts from 1 and is newer than TensorRT 10.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
+
+from edgecount.errors import BackendError
+from edgecount.runtime.backends.device import Bound, DeviceBackend, DeviceWorker
+from edgecount.runtime.backends.device_tensors import DeviceTensors
+from edgecount.runtime.backends.tensorrt.compatibility import FittingEngine, fit_engine
+from edgecount.runtime.backends.tensorrt.context_memory import ContextMemory, Usual
+from edgecount.runtime.backends.tensorrt.contexts import Contexts, Ready
+from edgecount.runtime.backends.tensorrt.kernel_cache import KernelCache
+from edgecount.runtime.backends.tensorrt.library import (
+    Features,
+    dtype_name,
+    library_name,
+    probe_features,
+)
+from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
+from edgecount.runtime.cuda.driver import PrimaryContext
+from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.models.engines import build_command
+from edgecount.runtime.models.sidecar import Shape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+    from edgecount._ext import Stream
+    from edgecount.manifest import Manifest
+    from edgecount.runtime.models.engines import Engine, Rebuild
+
+__all__ = ["TensorRTBackend"]
+
+_log = logging.getLogger(__name__)
+
+
+class TensorRTBackend(DeviceBackend):
+    """An engine on the first GPU that CUDA shows, shared by all workers.
+
+    Args:
+        engine: the plan and its sidecar.
+        rebuild: builds it again from the ONNX beside it if it does not fit this machine; None: that
+            is an error.
+
+    Raises:
+        BackendError: there is no GPU or no TensorRT, or the engine does not fit or does not load.
+        MissingExtraError: TensorRT for RTX is not installed.
+        ModelError: the plan cannot be read.
+    """
+
+    device = "cuda:0"
+
+    def __init__(self, engine: Engine, rebuild: Rebuild | None = None) -> None:
+        super().__init__()
+        fitting = fit_engine(engine, rebuild)
+        self.name = fitting.sidecar.backend
+        self._log = TensorRTLog(fitting.trt)
+        self._library = library_name(fitting.trt, fitting.sidecar.backend)
+        self._features = probe_features(fitting.trt)
+        # The engine is the runtime's, which must outlive it.
+        self._on_gpu = PrimaryContext(self.device_index)
+        with self._on_gpu:
+            self._runtime: Any = fitting.trt.Runtime(self._log.logger)
+            loaded = _load(self._runtime, engine.path, fitting, self._features, self._log)
+        self._engine: Any = loaded
+        self._tensors = _tensors_of(fitting.trt, self._engine, fitting.sidecar.manifest)
+        self._kernels: KernelCache | None = None
+        if self._features.runtime_cache:
+            self._kernels = KernelCache(engine.path, _kernel_key(fitting))
+        self._lent: Any = None  # the strategy by which contexts are lent their memory
+        self._usual = Usual()
+        self._most = 0  # bytes that a context takes for the largest shape
+        # With one shape there is nothing to save, and less to go wrong.
+        if self._features.context_memory and self._tensors.least != self._tensors.most:
+            self._most = self._engine.device_memory_size_v2
+        if self._most:
+            self._lent = fitting.trt.ExecutionContextAllocationStrategy.USER_MANAGED
+
+    @property
+    def device_index(self) -> int:
+        """Number of the GPU."""
+        return 0
+
+    @property
+    def input_name(self) -> str:
+        """Of the image tensor."""
+        return self._tensors.image
+
+    @property
+    def batches(self) -> tuple[int, int]:
+        """The smallest and the largest number of images in one run."""
+        return self._tensors.least[0], self._tensors.most[0]
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The smallest and the largest (height, width) in pixels."""
+        return self._tensors.least[2:], self._tensors.most[2:]
+
+    def open_worker(self) -> DeviceWorker:
+        """A context of the engine with a stream and tensors of its own."""
+        from edgecount import _ext
+
+        try:
+            stream = _ext.Stream(self.device_index, inner=True)
+        except RuntimeError as error:
+            raise BackendError(f"{self.name}: {error}") from error
+        memory = None
+        if self._lent is not None:
+            memory = ContextMemory(self._most, self.device_index, self._usual)
+        context = self._open_context(stream)
+        if context is None:
+            raise BackendError(
+                f"{self._library} could not make room for one more stream of frames "
+                f"({_said(self._log)}): count from fewer threads, or build the engine for smaller "
+                "images (--input)"
+            )
+        return _Worker(self, context, stream, memory)
+
+    def close(self) -> None:
+        """Free the engine."""
+        super().close()
+        with self._on_gpu:
+            if self._kernels is not None:
+                self._kernels.save(last=True)
+            self._kernels = self._engine = None
+            self._runtime = None
+
+    def _open_context(self, stream: Stream) -> Any:
+        """A context that runs in a stream; None where there is no room for it."""
+        with self._lock, self._on_gpu:
+            self._check_open()
+            context = self._create_context()
+            if context is not None and context.active_optimization_profile != 0:
+                # TensorRT 8 gives the profile to the first context only.
+                context.set_optimization_profile_async(0, stream.handle)
+        return context
+
+    def _create_context(self) -> Any:
+        """A context that uses the kernels on the disk, and takes no memory if it is lent some."""
+        if self._kernels is None:
+            strategy = () if self._lent is None else (self._lent,)
+            return self._engine.create_execution_context(*strategy)
+        config = self._engine.create_runtime_config()
+        if config is None:
+            return None
+        if self._lent is not None:
+            config.set_execution_context_allocation_strategy(self._lent)
+        self._kernels.attach(config)
+        return self._engine.create_execution_context(config)
+
+
+class _Tensors(NamedTuple):
+    """Inputs and outputs of an engine.
+
+    Attributes:
+        image: name of the input.
+        least: its smallest shape.
+        most: its largest.
+        dtypes: of all tensors by name.
+        wanted: outputs that the manifest names; an engine may have more, which need room as well.
+    """
+
+    image: str
+    least: Shape
+    most: Shape
+    dtypes: dict[str, str]
+    wanted: tuple[str, ...]
+
+
+class _Worker(DeviceWorker):
+    def __init__(
+        self, backend: TensorRTBackend, context: Any, stream: Stream, lent: ContextMemory | None
+    ) -> None:
+        self.stream, self._lent = stream, lent
+        self._context, self._on_gpu = context, backend._on_gpu
+        self._tensors, self._features = backend._tensors, backend._features
+        self._library, self._log = backend._library, backend._log
+        self._kernels = backend._kernels
+        self._memory = DeviceTensors(stream)
+        self._bound: Bound | None = None
+        self._seen: set[Shape] = set()
+        owner = ref(backend)  # which may hold this worker
+
+        def open_more() -> Any:
+            opener = owner()
+            return None if opener is None else opener._open_context(stream)
+
+        # Several are for graphs, which RTX does not allow where there are several shapes.
+        several = not self._features.capture_query
+        self._contexts = Contexts(context, open_more if several else None, lent)
+        self._ready: Ready | None = None
+
+    def bind(self, shape: Shape) -> Bound:
+        ready = self._contexts.find(shape)
+        if ready is not None and ready.bound is not None:
+            self._ready, self._context = ready, ready.context
+            self._bound, self.capturable = ready.bound, ready.capturable
+            return ready.bound
+        self._check_shape(shape)
+        # What is enqueued still uses the tensors, and the memory of the shape before.
+        with gpu_failures():
+            self.stream.synchronize()
+        self._bound, self.capturable = None, False
+        if self._context is None:
+            raise BackendError(f"{self._library}: the worker is closed")
+        ready = self._ready = self._contexts.take(shape)
+        self._context = ready.context
+        with self._on_gpu:
+            shapes = self._shapes_for(shape)
+            self._contexts.lend(ready)
+        if not self._memory.has_room(shapes, self._tensors.dtypes):
+            self._contexts.forget()
+        arrays = self._memory.arrange(shapes, self._tensors.dtypes)
+        for name, array in arrays.items():
+            if not self._context.set_tensor_address(name, array.ptr):
+                raise self._failed(f"refuses the memory of {name}")
+        outputs = {name: arrays[name] for name in self._tensors.wanted}
+        self._bound = Bound(arrays[self._tensors.image], outputs)
+        if shape not in self._seen:
+            self.warm_up()
+            self._seen.add(shape)
+            if self._kernels is not None:
+                with self._on_gpu:
+                    self._kernels.save()
+        ready.bound = self._bound
+        return self._bound
+
+    def enqueue(self) -> None:
+        if self._bound is None:
+            raise BackendError(f"{self._library}: bind a shape before a run")
+        with self._on_gpu:
+            if not self._context.execute_async_v3(self.stream.handle):
+                raise self._failed(f"failed on an input of {_text(self._bound.input.shape)}")
+            if not self.capturable and self._ready is not None:
+                self.capturable = self._ready.capturable = self._can_capture()
+
+    def close(self) -> None:
+        if self._context is None:
+            return
+        with suppress(RuntimeError):  # of a GPU that failed: nothing is left to wait for
+            self.stream.synchronize()
+        with self._on_gpu:
+            self._contexts.close()
+            self._bound = self._ready = self._context = self._kernels = None
+        self.capturable = False
+        self._memory.close()
+        if self._lent is not None:
+            self._lent.close()
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        least, most = self._tensors.least, self._tensors.most
+        fits = len(shape) == 4 and all(
+            a <= side <= b for a, side, b in zip(least, shape, most, strict=True)
+        )
+        if not fits:
+            takes = _text(least) if least == most else f"{_text(least)} to {_text(most)}"
+            raise BackendError(
+                f"the engine takes images of {takes} (frames, channels, height, width), got "
+                f"{_text(shape)}: build it for that with  edgecount export --input  and  --batch"
+            )
+
+    def _shapes_for(self, shape: Shape) -> dict[str, tuple[int, ...]]:
+        """The shapes of all tensors, given that of the input."""
+        if not self._context.set_input_shape(self._tensors.image, shape):
+            raise self._failed(f"refuses the shape {_text(shape)}")
+        try:
+            missing = self._context.infer_shapes()
+        except RuntimeError as error:
+            raise self._failed(f"cannot tell the shapes of its maps: {error}") from error
+        if missing:
+            raise self._failed(f"cannot tell the shapes of {', '.join(missing)}")
+        found = {name: tuple(self._context.get_tensor_shape(name)) for name in self._tensors.dtypes}
+        for name, sides in found.items():
+            if min(sides, default=1) < 1:
+                raise BackendError(
+                    f"the engine's {name} has the shape {_text(sides)}, which depends on what the "
+                    "image shows: build it from a model whose maps have fixed sizes"
+                )
+        return found
+
+    def _can_capture(self) -> bool:
+        if not self._features.capture_query:
+            return True
+        # RTX exchanges the kernels of a dynamic shape for better ones while frames run, which a
+        # recorded graph would never see.
+        static = self._tensors.least == self._tensors.most
+        return static and bool(self._context.is_stream_capturable(self.stream.handle))
+
+    def _failed(self, what: str) -> BackendError:
+        return BackendError(f"{self._library} {what} ({_said(self._log)})")
+
+
+def _load(
+    runtime: Any, path: Path, fitting: FittingEngine, features: Features, log: TensorRTLog
+) -> Any:
+    """The engine of a plan that fits as far as its sidecar says."""
+    trt, plan, sidecar, _ = fitting
+    if features.engine_validity:
+        _check_validity(path, trt, runtime.get_engine_validity(plan))
+    if features.host_code and sidecar.options.get("version_compatible"):
+        runtime.engine_host_code_allowed = True  # such a plan brings a runtime of its own
+    if (core := sidecar.options.get("dla_core")) is not None:
+        if core >= runtime.num_DLA_cores:
+            raise BackendError(
+                f"{path} is for the deep-learning accelerator {core}, and "
+                f"{library_name(trt, sidecar.backend)} finds {runtime.num_DLA_cores} on this "
+                "board: build it again for the GPU, without --dla"
+            )
+        runtime.DLA_core = core
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        command = build_command("MODEL", sidecar.backend, sidecar.precision)
+        raise BackendError(
+            f"{library_name(trt, sidecar.backend)} cannot load {path} ({_said(log)}): build it "
+            f"again on this machine with  {command}"
+        )
+    return engine
+
+
+def _kernel_key(fitting: FittingEngine) -> dict[str, str]:
+    """All that compiled kernels depend on."""
+    gpu = fitting.driver.devices[0]
+    return {
+        "engine": fitting.sidecar.plan_sha256[:16],
+        "TensorRT": fitting.trt.__version__,
+        "GPU": f"{gpu.kind} ({gpu.capability})",
+        "driver": f"CUDA {fitting.driver.cuda}",
+    }
+
+
+def _check_validity(path: Path, trt: ModuleType, answer: tuple[Any, int]) -> None:
+    validity, diagnostics = answer
+    kinds = trt.EngineInvalidityDiagnostics.__members__
+    told = [name for name, kind in kinds.items() if int(diagnostics) & int(kind)]
+    reasons = ", ".join(name.lower().replace("_", " ") for name in told) or "it gave no reason"
+    if validity.name == "INVALID":
+        raise BackendError(
+            f"TensorRT for RTX finds {path} invalid here: {reasons}; build it again for this GPU "
+            "with  edgecount export --compute-capability"
+        )
+    if validity.name == "SUBOPTIMAL":
+        _log.info("%s may be slower than one built for this GPU: %s", path, reasons)
+
+
+def _tensors_of(trt: ModuleType, engine: Any, manifest: Manifest) -> _Tensors:
+    """Inputs and outputs, compared with what the manifest promises.
+
+    Raises:
+        BackendError: they are others.
+    """
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
+    outputs = [name for name in names if name not in inputs]
+    wanted = tuple(output.name for output in manifest.outputs)
+    if inputs != [manifest.input.name] or not set(wanted) <= set(outputs):
+        raise BackendError(
+            f"the engine's tensors are {', '.join(inputs)} in and {', '.join(outputs)} out, and "
+            f"its manifest names {manifest.input.name} in and {', '.join(wanted)} out: export it "
+            "again"
+        )
+    dtypes = {name: dtype_name(engine.get_tensor_dtype(name)) for name in names}
+    for name, dtype in dtypes.items():
+        if dtype not in ("float32", "float16"):
+            raise BackendError(
+                f"the engine's {name} is {dtype}, expected float32 or float16: export it again"
+            )
+    least, most = _range_of(engine, inputs[0])
+    return _Tensors(inputs[0], least, most, dtypes, wanted)
+
+
+def _range_of(engine: Any, image: str) -> tuple[Shape, Shape]:
+    shape = tuple(engine.get_tensor_shape(image))
+    least = most = shape
+    if -1 in shape:
+        least, _, most = map(tuple, engine.get_tensor_profile_shape(image, 0))
+    if len(shape) != 4:
+        raise BackendError(f"the engine's {image} has the shape {shape}, expected (B, 3, H, W)")
+    return least, most
+
+
+def _said(log: TensorRTLog) -> str:
+    """TensorRT tells its reasons to its log only."""
+    return "; ".join(log.problems[-3:]) or "it gave no reason"
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

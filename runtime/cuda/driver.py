@@ -1,0 +1,151 @@
+"""What the NVIDIA driver says, asked by ctypes, so that no CUDA package is needed."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import NamedTuple
+
+from edgecount.errors import BackendError
+from edgecount.runtime.cuda.build_check import why_not_built_for
+
+# CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_* and _MULTIPROCESSOR_COUNT
+_MAJOR, _MINOR, _PROCESSORS = 75, 76, 16
+
+
+__all__ = ["Device", "Driver", "PrimaryContext", "ask_driver", "probe_driver", "why_no_gpu"]
+
+_BUILD = (
+    "this edgecount was built without CUDA: install the CUDA toolkit, whose nvcc the build needs, "
+    "and run  CMAKE_ARGS=-DEDGECOUNT_CUDA=ON pip install --force-reinstall --no-deps .  in its "
+    "sources"
+)
+
+
+class Device(NamedTuple):
+    """One GPU.
+
+    Attributes:
+        name: as the driver has it.
+        capability: its compute capability, such as "8.7".
+        memory: in bytes.
+        processors: its streaming multiprocessors.
+    """
+
+    name: str
+    capability: str
+    memory: int
+    processors: int
+
+    @property
+    def kind(self) -> str:
+        """What an engine is built for: the driver calls all Orins "Orin"."""
+        return f"{self.name} with {self.processors} multiprocessors"
+
+
+class Driver(NamedTuple):
+    """The driver's CUDA version such as "13.0", and its devices."""
+
+    cuda: str
+    devices: list[Device]
+
+
+def ask_driver() -> Driver | str:
+    """The driver and its devices, or why there is none."""
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver (libcuda.so.1 is not there)"
+    code = cuda.cuInit(0)
+    if code != 0:
+        return f"the NVIDIA driver does not start ({_error_name(cuda, code)})"
+    version, number = ctypes.c_int(), ctypes.c_int()
+    cuda.cuDriverGetVersion(ctypes.byref(version))
+    cuda.cuDeviceGetCount(ctypes.byref(number))
+    text = f"{version.value // 1000}.{version.value % 1000 // 10}"
+    return Driver(text, [_device(cuda, index) for index in range(number.value)])
+
+
+def probe_driver() -> Driver | str:
+    """The driver with its devices, at least one, or the reason why no GPU works.
+
+    TensorRT asks for a GPU deep inside calls that end the process when there is none, so ask first.
+    """
+    answer = ask_driver()
+    if not isinstance(answer, str) and not answer.devices:
+        return "the NVIDIA driver shows no GPU"
+    return answer
+
+
+def why_no_gpu() -> str | None:
+    """Why edgecount cannot use a GPU here; None if it can."""
+    from edgecount import _ext
+
+    answer = probe_driver()
+    if isinstance(answer, str):
+        return answer
+    if not _ext.cuda_built:
+        return _BUILD
+    if _ext.cuda_device_count() < 1:
+        return (
+            f"CUDA finds no GPU that it can use, though the driver shows {answer.devices[0].name}: "
+            "look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
+        )
+    first = answer.devices[0]
+    return why_not_built_for(first.name, first.capability, _ext.cuda_architectures)
+
+
+class PrimaryContext:
+    """A context manager: in it, the primary context of a GPU is current on the calling thread.
+
+    TensorRT works in the context that is current, and our memory and streams are in the primary
+    one. PyCUDA may have made another one current, and torch another GPU. Several threads may use
+    one object at once. Without a driver it does nothing.
+
+    Args:
+        device: number of the GPU.
+
+    Raises:
+        BackendError: the driver does not give the context.
+    """
+
+    def __init__(self, device: int) -> None:
+        try:
+            self._cuda: ctypes.CDLL | None = ctypes.CDLL("libcuda.so.1")
+        except OSError:
+            self._cuda = None
+            return
+        # It is never given back: the process has one for as long as it uses the GPU.
+        self._context = ctypes.c_void_p()
+        self._check(self._cuda.cuDevicePrimaryCtxRetain(ctypes.byref(self._context), device))
+
+    def __enter__(self) -> None:
+        if self._cuda is not None:
+            self._check(self._cuda.cuCtxPushCurrent_v2(self._context))
+
+    def __exit__(self, *_: object) -> None:
+        if self._cuda is not None:
+            self._cuda.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+
+    def _check(self, code: int) -> None:
+        if code != 0 and self._cuda is not None:
+            raise BackendError(f"the GPU cannot be used: {_error_name(self._cuda, code)}")
+
+
+def _device(cuda: ctypes.CDLL, index: int) -> Device:
+    handle = ctypes.c_int()
+    major, minor, processors = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    memory, name = ctypes.c_size_t(), ctypes.create_string_buffer(256)
+    cuda.cuDeviceGet(ctypes.byref(handle), index)
+    cuda.cuDeviceGetName(name, len(name), handle)
+    cuda.cuDeviceGetAttribute(ctypes.byref(major), _MAJOR, handle)
+    cuda.cuDeviceGetAttribute(ctypes.byref(minor), _MINOR, handle)
+    cuda.cuDeviceGetAttribute(ctypes.byref(processors), _PROCESSORS, handle)
+    cuda.cuDeviceTotalMem_v2(ctypes.byref(memory), handle)
+    capability = f"{major.value}.{minor.value}"
+    return Device(name.value.decode(), capability, memory.value, processors.value)
+
+
+def _error_name(cuda: ctypes.CDLL, code: int) -> str:
+    name = ctypes.c_char_p()
+    cuda.cuGetErrorName(code, ctypes.byref(name))
+    return name.value.decode() if name.value else f"error {code}"

@@ -1,0 +1,1 @@
+"""Frames: images read, checked, and taken from their producers."""

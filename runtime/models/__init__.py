@@ -1,0 +1,1 @@
+"""Model files on the disk: ONNX files, engines, and the folders that hold them."""

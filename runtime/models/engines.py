@@ -1,0 +1,118 @@
+"""Engines on the disk: which ones lie beside a model, and what they were built from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from edgecount.errors import ModelError
+from edgecount.runtime.models.sidecar import EngineSidecar, Target, read_sidecar
+
+if TYPE_CHECKING:
+    from edgecount.runtime.models.model_file import ModelFile
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "Rebuild",
+    "build_command",
+    "engines_for",
+    "file_sha256",
+    "find_onnx",
+    "is_engine",
+    "list_engines",
+]
+
+ENGINES = (".engine", ".plan", ".trt")
+# FP16 counts within half a per cent of the original, INT8 within three, and whether it is faster
+# depends on the GPU. Who wants another names its file.
+_BEST = ("fp16", "int8", "fp32")
+
+Rebuild: TypeAlias = Callable[[Path, EngineSidecar, Path, str], EngineSidecar]
+"""Builds a plan anew, given its sidecar, the ONNX and a compute capability; gives its sidecar."""
+
+
+class Engine(NamedTuple):
+    """A plan and what is known of it."""
+
+    path: Path
+    sidecar: EngineSidecar
+
+
+def is_engine(path: Path) -> bool:
+    """Whether a file is an engine, by its name."""
+    return path.suffix in ENGINES
+
+
+def list_engines(folder: Path) -> list[Path]:
+    """The engines in a folder, by name."""
+    return sorted(path for path in folder.iterdir() if is_engine(path) and path.is_file())
+
+
+def engines_for(model: ModelFile, target: Target) -> tuple[list[Engine], list[str]]:
+    """The engines of a model that a target can run, the best first, and why not the others.
+
+    Of a folder, all engines that share its manifest; of an .onnx, those that were built from it.
+    """
+    if model.path is None:
+        return [], []
+    if model.sidecar is not None and model.folder is None:
+        return ([Engine(model.path, model.sidecar)] if model.sidecar.backend == target else []), []
+    found, reasons = [], []
+    for path in list_engines(model.folder or model.path.parent):
+        try:
+            engine = Engine(path, read_sidecar(path))
+        except ModelError as error:
+            reasons.append(str(error))
+            continue
+        if engine.sidecar.backend != target:
+            continue
+        if reason := _not_of(engine, model, model.path):
+            reasons.append(reason)
+        else:
+            found.append(engine)
+    found.sort(key=lambda e: (e.sidecar.overridden, _BEST.index(e.sidecar.precision), e.path.name))
+    return found, reasons
+
+
+def _not_of(engine: Engine, model: ModelFile, path: Path) -> str | None:
+    """Why an engine is not one of a model; None if it is."""
+    if model.folder is None and engine.sidecar.onnx_sha256 != file_sha256(path):
+        return f"{engine.path} was not built from {path.name}"
+    if engine.sidecar.manifest != model.manifest:
+        return f"{engine.path} has another manifest than {path.name}: export both again"
+    return None
+
+
+def find_onnx(plan: Path, sidecar: EngineSidecar) -> Path | None:
+    """The ONNX file beside a plan that it was built from, by its hash."""
+    namesake = plan.with_suffix(".onnx")
+    others = sorted(path for path in plan.parent.glob("*.onnx") if path != namesake)
+    for path in (namesake, *others):
+        if path.is_file() and file_sha256(path) == sidecar.onnx_sha256:
+            return path
+    return None
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's content.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+            return digest.hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read the model {path}: {error.strerror}") from None
+
+
+def build_command(model: Path | str, target: Target, precision: str = "fp16") -> str:
+    """What to type for an engine of a model."""
+    flag = "" if precision == "fp32" else f" --{precision}"
+    return f"edgecount export {model}{flag} --target {target}"

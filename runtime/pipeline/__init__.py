@@ -1,0 +1,1 @@
+"""From a frame to counted maps: preprocessing, inference, postprocessing, and their schedule."""

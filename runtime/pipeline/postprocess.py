@@ -1,0 +1,283 @@
+"""From the engine's maps to counts and head points in source pixels."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgecount import _ext
+from edgecount.errors import BackendError
+from edgecount.manifest import CHANNELS
+from edgecount.regions import Region, rasterise
+from edgecount.result import RegionCount
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgecount.manifest import Manifest, OutputSpec
+    from edgecount.runtime.pipeline.preprocess import InputPlan
+
+__all__ = [
+    "Counts",
+    "MapGrid",
+    "RegionMasks",
+    "check_outputs",
+    "count_options",
+    "count_outputs",
+    "explained",
+    "read_counts",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """What the maps of one frame say; the fields are those of `CountResult`."""
+
+    count: float
+    density_count: float | None
+    peak_count: int | None
+    points: NDArray[np.float32]
+    density: NDArray[np.float32]
+    density_stride_xy: tuple[float, float]
+    regions: dict[str, RegionCount]
+    overflow: bool
+    interval: tuple[float, float] | None
+
+
+class RegionMasks:
+    """The regions of a counter, rasterised once per frame size and grid.
+
+    Args:
+        regions: the regions.
+    """
+
+    def __init__(self, regions: Sequence[Region]) -> None:
+        self.regions = tuple(regions)
+        # Cameras have one size; a folder of photos has many, and should not keep all their masks.
+        self._rasterise = functools.lru_cache(maxsize=8)(self._rasterise_once)
+
+    def on_grid(
+        self, size: tuple[int, int], grid: tuple[int, int], cell: tuple[float, float]
+    ) -> NDArray[np.float32] | None:
+        """float32 (R, rows, columns) coverage, see `rasterise`; None without regions."""
+        return self._rasterise(size, grid, cell) if self.regions else None
+
+    def _rasterise_once(
+        self, size: tuple[int, int], grid: tuple[int, int], cell: tuple[float, float]
+    ) -> NDArray[np.float32]:
+        return rasterise(self.regions, size=size, grid=grid, cell=cell)
+
+
+def check_outputs(
+    outputs: Mapping[str, Any], manifest: Manifest, height: int, width: int, batch: int = 1
+) -> None:
+    """Refuse an engine's maps that are not what the manifest promises.
+
+    Args:
+        outputs: the maps by name, in the host's memory or on a GPU.
+        manifest: the model's manifest.
+        height: of the network's input in pixels.
+        width: of the network's input in pixels.
+        batch: images in a run.
+
+    Raises:
+        BackendError: a map is missing or has another shape or dtype; the message names it.
+    """
+    for output in manifest.outputs:
+        values = outputs.get(output.name)
+        if values is None:
+            raise BackendError(
+                f"output {output.name!r} is missing: the engine gave {sorted(outputs)}"
+            )
+        cells = height // output.stride, width // output.stride
+        expected = batch, CHANNELS[output.role], *cells
+        if tuple(values.shape) != expected:
+            raise BackendError(
+                f"output {output.name!r}: expected shape {expected} for an input of "
+                f"{height} x {width} pixels, got {values.shape}"
+            )
+        if str(values.dtype) not in ("float32", "float16"):
+            raise BackendError(
+                f"output {output.name!r}: expected float32 or float16, got {values.dtype}"
+            )
+
+
+def count_outputs(
+    outputs: Mapping[str, NDArray[Any]],
+    manifest: Manifest,
+    plan: InputPlan,
+    masks: RegionMasks,
+    *,
+    threshold: float,
+    capacity: int,
+) -> Counts:
+    """Count the people in the checked maps of one frame.
+
+    Args:
+        outputs: the maps (1, C, h, w) of the whole padded plane.
+        manifest: the model's manifest.
+        plan: how the frame was sized.
+        masks: the regions.
+        threshold: a peak is above it.
+        capacity: most points to return; 0: all.
+
+    Raises:
+        BackendError: a map holds a value that is not finite; the message names the output.
+    """
+    grid = MapGrid(manifest, plan)
+    maps = {
+        output.role: np.ascontiguousarray(outputs[output.name][grid.crop(output)])
+        for output in manifest.outputs
+    }
+    heatmap, density = maps.get("heatmap"), maps.get("density")
+    with explained(manifest):
+        found = _ext.count_maps(
+            None if heatmap is None else heatmap[:, 0],
+            maps.get("offset"),
+            None if density is None else density[:, 0],
+            grid.masks(masks),
+            **count_options(manifest, threshold, capacity),
+        )
+    people = np.zeros((0, 0), np.float32)
+    if density is not None:
+        # A new array, also for a unit of 1: the engine's memory is not ours to hand out.
+        people = np.divide(density[0, 0], grid.unit, dtype=np.float32)
+    return read_counts(found, 0, people, grid, masks)
+
+
+class MapGrid:
+    """The cells of the maps that a frame covers; what lies beyond is padding.
+
+    Args:
+        manifest: the model's manifest.
+        plan: how the frame is sized.
+    """
+
+    def __init__(self, manifest: Manifest, plan: InputPlan) -> None:
+        self.manifest, self.plan = manifest, plan
+        self.density, self.heatmap = manifest.output("density"), manifest.output("heatmap")
+        base = next(output for output in (self.density, self.heatmap) if output is not None)
+        self._shape = self.cells(base)
+        self.cell = base.stride / plan.scale[0], base.stride / plan.scale[1]
+
+    @property
+    def unit(self) -> float:
+        """Density of one person."""
+        return 1.0 if self.density is None else self.density.unit
+
+    def cells(self, output: OutputSpec) -> tuple[int, int]:
+        """Rows and columns of a map that the frame covers."""
+        height, width = (-(-side // output.stride) for side in self.plan.resized)
+        return height, width
+
+    def crop(self, output: OutputSpec) -> tuple[slice, slice, slice, slice]:
+        """Those cells of a map (B, C, h, w)."""
+        height, width = self.cells(output)
+        return slice(None), slice(None), slice(0, height), slice(0, width)
+
+    def masks(self, masks: RegionMasks) -> NDArray[np.float32] | None:
+        """The regions on these cells."""
+        return masks.on_grid(self.plan.size, self._shape, self.cell)
+
+
+def count_options(manifest: Manifest, threshold: float, capacity: int) -> dict[str, Any]:
+    """The keywords of `_ext.count_maps` and `_ext.MapCounter`."""
+    post, density = manifest.postprocess, manifest.output("density")
+    fusion = post.fusion if density is not None and manifest.output("heatmap") else None
+    return {
+        "window": post.window,
+        "threshold": threshold,
+        "capacity": capacity,
+        "unit": density.unit if density is not None else 1.0,
+        "fuse_cell": fusion.cell // density.stride if fusion and density else 0,
+        "fuse_low": fusion.low if fusion else 0.0,
+        "fuse_high": fusion.high if fusion else 0.0,
+    }
+
+
+def read_counts(
+    found: _ext.MapCounts,
+    image: int,
+    people: NDArray[np.float32],
+    grid: MapGrid,
+    masks: RegionMasks,
+) -> Counts:
+    """What the kernels found in one image of a batch.
+
+    Args:
+        found: what they found.
+        image: its number in the batch.
+        people: (h, w) people per cell; (0, 0) without a density.
+        grid: the cells that the frame covers.
+        masks: the regions.
+    """
+    density, heatmap, plan = grid.density, grid.heatmap, grid.plan
+    points = np.empty((0, 3), np.float32)
+    if heatmap is not None:
+        points = _to_source(found.peaks[image], heatmap.stride, plan)
+    count = float(found.count[image])
+    density_count = None if density is None else float(found.density_sum[image])
+    peak_count = None if heatmap is None else int(found.peak_count[image])
+    return Counts(
+        count=count,
+        density_count=density_count,
+        peak_count=peak_count,
+        points=points,
+        density=people,
+        density_stride_xy=(0.0, 0.0) if density is None else grid.cell,
+        regions={
+            region.name: RegionCount(
+                name=region.name,
+                count=float(found.region_count[image, index]),
+                density_count=None
+                if density is None
+                else float(found.region_density[image, index]),
+                peak_count=None if heatmap is None else float(found.region_peaks[image, index]),
+            )
+            for index, region in enumerate(masks.regions)
+        },
+        overflow=bool(found.overflow[image]),
+        interval=_interval(grid.manifest, count, density_count, peak_count),
+    )
+
+
+def _interval(
+    manifest: Manifest, count: float, density_count: float | None, peak_count: int | None
+) -> tuple[float, float] | None:
+    spec = manifest.postprocess.interval
+    if spec is None:
+        return None
+    if density_count is None or peak_count is None:
+        return spec.around(count)
+    return spec.around(count, density_count - peak_count)
+
+
+@contextmanager
+def explained(manifest: Manifest) -> Iterator[None]:
+    """Errors of the counting kernels, with the outputs' names."""
+    try:
+        yield
+    except ValueError as error:
+        raise _explain(error, manifest) from error
+
+
+def _explain(error: ValueError, manifest: Manifest) -> BackendError:
+    """The kernel names the role of the map that is not finite; add the output's name."""
+    role, _, rest = str(error).partition(":")
+    named = [output.name for output in manifest.outputs if output.role == role]
+    if not named:
+        return BackendError(f"the maps of {manifest.name} cannot be counted: {error}")
+    return BackendError(f"output {named[0]!r} ({role}) of {manifest.name}:{rest}")
+
+
+def _to_source(peaks: NDArray[np.float32], stride: int, plan: InputPlan) -> NDArray[np.float32]:
+    """Peaks in heatmap cells as points in source pixels, inside the frame."""
+    points: NDArray[np.float32] = peaks.copy()
+    factor = stride / plan.scale[0], stride / plan.scale[1]
+    points[:, :2] = np.clip(points[:, :2] * np.asarray(factor), 0, np.asarray(plan.size))
+    return points

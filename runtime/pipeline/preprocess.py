@@ -1,0 +1,129 @@
+"""From a frame to the network's input: how it is sized, padded and normalised."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from edgecount import _ext
+from edgecount.errors import ConfigError
+from edgecount.runtime.pipeline.tiling import Tile, cut_tiles
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgecount.manifest import InputSpec
+
+__all__ = ["InputPlan", "Sizes", "black", "plan_input", "write_input"]
+
+
+@dataclass(frozen=True)
+class InputPlan:
+    """How a frame of one size becomes the network's input.
+
+    Attributes:
+        size: (width, height) of the frame in pixels.
+        resized: (height, width) of the frame inside the network's input, at its top left.
+        padded: (height, width) of the network's input.
+        tiles: windows of the padded plane to run one by one; empty: run it at once.
+    """
+
+    size: tuple[int, int]
+    resized: tuple[int, int]
+    padded: tuple[int, int]
+    tiles: tuple[Tile, ...] = ()
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Network pixels per source pixel in x and in y."""
+        return self.resized[1] / self.size[0], self.resized[0] / self.size[1]
+
+    @property
+    def is_native(self) -> bool:
+        """Whether network pixels are source pixels."""
+        return self.resized == self.size[::-1]
+
+
+Sizes: TypeAlias = "tuple[tuple[int, int], tuple[int, int]]"
+
+
+@functools.lru_cache(maxsize=64)
+def plan_input(
+    size: tuple[int, int], spec: InputSpec, max_side: int | None, limits: Sizes | None = None
+) -> InputPlan:
+    """Decide how a frame is sized, padded and tiled. Frames are never enlarged.
+
+    Args:
+        size: (width, height) of the frame in pixels.
+        spec: the model's input.
+        max_side: longer frames are shrunk to this longer side, keeping their shape; None: never.
+        limits: the smallest and the largest (height, width) that the engine takes; None: any.
+
+    Raises:
+        ConfigError: max_side is below 1, or None where the frame does not fit as it is.
+    """
+    if max_side is not None and max_side < 1:
+        raise ConfigError(f"max_side: expected 1 pixel or more, or None, got {max_side}")
+    width, height = size
+    shrink = 1.0 if max_side is None else min(1.0, max_side / max(size))
+    least, most = (spec.static_size,) * 2 if spec.static_size else limits or (None, None)
+    if most is not None:
+        fits = min(most[0] / height, most[1] / width)
+        if max_side is None and (spec.static_size or fits < 1):
+            bound = "only" if spec.static_size else "at most"
+            raise ConfigError(
+                f"max_side: None keeps the frame's resolution, and this model takes {bound} "
+                f"{most[1]} x {most[0]} pixels: give a number"
+            )
+        shrink = min(shrink, fits)
+    resized = max(1, round(height * shrink)), max(1, round(width * shrink))
+    padded = spec.static_size or (_pad(resized[0], spec), _pad(resized[1], spec))
+    if least is not None:
+        padded = max(padded[0], least[0]), max(padded[1], least[1])
+    return InputPlan(size, resized, padded, cut_tiles(padded, spec))
+
+
+def write_input(
+    image: NDArray[np.uint8],
+    resized: tuple[int, int],
+    spec: InputSpec,
+    out: NDArray[np.float32],
+    chroma: NDArray[np.uint8] | None = None,
+) -> None:
+    """Resize, normalise and pad a frame into the network's input.
+
+    Args:
+        image: uint8 (H, W, 3), BGR, or (H, W), the luma of NV12.
+        resized: (height, width) of the frame inside `out`, at its top left.
+        spec: the model's input.
+        out: float32 (1, 3, height, width), overwritten.
+        chroma: uint8 (H / 2, W) of NV12; None: BGR.
+    """
+    _ext.preprocess(
+        image,
+        out[0],
+        out.shape[2],
+        out.shape[3],
+        resized[0],
+        resized[1],
+        spec.mean,
+        spec.scale,
+        spec.channels == "RGB",
+        black(spec),
+        *(() if chroma is None else (chroma,)),
+    )
+
+
+def black(spec: InputSpec) -> float:
+    """Padding is black, the darkest channel's where they differ.
+
+    A band of mid-grey below a grey picture looks to a network like more of the picture, and was
+    seen to be filled with people.
+    """
+    return min(-mean * scale for mean, scale in zip(spec.mean, spec.scale, strict=True))
+
+
+def _pad(side: int, spec: InputSpec) -> int:
+    return -(-max(side, spec.min_side) // spec.multiple) * spec.multiple

@@ -1,0 +1,1 @@
+"""Sources of frames: image files, folders, clips, streams and cameras."""

@@ -1,0 +1,61 @@
+"""Frames, and the sources that give them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Frame", "Source"]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame of a source.
+
+    Attributes:
+        image: uint8 (H, W, 3), BGR.
+        source: the source's name.
+        index: from 0 within the source.
+        time: seconds since the source's start; 0 for an image.
+    """
+
+    image: NDArray[np.uint8]
+    source: str
+    index: int
+    time: float
+
+
+class Source(ABC):
+    """A sequence of frames. Nothing is opened before the first frame or property is asked for.
+
+    Attributes:
+        name: a path, URL, or "camera N".
+        is_video: whether it may give more than one frame.
+    """
+
+    name: str
+    is_video: bool
+
+    @property
+    @abstractmethod
+    def length(self) -> int | None:
+        """How many frames it says it has; None if it does not say."""
+
+    @property
+    @abstractmethod
+    def fps(self) -> float | None:
+        """Frames per second; None for an image, or if it does not say."""
+
+    @abstractmethod
+    def frames(self) -> Iterator[Frame]:
+        """The frames in order, decoded one by one.
+
+        Raises:
+            SourceError: while iterating, when the source cannot be read (any further).
+        """

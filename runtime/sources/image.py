@@ -1,0 +1,45 @@
+"""An image file as a source of one frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgecount.errors import SourceError
+from edgecount.runtime.frames.images import read_image
+from edgecount.runtime.sources.base import Frame, Source
+
+__all__ = ["IMAGE_SUFFIXES", "KNOWN", "VIDEO_SUFFIXES", "ImageSource"]
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
+KNOWN = (
+    f"images ({', '.join(s[1:] for s in IMAGE_SUFFIXES)}) "
+    f"and videos ({', '.join(s[1:] for s in VIDEO_SUFFIXES)})"
+)
+
+
+class ImageSource(Source):
+    """An image file, which is decoded by its content, whatever its name.
+
+    Args:
+        path: the file.
+    """
+
+    is_video = False
+    length = 1
+    fps = None
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name = os.fspath(path)
+
+    def frames(self) -> Iterator[Frame]:
+        """The one frame."""
+        try:
+            image = read_image(self.name)
+        except SourceError as error:
+            if Path(self.name).suffix.lower() in IMAGE_SUFFIXES or not Path(self.name).is_file():
+                raise
+            raise SourceError(f"{error}; edgecount reads {KNOWN}") from None
+        yield Frame(image, self.name, 0, 0.0)

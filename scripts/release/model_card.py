@@ -1,0 +1,223 @@
+"""The generated parts of a model card: what stands between its markers.
+
+    <!-- measured: begin -->
+    <!-- measured: end -->
+
+Whatever stands outside is written by hand and stays as it is.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hard_scenes import Trial, shown
+
+from edgecount.cli._inspect.onnx import OnnxFacts
+from edgecount.errors import ConfigError
+from edgecount.manifest import InputSpec, Manifest
+
+SECTIONS = ("facts", "measured", "failures")
+INTERVAL = "truth inside the interval: fitted / cross-fitted"
+_NONE = "-"
+
+Summary = Mapping[str, Any]
+
+
+def find_section(text: str, name: str) -> tuple[int, int] | None:
+    """Where a section's content starts and ends; None if the card has no such markers.
+
+    Raises:
+        ConfigError: one of the two markers is missing, doubled or in the wrong place.
+    """
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if begin not in text and end not in text:
+        return None
+    start, stop = text.find(begin) + len(begin), text.find(end)
+    if text.count(begin) != 1 or text.count(end) != 1 or stop < start:
+        raise ConfigError(f"the card: expected one {begin} and after it one {end}")
+    return start, stop
+
+
+def fill(text: str, sections: Mapping[str, str]) -> str:
+    """The card with new sections; those that it has no markers for are left out."""
+    for name, content in sections.items():
+        if place := find_section(text, name):
+            text = f"{text[: place[0]]}\n{content}\n{text[place[1] :]}"
+    return text
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def facts_section(manifest: Manifest, onnx: OnnxFacts) -> str:
+    """Version, size, input, outputs and blend, as the released file says."""
+    post = manifest.postprocess
+    size = f"{onnx.parameters / 1e6:.2f} M; {onnx.size / 1e6:.1f} MB in float32"
+    outputs = [f"{out.role} (a cell per {out.stride} px)" for out in manifest.outputs]
+    rows = [("version", manifest.version), ("parameters", f"{size}, ONNX opset {onnx.opset}")]
+    rows += [("input", _input(manifest.input)), ("outputs", ", ".join(outputs))]
+    if manifest.output("heatmap"):
+        peaks = f"peaks above {post.threshold:g} in windows of {post.window} cells"
+        rows.append(("points", peaks))
+    if post.fusion:
+        text = "points alone up to {low:g}, density alone from {high:g} people per {cell} px square"
+        rows.append(("blend", text.format(**vars(post.fusion))))
+    if post.interval:
+        ends = [
+            "{} people: {:.0f} to {:.0f}".format(count, *post.interval.around(count))
+            for count in (10, 100, 1000)
+        ]
+        rows.append((f"{post.interval.coverage:.0%} interval", "; ".join(ends)))
+    rows.append(("steps", f"{manifest.training['steps']:,}"))
+    rows.append(("licence", manifest.licence or "not stated"))
+    return table(["", ""], rows)
+
+
+def _input(spec: InputSpec) -> str:
+    means, divisors = (
+        ", ".join(dict.fromkeys(f"{value:.4g}" for value in values))
+        for values in (spec.mean, [1 / scale for scale in spec.scale])
+    )
+    size = (
+        f"{spec.static_size[1]}x{spec.static_size[0]} px only"
+        if spec.static_size
+        else f"sides padded to multiples of {spec.multiple}; frames over {spec.max_side} px on "
+        "the longer side are shrunk to it"
+    )
+    return f"float32 NCHW, {spec.channels}, `(x - {means}) / {divisors}`, {size}"
+
+
+def measured_section(summaries: Mapping[str, Summary], flat: float, how: str) -> str:
+    """Tables of the held-out sets.
+
+    Args:
+        summaries: set to what ``release_model.summarise`` gives of it.
+        flat: most people counted in a frame of one colour.
+        how: by what, when and from what the numbers were made.
+    """
+    parts = [how, _sets(summaries)]
+    if _any(summaries, "interval"):
+        parts.append(
+            "Interval: *fitted* is the share of these images inside the model's own interval, "
+            "which was fitted to them; *cross-fitted* that inside intervals fitted without the "
+            "fifth of each set that they are tried on, which is nearer to what other images of the "
+            "same kind will see (threshold and blend are still fitted to all)."
+        )
+    parts += ["By density, each set in groups of equal size:", _levels(summaries)]
+    parts.append(f"Flat black, grey and white frames: at most {flat:.1f} people.")
+    return "\n\n".join(parts)
+
+
+def mean_coverage(summaries: Mapping[str, Summary]) -> dict[str, float]:
+    """The interval's ``coverage`` and ``cross_coverage``, every set weighing the same.
+
+    So does the fit. What a set does not have counts nothing; what none has is absent.
+    """
+    found = {
+        key: [s["interval"][key] for s in summaries.values() if key in s.get("interval", {})]
+        for key in ("coverage", "cross_coverage")
+    }
+    return {key: float(np.mean(shares)) for key, shares in found.items() if shares}
+
+
+def _any(summaries: Mapping[str, Summary], key: str) -> bool:
+    return any(summary.get(key) for summary in summaries.values())
+
+
+def _sets(summaries: Mapping[str, Summary]) -> str:
+    columns: dict[str, Callable[[Summary], str]] = {
+        "people each": _people,
+        "MAE": lambda s: f"**{s['count']['mae']:.1f}**",
+        "RMSE": lambda s: f"{s['count']['rmse']:.1f}",
+        "NAE": lambda s: f"{s['count']['nae']:.3f}",
+        "bias": lambda s: f"{s['count']['bias']:+.1f}",
+        "MAE of density alone": lambda s: _mae(s, "density_count"),
+        "MAE of points alone": lambda s: _mae(s, "peak_count"),
+    }
+    if _any(summaries, "blend"):
+        columns["blend / better alone"] = lambda s: f"{s['blend']:.2f}" if "blend" in s else _NONE
+    columns["points: precision / recall / F1"] = _points
+    intervals = _any(summaries, "interval")
+    if intervals:
+        columns[INTERVAL] = lambda s: _shares(s.get("interval", {}))
+    rows = [
+        [
+            f"{name} ({summary['count']['images']:.0f})",
+            *(cell(summary) for cell in columns.values()),
+        ]
+        for name, summary in summaries.items()
+    ]
+    if intervals and len(summaries) > 1:
+        blank = [""] * (len(columns) - 1)
+        rows.append(["mean of the sets", *blank, _shares(mean_coverage(summaries))])
+    return table(["held-out images", *columns], rows)
+
+
+def _people(summary: Summary) -> str:
+    people = sum(level["images"] * level["true"] for level in summary["levels"])
+    return f"{people / summary['count']['images']:.0f}"
+
+
+def _mae(summary: Summary, key: str) -> str:
+    return f"{summary[key]['mae']:.1f}" if key in summary else _NONE
+
+
+def _points(summary: Summary) -> str:
+    points = summary.get("points")
+    return "{precision:.2f} / {recall:.2f} / {f1:.2f}".format(**points) if points else _NONE
+
+
+def _shares(interval: Summary) -> str:
+    shares = [interval.get(key) for key in ("coverage", "cross_coverage")]
+    return " / ".join(_NONE if share is None else f"{share:.0%}" for share in shares)
+
+
+def _levels(summaries: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = []
+    for name, summary in summaries.items():
+        for place, level in enumerate(summary["levels"]):
+            low, high = level["lowest"], level["highest"]
+            people = f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+            row = ["" if place else name, people, f"{level['images']:.0f}", f"{level['mae']:.1f}"]
+            rows.append([*row, f"{level['nae']:.3f}", f"{level['bias']:+.1f}"])
+    return table(["set", "people in the image", "images", "MAE", "NAE", "bias"], rows)
+
+
+def failures_section(
+    trials: Sequence[Trial], pictures: Sequence[Path], card: Path, root: Path
+) -> str:
+    """The hard scenes, worst first, and the pictures that were written of some of them.
+
+    Args:
+        trials: the worst first.
+        pictures: files of those that are shown.
+        card: the card's file, which links to them.
+        root: of the repository. Packages carry the card without the pictures, so it says where
+            they are.
+    """
+    likely = any(trial.result.interval for trial in trials)
+    head = ["rendered scene", "people", "counted", "error", *(["likely"] if likely else [])]
+    rows = []
+    for trial in trials:
+        row = [trial.scene.title, str(trial.scene.people), f"{trial.result.count:.1f}"]
+        row.append(f"{trial.error / trial.scene.people:+.0%}" if trial.scene.people else _NONE)
+        if likely and trial.result.interval:
+            row.append("{:.0f} to {:.0f}".format(*trial.result.interval))
+        rows.append(row)
+    blocks = [table(head, rows)]
+    if pictures and pictures[0].resolve().is_relative_to(root):
+        folder = pictures[0].resolve().parent.relative_to(root).as_posix()
+        blocks.append(
+            f"The pictures are in the repository's `{folder}/`; an installed package has none."
+        )
+    for trial, path in zip(shown(trials), pictures, strict=True):
+        title = trial.scene.title[0].upper() + trial.scene.title[1:]
+        caption = f"{title}: {trial.scene.people} people, counted {trial.result.count:.1f}"
+        link = Path(os.path.relpath(path, card.parent)).as_posix()
+        blocks.append(f"![{caption}]({link})\n\n*{caption}.*")
+    return "\n\n".join(blocks)

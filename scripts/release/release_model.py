@@ -1,0 +1,383 @@
+"""Release a model from a finished run: measure it, write its .onnx, fill its card.
+
+    python scripts/release/release_model.py RUN/last.pt --name edgecount-s --version 0.2.0 \
+        --data DATA
+
+with --licence "the terms of the weights" where no older file is replaced.
+
+Threshold, blend and interval are fitted anew, so that a run of older code is released with this
+code's. What is measured is the exported file, through the counter that users call, on every set
+that the run's config holds out. The released file is that very graph with the numbers in its
+manifest. Every number goes to docs/cards/NAME/metrics.json beside the pictures, where the package
+does not carry it.
+"""
+
+import argparse
+import dataclasses
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from hard_scenes import Trial, try_scenes, write_pictures
+from model_card import (
+    SECTIONS,
+    facts_section,
+    failures_section,
+    fill,
+    find_section,
+    mean_coverage,
+    measured_section,
+)
+
+from edgecount import EdgeCounter
+from edgecount._files import write_whole
+from edgecount.cli._inspect.onnx import read_onnx_facts
+from edgecount.errors import ConfigError, EdgeCountError, OutputError
+from edgecount.export.source.from_torch import export_onnx
+from edgecount.manifest import METADATA_KEY, IntervalSpec, Manifest, PostprocessSpec
+from edgecount.runtime.models.open import open_model
+from edgecount.train.checkpoint import config_of, load_network
+from edgecount.train.data.assemble import load_data
+from edgecount.train.data.sample import Sample
+from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord, evaluate_counter
+from edgecount.train.manifest import manifest_of, postprocess_to_dict
+from edgecount.train.models.base import Network
+from edgecount.train.postprocess.fusion import HARM, SLIGHT, fit_postprocess
+from edgecount.train.postprocess.interval import Outcome, cross_coverage
+
+ROOT = Path(__file__).resolve().parents[2]
+COVERED = (0.85, 0.95)  # of a set's images, by an interval that was fitted to others
+_NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+# Every repetition starts with a character that what stands before it cannot end in: no input makes
+# the match try one split after the other.
+_VERSION = re.compile(r"\d+\.\d+\.\d\w*([.+-]\w+)*", re.ASCII)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the options and release; one line says what is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=Path, help="last.pt or best.pt of a finished run")
+    parser.add_argument("--name", required=True, help="the model's name, and its files'")
+    parser.add_argument("--version", required=True, help="such as 0.2.0")
+    parser.add_argument("--data", type=Path, help="in place of the config's data_root")
+    parser.add_argument("--out", type=Path, default=ROOT / "edgecount" / "models")
+    parser.add_argument("--pictures", type=Path, help="default: docs/cards/NAME")
+    parser.add_argument("--licence", help="terms of the weights; default: the replaced file's")
+    parser.add_argument(
+        "--threads", type=int, help="of PyTorch and ONNX Runtime; default: one per core"
+    )
+    parser.add_argument(
+        "--unfinished", action="store_true", help="take a run that is not at its end"
+    )
+    try:
+        release(parser.parse_args(arguments))
+    except EdgeCountError as error:
+        sys.exit(f"edgecount: error: {error}")
+
+
+def release(options: argparse.Namespace) -> None:
+    """Do all of it; nothing is written before everything is measured, and the model last."""
+    check_names(options.name, options.version)
+    card, target = (options.out / f"{options.name}{suffix}" for suffix in (".md", ".onnx"))
+    text = read_card(card)
+    licence = licence_of(options.licence, target)
+    network, state = load_finished(options.checkpoint, unfinished=options.unfinished)
+    samples = held_out(state, options.checkpoint.parent, options.data)
+    spec = fit(network, samples, options.threads)
+    fitted = {**state, "postprocess": postprocess_to_dict(spec)}
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / "model.onnx"
+        say(f"exporting {options.checkpoint}")
+        manifest = manifest_of(
+            network, fitted, name=options.name, version=options.version, licence=licence
+        )
+        export_onnx(network, manifest, exported)
+        evaluations, flat, trials = measure(exported, samples, options.threads)
+        summaries = summarise(evaluations, manifest.postprocess.interval)
+        metrics = {name: compact(summary) for name, summary in summaries.items()}
+        training = {**manifest.training, "metrics": metrics}
+        manifest = dataclasses.replace(manifest, training=training)
+        replace_manifest(exported, manifest)
+        facts, model = read_onnx_facts(exported), exported.read_bytes()
+    for warning in warnings(summaries):
+        say(f"warning: {warning}")
+    pictures = options.pictures or ROOT / "docs" / "cards" / options.name
+    drawn = write_pictures(trials, pictures)
+    write_metrics(pictures / "metrics.json", manifest, summaries, trials)
+    sections = {
+        "facts": facts_section(manifest, facts),
+        "measured": measured_section(summaries, flat, origin(options, state)),
+        "failures": failures_section(trials, drawn, card, ROOT),
+    }
+    if text:
+        write_whole(card, fill(text, sections).encode())
+    write_whole(target, model)
+    report_missing(card, text, sections)
+    say(f"released {target}, {len(model) / 1e6:.1f} MB")
+
+
+def check_names(name: str, version: str) -> None:
+    """Refuse what would make odd file names.
+
+    Raises:
+        ConfigError: a name or a version of another form.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            "--name: expected small letters and digits, and single hyphens, dots or underscores "
+            f"between them, such as edgecount-s, got {name!r}"
+        )
+    if not _VERSION.fullmatch(version):
+        raise ConfigError(f"--version: expected three numbers such as 0.2.0, got {version!r}")
+
+
+def read_card(card: Path) -> str:
+    """The card's text, checked now because measuring takes long; empty if there is none.
+
+    Raises:
+        ConfigError: its markers are broken.
+        OutputError: it cannot be read, and so not be filled.
+    """
+    try:
+        text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(f"cannot read the card {card}: {error}") from error
+    for name in SECTIONS:
+        find_section(text, name)
+    return text
+
+
+def licence_of(given: str | None, target: Path) -> str:
+    """The given terms, or else those of the file that is replaced.
+
+    Raises:
+        ConfigError: nobody states any.
+        ModelError: the replaced file cannot be read.
+    """
+    if given is not None and given.strip():
+        return given.strip()
+    replaced = target.is_file()
+    licence = open_model(target).manifest.licence if replaced else ""
+    if not licence:
+        reason = f"{target} states none" if replaced else f"there is no {target} to take them from"
+        raise ConfigError(
+            f"--licence: expected the terms of the weights in words, got none, and {reason}; they "
+            "follow from the data that the model was trained on"
+        )
+    return licence
+
+
+def load_finished(checkpoint: Path, *, unfinished: bool) -> tuple[Network, dict[str, Any]]:
+    """Network and state of a run that is at its end, unless an unfinished one will do.
+
+    Raises:
+        ModelError: the checkpoint cannot be read.
+        ConfigError: the run is not at its end.
+    """
+    network, state = load_network(checkpoint)
+    if not is_finished(state) and not unfinished:
+        raise ConfigError(
+            f"{checkpoint} is of an unfinished run (step {state['step']} of "
+            f"{state['config']['steps']}); expected the checkpoint of a finished one: let it end "
+            "(edgecount train --resume), or try the release as it is (--unfinished)"
+        )
+    return network, state
+
+
+def is_finished(state: Mapping[str, Any]) -> bool:
+    """Whether a run's end left this checkpoint, even if older code fitted nothing there."""
+    return "postprocess" in state or state["step"] >= state["config"]["steps"]
+
+
+def held_out(state: Mapping[str, Any], run: Path, data: Path | None) -> dict[str, list[Sample]]:
+    """The held-out samples of the run's config, by set.
+
+    Args:
+        state: the checkpoint.
+        run: its folder, where rendered scenes that were held out still are.
+        data: in place of the config's ``data_root``.
+
+    Raises:
+        ConfigError: the config holds nothing out.
+        SourceError: a set is missing.
+    """
+    config = config_of(dict(state))
+    # Sets that only train need not be there, and scenes that only train need not be rendered.
+    entries = tuple(entry for entry in config.data if entry.split or entry.holdout)
+    if not entries:
+        raise ConfigError("the run holds no images out (split or holdout): nothing to measure on")
+    root = config.data_root if data is None else str(data)
+    return load_data(dataclasses.replace(config, data=entries, data_root=root), run).validation
+
+
+def fit(
+    network: Network, samples: Mapping[str, list[Sample]], threads: int | None
+) -> PostprocessSpec:
+    """Threshold, blend and interval by this version's rules."""
+    say("fitting threshold, blend and interval to the held-out images")
+    if threads:
+        torch.set_num_threads(threads)
+    return fit_postprocess(network, list(samples.values()))
+
+
+def measure(
+    model: Path, samples: Mapping[str, list[Sample]], threads: int | None
+) -> tuple[dict[str, Evaluation], float, list[Trial]]:
+    """Every set's images, the most people seen in a flat frame, and the hard scenes."""
+    evaluations = {}
+    with EdgeCounter(model, backend="onnxruntime", threads=threads) as counter:
+        for name, images in samples.items():
+            say(f"measuring {name}: {len(images)} images")
+            evaluations[name] = evaluate_counter(counter, images)
+        sizes = ((480, 640), (1080, 1920))
+        frames = (np.full((*size, 3), shade, np.uint8) for size in sizes for shade in (0, 128, 255))
+        flat = max(counter.count(frame).count for frame in frames)
+        say("rendering and counting hard scenes")
+        return evaluations, flat, try_scenes(counter)
+
+
+def summarise(
+    evaluations: Mapping[str, Evaluation], interval: IntervalSpec | None
+) -> dict[str, dict[str, Any]]:
+    """The sets' summaries, and what a release promises besides.
+
+    Returns:
+        Set to :meth:`edgecount.train.evaluate.evaluation.Evaluation.summary`, with ``blend`` where
+        there are two counts (see :func:`over_better_alone`) and ``interval``'s ``cross_coverage``
+        where there are images enough.
+    """
+    summaries = {name: evaluation.summary() for name, evaluation in evaluations.items()}
+    for summary in summaries.values():
+        if (ratio := over_better_alone(summary)) is not None:
+            summary["blend"] = ratio
+    if interval:
+        for name, share in cross_fitted(evaluations, interval.coverage).items():
+            summaries[name]["interval"]["cross_coverage"] = share
+    return summaries
+
+
+def over_better_alone(summary: Mapping[str, Any]) -> float | None:
+    """MAE of the blend over that of density or points alone, whichever is better; None without."""
+    if "density_count" not in summary or "peak_count" not in summary:
+        return None
+    better = min(summary[key]["mae"] for key in ("density_count", "peak_count"))
+    ratio: float = summary["count"]["mae"] / max(better, SLIGHT)
+    return ratio
+
+
+def cross_fitted(sets: Mapping[str, Evaluation], coverage: float) -> dict[str, float]:
+    """Set to the share of its images inside intervals that were fitted without them.
+
+    Empty where there are too few images to leave some out.
+    """
+    outcomes = [[_outcome(image) for image in found.images] for found in sets.values()]
+    try:
+        shares = cross_coverage(outcomes, coverage)
+    except ConfigError as error:
+        say(f"no cross-fitted coverage: {error}")
+        return {}
+    return dict(zip(sets, shares, strict=True))
+
+
+def _outcome(image: ImageRecord) -> Outcome:
+    difference = 0.0
+    if image.density_count is not None and image.peak_count is not None:
+        difference = image.density_count - image.peak_count
+    return Outcome(image.count, difference, image.true)
+
+
+def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What a set's numbers break of the promises that users read."""
+    for name, summary in summaries.items():
+        share = summary.get("interval", {}).get("cross_coverage")
+        if share is not None and not COVERED[0] <= share <= COVERED[1]:
+            low, high = COVERED
+            yield f"{name}: cross-fitted coverage {share:.1%}, expected {low:.0%} to {high:.0%}"
+        if summary.get("blend", 0.0) > HARM:
+            yield (
+                f"{name}: the blend's MAE is {summary['blend']:.3f} times that of the better of "
+                f"density and points alone, expected at most {HARM:g}"
+            )
+
+
+def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The few numbers of a set that travel in the manifest."""
+    count = summary["count"]
+    numbers: dict[str, Any] = {"images": round(count["images"])}
+    numbers |= {key: round(count[key], 2) for key in ("mae", "rmse", "bias")}
+    if "points" in summary:
+        numbers["f1"] = round(summary["points"]["f1"], 3)
+    if "cross_coverage" in summary.get("interval", {}):
+        numbers["coverage"] = round(summary["interval"]["cross_coverage"], 3)
+    return numbers
+
+
+def replace_manifest(exported: Path, manifest: Manifest) -> None:
+    """Give the measured graph the manifest that now has the numbers."""
+    model = onnx.load(exported)
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            entry.value = manifest.to_json()
+    write_whole(exported, model.SerializeToString())
+
+
+def write_metrics(
+    path: Path, manifest: Manifest, summaries: Mapping[str, Any], trials: list[Trial]
+) -> None:
+    """Every number of this release, to compare the next one with."""
+    scenes = {
+        trial.scene.name: {"true": trial.scene.people, "count": trial.result.count}
+        for trial in trials
+    }
+    numbers: dict[str, Any] = {"version": manifest.version, "sets": summaries}
+    if overall := mean_coverage(summaries):
+        numbers["interval"] = overall
+    numbers["hard_scenes"] = scenes
+    write_whole(path, (json.dumps(rounded(numbers), indent=1) + "\n").encode())
+
+
+def rounded(value: Any) -> Any:
+    """Plain values with four decimals, which is more than the numbers are worth."""
+    if isinstance(value, Mapping):
+        return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(inner) for inner in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def origin(options: argparse.Namespace, state: Mapping[str, Any]) -> str:
+    """When and how the numbers were made; no path of this machine."""
+    date = datetime.now(timezone.utc).date().isoformat()
+    run = f"RUN/{options.checkpoint.name} --name {options.name}"
+    command = f"python scripts/release/release_model.py {run}"
+    line = f"Measured on {date} by `{command} --version {options.version}`, on the exported file."
+    if not is_finished(state):
+        steps = f"step {state['step']:,} of {state['config']['steps']:,}"
+        line += f" **Unfinished: {steps}.**"
+    return line
+
+
+def report_missing(card: Path, text: str, sections: Mapping[str, str]) -> None:
+    """Print what found no place in the card, ready to be pasted."""
+    missing = [name for name in sections if find_section(text, name) is None]
+    if missing:
+        say(f"{card} has no markers <!-- NAME: begin --> for {', '.join(missing)}:")
+    for name in missing:
+        print(f"\n<!-- {name}: begin -->\n{sections[name]}\n<!-- {name}: end -->")
+
+
+def say(message: str) -> None:
+    """Tell what is about to happen."""
+    print(f"== {message}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""What an export starts from."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from graphs import small_manifest, small_model
+from onnx import TensorProto, helper
+
+from edgecount import EdgeCounter
+from edgecount.errors import ConfigError, ModelError
+from edgecount.export.graph.queries import opset
+from edgecount.export.source.load import (
+    Description,
+    load_source,
+    with_manifest,
+    with_opset,
+    with_static_size,
+)
+from edgecount.manifest import METADATA_KEY, Manifest
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "small.onnx"
+    onnx.save(small_model(), path)
+    return path
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    path = tmp_path / "foreign.onnx"
+    onnx.save(small_model(manifest=False), path)
+    return path
+
+
+def test_a_file_with_a_manifest(path):
+    source = load_source(str(path))
+    assert source.manifest == small_manifest()
+    assert source.checkpoint is None
+    assert all(node.name for node in source.model.graph.node)
+    entries = {entry.key: entry.value for entry in source.model.metadata_props}
+    assert Manifest.from_json(entries[METADATA_KEY]) == source.manifest
+    stated = {"name": "other", "version": "2.0.0", "licence": "mine"}
+    other = load_source(str(path), stated=stated).manifest
+    assert (other.name, other.version, other.licence) == ("other", "2.0.0", "mine")
+
+
+def test_the_bundled_model():
+    source = load_source("edgecount-s")
+    assert source.manifest.name == "edgecount-s"
+    assert opset(source.model) == 17
+
+
+def test_a_foreign_network_is_described(foreign, tmp_path):
+    described = Description(density="density", heatmap="heat", mean=(1, 2, 3), channels="BGR")
+    source = load_source(str(foreign), described=described)
+    spec = source.manifest
+    assert [(o.name, o.role, o.stride) for o in spec.outputs] == [
+        ("density", "density", 8),
+        ("heat", "heatmap", 4),
+    ]
+    assert spec.input.mean == (1, 2, 3)
+    assert spec.input.channels == "BGR"
+    assert spec.name == "foreign"
+    made = tmp_path / "made.onnx"
+    onnx.save(source.model, made)
+    with EdgeCounter(made, backend="onnxruntime", threads=1) as counter:
+        assert counter.count(np.zeros((50, 70, 3), np.uint8)).density.shape == (7, 9)
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        (None, r"carries no edgecount manifest: say which of its outputs \(density, heat\)"),
+        (Description(offset="heat"), "say which of its outputs"),
+        (Description(density="people"), r"no output 'people'; it has density, heat"),
+    ],
+)
+def test_a_foreign_network_that_is_not_described(foreign, described, message):
+    with pytest.raises(ConfigError, match=message):
+        load_source(str(foreign), described=described)
+
+
+def test_a_description_that_nothing_needs(path):
+    with pytest.raises(ConfigError, match="has a manifest: leave out --density"):
+        load_source(str(path), described=Description(density="density"))
+
+
+def test_files_that_are_no_model(tmp_path):
+    (tmp_path / "cut.onnx").write_bytes(small_model().SerializeToString()[:500])
+    with pytest.raises(ModelError, match=r"cut\.onnx"):
+        load_source(str(tmp_path / "cut.onnx"))
+    with pytest.raises(ModelError, match="no such model"):
+        load_source(str(tmp_path / "none.onnx"))
+
+
+def test_half_precision_is_no_start(tmp_path):
+    half = helper.make_tensor_value_info("image", TensorProto.FLOAT16, [1, 3, 8, 8])
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["image"], ["density"], "relu")],
+        "half",
+        [half],
+        [helper.make_tensor_value_info("density", TensorProto.FLOAT16, [1, 3, 8, 8])],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    spec = small_manifest()
+    one = Manifest("half", "1", "", spec.input, spec.outputs[:1])
+    onnx.save(with_manifest(made, one), tmp_path / "half.onnx")
+    with pytest.raises(ModelError, match="expected float32 inputs and outputs, image"):
+        load_source(str(tmp_path / "half.onnx"))
+
+
+def test_one_size(path, tmp_path):
+    source = with_static_size(load_source(str(path)), (96, 128))
+    assert source.manifest.input.static_size == (96, 128)
+    shape = source.model.graph.input[0].type.tensor_type.shape.dim
+    assert [d.dim_value for d in shape] == [0, 3, 96, 128]
+    onnx.checker.check_model(source.model, full_check=True)
+    made = tmp_path / "made.onnx"
+    onnx.save(source.model, made)
+    with EdgeCounter(made, backend="onnxruntime", threads=1) as counter:
+        result = counter.count(np.zeros((200, 100, 3), np.uint8))
+    assert result.density.shape == (12, 6)
+
+
+def test_a_size_that_does_not_fit(path):
+    source = load_source(str(path))
+    with pytest.raises(ConfigError, match="multiples of 32, got 100x640; the nearest is 96x640"):
+        with_static_size(source, (100, 640))
+
+
+def test_another_opset(path):
+    assert opset(load_source(str(path), version=19).model) == 19
+    model = load_source(str(path)).model
+    assert with_opset(model, 17) is model
+    assert [e.key for e in with_opset(model, 20).metadata_props] == [METADATA_KEY]
+
+
+def test_a_manifest_replaces_the_other():
+    model = small_model()
+    model.metadata_props.add(key="author", value="somebody")
+    made = with_manifest(with_manifest(model, small_manifest()), small_manifest())
+    entries = [(entry.key, entry.value) for entry in made.metadata_props]
+    assert [key for key, _ in entries] == ["author", METADATA_KEY]
+    assert json.loads(entries[1][1])["name"] == "small"
+
+
+def test_outputs_that_the_manifest_does_not_name_fall_away(tmp_path):
+    spec = small_manifest()
+    one = Manifest("one", "1", "", spec.input, spec.outputs[:1])
+    onnx.save(with_manifest(small_model(), one), tmp_path / "one.onnx")
+    model = load_source(str(tmp_path / "one.onnx")).model
+    assert [value.name for value in model.graph.output] == ["density"]
+    assert "heads" not in [node.name for node in model.graph.node]
+    with_static_size(load_source(str(tmp_path / "one.onnx")), (64, 64))
+
+
+def test_a_foreign_network_of_one_size(tmp_path):
+    model = small_model(manifest=False)
+    for axis, side in ((2, 64), (3, 96)):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side
+    onnx.save(model, tmp_path / "fixed.onnx")
+    source = load_source(str(tmp_path / "fixed.onnx"), described=Description(density="density"))
+    assert source.manifest.input.static_size == (64, 96)
+    assert source.manifest.input.multiple == 32
+
+
+def test_a_graph_of_one_size_is_not_resized(path):
+    fixed = with_static_size(load_source(str(path)), (64, 96))
+    assert with_static_size(fixed, (64, 96)).manifest == fixed.manifest
+    with pytest.raises(ConfigError, match="--input: the model takes 64x96 only, got 96x128"):
+        with_static_size(fixed, (96, 128))
+
+
+def test_a_graph_that_says_one_side_is_not_resized(tmp_path):
+    model = small_model()
+    model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 96
+    onnx.save(model, tmp_path / "wide.onnx")
+    source = load_source(str(tmp_path / "wide.onnx"))
+    with pytest.raises(ConfigError, match="--input: the model takes anyx96 only, got 96x128"):
+        with_static_size(source, (96, 128))

@@ -1,0 +1,395 @@
+"""Engines of TensorRT for RTX, built ahead of time: no GPU is needed, and none is used."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from edgecount.errors import (  # noqa: E402
+    BackendError,
+    ConfigError,
+    EdgeCountError,
+    ModelError,
+    OutputError,
+)
+from edgecount.export.tensorrt.build import EngineOptions, build_engine  # noqa: E402
+from edgecount.export.tensorrt.record import make_sidecar, write_sidecar  # noqa: E402
+from edgecount.runtime.backends.tensorrt.library import load_tensorrt  # noqa: E402
+from edgecount.runtime.cuda.driver import probe_driver  # noqa: E402
+from edgecount.runtime.models.sidecar import InputShapes, read_sidecar  # noqa: E402
+
+try:
+    TRT = load_tensorrt("tensorrt-rtx")
+except EdgeCountError as missing:
+    pytest.skip(str(missing), allow_module_level=True)
+
+FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
+DYNAMIC = ["B", 3, "H", "W"]
+SHAPES = InputShapes((1, 3, 64, 64), (1, 3, 64, 64), (2, 3, 128, 128))
+
+
+def tensor(name, values, dtype):
+    return numpy_helper.from_array(np.asarray(values, dtype), name)
+
+
+def conv(name, source, target, *, precision):
+    """A 3 x 3 convolution of 4 channels, in a precision or quantized around it."""
+    rng = np.random.default_rng(0)
+    channels = 3 if source in ("image", "half") else 4
+    dtype = np.float16 if precision.endswith("fp16") else np.float32
+    kernel = f"{name}.w"
+    if not precision.startswith("int8"):
+        tensors = [tensor(kernel, rng.normal(size=(4, channels, 3, 3)), dtype)]
+        return [helper.make_node("Conv", [source, kernel], [target], name, pads=[1] * 4)], tensors
+    tensors = [
+        tensor(f"{name}.scale", 0.05, dtype),
+        tensor(f"{name}.zero", 0, np.int8),
+        tensor(f"{name}.q", rng.integers(-99, 99, (4, channels, 3, 3)), np.int8),
+        tensor(f"{name}.scales", np.full(4, 0.01), dtype),
+        tensor(f"{name}.zeros", np.zeros(4), np.int8),
+    ]
+    per_image, per_channel = (
+        [f"{name}.scale", f"{name}.zero"],
+        [f"{name}.scales", f"{name}.zeros"],
+    )
+    nodes = [
+        helper.make_node("QuantizeLinear", [source, *per_image], [f"{name}.a"]),
+        helper.make_node("DequantizeLinear", [f"{name}.a", *per_image], [f"{name}.b"]),
+        helper.make_node("DequantizeLinear", [f"{name}.q", *per_channel], [kernel], axis=0),
+        helper.make_node("Conv", [f"{name}.b", kernel], [target], name, pads=[1] * 4),
+    ]
+    return nodes, tensors
+
+
+def write_graph(path, first, second, *, shape=(1, 3, 64, 64), before_output=None):
+    """Two convolutions with a Relu between them, each "fp32", "fp16", "int8" or "int8-fp16"."""
+    half = first.endswith("fp16")
+    nodes, tensors = conv("one", "half" if half else "image", "a", precision=first)
+    if half:
+        nodes.insert(0, helper.make_node("Cast", ["image"], ["half"], "down", to=HALF))
+    nodes.append(helper.make_node("Relu", ["a"], ["b"], "relu"))
+    more, added = conv("two", "b", "c", precision=second)
+    nodes += more
+    last = "c"
+    if before_output:
+        nodes.append(helper.make_node(before_output, [last], ["d"], "odd"))
+        nodes.append(helper.make_node(before_output, ["d"], ["e"], "odder"))
+        last = "e"
+    nodes.append(helper.make_node("Cast", [last], ["density"], "up", to=FLOAT))
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", FLOAT, list(shape))],
+        [helper.make_tensor_value_info("density", FLOAT, None)],
+        tensors + added,
+    )
+    opset = helper.make_opsetid("", 19 if "int8-fp16" in (first, second) else 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), path)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    """(the ONNX to write, the plan to build): a folder that holds nothing else."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "model.onnx", tmp_path / "out" / "model.engine"
+
+
+def rtx(precision="fp32", shapes=None, **options):
+    return EngineOptions("tensorrt-rtx", precision, shapes, **options)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "asked", "layers"),
+    [
+        ("fp32", "fp32", "fp32", {"fp32": 2}),
+        ("fp16", "fp16", "fp16", {"fp16": 2}),
+        ("int8", "fp32", "int8", {"fp32": 1, "int8": 1}),
+        ("int8-fp16", "fp16", "int8", {"fp16": 1, "int8": 1}),
+    ],
+)
+def test_the_record_tells_what_was_built(files, first, second, asked, layers):
+    source, plan = files
+    write_graph(source, first, second)
+    record = build_engine(source, plan, rtx(asked))
+    assert record.layers == layers
+    assert record.typed
+    assert record.plan_bytes == plan.stat().st_size > 10_000
+    assert record.plan_sha256 == hashlib.sha256(plan.read_bytes()).hexdigest()
+    assert record.onnx_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert record.version == TRT.__version__
+    assert record.compute_capabilities == ("8.0+",)
+    assert record.tensors == (
+        ("image", "input", "float32", (1, 3, 64, 64)),
+        ("density", "output", "float32", (1, 4, 64, 64)),
+    )
+    assert record.shapes == InputShapes.static((1, 3, 64, 64))
+    assert record.seconds > 0
+    if isinstance(probe_driver(), str):
+        assert (record.device, record.driver, record.engine_layers) == (None, None, None)
+    assert [path.name for path in plan.parent.iterdir()] == ["model.engine"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "found"),
+    [
+        ("fp32", "fp16", "2 layers in fp32"),
+        ("fp32", "int8", "2 layers in fp32"),
+        ("fp16", "fp32", "2 layers in fp16"),
+        ("fp16", "int8", "2 layers in fp16"),
+        ("int8", "fp16", "2 layers in int8"),
+        ("int8", "fp32", "2 layers in int8"),
+    ],
+)
+def test_a_graph_of_another_precision_is_refused(files, kind, asked, found):
+    source, plan = files
+    write_graph(source, kind, kind)
+    with pytest.raises(BackendError, match=f"asked for {asked}, .* has {found}: .*ask for the"):
+        build_engine(source, plan, rtx(asked))
+    assert not plan.exists()
+
+
+@pytest.mark.parametrize(("kind", "half"), [("fp32", False), ("fp16", True)])
+def test_the_plan_has_the_types_of_the_graph(files, kind, half):
+    """The text of its kernels says so, without a GPU: TensorRT kept what the proof relies on."""
+    source, plan = files
+    write_graph(source, kind, kind)
+    build_engine(source, plan, rtx(kind))
+    assert (b"type=half" in plan.read_bytes()) == half
+
+
+def test_layers_left_in_fp32_are_counted(files):
+    source, plan = files
+    kept = conv("one", "image", "a", precision="fp32")
+    nodes, tensors = conv("two", "b", "c", precision="fp16")
+    graph = helper.make_graph(
+        [
+            *kept[0],
+            helper.make_node("Cast", ["a"], ["b"], to=HALF),
+            *nodes,
+            helper.make_node("Cast", ["c"], ["density"], to=FLOAT),
+        ],
+        "kept",
+        [helper.make_tensor_value_info("image", FLOAT, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info("density", FLOAT, None)],
+        kept[1] + tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, source)
+    assert build_engine(source, plan, rtx("fp16")).layers == {"fp16": 1, "fp32": 1}
+
+
+def test_dynamic_shapes_need_a_profile_that_fits(files):
+    source, plan = files
+    write_graph(source, "fp32", "fp32", shape=DYNAMIC)
+    record = build_engine(source, plan, rtx(shapes=SHAPES))
+    assert record.tensors[0].shape == (-1, 3, -1, -1)
+    assert record.shapes == SHAPES
+    plan.unlink()
+    with pytest.raises(ConfigError, match=r"shapes \(--input\): .*image is dynamic .*got none"):
+        build_engine(source, plan, rtx())
+    grey = InputShapes.static((1, 1, 64, 64))
+    with pytest.raises(ConfigError, match=r"--batch\): expected \(-1, 3, -1, -1\).*got \(1, 1, 64"):
+        build_engine(source, plan, rtx(shapes=grey))
+    assert not plan.exists()
+
+
+def test_a_static_graph_refuses_other_shapes(files):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    fits = InputShapes.static((1, 3, 64, 64))
+    assert build_engine(source, plan, rtx(shapes=fits)).shapes == fits
+    with pytest.raises(ConfigError, match=r"shapes \(--input, --batch\): expected"):
+        build_engine(source, plan, rtx(shapes=SHAPES))
+
+
+def test_several_compute_capabilities_in_one_plan(files):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    one = build_engine(source, plan, rtx(compute_capabilities=("8.9",)))
+    assert one.compute_capabilities == ("8.9",)
+    assert b"sm89" in plan.read_bytes()
+    assert b"sm120" not in plan.read_bytes()
+    two = build_engine(source, plan, rtx(compute_capabilities=("89", "SM_120", "8.9")))
+    assert two.compute_capabilities == ("8.9", "12.0")
+    assert b"sm89" in plan.read_bytes()
+    assert b"sm120" in plan.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"), [("9.0", "no kernels"), ("87", "Jetson"), ("newest", "no kernels")]
+)
+def test_a_capability_that_is_not_offered_is_refused_with_the_list(files, given, reason):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    with pytest.raises(
+        ConfigError, match=rf"expected some of 7\.5, 8\.0, .*got '{given}'.*{reason}"
+    ):
+        build_engine(source, plan, rtx(compute_capabilities=("8.9", given)))
+
+
+@pytest.mark.parametrize("option", ["hardware_compatible", "version_compatible"])
+def test_rtx_refuses_what_it_does_not_have(files, option):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    with pytest.raises(
+        ConfigError, match=f"--{option.replace('_', '-')}: TensorRT for RTX does not have it"
+    ):
+        build_engine(source, plan, rtx(**{option: True}))
+
+
+def test_an_accelerator_that_is_not_there_is_refused(files):
+    source, plan = files
+    write_graph(source, "fp16", "fp16")
+    with pytest.raises(BackendError, match=r"--dla: .* which are 0, got 1"):
+        build_engine(source, plan, rtx("fp16", dla_core=1))
+
+
+def test_every_unsupported_operator_and_its_nodes_are_named(files):
+    source, plan = files
+    write_graph(source, "fp32", "fp32", before_output="Bernoulli")
+    with pytest.raises(BackendError, match=r"cannot run .*model\.onnx.*Bernoulli \(odd, odder\)"):
+        build_engine(source, plan, rtx())
+    assert not plan.exists()
+
+
+def test_a_half_input_is_refused(files):
+    source, plan = files
+    model = onnx.load(write_graph(source, "fp16", "fp16"))
+    model.graph.input[0].type.tensor_type.elem_type = HALF
+    onnx.save(model, source)
+    with pytest.raises(ModelError, match=r"expected float32 .*got float16 for the input image"):
+        build_engine(source, plan, rtx("fp16"))
+
+
+def test_a_missing_file_is_named(files):
+    source, plan = files
+    with pytest.raises(ModelError, match=r"cannot read the model .*model\.onnx: No such file"):
+        build_engine(source, plan, rtx())
+
+
+def test_progress_goes_through_every_phase(files):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    told = []
+    build_engine(source, plan, rtx(), progress=lambda *step: told.append(step))
+    phases = {phase for phase, _, _ in told}
+    assert len(phases) > 3
+    for phase in phases:
+        steps = [(done, total) for name, done, total in told if name == phase]
+        assert steps[0][0] == 0
+        assert any(done == total for done, total in steps)
+        assert all(0 <= done <= total for done, total in steps)
+
+
+def test_ctrl_c_ends_the_build_and_leaves_the_old_plan(files):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    plan.write_bytes(b"older")
+    told = []
+
+    def press(phase, done, total):
+        told.append(phase)
+        if len(told) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(source, plan, rtx(), progress=press)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert len(told) < 12
+    assert plan.read_bytes() == b"older"
+    assert [path.name for path in plan.parent.iterdir()] == ["model.engine"]
+
+
+def test_an_error_of_the_callback_comes_out_whole(files):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+
+    def fail(phase, done, total):
+        raise LookupError(phase)
+
+    with pytest.raises(LookupError, match="Building engine"):
+        build_engine(source, plan, rtx(), progress=fail)
+    assert not plan.exists()
+
+
+def test_a_full_disk_leaves_nothing(files):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*model\.engine"):
+            build_engine(source, plan, rtx())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(plan.parent.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_build(files):
+    source, _ = files
+    write_graph(source, "fp32", "fp32")
+    with pytest.raises(OutputError, match="cannot write"):
+        build_engine(source, source / "model.engine", rtx())
+
+
+def test_too_little_workspace_says_what_to_do(files):
+    source, plan = files
+    shapes = InputShapes((1, 3, 64, 64), (1, 3, 64, 64), (1, 3, 1024, 1024))
+    write_graph(source, "fp32", "fp32", shape=DYNAMIC)
+    with pytest.raises(BackendError, match="a --workspace of 1 MiB is too little"):
+        build_engine(source, plan, rtx(shapes=shapes, workspace=1))
+    assert build_engine(source, plan, rtx(shapes=shapes, workspace=512)).plan_bytes
+
+
+def test_rtx_keeps_no_timing_cache(files, tmp_path):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    cache = tmp_path / "times"
+    build_engine(source, plan, rtx(timing_cache=cache))
+    assert not cache.exists()
+
+
+def test_tensorrt_speaks_through_logging(files, caplog):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    with caplog.at_level(logging.DEBUG, logger="edgecount.runtime.backends.tensorrt.logger"):
+        build_engine(source, plan, rtx())
+    assert any("ONNX IR version" in record.message for record in caplog.records)
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_the_sidecar_describes_the_plan(files, make_manifest):
+    source, plan = files
+    write_graph(source, "fp16", "fp16")
+    record = build_engine(source, plan, rtx("fp16", workspace=512))
+    manifest = make_manifest(roles=("density",))
+    path = write_sidecar(plan, make_sidecar(record, manifest, overridden=True))
+    assert path == plan.with_name("model.engine.json")
+    sidecar = read_sidecar(plan)
+    assert sidecar == make_sidecar(record, manifest, overridden=True)
+    assert sidecar.manifest == manifest
+    assert sidecar.plan_sha256 == hashlib.sha256(plan.read_bytes()).hexdigest()
+    assert sidecar.layers == {"fp16": 2}
+    assert sidecar.options["workspace"] == 512
+    assert sidecar.overridden
+
+
+def test_folder_of_the_plan_is_made(files):
+    source, plan = files
+    write_graph(source, "fp32", "fp32")
+    deep = plan.parent / "a" / "b.engine"
+    assert build_engine(source, deep, rtx()).plan == Path(deep)
+    assert deep.is_file()

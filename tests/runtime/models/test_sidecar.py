@@ -1,0 +1,182 @@
+"""The file beside an engine: round trip, damage, and engines that do not fit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from edgecount.errors import ConfigError, ModelError
+from edgecount.runtime.models.sidecar import (
+    EngineHost,
+    EngineSidecar,
+    InputShapes,
+    mismatches,
+    read_sidecar,
+    sidecar_path,
+)
+
+SHAPES = InputShapes((1, 3, 64, 64), (1, 3, 480, 640), (4, 3, 1088, 1920))
+
+
+@pytest.fixture
+def sidecar(make_manifest):
+    return EngineSidecar(
+        manifest=make_manifest(),
+        onnx_sha256="a" * 64,
+        plan_sha256="b" * 64,
+        precision="fp16",
+        shapes=SHAPES,
+        backend="tensorrt",
+        version="10.3.0",
+        compute_capabilities=("8.7",),
+        created_by="0.2.0",
+        device="Orin",
+        driver="12.6",
+        layers={"fp16": 20, "fp32": 2},
+        options={"workspace": 1024, "version_compatible": False},
+        overridden=True,
+    )
+
+
+HERE = EngineHost("tensorrt", "10.3.0", "8.7", "Orin", "12.6", "a" * 64, "b" * 64)
+
+
+def test_round_trip_beside_the_plan(sidecar, tmp_path):
+    plan = tmp_path / "model.engine"
+    assert sidecar_path(plan) == tmp_path / "model.engine.json"
+    sidecar_path(plan).write_text(sidecar.to_json())
+    assert read_sidecar(plan) == sidecar
+    built_ahead = replace(sidecar, device=None, driver=None)
+    assert EngineSidecar.from_json(built_ahead.to_json()) == built_ahead
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"cannot read .*model\.engine\.json: No such file"):
+        read_sidecar(tmp_path / "model.engine")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "expected format 1, got 2"),
+        ({"precision": "fp8"}, "field precision: expected fp32 or fp16 or int8, got 'fp8'"),
+        ({"backend": "cuda"}, "field backend: expected tensorrt or tensorrt-rtx, got 'cuda'"),
+        ({"version": 10.3}, "field version: expected a text, got 10.3"),
+        ({"overridden": 1}, "field overridden: expected true or false, got 1"),
+        ({"compute_capabilities": "8.7"}, "field compute_capabilities: expected a list"),
+        ({"compute_capabilities": [8.7]}, "field compute_capabilities: expected a list of texts"),
+        ({"device": 0}, "field device: expected a text or null, got 0"),
+        ({"shapes": {"min": [1, 3, 64, 64]}}, "field shapes: .*opt"),
+        ({"shapes": {"min": [1], "opt": [1], "max": [1]}}, "shapes.min: expected four"),
+        ({"shapes": {"min": 1, "opt": 1, "max": 1}}, "field shapes"),
+        ({"manifest": {}}, "manifest field format is missing"),
+        ({"colour": "red"}, "field colour is unknown"),
+    ],
+)
+def test_a_damaged_field_is_named(sidecar, tmp_path, change, message):
+    plan = tmp_path / "model.engine"
+    sidecar_path(plan).write_text(json.dumps(json.loads(sidecar.to_json()) | change))
+    with pytest.raises(ModelError, match=rf"model\.engine\.json: .*{message}"):
+        read_sidecar(plan)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00\xff"])
+def test_what_is_no_sidecar_is_refused(tmp_path, text):
+    plan = tmp_path / "model.engine"
+    sidecar_path(plan).write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelError, match=r"model\.engine\.json"):
+        read_sidecar(plan)
+
+
+def test_every_field_is_needed(sidecar):
+    whole = json.loads(sidecar.to_json())
+    for name in whole:
+        rest = {key: value for key, value in whole.items() if key != name}
+        with pytest.raises(ModelError, match=name):
+            EngineSidecar.from_json(json.dumps(rest))
+
+
+def test_an_engine_fits_where_it_was_built(sidecar):
+    assert mismatches(sidecar, HERE) == []
+    unknown = replace(HERE, driver=None, onnx_sha256=None, plan_sha256=None)
+    assert mismatches(sidecar, unknown) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "both"),
+    [
+        ({"backend": "tensorrt-rtx"}, ("for tensorrt", "here is tensorrt-rtx")),
+        ({"version": "10.13.3"}, ("built by 10.3.0", "here is 10.13.3")),
+        ({"version": "10.3.0.1"}, ("built by 10.3.0", "here is 10.3.0.1")),
+        ({"compute_capability": "11.0", "device": "Thor"}, ("for 8.7 (Orin)", "11.0 (Thor)")),
+        ({"device": "Orin NX"}, ("built on Orin", "here is Orin NX")),
+        ({"driver": "12.2"}, ("CUDA 12.6", "here is CUDA 12.2")),
+        ({"onnx_sha256": "c" * 64}, ("SHA-256 aaaaaaaaaaaa", "this one has cccccccccccc")),
+        ({"plan_sha256": "d" * 64}, ("SHA-256 bbbbbbbbbbbb", "this one has dddddddddddd")),
+    ],
+)
+def test_each_mismatch_names_both_sides(sidecar, change, both):
+    (line,) = mismatches(sidecar, replace(HERE, **change))
+    assert all(side in line for side in both)
+
+
+def test_all_mismatches_are_told(sidecar):
+    here = EngineHost("tensorrt", "8.6.2", "7.2", "Xavier", "11.4", "c" * 64, "d" * 64)
+    assert len(mismatches(sidecar, here)) == 5
+
+
+def test_a_newer_driver_is_no_mismatch(sidecar):
+    assert mismatches(sidecar, replace(HERE, driver="13.0")) == []
+
+
+def test_version_compatible_engines_run_on_newer_versions_only(sidecar):
+    made = replace(sidecar, options={"version_compatible": True})
+    assert mismatches(made, replace(HERE, version="11.4.0.106")) == []
+    assert mismatches(made, replace(HERE, version="10.13.3.9.post1")) == []
+    (line,) = mismatches(made, replace(HERE, version="8.6.1"))
+    assert "by 10.3.0 for that or a newer one, here is 8.6.1" in line
+
+
+def test_hardware_compatible_engines_run_on_newer_gpus_only(sidecar):
+    made = replace(sidecar, compute_capabilities=("8.0+",))
+    assert mismatches(made, replace(HERE, compute_capability="8.9", device="Ada")) == []
+    assert mismatches(made, replace(HERE, compute_capability="12.0", device="Blackwell")) == []
+    (line,) = mismatches(made, replace(HERE, compute_capability="7.5", device="Turing"))
+    assert "for 8.0+ (Orin), here is 7.5 (Turing)" in line
+
+
+def test_rtx_engines_run_on_each_gpu_they_were_built_for(sidecar):
+    made = replace(
+        sidecar,
+        backend="tensorrt-rtx",
+        compute_capabilities=("8.6", "8.9"),
+        device=None,
+        driver=None,
+    )
+    here = replace(HERE, backend="tensorrt-rtx", compute_capability="8.9", device="RTX 4090")
+    assert mismatches(made, here) == []
+    assert mismatches(replace(made, device="RTX 4070", driver="13.0"), here)  # an older driver
+    (line,) = mismatches(made, replace(here, compute_capability="12.0", device="RTX 5090"))
+    assert "for 8.6, 8.9, here is 12.0 (RTX 5090)" in line
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (((1, 3, 64), (1, 3, 64), (1, 3, 64)), "shapes.min: expected four whole numbers"),
+        (((1, 3, 0, 64),) * 3, "shapes.min"),
+        (((1, 3, 64.0, 64),) * 3, "shapes.min"),
+        (((1, 3, 64, 64), (1, 3, 32, 64), (1, 3, 64, 64)), "min <= opt <= max"),
+        (((1, 3, 64, 64), (1, 3, 64, 64), (1, 3, 64, 32)), "min <= opt <= max"),
+    ],
+)
+def test_shapes_that_make_no_sense(shapes, message):
+    with pytest.raises(ConfigError, match=message):
+        InputShapes(*shapes)
+
+
+def test_static_shapes():
+    assert InputShapes.static((1, 3, 64, 64)).is_static
+    assert not SHAPES.is_static

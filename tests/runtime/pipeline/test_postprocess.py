@@ -1,0 +1,175 @@
+"""From maps to counts: crops, units, points in source pixels, and maps that are wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecount.errors import BackendError
+from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
+from edgecount.regions import Region
+from edgecount.runtime.pipeline.postprocess import Counts, RegionMasks, check_outputs, count_outputs
+from edgecount.runtime.pipeline.preprocess import plan_input
+
+Maps = dict[str, NDArray[Any]]
+
+
+def blank(manifest: Manifest, height: int, width: int) -> Maps:
+    channels = {"density": 1, "heatmap": 1, "offset": 2}
+    return {
+        o.name: np.zeros((1, channels[o.role], height // o.stride, width // o.stride), np.float32)
+        for o in manifest.outputs
+    }
+
+
+def count(
+    maps: Maps, manifest: Manifest, size: tuple[int, int], *regions: Region, capacity: int = 0
+) -> Counts:
+    plan = plan_input(size, manifest.input, manifest.input.max_side)
+    check_outputs(maps, manifest, *plan.padded)
+    return count_outputs(
+        maps, manifest, plan, RegionMasks(regions), threshold=0.4, capacity=capacity
+    )
+
+
+@pytest.fixture
+def manifest(make_manifest: Callable[..., Manifest]) -> Manifest:
+    return make_manifest()
+
+
+def test_padding_is_not_counted(manifest: Manifest) -> None:
+    maps = blank(manifest, 64, 64)
+    for values in maps.values():
+        values[...] = 1
+    found = count(maps, manifest, (20, 12))
+    assert found.density.shape == (2, 3)
+    assert found.density_count == 6
+
+
+def test_interval_widens_where_the_streams_disagree(manifest: Manifest) -> None:
+    maps = blank(manifest, 64, 64)
+    maps["density"][0, 0, 2, 2] = 6.0
+    assert count(maps, manifest, (64, 64)).interval is None
+    spec = IntervalSpec(0.9, below=1.0, above=2.0, floor=1.0, root=0.0, share=0.0, gap=0.5)
+    post = PostprocessSpec(interval=spec)
+    measured = dataclasses.replace(manifest, postprocess=post)
+    found = count(maps, measured, (64, 64))
+    spread = (1 + 0.25 * 36) ** 0.5
+    assert found.interval == pytest.approx((6 - spread, 6 + 2 * spread))
+
+
+def test_points_are_in_source_pixels_and_inside_the_frame(manifest: Manifest) -> None:
+    maps = blank(manifest, 288, 512)
+    for row, column, dy, dx in ((0, 0, 0.0, 0.25), (35, 64, 0.5, 0.5), (71, 127, 1.5, 1.5)):
+        maps["heat"][0, 0, row, column] = 0.75
+        maps["shift"][0, :, row, column] = dx, dy
+    found = count(maps, manifest, (1024, 576))
+    expected = [[2, 0, 0.75], [516, 284, 0.75], [1024, 576, 0.75]]
+    np.testing.assert_allclose(found.points, expected, atol=1e-3)
+    assert found.density_stride_xy == (16, 16)
+
+
+def test_unit_and_copy(make_manifest: Callable[..., Manifest]) -> None:
+    manifest = make_manifest(roles=("density",), unit=100.0)
+    maps = blank(manifest, 64, 64)
+    maps["density"][0, 0, 3, 4] = 250
+    found = count(maps, manifest, (64, 64))
+    assert found.count == found.density_count == pytest.approx(2.5)
+    assert found.density[3, 4] == 2.5
+    assert found.density.dtype == np.float32
+    assert found.peak_count is None
+    assert found.points.shape == (0, 3)
+    maps["density"][...] = 7
+    assert found.density.sum() == 2.5
+
+
+def test_density_is_a_copy_whatever_the_unit(manifest: Manifest) -> None:
+    maps = blank(manifest, 64, 64)
+    found = count(maps, manifest, (64, 64))
+    assert not np.shares_memory(found.density, maps["density"])
+
+
+def test_only_a_heatmap(make_manifest: Callable[..., Manifest]) -> None:
+    manifest = make_manifest(roles=("heatmap",))
+    maps = blank(manifest, 64, 64)
+    maps["heat"][0, 0, 2::4, 2::4] = 0.9
+    left = Region("left", [(0, 0), (32, 0), (32, 64), (0, 64)])
+    found = count(maps, manifest, (64, 64), left)
+    assert found.count == found.peak_count == 16
+    assert found.density_count is None
+    assert found.density.shape == (0, 0)
+    assert found.density_stride_xy == (0, 0)
+    region = found.regions["left"]
+    assert (region.count, region.density_count, region.peak_count) == (8, None, 8)
+
+
+def test_capacity_cuts_the_list_but_not_the_count(manifest: Manifest) -> None:
+    maps = blank(manifest, 64, 64)
+    maps["heat"][0, 0, 2::4, 2::4] = 0.9
+    found = count(maps, manifest, (64, 64), capacity=5)
+    assert (len(found.points), found.peak_count, found.overflow) == (5, 16, True)
+
+
+def test_half_precision_maps(manifest: Manifest) -> None:
+    maps = blank(manifest, 64, 64)
+    maps["density"][0, 0, 0, 0] = 1.5
+    found = count({k: v.astype(np.float16) for k, v in maps.items()}, manifest, (64, 64))
+    assert found.density_count == 1.5
+    assert found.density.dtype == np.float32
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (20, 3), (61, 45), (500, 301)])
+def test_regions_of_a_partition_sum_to_the_whole(manifest: Manifest, size: tuple[int, int]) -> None:
+    plan = plan_input(size, manifest.input, 512)
+    rng = np.random.default_rng(3)
+    maps = {
+        name: rng.uniform(0, 1, values.shape).astype(np.float32)
+        for name, values in blank(manifest, *plan.padded).items()
+    }
+    width, height = size
+    cut = width * 0.37
+    found = count(
+        maps,
+        manifest,
+        size,
+        Region("a", [(0, 0), (cut, 0), (width / 2, height), (0, height)]),
+        Region("b", [(cut, 0), (width, 0), (width, height), (width / 2, height)]),
+    )
+    for name in ("count", "density_count", "peak_count"):
+        total = sum(getattr(region, name) for region in found.regions.values())
+        assert total == pytest.approx(getattr(found, name), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["density", "heat", "shift"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_name_the_output(
+    manifest: Manifest, name: str, value: float
+) -> None:
+    maps = blank(manifest, 64, 64)
+    maps["heat"][0, 0, 5, 5] = 0.9
+    maps[name][0, 0, 5, 5] = value
+    with pytest.raises(BackendError, match=f"output '{name}' .* of tiny: .*NaN"):
+        count(maps, manifest, (64, 64))
+
+
+def test_maps_that_the_manifest_does_not_promise(manifest: Manifest) -> None:
+    maps = blank(manifest, 64, 64)
+    with pytest.raises(BackendError, match=r"'shift' is missing: the engine gave \['density'"):
+        check_outputs({k: v for k, v in maps.items() if k != "shift"}, manifest, 64, 64)
+    with pytest.raises(BackendError, match=r"'heat': expected shape \(1, 1, 16, 16\).*got \(1, 1"):
+        check_outputs(maps | {"heat": maps["heat"][:, :, :8]}, manifest, 64, 64)
+    with pytest.raises(BackendError, match="'density': expected float32 or float16, got float64"):
+        check_outputs(maps | {"density": maps["density"].astype(float)}, manifest, 64, 64)
+
+
+def test_masks_are_rasterised_once_per_size() -> None:
+    masks = RegionMasks([Region("a", [(0, 0), (9, 0), (9, 9)])])
+    first = masks.on_grid((64, 64), (8, 8), (8.0, 8.0))
+    assert masks.on_grid((64, 64), (8, 8), (8.0, 8.0)) is first
+    assert masks.on_grid((64, 32), (4, 8), (8.0, 8.0)) is not first
+    assert RegionMasks(()).on_grid((64, 64), (8, 8), (8.0, 8.0)) is None

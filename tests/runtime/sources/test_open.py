@@ -1,0 +1,179 @@
+"""Files, folders, globs, URLs and cameras as sources."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edgecount.errors import SourceError
+from edgecount.runtime.sources.image import ImageSource
+from edgecount.runtime.sources.open import open_sources
+from edgecount.runtime.sources.video import CameraSource, StreamSource, VideoSource
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("img10.png", "img2.PNG", "img1.png", ".hidden.png", "notes.txt"):
+        data = cv2.imencode(".png", np.full((4, 6, 3), len(name), np.uint8))[1]
+        (tmp_path / name).write_bytes(bytes(data))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "img3.png").write_bytes(b"not an image")
+    return tmp_path
+
+
+def names(spec: Any) -> list[str]:
+    return [Path(source.name).name for source in open_sources(spec)]
+
+
+def test_a_file(folder: Path) -> None:
+    [source] = open_sources(folder / "img1.png")
+    assert isinstance(source, ImageSource)
+    assert (source.length, source.is_video, source.fps) == (1, False, None)
+    [frame] = source.frames()
+    assert frame.image.shape == (4, 6, 3)
+    assert (frame.source, frame.index, frame.time) == (str(folder / "img1.png"), 0, 0.0)
+
+
+def test_a_folder_in_natural_order(folder: Path) -> None:
+    assert names(folder) == names(str(folder)) == ["img1.png", "img2.PNG", "img10.png"]
+
+
+def test_globs(folder: Path) -> None:
+    assert names(f"{folder}/*.png") == ["img1.png", "img10.png"]
+    assert names(f"{folder}/img?.*") == ["img1.png", "img2.PNG"]
+    assert names(f"{folder}/**/img3.png") == ["img3.png"]
+
+
+def test_a_file_with_a_pattern_in_its_name(folder: Path) -> None:
+    (folder / "img1.png").rename(folder / "img[1].png")
+    assert names(f"{folder}/img[1].png") == ["img[1].png"]
+
+
+def test_several(folder: Path) -> None:
+    assert names([folder / "img2.PNG", f"{folder}/img1*"]) == ["img2.PNG", "img1.png", "img10.png"]
+
+
+def test_a_bad_file_fails_when_it_is_read(folder: Path) -> None:
+    (folder / "img5.png").write_bytes(b"dear diary")
+    good, bad, *others = open_sources(f"{folder}/img[15].png")
+    assert others == []
+    assert len(list(good.frames())) == 1
+    with pytest.raises(SourceError, match=r"img5.png is not an image"):
+        list(bad.frames())
+
+
+def test_content_decides_about_an_unknown_name(folder: Path) -> None:
+    (folder / "img1.png").rename(folder / "img1.dat")
+    [source] = open_sources(folder / "img1.dat")
+    assert len(list(source.frames())) == 1
+    (folder / "notes.txt").write_text("dear diary")
+    with pytest.raises(
+        SourceError, match=r"notes.txt is not an image.*edgecount reads images \(jpg"
+    ):
+        list(open_sources(folder / "notes.txt")[0].frames())
+
+
+def test_videos_streams_and_cameras() -> None:
+    kinds = {
+        0: CameraSource,
+        "rtsp://camera/1": StreamSource,
+        "HTTPS://host/a.mp4": StreamSource,
+    }
+    for spec, kind in kinds.items():
+        [source] = open_sources(spec)
+        assert isinstance(source, kind)
+        assert (source.is_video, source.length, source.fps) == (True, None, None)
+    assert [source.name for source in open_sources([3, "rtsp://camera/1"])] == [
+        "camera 3",
+        "rtsp://camera/1",
+    ]
+
+
+def test_a_video_file_is_not_opened_before_its_time(tmp_path: Path) -> None:
+    (tmp_path / "clip.MP4").write_bytes(b"")
+    [source] = open_sources(tmp_path)
+    assert isinstance(source, VideoSource)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no such file: .*none.jpg"):
+        open_sources(tmp_path / "none.jpg")
+    with pytest.raises(SourceError, match=r"no file matches .*jpg"):
+        open_sources(f"{tmp_path}/*.jpg")
+    with pytest.raises(SourceError, match=r"the folder .* holds nothing to count: edgecount reads"):
+        open_sources(tmp_path)
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(SourceError, match=r"what matches .* holds nothing to count"):
+        open_sources(f"{tmp_path}/*.txt")
+
+
+def test_a_dangling_link_fails_when_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(SourceError, match="no such file"):
+        list(open_sources(tmp_path)[0].frames())
+
+
+def test_what_is_no_source() -> None:
+    for spec in (None, 1.5, True, b"ab", {0}):
+        with pytest.raises(SourceError, match="expected a path, a URL or a camera's number, got"):
+            open_sources(spec)  # type: ignore[arg-type]
+
+
+def test_an_image_is_no_source_and_is_told_by_its_type() -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    for spec in (image, [image]):
+        with pytest.raises(SourceError, match=r"got a ndarray: images are for count\(\)$"):
+            open_sources(spec)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [-1, np.int64(-3), 2**31])
+def test_numbers_that_no_camera_has(number: Any) -> None:
+    expected = f"expected a camera's number, 0 or more, or its device, got {number}"
+    with pytest.raises(SourceError) as error:
+        open_sources(number)
+    assert str(error.value) == expected
+    with pytest.raises(SourceError):
+        open_sources(["rtsp://camera/1", number])
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert [source.name for source in open_sources(np.int64(3))] == ["camera 3"]  # type: ignore[arg-type]
+
+
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    import os
+
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(SourceError, match="neither a file, a folder nor a camera"):
+        open_sources(tmp_path / "pipe.png")
+
+
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    """In another process and as another user, since root may read everything."""
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    code = (
+        "import os, sys, edgecount\n"
+        "import edgecount.runtime.sources.video\n"
+        "from edgecount.runtime.sources.open import open_sources\n"
+        "os.getuid() or os.setuid(65534)\n"
+        "try: open_sources(sys.argv[1])\n"
+        "except edgecount.SourceError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(locked)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"no permission to read the folder {locked}"
+
+
+def test_an_empty_text_is_not_the_current_folder():
+    with pytest.raises(SourceError, match="empty text"):
+        open_sources("")

@@ -1,0 +1,155 @@
+"""Reading ahead: order, bounds, errors after the items before them, threads that stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from edgecount.runtime.sources.prefetch import Ended, NotReady, ReadAhead, each
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_items_come_in_order_and_end_for_good() -> None:
+    with ReadAhead(range(20)) as reader:
+        assert [reader.take() for _ in range(20)] == list(range(20))
+        for _ in range(3):
+            with pytest.raises(Ended):
+                reader.take()
+
+
+def test_reads_no_further_than_its_depth() -> None:
+    read = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            read.append(number)
+            yield number
+
+    with ReadAhead(items(), 3) as reader:
+        wait_for(lambda: len(read) >= 4)
+        time.sleep(0.05)
+        assert len(read) == 4  # three in the queue, and one that waits for room
+        assert reader.take() == 0
+        wait_for(lambda: len(read) == 5)
+
+
+def test_an_error_comes_after_the_items_before_it_and_again() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("the camera is gone")
+
+    with ReadAhead(items()) as reader:
+        assert reader.take() == 1
+        for _ in range(2):
+            with pytest.raises(OSError, match="gone"):
+                reader.take()
+
+
+def test_says_when_nothing_is_there_yet() -> None:
+    gate = threading.Event()
+
+    def items() -> Iterator[int]:
+        gate.wait(10)
+        yield 7
+
+    with ReadAhead(items()) as reader:
+        for timeout in (0, 0.01):
+            with pytest.raises(NotReady):
+                reader.take(timeout)
+        gate.set()
+        assert reader.take() == 7
+
+
+def test_closing_stops_the_thread_and_closes_the_generator() -> None:
+    closed = []
+
+    def items() -> Iterator[int]:
+        try:
+            while True:
+                yield 0
+        finally:
+            closed.append(threading.current_thread().name)
+
+    reader = ReadAhead(items(), name="reader-of-test")
+    assert reader.take() == 0
+    reader.close()
+    wait_for(lambda: closed == ["reader-of-test"])
+    wait_for(lambda: all(t.name != "reader-of-test" for t in threading.enumerate()))
+
+
+def test_closing_wakes_who_waits_for_an_item() -> None:
+    gate = threading.Event()
+
+    def items() -> Iterator[int]:
+        gate.wait(10)
+        yield 7
+
+    reader = ReadAhead(items())
+    ended = []
+
+    def wait() -> None:
+        try:
+            reader.take()
+        except Ended:
+            ended.append(True)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    time.sleep(0.02)
+    reader.close()
+    thread.join(10)
+    assert ended == [True]
+    gate.set()
+
+
+def test_what_cannot_be_iterated_is_told_where_items_are_taken() -> None:
+    with ReadAhead(7) as reader, pytest.raises(TypeError, match="not iterable"):  # type: ignore[arg-type, var-annotated]
+        reader.take(10)
+
+
+def test_each_item_is_made_as_it_comes_and_in_the_reader_s_thread() -> None:
+    threads = []
+    done = []
+
+    def items() -> Iterator[int]:
+        try:
+            for number in range(100):
+                assert len(threads) == number  # the one before is made already
+                yield number
+        finally:
+            done.append(threading.current_thread().name)
+
+    def double(number: int) -> int:
+        threads.append(threading.current_thread().name)
+        return 2 * number
+
+    given = items()  # which is closed though it is held here
+    with ReadAhead(each(double, given), name="reader-of-test") as reader:
+        assert [reader.take() for _ in range(3)] == [0, 2, 4]
+    wait_for(lambda: done == ["reader-of-test"])
+    assert set(threads) == {"reader-of-test"}
+
+
+def test_what_cannot_be_made_ends_the_items_and_closes_them() -> None:
+    closed = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from (1, 0, 2)
+        finally:
+            closed.append(True)
+
+    with ReadAhead(each(lambda number: 6 // number, items())) as reader:
+        assert reader.take() == 6
+        with pytest.raises(ZeroDivisionError):
+            reader.take()
+    assert closed == [True]

@@ -1,0 +1,98 @@
+"""SSIM, PSNR and false recognition of density maps."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from edgecount.train.evaluate.density_quality import background_people, map_quality, true_density
+from edgecount.train.targets import density_map
+
+POINTS = np.array([[20.0, 30.0], [40.0, 36.0], [90.0, 50.0]], np.float32)
+
+
+def test_the_true_density_sums_to_the_heads_on_whole_strides():
+    target, stride = true_density(POINTS, (8, 16), (8.0, 8.0), 128, 64)
+    assert stride == 8
+    assert target == pytest.approx(density_map(POINTS, 64, 128, stride=8).astype(float))
+    assert target.sum() == pytest.approx(3, abs=1e-4)
+
+
+def test_the_true_density_lies_on_the_grid_where_strides_are_fractions():
+    # An image of 100 x 51 px on cells of 10.4 x 10.2 px, 10 cells across and 6 down, the last of
+    # which pads the input.
+    points = np.array([[52.0, 25.5]], np.float32)
+    target, stride = true_density(points, (6, 10), (10.4, 10.2), 100, 51)
+    assert stride == 10
+    assert target.sum() == pytest.approx(1, abs=1e-4)
+    assert not target[5].any()
+    centre = (target.sum(0) * (np.arange(10) + 0.5) * 10.4).sum()
+    assert centre == pytest.approx(52, abs=1)
+
+
+def test_equal_maps_are_as_good_as_can_be():
+    target, _ = true_density(POINTS, (16, 32), (4.0, 4.0), 128, 64)
+    quality = map_quality(target.astype(np.float32), target)
+    assert quality.ssim == pytest.approx(1, abs=1e-6)
+    assert quality.psnr == 100
+
+
+def test_psnr_is_relative_to_the_peak_of_the_target():
+    # A peak of 4 and an error of 0.4 everywhere: a tenth of the peak, 20 dB.
+    target = np.zeros((12, 12))
+    target[5, 5] = 4.0
+    assert map_quality(target + 0.4, target).psnr == pytest.approx(20)
+    assert map_quality(10 * (target + 0.4), 10 * target).psnr == pytest.approx(20)
+
+
+def plain_ssim(x, y):
+    """Wang et al. 2004, cell by cell."""
+    offsets = np.arange(-5, 6)
+    profile = np.exp(-(offsets**2) / (2 * 1.5**2))
+    weights = np.outer(profile, profile) / profile.sum() ** 2
+    x, y = (np.pad(values, 5, mode="symmetric") for values in (x, y))
+    values = []
+    for row in range(x.shape[0] - 10):
+        for column in range(x.shape[1] - 10):
+            a = x[row : row + 11, column : column + 11]
+            b = y[row : row + 11, column : column + 11]
+            mean_a, mean_b = (weights * a).sum(), (weights * b).sum()
+            variance_a = (weights * (a - mean_a) ** 2).sum()
+            variance_b = (weights * (b - mean_b) ** 2).sum()
+            covariance = (weights * (a - mean_a) * (b - mean_b)).sum()
+            values.append(
+                (2 * mean_a * mean_b + 1e-4)
+                * (2 * covariance + 9e-4)
+                / ((mean_a**2 + mean_b**2 + 1e-4) * (variance_a + variance_b + 9e-4))
+            )
+    return np.mean(values)
+
+
+def test_ssim_agrees_with_its_definition():
+    rng = np.random.default_rng(0)
+    target = rng.uniform(0, 1, (14, 18))
+    target /= target.max()
+    density = target + rng.normal(0, 0.2, target.shape)
+    assert map_quality(density, target).ssim == pytest.approx(plain_ssim(density, target))
+
+
+def test_a_likeness_falls_with_the_noise_and_maps_smaller_than_the_window_have_one():
+    target, _ = true_density(POINTS, (8, 16), (8.0, 8.0), 128, 64)
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, target.max(), target.shape)
+    scores = [map_quality(target + level * noise, target) for level in (0.05, 0.2, 0.8)]
+    assert scores[0].ssim > scores[1].ssim > scores[2].ssim
+    assert scores[0].psnr > scores[1].psnr > scores[2].psnr
+    assert map_quality(target[:2, :3], target[:2, :3] + 1.0).ssim < 1
+
+
+def test_a_map_of_nobody_has_no_scale():
+    assert map_quality(np.ones((4, 4)), np.zeros((4, 4))) is None
+
+
+def test_false_recognition_is_what_lies_where_the_truth_has_nobody():
+    target = np.array([[0.5, 0.0], [6.3e-4, 6.5e-4]])
+    density = np.array([[2.0, 1.0], [0.25, 4.0]])
+    # 1e-5 people per px are 6.4e-4 in a cell of 8 x 8 px.
+    assert background_people(density, target, 8) == (1.25, 7.25)
+    assert background_people(-density, target, 8) == (0.0, 0.0)

@@ -1,0 +1,179 @@
+"""What is measured of a counter whose answers are known."""
+
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from edgecount import CountResult
+from edgecount.errors import ConfigError, SourceError
+from edgecount.train.data.sample import Sample
+from edgecount.train.evaluate.evaluation import (
+    Evaluation,
+    ImageRecord,
+    evaluate_counter,
+    head_radii,
+)
+from edgecount.train.targets import density_map
+
+
+class KnownCounter:
+    """Gives the results it was made with, in turn."""
+
+    manifest = SimpleNamespace(name="known")
+    backend = SimpleNamespace(name="none")
+
+    def __init__(self, *results):
+        self.results = list(results)
+
+    def count(self, image):
+        result = self.results.pop(0)
+        assert result.size == (image.shape[1], image.shape[0])
+        return result
+
+
+def counted(count, *, density=None, points=None, interval=None):
+    """A result for an image of 64 x 64 px, with cells of 8 px."""
+    found = np.zeros((0, 3)) if points is None else np.insert(np.array(points), 2, 0.9, axis=1)
+    return CountResult(
+        count=count,
+        density_count=None if density is None else float(density.sum()),
+        peak_count=None if points is None else len(found),
+        points=found.astype(np.float32).reshape(-1, 3),
+        density=np.zeros((0, 0), np.float32) if density is None else density,
+        density_stride_xy=(0.0, 0.0) if density is None else (8.0, 8.0),
+        regions={},
+        overflow=False,
+        size=(64, 64),
+        model="known",
+        backend="none",
+        interval=interval,
+    )
+
+
+def annotated(folder, name, points, sizes=4.0, boxes=None):
+    path = folder / f"{name}.png"
+    cv2.imwrite(str(path), np.full((64, 64, 3), 90, np.uint8))
+    points = np.array(points, np.float32).reshape(-1, 2)
+    return Sample(path, points, np.full(len(points), sizes, np.float32), boxes)
+
+
+def at(**cells):
+    """(8, 8) density with people in cells named r0c0."""
+    density = np.zeros((8, 8), np.float32)
+    for name, people in cells.items():
+        density[int(name[1]), int(name[3])] = people
+    return density
+
+
+def test_every_metric_of_two_images(tmp_path):
+    samples = [
+        annotated(tmp_path, "pair", [[12.0, 12.0], [52.0, 52.0]], 8.0),
+        annotated(tmp_path, "empty", []),
+    ]
+    results = (
+        # 5 px off: within half the diagonal of a box of 8 px, 5.66, and not within 4 px.
+        counted(3.0, density=at(r1c1=1.0, r6c6=1.5), points=[[12.0, 12.0], [55.0, 56.0]]),
+        counted(0.5, density=at(r0c0=0.5), points=[[4.0, 4.0]]),
+    )
+    steps = []
+    evaluation = evaluate_counter(KnownCounter(*results), samples, progress=lambda: steps.append(1))
+    assert len(steps) == 2
+    assert [image.name for image in evaluation.images] == ["pair", "empty"]
+    assert [image.error for image in evaluation.images] == [1.0, 0.5]
+    summary = evaluation.summary()
+    assert summary["count"]["mae"] == 0.75
+    assert summary["density_count"]["bias"] == 0.5
+    assert summary["peak_count"]["mae"] == 0.5
+    assert summary["points"] == {
+        "precision": pytest.approx(2 / 3),
+        "recall": 1.0,
+        "f1": pytest.approx(0.8),
+    }
+    assert [values["recall"] for values in summary["points_at"].values()] == [0.5, 1, 1]
+    assert list(summary["points_at"]) == ["4", "8", "16"]
+    assert summary["game"] == [0.5, 0.5, 0.5, 0.5]
+    assert summary["game_of_points"] == [0.5, 0.5, 0.5, pytest.approx(1.5)]
+    # The image without people has no likeness, and takes no part in the means.
+    truth = density_map(samples[0].points, 64, 64, stride=8)
+    error = np.square((at(r1c1=1.0, r6c6=1.5) - truth) / truth.max()).mean()
+    assert summary["psnr"] == pytest.approx(-10 * np.log10(error), rel=1e-5)
+    assert evaluation.images[1].ssim is None
+    assert 0 < summary["ssim"] < 1
+    # The density of the image without people is all background.
+    assert evaluation.images[1].background == 0.5
+    assert summary["false_recognition"] == pytest.approx(0.5 / 3)
+    assert [level["highest"] for level in summary["levels"]] == [0, 2]
+    json.dumps([summary, *(image.to_dict() for image in evaluation.images)], allow_nan=False)
+
+
+def test_a_model_of_points_alone_has_no_density(tmp_path):
+    sample = annotated(tmp_path, "a", [[12.0, 12.0]])
+    points = counted(2.0, points=[[12.0, 12.0], [60.0, 60.0]])
+    summary = evaluate_counter(KnownCounter(points), [sample]).summary()
+    assert set(summary) == {"count", "peak_count", "points", "points_at", "game", "levels"}
+    assert summary["game"] == [1, 1, 1, 1]
+
+
+def test_a_model_of_density_alone_has_no_points(tmp_path):
+    sample = annotated(tmp_path, "a", [[12.0, 12.0]])
+    summary = evaluate_counter(KnownCounter(counted(1.0, density=at(r1c1=1.0))), [sample]).summary()
+    assert "points" not in summary
+    assert "peak_count" not in summary
+    assert "game_of_points" not in summary
+    assert summary["game"] == [0, 0, 0, 0]
+    assert summary["false_recognition"] == 0
+
+
+def test_a_set_without_people_has_no_likeness(tmp_path):
+    sample = annotated(tmp_path, "a", [])
+    blank = counted(0.0, density=at(), points=np.zeros((0, 2)))
+    summary = evaluate_counter(KnownCounter(blank), [sample]).summary()
+    assert "ssim" not in summary
+    assert "false_recognition" not in summary
+    assert summary["points"]["f1"] == 0
+    assert summary["count"]["mae"] == 0
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path):
+    sample = annotated(tmp_path, "broken", [])
+    sample.path.write_bytes(b"\x89PNG, or not")
+    with pytest.raises(SourceError, match=r"broken\.png"):
+        evaluate_counter(KnownCounter(), [sample])
+
+
+def test_no_samples_are_an_error():
+    with pytest.raises(ConfigError, match="at least one annotated image"):
+        evaluate_counter(KnownCounter(), [])
+
+
+def test_radii_are_half_the_diagonal_of_the_box_or_of_a_square(tmp_path):
+    boxes = np.array([[10, 10, 16, 18]], np.float32)
+    assert head_radii(annotated(tmp_path, "a", [[13, 14]], 7.0, boxes)) == pytest.approx([5.0])
+    assert head_radii(annotated(tmp_path, "b", [[13, 14]], 2.0)) == pytest.approx([np.sqrt(2)])
+
+
+def test_an_interval_is_judged_by_the_truths_inside_and_by_its_width(tmp_path):
+    samples = [annotated(tmp_path, f"{n}", [[8.0 * i + 4, 8] for i in range(n)]) for n in range(4)]
+    results = (
+        counted(0.25, interval=(0.0, 1.5)),  # over 1, since fewer are counted
+        counted(2.0, interval=(1.0, 4.0)),  # the truth is the lower end
+        counted(4.0, interval=(2.5, 6.5)),  # above the truth
+        counted(1.0, interval=(0.5, 2.5)),  # below the truth
+    )
+    evaluation = evaluate_counter(KnownCounter(*results), samples)
+    assert evaluation.images[2].interval == (2.5, 6.5)
+    summary = evaluation.summary()
+    assert summary["interval"] == {"coverage": 0.5, "width": (1.5 + 1.5 + 1.0 + 2.0) / 4}
+    json.dumps([summary, *(image.to_dict() for image in evaluation.images)], allow_nan=False)
+
+
+def test_metrics_of_kept_records_need_no_counter(tmp_path):
+    records = [ImageRecord("a", tmp_path, true, true + 1.0) for true in range(10)]
+    summary = Evaluation(records).summary()
+    assert set(summary) == {"count", "levels"}
+    assert [level["bias"] for level in summary["levels"]] == [1] * 5

@@ -1,0 +1,1 @@
+"""Evaluation: counting and localisation metrics of a model on annotated images."""

@@ -1,0 +1,235 @@
+"""What a deployed model gets right, through the very counter that its users call."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import ConfigError
+from edgecount.train.data.sample import Sample
+from edgecount.train.evaluate.density_quality import background_people, map_quality, true_density
+from edgecount.train.evaluate.metrics import (
+    count_metrics,
+    detection_metrics,
+    level_metrics,
+    match_points,
+)
+from edgecount.train.evaluate.spatial_metrics import density_by_region, game, points_by_region
+
+if TYPE_CHECKING:
+    from edgecount import CountResult, EdgeCounter
+
+__all__ = ["Evaluation", "ImageRecord", "detection_metrics", "evaluate_counter", "head_radii"]
+
+COUNTS = ("count", "density_count", "peak_count")
+RADII = (4, 8, 16)  # px of the image
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """What one image gave. What needs a density map, or points, is None without.
+
+    Attributes:
+        name: the sample's.
+        path: the image file.
+        true: annotated heads.
+        count: the fused estimate.
+        density_count: the density map's sum.
+        peak_count: head points found.
+        game: GAME(0) to GAME(3) of the density.
+        game_of_points: GAME(0) to GAME(3) of the points.
+        ssim: of the density; None in an image without people, too.
+        psnr: of the density, dB; None in an image without people, too.
+        background: people estimated where nobody is.
+        estimated: people that the density has above 0, in all.
+        matched: points that are matched to a head, by the rule: ``box`` (within half the diagonal
+            of its box), ``4``, ``8``, ``16`` (px).
+        interval: (low, high) that the model gives around the count; None: it gives none.
+    """
+
+    name: str
+    path: Path
+    true: int
+    count: float
+    density_count: float | None = None
+    peak_count: int | None = None
+    game: tuple[float, ...] | None = None
+    game_of_points: tuple[float, ...] | None = None
+    ssim: float | None = None
+    psnr: float | None = None
+    background: float | None = None
+    estimated: float | None = None
+    matched: dict[str, int] | None = None
+    interval: tuple[float, float] | None = None
+
+    @property
+    def error(self) -> float:
+        """Estimate minus truth: above 0 counts too many."""
+        return self.count - self.true
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**dataclasses.asdict(self), "path": str(self.path)}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model on one annotated set.
+
+    Attributes:
+        images: in the order of the samples, at least one.
+    """
+
+    images: list[ImageRecord]
+
+    def summary(self) -> dict[str, Any]:
+        """All metrics of the set as plain JSON types; what the model does not give is absent.
+
+        Returns:
+            - ``count``, ``density_count``, ``peak_count``: the values of :func:`count_metrics`;
+            - ``points``: precision, recall and F1 of the points, by the heads' boxes;
+            - ``points_at``: the same within ``4``, ``8`` and ``16`` px;
+            - ``game``: GAME(0) to GAME(3) of the density, or of the points where there is none;
+              ``game_of_points`` where there are both;
+            - ``ssim``, ``psnr``: means over the images with people;
+            - ``false_recognition``: share of the estimated people in the background;
+            - ``interval``: ``coverage``, the share of the images whose truth lies inside, both ends
+              included, and ``width``, the mean of the interval's width over the fused count (over 1
+              where fewer are counted);
+            - ``levels``: :func:`level_metrics` of the fused count.
+        """
+        true = [float(image.true) for image in self.images]
+        report: dict[str, Any] = {
+            name: count_metrics(values, true) for name in COUNTS if (values := self._values(name))
+        }
+        report |= self._points() | self._game() | self._density() | self._interval()
+        report["levels"] = level_metrics(self._values("count"), true)
+        return report
+
+    def _values(self, name: str) -> list[Any]:
+        found = [getattr(image, name) for image in self.images]
+        return [value for value in found if value is not None]
+
+    def _points(self) -> dict[str, Any]:
+        found, matched = self._values("peak_count"), self._values("matched")
+        if not found:
+            return {}
+        true = sum(image.true for image in self.images)
+        by_rule = {
+            rule: detection_metrics(sum(image[rule] for image in matched), sum(found), true)
+            for rule in matched[0]
+        }
+        return {"points": by_rule.pop("box"), "points_at": by_rule}
+
+    def _game(self) -> dict[str, list[float]]:
+        both = {
+            name: np.mean(values, axis=0).tolist()
+            for name in ("game", "game_of_points")
+            if (values := self._values(name))
+        }
+        return both if "game" in both or not both else {"game": both["game_of_points"]}
+
+    def _density(self) -> dict[str, float]:
+        report = {
+            name: float(np.mean(values))
+            for name in ("ssim", "psnr")
+            if (values := self._values(name))
+        }
+        estimated = sum(self._values("estimated"))
+        if estimated > 0:
+            report["false_recognition"] = sum(self._values("background")) / estimated
+        return report
+
+    def _interval(self) -> dict[str, dict[str, float]]:
+        given = [(image, *image.interval) for image in self.images if image.interval]
+        if not given:
+            return {}
+        inside = [low <= image.true <= high for image, low, high in given]
+        widths = [(high - low) / max(image.count, 1.0) for image, low, high in given]
+        return {"interval": {"coverage": float(np.mean(inside)), "width": float(np.mean(widths))}}
+
+
+def evaluate_counter(
+    counter: EdgeCounter,
+    samples: Sequence[Sample],
+    *,
+    progress: Callable[[], None] | None = None,
+) -> Evaluation:
+    """Count annotated images; nothing as large as a map is kept.
+
+    Args:
+        counter: the model under test.
+        samples: annotated images.
+        progress: called after each image.
+
+    Raises:
+        ConfigError: there are no samples.
+        SourceError: an image cannot be read; the message names it.
+    """
+    if not samples:
+        raise ConfigError("evaluation: expected at least one annotated image, got none")
+    images = []
+    for sample in samples:
+        images.append(_record(counter.count(sample.image()), sample))
+        if progress:
+            progress()
+    return Evaluation(images)
+
+
+def _record(result: CountResult, sample: Sample) -> ImageRecord:
+    record = ImageRecord(
+        name=sample.name,
+        path=sample.path,
+        true=len(sample.points),
+        count=float(result.count),
+        density_count=result.density_count,
+        peak_count=result.peak_count,
+        interval=result.interval,
+    )
+    true = points_by_region(sample.points, *result.size)
+    values: dict[str, Any] = {}
+    if result.density_count is not None:
+        values |= _density_values(result, sample, true)
+    if result.peak_count is not None:
+        values["game_of_points"] = tuple(game(points_by_region(result.points, *result.size), true))
+        values["matched"] = _matches(result, sample)
+    return dataclasses.replace(record, **values)
+
+
+def _density_values(
+    result: CountResult, sample: Sample, true: NDArray[np.float64]
+) -> dict[str, Any]:
+    grid, stride_xy = result.density, result.density_stride_xy
+    shape = (grid.shape[0], grid.shape[1])
+    target, stride = true_density(sample.points, shape, stride_xy, *result.size)
+    background, estimated = background_people(grid, target, stride)
+    values: dict[str, Any] = {
+        "game": tuple(game(density_by_region(grid, stride_xy, *result.size), true)),
+        "background": background,
+        "estimated": estimated,
+    }
+    quality = map_quality(grid, target)
+    return values | (dataclasses.asdict(quality) if quality else {})
+
+
+def head_radii(sample: Sample) -> NDArray[np.float64]:
+    """(N,) half the diagonal of each head's box, px; of a square where sizes alone are known."""
+    if sample.boxes is None:
+        width = height = sample.sizes.astype(np.float64)
+    else:
+        width, height = (sample.boxes[:, 2:] - sample.boxes[:, :2]).astype(np.float64).T
+    radii: NDArray[np.float64] = np.hypot(width, height) / 2
+    return radii
+
+
+def _matches(result: CountResult, sample: Sample) -> dict[str, int]:
+    true, found = sample.points, result.points[:, :2]
+    rules = {"box": head_radii(sample)}
+    rules |= {str(radius): np.full(len(true), float(radius)) for radius in RADII}
+    return {rule: match_points(found, true, radii) for rule, radii in rules.items()}

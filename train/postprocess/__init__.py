@@ -1,0 +1,1 @@
+"""Postprocessing parameters fitted to held-out images: threshold, blend and interval."""

@@ -1,0 +1,232 @@
+"""Threshold, blend of density and points, and interval of the count, fitted to held-out images.
+
+RAZ-Net (Liu, Weng and Mu, CVPR 2019) blends its two counts cell by cell, the denser the cell the
+more by density, and leaves the weighting open. Here it is a smoothstep between two local
+densities (see :class:`edgecount.manifest.FusionSpec`), whose two ends are searched on a grid, for
+each threshold at which the points' F1 is nearly the best.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount import _ext
+from edgecount.manifest import FusionSpec, PostprocessSpec
+from edgecount.train.data.sample import Sample
+from edgecount.train.engine import THRESHOLDS, WINDOW, predict
+from edgecount.train.evaluate.evaluation import detection_metrics
+from edgecount.train.evaluate.metrics import match_points
+from edgecount.train.models.base import Network
+from edgecount.train.postprocess.interval import Outcome, fit_interval
+
+log = logging.getLogger(__name__)
+
+ENDS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0)
+CLOSE = 0.01  # of F1: thresholds so near the best one are as good
+CELL = 64  # px
+HARM = 1.03  # how far a set's error may rise above that of the better of the two alone
+SLIGHT = 0.1  # people: a mean error that needs no better
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One held-out image, summed over the blend's cells.
+
+    Attributes:
+        density: (rows, columns) people by the density.
+        crowding: the same, scaled to a whole cell where the image's edge cuts it.
+        peaks: threshold to (rows, columns) head points above it.
+        matches: threshold to the number of those points that match a head.
+        people: the true count.
+    """
+
+    density: Array
+    crowding: Array
+    peaks: dict[float, Array]
+    matches: dict[float, int]
+    people: int
+
+
+def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> PostprocessSpec:
+    """Threshold, blend and interval for a trained network; only what its maps have use for.
+
+    Args:
+        network: in evaluation mode.
+        groups: held-out images, set by set.
+    """
+    roles = {output.role for output in network.outputs}
+    if "heatmap" not in roles:
+        counted = [[_by_density(network, sample) for sample in group] for group in groups]
+        return PostprocessSpec(interval=fit_interval(counted))
+    seen = [[observe_sample(network, sample) for sample in group] for group in groups]
+    thresholds = fit_thresholds(seen)
+    if "density" not in roles:
+        spec = PostprocessSpec(WINDOW, thresholds[0])
+    else:
+        spec = fit_blend(seen, thresholds)
+    counted = [[outcome(one, spec) for one in group] for group in seen]
+    return dataclasses.replace(spec, interval=fit_interval(counted))
+
+
+def outcome(seen: Observation, spec: PostprocessSpec) -> Outcome:
+    """What a counter with this spec says of an observed image."""
+    points = float(seen.peaks[spec.threshold].sum())
+    if spec.fusion is None:
+        return Outcome(points, 0.0, seen.people)
+    count = blend(seen, spec.threshold, spec.fusion.low, spec.fusion.high)
+    return Outcome(count, float(seen.density.sum()) - points, seen.people)
+
+
+def _by_density(network: Network, sample: Sample) -> Outcome:
+    unit = next(output.unit for output in network.outputs if output.role == "density")
+    density = predict(network, sample.image())["density"]
+    return Outcome(density.sum(dtype=np.float64) / unit, 0.0, len(sample.points))
+
+
+def fit_thresholds(groups: Sequence[Sequence[Observation]]) -> list[float]:
+    """The threshold of the best F1, averaged over the groups, and those within :data:`CLOSE` of it.
+
+    The best comes first, then the others by their F1.
+    """
+
+    def f1(threshold: float) -> float:
+        return float(np.mean([_f1(group, threshold) for group in groups]))
+
+    values = {threshold: f1(threshold) for threshold in THRESHOLDS}
+    best = max(values.values())
+    near = [threshold for threshold in THRESHOLDS if values[threshold] >= best - CLOSE]
+    return sorted(near, key=lambda threshold: -values[threshold])
+
+
+def _f1(group: Sequence[Observation], threshold: float) -> float:
+    matched = sum(seen.matches[threshold] for seen in group)
+    found = sum(float(seen.peaks[threshold].sum()) for seen in group)
+    return detection_metrics(matched, round(found), sum(seen.people for seen in group))["f1"]
+
+
+def fit_blend(
+    groups: Sequence[Sequence[Observation]], thresholds: Sequence[float]
+) -> PostprocessSpec:
+    """The threshold and the ends that help most, and harm no group.
+
+    A group's score is the mean absolute error of the blend over that of the density alone or the
+    points alone, whichever is better there. What counts first is the worst group, if it is above
+    :data:`HARM`; then the better threshold; then the mean: a blend that serves sparse scenes at the
+    cost of dense ones is no default.
+
+    Args:
+        groups: held-out images, set by set.
+        thresholds: to choose from, the best first.
+    """
+    tried = [_fit_ends(groups, threshold) for threshold in thresholds]
+    worst, spec = min(tried, key=lambda one: one[0])
+    if worst > HARM:
+        log.warning(
+            "the blend's error on the worst set is %.2f times that of the better of density and "
+            "points alone",
+            worst,
+        )
+    return spec
+
+
+def _fit_ends(
+    groups: Sequence[Sequence[Observation]], threshold: float
+) -> tuple[float, PostprocessSpec]:
+    """The worst group's score, :data:`HARM` at least, with the ends that make it so."""
+    alone = [
+        min(
+            _mean_error(group, lambda seen: float(seen.density.sum())),
+            _mean_error(group, lambda seen: float(seen.peaks[threshold].sum())),
+        )
+        for group in groups
+    ]
+
+    def score(ends: tuple[float, float]) -> tuple[float, float]:
+        ratios = [
+            _mean_error(group, lambda seen: blend(seen, threshold, *ends)) / max(error, SLIGHT)
+            for group, error in zip(groups, alone, strict=True)
+        ]
+        return max(HARM, *ratios), float(np.mean(ratios))
+
+    low, high = min(itertools.combinations(ENDS, 2), key=score)
+    return score((low, high))[0], PostprocessSpec(WINDOW, threshold, FusionSpec(CELL, low, high))
+
+
+def blend(seen: Observation, threshold: float, low: float, high: float) -> float:
+    """The blended count of an image: what the kernel computes, from the cells' sums."""
+    t = np.clip((seen.crowding - low) / (high - low), 0.0, 1.0)
+    weight = t * t * (3.0 - 2.0 * t)
+    return float((weight * seen.density + (1.0 - weight) * seen.peaks[threshold]).sum())
+
+
+@dataclass(frozen=True)
+class Grids:
+    """Strides of the maps in px, and the density's unit."""
+
+    heatmap: int = 4
+    density: int = 8
+    unit: float = 1.0
+
+
+def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grids) -> Observation:
+    """Sum the maps of one image over the blend's cells.
+
+    Args:
+        maps: ``heatmap`` (1, h, w), and where the network gives them ``offset`` (2, h, w) and
+            ``density`` (1, h', w'); cut to the cells that the image covers.
+        sample: the annotated image, at its own size.
+        grids: of the maps.
+    """
+    heatmap = maps["heatmap"]
+    people = maps.get("density", np.zeros_like(heatmap))[0] / grids.unit
+    side = CELL // (grids.density if "density" in maps else grids.heatmap)
+    sums = _cell_sums(people, side)
+    areas = _cell_sums(np.ones_like(people), side) / side**2
+    offset = maps["offset"][None] if "offset" in maps else None
+    found = _ext.count_maps(heatmap, offset, window=WINDOW, threshold=min(THRESHOLDS)).peaks[0]
+    columns, rows = (found[:, :2].astype(np.int64) // (CELL // grids.heatmap)).T
+    radii = sample.sizes * np.float32(np.sqrt(0.5))
+    peaks, matches = {}, {}
+    for threshold in THRESHOLDS:
+        above = found[:, 2] > threshold
+        peaks[threshold] = np.zeros_like(sums)
+        # A decoded offset may lead a little past the last cell.
+        place = (
+            rows[above].clip(max=sums.shape[0] - 1),
+            columns[above].clip(max=sums.shape[1] - 1),
+        )
+        np.add.at(peaks[threshold], place, 1.0)
+        points = found[above, :2] * np.float32(grids.heatmap)
+        matches[threshold] = match_points(points, sample.points, radii)
+    return Observation(sums, sums / areas, peaks, matches, len(sample.points))
+
+
+def observe_sample(network: Network, sample: Sample) -> Observation:
+    """:func:`observe` on what a network says of an image."""
+    strides = {output.role: output for output in network.outputs}
+    heatmap, density = strides["heatmap"], strides.get("density")
+    grids = Grids(heatmap.stride)
+    if density is not None:
+        grids = Grids(heatmap.stride, density.stride, density.unit)
+    return observe(predict(network, sample.image()), sample, grids)
+
+
+def _cell_sums(values: NDArray[np.float32], side: int) -> Array:
+    height, width = values.shape
+    padded = np.pad(values.astype(np.float64), ((0, -height % side), (0, -width % side)))
+    rows, columns = (length // side for length in padded.shape)
+    sums: Array = padded.reshape(rows, side, columns, side).sum((1, 3))
+    return sums
+
+
+def _mean_error(group: Sequence[Observation], count: Callable[[Observation], float]) -> float:
+    return float(np.mean([abs(count(seen) - seen.people) for seen in group]))

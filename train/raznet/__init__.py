@@ -1,0 +1,1 @@
+"""RAZ-Net: zooming into ambiguous regions and two-stream fusion."""
