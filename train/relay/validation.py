@@ -14,13 +14,13 @@ from edgecount.errors import ConfigError
 from edgecount.train.config import TrainConfig
 from edgecount.train.data.assemble import load_data
 from edgecount.train.data.headers import read_header
-from edgecount.train.evaluation import evaluate_counter
+from edgecount.train.evaluate.evaluation import evaluate_counter
+from edgecount.train.open_checkpoint import open_checkpoint
 from edgecount.train.relay.looks import LOOKS, measure_looks
-from edgecount.train.torch_backend import open_checkpoint
 
 if TYPE_CHECKING:
     from edgecount.train.data.sample import Sample
-    from edgecount.train.evaluation import Evaluation
+    from edgecount.train.evaluate.evaluation import Evaluation
 
 Report = dict[str, Any]
 
