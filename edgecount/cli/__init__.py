@@ -15,7 +15,7 @@ try:
     import click
 
     from edgecount.cli._shell.group import Entry, LazyGroup
-    from edgecount.cli._shell.signals import Termination
+    from edgecount.cli._shell.signals import interrupt_on_sigterm
 except KeyboardInterrupt:  # of a user who saw the typing error at once
     raise SystemExit(130) from None
 
@@ -66,5 +66,5 @@ def cli() -> None:
 
 def main(args: list[str] | None = None, **extra: Any) -> None:
     """Run the command line; leaves by SystemExit with the exit code."""
-    with Termination():
+    with interrupt_on_sigterm():
         cli.main(args=args, prog_name="edgecount", **extra)

@@ -89,7 +89,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _facts(model: str) -> dict[str, Any]:
-    from edgecount.cli._inspect.onnx import read_onnx_facts
+    from edgecount.runtime.models.onnx_facts import read_onnx_facts
     from edgecount.errors import ModelError
     from edgecount.runtime.models.engines import is_engine
     from edgecount.runtime.models.open import open_model

@@ -33,7 +33,7 @@ def models(as_json: bool) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from edgecount.cli._inspect.onnx import read_onnx_facts
+    from edgecount.runtime.models.onnx_facts import read_onnx_facts
     from edgecount.models import model_path
     from edgecount.runtime.models.open import open_model
 

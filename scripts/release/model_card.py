@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from hard_scenes import Trial, shown
 
-from edgecount.cli._inspect.onnx import OnnxFacts
+from edgecount.runtime.models.onnx_facts import OnnxFacts
 from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec, Manifest
 

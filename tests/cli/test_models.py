@@ -8,7 +8,7 @@ import sys
 import onnx
 import pytest
 
-from edgecount.cli._inspect.onnx import read_onnx_facts
+from edgecount.runtime.models.onnx_facts import read_onnx_facts
 from edgecount.cli.models import metric_lines
 from edgecount.models import list_models
 

@@ -87,9 +87,9 @@ def test_a_stalled_camera_does_not_keep_a_process_alive():
     code = (
         "import os, signal, time\n"
         "from edgecount.cli._shell import signals\n"
-        "from edgecount.cli._shell.stop import stop_on_interrupt\n"
+        "from edgecount.cli._shell.signals import stop_on_interrupt\n"
         "signals.PATIENCE = 0.2\n"
-        "with signals.Termination(), stop_on_interrupt() as stop:\n"
+        "with signals.interrupt_on_sigterm(), stop_on_interrupt() as stop:\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    print(stop.requested, flush=True)\n"
         "    time.sleep(60)\n"
@@ -101,9 +101,9 @@ def test_a_stalled_camera_does_not_keep_a_process_alive():
 def test_sigterm_that_is_ignored_stays_so():
     code = (
         "import os, signal\n"
-        "from edgecount.cli._shell.signals import Termination\n"
+        "from edgecount.cli._shell.signals import interrupt_on_sigterm\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "with Termination():\n"
+        "with interrupt_on_sigterm():\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "print('alive')\n"
     )
@@ -124,9 +124,9 @@ def test_handlers_are_as_they_were():
 def test_a_forked_worker_ends_as_if_nothing_handled_it():
     code = (
         "import os, signal, time\n"
-        "from edgecount.cli._shell.signals import Termination\n"
+        "from edgecount.cli._shell.signals import interrupt_on_sigterm\n"
         "ours, theirs = os.pipe()\n"
-        "with Termination() as termination:\n"
+        "with interrupt_on_sigterm() as termination:\n"
         "    worker = os.fork()\n"
         "    if worker == 0:\n"
         "        os.write(theirs, b'x')\n"

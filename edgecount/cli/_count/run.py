@@ -10,7 +10,7 @@ from pathlib import Path
 from edgecount.cli._count.report import Report, Tally
 from edgecount.cli._count.saving import ImageSaver, NoSaver, Saver, VideoSaver
 from edgecount.cli._shell.progress import Progress, echo
-from edgecount.cli._shell.stop import Stop, stop_on_interrupt
+from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
 from edgecount.errors import InputError, OutputError
 from edgecount.regions import Region
