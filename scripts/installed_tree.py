@@ -7,6 +7,7 @@ follow, so they get a tree of links.
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 try:
     import tomllib
@@ -17,11 +18,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "pyproject.toml"
 
 
+def read_project() -> dict[str, Any]:
+    """Return the content of pyproject.toml."""
+    return tomllib.loads(PROJECT.read_text())
+
+
 def link_package(target: Path) -> Path:
     """Replace ``target`` by a tree of links to the package's files, and return it."""
     shutil.rmtree(target, ignore_errors=True)
-    project = tomllib.loads(PROJECT.read_text())
-    packages = project["tool"]["scikit-build"]["wheel"]["packages"]
+    packages = read_project()["tool"]["scikit-build"]["wheel"]["packages"]
     for installed, source in packages.items():
         _link_files(ROOT / source, target / installed)
     return target

@@ -16,7 +16,7 @@ try:
 
     from edgecount.cli._shell.group import Entry, LazyGroup
     from edgecount.cli._shell.signals import interrupt_on_sigterm
-except KeyboardInterrupt:  # of a user who saw the typing error at once
+except KeyboardInterrupt:  # from a user who saw a typing error at once
     raise SystemExit(130) from None
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -65,6 +65,10 @@ def cli() -> None:
 
 
 def main(args: list[str] | None = None, **extra: Any) -> None:
-    """Run the command line; leaves by SystemExit with the exit code."""
+    """Run the command line.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
     with interrupt_on_sigterm():
         cli.main(args=args, prog_name="edgecount", **extra)

@@ -8,32 +8,47 @@ from pathlib import Path
 import click
 
 from edgecount.cli._shell.progress import Progress
-from edgecount.cli._types.options import json_option
+from edgecount.cli._types.options import (
+    json_option,
+    new_file_option,
+    reader_option,
+    refuse_existing,
+    threads_option,
+)
+from edgecount.cli._types.paths import UserPath
 
 
 @click.command()
 @click.argument("model")
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--reader", required=True, metavar="NAME", help="Layout of the set in DATA.")
+@click.argument("data", type=UserPath())
+@reader_option
+@new_file_option("adapted.onnx", "ONNX file to write.")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("adapted.onnx"),
+    "--steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=200,
     show_default=True,
-    help="The ONNX file to write.",
+    help="Training steps.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
-@click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option(
     "--holdout",
     type=float,
+    metavar="SHARE",
     default=0.3,
     show_default=True,
-    help="Share of the images that measure and do not train.",
+    help="Share of the images, 0 to 1, that is kept from training to measure the model.",
 )
-@click.option("--rate", type=float, default=1e-3, show_default=True, help="Peak learning rate.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
+@click.option("--rate", type=float, default=1e-3, show_default=True, help="Highest learning rate.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Seed of the split into held-out images and of the training.",
+)
+@threads_option
 @json_option
 def adapt(
     *,
@@ -51,13 +66,13 @@ def adapt(
 ) -> None:
     """Fine-tune MODEL on the 10 to 50 annotated images in DATA.
 
-    MODEL is a bundled name, an .onnx of edgecount export, or a checkpoint. A part of the images is
-    held out; the file is written only if the counts of those get better.
+    MODEL is a bundled name, an .onnx file of edgecount export, or a checkpoint (.pt) of edgecount
+    train. A share of the images is held out; the file is written only if the model counts these
+    better than before.
     """
-    from edgecount.errors import EdgeCountError, MissingExtraError, OutputError
+    from edgecount.errors import EdgeCountError, MissingExtraError
 
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
+    refuse_existing(out, overwrite)
     try:
         import torch
 
@@ -70,11 +85,6 @@ def adapt(
         torch.set_num_threads(threads)
     samples = read_samples(reader, data)
     with Progress(steps, "step", "adapt", shown=not as_json) as bar:
-
-        def progress(done: int) -> None:
-            for _ in range(done):
-                bar.step()
-
         done = run(
             model,
             samples,
@@ -82,7 +92,7 @@ def adapt(
             holdout=holdout,
             rate=rate,
             seed=seed,
-            progress=progress,
+            progress=bar.step_by,
         )
     if not done.better:
         raise EdgeCountError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecount.cli._types.options import json_option, model_option
+from edgecount.cli._types.paths import UserPath
 
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
@@ -22,26 +23,35 @@ _CLIP_SIZE = (640, 480)
 @click.option(
     "--out",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False),
+    metavar="DIR",
     default="edgecount-demo",
     show_default=True,
-    help="Folder for the pictures; files of an earlier demo are replaced.",
+    help="Folder to write the pictures to; files of an earlier demo are replaced.",
 )
 @click.option(
     "--people",
     type=click.IntRange(0, 1000),
+    metavar="N",
     default=90,
     show_default=True,
-    help="People in the picture; the clip has a third of them.",
+    help="People in the picture, 0 to 1000; the clip has a third of them.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=11, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=11,
+    show_default=True,
+    help="Seed of the scene: the same number gives the same picture and clip.",
+)
 @model_option
 @json_option
 def demo(folder: Path, people: int, seed: int, model: str, as_json: bool) -> None:
-    """Render a crowd with known truth and count it.
+    """Render a crowd whose number of people is known, and count it.
 
-    A picture and a short clip are drawn from the seed, so that the truth is known to the
-    person; both are counted, and the overlays are written to the folder.
+    A picture and a short clip are rendered and counted. The pictures and the overlays are written
+    to the folder.
     """
     from edgecount.counter import EdgeCounter
 

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecount.cli._shell.progress import Progress
-from edgecount.cli._types.options import SideType, json_option
+from edgecount.cli._types.options import (
+    backend_option,
+    json_option,
+    max_side_option,
+    reader_option,
+    side_limit,
+)
+from edgecount.cli._types.paths import UserPath
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
@@ -21,38 +28,32 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
 
 @click.command(name="eval")
 @click.argument("model")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=UserPath())
+@reader_option
 @click.option(
-    "--reader",
-    required=True,
+    "--split",
     metavar="NAME",
-    help="Layout of the set in DATA, such as shanghaitech, coco or csv.",
+    help="Use only the held-out images of this list, such as shanghaitech_b.  [default: all]",
 )
-@click.option(
-    "--split", metavar="NAME", help="Only the held-out images of this list, such as shanghaitech_b."
-)
-@click.option("--backend", default="auto", show_default=True, help="Engine to run the model on.")
-@click.option(
-    "--max-side",
-    type=SideType(),
-    metavar="N|native",
-    help="Shrink images to this longer side; native keeps them.  [default: the model's]",
-)
+@backend_option
+@max_side_option
 @click.option(
     "--zoom",
     type=click.IntRange(0, 2),
+    metavar="N",
     default=0,
     show_default=True,
-    help="A checkpoint searches dense regions again, enlarged, this often (RAZ-Net).",
+    help="Enlarge dense regions up to N times, 0 to 2, and count them again (RAZ-Net checkpoints).",
 )
 @click.option(
     "--report",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=UserPath(file_okay=False),
     metavar="DIR",
-    help="Write report.html there, with charts and the worst and best images; replaces an older.",
+    help="Write report.html to this folder, with charts and the worst and best images; replaces "
+    "an older report.",
 )
 @json_option
-@click.option("--per-image", is_flag=True, help="With --json: add what each image gave.")
+@click.option("--per-image", is_flag=True, help="With --json: add the numbers of every image.")
 def evaluate(
     model: str,
     data: Path,
@@ -66,14 +67,14 @@ def evaluate(
     as_json: bool,
     per_image: bool,
 ) -> None:
-    """Count the annotated images in DATA with MODEL and say how far off it is.
+    """Count the annotated images in DATA with MODEL and print its errors.
 
-    MODEL is a bundled name, an .onnx, a folder of edgecount export, or a checkpoint (.pt) of
-    edgecount train.
+    MODEL is a bundled name, an .onnx file, a folder written by edgecount export, or a checkpoint
+    (.pt) of edgecount train.
 
-    Points match the heads within half the diagonal of a head's box, or within 4, 8, 16 px. GAME
-    adds up the errors of 1, 4, 16, 64 equal regions of the image. The interval's width is a share
-    of the count.
+    A point matches a head within half the diagonal of the head's box, and within 4, 8 and 16
+    pixels. GAME is the sum of the errors over 1, 4, 16 and 64 equal regions of the image. The
+    interval's width is given as a share of the count.
     """
     if per_image and not as_json:
         raise click.UsageError("--per-image: expected with --json, got a table for people")
@@ -117,13 +118,11 @@ def evaluate(
 
 
 def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> EdgeCounter:
-    """A counter over whatever MODEL names."""
+    """Open a counter with the model or checkpoint that MODEL names."""
     from edgecount import EdgeCounter
     from edgecount.errors import ConfigError, MissingExtraError
 
-    options: dict[str, Any] = {}
-    if max_side is not None:
-        options["max_side"] = None if max_side == "native" else max_side
+    options = side_limit(max_side)
     if Path(model).suffix != _CHECKPOINT:
         if zoom:
             raise ConfigError(f"--zoom: expected a checkpoint (.pt) as MODEL, got {model}")
@@ -141,7 +140,7 @@ def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> Ed
 
 
 def _table(summary: Mapping[str, Any], asked: float | None) -> Iterator[str]:
-    """Lines for people; ``asked`` is the coverage that the model's interval is to have."""
+    """Yield lines for people; ``asked`` is the coverage that the interval is fitted to."""
     yield f"{summary['count']['images']:.0f} images"
     yield f"{'':16}{'MAE':>9}{'RMSE':>9}{'NAE':>8}{'bias':>9}"
     for key, label in _ROWS:

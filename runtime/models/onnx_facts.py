@@ -1,4 +1,4 @@
-"""The size, operator version and number of weights of an ONNX file, read without the onnx package."""
+"""Size, operator version and number of weights of an ONNX file, read without the onnx package."""
 
 from __future__ import annotations
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edgecount.cli import _doctor
-from edgecount.cli._doctor import Check, backends, engines, jetson, tensorrt, toolkit
+from edgecount.cli._doctor import backends, engines, jetson, tensorrt, toolkit
+from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import Answer
+from edgecount.cli._doctor.run import run_checks
 from edgecount.cli._doctor.tensorrt import Environment, Module, Modules
 from edgecount.runtime.cuda.driver import Device, Driver
 
@@ -145,7 +146,7 @@ def thor(tmp_path):
 def test_a_jetson_has_its_own_checks(monkeypatch, tiny_model, orin_nano):
     monkeypatch.setattr(engines, "has_gpu", lambda: False)
     monkeypatch.setattr(backends, "has_gpu", lambda: False)
-    checks = _doctor.run_checks(str(tiny_model), orin_nano)
+    checks = run_checks(str(tiny_model), orin_nano)
     assert [check.name for check in checks] == JETSON_NAMES
     assert not [check for check in checks if check.status == "fail"]
 

@@ -114,11 +114,12 @@ def test_sigterm_that_is_ignored_stays_so():
 def test_handlers_are_as_they_were():
     from edgecount.cli import main
 
-    before = signal.getsignal(signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = [signal.getsignal(number) for number in numbers]
     with pytest.raises(SystemExit) as ended:
         main(["models"])
     assert ended.value.code == 0
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_a_forked_worker_ends_as_if_nothing_handled_it():

@@ -1,4 +1,4 @@
-"""Where the overlay of each source goes."""
+"""File names for the overlays."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _JPEG = {".jpg", ".jpeg"}
 
 
 def plan_outputs(sources: Sequence[Source], folder: Path, overwrite: bool) -> list[Path]:
-    """One path per source: NAME.overlay.jpg or .png for an image, NAME.overlay.mp4 for a video.
+    """Name a file for each source: NAME.overlay.jpg or .png of an image, .mp4 of a video.
 
     Where two sources share a name the later one gets its folder's name in front, and if that is
     taken too a number at the end. The same sources give the same names in every run.
 
     Args:
-        sources: what will be counted.
-        folder: where the overlays go; need not exist.
+        sources: sources that will be counted.
+        folder: folder for the overlays; need not exist.
         overwrite: whether files that exist may be replaced.
 
     Raises:
@@ -65,7 +65,7 @@ def _image_suffix(path: PurePath) -> str:
 
 
 def _clean(text: str) -> str:
-    """A file name from a path's part, a camera's name or a URL's."""
+    """Make a part of a file name from a path's part, a camera's name or a URL."""
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecount.cli._doctor import Check
+from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import Ask, ask
 from edgecount.cli._doctor.files import dotted, text_of
 
@@ -31,13 +31,13 @@ _ENOUGH_FOR_A_BUILD = 2.0
 
 
 def is_jetson(root: Path) -> bool:
-    """Whether this is a Jetson; in a container only the device tree tells."""
+    """Return whether this is a Jetson, which in a container only the device tree tells."""
     compatible = text_of(root / "proc/device-tree/compatible")
     return (root / "etc/nv_tegra_release").is_file() or "nvidia,tegra" in compatible
 
 
 def board(root: Path) -> Check:
-    """The board's model and its JetPack, from the files that NVIDIA puts there."""
+    """Read the board's model and its JetPack from the files that NVIDIA puts there."""
     model = text_of(root / "proc/device-tree/model").strip("\0\n ")
     release = text_of(root / "etc/nv_tegra_release")
     if not is_jetson(root):
@@ -66,7 +66,7 @@ def _jetpack_of(linux: tuple[int, int, int]) -> str:
 
 
 def _jetpack_package(root: Path) -> str | None:
-    """What dpkg says, which is more exact, where the package that stands for all of it is there."""
+    """Read JetPack's exact version from dpkg; None if the package for all of it is missing."""
     status = text_of(root / "var/lib/dpkg/status")
     match = re.search(r"^Package: nvidia-jetpack\n(?:.+\n)*?Version: ([\d.]+)", status, re.M)
     if match is None or "Status: install ok installed" not in match[0]:
@@ -80,7 +80,7 @@ class _Mode(NamedTuple):
 
 
 def power(root: Path, ask: Ask = ask) -> Check:
-    """The power mode and whether the GPU's clock follows the load."""
+    """Read the power mode, and whether the GPU's clock follows the load."""
     settings = text_of(root / "etc/nvpmodel.conf")
     lines = [line for line in settings.splitlines() if not line.lstrip().startswith("#")]
     pairs = re.findall(r"<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=([^\s>]+)", "\n".join(lines))
@@ -117,7 +117,7 @@ def _mode_by_command(ask: Ask) -> _Mode | None:
 
 
 def _gpu_clock(root: Path) -> tuple[list[str], bool]:
-    """The range of the GPU's clock, if it can be read, and whether jetson_clocks has fixed it."""
+    """Describe the GPU's clock, if it can be read, and say whether jetson_clocks has fixed it."""
     for folder in _gpu_clock_folders(root / "sys/class/devfreq"):
         try:
             low, high = (int(text_of(folder / name)) for name in ("min_freq", "max_freq"))
@@ -131,7 +131,7 @@ def _gpu_clock(root: Path) -> tuple[list[str], bool]:
 
 
 def _gpu_clock_folders(parent: Path) -> Iterator[Path]:
-    """17000000.gpu on Orin, gpu-gpc-0 on Thor."""
+    """Find the folder of the GPU's clock: 17000000.gpu on Orin, gpu-gpc-0 on Thor."""
     if parent.is_dir():
         yield from sorted(
             p for p in parent.iterdir() if re.search(r"\.gpu$|\.ga10b$|^gpu-gpc", p.name)
@@ -139,7 +139,7 @@ def _gpu_clock_folders(parent: Path) -> Iterator[Path]:
 
 
 def memory(root: Path) -> Check:
-    """Memory, which the GPU has no own of, and swap."""
+    """Read the memory, which CPU and GPU share, and swap."""
     pairs = re.findall(r"^(\w+):\s+(\d+) kB", text_of(root / "proc/meminfo"), re.M)
     gib = {name: int(kilobytes) / 2**20 for name, kilobytes in pairs}
     total, free, swap = (gib.get(name, 0.0) for name in ("MemTotal", "MemAvailable", "SwapTotal"))

@@ -1,4 +1,4 @@
-"""TensorRT: its Python module, its library, and why the one does not see the other."""
+"""TensorRT's Python module and library, and why Python does not find them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecount.cli._doctor import Check
+from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import SECONDS_TO_LOAD, Ask, ask
 from edgecount.cli._doctor.files import dotted, libraries
 from edgecount.cli._doctor.jetson import is_jetson
@@ -20,12 +20,12 @@ _NEW_ENVIRONMENT = "/usr/bin/python3 -m venv --system-site-packages ENV"
 
 
 class Environment(NamedTuple):
-    """The Python that is looked for modules in.
+    """A Python environment in which modules are looked for.
 
     Attributes:
-        prefix: where it is installed.
+        prefix: folder that it is installed in.
         virtual: whether it is a virtual environment.
-        version: such as "3.10".
+        version: Python's version, such as "3.10".
     """
 
     prefix: Path
@@ -34,19 +34,19 @@ class Environment(NamedTuple):
 
     @classmethod
     def here(cls) -> Environment:
-        """The one that runs."""
+        """Return the one that runs."""
         version = ".".join(platform.python_version_tuple()[:2])
         return cls(Path(sys.prefix), sys.prefix != sys.base_prefix, version)
 
 
 class Module(NamedTuple):
-    """A Python module that was tried.
+    """A Python module that another process has tried to import.
 
     Attributes:
-        name: such as "tensorrt".
+        name: name of the module, such as "tensorrt".
         works: whether it loads.
-        text: its version, or why it does not load.
-        folder: where it lies.
+        text: the module's version, or the reason why it does not load.
+        folder: folder that the module lies in.
     """
 
     name: str
@@ -56,19 +56,19 @@ class Module(NamedTuple):
 
 
 class Modules(NamedTuple):
-    """Both kinds of TensorRT; None: not installed."""
+    """TensorRT and TensorRT for RTX; None if not installed."""
 
     tensorrt: Module | None
     rtx: Module | None
 
 
 def find_modules(ask: Ask = ask) -> Modules:
-    """What is installed for this Python, and whether it loads."""
+    """Find the modules that are installed for this Python, and try to load them."""
     return Modules(_try(("tensorrt",), ask), _try(_RTX, ask))
 
 
 def _try(names: tuple[str, ...], ask: Ask) -> Module | None:
-    """Import the first of the names that is installed, in another process, as it may end it."""
+    """Import the first module that is installed, in another process, since it may crash."""
     for name in names:
         spec = find_spec(name)
         if spec is None or spec.origin is None:
@@ -82,7 +82,7 @@ def _try(names: tuple[str, ...], ask: Ask) -> Module | None:
 def tensorrt(
     root: Path, modules: Modules, ask: Ask = ask, environment: Environment | None = None
 ) -> Check:
-    """The modules that are there, and what keeps Python from seeing the one that is not."""
+    """List the modules that are there, or say what keeps Python from finding one."""
     there = [module for module in modules if module is not None]
     for module in there:
         if not module.works:
@@ -111,7 +111,7 @@ def _advice_for(module: Module) -> str:
 
 
 def _why_missing(root: Path, ask: Ask, here: Environment) -> tuple[str, str] | None:
-    """Why Python does not see TensorRT, and what to do; None if nothing of it is installed."""
+    """Say why Python does not find TensorRT, and what to do; None if it is not installed."""
     packages = sorted(root.glob("usr/lib/python3*/dist-packages/tensorrt"))
     if packages:
         folder = packages[-1].parent
@@ -137,7 +137,7 @@ def _why_missing(root: Path, ask: Ask, here: Environment) -> tuple[str, str] | N
 
 
 def _library(path: Path, ask: Ask) -> str:
-    """The version that the library itself says, in another process, as it may end it."""
+    """Ask the library for its version, in another process, since it may crash."""
     code = "import ctypes, sys; print(ctypes.CDLL(sys.argv[1]).getInferLibVersion())"
     answer = ask(sys.executable, "-c", code, path, timeout=SECONDS_TO_LOAD)
     if not answer.ok or not answer.text.isdigit():

@@ -1,4 +1,4 @@
-"""A click group that loads its commands late and ends every failure in one clear line."""
+"""A click group that loads a command when it is called and reports every failure in one line."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Entry(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group over a table of commands.
+    """A group whose commands are named in a table and loaded when they are called.
 
     Args:
-        table: name of the command to its entry, in the order of the help text.
+        table: entry of each command by its name, in the order of the help text.
     """
 
     def __init__(self, *args: Any, table: Mapping[str, Entry], **kwargs: Any) -> None:
@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
         self.params += _log_options()
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The names, without loading a command."""
+        """Return the names, without loading a command."""
         return list(self.table)
 
     def get_command(
@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
         ctx: click.Context,  # noqa: ARG002
         cmd_name: str,
     ) -> click.Command | None:
-        """Load a command and give it the options that all have."""
+        """Load a command and add the options that all commands have."""
         entry = self.table.get(cmd_name)
         if entry is None:
             return None
@@ -71,7 +71,7 @@ class LazyGroup(click.Group):
         ctx: click.Context,  # noqa: ARG002
         formatter: click.HelpFormatter,
     ) -> None:
-        """The list of commands, without loading one."""
+        """Write the list of commands, without loading one."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in self.table.items()])
 
@@ -111,14 +111,14 @@ def _log_options() -> list[click.Parameter]:
         is_flag=True,
         expose_value=False,
         callback=_set_verbose,
-        help="Log what is chosen and why, such as the backend.",
+        help="Log to stderr what is chosen and why, such as the backend.",
     )
     debug = click.Option(
         ["--debug"],
         is_flag=True,
         expose_value=False,
         callback=_set_debug,
-        help="Log everything, and show tracebacks.",
+        help="Log everything to stderr, and show the traceback of an error.",
     )
     return [verbose, debug]
 
@@ -141,7 +141,7 @@ def _lower_level(ctx: click.Context, level: int) -> None:
 
 
 class _EchoHandler(logging.Handler):
-    """Writes records to whatever stderr is now, which tests and progress bars replace."""
+    """A handler that writes to the current sys.stderr, which tests and progress bars replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(f"edgecount: {record.levelname.lower()}: {self.format(record)}", err=True)

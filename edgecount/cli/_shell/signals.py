@@ -73,15 +73,11 @@ def interrupt_on_sigterm() -> Iterator[Stop]:
         on_interrupt(signal.SIGINT, frame)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE)
 
-    def insist(_number: int, _frame: FrameType | None) -> None:
-        if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
-            raise KeyboardInterrupt  # raised within a build, it would end the process
-
     before = {}
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGTERM) not in (None, signal.SIG_IGN):
         before[signal.SIGTERM] = signal.signal(signal.SIGTERM, interrupt)
-        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, insist)
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _insist)
     try:
         yield stop
     except (KeyboardInterrupt, SystemExit) as error:
@@ -93,3 +89,8 @@ def interrupt_on_sigterm() -> Iterator[Stop]:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _insist(_number: int, _frame: FrameType | None) -> None:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        raise KeyboardInterrupt  # raised within a build, it would end the process
