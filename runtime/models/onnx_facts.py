@@ -47,7 +47,8 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
     Raises:
         ModelError: the file is missing, unreadable or not an ONNX.
     """
-    opset, tensors, has_graph = 0, [], False
+    tensors: list[_Tensor] = []
+    opset, has_graph = 0, False
     with open_onnx(path) as (file, size):
         for field in read_fields(file, size):
             if field.number == _MODEL_OPSETS:

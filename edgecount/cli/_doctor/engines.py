@@ -11,7 +11,7 @@ from edgecount.cli._doctor.check import Check, Status
 from edgecount.cli._doctor.commands import SECONDS_TO_LOAD, Answer, Ask, ask
 from edgecount.cli._doctor.jetson import is_jetson
 from edgecount.cli._doctor.toolkit import find_nvcc
-from edgecount.cli._types.options import DEFAULT_MODEL
+from edgecount.models import DEFAULT_MODEL
 from edgecount.runtime.cuda.build_check import why_not_built_for
 from edgecount.runtime.cuda.driver import Driver, ask_driver
 
