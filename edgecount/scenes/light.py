@@ -19,7 +19,7 @@ class Light:
     """The light of a scene; colours are BGR multipliers of surface colours.
 
     Attributes:
-        name: one of `LIGHTS`.
+        name: time of day or kind of light, one of `LIGHTS`.
         direction: unit vector towards the key light: x right, y up, z towards the camera.
         key: colour of the key light, shape (3,).
         ambient: colour of the light from everywhere, shape (3,).

@@ -1,4 +1,4 @@
-"""What a person looks like: build, clothes, hair, skin, and what they carry."""
+"""The looks of a person: build, clothes, hair, skin, hat and bag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a camera does to light: exposure, balance, blur, vignette, grain and JPEG."""
+"""The photo that a camera makes of light: exposure, balance, blur, vignette, grain and JPEG."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Scene:
         points: centres of the visible heads, x and y in pixels, float32 (N, 2); the picture
             spans [0, W] x [0, H], and pixel i covers [i, i + 1).
         sizes: heights of those heads, chin to crown, in pixels, float32 (N,).
-        seed: what the picture was drawn from.
+        seed: seed that the picture was drawn from.
     """
 
     image: NDArray[np.uint8]
@@ -65,12 +65,12 @@ def render_scene(
     that no half-hidden head makes the truth doubtful.
 
     Args:
-        people: how many people, 0 or more; 0 gives the empty place.
+        people: number of people, 0 or more; 0 gives the empty place.
         size: (width, height) in pixels, each at least 64.
         seed: 0 or more; the same seed and options give the same picture.
         place: "auto" or one of street, plaza, park, hall, stand.
         light: "auto" or one of day, overcast, dusk, night, indoor.
-        pattern: how people stand: "auto" or one of uniform, clusters, queue.
+        pattern: arrangement of the people: "auto" or one of uniform, clusters, queue.
 
     Raises:
         ConfigError: an option that makes no sense, or more people than fit in the frame.
@@ -100,7 +100,7 @@ def _too_many(people: int, size: tuple[int, int]) -> ConfigError:
 
 
 def _visible_people(rng: np.random.Generator, stage: Stage, people: int) -> list[Sprite]:
-    """People who all count together: at least as many as asked for, or too few.
+    """Draw people who all count together: at least as many as asked for, or too few.
 
     Taking some of them away uncovers others and hides nobody.
     """

@@ -123,7 +123,7 @@ def _parasol(rng: np.random.Generator) -> Build:
 
 
 def _car(rng: np.random.Generator) -> Build:
-    """A car of blunt blobs: body, cabin, glass, wheels."""
+    """Build a car of blunt blobs: body, cabin, glass, wheels."""
     paint = tuple(
         float(v) for v in np.clip(rng.choice([30, 90, 170, 215]) + rng.normal(0, 30, 3), 15, 235)
     )
@@ -138,22 +138,14 @@ def _car(rng: np.random.Generator) -> Build:
             parts.append(blob(3, vec(x, 0.32, z * 1.08), vec(0.19, 0.19, 0.08)))
     turn = rotation(float(rng.uniform(-math.pi, math.pi)))
     turned = [
-        Part(
-            p.material,
-            turn @ p.a,
-            turn @ p.b,
-            p.ra,
-            p.rb,
-            p.axes,
-            None if p.frame is None else turn @ p.frame,
-        )
+        replace(p, a=turn @ p.a, b=turn @ p.b, frame=None if p.frame is None else turn @ p.frame)
         for p in parts
     ]
     return turned, [paint, (28, 28, 28), (48, 44, 40), (150, 150, 150)], 0.0  # type: ignore[list-item]
 
 
 def _ragged(sprite: Sprite, rng: np.random.Generator) -> Sprite:
-    """Leaves: a frayed outline and gaps."""
+    """Turn a sprite into leaves, with a frayed outline and gaps."""
     rows, columns = sprite.alpha.shape
     reach = 2 * int(0.12 * sprite.stand.scale) + 1
     field = cv2.blur(sprite.alpha, (reach, reach))

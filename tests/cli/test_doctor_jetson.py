@@ -301,7 +301,7 @@ class FakeExtension:
 
 @pytest.fixture
 def gpu_machine(monkeypatch):
-    """The GPU of a Jetson, with an edgecount that sees it."""
+    """Show the GPU of a Jetson, with an edgecount that sees it."""
     monkeypatch.setattr(backends, "has_gpu", lambda: True)
     monkeypatch.setattr(engines, "has_gpu", lambda: True)
     extension = FakeExtension()

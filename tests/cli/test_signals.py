@@ -13,7 +13,7 @@ STAGED = 60  # s to wait for an export to begin
 
 
 def start_export(tmp_path, *before):
-    """An export that runs; its staging folder is there."""
+    """Start an export, and wait until its staging folder is there."""
     onnx.save(small_model(), tmp_path / "small.onnx")
     out = tmp_path / "out"
     out.mkdir()
@@ -32,7 +32,7 @@ def start_export(tmp_path, *before):
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """What this process ignores, its children do: as when the tests run in the background."""
+    """Handle Ctrl-C: children ignore what this process does, as when tests run in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -61,7 +61,7 @@ def test_ctrl_c_has_its_own_code(tmp_path):
 
 
 def run_code(code):
-    """A Python process that ran the code, and what it said."""
+    """Run code in a Python process of its own."""
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )

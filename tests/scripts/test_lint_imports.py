@@ -23,7 +23,7 @@ sys.exit(check(Path(sys.argv[1])))
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The package as links in a temporary folder."""
+    """Link the package into a temporary folder."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.setattr(sys, "meta_path", [PathFinder, *sys.meta_path])
     linked: Path = importlib.import_module("installed_tree").link_package(tmp_path / "tree")
