@@ -11,6 +11,7 @@ from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     json_option,
     new_file_option,
+    number_option,
     reader_option,
     refuse_existing,
     threads_option,
@@ -23,14 +24,7 @@ from edgecount.cli._types.paths import UserPath
 @click.argument("data", type=UserPath())
 @reader_option
 @new_file_option("adapted.onnx", "ONNX file to write.")
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=200,
-    show_default=True,
-    help="Training steps.",
-)
+@number_option("--steps", "Training steps.", default=200)
 @click.option(
     "--holdout",
     type=float,
@@ -40,13 +34,8 @@ from edgecount.cli._types.paths import UserPath
     help="Share of the images, 0 to 1, that is kept from training to measure the model.",
 )
 @click.option("--rate", type=float, default=1e-3, show_default=True, help="Highest learning rate.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=0,
-    show_default=True,
-    help="Seed of the split into held-out images and of the training.",
+@number_option(
+    "--seed", "Seed of the choice of held-out images and of the training.", default=0, least=0
 )
 @threads_option
 @json_option

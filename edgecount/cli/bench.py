@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from edgecount.cli._types.options import backend_option, json_option, threads_option
+from edgecount.cli._types.options import backend_option, json_option, number_option, threads_option
 from edgecount.cli._types.sizes import FrameSizeType
 
 if TYPE_CHECKING:
@@ -27,23 +27,11 @@ _ROWS = ("preprocess", "infer", "postprocess", "total")
     show_default=True,
     help="Height and width of the frame in pixels.",
 )
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=1,
-    show_default=True,
-    help="Frames in one call of the engine; above 1 only the engine is timed.",
+@number_option(
+    "--batch", "Frames in one call of the engine; above 1 only the engine is timed.", default=1
 )
 @threads_option
-@click.option(
-    "--runs",
-    type=click.IntRange(min=2),
-    metavar="N",
-    default=50,
-    show_default=True,
-    help="Timed calls of each model.",
-)
+@number_option("--runs", "Timed calls of each model.", default=50, least=2)
 @backend_option
 @json_option
 def bench(

@@ -12,13 +12,14 @@ from edgecount.cli._shell.group import FAILED, INTERRUPTED, complain
 from edgecount.cli._types.options import (
     RegionType,
     backend_option,
+    folder_option,
     json_option,
     max_side_option,
     model_option,
+    number_option,
     side_limit,
     threads_option,
 )
-from edgecount.cli._types.paths import UserPath
 
 if TYPE_CHECKING:
     from edgecount.cli._count.run import RunResult, Task
@@ -53,11 +54,9 @@ if TYPE_CHECKING:
     help="Also count the people in this polygon, whose corners are pixels of the source; repeat "
     "the option for more regions.",
 )
-@click.option(
+@folder_option(
     "--save",
     "folder",
-    type=UserPath(file_okay=False),
-    metavar="DIR",
     help="Write annotated copies to this folder: NAME.overlay.jpg or .png for an image, "
     "NAME.overlay.mp4 for a video.",
 )
@@ -66,20 +65,8 @@ if TYPE_CHECKING:
 @click.option(
     "--points", is_flag=True, help="With --json: print every head point as [x, y, score] in pixels."
 )
-@click.option(
-    "--every",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=1,
-    show_default=True,
-    help="Count every N-th frame of a video.",
-)
-@click.option(
-    "--max-frames",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Stop each video after N counted frames.  [default: at its end]",
-)
+@number_option("--every", "Count every N-th frame of a video.", default=1)
+@number_option("--max-frames", "Stop each video after N counted frames.  [default: at its end]")
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress bars and no total.")
 @click.pass_context
 def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> None:

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._types.options import json_option, model_option
-from edgecount.cli._types.paths import UserPath
+from edgecount.cli._types.options import (
+    folder_option,
+    json_option,
+    model_option,
+    number_option,
+)
 
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
@@ -20,30 +24,22 @@ _CLIP_SIZE = (640, 480)
 
 
 @click.command()
-@click.option(
+@folder_option(
     "--out",
     "folder",
-    type=UserPath(file_okay=False),
-    metavar="DIR",
     default="edgecount-demo",
     show_default=True,
     help="Folder to write the pictures to; files of an earlier demo are replaced.",
 )
-@click.option(
+@number_option(
     "--people",
-    type=click.IntRange(0, 1000),
-    metavar="N",
+    "People in the picture; the clip has a third of them.",
     default=90,
-    show_default=True,
-    help="People in the picture, 0 to 1000; the clip has a third of them.",
+    least=0,
+    most=1000,
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="N",
-    default=11,
-    show_default=True,
-    help="Seed of the scene: the same number gives the same picture and clip.",
+@number_option(
+    "--seed", "Seed of the scene: the same number gives the same pictures.", default=11, least=0
 )
 @model_option
 @json_option

@@ -12,8 +12,10 @@ import click
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     backend_option,
+    folder_option,
     json_option,
     max_side_option,
+    number_option,
     reader_option,
     side_limit,
 )
@@ -37,18 +39,15 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
 )
 @backend_option
 @max_side_option
-@click.option(
+@number_option(
     "--zoom",
-    type=click.IntRange(0, 2),
-    metavar="N",
+    "Enlarge dense regions up to N times and count them again (RAZ-Net checkpoints).",
     default=0,
-    show_default=True,
-    help="Enlarge dense regions up to N times, 0 to 2, and count them again (RAZ-Net checkpoints).",
+    least=0,
+    most=2,
 )
-@click.option(
+@folder_option(
     "--report",
-    type=UserPath(file_okay=False),
-    metavar="DIR",
     help="Write report.html to this folder, with charts and the worst and best images; replaces "
     "an older report.",
 )

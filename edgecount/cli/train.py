@@ -10,18 +10,14 @@ from typing import Any
 import click
 
 from edgecount.cli._shell.progress import Progress, echo
-from edgecount.cli._types.options import threads_option
+from edgecount.cli._types.options import folder_option, threads_option
 from edgecount.cli._types.paths import UserPath
 
 
 @click.command()
 @click.argument("config", type=UserPath())
-@click.option(
-    "--out",
-    type=UserPath(file_okay=False),
-    metavar="DIR",
-    required=True,
-    help="Folder to write the checkpoints, the log and the report to.",
+@folder_option(
+    "--out", required=True, help="Folder to write the checkpoints, the log and the report to."
 )
 @click.option(
     "--set",

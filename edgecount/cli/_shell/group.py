@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
@@ -106,35 +107,20 @@ def complain(message: str) -> None:
 
 
 def _log_options() -> list[click.Parameter]:
-    verbose = click.Option(
-        ["-v", "--verbose"],
-        is_flag=True,
-        expose_value=False,
-        callback=_set_verbose,
-        help="Log to stderr what is chosen and why, such as the backend.",
-    )
-    debug = click.Option(
-        ["--debug"],
-        is_flag=True,
-        expose_value=False,
-        callback=_set_debug,
-        help="Log everything to stderr, and show the traceback of an error.",
-    )
-    return [verbose, debug]
+    def option(names: list[str], level: int, help: str) -> click.Parameter:  # noqa: A002
+        callback = functools.partial(_lower_level, level)
+        return click.Option(names, is_flag=True, expose_value=False, callback=callback, help=help)
+
+    return [
+        option(["-v", "--verbose"], logging.INFO, "Log choices and reasons, such as the backend."),
+        option(["--debug"], logging.DEBUG, "Log everything, and show the traceback of an error."),
+    ]
 
 
-def _set_verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value:
-        _lower_level(ctx, logging.INFO)
-
-
-def _set_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.meta[_DEBUG] = True
-        _lower_level(ctx, logging.DEBUG)
-
-
-def _lower_level(ctx: click.Context, level: int) -> None:
+def _lower_level(level: int, ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    ctx.meta[_DEBUG] = ctx.meta.get(_DEBUG) or level == logging.DEBUG
     logger = logging.getLogger("edgecount")
     ctx.meta.setdefault(_LEVEL_BEFORE, logger.level)
     logger.setLevel(min(level, logger.level or logging.WARNING))

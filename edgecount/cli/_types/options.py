@@ -14,14 +14,10 @@ from edgecount.models import DEFAULT_MODEL
 if TYPE_CHECKING:
     from edgecount.regions import Region
 
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType  # older releases of click cannot subscript it
-
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class RegionType(_ParamType):
+class RegionType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
     """A polygon in source pixels: NAME:x,y;x,y;x,y."""
 
     name = "NAME:x,y;x,y;x,y"
@@ -39,7 +35,7 @@ class RegionType(_ParamType):
             self.fail(str(error).removeprefix("--region: "), param, ctx)
 
 
-class SideType(_ParamType):
+class SideType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
     """A longer side in pixels, or `native` for no limit."""
 
     name = "N|native"
@@ -68,6 +64,21 @@ def side_limit(max_side: int | str | None) -> dict[str, Any]:
     return {"max_side": None if max_side == "native" else max_side}
 
 
+def number_option(
+    flag: str, text: str, *, default: int | None = None, least: int = 1, most: int | None = None
+) -> Callable[[_Function], _Function]:
+    """Make an option that takes a whole number from ``least`` to ``most``; text is its help."""
+    kind, shown = click.IntRange(least, most), default is not None
+    return click.option(
+        flag, type=kind, metavar="N", default=default, show_default=shown, help=text
+    )
+
+
+def folder_option(*names: str, **more: Any) -> Callable[[_Function], _Function]:
+    """Make an option that takes a folder, which need not exist."""
+    return click.option(*names, type=UserPath(file_okay=False), metavar="DIR", **more)
+
+
 model_option = click.option(
     "--model",
     default=DEFAULT_MODEL,
@@ -90,11 +101,8 @@ max_side_option = click.option(
     help="Shrink images whose longer side has more than N pixels; native keeps the size.  "
     "[default: the model's limit]",
 )
-threads_option = click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Number of CPU threads to compute with.  [default: one per core]",
+threads_option = number_option(
+    "--threads", "Number of CPU threads to compute with.  [default: one per core]"
 )
 reader_option = click.option(
     "--reader",
@@ -108,17 +116,19 @@ json_option = click.option(
 )
 
 
-def new_file_option(default: str, help: str) -> Callable[[_Function], _Function]:  # noqa: A002 (click's word)
-    """Make the options of a command that writes one file: `--out` and `--overwrite`."""
+def new_file_option(default: str, text: str) -> Callable[[_Function], _Function]:
+    """Make the options `--out` and `--overwrite` of a command that writes one file."""
 
     def add(function: _Function) -> _Function:
-        kind = UserPath(dir_okay=False)
-        function = click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")(
-            function
+        where = click.option(
+            "--out",
+            type=UserPath(dir_okay=False),
+            default=Path(default),
+            show_default=True,
+            help=text,
         )
-        return click.option(
-            "--out", type=kind, default=Path(default), show_default=True, help=help
-        )(function)
+        over = click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+        return where(over(function))
 
     return add
 

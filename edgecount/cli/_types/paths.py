@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    _Path = click.Path[Any]
-else:
-    _Path = click.Path  # older releases of click cannot subscript it
 
-
-class UserPath(_Path):
+class UserPath(click.Path):
     """A path whose ``~`` is the home folder.
 
     Shells expand ``--out ~/made``, but bash leaves ``--out=~/made`` as it is, which would make a

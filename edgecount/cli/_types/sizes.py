@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import click
-
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType  # older releases of click cannot subscript it
 
 Size = tuple[int, int]
 
@@ -29,7 +24,7 @@ class InputSizes(NamedTuple):
     profile: tuple[Size, Size, Size] | None
 
 
-class FrameSizeType(_ParamType):
+class FrameSizeType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
     """Height and width in pixels, as HxW."""
 
     name = "HxW"
@@ -46,7 +41,7 @@ class FrameSizeType(_ParamType):
         return int(found[1]), int(found[2])
 
 
-class InputSizesType(_ParamType):
+class InputSizesType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
     """One size as HxW, or a range as dynamic:HxW:HxW:HxW."""
 
     name = "HxW|dynamic:HxW:HxW:HxW"
