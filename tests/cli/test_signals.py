@@ -32,7 +32,7 @@ def start_export(tmp_path, *before):
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """Handle Ctrl-C: children ignore what this process does, as when tests run in the background."""
+    """Handle Ctrl-C, which children would ignore as their parent does in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

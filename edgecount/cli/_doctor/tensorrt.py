@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import sys
 from importlib.util import find_spec
@@ -17,26 +16,6 @@ from edgecount.cli._doctor.jetson import is_jetson
 _RTX = ("tensorrt_rtx", "tensorrt_rtx_bindings")
 _APT = "sudo apt install python3-libnvinfer"
 _NEW_ENVIRONMENT = "/usr/bin/python3 -m venv --system-site-packages ENV"
-
-
-class Environment(NamedTuple):
-    """A Python environment in which modules are looked for.
-
-    Attributes:
-        prefix: folder that it is installed in.
-        virtual: whether it is a virtual environment.
-        version: Python's version, such as "3.10".
-    """
-
-    prefix: Path
-    virtual: bool
-    version: str
-
-    @classmethod
-    def here(cls) -> Environment:
-        """Return the one that runs."""
-        version = ".".join(platform.python_version_tuple()[:2])
-        return cls(Path(sys.prefix), sys.prefix != sys.base_prefix, version)
 
 
 class Module(NamedTuple):
@@ -79,9 +58,7 @@ def _try(names: tuple[str, ...], ask: Ask) -> Module | None:
     return None
 
 
-def tensorrt(
-    root: Path, modules: Modules, ask: Ask = ask, environment: Environment | None = None
-) -> Check:
+def tensorrt(root: Path, modules: Modules, ask: Ask = ask) -> Check:
     """List the modules that are there, or say what keeps Python from finding one."""
     there = [module for module in modules if module is not None]
     for module in there:
@@ -91,10 +68,10 @@ def tensorrt(
     found = ", ".join(f"{module.name} {module.text} in {module.folder}" for module in there)
     if modules.tensorrt is not None or (modules.rtx is not None and not is_jetson(root)):
         return Check("tensorrt", "ok", found)
-    missing = _why_missing(root, ask, environment or Environment.here())
-    if missing is None:
-        return Check("tensorrt", "ok", "not installed")
-    return Check("tensorrt", "warn", *missing)
+    missing = _why_missing(root, ask)
+    return (
+        Check("tensorrt", "warn", *missing) if missing else Check("tensorrt", "ok", "not installed")
+    )
 
 
 def _advice_for(module: Module) -> str:
@@ -110,23 +87,22 @@ def _advice_for(module: Module) -> str:
     return "install it anew; on a Jetson take apt's:  " + _APT
 
 
-def _why_missing(root: Path, ask: Ask, here: Environment) -> tuple[str, str] | None:
+def _why_missing(root: Path, ask: Ask) -> tuple[str, str] | None:
     """Say why Python does not find TensorRT, and what to do; None if it is not installed."""
     packages = sorted(root.glob("usr/lib/python3*/dist-packages/tensorrt"))
     if packages:
-        folder = packages[-1].parent
+        folder, settings = packages[-1].parent, Path(sys.prefix, "pyvenv.cfg")
+        advice = f"take the system's Python:  {_NEW_ENVIRONMENT}"
+        version = ".".join(map(str, sys.version_info[:2]))
         match = re.fullmatch(r"python(3\.\d+)", folder.parent.name)
-        if match and match[1] != here.version:
-            reason = f"apt's is for Python {match[1]} ({folder}), and this is {here.version}"
-            return reason, f"take the system's Python:  {_NEW_ENVIRONMENT}"
-        reason = f"installed in {folder}, which this environment does not see"
-        settings = here.prefix / "pyvenv.cfg"
-        if here.virtual and settings.is_file():
-            return reason, (
+        if match and match[1] != version:
+            return f"apt's is for Python {match[1]} ({folder}), and this is {version}", advice
+        if sys.prefix != sys.base_prefix and settings.is_file():
+            advice = (
                 f"set  include-system-site-packages = true  in {settings}, or make the "
                 f"environment anew:  {_NEW_ENVIRONMENT}"
             )
-        return reason, f"take the system's Python:  {_NEW_ENVIRONMENT}"
+        return f"installed in {folder}, which this environment does not see", advice
     found = libraries(root, "libnvinfer")
     if found:
         reason = f"the library is there ({_library(found[-1], ask)}), its Python module is not"
