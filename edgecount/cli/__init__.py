@@ -32,7 +32,7 @@ COMMANDS = {
     "eval": Entry("edgecount.cli.eval:evaluate", "Measure a model on annotated images."),
     "adapt": Entry("edgecount.cli.adapt:adapt", "Fine-tune a model to your own camera."),
     "data": Entry("edgecount.cli.data:data", "Check annotated images; turn points into boxes."),
-    "export": Entry("edgecount.cli.export:export", "Write a model as proven files for deployment."),
+    "export": Entry("edgecount.cli.export:export", "Write a model as checked files for deployment."),
     "bench": Entry("edgecount.cli.bench:bench", "Time models, stage by stage."),
     "doctor": Entry("edgecount.cli.doctor:doctor", "Check what works on this machine."),
 }
