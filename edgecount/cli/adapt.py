@@ -81,7 +81,7 @@ def adapt(
             holdout=holdout,
             rate=rate,
             seed=seed,
-            progress=bar.step_by,
+            progress=bar.step,
         )
     if not done.better:
         raise EdgeCountError(

@@ -22,8 +22,6 @@ from edgecount.drawing._marks import REGION_COLOURS, draw_points, draw_region
 from edgecount.regions import Region
 from edgecount.result import CountResult
 
-__all__ = ["draw_overlay"]
-
 
 @dataclass(frozen=True)
 class _Sizes:

@@ -10,8 +10,6 @@ from edgecount.scenes.camera import Camera
 from edgecount.scenes.light import Light
 from edgecount.scenes.noise import clouds
 
-__all__ = ["draw_sky", "draw_skyline"]
-
 Floats = NDArray[np.float32]
 
 

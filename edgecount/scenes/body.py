@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from edgecount.scenes.look import Look
 from edgecount.scenes.solid import Part, blob, limb, rotation, vec
 
-__all__ = ["MATERIALS", "Pose", "build_body"]
-
 Floats = NDArray[np.float32]
 
 MATERIALS = ("skin", "top", "lower", "shoes", "bag", "head", "hair", "hat")

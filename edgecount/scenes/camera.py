@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HEAD_METRES", "STEP", "Camera", "make_camera"]
-
 Floats = NDArray[np.float32]
 
 # Chin to crown with hair; heads in pixels follow from it by the depth.

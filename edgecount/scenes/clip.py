@@ -17,8 +17,6 @@ from edgecount.scenes.scene import Scene, make_scene
 from edgecount.scenes.stage import Setting, check_request, set_stage
 from edgecount.scenes.visibility import VISIBLE_SHARE, likely_visible, visible_shares
 
-__all__ = ["render_clip"]
-
 # Strides below this one, in radians, are people who shift on the spot.
 _STROLL = 0.1
 

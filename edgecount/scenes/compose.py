@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from edgecount.scenes.sprite import Sprite, crop
 from edgecount.scenes.stage import Stage
 
-__all__ = ["compose"]
-
 Floats = NDArray[np.float32]
 
 

@@ -15,8 +15,6 @@ from edgecount.scenes.person import render_person
 from edgecount.scenes.placement import place_people
 from edgecount.scenes.sprite import Sprite, Stand
 
-__all__ = ["Person", "draw_people", "person_sprite", "stand_at"]
-
 _ARMS = ("swing", "raised", "phone", "crossed", "pockets")
 
 

@@ -12,8 +12,6 @@ from edgecount.scenes.camera import STEP, Camera
 from edgecount.scenes.light import Light
 from edgecount.scenes.noise import clouds, tile
 
-__all__ = ["GROUNDS", "draw_ground"]
-
 Floats = NDArray[np.float32]
 Shape = NDArray[np.float64]
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LIGHTS", "Light", "make_light"]
-
 Floats = NDArray[np.float32]
 
 LIGHTS = ("day", "overcast", "dusk", "night", "indoor")

@@ -16,8 +16,6 @@ from edgecount.scenes.look import Look
 from edgecount.scenes.solid import Surface, rotation
 from edgecount.scenes.sprite import Sprite, Stand, render_parts
 
-__all__ = ["render_person"]
-
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 

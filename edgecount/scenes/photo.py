@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from edgecount.scenes.light import Light
 
-__all__ = ["Lens", "develop", "make_lens"]
-
 Floats = NDArray[np.float32]
 
 _CURVE_STEPS = 2048

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from edgecount.scenes.camera import STEP, Camera
 
-__all__ = ["PATTERNS", "place_people"]
-
 Places = NDArray[np.float64]
 
 PATTERNS = ("uniform", "clusters", "queue")

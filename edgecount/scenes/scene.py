@@ -17,8 +17,6 @@ from edgecount.scenes.sprite import Sprite
 from edgecount.scenes.stage import Setting, Stage, check_request, set_stage
 from edgecount.scenes.visibility import CLEAR_SHARE, LEAST_HEAD, likely_visible, visible_shares
 
-__all__ = ["Scene", "make_scene", "render_scene"]
-
 # Factors on the camera's altitude: whoever finds no place in one view may find it in another.
 _LIFTS = (1.0, 1.35, 0.75, 1.8, 0.55)
 _ROUNDS = 4

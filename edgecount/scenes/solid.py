@@ -10,8 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOTHING", "Part", "Surface", "blob", "extents", "limb", "rasterise", "rotation", "vec"]
-
 Floats = NDArray[np.float32]
 
 NOTHING = 255

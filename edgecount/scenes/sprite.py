@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from edgecount.scenes.light import Light
 from edgecount.scenes.solid import NOTHING, Part, Surface, extents, rasterise, soften
 
-__all__ = ["Sprite", "Stand", "Window", "crop", "render_parts"]
-
 Floats = NDArray[np.float32]
 Window = tuple[tuple[slice, slice], tuple[slice, slice]]
 

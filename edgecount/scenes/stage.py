@@ -17,8 +17,6 @@ from edgecount.scenes.placement import PATTERNS
 from edgecount.scenes.sprite import Sprite
 from edgecount.scenes.things import draw_things
 
-__all__ = ["PLACES", "Setting", "Stage", "check_request", "set_stage"]
-
 Floats = NDArray[np.float32]
 
 PLACES = ("street", "plaza", "park", "hall", "stand")

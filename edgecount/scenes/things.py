@@ -16,8 +16,6 @@ from edgecount.scenes.noise import clouds, tile
 from edgecount.scenes.solid import Part, Surface, blob, limb, rotation, vec
 from edgecount.scenes.sprite import Sprite, render_parts
 
-__all__ = ["draw_things"]
-
 Floats = NDArray[np.float32]
 Build = tuple[list[Part], list[tuple[float, float, float]], float]
 

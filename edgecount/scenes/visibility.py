@@ -17,8 +17,6 @@ from edgecount.scenes.camera import Camera
 from edgecount.scenes.crowd import Person, head_guess, stand_at
 from edgecount.scenes.sprite import Sprite, Window, crop
 
-__all__ = ["CLEAR_SHARE", "LEAST_HEAD", "VISIBLE_SHARE", "likely_visible", "visible_shares"]
-
 VISIBLE_SHARE = 0.3
 # Pictures keep only heads that can be seen better than that, as people who mark heads on
 # photographs would hardly mark a sliver behind another head.

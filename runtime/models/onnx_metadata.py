@@ -7,8 +7,6 @@ from typing import BinaryIO
 
 from edgecount.runtime.models.protobuf import DamagedError, open_onnx, read_fields
 
-__all__ = ["read_entry", "read_metadata"]
-
 # Field numbers of ModelProto and of its StringStringEntryProto, in onnx.proto.
 _GRAPH = 7
 _METADATA_PROPS = 14

@@ -117,7 +117,7 @@ class Run:
                 saver.add(frame.image, result)
                 tally.add(result)
                 self.printer.frame(result)
-                bar.step(f"{result.count:.1f} people")
+                bar.step(note=f"{result.count:.1f} people")
                 if stop.requested:
                     break
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-__all__ = ["engine_facts", "engine_rows", "try_model"]
-
 
 def engine_facts(path: Path) -> dict[str, Any]:
     """Return the facts that `inspect` shows of an engine, which is run if it fits this machine.

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -24,28 +24,17 @@ _DEBUG = "edgecount.debug"
 _LEVEL_BEFORE = "edgecount.level"
 
 
-class Entry(NamedTuple):
-    """A command that is not loaded yet.
-
-    Attributes:
-        target: "module:attribute" of the click command.
-        help: one line for the list of commands.
-    """
-
-    target: str
-    help: str
-
-
 class LazyGroup(click.Group):
     """A group whose commands are named in a table and loaded when they are called.
 
     Args:
-        table: entry of each command by its name, in the order of the help text.
+        table: line of help of each command by its name, in the order of the help text.
+        package: package with a module of each command's name.
     """
 
-    def __init__(self, *args: Any, table: Mapping[str, Entry], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, table: Mapping[str, str], package: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.table = table
+        self.table, self.package = table, package
         self.params += _log_options()
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -58,11 +47,11 @@ class LazyGroup(click.Group):
         cmd_name: str,
     ) -> click.Command | None:
         """Load a command and add the options that all commands have."""
-        entry = self.table.get(cmd_name)
-        if entry is None:
+        if cmd_name not in self.table:
             return None
-        module, _, attribute = entry.target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        module = importlib.import_module(f"{self.package}.{cmd_name}")
+        found = (one for one in vars(module).values() if isinstance(one, click.Command))
+        command = next(one for one in found if one.name == cmd_name)
         known = {param.name for param in command.params}
         command.params += [option for option in _log_options() if option.name not in known]
         return command
@@ -74,7 +63,7 @@ class LazyGroup(click.Group):
     ) -> None:
         """Write the list of commands, without loading one."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in self.table.items()])
+            formatter.write_dl(list(self.table.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors become one line on stderr and an exit code."""

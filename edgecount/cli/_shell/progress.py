@@ -39,16 +39,11 @@ class Progress(AbstractContextManager["Progress"]):
         if self._bar is not None:
             self._bar.close()
 
-    def step(self, note: str = "") -> None:
-        """Count one more step as done, and show a note behind the bar."""
+    def step(self, number: int = 1, note: str = "") -> None:
+        """Count ``number`` more steps as done, and show a note behind the bar."""
         if self._bar is not None:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update()
-
-    def step_by(self, number: int) -> None:
-        """Count ``number`` more steps as done."""
-        if self._bar is not None:
             self._bar.update(number)
 
     def step_to(self, number: int) -> None:
