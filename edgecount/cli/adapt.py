@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     json_option,
@@ -59,17 +60,15 @@ def adapt(
     train. A share of the images is held out; the file is written only if the model counts these
     better than before.
     """
-    from edgecount.errors import EdgeCountError, MissingExtraError
+    from edgecount.errors import EdgeCountError
 
     refuse_existing(out, overwrite)
-    try:
+    with needs_train("to adapt models"):
         import torch
 
         from edgecount.export.source.from_torch import export_onnx
         from edgecount.train.adapt import adapt as run
         from edgecount.train.data.readers import read_samples
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to adapt models") from error
     if threads:
         torch.set_num_threads(threads)
     samples = read_samples(reader, data)

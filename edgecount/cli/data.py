@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     json_option,
@@ -104,12 +105,8 @@ def boxes(
 
 
 def _read(reader: str, path: Path) -> list[Sample]:
-    from edgecount.errors import MissingExtraError
-
-    try:
+    with needs_train("to read annotated images"):
         from edgecount.train.data.readers import read_samples
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to read annotated images") from error
     return read_samples(reader, path)
 
 

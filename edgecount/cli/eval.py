@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     backend_option,
@@ -77,14 +78,10 @@ def evaluate(
     """
     if per_image and not as_json:
         raise click.UsageError("--per-image: expected with --json, got a table for people")
-    from edgecount.errors import MissingExtraError
-
-    try:
+    with needs_train("to evaluate models"):
         from edgecount.train.data.readers import read_samples
         from edgecount.train.data.splits import split as hold_out
         from edgecount.train.evaluate.evaluation import evaluate_counter
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to evaluate models") from error
     samples = read_samples(reader, data)
     if split:
         samples = hold_out(samples, split)[1]
@@ -119,7 +116,7 @@ def evaluate(
 def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> EdgeCounter:
     """Open a counter with the model or checkpoint that MODEL names."""
     from edgecount import EdgeCounter
-    from edgecount.errors import ConfigError, MissingExtraError
+    from edgecount.errors import ConfigError
 
     options = side_limit(max_side)
     if Path(model).suffix != _CHECKPOINT:
@@ -131,10 +128,8 @@ def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> Ed
             f"--backend: a checkpoint runs in PyTorch, expected auto, got {backend}: export it "
             "first (edgecount export) to measure it on another engine"
         )
-    try:
+    with needs_train("to evaluate checkpoints"):
         from edgecount.train.open_checkpoint import open_checkpoint
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to evaluate checkpoints") from error
     return open_checkpoint(Path(model), zoom=zoom, **options)
 
 

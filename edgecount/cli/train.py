@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress, echo
 from edgecount.cli._types.options import folder_option, threads_option
 from edgecount.cli._types.paths import UserPath
@@ -51,15 +52,11 @@ def train(
 
     On several GPUs or machines, run torchrun --nproc-per-node 4 -m edgecount train CONFIG --out DIR
     """
-    from edgecount.errors import MissingExtraError
-
-    try:
+    with needs_train("to train"):
         import torch
 
         from edgecount.train.config import find_config, load_config
         from edgecount.train.loop import train as run
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to train") from error
     settings = load_config(find_config(config), changes)
     if threads:
         torch.set_num_threads(threads)
