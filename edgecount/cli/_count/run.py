@@ -55,7 +55,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended.
+    """The end of a run.
 
     Attributes:
         failed: number of sources that failed.

@@ -88,7 +88,7 @@ class VideoSaver(Saver):
         if not writer.isOpened():
             raise OutputError(
                 f"cannot write the video {self._path}: is the folder writable, and does OpenCV "
-                "have FFmpeg? (`edgecount doctor` tells)"
+                "have FFmpeg? (see `edgecount doctor`)"
             )
         return writer
 

@@ -15,8 +15,8 @@ from edgecount.cli._doctor.files import dotted, libraries, text_of, version_of
 def find_nvcc(root: Path) -> Path | None:
     """Find the compiler, on PATH or where NVIDIA's packages put it without changing PATH."""
     found = shutil.which("nvcc") if root == Path("/") else None
-    usual = root / "usr/local/cuda/bin/nvcc"
-    return Path(found) if found else usual if usual.is_file() else None
+    standard = root / "usr/local/cuda/bin/nvcc"
+    return Path(found) if found else standard if standard.is_file() else None
 
 
 def cuda(root: Path, ask: Ask = ask) -> Check:

@@ -17,10 +17,10 @@ PATIENCE = 5.0  # s for what ends softly, such as the frame in hand; a camera ma
 
 
 class Stop:
-    """Whether the process was asked to stop.
+    """A request to stop the process.
 
     Attributes:
-        requested: set by the first signal; look at it between frames.
+        requested: whether there was a signal; to be looked at between frames.
     """
 
     requested = False
