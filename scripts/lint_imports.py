@@ -19,7 +19,7 @@ def check(tree: Path) -> int:
     os.chdir(tree)  # the linter looks for packages in the current folder first
     # An editable install's hook comes first otherwise, and it knows the repository's folders.
     sys.meta_path.insert(0, PathFinder)
-    return lint_imports(str(PROJECT), no_cache=True, no_logo=True)
+    return lint_imports(str(PROJECT), no_cache=True)
 
 
 if __name__ == "__main__":
