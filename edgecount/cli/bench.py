@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -55,7 +55,7 @@ def bench(
     with ExitStack() as stack:
         warmed: set[str] = set()
         opened = [_open(stack, model, backend, threads, size, warmed) for model in models]
-        counters = [one.counter for one in opened]
+        counters = [counter for counter, _ in opened]
         if batch > 1:
             found = measure_batches(counters, size, batch, runs=runs)
         else:
@@ -81,12 +81,8 @@ def _heading(size: tuple[int, int], found: list[Latency]) -> str:
     return asked if list(ran) == [asked] else f"{asked}, run at {' and '.join(ran)}"
 
 
-class _Opened(NamedTuple):
-    """A counter that has counted a frame, and the bytes of memory that it took."""
-
-    counter: EdgeCounter
-    memory: int | None
-    gpu_memory: int | None
+# A counter that has counted a frame, and the bytes of memory that it took; None: not known.
+_Opened = tuple["EdgeCounter", dict[str, "int | None"]]
 
 
 def _open(
@@ -103,16 +99,15 @@ def _open(
     """
     from edgecount._latency import free_unused
 
-    opened = _measured(model, backend, threads, size)
-    name = opened.counter.backend.name
+    counter, memory = _measured(model, backend, threads, size)
+    name = counter.backend.name
     if name not in warmed:
         warmed.add(name)
-        opened.counter.close()
-        del opened
+        counter.close()
+        del counter
         free_unused()
-        opened = _measured(model, backend, threads, size)
-    stack.enter_context(opened.counter)
-    return opened
+        counter, memory = _measured(model, backend, threads, size)
+    return stack.enter_context(counter), memory
 
 
 def _measured(model: str, backend: str, threads: int | None, size: tuple[int, int]) -> _Opened:
@@ -132,12 +127,14 @@ def _measured(model: str, backend: str, threads: int | None, size: tuple[int, in
         counter.close()
         raise
     on_gpu = counter.backend.device != "cpu"
-    gpu = growth(gpu_before, gpu_bytes()) if on_gpu else None
-    return _Opened(counter, growth(before, resident_bytes()), gpu)
+    return counter, {
+        "memory_bytes": growth(before, resident_bytes()),
+        "gpu_memory_bytes": growth(gpu_before, gpu_bytes()) if on_gpu else None,
+    }
 
 
 def _facts(model: str, opened: _Opened, latency: Latency) -> dict[str, Any]:
-    counter = opened.counter
+    counter, memory = opened
     return {
         "model": model,
         "backend": counter.backend.name,
@@ -145,8 +142,7 @@ def _facts(model: str, opened: _Opened, latency: Latency) -> dict[str, Any]:
         "ran": list(latency.ran or ()),
         "latency_ms": latency.quantiles(),
         "frames_per_second": latency.throughput,
-        "memory_bytes": opened.memory,
-        "gpu_memory_bytes": opened.gpu_memory,
+        **memory,
     }
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.camera import Camera
 from edgecount.scenes.light import Light
 from edgecount.scenes.noise import clouds
-
-Floats = NDArray[np.float32]
 
 
 def draw_sky(canvas: Floats, rng: np.random.Generator, camera: Camera, light: Light) -> None:

@@ -11,12 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.look import Look
 from edgecount.scenes.solid import Part, blob, limb, rotation, vec
-
-Floats = NDArray[np.float32]
 
 MATERIALS = ("skin", "top", "lower", "shoes", "bag", "head", "hair", "hat")
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-
 # Chin to crown with hair; heads in pixels follow from it by the depth.
 HEAD_METRES = 0.235
 # Depth of a tier of a stand, in metres.

@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.sprite import Sprite, crop
 from edgecount.scenes.stage import Stage
-
-Floats = NDArray[np.float32]
 
 
 def compose(stage: Stage, sprites: Sequence[Sprite]) -> Floats:

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.camera import STEP, Camera
 from edgecount.scenes.light import Light
 from edgecount.scenes.noise import clouds, tile
 
-Floats = NDArray[np.float32]
 Shape = NDArray[np.float64]
 
 GROUNDS = ("paving", "asphalt", "grass", "tiles", "steps")

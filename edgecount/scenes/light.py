@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from edgecount.scenes.arrays import Floats
 
 LIGHTS = ("day", "overcast", "dusk", "night", "indoor")
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.body import MATERIALS, Pose, build_body
 from edgecount.scenes.camera import HEAD_METRES
 from edgecount.scenes.light import Light
@@ -16,7 +17,6 @@ from edgecount.scenes.look import Look
 from edgecount.scenes.solid import Surface, rotation
 from edgecount.scenes.sprite import Sprite, Stand, render_parts
 
-Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 _SKIN, _TOP, _LOWER, _SHOES, _BAG, _HEAD, _HAIR, _HAT = range(len(MATERIALS))

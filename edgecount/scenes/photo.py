@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.light import Light
-
-Floats = NDArray[np.float32]
 
 _CURVE_STEPS = 2048
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from edgecount.scenes.arrays import Floats
 
 NOTHING = 255
 

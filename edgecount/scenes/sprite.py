@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.light import Light
 from edgecount.scenes.solid import NOTHING, Part, Surface, extents, rasterise, soften
 
-Floats = NDArray[np.float32]
 Window = tuple[tuple[slice, slice], tuple[slice, slice]]
 
 

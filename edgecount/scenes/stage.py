@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecount.errors import ConfigError
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.backdrop import draw_sky, draw_skyline
 from edgecount.scenes.camera import Camera, make_camera
 from edgecount.scenes.ground import draw_ground
@@ -16,8 +16,6 @@ from edgecount.scenes.photo import Lens, make_lens
 from edgecount.scenes.placement import PATTERNS
 from edgecount.scenes.sprite import Sprite
 from edgecount.scenes.things import draw_things
-
-Floats = NDArray[np.float32]
 
 PLACES = ("street", "plaza", "park", "hall", "stand")
 

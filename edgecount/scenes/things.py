@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.camera import Camera
 from edgecount.scenes.crowd import stand_at
 from edgecount.scenes.light import Light
@@ -16,7 +17,6 @@ from edgecount.scenes.noise import clouds, tile
 from edgecount.scenes.solid import Part, Surface, blob, limb, rotation, vec
 from edgecount.scenes.sprite import Sprite, render_parts
 
-Floats = NDArray[np.float32]
 Build = tuple[list[Part], list[tuple[float, float, float]], float]
 
 
