@@ -1,4 +1,4 @@
-"""What `scripts/gpu_check` makes of numbers given to it."""
+"""The goals and the report of `scripts/gpu_check`, from made-up numbers."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def made_up_kernels() -> dict[str, Any]:
 
 
 def made_up_pipeline(backend: str = "tensorrt") -> dict[str, Any]:
-    way = {"way": "frames on the GPU", "preprocess": 0.05, "infer": 1.0, "postprocess": 0.04}
-    way |= {"total": 1.2, "fps": 833.0, "share_of_engine": 0.09}
     row = {"backend": backend, "device": "cuda:0", "on_gpu": True, "engine": 1.0, "count": 70.1}
-    backends = [row | {"ways": [way]}]
-    return {"model": "edgecount-s", "size": [720, 1280], "backends": backends}
+    steps = {"preprocess": 0.05, "infer": 1.0, "postprocess": 0.04, "total": 1.2, "fps": 833.0}
+    one = {**row, "source": "frames on the GPU", **steps, "share_of_engine": 0.09}
+    together = {**row, "source": "frames on the GPU, together", "total": 0.9, "fps": 1111.0}
+    return {"model": "edgecount-s", "size": [720, 1280], "frames": [one, together]}
 
 
 def verdicts(scripts: Any, kernels: Any, pipeline: Any) -> dict[str, str]:
-    found = scripts.gpu_goals.goals(kernels, pipeline)
+    found = scripts.goals.goals(kernels, pipeline)
     return {goal.what: goal.verdict or goal.measured for goal in found}
 
 
@@ -74,10 +74,10 @@ def test_goals_that_are_met(scripts: Any) -> None:
 def test_goals_that_are_missed(scripts: Any) -> None:
     kernels, pipeline = made_up_kernels(), made_up_pipeline()
     kernels["count"] = [counted(share_of_copy=0.79)]
-    kernels["torch"][0]["ratio"] = 7.9
-    kernels["torch"][0]["graph_ratio"] = None  # where torch cannot record its way
+    kernels["torch"][0]["torch_read_us"] = 7.9 * 40
+    kernels["torch"][0]["torch_graph_us"] = None  # where torch cannot record its work
     kernels["launch"] |= {"one_map_waited_us": 12.1, "one_map_graph_waited_us": 11.1}
-    pipeline["backends"][0]["ways"][0]["share_of_engine"] = 0.21
+    pipeline["frames"][0]["share_of_engine"] = 0.21
     found = verdicts(scripts, kernels, pipeline)
     eager = found.pop(f"{MAPS}, 8 regions, both eager, by the GPU's clock")
     assert eager.startswith("9.4 times: ")
@@ -90,46 +90,44 @@ def test_what_was_not_measured_is_no_success(scripts: Any) -> None:
     assert found["pre + post of edgecount-s at 1280x720"] == "not measured"
     kernels = made_up_kernels()
     kernels["count"] = [counted(cold=False)]
-    first = scripts.gpu_goals.goals(kernels, None)[0]
+    first = scripts.goals.goals(kernels, None)[0]
     assert (first.measured, first.met) == ("83%, 30.0 µs, partly from the cache", None)
 
 
 def test_writes_what_it_is_given(scripts: Any, check: Any, tmp_path: Path) -> None:
     (tmp_path / "kernels.json").write_text(json.dumps(made_up_kernels()))
+    (tmp_path / "kernels.md").write_text("## Counting\n\n| µs |\n| --- |\n| 30 |\n", "utf-8")
     (tmp_path / "pipeline.json").write_text(json.dumps(made_up_pipeline()))
-    outcome = scripts.gpu_run.Outcome
+    outcome = scripts.run.Outcome
     outcomes = [
         outcome("build", "passed", seconds=61.2),
-        outcome("GPU tests", "failed", "1 failed, 2 passed", 5.0, "pytest", "E   assert 1 == 2"),
-        outcome("compute-sanitizer memcheck", "skipped", "compute-sanitizer is not installed"),
-        outcome("benchmark kernels", "passed", "measured", skipped=["no | torch", "no | torch"]),
+        outcome("gpu", "failed", "1 failed, 2 passed", 5.0, "pytest", "E   assert 1 == 2"),
+        outcome("memcheck", "skipped", "compute-sanitizer is not installed"),
+        outcome("kernels", "passed", "measured", skipped=["no | torch", "no | torch"]),
     ]
-    report = scripts.gpu_report.Report.read(check, outcomes, "scripts/gpu_check", DATE)
-    data, text = scripts.gpu_report.write_report(report, tmp_path / "new" / "folder")
+    folder = tmp_path / "new" / "folder"
+    data, text = scripts.report.write_report(check, outcomes, "scripts/gpu_check", DATE, folder)
     assert data.name == f"nvidia-test-gpu-{DATE}.json"
     found = json.loads(data.read_text(encoding="utf-8"))
     assert found["kernels"] == made_up_kernels()
     assert found["machine"]["gpu"]["capability"] == "8.7"
-    assert found["goals"][0]["met"] is True
-    assert found["skipped"] == [
-        "compute-sanitizer memcheck: compute-sanitizer is not installed",
-        "no | torch",
-    ]
+    assert (found["goals"][0]["met"], found["goals"][0]["verdict"]) == (True, "met")
+    assert found["skipped"] == ["memcheck: compute-sanitizer is not installed", "no | torch"]
     page = text.read_text(encoding="utf-8")
     assert page.startswith(f"# NVIDIA Test GPU, {DATE}\n")
-    assert "| GPU tests | failed | 5 s | 1 failed, 2 passed |" in page
+    assert "| GPU | NVIDIA Test GPU, compute capability 8.7, 8 GiB |" in page
+    assert "| gpu | failed | 5 s | 1 failed, 2 passed |" in page
     assert "E   assert 1 == 2" in page
-    assert "| yes | 1 | no | no | 30 | 20 | 45 | 66355200 | 3328 | 83% | 84% |" in page
-    assert "| frames on the GPU | 0.05 | 1 | 0.04 | 1.2 | 833 | 9% |" in page
+    assert "## Counting\n\n| µs |\n| --- |\n| 30 |\n\n## Skipped\n" in page
     assert "- no | torch" in page
     assert str(ROOT) not in page + data.read_text(encoding="utf-8")
 
 
 def test_a_report_of_a_run_that_got_nowhere(scripts: Any, check: Any, tmp_path: Path) -> None:
     check.quick, check.only = True, ("gpu",)
-    outcomes = [scripts.gpu_run.Outcome("build", "failed", "exit code 1", tail="no such flag")]
-    report = scripts.gpu_report.Report.read(check, outcomes, "scripts/gpu_check --quick", DATE)
-    data, text = scripts.gpu_report.write_report(report, tmp_path)
+    outcomes = [scripts.run.Outcome("build", "failed", "exit code 1", tail="no such flag")]
+    command = "scripts/gpu_check --quick"
+    data, text = scripts.report.write_report(check, outcomes, command, DATE, tmp_path)
     assert data.stem == f"nvidia-test-gpu-{DATE}-gpu-quick"
     assert "no such flag" in text.read_text(encoding="utf-8")
     assert text.read_text(encoding="utf-8").count("not measured") == 5

@@ -1,6 +1,6 @@
-"""What `scripts/gpu_check` makes of what compute-sanitizer says.
+"""The steps of `scripts/gpu_check` that run under compute-sanitizer.
 
-A script speaks in its place: the lines are those of the real one, which needs a GPU.
+A script takes its place, with lines of the real one, which needs a GPU.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FOUND = """========= Invalid __global__ write of size 4 bytes
 
 @pytest.fixture
 def speak(scripts: Any, check: Any, tmp_path: Path) -> Any:
-    """Run memcheck, which says one thing of a program that does nothing and another of tests."""
+    """Run memcheck with one output for a program that does nothing and another for tests."""
 
     def run(
         of_nothing: str, of_tests: str, *, code: int = 0, refused: int = 0, seconds: float = 0
@@ -37,15 +37,15 @@ def speak(scripts: Any, check: Any, tmp_path: Path) -> Any:
         )
         tool.chmod(0o755)
         check.machine = check.machine._replace(tools={"compute-sanitizer": str(tool)})
-        return scripts.gpu_tests.sanitize(check, True, 2, "memcheck")
+        return scripts.suites.sanitize(check, 2, "memcheck")
 
     return run
 
 
 @pytest.fixture
 def works(scripts: Any) -> str:
-    """What a program that does nothing says where the tool can do its work."""
-    return f"{BANNER}\n{scripts.gpu_tests._TOUCHED}\n{CLEAN}"
+    """Return the output for a program that does nothing where the tool can do its work."""
+    return f"{BANNER}\n{scripts.suites._TOUCHED}\n{CLEAN}"
 
 
 def test_nothing_found(speak: Any, works: str) -> None:

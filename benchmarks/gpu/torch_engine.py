@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from gpu_extension import EMULATED, _ext
+from extension import EMULATED, _ext
 from onnx import helper, numpy_helper
 from torch.nn import functional
 

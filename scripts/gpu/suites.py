@@ -6,17 +6,17 @@ import collections
 import re
 from collections.abc import Mapping, Sequence
 
-from gpu_machine import KERNEL_TEST_MODULES, TEST_MODULES
-from gpu_run import ROOT, Check, Outcome
+from machine import KERNEL_TEST_MODULES, TEST_MODULES
+from run import ROOT, Check, Outcome
 
 # These need no GPU, and a compiler for minutes; the others of the folder are the reference's.
 UNRELATED = ("test_aarch64.py", "test_emulated.py", "test_sanitize.py")
-# What runs under compute-sanitizer: kernels on small maps, and no other library's.
+# Tests that run under compute-sanitizer: kernels on small maps, and no other library's.
 SANITIZED = ("test_count_maps.py", "test_kept_density.py", "test_preprocess.py", "test_threads.py")
 SELECTED = "not libraries and not another_stream and not largest and not 8k"
 # Errors that calls return are raised by edgecount, so tests see those; some provoke them.
 TOOL_OPTIONS = {"memcheck": ("--report-api-errors", "no")}
-# What compute-sanitizer also says where it found nothing: of itself, and of a program's end.
+# Lines of compute-sanitizer that are no finding: of itself, and of a program's end.
 NO_FINDING = r"COMPUTE-SANITIZER|SUMMARY: 0 |terminate|Target application|find exit code|Warning"
 _TOUCHED = "the GPU's memory was written and read"
 # Runs no kernel, so that nothing in it can be at fault.
@@ -33,41 +33,37 @@ print({_TOUCHED!r})
 """
 
 
-def kernel_tests(check: Check, works: bool, limit: float) -> Outcome:
-    """The tests of the C++ kernels on the CPU, whose results the GPU's are compared with."""
+def kernel_tests(check: Check, limit: float) -> Outcome:
+    """Run the tests of the C++ kernels on the CPU, whose results the GPU's are compared with."""
     ignored = [f"--ignore=cpp_ext/{name}" for name in UNRELATED]
-    name, needed = "CPU kernels", KERNEL_TEST_MODULES
-    return run_tests(check, works, name, ["cpp_ext", *ignored], limit, needed=needed)[0]
+    return run_tests(check, "cpu", ["cpp_ext", *ignored], limit, needed=KERNEL_TEST_MODULES)[0]
 
 
-def gpu_tests(check: Check, works: bool, limit: float) -> Outcome:
-    """The tests that need a GPU."""
-    env = {
-        "EDGECOUNT_GPU_ROUNDS": "0.1" if check.quick else "1",
-        "EDGECOUNT_GPU_MODEL": check.model,
-    }
-    return run_tests(check, works, "GPU tests", ["gpu"], limit, env)[0]
+def gpu_tests(check: Check, limit: float) -> Outcome:
+    """Run the tests that need a GPU."""
+    rounds = "0.1" if check.quick else "1"
+    env = {"EDGECOUNT_GPU_ROUNDS": rounds, "EDGECOUNT_GPU_MODEL": check.model}
+    return run_tests(check, "gpu", ["gpu", "-m", "gpu"], limit, env)[0]
 
 
-def sanitize(check: Check, works: bool, limit: float, tool: str) -> Outcome:
-    """A few GPU tests under a tool of compute-sanitizer."""
-    name = f"compute-sanitizer {tool}"
+def sanitize(check: Check, limit: float, tool: str) -> Outcome:
+    """Run a few GPU tests under a tool of compute-sanitizer."""
     if check.quick and tool != "memcheck" and not check.only:
-        return Outcome(name, "skipped", "left out by --quick")
+        return Outcome(tool, "skipped", "left out by --quick")
     program = check.machine.tools.get("compute-sanitizer")
     if not program:
-        return Outcome(name, "skipped", "compute-sanitizer is not installed")
+        return Outcome(tool, "skipped", "compute-sanitizer is not installed")
     wrapper = [program, "--tool", tool, *TOOL_OPTIONS.get(tool, ())]
-    if works:
-        refusal = why_refused(check, name, wrapper, limit)
-        if refusal is not None:
-            return refusal
-    tests = [f"gpu/{file}" for file in SANITIZED]
+    refusal = why_refused(check, tool, wrapper, limit)
+    if refusal is not None:
+        return refusal
     wrapper += ["--error-exitcode", "99", "--print-limit", "5"]
+    arguments = [*(f"gpu/{file}" for file in SANITIZED), "-k", SELECTED]
     env = {"EDGECOUNT_GPU_ROUNDS": "0"}
-    arguments = [*tests, "-k", SELECTED]
-    outcome, output = run_tests(check, works, name, arguments, limit, env, wrapper)
-    found = findings(output)
+    outcome, output = run_tests(check, tool, arguments, limit, env, wrapper)
+    # The first line of each finding; more about it is indented.
+    lines = re.findall(r"^=========  ?([A-Z].*)$", output, re.MULTILINE)
+    found = [line for line in lines if not re.search(NO_FINDING, line)]
     if found:
         outcome.status = "failed"
         outcome.said += f"; {found[0]}"
@@ -77,32 +73,23 @@ def sanitize(check: Check, works: bool, limit: float, tool: str) -> Outcome:
     return outcome
 
 
-def why_refused(check: Check, name: str, wrapper: Sequence[str], limit: float) -> Outcome | None:
-    """A skipped step if the tool does not let a program use this GPU, which it can without it."""
-    command = [*wrapper, check.machine.python[0], "-c", _TOUCH]
-    outcome, output = check.run(name, command, limit / 2)
+def why_refused(check: Check, tool: str, wrapper: Sequence[str], limit: float) -> Outcome | None:
+    """Return a skipped step if the tool does not let a program use this GPU; None if it does."""
+    outcome, output = check.run(tool, [*wrapper, check.machine.python[0], "-c", _TOUCH], limit / 2)
     # Of those that cannot work some run the program without looking at it, others do not run it;
     # the exit code may be 0 both times.
-    errors = re.findall(r"^=+ +(Error: .*)$", output, re.M)
+    errors = re.findall(r"^=+ +(Error: .*)$", output, re.MULTILINE)
     if outcome.status == "passed" and _TOUCHED in output and not errors:
         return None
-    outcome.said = outcome.said or "it did not run the program"
     lines = [line for line in output.splitlines() if line.strip() and not line.startswith("==")]
     last = lines[-1:] if outcome.status == "failed" else []
-    outcome.status = "skipped"
-    outcome.said = f"it does not work on this machine: {[*errors, *last, outcome.said][0]}"
+    said = [*errors, *last, outcome.said or "it did not run the program"][0]
+    outcome.status, outcome.said = "skipped", f"it does not work on this machine: {said}"
     return outcome
-
-
-def findings(output: str) -> list[str]:
-    """The first line of each thing that compute-sanitizer found; more about it is indented."""
-    said = re.findall(r"^=========  ?([A-Z].*)$", output, re.M)
-    return [line for line in said if not re.search(NO_FINDING, line)]
 
 
 def run_tests(
     check: Check,
-    works: bool,
     name: str,
     arguments: Sequence[str],
     limit: float,
@@ -110,11 +97,20 @@ def run_tests(
     wrapper: Sequence[str] = (),
     needed: Sequence[str] = TEST_MODULES,
 ) -> tuple[Outcome, str]:
-    """Run pytest in tests/, and read what it says of passed and skipped tests; also the output."""
+    """Run pytest in tests/, and return its outcome and output.
+
+    Args:
+        check: the run.
+        name: name of the step.
+        arguments: arguments of pytest.
+        limit: seconds.
+        env: environment variables.
+        wrapper: command in front of Python's.
+        needed: modules without which the step is skipped.
+    """
     missing = [module for module in needed if module not in check.machine.modules]
-    if missing or not works:
-        why = f"not installed: {', '.join(missing)}" if missing else "no working CUDA part"
-        return Outcome(name, "skipped", why), ""
+    if missing:
+        return Outcome(name, "skipped", f"not installed: {', '.join(missing)}"), ""
     command = [
         *wrapper,
         *(check.machine.python[0], "-m", "pytest", "-q", "-ra", "--tb=short", "--maxfail=10"),
@@ -125,24 +121,18 @@ def run_tests(
     ]
     # Nor should other packages' plugins have a say.
     quiet = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    folder = ROOT / "tests"
-    outcome, output = check.run(name, command, limit, {**quiet, **(env or {})}, folder)
-    read_pytest(outcome, output)
-    return outcome, output
-
-
-def read_pytest(outcome: Outcome, output: str) -> None:
-    """Take what pytest said at its end into the outcome."""
-    found = re.findall(r"^.*\b(?:passed|failed|skipped|errors?)\b.* in [\d.]+s.*$", output, re.M)
-    if found:
-        summary = found[-1].strip("= ")
-        passed = outcome.status == "passed"
+    outcome, output = check.run(name, command, limit, {**quiet, **(env or {})}, ROOT / "tests")
+    ends = r"^.*\b(?:passed|failed|skipped|errors?)\b.* in [\d.]+s.*$"
+    for line in re.findall(ends, output, re.MULTILINE)[-1:]:
+        summary, passed = line.strip("= "), outcome.status == "passed"
         outcome.said = summary if passed else f"{summary}; {outcome.said}"
         if re.search(r"\b(failed|errors?)\b", summary):
             outcome.status = "failed"
         elif passed and "passed" not in summary:
             outcome.status = "skipped"
     reasons = collections.Counter[str]()
-    for count, reason in re.findall(r"^SKIPPED \[(\d+)\] \S+?:(?:\d+:)? (.*)$", output, re.M):
+    skips = r"^SKIPPED \[(\d+)\] \S+?:(?:\d+:)? (.*)$"
+    for count, reason in re.findall(skips, output, re.MULTILINE):
         reasons[reason] += int(count)
-    outcome.skipped = [f"{outcome.name}: {n} x {reason}" for reason, n in reasons.items()]
+    outcome.skipped = [f"{name}: {n} x {reason}" for reason, n in reasons.items()]
+    return outcome, output
