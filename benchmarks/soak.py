@@ -1,4 +1,4 @@
-"""Whether memory grows over many frames.
+"""Check that memory does not grow over many frames.
 
     python benchmarks/soak.py [--frames 10000] [--size 320x240] [--model MODEL] [--backend fake]
 
@@ -19,7 +19,7 @@ from edgecount.models import DEFAULT_MODEL
 
 
 def main() -> int:
-    """Count, print and judge."""
+    """Count frames, print the memory, and return the exit code."""
     options = parse_options()
     width, height = (int(side) for side in options.size.split("x"))
     rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def parse_options() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--size", default="320x240", help="of the frames, WIDTHxHEIGHT")
@@ -56,7 +56,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def resident_mebibytes() -> float:
-    """Memory of this process that is in RAM."""
+    """Return the memory of this process that is in RAM."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 

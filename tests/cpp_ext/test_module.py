@@ -30,7 +30,7 @@ CUDA_PART = "cuda_device_count"
 
 
 def stub_items() -> dict[str, ast.stmt]:
-    """The stub's public names, as far as this build has them."""
+    """Return the stub's public names, as far as this build has them."""
     items: dict[str, ast.stmt] = {}
     for node in stub_tree().body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -59,7 +59,7 @@ def test_the_stub_names_what_the_module_has():
 
 
 def signatures():
-    """What can be called, with its node in the stub."""
+    """Give everything that can be called, with its node in the stub."""
     for name, node in stub_items().items():
         if isinstance(node, ast.FunctionDef):
             yield name, getattr(_ext, name), node
@@ -99,7 +99,7 @@ def _ext_signature(function):
 
 
 def described(thing) -> str:
-    """A docstring without the signature that nanobind puts in front of those of functions."""
+    """Return a docstring without the signature in front, which nanobind gives to functions."""
     text = inspect.getdoc(thing) or ""
     return text.partition("\n\n")[2] if callable(thing) and not inspect.isclass(thing) else text
 
