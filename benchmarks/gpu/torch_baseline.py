@@ -61,11 +61,9 @@ class TorchCounter:
         torch = self._torch
         most = max(int(self.is_peak(heatmap).sum()) for heatmap, _ in self.sets)
         room = (most // _ROOM + 1) * _ROOM
-        pinned = [
-            torch.empty((room, *array.shape[1:]) if i == 0 else array.shape, dtype=array.dtype)
-            for i, array in enumerate(self.on_gpu(0))
-        ]
-        listed, summed = (array.pin_memory() for array in pinned)
+        peaks, sums = self.on_gpu(0)
+        listed = torch.empty((room, 3), dtype=peaks.dtype, pin_memory=True)
+        summed = torch.empty(sums.shape, dtype=sums.dtype, pin_memory=True)
 
         def work(index: int) -> None:
             heatmap, density = self.sets[index % len(self.sets)]

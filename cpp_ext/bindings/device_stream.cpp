@@ -173,8 +173,7 @@ void bind_device_stream(nb::module_& module) {
         .def("__init__", &make_stream, "device"_a = 0, nb::kw_only(), "handle"_a = nb::none(),
              "inner"_a = false)
         .def_prop_ro(
-            "handle",
-            [](const Stream& s) { return reinterpret_cast<std::uintptr_t>(s.handle()); },
+            "handle", [](const Stream& s) { return reinterpret_cast<std::uintptr_t>(s.handle()); },
             "The cudaStream_t as a number.")
         .def_prop_ro("device", &Stream::device, "Number of the GPU.")
         .def_prop_ro("idle", &Stream::idle, Unlocked(), "Whether all its work is done.")

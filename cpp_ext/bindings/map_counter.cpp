@@ -69,7 +69,8 @@ Args:
 
 Raises:
     TypeError: Not a DeviceArray, or another dtype.
-    ValueError: Another shape, device or memory order, or a map that the counter was not made for.)";
+    ValueError: Another shape, device or memory order, or a map that the counter was not made
+        for.)";
 
 constexpr const char* kReadDoc =
     R"(Return the counts of the last `enqueue` as a `MapCounts`.

@@ -69,8 +69,9 @@ void bind_map_counts(nb::module_& module) {
     nb::class_<MapCounts>(
         module, "MapCounts",
         "The peaks and counts of a batch of B images with R regions, as `count_maps` returns them.")
-        .def_prop_ro("peaks", &peaks_of,
-                     "B arrays (n, 3) float32: x, y in heatmap cells and the score, in raster order.")
+        .def_prop_ro(
+            "peaks", &peaks_of,
+            "B arrays (n, 3) float32: x, y in heatmap cells and the score, in raster order.")
         .def_prop_ro("peak_count", per_image<std::int64_t>(&MapCounts::peak_count),
                      "(B,) int64: all peaks, also those beyond the capacity.")
         .def_prop_ro("overflow", per_image<bool>(&MapCounts::overflow),

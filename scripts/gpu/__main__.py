@@ -40,12 +40,12 @@ from run import ROOT, Check, Outcome
 from steps import STEPS, TOTAL, scale, steps
 
 OLDEST = (3, 10)
-MODEL = "edgecount-s"
 SIGNS = {"passed": "ok", "failed": "FAILED", "skipped": "skipped"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run all steps and return the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     if sys.version_info < OLDEST:
         print("gpu_check: expected Python 3.10 or newer: name one with PYTHON=...", file=sys.stderr)
         return 1
@@ -72,13 +72,14 @@ def main(arguments: list[str] | None = None) -> int:
             only=tuple(options.only),
             scale=scale(options.limit, options.only),
         )
-        failed = run(check, command(options), options.out)
+        command = check.shorten(shlex.join(["scripts/gpu_check", *arguments]))
+        failed = run(check, command, options.out)
     print(f"{time.monotonic() - started:.0f} s")
     print(f"failed: {', '.join(failed)}" if failed else "nothing failed")
     return 1 if failed else 0
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/gpu_check",
@@ -97,7 +98,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--wheels", type=Path, metavar="DIR", help="wheels to use beside the build")
     parser.add_argument("--python", default=sys.executable, help="which runs the tests")
-    parser.add_argument("--model", default=MODEL, help="for the benchmark of the pipeline")
+    parser.add_argument("--model", default="edgecount-s", help="for the pipeline's benchmark")
     out = ROOT / "benchmarks" / "results"
     parser.add_argument("--out", type=Path, metavar="DIR", default=out, help="for the report")
     parser.add_argument(
@@ -134,18 +135,6 @@ def run(check: Check, command: str, out: Path) -> list[str]:
         paths = write_report(check, outcomes, command, date, out)
     print(" and ".join(str(path) for path in paths), end=" in ")
     return [outcome.name for outcome in outcomes if outcome.status == "failed"]
-
-
-def command(options: argparse.Namespace) -> str:
-    """Return the command that this run can be repeated with."""
-    words = ["scripts/gpu_check"]
-    words += ["--quick"] if options.quick else []
-    words += ["--no-build"] if options.no_build else []
-    words += ["--only", ",".join(options.only)] if options.only else []
-    words += ["--limit", f"{options.limit:g}"] if options.limit != TOTAL else []
-    words += ["--model", options.model] if options.model != MODEL else []
-    words += ["--wheels", "DIR"] if options.wheels else []
-    return shlex.join(words)
 
 
 if __name__ == "__main__":

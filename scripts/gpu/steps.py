@@ -8,7 +8,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from machine import BUILD_MODULES, look_around
 from run import ROOT, Check, Outcome
@@ -50,18 +49,6 @@ for name in sys.argv[1:]:
 """
 
 
-class Step(NamedTuple):
-    """A step that needs a working build.
-
-    Attributes:
-        limit: seconds that it may take at most, of `TOTAL`.
-        run: does it, given the check and the limit.
-    """
-
-    limit: float
-    run: Callable[[Check, float], Outcome]
-
-
 def steps(check: Check) -> Iterator[Outcome]:
     """Run all steps one after the other; one that fails does not stop those that can go on."""
     if check.wheels:
@@ -72,18 +59,15 @@ def steps(check: Check) -> Iterator[Outcome]:
         yield built
     found = find_extension(check, built is None or built.status == "passed")
     yield found
-    for name, step in STEPS.items():
-        if check.only and name not in check.only:
-            continue
-        if found.status == "passed":
-            yield step.run(check, step.limit)
-        else:
-            yield Outcome(name, "skipped", "no working CUDA part")
+    for name in [name for name in STEPS if not check.only or name in check.only]:
+        limit, step = STEPS[name]
+        works = found.status == "passed"
+        yield step(check, limit) if works else Outcome(name, "skipped", "no working CUDA part")
 
 
 def scale(total: float, only: Sequence[str]) -> float:
     """Return the factor of the limits, for a total in seconds and the steps that are run."""
-    chosen = BUILD + EXTENSION + sum(STEPS[name].limit for name in set(only or STEPS))
+    chosen = BUILD + EXTENSION + sum(STEPS[name][0] for name in set(only or STEPS))
     return max(total / TOTAL, total / chosen)
 
 
@@ -205,16 +189,17 @@ def benchmark(check: Check, limit: float, name: str) -> Outcome:
     return outcome
 
 
-# All up to the pipeline, without an engine to build, take no more than TOTAL together.
-STEPS = {
-    "imports": Step(30, read_packages),
-    "engine": Step(100, build_engine),
-    "gpu": Step(170, gpu_tests),
-    "memcheck": Step(60, functools.partial(sanitize, tool="memcheck")),
-    "kernels": Step(100, functools.partial(benchmark, name="kernels")),
-    "pipeline": Step(50, functools.partial(benchmark, name="pipeline")),
-    "cpu": Step(40, kernel_tests),
-    "racecheck": Step(40, functools.partial(sanitize, tool="racecheck")),
-    "synccheck": Step(40, functools.partial(sanitize, tool="synccheck")),
-    "initcheck": Step(40, functools.partial(sanitize, tool="initcheck")),
+# The steps that need a working build: seconds that each may take at most, and what does it. All up
+# to the pipeline, without an engine to build, take no more than TOTAL together.
+STEPS: dict[str, tuple[float, Callable[[Check, float], Outcome]]] = {
+    "imports": (30, read_packages),
+    "engine": (100, build_engine),
+    "gpu": (170, gpu_tests),
+    "memcheck": (60, functools.partial(sanitize, tool="memcheck")),
+    "kernels": (100, functools.partial(benchmark, name="kernels")),
+    "pipeline": (50, functools.partial(benchmark, name="pipeline")),
+    "cpu": (40, kernel_tests),
+    "racecheck": (40, functools.partial(sanitize, tool="racecheck")),
+    "synccheck": (40, functools.partial(sanitize, tool="synccheck")),
+    "initcheck": (40, functools.partial(sanitize, tool="initcheck")),
 }

@@ -111,12 +111,12 @@ def test_some_steps_alone(scripts: Any, check: Any) -> None:
 def test_limits_add_up(scripts: Any) -> None:
     steps, names = scripts.steps, list(scripts.steps.STEPS)
     first = set(names[: names.index("pipeline") + 1]) - {"engine"}
-    together = sum(steps.STEPS[name].limit for name in first)
+    together = sum(steps.STEPS[name][0] for name in first)
     assert steps.BUILD + steps.EXTENSION + together <= steps.TOTAL
     assert names.index("memcheck") < names.index("kernels")
     assert steps.scale(steps.TOTAL, []) == 1
     assert steps.scale(2 * steps.TOTAL, []) == 2
-    limit = steps.STEPS["memcheck"].limit
+    limit = steps.STEPS["memcheck"][0]
     assert limit < steps.scale(steps.TOTAL, ["memcheck"]) * limit < steps.TOTAL
 
 
