@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from edgecount import EdgeCounter
+from edgecount._latency import resident_bytes
 from edgecount.models import DEFAULT_MODEL
 
 
@@ -56,9 +56,8 @@ def parse_options() -> argparse.Namespace:
 
 
 def resident_mebibytes() -> float:
-    """Return the memory of this process that is in RAM."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    """Return the memory of this process that is in RAM; 0 where the system does not say."""
+    return (resident_bytes() or 0) / 2**20
 
 
 if __name__ == "__main__":
