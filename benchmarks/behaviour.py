@@ -157,7 +157,7 @@ def measure_interval(counter: EdgeCounter, material: Material) -> dict[str, Any]
 
 
 def outcome(image: ImageRecord) -> Outcome:
-    """Return the counts of an image that an interval is fitted to."""
+    """What an interval is fitted to."""
     if image.density_count is None or image.peak_count is None:
         return Outcome(image.count, 0.0, image.true)
     return Outcome(image.count, image.density_count - image.peak_count, image.true)
