@@ -23,6 +23,8 @@ from torch_baseline import measure_torch
 from yardsticks import copy_rates, launch_costs
 
 ABOUT = """\
+## Kernels
+
 "µs" are of CUDA graphs, by the GPU's clock; "eager" by the same clock, without a graph. "read" and
 "waited" are called one by one and timed by the host's clock, until all is in NumPy or done. Maps
 take turns with others, so that they come from memory, but for "cached"; in front of a real engine

@@ -39,6 +39,8 @@ CAMERAS = 4
 PATIENCE = 0.1 if EMULATED else 3.0  # seconds for frames that are counted one by one
 STEPS = ("preprocess", "infer", "postprocess")
 ABOUT = """\
+## Pipeline
+
 Times are milliseconds of a frame. "engine" is the bare engine on tensors where it wants them.
 Preprocessing includes the upload of a frame of the host. The share is that of pre- and
 postprocessing in the engine's time."""

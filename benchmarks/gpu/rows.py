@@ -77,7 +77,7 @@ class Numbers:
         for key, title in self._titles.items():
             found = self.found[key]
             shown = table_of_values(found) if isinstance(found, Mapping) else table(found)
-            parts += [f"## {title}", shown] if found else []
+            parts += [f"### {title}", shown] if found else []
         return "\n\n".join(parts) + "\n"
 
     def _save(self) -> None:

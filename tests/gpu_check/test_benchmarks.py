@@ -83,7 +83,7 @@ def test_numbers_are_kept_row_by_row(scripts: Any, tmp_path: Path) -> None:
     assert (found["device"], [row["batch"] for row in found["count"]]) == ("a GPU", [0, 2])
     numbers.rows("count", "More", [1, 1, 5], measure)
     page = path.with_suffix(".md").read_text("utf-8")
-    assert page.startswith("About.\n\n## Copies\n")
+    assert page.startswith("About.\n\n### Copies\n")
     assert "| GB/s | 2684 |" in page
     assert "| batch | read µs | share of copy | none | on |" in page
     assert page.endswith("| 2 | 1.25 | 83% | - | yes |\n| 5 | 1.25 | 83% | - | yes |\n")
