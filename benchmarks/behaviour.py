@@ -164,7 +164,7 @@ def outcome(image: ImageRecord) -> Outcome:
 
 
 def nothing_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
-    """Give the rows of the table of `measure_nothing`, the head first."""
+    """Yield the rows of the table of `measure_nothing`, the head first."""
     yield "people per megapixel of", "frames", "mean", "worst", "the worst", f"{GOAL} or more"
     for kind, of in found.items():
         numbers = of["frames"], f"{of['mean']:.2f}", f"{of['worst']:.2f}"
@@ -172,7 +172,7 @@ def nothing_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
 
 
 def scale_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
-    """Give the rows of the table of `measure_scale`, the head first."""
+    """Yield the rows of the table of `measure_scale`, the head first."""
     yield "set", "images", "size", "sum / sum at 1x", "median change", "MAE"
     for name, of in found.items():
         for factor, values in of["factors"].items():
@@ -181,7 +181,7 @@ def scale_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
 
 
 def video_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
-    """Give the rows of the table of `measure_video`, the head first."""
+    """Yield the rows of the table of `measure_video`, the head first."""
     keys = ("model", "truth", "minus_truth", "in_quadrature", "of_error")
     yield "std of the change per frame", "frames", *(key.replace("_", " ") for key in keys)
     for name, of in found.items():
@@ -189,7 +189,7 @@ def video_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
 
 
 def interval_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
-    """Give the rows of the table of `measure_interval`, the head first."""
+    """Yield the rows of the table of `measure_interval`, the head first."""
     yield "truth inside the interval", "images", "model's own", "width / count", "cross-fitted"
     for name, of in found.items():
         own = "none" if of["coverage"] is None else f"{of['coverage']:.1%}"

@@ -88,7 +88,7 @@ def clip() -> list[Scene]:
 
 
 def frames_of_nothing(material: Material) -> Iterator[tuple[str, str, Image]]:
-    """Give kind, name and picture of every frame without people."""
+    """Yield kind, name and picture of every frame without people."""
     for width, height in SIZES:
         at = f"{width}x{height}"
         for kind, level in (("black", 0), ("white", 255), ("mid grey", 128)):
@@ -134,7 +134,7 @@ def noise(rng: np.random.Generator, grain: int, sigma: float, size: Size) -> Ima
 
 
 def blurred_away(material: Material) -> Iterator[tuple[str, str, Image]]:
-    """Give held-out photos, or scenes, so far out of focus that nobody can be made out."""
+    """Yield held-out photos, or scenes, so far out of focus that nobody can be made out."""
     for name in material.sets:
         for sample in material.some(name):
             yield f"{name} blurred away", sample.name, blurred(sample.image())

@@ -83,7 +83,7 @@ class MapCase:
 
 
 def goal_cases() -> Iterator[MapCase]:
-    """Give the case of the goal, then with the list, the density, an offset and regions added.
+    """Yield the case of the goal, then with the list, the density, an offset and regions added.
 
     The list of peaks and the density go over the bus to the host. `EdgeCounter` always takes both,
     and an offset and regions where its model and its user have them.
@@ -97,7 +97,7 @@ def goal_cases() -> Iterator[MapCase]:
 
 
 def other_cases(quick: bool) -> Iterator[MapCase]:
-    """Give all other cases that are measured: sizes, batches, dtypes, regions, fusion."""
+    """Yield all other cases that are measured: sizes, batches, dtypes, regions, fusion."""
     sizes = [(60, 80), (270, 480), (1080, 1920)][: 2 if quick else 3]
     batches = [1, 64] if quick else [1, 8, 64]
     if EMULATED:

@@ -49,7 +49,7 @@ class FrameCase:
 
 
 def cases(quick: bool) -> Iterator[FrameCase]:
-    """Give all cases that are measured."""
+    """Yield all cases that are measured."""
     sizes = [
         ((720, 1280), (720, 1280), (736, 1280)),
         ((1080, 1920), (1080, 1920), (1088, 1920)),

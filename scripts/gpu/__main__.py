@@ -127,8 +127,8 @@ def run(check: Check, command: str, out: Path) -> list[str]:
     paths: tuple[Path, ...] = ()
     for outcome in steps(check):
         outcomes.append(outcome)
-        said = f": {outcome.said}" if outcome.said else ""
-        print(f"{SIGNS[outcome.status]:8}{outcome.name} ({outcome.seconds:.0f} s){said}")
+        result = f": {outcome.message}" if outcome.message else ""
+        print(f"{SIGNS[outcome.status]:8}{outcome.name} ({outcome.seconds:.0f} s){result}")
         tail = outcome.tail.splitlines() if outcome.status == "failed" else []
         print("".join(f"    | {line}\n" for line in tail), end="", flush=True)
         # At once: whoever ends this run from outside still has what was found so far.

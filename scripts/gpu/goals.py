@@ -76,15 +76,15 @@ def bandwidth(kernels: Mapping[str, Any]) -> Iterator[Goal]:
         for dtype in DTYPES:
             what, row = f"{MAPS}, {dtype}, {more}", find(kernels, "count", dtype=dtype, **keys)
             if row is not None:
-                said = f"{row['share_of_copy']:.0%}, {row['us']:.1f} µs"
+                shown = f"{row['share_of_copy']:.0%}, {row['us']:.1f} µs"
                 if number:
                     back = f"{row['back_bytes'] / 1e6:.1f} MB to the host"
-                    said += f"; {row['share_of_copies']:.0%} of that and of the copy of {back}"
+                    shown += f"; {row['share_of_copies']:.0%} of that and of the copy of {back}"
                 # Maps that lie in the cache say nothing of the memory.
-                said += "" if row["cold"] else ", partly from the cache"
+                shown += "" if row["cold"] else ", partly from the cache"
                 judged = number == 0 and row["cold"]
                 met = row["share_of_copy"] >= COPY_SHARE if judged else None
-                yield Goal(what, wanted, said, met)
+                yield Goal(what, wanted, shown, met)
             elif (number, dtype) == (0, "float32"):
                 yield Goal(what, wanted)
 
@@ -102,9 +102,9 @@ def beside_torch(kernels: Mapping[str, Any]) -> Iterator[Goal]:
             what, judged = f"{maps}, {more}", manner == "read"
             if row is not None and row[f"torch_{manner}_us"] is not None:
                 ours, theirs = row[f"{manner}_us"], row[f"torch_{manner}_us"]
-                said = f"{theirs / ours:.1f} times: {ours:.1f} µs beside torch's {theirs:.1f} µs"
+                shown = f"{theirs / ours:.1f} times: {ours:.1f} µs beside torch's {theirs:.1f} µs"
                 met = theirs / ours >= TORCH_RATIO if judged else None
-                yield Goal(what, wanted if judged else "for comparison", said, met)
+                yield Goal(what, wanted if judged else "for comparison", shown, met)
             elif row is None and judged and dtype == "float32":
                 yield Goal(what, wanted)
 
@@ -120,10 +120,10 @@ def latency(kernels: Mapping[str, Any]) -> Iterator[Goal]:
             yield Goal(what, wanted)
             continue
         one = launch[f"one_map_{infix}waited_us"]
-        said = f"{one:.1f} µs beside {empty:.1f} µs"
+        shown = f"{one:.1f} µs beside {empty:.1f} µs"
         if not infix:
-            said += f", or {3 * launch['empty_waited_us']:.1f} µs if each is waited for"
-        yield Goal(what, wanted, said, one <= empty)
+            shown += f", or {3 * launch['empty_waited_us']:.1f} µs if each is waited for"
+        yield Goal(what, wanted, shown, one <= empty)
 
 
 def frames(pipeline: Mapping[str, Any]) -> Iterator[Goal]:
@@ -135,13 +135,13 @@ def frames(pipeline: Mapping[str, Any]) -> Iterator[Goal]:
         if not row["on_gpu"] or row.get("preprocess") is None:
             continue
         share, around = row["share_of_engine"], row["preprocess"] + row["postprocess"]
-        said = f"{share:.0%}: {around:.3f} ms beside {row['engine']:.3f} ms"
+        shown = f"{share:.0%}: {around:.3f} ms beside {row['engine']:.3f} ms"
         # A stand-in is slower than an engine, so that its share flatters.
         real = "stand-in" not in row["backend"]
         judged = real and pipeline["size"] == FRAME and pipeline["model"] == MODEL
         found = found or judged
         where = f"{what}, {row['backend']}, {row['source']}"
-        yield Goal(where, wanted, said, share <= ENGINE_SHARE if judged else None)
+        yield Goal(where, wanted, shown, share <= ENGINE_SHARE if judged else None)
     if not found:
         yield Goal(what, wanted)
 

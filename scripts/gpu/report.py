@@ -37,7 +37,7 @@ def write_report(
         numbers[name] = json.loads(path.read_text()) if path.exists() else None
         path = path.with_suffix(".md")
         tables += [path.read_text(encoding="utf-8").strip()] if path.exists() else []
-    left_out = [f"{step.name}: {step.said}" for step in outcomes if step.status == "skipped"]
+    left_out = [f"{step.name}: {step.message}" for step in outcomes if step.status == "skipped"]
     left_out += [reason for step in outcomes for reason in step.skipped]
     content: dict[str, Any] = {
         "date": date,
@@ -83,7 +83,7 @@ def commit() -> str:
 def markdown(
     content: dict[str, Any], machine: Sequence[Sequence[str]], tables: Sequence[str]
 ) -> Iterator[str]:
-    """Give the parts of the Markdown."""
+    """Yield the parts of the Markdown."""
     yield f"# {(content['machine']['gpu'] or {'name': 'no GPU'})['name']}, {content['date']}"
     yield f"`{content['command']}` on edgecount {content['version']}."
     yield table(["", ""], machine)
@@ -92,7 +92,7 @@ def markdown(
     yield table(["goal", "wanted", "measured", ""], rows)
     yield "## Steps"
     steps = content["steps"]
-    rows = [[s["name"], s["status"], f"{s['seconds']:.0f} s", s["said"]] for s in steps]
+    rows = [[s["name"], s["status"], f"{s['seconds']:.0f} s", s["message"]] for s in steps]
     yield table(["step", "", "took", "result"], rows)
     for step in steps:
         if step["status"] == "failed" and step["tail"]:

@@ -27,7 +27,7 @@ class Outcome:
     Attributes:
         name: name of the step.
         status: "passed", "failed" or "skipped".
-        said: the result or the reason, on one line.
+        message: the result or the reason, on one line.
         seconds: time that it took.
         command: the command that was run.
         tail: the end of the output of a failed step.
@@ -37,7 +37,7 @@ class Outcome:
 
     name: str
     status: str
-    said: str = ""
+    message: str = ""
     seconds: float = 0.0
     command: str = ""
     tail: str = ""
@@ -127,10 +127,10 @@ class Check:
         if code == 0:
             return outcome, output
         outcome.timed_out, outcome.status = code is None, "failed"
-        outcome.said = f"not done after {limit:.0f} s" if code is None else f"exit code {code}"
+        outcome.message = f"not done after {limit:.0f} s" if code is None else f"exit code {code}"
         if code is None and limit < wanted:
             outcome.status = "skipped"
-            outcome.said += ", when the time for everything was up"
+            outcome.message += ", when the time for everything was up"
         outcome.tail = "\n".join(output.rstrip().splitlines()[-_TAIL:])
         return outcome, output
 

@@ -108,11 +108,11 @@ def build(check: Check) -> Outcome:
     outcome, _ = check.run("build", [*pip(check), *options, str(ROOT)], BUILD, env)
     outcome.command = " ".join(f"{k}={v!r}" for k, v in env.items()) + " " + outcome.command
     if outcome.status == "failed" and isolated:
-        outcome.said += f"; {' and '.join(isolated)} not installed, so pip needed an index"
+        outcome.message += f"; {' and '.join(isolated)} not installed, so pip needed an index"
     elif outcome.status == "failed":
         # Without isolation pip does not compare their versions with pyproject.toml's.
         used = " and ".join(machine.modules[name] for name in BUILD_MODULES)
-        outcome.said += f"; with {used}: --wheels gives others"
+        outcome.message += f"; with {used}: --wheels gives others"
     return outcome
 
 
@@ -125,10 +125,10 @@ def find_extension(check: Check, built: bool) -> Outcome:
     outcome, output = check.run(name, command, EXTENSION)
     lines = output.strip().splitlines()
     if len(lines) > 1 and "CUDA part" in lines[-1]:
-        outcome.said = lines[-1]
+        outcome.message = lines[-1]
         if check.build and not lines[-2].startswith("WORK"):
             outcome.status = "failed"
-            outcome.said = (
+            outcome.message = (
                 "Python finds another edgecount, which is installed in editable mode: check that "
                 "one with --no-build, or give another Python"
             )
@@ -143,7 +143,9 @@ def read_packages(check: Check, limit: float) -> Outcome:
         return Outcome(name, "skipped", "nothing to import")
     command = [check.machine.python[0], "-c", _IMPORT, *modules]
     outcome, output = check.run(name, command, limit)
-    outcome.said = ", ".join(line for line in [*output.strip().splitlines(), outcome.said] if line)
+    outcome.message = ", ".join(
+        line for line in [*output.strip().splitlines(), outcome.message] if line
+    )
     # A package that does not import is no fault of ours, and its tests say so.
     outcome.status = "passed" if outcome.status == "passed" else "skipped"
     return outcome
@@ -163,10 +165,10 @@ def build_engine(check: Check, limit: float) -> Outcome:
     outcome, output = check.run(name, [*command, *options], limit)
     if outcome.status == "passed":
         check.model = str(folder)
-        outcome.said = f"{targets[0]}, float16"
-    elif outcome.said == "exit code 1":
-        outcome.said = (output.strip().splitlines() or [outcome.said])[-1]
-        if any(reason in outcome.said for reason in NO_ENGINE):
+        outcome.message = f"{targets[0]}, float16"
+    elif outcome.message == "exit code 1":
+        outcome.message = (output.strip().splitlines() or [outcome.message])[-1]
+        if any(reason in outcome.message for reason in NO_ENGINE):
             outcome.status = "skipped"
     return outcome
 
@@ -182,10 +184,10 @@ def benchmark(check: Check, limit: float, name: str) -> Outcome:
     reasons = re.findall(r"^skipped: (.*)$", output, re.MULTILINE)
     outcome.skipped = [f"{name}: {reason}" for reason in reasons]
     if outcome.status == "passed":
-        outcome.said = "measured"
+        outcome.message = "measured"
     elif outcome.timed_out and path.exists():
         # The rows that goals look at are measured first, and each is written at once.
-        outcome.status, outcome.said = "passed", f"measured in part: {outcome.said}"
+        outcome.status, outcome.message = "passed", f"measured in part: {outcome.message}"
     return outcome
 
 

@@ -66,8 +66,8 @@ def sanitize(check: Check, limit: float, tool: str) -> Outcome:
     found = [line for line in lines if not re.search(NO_FINDING, line)]
     if found:
         outcome.status = "failed"
-        outcome.said += f"; {found[0]}"
-    elif outcome.timed_out and outcome.status == "failed" and " failed" not in outcome.said:
+        outcome.message += f"; {found[0]}"
+    elif outcome.timed_out and outcome.status == "failed" and " failed" not in outcome.message:
         # A tool may make kernels a hundred times slower: what it has not found by then is no fault.
         outcome.status = "skipped"
     return outcome
@@ -83,8 +83,8 @@ def why_refused(check: Check, tool: str, wrapper: Sequence[str], limit: float) -
         return None
     lines = [line for line in output.splitlines() if line.strip() and not line.startswith("==")]
     last = lines[-1:] if outcome.status == "failed" else []
-    said = [*errors, *last, outcome.said or "it did not run the program"][0]
-    outcome.status, outcome.said = "skipped", f"it does not work on this machine: {said}"
+    why = [*errors, *last, outcome.message or "it did not run the program"][0]
+    outcome.status, outcome.message = "skipped", f"it does not work on this machine: {why}"
     return outcome
 
 
@@ -125,7 +125,7 @@ def run_tests(
     ends = r"^.*\b(?:passed|failed|skipped|errors?)\b.* in [\d.]+s.*$"
     for line in re.findall(ends, output, re.MULTILINE)[-1:]:
         summary, passed = line.strip("= "), outcome.status == "passed"
-        outcome.said = summary if passed else f"{summary}; {outcome.said}"
+        outcome.message = summary if passed else f"{summary}; {outcome.message}"
         if re.search(r"\b(failed|errors?)\b", summary):
             outcome.status = "failed"
         elif passed and "passed" not in summary:

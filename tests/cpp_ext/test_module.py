@@ -59,7 +59,7 @@ def test_the_stub_names_what_the_module_has():
 
 
 def signatures():
-    """Give everything that can be called, with its node in the stub."""
+    """Yield everything that can be called, with its node in the stub."""
     for name, node in stub_items().items():
         if isinstance(node, ast.FunctionDef):
             yield name, getattr(_ext, name), node

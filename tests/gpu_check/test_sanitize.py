@@ -50,13 +50,13 @@ def works(scripts: Any) -> str:
 
 def test_nothing_found(speak: Any, works: str) -> None:
     outcome = speak(works, f"{BANNER}\n3 passed in 1.0s\n{CLEAN}")
-    assert (outcome.status, outcome.said) == ("passed", "3 passed in 1.0s")
+    assert (outcome.status, outcome.message) == ("passed", "3 passed in 1.0s")
 
 
 def test_a_finding_is_a_failure(speak: Any, works: str) -> None:
     outcome = speak(works, f"{BANNER}\n3 passed in 1.0s\n{FOUND}", code=99)
     assert outcome.status == "failed"
-    assert outcome.said.endswith("exit code 99; Invalid __global__ write of size 4 bytes")
+    assert outcome.message.endswith("exit code 99; Invalid __global__ write of size 4 bytes")
     assert FOUND in outcome.tail
 
 
@@ -78,14 +78,14 @@ def test_tests_that_fail_under_the_tool(speak: Any, works: str) -> None:
 def test_where_it_does_not_work(speak: Any, said: str, code: int, why: str) -> None:
     outcome = speak(said, FOUND, code=99, refused=code)
     assert outcome.status == "skipped"
-    assert outcome.said.startswith("it does not work on this machine: ")
-    assert why in outcome.said
+    assert outcome.message.startswith("it does not work on this machine: ")
+    assert why in outcome.message
 
 
 def test_where_it_lets_programs_run_unseen(speak: Any, works: str) -> None:
     outcome = speak(f"{works}\n{REFUSED}", "3 passed in 1.0s")
     assert outcome.status == "skipped"
-    assert "Device not supported" in outcome.said
+    assert "Device not supported" in outcome.message
 
 
 def test_one_that_is_too_slow_has_found_nothing(speak: Any, works: str) -> None:

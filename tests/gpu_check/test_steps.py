@@ -25,7 +25,7 @@ def test_a_step_that_passes_and_one_that_fails(check: Any) -> None:
     assert passed.command == "python3 -c 'print('\"'\"'seen'\"'\"')'"
     code = f"print({str(ROOT / 'scripts')!r}); raise SystemExit(7)"
     failed, _ = check.run("second", [sys.executable, "-c", code], 50)
-    assert (failed.status, failed.said) == ("failed", "exit code 7")
+    assert (failed.status, failed.message) == ("failed", "exit code 7")
     assert failed.tail == "./scripts"
 
 
@@ -34,7 +34,7 @@ def test_a_step_past_its_limit_is_ended_with_its_children(check: Any, tmp_path: 
     child = f"import time, pathlib; time.sleep(2); pathlib.Path({str(alive)!r}).touch()"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     outcome, _ = check.run("endless", [sys.executable, "-c", code], 0.7)
-    assert (outcome.status, outcome.said) == ("failed", "not done after 1 s")
+    assert (outcome.status, outcome.message) == ("failed", "not done after 1 s")
     time.sleep(2.5)
     assert not alive.exists()
 
@@ -46,15 +46,15 @@ def test_tests_that_take_too_long_say_how_far_they_got(
     tests.write_text("import time\ndef test_one(): pass\ndef test_two(): time.sleep(60)\n")
     outcome = scripts.suites.run_tests(check, "some", [str(tests)], 5)[0]
     assert (outcome.status, outcome.timed_out) == ("failed", True)
-    assert outcome.said.startswith("1 passed in ")
-    assert outcome.said.endswith("; not done after 5 s")
+    assert outcome.message.startswith("1 passed in ")
+    assert outcome.message.endswith("; not done after 5 s")
 
 
 def test_what_the_end_of_all_time_cuts_off_has_not_failed(check: Any) -> None:
     check.deadline = time.monotonic() + 3.5
     outcome, _ = check.run("long", [sys.executable, "-c", "import time; time.sleep(60)"], 50)
     assert outcome.status == "skipped"
-    assert outcome.said.endswith("when the time for everything was up")
+    assert outcome.message.endswith("when the time for everything was up")
 
 
 def test_imports_are_named_with_their_time_or_their_fault(check: Any, scripts: Any) -> None:
@@ -62,13 +62,13 @@ def test_imports_are_named_with_their_time_or_their_fault(check: Any, scripts: A
     (check.work / "numba.py").write_text("raise ImportError('Numba needs another NumPy')\n")
     outcome = scripts.steps.read_packages(check, 50)
     assert outcome.status == "passed"
-    assert outcome.said == "numba: ImportError: Numba needs another NumPy"
+    assert outcome.message == "numba: ImportError: Numba needs another NumPy"
 
 
 def test_no_step_begins_without_time(check: Any) -> None:
     check.deadline = time.monotonic()
     outcome, _ = check.run("late", [sys.executable, "-c", "raise SystemExit(1)"], 50)
-    assert (outcome.status, outcome.said) == ("skipped", "no time was left for it")
+    assert (outcome.status, outcome.message) == ("skipped", "no time was left for it")
 
 
 def test_reads_what_pytest_says(scripts: Any, check: Any, tmp_path: Path) -> None:
@@ -81,13 +81,13 @@ def test_reads_what_pytest_says(scripts: Any, check: Any, tmp_path: Path) -> Non
     )
     outcome = scripts.suites.run_tests(check, "some", [str(tests)], 60)[0]
     assert outcome.status == "passed"
-    assert outcome.said.startswith("1 passed, 1 skipped in ")
+    assert outcome.message.startswith("1 passed, 1 skipped in ")
     assert outcome.skipped == ["some: 1 x no such thing: here"]
     tests.write_text("def test_one(): assert 1 == 2\n")
     (tmp_path / "test_broken.py").write_text("import no_such_module\n")
     outcome = scripts.suites.run_tests(check, "some", [str(tmp_path)], 60)[0]
     assert outcome.status == "failed"
-    assert outcome.said.startswith("1 failed, 1 error in ")
+    assert outcome.message.startswith("1 failed, 1 error in ")
     assert "assert 1 == 2" in outcome.tail
 
 
@@ -96,7 +96,7 @@ def test_what_needs_the_gpu_is_skipped_when_there_is_none(scripts: Any, check: A
     outcomes = list(scripts.steps.steps(check))
     assert outcomes[0].name == "extension"
     assert outcomes[0].status == "failed"
-    assert outcomes[0].said.endswith("0 GPUs that it can use")
+    assert outcomes[0].message.endswith("0 GPUs that it can use")
     assert {outcome.status for outcome in outcomes[1:]} == {"skipped"}
     assert len(outcomes) == 1 + len(scripts.steps.STEPS)
 
@@ -132,7 +132,7 @@ def test_a_build_without_nvcc_fails_and_nothing_else_is_tested(scripts: Any, che
     check.machine = check.machine._replace(tools={})
     outcomes = list(scripts.steps.steps(check))
     assert [outcome.status for outcome in outcomes[:2]] == ["failed", "skipped"]
-    assert outcomes[0].said.startswith("no nvcc: ")
+    assert outcomes[0].message.startswith("no nvcc: ")
 
 
 def test_an_export_that_fails_is_a_failure(scripts: Any, check: Any) -> None:
@@ -141,7 +141,7 @@ def test_an_export_that_fails_is_a_failure(scripts: Any, check: Any) -> None:
     check.model = "no-such-model"
     outcome = scripts.steps.build_engine(check, 60)
     assert outcome.status == "failed"
-    assert "no-such-model" in outcome.said
+    assert "no-such-model" in outcome.message
     assert check.model == "no-such-model"
 
 
@@ -151,7 +151,7 @@ def test_where_there_can_be_no_engine_is_no_failure(scripts: Any, check: Any) ->
     check.machine = check.machine._replace(modules={"tensorrt": "tensorrt 10.3.0"})
     outcome = scripts.steps.build_engine(check, 60)
     assert outcome.status == "skipped", outcome.tail
-    assert "is not installed" in outcome.said
+    assert "is not installed" in outcome.message
     assert check.model == "edgecount-s"
 
 
@@ -159,6 +159,6 @@ def test_missing_test_packages_are_named(scripts: Any, check: Any) -> None:
     modules = {name: name for name in check.machine.modules if name not in ("onnx", "hypothesis")}
     check.machine = check.machine._replace(modules=modules)
     outcome = scripts.suites.gpu_tests(check, 60)
-    assert (outcome.status, outcome.said) == ("skipped", "not installed: onnx")
+    assert (outcome.status, outcome.message) == ("skipped", "not installed: onnx")
     outcome = scripts.suites.kernel_tests(check, 60)
-    assert (outcome.status, outcome.said) == ("skipped", "not installed: onnx, hypothesis")
+    assert (outcome.status, outcome.message) == ("skipped", "not installed: onnx, hypothesis")
