@@ -25,26 +25,20 @@ if os.environ.get("EDGECOUNT_EXT"):
     _spec.loader.exec_module(sys.modules["edgecount._ext"])
 
 from edgecount import _ext
-from edgecount.runtime.cuda.driver import Driver, ask_driver, why_no_gpu
+from edgecount.runtime.cuda.driver import ask_driver, why_no_gpu
 
 EMULATED = hasattr(ctypes.CDLL(_ext.__file__), "cuInit")  # then it brings its own driver
 
-__all__ = ["EMULATED", "_ext", "device_name", "require_gpu", "to_gpu"]
+__all__ = ["EMULATED", "_ext", "require_gpu", "to_gpu"]
 
 
-def require_gpu() -> None:
-    """Leave with one line and exit code 1 where there is no GPU to measure."""
-    reason = None if EMULATED else why_no_gpu()
-    if reason is not None:
-        sys.exit(f"no GPU to measure: {reason}")
-
-
-def device_name() -> str:
-    """Return the GPU's name, or say that it is emulated."""
+def require_gpu() -> str:
+    """Return the GPU's name; without one leave with one line and exit code 1."""
     if EMULATED:
         return f"none: emulated on {platform.machine()}"
-    answer = ask_driver()
-    assert isinstance(answer, Driver)
+    answer, reason = ask_driver(), why_no_gpu()
+    if isinstance(answer, str) or reason is not None:
+        sys.exit(f"no GPU to measure: {reason}")
     return answer.devices[0].name
 
 

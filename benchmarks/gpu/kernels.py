@@ -17,7 +17,7 @@ from typing import Any
 import counting
 import preprocessing
 from counting import GOAL_BATCH, GOAL_SIZE, MapCase
-from extension import _ext, device_name, require_gpu
+from extension import _ext, require_gpu
 from rows import Numbers
 from torch_baseline import measure_torch
 from yardsticks import copy_rates, launch_costs
@@ -45,9 +45,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer cases")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
     options = parser.parse_args()
-    require_gpu()
-    quick = options.quick
-    numbers, stream = Numbers(options.json, {"device": device_name()}, ABOUT), _ext.Stream()
+    numbers = Numbers(options.json, {"device": require_gpu()}, ABOUT)
+    quick, stream = options.quick, _ext.Stream()
     rates = copy_rates(stream, MapCase(GOAL_BATCH, *GOAL_SIZE).map_bytes)
     numbers.values("copy", "Copies on the device and back to the host", rates)
     numbers.values("launch", "Launches", launch_costs(stream) | counting.measure_latency())

@@ -21,7 +21,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from extension import EMULATED, device_name, require_gpu, to_gpu
+from extension import EMULATED, require_gpu, to_gpu
 from rows import Numbers
 from timing import gpu_us, graph_us, host_us
 
@@ -55,11 +55,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a quarter of the frames")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
     options = parser.parse_args()
-    require_gpu()
+    device = require_gpu()
     width, height = (int(side) for side in options.size.split("x"))
     frames = render(width, height)
     name = open_model(options.model).manifest.name
-    known = {"device": device_name(), "model": name, "size": [height, width], "frames": []}
+    known = {"device": device, "model": name, "size": [height, width], "frames": []}
     numbers = Numbers(options.json, known, ABOUT)
     runs = max(2, options.frames // (4 if options.quick else 1))
     title = f"Frames of {width} x {height} through {name}"
