@@ -1,6 +1,6 @@
 """PyTorch as an engine for a bundled model, where no other engine is installed for the GPU.
 
-It stands in for one so that the way of a frame can be measured and compared: TensorRT is faster.
+It stands in for one so that the steps around an engine can be measured: TensorRT is faster.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from gpu_extension import EMULATED, _ext
+from extension import EMULATED, _ext
 from onnx import helper, numpy_helper
 from torch.nn import functional
 
@@ -59,10 +59,10 @@ class TorchEngine(DeviceBackend):
     """A model's ONNX graph, run by torch in float16, with float32 tensors around it.
 
     Args:
-        model: of which the operators above are enough.
+        model: a model whose graph has no other operators than those above.
 
     Raises:
-        BackendError: there is no file, it needs other operators, or torch finds no GPU.
+        BackendError: there is no .onnx file, it needs other operators, or torch finds no GPU.
     """
 
     name = "torch (stand-in)"
@@ -116,7 +116,7 @@ class TorchEngine(DeviceBackend):
 
     @torch.no_grad()
     def run(self, image: Any) -> dict[str, Any]:
-        """The maps of an image tensor, float32."""
+        """Return the float32 maps (B, C, h, w) of a (B, 3, H, W) image tensor, by name."""
         values = dict(self._weights)
         values[self.input_name] = image.to(self._dtype, memory_format=torch.channels_last)
         for operator, attributes, inputs, output in self._nodes:
@@ -164,7 +164,7 @@ class TorchWorker(DeviceWorker):
         self._run = self._bound = None
 
     def _record(self, run: Callable[[], None]) -> Callable[[], None]:
-        """A graph of the work; it runs in whatever stream is torch's current one."""
+        """Record the work as a graph, which runs in whatever stream is torch's current one."""
         side = torch.cuda.Stream()
         with torch.cuda.stream(side):
             run()
@@ -179,12 +179,12 @@ class TorchWorker(DeviceWorker):
 
 
 def new_array(shape: tuple[int, ...]) -> _ext.DeviceArray:
-    """A float32 array on the GPU."""
+    """Return a float32 array on the GPU, not initialised."""
     return _ext.DeviceBuffer(4 * int(np.prod(shape))).array(shape, "float32")
 
 
 def as_tensor(array: _ext.DeviceArray) -> Any:
-    """The same memory as a tensor, which does not keep it alive where it is emulated."""
+    """Return the array as a tensor, which does not keep its memory alive in the emulation."""
     if not EMULATED:
         return torch.from_dlpack(array)
     memory = (ctypes.c_float * (array.nbytes // 4)).from_address(array.ptr)

@@ -1,4 +1,4 @@
-"""A program that gpu_check runs within a time limit, and what came of it. Standard library only."""
+"""The programs that the steps of gpu_check run, within time limits. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpu_machine import Machine, with_path
+from machine import Machine, with_path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 _LEAST = 3.0  # seconds: with less left, a step is not begun
 _GRACE = 5.0  # seconds in which a program may say how far it got, before it is killed
 _TAIL = 120  # lines of a failed step's output that are kept
@@ -22,14 +22,14 @@ _TAIL = 120  # lines of a failed step's output that are kept
 
 @dataclass
 class Outcome:
-    """What came of a step.
+    """The result of a step.
 
     Attributes:
-        name: of the step.
+        name: name of the step.
         status: "passed", "failed" or "skipped".
-        said: the result or the reason, on one line.
-        seconds: how long it took.
-        command: what was run.
+        message: the result or the reason, on one line.
+        seconds: time that it took.
+        command: the command that was run.
         tail: the end of the output of a failed step.
         skipped: what the step itself left out, and why.
         timed_out: whether it was ended because it took too long.
@@ -37,7 +37,7 @@ class Outcome:
 
     name: str
     status: str
-    said: str = ""
+    message: str = ""
     seconds: float = 0.0
     command: str = ""
     tail: str = ""
@@ -47,18 +47,18 @@ class Outcome:
 
 @dataclass
 class Check:
-    """What is to be done, and where.
+    """The options of one run, and its folder.
 
     Attributes:
-        machine: what there is.
+        machine: the machine.
         work: a folder for builds and numbers, which is removed afterwards.
-        deadline: by time.monotonic; nothing runs past it.
+        deadline: time by time.monotonic past which nothing runs.
         wheels: a folder of wheels to install beside the build.
         build: whether to build; else what is installed is checked.
-        quick: fewer maps, frames and shapes.
-        model: whose way through the GPU is measured.
+        quick: whether fewer maps, frames and shapes are measured.
+        model: the model whose frames are timed.
         only: names of the steps to run; empty: all.
-        scale: of the steps' limits.
+        scale: factor of the steps' limits.
     """
 
     machine: Machine
@@ -73,12 +73,12 @@ class Check:
 
     @property
     def site(self) -> Path:
-        """Where the build is installed."""
+        """Folder in which the build is installed."""
         return self.work / "site"
 
     @property
     def folders(self) -> list[str]:
-        """In front of Python's search path."""
+        """Folders in front of Python's search path."""
         return [str(self.site)] if self.build or self.wheels else []
 
     def run(
@@ -89,20 +89,29 @@ class Check:
         env: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> tuple[Outcome, str]:
-        """Run a program in a folder, by default the work folder, with its children at most so long.
+        """Run a program with its children for a limited time.
 
-        Not in the checkout itself, whose folder edgecount/ would hide what is installed. Its
-        outcome and its output.
+        Args:
+            name: name of the step.
+            command: the program and its arguments.
+            limit: seconds, before they are scaled.
+            env: variables beside this process's.
+            folder: working folder; None: the work folder. Not the checkout, whose folder edgecount/
+                would hide what is installed.
+
+        Returns:
+            The outcome, and the output.
         """
         shown = self.shorten(shlex.join(command))
-        left = self.deadline - time.monotonic()
-        if left < _LEAST:
+        start, wanted = time.monotonic(), limit * self.scale
+        limit = min(wanted, self.deadline - start)
+        if self.deadline - start < _LEAST:
             return Outcome(name, "skipped", "no time was left for it", command=shown), ""
-        wanted = limit * self.scale
-        limit = min(wanted, left)
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+            # So it is in the background, and programs that are started inherit it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         log = self.work / "log.txt"
-        start = time.monotonic()
-        with log.open("wb") as file, interruptible():
+        with log.open("wb") as file:
             process = subprocess.Popen(
                 list(command),
                 stdout=file,
@@ -117,16 +126,16 @@ class Check:
         outcome = Outcome(name, "passed", seconds=time.monotonic() - start, command=shown)
         if code == 0:
             return outcome, output
-        outcome.timed_out = code is None
-        outcome.status = "skipped" if outcome.timed_out and limit < wanted else "failed"
-        outcome.said = f"not done after {limit:.0f} s" if code is None else f"exit code {code}"
-        if outcome.status == "skipped":
-            outcome.said += ", when the time for everything was up"
+        outcome.timed_out, outcome.status = code is None, "failed"
+        outcome.message = f"not done after {limit:.0f} s" if code is None else f"exit code {code}"
+        if code is None and limit < wanted:
+            outcome.status = "skipped"
+            outcome.message += ", when the time for everything was up"
         outcome.tail = "\n".join(output.rstrip().splitlines()[-_TAIL:])
         return outcome, output
 
     def shorten(self, text: str) -> str:
-        """Without the folders of this machine."""
+        """Return a text without the folders of this machine."""
         text = text.replace(self.machine.python[0], "python3")
         for folder, name in ((self.work, "WORK"), (ROOT, "."), (Path.home(), "~")):
             if folder != Path(folder.anchor):
@@ -134,46 +143,17 @@ class Check:
         return text
 
 
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """A program that ignores SIGINT, as one in the background may, begins others that do."""
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def wait(process: subprocess.Popen[bytes], limit: float) -> int | None:
-    """The exit code; None if the program had to be ended, with all that it had begun."""
+    """Return the exit code; None if the program had to be ended, with all that it had begun."""
     try:
         return process.wait(limit)
     except subprocess.TimeoutExpired:
-        end(process)
         return None
-    except BaseException:
-        end(process)
-        raise
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a program and its children: first as Ctrl-C does, on which pytest sums up."""
-    signal_group(process, signal.SIGINT)
-    until = time.monotonic() + _GRACE
-    # Not waited for by its Popen, so that its number stays its own until all are killed.
-    exited = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    while time.monotonic() < until and os.waitid(os.P_PID, process.pid, exited) is None:
-        time.sleep(0.05)
-    signal_group(process, signal.SIGKILL)
-    # One that hangs in the driver goes when it can.
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE)
-
-
-def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to a program and its children."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+    finally:
+        if process.returncode is None:
+            # First as Ctrl-C does, on which pytest sums up. One that hangs in the driver goes when
+            # it can.
+            for number in (signal.SIGINT, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(process.pid, number)
+                    process.wait(_GRACE)

@@ -9,38 +9,21 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from gpu_machine import BUILD_MODULES, look_around
-from gpu_run import ROOT, Check, Outcome
-from gpu_tests import gpu_tests, kernel_tests, sanitize
+from machine import BUILD_MODULES, look_around
+from run import ROOT, Check, Outcome
+from suites import gpu_tests, kernel_tests, sanitize
 
-Step = Callable[[Check, bool, float], Outcome]
-
-TOTAL = 540.0  # seconds for everything, unless told
-# Seconds that a step may take at most, for that total; all up to the pipeline's, without an engine
-# to build, take no more than it together.
-LIMITS = {
-    "build": 110,
-    "extension": 20,
-    "imports": 30,
-    "engine": 100,
-    "gpu": 170,
-    "memcheck": 60,
-    "kernels": 100,
-    "pipeline": 50,
-    "cpu": 40,
-    "racecheck": 40,
-    "synccheck": 40,
-    "initcheck": 40,
-}
-# What the steps import that takes long to read from a disk for the first time.
+TOTAL = 540.0  # seconds for everything, unless --limit says another number
+BUILD, EXTENSION = 110.0, 20.0  # seconds of them for the steps before those that can be chosen
+# Packages that take long to read from a disk for the first time.
 IMPORTED = ("torch", "cupy", "numba", "onnxruntime")
-# The module and what `edgecount export` calls the engine's library, the best one first.
+# The module, and the name of the engine's library in `edgecount export`, the best one first.
 ENGINES = {
     "tensorrt": "tensorrt",
     "tensorrt_rtx": "tensorrt-rtx",
     "tensorrt_rtx_bindings": "tensorrt-rtx",
 }
-# What `edgecount export` says where a machine can have no engine, and the GPU part has no fault.
+# Words of `edgecount export` where a machine can have no engine, and the GPU part has no fault.
 # Whatever else ends an export is a failure: a builder's error, an engine that counts otherwise.
 NO_ENGINE = (
     "is not installed",  # TensorRT, or a package that exports need
@@ -67,26 +50,24 @@ for name in sys.argv[1:]:
 
 
 def steps(check: Check) -> Iterator[Outcome]:
-    """All steps one after the other; one that fails does not stop those that can do without it."""
+    """Run all steps one after the other; one that fails does not stop those that can go on."""
     if check.wheels:
         yield install_wheels(check, check.wheels)
         check.machine = look_around(check.machine.python[0], check.folders)
-    built = True
-    if check.build:
-        outcome = build(check)
-        built = outcome.status == "passed"
-        yield outcome
-    found = find_extension(check, built)
+    built = build(check) if check.build else None
+    if built:
+        yield built
+    found = find_extension(check, built is None or built.status == "passed")
     yield found
-    works = found.status == "passed"
-    for name, step in STEPS.items():
-        if not check.only or name in check.only:
-            yield step(check, works, LIMITS[name])
+    for name in [name for name in STEPS if not check.only or name in check.only]:
+        limit, step = STEPS[name]
+        works = found.status == "passed"
+        yield step(check, limit) if works else Outcome(name, "skipped", "no working CUDA part")
 
 
 def scale(total: float, only: Sequence[str]) -> float:
-    """What the limits are multiplied by, for a total in seconds and the steps that are run."""
-    chosen = sum(LIMITS[name] for name in {"build", "extension", *(only or LIMITS)})
+    """Return the factor of the limits, for a total in seconds and the steps that are run."""
+    chosen = BUILD + EXTENSION + sum(STEPS[name][0] for name in set(only or STEPS))
     return max(total / TOTAL, total / chosen)
 
 
@@ -99,11 +80,13 @@ def install_wheels(check: Check, folder: Path) -> Outcome:
 
 
 def pip(check: Check) -> list[str]:
-    """The start of a command that installs into the work folder alone."""
+    """Return the start of a command that installs into the work folder alone."""
+    options = "--no-deps --no-compile --no-cache-dir --upgrade --disable-pip-version-check"
     python = check.machine.python[0]
-    options = ["--no-deps", "--no-compile", "--no-cache-dir", "--upgrade"]
-    options += ["--disable-pip-version-check", "--no-input", "--target", str(check.site)]
-    return [python, "-m", "pip", "install", *options]
+    return [
+        *(python, "-m", "pip", "install", *options.split()),
+        *("--no-input", "--target", str(check.site)),
+    ]
 
 
 def build(check: Check) -> Outcome:
@@ -115,63 +98,62 @@ def build(check: Check) -> Outcome:
     options = [] if isolated else ["--no-build-isolation", "--no-index"]
     if isolated and check.wheels:
         options = ["--no-index", "--find-links", str(check.wheels)]
-    arguments = f"-DEDGECOUNT_CUDA=ON {os.environ.get('CMAKE_ARGS', '')}".strip()
     jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
+    arguments = f"-DEDGECOUNT_CUDA=ON {os.environ.get('CMAKE_ARGS', '')}".strip()
     env = {"CMAKE_ARGS": arguments, "CMAKE_BUILD_PARALLEL_LEVEL": jobs}
     if machine.gpu:
-        env["CUDAARCHS"] = f"{machine.gpu.architecture}-real"
+        env["CUDAARCHS"] = f"{machine.gpu.capability.replace('.', '')}-real"
     if not shutil.which("nvcc"):
         env["CUDACXX"] = machine.tools["nvcc"]
-    command = [*pip(check), *options, str(ROOT)]
-    outcome, _ = check.run("build", command, LIMITS["build"], env)
+    outcome, _ = check.run("build", [*pip(check), *options, str(ROOT)], BUILD, env)
     outcome.command = " ".join(f"{k}={v!r}" for k, v in env.items()) + " " + outcome.command
     if outcome.status == "failed" and isolated:
-        outcome.said += f"; {' and '.join(isolated)} not installed, so pip needed an index"
+        outcome.message += f"; {' and '.join(isolated)} not installed, so pip needed an index"
     elif outcome.status == "failed":
-        # Their versions are not looked at where they need not be installed first.
+        # Without isolation pip does not compare their versions with pyproject.toml's.
         used = " and ".join(machine.modules[name] for name in BUILD_MODULES)
-        outcome.said += f"; with {used}: --wheels gives others"
+        outcome.message += f"; with {used}: --wheels gives others"
     return outcome
 
 
 def find_extension(check: Check, built: bool) -> Outcome:
-    """Whether the module that Python finds is the one to check, and sees the GPU."""
+    """Check that the module that Python finds is the one to check, and sees the GPU."""
     name = "extension"
     if not built:
         return Outcome(name, "skipped", "the build did not succeed")
     command = [check.machine.python[0], "-c", _SAY_EXTENSION]
-    outcome, output = check.run(name, command, LIMITS[name])
+    outcome, output = check.run(name, command, EXTENSION)
     lines = output.strip().splitlines()
     if len(lines) > 1 and "CUDA part" in lines[-1]:
-        outcome.said = lines[-1]
+        outcome.message = lines[-1]
         if check.build and not lines[-2].startswith("WORK"):
             outcome.status = "failed"
-            outcome.said = (
+            outcome.message = (
                 "Python finds another edgecount, which is installed in editable mode: check that "
                 "one with --no-build, or give another Python"
             )
     return outcome
 
 
-def read_packages(check: Check, works: bool, limit: float) -> Outcome:
+def read_packages(check: Check, limit: float) -> Outcome:
     """Import what later steps do, so that reading it for the first time is not in their time."""
     name = "imports"
     modules = [module for module in IMPORTED if module in check.machine.modules]
-    if not works or not modules:
-        return Outcome(name, "skipped", "no working CUDA part" if modules else "nothing to import")
+    if not modules:
+        return Outcome(name, "skipped", "nothing to import")
     command = [check.machine.python[0], "-c", _IMPORT, *modules]
     outcome, output = check.run(name, command, limit)
-    outcome.said = ", ".join(line for line in [*output.strip().splitlines(), outcome.said] if line)
-    # What does not import is no fault of ours, and its tests say so.
+    outcome.message = ", ".join(
+        line for line in [*output.strip().splitlines(), outcome.message] if line
+    )
+    # A package that does not import is no fault of ours, and its tests say so.
     outcome.status = "passed" if outcome.status == "passed" else "skipped"
     return outcome
 
 
-def build_engine(check: Check, works: bool, limit: float) -> Outcome:
-    """Make a TensorRT engine of the model; where there is none, others have to do."""
+def build_engine(check: Check, limit: float) -> Outcome:
+    """Make a TensorRT engine of the model; without TensorRT other engines are measured."""
     name = "engine"
-    if not works:
-        return Outcome(name, "skipped", "no working CUDA part")
     if Path(check.model).exists():
         return Outcome(name, "skipped", f"{check.model} is measured as it is")
     targets = [target for module, target in ENGINES.items() if module in check.machine.modules]
@@ -183,56 +165,43 @@ def build_engine(check: Check, works: bool, limit: float) -> Outcome:
     outcome, output = check.run(name, [*command, *options], limit)
     if outcome.status == "passed":
         check.model = str(folder)
-        outcome.said = f"{targets[0]}, float16"
-    elif outcome.said == "exit code 1":
-        outcome.said = (output.strip().splitlines() or [outcome.said])[-1]
-        if any(reason in outcome.said for reason in NO_ENGINE):
+        outcome.message = f"{targets[0]}, float16"
+    elif outcome.message == "exit code 1":
+        outcome.message = (output.strip().splitlines() or [outcome.message])[-1]
+        if any(reason in outcome.message for reason in NO_ENGINE):
             outcome.status = "skipped"
     return outcome
 
 
-def kernel_benchmark(check: Check, works: bool, limit: float) -> Outcome:
-    """Measure the kernels."""
-    return benchmark(check, works, "kernels", [], limit)
-
-
-def pipeline_benchmark(check: Check, works: bool, limit: float) -> Outcome:
-    """Measure the way of a frame."""
-    return benchmark(check, works, "pipeline", [check.model], limit)
-
-
-def benchmark(
-    check: Check, works: bool, name: str, arguments: Sequence[str], limit: float
-) -> Outcome:
-    """Run one of the benchmarks, which leaves its numbers in the work folder."""
-    title = f"benchmark {name}"
-    if not works:
-        return Outcome(title, "skipped", "no working CUDA part")
-    script = ROOT / "benchmarks" / f"gpu_{name}.py"
-    quick = ["--quick"] if check.quick else []
+def benchmark(check: Check, limit: float, name: str) -> Outcome:
+    """Run one of the benchmarks, which leaves its numbers and tables in the work folder."""
     path = check.work / f"{name}.json"
-    command = [check.machine.python[0], str(script), *arguments, *quick, "--json", str(path)]
-    outcome, output = check.run(title, command, limit)
-    outcome.skipped = [
-        f"{title}: {reason}" for reason in re.findall(r"^skipped: (.*)$", output, re.M)
-    ]
+    arguments = [check.model] if name == "pipeline" else []
+    arguments += ["--quick"] if check.quick else []
+    script = ROOT / "benchmarks" / "gpu" / f"{name}.py"
+    command = [check.machine.python[0], str(script), *arguments, "--json", str(path)]
+    outcome, output = check.run(name, command, limit)
+    reasons = re.findall(r"^skipped: (.*)$", output, re.MULTILINE)
+    outcome.skipped = [f"{name}: {reason}" for reason in reasons]
     if outcome.status == "passed":
-        outcome.said = "measured"
+        outcome.message = "measured"
     elif outcome.timed_out and path.exists():
         # The rows that goals look at are measured first, and each is written at once.
-        outcome.status, outcome.said = "passed", f"measured in part: {outcome.said}"
+        outcome.status, outcome.message = "passed", f"measured in part: {outcome.message}"
     return outcome
 
 
-STEPS: dict[str, Step] = {
-    "imports": read_packages,
-    "engine": build_engine,
-    "gpu": gpu_tests,
-    "memcheck": functools.partial(sanitize, tool="memcheck"),
-    "kernels": kernel_benchmark,
-    "pipeline": pipeline_benchmark,
-    "cpu": kernel_tests,
-    "racecheck": functools.partial(sanitize, tool="racecheck"),
-    "synccheck": functools.partial(sanitize, tool="synccheck"),
-    "initcheck": functools.partial(sanitize, tool="initcheck"),
+# The steps that need a working build: seconds that each may take at most, and what does it. All up
+# to the pipeline, without an engine to build, take no more than TOTAL together.
+STEPS: dict[str, tuple[float, Callable[[Check, float], Outcome]]] = {
+    "imports": (30, read_packages),
+    "engine": (100, build_engine),
+    "gpu": (170, gpu_tests),
+    "memcheck": (60, functools.partial(sanitize, tool="memcheck")),
+    "kernels": (100, functools.partial(benchmark, name="kernels")),
+    "pipeline": (50, functools.partial(benchmark, name="pipeline")),
+    "cpu": (40, kernel_tests),
+    "racecheck": (40, functools.partial(sanitize, tool="racecheck")),
+    "synccheck": (40, functools.partial(sanitize, tool="synccheck")),
+    "initcheck": (40, functools.partial(sanitize, tool="initcheck")),
 }
