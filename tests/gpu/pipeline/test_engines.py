@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lane_frames import CORNERS, assert_same
+from gpu_frames import CORNERS, assert_same
 from numpy.typing import NDArray
 
 from edgecount import EdgeCounter, _ext
