@@ -25,13 +25,13 @@ __all__ = ["Bound", "DeviceBackend", "DeviceWorker"]
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """Where a worker reads its input from and writes its outputs to.
+    """The tensors on the GPU that a worker reads and writes.
 
-    It is known by its identity: what was recorded of one is of no use for another.
+    Compared by identity: a CUDA graph of one is of no use for another.
 
     Attributes:
         input: the image tensor (B, 3, H, W), float32 or float16, to be filled.
-        outputs: the maps by their names in the manifest, float32 or float16.
+        outputs: the maps (B, C, h, w) by their names in the manifest, float32 or float16.
     """
 
     input: DeviceArray
@@ -39,10 +39,10 @@ class Bound:
 
 
 class DeviceWorker(ABC):
-    """One lane through an engine: a stream with the tensors of its own. For one thread at a time.
+    """A stream and tensors of its own to run an engine with, for one thread at a time.
 
     Attributes:
-        stream: in which all its work is done.
+        stream: the stream in which all its work is done.
         capturable: whether a CUDA graph can record `enqueue` now: it has run for the bound shape,
             and the engine allows it.
     """
@@ -75,7 +75,7 @@ class DeviceWorker(ABC):
         """
 
     def warm_up(self) -> None:
-        """Run once over the bound tensors, whatever they hold: for a shape that is new.
+        """Run once over the bound tensors, whatever they hold, and wait: for a shape that is new.
 
         Raises:
             BackendError: the engine failed.
@@ -115,7 +115,7 @@ class DeviceBackend(Backend):
     @property
     @abstractmethod
     def input_name(self) -> str:
-        """Of the image tensor."""
+        """Name of the image tensor."""
 
     @property
     def batches(self) -> tuple[int, int]:
@@ -129,7 +129,7 @@ class DeviceBackend(Backend):
 
     @abstractmethod
     def open_worker(self) -> DeviceWorker:
-        """A new worker, which its caller closes before the backend.
+        """Open a worker, which its caller closes before the backend.
 
         Raises:
             BackendError: there is no memory left for one, or the backend is closed.

@@ -1,4 +1,4 @@
-"""Which engine runs a model: TensorRT's where one fits, else ONNX Runtime."""
+"""The choice of the engine that runs a model: TensorRT where one fits, else ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_backend(
     """Open the engine for a model.
 
     Args:
-        model: the model.
+        model: the model's file.
         backend: one of `BACKENDS`, or a backend of the caller's, which is only prepared. "auto"
             takes the best engine that works here and logs which it is and why not a better one.
             An engine asked for by name is never replaced by another.
@@ -95,12 +95,12 @@ def open_backend(
 
 
 def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -> Backend:
-    """The best engine that works here; logs which it is and why not a better one.
+    """Open the best engine that works here; log which it is and why not a better one.
 
     A file that was named is the one that runs; only in a folder is there a choice.
 
     Raises:
-        BackendError, MissingExtraError, ModelError: none does; see `open_backend`.
+        BackendError, MissingExtraError, ModelError: no engine works; see `open_backend`.
     """
     if model.sidecar is not None and model.folder is None:
         backend = _open_engine(model, model.sidecar.backend, rebuild)
@@ -133,10 +133,10 @@ def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -
 
 
 def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> Backend:
-    """The best engine of a model that a target can run.
+    """Open the best engine of a model that a target can run.
 
     Raises:
-        BackendError: there is none, or none works here; the message says what to do.
+        BackendError: there is no such engine, or none works here; the message says what to do.
         MissingExtraError: TensorRT for RTX is not installed.
         ModelError: the plan cannot be read.
     """
@@ -154,7 +154,7 @@ def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> B
 
 
 def _warn_of_idle_rebuild(reason: str) -> None:
-    """Say that there is nothing to build again: who asked for it expects an engine."""
+    """Warn that there is nothing to build again: who asks for a rebuild expects an engine."""
     _log.warning(
         "rebuild has no effect: %s; pass an engine, or the folder that edgecount export made with "
         "one",
@@ -163,7 +163,7 @@ def _warn_of_idle_rebuild(reason: str) -> None:
 
 
 def _open_any(model: ModelFile, rebuild: Rebuild | None) -> tuple[Backend | None, list[str]]:
-    """An engine in a folder, of whatever library, and why not one of a better library."""
+    """Open an engine in a folder; return it with the reasons against those of better libraries."""
     reasons: list[str] = []
     for target in TARGETS:
         engines, problems = engines_for(model, target)
@@ -177,7 +177,7 @@ def _open_any(model: ModelFile, rebuild: Rebuild | None) -> tuple[Backend | None
 def _try_each(
     engines: Sequence[Engine], rebuild: Rebuild | None, problems: list[str]
 ) -> Backend | None:
-    """The first that opens; adds to the problems what was wrong with those before it."""
+    """Open the first engine that works; add to the problems why those before it do not."""
     for engine in engines:
         opened = _try(engine, rebuild)
         if not isinstance(opened, str):
@@ -221,15 +221,15 @@ def _none_found(model: ModelFile, target: Target, problems: Sequence[str]) -> st
     bundled = name in list_models() and model.path == model_path(name)
     original = model.path if model.sidecar is None else None
     command = build_command(name if bundled else original or "MODEL", target)
-    told = f" ({_joined(problems)})" if problems else ""
+    why = f" ({_joined(problems)})" if problems else ""
     return (
-        f"backend {target}: {where} {found} no engine of {target}{told}: run  {command}  on this "
+        f"backend {target}: {where} {found} no engine of {target}{why}: run  {command}  on this "
         "machine and pass the folder that it makes"
     )
 
 
 def _beside(model: ModelFile, target: Target) -> Path | None:
-    """The engine that the folder of an .onnx has for its model, built from another of its files."""
+    """Find an engine of the same model beside an .onnx, built from another file of the folder."""
     if model.folder is not None or model.path is None:
         return None
     engines, _ = engines_for(dataclasses.replace(model, folder=model.path.parent), target)
@@ -237,5 +237,5 @@ def _beside(model: ModelFile, target: Target) -> Path | None:
 
 
 def _joined(problems: Sequence[str]) -> str:
-    """Several engines often fail for one reason."""
+    """Join problems, each once: several engines often fail for one reason."""
     return "; ".join(dict.fromkeys(problems))

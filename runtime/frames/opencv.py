@@ -18,10 +18,10 @@ _SILENT = 0  # LOG_LEVEL_SILENT
 
 
 def load_cv2() -> ModuleType:
-    """The cv2 module.
+    """Import OpenCV.
 
     Raises:
-        EdgeCountError: it cannot be loaded; the message says what to install.
+        EdgeCountError: OpenCV cannot be loaded; the message says what to install.
     """
     try:
         import cv2
@@ -57,7 +57,7 @@ class _Level:
 
 
 def _set_level(level: int) -> int:
-    """Set OpenCV's log level; returns the one before."""
+    """Set OpenCV's log level, and return the one before."""
     cv2 = load_cv2()
     if hasattr(cv2, "setLogLevel"):  # OpenCV 4
         before: int = cv2.getLogLevel()

@@ -53,11 +53,11 @@ class ReadAhead(Generic[Item]):
         """Return the next item.
 
         Args:
-            timeout: seconds to wait for it; None: as long as it takes.
+            timeout: seconds to wait for the item; None: as long as it takes.
 
         Raises:
-            NotReady: it did not come in time.
-            Ended: there is none.
+            NotReady: the item did not come in time.
+            Ended: there are no more items.
         """
         if self._last is not None:
             raise self._last

@@ -43,7 +43,7 @@ class RegionType(_ParamType):
         try:
             return parse_region(value)
         except ConfigError as error:
-            self.fail(str(error).removeprefix("--region: "), param, ctx)
+            self.fail(str(error).removeprefix("region: "), param, ctx)
 
 
 class SideType(_ParamType):

@@ -1,4 +1,4 @@
-"""Whether an engine fits this machine, found out before TensorRT is given it."""
+"""The check whether an engine fits this machine, before TensorRT is given it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class FittingEngine(NamedTuple):
 
     Attributes:
         trt: the TensorRT module that runs it.
-        plan: its bytes.
-        sidecar: what is known of it; a new one if it was built again.
+        plan: the engine's bytes.
+        sidecar: the engine's sidecar; a new one if it was built again.
         driver: the driver here, with the GPU.
     """
 
@@ -79,7 +79,7 @@ def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
 
 
 def engine_problems(engine: Engine, plan: bytes) -> list[str]:
-    """All reasons why an engine would not run here; empty if it would."""
+    """Return all reasons why an engine would not run here; none if it would."""
     sidecar, driver = engine.sidecar, probe_driver()
     problems, version = [], sidecar.version
     try:
@@ -107,7 +107,7 @@ def _mismatches(engine: Engine, plan: bytes, version: str, driver: Driver) -> li
 
 
 def _files(engine: Engine, plan: bytes) -> list[str]:
-    """What is wrong with the plan, or with the ONNX of the same name."""
+    """Return what is wrong with the plan, or with the ONNX of the same name."""
     path, sidecar = engine
     found = []
     if (digest := hashlib.sha256(plan).hexdigest()) != sidecar.plan_sha256:

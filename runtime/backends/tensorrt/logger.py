@@ -1,4 +1,4 @@
-"""What TensorRT says, passed to Python's logging."""
+"""TensorRT's messages, passed to Python's logging."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _open_logs: weakref.WeakSet[TensorRTLog] = weakref.WeakSet()
 
 
 class TensorRTLog:
-    """The errors that TensorRT reported since this was made.
+    """The errors that TensorRT has reported since this object was made.
 
-    TensorRT takes the first logger that it is given for everything in the process, also for what is
-    given another one later, and keeps its address. So there is one, which lives as long as the
-    process does, and which tells all that listen.
+    TensorRT uses the first logger that it is given for everything in the process, also for objects
+    that are given another one later, and keeps its address. So there is one, which lives as long
+    as the process does, and passes errors to all objects of this class.
 
     Args:
         trt: TensorRT's module.
 
     Attributes:
-        logger: to be given to TensorRT.
-        problems: the last errors.
+        logger: the logger to give to TensorRT.
+        problems: the last errors, oldest first.
     """
 
     def __init__(self, trt: ModuleType) -> None:
