@@ -24,8 +24,8 @@ from edgecount.runtime.backends.select import open_backend
 from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.frames.intake import FrameIntake
 from edgecount.runtime.models.open import open_model
-from edgecount.runtime.pipeline.host import HostPipeline
 from edgecount.runtime.pipeline.job import CountSettings, FrameJob
+from edgecount.runtime.pipeline.pipelines import GpuPipeline, HostPipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 from edgecount.runtime.sources import Frame, Source, open_sources
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.models.engines import Rebuild
-    from edgecount.runtime.pipeline.base import Pipeline
+    from edgecount.runtime.pipeline.pipelines import Pipeline
     from edgecount.runtime.sources.open import SourceLike
 
 __all__ = ["EdgeCounter"]
@@ -110,8 +110,6 @@ class EdgeCounter:
         if on_gpu is None:
             self._pipeline = HostPipeline(self._backend, self._settings)
         else:
-            from edgecount.runtime.pipeline.gpu import GpuPipeline
-
             self._pipeline = GpuPipeline(on_gpu, self._settings)
 
     @property
@@ -249,7 +247,7 @@ class EdgeCounter:
         Args:
             frame: the frame: ``pixels`` is uint8 (H, W, 3) BGR or, of an `NV12Frame`, (H, W) luma
                 with ``chroma`` beside it; with an engine on a GPU it may lie there.
-            result: what the engine's maps say.
+            result: the counts of the engine's maps.
         """
         del frame
         return result

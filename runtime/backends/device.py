@@ -39,7 +39,7 @@ class Bound:
 
 
 class DeviceWorker(ABC):
-    """A stream and tensors of its own to run an engine with, for one thread at a time.
+    """A CUDA stream with tensors of its own, by which one thread at a time runs an engine.
 
     Attributes:
         stream: the stream in which all its work is done.
@@ -52,12 +52,12 @@ class DeviceWorker(ABC):
 
     @abstractmethod
     def bind(self, shape: tuple[int, int, int, int]) -> Bound:
-        """Get ready for inputs of a shape (B, 3, H, W).
+        """Set up the tensors for inputs of a shape (B, 3, H, W), and return them.
 
-        As long as the same `Bound` comes back, nothing that a run uses has moved, and a CUDA graph
-        of it may be launched again; another shape gives another one, and the same shape may, when
-        memory is given back. A worker may keep those of several shapes and give them by turns. Once
-        it keeps one no longer, graphs of it are dropped, so it must not hold one whose memory is
+        As long as the same `Bound` is returned, nothing that a run uses has moved, and a CUDA graph
+        of it may be launched again. Another shape has another `Bound`, and so may the same shape
+        once memory was given back. A worker may keep those of several shapes. Its caller drops the
+        graphs of one that the worker keeps no longer, so a worker must not keep one whose memory is
         gone. A shape that is new to the worker is run once on whatever the tensors hold, so that
         the first frame does not wait for kernels to be loaded.
 
@@ -68,7 +68,7 @@ class DeviceWorker(ABC):
 
     @abstractmethod
     def enqueue(self) -> None:
-        """Put one run over the bound tensors into the stream; waits for nothing.
+        """Queue one run over the bound tensors in the stream, and wait for nothing.
 
         Raises:
             BackendError: the engine failed.

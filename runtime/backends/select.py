@@ -179,18 +179,11 @@ def _try_each(
 ) -> Backend | None:
     """Open the first engine that works; add to the problems why those before it do not."""
     for engine in engines:
-        opened = _try(engine, rebuild)
-        if not isinstance(opened, str):
-            return opened
-        problems.append(opened)
+        try:
+            return _open(engine, rebuild)
+        except EdgeCountError as error:  # noqa: PERF203 (a few engines at most)
+            problems.append(str(error))
     return None
-
-
-def _try(engine: Engine, rebuild: Rebuild | None) -> Backend | str:
-    try:
-        return _open(engine, rebuild)
-    except EdgeCountError as error:
-        return str(error)
 
 
 def _open(engine: Engine, rebuild: Rebuild | None) -> Backend:

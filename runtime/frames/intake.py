@@ -21,7 +21,7 @@ __all__ = ["FrameIntake"]
 
 
 class FrameIntake:
-    """Checks callers' frames and takes them over; several threads may use it at once.
+    """The intake of callers' frames, which several threads may use at once.
 
     Frames on a GPU stay where they are. torch and CuPy hand an array over after the work in the
     stream that is current in the thread that asks for it. Only where an array comes from, such as
@@ -39,7 +39,7 @@ class FrameIntake:
         self._of_thread = threading.local()
 
     def take(self, frame: Any) -> CheckedFrame:
-        """Check a caller's frame; the host waits for nothing.
+        """Check a caller's frame and take it over; the host waits for nothing.
 
         Raises:
             InputError: it cannot be counted.

@@ -28,7 +28,7 @@ _KEPT = 8
 
 @dataclass(frozen=True, eq=False)
 class GpuPlan:
-    """What frames of one size and kind need.
+    """The preprocessor and the counters of frames of one size and kind.
 
     Attributes:
         grid: the map cells that a frame covers.

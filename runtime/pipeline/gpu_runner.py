@@ -17,7 +17,7 @@ from edgecount.result import Timings
 from edgecount.runtime.cuda.errors import gpu_failures
 from edgecount.runtime.frames.checked import CheckedFrame
 from edgecount.runtime.pipeline.gpu_plan import GpuPlanCache
-from edgecount.runtime.pipeline.host import HostRunner
+from edgecount.runtime.pipeline.host_runner import HostRunner
 from edgecount.runtime.pipeline.postprocess import check_outputs, explained, read_counts
 from edgecount.runtime.pipeline.runner import Pending, QueueingRunner
 from edgecount.runtime.pipeline.upload import StagedFrames, StagingBuffer
@@ -70,21 +70,6 @@ class GpuRunner(QueueingRunner):
         self._graphs: WeakKeyDictionary[Bound, _Graph] = WeakKeyDictionary()
         # Kept until the work that reads them is done, also if nobody asks for the result.
         self._submitted: Sequence[FrameJob] = ()
-
-    @property
-    def staged_bytes(self) -> int:
-        """Bytes of pinned memory for uploads, and as many again on the GPU."""
-        return self._staging.nbytes
-
-    @property
-    def plans(self) -> int:
-        """Number of frame sizes whose buffers are kept."""
-        return len(self._plans)
-
-    @property
-    def graphs(self) -> int:
-        """Number of bound tensors whose run is recorded, or will be when they come again."""
-        return len(self._graphs)
 
     def submit(self, jobs: Sequence[FrameJob]) -> Pending:
         """Queue the work for frames of one size and kind; see `QueueingRunner.submit`."""

@@ -21,7 +21,7 @@ __all__ = ["InputPlan", "Sizes", "black", "plan_input", "write_input"]
 
 @dataclass(frozen=True)
 class InputPlan:
-    """How a frame of one size becomes the network's input.
+    """The size, padding and tiles by which frames of one size become the network's input.
 
     Attributes:
         size: (width, height) of the frame in pixels.

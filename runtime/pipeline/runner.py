@@ -18,7 +18,7 @@ __all__ = ["Pending", "QueueingRunner", "Runner", "RunnerPool", "RunnerT"]
 
 
 class Runner:
-    """The buffers that frames need on their way through an engine, for one thread at a time."""
+    """The buffers for frames on their way through an engine, used by one thread at a time."""
 
     def drain(self) -> None:
         """Wait for work that was begun, and discard its results; nothing by default.
@@ -59,7 +59,7 @@ RunnerT = TypeVar("RunnerT", bound=Runner)
 
 
 class RunnerPool(Generic[RunnerT]):
-    """Lends runners to threads, and opens as many as are in use at once.
+    """A pool that lends runners to threads, and opens as many as are in use at once.
 
     Args:
         open_runner: opens a runner.
@@ -72,11 +72,6 @@ class RunnerPool(Generic[RunnerT]):
         self._lock = threading.Lock()
         self._after: Callable[[], None] | None = None
         self._closed = False
-
-    @property
-    def idle(self) -> tuple[RunnerT, ...]:
-        """The runners that no thread uses."""
-        return tuple(self._idle)
 
     def check_open(self) -> None:
         """Raise BackendError if the pool is closed."""

@@ -36,7 +36,7 @@ _POLL = 0.002  # seconds between looks at several cameras
 
 
 class Feed(Protocol[Item_co]):
-    """Where items come from; `ReadAhead` is one."""
+    """A supply of items that may be late; `ReadAhead` is one."""
 
     def take(self, timeout: float | None = None) -> Item_co:
         """Return the next item; raises `NotReady` if it is late, `Ended` after the last."""

@@ -148,7 +148,7 @@ def test_what_a_caller_throws_into_a_stream_comes_back(
             results.throw(error)  # type: ignore[attr-defined]
         assert caught.value is error
         assert list(results) == []
-    assert len(counter._pipeline.runners.idle) == 1  # it came back, and was lent again
+    assert len(counter._pipeline._runners._idle) == 1  # it came back, and was lent again
 
 
 def test_closing_lets_what_was_begun_end(tiny_model: Path, squares: Squares) -> None:

@@ -114,7 +114,7 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
 
 
 class _Shared(NamedTuple):
-    """What the workers of a session have in common.
+    """The stream, the session and its options, which the workers share.
 
     A tuple frees its last item first, and the stream must outlive the session that uses it.
     """
@@ -223,7 +223,7 @@ def _dtypes_of(session: Any, model: ModelFile) -> dict[str, str]:
 
 
 def _shapes_for(manifest: Manifest, shape: Shape) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all tensors for an input's; ONNX Runtime refuses wrong ones."""
+    """Return the shapes of all tensors for an input's shape; ONNX Runtime refuses others."""
     batch, _, height, width = shape
     shapes: dict[str, tuple[int, ...]] = {manifest.input.name: shape}
     for output in manifest.outputs:

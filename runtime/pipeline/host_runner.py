@@ -1,13 +1,11 @@
-"""The pipeline of an engine that is given arrays of the host: one frame after the other."""
+"""The way of a frame through an engine that takes arrays in the host's memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecount.runtime.pipeline.base import Pipeline
 from edgecount.runtime.pipeline.postprocess import check_outputs, count_outputs
 from edgecount.runtime.pipeline.preprocess import InputPlan, write_input
 from edgecount.runtime.pipeline.runner import Runner
@@ -21,57 +19,17 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.base import Backend
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
-    from edgecount.runtime.sources.base import Frame
-    from edgecount.runtime.sources.prefetch import ReadAhead
 
-__all__ = ["HostPipeline", "HostRunner"]
-
-
-class HostPipeline(Pipeline["HostRunner"]):
-    """Frames one by one: on a CPU a batch is no faster than its frames, and takes more memory.
-
-    Args:
-        backend: the engine.
-        settings: the model and the options.
-    """
-
-    largest_batch = 1
-
-    def __init__(self, backend: Backend, settings: CountSettings) -> None:
-        super().__init__(lambda: HostRunner(backend, settings))
-
-    def count(self, job: FrameJob) -> CountResult:
-        """Count one frame."""
-        with self.runners.acquire() as runner:
-            return runner.count(job)
-
-    def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
-        """Count several frames; a counter that is closed meanwhile ends after them."""
-        with self.runners.acquire() as runner:
-            return [runner.count(job) for job in jobs]
-
-    def count_stream(
-        self, frames: Iterable[Frame], to_job: Callable[[Frame], FrameJob]
-    ) -> Iterator[tuple[Frame, CountResult]]:
-        """Count frames as they come; the next one is asked for when its result is."""
-        for frame in frames:
-            yield frame, self.count(to_job(frame))
-
-    def count_groups(
-        self, feed: ReadAhead[list[FrameJob]]
-    ) -> Generator[Sequence[tuple[FrameJob, CountResult]], None, None]:
-        """Count the frames of each group."""
-        for jobs in feed:
-            yield list(zip(jobs, self.count_batch(jobs), strict=True))
+__all__ = ["HostRunner"]
 
 
 class HostRunner(Runner):
-    """Counts frames in the host's memory, in input tensors that it uses again for the next ones.
+    """A runner for engines that take arrays in the host's memory; it reuses its input tensors.
 
     Args:
         backend: the engine.
         settings: the model and the options.
-        batch: images that each run of the engine takes; more than one is a repetition.
+        batch: number of images that each run of the engine takes; the frame is repeated.
     """
 
     def __init__(self, backend: Backend, settings: CountSettings, batch: int = 1) -> None:
@@ -87,11 +45,8 @@ class HostRunner(Runner):
         settings = self._settings
         plan = settings.plan(job.frame.size)
         clock = Clock()
-        maps = (
-            self._run_tiles(job.frame, plan, clock)
-            if plan.tiles
-            else self._run(job.frame, plan, clock)
-        )
+        run = self._run_tiles if plan.tiles else self._run
+        maps = run(job.frame, plan, clock)
         counts = count_outputs(
             maps,
             settings.manifest,
