@@ -160,36 +160,6 @@ def test_a_failing_item_lets_the_ones_before_it_through(pool) -> None:
     assert found == [0, 1]
 
 
-def test_a_pool_lends_as_many_runners_as_are_in_use(pool, runners) -> None:
-    with pool.acquire() as first, pool.acquire() as second:
-        assert first is not second
-    with pool.acquire() as again:
-        assert again in (first, second)
-        pool.close()
-        assert not again.closed
-    assert again.closed
-    assert all(runner.closed for runner in runners)
-
-
-def test_a_runner_in_which_something_failed_is_acquired_again_if_it_can_be_used(
-    pool, runners
-) -> None:
-    def fail() -> None:
-        with pool.acquire():
-            raise SourceError("no frame")
-
-    for _ in range(2):
-        with pytest.raises(SourceError):
-            fail()
-    assert len(runners) == 1
-    runners[0].broken = True
-    with pytest.raises(SourceError):
-        fail()
-    assert runners[0].closed
-    with pool.acquire() as other:
-        assert other is not runners[0]
-
-
 def black(height: int, width: int) -> np.ndarray:
     return np.zeros((height, width, 3), np.uint8)
 
