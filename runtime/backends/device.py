@@ -140,13 +140,16 @@ class DeviceBackend(Backend):
         with self._lock:
             self._check_open()
             worker = self._idle.pop() if self._idle else None
+        # Outside the lock: subclasses take it to look after their engine.
         worker = worker or self.open_worker()
         try:
             outputs = _run(worker, inputs[self.input_name])
         except BaseException:
+            # Whatever its stream still does, the next call must not wait for it or share it.
             worker.close()
             raise
         with self._lock:
+            # It may have been closed meanwhile, by a thread that did not know of this worker.
             if not self._closed:
                 self._idle.append(worker)
                 return outputs
@@ -168,6 +171,7 @@ class DeviceBackend(Backend):
 
 def _run(worker: DeviceWorker, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
     bound = worker.bind(image.shape)
+    # New arrays each time: results are the caller's, and the tensors are used again.
     outputs = {name: np.empty(a.shape, a.dtype) for name, a in bound.outputs.items()}
     with gpu_failures():
         worker.stream.upload(bound.input, np.ascontiguousarray(image, bound.input.dtype))

@@ -53,6 +53,7 @@ class DeviceTensors:
 
     def _reserve(self, nbytes: int) -> DeviceBuffer:
         if self._buffer is None or self._buffer.nbytes < nbytes:
+            # The old one is freed first: both together may be more than there is.
             self._buffer = None
             self._buffer = reserve(nbytes, self._stream.device, "the model's tensors")
         return self._buffer

@@ -19,7 +19,7 @@ __all__ = ["FakeBackend"]
 
 People: TypeAlias = "ArrayLike | Callable[[NDArray[np.float32]], ArrayLike]"
 
-_SCORE = 0.9
+_SCORE = 0.9  # above every threshold that makes sense
 
 
 class FakeBackend(Backend):

@@ -60,6 +60,7 @@ def open_backend(
     if threads is not None and threads < 1:
         raise ConfigError(f"threads: expected 1 or more, or None for all cores, got {threads}")
     if isinstance(backend, Backend):
+        # The caller's: it is prepared, and never opened or closed here.
         backend.prepare(model.manifest)
         return backend
     if backend == "fake":
@@ -108,6 +109,7 @@ def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -
         return backend
     from edgecount.runtime.backends.onnxruntime import open as onnxruntime
 
+    # A bare .onnx may have engines beside it, which were not what the caller named.
     if model.folder is None:
         if rebuild is not None:
             _warn_of_idle_rebuild(f"{model.path} is no engine, and runs without one")
@@ -145,6 +147,7 @@ def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> B
         raise BackendError(_none_found(model, target, problems))
     if len(engines) == 1:
         return _open(engines[0], rebuild)
+    # An engine that fits as it is comes before one that must be built first, which takes minutes.
     for build in dict.fromkeys((None, rebuild)):
         problems = []
         opened = _try_each(engines, build, problems)

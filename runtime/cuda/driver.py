@@ -60,6 +60,7 @@ def ask_driver() -> Driver | str:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return "no NVIDIA driver (libcuda.so.1 is not there)"
+    # It makes no context, so asking takes none of the GPU's memory.
     code = cuda.cuInit(0)
     if code != 0:
         return f"the NVIDIA driver does not start ({_error_name(cuda, code)})"

@@ -101,6 +101,7 @@ def check_host_frame(frame: Any) -> CheckedFrame:
                 f"NV12Frame: expected {name} as a NumPy array, got {type(plane).__name__}"
             )
     luma, chroma = planes
+    # Some libraries give pairs of U and V; in memory they are the same bytes.
     if chroma.ndim == 3 and chroma.shape[2] == 2:
         chroma = chroma.reshape(chroma.shape[0], -1)
     luma, chroma = _check_nv12(luma, chroma)
@@ -141,6 +142,7 @@ def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
             "expected a frame on the GPU as uint8 of shape (height, width, 3) in BGR order, got "
             f"{dtype} of shape {shape}"
         )
+    # The kernel reads rows with any pitch. On a GPU nothing is copied behind the caller's back.
     if array.strides[1:] != (3, 1) or array.strides[0] < 3 * shape[1]:
         raise InputError(
             "expected a frame on the GPU with contiguous pixels in rows from top to bottom, got "
@@ -170,6 +172,7 @@ def _check_nv12(luma: Any, chroma: Any) -> tuple[Any, Any]:
             "NV12Frame: expected luma as uint8 (H, W) and chroma as uint8 (H / 2, W), got "
             f"{kinds[0]} {tuple(luma.shape)} and {kinds[1]} {tuple(chroma.shape)}"
         )
+    # One U and one V belong to four pixels: an odd side would leave some without.
     if height % 2 or width % 2 or not height * width:
         raise InputError(
             f"NV12Frame: expected an even height and width, got {height} x {width}: crop a row or "

@@ -45,6 +45,7 @@ class _Level:
 
     def lower(self) -> None:
         with self._lock:
+            # Counted, as threads overlap: the last one to leave restores the user's level.
             if self._users == 0:
                 self._before = _set_level(_SILENT)
             self._users += 1

@@ -73,6 +73,7 @@ def engines_for(model: ModelFile, target: Target) -> tuple[list[Engine], list[st
             reasons.append(reason)
         else:
             found.append(engine)
+    # An engine that a gate refused and that was kept all the same comes last.
     found.sort(key=lambda e: (e.sidecar.overridden, _BEST.index(e.sidecar.precision), e.path.name))
     return found, reasons
 

@@ -81,6 +81,7 @@ def locate_model(model: str | os.PathLike[str]) -> Path:
         return _in_folder(path)
     if path.exists() or path.suffix == ".onnx" or is_engine(path) or os.sep in text:
         return path
+    # It looks like a name: the error of an unknown one lists those that are bundled.
     return model_path(text)
 
 

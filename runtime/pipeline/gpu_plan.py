@@ -77,6 +77,8 @@ class GpuPlanCache:
         dtypes = {
             output.role: bound.outputs[output.name].dtype for output in self._manifest.outputs
         }
+        # The kernels' tables are made for all of these. Regions are compared by the id of their
+        # masks, which are many megabytes and the same object as long as the regions are.
         key = plan, nv12, id(coverage), bound.input.dtype, *dtypes.values()
         found = self._kept.get(key)
         if found is None:
@@ -126,6 +128,7 @@ class GpuPlanCache:
             masks=coverage,
             heatmap_dtype=dtypes.get("heatmap", "float32"),
             density_dtype=dtypes.get("density", "float32"),
+            # The next frame overwrites the engine's own map.
             keep_density=density is not None,
             device=self._device,
             **self._options,

@@ -77,6 +77,7 @@ class GpuRunner(QueueingRunner):
         plan = self._settings.plan(frames[0].size)
         masks = self._settings.masks
         with gpu_failures(self._backend.name):
+            # The stream waits for the libraries that made the frames; this thread does not.
             for frame in frames:
                 if frame.ready is not None:
                     self._stream.wait(frame.ready)
@@ -87,6 +88,7 @@ class GpuRunner(QueueingRunner):
             bound = self._worker.bind((batch, 3, *plan.padded))
             check_outputs(bound.outputs, self._settings.manifest, *plan.padded, batch)
             nv12 = frames[0].chroma is not None
+            # Found before anything is queued: making one may fail for want of memory.
             gpu_plan = self._plans.find(plan, masks, bound, nv12=nv12)
             # Copied to pinned memory before the first mark, which times the GPU's part alone.
             staged = self._staging.stage(frames)
@@ -137,6 +139,7 @@ class GpuRunner(QueueingRunner):
         return max(frames, least, min(power, most))
 
     def _enqueue(self, plan: GpuPlan, bound: Bound, staged: StagedFrames) -> None:
+        # Events time the steps on the GPU, where they run long after they were queued here.
         begun, prepared, inferred, counted = self._marks
         begun.record(self._stream)
         # A batch with fewer frames than images repeats the last one: what its tensor held before
@@ -170,10 +173,12 @@ class GpuRunner(QueueingRunner):
         """Run the engine: as it is for the first time, then recorded, then from the record."""
         graph = self._graphs.get(bound)
         if graph is None:
+            # Photos often come in sizes of their own: a graph is of use from the second run on.
             self._worker.enqueue()
             self._graphs[bound] = _Graph()
             return
         if not graph.tried and self._worker.capturable:
+            # Tried once, whatever comes of it: a failure would cost time at every frame.
             graph.tried = True
             graph.recorded = self._record()
         if graph.recorded is None:
@@ -210,6 +215,7 @@ class GpuRunner(QueueingRunner):
             if plane is None:
                 continue
             rows = np.empty(plane.shape, np.uint8)
+            # `download` copies contiguous memory; the rows of a crop or a pitched frame lie apart.
             if plane.strides == rows.strides:
                 self._stream.download(plane, rows)
             else:

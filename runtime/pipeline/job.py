@@ -107,6 +107,7 @@ class CountSettings:
             return False
         if self.max_side == spec.input.max_side and self.limits is None:
             return True
+        # Another limit matters only for frames that it changes the size of.
         return plan.resized == plan_input(plan.size, spec.input, spec.input.max_side).resized
 
 

@@ -69,10 +69,12 @@ class Pipeline(ABC, Generic[RunnerT]):
         on_error: Callable[[SourceError], None] | None,
     ) -> Iterator[CountResult]:
         """Count several sources in rounds of one frame each; see `EdgeCounter.stream_many`."""
+        # Leaving it stops the counting first, then the rounds, then the sources' threads.
         with ExitStack() as stack:
             jobs = (each(to_job, frames) for frames in sources)
             readers = [stack.enter_context(ReadAhead(one, _READ_AHEAD)) for one in jobs]
             groups = rounds(readers, self._largest_batch, timeout, on_error)
+            # One group is put together while one is counted; more would be older than they need be.
             feed = stack.enter_context(ReadAhead(groups, 1))
             yield from in_order(stack.enter_context(closing(self._count_groups(feed))))
 

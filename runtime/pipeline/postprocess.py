@@ -94,6 +94,7 @@ def check_outputs(
             raise BackendError(
                 f"output {output.name!r} is missing: the engine gave {sorted(outputs)}"
             )
+        # Inputs are padded to a multiple of every stride, so that nothing is cut here.
         cells = height // output.stride, width // output.stride
         expected = batch, CHANNELS[output.role], *cells
         if tuple(values.shape) != expected:
@@ -130,6 +131,7 @@ def count_outputs(
         BackendError: a map holds a value that is not finite; the message names the output.
     """
     grid = MapGrid(manifest, plan)
+    # Padding is cut off before counting: a network may see people in it, or past the frame's edge.
     maps = {
         output.role: np.ascontiguousarray(outputs[output.name][grid.crop(output)])
         for output in manifest.outputs
@@ -161,6 +163,7 @@ class MapGrid:
     def __init__(self, manifest: Manifest, plan: InputPlan) -> None:
         self.manifest, self.plan = manifest, plan
         self.density, self.heatmap = manifest.output("density"), manifest.output("heatmap")
+        # Regions are rasterised on one map's cells; the kernels look up peaks in the same masks.
         base = next(output for output in (self.density, self.heatmap) if output is not None)
         self._shape = self.cells(base)
         self.cell = base.stride / plan.scale[0], base.stride / plan.scale[1]
@@ -254,6 +257,7 @@ def _interval(
         return None
     if density_count is None or peak_count is None:
         return spec.around(count)
+    # Where density and points disagree the model is less sure of both.
     return spec.around(count, density_count - peak_count)
 
 
@@ -277,6 +281,7 @@ def _explain(error: ValueError, manifest: Manifest) -> BackendError:
 
 def _to_source(peaks: NDArray[np.float32], stride: int, plan: InputPlan) -> NDArray[np.float32]:
     """Turn peaks in heatmap cells into points in source pixels, inside the frame."""
+    # A copy: the kernels' memory is used again for the next frame.
     points: NDArray[np.float32] = peaks.copy()
     factor = stride / plan.scale[0], stride / plan.scale[1]
     points[:, :2] = np.clip(points[:, :2] * np.asarray(factor), 0, np.asarray(plan.size))

@@ -49,6 +49,7 @@ class InputPlan:
 Sizes: TypeAlias = "tuple[tuple[int, int], tuple[int, int]]"
 
 
+# Cameras have one size; cutting the tiles of a large frame takes longer than a look-up.
 @functools.lru_cache(maxsize=64)
 def plan_input(
     size: tuple[int, int], spec: InputSpec, max_side: int | None, limits: Sizes | None = None
@@ -67,6 +68,7 @@ def plan_input(
     if max_side is not None and max_side < 1:
         raise ConfigError(f"max_side: expected 1 pixel or more, or None, got {max_side}")
     width, height = size
+    # One factor for both sides: a network that saw round heads must not be shown flat ones.
     shrink = 1.0 if max_side is None else min(1.0, max_side / max(size))
     low, high = (spec.static_size,) * 2 if spec.static_size else limits or (None, None)
     if high is not None:
@@ -80,6 +82,7 @@ def plan_input(
         shrink = min(shrink, fits)
     resized = max(1, round(height * shrink)), max(1, round(width * shrink))
     padded = spec.static_size or (_pad(resized[0], spec), _pad(resized[1], spec))
+    # A frame too small for the engine is padded and not enlarged: larger heads count differently.
     if low is not None:
         padded = max(padded[0], low[0]), max(padded[1], low[1])
     return InputPlan(size, resized, padded, cut_tiles(padded, spec))

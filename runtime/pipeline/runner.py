@@ -87,9 +87,12 @@ class RunnerPool(Generic[RunnerT]):
         """
         with self._lock:
             self.check_open()
+            # Counted before the runner is there, so that closing waits for one that is being made.
             self._in_use += 1
+            # The one that came back last, whose buffers are likely to be in the caches.
             runner = self._idle.pop() if self._idle else None
         try:
+            # Outside the lock: opening one may take as long as building kernels does.
             runner = runner or self._open_runner()
             try:
                 yield runner
@@ -126,6 +129,7 @@ class RunnerPool(Generic[RunnerT]):
                 runner = None
         if runner is not None:
             runner.close()
+        # Only now: `after` frees the engine, which the runner needed until it was closed.
         with self._lock:
             self._in_use -= 1
         self._finish()
@@ -134,6 +138,7 @@ class RunnerPool(Generic[RunnerT]):
         """Call `after` once the pool is closed and its last runner has come back."""
         with self._lock:
             done = self._closed and not self._in_use
+            # Taken away under the lock, so that of two threads that come here one calls it.
             after, self._after = (self._after, None) if done else (None, self._after)
         if after is not None:
             after()

@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 QueueingRunnerT = TypeVar("QueueingRunnerT", bound="QueueingRunner")
 
 # While the engine works on one runner's frames, the other's are copied to the GPU. A third would
-# only wait for the same copy engine, and its frames would come back later.
+# take memory, and its frames would only wait longer.
 _RUNNERS = 2
 _POLL = 0.002  # seconds between looks at several cameras
 
@@ -154,6 +154,7 @@ def rounds(
     left = dict(enumerate(readers))
     while left:
         jobs = list(_round(left, timeout, on_error))
+        # Frames of one kind side by side, so that they share a run of the engine.
         jobs.sort(key=lambda job: (job.kind, job.place))
         yield from batches([replace(job, together=len(jobs)) for job in jobs], most)
 
@@ -179,6 +180,7 @@ def _round(
                     del left[place]
                     on_error(error)
                 else:
+                    # The first frame starts the clock: before it a round waits for any camera.
                     deadline = min(deadline, time.monotonic() + (timeout or 0.0))
                     yield replace(job, place=place)
                 del missing[place]

@@ -17,6 +17,7 @@ __all__ = ["Tile", "cut_tiles", "stitch"]
 
 # A plane up to this area runs at once; past it the activations of a backbone take gigabytes.
 LARGEST_PLANE = 2048 * 2048
+# With a larger core less halo is computed twice, and with a smaller one a run takes less memory.
 CORE = 1024
 # Context around the core. It covers what a person's cell depends on, several heads around it.
 HALO = 128

@@ -59,6 +59,7 @@ class ReadAhead(Generic[Item]):
             NotReady: the item did not come in time.
             Ended: there are no more items.
         """
+        # The end is in the queue once, and may be asked for again.
         if self._last is not None:
             raise self._last
         try:
@@ -85,6 +86,8 @@ class ReadAhead(Generic[Item]):
         A thread that waits in `take` gets `Ended`.
         """
         self._stopped.set()
+        # The queue is emptied for a thread that waits for room in it, and is given an end for one
+        # that waits for an item. The reader may put its item in between: then once more.
         while True:
             with contextlib.suppress(queue.Empty):
                 while True:
@@ -94,6 +97,7 @@ class ReadAhead(Generic[Item]):
             except queue.Full:  # of an item that the thread had read before it saw the event
                 continue
             break
+        # Not for long: a camera may take seconds for its next frame, which nobody wants.
         self._thread.join(_POLL)
 
     def __enter__(self) -> Self:

@@ -138,6 +138,7 @@ class StreamSource(_LiveSource):
                 stream of a camera (rtsp) ends.
         """
         cv2 = load_cv2()
+        # OpenCV's own limit is half a minute, in which a camera that is away stops everything.
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
         limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
         count = 0
@@ -149,6 +150,7 @@ class StreamSource(_LiveSource):
             for frame in self._live_frames(capture):
                 yield frame
                 count += 1
+        # A file behind http:// ends; a camera does not.
         if count == 0 or self.name.lower().startswith("rtsp"):
             raise SourceError(f"the stream {self.name} ended after {count} frames")
 

@@ -76,6 +76,7 @@ class ContextMemory:
             buffer = self._replace(needed)
         elif self.is_idle(needed):
             buffer = self._replace(self._recent)
+        # For the engine's next context: it then fails where it is opened, if memory is short.
         self._hint.nbytes = buffer.nbytes
         context.set_device_memory(buffer.ptr, buffer.nbytes)
         return needed
@@ -89,6 +90,7 @@ class ContextMemory:
             needed: bytes that the run's shape takes.
         """
         self._recent = max(self._recent, needed)
+        # Half, so that sizes that vary a little never give memory back and take it again.
         if 2 * needed > self.nbytes:
             self._recent = self._idle = 0
         else:

@@ -51,6 +51,7 @@ class KernelCache:
     def attach(self, config: Any) -> None:
         """Give a runtime configuration the kernels, before a context is made with it."""
         with self._lock:
+            # One cache for all contexts: what one has compiled the others find.
             cache = self._cache or self._load(config)
             if cache is not None and config.set_runtime_cache(cache):
                 # Contexts that were made with it need it for as long as they live.

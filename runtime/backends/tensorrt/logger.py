@@ -46,6 +46,7 @@ class TensorRTLog:
         self.problems: list[str] = []
         with _lock:
             _open_logs.add(self)
+            # TensorRT and TensorRT for RTX are two libraries, each with a first logger of its own.
             if trt.__name__ not in _loggers:
                 _loggers[trt.__name__] = _make_logger(trt)
         self.logger = _loggers[trt.__name__]
