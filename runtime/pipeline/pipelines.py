@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, cast
 
 from edgecount.runtime.pipeline.host_runner import HostRunner
 from edgecount.runtime.pipeline.runner import QueueingRunner, RunnerPool, RunnerT
-from edgecount.runtime.pipeline.schedule import Listed, batches, in_order, overlap, rounds
+from edgecount.runtime.pipeline.schedule import batches, in_order, overlap, rounds
 from edgecount.runtime.sources.prefetch import ReadAhead, each
 
 if TYPE_CHECKING:
@@ -137,8 +137,9 @@ class GpuPipeline(Pipeline[QueueingRunner]):
 
     def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
         """Count several frames, those of one kind that follow each other together."""
-        groups = overlap(Listed(batches(jobs, self._largest_batch)), self._runners)
-        return [result for group in groups for _, result in group]
+        groups = batches(jobs, self._largest_batch)  # there when they are asked for
+        counted = overlap(lambda _: next(groups), self._runners)
+        return [result for group in counted for _, result in group]
 
     def count_stream(
         self, frames: Iterable[Frame], to_job: ToJob
@@ -150,4 +151,4 @@ class GpuPipeline(Pipeline[QueueingRunner]):
                 yield from ((cast("Frame", job.origin), result) for job, result in group)
 
     def _count_groups(self, feed: ReadAhead[list[FrameJob]]) -> Groups:
-        return overlap(feed, self._runners)
+        return overlap(feed.take, self._runners)

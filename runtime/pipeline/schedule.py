@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from edgecount.errors import BackendError, SourceError
 from edgecount.runtime.sources.prefetch import Ended, NotReady, ReadAhead
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.job import FrameJob
     from edgecount.runtime.pipeline.runner import Pending, QueueingRunner, RunnerPool
 
-__all__ = ["Feed", "Listed", "batches", "in_order", "overlap", "rounds"]
+__all__ = ["batches", "in_order", "overlap", "rounds"]
 
 _log = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
-Item_co = TypeVar("Item_co", covariant=True)
 Result = TypeVar("Result")
 QueueingRunnerT = TypeVar("QueueingRunnerT", bound="QueueingRunner")
 
@@ -35,31 +33,8 @@ _RUNNERS = 2
 _POLL = 0.002  # seconds between looks at several cameras
 
 
-class Feed(Protocol[Item_co]):
-    """A supply of items that may be late; `ReadAhead` is one."""
-
-    def take(self, timeout: float | None = None) -> Item_co:
-        """Return the next item; raises `NotReady` if it is late, `Ended` after the last."""
-        ...
-
-
-class Listed(Feed[Item]):
-    """A feed whose items are there when they are asked for."""
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self._items = iter(items)
-
-    def take(self, timeout: float | None = None) -> Item:
-        """Return the next item, whatever the timeout."""
-        del timeout
-        try:
-            return next(self._items)
-        except StopIteration:
-            raise Ended from None
-
-
 def overlap(
-    feed: Feed[Sequence[FrameJob]], pool: RunnerPool[QueueingRunnerT]
+    take: Callable[[float | None], Sequence[FrameJob]], pool: RunnerPool[QueueingRunnerT]
 ) -> Generator[list[tuple[FrameJob, CountResult]], None, None]:
     """Count groups of jobs while the next group is on its way, and yield them in order.
 
@@ -67,19 +42,21 @@ def overlap(
     soon as no group waits: nothing is held back until the next frame of a slow camera.
 
     Args:
-        feed: gives groups of jobs of one kind.
+        take: returns the next group of jobs of one kind, as `ReadAhead.take` does: it is given the
+            seconds to wait, and raises `NotReady` if there is no group in time, `Ended` or
+            StopIteration after the last.
         pool: lends the runners, at most two at once; one where there is no memory for two.
 
     Yields:
         The jobs of a group with their results.
 
     Raises:
-        Exception: what the feed or a group raises, after the results before it.
+        Exception: what `take` or a group raises, after the results before it.
     """
     with ExitStack() as stack:
         idle = deque([stack.enter_context(pool.acquire())])
         busy: deque[tuple[QueueingRunnerT, Sequence[FrameJob], Pending]] = deque()
-        waiting: Sequence[FrameJob] | None = None  # taken from the feed and not yet submitted
+        waiting: Sequence[FrameJob] | None = None  # taken and not yet submitted
         most = _RUNNERS
         ending: Exception | None = None
         while busy or waiting is not None or ending is None:
@@ -87,7 +64,7 @@ def overlap(
                 try:
                     pool.check_open()
                     # With a group on the GPU its results are due next: look, but do not wait.
-                    waiting = feed.take(0 if busy else None)
+                    waiting = take(0 if busy else None)
                 except NotReady:
                     pass
                 except Exception as error:  # noqa: BLE001 (raised after the results before it)
@@ -109,7 +86,7 @@ def overlap(
                 results = pending.result()
                 idle.append(runner)
                 yield list(zip(jobs, results, strict=True))
-        if not isinstance(ending, Ended):
+        if not isinstance(ending, (Ended, StopIteration)):
             raise ending
 
 

@@ -14,7 +14,7 @@ from edgecount.errors import BackendError, SourceError
 from edgecount.runtime.frames.checked import NV12Frame, check_host_frame
 from edgecount.runtime.pipeline.job import FrameJob
 from edgecount.runtime.pipeline.runner import Pending, QueueingRunner, RunnerPool
-from edgecount.runtime.pipeline.schedule import Listed, batches, in_order, overlap, rounds
+from edgecount.runtime.pipeline.schedule import batches, in_order, overlap, rounds
 from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.prefetch import Ended, NotReady, ReadAhead
 
@@ -51,13 +51,14 @@ class Counted(Pending):
         return [-job for job in self.jobs]
 
 
-def groups_of(numbers: Any) -> Listed[Any]:
-    return Listed([number] for number in numbers)
+def groups_of(numbers: Any) -> Any:
+    left = ([number] for number in numbers)
+    return lambda timeout: next(left)
 
 
-def run(feed: Any, pool: RunnerPool[Any]) -> Iterator[int]:
+def run(take: Any, pool: RunnerPool[Any]) -> Iterator[int]:
     """The numbers that were counted."""
-    for ((number, result),) in overlap(feed, pool):
+    for ((number, result),) in overlap(take, pool):
         assert result == -number
         yield number  # type: ignore[misc]
 
@@ -135,7 +136,7 @@ def test_a_result_does_not_wait_for_a_slow_camera(pool) -> None:
                 raise Ended
             return [len(asked)]
 
-    assert list(run(Slow(), pool)) == [1, 3, 5]
+    assert list(run(Slow().take, pool)) == [1, 3, 5]
     assert asked == [None, 0, None, 0, None, 0, None]
 
 
