@@ -72,7 +72,7 @@ def measure_latency(
     What slows the machine for a while then slows all of them, so that their ratio holds.
 
     Args:
-        counters: at least one.
+        counters: the counters, at least one.
         size: (height, width) of the frame in pixels.
         runs: number of timed frames of each counter.
         warmup: number of frames before them, whose times are dropped.
@@ -105,7 +105,7 @@ def measure_batches(
     """Time the engine alone on several frames in one call, the counters by turns.
 
     Args:
-        counters: at least one.
+        counters: the counters, at least one.
         size: (height, width) of a frame in pixels.
         batch: number of frames in a call.
         runs: number of timed calls of each engine.

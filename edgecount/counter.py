@@ -230,9 +230,9 @@ class EdgeCounter:
         given: object = sources
         one = isinstance(given, (str, os.PathLike, int))
         if one or not isinstance(given, Sequence):
-            told = repr(given) if one else _kind(given)
+            got = repr(given) if one else _kind(given)
             raise ConfigError(
-                f"stream_many: expected a list of sources, got {told}: use stream() for one"
+                f"stream_many: expected a list of sources, got {got}: use stream() for one"
             )
         check_timeout(timeout)
         opened = (_opened_late(source) if on_error else _opened(source) for source in sources)

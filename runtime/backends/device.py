@@ -100,22 +100,17 @@ class DeviceBackend(Backend):
 
     Besides `open_worker` it runs arrays of the host as every backend does: `infer` keeps as many
     workers as threads have called it at once.
+
+    Attributes:
+        device_index: number of the GPU.
     """
+
+    device_index = 0
 
     def __init__(self) -> None:
         self._idle: list[DeviceWorker] = []
         self._lock = threading.Lock()
         self._closed = False
-
-    @property
-    @abstractmethod
-    def device_index(self) -> int:
-        """Number of the GPU."""
-
-    @property
-    @abstractmethod
-    def input_name(self) -> str:
-        """Name of the image tensor."""
 
     @property
     def batches(self) -> tuple[int, int]:
@@ -143,7 +138,8 @@ class DeviceBackend(Backend):
         # Outside the lock: subclasses take it to look after their engine.
         worker = worker or self.open_worker()
         try:
-            outputs = _run(worker, inputs[self.input_name])
+            (image,) = inputs.values()
+            outputs = _run(worker, image)
         except BaseException:
             # Whatever its stream still does, the next call must not wait for it or share it.
             worker.close()

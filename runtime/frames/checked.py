@@ -125,9 +125,9 @@ def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
         try:
             return _ext.device_array(array, stream)
         except Exception as error:  # whatever the other library raises when it is asked for it
-            told = str(error).removeprefix("source: ")
+            reason = str(error).removeprefix("source: ")
             raise InputError(
-                f"a frame on the GPU ({type(array).__name__}) cannot be taken: {told}"
+                f"a frame on the GPU ({type(array).__name__}) cannot be taken: {reason}"
             ) from error
 
     if isinstance(frame, NV12Frame):

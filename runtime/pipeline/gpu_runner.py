@@ -20,7 +20,7 @@ from edgecount.runtime.pipeline.gpu_plan import GpuPlanCache
 from edgecount.runtime.pipeline.host_runner import HostRunner
 from edgecount.runtime.pipeline.postprocess import check_outputs, explained, read_counts
 from edgecount.runtime.pipeline.runner import Pending, QueueingRunner
-from edgecount.runtime.pipeline.upload import StagedFrames, StagingBuffer
+from edgecount.runtime.pipeline.upload import StagedFrame, StagingBuffer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,8 +82,10 @@ class GpuRunner(QueueingRunner):
                 if frame.ready is not None:
                     self._stream.wait(frame.ready)
             if plan.tiles:
-                on_host = [replace(job, frame=self._download(job.frame)) for job in jobs]
-                return _Finished([self._host.count(job) for job in on_host])
+                jobs = [replace(job, frame=self._download(job.frame)) for job in jobs]
+        if plan.tiles:
+            return _Finished([self._host.count(job) for job in jobs])
+        with gpu_failures(self._backend.name):
             batch = self._batch_for(len(frames))
             bound = self._worker.bind((batch, 3, *plan.padded))
             check_outputs(bound.outputs, self._settings.manifest, *plan.padded, batch)
@@ -134,17 +136,17 @@ class GpuRunner(QueueingRunner):
 
         Cameras that are late make rounds of every size; so a few shapes do for all of them.
         """
-        least, most = self._backend.batches
+        smallest, largest = self._backend.batches
         power = 1 << (frames - 1).bit_length()
-        return max(frames, least, min(power, most))
+        return max(frames, smallest, min(power, largest))
 
-    def _enqueue(self, plan: GpuPlan, bound: Bound, staged: StagedFrames) -> None:
+    def _enqueue(self, plan: GpuPlan, bound: Bound, staged: list[StagedFrame]) -> None:
         # Events time the steps on the GPU, where they run long after they were queued here.
         begun, prepared, inferred, counted = self._marks
         begun.record(self._stream)
         # A batch with fewer frames than images repeats the last one: what its tensor held before
         # may be NaN, which would spoil the counts of the whole batch.
-        images = staged.upload(self._stream)
+        images = [frame.upload(self._stream) for frame in staged]
         images += images[-1:] * (bound.input.shape[0] - len(images))
         for index, image in enumerate(images):
             plan.preprocessor.enqueue(

@@ -116,6 +116,7 @@ def _warn_of_limits(plan: InputPlan, unlimited: InputPlan, largest: tuple[int, i
     if plan.resized != unlimited.resized:
         _log.warning(
             "frames of %d x %d pixels are counted at %d x %d, because the engine takes at most "
-            "%d x %d: people far away may be lost; build it for larger frames (--input)",
+            "%d x %d: people far away may be lost; build it for larger frames "
+            "(edgecount export --input)",
             *(*plan.size, *plan.resized[::-1], *largest[::-1]),
         )

@@ -146,9 +146,9 @@ def count_outputs(
             **count_options(manifest, threshold, capacity),
         )
     people = np.zeros((0, 0), np.float32)
-    if density is not None:
+    if density is not None and grid.density is not None:
         # A new array, also for a unit of 1: the engine's memory is not ours to hand out.
-        people = np.divide(density[0, 0], grid.unit, dtype=np.float32)
+        people = np.divide(density[0, 0], grid.density.unit, dtype=np.float32)
     return read_counts(found, 0, people, grid, masks)
 
 
@@ -167,11 +167,6 @@ class MapGrid:
         base = next(output for output in (self.density, self.heatmap) if output is not None)
         self._shape = self.cells(base)
         self.cell = base.stride / plan.scale[0], base.stride / plan.scale[1]
-
-    @property
-    def unit(self) -> float:
-        """Density of one person."""
-        return 1.0 if self.density is None else self.density.unit
 
     def cells(self, output: OutputSpec) -> tuple[int, int]:
         """Return the rows and columns of a map that the frame covers."""

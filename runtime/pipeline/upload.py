@@ -15,39 +15,29 @@ from edgecount.runtime.frames.checked import CheckedFrame
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["StagedFrames", "StagingBuffer"]
+__all__ = ["StagedFrame", "StagingBuffer"]
 
 
 @dataclass(frozen=True, eq=False)
-class StagedFrames:
-    """Frames of one size and kind, those of the host copied to pinned memory.
+class StagedFrame:
+    """A frame on its way to the GPU.
 
     Attributes:
-        frames: the frames as they came.
-        pinned: uint8 (B, H, W, 3), or (B, H * 3 / 2, W) of NV12, in pinned memory; rows of frames
-            that lie on the GPU are not filled. None where all of them lie there.
-        on_gpu: memory of the same shape on the GPU; None where all frames lie there.
+        frame: the frame as it lies on the GPU once it is uploaded.
+        pinned: its bytes in pinned memory, uint8 (H, W, 3) or, of NV12, (H * 3 / 2, W); None: it
+            lies on the GPU already.
+        target: memory of the same shape on the GPU.
     """
 
-    frames: Sequence[CheckedFrame]
+    frame: CheckedFrame
     pinned: NDArray[np.uint8] | None = None
-    on_gpu: _ext.DeviceArray | None = None
+    target: _ext.DeviceArray | None = None
 
-    def upload(self, stream: _ext.Stream) -> list[CheckedFrame]:
-        """Queue the copies, and return the frames as they lie on the GPU once these are done."""
-        return [
-            self._upload(frame, index, stream) if frame.on_host else frame
-            for index, frame in enumerate(self.frames)
-        ]
-
-    def _upload(self, frame: CheckedFrame, index: int, stream: _ext.Stream) -> CheckedFrame:
-        assert self.pinned is not None and self.on_gpu is not None  # noqa: S101, PT018 (for types)
-        rows = self.on_gpu[index]
-        stream.upload(rows, self.pinned[index])
-        if frame.chroma is None:
-            return CheckedFrame(rows)
-        height = frame.size[1]
-        return CheckedFrame(rows[:height], rows[height:])
+    def upload(self, stream: _ext.Stream) -> CheckedFrame:
+        """Queue the copy, and return the frame as it is after it."""
+        if self.pinned is not None and self.target is not None:
+            stream.upload(self.target, self.pinned)
+        return self.frame
 
 
 class StagingBuffer:
@@ -68,23 +58,25 @@ class StagingBuffer:
         """Size in bytes, on the host and again on the GPU."""
         return 0 if self._buffers is None else self._buffers[0].nbytes
 
-    def stage(self, frames: Sequence[CheckedFrame]) -> StagedFrames:
-        """Copy frames of one size and kind; the work on those before them must be done.
+    def stage(self, frames: Sequence[CheckedFrame]) -> list[StagedFrame]:
+        """Copy frames of one size and kind to pinned memory, but for those that lie on the GPU.
+
+        The work on the frames before them must be done.
 
         Raises:
             RuntimeError: there is no memory left.
         """
         if not any(frame.on_host for frame in frames):
-            return StagedFrames(frames)
+            return [StagedFrame(frame) for frame in frames]
         width, height = frames[0].size
         nv12 = frames[0].chroma is not None
         shape = len(frames), *((height * 3 // 2, width) if nv12 else (height, width, 3))
         on_host, on_gpu = self._reserve(math.prod(shape))
-        pinned = on_host.array(shape, "uint8")
-        for frame, rows in zip(frames, pinned, strict=True):
-            if frame.on_host:
-                _copy(frame, rows)
-        return StagedFrames(frames, pinned, on_gpu.array(shape, "uint8"))
+        pinned, targets = on_host.array(shape, "uint8"), on_gpu.array(shape, "uint8")
+        return [
+            _stage(frame, pinned[index], targets[index]) if frame.on_host else StagedFrame(frame)
+            for index, frame in enumerate(frames)
+        ]
 
     def close(self) -> None:
         """Free the memory."""
@@ -99,10 +91,12 @@ class StagingBuffer:
         return self._buffers
 
 
-def _copy(frame: CheckedFrame, rows: NDArray[np.uint8]) -> None:
+def _stage(frame: CheckedFrame, pinned: NDArray[np.uint8], target: _ext.DeviceArray) -> StagedFrame:
     pixels: Any = frame.pixels
     chroma: Any = frame.chroma
     height = frame.size[1]
-    np.copyto(rows[:height], pixels)
-    if chroma is not None:
-        np.copyto(rows[height:], chroma)
+    np.copyto(pinned[:height], pixels)
+    if chroma is None:
+        return StagedFrame(CheckedFrame(target), pinned, target)
+    np.copyto(pinned[height:], chroma)
+    return StagedFrame(CheckedFrame(target[:height], target[height:]), pinned, target)

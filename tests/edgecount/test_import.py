@@ -57,3 +57,13 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 def test_version_is_that_of_the_package() -> None:
     assert edgecount.__version__ == version("edgecount")
+
+
+def test_seams_have_a_face_in_their_folder() -> None:
+    from edgecount.runtime import backends, sources
+
+    assert issubclass(backends.DeviceBackend, edgecount.Backend)
+    assert edgecount.Backend is backends.Backend
+    assert edgecount.Frame is sources.Frame
+    assert edgecount.Source is sources.Source
+    assert edgecount.open_sources is sources.open_sources

@@ -82,16 +82,6 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
         )
 
     @property
-    def device_index(self) -> int:
-        """Number of the GPU."""
-        return 0
-
-    @property
-    def input_name(self) -> str:
-        """Name of the image tensor."""
-        return self._manifest.input.name
-
-    @property
     def batches(self) -> tuple[int, int]:
         """The smallest and the largest number of images in one run that is of use."""
         batch = self._open_session().session.get_inputs()[0].shape[0]

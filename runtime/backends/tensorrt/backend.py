@@ -86,16 +86,6 @@ class TensorRTBackend(DeviceBackend):
             self._strategy = fitting.trt.ExecutionContextAllocationStrategy.USER_MANAGED
 
     @property
-    def device_index(self) -> int:
-        """Number of the GPU."""
-        return 0
-
-    @property
-    def input_name(self) -> str:
-        """Name of the image tensor."""
-        return self._tensors.image
-
-    @property
     def batches(self) -> tuple[int, int]:
         """The smallest and the largest number of images in one run."""
         return self._tensors.min[0], self._tensors.max[0]
@@ -119,7 +109,7 @@ class TensorRTBackend(DeviceBackend):
             raise BackendError(
                 f"{self._library} could not make room for one more stream of frames "
                 f"({_said(self._log)}): count from fewer threads, or build the engine for smaller "
-                "images (--input)"
+                "images (edgecount export --input)"
             )
         return _Worker(self, context, stream, memory)
 
@@ -322,7 +312,7 @@ def _load(
             raise BackendError(
                 f"{path} is for the deep-learning accelerator {core}, and "
                 f"{library_name(trt, sidecar.backend)} finds {runtime.num_DLA_cores} on this "
-                "board: build it again for the GPU, without --dla"
+                "board: build it again for the GPU (edgecount export without --dla)"
             )
         runtime.DLA_core = core
     engine = runtime.deserialize_cuda_engine(plan)
