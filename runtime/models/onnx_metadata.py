@@ -30,7 +30,7 @@ class _DamagedError(Exception):
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read the metadata_props of an ONNX file.
+    """The metadata_props of an ONNX file.
 
     Raises:
         ModelError: the file is missing, unreadable, empty, truncated, or not an ONNX.
@@ -80,7 +80,7 @@ def _read_entry(file: BinaryIO, length: int) -> tuple[str, str]:
 
 
 def _fields(file: BinaryIO, end: int) -> Iterator[tuple[int, int]]:
-    """Yield number and length of each field up to `end`; the caller moves past its bytes."""
+    """Number and length of each field up to `end`; the caller moves past the field's bytes."""
     while file.tell() < end:
         tag = _read_varint(file)
         number, wire = tag >> 3, tag & 7

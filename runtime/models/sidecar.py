@@ -119,7 +119,7 @@ class EngineSidecar:
     overridden: bool = False
 
     def to_json(self) -> str:
-        """Return the text of the file."""
+        """The text of the file."""
         data = {"format": FORMAT, **asdict(self), "manifest": self.manifest.to_dict()}
         return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -207,12 +207,12 @@ def _check_fields(data: object) -> None:
 
 
 def sidecar_path(plan: Path) -> Path:
-    """Return the sidecar's path: beside the plan, its name with .json added."""
+    """Where the sidecar of a plan is: beside it, its name with .json added."""
     return plan.with_name(plan.name + ".json")
 
 
 def read_sidecar(plan: Path) -> EngineSidecar:
-    """Read the sidecar of a plan.
+    """Read what is beside a plan.
 
     Raises:
         ModelError: there is no sidecar, or it is damaged; the message names the file.
@@ -234,14 +234,16 @@ def read_sidecar(plan: Path) -> EngineSidecar:
 
 @dataclass(frozen=True)
 class EngineHost:
-    """A machine that is to run an engine.
+    """A machine that an engine shall run on.
 
     Attributes:
-        backend: its library, "tensorrt" or "tensorrt-rtx".
-        version: full version of that library.
-        compute_capability: compute capability of its GPU, such as "8.7".
-        device: kind of its GPU, such as "Orin with 8 multiprocessors".
+        backend: the library there.
+        version: of that library, in full.
+        compute_capability: of the GPU, such as "8.7".
+        device: kind of the GPU, such as "Orin with 8 multiprocessors".
         driver: newest CUDA version that the driver knows, such as "12.6"; None: not compared.
+        onnx_sha256: of the ONNX that the engine shall be of; None: not compared.
+        plan_sha256: of the plan as it is on the disk; None: not compared.
     """
 
     backend: Target
@@ -249,16 +251,30 @@ class EngineHost:
     compute_capability: str
     device: str
     driver: str | None = None
+    onnx_sha256: str | None = None
+    plan_sha256: str | None = None
 
 
 def mismatches(sidecar: EngineSidecar, here: EngineHost) -> list[str]:
-    """Return why an engine cannot be trusted to run on a machine; an empty list if it can.
+    """Why an engine cannot be trusted to run on a machine; empty if it can.
 
     Each line names what was built and what is here.
     """
-    return [
+    lines = [
         f"{what}: the engine was built {built}, here is {found}"
-        for what, built, found in (*_library(sidecar, here), *_gpu(sidecar, here))
+        for what, built, found in (
+            *_library(sidecar, here),
+            *_gpu(sidecar, here),
+        )
+    ]
+    files = (
+        ("plan", "the sidecar describes one", sidecar.plan_sha256, here.plan_sha256),
+        ("ONNX", "the engine was built from one", sidecar.onnx_sha256, here.onnx_sha256),
+    )
+    return lines + [
+        f"{what}: {was} with SHA-256 {built[:12]}, this one has {found[:12]}"
+        for what, was, built, found in files
+        if found is not None and built != found
     ]
 
 
@@ -291,7 +307,7 @@ def _gpu(sidecar: EngineSidecar, here: EngineHost) -> list[_Difference]:
 
 
 def _portable(sidecar: EngineSidecar) -> bool:
-    """Return whether an engine suits every GPU of its capability, as RTX's do."""
+    """RTX engines are finished on the GPU that loads them, others only if built for any GPU."""
     newer = any(one.endswith("+") for one in sidecar.compute_capabilities)
     return newer or sidecar.backend == "tensorrt-rtx"
 
@@ -303,7 +319,7 @@ def _covers(built: str, here: str) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version such as "10.14.1.48.post1"."""
+    """Of a version such as "10.14.1.48.post1", as far as it is numbers."""
     numbers: list[int] = []
     for part in version.split("."):
         if not part.isdigit():

@@ -40,7 +40,7 @@ def sidecar(make_manifest):
     )
 
 
-HERE = EngineHost("tensorrt", "10.3.0", "8.7", "Orin", "12.6")
+HERE = EngineHost("tensorrt", "10.3.0", "8.7", "Orin", "12.6", "a" * 64, "b" * 64)
 
 
 def test_round_trip_beside_the_plan(sidecar, tmp_path):
@@ -100,7 +100,7 @@ def test_every_field_is_needed(sidecar):
 
 def test_an_engine_fits_where_it_was_built(sidecar):
     assert mismatches(sidecar, HERE) == []
-    unknown = replace(HERE, driver=None)
+    unknown = replace(HERE, driver=None, onnx_sha256=None, plan_sha256=None)
     assert mismatches(sidecar, unknown) == []
 
 
@@ -113,6 +113,8 @@ def test_an_engine_fits_where_it_was_built(sidecar):
         ({"compute_capability": "11.0", "device": "Thor"}, ("for 8.7 (Orin)", "11.0 (Thor)")),
         ({"device": "Orin NX"}, ("built on Orin", "here is Orin NX")),
         ({"driver": "12.2"}, ("CUDA 12.6", "here is CUDA 12.2")),
+        ({"onnx_sha256": "c" * 64}, ("SHA-256 aaaaaaaaaaaa", "this one has cccccccccccc")),
+        ({"plan_sha256": "d" * 64}, ("SHA-256 bbbbbbbbbbbb", "this one has dddddddddddd")),
     ],
 )
 def test_each_mismatch_names_both_sides(sidecar, change, both):
@@ -121,8 +123,8 @@ def test_each_mismatch_names_both_sides(sidecar, change, both):
 
 
 def test_all_mismatches_are_told(sidecar):
-    here = EngineHost("tensorrt", "8.6.2", "7.2", "Xavier", "11.4")
-    assert len(mismatches(sidecar, here)) == 3
+    here = EngineHost("tensorrt", "8.6.2", "7.2", "Xavier", "11.4", "c" * 64, "d" * 64)
+    assert len(mismatches(sidecar, here)) == 5
 
 
 def test_a_newer_driver_is_no_mismatch(sidecar):
