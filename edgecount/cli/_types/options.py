@@ -32,7 +32,7 @@ class RegionType(click.ParamType):  # type: ignore[type-arg] # older releases ca
         try:
             return parse_region(value)
         except ConfigError as error:
-            self.fail(str(error).removeprefix("--region: "), param, ctx)
+            self.fail(str(error).removeprefix("region: "), param, ctx)
 
 
 class SideType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from lane_frames import CORNERS, HALF, assert_same, on_device
+from gpu_frames import CORNERS, HALF, assert_same, on_device
 
 from edgecount import EdgeCounter, NV12Frame, _ext
 from edgecount.errors import InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from lane_frames import assert_same
+from gpu_frames import assert_same
 
 from edgecount import EdgeCounter
 from edgecount.errors import SourceError

@@ -26,8 +26,8 @@ OWN = standin.ExecutionContextAllocationStrategy.STATIC
 def lent(worker: Any) -> int:
     """Bytes of a worker's context, which are those that the context knows of."""
     address, size = worker._context._lent
-    assert address == worker._lent._buffer.ptr
-    assert size == worker._lent.nbytes
+    assert address == worker._context_memory._buffer.ptr
+    assert size == worker._context_memory.nbytes
     return size
 
 
@@ -141,21 +141,21 @@ def test_a_second_context_is_refused_where_it_is_opened(backend: TensorRTBackend
     with backend.open_worker() as one:
         one.bind(LARGE)
         with backend.open_worker() as other:
-            assert other._lent is not None
-            assert other._lent.nbytes == lent(one)
-        backend._usual.nbytes = 1 << 60
+            assert other._context_memory is not None
+            assert other._context_memory.nbytes == lent(one)
+        backend._hint.nbytes = 1 << 60
         with pytest.raises(BackendError, match="MiB left for what the engine computes"):
             backend.open_worker()
 
 
-def test_frames_go_one_by_one_where_a_second_lane_has_no_memory(
+def test_frames_go_one_by_one_where_a_second_runner_has_no_memory(
     make: Make, model: ModelFile, squares: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     frames = [squares(96, 64, (16, 16)), squares(96, 64), squares(96, 64, (64, 32), (16, 16))]
     with EdgeCounter(make().path) as counter, EdgeCounter(model.path, threads=1) as original:
         counter.count(frames[0])
         assert isinstance(counter.backend, TensorRTBackend)
-        counter.backend._usual = context_memory.Usual(1 << 60)  # for the lanes to come
+        counter.backend._hint = context_memory.MemoryHint(1 << 60)  # for the runners to come
         with caplog.at_level(logging.INFO):
             found = counter.count_batch(frames * 2)
         expected = original.count_batch(frames * 2)
@@ -171,5 +171,5 @@ def test_the_counter_goes_on_while_memory_is_given_back(
     with EdgeCounter(make().path) as counter, EdgeCounter(model.path, threads=1) as original:
         for frame in frames:
             assert counter.count(frame).count == original.count(frame).count
-        (lane,) = counter._lanes._idle
-        assert lent(lane._worker) == standin.memory_for(SMALL)  # type: ignore[attr-defined]
+        (runner,) = counter._pipeline._runners._idle
+        assert lent(runner._worker) == standin.memory_for(SMALL)  # type: ignore[attr-defined]

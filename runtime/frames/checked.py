@@ -1,4 +1,4 @@
-"""Frames as they are counted: BGR or NV12, in the host's memory or on a GPU."""
+"""Checked frames: BGR or NV12, in the host's memory or on a GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from edgecount._ext import DeviceArray, Event, Stream
 
-__all__ = ["NV12Frame", "Picture", "device_picture", "host_picture"]
+__all__ = ["CheckedFrame", "NV12Frame", "check_gpu_frame", "check_host_frame"]
 
 
 class NV12Frame:
@@ -36,7 +36,7 @@ class NV12Frame:
 
     @classmethod
     def from_buffer(cls, buffer: Any) -> NV12Frame:
-        """Both planes of one array.
+        """Take both planes from one array.
 
         Args:
             buffer: uint8 (H * 3 / 2, W): what OpenCV, FFmpeg and GStreamer call an NV12 image.
@@ -53,13 +53,13 @@ class NV12Frame:
         return cls(buffer[:height], buffer[height:])
 
 
-class Picture(NamedTuple):
-    """A checked frame.
+class CheckedFrame(NamedTuple):
+    """A frame that can be counted as it is.
 
     Attributes:
         pixels: uint8 (H, W, 3) BGR or, with chroma, (H, W) luma. Rows may lie apart.
         chroma: uint8 (H / 2, W), U and V by turns; None: BGR.
-        ready: on a GPU, the point from which on it may be read; None: it may be at once.
+        ready: event on a GPU after which the frame may be read; None: it may be at once.
     """
 
     pixels: NDArray[np.uint8] | DeviceArray
@@ -73,12 +73,12 @@ class Picture(NamedTuple):
 
     @property
     def on_host(self) -> bool:
-        """Whether it lies in the host's memory."""
+        """Whether the frame lies in the host's memory."""
         return isinstance(self.pixels, np.ndarray)
 
 
-def host_picture(frame: Any) -> Picture:
-    """A caller's frame in the host's memory.
+def check_host_frame(frame: Any) -> CheckedFrame:
+    """Check a caller's frame in the host's memory; it is copied only where it must be converted.
 
     Args:
         frame: what `as_bgr` takes, or an `NV12Frame` of NumPy arrays.
@@ -87,7 +87,7 @@ def host_picture(frame: Any) -> Picture:
         InputError: it cannot be counted.
     """
     if not isinstance(frame, NV12Frame):
-        return Picture(as_bgr(frame))
+        return CheckedFrame(as_bgr(frame))
     planes = frame.luma, frame.chroma
     for name, plane in zip(("luma", "chroma"), planes, strict=True):
         if not isinstance(plane, np.ndarray):
@@ -101,19 +101,20 @@ def host_picture(frame: Any) -> Picture:
                 f"NV12Frame: expected {name} as a NumPy array, got {type(plane).__name__}"
             )
     luma, chroma = planes
+    # Some libraries give pairs of U and V; in memory they are the same bytes.
     if chroma.ndim == 3 and chroma.shape[2] == 2:
         chroma = chroma.reshape(chroma.shape[0], -1)
     luma, chroma = _check_nv12(luma, chroma)
-    return Picture(_with_whole_rows(luma), _with_whole_rows(chroma))
+    return CheckedFrame(_with_whole_rows(luma), _with_whole_rows(chroma))
 
 
-def device_picture(frame: Any, stream: Stream) -> Picture:
-    """A caller's frame on the GPU, not copied; work in the stream waits until it is there.
+def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
+    """Check a caller's frame on the GPU, which is not copied; the stream waits until it is there.
 
     Args:
         frame: an object with ``__dlpack__`` or ``__cuda_array_interface__``, uint8 (H, W, 3) BGR,
             or an `NV12Frame` of two of them.
-        stream: what comes later in it may read the frame.
+        stream: work that is queued in it from now on may read the frame.
 
     Raises:
         InputError: it cannot be counted.
@@ -124,16 +125,16 @@ def device_picture(frame: Any, stream: Stream) -> Picture:
         try:
             return _ext.device_array(array, stream)
         except Exception as error:  # whatever the other library raises when it is asked for it
-            told = str(error).removeprefix("source: ")
+            reason = str(error).removeprefix("source: ")
             raise InputError(
-                f"a frame on the GPU ({type(array).__name__}) cannot be taken: {told}"
+                f"a frame on the GPU ({type(array).__name__}) cannot be taken: {reason}"
             ) from error
 
     if isinstance(frame, NV12Frame):
         luma, chroma = borrow(frame.luma), borrow(frame.chroma)
         if len(chroma.shape) == 3 and chroma.shape[2] == 2 and chroma.strides[1:] == (2, 1):
             chroma = borrow(_Interleaved(chroma))
-        return Picture(*_check_nv12(luma, chroma))
+        return CheckedFrame(*_check_nv12(luma, chroma))
     array = borrow(frame)
     shape, dtype = array.shape, array.dtype
     if dtype != "uint8" or len(shape) != 3 or shape[2] != 3 or 0 in shape:
@@ -141,12 +142,13 @@ def device_picture(frame: Any, stream: Stream) -> Picture:
             "expected a frame on the GPU as uint8 of shape (height, width, 3) in BGR order, got "
             f"{dtype} of shape {shape}"
         )
+    # The kernel reads rows with any pitch. On a GPU nothing is copied behind the caller's back.
     if array.strides[1:] != (3, 1) or array.strides[0] < 3 * shape[1]:
         raise InputError(
             "expected a frame on the GPU with contiguous pixels in rows from top to bottom, got "
             f"strides of {array.strides} bytes: make it contiguous"
         )
-    return Picture(array)
+    return CheckedFrame(array)
 
 
 class _Interleaved:
@@ -170,6 +172,7 @@ def _check_nv12(luma: Any, chroma: Any) -> tuple[Any, Any]:
             "NV12Frame: expected luma as uint8 (H, W) and chroma as uint8 (H / 2, W), got "
             f"{kinds[0]} {tuple(luma.shape)} and {kinds[1]} {tuple(chroma.shape)}"
         )
+    # One U and one V belong to four pixels: an odd side would leave some without.
     if height % 2 or width % 2 or not height * width:
         raise InputError(
             f"NV12Frame: expected an even height and width, got {height} x {width}: crop a row or "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lane_frames import assert_same, on_device
+from gpu_frames import assert_same, on_device
 
 from edgecount import EdgeCounter, NV12Frame, _ext
 from edgecount.errors import BackendError
@@ -40,9 +40,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def graphs(counter: EdgeCounter) -> int:
-    """Records that its idle lanes hold."""
+    """Records that its idle runners hold."""
     gc.collect()
-    return sum(len(lane._graphs) for lane in counter._lanes._idle)  # type: ignore[attr-defined]
+    return sum(len(runner._graphs) for runner in counter._pipeline._runners._idle)
 
 
 def test_the_engine_is_recorded_once_and_replayed(make_engine, tiny_model, noise) -> None:
@@ -122,11 +122,11 @@ def test_memory_is_that_of_the_largest_frame(make_engine, tiny_model, noise) -> 
     counter = EdgeCounter(tiny_model, backend=make_engine())
     for size in SIZES * 2:
         counter.count(noise(*size))
-    (lane,) = counter._lanes._idle
-    assert lane._staging.nbytes == 160 * 120 * 3  # type: ignore[attr-defined]
+    (runner,) = counter._pipeline._runners._idle
+    assert runner._staging.nbytes == 160 * 120 * 3
     for side in range(64, 64 + 12 * 8, 8):
         counter.count(noise(side, 64))
-    assert len(lane._setups._kept) == 8  # type: ignore[attr-defined]
+    assert len(runner._plans) == 8
 
 
 def test_a_record_is_not_used_for_tensors_that_have_moved(make_engine, tiny_model, noise) -> None:

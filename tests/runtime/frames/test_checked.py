@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edgecount import EdgeCounter, InputError, NV12Frame
-from edgecount.runtime.frames.picture import Picture, host_picture
+from edgecount.runtime.frames.checked import CheckedFrame, check_host_frame
 
 
 @pytest.fixture
@@ -44,12 +44,12 @@ def test_in_tiles_and_shrunk(tiny_model: Path, buffer: np.ndarray, max_side: int
 
 def test_takes_rows_that_lie_apart_and_both_forms_of_chroma(buffer: np.ndarray) -> None:
     wide = np.pad(buffer, ((0, 0), (0, 32)))[:, :128]
-    whole = host_picture(NV12Frame.from_buffer(wide))
+    whole = check_host_frame(NV12Frame.from_buffer(wide))
     assert whole.size == (128, 96)
     assert np.shares_memory(whole.pixels, wide)
-    pairs = host_picture(NV12Frame(buffer[:96], buffer[96:].reshape(48, 64, 2)))
+    pairs = check_host_frame(NV12Frame(buffer[:96], buffer[96:].reshape(48, 64, 2)))
     np.testing.assert_array_equal(pairs.chroma, whole.chroma)
-    flipped = host_picture(NV12Frame(buffer[95::-1], buffer[96:]))
+    flipped = check_host_frame(NV12Frame(buffer[95::-1], buffer[96:]))
     assert flipped.pixels.strides == (128, 1)
 
 
@@ -84,7 +84,7 @@ class OnGpu:
 )
 def test_refuses_what_is_no_nv12(luma: Any, chroma: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        host_picture(NV12Frame(luma, chroma))
+        check_host_frame(NV12Frame(luma, chroma))
 
 
 def test_refuses_a_buffer_of_another_form() -> None:
@@ -95,7 +95,7 @@ def test_refuses_a_buffer_of_another_form() -> None:
 
 def test_other_frames_stay_what_they_are() -> None:
     frame = np.zeros((6, 8, 3), np.uint8)
-    picture = host_picture(frame)
-    assert picture == Picture(frame)
+    picture = check_host_frame(frame)
+    assert picture == CheckedFrame(frame)
     assert picture.pixels is frame
     assert picture.on_host

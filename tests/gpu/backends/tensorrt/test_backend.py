@@ -27,7 +27,6 @@ pytestmark = pytest.mark.gpu
 
 def test_maps_are_those_of_onnx_runtime(backend: TensorRTBackend, model: ModelFile) -> None:
     assert (backend.name, backend.device, backend.device_index) == ("tensorrt-rtx", "cuda:0", 0)
-    assert backend.input_name == "image"
     assert backend.batches == (1, 4)
     assert backend.sizes == ((64, 64), (128, 160))
     for pixels in (image(), image(4, 128, 160), image(1, 64, 64), image(seed=1)):

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lane_frames import CORNERS, assert_same
+from gpu_frames import CORNERS, assert_same
 from numpy.typing import NDArray
 
 from edgecount import EdgeCounter, _ext
 from edgecount.errors import BackendError, ConfigError
 from edgecount.manifest import IntervalSpec
+from edgecount.result import CountResult
+from edgecount.runtime.frames.checked import CheckedFrame
 from edgecount.runtime.models.open import open_model
 
 pytestmark = pytest.mark.gpu
@@ -106,6 +108,18 @@ def test_maps_that_are_not_finite_or_not_promised(make_engine, tiny_model, noise
         counter.count(noise(96, 96))
     engine.run = right
     assert counter.count(noise(128, 96)).peak_count is not None
+
+
+def test_a_subclass_may_refine_every_result(make_engine, tiny_model, noise) -> None:
+    class Named(EdgeCounter):
+        def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:
+            return dataclasses.replace(result, source=f"{frame.size}")
+
+    counter = Named(tiny_model, backend=make_engine(batches=(1, 3)))
+    frames = [noise(128, 96), noise(128, 96), noise(64, 64)]
+    assert counter.count(frames[0]).source == "(128, 96)"
+    sources = [result.source for result in counter.count_batch(frames)]
+    assert sources == ["(128, 96)", "(128, 96)", "(64, 64)"]
 
 
 def test_after_close(make_engine, tiny_model, noise) -> None:

@@ -55,9 +55,9 @@ def test_a_real_engine_on_a_real_gpu(target: Any, tmp_path: Path, tiny_model: Pa
         run_in_threads(len(pictures), run)
         for worker in backend._idle:
             assert isinstance(worker, _Worker)
-            assert (worker._lent is not None) == (backend._lent is not None)
-            if worker._lent is not None:
-                assert 0 < worker._lent.nbytes <= backend._most
+            assert (worker._context_memory is not None) == (backend._strategy is not None)
+            if worker._context_memory is not None:
+                assert 0 < worker._context_memory.nbytes <= backend._most
         with backend.open_worker() as worker:
             bound = worker.bind((1, 3, 64, 96))
             worker.stream.upload(bound.input, image())

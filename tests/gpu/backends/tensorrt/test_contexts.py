@@ -36,7 +36,7 @@ def worker(recordable: None, backend: TensorRTBackend) -> Iterator[Any]:
 
 def lent(worker: Any, context: Any) -> bool:
     """Whether this is the memory that the worker has now."""
-    memory = worker._lent
+    memory = worker._context_memory
     return context._lent == (memory._buffer.ptr, memory.nbytes)
 
 
@@ -84,7 +84,7 @@ def test_memory_that_is_given_back_lets_go_of_all(
     assert large() is None
     assert bounds[0] is bounds[2]
     assert bounds[0] is not bounds[6]
-    assert worker._lent.nbytes == standin.memory_for(USUAL)
+    assert worker._context_memory.nbytes == standin.memory_for(USUAL)
     for shape in (SMALL, USUAL, LARGE):
         worker.bind(shape)
         worker.enqueue()
@@ -99,15 +99,15 @@ def test_an_idle_shape_does_not_keep_memory_that_others_do_not_take(
     for _ in range(12):
         worker.bind(SMALL)
         worker.bind(LARGE)
-    assert worker._lent.nbytes == standin.memory_for(LARGE)
-    assert worker._lent.replaced == 1
+    assert worker._context_memory.nbytes == standin.memory_for(LARGE)
+    assert worker._context_memory.replaced == 1
 
 
 def test_the_shape_that_was_used_least_goes_first(worker: Any) -> None:
     shapes = [(batch, 3, 64, width) for batch in (1, 2, 3) for width in (64, 96, 128)]
     worker.bind(LARGE)
     kept = [worker.bind(shape) for shape in shapes]  # with the first one they are ten
-    assert len(worker._contexts._ready) == 8
+    assert len(worker._slots) == 8
     assert [worker.bind(shape) for shape in shapes[1:]] == kept[1:]
     assert worker.bind(shapes[0]) is not kept[0]
     assert worker.bind(shapes[1]) is not kept[1]  # it had to make room

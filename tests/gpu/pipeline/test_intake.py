@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gpu_frames import assert_same
 from gpu_maps import EMULATED
-from lane_frames import assert_same
 from numpy.typing import NDArray
 
 from edgecount import EdgeCounter, NV12Frame, _ext
 from edgecount.errors import InputError
-from edgecount.runtime.frames.intake import HandOver
+from edgecount.runtime.frames.intake import FrameIntake
 from edgecount.runtime.sources.base import Frame
 
 pytestmark = pytest.mark.gpu
@@ -142,27 +142,27 @@ def test_frames_in_tiles_are_waited_for(make_engine, make_model, noise, library)
 
 def test_the_host_waits_for_nothing(noise, library) -> None:
     library.stream = _ext.Stream()
-    pictures = HandOver(0)
-    taken = pictures.take(Made(library, noise(128, 96)))
+    intake = FrameIntake(0)
+    taken = intake.take(Made(library, noise(128, 96)))
     assert taken.ready is not None
     assert not (EMULATED and taken.ready.done)  # a real GPU may be quick
-    lane = _ext.Stream()
-    lane.wait(taken.ready)
+    other = _ext.Stream()
+    other.wait(taken.ready)
     found = np.empty(taken.pixels.shape, np.uint8)
-    lane.download(taken.pixels, found)  # type: ignore[arg-type]
-    lane.synchronize()
+    other.download(taken.pixels, found)  # type: ignore[arg-type]
+    other.synchronize()
     assert taken.ready.done
     np.testing.assert_array_equal(found, noise(128, 96))
 
 
 def test_each_thread_has_a_stream_and_keeps_it(noise, library) -> None:
-    pictures = HandOver(0)
+    intake = FrameIntake(0)
     gate = threading.Barrier(3)
 
     def work() -> None:
         gate.wait(10)  # so that each of them gets one of the threads
         for _ in range(3):
-            pictures.take(Made(library, noise(64, 64)))
+            intake.take(Made(library, noise(64, 64)))
 
     with ThreadPoolExecutor(3, thread_name_prefix="worker") as pool:
         for done in [pool.submit(work) for _ in range(3)]:
@@ -173,8 +173,8 @@ def test_each_thread_has_a_stream_and_keeps_it(noise, library) -> None:
 
 
 def test_frames_of_the_host_need_no_stream(noise) -> None:
-    assert HandOver(77).take(noise(64, 64)).ready is None  # there is no such GPU
-    assert HandOver(None).take(noise(64, 64)).ready is None
+    assert FrameIntake(77).take(noise(64, 64)).ready is None  # there is no such GPU
+    assert FrameIntake(None).take(noise(64, 64)).ready is None
 
 
 def test_a_bad_frame_ends_the_stream_after_the_results_before_it(
