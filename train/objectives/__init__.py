@@ -37,7 +37,7 @@ def build_objective(name: str, options: Mapping[str, Any], network: Network) -> 
     """
     if name not in OBJECTIVES:
         raise ConfigError(f"objective: expected one of {', '.join(OBJECTIVES)}, got {name!r}")
-    return build(OBJECTIVES[name], options, "objective.", network)
+    return build(OBJECTIVES[name], options, "objective", network)
 
 
 __all__ = ["OBJECTIVES", "Objective", "build_objective"]
