@@ -41,8 +41,10 @@ class DataConfig:
         exclude: names of images that are neither trained on nor held out.
         holdout: without a list, the share of the images that is held out, chosen by a fixed seed;
             0: all train.
-        weight: its share of the crops.
+        weight: its share of the crops; 0: the whole set is held out, a place never trained on.
         scale: the range of random scales, lower and upper.
+        native: the share of the crops that are cut at scale 1 exactly, pixel for pixel: a deployed
+            frame is not resampled, and is sharper than anything that is.
         window: what a crop is cut from: ``free`` (anywhere), or ``quarters`` (the image's four
             quarters and windows of that size, as HSRNet and CSRNet do).
         number: how many scenes are rendered.
@@ -56,6 +58,7 @@ class DataConfig:
     holdout: float = 0.0
     weight: float = 1.0
     scale: tuple[float, float] = (0.7, 1.4)
+    native: float = 0.0
     window: Literal["free", "quarters"] = "free"
     number: int = 0
     shrink: float = 1.0
@@ -66,8 +69,10 @@ class DataConfig:
             raise ConfigError(
                 f"data.scale: expected [low, high] with 0 < low <= high, got [{low}, {high}]"
             )
-        if not self.weight > 0:
-            raise ConfigError(f"data.weight: expected a number above 0, got {self.weight}")
+        if not self.weight >= 0:
+            raise ConfigError(f"data.weight: expected 0 or more, got {self.weight}")
+        if not 0 <= self.native <= 1:
+            raise ConfigError(f"data.native: expected a share in [0, 1], got {self.native}")
         if not 0 <= self.holdout < 1:
             raise ConfigError(f"data.holdout: expected a share in [0, 1), got {self.holdout}")
         if not 0 < self.shrink <= 1:
@@ -86,8 +91,9 @@ class TrainConfig:
         backbone_weights: ImageNet weights of the backbone (.npz, .pth, .safetensors), relative to
             ``data_root``; empty starts from random.
         initial_weights: a checkpoint of an earlier run whose weights this one starts from,
-            relative to ``data_root``; what has another name or shape starts anew. Or the same
-            network's weights of another program (.pth, .npz, .safetensors, .h5).
+            relative to ``data_root``; what has another name or shape starts anew. Or a deployed
+            model (.onnx; the network without norms, ``folded: true``), or the same network's
+            weights of another program (.pth, .npz, .safetensors, .h5).
         narrow_from: a checkpoint of the same network with more channels, relative to
             ``data_root``: its most important channels are the start.
         freeze: weights whose names start with one of these stay as they are.
@@ -160,6 +166,10 @@ class TrainConfig:
         """Check what types alone cannot."""
         if not self.data:
             raise ConfigError("data: expected at least one set")
+        if not any(entry.weight for entry in self.data):
+            raise ConfigError(
+                "data.weight: expected a number above 0 in one set at least, got none"
+            )
         self._at_least(
             1, ("batch_size", "steps", "evaluate_every", "log_every", "workers", "patience")
         )

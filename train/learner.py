@@ -19,7 +19,12 @@ from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
 from edgecount.train.models.narrow import narrow
-from edgecount.train.models.weights import load_backbone, load_by_order, restore_batch_norm
+from edgecount.train.models.weights import (
+    load_backbone,
+    load_by_name,
+    load_by_order,
+    restore_batch_norm,
+)
 from edgecount.train.objectives import Objective, build_objective
 
 if TYPE_CHECKING:
@@ -88,13 +93,16 @@ def _load_weights(network: Network, config: TrainConfig, mixture: Mixture) -> No
 def load_matching(network: nn.Module, path: Path) -> None:
     """Take the averaged weights of a checkpoint wherever name and shape agree.
 
-    Weights of another program (.pth, .npz, .safetensors, .h5) have to fit as a whole, in the order
-    of their names.
+    A deployed model (.onnx) has to fit as a whole, by name. Weights of another program (.pth,
+    .npz, .safetensors, .h5) have to fit as a whole, in the order of their names.
 
     Raises:
         ModelError: it is not a checkpoint, or the weights do not fit.
         ConfigError: nothing in it fits.
     """
+    if path.suffix == ".onnx":
+        load_by_name(network, path)
+        return
     if path.suffix != ".pt":
         load_by_order(network, path)
         return

@@ -29,7 +29,8 @@ def data() -> None:
     """Check annotated images; turn points into boxes.
 
     Layouts: shanghaitech, mall, ucsd, ucf_cc_50, ucf_qnrf, jhu_crowd, nwpu_crowd, worldexpo,
-    trancos, scut_head, crohd, gta_head; and for your own images csv, coco, voc, yolo, mot.
+    trancos, scut_head, crohd, gta_head; and for your own images csv, csv_folder, coco, voc, yolo,
+    mot, and empty for pictures without people.
     """
 
 

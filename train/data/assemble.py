@@ -39,9 +39,10 @@ def load_data(config: TrainConfig, out: Path) -> Data:
     data = Data([], {})
     for entry in config.data:
         samples = _read(entry, config, out)
-        if entry.split or entry.holdout:
+        if entry.split or entry.holdout or not entry.weight:
             samples = _hold_out(entry, samples, data.validation)
-        data.parts.append(Part(samples, entry.weight, entry.scale, entry.window))
+        if entry.weight:
+            data.parts.append(Part(samples, entry.weight, entry.scale, entry.window, entry.native))
     return data
 
 
@@ -49,9 +50,13 @@ def _hold_out(
     entry: DataConfig, samples: list[Sample], validation: dict[str, list[Sample]]
 ) -> list[Sample]:
     """Move the held-out samples to ``validation``; returns the rest."""
-    if entry.split:
+    rest: list[Sample] = []
+    if not entry.weight and not entry.split:
+        name = entry.path.strip("/.").replace("/", "-") or entry.reader
+        held = samples
+    elif entry.split:
         name = Path(entry.split).stem
-        rest, held = split(samples, entry.split)
+        rest, held = split(samples, entry.split, entry.exclude)
     else:
         name = entry.path.strip("/.").replace("/", "-") or entry.reader
         number = max(round(len(samples) * entry.holdout), 1)
@@ -62,7 +67,7 @@ def _hold_out(
         )
     if not held:
         raise ConfigError(f"data.split: {entry.split} names no image")
-    if not rest:
+    if entry.weight and not rest:
         raise ConfigError(f"data.split: {name} holds out every image of the set")
     validation[name] = held
     return rest

@@ -15,6 +15,19 @@ from edgecount.train.data.sample import Crop
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
 
+_KERNELS = (
+    cv2.INTER_NEAREST,
+    cv2.INTER_LINEAR,
+    cv2.INTER_CUBIC,
+    cv2.INTER_AREA,
+    cv2.INTER_LANCZOS4,
+)
+_SUBSAMPLINGS = (
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+)
+
 
 @dataclass(frozen=True)
 class Looks:
@@ -28,6 +41,11 @@ class Looks:
         low_resolution: made smaller and larger again, as a digital zoom does.
         noise: of the sensor.
         jpeg: compressed hard.
+        kernels: resized by a kernel drawn from nearest, linear, cubic, area and Lanczos, in place
+            of the one that suits the scale.
+        sharpen: by an unsharp mask, with its halos, as cameras and video encoders do.
+        chroma: colour at half the resolution, as in 4:2:0 video.
+        recompress: as JPEG of quality 50 to 97 with 4:4:4, 4:2:2 or 4:2:0 colour.
     """
 
     probability: float = 1.0
@@ -37,6 +55,10 @@ class Looks:
     low_resolution: float = 0.05
     noise: float = 0.1
     jpeg: float = 0.1
+    kernels: float = 0.0
+    sharpen: float = 0.0
+    chroma: float = 0.0
+    recompress: float = 0.0
 
     @classmethod
     def none(cls) -> Looks:
@@ -58,6 +80,8 @@ def random_crop(
     size: tuple[int, int],
     scale: tuple[float, float],
     window: Literal["free", "quarters"] = "free",
+    native: float = 0.0,
+    kernels: float = 0.0,
     rng: np.random.Generator,
 ) -> Crop:
     """A cut of the image at a random scale, mirrored half the time.
@@ -75,9 +99,14 @@ def random_crop(
         scale: the least and the largest scale.
         window: ``free``: anywhere; ``quarters``: inside a window of half the image's sides, four
             times in 14 one of its quarters, else a random one (HSRNet, section 4.1).
+        native: the probability of scale 1 exactly: the image's own pixels, none interpolated.
+        kernels: the probability of another resizing kernel, see :class:`Looks`.
         rng: of everything random.
     """
     factor = float(np.exp(rng.uniform(*np.log(scale))))
+    # Nothing is drawn for a probability of 0, so that crops of older configs stay the same.
+    if native and rng.random() < native:
+        factor = 1.0
     area = _quarter(image.shape[1], image.shape[0], rng) if window == "quarters" else None
     left, top, right, bottom = _place(image, size, factor, area, rng)
     # Whole source pixels, so that the resize maps edges to edges and points stay exact.
@@ -94,8 +123,13 @@ def random_crop(
     origin = np.array([left, top], np.float32)
     points = (points[inside] - origin) * ratio
     boxes = (boxes[inside] - np.tile(origin, 2)) * np.tile(ratio, 2)
-    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    patch = cv2.resize(image[top:bottom, left:right], (width, height), interpolation=interpolation)
+    patch = image[top:bottom, left:right]
+    if (height, width) != patch.shape[:2]:
+        interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        if kernels and rng.random() < kernels:
+            interpolation = _KERNELS[rng.integers(len(_KERNELS))]
+        resized = cv2.resize(patch, (width, height), interpolation=interpolation)
+        patch = resized.astype(np.uint8, copy=False)
     if rng.random() < 0.5:
         patch = patch[:, ::-1]
         points[:, 0] = width - points[:, 0]
@@ -180,7 +214,41 @@ def random_look(image: Image, rng: np.random.Generator, looks: Looks | None = No
         decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
         assert decoded is not None
         out = decoded
-    return out.astype(np.uint8, copy=False)
+    return _as_a_camera_sends_it(out.astype(np.uint8, copy=False), rng, looks)
+
+
+def _as_a_camera_sends_it(image: Image, rng: np.random.Generator, looks: Looks) -> Image:
+    """Sharpened, with less colour than light, compressed: in this order, as in a camera."""
+    out = image
+    if looks.sharpen and rng.random() < looks.sharpen:
+        soft = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.6, 1.8))
+        amount = rng.uniform(0.2, 1.0)
+        out = cv2.addWeighted(out, 1.0 + amount, soft, -amount, 0.0).astype(np.uint8, copy=False)
+    if looks.chroma and rng.random() < looks.chroma:
+        out = _halve_chroma(out)
+    if looks.recompress and rng.random() < looks.recompress:
+        sampling = _SUBSAMPLINGS[rng.integers(len(_SUBSAMPLINGS))]
+        quality = int(rng.uniform(50, 98))
+        out = _compressed(out, quality, sampling)
+    return out
+
+
+def _halve_chroma(image: Image) -> Image:
+    """The picture with its two colour channels at half the width and height."""
+    planes = cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb)
+    height, width = image.shape[:2]
+    half = (max(width // 2, 1), max(height // 2, 1))
+    small = cv2.resize(planes[:, :, 1:], half, interpolation=cv2.INTER_AREA)
+    planes[:, :, 1:] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.cvtColor(planes, cv2.COLOR_YCrCb2BGR).astype(np.uint8, copy=False)
+
+
+def _compressed(image: Image, quality: int, sampling: int) -> Image:
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    _, data = cv2.imencode(".jpg", image, options)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded.astype(np.uint8, copy=False)
 
 
 def _tone(rng: np.random.Generator, looks: Looks) -> Image:

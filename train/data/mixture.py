@@ -31,12 +31,14 @@ class Part:
         weight: its share of the crops, relative to the other parts.
         scale: the range of random scales.
         window: where crops are cut, see :class:`edgecount.train.config.DataConfig`.
+        native: the share of crops that are not resampled.
     """
 
     samples: Sequence[Sample]
     weight: float
     scale: tuple[float, float]
     window: Literal["free", "quarters"] = "free"
+    native: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,6 +172,8 @@ class Mixture:
             size=self.cutting.size,
             scale=part.scale,
             window=part.window,
+            native=part.native,
+            kernels=self.cutting.looks.kernels,
             rng=rng,
         )
         return crop, str(sample.path)

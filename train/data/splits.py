@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,15 @@ def choose(names: Sequence[str], number: int, seed: int = SEED) -> list[str]:
     return sorted(str(name) for name in picked)
 
 
-def split(samples: Sequence[Sample], name: str) -> tuple[list[Sample], list[Sample]]:
+def split(
+    samples: Sequence[Sample], name: str, excluded: Collection[str] = ()
+) -> tuple[list[Sample], list[Sample]]:
     """Training and validation samples by a list of names, one a line.
 
     Args:
         samples: of the whole set.
         name: of a list in ``splits/``, or the path of a text file.
+        excluded: names that the list may have although the samples lack them.
 
     Raises:
         ConfigError: there is no such list, or it names images that the set lacks.
@@ -39,7 +42,7 @@ def split(samples: Sequence[Sample], name: str) -> tuple[list[Sample], list[Samp
             f"data.split: expected one of {known}, or a .txt file of names, got {name!r}"
         ) from error
     held_out = {line.strip() for line in text.splitlines() if line.strip()}
-    unknown = held_out - {s.name for s in samples}
+    unknown = held_out - {s.name for s in samples} - set(excluded)
     if unknown:
         raise ConfigError(
             f"data.split: {name} holds out {len(unknown)} images that the set lacks, "

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgecount.errors import ConfigError
+from edgecount.export.fold import fold_children
 from edgecount.manifest import InputSpec, OutputSpec
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.models.focus import ScaleFocus
@@ -108,6 +109,9 @@ class EdgeNet(Network):
         zero_inflated: a zero-inflated Poisson density, with ``auxiliary["rate"]`` and
             ``auxiliary["zero_logits"]``.
         heatmap: give head points too.
+        folded: no batch norms, whose work the convolutions' weights and biases do: what a deployed
+            model's weights fit, to train them on. Steps are cheaper, and a crop's count does not
+            depend on the rest of its batch.
     """
 
     input = InputSpec()
@@ -124,6 +128,7 @@ class EdgeNet(Network):
         recalibration: bool = False,
         zero_inflated: bool = False,
         heatmap: bool = True,
+        folded: bool = False,
     ) -> None:
         super().__init__()
         if recalibration and zero_inflated:
@@ -162,6 +167,8 @@ class EdgeNet(Network):
             self.offset = nn.Conv2d(wide, 2, 1)
             nn.init.constant_(self.heatmap.get_parameter("bias"), _SPARSE)
         self.outputs = EDGE_OUTPUTS if heatmap else EDGE_OUTPUTS[:1]
+        if folded:
+            fold_children(self)
 
     def pretrained(self) -> dict[str, nn.Module]:
         """The backbone."""
@@ -200,7 +207,7 @@ class EdgeNetNano(EdgeNet):
 
     Args:
         backbone, width, channels, fine_channels, focus: as of :class:`EdgeNet`.
-        recalibration, zero_inflated, heatmap: likewise.
+        recalibration, zero_inflated, heatmap, folded: likewise.
     """
 
     def __init__(
@@ -214,6 +221,7 @@ class EdgeNetNano(EdgeNet):
         recalibration: bool = False,
         zero_inflated: bool = False,
         heatmap: bool = True,
+        folded: bool = False,
     ) -> None:
         super().__init__(
             backbone=backbone,
@@ -224,4 +232,5 @@ class EdgeNetNano(EdgeNet):
             recalibration=recalibration,
             zero_inflated=zero_inflated,
             heatmap=heatmap,
+            folded=folded,
         )

@@ -19,9 +19,17 @@ def fold_batch_norm(network: T) -> T:
     quantisation will see, and every engine starts from the same numbers.
     """
     folded = copy.deepcopy(network).eval()
-    for module in folded.modules():
-        _fold_children(module)
+    fold_children(folded)
     return folded
+
+
+def fold_children(network: nn.Module) -> None:
+    """Fold a network's norms in place; it keeps its mode, training or evaluation."""
+    training = network.training
+    network.eval()
+    for module in network.modules():
+        _fold_children(module)
+    network.train(training)
 
 
 def _fold_children(module: nn.Module) -> None:
@@ -36,5 +44,8 @@ def _fold_children(module: nn.Module) -> None:
             continue
         named = first.startswith("conv") and second == first.replace("conv", "bn")
         if named or isinstance(module, nn.Sequential):
-            setattr(module, first, fuse_conv_bn_eval(convolution, norm))
+            fused = fuse_conv_bn_eval(convolution, norm)
+            # A new bias comes out of it frozen: training goes on with the norm's shift in it.
+            fused.get_parameter("bias").requires_grad_(norm.bias.requires_grad)
+            setattr(module, first, fused)
             setattr(module, second, nn.Identity())

@@ -21,11 +21,12 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
     """All arrays of a file of weights, by name.
 
     Args:
-        path: .npz, .pth or .pt (a state_dict, or a mapping that holds one), .safetensors, or .h5.
+        path: .npz, .pth or .pt (a state_dict, or a mapping that holds one), .safetensors, .h5, or
+            an .onnx of ``edgecount export``.
 
     Raises:
         ModelError: the file is missing, unreadable or of another kind.
-        MissingExtraError: safetensors or h5py is not installed.
+        MissingExtraError: safetensors, h5py or onnx is not installed.
     """
     readers = {
         ".npz": _read_npz,
@@ -33,6 +34,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
         ".pt": _read_torch,
         ".safetensors": _read_safetensors,
         ".h5": _read_h5,
+        ".onnx": _read_onnx,
     }
     if path.suffix not in readers:
         raise ModelError(
@@ -85,6 +87,17 @@ def _read_h5(path: Path) -> dict[str, Tensor]:
     return arrays
 
 
+def _read_onnx(path: Path) -> dict[str, Tensor]:
+    import onnx
+    from onnx import numpy_helper
+
+    return {
+        # exported inside a module that has it as its only child
+        tensor.name.removeprefix("network."): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in onnx.load(path).graph.initializer
+    }
+
+
 @runtime_checkable
 class AdaptsWeights(Protocol):
     """A backbone that also takes weights of another code base."""
@@ -131,6 +144,25 @@ def _without_prefix(arrays: dict[str, Tensor], first: str) -> dict[str, Tensor]:
         return arrays
     (prefix,) = prefixes
     return {name.removeprefix(prefix): value for name, value in arrays.items()}
+
+
+def load_by_name(network: nn.Module, path: Path) -> None:
+    """Load all of a network's weights from a file that calls them by the same names.
+
+    Raises:
+        ModelError: the file cannot be read, or a weight is missing or has another shape.
+    """
+    given = read_arrays(path)
+    own = network.state_dict()
+    wrong = [name for name in own if name not in given or given[name].shape != own[name].shape]
+    if wrong:
+        got = f"shape {tuple(given[wrong[0]].shape)}" if wrong[0] in given else "none"
+        raise ModelError(
+            f"weights: {path} does not fit: expected {wrong[0]!r} of shape "
+            f"{tuple(own[wrong[0]].shape)}, got {got}; a deployed model fits the same network in "
+            "float32 without norms (model: {name: ..., folded: true})"
+        )
+    network.load_state_dict({name: given[name] for name in own})
 
 
 def load_by_order(network: nn.Module, path: Path) -> None:

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 from edgecount.errors import ConfigError, MissingExtraError, SourceError
 from edgecount.train.data.readers.coco import read_coco
+from edgecount.train.data.readers.folders import read_csv_folder, read_empty
 from edgecount.train.data.readers.jhu import read_jhu_crowd
 from edgecount.train.data.readers.mall import read_mall
 from edgecount.train.data.readers.mot import read_mot
@@ -47,6 +48,8 @@ READERS: dict[str, Callable[[Path], list[Sample]]] = {
     "coco": read_coco,
     "yolo": read_yolo,
     "csv": read_csv,
+    "csv_folder": read_csv_folder,
+    "empty": read_empty,
 }
 
 # Readers of one file, or of a set that has lists of its images.

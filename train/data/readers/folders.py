@@ -1,0 +1,95 @@
+"""Folders of images with tables beside them, and folders of images without people."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import SourceError
+from edgecount.train.data.readers.files import images_in, naming
+from edgecount.train.data.readers.samples import from_boxes, from_points
+from edgecount.train.data.sample import Sample
+
+_CENTRED = 1.0  # px that a head's centre may be off its box's, by rounding
+_Rows = dict[str, list[list[float]]]
+
+
+def read_csv_folder(root: Path) -> list[Sample]:
+    """Read ``images/``, ``images.csv`` and ``points.csv``, and ``boxes.csv`` where it is there.
+
+    ``images.csv`` names every image in its column ``image``, those without people too;
+    ``points.csv`` has a row ``image,x,y`` for every head, in px; ``boxes.csv`` has
+    ``image,x1,y1,x2,y2``. Boxes give the heads' sizes where they are boxes of heads: as many as
+    points, in the same order, with the points at their centres. Boxes of whole bodies are left.
+    """
+    tables = {name: root / f"{name}.csv" for name in ("images", "points", "boxes")}
+    names = list(dict.fromkeys(row["image"] for row in _rows(tables["images"], ("image",))))
+    points = _numbers(tables["points"], ("x", "y"))
+    unknown = sorted(set(points) - set(names))
+    if unknown:
+        raise ValueError(f"points.csv names {unknown[0]!r}, which images.csv does not")
+    boxes = _numbers(tables["boxes"], ("x1", "y1", "x2", "y2")) if tables["boxes"].exists() else {}
+    with naming(tables["points"]):
+        samples = [
+            _sample(root / "images" / name, points.get(name, []), boxes.get(name, []))
+            for name in names
+        ]
+    return sorted(samples, key=lambda sample: sample.path)
+
+
+def read_empty(root: Path) -> list[Sample]:
+    """Take every picture of a folder, and of its folder ``images``, as one without people.
+
+    Made for pictures of one's own camera when nobody is there: what the network takes for heads
+    in them, training on them takes away.
+    """
+    found = images_in(root) + images_in(root / "images")
+    return [from_points(path, np.zeros((0, 2))) for path in found]
+
+
+def _sample(path: Path, points: list[list[float]], boxes: list[list[float]]) -> Sample:
+    centres = np.array(points, np.float64).reshape(-1, 2)
+    sides = np.array(boxes, np.float64).reshape(-1, 4)
+    if len(centres) and _are_heads(centres, sides):
+        return from_boxes(path, sides, points=centres)
+    return from_points(path, centres)
+
+
+def _are_heads(centres: NDArray[np.float64], sides: NDArray[np.float64]) -> bool:
+    if len(sides) != len(centres):
+        return False
+    middles = (sides[:, :2] + sides[:, 2:]) / 2
+    return bool((np.abs(middles - centres) <= _CENTRED).all())
+
+
+def _numbers(path: Path, columns: tuple[str, ...]) -> _Rows:
+    """The rows' numbers by image."""
+    found: _Rows = {}
+    for number, row in enumerate(_rows(path, ("image", *columns)), 2):
+        try:
+            numbers = [float(row[column]) for column in columns]
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path.name}, line {number}: expected numbers {', '.join(columns)}, got "
+                f"{[row[column] for column in columns]}"
+            ) from error
+        found.setdefault(row["image"], []).append(numbers)
+    return found
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise SourceError(f"expected {path.name} with the columns {', '.join(columns)} in {path}")
+    # utf-8-sig: spreadsheets put a byte order mark first.
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(
+                f"{path.name}: expected the columns {', '.join(columns)}, got "
+                f"{', '.join(reader.fieldnames or ())}"
+            )
+        return list(reader)
