@@ -16,13 +16,13 @@ from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
 from edgecount.train.config import Choice, DataConfig, TrainConfig
 from edgecount.train.data.assemble import fitted
-from edgecount.train.data.mixture import Cutting, Mixture, Part
+from edgecount.train.data.mixture import LoaderConfig, Mixture, Part
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import hold_out as draw
 from edgecount.train.devices import open_fabric
 from edgecount.train.engine import train_steps
 from edgecount.train.evaluate.torch_backend import counter_for
-from edgecount.train.learner import learner_of
+from edgecount.train.learner import make_learner
 from edgecount.train.manifest import manifest_of
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
@@ -213,9 +213,9 @@ def _fine_tune(
     fabric = open_fabric("auto", config.precision)
     objective = build_objective(config.objective.name, config.objective.options, network)
     objective.prepare(training)
-    learner = learner_of(network, objective, config, fabric)
-    cutting = Cutting(config.crop, config.batch_size, config.seed, network.input, config.looks)
-    mixture = Mixture([Part(training, 1.0, (0.8, 1.25))], cutting, objective.targets)
+    learner = make_learner(network, objective, config, fabric)
+    loading = LoaderConfig(config.crop, config.batch_size, config.seed, network.input, config.looks)
+    mixture = Mixture([Part(training, 1.0, (0.8, 1.25))], loading, objective.targets)
     while learner.step < config.steps:
         first = learner.step
         last = min(first + 10, config.steps)

@@ -1,8 +1,7 @@
-"""A learner from a config, and its state."""
+"""The parts of a learner from a config, and its state in a checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from edgecount.errors import ConfigError
 from edgecount.train.checkpoint import load_checkpoint, load_network
 from edgecount.train.config import TrainConfig, config_to_dict
-from edgecount.train.data.assemble import Data
 from edgecount.train.data.mixture import Mixture
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
@@ -25,49 +23,38 @@ from edgecount.train.models.weights import (
     load_by_order,
     restore_batch_norm,
 )
-from edgecount.train.objectives import Objective, build_objective
+from edgecount.train.objectives import Objective
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-MakeMixture = Callable[[Any, Callable[..., Any]], Mixture]
+
+def make_network(config: TrainConfig) -> Network:
+    """Return a new network with random weights.
+
+    Raises:
+        ConfigError: the network or an option of it is unknown, or the crop does not fit it.
+    """
+    network = build_model(config.model.name, config.model.options)
+    multiple = network.input.multiple
+    if any(side % multiple for side in config.crop):
+        raise ConfigError(
+            f"crop: expected multiples of {multiple} for {config.model.name}, got "
+            f"{' x '.join(map(str, config.crop))}"
+        )
+    # What convolutions are fastest in, and what batches come in.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def make_learner(
-    config: TrainConfig,
-    data: Data,
-    fabric: Fabric,
-    make_mixture: MakeMixture,
-    *,
-    fresh: bool,
-) -> tuple[Learner, Mixture]:
-    """Network, objective, averaged network and optimiser, and the batches that they are to see.
-
-    Args:
-        config: the run.
-        data: what is trained on.
-        fabric: device, precision and processes.
-        make_mixture: the batches, from the network's input and the objective's targets.
-        fresh: a new run: load initial weights, and let the objective look at the data.
-
-    Raises:
-        ConfigError, ModelError: the crop, a frozen name or a file of weights does not fit.
-    """
-    network = build_model(config.model.name, config.model.options)
-    _check_crop(config, network)
-    objective = build_objective(config.objective.name, config.objective.options, network)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mixture = make_mixture(network.input, objective.targets)
-    if fresh:
-        objective.prepare([sample for part in data.parts for sample in part.samples])
-        _load_weights(network, config, mixture)
-    return learner_of(network, objective, config, fabric), mixture
-
-
-def learner_of(
     network: Network, objective: Objective, config: TrainConfig, fabric: Fabric
 ) -> Learner:
-    """A learner at step 0 for a network as it is."""
+    """Return a learner at step 0 for a network with the weights that it has.
+
+    Raises:
+        ConfigError: no weight has a name that is to be frozen.
+    """
     _freeze(network, config.freeze)
     optimiser = _make_optimiser(config, network, objective)
     system, wrapped = fabric.setup(System(network, objective), optimiser)
@@ -76,7 +63,17 @@ def learner_of(
     return Learner(fabric, system, network, objective, averaged, wrapped)
 
 
-def _load_weights(network: Network, config: TrainConfig, mixture: Mixture) -> None:
+def load_initial_weights(network: Network, config: TrainConfig, mixture: Mixture) -> None:
+    """Load the weights that a config names as a start.
+
+    Args:
+        network: the network to load them into.
+        config: the run.
+        mixture: batches, from which backbones without batch norm statistics get theirs.
+
+    Raises:
+        ConfigError, ModelError: a file of weights does not fit.
+    """
     if config.backbone_weights:
         parts = network.pretrained()
         if not parts:
@@ -140,17 +137,8 @@ def _make_optimiser(
     return kind(groups, lr=config.learning_rate)
 
 
-def _check_crop(config: TrainConfig, network: Network) -> None:
-    multiple = network.input.multiple
-    if any(side % multiple for side in config.crop):
-        raise ConfigError(
-            f"crop: expected multiples of {multiple} for {config.model.name}, got "
-            f"{' x '.join(map(str, config.crop))}"
-        )
-
-
 def state_of(learner: Learner, config: TrainConfig) -> dict[str, Any]:
-    """All that a resumed run needs."""
+    """Return the state that a run resumes from."""
     return {
         "config": config_to_dict(config),
         "step": learner.step,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +17,19 @@ from edgecount.train.checkpoint import (
 )
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import Data, load_data
-from edgecount.train.data.mixture import Cutting, Mixture
+from edgecount.train.data.mixture import LoaderConfig, Mixture
 from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
 from edgecount.train.journal import Journal, Report
-from edgecount.train.learner import make_learner, restore, state_of
+from edgecount.train.learner import (
+    load_initial_weights,
+    make_learner,
+    make_network,
+    restore,
+    state_of,
+)
 from edgecount.train.models.base import Network
+from edgecount.train.objectives import build_objective
 from edgecount.train.schedules import learning_rate
 
 if TYPE_CHECKING:
@@ -89,23 +95,25 @@ def train(
 def _start(
     config: TrainConfig, data: Data, fabric: Fabric, before: dict[str, Any] | None
 ) -> tuple[Learner, Mixture]:
-    """The learner as it was, or a new one, and the batches that it is to see."""
-
-    def batches_for(network_input: Any, targets: Callable[..., Any]) -> Mixture:
-        cutting = Cutting(
-            size=config.crop,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            spec=network_input,
-            looks=config.looks,
-            rank=fabric.global_rank,
-            processes=fabric.world_size,
-            workers=config.workers,
-            cache_bytes=int(config.cache_gb * 1e9),
-        )
-        return Mixture(data.parts, cutting, targets)
-
-    learner, mixture = make_learner(config, data, fabric, batches_for, fresh=before is None)
+    """Return a new learner, or the one of an earlier run, and the batches for it."""
+    network = make_network(config)
+    objective = build_objective(config.objective.name, config.objective.options, network)
+    loading = LoaderConfig(
+        size=config.crop,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        spec=network.input,
+        looks=config.looks,
+        rank=fabric.global_rank,
+        processes=fabric.world_size,
+        workers=config.workers,
+        cache_bytes=int(config.cache_gb * 1e9),
+    )
+    mixture = Mixture(data.parts, loading, objective.targets)
+    if before is None:
+        objective.prepare([sample for part in data.parts for sample in part.samples])
+        load_initial_weights(network, config, mixture)
+    learner = make_learner(network, objective, config, fabric)
     if before:
         restore(learner, before)
         log.info("resumed at step %d", learner.step)

@@ -6,11 +6,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from edgecount.errors import ModelError  # noqa: E402
-from edgecount.export.fold import fold_batch_norm  # noqa: E402
-from edgecount.runtime.model_file import open_model  # noqa: E402
+from edgecount.runtime.models.open import open_model  # noqa: E402
 from edgecount.train.adapt import open_trainable  # noqa: E402
 from edgecount.train.learner import load_matching  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
+from edgecount.train.models.fold import fold_batch_norm  # noqa: E402
 
 
 def norms(network):

@@ -62,8 +62,8 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """How crops become batches.
+class LoaderConfig:
+    """How crops are cut and put together in batches.
 
     Attributes:
         size: height and width of the crops, px.
@@ -96,19 +96,19 @@ class Mixture:
 
     Args:
         parts: the sets.
-        cutting: sizes, seed and processes.
+        loading: sizes, seed and processes.
         targets: makes the target arrays of a crop; called in threads.
     """
 
     def __init__(
-        self, parts: Sequence[Part], cutting: Cutting, targets: Callable[[Crop], Arrays]
+        self, parts: Sequence[Part], loading: LoaderConfig, targets: Callable[[Crop], Arrays]
     ) -> None:
         self.parts = list(parts)
-        self.cutting = cutting
+        self.loading = loading
         self._targets = targets
         weights = np.array([part.weight for part in parts], np.float64)
         self._shares = weights / weights.sum()
-        self._cache = ImageCache(cutting.cache_bytes)
+        self._cache = ImageCache(loading.cache_bytes)
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         """The batches of steps ``first`` to ``last - 1``, made ahead in threads.
@@ -117,11 +117,11 @@ class Mixture:
         OpenMP threads that fights the network's for the cores.
         """
         steps = iter(range(first, last))
-        pool = ThreadPoolExecutor(self.cutting.workers, thread_name_prefix="crops")
+        pool = ThreadPoolExecutor(self.loading.workers, thread_name_prefix="crops")
         try:
             ahead: deque[Future[Batch]] = deque(
                 pool.submit(self.batch, step)
-                for step in itertools.islice(steps, self.cutting.workers + 2)
+                for step in itertools.islice(steps, self.loading.workers + 2)
             )
             while ahead:
                 yield ahead.popleft().result()
@@ -131,12 +131,12 @@ class Mixture:
 
     def batch(self, step: int) -> Batch:
         """This process's share of the batch of one step."""
-        cutting = self.cutting
-        places = range(cutting.rank, cutting.batch_size, cutting.processes)
-        made = [self._crop(np.random.default_rng((cutting.seed, step, place))) for place in places]
+        loading = self.loading
+        places = range(loading.rank, loading.batch_size, loading.processes)
+        made = [self._crop(np.random.default_rng((loading.seed, step, place))) for place in places]
         targets = [self._targets(crop) for crop, _ in made]
         return Batch(
-            images=_stack([normalise(crop.image, cutting.spec) for crop, _ in made]),
+            images=_stack([normalise(crop.image, loading.spec) for crop, _ in made]),
             targets={name: _stack([t[name] for t in targets]) for name in targets[0]},
             names=tuple(name for _, name in made),
         )
@@ -148,12 +148,12 @@ class Mixture:
             image = self._nothing(rng)
             return Crop(image, nobody, nobody[:, 0], np.zeros((0, 4), np.float32)), "blank"
         crop, name = self._cut(part, rng)
-        image = random_look(crop.image, rng, self.cutting.looks)
+        image = random_look(crop.image, rng, self.loading.looks)
         return Crop(image, crop.points, crop.sizes, crop.boxes), name
 
     def _nothing(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """A picture without anybody to be seen; a quarter of them photos out of all focus."""
-        height, width = self.cutting.size
+        height, width = self.loading.size
         photos = [part for part in self.parts if part.samples]
         if photos and rng.random() < 0.25:
             crop, _ = self._cut(photos[int(rng.integers(len(photos)))], rng)
@@ -169,11 +169,11 @@ class Mixture:
             sample.points,
             sample.sizes,
             square_boxes(sample.points, sample.sizes) if boxes is None else boxes,
-            size=self.cutting.size,
+            size=self.loading.size,
             scale=part.scale,
             window=part.window,
             native=part.native,
-            kernels=self.cutting.looks.kernels,
+            kernels=self.loading.looks.kernels,
             rng=rng,
         )
         return crop, str(sample.path)

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgecount.errors import ConfigError
-from edgecount.export.fold import fold_children
 from edgecount.manifest import InputSpec, OutputSpec
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.models.focus import ScaleFocus
+from edgecount.train.models.fold import fold_children
 from edgecount.train.models.layers import conv_bn, separable
 from edgecount.train.models.mobilenet_v2 import MobileNetV2
 from edgecount.train.models.recalibration import ScaleRecalibration

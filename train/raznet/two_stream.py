@@ -7,15 +7,12 @@ evaluated in its way.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Array
-from edgecount.train.postprocess.fusion import CELL, ENDS, Observation, blend
+from edgecount.train.postprocess.fusion import CELL, Observation, blend
 
 _ALL = 0.0  # the key of the points: they were chosen by the caller
 
@@ -30,11 +27,11 @@ def fuse_counts(
     stride: int = 8,
     grid: int = 4,
 ) -> float:
-    """People in an image: in each cell of the grid a blend of both counts, added up.
+    """Return the people in an image: in each cell of the grid a blend of both counts, added up.
 
     The denser the cell, the more its density weighs. The paper's weighting is not in its text; here
     it is a smoothstep of the people per 64 x 64 px by the density, from 0 at ``low`` to 1 at
-    ``high``; :func:`fit_ends` finds them for held-out images.
+    ``high``. A run fits both to its held-out images.
 
     Args:
         density: (h, w) people per cell.
@@ -59,18 +56,16 @@ def observe_grid(
     points: Array,
     size: tuple[int, int],
     *,
-    people: int = 0,
     stride: int = 8,
     grid: int = 4,
 ) -> Observation:
-    """An image's density and points, summed over the grid.
+    """Sum an image's density and points over the grid; the true count is left at 0.
 
     Args:
-        density: as of :func:`fuse_counts`.
-        points: as of :func:`fuse_counts`.
-        size: as of :func:`fuse_counts`.
-        people: the true count.
-        stride: of the density, px.
+        density: (h, w) people per cell.
+        points: (N, 2) or (N, 3) x, y in px of the image.
+        size: the image's width and height, px.
+        stride: px per cell of the density.
         grid: cells on each side.
     """
     width, height = size
@@ -81,20 +76,11 @@ def observe_grid(
     place = np.clip(points[:, :2] * grid / np.array(size), 0, grid - 1).astype(np.int64)
     counts = np.zeros((grid, grid))
     np.add.at(counts, (place[:, 1], place[:, 0]), 1.0)
-    return Observation(sums, sums * (CELL**2 / area), {_ALL: counts}, {}, people)
-
-
-def fit_ends(observations: Sequence[Observation]) -> tuple[float, float]:
-    """``low`` and ``high`` of the least mean absolute error on held-out images."""
-
-    def error(ends: tuple[float, float]) -> float:
-        return sum(abs(blend(seen, _ALL, *ends) - seen.people) for seen in observations)
-
-    return min(itertools.combinations(ENDS, 2), key=error)
+    return Observation(sums, sums * (CELL**2 / area), {_ALL: counts}, {}, people=0)
 
 
 def _shares(cells: int, stride: int, side: int, grid: int) -> NDArray[np.float64]:
-    """(grid, cells) share of each of the density's cells that lies in each part of the image.
+    """Return the share of each density cell that lies in each part of the image, (grid, cells).
 
     A cell that reaches beyond the image counts with its part inside, so that nobody is lost.
     """
