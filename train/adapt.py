@@ -39,7 +39,7 @@ FEWEST = 10  # images: of fewer, the held-out part says nothing
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What fine-tuning did.
+    """The result of fine-tuning a model.
 
     Attributes:
         network: with its batch norms folded, the averaged weights.
@@ -59,7 +59,7 @@ class Adaptation:
 
     @property
     def better(self) -> bool:
-        """Whether the held-out error went down."""
+        """True if the held-out error went down."""
         return self.after < self.before
 
 
@@ -130,7 +130,7 @@ def adapt(
 def hold_out(
     samples: Sequence[Sample], share: float, seed: int
 ) -> tuple[list[Sample], list[Sample]]:
-    """What trains and what measures.
+    """Split samples into those that train and those that measure.
 
     Raises:
         ConfigError: there are fewer than :data:`FEWEST` images, or the share makes no sense.
@@ -147,7 +147,7 @@ def hold_out(
 
 
 def open_trainable(model: str | Path) -> tuple[Network, Manifest, Choice]:
-    """A model as a network without batch norms, its manifest, and what it is trained towards.
+    """Open a model as a network without batch norms, with its manifest and its objective.
 
     Raises:
         ModelError: it is none of edgecount's networks in float32.
@@ -230,7 +230,7 @@ def _fine_tune(
 
 
 def mean_error(network: Network, manifest: Manifest, samples: Sequence[Sample]) -> float:
-    """Mean absolute error of the counts, as its users will get them."""
+    """Return the mean absolute error of the counts, as the model's users will get them."""
     with counter_for(network, manifest) as counter:
         errors = [abs(counter.count(s.image()).count - len(s.points)) for s in samples]
     return sum(errors) / len(errors)

@@ -1,4 +1,4 @@
-"""The two functions of a training run: a stretch of steps, and a validation."""
+"""The two functions of a training run: training steps, and a validation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class System(nn.Module):
     def forward(
         self, images: Tensor, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """The terms; the network may run in half precision, the losses never do."""
+        """Return the terms of the loss, which is never computed in half precision."""
         maps = self.network(images)
         with torch.autocast(images.device.type, enabled=False):
             terms: dict[str, Tensor] = self.objective.losses(_float(maps), targets, progress)
@@ -54,7 +54,7 @@ class System(nn.Module):
 
 @dataclass
 class Learner:
-    """What changes while training.
+    """The state of a training run: network, averaged network, optimiser and progress.
 
     Attributes:
         fabric: device, precision and processes.
@@ -88,7 +88,7 @@ def train_steps(
     config: TrainConfig,
     rate: Callable[[int], float],
 ) -> dict[str, float]:
-    """Take one step a batch; returns the mean of each loss term over batches and processes.
+    """Take one step a batch and return the mean of each loss term over batches and processes.
 
     Args:
         learner: what is trained.
@@ -167,7 +167,7 @@ def _rest_norms(network: nn.Module, *, every: bool) -> None:
 
 @torch.no_grad()
 def _start_rest(learner: Learner) -> None:
-    """From now on the norms keep the averaged network's statistics: those of hundreds of batches.
+    """Freeze the norms at the averaged network's statistics: those of hundreds of batches.
 
     Each process has seen its own batches; their mean is taken, so that all train one function.
     """
@@ -183,7 +183,7 @@ def _start_rest(learner: Learner) -> None:
 
 @torch.no_grad()
 def predict(network: Network, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """The deployed maps (C, h, w) of one BGR image (H, W, 3), cut to the cells that it covers.
+    """Return the deployed maps (C, h, w) of one BGR image (H, W, 3), cut to the cells it covers.
 
     Args:
         network: in evaluation mode, on any device.
@@ -217,7 +217,7 @@ def evaluate(
     *,
     role: str | None = None,
 ) -> dict[str, float]:
-    """Errors of the count on whole images at their own size: the density's, or the points'.
+    """Measure the counts of whole images at their own size: the density's, or the points'.
 
     Args:
         network: put in evaluation mode.
@@ -251,7 +251,7 @@ def evaluate(
 
 
 def _counts(network: Network, sample: Sample, role: str) -> NDArray[np.float64]:
-    """The count of one image, at each threshold where it depends on one."""
+    """Return the count of one image, at each threshold where it depends on one."""
     maps = predict(network, sample.image())
     if role == "density":
         unit = next(output.unit for output in network.outputs if output.role == "density")
@@ -264,7 +264,7 @@ def _counts(network: Network, sample: Sample, role: str) -> NDArray[np.float64]:
 
 
 def _float(maps: Maps) -> Maps:
-    """The maps in float32."""
+    """Return the maps in float32."""
     auxiliary = {name: tuple(v.float() for v in values) for name, values in maps.auxiliary.items()}
 
     def convert(values: Tensor | None) -> Tensor | None:

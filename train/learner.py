@@ -153,7 +153,7 @@ def state_of(learner: Learner, config: TrainConfig) -> dict[str, Any]:
 
 
 def restore(learner: Learner, state: dict[str, Any]) -> None:
-    """Put a learner back to :func:`state_of`."""
+    """Put a learner back into the state of :func:`state_of`."""
     learner.step = state["step"]
     learner.network.load_state_dict(state["network"])
     learner.objective.load_state_dict(state["objective"])

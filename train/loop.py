@@ -1,4 +1,4 @@
-"""A training run from a config: wires the parts and keeps the books."""
+"""A training run from a config: puts the parts together and keeps the log and checkpoints."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def train(
     device: str = "auto",
     report: Report | None = None,
 ) -> Path:
-    """Train; returns the path of the best checkpoint.
+    """Train a network and return the path of the best checkpoint.
 
     ``out`` gets ``last.pt`` (the newest state: weights, averaged weights, optimiser, step),
     ``best.pt`` (the averaged weights of the best validation), ``log.jsonl``, a line for every
@@ -128,7 +128,7 @@ def _stretch(
     out: Path,
     journal: Journal,
 ) -> None:
-    """The steps up to the next line of the log, the validation if one is due, a checkpoint."""
+    """Train up to the next line of the log, validate if it is time, write a checkpoint."""
     first = learner.step
     last = min(first - first % config.log_every + config.log_every, config.steps)
     due = config.evaluate_every - first % config.evaluate_every
@@ -153,7 +153,7 @@ def _stretch(
 
 
 def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journal) -> bool:
-    """Evaluate on every held-out set; whether it is the best so far."""
+    """Evaluate on every held-out set; return True if it is the best validation so far."""
     network = learner.averaged.module
     assert isinstance(network, Network)
     if learner.fabric.world_size > 1:
@@ -183,7 +183,7 @@ def _stopped(learner: Learner, config: TrainConfig) -> bool:
 def _finish(
     out: Path, data: Data, config: TrainConfig, journal: Journal, device: torch.device
 ) -> None:
-    """Fit threshold and blend on the held-out images, keep them with the weights, report."""
+    """Fit threshold and blend on the held-out images, keep them with the weights, and report."""
     if not data.validation:
         log.warning("nothing is held out: no threshold is fitted, and there is no report")
         return
@@ -212,7 +212,7 @@ def _check_processes(config: TrainConfig, fabric: Fabric) -> None:
 
 
 def _check_same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """A resumed run may end elsewhere, and validate at other times, but is otherwise the same."""
+    """Check that a resumed run is the same, but for where it ends and when it validates."""
     free = {"steps", "evaluate_every", "early_stop", "log_every", "data_root", "workers"}
     free |= {"cache_gb", "tensorboard", "report"}
     changed = sorted(key for key in now if key not in free and now[key] != before.get(key))

@@ -1,4 +1,4 @@
-"""The manifest of a network: what a deployed file of it would say."""
+"""The manifest of a trained network, as a deployed file of it has it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def manifest_of(
     metrics: dict[str, Any] | None = None,
     licence: str = "",
 ) -> Manifest:
-    """The manifest of a checkpoint.
+    """Return the manifest of a checkpoint.
 
     Args:
         network: its network.
@@ -51,7 +51,7 @@ def manifest_of(
 
 
 def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> PostprocessSpec:
-    """What was fitted at the end of the training; the defaults for an unfinished run."""
+    """Return what the end of a training fitted; the defaults for an unfinished run."""
     values = state.get("postprocess")
     if values is None:
         both = "density" in roles and "heatmap" in roles
@@ -66,7 +66,7 @@ def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> Postprocess
 
 
 def postprocess_to_dict(spec: PostprocessSpec) -> dict[str, Any]:
-    """Plain values that :func:`postprocess_of` reads back."""
+    """Return plain values that :func:`postprocess_of` reads back."""
     return dataclasses.asdict(spec)
 
 

@@ -18,7 +18,7 @@ __all__ = ["open_checkpoint"]
 def open_checkpoint(
     path: Path, *, zoom: int = 0, device: str = "auto", **options: Any
 ) -> EdgeCounter:
-    """A counter over a checkpoint of ``edgecount train``.
+    """Open a counter over a checkpoint of ``edgecount train``.
 
     Args:
         path: ``last.pt`` or ``best.pt``.

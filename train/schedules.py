@@ -8,7 +8,7 @@ from edgecount.train.config import TrainConfig
 
 
 def learning_rate(step: int, config: TrainConfig, reductions: int = 0) -> float:
-    """The rate of a step: a linear warm-up, then the config's schedule.
+    """Return the rate of a step: a linear warm-up, then the config's schedule.
 
     Args:
         step: from 0.

@@ -17,10 +17,10 @@ FORMAT = 1
 
 
 def facts_of(export: Export, latencies: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """What ``report.json`` holds.
+    """Return the content of ``report.json``.
 
     Args:
-        export: what was made.
+        export: the files that were made, with their comparisons.
         latencies: file to its milliseconds on this CPU, ``p50`` and others.
     """
     from edgecount import __version__
@@ -73,7 +73,7 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
 
 
 def worst_difference(proof: dict[str, Any]) -> float:
-    """What the image counts differently by that does so most, in people, with its sign."""
+    """Return the largest difference of an image's counts, in people, with its sign."""
     apart = (one["candidate"] - one["reference"] for one in proof["images"])
     return float(max(apart, key=abs))
 
@@ -86,7 +86,7 @@ def _verdict(record: FileRecord) -> str:
 
 
 def _engine_verdict(record: FileRecord, engine: EngineRecord, run: EngineRun) -> str:
-    if record.refused:  # for its counts, which the proof tells, or for its points
+    if record.refused:  # for its counts, which the comparison holds, or for its points
         return "refused, kept by force"
     source = ", from a refused file" if record.overridden else ""
     if run.proof is None:

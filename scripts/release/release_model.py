@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def release(options: argparse.Namespace) -> None:
-    """Do all of it; nothing is written before everything is measured, and the model last."""
+    """Measure, then write: nothing is written before everything is measured, and the model last."""
     check_names(options.name, options.version)
     card, target = (options.out / f"{options.name}{suffix}" for suffix in (".md", ".onnx"))
     text = read_card(card)
@@ -140,7 +140,7 @@ def check_names(name: str, version: str) -> None:
 
 
 def read_card(card: Path) -> str:
-    """The card's text, checked now because measuring takes long; empty if there is none.
+    """Read the card, before anything is measured because that takes long; empty if there is none.
 
     Raises:
         ConfigError: its markers are broken.
@@ -156,7 +156,7 @@ def read_card(card: Path) -> str:
 
 
 def licence_of(given: str | None, target: Path) -> str:
-    """The given terms, or else those of the file that is replaced.
+    """Return the given terms, or else those of the file that is replaced.
 
     Raises:
         ConfigError: nobody states any.
@@ -176,7 +176,7 @@ def licence_of(given: str | None, target: Path) -> str:
 
 
 def load_finished(checkpoint: Path, *, unfinished: bool) -> tuple[Network, dict[str, Any]]:
-    """Network and state of a run that is at its end, unless an unfinished one will do.
+    """Load network and state of a run that is at its end, unless an unfinished one will do.
 
     Raises:
         ModelError: the checkpoint cannot be read.
@@ -193,12 +193,12 @@ def load_finished(checkpoint: Path, *, unfinished: bool) -> tuple[Network, dict[
 
 
 def is_finished(state: Mapping[str, Any]) -> bool:
-    """Whether a run's end left this checkpoint, even if older code fitted nothing there."""
+    """Tell whether a run's end left this checkpoint, even if older code fitted nothing there."""
     return "postprocess" in state or state["step"] >= state["config"]["steps"]
 
 
 def held_out(state: Mapping[str, Any], run: Path, data: Path | None) -> dict[str, list[Sample]]:
-    """The held-out samples of the run's config, by set.
+    """Return the held-out samples of the run's config, by set.
 
     Args:
         state: the checkpoint.
@@ -221,7 +221,7 @@ def held_out(state: Mapping[str, Any], run: Path, data: Path | None) -> dict[str
 def fit(
     network: Network, samples: Mapping[str, list[Sample]], threads: int | None
 ) -> PostprocessSpec:
-    """Threshold, blend and interval by this version's rules."""
+    """Fit threshold, blend and interval by this version's rules."""
     say("fitting threshold, blend and interval to the held-out images")
     if threads:
         torch.set_num_threads(threads)
@@ -231,7 +231,7 @@ def fit(
 def measure(
     model: Path, samples: Mapping[str, list[Sample]], threads: int | None
 ) -> tuple[dict[str, Evaluation], float, list[Trial]]:
-    """Every set's images, the most people seen in a flat frame, and the hard scenes."""
+    """Measure every set, the most people seen in a flat frame, and the hard scenes."""
     evaluations = {}
     with EdgeCounter(model, backend="onnxruntime", threads=threads) as counter:
         for name, images in samples.items():
@@ -247,7 +247,7 @@ def measure(
 def summarise(
     evaluations: Mapping[str, Evaluation], interval: IntervalSpec | None
 ) -> dict[str, dict[str, Any]]:
-    """The sets' summaries, and what a release promises besides.
+    """Return the sets' summaries, and what a release promises besides.
 
     Returns:
         Set to :meth:`edgecount.train.evaluate.evaluation.Evaluation.summary`, with ``blend`` where
@@ -265,7 +265,7 @@ def summarise(
 
 
 def over_better_alone(summary: Mapping[str, Any]) -> float | None:
-    """MAE of the blend over that of density or points alone, whichever is better; None without."""
+    """Return the blend's MAE over that of density or points alone, the better; None without."""
     if "density_count" not in summary or "peak_count" not in summary:
         return None
     better = min(summary[key]["mae"] for key in ("density_count", "peak_count"))
@@ -274,7 +274,7 @@ def over_better_alone(summary: Mapping[str, Any]) -> float | None:
 
 
 def cross_fitted(sets: Mapping[str, Evaluation], coverage: float) -> dict[str, float]:
-    """Set to the share of its images inside intervals that were fitted without them.
+    """Map sets to the share of their images inside intervals fitted without them.
 
     Empty where there are too few images to leave some out.
     """
@@ -295,7 +295,7 @@ def _outcome(image: ImageRecord) -> Outcome:
 
 
 def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """What a set's numbers break of the promises that users read."""
+    """List the promises to users that a set's numbers break."""
     for name, summary in summaries.items():
         share = summary.get("interval", {}).get("cross_coverage")
         if share is not None and not COVERED[0] <= share <= COVERED[1]:
@@ -309,7 +309,7 @@ def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The few numbers of a set that travel in the manifest."""
+    """Return the few numbers of a set that travel in the manifest."""
     count = summary["count"]
     numbers: dict[str, Any] = {"images": round(count["images"])}
     numbers |= {key: round(count[key], 2) for key in ("mae", "rmse", "bias")}
@@ -345,7 +345,7 @@ def write_metrics(
 
 
 def rounded(value: Any) -> Any:
-    """Plain values with four decimals, which is more than the numbers are worth."""
+    """Round plain values to four decimals, which is more than the numbers are worth."""
     if isinstance(value, Mapping):
         return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -354,7 +354,7 @@ def rounded(value: Any) -> Any:
 
 
 def origin(options: argparse.Namespace, state: Mapping[str, Any]) -> str:
-    """When and how the numbers were made; no path of this machine."""
+    """Tell when and how the numbers were made; no path of this machine."""
     date = datetime.now(timezone.utc).date().isoformat()
     run = f"RUN/{options.checkpoint.name} --name {options.name}"
     command = f"python scripts/release/release_model.py {run}"

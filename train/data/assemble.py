@@ -17,7 +17,7 @@ from edgecount.train.data.splits import hold_out, split
 
 @dataclass(frozen=True)
 class Data:
-    """What a run sees.
+    """The training and the held-out images of a run.
 
     Attributes:
         parts: the training mixture.
@@ -49,7 +49,7 @@ def load_data(config: TrainConfig, out: Path) -> Data:
 def _hold_out(
     entry: DataConfig, samples: list[Sample], validation: dict[str, list[Sample]]
 ) -> list[Sample]:
-    """Move the held-out samples to ``validation``; returns the rest."""
+    """Move the held-out samples to ``validation`` and return the rest."""
     rest: list[Sample] = []
     if not entry.weight and not entry.split:
         name = entry.path.strip("/.").replace("/", "-") or entry.reader
@@ -89,7 +89,7 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
 
 
 def fitted(sample: Sample) -> Sample:
-    """The sample at the size that a deployed model sees by default: at most its ``max_side``."""
+    """Shrink a sample to the size that a deployed model sees by default, its ``max_side``."""
     header = read_header(sample.path)
     longer = max(header.width, header.height)
     return sample.shrunk(min(1.0, InputSpec().max_side / longer))

@@ -25,7 +25,7 @@ ALL = "*"
 
 
 def load_presets(path: Path) -> dict[str, Array]:
-    """Typical heads by the name of their image: (K, 4) left, top, right, bottom in px.
+    """Read typical heads by the name of their image: (K, 4) left, top, right, bottom in px.
 
     A CSV has rows ``image,x,y,w,h`` (centre, width and height), a JSON a list of such numbers for
     all images, or an object of such lists by image. The name ``*`` stands for all images.
@@ -60,7 +60,7 @@ def _presets(heads: Any) -> Array:
 def with_boxes(
     samples: Sequence[Sample], presets: Mapping[str, Array] | None = None
 ) -> list[Sample]:
-    """The samples with boxes around their points.
+    """Return the samples with boxes around their points.
 
     Args:
         samples: whose boxes, if any, are replaced.

@@ -22,7 +22,7 @@ class ImageCache:
         self._lock = threading.Lock()
 
     def get(self, sample: Sample) -> Image:
-        """The sample's image, read if it is not here; never written to.
+        """Return the sample's image, which must not be written to; read it if it is not here.
 
         Raises:
             SourceError: it cannot be read.

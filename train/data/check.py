@@ -1,4 +1,4 @@
-"""What is in an annotated set, and what is odd in it."""
+"""Statistics of an annotated set, and what is odd in it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _EDGES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 @dataclass(frozen=True)
 class Check:
-    """The contents of a set.
+    """The statistics of a set, and its oddities.
 
     Attributes:
         images: how many.
@@ -53,7 +53,7 @@ class Check:
     odd: dict[str, dict[str, str]]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same for JSON."""
+        """Return the fields as plain JSON types."""
         return dataclasses.asdict(self)
 
 
@@ -118,7 +118,7 @@ def _remarks(sample: Sample, image: Image, rotation: int) -> Iterator[tuple[str,
 
 
 def _broken(boxes: NDArray[np.float32], edge: NDArray[np.int_]) -> NDArray[np.bool_]:
-    """(N,) boxes of no area, or wholly outside an image of width and height ``edge``."""
+    """Return which boxes (N,) have no area, or lie wholly outside an image of sides ``edge``."""
     low, high = boxes[:, :2], boxes[:, 2:]
     return np.asarray(((high <= low) | (high <= 0) | (low >= edge)).any(axis=1), np.bool_)
 

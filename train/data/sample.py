@@ -46,7 +46,7 @@ class Sample:
             object.__setattr__(self, "name", self.path.stem)
 
     def image(self) -> Image:
-        """The picture (H, W, 3) BGR, black outside the annotated region.
+        """Read the image (H, W, 3) BGR, black outside the annotated region.
 
         Raises:
             SourceError: the picture or the mask cannot be read.
@@ -68,7 +68,7 @@ class Sample:
         return image * mask[:, :, None]
 
     def shrunk(self, factor: float) -> Sample:
-        """The same at ``factor`` times the size."""
+        """Return the sample at ``factor`` times its size."""
         if factor == 1:
             return self
         scale = np.float32(factor)
@@ -90,7 +90,7 @@ def _resized(image: Image, width: int, height: int, interpolation: int) -> Image
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """One training picture.
+    """One crop of an image for training.
 
     Attributes:
         image: uint8 (H, W, 3) BGR.
@@ -106,7 +106,7 @@ class Crop:
 
 
 def square_boxes(points: Array, sizes: Array) -> Array:
-    """(N, 4) boxes of the given sides around the points."""
+    """Return (N, 4) boxes of the given sides around the points."""
     half = sizes[:, None] / 2.0
     boxes: Array = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
     return boxes

@@ -19,7 +19,7 @@ _REGION = (0, 200, 255)
 
 
 def draw_sheet(samples: Sequence[Sample], number: int = 12, columns: int = 3) -> Image:
-    """Some of the images with their heads, from the emptiest to the fullest.
+    """Draw some of the images with their heads, from the emptiest to the fullest.
 
     Boxes are drawn where heads have them, dots elsewhere, and the annotated region's outline.
 
@@ -59,7 +59,7 @@ def _tile(sample: Sample) -> Image:
 
 
 def _picture(sample: Sample) -> Image:
-    """The image with its heads, as large as fits a tile."""
+    """Draw the image with its heads, as large as fits a tile."""
     image = sample.image()
     scale = min(_TILE[0] / image.shape[1], _TILE[1] / image.shape[0])
     size = (max(int(image.shape[1] * scale), 1), max(int(image.shape[0] * scale), 1))

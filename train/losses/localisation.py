@@ -12,7 +12,7 @@ MOST = 100.0
 
 
 def weighted_bce(logits: Tensor, target: Tensor, *, weight: float | None = None) -> Tensor:
-    """Binary cross entropy weighted for the rarity of positives (RAZ-Net), mean over cells.
+    """Return the binary cross entropy weighted for the rarity of positives (RAZ-Net), cells' mean.
 
     Args:
         logits: (B, 1, h, w).

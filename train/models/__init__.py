@@ -24,7 +24,7 @@ MODELS = {
 
 
 def build_model(name: str, options: Mapping[str, Any] | None = None) -> Network:
-    """A network with random weights.
+    """Return a network with random weights.
 
     Args:
         name: a key of :data:`MODELS`.

@@ -1,4 +1,4 @@
-"""What every network answers, and what it says of itself."""
+"""The contract of the networks: their maps, and how they describe themselves."""
 
 from __future__ import annotations
 
@@ -57,14 +57,17 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Tensor) -> Maps:
-        """Maps of a normalised batch (B, 3, H, W); H and W multiples of ``input.multiple``."""
+        """Return the maps of a normalised batch (B, 3, H, W).
+
+        H and W are multiples of ``input.multiple``.
+        """
 
     def pretrained(self) -> Mapping[str, nn.Module]:
-        """The parts that ImageNet weights can be loaded into, by the name of their backbone."""
+        """Return the parts that ImageNet weights can be loaded into, by their backbone's name."""
         return {}
 
     def deploy(self, maps: Maps) -> tuple[Tensor, ...]:
-        """What a deployed file gives, in the order of :attr:`outputs`.
+        """Return the outputs of a deployed file, in the order of :attr:`outputs`.
 
         The density cut at 0 (some papers' networks end in a linear layer), the heatmap in [0, 1],
         the offset as it is, and the size as one channel: the side of a square of the box's area.

@@ -37,7 +37,7 @@ class DeformableConv2d(nn.Module):
         self.register_buffer("taps", torch.stack([columns, rows], -1).reshape(TAPS, 2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C', h, w)."""
+        """Map (B, C, h, w) to (B, C', h, w)."""
         moves = self.moves(x).float()
         height, width = x.shape[-2:]
         right = torch.arange(width, device=x.device, dtype=moves.dtype)

@@ -39,7 +39,7 @@ class TopDown(nn.Module):
         self.smooth = separable(channels, channels, 5)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        """(B, C, H / 2, W / 2), (B, F, H, W) -> (B, C, H, W)."""
+        """Join (B, C, H / 2, W / 2) with (B, F, H, W) into (B, C, H, W)."""
         upsampled = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
         out: Tensor = self.smooth(upsampled + self.lateral(fine))
         return out
@@ -64,7 +64,7 @@ class DensityHead(nn.Sequential):
         nn.init.constant_(bias[1:], 0.0)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Auxiliary]:
-        """(B, C, h, w) -> the density (B, 1, h, w), and ``rate`` and ``zero_logits`` if any."""
+        """Map (B, C, h, w) to the density (B, 1, h, w), and ``rate`` and ``zero_logits`` if any."""
         logits = super().forward(features).float()  # type: ignore[no-untyped-call]
         rate = positive(logits[:, :1])
         if not self.zero_inflated:
@@ -85,7 +85,7 @@ class RecalibratedHead(nn.Module):
         self.level = nn.Parameter(torch.full((1,), _SPARSE))
 
     def forward(self, pyramid: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Auxiliary]:
-        """Features at strides 8, 16, 32 -> the density (B, 1, h, w) and ``scales``."""
+        """Map features at strides 8, 16, 32 to the density (B, 1, h, w) and ``scales``."""
         fused, scales = self.recalibrate(pyramid)
         maps = tuple(positive(scale.float() + self.level) for scale in scales)
         return positive(fused.float() + self.level), {"scales": maps}
@@ -171,11 +171,11 @@ class EdgeNet(Network):
             fold_children(self)
 
     def pretrained(self) -> dict[str, nn.Module]:
-        """The backbone."""
+        """Return the backbone."""
         return {"backbone": self.backbone}
 
     def forward(self, image: Tensor) -> Maps:
-        """Maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32."""
+        """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32."""
         taps = self.backbone(image)
         for stride, module in self.focus.items():
             taps[int(stride)] = module(taps[int(stride)])
@@ -191,7 +191,7 @@ class EdgeNet(Network):
 
 
 def positive(logits: Tensor) -> Tensor:
-    """Softplus: above 0 everywhere, exact far below 0, where ``log(sigmoid)`` rounds to 0."""
+    """Return the softplus: above 0 everywhere, exact far below 0, where ``log(sigmoid)`` is 0."""
     return F.softplus(logits)
 
 

@@ -32,7 +32,7 @@ class ChannelFocus(nn.Module):
         self.sigmoid = nn.Sigmoid()
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> the same shape."""
+        """Map (B, C, h, w) to the same shape."""
         pooled = self.pool(features)
         weights: Tensor = self.sigmoid(self.increase(self.relu(self.reduce(pooled))))
         return features * weights
@@ -57,7 +57,7 @@ class SpatialFocus(nn.Module):
         self.sigmoid = nn.Sigmoid()
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> the same shape."""
+        """Map (B, C, h, w) to the same shape."""
         mean = F.conv2d(features, self.average)
         weights: Tensor = self.sigmoid(self.convolution(mean))
         return features * weights
@@ -92,7 +92,7 @@ class ScaleFocus(nn.Module):
             self.merge = nn.Conv2d(2 * channels, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> the same shape."""
+        """Map (B, C, h, w) to the same shape."""
         out: Tensor
         if self.order == "channel-spatial":
             out = self.spatial(self.channel(features))

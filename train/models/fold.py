@@ -1,4 +1,4 @@
-"""Batch norm folded into convolutions before export."""
+"""Batch norm folded into convolutions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T", bound=nn.Module)
 
 
 def fold_batch_norm(network: T) -> T:
-    """A copy in evaluation mode in which each norm that follows a convolution is part of it.
+    """Return a copy in evaluation mode in which each norm after a convolution is part of it.
 
     Engines do the same when they load a graph; done here, the file is smaller, weights are what
     quantisation will see, and every engine starts from the same numbers.

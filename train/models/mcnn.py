@@ -44,7 +44,7 @@ class MCNN(Network):
                 nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, image: Tensor) -> Maps:
-        """Maps of an RGB batch (B, 3, H, W) of 0 to 255; H and W multiples of 4."""
+        """Return the maps of an RGB batch (B, 3, H, W) of 0 to 255; H and W multiples of 4."""
         grey = F.conv2d(image, self.luminance)
         features = torch.cat([column(grey) for column in self.columns], dim=1)
         return Maps(self.fuse(features))

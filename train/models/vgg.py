@@ -43,7 +43,7 @@ class VGG16(nn.Module):
                 nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> the stages' outputs, at strides 1, 2, 4, 8, 16."""
+        """Map (B, 3, H, W) to the stages' outputs, at strides 1, 2, 4, 8, 16."""
         taps = []
         x = image
         for index, layer in enumerate(self.features):

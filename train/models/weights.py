@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def read_arrays(path: Path) -> dict[str, Tensor]:
-    """All arrays of a file of weights, by name.
+    """Read all arrays of a file of weights, by name.
 
     Args:
         path: .npz, .pth or .pt (a state_dict, or a mapping that holds one), .safetensors, .h5, or
@@ -103,7 +103,7 @@ class AdaptsWeights(Protocol):
     """A backbone that also takes weights of another code base."""
 
     def adapt_weights(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The arrays under this backbone's names; its own as they are."""
+        """Return the arrays under this backbone's names; its own as they are."""
 
 
 def load_backbone(backbone: nn.Module, path: Path) -> None:

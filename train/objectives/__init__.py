@@ -25,7 +25,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
 
 
 def build_objective(name: str, options: Mapping[str, Any], network: Network) -> Objective:
-    """An objective for a network.
+    """Return an objective for a network.
 
     Args:
         name: a key of :data:`OBJECTIVES`.

@@ -41,12 +41,12 @@ class CenterNetObjective(Objective):
         )
 
     def targets(self, crop: Crop) -> Arrays:
-        """Those of :class:`HeatmapPart`."""
+        """Return the targets of :class:`HeatmapPart`."""
         return self.heatmap.targets(crop)
 
     def losses(
         self, maps: Maps, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """``heatmap``, ``offset``, ``size``; see the base class."""
+        """Return ``heatmap``, ``offset``, ``size``; see the base class."""
         del progress
         return self.heatmap.losses(maps, targets)

@@ -64,7 +64,7 @@ class EdgeObjective(Objective):
         self.scales = ScaleConsistency(levels=4) if scale_consistency else None
 
     def targets(self, crop: Crop) -> Arrays:
-        """``counts`` (1, h, w) and those of :class:`HeatmapPart`."""
+        """Return ``counts`` (1, h, w) and the targets of :class:`HeatmapPart`."""
         height, width = crop.image.shape[:2]
         targets = {"counts": bin_points(crop.points, self.strides["density"], height, width)[None]}
         return targets | (self.heatmap.targets(crop) if self.heatmap else {})
@@ -72,7 +72,7 @@ class EdgeObjective(Objective):
     def losses(
         self, maps: Maps, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """``blocks``, ``heatmap``, ``offset``, ``scales``; see the base class."""
+        """Return ``blocks``, ``heatmap``, ``offset``, ``scales``; see the base class."""
         del progress
         counts = targets["counts"] * self.units["density"]
         terms = {"blocks": self._blocks(maps, counts)}

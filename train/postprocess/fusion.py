@@ -57,7 +57,7 @@ class Observation:
 
 
 def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> PostprocessSpec:
-    """Threshold, blend and interval for a trained network; only what its maps have use for.
+    """Fit threshold, blend and interval of a trained network, as far as its maps use them.
 
     Args:
         network: in evaluation mode.
@@ -78,7 +78,7 @@ def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> Pos
 
 
 def outcome(seen: Observation, spec: PostprocessSpec) -> Outcome:
-    """What a counter with this spec says of an observed image."""
+    """Return the count of an observed image by a counter with this spec."""
     points = float(seen.peaks[spec.threshold].sum())
     if spec.fusion is None:
         return Outcome(points, 0.0, seen.people)
@@ -93,9 +93,9 @@ def _by_density(network: Network, sample: Sample) -> Outcome:
 
 
 def fit_thresholds(groups: Sequence[Sequence[Observation]]) -> list[float]:
-    """The threshold of the best F1, averaged over the groups, and those within :data:`CLOSE` of it.
+    """Return the thresholds whose F1 is within :data:`CLOSE` of the best, the best first.
 
-    The best comes first, then the others by their F1.
+    F1 is averaged over the groups; the thresholds are in the order of it.
     """
 
     def f1(threshold: float) -> float:
@@ -116,7 +116,7 @@ def _f1(group: Sequence[Observation], threshold: float) -> float:
 def fit_blend(
     groups: Sequence[Sequence[Observation]], thresholds: Sequence[float]
 ) -> PostprocessSpec:
-    """The threshold and the ends that help most, and harm no group.
+    """Find the threshold and the ends that help most, and harm no group.
 
     A group's score is the mean absolute error of the blend over that of the density alone or the
     points alone, whichever is better there. What counts first is the worst group, if it is above
@@ -141,7 +141,7 @@ def fit_blend(
 def _fit_ends(
     groups: Sequence[Sequence[Observation]], threshold: float
 ) -> tuple[float, PostprocessSpec]:
-    """The worst group's score, :data:`HARM` at least, with the ends that make it so."""
+    """Return the worst group's score, :data:`HARM` at least, with the ends that make it so."""
     alone = [
         min(
             _mean_error(group, lambda seen: float(seen.density.sum())),
@@ -162,7 +162,7 @@ def _fit_ends(
 
 
 def blend(seen: Observation, threshold: float, low: float, high: float) -> float:
-    """The blended count of an image: what the kernel computes, from the cells' sums."""
+    """Return the blended count of an image: what the kernel computes, from the cells' sums."""
     t = np.clip((seen.crowding - low) / (high - low), 0.0, 1.0)
     weight = t * t * (3.0 - 2.0 * t)
     return float((weight * seen.density + (1.0 - weight) * seen.peaks[threshold]).sum())
@@ -211,7 +211,7 @@ def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grid
 
 
 def observe_sample(network: Network, sample: Sample) -> Observation:
-    """:func:`observe` on what a network says of an image."""
+    """Run a network on an image and :func:`observe` its maps."""
     strides = {output.role: output for output in network.outputs}
     heatmap, density = strides["heatmap"], strides.get("density")
     grids = Grids(heatmap.stride)

@@ -1,4 +1,4 @@
-"""How far the truth may be from a count: an interval fitted to held-out images.
+"""The interval of a count: how far the truth may be from it, fitted to held-out images.
 
 The spread's terms are fitted by the likelihood of a Laplace distribution, whose tails are those of
 counting errors, and its ends by split-conformal quantiles (Vovk, Gammerman and Shafer 2005; Lei et
@@ -26,7 +26,7 @@ _LEAST = 0.5  # people: no frame is known better, whatever the held-out images s
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was counted in one held-out image.
+    """The counts of one held-out image.
 
     Attributes:
         count: the estimate.
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def fit_interval(groups: Sequence[Sequence[Outcome]], coverage: float = 0.9) -> IntervalSpec | None:
-    """The interval that holds the truth of ``coverage`` of the held-out images.
+    """Fit the interval that holds the truth of ``coverage`` of the held-out images.
 
     Every group of :data:`FEWEST` images or more weighs the same, so that a set of many images does
     not speak for the others; smaller ones weigh less.
@@ -86,7 +86,7 @@ def fit_interval(groups: Sequence[Sequence[Outcome]], coverage: float = 0.9) -> 
 
 
 def widen(spec: IntervalSpec, groups: Sequence[Sequence[Outcome]], weights: Array) -> IntervalSpec:
-    """The spec with ends that leave half of what is not covered on either side."""
+    """Return the spec with ends that leave half of what is not covered on either side."""
     spreads = [spec.spread(seen.count, seen.difference) for group in groups for seen in group]
     counts, _, true = _columns(groups)
     above = (true - counts) / np.array(spreads)
@@ -103,14 +103,14 @@ def widen(spec: IntervalSpec, groups: Sequence[Sequence[Outcome]], weights: Arra
 
 
 def coverage_of(spec: IntervalSpec, outcomes: Sequence[Outcome]) -> float:
-    """Share of the images, at least one, whose truth is inside; both ends belong to it."""
+    """Return the share of one or more images whose truth is inside; both ends belong to it."""
     return _inside(spec, outcomes) / len(outcomes)
 
 
 def cross_coverage(
     groups: Sequence[Sequence[Outcome]], coverage: float = 0.9, folds: int = 5
 ) -> list[float]:
-    """Coverage of each group by intervals fitted without the images that they are tried on.
+    """Return each group's coverage by intervals fitted without the images they are tried on.
 
     Each fold leaves out a run of neighbours, because frames of one video are alike. It is still
     kind to a set of a single scene: the rest of it is in the fit.
@@ -137,7 +137,7 @@ def cross_coverage(
 
 
 def _split(group: Sequence[Outcome], fold: int, folds: int) -> tuple[list[Outcome], list[Outcome]]:
-    """What is fitted, and the neighbours that are left out."""
+    """Split into what is fitted, and the neighbours that are left out."""
     start, stop = len(group) * fold // folds, len(group) * (fold + 1) // folds
     return [*group[:start], *group[stop:]], list(group[start:stop])
 
@@ -153,7 +153,7 @@ def _columns(groups: Sequence[Sequence[Outcome]]) -> tuple[Array, Array, Array]:
 
 
 def _quantile(values: Array, weights: Array, level: float) -> float:
-    """The least value that ``level`` of the weight is not above."""
+    """Return the least value that ``level`` of the weight is not above."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
     place = int(np.searchsorted(reached, level * reached[-1] - 1e-12))

@@ -31,7 +31,7 @@ Boxes = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says of an image of H x W px.
+    """The maps of a network for an image of H x W px.
 
     Attributes:
         heatmap: float32 (ceil(H / stride), ceil(W / stride)), head centres in [0, 1].
@@ -53,7 +53,7 @@ Infer = Callable[[Image], Prediction]
 
 
 def predictor(network: Network) -> Infer:
-    """A network in evaluation mode as a function of a BGR image (H, W, 3) uint8.
+    """Return a network in evaluation mode as a function of a BGR image (H, W, 3) uint8.
 
     Raises:
         ConfigError: the network gives no heatmap.
@@ -86,7 +86,7 @@ def zoom_points(
     score: float = 0.01,
     seed: int = 0,
 ) -> Array:
-    """Head points, those of dense regions found at a larger size.
+    """Find head points, those of dense regions at a larger size.
 
     A region's points replace those of the pass before. Where regions overlap, the better one
     counts. Two points of different passes that the larger cells' NMS would hold for one head are
@@ -143,7 +143,7 @@ def propose_regions(
     score: float = 0.01,
     seed: int = 0,
 ) -> Boxes:
-    """Regions worth a closer look, the most crowded first.
+    """Propose regions worth a closer look, the most crowded first.
 
     Points are drawn in proportion to :func:`attention`, each with six anchors around it: three
     ratios of equal area at two scales, moved into the image. The paper scores an anchor by the
@@ -176,7 +176,7 @@ def propose_regions(
 
 
 def attention(prediction: Prediction) -> Array:
-    """How crowded the cells of the heatmap are: (h, w), at least 0.
+    """Return how crowded the cells of the heatmap are: (h, w), at least 0.
 
     The mean of the heatmap and, if there is one, of what the density expects of it: the people per
     cell times the 5 cells that the localization target gives each head.
@@ -192,7 +192,7 @@ def attention(prediction: Prediction) -> Array:
 
 
 def _anchors(centres: NDArray[np.float64], size: tuple[int, int]) -> Boxes:
-    """(6 N, 4) boxes around the points, moved into the image."""
+    """Return (6 N, 4) boxes around the points, moved into the image."""
     base = min(size) / 3
     shapes = np.array(
         [
@@ -208,7 +208,7 @@ def _anchors(centres: NDArray[np.float64], size: tuple[int, int]) -> Boxes:
 
 
 def _means(values: Array, boxes: Boxes, stride: int) -> NDArray[np.float64]:
-    """Mean over the cells that each box touches, by the integral image."""
+    """Return the mean over the cells that each box touches, by the integral image."""
     integral = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
     integral[1:, 1:] = values.cumsum(0, dtype=np.float64).cumsum(1)
     left, top = boxes[:, 0] // stride, boxes[:, 1] // stride
@@ -219,7 +219,7 @@ def _means(values: Array, boxes: Boxes, stride: int) -> NDArray[np.float64]:
 
 
 def _suppress(boxes: Boxes, keep: int) -> Boxes:
-    """Non-maximum suppression of boxes in the order of their merit."""
+    """Suppress boxes that overlap a better one (NMS); they come in the order of their merit."""
     kept: list[Boxes] = []
     while len(boxes) and len(kept) < keep:
         best = boxes[0]
@@ -241,7 +241,7 @@ def _peaks(prediction: Prediction, threshold: float, size: tuple[int, int]) -> A
 
 
 def _enlarged(image: Image, region: Boxes) -> tuple[Image, Boxes]:
-    """The region with its margin at twice the size, and its top-left corner in the image."""
+    """Cut a region with its margin at twice the size; return it and its corner in the image."""
     left, top = np.maximum(region[:2] - MARGIN, 0)
     right, bottom = region[2:] + MARGIN
     crop = image[top:bottom, left:right]
@@ -251,7 +251,7 @@ def _enlarged(image: Image, region: Boxes) -> tuple[Image, Boxes]:
 
 
 def _inside(points: Array, boxes: Boxes) -> NDArray[np.bool_]:
-    """Which points lie in any of the boxes; a box holds its left and top edges."""
+    """Return which points lie in any of the boxes; a box holds its left and top edges."""
     x, y = points[:, 0, None], points[:, 1, None]
     left, top, right, bottom = boxes.T
     inside: NDArray[np.bool_] = ((x >= left) & (x < right) & (y >= top) & (y < bottom)).any(1)
@@ -259,7 +259,7 @@ def _inside(points: Array, boxes: Boxes) -> NDArray[np.bool_]:
 
 
 def _near(points: Array, others: Array, reach: float) -> NDArray[np.bool_]:
-    """Which points have one of the others within ``reach`` px on both axes."""
+    """Return which points have one of the others within ``reach`` px on both axes."""
     near = np.zeros(len(points), bool)
     if not len(points):
         return near

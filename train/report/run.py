@@ -15,7 +15,7 @@ from edgecount.train.report import write_report
 def report_run(
     out: Path, validation: Mapping[str, Sequence[Sample]], log: Path, *, device: str = "cpu"
 ) -> Path:
-    """Write ``out/report/``; returns the path of ``report.html``.
+    """Write ``out/report/`` and return the path of ``report.html``.
 
     Args:
         out: the run's folder.

@@ -12,7 +12,7 @@ Array = NDArray[np.float32]
 
 
 def boxes_from_presets(points: Array, presets: Array) -> Array:
-    """Boxes around points, sized like the typical heads of the scene.
+    """Draw boxes around points, sized like the typical heads of the scene.
 
     The semi-automatic labelling of GTA_Head (Zhong et al., "Mask Focal Loss", section IV-A): a
     head's width and height are interpolated linearly by its distances to the two closest preset
@@ -45,7 +45,7 @@ def boxes_from_presets(points: Array, presets: Array) -> Array:
 
 
 def boxes_from_neighbours(points: Array, *, largest: float = 40.0) -> Array:
-    """(N, 4) squares of :func:`sizes_from_neighbours` around (N, 2) points."""
+    """Return (N, 4) squares of :func:`sizes_from_neighbours` around (N, 2) points."""
     half = sizes_from_neighbours(points, largest=largest)[:, None] / 2.0
     boxes: Array = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
     return boxes

@@ -26,7 +26,7 @@ def density_map(
     truncate: float = 3.0,
     largest: float = LARGEST,
 ) -> Array:
-    """The sum of one Gaussian a head (HSRNet Eq. 7), whose integral is the count exactly.
+    """Sum one Gaussian a head (HSRNet Eq. 7); the integral is the count exactly.
 
     A kernel is integrated over each cell (differences of the error function), so that small
     spreads and strides above 1 lose nothing, ends with the cell that lies ``truncate`` spreads
@@ -68,7 +68,7 @@ def density_map(
 def _profiles(
     centres: Array, sigmas: Array, length: int, stride: int, truncate: float
 ) -> tuple[Array, list[int], list[int]]:
-    """One axis of all kernels: the integral over each cell that they reach.
+    """Return one axis of all kernels: the integral over each cell that they reach.
 
     Returns:
         (N, widest) rows that sum to 1, 0 past a kernel's last cell; the first cells; the last
@@ -103,7 +103,7 @@ def adaptive_sigmas(
     smallest: float = SMALLEST,
     largest: float = LARGEST,
 ) -> Array:
-    """Spread of each head: ``beta`` times the mean distance to its nearest heads, in px.
+    """Return each head's spread: ``beta`` times the mean distance to its nearest heads, in px.
 
     MCNN's geometry-adaptive kernels (Zhang et al. 2016), held between ``smallest`` (heads that
     were annotated twice are no distance apart) and ``largest`` (a head far from all others is

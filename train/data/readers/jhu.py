@@ -16,7 +16,7 @@ from edgecount.train.data.sample import Sample
 
 
 def read_jhu_crowd(root: Path) -> list[Sample]:
-    """``images/0001.jpg`` with ``gt/0001.txt``: x y width height occlusion blur of each head.
+    """Read ``images/0001.jpg`` with ``gt/0001.txt``: x y width height occlusion blur of each head.
 
     x and y are the centre; an empty file is an image without people. ``root`` is ``train``,
     ``val`` or ``test``; of the folder that has them the training images are read.

@@ -17,7 +17,7 @@ _Row = tuple[str, list[float]]
 
 
 def read_csv(root: Path) -> list[Sample]:
-    """Rows ``image,x,y`` or ``image,x,y,w,h``: a head's centre, width and height in px.
+    """Read rows ``image,x,y`` or ``image,x,y,w,h``: a head's centre, width and height in px.
 
     ``root`` is the file, or a folder with one. Images are paths relative to the file. A first row
     of these names, in any order, is a header. A row with an image alone is an image without
@@ -31,7 +31,7 @@ def read_csv(root: Path) -> list[Sample]:
 
 
 def read_heads(path: Path) -> dict[str, list[list[float]]]:
-    """The rows of :func:`read_csv` by image: x, y or x, y, w, h of each head.
+    """Read the rows of :func:`read_csv` by image: x, y or x, y, w, h of each head.
 
     Raises:
         OSError: the file cannot be read.

@@ -15,7 +15,7 @@ from edgecount.train.data.sample import Sample
 
 
 def read_yolo(root: Path) -> list[Sample]:
-    """``images/NAME.jpg`` with ``labels/NAME.txt``, or both in one folder.
+    """Read ``images/NAME.jpg`` with ``labels/NAME.txt``, or both in one folder.
 
     A line has class, x, y, width and height of a head, as shares of the image's upright width and
     height; x and y are the centre. Every class counts. Subfolders of ``images`` are those of
