@@ -35,10 +35,10 @@ class Reader:
 
     Attributes:
         error: class of the errors that it raises.
-        document: what error messages call the whole document.
-        label: what they put before the name of a key.
+        document: name of the whole document in error messages.
+        label: text before the name of a key in error messages.
         optional: keys that may be left out; None: those that have a default.
-        unknown: what may explain a key that is unknown, put at the end of the message.
+        unknown: possible reason of an unknown key, put at the end of the message.
     """
 
     error: type[EdgeCountError] = ConfigError

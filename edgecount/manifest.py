@@ -223,7 +223,7 @@ class PostprocessSpec:
         threshold: a peak is above it, in [0, 1).
         fusion: blending of density and points; None: the density alone is the count of a model
             that gives both.
-        interval: how far the truth may be from the count; None: not measured.
+        interval: interval of the truth around the count; None: not measured.
     """
 
     window: int = 3

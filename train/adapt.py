@@ -42,11 +42,11 @@ class Adaptation:
     """The result of fine-tuning a model.
 
     Attributes:
-        network: with its batch norms folded, the averaged weights.
-        manifest: of the adapted model.
+        network: the network with its averaged weights, batch norms folded.
+        manifest: manifest of the adapted model.
         before: mean absolute error of the counts on the held-out images before.
-        after: and after.
-        trained: images trained on.
+        after: that error after fine-tuning.
+        trained: number of images trained on.
         held_out: names of the held-out images.
     """
 
@@ -83,9 +83,9 @@ def adapt(
         model: a bundled name, an .onnx of ``edgecount export``, or a checkpoint.
         samples: annotated images, :data:`FEWEST` at least.
         steps: optimiser steps, of four crops each.
-        holdout: share of the images that measure and do not train.
+        holdout: share of the images that are held out to measure with.
         rate: the peak learning rate.
-        seed: of the choice of images and of the crops.
+        seed: seed of the choice of images and of the crops.
         progress: called with the number of steps just done.
 
     Raises:

@@ -61,7 +61,7 @@ class Learner:
         system: network and objective, as Fabric runs them.
         network: the network inside.
         averaged: the moving average of its weights.
-        optimiser: as Fabric runs it.
+        optimiser: the optimiser, as Fabric runs it.
         step: steps taken.
         best: the least monitored error so far.
         stale: validations since then.
@@ -91,10 +91,10 @@ def train_steps(
     """Take one step a batch and return the mean of each loss term over batches and processes.
 
     Args:
-        learner: what is trained.
+        learner: state of the run.
         batches: this process's share of each batch.
         config: the run.
-        rate: the learning rate of a step.
+        rate: function from a step to its learning rate.
 
     Raises:
         EdgeCountError: the loss is not finite; nothing of that step is applied.
@@ -186,8 +186,8 @@ def predict(network: Network, image: NDArray[np.uint8]) -> dict[str, NDArray[np.
     """Return the deployed maps (C, h, w) of one BGR image (H, W, 3), cut to the cells it covers.
 
     Args:
-        network: in evaluation mode, on any device.
-        image: at the size that the network is to see.
+        network: a network in evaluation mode, on any device.
+        image: the image, at the size that the network is to see.
 
     Returns:
         role -> map, in the manifest's words.
@@ -220,7 +220,7 @@ def evaluate(
     """Measure the counts of whole images at their own size: the density's, or the points'.
 
     Args:
-        network: put in evaluation mode.
+        network: the network; it is put in evaluation mode.
         samples: annotated images; the processes share them.
         fabric: device and processes.
         role: ``density`` or ``heatmap``; None: the density where there is one.

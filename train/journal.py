@@ -20,8 +20,8 @@ class Journal:
     """The log of one run, a context manager.
 
     Args:
-        folder: where ``log.jsonl`` and ``tensorboard/`` go.
-        config: the run.
+        folder: folder of ``log.jsonl`` and ``tensorboard/``.
+        config: config of the run.
         report: called with each record.
         active: False writes nothing (all processes but the first).
         step: the step that the run resumes from; later records of an earlier stop are dropped.

@@ -23,8 +23,8 @@ def manifest_of(
     """Return the manifest of a checkpoint.
 
     Args:
-        network: its network.
-        state: what :func:`edgecount.train.checkpoint.load_checkpoint` gave.
+        network: network of the checkpoint.
+        state: result of :func:`edgecount.train.checkpoint.load_checkpoint`.
         name: the model's name; the network's when not given.
         version: the model's version.
         metrics: validation numbers.

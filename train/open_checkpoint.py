@@ -22,7 +22,7 @@ def open_checkpoint(
 
     Args:
         path: ``last.pt`` or ``best.pt``.
-        zoom: how often dense regions are enlarged and searched again, 0 to 2 (RAZ-Net).
+        zoom: number of times that dense regions are enlarged and searched again, 0 to 2 (RAZ-Net).
         device: ``cpu``, ``cuda``, or ``auto``: CUDA where it is there.
         options: EdgeCounter's, without ``backend``.
 

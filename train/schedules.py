@@ -11,7 +11,7 @@ def learning_rate(step: int, config: TrainConfig, reductions: int = 0) -> float:
     """Return the rate of a step: a linear warm-up, then the config's schedule.
 
     Args:
-        step: from 0.
+        step: number of the step, from 0.
         config: the run.
         reductions: how often ``plateau`` has cut it.
     """

@@ -94,7 +94,7 @@ class EngineSidecar:
     """The description of an engine: its model, its build and where it can run.
 
     Attributes:
-        manifest: how to feed the model and what its outputs mean.
+        manifest: description of the model's input and outputs.
         onnx_sha256: SHA-256 of the ONNX file that it was built from.
         plan_sha256: SHA-256 of the plan.
         precision: "fp32", "fp16" or "int8", as asked for and proven.
@@ -192,7 +192,7 @@ class EngineHost:
     Attributes:
         backend: the library there.
         version: full version of that library.
-        compute_capability: that of the GPU, such as "8.7".
+        compute_capability: compute capability of the GPU, such as "8.7".
         device: kind of the GPU, such as "Orin with 8 multiprocessors".
         driver: newest CUDA version that the driver knows, such as "12.6"; None: not compared.
     """

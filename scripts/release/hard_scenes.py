@@ -27,8 +27,8 @@ class HardScene:
     """A rendered image and the number of heads in it.
 
     Attributes:
-        name: of its file, without extension.
-        title: what is hard about it, in words.
+        name: name of its file, without extension.
+        title: the difficulty, in words.
         image: uint8 (H, W, 3) BGR or (H, W) grey.
         people: true count.
     """

@@ -98,7 +98,7 @@ def measured_section(summaries: Mapping[str, Summary], flat: float, how: str) ->
     Args:
         summaries: set to what ``release_model.summarise`` gives of it.
         flat: most people counted in a frame of one colour.
-        how: by what, when and from what the numbers were made.
+        how: date, versions and command behind the numbers.
     """
     parts = [how, _sets(summaries)]
     if _any(summaries, "interval"):
@@ -197,7 +197,7 @@ def failures_section(
         trials: the worst first.
         pictures: files of those that are shown.
         card: the card's file, which links to them.
-        root: of the repository. Packages carry the card without the pictures, so it says where
+        root: root of the repository. Packages carry the card without the images, so it says where
             they are.
     """
     likely = any(trial.result.interval for trial in trials)

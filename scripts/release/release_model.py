@@ -143,7 +143,7 @@ def read_card(card: Path) -> str:
     """Read the card, before anything is measured because that takes long; empty if there is none.
 
     Raises:
-        ConfigError: its markers are broken.
+        ConfigError: the card's markers are broken.
         OutputError: it cannot be read, and so not be filled.
     """
     try:
@@ -202,8 +202,8 @@ def held_out(state: Mapping[str, Any], run: Path, data: Path | None) -> dict[str
 
     Args:
         state: the checkpoint.
-        run: its folder, where rendered scenes that were held out still are.
-        data: in place of the config's ``data_root``.
+        run: folder of the run, which still has the rendered scenes that were held out.
+        data: folder that replaces the config's ``data_root``.
 
     Raises:
         ConfigError: the config holds nothing out.

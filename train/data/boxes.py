@@ -63,8 +63,8 @@ def with_boxes(
     """Return the samples with boxes around their points.
 
     Args:
-        samples: whose boxes, if any, are replaced.
-        presets: of :func:`load_presets`; None takes squares by the distance to the neighbours.
+        samples: annotated images; boxes that they have are replaced.
+        presets: result of :func:`load_presets`; None: squares by the distance to the neighbours.
 
     Raises:
         ConfigError: an image has no presets, or presets name an image that is not there.

@@ -37,7 +37,7 @@ class Check:
     """The statistics of a set, and its oddities.
 
     Attributes:
-        images: how many.
+        images: number of images.
         people: total, min, median, mean and max of an image.
         histogram: images by people, such as ``"10-19": 4``; only the range that occurs.
         sizes: images by ``"WxH"``, the most frequent first, as far as they can be read.
@@ -61,7 +61,7 @@ def check_samples(samples: Sequence[Sample], progress: Callable[[], None] | None
     """Read every image of a set.
 
     Args:
-        samples: at least one.
+        samples: one or more samples.
         progress: called after each image.
     """
     sizes: Counter[str] = Counter()

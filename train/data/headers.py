@@ -20,7 +20,7 @@ class Header:
     """Size and orientation of an image file.
 
     Attributes:
-        width: in px, upright: after its EXIF orientation is applied, as it is when it is read.
+        width: width in px, with the EXIF orientation applied, as it is when it is read.
         height: height in px, likewise.
         orientation: the EXIF orientation, 1 (upright) to 8.
     """

@@ -28,9 +28,9 @@ class Sample:
         boxes: (N, 4) left, top, right, bottom of the heads in px, where the set has them.
         region: (K, 2) polygon x, y in px, the only part of the image that is annotated; or the
             path of a mask image (above 0: annotated); None: all of it.
-        name: how split files call it; the file's name without its extension by default.
-        shrink: the picture is made smaller by this factor when it is read, at most 1; all
-            coordinates here are those of the smaller picture.
+        name: name in split files; the file's name without its extension by default.
+        shrink: factor, at most 1, by which the image is made smaller when it is read; all
+            coordinates here are those of the smaller image.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class Sample:
         """Read the image (H, W, 3) BGR, black outside the annotated region.
 
         Raises:
-            SourceError: the picture or the mask cannot be read.
+            SourceError: the image or the mask cannot be read.
         """
         image = read_image(self.path)
         if self.shrink < 1:

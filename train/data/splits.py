@@ -26,8 +26,8 @@ def split(
     """Split samples into training and validation by a list of names, one a line.
 
     Args:
-        samples: of the whole set.
-        name: of a list in ``splits/``, or the path of a text file.
+        samples: samples of the whole set.
+        name: name of a list in ``splits/``, or the path of a text file.
         excluded: names that the list may have although the samples lack them.
 
     Raises:

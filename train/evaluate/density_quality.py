@@ -48,8 +48,8 @@ def true_density(
         points: (N, 2) heads x, y in px of the image.
         shape: (h, w) of the grid.
         stride_xy: width and height of a cell in px of the image; need not be whole.
-        width: of the image, px.
-        height: of the image, px.
+        width: width of the image, px.
+        height: height of the image, px.
 
     Returns:
         (h, w) people per cell, which sum to N, and the whole number of px that a cell's side was

@@ -44,8 +44,8 @@ class ImageRecord:
         peak_count: head points found.
         game: GAME(0) to GAME(3) of the density.
         game_of_points: GAME(0) to GAME(3) of the points.
-        ssim: of the density; None in an image without people, too.
-        psnr: of the density, dB; None in an image without people, too.
+        ssim: structural similarity of the density; None in an image without people, too.
+        psnr: peak signal-to-noise ratio of the density, dB; None in an image without people, too.
         background: people estimated where nobody is.
         estimated: people that the density has above 0, in all.
         matched: points that are matched to a head, by the rule: ``box`` (within half the diagonal
@@ -83,7 +83,7 @@ class Evaluation:
     """The results of a model on one annotated set.
 
     Attributes:
-        images: in the order of the samples, at least one.
+        images: one or more records, in the order of the samples.
     """
 
     images: list[ImageRecord]

@@ -39,7 +39,7 @@ def level_metrics(
     Args:
         predicted: estimates.
         true: true counts.
-        levels: how many groups; with fewer images, one an image.
+        levels: number of groups; with fewer images, one an image.
 
     Returns:
         For each level, sparse to dense, the values of :func:`count_metrics`, ``lowest`` and

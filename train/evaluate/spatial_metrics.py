@@ -18,7 +18,7 @@ def game(estimated: Regions, true: Regions) -> list[float]:
 
     Args:
         estimated: (2 ** L, 2 ** L) people in each region of the finest grid.
-        true: the same.
+        true: the true people by region, likewise.
 
     Returns:
         L + 1 values.
@@ -65,8 +65,8 @@ def density_by_region(
     Args:
         density: (h, w) people per cell.
         stride_xy: width and height of a cell in px of the image; the grid starts at (0, 0).
-        width: of the image, px.
-        height: of the image, px.
+        width: width of the image, px.
+        height: height of the image, px.
         levels: 2 ** levels regions a side.
 
     Returns:

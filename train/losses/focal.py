@@ -26,7 +26,7 @@ def focal_loss(
         target: (B, 1, h, w), 1 where there is a head, else 0.
         heads: (B,) what the sum of each image is divided by, at least 1.
         alpha: factor of the whole loss.
-        gamma: how much easy cells are let off.
+        gamma: exponent that makes easy cells count less.
 
     Returns:
         A scalar.
@@ -54,8 +54,8 @@ def heatmap_focal_loss(
         target: (B, 1, h, w) in [0, 1], exactly 1 at the heads' cells.
         heads: (B,) what the sum of each image is divided by; None: its cells that are 1.
         alpha: factor of the whole loss.
-        beta: how much the neighbours of a head are let off.
-        gamma: how much easy cells are let off.
+        beta: exponent that makes the neighbours of a head count less.
+        gamma: exponent that makes easy cells count less.
 
     Returns:
         A scalar.
@@ -83,8 +83,8 @@ def poly_focal_loss(
         target: (B, 1, h, w) in [0, 1], exactly 1 where there is a head.
         heads: (B,) what the sum of each image is divided by, at least 1.
         alpha: factor of the whole loss.
-        beta: how much the neighbours of a head are let off; has no part on a binary map.
-        gamma: how much easy cells are let off.
+        beta: exponent that makes a head's neighbours count less; unused on a binary map.
+        gamma: exponent that makes easy cells count less.
 
     Returns:
         A scalar.

@@ -34,8 +34,8 @@ def mask_focal_loss(
         mask: (B, 1, h, w), 1 inside the boxes, else 0.
         heads: (B,) what the sum of each image is divided by, at least 1.
         alpha: factor of the whole loss.
-        beta: how much the rim of a head counts less than its centre.
-        gamma: how much cells that are nearly right are let off.
+        beta: exponent that makes the rim of a head count less than its centre.
+        gamma: exponent that makes cells that are nearly right count less.
 
     Returns:
         A scalar.
@@ -65,8 +65,8 @@ def poly_mask_focal_loss(
         mask: (B, 1, h, w), 1 inside the boxes, else 0.
         heads: (B,) what the sum of each image is divided by, at least 1.
         alpha: factor of the whole loss.
-        beta: how much less the added power counts at the rim of a head.
-        gamma: how much cells that are nearly right are let off.
+        beta: exponent that makes the added power count less at the rim of a head.
+        gamma: exponent that makes cells that are nearly right count less.
 
     Returns:
         A scalar.

@@ -51,7 +51,7 @@ def structural_loss(density: Tensor, target: Tensor, *, levels: int = 3) -> Tens
     Args:
         density: (B, 1, h, w).
         target: (B, 1, h, w).
-        levels: how many sizes, K = 3 in the paper.
+        levels: number of sizes, K = 3 in the paper.
 
     Returns:
         A scalar in [0, 2].
@@ -76,7 +76,7 @@ def background_loss(density: Tensor, attention: Tensor, *, person: float = 1.0) 
     Args:
         density: (B, 1, h, w); what is below 0 counts as nothing.
         attention: (B, 1, h, w), 1 in the crowd, 0 in the background.
-        person: what a head adds to the sum of the density.
+        person: amount that a head adds to the sum of the density.
 
     Returns:
         A scalar in [0, 1].
@@ -98,7 +98,7 @@ def background_aware_structural_loss(
         density: (B, 1, h, w).
         target: (B, 1, h, w).
         attention: (B, 1, h, w), 1 in the crowd, 0 in the background.
-        person: what a head adds to the sum of the density.
+        person: amount that a head adds to the sum of the density.
 
     Returns:
         A scalar.

@@ -45,8 +45,8 @@ class Network(nn.Module, ABC):
     with a default: they are the keys of a config's ``model``.
 
     Attributes:
-        input: how pixels become the tensor; ``input.multiple`` px divide its sides.
-        positive: its density is above 0 everywhere, as rates of a Poisson variable have to be.
+        input: normalisation of the pixels; ``input.multiple`` px divide the tensor's sides.
+        positive: True if the density is above 0 everywhere, as Poisson rates have to be.
         outputs: the maps that it gives, in the manifest's words: name (here the role), role,
             stride and unit.
     """

@@ -25,9 +25,9 @@ class Aggregation(nn.Module):
     """Iterative deep aggregation (IDAUp): each deeper map is enlarged and joins the one before.
 
     Args:
-        out_channels: of the result.
-        channels: of the maps, from fine to coarse.
-        factors: how much coarser than the first each one is.
+        out_channels: channels of the result.
+        channels: channels of the maps, from fine to coarse.
+        factors: size of the first over that of each map.
         up: the convolutions' kind.
     """
 
@@ -53,7 +53,7 @@ class UpSampling(nn.Module):
     """DLAUp and the last IDAUp: strides 4, 8, 16, 32 -> one map at stride 4.
 
     Args:
-        channels: of the four maps.
+        channels: channels of the four maps.
         up: the convolutions' kind.
     """
 
@@ -85,7 +85,7 @@ class CenterNet(Network):
     Args:
         up: convolutions of the up-sampling path: ``plain`` exports and quantises everywhere;
             ``deformable`` is the authors'.
-        head_channels: of the 3x3 convolution before each output.
+        head_channels: channels of the 3x3 convolution before each output.
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=32)

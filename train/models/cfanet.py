@@ -24,7 +24,7 @@ class Decoder(nn.Module):
 
     Args:
         widths: channels of the stages.
-        dilation: of their convolutions.
+        dilation: dilation of their convolutions.
     """
 
     def __init__(self, widths: Sequence[int], dilation: int = 1) -> None:

@@ -19,8 +19,8 @@ class DeformableConv2d(nn.Module):
     precision: in bfloat16 neighbouring cells beyond the 256th share a position.
 
     Args:
-        in_channels: of the features.
-        out_channels: of the output.
+        in_channels: channels of the features.
+        out_channels: channels of the output.
     """
 
     taps: Tensor

@@ -45,9 +45,9 @@ class Tree(nn.Module):
 
     Args:
         levels: height of the tree.
-        in_channels: of the input.
-        out_channels: of the output.
-        stride: of the first block.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        stride: stride of the first block.
         level_root: the input itself is aggregated too.
         given: channels that the caller hands down to the last root.
     """
@@ -103,7 +103,7 @@ class DLA34(nn.Module):
     """The feature pyramid of DLA-34; parameter names are its authors'.
 
     Attributes:
-        channels: of the levels, at strides 1, 2, 4, 8, 16, 32.
+        channels: channels of the levels, at strides 1, 2, 4, 8, 16, 32.
     """
 
     channels = (16, 32, 64, 128, 256, 512)

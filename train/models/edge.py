@@ -49,8 +49,8 @@ class DensityHead(nn.Sequential):
     """Expected heads in each cell: softplus, which is positive and has a gradient everywhere.
 
     Args:
-        channels: of the features.
-        hidden: of the layer before the output.
+        channels: channels of the features.
+        hidden: channels of the layer before the output.
         zero_inflated: two outputs, the rate of a Poisson variable and the logit of the cell being
             empty whatever the rate (zero-inflated Poisson); the density is the expectation.
     """
@@ -101,10 +101,10 @@ class EdgeNet(Network):
     Args:
         backbone: ``shufflenet_v2`` in its place; its shuffles do not run on DLA.
         width: multiplier of the backbone's channels; of ShuffleNetV2 0.5 or 1.
-        channels: of the neck.
-        fine_channels: of the neck at stride 4.
+        channels: channels of the neck.
+        fine_channels: channels of the neck at stride 4.
         focus: HSRNet's Scale Focus Module on the features of strides 8, 16 and 32.
-        recalibration: its Scale Recalibration Module in place of the density head;
+        recalibration: HSRNet's Scale Recalibration Module in place of the density head;
             ``auxiliary["scales"]`` are its four scale maps.
         zero_inflated: a zero-inflated Poisson density, with ``auxiliary["rate"]`` and
             ``auxiliary["zero_logits"]``.

@@ -29,8 +29,8 @@ class HSRNet(Network):
             the area that a cell covers, so that the sum stays a count).
         channel_focus: with the channel part of the focus.
         spatial_focus: with the spatial part.
-        focus_order: of the two, Table 6.
-        reduction: of the channel focus, Figure 4.
+        focus_order: order of the two, Table 6.
+        reduction: reduction of the channel focus, Figure 4.
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=16)

@@ -22,9 +22,9 @@ class ScaleRecalibration(nn.Module):
     prediction is the mean of its set and the fusion the mean of the predictions.
 
     Args:
-        channels: of each stage's features.
-        strides: of each stage, in px, all powers of 2 times ``target_stride``.
-        target_stride: of the predictions, in px.
+        channels: channels of each stage's features.
+        strides: stride of each stage, in px: a power of 2 times ``target_stride``.
+        target_stride: stride of the predictions, in px.
     """
 
     def __init__(

@@ -19,8 +19,8 @@ class ShuffleUnit(nn.Module):
     """Split, transform one half, join and shuffle (Figure 3c); at stride 2 transform both (3d).
 
     Args:
-        in_channels: of the input.
-        out_channels: of the output, even; the same as ``in_channels`` at stride 1.
+        in_channels: channels of the input.
+        out_channels: channels of the output, even; equal to ``in_channels`` at stride 1.
         stride: 1 or 2.
     """
 

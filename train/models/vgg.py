@@ -11,11 +11,11 @@ class VGG16(nn.Module):
     """The convolutions of VGG-16; parameter names are torchvision's ``features.N``.
 
     Args:
-        stages: how many of the five are kept; the pooling after the last one is left out.
-        batch_norm: of torchvision's vgg16_bn.
+        stages: number of the five that are kept; the pooling after the last one is left out.
+        batch_norm: add batch norms, as torchvision's vgg16_bn does.
 
     Attributes:
-        channels: of each stage's output.
+        channels: channels of each stage's output.
     """
 
     def __init__(self, *, stages: int = 5, batch_norm: bool = False) -> None:

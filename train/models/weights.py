@@ -110,7 +110,7 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
     """Load a backbone's weights; extra entries, such as the classifier's, are ignored.
 
     Args:
-        backbone: its weights have the names of torchvision (DLA: of its authors).
+        backbone: a backbone whose weights have torchvision's names (DLA: its authors').
         path: see :func:`read_arrays`; names may have a prefix, as those of a whole network have.
 
     Raises:
@@ -203,7 +203,7 @@ def restore_batch_norm(network: nn.Module, images: Iterable[Tensor]) -> None:
     and a scale and shift that undo them.
 
     Args:
-        network: in evaluation mode on return.
+        network: the network; it is in evaluation mode on return.
         images: batches (B, 3, H, W), normalised as in training.
     """
     moments: dict[nn.BatchNorm2d, list[tuple[Tensor, Tensor]]] = {}

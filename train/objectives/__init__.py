@@ -30,7 +30,7 @@ def build_objective(name: str, options: Mapping[str, Any], network: Network) -> 
     Args:
         name: a key of :data:`OBJECTIVES`.
         options: keywords of its class.
-        network: what will be trained.
+        network: network to train.
 
     Raises:
         ConfigError: the name or an option is unknown, or the network gives other maps.

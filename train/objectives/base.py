@@ -55,7 +55,7 @@ class Objective(nn.Module, ABC):
         that a batch that is split over processes gives the same gradient as a whole one.
 
         Args:
-            maps: what the network gave, float32.
+            maps: maps of the network, float32.
             targets: the stacked targets (B, ...).
             progress: share of the run that is done, in [0, 1).
         """

@@ -18,7 +18,7 @@ class CenterNetObjective(Objective):
 
     Args:
         network: gives a heatmap.
-        heatmap_loss: which focal loss, see :class:`HeatmapPart`.
+        heatmap_loss: focal loss of the heatmap, see :class:`HeatmapPart`.
         offset_weight: weight of the offset's L1.
         size_weight: weight of the size's L1, in network px.
     """

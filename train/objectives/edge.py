@@ -24,8 +24,8 @@ class EdgeObjective(Objective):
         counts: ``poisson`` or ``l1`` block counts, or ``zip`` (zero-inflated Poisson; the
             network's option ``zero_inflated`` must be on).
         total_weight: weight of the L1 of the crop's total.
-        heatmap_loss: which focal loss, see :class:`HeatmapPart`.
-        heatmap_weight: its weight, above 0.
+        heatmap_loss: focal loss of the heatmap, see :class:`HeatmapPart`.
+        heatmap_weight: weight of that loss, above 0.
         offset_weight: weight of the offset's L1.
         scale_consistency: weight of HSRNet's Scale Consistency (Eq. 9) on the network's scale
             maps (option ``recalibration``); 0 leaves it out.

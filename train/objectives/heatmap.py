@@ -34,11 +34,11 @@ class HeatmapPart:
     thousand cells would outweigh a crowd of small ones.
 
     Args:
-        stride: of the heatmap.
-        loss: which focal loss.
+        stride: px per cell of the heatmap.
+        loss: focal loss of the heatmap.
         offset_weight: weight of the offset's L1.
         size_weight: weight of the size's L1, in network px.
-        rule: of the Gaussians' spread, see :func:`edgecount.train.targets.heatmap_targets`.
+        rule: spread of the Gaussians, see :func:`edgecount.train.targets.heatmap_targets`.
     """
 
     def __init__(

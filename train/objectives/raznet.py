@@ -23,8 +23,8 @@ class RAZNetObjective(Objective):
 
     Args:
         network: a RAZ-Net, or one of its branches.
-        counting_weight: of the density's loss.
-        localization_weight: of the localization map's.
+        counting_weight: weight of the density's loss.
+        localization_weight: weight of the localization map's loss.
         sigma: spread of the density's kernels in px; 0: geometry-adaptive.
     """
 

@@ -43,7 +43,7 @@ class Observation:
 
     Attributes:
         density: (rows, columns) people by the density.
-        crowding: the same, scaled to a whole cell where the image's edge cuts it.
+        crowding: the density, scaled to a whole cell where the image's edge cuts it.
         peaks: threshold to (rows, columns) head points above it.
         matches: threshold to the number of those points that match a head.
         people: the true count.
@@ -60,7 +60,7 @@ def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> Pos
     """Fit threshold, blend and interval of a trained network, as far as its maps use them.
 
     Args:
-        network: in evaluation mode.
+        network: a network in evaluation mode.
         groups: held-out images, set by set.
     """
     roles = {output.role for output in network.outputs}
@@ -184,7 +184,7 @@ def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grid
         maps: ``heatmap`` (1, h, w), and where the network gives them ``offset`` (2, h, w) and
             ``density`` (1, h', w'); cut to the cells that the image covers.
         sample: the annotated image, at its own size.
-        grids: of the maps.
+        grids: strides of the maps.
     """
     heatmap = maps["heatmap"]
     people = maps.get("density", np.zeros_like(heatmap))[0] / grids.unit

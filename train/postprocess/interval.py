@@ -47,7 +47,7 @@ def fit_interval(groups: Sequence[Sequence[Outcome]], coverage: float = 0.9) -> 
 
     Args:
         groups: held-out images, set by set.
-        coverage: in (0, 1).
+        coverage: share of the images, in (0, 1).
 
     Returns:
         None where there are fewer than :data:`FEWEST` images, or too few for the coverage.
@@ -118,7 +118,7 @@ def cross_coverage(
     Args:
         groups: held-out images, set by set, none empty.
         coverage: asked for.
-        folds: in how many parts each group is left out.
+        folds: number of parts in which each group is left out.
 
     Raises:
         ConfigError: there are too few images to fit without a fold.

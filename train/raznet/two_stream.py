@@ -37,9 +37,9 @@ def fuse_counts(
         density: (h, w) people per cell.
         points: (N, 2) or (N, 3) x, y in px of the image.
         size: the image's width and height, px.
-        low: up to this local density the points alone count.
-        high: from this one on the density alone.
-        stride: of the density, px.
+        low: local density up to which the points alone count.
+        high: local density from which the density alone counts.
+        stride: px per cell of the density.
         grid: cells on each side.
 
     Raises:

@@ -1,6 +1,6 @@
 """Recurrent attentive zooming (RAZ-Net, Liu, Weng and Mu, CVPR 2019), at inference.
 
-Where the first pass sees a dense crowd, the picture is cut, enlarged and searched again by the
+Where the first pass sees a dense crowd, the image is cut, enlarged and searched again by the
 same network, and that may recur. It works with any network that gives a heatmap.
 """
 
@@ -35,7 +35,7 @@ class Prediction:
 
     Attributes:
         heatmap: float32 (ceil(H / stride), ceil(W / stride)), head centres in [0, 1].
-        stride: of the heatmap, px.
+        stride: px per cell of the heatmap.
         offset: float32 (2, h, w), see :class:`edgecount.train.models.base.Maps`; or none.
         density: float32, people per cell, on a grid ``density_stride / stride`` times coarser; or
             none.
@@ -96,12 +96,12 @@ def zoom_points(
         infer: the network, for images of any size.
         image: (H, W, 3) uint8 BGR.
         threshold: a peak's score is above it.
-        zoom: how often to enlarge; 0: a single pass. Each costs up to ``keep`` more passes over
+        zoom: number of enlargements; 0: a single pass. Each costs up to ``keep`` more passes over
             about twice the image's area, for every region of the pass before.
-        samples: of :func:`propose_regions`.
-        keep: of the same.
-        score: of the same.
-        seed: of the same, in every pass.
+        samples: option of :func:`propose_regions`.
+        keep: option of :func:`propose_regions`.
+        score: option of :func:`propose_regions`.
+        seed: option of :func:`propose_regions`, the same in every pass.
 
     Returns:
         (N, 3) x, y in px of ``image``, score.
@@ -151,12 +151,12 @@ def propose_regions(
     from single heads (a sum would let nearly everything pass).
 
     Args:
-        prediction: of the image.
+        prediction: the network's maps of the image.
         size: the image's width and height, px.
         samples: points drawn (m of the paper).
         keep: most regions kept (k).
         score: regions below it are dropped (z).
-        seed: of the drawing.
+        seed: seed of the random points.
 
     Returns:
         (K, 4) left, top, right, bottom in px, inside the image.

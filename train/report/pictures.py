@@ -83,7 +83,7 @@ def draw_heads(image: Image, result: CountResult, sample: Sample) -> Image:
 
     Args:
         image: uint8 (H, W, 3) BGR, the sample's.
-        result: what was counted in it.
+        result: the model's count of it.
         sample: the truth.
 
     Returns:

@@ -21,7 +21,7 @@ def report_run(
         out: the run's folder.
         validation: held-out samples by split.
         log: the run's ``log.jsonl``.
-        device: where the network computes, ``cpu`` or ``cuda``.
+        device: device of the network, ``cpu`` or ``cuda``.
 
     Raises:
         OutputError: the folder cannot be written.

@@ -27,9 +27,9 @@ class Figure:
     """An image of the page.
 
     Attributes:
-        file: its file in the report's folder.
-        text: says what it shows, to those who do not see it and as a caption.
-        data: the picture as a data URL.
+        file: name of its file in the report's folder.
+        text: caption, also for readers who do not see the image.
+        data: the image as a data URL.
     """
 
     file: str
@@ -52,11 +52,11 @@ def write_report(
 
     Args:
         folder: made if missing; files of the same names are replaced.
-        evaluations: by name of the set.
+        evaluations: results by name of the set.
         counter: the model that was evaluated.
-        samples: of each set, those that were evaluated; a set without gets no images.
+        samples: the evaluated samples by set; a set without gets no images.
         log: records of the training's ``log.jsonl``, if there was one.
-        title: of the page.
+        title: title of the page.
 
     Returns:
         The path of the page.

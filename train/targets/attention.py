@@ -27,7 +27,7 @@ def level_edges(densities: Iterable[Array], classes: int = 6, threshold: float =
 
     Args:
         densities: density maps of training images.
-        classes: of the fine attention map, background included, at least 3.
+        classes: number of classes of the fine attention map, background included, at least 3.
         threshold: densities below it are background.
 
     Returns:
@@ -52,7 +52,7 @@ def density_levels(density: Array, edges: Array, threshold: float = CROWD) -> Ar
 
     Args:
         density: (h, w) people per cell.
-        edges: of :func:`level_edges`.
+        edges: result of :func:`level_edges`.
         threshold: densities below it are background.
     """
     levels = 1.0 + np.searchsorted(edges, density, side="right")

@@ -34,14 +34,14 @@ def density_map(
 
     Args:
         points: (N, 2) x, y in px, inside the image.
-        height: of the image.
-        width: of the image.
+        height: height of the image, px.
+        width: width of the image, px.
         sigma: spread of every kernel in px; None: :func:`adaptive_sigmas`.
         stride: px a cell; where it does not divide the image, the last cells are cut by the edge.
-        neighbours: of the adaptive spreads.
-        beta: of the adaptive spreads.
+        neighbours: number of heads in the mean of :func:`adaptive_sigmas`.
+        beta: factor of :func:`adaptive_sigmas`.
         truncate: reach of a kernel, in spreads.
-        largest: of the adaptive spreads, px.
+        largest: upper limit of the adaptive spreads, px.
 
     Returns:
         (ceil(height / stride), ceil(width / stride)) people per cell.
@@ -112,7 +112,7 @@ def adaptive_sigmas(
 
     Args:
         points: (N, 2) x, y in px.
-        neighbours: how many heads the mean is over, k.
+        neighbours: number of heads in the mean, k.
         beta: factor of the mean.
         smallest: least spread, px.
         largest: largest spread, px.

@@ -53,8 +53,8 @@ def heatmap_targets(
     Args:
         points: (N, 2) x, y in px, inside the image.
         boxes: (N, 4) left, top, right, bottom in px; they may reach beyond the image.
-        height: of the image.
-        width: of the image.
+        height: height of the image, px.
+        width: width of the image, px.
         stride: px a cell.
         rule: the Gaussians' spread: ``box``, :func:`box_sigma`; ``size``, :func:`size_sigma`.
         clip_to_boxes: end each Gaussian at its box, so that the heatmap is above 0 exactly where

@@ -30,7 +30,7 @@ def count_pyramid(counts: Array, levels: int) -> list[Array]:
 
     Args:
         counts: (h, w) of the finest cells.
-        levels: how many; blocks that the border cuts hold what there is.
+        levels: number of levels; blocks that the border cuts hold what there is.
     """
     pyramid = [counts]
     for _ in range(levels - 1):

@@ -24,7 +24,7 @@ from edgecount.train.data.sample import Sample
 def read_trancos(root: Path) -> list[Sample]:
     """Read ``images/image-1-000001.jpg`` with its ``.txt`` or ``dots.png``, and its ``mask.mat``.
 
-    The text has x y of each vehicle, the picture a red dot; the text is read where both are there.
+    The text has x y of each vehicle, the image a red dot; the text is read where both are there.
     Vehicles outside the mask ``BW`` are left out. ``root`` is one of the lists in ``image_sets``;
     of the set's folder ``trainval.txt`` is read, or all images where it is missing.
     """
