@@ -34,7 +34,7 @@ from edgecount import EdgeCounter
 from edgecount.models import DEFAULT_MODEL
 from edgecount.train.evaluate.evaluation import ImageRecord, evaluate_counter
 from edgecount.train.open_checkpoint import open_checkpoint
-from edgecount.train.postprocess.interval import Outcome, cross_coverage
+from edgecount.train.postprocess.interval import CountedImage, cross_coverage
 
 GOAL = 0.5  # people per megapixel of nothing
 FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0)
@@ -153,11 +153,11 @@ def measure_interval(counter: EdgeCounter, material: Material) -> dict[str, Any]
     }
 
 
-def outcome(image: ImageRecord) -> Outcome:
+def outcome(image: ImageRecord) -> CountedImage:
     """What an interval is fitted to."""
     if image.density_count is None or image.peak_count is None:
-        return Outcome(image.count, 0.0, image.true)
-    return Outcome(image.count, image.density_count - image.peak_count, image.true)
+        return CountedImage(image.count, 0.0, image.true)
+    return CountedImage(image.count, image.density_count - image.peak_count, image.true)
 
 
 def nothing_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:

@@ -14,9 +14,9 @@ from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import Manifest
 from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
-from edgecount.train.config import Choice, DataConfig, TrainConfig
+from edgecount.train.config import DataConfig, NamedOptions, TrainConfig
 from edgecount.train.data.assemble import fitted
-from edgecount.train.data.mixture import LoaderConfig, Mixture, Part
+from edgecount.train.data.mixture import LoaderConfig, Mixture, MixtureComponent
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import hold_out as draw
 from edgecount.train.devices import open_fabric
@@ -96,7 +96,7 @@ def adapt(
     network, manifest, objective_choice = open_trainable(model)
     before = mean_error(network, manifest, held)
     config = TrainConfig(
-        model=Choice(manifest.name),
+        model=NamedOptions(manifest.name),
         objective=objective_choice,
         data=(DataConfig("given"),),
         crop=(256, 256),
@@ -146,7 +146,7 @@ def hold_out(
     return draw(samples, number, seed)
 
 
-def open_trainable(model: str | Path) -> tuple[Network, Manifest, Choice]:
+def open_trainable(model: str | Path) -> tuple[Network, Manifest, NamedOptions]:
     """Open a model as a network without batch norms, with its manifest and its objective.
 
     Raises:
@@ -173,7 +173,7 @@ def open_trainable(model: str | Path) -> tuple[Network, Manifest, Choice]:
     network = fold_batch_norm(build_model(name, described))
     _take_weights(network, found.path)
     zip_counts = {"counts": "zip"} if described.get("zero_inflated") else {}
-    return network, manifest, Choice("edge", zip_counts)
+    return network, manifest, NamedOptions("edge", zip_counts)
 
 
 def _take_weights(network: Network, path: Path) -> None:
@@ -214,8 +214,10 @@ def _fine_tune(
     objective = build_objective(config.objective.name, config.objective.options, network)
     objective.prepare(training)
     learner = make_learner(network, objective, config, fabric)
-    loading = LoaderConfig(config.crop, config.batch_size, config.seed, network.input, config.looks)
-    mixture = Mixture([Part(training, 1.0, (0.8, 1.25))], loading, objective.targets)
+    loading = LoaderConfig(
+        config.crop, config.batch_size, config.seed, network.input, config.photometric
+    )
+    mixture = Mixture([MixtureComponent(training, 1.0, (0.8, 1.25))], loading, objective.targets)
     while learner.step < config.steps:
         first = learner.step
         last = min(first + 10, config.steps)

@@ -64,9 +64,9 @@ class Learner:
         optimiser: the optimiser, as Fabric runs it.
         step: steps taken.
         best: the least monitored error so far.
-        stale: validations since then.
-        reductions: times that the plateau schedule has cut the learning rate.
-        resting: whether batch norms keep their statistics, see ``rest_norms``.
+        stale_validations: validations since then.
+        lr_drops: times that the plateau schedule has cut the learning rate.
+        bn_frozen: True once all batch norms keep their statistics, see ``freeze_bn``.
     """
 
     fabric: Fabric
@@ -77,9 +77,9 @@ class Learner:
     optimiser: torch.optim.Optimizer
     step: int = 0
     best: float = float("inf")
-    stale: int = 0
-    reductions: int = 0
-    resting: bool = False
+    stale_validations: int = 0
+    lr_drops: int = 0
+    bn_frozen: bool = False
 
 
 def train_steps(
@@ -100,13 +100,13 @@ def train_steps(
         EdgeCountError: the loss is not finite; nothing of that step is applied.
     """
     learner.network.train()
-    _rest_norms(learner.network, every=learner.resting)
-    rest = math.ceil(config.rest_norms * config.steps)
+    _freeze_norms(learner.network, every=learner.bn_frozen)
+    freeze_from = math.ceil(config.freeze_bn * config.steps)
     totals: dict[str, Tensor] = {}
     taken = 0
     for batch in batches:
-        if learner.step >= rest and not learner.resting:
-            _start_rest(learner)
+        if learner.step >= freeze_from and not learner.bn_frozen:
+            _freeze_all_norms(learner)
         loss = _forward(learner, batch, config, totals)
         _apply(learner, loss, config, rate(learner.step), batch.names)
         learner.step += 1
@@ -158,15 +158,15 @@ def _apply(
     learner.averaged.update_parameters(learner.network)
 
 
-def _rest_norms(network: nn.Module, *, every: bool) -> None:
-    """Batch norms, every one or those whose weights are frozen, keep their statistics."""
+def _freeze_norms(network: nn.Module, *, every: bool) -> None:
+    """Put batch norms in evaluation mode, every one or those whose weights are frozen."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and (every or not module.weight.requires_grad):
             module.eval()
 
 
 @torch.no_grad()
-def _start_rest(learner: Learner) -> None:
+def _freeze_all_norms(learner: Learner) -> None:
     """Freeze the norms at the averaged network's statistics: those of hundreds of batches.
 
     Each process has seen its own batches; their mean is taken, so that all train one function.
@@ -177,8 +177,8 @@ def _start_rest(learner: Learner) -> None:
             shared: Any = learner.fabric.all_reduce(averaged[name].clone(), reduce_op="mean")
             averaged[name].copy_(shared)
             buffer.copy_(shared)
-    _rest_norms(learner.network, every=True)
-    learner.resting = True
+    _freeze_norms(learner.network, every=True)
+    learner.bn_frozen = True
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from edgecount._files import write_whole
 from edgecount.errors import OutputError
 from edgecount.train.config import TrainConfig
 
-Report = Callable[[dict[str, Any]], None]
+OnRecord = Callable[[dict[str, Any]], None]
 
 
 class Journal:
@@ -31,7 +31,7 @@ class Journal:
         self,
         folder: Path,
         config: TrainConfig,
-        report: Report | None,
+        report: OnRecord | None,
         *,
         active: bool,
         step: int = 0,

@@ -16,7 +16,7 @@ from edgecount.train.data.mixture import Mixture
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
-from edgecount.train.models.narrow import narrow
+from edgecount.train.models.prune import prune_channels
 from edgecount.train.models.weights import (
     load_backbone,
     load_by_name,
@@ -81,8 +81,8 @@ def load_initial_weights(network: Network, config: TrainConfig, mixture: Mixture
         for backbone in parts.values():
             load_backbone(backbone, config.root() / config.backbone_weights)
             restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
-    if config.narrow_from:
-        narrow(load_network(config.root() / config.narrow_from)[0], network)
+    if config.prune_from:
+        prune_channels(load_network(config.root() / config.prune_from)[0], network)
     if config.initial_weights:
         load_matching(network, config.root() / config.initial_weights)
 
@@ -147,8 +147,8 @@ def state_of(learner: Learner, config: TrainConfig) -> dict[str, Any]:
         "ema": learner.averaged.module.state_dict(),
         "averages": int(learner.averaged.n_averaged),
         "optimiser": learner.optimiser.state_dict(),
-        "progress": (learner.best, learner.stale, learner.reductions),
-        "resting": learner.resting,
+        "progress": (learner.best, learner.stale_validations, learner.lr_drops),
+        "bn_frozen": learner.bn_frozen,
     }
 
 
@@ -160,5 +160,6 @@ def restore(learner: Learner, state: dict[str, Any]) -> None:
     learner.averaged.module.load_state_dict(state["ema"])
     learner.averaged.n_averaged.fill_(state["averages"])
     learner.optimiser.load_state_dict(state["optimiser"])
-    learner.best, learner.stale, learner.reductions = state["progress"]
-    learner.resting = state.get("resting", False)
+    learner.best, learner.stale_validations, learner.lr_drops = state["progress"]
+    # Checkpoints of older code have another name for it, or none.
+    learner.bn_frozen = state.get("bn_frozen", state.get("resting", False))

@@ -20,7 +20,7 @@ from edgecount.train.data.assemble import Data, load_data
 from edgecount.train.data.mixture import LoaderConfig, Mixture
 from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
-from edgecount.train.journal import Journal, Report
+from edgecount.train.journal import Journal, OnRecord
 from edgecount.train.learner import (
     load_initial_weights,
     make_learner,
@@ -44,7 +44,7 @@ def train(
     *,
     resume: bool = False,
     device: str = "auto",
-    report: Report | None = None,
+    report: OnRecord | None = None,
 ) -> Path:
     """Train a network and return the path of the best checkpoint.
 
@@ -103,15 +103,15 @@ def _start(
         batch_size=config.batch_size,
         seed=config.seed,
         spec=network.input,
-        looks=config.looks,
+        photometric=config.photometric,
         rank=fabric.global_rank,
         processes=fabric.world_size,
         workers=config.workers,
         cache_bytes=int(config.cache_gb * 1e9),
     )
-    mixture = Mixture(data.parts, loading, objective.targets)
+    mixture = Mixture(data.components, loading, objective.targets)
     if before is None:
-        objective.prepare([sample for part in data.parts for sample in part.samples])
+        objective.prepare([sample for one in data.components for sample in one.samples])
         load_initial_weights(network, config, mixture)
     learner = make_learner(network, objective, config, fabric)
     if before:
@@ -138,7 +138,7 @@ def _stretch(
         learner,
         mixture.batches(first, last),
         config,
-        lambda step: learning_rate(step, config, learner.reductions),
+        lambda step: learning_rate(step, config, learner.lr_drops),
     )
     journal.steps(first, last, losses)
     improved = False
@@ -168,16 +168,16 @@ def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journa
         shares.append(metrics["mae"] / max(people, 1.0))
     error = sum(shares) / len(shares)
     if error < learner.best:
-        learner.best, learner.stale = error, 0
+        learner.best, learner.stale_validations = error, 0
         return True
-    learner.stale += 1
-    if config.schedule == "plateau" and learner.stale % config.patience == 0:
-        learner.reductions += 1
+    learner.stale_validations += 1
+    if config.schedule == "plateau" and learner.stale_validations % config.patience == 0:
+        learner.lr_drops += 1
     return False
 
 
 def _stopped(learner: Learner, config: TrainConfig) -> bool:
-    return bool(config.early_stop) and learner.stale >= config.early_stop
+    return bool(config.early_stop) and learner.stale_validations >= config.early_stop
 
 
 def _finish(

@@ -40,7 +40,7 @@ class HardScene:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class SceneCount:
     """A scene and a model's count of it."""
 
     scene: HardScene
@@ -101,19 +101,19 @@ def _near(scene: Scene) -> HardScene:
     return HardScene("large-heads", title, image, int(inside.sum()))
 
 
-def try_scenes(counter: EdgeCounter) -> list[Trial]:
+def try_scenes(counter: EdgeCounter) -> list[SceneCount]:
     """Count all scenes; the worst come first."""
-    trials = [Trial(scene, counter.count(scene.image)) for scene in hard_scenes()]
+    trials = [SceneCount(scene, counter.count(scene.image)) for scene in hard_scenes()]
     return sorted(trials, key=lambda trial: -trial.harm)
 
 
-def shown(trials: Sequence[Trial], worst: int = 3) -> list[Trial]:
+def shown(trials: Sequence[SceneCount], worst: int = 3) -> list[SceneCount]:
     """Return those worth an image in a card: the worst of the hard scenes, and the ordinary one."""
     hard = [trial for trial in trials if trial.scene.name != ORDINARY]
     return hard[:worst] + [trial for trial in trials if trial.scene.name == ORDINARY]
 
 
-def write_pictures(trials: Sequence[Trial], folder: Path) -> list[Path]:
+def write_pictures(trials: Sequence[SceneCount], folder: Path) -> list[Path]:
     """Draw the overlays of :func:`shown`; delete those of an earlier release.
 
     Raises:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hard_scenes import Trial, shown
+from hard_scenes import SceneCount, shown
 
 from edgecount.cli._inspect.onnx import OnnxFacts
 from edgecount.errors import ConfigError
@@ -189,7 +189,7 @@ def _levels(summaries: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def failures_section(
-    trials: Sequence[Trial], pictures: Sequence[Path], card: Path, root: Path
+    trials: Sequence[SceneCount], pictures: Sequence[Path], card: Path, root: Path
 ) -> str:
     """Write the hard scenes, worst first, and the images that were written of some of them.
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from hard_scenes import Trial, try_scenes, write_pictures
+from hard_scenes import SceneCount, try_scenes, write_pictures
 from model_card import (
     SECTIONS,
     facts_section,
@@ -51,7 +51,7 @@ from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord, evaluat
 from edgecount.train.manifest import manifest_of, postprocess_to_dict
 from edgecount.train.models.base import Network
 from edgecount.train.postprocess.fusion import HARM, SLIGHT, fit_postprocess
-from edgecount.train.postprocess.interval import Outcome, cross_coverage
+from edgecount.train.postprocess.interval import CountedImage, cross_coverage
 
 ROOT = Path(__file__).resolve().parents[2]
 COVERED = (0.85, 0.95)  # of a set's images, by an interval that was fitted to others
@@ -230,7 +230,7 @@ def fit(
 
 def measure(
     model: Path, samples: Mapping[str, list[Sample]], threads: int | None
-) -> tuple[dict[str, Evaluation], float, list[Trial]]:
+) -> tuple[dict[str, Evaluation], float, list[SceneCount]]:
     """Measure every set, the most people seen in a flat frame, and the hard scenes."""
     evaluations = {}
     with EdgeCounter(model, backend="onnxruntime", threads=threads) as counter:
@@ -287,11 +287,11 @@ def cross_fitted(sets: Mapping[str, Evaluation], coverage: float) -> dict[str, f
     return dict(zip(sets, shares, strict=True))
 
 
-def _outcome(image: ImageRecord) -> Outcome:
+def _outcome(image: ImageRecord) -> CountedImage:
     difference = 0.0
     if image.density_count is not None and image.peak_count is not None:
         difference = image.density_count - image.peak_count
-    return Outcome(image.count, difference, image.true)
+    return CountedImage(image.count, difference, image.true)
 
 
 def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -330,7 +330,7 @@ def replace_manifest(exported: Path, manifest: Manifest) -> None:
 
 
 def write_metrics(
-    path: Path, manifest: Manifest, summaries: Mapping[str, Any], trials: list[Trial]
+    path: Path, manifest: Manifest, summaries: Mapping[str, Any], trials: list[SceneCount]
 ) -> None:
     """Every number of this release, to compare the next one with."""
     scenes = {

@@ -74,7 +74,7 @@ def released(scripts, blank_card, tmp_path_factory):
     (folder / "pictures" / "c.jpg").write_bytes(b"of an earlier release")
     patch = pytest.MonkeyPatch()
     patch.setattr(scripts.hard_scenes, "hard_scenes", lambda: small_scenes(scripts.hard_scenes))
-    patch.setattr(scripts.hard_scenes.Trial, "harm", property(lambda self: self.scene.people))
+    patch.setattr(scripts.hard_scenes.SceneCount, "harm", property(lambda self: self.scene.people))
     try:
         scripts.release_model.main(arguments(checkpoint, folder))
     finally:
@@ -215,7 +215,7 @@ def test_odd_names_are_refused(scripts, name, version, message):
 def test_the_card_says_where_its_pictures_are(scripts, released, tmp_path):
     with EdgeCounter(released / "tiny.onnx", backend="onnxruntime", threads=1) as counter:
         scene = small_scenes(scripts.hard_scenes)[1]
-        trial = scripts.hard_scenes.Trial(scene, counter.count(scene.image))
+        trial = scripts.hard_scenes.SceneCount(scene, counter.count(scene.image))
     picture = tmp_path / "docs" / "cards" / "tiny" / "b.jpg"
     card = tmp_path / "edgecount" / "models" / "tiny.md"
     text = scripts.model_card.failures_section([trial], [picture], card, tmp_path)

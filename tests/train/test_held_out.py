@@ -26,7 +26,7 @@ def test_a_set_without_weight_is_held_out_whole(settings, tmp_path):
     part = {"reader": "shanghaitech", "path": "part_X"}
     settings["data"] = [part, {**part, "path": "part_X/", "weight": 0}]
     data = load_data(config_from_dict(settings), tmp_path)
-    assert len(data.parts) == 1
+    assert len(data.components) == 1
     assert [sample.name for sample in data.validation["part_X"]] == ["IMG_1", "IMG_2"]
 
 

@@ -22,7 +22,7 @@ def mixture_of(config, folder, **change):
     objective = build_objective("edge", {}, network)
     data = load_data(config, folder)
     loading = LoaderConfig(config.crop, config.batch_size, 1, network.input, **change)
-    return Mixture(data.parts, loading, objective.targets)
+    return Mixture(data.components, loading, objective.targets)
 
 
 def test_batches_depend_on_seed_and_step_alone(config, tmp_path):
@@ -34,8 +34,8 @@ def test_batches_depend_on_seed_and_step_alone(config, tmp_path):
 
 
 def test_pictures_of_nothing_hold_nobody(config, tmp_path):
-    parts = load_data(config, tmp_path).parts
-    for given in (parts, parts[1:]):  # with photos to blur, and without
+    components = load_data(config, tmp_path).components
+    for given in (components, components[1:]):  # with photos to blur, and without
         loading = LoaderConfig((32, 64), 40, seed=1)
         objective = build_objective("edge", {}, build_model("edgecount-n", {"width": 0.25}))
         mixture = Mixture(given, loading, objective.targets)
@@ -59,7 +59,7 @@ def test_the_same_file_at_two_sizes_is_two_images(settings, tmp_path):
         {"reader": "shanghaitech", "path": "part_X", "shrink": 0.5},
     ]
     mixture = mixture_of(config_from_dict(settings), tmp_path)
-    whole, half = (mixture._cache.get(part.samples[0]).shape for part in mixture.parts)
+    whole, half = (mixture._cache.get(part.samples[0]).shape for part in mixture.components)
     assert (whole, half) == ((96, 128, 3), (48, 64, 3))
 
 

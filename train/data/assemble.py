@@ -9,7 +9,7 @@ from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec
 from edgecount.train.config import DataConfig, TrainConfig
 from edgecount.train.data.headers import read_header
-from edgecount.train.data.mixture import Part
+from edgecount.train.data.mixture import MixtureComponent
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import hold_out, split
@@ -20,11 +20,11 @@ class Data:
     """The training and the held-out images of a run.
 
     Attributes:
-        parts: the training mixture.
+        components: the sets of the training mixture.
         validation: the held-out samples by the name of their split.
     """
 
-    parts: list[Part]
+    components: list[MixtureComponent]
     validation: dict[str, list[Sample]]
 
 
@@ -42,7 +42,9 @@ def load_data(config: TrainConfig, out: Path) -> Data:
         if entry.split or entry.holdout or not entry.weight:
             samples = _hold_out(entry, samples, data.validation)
         if entry.weight:
-            data.parts.append(Part(samples, entry.weight, entry.scale, entry.window, entry.native))
+            data.components.append(
+                MixtureComponent(samples, entry.weight, entry.scale, entry.window, entry.native)
+            )
     return data
 
 

@@ -33,7 +33,7 @@ _EDGES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 @dataclass(frozen=True)
-class Check:
+class SetStatistics:
     """The statistics of a set, and its oddities.
 
     Attributes:
@@ -57,7 +57,9 @@ class Check:
         return dataclasses.asdict(self)
 
 
-def check_samples(samples: Sequence[Sample], progress: Callable[[], None] | None = None) -> Check:
+def check_samples(
+    samples: Sequence[Sample], progress: Callable[[], None] | None = None
+) -> SetStatistics:
     """Read every image of a set.
 
     Args:
@@ -90,7 +92,7 @@ def check_samples(samples: Sequence[Sample], progress: Callable[[], None] | None
         if progress:
             progress()
     counts = np.array([len(sample.points) for sample in samples])
-    return Check(
+    return SetStatistics(
         images=len(samples),
         people=_people(counts),
         histogram=_histogram(counts),

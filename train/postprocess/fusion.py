@@ -24,7 +24,7 @@ from edgecount.train.engine import THRESHOLDS, WINDOW, predict
 from edgecount.train.evaluate.evaluation import detection_metrics
 from edgecount.train.evaluate.metrics import match_points
 from edgecount.train.models.base import Network
-from edgecount.train.postprocess.interval import Outcome, fit_interval
+from edgecount.train.postprocess.interval import CountedImage, fit_interval
 
 log = logging.getLogger(__name__)
 
@@ -77,19 +77,19 @@ def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> Pos
     return dataclasses.replace(spec, interval=fit_interval(counted))
 
 
-def outcome(seen: Observation, spec: PostprocessSpec) -> Outcome:
+def outcome(seen: Observation, spec: PostprocessSpec) -> CountedImage:
     """Return the count of an observed image by a counter with this spec."""
     points = float(seen.peaks[spec.threshold].sum())
     if spec.fusion is None:
-        return Outcome(points, 0.0, seen.people)
+        return CountedImage(points, 0.0, seen.people)
     count = blend(seen, spec.threshold, spec.fusion.low, spec.fusion.high)
-    return Outcome(count, float(seen.density.sum()) - points, seen.people)
+    return CountedImage(count, float(seen.density.sum()) - points, seen.people)
 
 
-def _by_density(network: Network, sample: Sample) -> Outcome:
+def _by_density(network: Network, sample: Sample) -> CountedImage:
     unit = next(output.unit for output in network.outputs if output.role == "density")
     density = predict(network, sample.image())["density"]
-    return Outcome(density.sum(dtype=np.float64) / unit, 0.0, len(sample.points))
+    return CountedImage(density.sum(dtype=np.float64) / unit, 0.0, len(sample.points))
 
 
 def fit_thresholds(groups: Sequence[Sequence[Observation]]) -> list[float]:

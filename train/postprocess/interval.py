@@ -25,7 +25,7 @@ _LEAST = 0.5  # people: no frame is known better, whatever the held-out images s
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CountedImage:
     """The counts of one held-out image.
 
     Attributes:
@@ -39,7 +39,9 @@ class Outcome:
     true: float
 
 
-def fit_interval(groups: Sequence[Sequence[Outcome]], coverage: float = 0.9) -> IntervalSpec | None:
+def fit_interval(
+    groups: Sequence[Sequence[CountedImage]], coverage: float = 0.9
+) -> IntervalSpec | None:
     """Fit the interval that holds the truth of ``coverage`` of the held-out images.
 
     Every group of :data:`FEWEST` images or more weighs the same, so that a set of many images does
@@ -85,7 +87,9 @@ def fit_interval(groups: Sequence[Sequence[Outcome]], coverage: float = 0.9) -> 
     return widen(spec, groups, weights)
 
 
-def widen(spec: IntervalSpec, groups: Sequence[Sequence[Outcome]], weights: Array) -> IntervalSpec:
+def widen(
+    spec: IntervalSpec, groups: Sequence[Sequence[CountedImage]], weights: Array
+) -> IntervalSpec:
     """Return the spec with ends that leave half of what is not covered on either side."""
     spreads = [spec.spread(seen.count, seen.difference) for group in groups for seen in group]
     counts, _, true = _columns(groups)
@@ -102,13 +106,13 @@ def widen(spec: IntervalSpec, groups: Sequence[Sequence[Outcome]], weights: Arra
     )
 
 
-def coverage_of(spec: IntervalSpec, outcomes: Sequence[Outcome]) -> float:
+def coverage_of(spec: IntervalSpec, outcomes: Sequence[CountedImage]) -> float:
     """Return the share of one or more images whose truth is inside; both ends belong to it."""
     return _inside(spec, outcomes) / len(outcomes)
 
 
 def cross_coverage(
-    groups: Sequence[Sequence[Outcome]], coverage: float = 0.9, folds: int = 5
+    groups: Sequence[Sequence[CountedImage]], coverage: float = 0.9, folds: int = 5
 ) -> list[float]:
     """Return each group's coverage by intervals fitted without the images they are tried on.
 
@@ -136,18 +140,20 @@ def cross_coverage(
     return [float(found / len(group)) for found, group in zip(inside, groups, strict=True)]
 
 
-def _split(group: Sequence[Outcome], fold: int, folds: int) -> tuple[list[Outcome], list[Outcome]]:
+def _split(
+    group: Sequence[CountedImage], fold: int, folds: int
+) -> tuple[list[CountedImage], list[CountedImage]]:
     """Split into what is fitted, and the neighbours that are left out."""
     start, stop = len(group) * fold // folds, len(group) * (fold + 1) // folds
     return [*group[:start], *group[stop:]], list(group[start:stop])
 
 
-def _inside(spec: IntervalSpec, outcomes: Sequence[Outcome]) -> int:
+def _inside(spec: IntervalSpec, outcomes: Sequence[CountedImage]) -> int:
     ends = ((seen, spec.around(seen.count, seen.difference)) for seen in outcomes)
     return sum(low <= seen.true <= high for seen, (low, high) in ends)
 
 
-def _columns(groups: Sequence[Sequence[Outcome]]) -> tuple[Array, Array, Array]:
+def _columns(groups: Sequence[Sequence[CountedImage]]) -> tuple[Array, Array, Array]:
     table = np.array([dataclasses.astuple(seen) for group in groups for seen in group], np.float64)
     return table[:, 0], table[:, 1], table[:, 2]
 
