@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -27,12 +26,9 @@ from edgecount.train.manifest import manifest_of
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
 from edgecount.train.models.fold import fold_batch_norm
+from edgecount.train.models.weights import load_by_name
 from edgecount.train.objectives import build_objective
 from edgecount.train.schedules import learning_rate
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FEWEST = 10  # images: of fewer, the held-out part says nothing
 
@@ -171,36 +167,9 @@ def open_trainable(model: str | Path) -> tuple[Network, Manifest, NamedOptions]:
         )
     assert found.path is not None
     network = fold_batch_norm(build_model(name, described))
-    _take_weights(network, found.path)
+    load_by_name(network, found.path)
     zip_counts = {"counts": "zip"} if described.get("zero_inflated") else {}
     return network, manifest, NamedOptions("edge", zip_counts)
-
-
-def _take_weights(network: Network, path: Path) -> None:
-    """Load the initialisers of an ONNX file, which have the names of the network's weights."""
-    arrays = _initializers(path)
-    own = network.state_dict()
-    missing = [name for name in own if f"network.{name}" not in arrays]
-    if missing:
-        raise ModelError(
-            f"adapt: {path} lacks the weights {missing[0]!r}: expected a float32 file of "
-            "edgecount export"
-        )
-    network.load_state_dict(
-        {name: torch.from_numpy(arrays[f"network.{name}"].copy()) for name in own}
-    )
-
-
-def _initializers(path: Path) -> dict[str, NDArray[np.float32]]:
-    try:
-        import onnx
-        from onnx import numpy_helper
-    except ImportError as error:
-        from edgecount.errors import MissingExtraError
-
-        raise MissingExtraError(str(error.name), "train", "to adapt models") from error
-    graph = onnx.load(path).graph
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
 
 
 def _fine_tune(

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
-from edgecount.manifest import FusionSpec, IntervalSpec, Manifest, PostprocessSpec
+from edgecount._typed import build
+from edgecount.manifest import FusionSpec, Manifest, PostprocessSpec
 from edgecount.train.checkpoint import config_of
 from edgecount.train.models.base import Network
 
@@ -56,13 +57,7 @@ def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> Postprocess
     if values is None:
         both = "density" in roles and "heatmap" in roles
         return PostprocessSpec(fusion=FusionSpec() if both else None)
-    fusion, interval = values["fusion"], values.get("interval")
-    return PostprocessSpec(
-        values["window"],
-        values["threshold"],
-        FusionSpec(**fusion) if fusion else None,
-        IntervalSpec(**interval) if interval else None,
-    )
+    return build(PostprocessSpec, values, "postprocess")
 
 
 def postprocess_to_dict(spec: PostprocessSpec) -> dict[str, Any]:

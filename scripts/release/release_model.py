@@ -42,12 +42,13 @@ from edgecount._files import write_whole
 from edgecount.cli._inspect.onnx import read_onnx_facts
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
 from edgecount.export.source.from_torch import export_onnx
-from edgecount.manifest import METADATA_KEY, IntervalSpec, Manifest, PostprocessSpec
+from edgecount.export.source.load import with_manifest
+from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
 from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
 from edgecount.train.data.assemble import load_data
 from edgecount.train.data.sample import Sample
-from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord, evaluate_counter
+from edgecount.train.evaluate.evaluation import Evaluation, evaluate_counter
 from edgecount.train.manifest import manifest_of, postprocess_to_dict
 from edgecount.train.models.base import Network
 from edgecount.train.postprocess.fusion import HARM, SLIGHT, fit_postprocess
@@ -105,7 +106,7 @@ def release(options: argparse.Namespace) -> None:
         metrics = {name: compact(summary) for name, summary in summaries.items()}
         training = {**manifest.training, "metrics": metrics}
         manifest = dataclasses.replace(manifest, training=training)
-        replace_manifest(exported, manifest)
+        write_whole(exported, with_manifest(onnx.load(exported), manifest).SerializeToString())
         facts, model = read_onnx_facts(exported), exported.read_bytes()
     for warning in warnings(summaries):
         say(f"warning: {warning}")
@@ -278,20 +279,16 @@ def cross_fitted(sets: Mapping[str, Evaluation], coverage: float) -> dict[str, f
 
     Empty where there are too few images to leave some out.
     """
-    outcomes = [[_outcome(image) for image in found.images] for found in sets.values()]
+    counted = [
+        [CountedImage(image.count, image.difference, image.true) for image in found.images]
+        for found in sets.values()
+    ]
     try:
-        shares = cross_coverage(outcomes, coverage)
+        shares = cross_coverage(counted, coverage)
     except ConfigError as error:
         say(f"no cross-fitted coverage: {error}")
         return {}
     return dict(zip(sets, shares, strict=True))
-
-
-def _outcome(image: ImageRecord) -> CountedImage:
-    difference = 0.0
-    if image.density_count is not None and image.peak_count is not None:
-        difference = image.density_count - image.peak_count
-    return CountedImage(image.count, difference, image.true)
 
 
 def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -320,19 +317,10 @@ def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
     return numbers
 
 
-def replace_manifest(exported: Path, manifest: Manifest) -> None:
-    """Give the measured graph the manifest that now has the numbers."""
-    model = onnx.load(exported)
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            entry.value = manifest.to_json()
-    write_whole(exported, model.SerializeToString())
-
-
 def write_metrics(
     path: Path, manifest: Manifest, summaries: Mapping[str, Any], trials: list[SceneCount]
 ) -> None:
-    """Every number of this release, to compare the next one with."""
+    """Write every number of this release, to compare the next one with."""
     scenes = {
         trial.scene.name: {"true": trial.scene.people, "count": trial.result.count}
         for trial in trials

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.config import DataConfig  # noqa: E402
 from edgecount.train.data.augment import PhotometricAugmentation, distort_photometric, random_crop  # noqa: E402
-from edgecount.train.data.sample import square_boxes  # noqa: E402
+from edgecount.train.data.sample import boxes_around  # noqa: E402
 
 NOBODY = np.zeros((0, 2), np.float32)
 
@@ -17,7 +17,7 @@ NOBODY = np.zeros((0, 2), np.float32)
 def crop(image, seed, points=NOBODY, **options):
     sizes = np.full(len(points), 5.0, np.float32)
     given = {"size": (64, 96), "scale": (0.5, 0.9), **options}
-    boxes = square_boxes(points, sizes)
+    boxes = boxes_around(points, sizes[:, None])
     return random_crop(image, points, sizes, boxes, rng=np.random.default_rng(seed), **given)
 
 

@@ -23,7 +23,7 @@ from edgecount.train.data.augment import (
     random_crop,
 )
 from edgecount.train.data.cache import ImageCache
-from edgecount.train.data.sample import Crop, Sample, square_boxes
+from edgecount.train.data.sample import Crop, Sample, boxes_around
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -177,7 +177,7 @@ class Mixture:
             self._cache.get(sample),
             sample.points,
             sample.sizes,
-            square_boxes(sample.points, sample.sizes) if boxes is None else boxes,
+            boxes_around(sample.points, sample.sizes[:, None]) if boxes is None else boxes,
             size=self.loading.size,
             scale=component.scale,
             window=component.window,

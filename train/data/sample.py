@@ -105,8 +105,8 @@ class Crop:
     boxes: Array
 
 
-def square_boxes(points: Array, sizes: Array) -> Array:
-    """Return (N, 4) boxes of the given sides around the points."""
-    half = sizes[:, None] / 2.0
-    boxes: Array = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
+def boxes_around(centres: NDArray[np.floating], spans: NDArray[np.floating]) -> Array:
+    """Return (N, 4) boxes of (N, 2) centres and their widths and heights, (N, 2) or (N, 1)."""
+    half = spans / 2
+    boxes: Array = np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
     return boxes

@@ -73,6 +73,13 @@ class ImageRecord:
         """Return the estimate minus the truth: above 0 counts too many."""
         return self.count - self.true
 
+    @property
+    def difference(self) -> float:
+        """Return the density's count minus the points'; 0 where there is only one of them."""
+        if self.density_count is None or self.peak_count is None:
+            return 0.0
+        return self.density_count - self.peak_count
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types."""
         return {**dataclasses.asdict(self), "path": str(self.path)}

@@ -106,11 +106,6 @@ def widen(
     )
 
 
-def coverage_of(spec: IntervalSpec, outcomes: Sequence[CountedImage]) -> float:
-    """Return the share of one or more images whose truth is inside; both ends belong to it."""
-    return _inside(spec, outcomes) / len(outcomes)
-
-
 def cross_coverage(
     groups: Sequence[Sequence[CountedImage]], coverage: float = 0.9, folds: int = 5
 ) -> list[float]:

@@ -10,7 +10,6 @@ from edgecount.manifest import IntervalSpec
 from edgecount.train.postprocess.interval import (
     FEWEST,
     CountedImage,
-    coverage_of,
     cross_coverage,
     fit_interval,
 )
@@ -21,6 +20,11 @@ def outcomes(rng, images, people, share, root=0.0):
     true = rng.uniform(0.5, 1.5, images) * people
     count = true + rng.laplace(0, 1, images) * (share * true + root * np.sqrt(true))
     return [CountedImage(max(c, 0.0), 0.0, t) for c, t in zip(count, true, strict=True)]
+
+
+def coverage_of(spec, images):
+    ends = [spec.around(image.count, image.difference) for image in images]
+    return np.mean([low <= i.true <= high for i, (low, high) in zip(images, ends, strict=True)])
 
 
 def test_it_covers_images_that_it_has_not_seen():

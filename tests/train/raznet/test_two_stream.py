@@ -54,7 +54,7 @@ def test_a_density_cell_is_shared_by_the_area_on_each_side():
     # 12 px wide in a grid of 2: the first cell (0-8) lies with 6 of its 8 px in the left half,
     # and the second (8-16) inside the image only with 8-12, in the right half.
     density = np.array([[8.0, 3.0]], np.float32)
-    seen = observe_grid(density, NOBODY, (12, 8), grid=2)
+    seen = observe_grid(density, NOBODY, (12, 8), levels=1)
     np.testing.assert_allclose(seen.density, [[3.0, 2.5], [3.0, 2.5]])
 
 

@@ -11,8 +11,8 @@ from edgecount.train.data.readers.files import (
     part_with,
     read_numbers,
 )
-from edgecount.train.data.readers.samples import boxes_around, from_boxes
-from edgecount.train.data.sample import Sample
+from edgecount.train.data.readers.samples import from_boxes
+from edgecount.train.data.sample import Sample, boxes_around
 
 
 def read_jhu_crowd(root: Path) -> list[Sample]:

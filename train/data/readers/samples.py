@@ -50,10 +50,3 @@ def from_boxes(
     spans = (sides[:, 2:] - sides[:, :2]).clip(1.0)
     diameters: Array = np.sqrt(spans[:, 0] * spans[:, 1]).astype(np.float32)
     return Sample(path, np.asarray(centres, np.float32), diameters, sides, name=name)
-
-
-def boxes_around(centres: NDArray[np.floating], spans: NDArray[np.floating]) -> Array:
-    """Return (N, 4) boxes of (N, 2) centres and (N, 2) widths and heights."""
-    half = spans / 2
-    boxes: Array = np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
-    return boxes

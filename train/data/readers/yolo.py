@@ -10,8 +10,8 @@ from edgecount.errors import SourceError
 from edgecount.runtime.sources.open import IMAGE_SUFFIXES
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.readers.files import naming, read_numbers
-from edgecount.train.data.readers.samples import boxes_around, from_boxes
-from edgecount.train.data.sample import Sample
+from edgecount.train.data.readers.samples import from_boxes
+from edgecount.train.data.sample import Sample, boxes_around
 
 
 def read_yolo(root: Path) -> list[Sample]:
