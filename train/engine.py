@@ -266,14 +266,5 @@ def _counts(network: Network, sample: Sample, role: str) -> NDArray[np.float64]:
 def _float(maps: Maps) -> Maps:
     """Return the maps in float32."""
     auxiliary = {name: tuple(v.float() for v in values) for name, values in maps.auxiliary.items()}
-
-    def convert(values: Tensor | None) -> Tensor | None:
-        return None if values is None else values.float()
-
-    return Maps(
-        convert(maps.density),
-        convert(maps.heatmap_logits),
-        convert(maps.offset),
-        convert(maps.size),
-        auxiliary,
-    )
+    density, heatmap, offset, size = (None if v is None else v.float() for v in maps[:4])
+    return Maps(density, heatmap, offset, size, auxiliary)

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from edgecount._files import write_whole
@@ -17,7 +16,7 @@ OnRecord = Callable[[dict[str, Any]], None]
 
 
 class Journal:
-    """The log of one run, a context manager.
+    """The log of one run.
 
     Args:
         folder: folder of ``log.jsonl`` and ``tensorboard/``.
@@ -44,15 +43,8 @@ class Journal:
         self._active = active
         self._started = time.perf_counter()
 
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close TensorBoard's file; the lines are on the disk already."""
         if self._board is not None:
             self._board.close()
 

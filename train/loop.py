@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ def train(
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
     learner, mixture = _start(config, data, fabric, before)
     zero = fabric.is_global_zero
-    with Journal(out, config, report, active=zero, step=learner.step) as journal:
+    with closing(Journal(out, config, report, active=zero, step=learner.step)) as journal:
         while learner.step < config.steps and not _stopped(learner, config):
             _stretch(learner, mixture, data, config, out, journal)
     if fabric.is_global_zero:

@@ -23,7 +23,8 @@ from edgecount.train.data.augment import (
     random_crop,
 )
 from edgecount.train.data.cache import ImageCache
-from edgecount.train.data.sample import Crop, Sample, boxes_around
+from edgecount.train.data.sample import Crop, Sample
+from edgecount.train.targets import boxes_around
 
 Arrays = Mapping[str, NDArray[np.float32]]
 

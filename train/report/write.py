@@ -115,18 +115,11 @@ def _set(
 ) -> dict[str, Any]:
     """Return the template's variables of one set."""
     charts = [
-        _save(
-            folder,
-            f"{prefix}-scatter.png",
-            scatter(evaluation, name),
-            f"Estimated against true counts of {name}",
-        ),
-        _save(
-            folder,
-            f"{prefix}-levels.png",
-            errors_by_level(evaluation, name),
-            f"Error by density level of {name}",
-        ),
+        _save(folder, f"{prefix}-{kind}.png", draw(evaluation, name), f"{text} of {name}")
+        for kind, draw, text in (
+            ("scatter", scatter, "Estimated against true counts"),
+            ("levels", errors_by_level, "Error by density level"),
+        )
     ]
     groups = []
     kinds = ("worst", "best") if samples else ()

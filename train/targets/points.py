@@ -25,28 +25,6 @@ def bin_points(points: Array, stride: int, height: int, width: int) -> Array:
     return counts
 
 
-def count_pyramid(counts: Array, levels: int) -> list[Array]:
-    """Count blocks of 1, 2, 4, ... cells; each level sums to the same total.
-
-    Args:
-        counts: (h, w) of the finest cells.
-        levels: number of levels; blocks that the border cuts hold what there is.
-    """
-    pyramid = [counts]
-    for _ in range(levels - 1):
-        pyramid.append(pool_sum(pyramid[-1], 2))
-    return pyramid
-
-
-def pool_sum(values: Array, factor: int) -> Array:
-    """Sum blocks: (ceil(h / factor), ceil(w / factor))."""
-    height, width = values.shape
-    padded = np.pad(values, ((0, -height % factor), (0, -width % factor)))
-    rows, columns = (length // factor for length in padded.shape)
-    sums: Array = padded.reshape(rows, factor, columns, factor).sum((1, 3), dtype=np.float32)
-    return sums
-
-
 def sizes_from_neighbours(points: Array, *, largest: float = 40.0) -> Array:
     """Guess head diameters from how close people stand, (N,) px.
 

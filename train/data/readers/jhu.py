@@ -12,7 +12,8 @@ from edgecount.train.data.readers.files import (
     read_numbers,
 )
 from edgecount.train.data.readers.samples import from_boxes
-from edgecount.train.data.sample import Sample, boxes_around
+from edgecount.train.data.sample import Sample
+from edgecount.train.targets import boxes_around
 
 
 def read_jhu_crowd(root: Path) -> list[Sample]:
