@@ -207,10 +207,6 @@ class TrainConfig:
         """Check what types alone cannot."""
         if not self.data:
             raise ConfigError("data: expected at least one set")
-        if not any(entry.weight for entry in self.data):
-            raise ConfigError(
-                "data.weight: expected a number above 0 in one set at least, got none"
-            )
         self._at_least(
             1, ("batch_size", "steps", "evaluate_every", "log_every", "workers", "patience")
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     report: OnRecord | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Path:
     """Train a network and return the path of the best checkpoint.
 
@@ -60,6 +62,7 @@ def train(
         resume: go on from ``last.pt`` when it is there.
         device: ``auto``, ``cpu`` or ``cuda``.
         report: called with each line of the log.
+        stop: asked before each stretch of steps whether to end here, to be resumed later.
 
     Raises:
         ConfigError, SourceError, ModelError: a wrong config, missing data or weights.
@@ -80,6 +83,8 @@ def train(
     torch.manual_seed(config.seed)
     with fabric.rank_zero_first():  # which renders the scenes that the others read
         data = load_data(config, out)
+    if not data.components:
+        raise ConfigError("data.weight: expected a number above 0 in one set at least, got none")
     before = load_checkpoint(last) if last.exists() else None
     if before:
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
@@ -87,6 +92,9 @@ def train(
     zero = fabric.is_global_zero
     with closing(Journal(out, config, report, active=zero, step=learner.step)) as journal:
         while learner.step < config.steps and not _stopped(learner, config):
+            if stop is not None and stop():
+                log.info("stopped at step %d of %d", learner.step, config.steps)
+                return last
             _stretch(learner, mixture, data, config, out, journal)
     if fabric.is_global_zero:
         _finish(out, data, config, journal, fabric.device)

@@ -68,7 +68,7 @@ def test_keys_may_have_the_names_of_older_configs():
         ({"milestones": [2.0]}, "milestones: expected shares"),
         ({"warmup": -1}, "warmup: expected 0 or more"),
         ({"model": 3}, "model: expected a name"),
-        ({"data": [{"reader": "blank", "weight": 0}]}, "data.weight: expected a number above 0"),
+        ({"data": [{"reader": "blank", "weight": -1}]}, "data.weight: expected 0 or more"),
         ({"data": [{"reader": "voc", "shrink": 2}]}, "data.shrink: expected a number in"),
         ({"data": [{"reader": "voc", "holdout": 1}]}, "data.holdout: expected a share"),
         ({"data": {}}, "data: expected a list"),

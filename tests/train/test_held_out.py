@@ -16,6 +16,7 @@ from edgecount.train.config import config_from_dict
 from edgecount.train.data.assemble import load_data
 from edgecount.train.data.readers import Sample, read_samples
 from edgecount.train.data.splits import choose, split
+from edgecount.train.loop import train
 
 DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[3] / "shared" / "data"))
 MORE = DATA / "more"
@@ -30,10 +31,10 @@ def test_a_set_without_weight_is_held_out_whole(settings, tmp_path):
     assert [sample.name for sample in data.validation["part_X"]] == ["IMG_1", "IMG_2"]
 
 
-def test_some_set_is_trained_on(settings):
-    settings["data"] = [{"reader": "blank", "weight": 0}]
+def test_some_set_is_trained_on(settings, tmp_path):
+    settings["data"] = [{"reader": "shanghaitech", "path": "part_X", "weight": 0}]
     with pytest.raises(ConfigError, match=r"data\.weight: .* one set at least"):
-        config_from_dict(settings)
+        train(config_from_dict(settings), tmp_path / "run")
 
 
 def test_a_list_may_name_what_is_excluded(tmp_path):

@@ -68,7 +68,7 @@ def _hold_out(
             f"data: two sets are held out as {name}: give one of them a list of its own (split)"
         )
     if not held:
-        raise ConfigError(f"data.split: {entry.split} names no image")
+        raise ConfigError(f"data.split: {entry.split or entry.reader} names no image")
     if entry.weight and not rest:
         raise ConfigError(f"data.split: {name} holds out every image of the set")
     validation[name] = held
