@@ -46,7 +46,7 @@ from edgecount.export.source.load import with_manifest
 from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
 from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
-from edgecount.train.data.assemble import load_data
+from edgecount.train.data.assemble import load_held_out
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.evaluation import Evaluation, evaluate_counter
 from edgecount.train.manifest import manifest_of, postprocess_to_dict
@@ -91,7 +91,10 @@ def release(options: argparse.Namespace) -> None:
     text = read_card(card)
     licence = licence_of(options.licence, target)
     network, state = load_finished(options.checkpoint, unfinished=options.unfinished)
-    samples = held_out(state, options.checkpoint.parent, options.data)
+    config = config_of(state)
+    if options.data:
+        config = dataclasses.replace(config, data_root=str(options.data))
+    samples = load_held_out(config, options.checkpoint.parent)
     spec = fit(network, samples, options.threads)
     fitted = {**state, "postprocess": postprocess_to_dict(spec)}
     with tempfile.TemporaryDirectory() as folder:
@@ -196,27 +199,6 @@ def load_finished(checkpoint: Path, *, unfinished: bool) -> tuple[Network, dict[
 def is_finished(state: Mapping[str, Any]) -> bool:
     """Tell whether a run's end left this checkpoint, even if older code fitted nothing there."""
     return "postprocess" in state or state["step"] >= state["config"]["steps"]
-
-
-def held_out(state: Mapping[str, Any], run: Path, data: Path | None) -> dict[str, list[Sample]]:
-    """Return the held-out samples of the run's config, by set.
-
-    Args:
-        state: the checkpoint.
-        run: folder of the run, which still has the rendered scenes that were held out.
-        data: folder that replaces the config's ``data_root``.
-
-    Raises:
-        ConfigError: the config holds nothing out.
-        SourceError: a set is missing.
-    """
-    config = config_of(dict(state))
-    # Sets that only train need not be there, and scenes that only train need not be rendered.
-    entries = tuple(entry for entry in config.data if entry.split or entry.holdout)
-    if not entries:
-        raise ConfigError("the run holds no images out (split or holdout): nothing to measure on")
-    root = config.data_root if data is None else str(data)
-    return load_data(dataclasses.replace(config, data=entries, data_root=root), run).validation
 
 
 def fit(

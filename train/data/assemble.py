@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,23 @@ def load_data(config: TrainConfig, out: Path) -> Data:
                 MixtureComponent(samples, entry.weight, entry.scale, entry.window, entry.native)
             )
     return data
+
+
+def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
+    """Read the held-out images of a config, by set; sets that only train need not be there.
+
+    Args:
+        config: config of a run.
+        out: folder of the run, with the rendered scenes that are held out.
+
+    Raises:
+        ConfigError: it holds nothing out.
+        SourceError: a set is missing.
+    """
+    held = tuple(entry for entry in config.data if entry.split or entry.holdout or not entry.weight)
+    if not held:
+        raise ConfigError("data: expected a set with held-out images (split, holdout or weight: 0)")
+    return load_data(dataclasses.replace(config, data=held), out).validation
 
 
 def _hold_out(

@@ -1,4 +1,4 @@
-"""Looks of a picture, and what is said of a model's counts of them."""
+"""Distortions of an image, and the counts of a model under them."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ cv2 = pytest.importorskip("cv2")
 pytest.importorskip("torch")
 
 from edgecount.train.data.readers.samples import from_points  # noqa: E402
-from edgecount.train.relay.looks import LOOKS, measure_looks  # noqa: E402
+from edgecount.train.relay.distortions import DISTORTIONS, measure_distorted  # noqa: E402
 from edgecount.train.relay.validation import spread, tables, validate  # noqa: E402
 
 
@@ -49,33 +49,33 @@ def samples(tmp_path):
     return made
 
 
-def test_every_look_keeps_the_picture():
+def test_every_distortion_keeps_the_image():
     image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     sizes = {"x0.7": (28, 42), "x1.03": (41, 62), "x1.4": (56, 84)}
-    for name, look in LOOKS.items():
+    for name, distort in DISTORTIONS.items():
         before = image.copy()
-        out = look(image)
+        out = distort(image)
         assert out.dtype == np.uint8
         assert out.shape == (*sizes.get(name, (40, 60)), 3)
         assert np.array_equal(image, before)
         assert name == "native" or not np.array_equal(out, image)
-    assert LOOKS["blur"](image).std() < image.std() < LOOKS["sharpened"](image).std()
+    assert DISTORTIONS["blur"](image).std() < image.std() < DISTORTIONS["sharpened"](image).std()
 
 
-def test_counts_by_look(samples):
-    found = measure_looks(Bright(), samples[:2])
+def test_counts_by_distortion(samples):
+    found = measure_distorted(Bright(), samples[:2])
     assert found["native"] == pytest.approx(2.0)
     assert found["x1.4"] == pytest.approx(2.0 * 1.96, rel=0.02)
 
 
 def test_a_report_and_its_table(samples):
     sets = {"streets": samples[:2], "yard": samples[2:]}
-    report = validate(Bright(), sets, looks=1)
+    report = validate(Bright(), sets, distorted=1)
     assert report["sets"]["streets"]["mae"] == pytest.approx(50.0)
     assert report["sets"]["streets"]["bias"] == pytest.approx(50.0)
     assert report["sets"]["yard"]["per_megapixel"] == 0.0
     assert report["error"] == pytest.approx(1.0)
-    assert set(report["looks"]) == {"streets"}
+    assert set(report["distorted"]) == {"streets"}
     text = tables({"one": report, "two": report})
     assert "| streets: 2, 50.0 | 50.00 (+50.00) | 50.00 (+50.00) | - | - |" in text
     assert "| yard: 1, 0.0 | 0.00 a megapixel |" in text
