@@ -18,7 +18,7 @@ from edgecount.train.models.shufflenet_v2 import (  # noqa: E402
 from edgecount.train.models.weights import load_backbone  # noqa: E402
 
 F = torch.nn.functional
-DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[4] / "shared" / "data"))
 BACKBONE = DATA / "backbones" / "shufflenet_v2_x0.5.npz"
 
 

@@ -18,7 +18,7 @@ from edgecount.train.data.readers import Sample, read_samples
 from edgecount.train.data.splits import choose, split
 from edgecount.train.loop import train
 
-DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[4] / "shared" / "data"))
 MORE = DATA / "more"
 PLACES = ("beijing_brt", "citypersons_small")  # whose scenes are days of a camera, and cities
 
