@@ -113,7 +113,7 @@ def adapt(
         "held_out_mae": {"images": len(held), "before": round(before, 3), "after": round(after, 3)},
     }
     history = {"network": {"name": manifest.name}, **manifest.training, "adapted": record}
-    history.pop("metrics", None)  # of other weights, as the interval is
+    history.pop("metrics", None)  # measured with the old weights, as the interval was
     described = dataclasses.replace(
         manifest,
         name=f"{manifest.name.removesuffix('-adapted')}-adapted",
@@ -189,7 +189,7 @@ def _fine_tune(
     mixture = Mixture([MixtureComponent(training, 1.0, (0.8, 1.25))], loading, objective.targets)
     while learner.step < config.steps:
         first = learner.step
-        last = min(first + 10, config.steps)
+        last = min(first + 10, config.steps)  # between two reports of progress
         train_steps(
             learner, mixture.batches(first, last), config, lambda s: learning_rate(s, config)
         )

@@ -35,6 +35,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ModelError: the file is missing, damaged or of another program.
     """
     try:
+        # weights_only: a pickle can run any code of whoever made it.
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler met
         # Not torch's own text, which may advise to switch its safety off.

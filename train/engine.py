@@ -122,6 +122,7 @@ def _forward(
     learner: Learner, batch: Batch, config: TrainConfig, totals: dict[str, Tensor]
 ) -> Tensor:
     moved = batch.to(learner.fabric.device)
+    # The layout that convolutions are fastest in, on CPUs and GPUs alike.
     images = moved.images.contiguous(memory_format=torch.channels_last)
     terms = learner.system(images, moved.targets, learner.step / config.steps)
     loss = torch.stack(list(terms.values())).sum()
@@ -131,6 +132,7 @@ def _forward(
             f"fp32. Its images: {', '.join(sorted(set(batch.names)))}"
         )
     for name, value in terms.items():
+        # Kept as tensors: reading a number would wait for the GPU at every step.
         totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
     return loss
 
@@ -195,6 +197,7 @@ def predict(network: Network, image: NDArray[np.uint8]) -> dict[str, NDArray[np.
     height, width = image.shape[:2]
     spec = network.input
     tensor = torch.from_numpy(normalise(image, spec))[None]
+    # Black is not 0 after normalisation, and the runtime pads with black pixels.
     black = torch.from_numpy(normalise(np.zeros((1, 1, 3), np.uint8), spec))[None]
     down, right = ((-side) % spec.multiple for side in (height, width))
     padded = F.pad(tensor - black, (0, right, 0, down)) + black
@@ -234,6 +237,7 @@ def evaluate(
         given = {output.role for output in network.outputs}
         role = "density" if "density" in given else "heatmap"
     rank, processes = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
+    # Each process fills its own rows; the others are 0, so that a sum joins them.
     counts = torch.zeros(len(samples), len(THRESHOLDS), dtype=torch.float64)
     for index in range(rank, len(samples), processes):
         counts[index] = torch.from_numpy(_counts(network, samples[index], role))

@@ -55,10 +55,11 @@ def make_learner(
     Raises:
         ConfigError: no weight has a name that is to be frozen.
     """
-    _freeze(network, config.freeze)
+    _freeze(network, config.freeze)  # first: the optimiser takes what is left
     optimiser = _make_optimiser(config, network, objective)
     system, wrapped = fabric.setup(System(network, objective), optimiser)
     decay = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]
+    # Buffers too: batch norms' statistics have to fit the averaged weights.
     averaged = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
     return Learner(fabric, system, network, objective, averaged, wrapped)
 
@@ -124,6 +125,7 @@ def _make_optimiser(
     config: TrainConfig, network: nn.Module, objective: nn.Module
 ) -> torch.optim.Optimizer:
     trained = [p for p in network.parameters() if p.requires_grad]
+    # Decay would pull norms' scales and biases to 0, which makes no network smoother.
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
         {

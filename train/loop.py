@@ -119,7 +119,7 @@ def _start(
         cache_bytes=int(config.cache_gb * 1e9),
     )
     mixture = Mixture(data.components, loading, objective.targets)
-    if before is None:
+    if before is None:  # otherwise the checkpoint has what the objective learned of the data
         objective.prepare([sample for one in data.components for sample in one.samples])
         load_initial_weights(network, config, mixture)
     learner = make_learner(network, objective, config, fabric)
@@ -139,6 +139,7 @@ def _stretch(
 ) -> None:
     """Train up to the next line of the log, validate if it is time, write a checkpoint."""
     first = learner.step
+    # Stretches end at multiples of both, so that a resumed run writes the same lines.
     last = min(first - first % config.log_every + config.log_every, config.steps)
     due = config.evaluate_every - first % config.evaluate_every
     last = min(last, first + due)
@@ -173,6 +174,7 @@ def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journa
     for name, samples in data.validation.items():
         metrics = evaluate(network, samples, learner.fabric, role=learner.objective.monitored)
         journal.validation(learner.step, name, metrics)
+        # Relative to the set's people, or its densest set alone would choose the best weights.
         people = sum(len(sample.points) for sample in samples) / len(samples)
         shares.append(metrics["mae"] / max(people, 1.0))
     error = sum(shares) / len(shares)
@@ -202,7 +204,7 @@ def _finish(
     for path in (out / "last.pt", out / "best.pt"):
         if path.exists():
             state = load_checkpoint(path)
-            if "postprocess" not in state:
+            if "postprocess" not in state:  # a run that is resumed at its end has it already
                 network, _ = load_network(path)
                 spec = fit_postprocess(network.to(device), list(data.validation.values()))
                 save_checkpoint(path, {**state, "postprocess": postprocess_to_dict(spec)})

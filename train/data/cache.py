@@ -32,6 +32,7 @@ class ImageCache:
             if key in self._images:
                 self._images.move_to_end(key)
                 return self._images[key]
+        # Outside the lock, so that threads decode side by side; two may read one image.
         image = sample.image()
         with self._lock:
             if key not in self._images:

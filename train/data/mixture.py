@@ -131,6 +131,7 @@ class Mixture:
         try:
             ahead: deque[Future[Batch]] = deque(
                 pool.submit(self.batch, step)
+                # two more than threads, so that none waits while a batch is taken away
                 for step in itertools.islice(steps, self.loading.workers + 2)
             )
             while ahead:

@@ -26,7 +26,7 @@ def fold_batch_norm(network: T) -> T:
 def fold_children(network: nn.Module) -> None:
     """Fold a network's norms in place; it keeps its mode, training or evaluation."""
     training = network.training
-    network.eval()
+    network.eval()  # what fuse_conv_bn_eval asks for
     for module in network.modules():
         _fold_children(module)
     network.train(training)

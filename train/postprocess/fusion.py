@@ -194,6 +194,7 @@ def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grid
     offset = maps["offset"][None] if "offset" in maps else None
     found = _ext.count_maps(heatmap, offset, window=WINDOW, threshold=min(THRESHOLDS)).peaks[0]
     columns, rows = (found[:, :2].astype(np.int64) // (CELL // grids.heatmap)).T
+    # Half the diagonal of a square head: the rule of NWPU-Crowd.
     radii = sample.sizes * np.float32(np.sqrt(0.5))
     peaks, matches = {}, {}
     for threshold in THRESHOLDS:

@@ -65,10 +65,12 @@ def fit_interval(
     errors = true - counts
     terms = np.stack([np.ones_like(counts), counts.clip(min=0), counts**2, differences**2])
 
+    # Logarithms of the weights: they stay above 0, and span orders of magnitude.
     def cost(logs: Array) -> float:
         spread = np.sqrt(np.exp(2 * logs) @ terms + _LEAST**2)
         return float(weights @ (np.log(spread) + np.abs(errors) / spread))
 
+    # The cost has several minima; each start is a mix of errors that real sets have.
     starts = [
         np.log([1.0, root, share, gap])
         for root in (0.1, 1.0)

@@ -119,6 +119,7 @@ def zoom_points(
     regions = propose_regions(
         prediction, (width, height), samples=samples, keep=keep, score=score, seed=seed
     )
+    # Within it the window of the coarser pass would have kept one peak of the two.
     reach = prediction.stride * (WINDOW // 2)
     for index, region in enumerate(regions):
         crop, corner = _enlarged(image, region)
@@ -162,6 +163,7 @@ def propose_regions(
         (K, 4) left, top, right, bottom in px, inside the image.
     """
     values = attention(prediction)
+    # Inverse transform sampling; in float64, or large maps would drop their last cells.
     cumulative = np.cumsum(values, dtype=np.float64)
     if not cumulative.size or cumulative[-1] <= 0:
         return np.zeros((0, 4), np.int64)
