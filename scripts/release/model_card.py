@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from hard_scenes import SceneCount, shown
 
-from edgecount.cli._inspect.onnx import OnnxFacts
 from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec, Manifest
+from edgecount.runtime.models.onnx_facts import OnnxFacts
 
 SECTIONS = ("facts", "measured", "failures")
 INTERVAL = "truth inside the interval: fitted / cross-fitted"

@@ -39,11 +39,11 @@ from model_card import (
 
 from edgecount import EdgeCounter
 from edgecount._files import write_whole
-from edgecount.cli._inspect.onnx import read_onnx_facts
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
 from edgecount.export.source.from_torch import export_onnx
 from edgecount.export.source.load import with_manifest
 from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
+from edgecount.runtime.models.onnx_facts import read_onnx_facts
 from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
 from edgecount.train.data.assemble import load_held_out

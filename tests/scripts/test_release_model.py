@@ -38,7 +38,7 @@ def small_scenes(hard: ModuleType) -> list:
 
 
 def write_run(folder: Path, *, finished: bool = True, holdout: float = 0.5) -> Path:
-    """A checkpoint of random weights, and the scenes that its run rendered."""
+    """Make a checkpoint of random weights, and the scenes that its run rendered."""
     options = {"width": 0.25, "channels": 16, "fine_channels": 8}
     config = {
         "model": {"name": "edgecount-n", **options},
@@ -67,7 +67,7 @@ def write_run(folder: Path, *, finished: bool = True, holdout: float = 0.5) -> P
 
 @pytest.fixture(scope="module")
 def released(scripts, blank_card, tmp_path_factory):
-    """The folder of a release whose card and older file were there already."""
+    """Make the folder of a release whose card and older file were there already."""
     folder = tmp_path_factory.mktemp("release")
     checkpoint = write_run(folder / "run")
     (folder / "tiny.md").write_text(blank_card)

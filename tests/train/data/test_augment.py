@@ -33,7 +33,7 @@ def crop(image, points, seed=0, *, size=(64, 64), scale=(1.0, 1.0), window="free
 
 
 def numbered(height, width):
-    """A picture whose blue is the column and whose green is the row."""
+    """Draw an image whose blue is the column and whose green is the row."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([columns, rows, np.full_like(rows, 9)], axis=2).astype(np.uint8)
 

@@ -16,7 +16,7 @@ from edgecount.train.data.headers import Header, read_header
 
 
 def turned_jpeg(orientation, order="<", size=(30, 40)):
-    """A JPEG with an EXIF orientation."""
+    """Make a JPEG with an EXIF orientation."""
     _, data = cv2.imencode(".jpg", np.zeros((*size, 3), np.uint8))
     mark = b"II" if order == "<" else b"MM"
     value = struct.pack(f"{order}HH", orientation, 0)

@@ -121,7 +121,7 @@ def _authors_arrays(network):
 
 
 def _authors_forward(arrays, x):
-    """The authors' network: even channels pass, odd ones are transformed, both are joined."""
+    """Run the authors' network: even channels pass, odd ones are transformed, both are joined."""
 
     def layer(name, index, x, stride=1, relu=False):
         weight = arrays[f"{name}.{index}.weight"]

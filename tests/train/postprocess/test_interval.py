@@ -16,7 +16,7 @@ from edgecount.train.postprocess.interval import (
 
 
 def outcomes(rng, images, people, share, root=0.0):
-    """Counts of about ``people``, off by Laplace errors of a share of them and of their root."""
+    """Draw counts of about ``people``, off by Laplace errors of a share of them and of the root."""
     true = rng.uniform(0.5, 1.5, images) * people
     count = true + rng.laplace(0, 1, images) * (share * true + root * np.sqrt(true))
     return [CountedImage(max(c, 0.0), 0.0, t) for c, t in zip(count, true, strict=True)]

@@ -1,4 +1,4 @@
-"""What `count` prints on stdout: tidy lines for people, one JSON object a line for programs."""
+"""The results of `count` on stdout: tidy lines for people, JSON objects for programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from edgecount.cli._shell.progress import echo
 from edgecount.result import CountResult
@@ -15,9 +14,18 @@ from edgecount.runtime.sources.base import Source
 
 @dataclass
 class Tally:
-    """The counts of one source so far, and the last frame's interval.
+    """A running sum of the counts of one source, with the last frame's interval.
 
     It is of constant size, since streams need not end.
+
+    Attributes:
+        frames: number of counted frames.
+        total: sum of their counts.
+        lowest: smallest count of a frame.
+        highest: largest count of a frame.
+        interval: likely range of the last frame's count; None if the model gives none.
+        regions: sum of the counts by the region's name.
+        started: `time.perf_counter` at the start, in seconds.
     """
 
     frames: int = 0
@@ -29,7 +37,7 @@ class Tally:
     started: float = field(default_factory=time.perf_counter)
 
     def add(self, result: CountResult) -> None:
-        """One frame more."""
+        """Add the result of a frame."""
         self.frames += 1
         self.total += result.count
         self.lowest = min(self.lowest, result.count)
@@ -40,7 +48,7 @@ class Tally:
 
     @property
     def mean(self) -> float:
-        """Mean count of the frames."""
+        """Mean count of a frame."""
         return self.total / self.frames
 
     @property
@@ -49,24 +57,24 @@ class Tally:
         return self.frames / max(time.perf_counter() - self.started, 1e-9)
 
 
-class Report(Protocol):
-    """Takes results in the order of counting."""
+class Printer:
+    """A receiver of results, in the order of counting; this one prints nothing."""
 
     def frame(self, result: CountResult) -> None:
-        """A frame was counted."""
+        """Take the result of a frame."""
 
     def source(self, source: Source, tally: Tally) -> None:
-        """A source is at its end; the tally holds one frame or more."""
+        """Take the sum of a source that is at its end; it holds one frame or more."""
 
     def end(self, failed: int) -> None:
-        """All sources are done, or the user stopped."""
+        """Take the number of failed sources, when all are done or the user stopped."""
 
 
-class JsonReport:
-    """One object a line and frame, with the fields of `CountResult.to_dict`.
+class JsonPrinter(Printer):
+    """One JSON object per line and frame, with the fields of `CountResult.to_dict`.
 
     Args:
-        points: the list of points rather than their number.
+        points: whether to print every point, and not only their number.
     """
 
     def __init__(self, points: bool) -> None:
@@ -76,15 +84,9 @@ class JsonReport:
         """Print the object."""
         echo(json.dumps(result.to_dict(points=self._points), ensure_ascii=False))
 
-    def source(self, source: Source, tally: Tally) -> None:
-        """The frames were printed already."""
 
-    def end(self, failed: int) -> None:
-        """Nothing: a stream of objects has no total."""
-
-
-class TextReport:
-    """A line per image or video, and a total.
+class TextPrinter(Printer):
+    """One line per image or video, and a total.
 
     Args:
         summary: whether to print the total.
@@ -95,9 +97,6 @@ class TextReport:
         self._images = 0
         self._people = 0.0
         self._videos = 0
-
-    def frame(self, result: CountResult) -> None:
-        """Lines are per source."""
 
     def source(self, source: Source, tally: Tally) -> None:
         """Print the source's line."""
