@@ -18,7 +18,7 @@ from edgecount.export.precision.calibrate import (
     load_calibration,
 )
 from edgecount.export.precision.fp16 import LARGEST, SMALLEST, to_fp16
-from edgecount.export.precision.int8 import Encoding, quantisable, to_int8, watched
+from edgecount.export.precision.int8 import Encoding, quantisable, to_int8
 from edgecount.export.precision.mixed import Pairs
 from edgecount.export.precision.sensitivity import Damage, find_kept, overflowing
 from edgecount.export.precision.trial import HEADROOM, Bench, Converted, Way
@@ -213,7 +213,7 @@ def calibrated(bench: Bench, pictures: Pictures, cache: Path, *, keep: bool = Tr
         bench.report("calibrating", done, len(pictures))
 
     feeds = ({spec.name: tensor} for tensor in calibration_tensors(pictures, spec))
-    made = calibrate(model, feeds, watched(model), threads=bench.threads, progress=step)
+    made = calibrate(model, feeds, calibrated_tensors(model), threads=bench.threads, progress=step)
     if keep:
         try:
             made.save(cache, key)

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecount.errors import ModelError
-from edgecount.export.graph.names import Names
-from edgecount.export.graph.queries import apart_from_pixels, element_types, with_subgraphs
+from edgecount.export.graph.queries import (
+    FreeNames,
+    apart_from_pixels,
+    element_types,
+    with_subgraphs,
+)
 
 if TYPE_CHECKING:
     import onnx
@@ -81,7 +85,7 @@ class _Converter:
         self._types = element_types(model)
         self._casts: dict[tuple[str, int], str] = {}
         self._made: set[str] = set()  # tensors that exist as float16 under the other name only
-        self._names = Names(model)
+        self._names = FreeNames(model)
         self._halves: dict[str, str] = {}
         self._outputs = {output.name for output in model.graph.output}
 
@@ -222,7 +226,7 @@ def rounding(typed: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import numpy_helper
 
     types = element_types(typed)
-    names = Names(typed)
+    names = FreeNames(typed)
     made = onnx.ModelProto()
     made.CopyFrom(typed)
     del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]

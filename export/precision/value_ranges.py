@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.export.graph.names import Names
-from edgecount.export.graph.queries import apart_from_pixels, float_tensors
+from edgecount.export.graph.queries import FreeNames, apart_from_pixels, float_tensors
 from edgecount.export.graph.session import open_session
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _with_ends(model: onnx.ModelProto, names: Sequence[str]) -> tuple[onnx.Model
     made = onnx.ModelProto()
     made.CopyFrom(model)
     del made.graph.output[:]
-    fresh = Names(model)
+    fresh = FreeNames(model)
     ends = []
     for operator in ("ReduceMin", "ReduceMax"):
         for name in names:
