@@ -22,15 +22,28 @@ _LOG_FATAL = 4
 
 @click.command()
 @click.argument("model", metavar="NAME|FILE|DIR")
+@click.option(
+    "--manifest-template",
+    "template",
+    is_flag=True,
+    help="Print a manifest to fill in, for an .onnx that carries none.",
+)
 @json_option
 @click.pass_context
-def inspect(ctx: click.Context, /, model: str, as_json: bool) -> None:
+def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) -> None:
     """Show what a model expects and gives, and whether it would run here.
 
     The model is a bundled one's name, an .onnx file, an engine, or a folder of edgecount export,
     of which every file is shown. A file of a folder that cannot be read does not keep the others
     from being shown; the exit code is 1 then.
     """
+    if template:
+        from edgecount.export.source.external_onnx import manifest_template
+        from edgecount.export.source.load import load_graph
+
+        made = manifest_template(load_graph(Path(model)), Path(model).stem)
+        click.echo(json.dumps(made, indent=2))
+        return
     if Path(model).is_dir():
         if not _inspect_folder(Path(model), as_json):
             ctx.exit(FAILED)

@@ -307,7 +307,5 @@ def _activated(node: onnx.NodeProto, readers: Mapping[str, list[onnx.NodeProto]]
     """Return a node's output, or that of the Relu or Clip that alone reads it."""
     name: str = node.output[0]
     following = readers.get(name, [])
-    if len(following) == 1 and following[0].op_type in _ACTIVATIONS:
-        if following[0].input[0] == name:
-            return str(following[0].output[0])
-    return name
+    alone = len(following) == 1 and following[0].op_type in _ACTIVATIONS
+    return following[0].output[0] if alone and following[0].input[0] == name else name

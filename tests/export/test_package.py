@@ -17,7 +17,7 @@ from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.precision import convert
 from edgecount.export.report import write_report
-from edgecount.export.verify import choice, gate
+from edgecount.export.verify import gate, images
 from edgecount.runtime.cuda.driver import probe_driver
 
 
@@ -47,7 +47,7 @@ def test_all_files_and_their_report(model, photos, tmp_path):
         model,
         out,
         options,
-        report=lambda *step: steps.append(step),
+        progress=lambda *step: steps.append(step),
         finish=write_report,
     )
     assert names(out) == [
@@ -114,7 +114,7 @@ def test_an_overflow_is_found_and_kept_in_float32(photos, tmp_path):
     half = made.files[1].converted
     assert {"second", "second_relu"} <= set(half.kept)
     assert "the type ends at" in half.kept["second"]
-    assert half.proof.passed
+    assert half.comparison.passed
     assert "heads" not in half.kept
 
 
@@ -155,11 +155,11 @@ def test_an_onnx_is_exported_without_pytorch(model, photos, tmp_path, target):
 
 
 def test_without_images_scenes_are_rendered(model, tmp_path, monkeypatch):
-    class One(choice.Scenes):
+    class One(images.RenderedScenes):
         def __len__(self):
             return 1
 
-    monkeypatch.setattr(choice, "Scenes", One)
+    monkeypatch.setattr(images, "RenderedScenes", One)
     made = export_model(model, tmp_path / "made", ExportOptions(fp16=True, fp16_gate=1, threads=1))
     assert not made.real
     assert made.pictures == "1 rendered scenes"
@@ -252,7 +252,7 @@ def test_an_interrupt_leaves_nothing(model, photos, tmp_path):
 
     options = ExportOptions(fp16=True, verify=photos, threads=1)
     with pytest.raises(KeyboardInterrupt):
-        export_model(model, tmp_path / "made", options, report=stop)
+        export_model(model, tmp_path / "made", options, progress=stop)
     assert names(tmp_path) == ["small.onnx"]
 
 
@@ -275,7 +275,7 @@ def test_an_engine_takes_the_usual_sizes_by_default(model, photos, tmp_path):
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_engines_for_two_gpus(model, photos, tmp_path, precision):
     pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
-    from edgecount.export.tensorrt.build import EngineOptions
+    from edgecount.export.options import EngineOptions
     from edgecount.runtime.models.sidecar import read_sidecar
 
     options = ExportOptions(
@@ -339,7 +339,7 @@ def test_overflow_in_an_int8_export(photos, tmp_path):
     options = ExportOptions(int8=True, calibration=photos, number=18, force=True, threads=1)
     made = export_model(str(path), tmp_path / "made", options)
     mixed = next(f.converted for f in made.files if f.path.name == "model.int8-fp16.onnx")
-    assert np.isfinite(mixed.proof.relative)
+    assert np.isfinite(mixed.comparison.relative)
     assert any("the type ends at" in reason for reason in mixed.kept.values())
 
 
@@ -348,12 +348,12 @@ def test_pictures_of_nobody_are_said_to_prove_little(model, tmp_path):
         cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((64, 64, 3), np.uint8))
     options = ExportOptions(fp16=True, verify=tmp_path, fp16_gate=5, threads=1)
     made = export_model(model, tmp_path / "made", options)
-    mean = np.mean([one.reference for one in made.files[1].converted.proof.images])
-    assert any("prove little" in text for text in made.warnings) == (mean < 1)
+    mean = np.mean([one.reference for one in made.files[1].converted.comparison.images])
+    assert any("say little" in text for text in made.warnings) == (mean < 1)
 
 
 def test_lost_points_are_refused_though_the_count_stays(photos, tmp_path, monkeypatch, model):
-    monkeypatch.setattr(convert.Proof, "matched", 0.5)
+    monkeypatch.setattr(compare.Comparison, "matched", 0.5)
     monkeypatch.setattr(gate, "FEW_POINTS", 0)
     options = ExportOptions(fp16=True, verify=photos, fp16_gate=1, threads=1)
     with pytest.raises(AccuracyError, match=r"finds 50\.0% of the head points .* at least 95%"):

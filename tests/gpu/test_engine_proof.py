@@ -143,8 +143,8 @@ def test_an_engine_refused_for_its_head_points_has_not_passed(
     out = tmp_path / "made"
     made = export_model(model, out, options(photos, force=True), finish=write_report)
     assert made.files[-1].run is not None
-    assert made.files[-1].run.proof is not None
-    assert made.files[-1].run.proof.passed
+    assert made.files[-1].run.comparison is not None
+    assert made.files[-1].run.comparison.passed
     assert any("of the head points" in text for text in made.warnings)
     facts = json.loads((out / "report.json").read_text())["files"][-1]
     assert facts["verdict"] == "refused, kept by force"

@@ -1,4 +1,4 @@
-"""What was typed after `edgecount export`, checked and gathered."""
+"""Check and gather the options of `edgecount export`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from edgecount.cli._types.sizes import InputSizes
 from edgecount.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edgecount.export.options import ExportOptions
-    from edgecount.export.source.load import Description
+    from pathlib import Path
 
-_DESCRIBING = ("density", "heatmap", "offset")
-_ABOUT_FOREIGN = (*("stride", "unit", "mean", "scale", "channels", "multiple", "threshold"),)
+    from edgecount.export.options import ExportOptions
+    from edgecount.manifest import Manifest
+
 _ABOUT_INT8 = ("method", "images", "gate_int8")
 _ABOUT_ENGINES = (
     *("dla", "workspace", "timing_cache", "hardware_compatible", "version_compatible"),
@@ -40,15 +40,14 @@ def check_version(_ctx: click.Context, _param: click.Parameter, value: str | Non
 
 
 def check_useful(typed: set[str], given: dict[str, Any], *, one_file: bool) -> None:
-    """Refuse options that would do nothing: whoever typed them expects something.
+    """Refuse options that would do nothing.
 
     Raises:
-        ConfigError: an option lacks another that it is about, or a gate is no share.
+        ConfigError: an option is given without another that it needs, or a gate is no share.
     """
     engine = given["target"] != "onnx" and not one_file
     asked = engine and given["target"] != "auto"
     needs = [
-        (_ABOUT_FOREIGN, any(given[name] for name in _DESCRIBING), "--density or --heatmap"),
         (_ABOUT_INT8, given["int8"], "--int8"),
         (("gate_fp16",), given["fp16"] or asked, "--fp16"),
         (("force",), given["fp16"] or given["int8"] or asked, "--fp16 or --int8"),
@@ -75,13 +74,12 @@ def check_useful(typed: set[str], given: dict[str, Any], *, one_file: bool) -> N
 
 
 def options_of(given: dict[str, Any]) -> ExportOptions:
-    """What was typed, as what to make.
+    """Return the options as the library takes them.
 
     Raises:
         ConfigError: options contradict one another.
     """
-    from edgecount.export.options import ExportOptions
-    from edgecount.export.tensorrt.build import EngineOptions
+    from edgecount.export.options import EngineOptions, ExportOptions
 
     sizes: InputSizes = given["sizes"] or InputSizes(None, None)
     target = given["target"]
@@ -120,16 +118,25 @@ def options_of(given: dict[str, Any]) -> ExportOptions:
 
 
 def stated_of(given: dict[str, Any]) -> dict[str, str]:
-    """What the user says of the model, by the manifest's field."""
+    """Return the manifest's fields that the user states."""
     flags = {"name": "name", "version": "model_version", "licence": "licence"}
     return {field: given[flag] for field, flag in flags.items() if given[flag] is not None}
 
 
-def description_of(given: dict[str, Any]) -> Description | None:
-    """What the user says of an ONNX file without a manifest; None: nothing."""
-    from edgecount.export.source.load import Description
+def manifest_of(path: Path | None) -> Manifest | None:
+    """Read the manifest of an ONNX file that carries none; None: none was given.
 
-    if not any(given[name] for name in _DESCRIBING):
+    Raises:
+        ConfigError: the file cannot be read, or holds no manifest.
+    """
+    from edgecount.errors import ModelError
+    from edgecount.manifest import Manifest
+
+    if path is None:
         return None
-    names = (*_DESCRIBING, "stride", "unit", "mean", "scale", "channels", "multiple", "threshold")
-    return Description(**{name: given[name] for name in names})
+    try:
+        return Manifest.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--manifest: cannot read {path}: {error.strerror}") from error
+    except (ModelError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--manifest: {path}: {error}") from error

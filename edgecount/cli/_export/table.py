@@ -1,4 +1,4 @@
-"""A finished export as lines for people."""
+"""Show a finished export as a table."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from edgecount.export.report.facts import worst_difference
 
 
 def table(report: dict[str, Any]) -> list[str]:
-    """Lines for people: a file each.
+    """Return the lines of a table with a row for each file.
 
     Args:
-        report: what `report.json` holds.
+        report: the content of `report.json`.
     """
     people = f"{'bias':>8}{'worst':>9}{'regions':>9}{'points':>9}"
     lines = [f"{'':24}{'MB':>8}{'counts differ by':>19}{people}{'ms':>9}   verdict"]

@@ -10,7 +10,7 @@ from edgecount.errors import ModelError
 from edgecount.export.graph.queries import element_types, node_precisions, tidy
 from edgecount.export.graph.session import open_session
 from edgecount.export.precision.calibrate import calibrate
-from edgecount.export.precision.fp16 import rounding, to_fp16
+from edgecount.export.precision.fp16 import emulated, to_fp16
 from edgecount.export.precision.int8 import (
     activation_step,
     calibrated_tensors,
@@ -234,9 +234,9 @@ def test_names_of_ours_in_a_foreign_graph(model, encoding):
     feeds = [{"image": pixels(seed=seed)} for seed in range(4)]
     seen = calibrate(odd, feeds, calibrated_tensors(odd), threads=1).ranges("minmax")
     whole = to_int8(odd, seen, encoding)
-    made = [whole, to_fp16(odd), rounding(to_fp16(odd))]
+    made = [whole, to_fp16(odd), emulated(to_fp16(odd))]
     if encoding == "tensorrt":
-        made.append(rounding(to_fp16(with_opset(whole, 19))))
+        made.append(emulated(to_fp16(with_opset(whole, 19))))
     image = pixels(seed=5)
     for one in made:
         onnx.checker.check_model(one, full_check=True)

@@ -125,8 +125,8 @@ def test_the_record_tells_what_was_built(files, first, second, asked, layers):
     record = build_engine(source, plan, rtx(asked))
     assert record.layers == layers
     assert record.typed
-    assert record.plan_bytes == plan.stat().st_size > 10_000
-    assert record.plan_sha256 == hashlib.sha256(plan.read_bytes()).hexdigest()
+    assert record.size == plan.stat().st_size > 10_000
+    assert record.sha256 == hashlib.sha256(plan.read_bytes()).hexdigest()
     assert record.onnx_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
     assert record.version == TRT.__version__
     assert record.compute_capabilities == ("8.0+",)
@@ -351,7 +351,7 @@ def test_too_little_workspace_says_what_to_do(files):
     write_graph(source, "fp32", "fp32", shape=DYNAMIC)
     with pytest.raises(BackendError, match="a --workspace of 1 MiB is too little"):
         build_engine(source, plan, rtx(shapes=shapes, workspace=1))
-    assert build_engine(source, plan, rtx(shapes=shapes, workspace=512)).plan_bytes
+    assert build_engine(source, plan, rtx(shapes=shapes, workspace=512)).size
 
 
 def test_rtx_keeps_no_timing_cache(files, tmp_path):
@@ -391,5 +391,5 @@ def test_folder_of_the_plan_is_made(files):
     source, plan = files
     write_graph(source, "fp32", "fp32")
     deep = plan.parent / "a" / "b.engine"
-    assert build_engine(source, deep, rtx()).plan == Path(deep)
+    assert build_engine(source, deep, rtx()).path == Path(deep)
     assert deep.is_file()
