@@ -167,7 +167,7 @@ def test_without_images_scenes_are_rendered(model, tmp_path, monkeypatch):
 
 
 def test_int8_needs_images():
-    with pytest.raises(ConfigError, match="--int8: expected --calibration DIR"):
+    with pytest.raises(ConfigError, match="int8: expected `calibration`"):
         ExportOptions(int8=True)
 
 
@@ -353,7 +353,7 @@ def test_pictures_of_nobody_are_said_to_prove_little(model, tmp_path):
 
 
 def test_lost_points_are_refused_though_the_count_stays(photos, tmp_path, monkeypatch, model):
-    monkeypatch.setattr(compare.Comparison, "matched", 0.5)
+    monkeypatch.setattr(convert.Comparison, "matched", 0.5)
     monkeypatch.setattr(gate, "FEW_POINTS", 0)
     options = ExportOptions(fp16=True, verify=photos, fp16_gate=1, threads=1)
     with pytest.raises(AccuracyError, match=r"finds 50\.0% of the head points .* at least 95%"):

@@ -71,7 +71,7 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[Spoil | None], None]:
             # From now on there is a GPU, which the builder must not see: it would use it.
             monkeypatch.setattr(driver, "ask_driver", lambda: GPU)
             monkeypatch.setitem(sys.modules, "tensorrt_rtx", standin)
-            return dataclasses.replace(built, plan_sha256=digest, version=standin.__version__)
+            return dataclasses.replace(built, sha256=digest, version=standin.__version__)
 
         monkeypatch.setattr(package, "build_engine", make)
 
@@ -187,7 +187,7 @@ def test_pictures_that_do_not_fit_are_left_out_and_told(
     made = export_model(model, tmp_path / "made", options(photos), finish=write_report)
     assert made.files[-1].run is not None
     assert made.files[-1].run.left_out == 1
-    assert any("not compared on 1 of the pictures" in text for text in made.warnings)
+    assert any("not compared on 1 of the images" in text for text in made.warnings)
 
 
 def test_an_engine_that_takes_no_picture_is_run_and_not_compared(

@@ -1,6 +1,8 @@
-"""Networks without a manifest, and what is said of them that cannot be."""
+"""Networks without a manifest: the template to fill in, and descriptions that do not fit."""
 
+import json
 import math
+from dataclasses import replace
 
 import onnx
 import pytest
@@ -8,8 +10,15 @@ from graphs import small_model
 from onnx import TensorProto, helper
 
 from edgecount.errors import ConfigError, ModelError
-from edgecount.export.source.foreign import Description, describe
-from edgecount.manifest import InputSpec, OutputSpec
+from edgecount.export.source.external_onnx import check_manifest, manifest_template
+from edgecount.manifest import InputSpec, Manifest, OutputSpec
+
+DENSITY = OutputSpec("density", "density", 8)
+HEATMAP = OutputSpec("heat", "heatmap", 4)
+
+
+def described(*outputs, **given):
+    return Manifest("theirs", "1.0.0", "", InputSpec(**given), outputs or (DENSITY,))
 
 
 def image_of(model):
@@ -34,33 +43,89 @@ def with_image(kind, sides):
     return model
 
 
+def with_sides(*sides):
+    """The small network for one size of image."""
+    model = small_model(manifest=False)
+    for axis, side in zip(image_of(model).type.tensor_type.shape.dim[2:], sides, strict=True):
+        axis.dim_value = side
+    return model
+
+
+def test_a_template_holds_what_the_graph_shows():
+    made = manifest_template(small_model(manifest=False), "theirs")
+    assert made["name"] == "theirs"
+    assert made["input"]["name"] == "image"
+    assert made["input"]["static_size"] is None
+    assert [(o["name"], o["role"], o["stride"]) for o in made["outputs"]] == [
+        ("density", "density", 8),
+        ("heat", "heatmap", 4),
+    ]
+    assert manifest_template(with_sides(64, 96), "one")["input"]["static_size"] == (64, 96)
+
+
+def test_a_template_says_what_is_to_be_filled_in():
+    model = small_model(manifest=False)
+    for node in model.graph.node:
+        node.output[:] = ["y" if name == "heat" else name for name in node.output]
+    model.graph.output[1].name = "y"
+    made = json.loads(json.dumps(manifest_template(model, "theirs")))
+    answers = {"channels": "BGR", "mean": [0, 0, 0], "scale": [0.01, 0.01, 0.01]}
+    for field, value in answers.items():
+        with pytest.raises(ModelError, match=r"input\.(channels|mean|scale).*FILL IN"):
+            Manifest.from_dict(made)
+        made["input"][field] = value
+    with pytest.raises(ModelError, match=r"role.*FILL IN: density, heatmap, offset or size"):
+        Manifest.from_dict(made)
+    made["outputs"][1]["role"] = "heatmap"
+    manifest = Manifest.from_dict(made)
+    check_manifest(model, manifest)
+    assert manifest.output("heatmap").name == "y"
+
+
+def test_a_template_of_what_gives_no_map():
+    model = small_model(manifest=False)
+    flat = helper.make_node("GlobalAveragePool", ["density"], ["count"], "pool")
+    model.graph.node.append(flat)
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("count", TensorProto.FLOAT, None))
+    model.graph.node.append(helper.make_node("Flatten", ["count"], ["sum"], "flatten"))
+    model.graph.output[0].name = "sum"
+    with pytest.raises(ConfigError, match=r"expected an output that is a map .* got sum \(1, 1\)"):
+        manifest_template(model, "theirs")
+
+
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("manifest", "message"),
     [
-        ({"unit": 0}, "--unit: expected a number above 0, got 0"),
-        ({"unit": math.inf}, "--unit: expected finite numbers, got inf"),
-        ({"mean": (math.nan, 0, 0)}, "--mean: expected finite numbers, got nan 0 0"),
-        ({"scale": (0.0, 0.0, 0.0)}, "--scale: expected three numbers other than 0, got 0 0 0"),
-        ({"multiple": 100000}, "--multiple: expected 1 to 1024 pixels, got 100000"),
+        (described(name="pixels"), "input.name: expected 'image', the graph's input, got 'pixels'"),
+        (
+            described(static_size=(64, 96)),
+            r"input.static_size: expected null, because the graph takes any size, got \(64, 96\)",
+        ),
+        (described(multiple=2048), "input.multiple: expected 1 to 1024 pixels, got 2048"),
+        (
+            described(replace(DENSITY, stride=4)),
+            "outputs.density.stride: expected 8 pixels per cell, as measured, got 4",
+        ),
+        (
+            described(replace(DENSITY, name="people")),
+            "outputs: expected some of density, heat, got 'people', which the model does not have",
+        ),
+        (
+            described(HEATMAP, OutputSpec("density", "offset", 4)),
+            r"outputs.density: expected a map \(N, 2, h, w\) .* got \(1, 1, 16, 16\)",
+        ),
     ],
 )
-def test_values_are_refused_by_their_flags(values, message):
-    with pytest.raises(ConfigError, match=message):
-        Description(density="density", **values)
+def test_descriptions_that_do_not_fit(manifest, message):
+    with pytest.raises(ConfigError, match=f"^manifest: {message}"):
+        check_manifest(small_model(manifest=False), manifest)
 
 
-@pytest.mark.parametrize("stride", [3, 4])
-def test_a_stride_is_compared_with_the_measured_one(stride):
-    model = small_model(manifest=False)
-    with pytest.raises(ConfigError, match=f"one cell per 8 px, got {stride}: leave it out"):
-        describe(model, Description(density="density", stride=stride), "theirs")
-    made = describe(model, Description(density="density", stride=8), "theirs")
-    assert made.outputs[0].stride == 8
-
-
-def test_a_multiple_that_the_strides_do_not_divide():
-    with pytest.raises(ConfigError, match=r"--multiple: .* of 8.* density, got 4"):
-        describe(small_model(manifest=False), Description(density="density", multiple=4), "theirs")
+def test_a_graph_of_one_size_is_described_with_it():
+    with pytest.raises(ConfigError, match=r"input\.static_size: expected \[64, 96\], got None"):
+        check_manifest(with_sides(64, 96), described())
+    check_manifest(with_sides(64, 96), described(static_size=(64, 96)))
 
 
 @pytest.mark.parametrize(
@@ -76,20 +141,21 @@ def test_a_multiple_that_the_strides_do_not_divide():
     ],
 )
 def test_inputs_are_looked_at_before_they_are_run(kind, sides, message):
-    with pytest.raises(ConfigError, match=message):
-        describe(with_image(kind, sides), Description(density="density"), "theirs")
+    for look in (lambda m: check_manifest(m, described()), lambda m: manifest_template(m, "x")):
+        with pytest.raises(ConfigError, match=message):
+            look(with_image(kind, sides))
 
 
-def test_a_heatmap_without_its_sigmoid_is_told_of(caplog):
+def test_a_heatmap_without_its_sigmoid_is_warned_of(caplog):
     model = small_model(manifest=False)
-    described = Description(density="density", heatmap="heat")
-    describe(model, described, "theirs")
+    manifest = described(DENSITY, HEATMAP)
+    check_manifest(model, manifest)
     assert not caplog.records
     sigmoid = next(node for node in model.graph.node if node.op_type == "Sigmoid")
     sigmoid.op_type = "Identity"
-    describe(model, described, "theirs")
+    check_manifest(model, manifest)
     (record,) = caplog.records
-    assert "--heatmap heat: expected probabilities from 0 to 1" in record.getMessage()
+    assert "heatmap heat: expected probabilities from 0 to 1" in record.getMessage()
     assert "is its sigmoid missing?" in record.getMessage()
 
 
