@@ -158,7 +158,7 @@ def check_shapes(image: TensorRecord, shapes: InputShapes | None) -> InputShapes
         if any(own not in (-1, side) for own, side in zip(image.shape, shape, strict=True)):
             raise ConfigError(
                 f"shapes: expected {image.shape} as the input {image.name} has it (-1: any), got "
-                f"{shape}: change `size` or `profile`, and `batch`"
+                f"{shape}: give other sizes, or another `batch`"
             )
     return shapes
 

@@ -65,7 +65,7 @@ def test_all_files_and_their_report(model, photos, tmp_path):
         *("looking for large values", "measuring how fast it is"),
     }
     assert made.real
-    assert made.pictures.startswith("6 images beside the calibration's of")
+    assert made.images.startswith("6 images beside the calibration's of")
     report = json.loads((out / "report.json").read_text())
     by_name = {file["file"]: file for file in report["files"]}
     assert by_name["model.onnx"]["verdict"] == "the reference"
@@ -120,7 +120,7 @@ def test_an_overflow_is_found_and_kept_in_float32(photos, tmp_path):
 
 def test_a_gate_refuses_and_nothing_is_left(model, photos, tmp_path):
     options = ExportOptions(fp16=True, verify=photos, fp16_gate=0.0, threads=1)
-    with pytest.raises(AccuracyError, match=r"model\.fp16\.onnx counts differently .* --force"):
+    with pytest.raises(AccuracyError, match=r"model\.fp16\.onnx counts differently .* `force`"):
         export_model(model, tmp_path / "made", options)
     assert names(tmp_path) == ["small.onnx"]
 
@@ -129,7 +129,7 @@ def test_force_keeps_what_a_gate_refuses(model, photos, tmp_path):
     options = ExportOptions(fp16=True, verify=photos, fp16_gate=0.0, force=True, threads=1)
     made = export_model(model, tmp_path / "made", options, finish=write_report)
     assert made.files[1].overridden
-    assert any("kept by --force" in text for text in made.warnings)
+    assert any("kept by `force`" in text for text in made.warnings)
     report = json.loads((tmp_path / "made" / "report.json").read_text())
     assert report["files"][1]["verdict"] == "refused, kept by force"
 
@@ -162,8 +162,8 @@ def test_without_images_scenes_are_rendered(model, tmp_path, monkeypatch):
     monkeypatch.setattr(images, "RenderedScenes", One)
     made = export_model(model, tmp_path / "made", ExportOptions(fp16=True, fp16_gate=1, threads=1))
     assert not made.real
-    assert made.pictures == "1 rendered scenes"
-    assert "--verify DIR" in made.warnings[0]
+    assert made.images == "1 rendered scenes"
+    assert "`verify`" in made.warnings[0]
 
 
 def test_int8_needs_images():
@@ -189,7 +189,7 @@ def test_an_earlier_export_is_replaced_whole_or_not_at_all(model, photos, tmp_pa
     export_model(model, out, options, finish=write_report)
     (out / "notes.txt").write_text("mine")
     before = names(out)
-    with pytest.raises(OutputError, match="made exists: choose another --out, or add --overwrite"):
+    with pytest.raises(OutputError, match="made exists: choose another `out`, or add `overwrite`"):
         export_model(model, out, options)
     refused = ExportOptions(fp16=True, verify=photos, fp16_gate=0, overwrite=True, threads=1)
     with pytest.raises(OutputError, match=r"made holds what no export wrote.*: notes\.txt"):
@@ -221,7 +221,7 @@ def test_nothing_else_is_replaced(model, photos, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"small\.onnx lies in .*made, which the export"):
         export_model(str(inside / "small.onnx"), inside, options)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(OutputError, match="--out: expected the name of a folder to make"):
+    with pytest.raises(OutputError, match="out: expected the name of a folder to make"):
         export_model(model, Path(), options)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years"
 

@@ -81,7 +81,7 @@ def test_calibration_pictures_are_scanned_too(loud, tmp_path, monkeypatch):
 def unscanned(photos):
     """Grey pictures, and one with edges that the first scan does not look at."""
     write_grey(photos, 30)
-    last = spread(ImageFolder.of(photos, "--verify").paths)[package.SCANNED]
+    last = spread(ImageFolder.of(photos, "verify").paths)[package.SCANNED]
     last.unlink()
     (photos / "one").mkdir()
     write_photos(photos / "one", 1, (160, 128))
@@ -130,7 +130,7 @@ def test_what_cannot_count_is_refused_by_picture(loud, tmp_path, monkeypatch, fo
         export_model(loud, tmp_path / "made", options)
     message = str(raised.value)
     assert f"model.fp16.onnx cannot count, and nothing was written: {name}: " in message
-    assert "--force keeps no such file: export without --fp16" in message
+    assert "`force` keeps no such file: export without `fp16`" in message
 
 
 def test_a_model_that_cannot_count_itself(tmp_path):

@@ -89,5 +89,5 @@ def test_what_fp16_is_refused_for_is_not_the_calibration(model, photos, tmp_path
     options = ExportOptions(*(True, True), calibration=photos, fp16_gate=0, threads=1)
     with pytest.raises(AccuracyError, match=r"model\.fp16\.onnx counts differently") as raised:
         export_model(model, tmp_path / "made", options)
-    assert "--calibration" not in str(raised.value)
-    assert "nothing was written; keep it all the same with --force" in str(raised.value)
+    assert "`calibration`" not in str(raised.value)
+    assert "nothing was written; keep it all the same with `force`" in str(raised.value)

@@ -31,7 +31,7 @@ def folder(tmp_path):
 
 
 def test_a_seeded_choice_of_all_folders(folder):
-    everything = ImageFolder.of(folder, "--verify")
+    everything = ImageFolder.of(folder, "verify")
     assert {p.name for p in everything} == {
         f"more/{i:02}.png" if i % 2 else f"{i:02}.png" for i in range(20)
     }
@@ -42,7 +42,7 @@ def test_a_seeded_choice_of_all_folders(folder):
 
 
 def test_some_are_kept_for_the_proof(folder):
-    everything = ImageFolder.of(folder, "--calibration")
+    everything = ImageFolder.of(folder, "calibration")
     own, apart = split_images(everything, 100, reserve=True)
     assert (len(own), len(apart)) == (15, 5)
     assert not set(own.paths) & set(apart.paths)
@@ -55,17 +55,17 @@ def test_some_are_kept_for_the_proof(folder):
 
 
 def test_folders_that_hold_nothing(tmp_path):
-    with pytest.raises(ConfigError, match="--calibration: expected a folder of images"):
-        ImageFolder.of(tmp_path / "none", "--calibration")
-    with pytest.raises(ConfigError, match=r"--verify: expected images \(jpg, .*found none"):
-        ImageFolder.of(tmp_path, "--verify")
+    with pytest.raises(ConfigError, match="calibration: expected a folder of images"):
+        ImageFolder.of(tmp_path / "none", "calibration")
+    with pytest.raises(ConfigError, match=r"verify: expected images \(jpg, .*found none"):
+        ImageFolder.of(tmp_path, "verify")
 
 
 def test_an_unreadable_image_is_named(folder):
     whole = (folder / "02.png").read_bytes()
     (folder / "02.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SourceError, match=r"02\.png"):
-        list(ImageFolder.of(folder, "--calibration"))
+        list(ImageFolder.of(folder, "calibration"))
 
 
 def test_tensors_are_what_the_runtime_would_feed():
@@ -96,12 +96,12 @@ def test_a_model_of_one_size_is_fed_that_size():
 
 
 def test_warnings(folder):
-    assert warnings_about(ImageFolder.of(folder, "--calibration")) == []
-    few = warnings_about(ImageFolder.of(folder, "--calibration").sample(4))
+    assert warnings_about(ImageFolder.of(folder, "calibration")) == []
+    few = warnings_about(ImageFolder.of(folder, "calibration").sample(4))
     assert [w.split(" calibration images are few")[0] for w in few] == ["4"]
-    (one,) = warnings_about(ImageFolder.of(folder, "--calibration").sample(1))
+    (one,) = warnings_about(ImageFolder.of(folder, "calibration").sample(1))
     assert one.startswith("1 calibration image is few: ")
-    image = next(iter(ImageFolder.of(folder, "--verify"))).image
+    image = next(iter(ImageFolder.of(folder, "verify"))).pixels
     rng = np.random.default_rng(1)
     alike = [
         NamedImage(f"{i}", np.clip(image + rng.normal(0, 5, image.shape), 0, 255).astype(np.uint8))
