@@ -175,17 +175,15 @@ class _Quantiser:
         in_groups = axis == 1 and group > 1
         if in_groups:
             scales = np.full_like(scales, scales.max())
-        bias = next((b for b in biases if b in self._weights), None)
-        if bias is not None and (in_groups or not self._on_cpu):
-            bias = None
-        least = np.zeros_like(scales)
-        if bias is not None:
+        bias = next((b for b in biases if b in self._weights), "")
+        lowest = None
+        if bias and self._on_cpu and not in_groups:
             # Beside the tiny weights of a dead channel, its bias would not fit into 32 bits.
-            least = self._least_scales(bias, source)
-            scales = np.maximum(scales, least)
+            lowest = self._min_scales(bias, source)
+            scales = np.maximum(scales, lowest)
         # A weight that several nodes read has the scales of the first.
         scales = self._scales.setdefault((name, str(axis)), scales)
-        if bias is not None and (scales >= least).all():
+        if lowest is not None and (scales >= lowest).all():
             node.input[2] = self._bias(bias, source, (name, str(axis)))
         node.input[0], node.input[1] = self._activation(source), self._weight(name, weight, axis)
 
@@ -216,12 +214,12 @@ class _Quantiser:
         del self._graph.initializer[:]
         self._graph.initializer.extend(kept)
 
-    def _least_scales(self, bias: str, source: str) -> NDArray[np.float32]:
-        """Return the scales (C,) of the weights with which a bias fits into 32 bits."""
+    def _min_scales(self, bias: str, source: str) -> NDArray[np.float32]:
+        """Return the smallest scales (C,) of the weights with which a bias fits into 32 bits."""
         step = activation_step(*self._ranges[source], "cpu").scale
         values = np.abs(np.asarray(self._weights[bias], np.float64))
-        least: NDArray[np.float32] = (values / (float(step) * _BIAS)).astype(np.float32)
-        return least
+        scales: NDArray[np.float32] = (values / (float(step) * _BIAS)).astype(np.float32)
+        return scales
 
     def _activation(self, name: str) -> str:
         key = (name,)

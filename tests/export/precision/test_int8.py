@@ -147,6 +147,54 @@ def test_weights_shared_by_two_kinds_of_convolution(model):
             assert theirs == pytest.approx(ours, abs=0.06 * float(np.abs(ours).max()))
 
 
+@pytest.mark.parametrize("encoding", ["tensorrt", "cpu"])
+def test_transposed_convolutions_in_groups(model, encoding):
+    """Their channels are counted within a group: one scale for all, and a bias in float32."""
+    grouped = onnx.ModelProto()
+    grouped.CopyFrom(model)
+    rng = np.random.default_rng(0)
+    values = {
+        "up_w": rng.normal(0, 0.3, (16, 4, 2, 2)),
+        "up_b": np.linspace(-1, 1, 16),
+        "down_w": rng.normal(0, 0.1, (16, 16, 3, 3)),
+    }
+    values["up_w"][:, 1] *= 1e-3
+    tensors = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in values.items()]
+    grouped.graph.initializer.extend(tensors)
+    up = onnx.helper.make_node(
+        "ConvTranspose", ["second_cut", "up_w", "up_b"], ["up"], "up", group=4, strides=[2, 2]
+    )
+    down = onnx.helper.make_node(
+        "Conv", ["up", "down_w"], ["down"], "down", strides=[2, 2], pads=[1] * 4
+    )
+    index = next(i for i, node in enumerate(grouped.graph.node) if node.name == "sum")
+    grouped.graph.node.insert(index, up)
+    grouped.graph.node.insert(index + 1, down)
+    next(node for node in grouped.graph.node if node.name == "sum").input[1] = "down"
+    feeds = [{"image": pixels(seed=seed)} for seed in range(3)]
+    seen = calibrate(grouped, feeds, calibrated_tensors(grouped), threads=1).ranges("minmax")
+    made = to_int8(grouped, seen, encoding)
+    onnx.checker.check_model(made, full_check=True)
+    scales = weights(made)["up_w_by_1_scale"]
+    assert scales == pytest.approx(np.full(4, np.abs(values["up_w"]).max() / 127))
+    up = next(node for node in made.graph.node if node.name == "up")
+    assert up.input[2] == "up_b"
+    image = pixels(seed=1)
+    for ours, theirs in zip(run(grouped, image), run(made, image), strict=True):
+        assert theirs == pytest.approx(ours, abs=0.06 * float(np.abs(ours).max()))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_integer_kernels_count_as_the_graph_says(model, ranges, seed):
+    """On every CPU: kernels that saturate in 16 bits would move the maps, and no other file."""
+    made = to_int8(model, ranges, "cpu")
+    image = pixels(seed=seed)
+    fused = open_session(made, 1).run(None, {"image": image})
+    written = open_session(made, 1, fuse=False).run(None, {"image": image})
+    for ours, theirs in zip(written, fused, strict=True):
+        assert theirs == pytest.approx(ours, abs=0.02 * float(np.abs(ours).max()))
+
+
 def test_graphs_within_graphs_are_refused(model):
     loop = onnx.ModelProto()
     loop.CopyFrom(model)

@@ -114,7 +114,7 @@ def test_rendered_scenes_stand_in():
     scenes = RenderedScenes()
     first = next(iter(scenes))
     assert len(scenes) == 8
-    assert first.image.dtype == np.uint8
+    assert first.pixels.dtype == np.uint8
     assert "20 people" in first.name
 
 
