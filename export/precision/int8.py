@@ -6,11 +6,11 @@ zero and float biases; ONNX Runtime's CPU kernels want unsigned integers with a 
 as well as inputs, and biases in 32 bits. Either engine runs the other's encoding slower than
 float32, or refuses it.
 
-On CPUs the weights are unsigned, too. Without VNNI, the kernels of ONNX Runtime for x86 add two
-products of an unsigned activation and a signed weight in 16 bits, which saturate there and not on
-other CPUs, so that one file would count differently from machine to machine. Weights of 7 bits
-avoid that and cost two to four times as much accuracy; unsigned weights of 8 bits take kernels that
-add in 32 bits everywhere.
+On x86 CPUs without VNNI, ONNX Runtime's kernels add the products of two neighbouring weights in 16
+bits, which saturate there and not on other CPUs: one file would count differently from machine to
+machine. So the CPU's weights are scaled until no two neighbours can reach that. Weights of 7 bits
+(the library's ``reduce_range``) do so too, at two to four times the error; unsigned weights take
+kernels that add in 32 bits, which are no faster than float32 there.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ _FLOAT = 1
 # A smaller step would vanish where two are multiplied, which gives a bias's step in float32.
 _SMALLEST = 2.0**-60
 _BIAS = 2.0**30  # steps that a bias may take, of the 2^31 that 32 bits hold
+# Two products of up to 255 times a weight stay below 2^15 with weights of up to 128 together; what
+# rounding adds to the two is at most 1.
+_PAIR = 127
 
 # What is quantised: (tensor,), (weight, axis) or (bias, tensor, weight, axis). A weight has scales
 # along an axis, and a bias has those of what it is added to.
@@ -89,8 +92,8 @@ def to_int8(
         model: float32, as :func:`edgecount.export.graph.queries.tidy` leaves it.
         ranges: low and high end of every tensor of :func:`calibrated_tensors`; 0 lies inside.
         encoding: ``tensorrt``: int8, symmetric, weights per channel, biases in float32; ``cpu``:
-            uint8 with a zero point, outputs as well as inputs, weights per channel around 128,
-            biases in int32.
+            uint8 with a zero point, outputs as well as inputs, int8 weights per channel that
+            saturate no kernel, biases in int32.
         keep: names of nodes that stay in float32.
 
     Raises:
@@ -142,6 +145,28 @@ def weight_scales(weight: NDArray[np.float32], axis: int) -> NDArray[np.float32]
     return np.where(largest > 0, np.maximum(largest / 127, _SMALLEST), 1.0).astype(np.float32)
 
 
+def unsaturated_scales(
+    weight: NDArray[np.float32], scales: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return scales (O,) of a convolution's weights with which no sum of two products saturates.
+
+    The kernels go through a channel's weights either with the input channels innermost or with the
+    columns, two by two; activations are not negative, so that only weights of one sign add up.
+
+    Args:
+        weight: (O, I, h, w) or with other spatial axes.
+        scales: (O,) scales that use the whole range.
+    """
+    channels = len(weight)
+    orders = weight.reshape(channels, -1), np.moveaxis(weight, 1, -1).reshape(channels, -1)
+    largest = np.zeros(channels, np.float32)
+    for order in orders:
+        pairs = np.pad(order, ((0, 0), (0, order.shape[1] % 2))).reshape(channels, -1, 2)
+        for signed in (pairs, -pairs):
+            largest = np.maximum(largest, np.maximum(signed, 0).sum(2).max(1))
+    return np.maximum(scales, largest / _PAIR)
+
+
 class _Quantiser:
     """Add QDQ pairs to a graph, one for each tensor.
 
@@ -170,6 +195,9 @@ class _Quantiser:
         weight = np.asarray(self._weights[name], np.float32)
         group = next((a.i for a in node.attribute if a.name == "group"), 1)
         scales = weight_scales(weight, axis)
+        is_depthwise = weight.shape[1] == 1 and group == len(weight)
+        if self._on_cpu and axis == 0 and not is_depthwise:  # those have kernels of their own
+            scales = unsaturated_scales(weight, scales)
         # A transposed convolution's channels are counted within a group: one scale for all, and
         # no bias that a scale of each channel would need.
         in_groups = axis == 1 and group > 1
@@ -232,15 +260,15 @@ class _Quantiser:
         key = (name, str(axis))
         if key not in self._dequantised:
             scales = self._scales[key]
+            zero = np.zeros(len(scales), np.int8)
             if self._on_cpu:
                 shape = [1] * weight.ndim
                 shape[axis] = -1
-                whole = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127)
-                middle = np.full(len(scales), 128, np.uint8)
-                self._add_stored(key, (whole + 128).astype(np.uint8), scales, middle, axis)
+                whole = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127).astype(np.int8)
+                self._add_stored(key, whole, scales, zero, axis)
             else:
                 # TensorRT's parsers take float weights through a pair in every version.
-                self._add_pair(key, scales, np.zeros(len(scales), np.int8), axis=axis)
+                self._add_pair(key, scales, zero, axis=axis)
         return self._dequantised[key]
 
     def _bias(self, name: str, source: str, weight: _Key) -> str:

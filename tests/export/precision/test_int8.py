@@ -16,6 +16,7 @@ from edgecount.export.precision.int8 import (
     calibrated_tensors,
     quantisable,
     to_int8,
+    unsaturated_scales,
     weight_scales,
 )
 from edgecount.export.source.load import with_opset
@@ -74,11 +75,7 @@ def test_tensorrt_wants_signed_symmetric_bytes_and_plain_biases(model, ranges):
 def test_cpus_get_bytes_all_the_way(model, ranges):
     made = to_int8(model, ranges, "cpu")
     stored = weights(made)
-    whole, zero = stored["second_w_by_0_integers"], stored["second_w_by_0_zero"]
-    # Kernels for signed weights saturate in 16 bits on x86 without VNNI.
-    assert whole.dtype == zero.dtype == np.uint8
-    assert (zero == 128).all()
-    assert (whole.min(), whole.max()) == (1, 255)
+    assert stored["second_w_by_0_integers"].dtype == np.int8
     assert "second_w" not in stored
     assert stored["image_zero"].dtype == np.uint8
     assert stored["third_b_by_second_cut_by_third_w_by_0_integers"].dtype == np.int32
@@ -184,6 +181,49 @@ def test_transposed_convolutions_in_groups(model, encoding):
         assert theirs == pytest.approx(ours, abs=0.06 * float(np.abs(ours).max()))
 
 
+def test_no_two_neighbours_of_a_cpus_weights_saturate(model, ranges):
+    for name, whole in weights(to_int8(model, ranges, "cpu")).items():
+        if not name.endswith("_integers") or whole.ndim != 4:
+            continue
+        assert np.abs(whole).max() > 64  # more than 7 bits of the range are in use
+        for order in (whole, np.moveaxis(whole, 1, -1)):
+            flat = order.reshape(len(whole), -1).astype(np.int32)
+            even, odd = flat[:, : flat.shape[1] // 2 * 2 : 2], flat[:, 1::2]
+            same = np.sign(even) == np.sign(odd)
+            assert (np.abs(even + odd)[same] * 255).max() < 2**15
+
+
+def test_scales_of_weights_that_saturate_nothing():
+    weight = np.zeros((3, 4, 1, 1), np.float32)
+    weight[0, :2, 0, 0] = 1, 1  # add up
+    weight[1, :2, 0, 0] = 1, -1  # never at once
+    weight[2, 1:3, 0, 0] = 1, 1  # no neighbours
+    whole = weight_scales(weight, 0)
+    assert unsaturated_scales(weight, whole) == pytest.approx(np.array([2, 1, 1]) / 127)
+
+
+def test_depthwise_weights_use_the_whole_range(model):
+    deep = onnx.ModelProto()
+    deep.CopyFrom(model)
+    weight = np.random.default_rng(0).normal(0, 0.3, (16, 1, 3, 3)).astype(np.float32)
+    deep.graph.initializer.append(numpy_helper.from_array(weight, "deep_w"))
+    node = onnx.helper.make_node(
+        "Conv", ["third", "deep_w"], ["deep"], "deep", group=16, pads=[1] * 4
+    )
+    index = next(i for i, node in enumerate(deep.graph.node) if node.name == "sum")
+    deep.graph.node.insert(index, node)
+    next(node for node in deep.graph.node if node.name == "sum").input[0] = "deep"
+    feeds = [{"image": pixels(seed=seed)} for seed in range(2)]
+    seen = calibrate(deep, feeds, calibrated_tensors(deep), threads=1).ranges("minmax")
+    made = to_int8(deep, seen, "cpu")
+    assert (np.abs(weights(made)["deep_w_by_0_integers"]).max((1, 2, 3)) == 127).all()
+    fused, written = (
+        open_session(made, 1, fuse=fuse).run(None, feeds[0]) for fuse in (True, False)
+    )
+    for ours, theirs in zip(written, fused, strict=True):
+        assert theirs == pytest.approx(ours, abs=0.02 * float(np.abs(ours).max()))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_integer_kernels_count_as_the_graph_says(model, ranges, seed):
     """On every CPU: kernels that saturate in 16 bits would move the maps, and no other file."""
@@ -213,7 +253,10 @@ def test_small_weights_keep_their_steps(encoding, gain):
     seen = calibrate(loud, feeds, calibrated_tensors(loud), threads=1).ranges("minmax")
     made = to_int8(loud, seen, encoding)
     scales = weights(made)["third_w_by_0_scale"]
-    assert scales == pytest.approx(np.abs(weights(loud)["third_w"]).max((1, 2, 3)) / 127)
+    whole = weight_scales(weights(loud)["third_w"], 0)
+    if encoding == "cpu":
+        whole = unsaturated_scales(weights(loud)["third_w"], whole)
+    assert scales == pytest.approx(whole)
     image = pixels(seed=9)
     for ours, theirs in zip(run(loud, image), run(made, image), strict=True):
         assert theirs == pytest.approx(ours, abs=0.05 * float(np.abs(ours).max()))
