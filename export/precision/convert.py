@@ -29,7 +29,7 @@ from edgecount.export.precision.sensitivity import Sensitivity, find_kept, overf
 from edgecount.export.precision.trial import HEADROOM, ExecutionMode, Trial
 from edgecount.export.progress import Steps
 from edgecount.export.source.load import with_manifest, with_opset
-from edgecount.export.verify.compare import Comparison, NamedImage, UncountableError
+from edgecount.export.verify.compare import Comparison, UncountableError
 from edgecount.export.verify.images import ImageFolder, calibration_tensors
 from edgecount.manifest import ENCODING_KEY, FOR_TENSORRT
 
@@ -220,11 +220,12 @@ def _attempt(trial: Trial, conversion: _Conversion, gate: float, number: int) ->
     model = with_manifest(conversion.convert({*required, *found}), trial.source.manifest)
     if conversion.mode != "as used":
         model = marked(model)
+    made = Converted(conversion.name, conversion.precision, model, {**required, **found})
+    if trial.overflows > known:
+        return _Attempt(made, None, outdated=True)
     task = f"counting with {conversion.name}"
     comparison, failure = _compare(trial, conversion, model, gate, len(trial.images), task)
-    made = Converted(
-        conversion.name, conversion.precision, model, {**required, **found}, comparison
-    )
+    made = dataclasses.replace(made, comparison=comparison)
     return _Attempt(made, failure, outdated=trial.overflows > known)
 
 
@@ -271,15 +272,15 @@ def _compare(
     """Compare a graph, and look for overflow on the image on which a float16 graph goes wrong."""
     comparison: Comparison | None = None
     failure: UncountableError | None = None
-    wrong: NamedImage | None = None
     try:
         comparison = trial.compare(model, gate, number, task, conversion.mode)
     except UncountableError as error:
-        failure, wrong = error, error.image
-    else:
-        wrong = None if comparison.passed else comparison.worst[0]
-    if wrong is not None and conversion.mode == "rounding":
-        trial.rescan(wrong)
+        failure = error
+    if conversion.mode == "rounding":
+        if failure:
+            trial.rescan(failure.image)
+        elif comparison and not comparison.passed:
+            trial.rescan(comparison.worst[0])
     return comparison, failure
 
 

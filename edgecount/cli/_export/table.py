@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgecount.cli._export.flags import with_flags
 from edgecount.export.report.facts import worst_difference
 
 
@@ -34,7 +35,7 @@ def table(report: dict[str, Any]) -> list[str]:
             f"{where}"
         )
         if file["engine"] and file["engine"]["reason"]:
-            lines.append(f"{'':24}  {file['engine']['reason']}")
+            lines.append(f"{'':24}  {with_flags(file['engine']['reason'])}")
         kept = len(file.get("kept") or ())
         if kept:
             lines.append(f"{'':24}  {kept} nodes keep a higher precision")

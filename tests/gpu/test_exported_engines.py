@@ -117,7 +117,7 @@ def test_an_engine_that_counts_otherwise_is_refused(
     build: Any, model: str, photos: Path, tmp_path: Path
 ) -> None:
     build(twice)
-    with pytest.raises(AccuracyError, match=r"model\.engine counts differently .* --force"):
+    with pytest.raises(AccuracyError, match=r"model\.engine counts differently .* `force`"):
         export_model(model, tmp_path / "made", options(photos))
     assert not (tmp_path / "made").exists()
 
@@ -128,7 +128,7 @@ def test_force_keeps_it_and_says_so(build: Any, model: str, photos: Path, tmp_pa
     made = export_model(model, out, options(photos, force=True), finish=write_report)
     assert made.files[-1].overridden
     assert read_sidecar(out / "model.engine").overridden
-    assert any("kept by --force" in text for text in made.warnings)
+    assert any("kept by `force`" in text for text in made.warnings)
     report = json.loads((out / "report.json").read_text())
     assert report["files"][-1]["verdict"] == "refused, kept by force"
 
@@ -199,7 +199,7 @@ def test_an_engine_that_takes_no_picture_is_run_and_not_compared(
     export_model(model, tmp_path / "none", options(photos), finish=write_report)
     file = json.loads((tmp_path / "none" / "report.json").read_text())["files"][-1]
     assert file["verdict"] == "built, run, not compared"
-    assert "--input" in file["engine"]["reason"]
+    assert "`profile`" in file["engine"]["reason"]
     assert file["latency_ms"]["p50"] > 0
 
 
