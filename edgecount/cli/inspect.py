@@ -40,9 +40,10 @@ def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) ->
     if template:
         from edgecount.export.source.external_onnx import manifest_template
         from edgecount.export.source.load import load_graph
+        from edgecount.runtime.models.open import locate_model
 
-        made = manifest_template(load_graph(Path(model)), Path(model).stem)
-        click.echo(json.dumps(made, indent=2))
+        path = locate_model(model)
+        click.echo(json.dumps(manifest_template(load_graph(path), path.stem), indent=2))
         return
     if Path(model).is_dir():
         if not _inspect_folder(Path(model), as_json):
