@@ -74,6 +74,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
 )
 @click.option(
     "--images",
+    "number",
     type=click.IntRange(min=1),
     default=CALIBRATED,
     show_default=True,
@@ -106,12 +107,14 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
 )
 @click.option(
     "--compute-capability",
-    "capabilities",
+    "compute_capabilities",
     multiple=True,
     metavar="N",
     help="GPU to build for ahead of time, such as 89; again for more.  Only tensorrt-rtx.",
 )
-@click.option("--dla", type=click.IntRange(min=0), metavar="N", help="Build for this accelerator.")
+@click.option(
+    "--dla", "dla_core", type=click.IntRange(min=0), metavar="N", help="Build for this accelerator."
+)
 @click.option(
     "--workspace",
     type=click.IntRange(min=1),
@@ -132,6 +135,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
 )
 @click.option(
     "--gate-fp16",
+    "fp16_gate",
     type=click.FloatRange(min=0),
     default=FP16_GATE,
     show_default=True,
@@ -139,6 +143,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
 )
 @click.option(
     "--gate-int8",
+    "int8_gate",
     type=click.FloatRange(min=0),
     default=INT8_GATE,
     show_default=True,
@@ -160,6 +165,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
 @click.option("--name", callback=check_name, help="The model's name.  [default: its own]")
 @click.option(
     "--model-version",
+    "version",
     metavar="X.Y.Z",
     callback=check_version,
     help="The model's version.  [default: its own]",
@@ -186,11 +192,11 @@ def export(
     typed = {
         name for name in given if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    check_useful(typed, given, one_file=out is not None and out.suffix == ".onnx")
-    if out is not None and out.suffix == ".onnx":
-        with naming_flags():
+    with naming_flags():
+        check_useful(typed, given, one_file=out is not None and out.suffix == ".onnx")
+        if out is not None and out.suffix == ".onnx":
             _one_file(model, out, given, as_json)
-        return
+            return
     target = out or Path(f"{Path(model).stem}-export")
 
     def warn(warning: str) -> None:

@@ -6,6 +6,7 @@ or in backquotes, alone or with a value (```target=tensorrt```).
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,36 +15,31 @@ from edgecount.errors import EdgeCountError
 
 __all__ = ["naming_flags", "with_flags"]
 
-# Where an option is not called as its flag with underscores.
-_FLAGS = {
-    "compute_capabilities": "--compute-capability",
-    "dla_core": "--dla",
-    "fp16_gate": "--gate-fp16",
-    "int8_gate": "--gate-int8",
-    "number": "--images",
+# Options that are parts of a flag, or called otherwise.
+_OTHERS = {
     "profile": "--input dynamic",
     "repository": "--triton",
     "shapes": "--input",
     "size": "--input",
 }
-_SAME = (
-    *("batch", "calibration", "force", "fp16", "hardware_compatible", "int8", "manifest", "method"),
-    *("opset", "out", "overwrite", "target", "threads", "timing_cache", "verify"),
-    *("version_compatible", "workspace"),
-)
-_ALL = {name: f"--{name.replace('_', '-')}" for name in _SAME} | _FLAGS
-_NAMES = "|".join(_ALL)
-_OPTION = re.compile(rf"^({_NAMES})(?=: )|`({_NAMES})(?:=([^`]+))?`")
+
+
+@functools.cache
+def _flags() -> dict[str, str]:
+    from edgecount.cli.export import export
+
+    return {str(option.name): option.opts[0] for option in export.params} | _OTHERS
 
 
 def with_flags(message: str) -> str:
     """Return a message of the library with flags in place of options."""
+    names = "|".join(_flags())
 
     def flag(match: re.Match[str]) -> str:
         head, named, value = match.groups()
-        return _ALL[head or named] + (f" {value}" if value else "")
+        return _flags()[head or named] + (f" {value}" if value else "")
 
-    return _OPTION.sub(flag, message)
+    return re.sub(rf"^({names})(?=: )|`({names})(?:=([^`]+))?`", flag, message)
 
 
 @contextmanager
