@@ -86,7 +86,7 @@ def options_of(given: dict[str, Any]) -> ExportOptions:
             "TensorRT builds for the GPU that is there"
         )
     engine = {name: given[name] for name in (*_ENGINE, "compute_capabilities")}
-    apart = {
+    apart: dict[str, Any] = {
         "engine": EngineOptions("tensorrt" if target in ("auto", "onnx") else target, **engine),
         "size": sizes.fixed,
         "profile": sizes.profile,
