@@ -31,7 +31,7 @@ _LOG_FATAL = 4
 @json_option
 @click.pass_context
 def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) -> None:
-    """Show what a model expects and gives, and whether it would run here.
+    """Show what a model expects and gives, and whether it runs on this machine.
 
     The model is a bundled one's name, an .onnx file, an engine, or a folder of edgecount export,
     of which every file is shown. A file of a folder that cannot be read does not keep the others

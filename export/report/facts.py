@@ -20,7 +20,7 @@ def facts_of(export: Export, latencies: dict[str, dict[str, float]]) -> dict[str
     """Return the content of ``report.json``.
 
     Args:
-        export: the finished export.
+        export: the files that were made, with their comparisons.
         latencies: file to its milliseconds on this CPU, ``p50`` and others.
     """
     from edgecount import __version__
@@ -85,7 +85,7 @@ def _verdict(record: FileRecord) -> str:
 
 
 def _engine_verdict(record: FileRecord, engine: EngineRecord, run: EngineRun) -> str:
-    if record.refused:  # for its counts, which the comparison has, or for its points
+    if record.refused:  # for its counts, which the comparison holds, or for its points
         return "refused, kept by force"
     source = ", from a refused file" if record.overridden else ""
     if run.comparison is None:

@@ -76,13 +76,13 @@ def _details(comparison: Comparison) -> dict[str, Any]:
     return {
         "scatter": _scatter(comparison),
         "worst": image.name,
-        "pictures": [_overlay(image.pixels, ours), _overlay(image.pixels, theirs)],
+        "images": [_overlay(image.pixels, ours), _overlay(image.pixels, theirs)],
         "counts": [ours.count, theirs.count],
     }
 
 
 def _overlay(image: Any, result: CountResult) -> str:
-    """Return the image with what was counted, small, as a data URL."""
+    """Return the image with its result drawn on it, small, as a data URL."""
     from edgecount.drawing import draw_overlay
     from edgecount.runtime.frames.opencv import load_cv2
 
@@ -96,7 +96,7 @@ def _overlay(image: Any, result: CountResult) -> str:
 
 
 def _scatter(comparison: Comparison) -> dict[str, Any]:
-    """Return the points of a square chart: the original's counts to the right, the others up."""
+    """Lay out a square chart: counts of the original to the right, of the candidate upward."""
     pairs = [(one.reference, one.candidate) for one in comparison.images]
     most = max(1.0, *(max(pair) for pair in pairs if all(v < float("inf") for v in pair)), 1.0)
     inner = _CHART - 2 * _EDGE
