@@ -10,7 +10,7 @@ from edgecount.export.graph.queries import WEIGHTY, node_precisions
 
 if TYPE_CHECKING:
     from edgecount.export.package import Export, FileRecord
-    from edgecount.export.tensorrt.build import EngineRecord
+    from edgecount.export.tensorrt.record import EngineRecord
     from edgecount.export.tensorrt.verify import EngineRun
 
 FORMAT = 1
@@ -31,7 +31,7 @@ def facts_of(export: Export, latencies: dict[str, dict[str, float]]) -> dict[str
         "source": export.source.origin,
         "model": export.source.manifest.name,
         "version": export.source.manifest.version,
-        "proven_on": export.pictures,
+        "proven_on": export.images,
         "real_images": export.real,
         "warnings": list(export.warnings),
         "no_engine": export.no_engine,
@@ -61,7 +61,7 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
             "layers": dict(weighty),
             "kept": dict(made.kept),
             "nodes": [layer._asdict() for layer in layers],
-            "proof": made.proof.to_dict() if made.proof else None,
+            "proof": made.comparison.to_dict() if made.comparison else None,
             "verdict": _verdict(record),
             "latency_ms": latencies.get(str(record.path)),
             "latency_on": "CPU" if str(record.path) in latencies else None,
@@ -79,8 +79,7 @@ def worst_difference(proof: dict[str, Any]) -> float:
 
 
 def _verdict(record: FileRecord) -> str:
-    proof = record.converted.proof if record.converted else None
-    if proof is None:
+    if record.comparison is None:
         return "the reference"
     return "refused, kept by force" if record.refused else "passed"
 
@@ -89,7 +88,7 @@ def _engine_verdict(record: FileRecord, engine: EngineRecord, run: EngineRun) ->
     if record.refused:  # for its counts, which the comparison holds, or for its points
         return "refused, kept by force"
     source = ", from a refused file" if record.overridden else ""
-    if run.proof is None:
+    if run.comparison is None:
         loaded = "loaded, " if engine.engine_layers is not None else ""
         ran = "run, not compared" if run.gpu else "not run"
         return f"built, {loaded}{ran}{source}"
@@ -100,7 +99,7 @@ def _engine(engine: EngineRecord, run: EngineRun) -> dict[str, Any]:
     return {
         "precision": engine.options.precision,
         "layers": engine.layers,
-        "proof": run.proof.to_dict() if run.proof else None,
+        "proof": run.comparison.to_dict() if run.comparison else None,
         "latency_ms": run.latency or None,
         "latency_on": run.gpu,
         "engine": {

@@ -14,8 +14,8 @@ from edgecount.export.verify.latency import measure_files
 
 if TYPE_CHECKING:
     from edgecount import CountResult
-    from edgecount.export.package import Export, FileRecord
-    from edgecount.export.verify.compare import Proof
+    from edgecount.export.package import Export
+    from edgecount.export.verify.compare import Comparison
 
 ON_CPUS = ("model.onnx", "model.int8-cpu.onnx")
 _SIZE = (480, 640)  # of the frame that is timed
@@ -41,7 +41,7 @@ def _latencies(export: Export, folder: Path) -> dict[str, dict[str, float]]:
     """Measure the milliseconds on this CPU of the files that are meant for one, in turns."""
     names = [str(record.path) for record in export.files if str(record.path) in ON_CPUS]
     size = export.source.manifest.input.static_size or _SIZE
-    return measure_files(folder, names, size, export.options.threads, export.report)
+    return measure_files(folder, names, size, export.options.threads, export.progress)
 
 
 def _page(export: Export, facts: dict[str, Any]) -> str:
@@ -55,25 +55,19 @@ def _page(export: Export, facts: dict[str, Any]) -> str:
         first=facts["files"][0],
         worst_difference=worst_difference,
         charts={
-            str(record.path): _details(proof)
+            str(record.path): _details(record.comparison)
             for record in export.files
-            if (proof := _proof_of(record)) is not None
+            if record.comparison is not None
         },
     )
 
 
-def _proof_of(record: FileRecord) -> Proof | None:
-    if record.converted:
-        return record.converted.proof
-    return record.run.proof if record.run else None
-
-
-def _details(proof: Proof) -> dict[str, Any]:
-    picture, ours, theirs = proof.worst
+def _details(comparison: Comparison) -> dict[str, Any]:
+    image, ours, theirs = comparison.worst
     return {
-        "scatter": _scatter(proof),
-        "worst": picture.name,
-        "images": [_overlay(picture.image, ours), _overlay(picture.image, theirs)],
+        "scatter": _scatter(comparison),
+        "worst": image.name,
+        "images": [_overlay(image.pixels, ours), _overlay(image.pixels, theirs)],
         "counts": [ours.count, theirs.count],
     }
 
@@ -92,9 +86,9 @@ def _overlay(image: Any, result: CountResult) -> str:
     return data_url("jpeg", data.tobytes())
 
 
-def _scatter(proof: Proof) -> dict[str, Any]:
+def _scatter(comparison: Comparison) -> dict[str, Any]:
     """Lay out a square chart: counts of the original to the right, of the candidate upward."""
-    pairs = [(one.reference, one.candidate) for one in proof.images]
+    pairs = [(one.reference, one.candidate) for one in comparison.images]
     most = max(1.0, *(max(pair) for pair in pairs if all(v < float("inf") for v in pair)), 1.0)
     inner = _CHART - 2 * _EDGE
 
@@ -108,6 +102,6 @@ def _scatter(proof: Proof) -> dict[str, Any]:
         "most": most,
         "points": [
             (place(a), round(_CHART - place(b), 1), one.name, a, b)
-            for one, (a, b) in zip(proof.images, pairs, strict=True)
+            for one, (a, b) in zip(comparison.images, pairs, strict=True)
         ],
     }
