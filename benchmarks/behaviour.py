@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 
 from edgecount import EdgeCounter
 from edgecount.models import DEFAULT_MODEL
-from edgecount.train.evaluate.evaluation import ImageRecord, evaluate_counter
+from edgecount.train.evaluate.evaluation import evaluate_counter
 from edgecount.train.open_checkpoint import open_checkpoint
-from edgecount.train.postprocess.interval import Outcome, cross_coverage
+from edgecount.train.postprocess.interval import CountedImage, cross_coverage
 
 GOAL = 0.5  # people per megapixel of nothing
 FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0)
@@ -144,7 +144,10 @@ def measure_interval(counter: EdgeCounter, material: Material) -> dict[str, Any]
         return {}
     spec = counter.manifest.postprocess.interval
     measured = {name: evaluate_counter(counter, images) for name, images in material.sets.items()}
-    groups = [[outcome(image) for image in found.images] for found in measured.values()]
+    groups = [
+        [CountedImage(image.count, image.difference, image.true) for image in found.images]
+        for found in measured.values()
+    ]
     cross = cross_coverage(groups, spec.coverage if spec else 0.9)
     return {
         name: {
@@ -154,13 +157,6 @@ def measure_interval(counter: EdgeCounter, material: Material) -> dict[str, Any]
         }
         for (name, found), fitted in zip(measured.items(), cross, strict=True)
     }
-
-
-def outcome(image: ImageRecord) -> Outcome:
-    """What an interval is fitted to."""
-    if image.density_count is None or image.peak_count is None:
-        return Outcome(image.count, 0.0, image.true)
-    return Outcome(image.count, image.density_count - image.peak_count, image.true)
 
 
 def nothing_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:

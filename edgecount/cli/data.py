@@ -20,7 +20,7 @@ from edgecount.cli._types.options import (
 from edgecount.cli._types.paths import UserPath
 
 if TYPE_CHECKING:
-    from edgecount.train.data.check import Check
+    from edgecount.train.data.check import SetStatistics
     from edgecount.train.data.sample import Sample
 
 _SHOWN = 5  # names of odd images in a line
@@ -120,7 +120,7 @@ def _draw(path: Path, samples: list[Sample]) -> None:
     write_image(path, draw_sheet(samples))
 
 
-def _lines(found: Check) -> Iterable[str]:
+def _lines(found: SetStatistics) -> Iterable[str]:
     people = found.people
     yield (
         f"{found.images} images, {people['total']:.0f} people: {people['min']:.0f} to "

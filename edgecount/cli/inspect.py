@@ -22,15 +22,29 @@ _LOG_FATAL = 4
 
 @click.command()
 @click.argument("model", metavar="NAME|FILE|DIR")
+@click.option(
+    "--manifest-template",
+    "template",
+    is_flag=True,
+    help="Print a manifest to fill in, for an .onnx that carries none.",
+)
 @json_option
 @click.pass_context
-def inspect(ctx: click.Context, /, model: str, as_json: bool) -> None:
+def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) -> None:
     """Show what a model expects and gives, and whether it runs on this machine.
 
     The model is a bundled name, an .onnx file, a TensorRT engine, or a folder written by edgecount
     export, of which every model is shown. If a model in a folder cannot be read, the others are
     still shown and the exit code is 1.
     """
+    if template:
+        from edgecount.export.source.external_onnx import manifest_template
+        from edgecount.export.source.load import load_graph
+        from edgecount.runtime.models.open import locate_model
+
+        path = locate_model(model)
+        click.echo(json.dumps(manifest_template(load_graph(path), path.stem), indent=2))
+        return
     if Path(model).is_dir():
         if not _inspect_folder(Path(model), as_json):
             ctx.exit(FAILED)

@@ -37,7 +37,7 @@ def test_a_real_engine_on_a_real_gpu(target: Any, tmp_path: Path, tiny_model: Pa
     except EdgeCountError as error:
         pytest.skip(str(error))
     model = open_model(onnx_file)
-    write_sidecar(record.plan, make_sidecar(record, model.manifest))
+    write_sidecar(record.path, make_sidecar(record, model.manifest))
     with open_backend(open_model(tmp_path)) as backend:
         assert backend.name == target
         assert isinstance(backend, TensorRTBackend)
@@ -72,4 +72,4 @@ def test_a_real_engine_on_a_real_gpu(target: Any, tmp_path: Path, tiny_model: Pa
             worker.stream.synchronize()
             np.testing.assert_allclose(heat, on_host(model, image())["heat"], rtol=1e-2, atol=1e-3)
     if backend._features.runtime_cache:
-        assert cache_path(record.plan).is_file()
+        assert cache_path(record.path).is_file()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 pytest.importorskip("scipy")
 
 from edgecount.errors import ConfigError
-from edgecount.train.targets import adaptive_sigmas, density_map, pool_sum
+from edgecount.train.targets import adaptive_sigmas, density_map
 
 HEIGHT, WIDTH = 45, 61
 
@@ -58,7 +58,9 @@ def test_a_coarse_map_is_the_fine_map_summed():
     points = np.random.default_rng(3).uniform(0, 45, (12, 2)).astype(np.float32)
     fine = density_map(points, HEIGHT, WIDTH, truncate=60.0)
     coarse = density_map(points, HEIGHT, WIDTH, truncate=60.0, stride=8)
-    np.testing.assert_allclose(coarse, pool_sum(fine, 8), atol=1e-5)
+    rows = np.add.reduceat(fine, range(0, HEIGHT, 8), axis=0)
+    blocks = np.add.reduceat(rows, range(0, WIDTH, 8), axis=1)
+    np.testing.assert_allclose(coarse, blocks, atol=1e-5)
 
 
 def test_a_map_of_several_heads_is_the_sum_of_their_own_kernels():

@@ -10,7 +10,7 @@ pytest.importorskip("yaml")
 
 from edgecount.train.config import config_from_dict  # noqa: E402
 from edgecount.train.data.assemble import load_data  # noqa: E402
-from edgecount.train.data.mixture import Cutting, Mixture  # noqa: E402
+from edgecount.train.data.mixture import LoaderConfig, Mixture  # noqa: E402
 from edgecount.train.data.readers import read_samples  # noqa: E402
 from edgecount.train.data.splits import hold_out  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
@@ -21,8 +21,8 @@ def mixture_of(config, folder, **change):
     network = build_model(config.model.name, config.model.options)
     objective = build_objective("edge", {}, network)
     data = load_data(config, folder)
-    cutting = Cutting(config.crop, config.batch_size, 1, network.input, **change)
-    return Mixture(data.parts, cutting, objective.targets)
+    loading = LoaderConfig(config.crop, config.batch_size, 1, network.input, **change)
+    return Mixture(data.components, loading, objective.targets)
 
 
 def test_batches_depend_on_seed_and_step_alone(config, tmp_path):
@@ -34,11 +34,11 @@ def test_batches_depend_on_seed_and_step_alone(config, tmp_path):
 
 
 def test_pictures_of_nothing_hold_nobody(config, tmp_path):
-    parts = load_data(config, tmp_path).parts
-    for given in (parts, parts[1:]):  # with photos to blur, and without
-        cutting = Cutting((32, 64), 40, seed=1)
+    components = load_data(config, tmp_path).components
+    for given in (components, components[1:]):  # with photos to blur, and without
+        loading = LoaderConfig((32, 64), 40, seed=1)
         objective = build_objective("edge", {}, build_model("edgecount-n", {"width": 0.25}))
-        mixture = Mixture(given, cutting, objective.targets)
+        mixture = Mixture(given, loading, objective.targets)
         batch = mixture.batch(0)
         blank = [index for index, name in enumerate(batch.names) if name == "blank"]
         assert blank
@@ -59,7 +59,7 @@ def test_the_same_file_at_two_sizes_is_two_images(settings, tmp_path):
         {"reader": "shanghaitech", "path": "part_X", "shrink": 0.5},
     ]
     mixture = mixture_of(config_from_dict(settings), tmp_path)
-    whole, half = (mixture._cache.get(part.samples[0]).shape for part in mixture.parts)
+    whole, half = (mixture._cache.get(part.samples[0]).shape for part in mixture.components)
     assert (whole, half) == ((96, 128, 3), (48, 64, 3))
 
 

@@ -18,7 +18,7 @@ from edgecount.train.models.shufflenet_v2 import (  # noqa: E402
 from edgecount.train.models.weights import load_backbone  # noqa: E402
 
 F = torch.nn.functional
-DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[4] / "shared" / "data"))
 BACKBONE = DATA / "backbones" / "shufflenet_v2_x0.5.npz"
 
 
@@ -121,7 +121,7 @@ def _authors_arrays(network):
 
 
 def _authors_forward(arrays, x):
-    """The authors' network: even channels pass, odd ones are transformed, both are joined."""
+    """Run the authors' network: even channels pass, odd ones are transformed, both are joined."""
 
     def layer(name, index, x, stride=1, relu=False):
         weight = arrays[f"{name}.{index}.weight"]

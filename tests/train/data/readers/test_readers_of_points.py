@@ -30,7 +30,7 @@ def save(path, contents):
 
 
 def cells(*items):
-    """A MATLAB cell array of one row."""
+    """Make a MATLAB cell array of one row."""
     out = np.empty((1, len(items)), object)
     for index, item in enumerate(items):
         out[0, index] = item

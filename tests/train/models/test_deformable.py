@@ -13,7 +13,7 @@ F = torch.nn.functional
 
 
 def bilinear(plane, x, y):
-    """A plane's value at cell coordinates, 0 outside."""
+    """Return a plane's value at cell coordinates, 0 outside."""
     left, top = math.floor(x), math.floor(y)
     value = 0.0
     for row, column in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):

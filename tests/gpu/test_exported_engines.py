@@ -71,7 +71,7 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[Spoil | None], None]:
             # From now on there is a GPU, which the builder must not see: it would use it.
             monkeypatch.setattr(driver, "ask_driver", lambda: GPU)
             monkeypatch.setitem(sys.modules, "tensorrt_rtx", standin)
-            return dataclasses.replace(built, plan_sha256=digest, version=standin.__version__)
+            return dataclasses.replace(built, sha256=digest, version=standin.__version__)
 
         monkeypatch.setattr(package, "build_engine", make)
 
@@ -117,7 +117,7 @@ def test_an_engine_that_counts_otherwise_is_refused(
     build: Any, model: str, photos: Path, tmp_path: Path
 ) -> None:
     build(twice)
-    with pytest.raises(AccuracyError, match=r"model\.engine counts differently .* --force"):
+    with pytest.raises(AccuracyError, match=r"model\.engine counts differently .* `force`"):
         export_model(model, tmp_path / "made", options(photos))
     assert not (tmp_path / "made").exists()
 
@@ -128,7 +128,7 @@ def test_force_keeps_it_and_says_so(build: Any, model: str, photos: Path, tmp_pa
     made = export_model(model, out, options(photos, force=True), finish=write_report)
     assert made.files[-1].overridden
     assert read_sidecar(out / "model.engine").overridden
-    assert any("kept by --force" in text for text in made.warnings)
+    assert any("kept by `force`" in text for text in made.warnings)
     report = json.loads((out / "report.json").read_text())
     assert report["files"][-1]["verdict"] == "refused, kept by force"
 
@@ -143,8 +143,8 @@ def test_an_engine_refused_for_its_head_points_has_not_passed(
     out = tmp_path / "made"
     made = export_model(model, out, options(photos, force=True), finish=write_report)
     assert made.files[-1].run is not None
-    assert made.files[-1].run.proof is not None
-    assert made.files[-1].run.proof.passed
+    assert made.files[-1].run.comparison is not None
+    assert made.files[-1].run.comparison.passed
     assert any("of the head points" in text for text in made.warnings)
     facts = json.loads((out / "report.json").read_text())["files"][-1]
     assert facts["verdict"] == "refused, kept by force"
@@ -187,7 +187,7 @@ def test_pictures_that_do_not_fit_are_left_out_and_told(
     made = export_model(model, tmp_path / "made", options(photos), finish=write_report)
     assert made.files[-1].run is not None
     assert made.files[-1].run.left_out == 1
-    assert any("not compared on 1 of the pictures" in text for text in made.warnings)
+    assert any("not compared on 1 of the images" in text for text in made.warnings)
 
 
 def test_an_engine_that_takes_no_picture_is_run_and_not_compared(
@@ -199,7 +199,7 @@ def test_an_engine_that_takes_no_picture_is_run_and_not_compared(
     export_model(model, tmp_path / "none", options(photos), finish=write_report)
     file = json.loads((tmp_path / "none" / "report.json").read_text())["files"][-1]
     assert file["verdict"] == "built, run, not compared"
-    assert "--input" in file["engine"]["reason"]
+    assert "`profile`" in file["engine"]["reason"]
     assert file["latency_ms"]["p50"] > 0
 
 

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.models.base import Maps, Network  # noqa: E402
-from edgecount.train.models.narrow import channels_of, narrow  # noqa: E402
+from edgecount.train.models.prune import channels_of, prune_channels  # noqa: E402
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_dead_channels_are_the_ones_dropped(wide):
                 killed += len(dead)
         image = torch.randn(1, 3, 64, 96)
         expected = wide(image)
-        narrow(wide, slim)
+        prune_channels(wide, slim)
         found = slim.eval()(image)
     assert killed > 40
     torch.testing.assert_close(found.heatmap_logits, expected.heatmap_logits)
@@ -51,21 +51,21 @@ def test_dead_channels_are_the_ones_dropped(wide):
 
 def test_the_same_width_is_a_copy(wide):
     same = build_model("edgecount-s", {"width": 0.35, "channels": 24, "fine_channels": 16})
-    narrow(wide, same)
+    prune_channels(wide, same)
     for name, value in same.state_dict().items():
         assert torch.equal(value, wide.state_dict()[name])
 
 
 def test_another_or_a_wider_network_is_refused(wide):
     with pytest.raises(ConfigError, match="same network"):
-        narrow(wide, build_model("edgecount-s", {"heatmap": False}))
+        prune_channels(wide, build_model("edgecount-s", {"heatmap": False}))
     with pytest.raises(ConfigError, match="expected a wider network"):
-        narrow(wide, build_model("edgecount-s", {"width": 0.5}))
+        prune_channels(wide, build_model("edgecount-s", {"width": 0.5}))
 
 
 def test_s_becomes_n():
     wide, slim = build_model("edgecount-s", {}), build_model("edgecount-n", {})
-    narrow(wide, slim)
+    prune_channels(wide, slim)
     stem = "backbone.features.0.0.weight"
     filters = {tuple(each.flatten().tolist()) for each in wide.state_dict()[stem]}
     assert all(tuple(each.flatten().tolist()) in filters for each in slim.state_dict()[stem])
@@ -76,7 +76,7 @@ def test_other_shortcuts_are_refused(widths):
     """Width decides where a block keeps its channels, and so has a shortcut."""
     wide, slim = (build_model("edgecount-n", {"width": width}) for width in widths)
     with pytest.raises(ConfigError, match=r"same shortcuts .* at backbone\.features\.\d+\.conv"):
-        narrow(wide, slim)
+        prune_channels(wide, slim)
 
 
 def test_shortcuts_of_the_wide_network_alone_are_refused():
@@ -84,7 +84,7 @@ def test_shortcuts_of_the_wide_network_alone_are_refused():
     wide, slim = build_model("edgecount-n", {}), build_model("edgecount-n", {})
     slim.get_submodule("backbone.features.3").shortcut = False
     with pytest.raises(ConfigError, match="same shortcuts"):
-        narrow(wide, slim)
+        prune_channels(wide, slim)
 
 
 @pytest.mark.parametrize(
@@ -99,13 +99,13 @@ def test_shortcuts_of_the_wide_network_alone_are_refused():
 def test_channels_that_are_joined_or_split_are_refused(name, options, operation):
     network = build_model(name, options)
     with pytest.raises(ConfigError, match=f"MobileNetV2, got .* channels in {operation}$"):
-        narrow(network, network)
+        prune_channels(network, network)
 
 
 def test_a_head_of_two_outputs_may_take_them_apart():
     wide = build_model("edgecount-n", {"zero_inflated": True, "channels": 32})
     slim = build_model("edgecount-n", {"zero_inflated": True, "channels": 24})
-    narrow(wide, slim)
+    prune_channels(wide, slim)
     assert torch.equal(slim.state_dict()["density.1.bias"], wide.state_dict()["density.1.bias"])
 
 

@@ -28,7 +28,7 @@ def paint(path, seed, *, grey=False):
 
 @pytest.fixture
 def odd(tmp_path):
-    """A set with one image of every oddity, and a fine one with 2 people."""
+    """Write a set with one image of every oddity, and a fine one with 2 people."""
     folder = tmp_path / "set"
     (folder / "again").mkdir(parents=True)
     names = ("fine", "grey", "outside", "twice", "broken", "nobody", "again/fine")

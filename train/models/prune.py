@@ -1,7 +1,7 @@
-"""A narrower network from a wider one: the channels that carry most.
+"""Channel pruning: a narrower network takes the most important channels of a wider one.
 
 Structured pruning (Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017), all layers at
-once, as a start for training: what a wide network has learned, a narrow one need not find again.
+once, as a start for training: a narrow network need not learn anew what a wide one has learned.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from edgecount.errors import ConfigError
 from edgecount.train.models.base import Network
 
-# What gives each channel from that channel alone, or joins channels one by one.
+# Operations that compute each channel from that channel alone, or join channels one by one.
 _KEEPING = {
     nn.AdaptiveAvgPool2d,
     nn.Identity,
@@ -38,10 +38,10 @@ class Channels:
     """A set of channels that are kept or dropped together, through every layer they pass.
 
     Attributes:
-        number: how many there are; 0 where they can no longer be told apart.
+        number: number of channels; 0 where they can no longer be distinguished.
         norms: batch norms over them.
         readers: dense convolutions that read them.
-        mixed_by: the operation after which they cannot be told apart.
+        mixed_by: the operation after which they cannot be distinguished.
     """
 
     number: int
@@ -54,7 +54,7 @@ Ends = dict[str, tuple[Channels, Channels]]
 
 
 class _Tracer(fx.Tracer):
-    """Every convolution is a leaf."""
+    """A tracer to which every convolution is a leaf."""
 
     def is_leaf_module(self, module: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(module, nn.Conv2d) or super().is_leaf_module(
@@ -63,7 +63,7 @@ class _Tracer(fx.Tracer):
 
 
 @torch.no_grad()
-def narrow(wide: Network, slim: Network) -> None:
+def prune_channels(wide: Network, slim: Network) -> None:
     """Give ``slim`` the weights of ``wide`` on the channels that it has room for.
 
     A channel's importance is the size of what it holds (the squared scales of its batch norms)
@@ -71,8 +71,8 @@ def narrow(wide: Network, slim: Network) -> None:
 
     Args:
         wide: a trained network.
-        slim: the same network with fewer channels; its batch norms' statistics need training
-            afterwards, because sums over fewer channels are smaller.
+        slim: a network of the same structure with fewer channels. The statistics of its batch
+            norms need training afterwards, because sums over fewer channels are smaller.
 
     Raises:
         ConfigError: the two are not of one structure, shortcuts included; their channels cannot
@@ -80,7 +80,7 @@ def narrow(wide: Network, slim: Network) -> None:
     """
     ends, wide_ends = channels_of(slim), channels_of(wide)
     if list(ends) != list(wide_ends):
-        raise ConfigError("narrow_from: expected the same network with other widths, got another")
+        raise ConfigError("prune_from: expected the same network with other widths, got another")
     kept = {id(own): _largest(wide, given, own.number) for own, given in _partners(ends, wide_ends)}
     weights = {}
     for key, value in wide.state_dict().items():
@@ -90,7 +90,7 @@ def narrow(wide: Network, slim: Network) -> None:
 
 
 def _partners(ends: Ends, wide_ends: Ends) -> list[tuple[Channels, Channels]]:
-    """Each set of channels with its set in the wide network, one to one."""
+    """Pair each set of channels with its set in the wide network, one to one."""
     pairs: dict[int, tuple[Channels, Channels]] = {}
     owners: dict[int, Channels] = {}
     for name, pair in ends.items():
@@ -98,14 +98,14 @@ def _partners(ends: Ends, wide_ends: Ends) -> list[tuple[Channels, Channels]]:
             _, partner = pairs.setdefault(id(own), (own, given))
             if partner is not given or owners.setdefault(id(given), own) is not own:
                 raise ConfigError(
-                    "narrow_from: expected the same shortcuts in both networks, got other ones at "
+                    "prune_from: expected the same shortcuts in both networks, got other ones at "
                     f"{name}: a block has one where its width stays; choose another model.width"
                 )
     return list(pairs.values())
 
 
 def _cut(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Of a weight, bias or statistic, what belongs to the channels that are kept."""
+    """Return the part of a weight, bias or statistic that belongs to the channels that are kept."""
     if values.ndim == 0:  # a counter
         return values
     values = values[rows]
@@ -114,7 +114,7 @@ def _cut(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def channels_of(network: Network) -> Ends:
-    """The channels that each convolution and batch norm reads and gives, by the layer's name.
+    """Return the channels that each convolution and batch norm reads and gives, by its name.
 
     Raises:
         ConfigError: the network does something with channels that cannot be followed.
@@ -160,20 +160,20 @@ def _traced(network: Network) -> fx.Graph:
 
 def _refused(network: Network, reason: str) -> ConfigError:
     return ConfigError(
-        "narrow_from: expected an edge model with a MobileNetV2, got "
+        "prune_from: expected an edge model with a MobileNetV2, got "
         f"{type(network).__name__}: {reason}"
     )
 
 
 def _is_followed(layer: nn.Module | None) -> TypeGuard[nn.Conv2d | nn.BatchNorm2d]:
-    """It is a batch norm, or a dense or depthwise convolution."""
+    """Return True for a batch norm, and a dense or depthwise convolution."""
     if isinstance(layer, nn.Conv2d):
         return layer.groups == 1 or layer.groups == layer.in_channels == layer.out_channels
     return isinstance(layer, nn.BatchNorm2d)
 
 
 def _through(layer: nn.Conv2d | nn.BatchNorm2d, name: str, given: Channels) -> Channels:
-    """What a layer gives for channels that it is given."""
+    """Return the output channels of a layer."""
     if isinstance(layer, nn.BatchNorm2d):
         given.norms.append(name)
     elif layer.groups == 1:
@@ -183,7 +183,10 @@ def _through(layer: nn.Conv2d | nn.BatchNorm2d, name: str, given: Channels) -> C
 
 
 def _after(operation: Any, inputs: list[Channels], joined: dict[int, Channels]) -> Channels:
-    """What another operation gives; two inputs whose channels differ in number are broadcast."""
+    """Return the output channels of another operation.
+
+    Inputs whose channels differ in number are broadcast: after that nothing can be pruned.
+    """
     if operation not in _KEEPING or len({each.number for each in inputs}) != 1:
         name = getattr(operation, "__name__", str(operation))
         return next((each for each in inputs if each.mixed_by), Channels(0, mixed_by=name))
@@ -193,7 +196,7 @@ def _after(operation: Any, inputs: list[Channels], joined: dict[int, Channels]) 
 
 
 def _join(first: Channels, other: Channels, joined: dict[int, Channels]) -> None:
-    """Channels that are added are one set."""
+    """Make one set of channels that are added."""
     if first is not other:
         joined[id(other)] = first
         first.norms += other.norms
@@ -201,10 +204,10 @@ def _join(first: Channels, other: Channels, joined: dict[int, Channels]) -> None
 
 
 def _largest(network: nn.Module, channels: Channels, number: int) -> Tensor:
-    """Indices of the most important channels, in their order."""
+    """Return the indices of the most important channels, in their order."""
     if number > channels.number:
         raise ConfigError(
-            f"narrow_from: expected a wider network, got {channels.number} channels for {number}"
+            f"prune_from: expected a wider network, got {channels.number} channels for {number}"
         )
     layers: dict[str, Any] = dict(network.named_modules())
     held = torch.stack([layers[name].weight.square() for name in channels.norms] or _ones(channels))

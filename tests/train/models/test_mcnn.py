@@ -12,7 +12,7 @@ from edgecount.train.models.base import Maps  # noqa: E402
 from edgecount.train.models.mcnn import MCNN  # noqa: E402
 from edgecount.train.models.weights import load_by_order  # noqa: E402
 
-DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.config import DataConfig  # noqa: E402
-from edgecount.train.data.augment import Looks, random_crop, random_look  # noqa: E402
-from edgecount.train.data.sample import square_boxes  # noqa: E402
+from edgecount.train.data.augment import PhotometricAugmentation, distort_photometric, random_crop  # noqa: E402
+from edgecount.train.targets import boxes_around  # noqa: E402
 
 NOBODY = np.zeros((0, 2), np.float32)
 
@@ -17,7 +17,7 @@ NOBODY = np.zeros((0, 2), np.float32)
 def crop(image, seed, points=NOBODY, **options):
     sizes = np.full(len(points), 5.0, np.float32)
     given = {"size": (64, 96), "scale": (0.5, 0.9), **options}
-    boxes = square_boxes(points, sizes)
+    boxes = boxes_around(points, sizes[:, None])
     return random_crop(image, points, sizes, boxes, rng=np.random.default_rng(seed), **given)
 
 
@@ -70,8 +70,10 @@ def test_nothing_is_drawn_for_what_never_happens(noise):
     """So that runs of older configs can be resumed with the crops that they would have seen."""
     one, other = crop(noise, 3), crop(noise, 3, native=0.0, kernels=0.0)
     assert np.array_equal(one.image, other.image)
-    looked = random_look(noise, np.random.default_rng(5), Looks(sharpen=0, chroma=0, recompress=0))
-    assert np.array_equal(random_look(noise, np.random.default_rng(5)), looked)
+    distorted = distort_photometric(
+        noise, np.random.default_rng(5), PhotometricAugmentation(sharpen=0, chroma=0, recompress=0)
+    )
+    assert np.array_equal(distort_photometric(noise, np.random.default_rng(5)), distorted)
 
 
 def test_resizing_kernels_vary(noise):
@@ -90,9 +92,9 @@ def edge():
 
 
 def only(**probabilities):
-    """Looks of one kind, where the tone stays as it is."""
+    """Distortions of one kind, where the tone stays as it is."""
     none = dict.fromkeys(("grey", "night", "blur", "low_resolution", "noise", "jpeg"), 0.0)
-    return Looks(**{**none, **probabilities})
+    return PhotometricAugmentation(**{**none, **probabilities})
 
 
 def steady(monkeypatch):
@@ -103,7 +105,7 @@ def steady(monkeypatch):
 
 def test_sharpening_has_halos(monkeypatch):
     steady(monkeypatch)
-    out = random_look(edge(), np.random.default_rng(0), only(sharpen=1.0))
+    out = distort_photometric(edge(), np.random.default_rng(0), only(sharpen=1.0))
     assert out[:, :32].min() < 78
     assert out[:, 32:].max() > 162
     assert (out[:, :20] == 80).all()
@@ -113,7 +115,7 @@ def test_colour_is_halved_and_light_is_not(monkeypatch):
     steady(monkeypatch)
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2], stripes[:, 1::2] = (200, 60, 60), (60, 60, 200)
-    out = random_look(stripes, np.random.default_rng(0), only(chroma=1.0))
+    out = distort_photometric(stripes, np.random.default_rng(0), only(chroma=1.0))
     light = [cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(int) for image in (stripes, out)]
     assert np.abs(light[0] - light[1]).max() <= 20
     assert np.ptp(out[8:-8, 8:-8, 0].astype(int)) < 80
@@ -123,7 +125,7 @@ def test_recompression_is_mild(noise, monkeypatch):
     steady(monkeypatch)
     smooth = cv2.GaussianBlur(noise, (0, 0), 3)
     for seed in range(6):
-        out = random_look(smooth, np.random.default_rng(seed), only(recompress=1.0))
+        out = distort_photometric(smooth, np.random.default_rng(seed), only(recompress=1.0))
         assert out.shape == smooth.shape
         assert 0 < np.abs(out.astype(int) - smooth).mean() < 16  # saturation varies as well
 

@@ -8,13 +8,13 @@ pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.data.augment import (  # noqa: E402
-    Looks,
+    PhotometricAugmentation,
     blank_crop,
     blurred_away,
+    distort_photometric,
     random_crop,
-    random_look,
 )
-from edgecount.train.data.sample import square_boxes  # noqa: E402
+from edgecount.train.targets import boxes_around  # noqa: E402
 
 
 def crop(image, points, seed=0, *, size=(64, 64), scale=(1.0, 1.0), window="free", side=7.0):
@@ -24,7 +24,7 @@ def crop(image, points, seed=0, *, size=(64, 64), scale=(1.0, 1.0), window="free
         image,
         points,
         sizes,
-        square_boxes(points, sizes),
+        boxes_around(points, sizes[:, None]),
         size=size,
         scale=scale,
         window=window,
@@ -33,7 +33,7 @@ def crop(image, points, seed=0, *, size=(64, 64), scale=(1.0, 1.0), window="free
 
 
 def numbered(height, width):
-    """A picture whose blue is the column and whose green is the row."""
+    """Draw an image whose blue is the column and whose green is the row."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([columns, rows, np.full_like(rows, 9)], axis=2).astype(np.uint8)
 
@@ -164,24 +164,28 @@ def test_scales_are_spread_evenly_in_log():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_looks_keep_shape_and_type(seed):
+def test_distortion_keeps_shape_and_type(seed):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    often = Looks(grey=0.5, night=0.5, blur=0.5, low_resolution=0.5, noise=0.5, jpeg=0.5)
-    for looks in (None, often):
-        out = random_look(image, rng, looks)
+    often = PhotometricAugmentation(
+        grey=0.5, night=0.5, blur=0.5, low_resolution=0.5, noise=0.5, jpeg=0.5
+    )
+    for augmentation in (None, often):
+        out = distort_photometric(image, rng, augmentation)
         assert out.shape == (48, 64, 3)
         assert out.dtype == np.uint8
     assert blank_crop(64, rng).shape == (64, 64, 3)
 
 
-def test_looks_do_what_they_are_called():
+def test_distortions_do_what_they_are_called():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     nothing = dict.fromkeys(("grey", "night", "blur", "low_resolution", "noise", "jpeg"), 0.0)
 
-    def detail(**looks):
-        out = random_look(image, np.random.default_rng(1), Looks(**{**nothing, **looks}))
+    def detail(**chosen):
+        out = distort_photometric(
+            image, np.random.default_rng(1), PhotometricAugmentation(**{**nothing, **chosen})
+        )
         return float(np.abs(np.diff(out.astype(float), axis=1)).mean()), out
 
     plain, out = detail()
@@ -192,15 +196,16 @@ def test_looks_do_what_they_are_called():
     assert detail(low_resolution=1.0)[0] < 0.9 * plain
 
 
-def test_no_looks_leave_the_picture_alone():
+def test_no_distortion_leaves_the_image_alone():
     image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     for seed in range(5):
-        assert random_look(image, np.random.default_rng(seed), Looks.none()) is image
+        never = PhotometricAugmentation(probability=0.0)
+        assert distort_photometric(image, np.random.default_rng(seed), never) is image
 
 
 def test_a_probability_is_one():
-    with pytest.raises(ConfigError, match=r"looks\.grey: expected a probability"):
-        Looks(grey=1.5)
+    with pytest.raises(ConfigError, match=r"photometric\.grey: expected a probability"):
+        PhotometricAugmentation(grey=1.5)
 
 
 def test_nobody_is_left_in_a_picture_blurred_away():

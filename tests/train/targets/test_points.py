@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("scipy")
 
-from edgecount.train.targets import bin_points, count_pyramid, pool_sum, sizes_from_neighbours
+from edgecount.train.targets import bin_points, sizes_from_neighbours
 
 
 @settings(max_examples=30, deadline=None)
@@ -29,25 +29,6 @@ def test_a_point_on_the_far_edge_is_inside():
 def test_two_points_of_one_cell_count_twice():
     counts = bin_points(np.array([[9.0, 1.0], [15.9, 7.9]], np.float32), 8, 16, 16)
     assert counts.tolist() == [[0, 2], [0, 0]]
-
-
-def test_blocks_that_the_border_cuts_hold_what_there_is():
-    values = np.arange(15, dtype=np.float32).reshape(3, 5)
-    assert pool_sum(values, 2).tolist() == [[0 + 1 + 5 + 6, 2 + 3 + 7 + 8, 13], [21, 25, 14]]
-    assert pool_sum(values, 1).tolist() == values.tolist()
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 6), st.integers(0, 2**32 - 1))
-def test_every_level_of_a_pyramid_has_the_same_total(height, width, levels, seed):
-    counts = np.random.default_rng(seed).poisson(0.4, (height, width)).astype(np.float32)
-    pyramid = count_pyramid(counts, levels)
-    assert len(pyramid) == levels
-    assert [level.sum() for level in pyramid] == [counts.sum()] * levels
-    assert pyramid[-1].shape == (
-        -(-height // 2 ** (levels - 1)),
-        -(-width // 2 ** (levels - 1)),
-    )
 
 
 def test_sizes_follow_the_neighbours_and_stay_in_range():

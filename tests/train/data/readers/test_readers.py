@@ -13,7 +13,7 @@ from edgecount.errors import ConfigError, SourceError
 from edgecount.train.data.readers import READERS, Sample, read_samples
 from edgecount.train.data.splits import choose, split
 
-DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[5] / "shared" / "data"))
 
 
 def test_broken_sets_are_one_clear_error(shanghaitech, tmp_path):

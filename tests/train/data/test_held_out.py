@@ -16,8 +16,9 @@ from edgecount.train.config import config_from_dict
 from edgecount.train.data.assemble import load_data
 from edgecount.train.data.readers import Sample, read_samples
 from edgecount.train.data.splits import choose, split
+from edgecount.train.loop import train
 
-DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[4] / "shared" / "data"))
 MORE = DATA / "more"
 PLACES = ("beijing_brt", "citypersons_small")  # whose scenes are days of a camera, and cities
 
@@ -26,14 +27,14 @@ def test_a_set_without_weight_is_held_out_whole(settings, tmp_path):
     part = {"reader": "shanghaitech", "path": "part_X"}
     settings["data"] = [part, {**part, "path": "part_X/", "weight": 0}]
     data = load_data(config_from_dict(settings), tmp_path)
-    assert len(data.parts) == 1
+    assert len(data.components) == 1
     assert [sample.name for sample in data.validation["part_X"]] == ["IMG_1", "IMG_2"]
 
 
-def test_some_set_is_trained_on(settings):
-    settings["data"] = [{"reader": "blank", "weight": 0}]
+def test_some_set_is_trained_on(settings, tmp_path):
+    settings["data"] = [{"reader": "shanghaitech", "path": "part_X", "weight": 0}]
     with pytest.raises(ConfigError, match=r"data\.weight: .* one set at least"):
-        config_from_dict(settings)
+        train(config_from_dict(settings), tmp_path / "run")
 
 
 def test_a_list_may_name_what_is_excluded(tmp_path):
