@@ -10,7 +10,7 @@ chosen := $(if $(filter file default,$(origin PYTHON)),,--exact)
 environment = @$(PYTHON) scripts/make_venv.py --venv "$(VENV)" $(chosen) --extra
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench gpu clean
+.PHONY: help demo test lint check bench gpu clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "make %-7s %s\n", $$1, $$2}'
@@ -25,7 +25,11 @@ test: ## run the test suite (ARGS="-k name" goes to pytest)
 	@echo "== pytest"
 	@"$(VENV)/bin/python" -m pytest $(ARGS)
 
-check: ## format, lint, types and tests: what a change must pass
+lint: ## check format, style, imports and types
+	$(environment) dev
+	@VENV="$(VENV)" scripts/lint
+
+check: ## lint and test: what a change must pass (ARGS goes to pytest)
 	$(environment) dev
 	@VENV="$(VENV)" scripts/check $(ARGS)
 

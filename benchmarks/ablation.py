@@ -1,4 +1,4 @@
-"""What the papers' ideas change, on real streets: one budget, one seed, one network.
+"""Measure how the papers' ideas change the errors on real streets, with one budget and seed.
 
 Trains edgecount-s on ShanghaiTech B at half size for every variant and writes, for the 80 held-out
 images, the errors of the counts and how well the points match.
@@ -46,7 +46,7 @@ BASE: dict[str, Any] = {
     "warmup": 100,
     "precision": "fp32",
     "evaluate_every": 1600,
-    # an average over 500 steps lags behind in a run this short
+    # An average of the weights over 500 steps would lag behind in a run this short.
     "ema": 0.0,
     "tensorboard": False,
     "report": False,
@@ -55,12 +55,12 @@ BASE: dict[str, Any] = {
 
 
 def network(**options: Any) -> dict[str, Any]:
-    """edgecount-s with options."""
+    """Return the config of edgecount-s with options."""
     return {"name": "edgecount-s", **options}
 
 
 def objective(**options: Any) -> dict[str, Any]:
-    """The edge objective with options."""
+    """Return the config of the edge objective with options."""
     return {"name": "edge", **options}
 
 
@@ -87,7 +87,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def run(name: str, out: Path, changes: dict[str, Any]) -> dict[str, Any]:
-    """Train and measure one variant."""
+    """Train and measure one variant, or read the result that its folder holds."""
     result = out / name / "result.json"
     if result.exists():
         found: dict[str, Any] = json.loads(result.read_text())

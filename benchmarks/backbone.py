@@ -1,4 +1,4 @@
-"""What a bundled edge model costs beside its bare backbone.
+"""Time a bundled edge model beside its bare backbone.
 
     python benchmarks/backbone.py [--model MODEL] [--size 640x480] [--threads 2] [--rounds 60]
 
@@ -32,20 +32,20 @@ PAUSE = 0.03
 
 
 class Coarsest(nn.Module):
-    """The backbone's last map alone."""
+    """A backbone that returns its coarsest map alone."""
 
     def __init__(self, width: float) -> None:
         super().__init__()
         self.backbone = MobileNetV2(width=width)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, C, H / 32, W / 32)."""
+        """Return (B, C, H / 32, W / 32) features of (B, 3, H, W) images."""
         out: Tensor = self.backbone(image)[32]
         return out
 
 
 def main() -> None:
-    """Time both and print the ratio."""
+    """Time the model and the backbone by turns and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--size", default="640x480", help="of the tensor, WIDTHxHEIGHT")
@@ -79,11 +79,13 @@ def main() -> None:
 
 
 def export_backbone(width: float, image: np.ndarray) -> bytes:
-    """The bare backbone as ONNX, batch norms folded."""
+    """Return the bare backbone as ONNX, its batch norms folded."""
     torch.manual_seed(0)
     network = fold_batch_norm(Coarsest(width).eval())  # type: ignore[type-var]
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # torch's exporter talks of its internals and torchvision
+        warnings.simplefilter(
+            "ignore"
+        )  # torch's exporter warns of its internals and of torchvision
         program = torch.onnx.export(network, (torch.from_numpy(image),), dynamo=True)
     assert program is not None
     program.optimize()
@@ -91,7 +93,7 @@ def export_backbone(width: float, image: np.ndarray) -> bytes:
 
 
 def open_session(data: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """A session with ONNX Runtime's defaults and a number of threads."""
+    """Open a session with ONNX Runtime's defaults and a number of threads."""
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])

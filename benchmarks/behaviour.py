@@ -1,14 +1,14 @@
-"""How a model behaves beyond its MAE: whom it sees in nothing, and how steady its counts are.
+"""Measure a model beyond its MAE: counts of empty pictures, steadiness, intervals.
 
     python benchmarks/behaviour.py [--model MODEL]... [--data DIR] [--parts nothing,video]
         [--images 20] [--out FILE.json]
 
 MODEL is whatever EdgeCounter takes, or a checkpoint (.pt). The parts:
 
-    nothing   people per megapixel of frames in which nobody is, or can be made out
+    nothing   people per megapixel counted in pictures without people
     scale     counts of the same pictures at half to twice their size
-    video     how much the count jumps from frame to frame, beside how much the truth does
-    interval  how often the truth lies in the interval that the model gives
+    video     changes of the count from frame to frame, beside those of the true count
+    interval  share of images whose true count lies in the model's interval
 
 DIR holds the sets of `SETS` in `behaviour_frames.py`; only their held-out images (train/splits/)
 are read, and a set that is missing is skipped. Rendered scenes stand in where they can.
@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 
 from edgecount import EdgeCounter
 from edgecount.models import DEFAULT_MODEL
-from edgecount.train.evaluate.evaluation import ImageRecord, evaluate_counter
+from edgecount.train.evaluate.evaluation import evaluate_counter
 from edgecount.train.open_checkpoint import open_checkpoint
-from edgecount.train.postprocess.interval import Outcome, cross_coverage
+from edgecount.train.postprocess.interval import CountedImage, cross_coverage
 
 GOAL = 0.5  # people per megapixel of nothing
 FACTORS = (0.5, 0.71, 1.0, 1.41, 2.0)
@@ -42,7 +42,7 @@ OF_SCALE = ("shanghaitech_a", "shanghaitech_b")
 
 
 def measure_nothing(counter: EdgeCounter, material: Material) -> dict[str, Any]:
-    """People per megapixel of the picture, by kind of nothing."""
+    """Measure the people per megapixel that are counted in empty pictures, by their kind."""
     found: dict[str, list[tuple[float, str]]] = {}
     for kind, name, image in frames_of_nothing(material):
         people = counter.count(image).count / (image.shape[0] * image.shape[1] / 1e6)
@@ -60,7 +60,7 @@ def measure_nothing(counter: EdgeCounter, material: Material) -> dict[str, Any]:
 
 
 def measure_scale(counter: EdgeCounter, material: Material) -> dict[str, Any]:
-    """Counts of the same pictures at several sizes, by set and factor."""
+    """Count the same pictures at several sizes, by set and factor."""
     report = {}
     for name in (name for name in OF_SCALE if name in material.sets):
         samples = material.some(name)
@@ -74,7 +74,7 @@ def measure_scale(counter: EdgeCounter, material: Material) -> dict[str, Any]:
 
 
 def steadiness(counts: NDArray[np.float64], true: NDArray[np.float64]) -> dict[str, Any]:
-    """What the factors do to the counts (images, factors).
+    """Summarise how counts (images, factors) change with the factor of the size.
 
     Returns:
         By factor, `ratio` of the sums to that at 1x, `change`, the median of an image's
@@ -93,7 +93,7 @@ def steadiness(counts: NDArray[np.float64], true: NDArray[np.float64]) -> dict[s
 
 
 def resized(image: Image, factor: float) -> Image:
-    """The picture at `factor` times its size."""
+    """Return the picture at `factor` times its size."""
     if factor == 1:
         return image
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
@@ -101,7 +101,7 @@ def resized(image: Image, factor: float) -> Image:
 
 
 def measure_video(counter: EdgeCounter, material: Material) -> dict[str, Any]:
-    """How much counts change from one frame to the next, by sequence."""
+    """Measure how much counts change from one frame to the next, by sequence."""
     sequences: dict[str, tuple[list[float], list[int]]] = {}
     if "mall" in material.sets:
         frames = material.sets["mall"]
@@ -117,12 +117,12 @@ def measure_video(counter: EdgeCounter, material: Material) -> dict[str, Any]:
 
 
 def jumps(counts: Sequence[float], true: Sequence[int]) -> dict[str, float]:
-    """Standard deviations of the change from frame to frame, in people.
+    """Return standard deviations of the change from frame to frame, in people.
 
     Returns:
-        That of the `model`'s count and of the `truth`; the model's `minus_truth`, and the same
-        `in_quadrature` (of variances, at least 0); and that `of_error`, count minus truth, which a
-        model that misses real changes cannot make small.
+        Those of the `model`'s count and of the `truth`; their difference, `minus_truth`, and that
+        of the variances, `in_quadrature` (at least 0); and that of the error (`of_error`), count
+        minus truth, which a model that misses real changes cannot make small.
     """
     model, truth = float(np.std(np.diff(counts))), float(np.std(np.diff(true)))
     return {
@@ -136,12 +136,18 @@ def jumps(counts: Sequence[float], true: Sequence[int]) -> dict[str, float]:
 
 
 def measure_interval(counter: EdgeCounter, material: Material) -> dict[str, Any]:
-    """Coverage of the model's interval, and of ones fitted to other held-out images, by set."""
+    """Measure the coverage of the model's interval and of cross-fitted ones, by set.
+
+    Cross-fitted: to the other held-out images.
+    """
     if not material.sets:
         return {}
     spec = counter.manifest.postprocess.interval
     measured = {name: evaluate_counter(counter, images) for name, images in material.sets.items()}
-    groups = [[outcome(image) for image in found.images] for found in measured.values()]
+    groups = [
+        [CountedImage(image.count, image.difference, image.true) for image in found.images]
+        for found in measured.values()
+    ]
     cross = cross_coverage(groups, spec.coverage if spec else 0.9)
     return {
         name: {
@@ -153,15 +159,8 @@ def measure_interval(counter: EdgeCounter, material: Material) -> dict[str, Any]
     }
 
 
-def outcome(image: ImageRecord) -> Outcome:
-    """What an interval is fitted to."""
-    if image.density_count is None or image.peak_count is None:
-        return Outcome(image.count, 0.0, image.true)
-    return Outcome(image.count, image.density_count - image.peak_count, image.true)
-
-
 def nothing_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
-    """The table of `measure_nothing`."""
+    """Yield the rows of the table of `measure_nothing`, the head first."""
     yield "people per megapixel of", "frames", "mean", "worst", "the worst", f"{GOAL} or more"
     for kind, of in found.items():
         numbers = of["frames"], f"{of['mean']:.2f}", f"{of['worst']:.2f}"
@@ -169,7 +168,7 @@ def nothing_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
 
 
 def scale_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
-    """The table of `measure_scale`."""
+    """Yield the rows of the table of `measure_scale`, the head first."""
     yield "set", "images", "size", "sum / sum at 1x", "median change", "MAE"
     for name, of in found.items():
         for factor, values in of["factors"].items():
@@ -178,7 +177,7 @@ def scale_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
 
 
 def video_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
-    """The table of `measure_video`."""
+    """Yield the rows of the table of `measure_video`, the head first."""
     keys = ("model", "truth", "minus_truth", "in_quadrature", "of_error")
     yield "std of the change per frame", "frames", *(key.replace("_", " ") for key in keys)
     for name, of in found.items():
@@ -186,7 +185,7 @@ def video_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
 
 
 def interval_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
-    """The table of `measure_interval`."""
+    """Yield the rows of the table of `measure_interval`, the head first."""
     yield "truth inside the interval", "images", "model's own", "width / count", "cross-fitted"
     for name, of in found.items():
         own = "none" if of["coverage"] is None else f"{of['coverage']:.1%}"
@@ -195,15 +194,21 @@ def interval_rows(found: dict[str, Any]) -> Iterator[Sequence[object]]:
 
 
 def markdown(rows: Iterator[Sequence[object]]) -> str:
-    """A table, its first row the head."""
+    """Return a Markdown table of rows, the head first."""
     head, *body = [[str(cell) for cell in row] for row in rows]
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
     return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of the measurement: what it measures, how it is shown, EdgeCounter's options."""
+class Measurement:
+    """A measurement with its table.
+
+    Attributes:
+        measure: measures a counter on the material.
+        rows: makes the rows of the table from the numbers.
+        options: options of EdgeCounter.
+    """
 
     measure: Callable[[EdgeCounter, Material], dict[str, Any]]
     rows: Callable[[dict[str, Any]], Iterator[Sequence[object]]]
@@ -211,11 +216,11 @@ class Part:
 
 
 PARTS = {
-    "nothing": Part(measure_nothing, nothing_rows, {}),
-    # else pictures at twice their size would be shrunk back
-    "scale": Part(measure_scale, scale_rows, {"max_side": None}),
-    "video": Part(measure_video, video_rows, {}),
-    "interval": Part(measure_interval, interval_rows, {}),
+    "nothing": Measurement(measure_nothing, nothing_rows, {}),
+    # With a limit pictures at twice their size would be shrunk back.
+    "scale": Measurement(measure_scale, scale_rows, {"max_side": None}),
+    "video": Measurement(measure_video, video_rows, {}),
+    "interval": Measurement(measure_interval, interval_rows, {}),
 }
 
 
@@ -239,7 +244,7 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--model", action="append", dest="models", metavar="MODEL")
     data = os.environ.get("EDGECOUNT_DATA")
@@ -252,7 +257,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def names_of_parts(text: str) -> list[str]:
-    """The parts that were asked for."""
+    """Return the names of the chosen parts, or refuse an unknown one."""
     names = text.split(",")
     unknown = [name for name in names if name not in PARTS]
     if unknown:
@@ -261,7 +266,7 @@ def names_of_parts(text: str) -> list[str]:
 
 
 def open_counter(model: str, threads: int | None, **options: Any) -> EdgeCounter:
-    """A counter over a model or a checkpoint."""
+    """Open a model or a checkpoint."""
     if Path(model).suffix == ".pt":
         return open_checkpoint(Path(model), **options)
     return EdgeCounter(model, threads=threads, **options)

@@ -1,4 +1,4 @@
-"""What `behaviour.py` counts: held-out images, rendered scenes, and pictures of nothing."""
+"""Pictures that `behaviour.py` counts: held-out images, rendered scenes, and empty ones."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ CLIP = {"people": 40, "frames": 50, "fps": 5.0, "size": (640, 480), "place": "pl
 
 @dataclass(frozen=True)
 class Material:
-    """What there is to count.
+    """The held-out images.
 
     Attributes:
-        sets: the held-out images of the sets that are there.
-        images: how many of a set to take where they need not be all.
+        sets: held-out images by name of the set, of the sets that are installed.
+        images: number of images of a set where not all are needed.
     """
 
     sets: dict[str, list[Sample]]
     images: int
 
     def some(self, name: str) -> list[Sample]:
-        """At most `images` of a set, by a fixed seed."""
+        """Choose at most `images` of a set, by a fixed seed."""
         samples = self.sets[name]
         return hold_out(samples, min(self.images, len(samples)))[1]
 
 
 def read_sets(data: Path | None) -> dict[str, list[Sample]]:
-    """The held-out images of the sets that are there."""
+    """Read the held-out images of the sets that are installed."""
     if data is None:
         print("no sets: give --data or set EDGECOUNT_DATA; rendered scenes alone are counted")
         return {}
@@ -77,18 +77,18 @@ def read_sets(data: Path | None) -> dict[str, list[Sample]]:
 
 @functools.cache
 def scene(people: int, size: Size, seed: int) -> Scene:
-    """A rendered scene, once for all models."""
+    """Render a scene, once for all models."""
     return render_scene(people, size=size, seed=seed)
 
 
 @functools.cache
 def clip() -> list[Scene]:
-    """A rendered clip, once for all models."""
+    """Render a clip, once for all models."""
     return list(render_clip(**CLIP, seed=FIRST_SEED))  # type: ignore[arg-type]
 
 
 def frames_of_nothing(material: Material) -> Iterator[tuple[str, str, Image]]:
-    """Kind, name and picture of every frame that is to count as empty."""
+    """Yield kind, name and picture of every frame without people."""
     for width, height in SIZES:
         at = f"{width}x{height}"
         for kind, level in (("black", 0), ("white", 255), ("mid grey", 128)):
@@ -113,12 +113,12 @@ def frames_of_nothing(material: Material) -> Iterator[tuple[str, str, Image]]:
 
 
 def flat(colour: tuple[int, int, int], size: Size) -> Image:
-    """A picture of one colour, BGR."""
+    """Return a picture of one colour, BGR."""
     return np.full((size[1], size[0], 3), colour, np.uint8)
 
 
 def ramp(start: Sequence[int], end: Sequence[int], size: Size, way: str) -> Image:
-    """From one colour to another across the picture, down it, or both."""
+    """Return a ramp from one colour to another across the picture, down it, or both."""
     x, y = np.linspace(0, 1, size[0])[None, :], np.linspace(0, 1, size[1])[:, None]
     place = {"across": x + 0 * y, "down": 0 * x + y, "both": (x + y) / 2}[way][:, :, None]
     mixed = (1 - place) * np.array(start) + place * np.array(end)
@@ -126,7 +126,7 @@ def ramp(start: Sequence[int], end: Sequence[int], size: Size, way: str) -> Imag
 
 
 def noise(rng: np.random.Generator, grain: int, sigma: float, size: Size) -> Image:
-    """Gaussian noise around mid grey, its grains so many px wide."""
+    """Return Gaussian noise around mid grey with grains of a width in pixels."""
     across, down = (math.ceil(side / grain) for side in size)
     grains = rng.normal(128, sigma, (down, across, 3)).astype(np.float32)
     drawn = cv2.resize(grains, size, interpolation=cv2.INTER_LINEAR)
@@ -134,7 +134,7 @@ def noise(rng: np.random.Generator, grain: int, sigma: float, size: Size) -> Ima
 
 
 def blurred_away(material: Material) -> Iterator[tuple[str, str, Image]]:
-    """Held-out photos, or else scenes, so far out of focus that nobody can be made out."""
+    """Yield held-out photos, or scenes, so far out of focus that nobody can be made out."""
     for name in material.sets:
         for sample in material.some(name):
             yield f"{name} blurred away", sample.name, blurred(sample.image())
@@ -144,6 +144,6 @@ def blurred_away(material: Material) -> Iterator[tuple[str, str, Image]]:
 
 
 def blurred(image: Image) -> Image:
-    """Blurred by a sixteenth of the longer side."""
+    """Blur a picture by a sixteenth of its longer side."""
     drawn = cv2.GaussianBlur(image, (0, 0), max(image.shape[:2]) / 16)
     return np.asarray(drawn, np.uint8)

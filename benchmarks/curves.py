@@ -1,4 +1,4 @@
-"""The curves of a training in stages, as one picture and one log.
+"""Draw the curves of a training in stages as one picture, and join its logs.
 
     python benchmarks/curves.py runs/s/log.jsonl runs/second/log.jsonl --out results/s
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def read(log: Path) -> list[dict[str, Any]]:
-    """The records of one stage; of a step that was run again after a stop, the last."""
+    """Read the records of one stage; of a step that was run again after a stop, the last."""
     found: dict[tuple[int, str], dict[str, Any]] = {}
     for line in log.read_text().splitlines():
         record = json.loads(line)
@@ -40,7 +40,7 @@ def read(log: Path) -> list[dict[str, Any]]:
 
 
 def joined(stages: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """One list, each stage's steps counted on from the end of the one before."""
+    """Join the stages in one list; steps go on from the end of the stage before."""
     made: list[dict[str, Any]] = []
     for stage in stages:
         before = made[-1]["step"] if made else 0

@@ -1,4 +1,4 @@
-"""How much EdgeCounter.count adds to the bare engine call.
+"""Time EdgeCounter.count beside the bare engine call.
 
     python benchmarks/end_to_end.py [--model MODEL] [--size 640x480] [--rounds 100]
 
@@ -25,7 +25,7 @@ PAUSE = 0.03
 
 
 def main() -> None:
-    """Time both and print the ratio."""
+    """Time both by turns and print the ratio."""
     options = parse_options()
     width, height = (int(side) for side in options.size.split("x"))
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--size", default="640x480", help="of the frame, WIDTHxHEIGHT")
@@ -55,7 +55,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def bare_call(model: str, width: int, height: int, threads: int | None) -> Callable[[], object]:
-    """A call of InferenceSession.run, set up as ONNX Runtime does by default."""
+    """Return a call of InferenceSession.run with ONNX Runtime's default options."""
     found = open_model(model)
     settings = onnxruntime.SessionOptions()
     if threads:
@@ -70,14 +70,14 @@ def bare_call(model: str, width: int, height: int, threads: int | None) -> Calla
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Milliseconds of one call."""
+    """Return the milliseconds of one call."""
     start = time.perf_counter()
     call()
     return 1000 * (time.perf_counter() - start)
 
 
 def report(times: dict[str, list[float]], steps: dict[str, list[float]], what: str) -> None:
-    """Print medians and the ratio."""
+    """Print the medians and their ratio."""
     bare, count = (statistics.median(times[name]) for name in ("bare", "count"))
     print(what)
     print(f"  InferenceSession.run  {bare:8.2f} ms")

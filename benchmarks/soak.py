@@ -1,4 +1,4 @@
-"""Whether memory grows over many frames.
+"""Check that memory does not grow over many frames.
 
     python benchmarks/soak.py [--frames 10000] [--size 320x240] [--model MODEL] [--backend fake]
 
@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from edgecount import EdgeCounter
+from edgecount._latency import resident_bytes
 from edgecount.models import DEFAULT_MODEL
 
 
 def main() -> int:
-    """Count, print and judge."""
+    """Count frames, print the memory, and return the exit code."""
     options = parse_options()
     width, height = (int(side) for side in options.size.split("x"))
     rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def parse_options() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--size", default="320x240", help="of the frames, WIDTHxHEIGHT")
@@ -56,9 +56,8 @@ def parse_options() -> argparse.Namespace:
 
 
 def resident_mebibytes() -> float:
-    """Memory of this process that is in RAM."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    """Return the memory of this process that is in RAM; 0 where the system does not say."""
+    return (resident_bytes() or 0) / 2**20
 
 
 if __name__ == "__main__":

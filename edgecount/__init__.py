@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
+    from edgecount.drawing import draw_overlay
     from edgecount.errors import (
         AccuracyError,
         BackendError,
@@ -29,19 +30,23 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest
     from edgecount.regions import Region
     from edgecount.result import CountResult, RegionCount
+    from edgecount.runtime.backends import Backend
     from edgecount.runtime.backends.fake import FakeBackend
-    from edgecount.runtime.frames.picture import NV12Frame
+    from edgecount.runtime.frames.checked import NV12Frame
+    from edgecount.runtime.sources import Frame, Source, open_sources
 
     __version__: str
 
 __all__ = [
     "AccuracyError",
+    "Backend",
     "BackendError",
     "ConfigError",
     "CountResult",
     "EdgeCountError",
     "EdgeCounter",
     "FakeBackend",
+    "Frame",
     "InputError",
     "Manifest",
     "MissingExtraError",
@@ -50,18 +55,26 @@ __all__ = [
     "OutputError",
     "Region",
     "RegionCount",
+    "Source",
     "SourceError",
     "__version__",
+    "draw_overlay",
+    "open_sources",
 ]
 
 _HOMES = {
+    "Backend": "edgecount.runtime.backends",
     "CountResult": "edgecount.result",
     "EdgeCounter": "edgecount.counter",
     "FakeBackend": "edgecount.runtime.backends.fake",
+    "Frame": "edgecount.runtime.sources",
     "Manifest": "edgecount.manifest",
-    "NV12Frame": "edgecount.runtime.frames.picture",
+    "NV12Frame": "edgecount.runtime.frames.checked",
     "Region": "edgecount.regions",
     "RegionCount": "edgecount.result",
+    "Source": "edgecount.runtime.sources",
+    "draw_overlay": "edgecount.drawing",
+    "open_sources": "edgecount.runtime.sources",
 }
 
 

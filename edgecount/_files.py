@@ -28,7 +28,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written.
     """
-    temporary = path.with_name(path.name + ".partial")
+    # A name of its own: other processes may write the same file, such as a cache.
+    temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

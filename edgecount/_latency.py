@@ -1,4 +1,4 @@
-"""How long a model takes, stage by stage."""
+"""Measuring how long counters and their engines take, stage by stage."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Latency:
 
     Attributes:
         stages: name to the runs' times; ``total`` is the whole call, as its caller waits for it.
-        batch: frames in a run.
-        ran: (height, width) of the network's input in pixels; of a frame that is cut into tiles,
-            of all of it.
+        batch: number of frames in a run.
+        ran: (height, width) of the network's input in pixels; where a frame is cut into tiles, of
+            the whole plane.
     """
 
     stages: dict[str, list[float]]
@@ -48,17 +48,17 @@ class Latency:
     ran: tuple[int, int] | None = None
 
     def quantiles(self) -> dict[str, dict[str, float]]:
-        """Stage to ``p50``, ``p95``, ``p99`` and ``mean``, in milliseconds."""
+        """Return ``p50``, ``p95``, ``p99`` and ``mean`` of each stage, in milliseconds."""
         return {name: summarise(times) for name, times in self.stages.items()}
 
     @property
     def throughput(self) -> float:
-        """Frames per second, one after the other."""
+        """Frames per second, with one run after the other."""
         return 1000.0 * self.batch / float(np.mean(self.stages["total"]))
 
 
 def summarise(times: Sequence[float]) -> dict[str, float]:
-    """``p50``, ``p95``, ``p99`` and ``mean`` of times."""
+    """Return ``p50``, ``p95``, ``p99`` and ``mean`` of times, in their unit."""
     found = np.percentile(times, QUANTILES)
     ends = {f"p{share}": float(value) for share, value in zip(QUANTILES, found, strict=True)}
     return {**ends, "mean": float(np.mean(times))}
@@ -72,10 +72,10 @@ def measure_latency(
     What slows the machine for a while then slows all of them, so that their ratio holds.
 
     Args:
-        counters: at least one.
+        counters: the counters, at least one.
         size: (height, width) of the frame in pixels.
-        runs: counted frames of each.
-        warmup: frames before them.
+        runs: number of timed frames of each counter.
+        warmup: number of frames before them, whose times are dropped.
     """
     frame: Any = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     times: list[dict[str, list[float]]] = [{name: [] for name in STAGES} for _ in counters]
@@ -105,11 +105,11 @@ def measure_batches(
     """Time the engine alone on several frames in one call, the counters by turns.
 
     Args:
-        counters: at least one.
+        counters: the counters, at least one.
         size: (height, width) of a frame in pixels.
-        batch: frames in a call.
-        runs: counted calls of each.
-        warmup: calls before them.
+        batch: number of frames in a call.
+        runs: number of timed calls of each engine.
+        warmup: number of calls before them, whose times are dropped.
 
     Raises:
         BackendError: an engine does not take so many frames.
@@ -130,19 +130,19 @@ def measure_batches(
 
 
 def _input_size(counter: EdgeCounter, size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of the network's input for a frame of a (height, width)."""
+    """Return the (height, width) of the network's input for a frame of a (height, width)."""
     from edgecount.runtime.backends.device import DeviceBackend
     from edgecount.runtime.pipeline.preprocess import plan_input
 
     backend, spec = counter.backend, counter.manifest.input
     limits = backend.sizes if isinstance(backend, DeviceBackend) else None
-    return plan_input(size[::-1], spec, spec.max_side, limits).padded
+    return plan_input(size[::-1], spec, counter.max_side, limits).padded
 
 
 def _engine_call(
     stack: ExitStack, counter: EdgeCounter, size: tuple[int, int], batch: int
 ) -> Callable[[], object]:
-    """Runs the engine once on frames of noise; on a GPU they lie there, and the maps stay there."""
+    """Return a call that runs the engine on noise; on a GPU input and maps stay there."""
     from edgecount.runtime.backends.device import DeviceBackend
 
     backend, spec = counter.backend, counter.manifest.input
@@ -164,7 +164,7 @@ def _engine_call(
 
 
 def gpu_bytes(device: int = 0) -> int | None:
-    """Memory of a GPU that is in use, by whatever program; None without one."""
+    """Return the bytes of a GPU that are in use, by whatever program; None without a GPU."""
     from edgecount import _ext
 
     if not _ext.cuda_device_count():
@@ -174,14 +174,14 @@ def gpu_bytes(device: int = 0) -> int | None:
 
 
 def free_unused() -> None:
-    """Give memory that nothing uses back to the system, where its C library can."""
+    """Give memory that nothing uses back to the system, where the C library can."""
     gc.collect()
     with suppress(OSError, AttributeError, TypeError):  # musl, macOS and Windows know no such call
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident_bytes() -> int | None:
-    """Memory of this process in RAM; None where the system does not say."""
+    """Return the bytes of RAM that this process takes; None where the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

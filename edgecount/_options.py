@@ -1,4 +1,4 @@
-"""What the options of `EdgeCounter` may be."""
+"""Checks of the options of `EdgeCounter`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODEL_DEFAULT: Literal["model"] = "model"
 
 
 def check_threshold(threshold: float | None, manifest: Manifest) -> float:
-    """A score; None is the model's."""
+    """Return the threshold, a score in [0, 1); for None the model's."""
     if threshold is None:
         return manifest.postprocess.threshold
     if not _is_number(threshold, Real) or not 0 <= threshold < 1:
@@ -25,7 +25,7 @@ def check_threshold(threshold: float | None, manifest: Manifest) -> float:
 
 
 def check_max_side(max_side: int | str | None, manifest: Manifest) -> int | None:
-    """Pixels, or None for no limit; "model" is the model's."""
+    """Return the longest side in pixels, or None for no limit; for "model" the model's."""
     if max_side == MODEL_DEFAULT:
         return manifest.input.max_side
     if max_side is None:
@@ -38,7 +38,7 @@ def check_max_side(max_side: int | str | None, manifest: Manifest) -> int | None
 
 
 def check_capacity(capacity: int | None) -> int:
-    """A number of points; None is 0, for no limit."""
+    """Return the largest number of points; for None 0, which means no limit."""
     if capacity is None:
         return 0
     if not _is_number(capacity, Integral) or capacity < 1:
@@ -49,11 +49,11 @@ def check_capacity(capacity: int | None) -> int:
 
 
 def check_timeout(timeout: float | None) -> None:
-    """Seconds to wait, or None for as long as it takes."""
+    """Refuse a timeout that is neither None nor a number of seconds, 0 or more."""
     if timeout is not None and not (_is_number(timeout, Real) and 0 <= timeout < float("inf")):
         raise ConfigError(f"timeout: expected seconds, 0 or more, or None, got {timeout!r}")
 
 
 def _is_number(value: object, kind: type) -> bool:
-    """Whether a value is a number of this kind; True and False are none."""
+    """Return whether a value is a number of this kind; True and False are not."""
     return isinstance(value, kind) and not isinstance(value, bool)

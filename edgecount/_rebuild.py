@@ -1,4 +1,4 @@
-"""An engine built again for the machine that shall run it."""
+"""Building an engine again on the machine that is to run it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,20 @@ def rebuild_engine(
     *,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> EngineSidecar:
-    """Build a plan as it was built before, but here; takes minutes. Both files are replaced.
+    """Build an engine again with its own options, on this machine; takes minutes.
+
+    The plan and its sidecar are replaced.
 
     Args:
-        plan: the engine.
-        sidecar: what is known of it.
+        plan: the engine's file.
+        sidecar: its sidecar.
         onnx: the file that it was built from.
         capability: compute capability of the GPU, such as "8.9".
-        progress: told (name of the phase, steps done, steps in all), possibly from another thread.
+        progress: called with (name of the phase, steps done, steps in all), possibly from another
+            thread.
 
     Returns:
-        Its new sidecar.
+        The new sidecar.
 
     Raises:
         BackendError: it cannot be built here.
@@ -63,7 +66,7 @@ def rebuild_engine(
 
 
 def _capabilities(sidecar: EngineSidecar, here: str) -> tuple[str, ...]:
-    """None for a plan for all newer GPUs, or for the one that is here; else the one here."""
+    """Return the compute capabilities to build for; none means the GPU here, or all newer ones."""
     if sidecar.backend == "tensorrt" or "8.0+" in sidecar.compute_capabilities:
         return ()
     return (here,)

@@ -1,129 +1,151 @@
-"""Plain values from a config turned into the typed arguments of a class or dataclass."""
+"""Plain values of YAML and JSON turned into the typed arguments of a class or dataclass."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, TypeVar, Union
 
-from edgecount.errors import ConfigError
+from edgecount.errors import ConfigError, EdgeCountError
 
 T = TypeVar("T")
 
+_NAMES = {
+    float: "a number",
+    int: "a whole number",
+    str: "a text",
+    bool: "true or false",
+    dict: "keys and values",
+    type(None): "null",
+}
 
-def build(kind: Callable[..., T], values: Any, prefix: str = "", *args: Any) -> T:
-    """Call ``kind`` with ``values`` as its keywords, each checked against its annotation.
 
-    Args:
-        kind: a dataclass or a class whose options are annotated with plain types, ``Literal``,
-            tuples, optional types or dataclasses.
-        values: keys and values, as YAML gives them.
-        prefix: what error messages put before a key, such as ``objective.``.
-        args: positional arguments of ``kind``, which are not options.
+@dataclass(frozen=True)
+class Reader:
+    """A reader of one kind of document, which checks each value against its annotation.
 
-    Raises:
-        ConfigError: a key is unknown or missing, or a value has another type.
+    Annotations may be plain types, ``Literal``, tuples (lists in a document), optional types,
+    ``dict`` (taken as it is) and dataclasses of these.
+
+    Attributes:
+        error: class of the errors that it raises.
+        document: name of the whole document in error messages.
+        label: text before the name of a key in error messages.
+        optional: keys that may be left out; None: those that have a default.
+        unknown: possible reason of an unknown key, put at the end of the message.
     """
-    return kind(*args, **convert(kind, values, prefix, skip=len(args)))
 
+    error: type[EdgeCountError] = ConfigError
+    document: str = "config"
+    label: str = ""
+    optional: Collection[str] | None = None
+    unknown: str = ""
 
-def convert(
-    kind: Callable[..., Any], values: Any, prefix: str = "", skip: int = 0
-) -> dict[str, Any]:
-    """The checked keywords of :func:`build`, without the call."""
-    if not isinstance(values, Mapping):
-        raise ConfigError(
-            f"{prefix.rstrip('.') or 'config'}: expected keys and values, got {values!r}"
-        )
-    options = _options(kind, skip)
-    for key in values:
-        if key not in options:
-            raise ConfigError(f"{prefix}{key}: unknown key; {_expected(str(key), options)}")
-    for name, option in options.items():
-        if name not in values and option.default is inspect.Parameter.empty:
-            raise ConfigError(f"{prefix}{name}: missing")
-    return {
-        key: convert_value(options[key].annotation, value, f"{prefix}{key}")
-        for key, value in values.items()
-    }
+    def build(self, kind: Callable[..., T], values: Any, path: str = "", *args: Any) -> T:
+        """Call ``kind`` with ``values`` as its keywords.
 
+        Args:
+            kind: a dataclass, or a class whose options are annotated.
+            values: keys and values, as YAML or JSON gives them.
+            path: place of the values in the document, such as ``objective``.
+            args: positional arguments of ``kind``, which are not options.
 
-def convert_value(annotation: Any, value: Any, name: str) -> Any:
-    """``value`` as ``annotation`` asks for it.
+        Raises:
+            EdgeCountError: of the class ``error``: a key is unknown or missing, or a value has
+                another type; the message names the key.
+        """
+        if not isinstance(values, Mapping):
+            raise self._failure(path, "keys and values", values)
+        options = _options(kind, skip=len(args))
+        inside = f"{path}." if path else ""
+        for key in values:
+            if key not in options:
+                raise self.error(
+                    f"{self.label}{inside}{key}: unknown key; {_expected(str(key), options)}"
+                    f"{self.unknown}"
+                )
+        for name, option in options.items():
+            if name not in values and not self._may_lack(option):
+                raise self.error(f"{self.label}{inside}{name} is missing")
+        keywords = {
+            key: self._convert(options[key].annotation, value, f"{inside}{key}")
+            for key, value in values.items()
+        }
+        return kind(*args, **keywords)
 
-    Raises:
-        ConfigError: it is of another type.
-    """
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return _convert_union(arguments, value, name)
-    if origin is Literal:
-        if value in arguments:
+    def _may_lack(self, option: inspect.Parameter) -> bool:
+        if self.optional is not None:
+            return option.name in self.optional
+        return option.default is not inspect.Parameter.empty
+
+    def _failure(self, path: str, expected: str, value: object) -> EdgeCountError:
+        name = f"{self.label}{path}" if path else self.document
+        return self.error(f"{name}: expected {expected}, got {value!r}{_hint(value)}")
+
+    def _convert(self, annotation: Any, value: Any, path: str) -> Any:
+        """Return ``value`` as the type of ``annotation``."""
+        origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+        if origin in (Union, types.UnionType):
+            return self._convert_union(arguments, value, path)
+        if origin is tuple and isinstance(value, list | tuple):
+            return self._convert_list(arguments, value, path)
+        if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+            return value if isinstance(value, annotation) else self.build(annotation, value, path)
+        if annotation is float and type(value) in (int, float):
+            return self._convert_number(value, path)
+        literal = origin is Literal and value in arguments
+        if literal or type(value) is (origin or annotation):
             return value
-        raise ConfigError(f"{name}: expected {_either(arguments)}, got {value!r}")
-    if origin is tuple:
-        return _convert_tuple(arguments, value, name)
-    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
-        same = isinstance(value, annotation)
-        return value if same else build(annotation, value, f"{name}.")
-    return _convert_plain(annotation, value, name)
+        raise self._failure(path, _type_name(annotation), value)
 
+    def _convert_number(self, value: float, path: str) -> float:
+        with suppress(OverflowError):  # JSON's whole numbers have no largest
+            if isfinite(value):
+                return float(value)
+        raise self._failure(path, "a finite number", value)
 
-def _convert_plain(annotation: Any, value: Any, name: str) -> Any:
-    if (origin := typing.get_origin(annotation)) is dict or annotation is dict:
-        if isinstance(value, Mapping):
-            return dict(value)
-    elif annotation is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    elif origin is None and type(value) is annotation:
-        return value
-    raise ConfigError(f"{name}: expected {_type_name(annotation)}, got {value!r}{_hint(value)}")
+    def _convert_union(self, arguments: tuple[Any, ...], value: Any, path: str) -> Any:
+        if value is None and type(None) in arguments:
+            return None
+        kinds = [argument for argument in arguments if argument is not type(None)]
+        if len(kinds) == 1 and dataclasses.is_dataclass(kinds[0]):
+            return self._convert(kinds[0], value, path)  # whose errors name the key inside
+        for kind in kinds:
+            with suppress(self.error):
+                return self._convert(kind, value, path)
+        raise self._failure(path, _either([_type_name(a) for a in arguments]), value)
+
+    def _convert_list(
+        self, arguments: tuple[Any, ...], value: Sequence[Any], path: str
+    ) -> tuple[Any, ...]:
+        if arguments[-1] is Ellipsis:
+            single = len(value) == 1
+            return tuple(
+                self._convert(arguments[0], item, path if single else f"{path}[{index}]")
+                for index, item in enumerate(value)
+            )
+        if len(value) != len(arguments):
+            raise self._failure(path, _type_name(tuple.__class_getitem__(arguments)), value)
+        return tuple(self._convert(a, v, path) for a, v in zip(arguments, value, strict=True))
 
 
 def _options(kind: Callable[..., Any], skip: int) -> dict[str, inspect.Parameter]:
-    """The parameters that a config may set, with their annotations resolved."""
+    """Return the parameters that a document may set, with their annotations resolved."""
     target = kind.__init__ if inspect.isclass(kind) else kind
     hints = typing.get_type_hints(target)
     parameters = list(inspect.signature(kind).parameters.values())[skip:]
     return {p.name: p.replace(annotation=hints.get(p.name, p.annotation)) for p in parameters}
 
 
-def _convert_union(arguments: tuple[Any, ...], value: Any, name: str) -> Any:
-    if value is None and type(None) in arguments:
-        return None
-    errors = []
-    for argument in arguments:
-        if argument is type(None):
-            continue
-        try:
-            return convert_value(argument, value, name)
-        except ConfigError as error:
-            errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
-    expected = _either([_type_name(a) for a in arguments], quote=False)
-    raise ConfigError(f"{name}: expected {expected}, got {value!r}")
-
-
-def _convert_tuple(arguments: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise ConfigError(f"{name}: expected a list, got {value!r}")
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        single = len(value) == 1
-        return tuple(
-            convert_value(arguments[0], item, name if single else f"{name}[{index}]")
-            for index, item in enumerate(value)
-        )
-    if len(value) != len(arguments):
-        raise ConfigError(f"{name}: expected a list of {len(arguments)}, got {value!r}")
-    return tuple(convert_value(a, v, name) for a, v in zip(arguments, value, strict=True))
-
-
 def _expected(key: str, options: Mapping[str, Any]) -> str:
+    import difflib
+
     if not options:
         return "it takes no options"
     close = difflib.get_close_matches(key, options, n=1)
@@ -132,32 +154,28 @@ def _expected(key: str, options: Mapping[str, Any]) -> str:
 
 
 def _type_name(annotation: Any) -> str:
-    names = {
-        float: "a number",
-        int: "a whole number",
-        str: "a text",
-        bool: "true or false",
-        dict: "keys and values",
-        type(None): "null",
-    }
-    if annotation in names:
-        return names[annotation]
-    if typing.get_origin(annotation) is tuple:
-        return f"a list of {len(typing.get_args(annotation))}"
-    return str(getattr(annotation, "__name__", annotation))
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return _either([str(value) for value in arguments])
+    if origin is tuple:
+        number = "" if arguments[-1] is Ellipsis else f" {len(arguments)}"
+        items = {_type_name(a) for a in arguments if a is not Ellipsis}
+        article, _, noun = items.pop().partition(" ")
+        of = number + (f" {noun}s" if article == "a" and not items else "")
+        return f"a list of{of}" if of else "a list"
+    return _NAMES.get(origin or annotation, str(getattr(annotation, "__name__", annotation)))
 
 
-def _hint(value: Any) -> str:
-    """YAML 1.1 reads 1e-4 as a text: it wants a point."""
+def _hint(value: object) -> str:
+    """Return a hint for numbers that came as texts: YAML 1.1 reads 1e-4 as one."""
     if isinstance(value, str) and "e" in value.lower():
-        try:
-            number = float(value)
-        except ValueError:
-            return ""
-        return f"; YAML wants a point in it: {number:.1e}"
+        with suppress(ValueError):
+            return f"; write a number with a point and without quotes: {float(value):.1e}"
     return ""
 
 
-def _either(values: Any, *, quote: bool = True) -> str:
-    texts = [str(v) if not quote or not isinstance(v, str) else v for v in values]
+def _either(texts: Sequence[str]) -> str:
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"
+
+
+build = Reader().build

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,47 +19,31 @@ from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
 from edgecount.regions import Region, RegionsLike, read_regions
 from edgecount.result import CountResult
-from edgecount.runtime.backends.base import Backend
-from edgecount.runtime.backends.device import DeviceBackend
+from edgecount.runtime.backends import Backend, DeviceBackend
 from edgecount.runtime.backends.select import open_backend
 from edgecount.runtime.frames.images import read_image
-from edgecount.runtime.frames.intake import HandOver
+from edgecount.runtime.frames.intake import FrameIntake
 from edgecount.runtime.models.open import open_model
-from edgecount.runtime.pipeline.infer import MapRunner
-from edgecount.runtime.pipeline.lanes import HostLane, LanePool
+from edgecount.runtime.pipeline.job import CountSettings, FrameJob
+from edgecount.runtime.pipeline.pipelines import GpuPipeline, HostPipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
-from edgecount.runtime.pipeline.preprocess import plan_input
-from edgecount.runtime.pipeline.schedule import (
-    LANES,
-    Job,
-    Listed,
-    batches,
-    in_order,
-    overlap,
-    rounds,
-)
-from edgecount.runtime.sources.open import open_sources
-from edgecount.runtime.sources.prefetch import ReadAhead, each
+from edgecount.runtime.sources import Frame, Source, open_sources
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.models.engines import Rebuild
-    from edgecount.runtime.pipeline.lanes import Counted, Lane
-    from edgecount.runtime.pipeline.preprocess import InputPlan
-    from edgecount.runtime.sources.base import Frame, Source
+    from edgecount.runtime.pipeline.pipelines import Pipeline
     from edgecount.runtime.sources.open import SourceLike
 
 __all__ = ["EdgeCounter"]
 
-_log = logging.getLogger(__name__)
-
-_READ_AHEAD = 2  # frames of a source
-_FRAME = "Frame(image, source, index, time) of edgecount.runtime.sources.open"
+_FRAME = "Frame(image, source, index, time) of edgecount"
 
 
 class EdgeCounter:
-    """Counts people in frames. All of its methods may be called from several threads at once.
+    """A counter of people in frames. Several threads may call its methods at once.
 
     Args:
         model: a bundled model's name, an .onnx file, a TensorRT engine with its sidecar, or the
@@ -86,7 +66,7 @@ class EdgeCounter:
         rebuild: a TensorRT engine that does not fit this machine (another GPU, TensorRT was
             updated) is built again, which takes minutes, if the ONNX file that it was built from
             lies beside it; engine and sidecar are replaced. A function in place of True does the
-            building (`runtime.engine_files.Rebuild`).
+            building (`edgecount.runtime.models.engines.Rebuild`).
 
     Raises:
         ModelError: there is no such model, or it is damaged.
@@ -107,23 +87,35 @@ class EdgeCounter:
         capacity: int | None = None,
         rebuild: bool | Rebuild = False,
     ) -> None:
-        self.regions = regions
+        masks = RegionMasks(read_regions(regions))
         found = open_model(model)
-        self._manifest = found.manifest
-        self._threshold = check_threshold(threshold, self._manifest)
-        self._max_side = check_max_side(max_side, self._manifest)
-        self._capacity = check_capacity(capacity)
+        threshold = check_threshold(threshold, found.manifest)
+        side = check_max_side(max_side, found.manifest)
+        capacity = check_capacity(capacity)
         self._owns_backend = not isinstance(backend, Backend)
         self._backend = open_backend(found, backend, threads=threads, rebuild=_rebuilder(rebuild))
-        self._device = self._backend if isinstance(self._backend, DeviceBackend) else None
-        self._frames = HandOver(None if self._device is None else self._device.device_index)
-        self._runner = MapRunner(self._backend, self._manifest)
-        self._lanes = LanePool(self._open_lane)
+        on_gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
+        self._settings = CountSettings(
+            self._backend,
+            found.manifest,
+            threshold,
+            capacity,
+            side,
+            limits=None if on_gpu is None else on_gpu.sizes,
+            masks=masks,
+            refine=self.refine,
+        )
+        self._intake = FrameIntake(None if on_gpu is None else on_gpu.device_index)
+        self._pipeline: Pipeline[Any]
+        if on_gpu is None:
+            self._pipeline = HostPipeline(self._backend, self._settings)
+        else:
+            self._pipeline = GpuPipeline(on_gpu, self._settings)
 
     @property
     def manifest(self) -> Manifest:
-        """What the model expects and gives."""
-        return self._manifest
+        """The model's manifest: how it is fed, and what its maps mean."""
+        return self._settings.manifest
 
     @property
     def backend(self) -> Backend:
@@ -131,21 +123,26 @@ class EdgeCounter:
         return self._backend
 
     @property
+    def max_side(self) -> int | None:
+        """Longest side in pixels that a frame keeps; longer ones are shrunk. None: any."""
+        return self._settings.max_side
+
+    @property
     def regions(self) -> tuple[Region, ...]:
         """The regions; set a mapping or a sequence of `Region` to change them between frames."""
-        return self._masks.regions
+        return self._settings.masks.regions
 
     @regions.setter
     def regions(self, regions: RegionsLike | None) -> None:
-        self._masks = RegionMasks(read_regions(regions))
+        self._settings.masks = RegionMasks(read_regions(regions))
 
     def count(self, frame: Any) -> CountResult:
         """Count the people in one frame.
 
         Args:
-            frame: uint8 (H, W, 3) BGR of any size from 1 x 1 (see `runtime.images.as_bgr` for the
-                other arrays that are converted), a PIL image, an `NV12Frame`, or the path of an
-                image file. With an engine on a GPU also an array there, uint8 (H, W, 3) BGR with
+            frame: uint8 (H, W, 3) BGR of any size from 1 x 1 (grey, BGRA, 16-bit and bool
+                arrays are converted), a PIL image, an `NV12Frame`, or the path of an image file.
+                With an engine on a GPU also an array there, uint8 (H, W, 3) BGR with
                 ``__dlpack__`` or ``__cuda_array_interface__``, of CuPy, torch, Numba or PyCUDA: it
                 is not copied, and counted after the work that its library has queued for it.
 
@@ -153,8 +150,7 @@ class EdgeCounter:
             InputError: the frame cannot be counted; SourceError: its file cannot be read.
             BackendError: the engine failed, or gave maps that its manifest does not promise.
         """
-        with self._lanes.lend() as lane:
-            return self._submit(lane, [self._job(frame)])()[0]
+        return self._pipeline.count(self._job(frame))
 
     def count_batch(self, frames: Iterable[Any]) -> list[CountResult]:
         """Count several frames, which may differ in size, in order.
@@ -171,15 +167,10 @@ class EdgeCounter:
             raise InputError(
                 "count_batch: expected several frames, got one: use count(), or put it into a list"
             )
-        jobs = (self._job(frame) for frame in frames)
-        if self._device is None:
-            with self._lanes.lend() as lane:
-                return [self._submit(lane, [job])()[0] for job in jobs]
-        feed = Listed(batches(jobs, self._device.batches[1]))
-        return [result for group in overlap(feed, self._lanes, self._submit) for result in group]
+        return self._pipeline.count_batch(self._job(frame) for frame in frames)
 
     def stream(self, source: SourceLike) -> Iterator[CountResult]:
-        """Count frame after frame of a source; see `runtime.sources.open_sources`.
+        """Count frame after frame of a source; see `edgecount.open_sources`.
 
         With an engine on a GPU the source is read ahead by a thread, a few frames at most, and the
         next frame is on its way to the GPU while one is counted.
@@ -198,32 +189,16 @@ class EdgeCounter:
         """Count frames of a source of one's own, each with its result, in order; see `stream`.
 
         Args:
-            frames: such as those of a `runtime.sources.Source`. On a GPU they are read by a thread
-                of their own.
+            frames: such as those of an `edgecount.Source`. On a GPU they are read by a thread of
+                their own.
 
         Raises:
-            InputError: a frame cannot be counted, or is no `runtime.sources.Frame`.
+            InputError: a frame cannot be counted, or is no `edgecount.Frame`.
             BackendError: see `count`; or the counter was closed.
         """
         if not isinstance(frames, Iterable):
             raise InputError(f"count_frames: expected several {_FRAME}, got {_kind(frames)}")
-        return self._count_frames(frames)
-
-    def _count_frames(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, CountResult]]:
-        if self._device is None:
-            for frame in frames:
-                with self._lanes.lend() as lane:
-                    result = self._submit(lane, [self._job_of(frame)])()[0]
-                yield frame, result
-            return
-
-        def submit(lane: Lane, pair: tuple[Frame, Job]) -> Callable[[], tuple[Frame, CountResult]]:
-            wait = self._submit(lane, [pair[1]])
-            return lambda: (pair[0], wait()[0])
-
-        jobs = each(lambda frame: (frame, self._job_of(frame)), frames)
-        with ReadAhead(jobs, _READ_AHEAD) as feed:
-            yield from overlap(feed, self._lanes, submit)
+        return self._pipeline.count_stream(frames, self._job_of)
 
     def stream_many(
         self,
@@ -255,28 +230,27 @@ class EdgeCounter:
         given: object = sources
         one = isinstance(given, (str, os.PathLike, int))
         if one or not isinstance(given, Sequence):
-            told = repr(given) if one else _kind(given)
+            got = repr(given) if one else _kind(given)
             raise ConfigError(
-                f"stream_many: expected a list of sources, got {told}: use stream() for one"
+                f"stream_many: expected a list of sources, got {got}: use stream() for one"
             )
         check_timeout(timeout)
-        return self._stream_many(sources, timeout, on_error)
+        opened = (_opened_late(source) if on_error else _opened(source) for source in sources)
+        return self._pipeline.count_sources(opened, self._job_of, timeout, on_error)
 
-    def _stream_many(
-        self,
-        sources: Sequence[SourceLike],
-        timeout: float | None,
-        on_error: Callable[[SourceError], None] | None,
-    ) -> Iterator[CountResult]:
-        frames = (_opened_late(source) if on_error else _opened(source) for source in sources)
-        with ExitStack() as stack:
-            jobs = (each(self._job_of, one) for one in frames)
-            readers = [stack.enter_context(ReadAhead(one, _READ_AHEAD)) for one in jobs]
-            most = 1 if self._device is None else self._device.batches[1]
-            feed = stack.enter_context(ReadAhead(rounds(readers, most, timeout, on_error), 1))
-            lanes = 1 if self._device is None else LANES
-            counted = overlap(feed, self._lanes, self._submit_round, lanes)
-            yield from in_order(stack.enter_context(closing(counted)))
+    def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:
+        """Return the result that callers get of a frame; by default the one that is given.
+
+        A subclass may look at the frame again and return another one. Every method that counts
+        calls this once per frame, perhaps from several threads at once.
+
+        Args:
+            frame: the frame: ``pixels`` is uint8 (H, W, 3) BGR or, of an `NV12Frame`, (H, W) luma
+                with ``chroma`` beside it; with an engine on a GPU it may lie there.
+            result: the counts of the engine's maps.
+        """
+        del frame
+        return result
 
     def close(self) -> None:
         """Free the engine, unless the caller brought it.
@@ -284,7 +258,7 @@ class EdgeCounter:
         Frames that are being counted are counted first, and the engine is freed after the last of
         them; streams then end with a `BackendError`. Calling it twice is fine.
         """
-        self._lanes.close(self._backend.close if self._owns_backend else None)
+        self._pipeline.close(self._backend.close if self._owns_backend else None)
 
     def __enter__(self) -> Self:
         return self
@@ -292,69 +266,18 @@ class EdgeCounter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open_lane(self) -> Lane:
-        host = HostLane(self._runner, self._manifest, self._threshold, self._capacity)
-        if self._device is None:
-            return host
-        from edgecount.runtime.pipeline.gpu_lane import DeviceLane
-
-        return DeviceLane(self._device, host, self._manifest, self._threshold, self._capacity)
-
-    def _job(self, frame: Any) -> Job:
+    def _job(self, frame: Any) -> FrameJob:
         if isinstance(frame, (str, os.PathLike)):
-            return Job(self._frames.take(read_image(Path(frame))), str(frame), 0)
-        return Job(self._frames.take(frame))
+            return self._job_of(Frame(read_image(Path(frame)), str(frame), 0, 0.0))
+        return FrameJob(self._intake.take(frame))
 
-    def _job_of(self, frame: Frame) -> Job:
-        try:
-            image, source, index = frame.image, frame.source, frame.index
-        except AttributeError:
+    def _job_of(self, frame: Frame) -> FrameJob:
+        if not all(hasattr(frame, name) for name in ("image", "source", "index")):
             raise InputError(
                 f"count_frames: expected {_FRAME}, got {_kind(frame)}: for bare images use "
                 "count_batch()"
-            ) from None
-        return Job(self._frames.take(image), source, index)
-
-    def _submit_round(
-        self, lane: Lane, jobs: Sequence[Job]
-    ) -> Callable[[], list[tuple[Job, CountResult]]]:
-        wait = self._submit(lane, jobs)
-        return lambda: list(zip(jobs, wait(), strict=True))
-
-    def _submit(self, lane: Lane, jobs: Sequence[Job]) -> Callable[[], list[CountResult]]:
-        """Start to count frames of one kind; what is returned waits for the results."""
-        pictures = [job.frame for job in jobs]
-        size = pictures[0].size
-        limits = None if self._device is None else self._device.sizes
-        plan = plan_input(size, self._manifest.input, self._max_side, limits)
-        if limits is not None:
-            wanted = plan_input(size, self._manifest.input, self._max_side)
-            _tell_of_limits(plan, wanted, limits[1])
-        lane.submit(pictures, plan, self._masks)
-        measured = self._counts_as_measured(plan)
-
-        def result(job: Job, counted: Counted) -> CountResult:
-            counts = counted.counts
-            return CountResult(
-                **vars(counts if measured else dataclasses.replace(counts, interval=None)),
-                size=size,
-                model=self._manifest.name,
-                backend=self._backend.name,
-                source=job.source,
-                frame=job.index,
-                timings=counted.timings,
             )
-
-        return lambda: [result(*pair) for pair in zip(jobs, lane.collect(), strict=True)]
-
-    def _counts_as_measured(self, plan: InputPlan) -> bool:
-        """Whether a frame is counted as the model's interval was measured."""
-        spec = self._manifest
-        if self._threshold != spec.postprocess.threshold:
-            return False
-        if self._max_side == spec.input.max_side and self._device is None:
-            return True
-        return plan.resized == plan_input(plan.size, spec.input, spec.input.max_side).resized
+        return FrameJob(self._intake.take(frame.image), frame)
 
 
 def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
@@ -386,15 +309,5 @@ def _opened(source: SourceLike) -> Iterator[Frame]:
 
 
 def _opened_late(source: SourceLike) -> Iterator[Frame]:
-    """One that is not there is an error of its first frame, and so of this source alone."""
+    """Open a source at its first frame: one that is not there is an error of that source alone."""
     yield from _opened(source)
-
-
-@functools.lru_cache(maxsize=64)  # says it once
-def _tell_of_limits(plan: InputPlan, wanted: InputPlan, most: tuple[int, int]) -> None:
-    if plan.resized != wanted.resized:
-        _log.warning(
-            "frames of %d x %d pixels are counted at %d x %d, because the engine takes at most "
-            "%d x %d: people far away may be lost; build it for larger frames (--input)",
-            *(*plan.size, *plan.resized[::-1], *most[::-1]),
-        )

@@ -10,9 +10,9 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, NoReturn, cast
 
-from edgecount._manifest_reader import fail
+from edgecount._typed import Reader
 from edgecount.errors import ModelError
 
 __all__ = [
@@ -35,6 +35,23 @@ ENCODING_KEY, FOR_TENSORRT = "edgecount.encoding", "tensorrt"
 Role = Literal["density", "heatmap", "offset", "size"]
 ROLES = ("density", "heatmap", "offset", "size")
 WINDOWS = (3, 5, 7)
+CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1}
+
+# A default in place of a lost mean or stride would count wrongly and say nothing, so that all
+# other fields must be there.
+_OPTIONAL = ("description", "fusion", "interval", "licence", "postprocess", "static_size")
+_READER = Reader(
+    error=ModelError,
+    document="the manifest",
+    label="manifest field ",
+    optional=(*_OPTIONAL, "training", "unit"),
+    unknown=", or the model was made by a newer edgecount",
+)
+
+
+def fail(field: str, expected: str, got: object) -> NoReturn:
+    """Raise the ModelError of one field of a manifest."""
+    raise ModelError(f"manifest field {field}: expected {expected}, got {got!r}")
 
 
 @dataclass(frozen=True)
@@ -154,8 +171,8 @@ class IntervalSpec:
         below: spreads down to the lower end, 0 or more.
         above: spreads up to the upper end, 0 or more.
         floor: spread of an empty frame, in people.
-        root: of independent errors, person by person.
-        share: of an error common to the whole frame, as a share of the count.
+        root: weight of independent errors, person by person.
+        share: an error common to the whole frame, as a share of the count.
         gap: weight of the two heads' difference.
     """
 
@@ -175,7 +192,7 @@ class IntervalSpec:
                 fail(f"postprocess.interval.{name}", "a number, 0 or more", getattr(self, name))
 
     def around(self, count: float, difference: float = 0.0) -> tuple[float, float]:
-        """The interval of a count.
+        """Return the interval of a count.
 
         Args:
             count: the estimate, in people.
@@ -188,7 +205,7 @@ class IntervalSpec:
         return max(count - self.below * spread, 0.0), count + self.above * spread
 
     def spread(self, count: float, difference: float = 0.0) -> float:
-        """The spread of a count in people; the arguments are those of `around`."""
+        """Return the spread of a count in people; the arguments are those of `around`."""
         return math.sqrt(
             self.floor**2
             + self.root**2 * max(count, 0.0)
@@ -206,7 +223,7 @@ class PostprocessSpec:
         threshold: a peak is above it, in [0, 1).
         fusion: blending of density and points; None: the density alone is the count of a model
             that gives both.
-        interval: how far the truth may be from the count; None: not measured.
+        interval: interval of the truth around the count; None: not measured.
     """
 
     window: int = 3
@@ -261,18 +278,18 @@ class Manifest:
         _check_grids(self)
 
     def output(self, role: Role) -> OutputSpec | None:
-        """The output of a role, or None when the model does not give it."""
+        """Return the output of a role, or None when the model does not give it."""
         return next((output for output in self.outputs if output.role == role), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The manifest as plain JSON types; an interval that there is none of is left out."""
+        """Return the manifest as plain JSON types, without an interval if there is none."""
         data = cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))
         if self.postprocess.interval is None:
             del data["postprocess"]["interval"]
         return {"format": FORMAT, **data}
 
     def to_json(self) -> str:
-        """The manifest as the JSON text that goes into a model file."""
+        """Return the manifest as the JSON text that goes into a model file."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -292,13 +309,25 @@ class Manifest:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Manifest:
         """Read a manifest from plain JSON types; see `from_json`."""
-        from edgecount._manifest_json import read_manifest
-
-        return read_manifest(data)
+        values: Any = data
+        if isinstance(data, Mapping):
+            values = dict(data)
+            if "format" not in values:
+                raise ModelError("manifest field format is missing")
+            number = values.pop("format")
+            if type(number) is not int:
+                fail("format", "a whole number", number)
+            if number != FORMAT:
+                raise ModelError(
+                    f"the manifest has format {number} and this edgecount reads format {FORMAT}: "
+                    "the model was made by a newer edgecount, upgrade with  pip install -U "
+                    "edgecount"
+                )
+        return _READER.build(cls, values)
 
 
 def _check_grids(manifest: Manifest) -> None:
-    """Strides that the peak search, the region masks and the padding can work with."""
+    """Check that the peak search, the region masks and the padding can work with the strides."""
     heatmap, density = manifest.output("heatmap"), manifest.output("density")
     beside_heatmap: tuple[Role, ...] = ("offset", "size")
     for role in beside_heatmap:
@@ -329,6 +358,3 @@ def _check_grids(manifest: Manifest) -> None:
             f"a multiple of the density's stride {density.stride}",
             fusion.cell,
         )
-
-
-CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1}

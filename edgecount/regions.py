@@ -73,16 +73,16 @@ def parse_region(text: str) -> Region:
         points = []
     if not points or not name.strip():
         raise ConfigError(
-            f"--region: expected NAME:x,y;x,y;x,y such as gate:0,0;640,0;640,240, got {text!r}"
+            f"region: expected NAME:x,y;x,y;x,y such as gate:0,0;640,0;640,240, got {text!r}"
         )
     return Region(name.strip(), points)
 
 
 def read_regions(regions: RegionsLike | None) -> tuple[Region, ...]:
-    """Regions from a mapping of name to polygon (or Region), or from a sequence of Region.
+    """Return the regions of a mapping of name to polygon (or Region), or of a sequence of Region.
 
     Raises:
-        ConfigError: two regions of one name, or a polygon that is none.
+        ConfigError: two regions have one name, or a polygon makes no sense.
     """
     if regions is None:
         return ()
@@ -114,7 +114,7 @@ def rasterise(
     grid: tuple[int, int],
     cell: tuple[float, float],
 ) -> NDArray[np.float32]:
-    """The part of each map cell that each region covers.
+    """Return the share of each map cell that each region covers.
 
     A cell at the right or bottom edge may reach beyond the frame; its coverage is relative to
     the part inside, so that the regions of a partition of the frame sum to 1 in every cell.
@@ -164,7 +164,7 @@ def _check_polygon(name: str, polygon: ArrayLike) -> NDArray[np.float64]:
 def _coverage(
     polygon: NDArray[np.float64], grid: tuple[int, int], extent: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Exact coverage by signed areas, as font rasterisers do it.
+    """Compute the exact coverage by signed areas, as font rasterisers do.
 
     Every edge is cut at the grid lines it crosses. A piece that falls by dy adds dy to all the
     cells on its right, and dy times the mean width on its right to its own; the pieces of a
@@ -176,7 +176,7 @@ def _coverage(
         extent: (2,) width and height of the frame in cells.
 
     Returns:
-        float64 (rows, columns): the part of each cell's area within the frame.
+        float64 (rows, columns): the share of each cell's area within the frame, in [0, 1].
     """
     rows, columns = grid
     x_lines = np.minimum(np.arange(columns + 1), extent[0])
@@ -206,7 +206,7 @@ def _cut(
     x_lines: NDArray[np.float64],
     y_lines: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """(M, 2) points along an edge: its ends and where it crosses the grid lines, in order."""
+    """Return (M, 2) points along an edge: its ends and its crossings of grid lines, in order."""
     step = end - start
     cuts = [np.array([0.0, 1.0])]
     for axis, lines in enumerate((x_lines, y_lines)):

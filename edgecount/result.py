@@ -1,4 +1,4 @@
-"""What counting a frame gives."""
+"""Results of counting a frame."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RegionCount:
     peak_count: float | None
 
     def to_dict(self) -> dict[str, float | None]:
-        """The counts as plain JSON types, without the name."""
+        """Return the counts as plain JSON types, without the name."""
         return {
             "count": self.count,
             "density_count": self.density_count,
@@ -92,7 +92,7 @@ class CountResult:
     )
 
     def to_dict(self, points: bool = False) -> dict[str, Any]:
-        """The result as plain JSON types, without the density map.
+        """Return the result as plain JSON types, without the density map.
 
         Args:
             points: give the list of [x, y, score] rather than the number of points.
@@ -118,7 +118,7 @@ class CountResult:
 
 
 def _rounded(points: NDArray[np.float32]) -> list[list[float]]:
-    """Hundredths of a pixel and ten-thousandths of a score: float32 digits past that are noise."""
+    """Round to 1/100 pixel and 1/10,000 of a score: float32 digits past that are noise."""
     return [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in points.tolist()]
 
 

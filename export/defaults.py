@@ -7,13 +7,9 @@ from typing import Final, Literal, get_args
 OPSET: Final = 17
 METHOD: Final = "percentile"
 CALIBRATED: Final = 128  # images
-FP16_GATE: Final = 0.005  # of the mean count
+FP16_GATE: Final = 0.005  # share of the mean count
 INT8_GATE: Final = 0.03
-BATCHES: Final = 1024  # frames in one call, at most
-SIDES: Final = 1024  # px: the largest --multiple; what runs a network once must fit in memory
-
+MAX_BATCH: Final = 1024  # frames in one call
 
 Method = Literal["percentile", "entropy", "minmax"]
-
-
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -1,4 +1,4 @@
-"""What to install for an export, without breaking what is there."""
+"""Name the packages to install for an export, without breaking those that are installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RUNTIME = "onnxruntime"
 
 
 def missing(package: str, extra: str, purpose: str) -> MissingExtraError:
-    """The error for a package that is not installed; see `MissingExtraError`.
+    """Return the error for a package that is not installed; see `MissingExtraError`.
 
     onnxruntime and onnxruntime-gpu install the same module. Where it is not the former that is
     installed, an extra that brings the former would break it: then the packages are named that the
@@ -24,7 +24,7 @@ def missing(package: str, extra: str, purpose: str) -> MissingExtraError:
 
 
 def _is_another_runtime() -> bool:
-    """Whether the module onnxruntime is there, and from another package, such as that for GPUs."""
+    """Return whether the module onnxruntime is of another package, such as that for GPUs."""
     if importlib.util.find_spec(_RUNTIME) is None:
         return False
     try:
@@ -35,7 +35,7 @@ def _is_another_runtime() -> bool:
 
 
 def _packages_of(extra: str) -> list[str]:
-    """Requirements of an extra other than onnxruntime; none if the installation does not tell."""
+    """Return the requirements of an extra except onnxruntime, as far as metadata has them."""
     try:
         requirements = metadata.requires("edgecount") or []
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""What an export shall make."""
+"""Options of an export and of its engines."""
 
 from __future__ import annotations
 
@@ -9,51 +9,56 @@ from typing import Literal
 
 from edgecount.errors import ConfigError
 from edgecount.export.defaults import (
-    BATCHES,
     CALIBRATED,
     FP16_GATE,
     INT8_GATE,
+    MAX_BATCH,
     METHOD,
     OPSET,
     Method,
 )
 from edgecount.runtime.models.sidecar import PRECISIONS, TARGETS, InputShapes, Precision, Target
 
-Choice = Literal["auto", "onnx", "tensorrt", "tensorrt-rtx"]
+ExportTarget = Literal["auto", "onnx", "tensorrt", "tensorrt-rtx"]
 Size = tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What to make.
+    """What an export makes, and how.
 
     Attributes:
-        fp16: half-precision files.
-        int8: byte files; needs ``calibration``.
-        target: engines to build besides the ONNX files; ``auto``: TensorRT where it is installed
-            and finds a GPU, else none.
-        calibration: folder of images whose values give the ranges.
+        fp16: make half-precision files.
+        int8: make INT8 files; needs ``calibration``.
+        target: kind of engine to build besides the ONNX files; ``auto``: TensorRT where it is
+            installed and finds a GPU, else none.
+        calibration: folder of images whose values give INT8's ranges.
         method: how ranges are chosen.
-        number: calibration images, at most.
-        verify: folder of images to prove on; None: calibration images that were not used, or
-            rendered scenes.
-        size: (height, width) for a model of one size; None: any.
-        profile: least, usual and largest (height, width) of an engine; None: the usual ones.
-        batch: largest number of frames in one call, 1 to `BATCHES`; None: 1 of an engine, 8 of an
-            ONNX file that a server runs.
-        opset: of the ONNX files.
-        engine: what else engines shall be.
-        dla_core: accelerator to build for; None: the GPU.
-        fp16_gate: largest relative difference of the counts, FP16, and engines that are not INT8.
-        int8_gate: the same, INT8.
+        number: number of calibration images, at most.
+        verify: folder of images to compare counts on; None: calibration images that were not used,
+            or rendered scenes.
+        size: (height, width) in pixels for a model of one size; None: any.
+        profile: min, opt and max (height, width) of an engine in pixels; None: see
+            `edgecount.export.tensorrt.choose.default_profile`.
+        batch: largest number of frames in one call, 1 to `MAX_BATCH`; None: 1 for an engine, 8 for
+            an ONNX file that a server runs.
+        opset: version of ONNX's operators in the files.
+        engine: further options of the engines.
+        dla_core: deep learning accelerator to build for, from 0; None: the GPU.
+        fp16_gate: largest relative difference of the counts for FP16 files and for engines that
+            are not INT8, as a share of the mean count.
+        int8_gate: largest relative difference of the counts for INT8 files and engines.
         force: keep what a gate refuses, and say so in the report.
         overwrite: replace an earlier export.
-        threads: of ONNX Runtime.
+        threads: threads of ONNX Runtime; None: one per core.
+
+    Raises:
+        ConfigError: a value makes no sense; the message begins with the option's name.
     """
 
     fp16: bool = False
     int8: bool = False
-    target: Choice = "onnx"
+    target: ExportTarget = "onnx"
     calibration: Path | None = None
     method: Method = METHOD
     number: int = CALIBRATED
@@ -71,36 +76,36 @@ class ExportOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        if self.batch is not None and not 1 <= self.batch <= BATCHES:
-            raise ConfigError(f"--batch: expected 1 to {BATCHES} frames, got {self.batch}")
+        if self.batch is not None and not 1 <= self.batch <= MAX_BATCH:
+            raise ConfigError(f"batch: expected 1 to {MAX_BATCH} frames, got {self.batch}")
         for name in ("fp16_gate", "int8_gate"):
             gate = getattr(self, name)
             if not 0 <= gate < math.inf:
-                kind = name.removesuffix("_gate")
-                raise ConfigError(f"--gate-{kind}: expected a number, 0 or more, got {gate}")
+                raise ConfigError(f"{name}: expected a number, 0 or more, got {gate}")
         if self.int8 and self.calibration is None:
             raise ConfigError(
-                "--int8: expected --calibration DIR with images of the scenes that the model will "
-                "see: bytes need the ranges of real values"
+                "int8: expected `calibration` with images of the scenes that the model will see: "
+                "INT8 needs the ranges of real values"
             )
 
 
-_WORKSPACE = 2**20  # MiB: a TiB, more than any GPU has
+_MAX_WORKSPACE = 2**20  # MiB: a TiB, more than any GPU has
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How to build an engine.
+    """How an engine is built.
 
     Attributes:
-        target: "tensorrt", for the GPU that is here, or "tensorrt-rtx", for RTX GPUs anywhere.
+        target: "tensorrt", for the GPU of this machine, or "tensorrt-rtx", for RTX GPUs anywhere.
         precision: "fp32", "fp16" or "int8". Where graphs are typed (TensorRT 10 and newer, and
             RTX) the ONNX must have it already and this is what is checked; on TensorRT 8 it is
             what the builder may use, and the fp32 ONNX will do for fp16.
-        shapes: of the image tensor; None: the ONNX file's own, if it is not dynamic.
+        shapes: min, opt and max shape of the image tensor; None: the ONNX file's own, if it is not
+            dynamic.
         compute_capabilities: GPUs to build for ahead of time, such as "8.9" or "89"; RTX only.
-            Empty: one plan for 8.0 and all newer ones. 7.5 (Turing) makes plans of a static shape
-            some 30 times as large, so build those apart.
+            Empty: one engine for 8.0 and all newer ones. 7.5 (Turing) makes engines of a static
+            shape some 30 times as large, so build those apart.
         workspace: most scratch memory a layer may take, in MiB; None: all that the GPU has. A cap
             keeps builds on small boards from running out of memory.
         dla_core: deep learning accelerator to build for, from 0; None: the GPU.
@@ -110,8 +115,7 @@ class EngineOptions:
             the next build much faster. RTX measures nothing and leaves it alone.
 
     Raises:
-        ConfigError: a value makes no sense; the message names the option, or its flag where it is
-            typed otherwise.
+        ConfigError: a value makes no sense; the message begins with the option's name.
     """
 
     target: Target
@@ -130,13 +134,13 @@ class EngineOptions:
                 raise ConfigError(
                     f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
-        for name, flag, least in (("workspace", "--workspace", 1), ("dla_core", "--dla", 0)):
+        for name, lowest in (("workspace", 1), ("dla_core", 0)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise ConfigError(f"{flag}: expected {least} or more, got {value}")
-        if self.workspace is not None and self.workspace > _WORKSPACE:
+            if value is not None and value < lowest:
+                raise ConfigError(f"{name}: expected {lowest} or more, got {value}")
+        if self.workspace is not None and self.workspace > _MAX_WORKSPACE:
             raise ConfigError(
-                f"--workspace: expected at most {_WORKSPACE} MiB, a TiB, got {self.workspace}"
+                f"workspace: expected at most {_MAX_WORKSPACE} MiB, a TiB, got {self.workspace}"
             )
         if self.dla_core is not None:
             self._check_dla()
@@ -144,10 +148,11 @@ class EngineOptions:
     def _check_dla(self) -> None:
         if self.precision == "fp32":
             raise ConfigError(
-                "--dla: expected with --fp16 or --int8, which is all that accelerators compute in"
+                "dla_core: expected with `fp16` or `int8`, which is all that accelerators compute "
+                "in"
             )
         if self.shapes is not None and not self.shapes.is_static:
             raise ConfigError(
-                "--dla: expected with one size (--input HxW), got several: accelerators take no "
-                "dynamic shapes"
+                "dla_core: expected with one `size`, got several: accelerators take no dynamic "
+                "shapes"
             )

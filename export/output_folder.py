@@ -1,4 +1,4 @@
-"""A folder that gets its name when everything in it is done."""
+"""Publish a folder when everything in it is done."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def check_target(out: Path, *, overwrite: bool, inputs: Iterable[Path]) -> None:
 
     Args:
         out: the folder to make, resolved.
-        overwrite: an earlier export may be replaced.
-        inputs: what the export reads; none of it may lie in the folder.
+        overwrite: whether an earlier export may be replaced.
+        inputs: files and folders that the export reads; none may lie in the folder.
 
     Raises:
         OutputError: it is there, and is no earlier export, holds other files than an export's, or
             may not be replaced.
     """
     if not out.name or out == Path.cwd():
-        raise OutputError(f"--out: expected the name of a folder to make, got {out}")
+        raise OutputError(f"out: expected the name of a folder to make, got {out}")
     if not out.exists():
         return
     if not overwrite:
-        raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
+        raise OutputError(f"{out} exists: choose another `out`, or add `overwrite`")
     for path in inputs if out.is_dir() else ():
         if path.resolve().is_relative_to(out):
             raise OutputError(
-                f"{path} lies in {out}, which the export would replace: choose another --out"
+                f"{path} lies in {out}, which the export would replace: choose another `out`"
             )
     _check_ours(out)
 
@@ -57,15 +57,15 @@ def _check_ours(out: Path) -> None:
     ours = _written(out)
     if ours is None:
         raise OutputError(
-            f"{out} is no earlier export (it holds no {MARK} of edgecount), so --overwrite does "
-            "not replace it: choose another --out"
+            f"{out} is no earlier export (it holds no {MARK} of edgecount), so `overwrite` does "
+            "not replace it: choose another `out`"
         )
     others = [path.name for path in found if path.name not in ours or _is_folder(path)]
     if others:
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         raise OutputError(
-            f"{out} holds what no export wrote, and --overwrite would delete it: "
-            f"{', '.join(others[:_NAMED])}{more}: move that away, or choose another --out"
+            f"{out} holds what no export wrote, and `overwrite` would delete it: "
+            f"{', '.join(others[:_NAMED])}{more}: move that away, or choose another `out`"
         )
 
 
@@ -74,7 +74,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _written(out: Path) -> set[str] | None:
-    """Names of what an export and its engines write into its folder; None: it is no export."""
+    """Return the names of what an export wrote into its folder; None: it is no export."""
     try:
         facts = json.loads((out / MARK).read_bytes())
         made_by, names = facts["made_by"], [str(file["file"]) for file in facts["files"]]
@@ -83,16 +83,16 @@ def _written(out: Path) -> set[str] | None:
     if not str(made_by).startswith("edgecount "):
         return None
     engines = [Path(name) for name in names if is_engine(Path(name))]
-    beside = [path.name for plan in engines for path in (sidecar_path(plan), cache_path(plan))]
+    beside = [file.name for path in engines for file in (sidecar_path(path), cache_path(path))]
     return {MARK, PAGE, *names, *beside}
 
 
 @contextmanager
-def staged(out: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A folder beside ``out`` to write into; it takes the name when the block ends well.
+def published(out: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Make a folder beside ``out`` to write into; it takes that name when the block ends well.
 
-    Whatever ends the block otherwise, it is gone, and an earlier folder is as it was. Errors of
-    edgecount that name a file in it name the one that was to be.
+    However the block ends otherwise, the folder is deleted, and an earlier one is as it was. Errors
+    of edgecount that name a file in it name the path that the file would have got.
 
     Raises:
         OutputError: the folder cannot be made or renamed.

@@ -1,8 +1,7 @@
-"""From one model to a folder of proven files: what `edgecount export` does."""
+"""Export a model: a folder of files for deployment, each compared with the float32 one."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
@@ -15,44 +14,49 @@ from edgecount._files import write_whole
 from edgecount.errors import AccuracyError
 from edgecount.export.extras import missing
 from edgecount.export.graph.session import open_session
-from edgecount.export.options import ExportOptions
-from edgecount.export.output_folder import check_target, staged
-from edgecount.export.precision import convert
-from edgecount.export.precision.trial import Bench, Converted, Report
-from edgecount.export.source.foreign import Description
+from edgecount.export.options import EngineOptions, ExportOptions
+from edgecount.export.output_folder import check_target, published
+from edgecount.export.precision.convert import (
+    Converted,
+    calibrated,
+    make_fp16,
+    make_int8,
+    make_mixed,
+)
+from edgecount.export.precision.trial import Trial
+from edgecount.export.progress import Progress, Steps, silent
 from edgecount.export.source.load import Source, load_source, with_static_size
-from edgecount.export.tensorrt.build import EngineOptions, EngineRecord, build_engine, check_network
-from edgecount.export.tensorrt.choose import plan_engines
-from edgecount.export.tensorrt.record import make_sidecar, write_sidecar
+from edgecount.export.tensorrt.build import build_engine, check_network
+from edgecount.export.tensorrt.choose import choose_engines
+from edgecount.export.tensorrt.record import EngineRecord, make_sidecar, write_sidecar
 from edgecount.export.tensorrt.verify import EngineRun, run_engine
-from edgecount.export.verify.choice import Choice, choose_pictures
-from edgecount.export.verify.compare import Proof, count_pictures, prove
+from edgecount.export.verify.compare import Comparison, compare, count_images
 from edgecount.export.verify.gate import advice, percentages, refusal
-from edgecount.export.verify.images import calibration_tensors
+from edgecount.export.verify.images import ExportImages, calibration_tensors, choose_images
 from edgecount.manifest import Manifest
 from edgecount.runtime.backends.tensorrt.library import load_tensorrt, probe_features
 
 __all__ = ["Export", "ExportOptions", "FileRecord", "export_model"]
 
 SAME = 1e-3  # of the mean count, or of a map's largest value: the same network in another form
-WITH_TORCH = 3
-SCANNED = 8  # pictures of the proof, and as many of the calibration: for FP16's range
-NOBODY = 1.0  # people: a mean count below proves nothing
+WITH_TORCH = 3  # images
+SCANNED = 8  # compared images, and as many of the calibration: for the range of float16
+NOBODY = 1.0  # people: a smaller mean count says nothing about a file
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A file of the export.
+    """A file of an export.
 
     Attributes:
-        converted: an ONNX file, or None.
-        engine: an engine, or None.
-        run: what running the engine showed; None: it is no engine.
-        path: where it lies in the folder.
-        size: bytes.
-        sha256: of its content.
-        refused: by its own gate, and kept by force.
-        overridden: it is refused, or an engine of a file that is.
+        path: its path in the folder.
+        size: its size in bytes.
+        sha256: hash of its content.
+        converted: the graph of an ONNX file; None: it is an engine.
+        engine: the record of an engine's build; None: it is an ONNX file.
+        run: results of running an engine; None: it is an ONNX file.
+        refused: whether its own gate refused it, and it was kept by force.
+        overridden: whether it is refused, or an engine built from a refused file.
     """
 
     path: Path
@@ -64,30 +68,36 @@ class FileRecord:
     refused: bool = False
     overridden: bool = False
 
+    @property
+    def comparison(self) -> Comparison | None:
+        """Its counts beside those of the float32 model; None: it was not compared."""
+        made = self.converted or self.run
+        return made.comparison if made else None
+
 
 @dataclass(frozen=True)
 class Export:
-    """What was made.
+    """A finished export.
 
     Attributes:
         source: the float32 model.
-        files: in the order in which they were made.
-        pictures: where the proof's pictures come from, in words.
-        real: whether those are real images.
+        files: the files in the order in which they were made.
+        images: where the compared images come from, in words.
+        real: whether those are real images, not rendered scenes.
         warnings: what the user should know.
-        options: as asked for.
-        no_engine: why none was built; None where one was, or none was asked for.
-        report: told how far the work with it is.
+        options: the options that it was made with.
+        no_engine: why no engine was built; None where one was, or none was asked for.
+        progress: reported to by further work on it.
     """
 
     source: Source
     files: Sequence[FileRecord]
-    pictures: str
+    images: str
     real: bool
     warnings: Sequence[str]
     options: ExportOptions
     no_engine: str | None = None
-    report: Report = field(default=lambda *_: None, repr=False, compare=False)
+    progress: Progress = field(default=silent, repr=False, compare=False)
 
 
 def export_model(
@@ -95,32 +105,34 @@ def export_model(
     out: Path,
     options: ExportOptions,
     *,
-    described: Description | None = None,
+    manifest: Manifest | None = None,
     stated: Mapping[str, str] | None = None,
-    report: Report | None = None,
+    progress: Progress = silent,
     warn: Callable[[str], None] | None = None,
     begin: Callable[[Manifest], None] | None = None,
     finish: Callable[[Export, Path], None] | None = None,
 ) -> Export:
-    """Make and prove all files, then give the folder its name.
+    """Make all files and compare them, then give the folder its name.
 
     Args:
-        model: see :func:`edgecount.export.source.load.load_source`.
+        model: a bundled name, a checkpoint or an .onnx file, see
+            :func:`edgecount.export.source.load.load_source`.
         out: the folder to make.
-        options: what to make.
-        described: of an ONNX without a manifest.
+        options: what to make, and how.
+        manifest: the manifest of an ONNX file that carries none.
         stated: ``name``, ``version`` and ``licence`` in place of the model's own.
-        report: told (what is done, steps done, steps in all).
-        warn: told each of the export's warnings, as soon as it is known.
-        begin: told of the model before the long work, which what it raises ends.
-        finish: writes what else belongs into the folder, before it gets its name.
+        progress: reported to during the long work.
+        warn: called with each of the export's warnings, as soon as it is known.
+        begin: called with the model's manifest before the long work; it may raise to end it.
+        finish: called with the export and its folder, to write what else belongs there, before the
+            folder gets its name.
 
     Raises:
         AccuracyError: a file counts too differently; nothing is left.
         ConfigError: an option makes no sense here.
-        OutputError: the folder is there, or cannot be written.
+        OutputError: the folder exists, or cannot be written.
         SourceError: an image cannot be read.
-        EdgeCountError: whatever the steps raise.
+        EdgeCountError: any error of the steps.
     """
     out = out.expanduser().resolve()
     inputs = (Path(model), options.calibration, options.verify)
@@ -128,125 +140,177 @@ def export_model(
     # A checkpoint takes PyTorch, an .onnx does not.
     check_packages("export" if Path(model).suffix == ".pt" else "engine")
     warnings = _Warnings(warn)
-    told = report or (lambda *_: None)
-    source = load_source(model, described=described, stated=stated, version=options.opset)
+
+    source = load_source(model, manifest=manifest, stated=stated, version=options.opset)
     if options.size:
         source = with_static_size(source, options.size)
     if begin:
         begin(source.manifest)
-    plans, no_engine = plan_engines(source.manifest.input, options)
-    check_network(source.model, plans)
-    choice = choose_pictures(options, warnings.add, told)
-    with staged(out, overwrite=options.overwrite) as folder:
-        maker = _Maker(source, options, choice, folder, out, told, warnings)
-        made = dataclasses.replace(maker.make(plans), no_engine=no_engine)
+    engines, no_engine = choose_engines(source.manifest.input, options, warnings.add)
+    check_network(source.model, engines)
+    images = choose_images(options, warnings.add, progress)
+
+    with published(out, overwrite=options.overwrite) as folder:
+        # Beside the folder, so that an export that is refused leaves it for the next.
+        cache = out.with_name(f"{out.name}.calibration.npz")
+        exporter = _Exporter(source, options, images, folder, progress, warnings)
+        exporter.write_float32()
+        if options.fp16:
+            exporter.convert_fp16()
+        if options.int8:
+            exporter.convert_int8(cache)
+        for engine in engines:
+            exporter.build(engine)
+        export = Export(
+            source,
+            exporter.files,
+            images.origin,
+            images.real,
+            warnings.all,
+            options,
+            no_engine,
+            progress,
+        )
         if finish:
-            finish(made, folder)
-    return made
+            finish(export, folder)
+    return export
 
 
 def check_packages(extra: str) -> None:
-    """Say what is missing before the long work.
+    """Refuse an export for which packages are missing, before the long work.
 
     Args:
-        extra: of edgecount, that brings the packages.
+        extra: the extra of edgecount that brings the packages.
 
     Raises:
         MissingExtraError: a package is not installed.
     """
-    for name in ("onnx", "onnxslim", "onnxruntime", "jinja2"):
-        _check_package(name, extra)
-
-
-def _check_package(name: str, extra: str) -> None:
+    name = ""
     try:
-        importlib.import_module(name)
+        for name in ("onnx", "onnxslim", "onnxruntime", "jinja2"):
+            importlib.import_module(name)
     except ImportError as error:
         raise missing(name, extra, "to export models") from error
 
 
 class _Warnings:
-    """Told at once, and kept."""
+    """The warnings of an export, passed on as they come."""
 
     def __init__(self, warn: Callable[[str], None] | None) -> None:
         self.all: list[str] = []
         self._warn = warn
 
     def add(self, text: str) -> None:
+        """Keep a warning and pass it on."""
         self.all.append(text)
         if self._warn:
             self._warn(text)
 
 
-class _Maker:
-    """One export on its way."""
+class _Exporter:
+    """Make the files of an export in a folder.
+
+    Args:
+        source: the float32 model.
+        options: options of the export.
+        images: images to calibrate and to compare on.
+        folder: the folder to write to.
+        progress: reported to.
+        warnings: where warnings go.
+
+    Attributes:
+        files: records of the files, in the order in which they were made.
+    """
 
     def __init__(
         self,
         source: Source,
         options: ExportOptions,
-        choice: Choice,
+        images: ExportImages,
         folder: Path,
-        out: Path,
-        report: Report,
+        progress: Progress,
         warnings: _Warnings,
     ) -> None:
-        self.source, self.options, self.folder, self.report = source, options, folder, report
-        self.choice, self.warnings = choice, warnings
-        # Beside the folder, so that an export that is refused leaves it for the next.
-        self.cache = out.with_name(f"{out.name}.calibration.npz")
         self.files: list[FileRecord] = []
-        own = choice.calibration.spread(SCANNED) if choice.calibration else ()
-        some = [*choice.proof[:SCANNED], *own]
-        tensors = calibration_tensors(some, source.manifest.input)
-        self.bench = Bench(
-            source, folder, choice.proof, list(tensors), options.threads, report, warnings.add
+        self._source, self._options, self._images = source, options, images
+        self._folder, self._progress, self._warn = folder, progress, warnings.add
+        some = [*images.compared[:SCANNED]]
+        some += images.calibration.spread(SCANNED) if images.calibration else ()
+        tensors = list(calibration_tensors(some, source.manifest.input))
+        self._trial = Trial(
+            source, folder, images.compared, tensors, options.threads, progress, self._warn
         )
 
-    def make(self, plans: Sequence[EngineOptions]) -> Export:
-        """All files, in turn."""
-        data = self.source.model.SerializeToString()
-        write_whole(self.folder / "model.onnx", data)
-        self._check_graph()
-        proof = self._against_torch() if self.source.checkpoint else None
-        made = Converted("model.onnx", "fp32", self.source.model, proof=proof)
-        self._record(made, data, refused=proof is not None and not proof.passed)
-        originals = self.bench.count_originals(len(self.bench.pictures))
+    def write_float32(self) -> None:
+        """Write `model.onnx`, compared with what it was made from."""
+        data = self._source.model.SerializeToString()
+        write_whole(self._folder / "model.onnx", data)
+        self._check_simplified()
+        comparison = self._compare_with_torch() if self._source.checkpoint else None
+        made = Converted("model.onnx", "fp32", self._source.model, comparison=comparison)
+        self._record(made, data, refused=comparison is not None and not comparison.passed)
+        originals = self._trial.originals(len(self._images.compared))
         mean = float(np.mean([result.count for result in originals]))
-        if mean < NOBODY and (self.options.fp16 or self.options.int8):
-            self.warnings.add(
-                f"the pictures show {mean:.1f} people on average: equal counts of nobody prove "
-                "little; give --verify images with people"
+        if mean < NOBODY and (self._options.fp16 or self._options.int8):
+            self._warn(
+                f"the images show {mean:.1f} people on average: equal counts of nobody say little; "
+                "give images with people (`verify`)"
             )
-        if self.options.fp16:
-            self._add(convert.make_fp16(self.bench, self.options.fp16_gate))
-        if self.options.int8:
-            self._make_int8()
-        for plan in plans:
-            self._make_engine(plan)
-        return Export(
-            self.source,
-            self.files,
-            self.choice.origin,
-            self.choice.real,
-            self.warnings.all,
-            self.options,
-            report=self.report,
+
+    def convert_fp16(self) -> None:
+        """Write the FP16 file."""
+        self._add(make_fp16(self._trial, self._options.fp16_gate))
+
+    def convert_int8(self, cache: Path) -> None:
+        """Write the INT8 files; `cache` keeps the values of the calibration images."""
+        assert self._images.calibration is not None
+        calibration = calibrated(self._trial, self._images.calibration, cache)
+        gate, method = self._options.int8_gate, self._options.method
+        int8 = make_int8(self._trial, calibration, method, gate, "tensorrt")
+        self._add(int8)
+        self._add(make_mixed(self._trial, int8, gate))
+        self._add(make_int8(self._trial, calibration, method, gate, "cpu"))
+
+    def build(self, options: EngineOptions) -> None:
+        """Build an engine from the file of its precision, and run it where that is possible."""
+        record = self._engine_source(options)
+        kind = "" if options.precision == "fp32" else f".{options.precision}"
+        path = self._folder / f"model{kind}.engine"
+        built = build_engine(self._folder / record.path, path, options, progress=self._progress)
+        sidecar = make_sidecar(built, self._source.manifest, overridden=record.overridden)
+        write_sidecar(path, sidecar)
+        run = self._run(path, options)
+        refused = self._is_refused(path.name, options.precision, run.comparison)
+        if refused:
+            sidecar = make_sidecar(built, self._source.manifest, overridden=True)
+            write_sidecar(path, sidecar)
+        if run.left_out:
+            self._warn(
+                f"{path.name} was not compared on {run.left_out} of the images, which it takes at "
+                "another size only: give a `size` or `profile` that fits them"
+            )
+        self.files.append(
+            FileRecord(
+                Path(path.name),
+                built.size,
+                built.sha256,
+                engine=built,
+                run=run,
+                refused=refused,
+                overridden=refused or record.overridden,
+            )
         )
 
-    def _check_graph(self) -> None:
-        """The simplified graph beside the one that was read."""
-        names = [output.name for output in self.source.manifest.outputs]
-        sessions = [
-            open_session(model, self.options.threads)
-            for model in (self.source.original, self.source.model)
-        ]
-        for feed in self.bench.feeds()[:WITH_TORCH]:
-            for name, ours, theirs in zip(
-                names, *(session.run(names, feed) for session in sessions), strict=True
-            ):
+    def _check_simplified(self) -> None:
+        """Compare the maps of the simplified graph with those of the graph that was read."""
+        names = [output.name for output in self._source.manifest.outputs]
+        graphs = (self._source.original, self._source.model)
+        sessions = [open_session(graph, self._options.threads) for graph in graphs]
+        for feed in self._trial.feeds[:WITH_TORCH]:
+            maps = (session.run(names, feed) for session in sessions)
+            for name, ours, theirs in zip(names, *maps, strict=True):
                 if not np.isfinite(ours).all():
-                    continue  # counting will say so, and on which picture
+                    continue  # counting will refuse the model, and name the image
                 apart = float(np.abs(ours - theirs).max(initial=0))
                 if not apart <= SAME * max(float(np.abs(ours).max(initial=0)), SAME):
                     raise AccuracyError(
@@ -254,58 +318,49 @@ class _Maker:
                         f"was read: this is a fault of the export; report it with the model"
                     )
 
-    def _against_torch(self) -> Proof:
-        """The ONNX file beside the checkpoint's own network."""
+    def _compare_with_torch(self) -> Comparison:
+        """Compare the counts of the ONNX file with those of the checkpoint's own network."""
         from edgecount.train.checkpoint import load_network
         from edgecount.train.evaluate.torch_backend import counter_for
 
-        assert self.source.checkpoint is not None
-        pictures = self.bench.pictures[:WITH_TORCH]
-        self.report("comparing with PyTorch", 0, len(pictures))
-        network, _ = load_network(self.source.checkpoint)
+        assert self._source.checkpoint is not None
+        images = self._images.compared[:WITH_TORCH]
+        self._progress("comparing with PyTorch", 0, len(images))
+        network, _ = load_network(self._source.checkpoint)
         with (
-            counter_for(network, self.source.manifest) as ours,
-            self.bench.counter(self.folder / "model.onnx") as theirs,
+            counter_for(network, self._source.manifest) as ours,
+            self._trial.counter(self._folder / "model.onnx") as theirs,
         ):
-            proof = prove(pictures, count_pictures(ours, pictures), theirs, SAME)
-        if not proof.passed:
-            share, _ = percentages(proof.relative, proof.gate)
+            comparison = compare(images, count_images(ours, images), theirs, SAME)
+        if not comparison.passed:
+            share, _ = percentages(comparison.relative, comparison.gate)
             why = (
                 f"model.onnx counts differently from the checkpoint by {share} of the mean count, "
-                f"worst on {proof.worst[0].name}"
+                f"worst on {comparison.worst[0].name}"
             )
-            if not self.options.force:
+            if not self._options.force:
                 raise AccuracyError(f"{why}: nothing was written")
-            self.warnings.add(f"{why}: kept by --force")
-        return proof
-
-    def _make_int8(self) -> None:
-        assert self.choice.calibration is not None
-        seen = convert.calibrated(self.bench, self.choice.calibration, self.cache)
-        gate, method = self.options.int8_gate, self.options.method
-        made = convert.make_int8(self.bench, seen, method, gate, "tensorrt")
-        self._add(made)
-        self._add(convert.make_mixed(self.bench, made, gate))
-        self._add(convert.make_int8(self.bench, seen, method, gate, "cpu"))
+            self._warn(f"{why}: kept by `force`")
+        return comparison
 
     def _add(self, made: Converted) -> None:
         data = made.model.SerializeToString()
-        refused = self._judge(made.name, made.precision, made.proof)
-        write_whole(self.folder / made.name, data)
+        refused = self._is_refused(made.name, made.precision, made.comparison)
+        write_whole(self._folder / made.name, data)
         self._record(made, data, refused=refused)
 
-    def _judge(self, name: str, precision: str, proof: Proof | None) -> bool:
-        """Whether a file is refused and kept by force.
+    def _is_refused(self, name: str, precision: str, comparison: Comparison | None) -> bool:
+        """Return whether a gate refuses a file that is kept by force.
 
         Raises:
             AccuracyError: it is refused, and not kept.
         """
-        why = refusal(name, precision, proof)
+        why = refusal(name, precision, comparison)
         if not why:
             return False
-        if not self.options.force:
+        if not self._options.force:
             raise AccuracyError(f"{why}: nothing was written; {advice(precision)}")
-        self.warnings.add(f"{why}: kept by --force")
+        self._warn(f"{why}: kept by `force`")
         return True
 
     def _record(self, made: Converted, data: bytes, *, refused: bool) -> None:
@@ -321,53 +376,20 @@ class _Maker:
             )
         )
 
-    def _make_engine(self, plan: EngineOptions) -> None:
-        record = self._engine_source(plan)
-        name = "model.engine" if plan.precision == "fp32" else f"model.{plan.precision}.engine"
-        path = self.folder / name
-        built = build_engine(self.folder / record.path, path, plan, progress=self.report)
-        sidecar = make_sidecar(built, self.source.manifest, overridden=record.overridden)
-        write_sidecar(path, sidecar)
-        run = self._run_engine(path, plan)
-        refused = self._judge(name, plan.precision, run.proof)
-        if refused:
-            write_sidecar(path, dataclasses.replace(sidecar, overridden=True))
-        if run.left_out:
-            self.warnings.add(
-                f"{name} was not compared on {run.left_out} of the pictures, which it takes at "
-                "another size only: give an --input that fits them"
-            )
-        self.files.append(
-            FileRecord(
-                Path(name),
-                built.plan_bytes,
-                built.plan_sha256,
-                engine=built,
-                run=run,
-                refused=refused,
-                overridden=refused or record.overridden,
-            )
-        )
+    def _run(self, path: Path, options: EngineOptions) -> EngineRun:
+        int8 = options.precision == "int8"
+        gate = self._options.int8_gate if int8 else self._options.fp16_gate
+        images = self._images.compared
+        step = Steps(self._progress, f"counting with {path.name}", len(images))
+        return run_engine(path, images, self._trial.originals(len(images)), gate, step)
 
-    def _run_engine(self, path: Path, plan: EngineOptions) -> EngineRun:
-        pictures, done = self.bench.pictures, 0
-
-        def step() -> None:
-            nonlocal done
-            done += 1
-            self.report(f"counting with {path.name}", done, len(pictures))
-
-        gate = self.options.int8_gate if plan.precision == "int8" else self.options.fp16_gate
-        return run_engine(path, pictures, self.bench.count_originals(len(pictures)), gate, step)
-
-    def _engine_source(self, plan: EngineOptions) -> FileRecord:
-        """The ONNX file to build from.
+    def _engine_source(self, options: EngineOptions) -> FileRecord:
+        """Return the ONNX file to build from.
 
         TensorRT 8 reads types from it as constraints: what FP16 must not compute is float32 there.
-        It knows no bytes with float16 scales.
+        It does not know INT8 with float16 scales.
         """
-        typed = probe_features(load_tensorrt(plan.target)).typed_graphs
-        by_name = {str(record.path): record for record in self.files}
-        if plan.precision == "int8":
-            return by_name["model.int8-fp16.onnx" if typed else "model.int8.onnx"]
-        return by_name["model.fp16.onnx" if plan.precision == "fp16" else "model.onnx"]
+        typed = probe_features(load_tensorrt(options.target)).typed_graphs
+        int8 = "model.int8-fp16.onnx" if typed else "model.int8.onnx"
+        names = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": int8}
+        return next(file for file in self.files if str(file.path) == names[options.precision])

@@ -1,4 +1,4 @@
-"""A model repository for Triton Inference Server."""
+"""Write a model repository for Triton Inference Server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 # The parameter of config.pbtxt that clients read the manifest from.
 MANIFEST = "edgecount_manifest"
-_BATCH = 8  # of an ONNX file that takes any, unless --batch says another
+_BATCH = 8  # frames in a call of an ONNX file that takes any number
 _FILES = {"tensorrt": "model.plan", "onnxruntime": "model.onnx"}
 _BEST = ("fp16", "int8", "fp32")  # the order in which EdgeCounter takes engines of a folder
 _ON_CPU = "model.int8-cpu.onnx"
@@ -40,8 +40,8 @@ def write_repository(export: Export, folder: Path, root: Path) -> Path:
     that ONNX Runtime is fast with; of those, none that a gate refused if there is another.
 
     Args:
-        export: what was made.
-        folder: where its files lie.
+        export: the finished export.
+        folder: its folder.
         root: the repository; made if it is not there.
 
     Returns:
@@ -57,12 +57,13 @@ def write_repository(export: Export, folder: Path, root: Path) -> Path:
     data = (folder / record.path).read_bytes()
     if record.engine:
         backend: TritonBackend = "tensorrt"
-        shapes, most = engine_shapes(manifest, record.engine.shapes), record.engine.shapes.max[0]
+        shapes = engine_shapes(manifest, record.engine.shapes)
+        max_batch = record.engine.shapes.max[0]
     else:
         backend = "onnxruntime"
-        shapes, most = onnx_shapes(manifest, data), export.options.batch or _BATCH
+        shapes, max_batch = onnx_shapes(manifest, data), export.options.batch or _BATCH
     on_cpu = str(record.path) == _ON_CPU
-    text = config_text(manifest, model.name, backend, shapes, most, on_cpu=on_cpu)
+    text = config_text(manifest, model.name, backend, shapes, max_batch, on_cpu=on_cpu)
     try:
         write_whole(model / "1" / _FILES[backend], data)
         write_whole(model / "config.pbtxt", text.encode())
@@ -78,17 +79,17 @@ def write_repository(export: Export, folder: Path, root: Path) -> Path:
 
 
 def model_folder(root: Path, manifest: Manifest, *, overwrite: bool) -> Path:
-    """Where a model goes in a repository.
+    """Return the folder of a model in a repository.
 
     Raises:
         OutputError: it is there, and is not to be replaced; or nothing can be written there.
     """
     model = root / re.sub(r"[^A-Za-z0-9_-]", "_", manifest.name)
     if model.exists() and not overwrite:
-        raise OutputError(f"{model} exists: choose another --triton, or add --overwrite")
+        raise OutputError(f"{model} exists: choose another `repository`, or add `overwrite`")
     there = next(folder for folder in (root, *root.resolve().parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise OutputError(f"--triton {root}: {there} is no folder that can be written to")
+        raise OutputError(f"repository: {root}: {there} is no folder that can be written to")
     return model
 
 
@@ -102,8 +103,8 @@ def _served(files: Sequence[FileRecord]) -> FileRecord:
     chosen = small if small and not small.overridden else by_name["model.onnx"]
     if engines:
         log.warning(
-            "--triton: Triton Inference Server runs no engines of TensorRT for RTX, so that it "
-            "gets %s; for an engine, export with --target tensorrt on the server",
+            "Triton Inference Server runs no engines of TensorRT for RTX, so that it gets %s; for "
+            "an engine, export for TensorRT on the server",
             chosen.path,
         )
     return chosen
@@ -115,32 +116,32 @@ def _rank(record: FileRecord) -> tuple[bool, int]:
 
 
 def onnx_shapes(manifest: Manifest, model: bytes) -> dict[str, list[int]]:
-    """Shapes of an ONNX file's tensors by name, (B, C, H, W), with -1 for what varies.
+    """Return the shapes (B, C, H, W) of an ONNX file's tensors by name, with -1 for what varies.
 
-    Triton compares them with those that ONNX Runtime tells of the file, and refuses a model that
+    Triton compares them with those that ONNX Runtime reports of the file, and refuses a model that
     states others; what is open in the file may be stated.
     """
     session = open_session(model, 1)
-    told = {node.name: node.shape for node in (*session.get_inputs(), *session.get_outputs())}
+    reported = {node.name: node.shape for node in (*session.get_inputs(), *session.get_outputs())}
     stated = _stated(manifest)
     return {
         name: [
             side if isinstance(side, int) else ours
-            for side, ours in zip(told[name], stated[name], strict=True)
+            for side, ours in zip(reported[name], stated[name], strict=True)
         ]
         for name in stated
     }
 
 
 def engine_shapes(manifest: Manifest, shapes: InputShapes) -> dict[str, list[int]]:
-    """Shapes of an engine's tensors by name, (B, C, H, W), with -1 for what varies."""
+    """Return the shapes (B, C, H, W) of an engine's tensors by name, with -1 for what varies."""
     varies = zip(shapes.min, shapes.max, strict=True)
-    batch, _, height, width = (most if least == most else -1 for least, most in varies)
+    batch, _, height, width = (high if low == high else -1 for low, high in varies)
     return {name: [batch, *sides[1:]] for name, sides in _stated(manifest, (height, width)).items()}
 
 
 def _stated(manifest: Manifest, size: tuple[int, int] | None = None) -> dict[str, list[int]]:
-    """The shapes that the manifest promises, at a size (height, width; -1: any)."""
+    """Return the shapes that the manifest promises, at a size (height, width; -1: any)."""
     size = size or manifest.input.static_size or (-1, -1)
     shapes = {manifest.input.name: [-1, 3, *size]}
     for output in manifest.outputs:
@@ -154,19 +155,19 @@ def config_text(
     name: str,
     backend: TritonBackend,
     shapes: Mapping[str, Sequence[int]],
-    most: int,
+    max_batch: int,
     *,
     on_cpu: bool = False,
 ) -> str:
-    """The text of ``config.pbtxt``.
+    """Return the text of ``config.pbtxt``.
 
     Args:
-        manifest: the model's; it goes into the parameter `MANIFEST`, as JSON.
-        name: of the model in the repository.
-        backend: what runs the file.
-        shapes: of its tensors, see `onnx_shapes`.
-        most: frames in a call, where the first axis of every tensor varies.
-        on_cpu: the file is slow on a GPU.
+        manifest: the model's manifest; it goes into the parameter `MANIFEST`, as JSON.
+        name: name of the model in the repository.
+        backend: the backend of Triton that runs the file.
+        shapes: shapes of its tensors, see `onnx_shapes`.
+        max_batch: largest number of frames in a call, where all tensors' first axis varies.
+        on_cpu: whether the file is to run on the CPU.
     """
     # Triton itself adds the axis of the batch, and gathers requests to one, only where it varies.
     batched = all(shape[0] == -1 for shape in shapes.values())
@@ -174,7 +175,7 @@ def config_text(
     lines = [
         f'name: "{name}"',
         f'backend: "{backend}"',
-        f"max_batch_size: {most if batched else 0}",
+        f"max_batch_size: {max_batch if batched else 0}",
     ]
     for tensor, shape in shapes.items():
         kind = "input" if tensor == image else "output"

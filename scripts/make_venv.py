@@ -83,7 +83,7 @@ def install(venv: Path, extra: str) -> None:
 
 
 def fingerprint() -> str:
-    """A hash of all files that call for another install when they change."""
+    """Hash all files that call for another install when they change."""
     files = [ROOT / name for name in ("pyproject.toml", "constraints.txt", "CMakeLists.txt")]
     files += sorted(path for path in (ROOT / "cpp_ext").rglob("*") if path.is_file())
     # An editable install learns of new packages only when it is made anew; of new files at once.
@@ -124,17 +124,17 @@ def check_build_tools(python: Path) -> None:
 
 
 def dotted(version: tuple) -> str:
-    """(3, 10) as 3.10."""
+    """Return "3.10" for (3, 10)."""
     return ".".join(str(part) for part in version)
 
 
 def shown(path: Path) -> str:
-    """A path as the user would type it."""
+    """Return a path as the user would type it."""
     return os.path.relpath(path)
 
 
 def say(message: str) -> None:
-    """Tell what is about to happen."""
+    """Print what is about to happen."""
     print(f"== {message}", flush=True)
 
 

@@ -26,7 +26,7 @@ ModelMaker = Callable[..., Path]
 def tiny_manifest(
     *, roles: tuple[str, ...] = ("density", "heatmap", "offset"), unit: float = 1.0, **spec: object
 ) -> Manifest:
-    """A model whose input is brightness in [0, 1], so that padding is black."""
+    """Describe a model whose input is brightness in [0, 1], so that padding is black."""
     outputs = {
         "density": OutputSpec("density", "density", 8, unit),
         "heatmap": OutputSpec("heat", "heatmap", 4),
@@ -117,13 +117,13 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
 
 @pytest.fixture(scope="session")
 def tiny_model(make_model: ModelMaker) -> Path:
-    """A model with a density, a heatmap and an offset, that counts white squares."""
+    """Return a model with a density, a heatmap and an offset, that counts white squares."""
     return make_model()
 
 
 @pytest.fixture
 def squares() -> Callable[..., NDArray[np.uint8]]:
-    """A black frame with white 8 x 8 squares at the given (x, y), in multiples of 8."""
+    """Return a painter of black frames with white 8 x 8 squares at (x, y) in multiples of 8."""
 
     def draw(width: int, height: int, *corners: tuple[int, int]) -> NDArray[np.uint8]:
         frame = np.zeros((height, width, 3), np.uint8)

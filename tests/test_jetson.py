@@ -36,7 +36,7 @@ def code_blocks(language: str) -> list[str]:
 
 
 def commands() -> list[list[str]]:
-    """The edgecount commands of the page."""
+    """Return the edgecount commands of the page."""
     lines = "\n".join(code_blocks("bash")).splitlines()
     return [shlex.split(line, comments=True) for line in lines if line.startswith("edgecount ")]
 

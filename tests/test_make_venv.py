@@ -25,7 +25,7 @@ def script() -> ModuleType:
 
 @pytest.fixture
 def pip(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The arguments of each pip install, which is not run."""
+    """Collect the arguments of each pip install, which is not run."""
     calls: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:

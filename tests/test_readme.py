@@ -34,7 +34,7 @@ def shell_lines(*documents: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that the examples name."""
+    """Make a folder with the files that the examples name."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "photos").mkdir()
     picture = render_scene(20, size=(640, 480), seed=1).image
@@ -107,5 +107,5 @@ def test_the_text_names_only_commands_that_exist() -> None:
 
 
 def test_scripts_are_executable() -> None:
-    for name in ("scripts/check", ".ci/run"):
+    for name in ("scripts/check", "scripts/lint", ".ci/run"):
         assert os.access(ROOT / name, os.X_OK), name

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -14,39 +13,36 @@ from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import Manifest
 from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
-from edgecount.train.config import Choice, DataConfig, TrainConfig
+from edgecount.train.config import DataConfig, NamedOptions, TrainConfig
 from edgecount.train.data.assemble import fitted
-from edgecount.train.data.mixture import Cutting, Mixture, Part
+from edgecount.train.data.mixture import LoaderConfig, Mixture, MixtureComponent
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import hold_out as draw
 from edgecount.train.devices import open_fabric
 from edgecount.train.engine import train_steps
 from edgecount.train.evaluate.torch_backend import counter_for
-from edgecount.train.learner import learner_of
+from edgecount.train.learner import make_learner
 from edgecount.train.manifest import manifest_of
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
 from edgecount.train.models.fold import fold_batch_norm
+from edgecount.train.models.weights import load_by_name
 from edgecount.train.objectives import build_objective
 from edgecount.train.schedules import learning_rate
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FEWEST = 10  # images: of fewer, the held-out part says nothing
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What fine-tuning did.
+    """The result of fine-tuning a model.
 
     Attributes:
-        network: with its batch norms folded, the averaged weights.
-        manifest: of the adapted model.
+        network: the network with its averaged weights, batch norms folded.
+        manifest: manifest of the adapted model.
         before: mean absolute error of the counts on the held-out images before.
-        after: and after.
-        trained: images trained on.
+        after: that error after fine-tuning.
+        trained: number of images trained on.
         held_out: names of the held-out images.
     """
 
@@ -59,7 +55,7 @@ class Adaptation:
 
     @property
     def better(self) -> bool:
-        """Whether the held-out error went down."""
+        """True if the held-out error went down."""
         return self.after < self.before
 
 
@@ -83,9 +79,9 @@ def adapt(
         model: a bundled name, an .onnx of ``edgecount export``, or a checkpoint.
         samples: annotated images, :data:`FEWEST` at least.
         steps: optimiser steps, of four crops each.
-        holdout: share of the images that measure and do not train.
+        holdout: share of the images that are held out to measure with.
         rate: the peak learning rate.
-        seed: of the choice of images and of the crops.
+        seed: seed of the choice of images and of the crops.
         progress: called with the number of steps just done.
 
     Raises:
@@ -96,7 +92,7 @@ def adapt(
     network, manifest, objective_choice = open_trainable(model)
     before = mean_error(network, manifest, held)
     config = TrainConfig(
-        model=Choice(manifest.name),
+        model=NamedOptions(manifest.name),
         objective=objective_choice,
         data=(DataConfig("given"),),
         crop=(256, 256),
@@ -117,7 +113,7 @@ def adapt(
         "held_out_mae": {"images": len(held), "before": round(before, 3), "after": round(after, 3)},
     }
     history = {"network": {"name": manifest.name}, **manifest.training, "adapted": record}
-    history.pop("metrics", None)  # of other weights, as the interval is
+    history.pop("metrics", None)  # measured with the old weights, as the interval was
     described = dataclasses.replace(
         manifest,
         name=f"{manifest.name.removesuffix('-adapted')}-adapted",
@@ -130,7 +126,7 @@ def adapt(
 def hold_out(
     samples: Sequence[Sample], share: float, seed: int
 ) -> tuple[list[Sample], list[Sample]]:
-    """What trains and what measures.
+    """Split samples into those that train and those that measure.
 
     Raises:
         ConfigError: there are fewer than :data:`FEWEST` images, or the share makes no sense.
@@ -146,8 +142,8 @@ def hold_out(
     return draw(samples, number, seed)
 
 
-def open_trainable(model: str | Path) -> tuple[Network, Manifest, Choice]:
-    """A model as a network without batch norms, its manifest, and what it is trained towards.
+def open_trainable(model: str | Path) -> tuple[Network, Manifest, NamedOptions]:
+    """Open a model as a network without batch norms, with its manifest and its objective.
 
     Raises:
         ModelError: it is none of edgecount's networks in float32.
@@ -171,36 +167,9 @@ def open_trainable(model: str | Path) -> tuple[Network, Manifest, Choice]:
         )
     assert found.path is not None
     network = fold_batch_norm(build_model(name, described))
-    _take_weights(network, found.path)
+    load_by_name(network, found.path)
     zip_counts = {"counts": "zip"} if described.get("zero_inflated") else {}
-    return network, manifest, Choice("edge", zip_counts)
-
-
-def _take_weights(network: Network, path: Path) -> None:
-    """Load the initialisers of an ONNX file, which have the names of the network's weights."""
-    arrays = _initializers(path)
-    own = network.state_dict()
-    missing = [name for name in own if f"network.{name}" not in arrays]
-    if missing:
-        raise ModelError(
-            f"adapt: {path} lacks the weights {missing[0]!r}: expected a float32 file of "
-            "edgecount export"
-        )
-    network.load_state_dict(
-        {name: torch.from_numpy(arrays[f"network.{name}"].copy()) for name in own}
-    )
-
-
-def _initializers(path: Path) -> dict[str, NDArray[np.float32]]:
-    try:
-        import onnx
-        from onnx import numpy_helper
-    except ImportError as error:
-        from edgecount.errors import MissingExtraError
-
-        raise MissingExtraError(str(error.name), "train", "to adapt models") from error
-    graph = onnx.load(path).graph
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return network, manifest, NamedOptions("edge", zip_counts)
 
 
 def _fine_tune(
@@ -213,12 +182,14 @@ def _fine_tune(
     fabric = open_fabric("auto", config.precision)
     objective = build_objective(config.objective.name, config.objective.options, network)
     objective.prepare(training)
-    learner = learner_of(network, objective, config, fabric)
-    cutting = Cutting(config.crop, config.batch_size, config.seed, network.input, config.looks)
-    mixture = Mixture([Part(training, 1.0, (0.8, 1.25))], cutting, objective.targets)
+    learner = make_learner(network, objective, config, fabric)
+    loading = LoaderConfig(
+        config.crop, config.batch_size, config.seed, network.input, config.photometric
+    )
+    mixture = Mixture([MixtureComponent(training, 1.0, (0.8, 1.25))], loading, objective.targets)
     while learner.step < config.steps:
         first = learner.step
-        last = min(first + 10, config.steps)
+        last = min(first + 10, config.steps)  # between two reports of progress
         train_steps(
             learner, mixture.batches(first, last), config, lambda s: learning_rate(s, config)
         )
@@ -230,7 +201,7 @@ def _fine_tune(
 
 
 def mean_error(network: Network, manifest: Manifest, samples: Sequence[Sample]) -> float:
-    """Mean absolute error of the counts, as its users will get them."""
+    """Return the mean absolute error of the counts, as the model's users will get them."""
     with counter_for(network, manifest) as counter:
         errors = [abs(counter.count(s.image()).count - len(s.points)) for s in samples]
     return sum(errors) / len(errors)

@@ -1,50 +1,41 @@
-"""Checkpoints: written whole or not at all, and enough to go on exactly."""
+"""Checkpoints: written whole or not at all; a run resumes exactly from one."""
 
 from __future__ import annotations
 
-import contextlib
-import shutil
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from edgecount.errors import ConfigError, ModelError, OutputError
+from edgecount._files import replacing
+from edgecount.errors import ConfigError, ModelError
 from edgecount.train.config import TrainConfig, config_from_dict
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
 
-_NEARLY_FULL = 1_000_000  # bytes
-
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write to a temporary name, then rename: the old file stays whole until the new one is.
+    """Write a checkpoint; the old file stays whole until the new one is.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        torch.save(state, temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        free = _NEARLY_FULL
-        with contextlib.suppress(OSError):
-            free = shutil.disk_usage(path.parent).free
-            temporary.unlink(missing_ok=True)
-        # torch reports a full disk as a RuntimeError about its own positions
-        full = isinstance(error, RuntimeError) and free < _NEARLY_FULL
-        reason = "no space left on the disk" if full else str(error)
-        raise OutputError(f"cannot write the checkpoint {path}: {reason}") from error
+    with replacing(path) as temporary:
+        # Through memory: torch reports a full disk as a RuntimeError about its own positions.
+        data = io.BytesIO()
+        torch.save(state, data)
+        temporary.write_bytes(data.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state that :func:`save_checkpoint` wrote; tensors on the CPU.
+    """Read the state that :func:`save_checkpoint` wrote; tensors are on the CPU.
 
     Raises:
         ModelError: the file is missing, damaged or of another program.
     """
     try:
+        # weights_only: a pickle can run any code of whoever made it.
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler met
         # Not torch's own text, which may advise to switch its safety off.
@@ -56,7 +47,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
-    """The averaged weights of a checkpoint, in evaluation mode, and all that it holds.
+    """Return the network of a checkpoint with its averaged weights, and the whole state.
+
+    The network is in evaluation mode.
 
     Raises:
         ModelError: the file is missing, damaged, or does not fit the network that it names.
@@ -72,5 +65,5 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
 
 
 def config_of(state: dict[str, Any]) -> TrainConfig:
-    """The config that a checkpoint was trained with."""
+    """Return the config that a checkpoint was trained with."""
     return config_from_dict(state["config"])

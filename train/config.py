@@ -11,17 +11,16 @@ from typing import Any, Literal
 
 from edgecount._typed import build
 from edgecount.errors import ConfigError
-from edgecount.train.data.augment import Looks
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One of several networks or objectives, with its own options.
+class NamedOptions:
+    """The name of a network or an objective, with its own options.
 
     In YAML it is a name, or ``{name: ..., option: value, ...}``.
 
     Attributes:
-        name: which.
+        name: key in the table of networks or of objectives.
         options: keyword options of its class.
     """
 
@@ -34,21 +33,22 @@ class DataConfig:
     """One set of the training mixture.
 
     Attributes:
-        reader: a name of :data:`edgecount.train.data.READERS`, ``scenes`` (rendered crowds) or
-            ``blank`` (pictures of nothing).
+        reader: a key of :data:`edgecount.train.data.READERS`, ``scenes`` (rendered crowds) or
+            ``blank`` (images of nothing).
         path: the set's folder, relative to ``data_root``.
         split: the list of held-out images, a file of ``splits/`` or the path of one.
         exclude: names of images that are neither trained on nor held out.
         holdout: without a list, the share of the images that is held out, chosen by a fixed seed;
             0: all train.
-        weight: its share of the crops; 0: the whole set is held out, a place never trained on.
+        weight: the set's share of the crops; 0: the whole set is held out, as a place that is
+            never trained on.
         scale: the range of random scales, lower and upper.
         native: the share of the crops that are cut at scale 1 exactly, pixel for pixel: a deployed
             frame is not resampled, and is sharper than anything that is.
-        window: what a crop is cut from: ``free`` (anywhere), or ``quarters`` (the image's four
-            quarters and windows of that size, as HSRNet and CSRNet do).
-        number: how many scenes are rendered.
-        shrink: every image is made smaller by this factor when it is read, at most 1.
+        window: region of the crops: ``free`` (anywhere), or ``quarters`` (the image's four quarters
+            and windows of that size, as HSRNet and CSRNet do).
+        number: number of scenes to render.
+        shrink: factor, at most 1, by which every image is made smaller when it is read.
     """
 
     reader: str
@@ -80,13 +80,53 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class PhotometricAugmentation:
+    """How often crops get another light, noise or resampling.
+
+    Attributes:
+        probability: probability that a crop is changed at all; the others are given one is.
+        grey: no colour.
+        night: darkness.
+        blur: blur of a lens out of focus.
+        low_resolution: shrunk and enlarged again, as a digital zoom does.
+        noise: noise of the sensor.
+        jpeg: strong JPEG compression.
+        kernels: resizing by a kernel drawn from nearest, linear, cubic, area and Lanczos, in place
+            of the one that suits the scale.
+        sharpen: an unsharp mask, with its halos, as cameras and video encoders apply it.
+        chroma: colour at half the resolution, as in 4:2:0 video.
+        recompress: JPEG of quality 50 to 97 with 4:4:4, 4:2:2 or 4:2:0 colour.
+    """
+
+    probability: float = 1.0
+    grey: float = 0.15
+    night: float = 0.05
+    blur: float = 0.1
+    low_resolution: float = 0.05
+    noise: float = 0.1
+    jpeg: float = 0.1
+    kernels: float = 0.0
+    sharpen: float = 0.0
+    chroma: float = 0.0
+    recompress: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise ConfigError(
+                    f"photometric.{name}: expected a probability in [0, 1], got {value}"
+                )
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run.
 
     Attributes:
-        model: a network of :data:`edgecount.train.models.MODELS`.
-        objective: what it is trained towards, of :data:`edgecount.train.objectives.OBJECTIVES`.
-        data: the mixture.
+        model: the network, one of :data:`edgecount.train.models.MODELS`.
+        objective: the training targets and losses, one of
+            :data:`edgecount.train.objectives.OBJECTIVES`.
+        data: the sets of the training mixture.
         data_root: folder of the data; ``$NAME`` is taken from the environment.
         backbone_weights: ImageNet weights of the backbone (.npz, .pth, .safetensors), relative to
             ``data_root``; empty starts from random.
@@ -94,30 +134,31 @@ class TrainConfig:
             relative to ``data_root``; what has another name or shape starts anew. Or a deployed
             model (.onnx; the network without norms, ``folded: true``), or the same network's
             weights of another program (.pth, .npz, .safetensors, .h5).
-        narrow_from: a checkpoint of the same network with more channels, relative to
-            ``data_root``: its most important channels are the start.
+        prune_from: a checkpoint of the same network with more channels, relative to
+            ``data_root``, whose most important channels are the start.
         freeze: weights whose names start with one of these stay as they are.
         crop: side of the square training crops in px, or their height and width.
         batch_size: crops a step, over all processes.
         steps: optimiser steps.
         optimiser: adamw, adam or sgd.
-        learning_rate: its peak.
-        momentum: of sgd.
-        weight_decay: on convolution weights only.
+        learning_rate: peak of the learning rate.
+        momentum: momentum of sgd.
+        weight_decay: weight decay of convolution weights, which are the only ones with one.
         schedule: ``cosine`` (down to a hundredth), ``step`` (times ``gamma`` at each milestone),
             ``plateau`` (times ``gamma`` after ``patience`` validations without progress) or
             ``constant``.
-        warmup: steps of linear rise before it.
-        milestones: of ``step``, as shares of the run.
-        gamma: of ``step`` and ``plateau``.
-        patience: of ``plateau``, in validations.
-        ema: decay of the averaged weights, which are what is evaluated and exported; 0 keeps none.
-        rest_norms: the share of the run after which batch norms keep their statistics and use
-            them, so that the last part trains the very function that is deployed; 1: never.
+        warmup: steps of linear rise before the schedule.
+        milestones: milestones of ``step``, as shares of the run.
+        gamma: factor of ``step`` and ``plateau``.
+        patience: patience of ``plateau``, in validations.
+        ema: decay of the averaged weights, which are evaluated and exported; 0: no average.
+        freeze_bn: the share of the run after which batch norms are frozen: they keep their
+            statistics and use them, so that the last part trains the very function that is
+            deployed; 1: never.
         clip_norm: largest norm of the gradient; 0 does not clip.
         precision: ``fp32``, ``bf16`` or ``fp16`` (mixed; with fp16 the loss scale starts anew
             when a run is resumed).
-        looks: how often crops are made grey, dark, blurred and so on.
+        photometric: probabilities of grey, dark, blurred crops and so on.
         evaluate_every: steps between validations.
         early_stop: validations without progress that end the run; 0 never.
         workers: threads that read images and cut crops.
@@ -125,16 +166,16 @@ class TrainConfig:
         log_every: steps between lines of the log, each with a checkpoint.
         tensorboard: write for TensorBoard too, where it is installed.
         report: draw the report when the run ends.
-        seed: of batches and initial weights.
+        seed: seed of batches and initial weights.
     """
 
-    model: Choice
+    model: NamedOptions
     data: tuple[DataConfig, ...]
-    objective: Choice = field(default_factory=lambda: Choice("edge"))
+    objective: NamedOptions = field(default_factory=lambda: NamedOptions("edge"))
     data_root: str = "$EDGECOUNT_DATA"
     backbone_weights: str = ""
     initial_weights: str = ""
-    narrow_from: str = ""
+    prune_from: str = ""
     freeze: tuple[str, ...] = ()
     crop: tuple[int, int] = (320, 320)
     batch_size: int = 8
@@ -149,10 +190,10 @@ class TrainConfig:
     gamma: float = 0.5
     patience: int = 5
     ema: float = 0.998
-    rest_norms: float = 1.0
+    freeze_bn: float = 1.0
     clip_norm: float = 5.0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    looks: Looks = field(default_factory=Looks)
+    photometric: PhotometricAugmentation = field(default_factory=PhotometricAugmentation)
     evaluate_every: int = 1000
     early_stop: int = 0
     workers: int = 1
@@ -176,8 +217,8 @@ class TrainConfig:
         for name in ("ema", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected a number in [0, 1), got {getattr(self, name)}")
-        if not 0 <= self.rest_norms <= 1:
-            raise ConfigError(f"rest_norms: expected a share in [0, 1], got {self.rest_norms}")
+        if not 0 <= self.freeze_bn <= 1:
+            raise ConfigError(f"freeze_bn: expected a share in [0, 1], got {self.freeze_bn}")
         if any(not 0 < share < 1 for share in self.milestones):
             raise ConfigError(f"milestones: expected shares in (0, 1), got {self.milestones}")
         if min(self.crop) < 1:
@@ -189,7 +230,7 @@ class TrainConfig:
                 raise ConfigError(f"{name}: expected {least} or more, got {getattr(self, name)}")
 
     def root(self) -> Path:
-        """The data folder, with the environment's variables put in.
+        """Return the data folder, with the environment's variables put in.
 
         Raises:
             ConfigError: a variable is not set.
@@ -207,7 +248,7 @@ FOLDER = Path(__file__).parent / "configs"
 
 
 def find_config(path: Path) -> Path:
-    """``path`` itself, or the config of that name that comes with edgecount.
+    """Return ``path`` itself, or the config of that name that comes with edgecount.
 
     Raises:
         ConfigError: there is neither.
@@ -282,9 +323,25 @@ def _enter(place: Any, part: str, change: str) -> Any:
     raise ConfigError(f"--set {change}: there is no {part!r} to set anything in")
 
 
+# Names of keys in configs and checkpoints of older code.
+_RENAMED = {
+    "looks": "photometric",
+    "narrow_from": "prune_from",
+    "rest_norms": "freeze_bn",
+}
+
+
 def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
-    """A config from plain values; see :func:`load_config`."""
+    """Return a config from plain values; see :func:`load_config`.
+
+    Keys may have the names that older configs and checkpoints give them.
+    """
     values = dict(values)
+    for old, new in _RENAMED.items():
+        if old in values and new in values:
+            raise ConfigError(f"{new}: given twice, once as {old}, its older name")
+        if old in values:
+            values[new] = values.pop(old)
     for key in ("model", "objective"):
         if key in values:
             values[key] = _choice(values[key], key)
@@ -295,16 +352,16 @@ def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
     return build(TrainConfig, values)
 
 
-def _choice(value: Any, key: str) -> Choice:
+def _choice(value: Any, key: str) -> NamedOptions:
     if isinstance(value, str):
-        return Choice(value)
+        return NamedOptions(value)
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        return Choice(value["name"], {k: v for k, v in value.items() if k != "name"})
+        return NamedOptions(value["name"], {k: v for k, v in value.items() if k != "name"})
     raise ConfigError(f"{key}: expected a name, or a name with options, got {value!r}")
 
 
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:
-    """Plain values that :func:`config_from_dict` reads back."""
+    """Return plain values that :func:`config_from_dict` reads back."""
     values = dataclasses.asdict(config)
     for key in ("model", "objective"):
         values[key] = {"name": values[key]["name"], **values[key]["options"]}
@@ -312,7 +369,7 @@ def config_to_dict(config: TrainConfig) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, all the way down."""
+    """Turn tuples into lists, all the way down."""
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

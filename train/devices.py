@@ -1,4 +1,4 @@
-"""Where a run computes: device, precision, processes."""
+"""Device, precision and processes of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
 def open_fabric(device: str, precision: str) -> Fabric:
-    """Lightning Fabric for one process, or for those that ``torchrun`` started.
+    """Open Lightning Fabric for one process, or for those that ``torchrun`` started.
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -74,11 +74,11 @@ def keep_freed_memory() -> None:
 
 
 def _strategy() -> DDPStrategy:
-    """Gradients are averaged, buffers are not sent around.
+    """Return a strategy that averages gradients and does not send buffers around.
 
-    Batch norm statistics are the first process's at each validation, and the mean of all from
-    when the norms rest; fixed buffers need no
-    synchronisation, and one of a single pixel would break it.
+    Batch norm statistics are the first process's at each validation, and the mean of all once the
+    norms are frozen; fixed buffers need no synchronisation, and one of a single pixel would break
+    it.
     """
     from lightning_fabric.strategies.ddp import DDPStrategy
     from torch.nn.parallel import DistributedDataParallel

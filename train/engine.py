@@ -1,4 +1,4 @@
-"""The two functions of a training run: a stretch of steps, and a validation."""
+"""The two functions of a training run: training steps, and a validation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class System(nn.Module):
     def forward(
         self, images: Tensor, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """The terms; the network may run in half precision, the losses never do."""
+        """Return the terms of the loss, which is never computed in half precision."""
         maps = self.network(images)
         with torch.autocast(images.device.type, enabled=False):
             terms: dict[str, Tensor] = self.objective.losses(_float(maps), targets, progress)
@@ -54,19 +54,19 @@ class System(nn.Module):
 
 @dataclass
 class Learner:
-    """What changes while training.
+    """The state of a training run: network, averaged network, optimiser and progress.
 
     Attributes:
         fabric: device, precision and processes.
         system: network and objective, as Fabric runs them.
         network: the network inside.
         averaged: the moving average of its weights.
-        optimiser: as Fabric runs it.
+        optimiser: the optimiser, as Fabric runs it.
         step: steps taken.
         best: the least monitored error so far.
-        stale: validations since then.
-        reductions: times that the plateau schedule has cut the learning rate.
-        resting: whether batch norms keep their statistics, see ``rest_norms``.
+        stale_validations: validations since then.
+        lr_drops: times that the plateau schedule has cut the learning rate.
+        bn_frozen: True once all batch norms keep their statistics, see ``freeze_bn``.
     """
 
     fabric: Fabric
@@ -77,9 +77,9 @@ class Learner:
     optimiser: torch.optim.Optimizer
     step: int = 0
     best: float = float("inf")
-    stale: int = 0
-    reductions: int = 0
-    resting: bool = False
+    stale_validations: int = 0
+    lr_drops: int = 0
+    bn_frozen: bool = False
 
 
 def train_steps(
@@ -88,25 +88,25 @@ def train_steps(
     config: TrainConfig,
     rate: Callable[[int], float],
 ) -> dict[str, float]:
-    """Take one step a batch; returns the mean of each loss term over batches and processes.
+    """Take one step a batch and return the mean of each loss term over batches and processes.
 
     Args:
-        learner: what is trained.
+        learner: state of the run.
         batches: this process's share of each batch.
         config: the run.
-        rate: the learning rate of a step.
+        rate: function from a step to its learning rate.
 
     Raises:
         EdgeCountError: the loss is not finite; nothing of that step is applied.
     """
     learner.network.train()
-    _rest_norms(learner.network, every=learner.resting)
-    rest = math.ceil(config.rest_norms * config.steps)
+    _freeze_norms(learner.network, every=learner.bn_frozen)
+    freeze_from = math.ceil(config.freeze_bn * config.steps)
     totals: dict[str, Tensor] = {}
     taken = 0
     for batch in batches:
-        if learner.step >= rest and not learner.resting:
-            _start_rest(learner)
+        if learner.step >= freeze_from and not learner.bn_frozen:
+            _freeze_all_norms(learner)
         loss = _forward(learner, batch, config, totals)
         _apply(learner, loss, config, rate(learner.step), batch.names)
         learner.step += 1
@@ -122,6 +122,7 @@ def _forward(
     learner: Learner, batch: Batch, config: TrainConfig, totals: dict[str, Tensor]
 ) -> Tensor:
     moved = batch.to(learner.fabric.device)
+    # The layout that convolutions are fastest in, on CPUs and GPUs alike.
     images = moved.images.contiguous(memory_format=torch.channels_last)
     terms = learner.system(images, moved.targets, learner.step / config.steps)
     loss = torch.stack(list(terms.values())).sum()
@@ -131,6 +132,7 @@ def _forward(
             f"fp32. Its images: {', '.join(sorted(set(batch.names)))}"
         )
     for name, value in terms.items():
+        # Kept as tensors: reading a number would wait for the GPU at every step.
         totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
     return loss
 
@@ -158,16 +160,16 @@ def _apply(
     learner.averaged.update_parameters(learner.network)
 
 
-def _rest_norms(network: nn.Module, *, every: bool) -> None:
-    """Batch norms, every one or those whose weights are frozen, keep their statistics."""
+def _freeze_norms(network: nn.Module, *, every: bool) -> None:
+    """Put batch norms in evaluation mode, every one or those whose weights are frozen."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and (every or not module.weight.requires_grad):
             module.eval()
 
 
 @torch.no_grad()
-def _start_rest(learner: Learner) -> None:
-    """From now on the norms keep the averaged network's statistics: those of hundreds of batches.
+def _freeze_all_norms(learner: Learner) -> None:
+    """Freeze the norms at the averaged network's statistics: those of hundreds of batches.
 
     Each process has seen its own batches; their mean is taken, so that all train one function.
     """
@@ -177,17 +179,17 @@ def _start_rest(learner: Learner) -> None:
             shared: Any = learner.fabric.all_reduce(averaged[name].clone(), reduce_op="mean")
             averaged[name].copy_(shared)
             buffer.copy_(shared)
-    _rest_norms(learner.network, every=True)
-    learner.resting = True
+    _freeze_norms(learner.network, every=True)
+    learner.bn_frozen = True
 
 
 @torch.no_grad()
 def predict(network: Network, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """The deployed maps (C, h, w) of one BGR image (H, W, 3), cut to the cells that it covers.
+    """Return the deployed maps (C, h, w) of one BGR image (H, W, 3), cut to the cells it covers.
 
     Args:
-        network: in evaluation mode, on any device.
-        image: at the size that the network is to see.
+        network: a network in evaluation mode, on any device.
+        image: the image, at the size that the network is to see.
 
     Returns:
         role -> map, in the manifest's words.
@@ -195,6 +197,7 @@ def predict(network: Network, image: NDArray[np.uint8]) -> dict[str, NDArray[np.
     height, width = image.shape[:2]
     spec = network.input
     tensor = torch.from_numpy(normalise(image, spec))[None]
+    # Black is not 0 after normalisation, and the runtime pads with black pixels.
     black = torch.from_numpy(normalise(np.zeros((1, 1, 3), np.uint8), spec))[None]
     down, right = ((-side) % spec.multiple for side in (height, width))
     padded = F.pad(tensor - black, (0, right, 0, down)) + black
@@ -217,10 +220,10 @@ def evaluate(
     *,
     role: str | None = None,
 ) -> dict[str, float]:
-    """Errors of the count on whole images at their own size: the density's, or the points'.
+    """Measure the counts of whole images at their own size: the density's, or the points'.
 
     Args:
-        network: put in evaluation mode.
+        network: the network; it is put in evaluation mode.
         samples: annotated images; the processes share them.
         fabric: device and processes.
         role: ``density`` or ``heatmap``; None: the density where there is one.
@@ -234,6 +237,7 @@ def evaluate(
         given = {output.role for output in network.outputs}
         role = "density" if "density" in given else "heatmap"
     rank, processes = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
+    # Each process fills its own rows; the others are 0, so that a sum joins them.
     counts = torch.zeros(len(samples), len(THRESHOLDS), dtype=torch.float64)
     for index in range(rank, len(samples), processes):
         counts[index] = torch.from_numpy(_counts(network, samples[index], role))
@@ -251,7 +255,7 @@ def evaluate(
 
 
 def _counts(network: Network, sample: Sample, role: str) -> NDArray[np.float64]:
-    """The count of one image, at each threshold where it depends on one."""
+    """Return the count of one image, at each threshold where it depends on one."""
     maps = predict(network, sample.image())
     if role == "density":
         unit = next(output.unit for output in network.outputs if output.role == "density")
@@ -264,16 +268,7 @@ def _counts(network: Network, sample: Sample, role: str) -> NDArray[np.float64]:
 
 
 def _float(maps: Maps) -> Maps:
-    """The maps in float32."""
+    """Return the maps in float32."""
     auxiliary = {name: tuple(v.float() for v in values) for name, values in maps.auxiliary.items()}
-
-    def convert(values: Tensor | None) -> Tensor | None:
-        return None if values is None else values.float()
-
-    return Maps(
-        convert(maps.density),
-        convert(maps.heatmap_logits),
-        convert(maps.offset),
-        convert(maps.size),
-        auxiliary,
-    )
+    density, heatmap, offset, size = (None if v is None else v.float() for v in maps[:4])
+    return Maps(density, heatmap, offset, size, auxiliary)

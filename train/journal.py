@@ -1,4 +1,4 @@
-"""What a run writes down: JSON lines, TensorBoard where it is installed, and the caller's line."""
+"""The log of a run: JSON lines, TensorBoard where it is installed, and a callback of the caller."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from edgecount._files import write_whole
 from edgecount.errors import OutputError
 from edgecount.train.config import TrainConfig
 
-Report = Callable[[dict[str, Any]], None]
+OnRecord = Callable[[dict[str, Any]], None]
 
 
 class Journal:
-    """The log of one run, a context manager.
+    """The log of one run.
 
     Args:
-        folder: where ``log.jsonl`` and ``tensorboard/`` go.
-        config: the run.
+        folder: folder of ``log.jsonl`` and ``tensorboard/``.
+        config: config of the run.
         report: called with each record.
         active: False writes nothing (all processes but the first).
-        step: the run goes on from here; later lines of an earlier stop are dropped.
+        step: the step that the run resumes from; later records of an earlier stop are dropped.
     """
 
     def __init__(
         self,
         folder: Path,
         config: TrainConfig,
-        report: Report | None,
+        report: OnRecord | None,
         *,
         active: bool,
         step: int = 0,
@@ -43,20 +43,13 @@ class Journal:
         self._active = active
         self._started = time.perf_counter()
 
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close TensorBoard's file; the lines are on the disk already."""
         if self._board is not None:
             self._board.close()
 
     def _cut(self, step: int) -> None:
-        """Drop what will be written again, and a line that a full disk or a kill left half."""
+        """Drop records that will be written again, and a line that was cut short."""
         kept = []
         for line in self.path.read_text().splitlines():
             try:
@@ -65,24 +58,19 @@ class Journal:
                 continue
             if record["step"] <= step:
                 kept.append(line + "\n")
-        temporary = self.path.with_name(self.path.name + ".partial")
-        try:
-            temporary.write_text("".join(kept))
-            temporary.replace(self.path)
-        except OSError as error:
-            raise OutputError(f"cannot write the log {self.path}: {error}") from error
+        write_whole(self.path, "".join(kept).encode())
 
     def start(self) -> None:
-        """A stretch of steps begins."""
+        """Start to measure the time of a stretch of steps."""
         self._started = time.perf_counter()
 
     def steps(self, first: int, last: int, losses: dict[str, float]) -> None:
-        """A stretch of steps has ended."""
+        """Record the mean losses of steps ``first`` to ``last``, and the time that they took."""
         seconds = (time.perf_counter() - self._started) / (last - first)
         self._write({"step": last, **losses, "seconds_per_step": seconds}, "train")
 
     def validation(self, step: int, name: str, metrics: dict[str, float]) -> None:
-        """A held-out set was evaluated."""
+        """Record the metrics of a held-out set."""
         self._write({"step": step, "validation": name, **metrics}, name)
 
     def _write(self, record: dict[str, Any], tag: str) -> None:
@@ -102,7 +90,7 @@ class Journal:
 
 
 def _open_board(folder: Path) -> Any:
-    """TensorBoard's writer, or None where it is not installed."""
+    """Return a writer for TensorBoard, or None where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

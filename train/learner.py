@@ -1,8 +1,7 @@
-"""A learner from a config, and its state."""
+"""The parts of a learner from a config, and its state in a checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,70 +12,69 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from edgecount.errors import ConfigError
 from edgecount.train.checkpoint import load_checkpoint, load_network
 from edgecount.train.config import TrainConfig, config_to_dict
-from edgecount.train.data.assemble import Data
 from edgecount.train.data.mixture import Mixture
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
-from edgecount.train.models.narrow import narrow
+from edgecount.train.models.prune import prune_channels
 from edgecount.train.models.weights import (
     load_backbone,
     load_by_name,
     load_by_order,
     restore_batch_norm,
 )
-from edgecount.train.objectives import Objective, build_objective
+from edgecount.train.objectives import Objective
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-MakeMixture = Callable[[Any, Callable[..., Any]], Mixture]
+
+def make_network(config: TrainConfig) -> Network:
+    """Return a new network with random weights.
+
+    Raises:
+        ConfigError: the network or an option of it is unknown, or the crop does not fit it.
+    """
+    network = build_model(config.model.name, config.model.options)
+    multiple = network.input.multiple
+    if any(side % multiple for side in config.crop):
+        raise ConfigError(
+            f"crop: expected multiples of {multiple} for {config.model.name}, got "
+            f"{' x '.join(map(str, config.crop))}"
+        )
+    # What convolutions are fastest in, and what batches come in.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def make_learner(
-    config: TrainConfig,
-    data: Data,
-    fabric: Fabric,
-    make_mixture: MakeMixture,
-    *,
-    fresh: bool,
-) -> tuple[Learner, Mixture]:
-    """Network, objective, averaged network and optimiser, and the batches that they are to see.
-
-    Args:
-        config: the run.
-        data: what is trained on.
-        fabric: device, precision and processes.
-        make_mixture: the batches, from the network's input and the objective's targets.
-        fresh: a new run: load initial weights, and let the objective look at the data.
-
-    Raises:
-        ConfigError, ModelError: the crop, a frozen name or a file of weights does not fit.
-    """
-    network = build_model(config.model.name, config.model.options)
-    _check_crop(config, network)
-    objective = build_objective(config.objective.name, config.objective.options, network)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mixture = make_mixture(network.input, objective.targets)
-    if fresh:
-        objective.prepare([sample for part in data.parts for sample in part.samples])
-        _load_weights(network, config, mixture)
-    return learner_of(network, objective, config, fabric), mixture
-
-
-def learner_of(
     network: Network, objective: Objective, config: TrainConfig, fabric: Fabric
 ) -> Learner:
-    """A learner at step 0 for a network as it is."""
-    _freeze(network, config.freeze)
+    """Return a learner at step 0 for a network with the weights that it has.
+
+    Raises:
+        ConfigError: no weight has a name that is to be frozen.
+    """
+    _freeze(network, config.freeze)  # first: the optimiser takes what is left
     optimiser = _make_optimiser(config, network, objective)
     system, wrapped = fabric.setup(System(network, objective), optimiser)
     decay = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]
+    # Buffers too: batch norms' statistics have to fit the averaged weights.
     averaged = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
     return Learner(fabric, system, network, objective, averaged, wrapped)
 
 
-def _load_weights(network: Network, config: TrainConfig, mixture: Mixture) -> None:
+def load_initial_weights(network: Network, config: TrainConfig, mixture: Mixture) -> None:
+    """Load the weights that a config names as a start.
+
+    Args:
+        network: the network to load them into.
+        config: the run.
+        mixture: batches, from which backbones without batch norm statistics get theirs.
+
+    Raises:
+        ConfigError, ModelError: a file of weights does not fit.
+    """
     if config.backbone_weights:
         parts = network.pretrained()
         if not parts:
@@ -84,8 +82,8 @@ def _load_weights(network: Network, config: TrainConfig, mixture: Mixture) -> No
         for backbone in parts.values():
             load_backbone(backbone, config.root() / config.backbone_weights)
             restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
-    if config.narrow_from:
-        narrow(load_network(config.root() / config.narrow_from)[0], network)
+    if config.prune_from:
+        prune_channels(load_network(config.root() / config.prune_from)[0], network)
     if config.initial_weights:
         load_matching(network, config.root() / config.initial_weights)
 
@@ -127,6 +125,7 @@ def _make_optimiser(
     config: TrainConfig, network: nn.Module, objective: nn.Module
 ) -> torch.optim.Optimizer:
     trained = [p for p in network.parameters() if p.requires_grad]
+    # Decay would pull norms' scales and biases to 0, which makes no network smoother.
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
         {
@@ -140,17 +139,8 @@ def _make_optimiser(
     return kind(groups, lr=config.learning_rate)
 
 
-def _check_crop(config: TrainConfig, network: Network) -> None:
-    multiple = network.input.multiple
-    if any(side % multiple for side in config.crop):
-        raise ConfigError(
-            f"crop: expected multiples of {multiple} for {config.model.name}, got "
-            f"{' x '.join(map(str, config.crop))}"
-        )
-
-
 def state_of(learner: Learner, config: TrainConfig) -> dict[str, Any]:
-    """All that a resumed run needs."""
+    """Return the state that a run resumes from."""
     return {
         "config": config_to_dict(config),
         "step": learner.step,
@@ -159,18 +149,19 @@ def state_of(learner: Learner, config: TrainConfig) -> dict[str, Any]:
         "ema": learner.averaged.module.state_dict(),
         "averages": int(learner.averaged.n_averaged),
         "optimiser": learner.optimiser.state_dict(),
-        "progress": (learner.best, learner.stale, learner.reductions),
-        "resting": learner.resting,
+        "progress": (learner.best, learner.stale_validations, learner.lr_drops),
+        "bn_frozen": learner.bn_frozen,
     }
 
 
 def restore(learner: Learner, state: dict[str, Any]) -> None:
-    """Put a learner back to :func:`state_of`."""
+    """Put a learner back into the state of :func:`state_of`."""
     learner.step = state["step"]
     learner.network.load_state_dict(state["network"])
     learner.objective.load_state_dict(state["objective"])
     learner.averaged.module.load_state_dict(state["ema"])
     learner.averaged.n_averaged.fill_(state["averages"])
     learner.optimiser.load_state_dict(state["optimiser"])
-    learner.best, learner.stale, learner.reductions = state["progress"]
-    learner.resting = state.get("resting", False)
+    learner.best, learner.stale_validations, learner.lr_drops = state["progress"]
+    # Checkpoints of older code have another name for it, or none.
+    learner.bn_frozen = state.get("bn_frozen", state.get("resting", False))

@@ -1,9 +1,10 @@
-"""A training run from a config: wires the parts and keeps the books."""
+"""A training run from a config: puts the parts together and keeps the log and checkpoints."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,19 @@ from edgecount.train.checkpoint import (
 )
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import Data, load_data
-from edgecount.train.data.mixture import Cutting, Mixture
+from edgecount.train.data.mixture import LoaderConfig, Mixture
 from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
-from edgecount.train.journal import Journal, Report
-from edgecount.train.learner import make_learner, restore, state_of
+from edgecount.train.journal import Journal, OnRecord
+from edgecount.train.learner import (
+    load_initial_weights,
+    make_learner,
+    make_network,
+    restore,
+    state_of,
+)
 from edgecount.train.models.base import Network
+from edgecount.train.objectives import build_objective
 from edgecount.train.schedules import learning_rate
 
 if TYPE_CHECKING:
@@ -38,10 +46,10 @@ def train(
     *,
     resume: bool = False,
     device: str = "auto",
-    report: Report | None = None,
+    report: OnRecord | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Path:
-    """Train; returns the path of the best checkpoint.
+    """Train a network and return the path of the best checkpoint.
 
     ``out`` gets ``last.pt`` (the newest state: weights, averaged weights, optimiser, step),
     ``best.pt`` (the averaged weights of the best validation), ``log.jsonl``, a line for every
@@ -75,14 +83,14 @@ def train(
     torch.manual_seed(config.seed)
     with fabric.rank_zero_first():  # which renders the scenes that the others read
         data = load_data(config, out)
-    if not data.parts:
+    if not data.components:
         raise ConfigError("data.weight: expected a number above 0 in one set at least, got none")
     before = load_checkpoint(last) if last.exists() else None
     if before:
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
     learner, mixture = _start(config, data, fabric, before)
     zero = fabric.is_global_zero
-    with Journal(out, config, report, active=zero, step=learner.step) as journal:
+    with closing(Journal(out, config, report, active=zero, step=learner.step)) as journal:
         while learner.step < config.steps and not _stopped(learner, config):
             if stop is not None and stop():
                 log.info("stopped at step %d of %d", learner.step, config.steps)
@@ -96,23 +104,25 @@ def train(
 def _start(
     config: TrainConfig, data: Data, fabric: Fabric, before: dict[str, Any] | None
 ) -> tuple[Learner, Mixture]:
-    """The learner as it was, or a new one, and the batches that it is to see."""
-
-    def batches_for(network_input: Any, targets: Callable[..., Any]) -> Mixture:
-        cutting = Cutting(
-            size=config.crop,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            spec=network_input,
-            looks=config.looks,
-            rank=fabric.global_rank,
-            processes=fabric.world_size,
-            workers=config.workers,
-            cache_bytes=int(config.cache_gb * 1e9),
-        )
-        return Mixture(data.parts, cutting, targets)
-
-    learner, mixture = make_learner(config, data, fabric, batches_for, fresh=before is None)
+    """Return a new learner, or the one of an earlier run, and the batches for it."""
+    network = make_network(config)
+    objective = build_objective(config.objective.name, config.objective.options, network)
+    loading = LoaderConfig(
+        size=config.crop,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        spec=network.input,
+        photometric=config.photometric,
+        rank=fabric.global_rank,
+        processes=fabric.world_size,
+        workers=config.workers,
+        cache_bytes=int(config.cache_gb * 1e9),
+    )
+    mixture = Mixture(data.components, loading, objective.targets)
+    if before is None:  # otherwise the checkpoint has what the objective learned of the data
+        objective.prepare([sample for one in data.components for sample in one.samples])
+        load_initial_weights(network, config, mixture)
+    learner = make_learner(network, objective, config, fabric)
     if before:
         restore(learner, before)
         log.info("resumed at step %d", learner.step)
@@ -127,8 +137,9 @@ def _stretch(
     out: Path,
     journal: Journal,
 ) -> None:
-    """The steps up to the next line of the log, the validation if one is due, a checkpoint."""
+    """Train up to the next line of the log, validate if it is time, write a checkpoint."""
     first = learner.step
+    # Stretches end at multiples of both, so that a resumed run writes the same lines.
     last = min(first - first % config.log_every + config.log_every, config.steps)
     due = config.evaluate_every - first % config.evaluate_every
     last = min(last, first + due)
@@ -137,7 +148,7 @@ def _stretch(
         learner,
         mixture.batches(first, last),
         config,
-        lambda step: learning_rate(step, config, learner.reductions),
+        lambda step: learning_rate(step, config, learner.lr_drops),
     )
     journal.steps(first, last, losses)
     improved = False
@@ -152,7 +163,7 @@ def _stretch(
 
 
 def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journal) -> bool:
-    """Evaluate on every held-out set; whether it is the best so far."""
+    """Evaluate on every held-out set; return True if it is the best validation so far."""
     network = learner.averaged.module
     assert isinstance(network, Network)
     if learner.fabric.world_size > 1:
@@ -163,26 +174,27 @@ def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journa
     for name, samples in data.validation.items():
         metrics = evaluate(network, samples, learner.fabric, role=learner.objective.monitored)
         journal.validation(learner.step, name, metrics)
+        # Relative to the set's people, or its densest set alone would choose the best weights.
         people = sum(len(sample.points) for sample in samples) / len(samples)
         shares.append(metrics["mae"] / max(people, 1.0))
     error = sum(shares) / len(shares)
     if error < learner.best:
-        learner.best, learner.stale = error, 0
+        learner.best, learner.stale_validations = error, 0
         return True
-    learner.stale += 1
-    if config.schedule == "plateau" and learner.stale % config.patience == 0:
-        learner.reductions += 1
+    learner.stale_validations += 1
+    if config.schedule == "plateau" and learner.stale_validations % config.patience == 0:
+        learner.lr_drops += 1
     return False
 
 
 def _stopped(learner: Learner, config: TrainConfig) -> bool:
-    return bool(config.early_stop) and learner.stale >= config.early_stop
+    return bool(config.early_stop) and learner.stale_validations >= config.early_stop
 
 
 def _finish(
     out: Path, data: Data, config: TrainConfig, journal: Journal, device: torch.device
 ) -> None:
-    """Fit threshold and blend on the held-out images, keep them with the weights, report."""
+    """Fit threshold and blend on the held-out images, keep them with the weights, and report."""
     if not data.validation:
         log.warning("nothing is held out: no threshold is fitted, and there is no report")
         return
@@ -192,7 +204,7 @@ def _finish(
     for path in (out / "last.pt", out / "best.pt"):
         if path.exists():
             state = load_checkpoint(path)
-            if "postprocess" not in state:
+            if "postprocess" not in state:  # a run that is resumed at its end has it already
                 network, _ = load_network(path)
                 spec = fit_postprocess(network.to(device), list(data.validation.values()))
                 save_checkpoint(path, {**state, "postprocess": postprocess_to_dict(spec)})
@@ -211,7 +223,7 @@ def _check_processes(config: TrainConfig, fabric: Fabric) -> None:
 
 
 def _check_same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """A resumed run may end elsewhere, and validate at other times, but is otherwise the same."""
+    """Check that a resumed run is the same, but for where it ends and when it validates."""
     free = {"steps", "evaluate_every", "early_stop", "log_every", "data_root", "workers"}
     free |= {"cache_gb", "tensorboard", "report"}
     changed = sorted(key for key in now if key not in free and now[key] != before.get(key))

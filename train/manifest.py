@@ -1,4 +1,4 @@
-"""The manifest of a network: what a deployed file of it would say."""
+"""The manifest of a trained network, as a deployed file of it has it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Collection
 from typing import Any
 
-from edgecount.manifest import FusionSpec, IntervalSpec, Manifest, PostprocessSpec
+from edgecount._typed import build
+from edgecount.manifest import FusionSpec, Manifest, PostprocessSpec
 from edgecount.train.checkpoint import config_of
 from edgecount.train.models.base import Network
 
@@ -20,11 +21,11 @@ def manifest_of(
     metrics: dict[str, Any] | None = None,
     licence: str = "",
 ) -> Manifest:
-    """The manifest of a checkpoint.
+    """Return the manifest of a checkpoint.
 
     Args:
-        network: its network.
-        state: what :func:`edgecount.train.checkpoint.load_checkpoint` gave.
+        network: network of the checkpoint.
+        state: result of :func:`edgecount.train.checkpoint.load_checkpoint`.
         name: the model's name; the network's when not given.
         version: the model's version.
         metrics: validation numbers.
@@ -51,22 +52,16 @@ def manifest_of(
 
 
 def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> PostprocessSpec:
-    """What was fitted at the end of the training; the defaults for an unfinished run."""
+    """Return what the end of a training fitted; the defaults for an unfinished run."""
     values = state.get("postprocess")
     if values is None:
         both = "density" in roles and "heatmap" in roles
         return PostprocessSpec(fusion=FusionSpec() if both else None)
-    fusion, interval = values["fusion"], values.get("interval")
-    return PostprocessSpec(
-        values["window"],
-        values["threshold"],
-        FusionSpec(**fusion) if fusion else None,
-        IntervalSpec(**interval) if interval else None,
-    )
+    return build(PostprocessSpec, values, "postprocess")
 
 
 def postprocess_to_dict(spec: PostprocessSpec) -> dict[str, Any]:
-    """Plain values that :func:`postprocess_of` reads back."""
+    """Return plain values that :func:`postprocess_of` reads back."""
     return dataclasses.asdict(spec)
 
 

@@ -18,11 +18,11 @@ __all__ = ["open_checkpoint"]
 def open_checkpoint(
     path: Path, *, zoom: int = 0, device: str = "auto", **options: Any
 ) -> EdgeCounter:
-    """A counter over a checkpoint of ``edgecount train``.
+    """Open a counter over a checkpoint of ``edgecount train``.
 
     Args:
         path: ``last.pt`` or ``best.pt``.
-        zoom: how often dense regions are enlarged and searched again, 0 to 2 (RAZ-Net).
+        zoom: number of times that dense regions are enlarged and searched again, 0 to 2 (RAZ-Net).
         device: ``cpu``, ``cuda``, or ``auto``: CUDA where it is there.
         options: EdgeCounter's, without ``backend``.
 

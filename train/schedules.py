@@ -7,23 +7,24 @@ import math
 from edgecount.train.config import TrainConfig
 
 
-def learning_rate(step: int, config: TrainConfig, reductions: int = 0) -> float:
-    """The rate of a step: a linear warm-up, then the config's schedule.
+def learning_rate(step: int, config: TrainConfig, lr_drops: int = 0) -> float:
+    """Return the rate of a step: a linear warm-up, then the config's schedule.
 
     Args:
-        step: from 0.
+        step: number of the step, from 0.
         config: the run.
-        reductions: how often ``plateau`` has cut it.
+        lr_drops: number of times that ``plateau`` has cut it.
     """
     peak = config.learning_rate
     if step < config.warmup:
         return peak * (step + 1) / config.warmup
     if config.schedule == "plateau":
-        return peak * config.gamma**reductions
+        return peak * config.gamma**lr_drops
     if config.schedule == "step":
         passed = sum(step >= share * config.steps for share in config.milestones)
         return float(peak * config.gamma**passed)
     if config.schedule == "constant":
         return peak
+    # Down to a hundredth, not to 0: the last steps of a run would teach nothing.
     done = (step - config.warmup) / max(config.steps - config.warmup, 1)
     return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))

@@ -18,6 +18,45 @@ using namespace nb::literals;
 namespace edgecount {
 namespace {
 
+constexpr const char* kCountMapsDoc =
+    R"(Count the people of a batch of maps on the CPU, in one pass over each map.
+
+A peak is a cell above `threshold` (as a float32) that is greater than every cell of its window
+that comes earlier in raster order, and not less than the later ones; cells outside the map do not
+exist. Where both maps are given and `fuse_cell` is not 0, density and peaks are blended per square
+of `fuse_cell` density cells: count = sum of w * D + (1 - w) * P. This is the two-stream fusion of
+RAZ-Net (Liu et al., CVPR 2019): the denser the square, the more its density weighs. The weight
+itself is edgecount's: a smoothstep of the people per full square from `fuse_low` to `fuse_high`,
+to be fitted on validation images. Otherwise the count is the density's sum, or the number of peaks
+when there is no density. Sums have the same bits on every run and processor.
+
+Args:
+    heatmap: (B, H, W) float32 or float16, the head probabilities.
+    offset: (B, 2, H, W) of the heatmap's dtype: dx and dy of the head from the top-left corner of
+        its cell, in cells. Without it a parabola through the peak and its neighbours gives the
+        position, within half a cell of the centre; on a border the centre.
+    density: (B, H / k, W / k) float32 or float16 for a whole k, rounded up or, for a power of two,
+        also down: people per cell times `unit`.
+    masks: (R, h, w) float32, the share in [0, 1] of each cell that lies in the region, on the grid
+        of the density or, without one, of the heatmap.
+    window: Side of the peak window in cells: 3, 5 or 7.
+    threshold: Peaks are strictly above it; at least 0.
+    capacity: Most peaks listed per image; 0 for all. The rest still counts.
+    unit: Density value of one person; above 0.
+    fuse_cell: Side of a fusion square in density cells; 0 for no fusion.
+    fuse_low: People per fusion square up to which the peaks alone count.
+    fuse_high: People per fusion square from which the density alone counts. If it is not above
+        `fuse_low`, the density counts in squares with more than `fuse_low` people.
+
+Returns:
+    A `MapCounts` with peaks, counts and counts per region.
+
+Raises:
+    TypeError: An argument is not an array, or has another dtype.
+    ValueError: A shape, an option or the memory order is wrong, a mask is not in [0, 1], or a map
+        holds a non-finite value (NaN or infinity; offsets are looked at only where a listed peak
+        is). The message names the map and the image.)";
+
 /// Keeps the arrays alive while the kernels read them without the GIL.
 struct Arguments {
     Maps maps;
@@ -71,8 +110,7 @@ void bind_count_maps(nb::module_& module) {
     module.def("count_maps", &count_maps_python, "heatmap"_a = nb::none(), "offset"_a = nb::none(),
                "density"_a = nb::none(), "masks"_a = nb::none(), nb::kw_only(), "window"_a = 3,
                "threshold"_a = 0.4, "capacity"_a = 0, "unit"_a = 1.0, "fuse_cell"_a = 0,
-               "fuse_low"_a = 0.0, "fuse_high"_a = 0.0,
-               "Counts the people of a batch of maps. Details: edgecount/_ext.pyi.");
+               "fuse_low"_a = 0.0, "fuse_high"_a = 0.0, kCountMapsDoc);
 }
 
 }  // namespace edgecount

@@ -17,6 +17,41 @@ using namespace nb::literals;
 namespace edgecount {
 namespace {
 
+constexpr const char* kDeviceArrayDoc =
+    R"(An array in GPU memory.
+
+It owns no memory itself, and keeps alive what does. `DeviceBuffer.array` and `device_array` make
+it.)";
+
+constexpr const char* kInterfaceDoc =
+    R"(Version 3 of the CUDA array interface.
+
+It names no stream: wait for the one that writes the array before you read it.)";
+
+constexpr const char* kDlpackDoc =
+    R"(Return a DLPack capsule; the consumer's stream waits for the work in all of ours.
+
+Args:
+    stream: The consumer's stream: None or 1 for the legacy default stream, 2 for the default
+        stream of the thread, another cudaStream_t, or -1 to wait for nothing.
+    max_version: Newest DLPack version that the consumer takes; None: a version before 1.0.
+    dl_device: Device that the consumer asks for; None: this one.
+    copy: Whether the consumer asks for a copy.
+
+Raises:
+    ValueError: `stream` is 0 or below, and not -1.
+    BufferError: Another device or a copy is asked for.)";
+
+constexpr const char* kGetItemDoc =
+    R"(Return a view, by whole numbers and by slices with a step of 1.
+
+Args:
+    key: A number or a slice, or a tuple of them for the first axes.
+
+Raises:
+    IndexError: A number is out of its axis, or there are more of them than axes.
+    ValueError: A slice has another step.)";
+
 std::string tuple_name(const std::vector<std::int64_t>& values) {
     std::ostringstream text;
     text << '(';
@@ -269,21 +304,30 @@ void require_writable(const char* name, const DeviceArray& array) {
 }
 
 void bind_device_array(nb::module_& module) {
-    nb::class_<DeviceArray>(module, "DeviceArray", nb::type_slots(slots),
-                            "An array in GPU memory. Details: edgecount/_ext.pyi.")
-        .def_prop_ro("ptr",
-                     [](const DeviceArray& a) { return reinterpret_cast<std::uintptr_t>(a.data); })
-        .def_prop_ro("shape", [](const DeviceArray& a) { return as_tuple(a.shape); })
-        .def_prop_ro("strides", [](const DeviceArray& a) { return as_tuple(a.strides); })
-        .def_prop_ro("dtype", [](const DeviceArray& a) { return dtype_name(a.dtype); })
-        .def_prop_ro("nbytes", &DeviceArray::nbytes)
-        .def_prop_ro("device", [](const DeviceArray& a) { return a.device; })
-        .def_prop_ro("__cuda_array_interface__", &cuda_array_interface)
-        .def("__dlpack_device__",
-             [](const DeviceArray& a) { return nb::make_tuple(nb::device::cuda::value, a.device); })
+    nb::class_<DeviceArray>(module, "DeviceArray", nb::type_slots(slots), kDeviceArrayDoc)
+        .def_prop_ro(
+            "ptr", [](const DeviceArray& a) { return reinterpret_cast<std::uintptr_t>(a.data); },
+            "Address of the first item.")
+        .def_prop_ro(
+            "shape", [](const DeviceArray& a) { return as_tuple(a.shape); }, "Sizes of the axes.")
+        .def_prop_ro(
+            "strides", [](const DeviceArray& a) { return as_tuple(a.strides); },
+            "Bytes from one item to the next along each axis.")
+        .def_prop_ro(
+            "dtype", [](const DeviceArray& a) { return dtype_name(a.dtype); },
+            "Name of the item type, such as \"float32\".")
+        .def_prop_ro("nbytes", &DeviceArray::nbytes, "Bytes of all items.")
+        .def_prop_ro(
+            "device", [](const DeviceArray& a) { return a.device; }, "Number of the GPU.")
+        .def_prop_ro("__cuda_array_interface__", &cuda_array_interface, kInterfaceDoc)
+        .def(
+            "__dlpack_device__",
+            [](const DeviceArray& a) { return nb::make_tuple(nb::device::cuda::value, a.device); },
+            "Return DLPack's number for CUDA, and that of the GPU.")
         .def("__dlpack__", &dlpack, nb::kw_only(), "stream"_a = nb::none(),
-             "max_version"_a = nb::none(), "dl_device"_a = nb::none(), "copy"_a = nb::none())
-        .def("__getitem__", &get_item, "key"_a.none())
+             "max_version"_a = nb::none(), "dl_device"_a = nb::none(), "copy"_a = nb::none(),
+             kDlpackDoc)
+        .def("__getitem__", &get_item, "key"_a.none(), kGetItemDoc)
         .def("__repr__", &repr);
 }
 

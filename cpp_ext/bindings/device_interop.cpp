@@ -22,6 +22,27 @@ using namespace nb::literals;
 namespace edgecount {
 namespace {
 
+constexpr const char* kDeviceArrayDoc =
+    R"(Return another library's array on the GPU as a `DeviceArray`, without a copy.
+
+Work in `stream` then waits for what the other library has queued: DLPack is told the stream, and
+the stream that a __cuda_array_interface__ names is waited for. An array of ours comes back as it
+is, and `stream` waits for what all of our streams have queued, except the `inner` ones.
+
+torch and CuPy queue that wait behind the stream which is current in the calling thread: call this
+where that is the one in which the array is made.
+
+Args:
+    source: An object with __dlpack__ or __cuda_array_interface__ (CuPy, torch, Numba, PyCUDA).
+    stream: The stream that will read or write the array, on its device.
+
+Raises:
+    TypeError: Neither __dlpack__ nor __cuda_array_interface__, a dtype that this module does not
+        know, or a field of the interface that is of another type.
+    ValueError: The array is in host memory, on another device than the stream, or in a CUDA context
+        that is not the device's primary one (PyCUDA: use pycuda.autoprimaryctx); or a field of the
+        interface is missing or makes no sense.)";
+
 using cuda::Stream;
 
 [[noreturn]] void reject_source(const std::string& expected_and_got) {
@@ -240,8 +261,7 @@ nb::object device_array(nb::handle source, const Stream& stream) {
 }  // namespace
 
 void bind_device_interop(nb::module_& module) {
-    module.def("device_array", &device_array, "source"_a.none(), "stream"_a,
-               "Another library's array on the GPU, without a copy. Details: edgecount/_ext.pyi.");
+    module.def("device_array", &device_array, "source"_a.none(), "stream"_a, kDeviceArrayDoc);
 }
 
 }  // namespace edgecount

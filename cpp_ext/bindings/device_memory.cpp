@@ -19,6 +19,53 @@ using namespace nb::literals;
 namespace edgecount {
 namespace {
 
+constexpr const char* kDeviceBufferDoc =
+    R"(A piece of GPU memory, freed with the last object that uses it.
+
+Args:
+    nbytes: Size in bytes, 1 or more.
+    device: Number of the GPU.)";
+
+constexpr const char* kDeviceBufferArrayDoc =
+    R"(Return a C-contiguous array over a part of the buffer, which it keeps alive.
+
+Args:
+    shape: Sizes of its axes, 0 or more.
+    dtype: "float32", "float16", "uint8", "int32", "int64" or "float64".
+    offset: Bytes of the buffer before it.
+
+Returns:
+    A `DeviceArray`. Its memory is not initialised.
+
+Raises:
+    TypeError: Another dtype, or a shape that is no sequence of whole numbers.
+    ValueError: It does not fit, or the offset is not a multiple of the item's size.)";
+
+constexpr const char* kPinnedBufferDoc =
+    R"(A piece of page-locked host memory: copies from and to it do not hold up the caller.
+
+Args:
+    nbytes: Size in bytes, 1 or more.
+    device: Number of the GPU that copies from and to it.)";
+
+constexpr const char* kPinnedBufferArrayDoc =
+    R"(Return a writable NumPy array over a part of the buffer, which it keeps alive.
+
+Args:
+    shape: Sizes of its axes, 0 or more.
+    dtype: "float32", "float16", "uint8", "int32", "int64" or "float64".
+    offset: Bytes of the buffer before it.
+
+Raises:
+    TypeError: Another dtype, or a shape that is no sequence of whole numbers.
+    ValueError: It does not fit, or the offset is not a multiple of the item's size.)";
+
+constexpr const char* kDeviceMemoryDoc =
+    R"(Return the free and the total bytes of a GPU's memory.
+
+Args:
+    device: Number of the GPU.)";
+
 /// Memory that Python objects share. To free it may wait for the device.
 template <typename Memory>
 struct Buffer {
@@ -104,25 +151,31 @@ std::pair<std::size_t, std::size_t> device_memory(int device) {
 }  // namespace
 
 void bind_device_memory(nb::module_& module) {
-    nb::class_<DeviceBuffer>(module, "DeviceBuffer",
-                             "Bytes of GPU memory. Details: edgecount/_ext.pyi.")
+    nb::class_<DeviceBuffer>(module, "DeviceBuffer", kDeviceBufferDoc)
         .def(nb::init<std::int64_t, int>(), "nbytes"_a, "device"_a = 0)
-        .def_prop_ro("ptr",
-                     [](const DeviceBuffer& buffer) {
-                         return reinterpret_cast<std::uintptr_t>(buffer.memory.data());
-                     })
-        .def_prop_ro("nbytes", [](const DeviceBuffer& buffer) { return buffer.memory.bytes(); })
-        .def_prop_ro("device", [](const DeviceBuffer& buffer) { return buffer.memory.device(); })
-        .def("array", &device_part, "shape"_a, "dtype"_a, "offset"_a = 0);
+        .def_prop_ro(
+            "ptr",
+            [](const DeviceBuffer& buffer) {
+                return reinterpret_cast<std::uintptr_t>(buffer.memory.data());
+            },
+            "Address, a multiple of 256.")
+        .def_prop_ro(
+            "nbytes", [](const DeviceBuffer& buffer) { return buffer.memory.bytes(); },
+            "Size in bytes.")
+        .def_prop_ro(
+            "device", [](const DeviceBuffer& buffer) { return buffer.memory.device(); },
+            "Number of the GPU.")
+        .def("array", &device_part, "shape"_a, "dtype"_a, "offset"_a = 0, kDeviceBufferArrayDoc);
 
-    nb::class_<PinnedBuffer>(module, "PinnedBuffer",
-                             "Page-locked bytes of the host. Details: edgecount/_ext.pyi.")
+    nb::class_<PinnedBuffer>(module, "PinnedBuffer", kPinnedBufferDoc)
         .def(nb::init<std::int64_t, int>(), "nbytes"_a, "device"_a = 0)
-        .def_prop_ro("nbytes", [](const PinnedBuffer& buffer) { return buffer.memory.bytes(); })
-        .def("array", &pinned_part, "shape"_a, "dtype"_a, "offset"_a = 0);
+        .def_prop_ro(
+            "nbytes", [](const PinnedBuffer& buffer) { return buffer.memory.bytes(); },
+            "Size in bytes.")
+        .def("array", &pinned_part, "shape"_a, "dtype"_a, "offset"_a = 0, kPinnedBufferArrayDoc);
 
     module.def("device_memory", &device_memory, "device"_a = 0,
-               nb::call_guard<nb::gil_scoped_release>(), "Free and total bytes of a GPU.");
+               nb::call_guard<nb::gil_scoped_release>(), kDeviceMemoryDoc);
 }
 
 }  // namespace edgecount

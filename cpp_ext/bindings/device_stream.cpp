@@ -19,6 +19,90 @@ using namespace nb::literals;
 namespace edgecount {
 namespace {
 
+constexpr const char* kEventDoc =
+    R"(A point in the work of a stream, which others can wait for.
+
+Args:
+    device: Number of the GPU.
+    timing: Whether it also keeps the time, for `elapsed_ms`.)";
+
+constexpr const char* kEventRecordDoc =
+    R"(Mark the point behind all work that the stream has got so far.
+
+Args:
+    stream: A stream of the event's device.)";
+
+constexpr const char* kElapsedDoc =
+    R"(Return the milliseconds from this event to a later one.
+
+Both need `timing` and must be done.
+
+Args:
+    later: An event that was recorded after this one.)";
+
+constexpr const char* kGraphDoc =
+    R"(Recorded work, repeated at the cost of one launch.
+
+`Stream.end_capture` makes it. It reads and writes the arrays that were used while it was recorded,
+and keeps none of them alive.)";
+
+constexpr const char* kLaunchDoc =
+    R"(Put the recorded work into a stream once more, without waiting for it.
+
+Args:
+    stream: A stream of the graph's device.)";
+
+constexpr const char* kStreamDoc =
+    R"(A queue of work on a GPU, done in the order in which it was put in.
+
+Args:
+    device: Number of the GPU.
+    handle: A cudaStream_t of another library, which must outlive this object; None: a new stream,
+        which does not wait for the legacy default stream.
+    inner: Whether its work writes to no array that a caller could pass to `device_array`, as the
+        work of an engine: `device_array` of an array of ours does not wait for it.)";
+
+constexpr const char* kWaitDoc =
+    R"(Let the work that comes later in this stream wait for an event. The caller does not wait.
+
+Args:
+    event: An event that was recorded in this or another stream.)";
+
+constexpr const char* kUploadDoc =
+    R"(Copy a C-contiguous array to the device, in this stream.
+
+The call does not wait if `source` lies in a `PinnedBuffer`, which then must stay as it is until the
+work is done. From other memory it returns when the source may be changed.
+
+Args:
+    target: The C-contiguous array on the stream's device.
+    source: A NumPy array of the same dtype and shape.
+
+Raises:
+    TypeError: Not such arrays, or dtypes that differ.
+    ValueError: Shapes that differ, a gap or another order, another device than the stream's, or a
+        read-only target.)";
+
+constexpr const char* kDownloadDoc =
+    R"(Copy a C-contiguous array on the device to the host, in this stream.
+
+The call does not wait if `target` lies in a `PinnedBuffer`, which holds the values when the work is
+done.
+
+Args:
+    source: The C-contiguous array on the stream's device.
+    target: A writable NumPy array of the same dtype and shape.
+
+Raises:
+    TypeError: Not such arrays, dtypes that differ, or a read-only target.
+    ValueError: Shapes that differ, a gap or another order, or another device than the stream's.)";
+
+constexpr const char* kEndCaptureDoc =
+    R"(End the recording and return the recorded work as a `Graph`.
+
+Raises:
+    RuntimeError: Some of the work cannot be recorded.)";
+
 using cuda::Event;
 using cuda::Graph;
 using cuda::Stream;
@@ -74,33 +158,38 @@ void download(const Stream& stream, nb::handle source, nb::handle target) {
 }  // namespace
 
 void bind_device_stream(nb::module_& module) {
-    nb::class_<Event>(module, "Event", "A point in a stream. Details: edgecount/_ext.pyi.")
+    nb::class_<Event>(module, "Event", kEventDoc)
         .def(nb::init<int, bool>(), "device"_a = 0, nb::kw_only(), "timing"_a = false, Unlocked())
-        .def_prop_ro("done", &Event::done, Unlocked())
-        .def("record", &Event::record, "stream"_a, Unlocked())
-        .def("synchronize", &Event::synchronize, Unlocked())
-        .def("elapsed_ms", &Event::elapsed_ms, "later"_a, Unlocked());
+        .def_prop_ro("done", &Event::done, Unlocked(), "Whether the work before it is done.")
+        .def("record", &Event::record, "stream"_a, Unlocked(), kEventRecordDoc)
+        .def("synchronize", &Event::synchronize, Unlocked(),
+             "Wait until the work before it is done.")
+        .def("elapsed_ms", &Event::elapsed_ms, "later"_a, Unlocked(), kElapsedDoc);
 
-    nb::class_<Graph>(module, "Graph", "Recorded work. Details: edgecount/_ext.pyi.")
-        .def("launch", &Graph::launch, "stream"_a, Unlocked());
+    nb::class_<Graph>(module, "Graph", kGraphDoc)
+        .def("launch", &Graph::launch, "stream"_a, Unlocked(), kLaunchDoc);
 
-    nb::class_<Stream>(module, "Stream", "A queue of work on a GPU. Details: edgecount/_ext.pyi.")
+    nb::class_<Stream>(module, "Stream", kStreamDoc)
         .def("__init__", &make_stream, "device"_a = 0, nb::kw_only(), "handle"_a = nb::none(),
              "inner"_a = false)
-        .def_prop_ro("handle",
-                     [](const Stream& s) { return reinterpret_cast<std::uintptr_t>(s.handle()); })
-        .def_prop_ro("device", &Stream::device)
-        .def_prop_ro("idle", &Stream::idle, Unlocked())
-        .def("__cuda_stream__",
-             [](const Stream& s) {
-                 return std::pair(0, reinterpret_cast<std::uintptr_t>(s.handle()));
-             })
-        .def("synchronize", &Stream::synchronize, Unlocked())
-        .def("wait", &Stream::wait, "event"_a, Unlocked())
-        .def("upload", &upload, "target"_a.none(), "source"_a.none())
-        .def("download", &download, "source"_a.none(), "target"_a.none())
-        .def("begin_capture", &Stream::begin_capture, Unlocked())
-        .def("end_capture", &Stream::end_capture, Unlocked());
+        .def_prop_ro(
+            "handle", [](const Stream& s) { return reinterpret_cast<std::uintptr_t>(s.handle()); },
+            "The cudaStream_t as a number.")
+        .def_prop_ro("device", &Stream::device, "Number of the GPU.")
+        .def_prop_ro("idle", &Stream::idle, Unlocked(), "Whether all its work is done.")
+        .def(
+            "__cuda_stream__",
+            [](const Stream& s) {
+                return std::pair(0, reinterpret_cast<std::uintptr_t>(s.handle()));
+            },
+            "Return the version of the CUDA stream protocol, 0, and the handle.")
+        .def("synchronize", &Stream::synchronize, Unlocked(), "Wait until all its work is done.")
+        .def("wait", &Stream::wait, "event"_a, Unlocked(), kWaitDoc)
+        .def("upload", &upload, "target"_a.none(), "source"_a.none(), kUploadDoc)
+        .def("download", &download, "source"_a.none(), "target"_a.none(), kDownloadDoc)
+        .def("begin_capture", &Stream::begin_capture, Unlocked(),
+             "Record the work that this stream gets from now on, instead of doing it.")
+        .def("end_capture", &Stream::end_capture, Unlocked(), kEndCaptureDoc);
 }
 
 }  // namespace edgecount

@@ -27,6 +27,72 @@ using namespace nb::literals;
 namespace edgecount {
 namespace {
 
+constexpr const char* kMapCounterDoc =
+    R"(`count_maps` on a GPU for batches of one shape: the same peaks and sums, bit for bit.
+
+It holds its workspace and results, so it is for one stream at a time.
+
+Args:
+    batch: Images in a batch.
+    heatmap: (height, width) of the heatmap in cells; None without one.
+    density: (height, width) of the density in cells; None without one.
+    offset: Whether there is an offset map.
+    masks: (R, h, w) float32 as for `count_maps`, in host memory.
+    heatmap_dtype: "float32" or "float16", also of the offset.
+    density_dtype: "float32" or "float16".
+    window: Side of the peak window in cells: 3, 5 or 7.
+    threshold: Peaks are strictly above it; at least 0.
+    capacity: Most peaks listed per image; 0 for all. The rest still counts.
+    unit: Density value of one person; above 0.
+    fuse_cell: Side of a fusion square in density cells; 0 for no fusion.
+    fuse_low: People per fusion square up to which the peaks alone count.
+    fuse_high: People per fusion square from which the density alone counts.
+    keep_density: Whether the density comes back, too, see `density`.
+    listed: Peaks per image that come back in one copy with the counts; more cost another.
+    device: Number of the GPU.
+
+Raises:
+    TypeError: The masks are not a float32 array, or a dtype is another one.
+    ValueError: A size or an option is wrong, or a mask is not in [0, 1], as for `count_maps`.)";
+
+constexpr const char* kEnqueueDoc =
+    R"(Put the counting of a batch into a stream.
+
+The call waits for nothing, allocates nothing on the GPU, and can be captured. The arrays must stay
+until the work is done. Rows and planes of the maps may lie apart.
+
+Args:
+    heatmap: (B, H, W) of `heatmap_dtype`; None if the counter was made without one.
+    offset: (B, 2, H, W) of `heatmap_dtype`; None without one.
+    density: (B, h, w) of `density_dtype`; None without one.
+    stream: A stream of the counter's device.
+
+Raises:
+    TypeError: Not a DeviceArray, or another dtype.
+    ValueError: Another shape, device or memory order, or a map that the counter was not made
+        for.)";
+
+constexpr const char* kReadDoc =
+    R"(Return the counts of the last `enqueue` as a `MapCounts`.
+
+Its work must be done: wait for it before.
+
+Args:
+    stream: The stream of that work; long lists of peaks are copied in it.
+
+Raises:
+    ValueError: A map holds a non-finite value (NaN or infinity); the message names the map and the
+        image.)";
+
+constexpr const char* kDensityOfDoc =
+    R"(Return a copy of one image's `density`, (h, w) float32; None unless it is kept.
+
+Args:
+    image: Number of the image in the batch.
+
+Raises:
+    IndexError: There is no such image in a batch.)";
+
 using Size = std::optional<std::pair<std::int64_t, std::int64_t>>;
 
 /// Frees a counter while other threads run: CUDA waits for the device meanwhile.
@@ -212,18 +278,19 @@ nb::object density_of(const DeviceMapCounter& self, std::int64_t image) {
 }  // namespace
 
 void bind_map_counter(nb::module_& module) {
-    nb::class_<DeviceMapCounter>(module, "MapCounter",
-                                 "`count_maps` on a GPU. Details: edgecount/_ext.pyi.")
+    nb::class_<DeviceMapCounter>(module, "MapCounter", kMapCounterDoc)
         .def("__init__", &make, "batch"_a, "heatmap"_a.none(), "density"_a.none(), nb::kw_only(),
              "offset"_a = false, "masks"_a = nb::none(), "heatmap_dtype"_a = "float32",
              "density_dtype"_a = "float32", "window"_a = 3, "threshold"_a = 0.4, "capacity"_a = 0,
              "unit"_a = 1.0, "fuse_cell"_a = 0, "fuse_low"_a = 0.0, "fuse_high"_a = 0.0,
              "keep_density"_a = false, "listed"_a = 1024, "device"_a = 0)
         .def("enqueue", &enqueue, "heatmap"_a.none(), "offset"_a.none(), "density"_a.none(),
-             "stream"_a)
-        .def("read", &read, "stream"_a)
-        .def_prop_ro("density", &density)
-        .def("density_of", &density_of, "image"_a);
+             "stream"_a, kEnqueueDoc)
+        .def("read", &read, "stream"_a, kReadDoc)
+        .def_prop_ro("density", &density,
+                     "(B, h, w) float32 people per cell, a copy; None unless it is kept.\n\n"
+                     "The work of the last `enqueue` must be done.")
+        .def("density_of", &density_of, "image"_a, kDensityOfDoc);
 }
 
 }  // namespace edgecount

@@ -66,16 +66,26 @@ MapCounts rearrange(std::vector<ImageCount>&& images, std::size_t regions) {
 }
 
 void bind_map_counts(nb::module_& module) {
-    nb::class_<MapCounts>(module, "MapCounts",
-                          "What `count_maps` found in a batch of B images with R regions.")
-        .def_prop_ro("peaks", &peaks_of)
-        .def_prop_ro("peak_count", per_image<std::int64_t>(&MapCounts::peak_count))
-        .def_prop_ro("overflow", per_image<bool>(&MapCounts::overflow))
-        .def_prop_ro("density_sum", per_image<double>(&MapCounts::density_sum))
-        .def_prop_ro("count", per_image<double>(&MapCounts::count))
-        .def_prop_ro("region_count", per_region(&MapCounts::region_count))
-        .def_prop_ro("region_density", per_region(&MapCounts::region_density))
-        .def_prop_ro("region_peaks", per_region(&MapCounts::region_peaks));
+    nb::class_<MapCounts>(
+        module, "MapCounts",
+        "The peaks and counts of a batch of B images with R regions, as `count_maps` returns them.")
+        .def_prop_ro(
+            "peaks", &peaks_of,
+            "B arrays (n, 3) float32: x, y in heatmap cells and the score, in raster order.")
+        .def_prop_ro("peak_count", per_image<std::int64_t>(&MapCounts::peak_count),
+                     "(B,) int64: all peaks, also those beyond the capacity.")
+        .def_prop_ro("overflow", per_image<bool>(&MapCounts::overflow),
+                     "(B,) bool: whether the capacity cut the list of peaks.")
+        .def_prop_ro("density_sum", per_image<double>(&MapCounts::density_sum),
+                     "(B,) float64: people by the density; 0 without one.")
+        .def_prop_ro("count", per_image<double>(&MapCounts::count),
+                     "(B,) float64: people, fused from density and peaks where both are given.")
+        .def_prop_ro("region_count", per_region(&MapCounts::region_count),
+                     "(B, R) float64: `count` per region.")
+        .def_prop_ro("region_density", per_region(&MapCounts::region_density),
+                     "(B, R) float64: `density_sum` per region.")
+        .def_prop_ro("region_peaks", per_region(&MapCounts::region_peaks),
+                     "(B, R) float64: peaks per region, each weighted by its cell's coverage.");
 }
 
 }  // namespace edgecount

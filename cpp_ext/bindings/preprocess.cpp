@@ -15,6 +15,33 @@ using namespace nb::literals;
 namespace edgecount {
 namespace {
 
+constexpr const char* kPreprocessDoc =
+    R"(Write the network input of one image into `out`, on the CPU.
+
+The image is resized to (`resized_height`, `resized_width`), normalised as (x - mean) * scale and
+placed at the top left; the rest is padding. The resize is torch.nn.functional.interpolate(
+mode="bilinear", align_corners=False, antialias=True) of the image as float32: values are not
+rounded on the way.
+
+Args:
+    image: (H, W, 3) uint8 BGR or, with `chroma`, (H, W) uint8: the luma of an NV12 image. Rows may
+        lie apart, pixels may not.
+    out: (3, out_height, out_width) float32, C-contiguous, overwritten.
+    out_height: Height of the network input in pixels.
+    out_width: Width of the network input in pixels.
+    resized_height: Height of the image inside it, at most `out_height`.
+    resized_width: Width of the image inside it, at most `out_width`.
+    mean: One value per output channel, on the scale 0 to 255.
+    scale: One factor per output channel.
+    swap_rb: Whether output channel 0 is input channel 2 and the other way round: BGR to RGB.
+    pad_value: Value of the padding, already normalised.
+    chroma: (H / 2, W) uint8: U and V of an NV12 image by turns, H and W even. BT.601 in limited
+        range, rounded to 8-bit BGR as cv2.cvtColor does before anything else is done.
+
+Raises:
+    TypeError: An argument is not an array, has another dtype, or `out` is read-only.
+    ValueError: A shape, a size or the memory order is wrong.)";
+
 /// One plane of an image: an address and the bytes from one row to the next.
 struct Plane {
     const std::uint8_t* data;
@@ -113,8 +140,7 @@ void preprocess_python(nb::handle image, nb::handle out, std::int64_t out_height
 void bind_preprocess(nb::module_& module) {
     module.def("preprocess", &preprocess_python, "image"_a, "out"_a, "out_height"_a, "out_width"_a,
                "resized_height"_a, "resized_width"_a, "mean"_a, "scale"_a, "swap_rb"_a,
-               "pad_value"_a, "chroma"_a = nb::none(),
-               "Writes the network input of one image into `out`. Details: edgecount/_ext.pyi.");
+               "pad_value"_a, "chroma"_a = nb::none(), kPreprocessDoc);
 }
 
 }  // namespace edgecount

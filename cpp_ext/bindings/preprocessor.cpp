@@ -18,6 +18,44 @@ using namespace nb::literals;
 namespace edgecount {
 namespace {
 
+constexpr const char* kPreprocessorDoc =
+    R"(`preprocess` on a GPU for frames of one size: the same values, bit for bit.
+
+May be used by several streams and threads at once.
+
+Args:
+    height: Height of the frame in pixels.
+    width: Width of the frame in pixels.
+    out_height: Height of the network input in pixels.
+    out_width: Width of the network input in pixels.
+    resized_height: Height of the image inside it, at most `out_height`.
+    resized_width: Width of the image inside it, at most `out_width`.
+    mean: One value per output channel, on the scale 0 to 255.
+    scale: One factor per output channel.
+    swap_rb: Whether output channel 0 is input channel 2 and the other way round: BGR to RGB.
+    pad_value: Value of the padding, already normalised.
+    nv12: Whether frames are NV12, not BGR.
+    dtype: "float32" or "float16", of the output; float16 is rounded to nearest even.
+    device: Number of the GPU.
+
+Raises:
+    TypeError: `dtype` is another one.
+    ValueError: A size or an option is wrong.)";
+
+constexpr const char* kEnqueueDoc =
+    R"(Put the preprocessing of one image into a stream. The call waits for nothing.
+
+Args:
+    image: (height, width, 3) uint8 BGR or, of NV12, (height, width) uint8 luma. Rows may lie apart,
+        pixels may not.
+    out: (3, out_height, out_width) of `dtype`, C-contiguous, overwritten.
+    stream: A stream of the preprocessor's device.
+    chroma: (height / 2, width) uint8: U and V of an NV12 image by turns; None for BGR.
+
+Raises:
+    TypeError: Not a DeviceArray, or another dtype.
+    ValueError: Another shape, device or memory order.)";
+
 /// A cuda::Preprocessor, with what its arguments are checked by.
 struct DevicePreprocessor {
     std::int64_t height;
@@ -122,13 +160,12 @@ void enqueue(const DevicePreprocessor& self, nb::handle image, nb::handle out,
 }  // namespace
 
 void bind_preprocessor(nb::module_& module) {
-    nb::class_<DevicePreprocessor>(module, "Preprocessor",
-                                   "`preprocess` on a GPU. Details: edgecount/_ext.pyi.")
+    nb::class_<DevicePreprocessor>(module, "Preprocessor", kPreprocessorDoc)
         .def("__init__", &make, "height"_a, "width"_a, "out_height"_a, "out_width"_a,
              "resized_height"_a, "resized_width"_a, "mean"_a, "scale"_a, "swap_rb"_a, "pad_value"_a,
              nb::kw_only(), "nv12"_a = false, "dtype"_a = "float32", "device"_a = 0)
         .def("enqueue", &enqueue, "image"_a.none(), "out"_a.none(), "stream"_a, nb::kw_only(),
-             "chroma"_a = nb::none());
+             "chroma"_a = nb::none(), kEnqueueDoc);
 }
 
 }  // namespace edgecount

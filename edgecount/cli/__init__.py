@@ -1,7 +1,7 @@
 """The command line: `edgecount COMMAND`.
 
 A command is a file here, loaded when it is called, so that `edgecount --help` is instant. To add
-one, write `edgecount/cli/NAME.py` with a click command and name it in `COMMANDS`.
+one, write `edgecount/cli/NAME.py` with a click command of that name, and its line in `COMMANDS`.
 
 Exit codes: 0 done, 1 failed (one line on stderr), 2 wrong usage, 130 stopped by Ctrl-C, 141 the
 reader of stdout went away, 143 stopped by SIGTERM.
@@ -14,27 +14,25 @@ from typing import Any
 try:
     import click
 
-    from edgecount.cli._shell.group import Entry, LazyGroup
-    from edgecount.cli._shell.signals import Termination
-except KeyboardInterrupt:  # of a user who saw the typing error at once
+    from edgecount.cli._shell.group import LazyGroup
+    from edgecount.cli._shell.signals import interrupt_on_sigterm
+except KeyboardInterrupt:  # from a user who saw a typing error at once
     raise SystemExit(130) from None
 
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
-    "count": Entry(
-        "edgecount.cli.count:count", "Count people in images, folders, videos and cameras."
-    ),
-    "demo": Entry("edgecount.cli.demo:demo", "Render a crowd with known truth and count it."),
-    "models": Entry("edgecount.cli.models:models", "List the bundled models."),
-    "inspect": Entry("edgecount.cli.inspect:inspect", "Show what a model expects and gives."),
-    "train": Entry("edgecount.cli.train:train", "Train a network from a config."),
-    "eval": Entry("edgecount.cli.eval:evaluate", "Measure a model on annotated images."),
-    "adapt": Entry("edgecount.cli.adapt:adapt", "Fine-tune a model to your own camera."),
-    "data": Entry("edgecount.cli.data:data", "Check annotated images; turn points into boxes."),
-    "export": Entry("edgecount.cli.export:export", "Write a model as proven files for deployment."),
-    "bench": Entry("edgecount.cli.bench:bench", "Time models, stage by stage."),
-    "doctor": Entry("edgecount.cli.doctor:doctor", "Check what works on this machine."),
+    "count": "Count people in images, folders, videos and cameras.",
+    "demo": "Render a crowd with known truth and count it.",
+    "models": "List the bundled models.",
+    "inspect": "Show what a model expects and gives.",
+    "train": "Train a network from a config.",
+    "eval": "Measure a model on annotated images.",
+    "adapt": "Fine-tune a model to your own camera.",
+    "data": "Check annotated images; turn points into boxes.",
+    "export": "Write a model as checked files for deployment.",
+    "bench": "Time models, stage by stage.",
+    "doctor": "Check what works on this machine.",
 }
 
 
@@ -49,6 +47,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 @click.group(
     cls=LazyGroup,
     table=COMMANDS,
+    package=__name__,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM.",
 )
@@ -65,6 +64,10 @@ def cli() -> None:
 
 
 def main(args: list[str] | None = None, **extra: Any) -> None:
-    """Run the command line; leaves by SystemExit with the exit code."""
-    with Termination():
+    """Run the command line.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
+    with interrupt_on_sigterm():
         cli.main(args=args, prog_name="edgecount", **extra)

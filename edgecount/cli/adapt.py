@@ -7,33 +7,38 @@ from pathlib import Path
 
 import click
 
+from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
-from edgecount.cli._types.options import json_option
+from edgecount.cli._types.options import (
+    json_option,
+    new_file_option,
+    number_option,
+    reader_option,
+    refuse_existing,
+    threads_option,
+)
+from edgecount.cli._types.paths import UserPath
 
 
 @click.command()
 @click.argument("model")
-@click.argument("data", type=click.Path(path_type=Path))
-@click.option("--reader", required=True, metavar="NAME", help="Layout of the set in DATA.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("adapted.onnx"),
-    show_default=True,
-    help="The ONNX file to write.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
-@click.option("--steps", type=click.IntRange(min=1), default=200, show_default=True)
+@click.argument("data", type=UserPath())
+@reader_option
+@new_file_option("adapted.onnx", "ONNX file to write.")
+@number_option("--steps", "Training steps.", default=200)
 @click.option(
     "--holdout",
     type=float,
+    metavar="SHARE",
     default=0.3,
     show_default=True,
-    help="Share of the images that measure and do not train.",
+    help="Share of the images, 0 to 1, that is kept from training to measure the model.",
 )
-@click.option("--rate", type=float, default=1e-3, show_default=True, help="Peak learning rate.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
+@click.option("--rate", type=float, default=1e-3, show_default=True, help="Highest learning rate.")
+@number_option(
+    "--seed", "Seed of the choice of held-out images and of the training.", default=0, least=0
+)
+@threads_option
 @json_option
 def adapt(
     *,
@@ -51,30 +56,23 @@ def adapt(
 ) -> None:
     """Fine-tune MODEL on the 10 to 50 annotated images in DATA.
 
-    MODEL is a bundled name, an .onnx of edgecount export, or a checkpoint. A part of the images is
-    held out; the file is written only if the counts of those get better.
+    MODEL is a bundled name, an .onnx file of edgecount export, or a checkpoint (.pt) of edgecount
+    train. A share of the images is held out; the file is written only if the model counts these
+    better than before.
     """
-    from edgecount.errors import EdgeCountError, MissingExtraError, OutputError
+    from edgecount.errors import EdgeCountError
 
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
-    try:
+    refuse_existing(out, overwrite)
+    with needs_train("to adapt models"):
         import torch
 
         from edgecount.export.source.from_torch import export_onnx
         from edgecount.train.adapt import adapt as run
         from edgecount.train.data.readers import read_samples
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to adapt models") from error
     if threads:
         torch.set_num_threads(threads)
     samples = read_samples(reader, data)
     with Progress(steps, "step", "adapt", shown=not as_json) as bar:
-
-        def progress(done: int) -> None:
-            for _ in range(done):
-                bar.step()
-
         done = run(
             model,
             samples,
@@ -82,7 +80,7 @@ def adapt(
             holdout=holdout,
             rate=rate,
             seed=seed,
-            progress=progress,
+            progress=bar.step,
         )
     if not done.better:
         raise EdgeCountError(

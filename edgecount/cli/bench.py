@@ -1,14 +1,14 @@
-"""`edgecount bench`: how long models take here."""
+"""`edgecount bench`: how long models take on this machine."""
 
 from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._types.options import json_option
+from edgecount.cli._types.options import backend_option, json_option, number_option, threads_option
 from edgecount.cli._types.sizes import FrameSizeType
 
 if TYPE_CHECKING:
@@ -25,23 +25,14 @@ _ROWS = ("preprocess", "infer", "postprocess", "total")
     type=FrameSizeType(),
     default="480x640",
     show_default=True,
-    help="Frame to count, height first.",
+    help="Height and width of the frame in pixels.",
 )
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Frames in one call of the engine; above 1 the engine alone is timed.",
+@number_option(
+    "--batch", "Frames in one call of the engine; above 1 only the engine is timed.", default=1
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads on the CPU.  [default: one per core]",
-)
-@click.option("--runs", type=click.IntRange(min=2), default=50, show_default=True)
-@click.option("--backend", default="auto", show_default=True, help="Engine to run the models on.")
+@threads_option
+@number_option("--runs", "Timed calls of each model.", default=50, least=2)
+@backend_option
 @json_option
 def bench(
     models: tuple[str, ...],
@@ -53,17 +44,18 @@ def bench(
     backend: str,
     as_json: bool,
 ) -> None:
-    """Time one or more MODELs on a frame of noise.
+    """Time one or more MODELs on a frame of noise, stage by stage.
 
-    Several are run by turns, so that whatever else the machine does slows all of them alike, and
-    are compared with the first. Times are milliseconds.
+    MODEL is a bundled name, an .onnx file, a TensorRT engine, or a folder written by edgecount
+    export. Several models run by turns, so that whatever else the machine does slows all of them
+    alike, and are compared with the first. Times are in milliseconds.
     """
     from edgecount._latency import measure_batches, measure_latency
 
     with ExitStack() as stack:
         warmed: set[str] = set()
         opened = [_open(stack, model, backend, threads, size, warmed) for model in models]
-        counters = [one.counter for one in opened]
+        counters = [counter for counter, _ in opened]
         if batch > 1:
             found = measure_batches(counters, size, batch, runs=runs)
         else:
@@ -83,18 +75,14 @@ def bench(
 
 
 def _heading(size: tuple[int, int], found: list[Latency]) -> str:
-    """The frame's size and, where the models run at others, theirs."""
+    """Return the frame's size and, where the models run at others, theirs."""
     asked = "x".join(map(str, size))
     ran = {"x".join(map(str, one.ran)): None for one in found if one.ran}
     return asked if list(ran) == [asked] else f"{asked}, run at {' and '.join(ran)}"
 
 
-class _Opened(NamedTuple):
-    """A counter, warm, and the memory that it took, of the host and of the GPU."""
-
-    counter: EdgeCounter
-    memory: int | None
-    gpu_memory: int | None
+# A counter that has counted a frame, and the bytes of memory that it took; None: not known.
+_Opened = tuple["EdgeCounter", dict[str, "int | None"]]
 
 
 def _open(
@@ -107,54 +95,46 @@ def _open(
 ) -> _Opened:
     """Open a model and count a frame with it.
 
-    The first of a backend is opened twice, so that it does not pay for shared libraries.
+    The first model of a backend is opened twice, so that it does not pay for shared libraries.
     """
-    import numpy as np
+    from edgecount._latency import free_unused
 
-    from edgecount._latency import free_unused, gpu_bytes, resident_bytes
-    from edgecount.counter import EdgeCounter
-
-    frame = np.zeros((*size, 3), np.uint8)
-
-    def attempt() -> _Opened:
-        before = resident_bytes(), gpu_bytes()
-        counter = EdgeCounter(model, backend=backend, threads=threads)
-        try:
-            counter.count(frame)
-        except BaseException:
-            counter.close()
-            raise
-        return _taken(counter, before, (resident_bytes(), gpu_bytes()))
-
-    opened = attempt()
-    name = opened.counter.backend.name
+    counter, memory = _measured(model, backend, threads, size)
+    name = counter.backend.name
     if name not in warmed:
         warmed.add(name)
-        opened.counter.close()
-        del opened
+        counter.close()
+        del counter
         free_unused()
-        opened = attempt()
-    stack.enter_context(opened.counter)
-    return opened
+        counter, memory = _measured(model, backend, threads, size)
+    return stack.enter_context(counter), memory
 
 
-def _taken(
-    counter: EdgeCounter,
-    before: tuple[int | None, int | None],
-    after: tuple[int | None, int | None],
-) -> _Opened:
+def _measured(model: str, backend: str, threads: int | None, size: tuple[int, int]) -> _Opened:
+    import numpy as np
+
+    from edgecount._latency import gpu_bytes, resident_bytes
+    from edgecount.counter import EdgeCounter
+
+    def growth(before: int | None, after: int | None) -> int | None:
+        return None if before is None or after is None else max(after - before, 0)
+
+    before, gpu_before = resident_bytes(), gpu_bytes()
+    counter = EdgeCounter(model, backend=backend, threads=threads)
+    try:
+        counter.count(np.zeros((*size, 3), np.uint8))
+    except BaseException:
+        counter.close()
+        raise
     on_gpu = counter.backend.device != "cpu"
-    return _Opened(
-        counter, _growth(before[0], after[0]), _growth(before[1], after[1]) if on_gpu else None
-    )
-
-
-def _growth(before: int | None, after: int | None) -> int | None:
-    return None if before is None or after is None else max(after - before, 0)
+    return counter, {
+        "memory_bytes": growth(before, resident_bytes()),
+        "gpu_memory_bytes": growth(gpu_before, gpu_bytes()) if on_gpu else None,
+    }
 
 
 def _facts(model: str, opened: _Opened, latency: Latency) -> dict[str, Any]:
-    counter = opened.counter
+    counter, memory = opened
     return {
         "model": model,
         "backend": counter.backend.name,
@@ -162,8 +142,7 @@ def _facts(model: str, opened: _Opened, latency: Latency) -> dict[str, Any]:
         "ran": list(latency.ran or ()),
         "latency_ms": latency.quantiles(),
         "frames_per_second": latency.throughput,
-        "memory_bytes": opened.memory,
-        "gpu_memory_bytes": opened.gpu_memory,
+        **memory,
     }
 
 

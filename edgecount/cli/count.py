@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecount.cli._shell.group import FAILED, INTERRUPTED, complain
-from edgecount.cli._types.options import RegionType, SideType, json_option, model_option
+from edgecount.cli._types.options import (
+    RegionType,
+    backend_option,
+    folder_option,
+    json_option,
+    max_side_option,
+    model_option,
+    number_option,
+    side_limit,
+    threads_option,
+)
 
 if TYPE_CHECKING:
-    from edgecount.cli._count.run import Job, Outcome
+    from edgecount.cli._count.run import RunResult, Task
     from edgecount.counter import EdgeCounter
     from edgecount.regions import Region
     from edgecount.runtime.sources.base import Source
@@ -21,68 +31,43 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @model_option
-@click.option(
-    "--backend",
-    default="auto",
-    show_default=True,
-    help="Engine: auto, tensorrt, tensorrt-rtx, onnxruntime-cuda, onnxruntime. auto takes the best "
-    "that works here.",
-)
+@backend_option
 @click.option(
     "--rebuild",
     is_flag=True,
-    help="Build a TensorRT engine that does not fit this machine again; takes minutes.",
+    help="Build a TensorRT engine again if it does not fit this machine; takes minutes.",
 )
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1, max_open=True),
     metavar="SCORE",
-    help="Score above which a head point counts.  [default: the model's]",
+    help="Count head points whose score is above this, from 0 to 1.  [default: the model's]",
 )
-@click.option(
-    "--max-side",
-    type=SideType(),
-    metavar="N|native",
-    help="Shrink frames to this longer side; native keeps them.  [default: the model's]",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="CPU threads.  [default: all cores]",
-)
+@max_side_option
+@threads_option
 @click.option(
     "--region",
     "regions",
     type=RegionType(),
     metavar="NAME:x,y;x,y;x,y",
     multiple=True,
-    help="Count in a polygon of source pixels too; may be given several times.",
+    help="Also count the people in this polygon, whose corners are pixels of the source; repeat "
+    "the option for more regions.",
 )
-@click.option(
+@folder_option(
     "--save",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Write overlays there: NAME.overlay.jpg or .png per image, .mp4 per video.",
+    help="Write annotated copies to this folder: NAME.overlay.jpg or .png for an image, "
+    "NAME.overlay.mp4 for a video.",
 )
-@click.option("--overwrite", is_flag=True, help="Let --save replace overlays that exist.")
+@click.option("--overwrite", is_flag=True, help="Let --save replace existing files.")
 @json_option
-@click.option("--points", is_flag=True, help="With --json: list the points [x, y, score].")
 @click.option(
-    "--every",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=1,
-    help="Count one of so many frames of a video.",
+    "--points", is_flag=True, help="With --json: print every head point as [x, y, score] in pixels."
 )
-@click.option(
-    "--max-frames",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Stop a video after so many counted frames.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="No progress bars and no total.")
+@number_option("--every", "Count every N-th frame of a video.", default=1)
+@number_option("--max-frames", "Stop each video after N counted frames.  [default: at its end]")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress bars and no total.")
 @click.pass_context
 def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> None:
     """Count people in images, folders, videos and cameras.
@@ -121,9 +106,14 @@ def _count(
     quiet: bool,
     regions: tuple[Region, ...],
     **engine: Any,
-) -> tuple[Outcome | None, int]:
-    """Count what can be opened; returns the outcome and the number of sources that cannot."""
-    from edgecount.cli._count.report import JsonReport, TextReport
+) -> tuple[RunResult | None, int]:
+    """Count what can be opened.
+
+    Returns:
+        How the run ended, None if no source could be opened, and the number of sources that could
+        not be opened.
+    """
+    from edgecount.cli._count.printing import JsonPrinter, TextPrinter
     from edgecount.cli._count.run import Pace, Run
 
     if points and not as_json:
@@ -133,16 +123,17 @@ def _count(
     sources, unopened = _open(specs)
     if not sources:
         return None, unopened
-    jobs = _plan(sources, folder, overwrite)
-    report = JsonReport(points) if as_json else TextReport(summary=not quiet)
+    tasks = _plan(sources, folder, overwrite)
+    printer = JsonPrinter(points) if as_json else TextPrinter(summary=not quiet)
     with _counter(regions=regions, quiet=quiet, **engine) as counter:
-        run = Run(counter, report, Pace(every, max_frames), regions, bars=not quiet)
-        outcome = run.all(jobs)
-    report.end(outcome.failed + unopened)
+        run = Run(counter, printer, Pace(every, max_frames), regions, bars=not quiet)
+        outcome = run.all(tasks)
+    printer.end(outcome.failed + unopened)
     return outcome, unopened
 
 
 def _open(specs: tuple[str, ...]) -> tuple[list[Source], int]:
+    """Open the sources; returns them and the number of texts that name none."""
     from edgecount.errors import SourceError
     from edgecount.runtime.sources.open import open_sources
 
@@ -154,28 +145,26 @@ def _open(specs: tuple[str, ...]) -> tuple[list[Source], int]:
             return None
 
     attempts = [attempt(spec) for spec in specs]
-    opened = [sources for sources in attempts if sources is not None]
-    return [source for sources in opened for source in sources], len(attempts) - len(opened)
+    sources = [source for opened in attempts for source in opened or ()]
+    return sources, attempts.count(None)
 
 
-def _plan(sources: list[Source], folder: Path | None, overwrite: bool) -> list[Job]:
+def _plan(sources: list[Source], folder: Path | None, overwrite: bool) -> list[Task]:
     from edgecount.cli._count.names import plan_outputs
-    from edgecount.cli._count.run import Job
+    from edgecount.cli._count.run import Task
 
     if folder is None:
-        return [Job(source) for source in sources]
+        return [Task(source) for source in sources]
     outputs = plan_outputs(sources, folder, overwrite)
-    return [Job(source, output) for source, output in zip(sources, outputs, strict=True)]
+    return [Task(source, output) for source, output in zip(sources, outputs, strict=True)]
 
 
 def _counter(
-    *, max_side: int | str | None, rebuild: bool, quiet: bool, **options: Any
+    *, model: str, max_side: int | str | None, rebuild: bool, quiet: bool, **options: Any
 ) -> EdgeCounter:
     from edgecount.counter import EdgeCounter
 
-    if max_side is not None:
-        options["max_side"] = None if max_side == "native" else max_side
-    model = options.pop("model")
+    options |= side_limit(max_side)
     if not rebuild:
         return EdgeCounter(model, **options)
     from edgecount._rebuild import rebuild_engine

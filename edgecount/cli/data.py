@@ -9,45 +9,50 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
-from edgecount.cli._types.options import json_option
+from edgecount.cli._types.options import (
+    json_option,
+    new_file_option,
+    reader_option,
+    refuse_existing,
+)
+from edgecount.cli._types.paths import UserPath
 
 if TYPE_CHECKING:
-    from edgecount.train.data.check import Check
+    from edgecount.train.data.check import SetStatistics
     from edgecount.train.data.sample import Sample
 
 _SHOWN = 5  # names of odd images in a line
 
-_set_argument = click.argument("path", type=click.Path(path_type=Path))
-_reader_option = click.option(
-    "--reader", required=True, metavar="NAME", help="Layout of the set in PATH, such as coco."
-)
+_set_argument = click.argument("path", type=UserPath())
 
 
 @click.group()
 def data() -> None:
     """Check annotated images; turn points into boxes.
 
-    Layouts: shanghaitech, mall, ucsd, ucf_cc_50, ucf_qnrf, jhu_crowd, nwpu_crowd, worldexpo,
-    trancos, scut_head, crohd, gta_head; and for your own images csv, csv_folder, coco, voc, yolo,
-    mot, and empty for pictures without people.
+    Layouts that --reader reads: shanghaitech, mall, ucsd, ucf_cc_50, ucf_qnrf, jhu_crowd,
+    nwpu_crowd, worldexpo, trancos, scut_head, crohd, gta_head; for your own images csv,
+    csv_folder, coco, voc, yolo, mot; and empty for pictures without people.
     """
 
 
 @data.command()
 @_set_argument
-@_reader_option
+@reader_option
 @click.option(
     "--sheet",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Draw some images with their heads into this .png or .jpg.",
+    type=UserPath(dir_okay=False),
+    help="Draw some of the images with their heads into this .png or .jpg file.",
 )
 @json_option
 @click.pass_context
 def check(ctx: click.Context, path: Path, reader: str, sheet: Path | None, as_json: bool) -> None:
-    """Count what is annotated in PATH and list what is odd.
+    """Count the annotations in PATH and list what is odd about them.
 
-    Reads every image. Exit code 1 if one cannot be read; other oddities are for you to judge.
+    Every image is read. The exit code is 1 if one cannot be read; whether other oddities are
+    mistakes is for you to judge.
     """
     samples = _read(reader, path)
     from edgecount.train.data.check import check_samples
@@ -63,35 +68,28 @@ def check(ctx: click.Context, path: Path, reader: str, sheet: Path | None, as_js
 
 @data.command()
 @_set_argument
-@_reader_option
+@reader_option
 @click.option(
     "--presets",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Typical heads: a .csv of image,x,y,w,h (centre and sides; * for all images) or a .json.",
+    type=UserPath(dir_okay=False),
+    help="Boxes of typical heads: a .csv of image,x,y,w,h (centre and sides in pixels; * stands "
+    "for all images) or a .json.",
 )
-@click.option("--neighbours", is_flag=True, help="Size heads by the distance to their neighbours.")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("boxes.csv"),
-    show_default=True,
-    help="The file to write; the csv reader reads it.",
+    "--neighbours", is_flag=True, help="Size each head by the distance to its neighbours."
 )
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@new_file_option("boxes.csv", "File to write, which the csv reader reads.")
 def boxes(
     path: Path, reader: str, presets: Path | None, neighbours: bool, out: Path, overwrite: bool
 ) -> None:
     """Write boxes around the annotated points in PATH.
 
-    Between preset boxes, heads get widths and heights by their distance to the two closest, so
-    mark a near, a far and a middle head of each camera.
+    With --presets, the width and height of a head lie between those of the two closest preset
+    boxes, by its distance to them: give a near, a middle and a far head of each camera.
     """
     if (presets is None) == (not neighbours):
         raise click.UsageError("expected one of --presets FILE and --neighbours")
-    from edgecount.errors import OutputError
-
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
+    refuse_existing(out, overwrite)
     samples = _read(reader, path)
     from edgecount.train.data.boxes import load_presets, with_boxes, write_boxes
 
@@ -107,12 +105,8 @@ def boxes(
 
 
 def _read(reader: str, path: Path) -> list[Sample]:
-    from edgecount.errors import MissingExtraError
-
-    try:
+    with needs_train("to read annotated images"):
         from edgecount.train.data.readers import read_samples
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to read annotated images") from error
     return read_samples(reader, path)
 
 
@@ -126,7 +120,7 @@ def _draw(path: Path, samples: list[Sample]) -> None:
     write_image(path, draw_sheet(samples))
 
 
-def _lines(found: Check) -> Iterable[str]:
+def _lines(found: SetStatistics) -> Iterable[str]:
     people = found.people
     yield (
         f"{found.images} images, {people['total']:.0f} people: {people['min']:.0f} to "

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._types.options import json_option, model_option
+from edgecount.cli._types.options import (
+    folder_option,
+    json_option,
+    model_option,
+    number_option,
+)
 
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
@@ -19,29 +24,30 @@ _CLIP_SIZE = (640, 480)
 
 
 @click.command()
-@click.option(
+@folder_option(
     "--out",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
     default="edgecount-demo",
     show_default=True,
-    help="Folder for the pictures; files of an earlier demo are replaced.",
+    help="Folder to write the pictures to; files of an earlier demo are replaced.",
 )
-@click.option(
+@number_option(
     "--people",
-    type=click.IntRange(0, 1000),
+    "People in the picture; the clip has a third of them.",
     default=90,
-    show_default=True,
-    help="People in the picture; the clip has a third of them.",
+    least=0,
+    most=1000,
 )
-@click.option("--seed", type=click.IntRange(min=0), default=11, show_default=True)
+@number_option(
+    "--seed", "Seed of the scene: the same number gives the same pictures.", default=11, least=0
+)
 @model_option
 @json_option
 def demo(folder: Path, people: int, seed: int, model: str, as_json: bool) -> None:
-    """Render a crowd with known truth and count it.
+    """Render a crowd whose number of people is known, and count it.
 
-    A picture and a short clip are drawn from the seed, so that the truth is known to the
-    person; both are counted, and the overlays are written to the folder.
+    A picture and a short clip are rendered and counted. The pictures and the overlays are written
+    to the folder.
     """
     from edgecount.counter import EdgeCounter
 

@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
-from edgecount.cli._types.options import SideType, json_option
+from edgecount.cli._types.options import (
+    backend_option,
+    folder_option,
+    json_option,
+    max_side_option,
+    number_option,
+    reader_option,
+    side_limit,
+)
+from edgecount.cli._types.paths import UserPath
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
@@ -21,38 +31,29 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
 
 @click.command(name="eval")
 @click.argument("model")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=UserPath())
+@reader_option
 @click.option(
-    "--reader",
-    required=True,
+    "--split",
     metavar="NAME",
-    help="Layout of the set in DATA, such as shanghaitech, coco or csv.",
+    help="Use only the held-out images of this list, such as shanghaitech_b.  [default: all]",
 )
-@click.option(
-    "--split", metavar="NAME", help="Only the held-out images of this list, such as shanghaitech_b."
-)
-@click.option("--backend", default="auto", show_default=True, help="Engine to run the model on.")
-@click.option(
-    "--max-side",
-    type=SideType(),
-    metavar="N|native",
-    help="Shrink images to this longer side; native keeps them.  [default: the model's]",
-)
-@click.option(
+@backend_option
+@max_side_option
+@number_option(
     "--zoom",
-    type=click.IntRange(0, 2),
+    "Enlarge dense regions up to N times and count them again (RAZ-Net checkpoints).",
     default=0,
-    show_default=True,
-    help="A checkpoint searches dense regions again, enlarged, this often (RAZ-Net).",
+    least=0,
+    most=2,
 )
-@click.option(
+@folder_option(
     "--report",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Write report.html there, with charts and the worst and best images; replaces an older.",
+    help="Write report.html to this folder, with charts and the worst and best images; replaces "
+    "an older report.",
 )
 @json_option
-@click.option("--per-image", is_flag=True, help="With --json: add what each image gave.")
+@click.option("--per-image", is_flag=True, help="With --json: add the numbers of every image.")
 def evaluate(
     model: str,
     data: Path,
@@ -66,25 +67,21 @@ def evaluate(
     as_json: bool,
     per_image: bool,
 ) -> None:
-    """Count the annotated images in DATA with MODEL and say how far off it is.
+    """Count the annotated images in DATA with MODEL and print its errors.
 
-    MODEL is a bundled name, an .onnx, a folder of edgecount export, or a checkpoint (.pt) of
-    edgecount train.
+    MODEL is a bundled name, an .onnx file, a folder written by edgecount export, or a checkpoint
+    (.pt) of edgecount train.
 
-    Points match the heads within half the diagonal of a head's box, or within 4, 8, 16 px. GAME
-    adds up the errors of 1, 4, 16, 64 equal regions of the image. The interval's width is a share
-    of the count.
+    A point matches a head within half the diagonal of the head's box, and within 4, 8 and 16
+    pixels. GAME is the sum of the errors over 1, 4, 16 and 64 equal regions of the image. The
+    interval's width is given as a share of the count.
     """
     if per_image and not as_json:
         raise click.UsageError("--per-image: expected with --json, got a table for people")
-    from edgecount.errors import MissingExtraError
-
-    try:
+    with needs_train("to evaluate models"):
         from edgecount.train.data.readers import read_samples
         from edgecount.train.data.splits import split as hold_out
         from edgecount.train.evaluate.evaluation import evaluate_counter
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to evaluate models") from error
     samples = read_samples(reader, data)
     if split:
         samples = hold_out(samples, split)[1]
@@ -117,13 +114,11 @@ def evaluate(
 
 
 def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> EdgeCounter:
-    """A counter over whatever MODEL names."""
+    """Open a counter with the model or checkpoint that MODEL names."""
     from edgecount import EdgeCounter
-    from edgecount.errors import ConfigError, MissingExtraError
+    from edgecount.errors import ConfigError
 
-    options: dict[str, Any] = {}
-    if max_side is not None:
-        options["max_side"] = None if max_side == "native" else max_side
+    options = side_limit(max_side)
     if Path(model).suffix != _CHECKPOINT:
         if zoom:
             raise ConfigError(f"--zoom: expected a checkpoint (.pt) as MODEL, got {model}")
@@ -133,15 +128,13 @@ def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> Ed
             f"--backend: a checkpoint runs in PyTorch, expected auto, got {backend}: export it "
             "first (edgecount export) to measure it on another engine"
         )
-    try:
+    with needs_train("to evaluate checkpoints"):
         from edgecount.train.open_checkpoint import open_checkpoint
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to evaluate checkpoints") from error
     return open_checkpoint(Path(model), zoom=zoom, **options)
 
 
 def _table(summary: Mapping[str, Any], asked: float | None) -> Iterator[str]:
-    """Lines for people; ``asked`` is the coverage that the model's interval is to have."""
+    """Yield lines for people; ``asked`` is the coverage that the interval is fitted to."""
     yield f"{summary['count']['images']:.0f} images"
     yield f"{'':16}{'MAE':>9}{'RMSE':>9}{'NAE':>8}{'bias':>9}"
     for key, label in _ROWS:

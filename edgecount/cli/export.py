@@ -1,4 +1,4 @@
-"""`edgecount export`: proven files for deployment, from one model."""
+"""`edgecount export`: files for deployment from one model, each compared with it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from edgecount.cli._export.flags import naming_flags, with_flags
 from edgecount.cli._export.options import (
     check_name,
     check_useful,
     check_version,
-    description_of,
+    manifest_of,
     options_of,
     stated_of,
 )
@@ -25,13 +26,13 @@ from edgecount.cli._types.options import json_option
 from edgecount.cli._types.paths import UserPath
 from edgecount.cli._types.sizes import InputSizes, InputSizesType
 from edgecount.export.defaults import (
-    BATCHES,
     CALIBRATED,
     FP16_GATE,
     INT8_GATE,
+    MAX_BATCH,
     METHOD,
+    METHODS,
     OPSET,
-    SIDES,
 )
 
 if TYPE_CHECKING:
@@ -39,10 +40,9 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest
 
 _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
-_METHODS = ("percentile", "entropy", "minmax")
 
 
-@click.command(short_help="Write a model as proven files for deployment.")
+@click.command(short_help="Write a model as files for deployment.")
 @click.argument("model")
 @click.option(
     "--out",
@@ -50,8 +50,8 @@ _METHODS = ("percentile", "entropy", "minmax")
     help="Folder to make; a name ending in .onnx gives the float32 file alone.  "
     "[default: MODEL's name with -export]",
 )
-@click.option("--fp16", is_flag=True, help="Half-precision files.")
-@click.option("--int8", is_flag=True, help="Byte files; needs --calibration.")
+@click.option("--fp16", is_flag=True, help="Write half-precision files.")
+@click.option("--int8", is_flag=True, help="Write INT8 files; needs --calibration.")
 @click.option(
     "--target",
     type=click.Choice(_TARGETS),
@@ -67,13 +67,14 @@ _METHODS = ("percentile", "entropy", "minmax")
 )
 @click.option(
     "--method",
-    type=click.Choice(_METHODS),
+    type=click.Choice(METHODS),
     default=METHOD,
     show_default=True,
-    help="How --int8 chooses ranges.",
+    help="How --int8 chooses the ranges of values.",
 )
 @click.option(
     "--images",
+    "number",
     type=click.IntRange(min=1),
     default=CALIBRATED,
     show_default=True,
@@ -90,11 +91,11 @@ _METHODS = ("percentile", "entropy", "minmax")
     "--input",
     "sizes",
     type=InputSizesType(),
-    help="One size, or an engine's least, usual and largest.  [default: any size]",
+    help="One size, or the min, opt and max of an engine.  [default: any size]",
 )
 @click.option(
     "--batch",
-    type=click.IntRange(1, BATCHES),
+    type=click.IntRange(1, MAX_BATCH),
     help="Frames in one call, at most.  [default: 1 of an engine, 8 of an ONNX file for --triton]",
 )
 @click.option(
@@ -106,12 +107,14 @@ _METHODS = ("percentile", "entropy", "minmax")
 )
 @click.option(
     "--compute-capability",
-    "capabilities",
+    "compute_capabilities",
     multiple=True,
     metavar="N",
     help="GPU to build for ahead of time, such as 89; again for more.  Only tensorrt-rtx.",
 )
-@click.option("--dla", type=click.IntRange(min=0), metavar="N", help="Build for this accelerator.")
+@click.option(
+    "--dla", "dla_core", type=click.IntRange(min=0), metavar="N", help="Build for this accelerator."
+)
 @click.option(
     "--workspace",
     type=click.IntRange(min=1),
@@ -119,30 +122,32 @@ _METHODS = ("percentile", "entropy", "minmax")
     help="Most scratch memory of a layer; cap it on small boards.",
 )
 @click.option(
-    "--hardware-compatible", is_flag=True, help="An engine for all GPUs from Ampere on, slower."
+    "--hardware-compatible", is_flag=True, help="Build for all GPUs from Ampere on, slower."
 )
 @click.option(
-    "--version-compatible", is_flag=True, help="An engine for later TensorRT versions too, slower."
+    "--version-compatible", is_flag=True, help="Build for later TensorRT versions too, slower."
 )
 @click.option(
     "--timing-cache",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="What TensorRT measured before; read and written.",
+    help="Times that TensorRT measured in earlier builds; read and written.",
 )
 @click.option(
     "--gate-fp16",
+    "fp16_gate",
     type=click.FloatRange(min=0),
     default=FP16_GATE,
     show_default=True,
-    help="Largest difference of the counts, as a share of their mean: 0.01 is 1 %.",
+    help="Largest difference of the FP16 counts, as a share of their mean: 0.01 is 1 %.",
 )
 @click.option(
     "--gate-int8",
+    "int8_gate",
     type=click.FloatRange(min=0),
     default=INT8_GATE,
     show_default=True,
-    help="The same for INT8.",
+    help="Largest difference of the INT8 counts, as a share of their mean.",
 )
 @click.option("--force", is_flag=True, help="Keep files that a gate refuses; the report says so.")
 @click.option(
@@ -151,42 +156,23 @@ _METHODS = ("percentile", "entropy", "minmax")
     metavar="DIR",
     help="Add the model to this model repository of Triton Inference Server.",
 )
-@click.option("--density", metavar="NAME", help="Of an ONNX without a manifest: its density map.")
-@click.option("--heatmap", metavar="NAME", help="The same: its map of heads.")
-@click.option("--offset", metavar="NAME", help="The same: the heads' offsets in their cells.")
-@click.option("--stride", type=click.IntRange(min=1), help="The same: pixels per cell of the map.")
-@click.option("--unit", type=float, default=1.0, help="The same: the density of one person.")
 @click.option(
-    "--mean", type=float, nargs=3, default=(127.5,) * 3, help="The same: taken off pixels 0..255."
-)
-@click.option(
-    "--scale", type=float, nargs=3, default=(1 / 127.5,) * 3, help="The same: times this."
-)
-@click.option(
-    "--channels", type=click.Choice(["RGB", "BGR"]), default="RGB", help="The same: their order."
-)
-@click.option(
-    "--multiple",
-    type=click.IntRange(1, SIDES),
-    default=32,
-    help="The same: sides are multiples of N.",
-)
-@click.option(
-    "--threshold",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.4,
-    help="The same: score above which a head counts.",
+    "--manifest",
+    type=UserPath(dir_okay=False),
+    metavar="FILE",
+    help="Description of an .onnx that carries none.",
 )
 @click.option("--name", callback=check_name, help="The model's name.  [default: its own]")
 @click.option(
     "--model-version",
+    "version",
     metavar="X.Y.Z",
     callback=check_version,
     help="The model's version.  [default: its own]",
 )
 @click.option("--licence", metavar="TEXT", help="Terms of the weights.  [default: the model's own]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
-@click.option("--threads", type=click.IntRange(min=1), help="Of ONNX Runtime.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of ONNX Runtime.")
 @json_option
 @click.pass_context
 def export(
@@ -194,8 +180,8 @@ def export(
 ) -> None:
     """Write MODEL as files for deployment, each compared with the float32 one.
 
-    MODEL is a bundled name, a checkpoint (.pt) of edgecount train, or an .onnx; one without an
-    edgecount manifest needs --density or --heatmap.
+    MODEL is a bundled name, a checkpoint (.pt) of edgecount train, or an .onnx; one that carries no
+    edgecount manifest needs --manifest (edgecount inspect --manifest-template writes one).
 
     A file whose counts differ by more than its gate is refused: exit code 1, and nothing is
     written.
@@ -206,30 +192,32 @@ def export(
     typed = {
         name for name in given if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    check_useful(typed, given, one_file=out is not None and out.suffix == ".onnx")
-    if out is not None and out.suffix == ".onnx":
-        _one_file(model, out, given, as_json)
-        return
+    with naming_flags():
+        check_useful(typed, given, one_file=out is not None and out.suffix == ".onnx")
+        if out is not None and out.suffix == ".onnx":
+            _one_file(model, out, given, as_json)
+            return
     target = out or Path(f"{Path(model).stem}-export")
 
     def warn(warning: str) -> None:
-        echo(f"edgecount: warning: {warning}", err=True)
+        echo(f"edgecount: warning: {with_flags(warning)}", err=True)
 
-    with Bars(shown=not as_json) as bars:
+    with Bars(shown=not as_json) as bars, naming_flags():
         made = export_model(
             model,
             target,
             options_of(given),
-            described=description_of(given),
+            manifest=manifest_of(given["manifest"]),
             stated=stated_of(given),
-            report=bars.report,
+            progress=bars.report,
             warn=warn,
             begin=partial(_check_repository, given["triton"], overwrite=given["overwrite"]),
             finish=_write_report,
         )
     if given["batch"] and made.no_engine and not given["triton"]:
         warn(f"--batch did nothing: no engine is built, because {made.no_engine}")
-    served = _serve(made, target, given["triton"])
+    with naming_flags():
+        served = _serve(made, target, given["triton"])
     report = json.loads((target / "report.json").read_text())
     if as_json:
         click.echo(json.dumps({"folder": str(target), "triton": served, **report}))
@@ -249,7 +237,7 @@ def _check_repository(repository: Path | None, manifest: Manifest, *, overwrite:
 
 
 def _serve(made: Export, folder: Path, repository: Path | None) -> str | None:
-    """The model's folder in a repository of Triton, if one is asked for."""
+    """Add the model to a repository of Triton, if one is given; return its folder there."""
     if repository is None:
         return None
     from edgecount.export.triton import write_repository
@@ -264,7 +252,7 @@ def _write_report(made: Export, folder: Path) -> None:
 
 
 def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> None:
-    """The float32 file alone, without a report."""
+    """Write the float32 file alone, without a report."""
     from edgecount._files import write_whole
     from edgecount.errors import ConfigError, OutputError
     from edgecount.export.source.load import load_source, with_static_size
@@ -274,17 +262,16 @@ def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> No
             f"--out: expected a folder for --fp16, --int8 and engines, got the file name {out}"
         )
     if out.exists() and not given["overwrite"]:
-        raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
-    source = load_source(
-        model, described=description_of(given), stated=stated_of(given), version=given["opset"]
-    )
+        raise OutputError(f"{out} exists: choose another `out`, or add `overwrite`")
+    manifest = manifest_of(given["manifest"])
+    source = load_source(model, manifest=manifest, stated=stated_of(given), version=given["opset"])
     sizes: InputSizes | None = given["sizes"]
     if sizes and sizes.fixed:
         source = with_static_size(source, sizes.fixed)
     data = source.model.SerializeToString()
     write_whole(out, data)
-    manifest = source.manifest
+    written = source.manifest
     if as_json:
-        click.echo(json.dumps({"file": str(out), "bytes": len(data), "model": manifest.name}))
+        click.echo(json.dumps({"file": str(out), "bytes": len(data), "model": written.name}))
         return
-    click.echo(f"{out}  {manifest.name} {manifest.version}  {len(data) / 1e6:.1f} MB")
+    click.echo(f"{out}  {written.name} {written.version}  {len(data) / 1e6:.1f} MB")

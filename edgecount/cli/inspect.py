@@ -1,4 +1,4 @@
-"""`edgecount inspect`: what a model expects and gives, and whether it runs here."""
+"""`edgecount inspect`: what a model expects and gives, and whether it runs on this machine."""
 
 from __future__ import annotations
 
@@ -22,15 +22,29 @@ _LOG_FATAL = 4
 
 @click.command()
 @click.argument("model", metavar="NAME|FILE|DIR")
+@click.option(
+    "--manifest-template",
+    "template",
+    is_flag=True,
+    help="Print a manifest to fill in, for an .onnx that carries none.",
+)
 @json_option
 @click.pass_context
-def inspect(ctx: click.Context, /, model: str, as_json: bool) -> None:
-    """Show what a model expects and gives, and whether it would run here.
+def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) -> None:
+    """Show what a model expects and gives, and whether it runs on this machine.
 
-    The model is a bundled one's name, an .onnx file, an engine, or a folder of edgecount export,
-    of which every file is shown. A file of a folder that cannot be read does not keep the others
-    from being shown; the exit code is 1 then.
+    The model is a bundled name, an .onnx file, a TensorRT engine, or a folder written by edgecount
+    export, of which every model is shown. If a model in a folder cannot be read, the others are
+    still shown and the exit code is 1.
     """
+    if template:
+        from edgecount.export.source.external_onnx import manifest_template
+        from edgecount.export.source.load import load_graph
+        from edgecount.runtime.models.open import locate_model
+
+        path = locate_model(model)
+        click.echo(json.dumps(manifest_template(load_graph(path), path.stem), indent=2))
+        return
     if Path(model).is_dir():
         if not _inspect_folder(Path(model), as_json):
             ctx.exit(FAILED)
@@ -44,41 +58,29 @@ def inspect(ctx: click.Context, /, model: str, as_json: bool) -> None:
 
 
 def _inspect_folder(folder: Path, as_json: bool) -> bool:
-    """Show every model in a folder; whether all of them could be read."""
+    """Show every model in a folder; returns whether all of them could be read."""
+    found = [_facts_or_reason(path) for path in _files(folder)]
+    facts = [facts for facts, _ in found]
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), "files": facts}))
+    else:
+        click.echo("\n\n".join("\n".join(_lines(one)) for one in facts))
+    return all(readable for _, readable in found)
+
+
+def _facts_or_reason(path: Path) -> tuple[dict[str, Any], bool]:
+    """Return a model's facts, or why there are none, such as a missing sidecar."""
     from edgecount.errors import EdgeCountError
 
-    readable = True
-
-    def attempt(path: Path) -> dict[str, Any]:
-        nonlocal readable
-        try:
-            return _facts(str(path))
-        except EdgeCountError as error:
-            readable = False
-            return _unreadable(path, str(error))
-
-    found = [attempt(path) for path in _files(folder)]
-    if as_json:
-        click.echo(json.dumps({"folder": str(folder), "files": found}))
-    else:
-        click.echo("\n\n".join("\n".join(_lines(facts)) for facts in found))
-    return readable
-
-
-def _unreadable(path: Path, why: str) -> dict[str, Any]:
-    """What there is to say of a file that is no model, or an engine without its sidecar."""
-    return {
-        "file": str(path),
-        "bytes": path.stat().st_size,
-        "manifest": None,
-        "runs": False,
-        "backend": None,
-        "why_not": why,
-    }
+    try:
+        return _facts(str(path)), True
+    except EdgeCountError as error:
+        nothing = {"manifest": None, "runs": False, "backend": None, "why_not": str(error)}
+        return {"file": str(path), "bytes": path.stat().st_size, **nothing}, False
 
 
 def _files(folder: Path) -> list[Path]:
-    """The models in a folder, the smallest name first."""
+    """Return the models in a folder, sorted by name."""
     from edgecount.errors import ModelError
     from edgecount.runtime.models.engines import ENGINES
 
@@ -89,9 +91,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _facts(model: str) -> dict[str, Any]:
-    from edgecount.cli._inspect.onnx import read_onnx_facts
     from edgecount.errors import ModelError
     from edgecount.runtime.models.engines import is_engine
+    from edgecount.runtime.models.onnx_facts import read_onnx_facts
     from edgecount.runtime.models.open import open_model
 
     if is_engine(Path(model)):
@@ -126,7 +128,7 @@ def _facts(model: str) -> dict[str, Any]:
 
 
 def _precisions(path: Path) -> dict[str, int] | None:
-    """Layers that multiply, by the precision that they compute in, if onnx is there to tell."""
+    """Count the layers with weights by their precision; None without the onnx package."""
     try:
         import onnx
     except ImportError:
@@ -143,7 +145,7 @@ def _precisions(path: Path) -> dict[str, int] | None:
 
 
 def _tensors(path: Path) -> dict[str, list[str]] | None:
-    """Inputs and outputs as the graph declares them, if ONNX Runtime is there to tell."""
+    """Describe the graph's inputs and outputs; None without ONNX Runtime."""
     try:
         import onnxruntime
     except ImportError:
@@ -166,7 +168,7 @@ def _declare(tensor: Any) -> str:
 
 
 def _side(side: int | str | None) -> str:
-    """A length or a readable name; exporters derive others, such as 4*s30."""
+    """Return a length or its name; "?" for names that exporters derive, such as 4*s30."""
     return "?" if side is None or re.search(r"\bs\d+", str(side)) else str(side)
 
 
@@ -195,8 +197,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 def _opset(facts: dict[str, Any]) -> str:
     layers = facts["layers"] or {}
-    told = ", ".join(f"{number} in {kind}" for kind, number in layers.items())
-    return f"opset {facts['opset']}" + (f", layers: {told}" if told else "")
+    counts = ", ".join(f"{number} in {kind}" for kind, number in layers.items())
+    return f"opset {facts['opset']}" + (f", layers: {counts}" if counts else "")
 
 
 def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from edgecount.cli._types.options import json_option
 @click.command()
 @json_option
 def models(as_json: bool) -> None:
-    """List the bundled models: size, validation numbers and licence."""
+    """List the bundled models with their size, validation numbers and licence."""
     from edgecount.models import list_models
 
     rows = [_describe(name) for name in list_models()]
@@ -33,8 +33,8 @@ def models(as_json: bool) -> None:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from edgecount.cli._inspect.onnx import read_onnx_facts
     from edgecount.models import model_path
+    from edgecount.runtime.models.onnx_facts import read_onnx_facts
     from edgecount.runtime.models.open import open_model
 
     model, path = open_model(name), model_path(name)
@@ -53,7 +53,7 @@ def _describe(name: str) -> dict[str, Any]:
 
 
 def metric_lines(metrics: Any) -> list[str]:
-    """The validation numbers of a manifest, one data set a line."""
+    """Return the validation numbers of a manifest, a line for each data set."""
     if not isinstance(metrics, Mapping):
         return []
     return [f"{name}: {', '.join(_flatten(value))}" for name, value in metrics.items()]

@@ -9,33 +9,34 @@ from typing import Any
 
 import click
 
+from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress, echo
+from edgecount.cli._types.options import folder_option, threads_option
+from edgecount.cli._types.paths import UserPath
 
 
 @click.command()
-@click.argument("config", type=click.Path(path_type=Path))
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder for the checkpoints, the log and the report.",
+@click.argument("config", type=UserPath())
+@folder_option(
+    "--out", required=True, help="Folder to write the checkpoints, the log and the report to."
 )
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Replace a value of the config (dots lead into sections: model.width=0.5); repeatable.",
+    help="Replace a value of the config, such as steps=1000 or, in a section, model.width=0.5; "
+    "repeat the option for more values.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint.")
+@click.option("--resume", is_flag=True, help="Continue from the folder's last checkpoint.")
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where to compute.",
+    help="Device to train on; auto takes the GPU if there is one.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads; all cores by default.")
+@threads_option
 def train(
     config: Path,
     out: Path,
@@ -46,20 +47,16 @@ def train(
 ) -> None:
     """Train the network that CONFIG describes: a YAML file, or the name of one in train/configs.
 
-    The folder gets last.pt (to go on from), best.pt (to export), log.jsonl and report/. Ctrl-C
-    loses at most the steps since the last line of the log: go on with --resume.
+    The folder gets last.pt (to resume from), best.pt (to export), log.jsonl and report/. Ctrl-C
+    loses at most the steps since the last line of the log; continue with --resume.
 
-    On several GPUs or machines: torchrun --nproc-per-node 4 -m edgecount train CONFIG --out DIR
+    On several GPUs or machines, run torchrun --nproc-per-node 4 -m edgecount train CONFIG --out DIR
     """
-    from edgecount.errors import MissingExtraError
-
-    try:
+    with needs_train("to train"):
         import torch
 
         from edgecount.train.config import find_config, load_config
         from edgecount.train.loop import train as run
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "train", "to train") from error
     settings = load_config(find_config(config), changes)
     if threads:
         torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Overlays: what the model saw, drawn over the frame.
+"""Overlays: the result of a count, drawn over its frame.
 
 `draw_overlay` paints the density map as a transparent heat layer, rings the head points,
 outlines the regions and writes the count; it returns a new picture of the frame's size. One file

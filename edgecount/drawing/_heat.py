@@ -33,12 +33,12 @@ class HeatScale:
 
     @classmethod
     def fit(cls, density: NDArray[np.float32], at_least: HeatScale | None = None) -> HeatScale:
-        """A round number that covers a density map, averaged over neighbouring cells.
+        """Choose a round number that covers a density map, averaged over neighbouring cells.
 
         Args:
             density: float32 (h, w), people per cell.
-            at_least: the scale is never below this one; hand in the last frame's scale to keep
-                the colours of a video comparable.
+            at_least: lower limit of the scale; pass the last frame's scale to keep the colours of
+                a video comparable.
         """
         highest = float(_average(density).max()) if density.size else 0.0
         top = _round_up(max(highest, _SMALLEST_TOP))
@@ -51,7 +51,7 @@ def _average(density: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 3, 4, 5, 6, 8 times a power of ten."""
+    """Return the next of 1, 2, 3, 4, 5, 6, 8 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(value))
     for step in (1, 2, 3, 4, 5, 6, 8):
         if value <= step * power * (1 + 1e-6):
@@ -61,14 +61,14 @@ def _round_up(value: float) -> float:
 
 @functools.cache
 def colours() -> NDArray[np.uint8]:
-    """The heat colours from no one to the top of the scale: uint8 (256, 3), BGR."""
+    """Return the heat colours from no one to the top of the scale: uint8 (256, 3), BGR."""
     ramp = np.linspace(_FIRST_COLOUR, 255, 256).round().astype(np.uint8).reshape(256, 1)
     return np.asarray(cv2.applyColorMap(ramp, cv2.COLORMAP_INFERNO)[:, 0], np.uint8)
 
 
 @functools.cache
 def _layers() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """For each of 256 levels: colour times opacity, and 255 minus the opacity, (1, 256, 3)."""
+    """Return colour times opacity, and 255 minus opacity, of 256 levels: (1, 256, 3) each."""
     level = np.linspace(0.0, 1.0, 256)
     painted = np.clip((level - _FLOOR) / (1 - _FLOOR), 0.0, 1.0)
     alpha = (_OPACITY * painted**0.4)[:, None]
@@ -90,7 +90,7 @@ def paint_heat(
         density: float32 (h, w), people per cell.
         cell: width and height of a density cell in canvas pixels; the grid starts at (0, 0) and
             may reach past the right and lower border.
-        scale: the density of the hottest colour.
+        scale: density of the hottest colour.
 
     Returns:
         A new uint8 (H, W, 3) picture.

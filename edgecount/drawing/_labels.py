@@ -26,10 +26,10 @@ class Run:
     """A piece of text in one size.
 
     Attributes:
-        text: what to write.
+        text: text to write.
         capital: height of a capital letter in pixels.
-        colour: BGR.
-        bold: heavier strokes.
+        colour: BGR, 0 to 255.
+        bold: whether the strokes are heavier.
     """
 
     text: str
@@ -70,12 +70,12 @@ class Box:
     bottom: int
 
     def meets(self, other: Box) -> bool:
-        """Whether the two share a pixel."""
+        """Return whether the two share a pixel."""
         across = self.left < other.right and other.left < self.right
         return across and self.top < other.bottom and other.top < self.bottom
 
     def inside(self, canvas: NDArray[np.uint8]) -> bool:
-        """Whether the box lies on the canvas whole."""
+        """Return whether the whole box lies on the canvas."""
         height, width = canvas.shape[:2]
         return self.left >= 0 and self.top >= 0 and self.right <= width and self.bottom <= height
 
@@ -89,7 +89,7 @@ def shade(canvas: NDArray[np.uint8], box: Box) -> None:
 
 
 def label_box(runs: list[Run], left: int, top: int) -> Box:
-    """The box that one line of text needs."""
+    """Return the box that one line of text needs."""
     tallest = max(run.capital for run in runs)
     pad = _pad(tallest)
     gaps = _gap(tallest) * (len(runs) - 1)
@@ -104,8 +104,8 @@ def draw_label(
 
     Args:
         canvas: uint8 (H, W, 3), BGR.
-        runs: the pieces of the line, left to right, on one baseline.
-        box: from `label_box`; must lie on the canvas.
+        runs: pieces of the line, left to right, on one baseline.
+        box: box from `label_box`, which must lie on the canvas.
         edge: colour of a bar along the left side, which ties a label to its region.
     """
     tallest = max(run.capital for run in runs)
@@ -133,11 +133,11 @@ def draw_legend(
     capital: int,
     margin: int,
 ) -> Box | None:
-    """The colour bar in the lower left corner, in place.
+    """Draw the colour bar in the lower left corner, in place.
 
     Args:
         canvas: uint8 (H, W, 3), BGR.
-        scale: what the bar's ends stand for.
+        scale: density at the upper end of the bar.
         cell: width and height of a density cell in source pixels.
         capital: height of a capital letter in pixels.
         margin: distance from the border in pixels.

@@ -24,14 +24,14 @@ _SHIFT = 4  # OpenCV's drawing takes fixed-point coordinates: 4 fractional bits
 
 
 def _fixed(coordinates: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.int32]:
-    """Continuous coordinates (pixel i covers [i, i+1)) in OpenCV's, where i is a pixel's centre."""
+    """Convert coordinates, pixel i covers [i, i+1), to OpenCV's, where i is a pixel's centre."""
     # The limit keeps far-away corners of a region within what OpenCV can shift without overflow.
     limited = np.clip(np.asarray(coordinates, np.float64) - 0.5, -30000.0, 30000.0)
     return np.rint(limited * (1 << _SHIFT)).astype(np.int32)
 
 
 def ring_radii(size: tuple[int, int], points: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Radius of each ring in pixels: a share of the frame, smaller where heads stand close.
+    """Return each ring's radius in pixels: a share of the frame, smaller where heads stand close.
 
     Args:
         size: (width, height) of the canvas in pixels.
@@ -79,7 +79,7 @@ def draw_region(
     Args:
         canvas: uint8 (H, W, 3), BGR.
         polygon: float (N, 2): corners x, y in canvas pixels; may lie outside of the canvas.
-        colour: BGR.
+        colour: BGR, 0 to 255.
         line: width of the coloured line in pixels.
     """
     corners = [_fixed(polygon).reshape(-1, 1, 2)]

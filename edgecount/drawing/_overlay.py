@@ -22,8 +22,6 @@ from edgecount.drawing._marks import REGION_COLOURS, draw_points, draw_region
 from edgecount.regions import Region
 from edgecount.result import CountResult
 
-__all__ = ["draw_overlay"]
-
 
 @dataclass(frozen=True)
 class _Sizes:
@@ -53,10 +51,10 @@ def draw_overlay(
     Args:
         frame: uint8 (H, W, 3) BGR, (H, W) grey or (H, W, 4) BGRA; 1 x 1 pixel or larger. The
             frame that was counted, as `result.size` says.
-        result: what `EdgeCounter.count` gave for it.
-        regions: the regions that were counted, for their outlines; each is labelled with its
+        result: result of `EdgeCounter.count` for the frame.
+        regions: regions to outline, those that were counted; each is labelled with its
             count in `result`.
-        scale: the density of the hottest colour; fitted to this result if None. Hand in one
+        scale: density of the hottest colour; fitted to this result if None. Pass one
             scale for all frames of a video to keep the colours comparable.
 
     Returns:

@@ -13,12 +13,12 @@ DEFAULT_MODEL = "edgecount-s"
 
 
 def list_models() -> list[str]:
-    """Names of the bundled models, sorted."""
+    """Return the names of the bundled models, sorted."""
     return sorted(path.stem for path in Path(__file__).parent.glob("*.onnx"))
 
 
 def model_path(name: str) -> Path:
-    """The .onnx of a bundled model.
+    """Return the path of a bundled model's .onnx file.
 
     Raises:
         ModelError: there is no model of this name; the message lists those there are.

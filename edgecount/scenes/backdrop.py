@@ -1,18 +1,14 @@
-"""What stands behind the crowd: the sky, and walls, buildings or trees on the skyline."""
+"""The backdrop behind the crowd: the sky, and walls, buildings or trees on the skyline."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.camera import Camera
 from edgecount.scenes.light import Light
 from edgecount.scenes.noise import clouds
-
-__all__ = ["draw_sky", "draw_skyline"]
-
-Floats = NDArray[np.float32]
 
 
 def draw_sky(canvas: Floats, rng: np.random.Generator, camera: Camera, light: Light) -> None:
@@ -30,7 +26,7 @@ _TALL, _WIDE = 48, 40
 
 
 def _facade(rng: np.random.Generator, light: Light, rows: int, columns: int) -> Floats:
-    """A front with windows over shops or a plain base, BGR (48 * rows, 40 * columns, 3)."""
+    """Draw a front with windows over shops or a plain base, BGR (48 * rows, 40 * columns, 3)."""
     wall = float(rng.uniform(70, 185)) * rng.uniform(0.88, 1.1, 3)
     front = np.tile(wall.astype(np.float32), (_TALL * rows, _WIDE * columns, 1))
     front *= 1 + 0.06 * clouds(rng, *front.shape[:2], cells=14, octaves=5)[..., None]
@@ -55,7 +51,7 @@ def _facade(rng: np.random.Generator, light: Light, rows: int, columns: int) -> 
 
 
 def _shops(base: Floats, rng: np.random.Generator) -> None:
-    """Shop windows, doors and signs along the lowest storey, in place."""
+    """Draw shop windows, doors and signs along the lowest storey, in place."""
     left = 0
     while left < base.shape[1] - 10:
         right = min(left + int(rng.integers(30, 90)), base.shape[1])
@@ -79,7 +75,7 @@ def _building(
     light: Light,
     corner: tuple[float, float, float],
 ) -> float:
-    """One front parallel to the picture with its lower left corner there; gives its right."""
+    """Draw a front by its lower left corner, parallel to the picture; returns its right end."""
     left, base, z = corner
     width, height = float(rng.uniform(6, 18)), float(rng.uniform(5, 22))
     corners = camera.project(
@@ -139,13 +135,13 @@ def _tree_line(
 def draw_skyline(
     canvas: Floats, rng: np.random.Generator, camera: Camera, light: Light, kind: str
 ) -> None:
-    """Draw what closes the view into a BGR canvas, float32 (H, W, 3), in place.
+    """Draw the skyline that closes the view into a BGR canvas, float32 (H, W, 3), in place.
 
     Args:
-        canvas: has sky and ground already.
+        canvas: picture with sky and ground.
         rng: source of randomness.
-        camera: where the skyline stands.
-        light: light and air.
+        camera: camera, which gives the distance of the skyline.
+        light: light and air of the scene.
         kind: "buildings", "trees", or "wall".
     """
     z = camera.far * float(rng.uniform(1.06, 1.35)) + 1

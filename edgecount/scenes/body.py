@@ -8,32 +8,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.look import Look
 from edgecount.scenes.solid import Part, blob, limb, rotation, vec
-
-__all__ = ["MATERIALS", "Pose", "build_body"]
-
-Floats = NDArray[np.float32]
 
 MATERIALS = ("skin", "top", "lower", "shoes", "bag", "head", "hair", "hat")
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How a person stands or walks.
+    """The pose in which a person stands, walks or sits.
 
     Attributes:
-        yaw: direction that the body faces, in radians; 0 faces the camera.
+        yaw: direction that the body faces, in radians; 0 is towards the camera.
         turn: turn of the head relative to the body, in radians.
         nod: tilt of the head, positive looks down, in radians.
         phase: phase of the walk, in radians.
-        stride: swing of the legs, in radians; 0 stands.
-        arms: "swing", "raised", "phone", "crossed" or "pockets".
+        stride: swing of the legs, in radians; 0 for a person who stands.
+        arms: pose of the arms, one of "swing", "raised", "phone", "crossed" or "pockets".
         seated: whether the person sits.
     """
 
@@ -189,7 +185,7 @@ def _hat(hat: str, at: Callable[[float, float, float], Floats], frame: Floats) -
 
 
 def build_body(look: Look, pose: Pose) -> tuple[list[Part], Floats]:
-    """Pose a body.
+    """Build the parts of a posed body.
 
     Returns:
         The parts in the body's frame, and the centre of the head, metres, shape (3,).
@@ -221,15 +217,6 @@ def build_body(look: Look, pose: Pose) -> tuple[list[Part], Floats]:
         a = head + (part.a - centre) * factor if is_head else part.a * scale + vec(0, lift, 0)
         b = head + (part.b - centre) * factor if is_head else part.b * scale + vec(0, lift, 0)
         axes = None if part.axes is None else part.axes * factor
-        scaled.append(
-            Part(
-                part.material,
-                a,
-                b,
-                part.ra * float(factor),
-                part.rb * float(factor),
-                axes,
-                part.frame,
-            )
-        )
+        ra, rb = part.ra * float(factor), part.rb * float(factor)
+        scaled.append(replace(part, a=a, b=b, ra=ra, rb=rb, axes=axes))
     return scaled, head

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HEAD_METRES", "STEP", "Camera", "make_camera"]
-
-Floats = NDArray[np.float32]
-
 # Chin to crown with hair; heads in pixels follow from it by the depth.
 HEAD_METRES = 0.235
 # Depth of a tier of a stand, in metres.
@@ -48,7 +44,7 @@ class Camera:
         return self.height / 2 - self.focal * math.tan(self.pitch)
 
     def ground_height(self, z: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Height of the ground at distance z; tiers rise in steps of one row of people."""
+        """Return the ground's height at distance z, in metres; each row of people has a tier."""
         if self.slope <= 0:
             return np.zeros_like(z, dtype=np.float64)
         return np.asarray(np.floor(np.maximum(z - self.near, 0) / STEP) * STEP * self.slope)
@@ -56,7 +52,7 @@ class Camera:
     def project(
         self, x: NDArray[np.floating], y: NDArray[np.floating], z: NDArray[np.floating]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Pixels (u, v) of points in metres, and their depth along the axis of view."""
+        """Return the pixels (u, v) of points in metres, and their depth along the axis of view."""
         sin, cos = math.sin(self.pitch), math.cos(self.pitch)
         down = self.altitude - np.asarray(y, dtype=np.float64)
         depth = z * cos + down * sin
@@ -68,7 +64,7 @@ class Camera:
     def ground_rows(
         self, rows: NDArray[np.floating]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Distance z and depth of the flat ground seen in each row below the horizon."""
+        """Return distance z and depth of the flat ground in rows below the horizon, in metres."""
         sin, cos = math.sin(self.pitch), math.cos(self.pitch)
         slant = (rows - self.height / 2) / self.focal
         fall = np.maximum(slant * cos + sin, 1e-4)
@@ -84,7 +80,7 @@ def make_camera(
     Args:
         rng: source of randomness.
         size: (width, height) in pixels.
-        people: how many people must find a visible place.
+        people: number of people who must find a visible place.
         tiers: whether the ground rises in steps.
         lift: factor on the altitude, above 1 when a lower camera had no room for everyone.
     """

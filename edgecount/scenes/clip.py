@@ -17,14 +17,12 @@ from edgecount.scenes.scene import Scene, make_scene
 from edgecount.scenes.stage import Setting, check_request, set_stage
 from edgecount.scenes.visibility import VISIBLE_SHARE, likely_visible, visible_shares
 
-__all__ = ["render_clip"]
-
 # Strides below this one, in radians, are people who shift on the spot.
 _STROLL = 0.1
 
 
 def _walk(person: Person, seconds: float, camera: Camera) -> Person:
-    """The person after some seconds on a straight way; the legs keep time with the ground."""
+    """Move a person straight ahead for some seconds; the legs keep time with the ground."""
     pose = person.pose
     if pose.stride < _STROLL:
         return person
@@ -40,7 +38,7 @@ def _walk(person: Person, seconds: float, camera: Camera) -> Person:
 
 
 def _steer(person: Person, seconds: float, camera: Camera) -> Person:
-    """The person with a heading that stays between the near and the far limit."""
+    """Turn a person so that the way stays between the near and the far limit."""
     pose = person.pose
     away = -math.cos(pose.yaw) * 2.9 * pose.stride * seconds
     near, far = camera.near, camera.far
@@ -74,9 +72,9 @@ def render_clip(
     `render_scene`.
 
     Args:
-        people: how many people are there, 0 or more.
-        frames: how many frames, 1 or more.
-        fps: frames per second of the scene's time.
+        people: number of people, 0 or more.
+        frames: number of frames, 1 or more.
+        fps: frames per second of the scene's time, above 0.
         size: (width, height) in pixels, each at least 64.
         seed: 0 or more; the same seed and options give the same clip.
         place: as for `render_scene`.
@@ -84,7 +82,7 @@ def render_clip(
         pattern: as for `render_scene`.
 
     Yields:
-        One scene a frame.
+        One scene per frame.
 
     Raises:
         ConfigError: an option that makes no sense.

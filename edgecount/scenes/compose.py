@@ -1,4 +1,4 @@
-"""Putting a picture together: shadows on the ground, then everything from far to near."""
+"""Composition of a picture: shadows on the ground, then everything from far to near."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.sprite import Sprite, crop
 from edgecount.scenes.stage import Stage
 
-__all__ = ["compose"]
-
-Floats = NDArray[np.float32]
-
 
 def compose(stage: Stage, sprites: Sequence[Sprite]) -> Floats:
-    """The lit scene without the camera's faults, BGR float32 (H, W, 3)."""
+    """Draw the lit scene without the camera's faults, BGR float32 (H, W, 3)."""
     camera = stage.camera
     canvas: Floats = stage.canvas.copy()
     everything = [*sprites, *stage.things]
@@ -35,7 +32,7 @@ def compose(stage: Stage, sprites: Sequence[Sprite]) -> Floats:
 
 
 def _darken(canvas: Floats, stage: Stage, sprites: Sequence[Sprite]) -> None:
-    """Soft shadow around the feet, and the shadow that the key light casts."""
+    """Darken the ground by soft shadows around the feet and by those that the key light casts."""
     light = stage.light
     height, width = canvas.shape[0] // 2, canvas.shape[1] // 2
     contact = np.zeros((height, width), np.uint8)

@@ -1,4 +1,4 @@
-"""People on the ground: who they are, how they stand, and their sprites."""
+"""People on the ground: their looks, poses, places and sprites."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from edgecount.scenes.person import render_person
 from edgecount.scenes.placement import place_people
 from edgecount.scenes.sprite import Sprite, Stand
 
-__all__ = ["Person", "draw_people", "person_sprite", "stand_at"]
-
 _ARMS = ("swing", "raised", "phone", "crossed", "pockets")
 
 
@@ -29,7 +27,7 @@ class Person:
         pose: posture; its yaw is relative to the camera's axis.
         x: metres to the right of the camera.
         z: metres in front of the camera.
-        seed: draws the folds of the clothes.
+        seed: seed of the folds of the clothes.
     """
 
     look: Look
@@ -85,7 +83,7 @@ def draw_people(rng: np.random.Generator, camera: Camera, count: int, pattern: s
 
 
 def stand_at(camera: Camera, x: float, z: float) -> Stand:
-    """Where a place on the ground appears in the frame."""
+    """Return where a place on the ground, in metres, appears in the frame."""
     ground = float(camera.ground_height(np.array(z)))
     (u, _), (v, _), depths = camera.project(
         np.array([x, x]), np.array([ground, ground + 1.0]), np.array([z, z])
@@ -95,7 +93,7 @@ def stand_at(camera: Camera, x: float, z: float) -> Stand:
 
 
 def head_guess(person: Person, stand: Stand) -> tuple[float, float, float]:
-    """About where the head will be, without rendering: x, y and height in pixels."""
+    """Estimate x, y and height of the head in pixels, without rendering."""
     share = 0.70 if person.pose.seated else 0.93
     rise = share * person.look.stature * math.cos(stand.decline)
     size = HEAD_METRES * stand.scale * (person.look.stature / 1.7) ** 0.4

@@ -8,13 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.camera import STEP, Camera
 from edgecount.scenes.light import Light
 from edgecount.scenes.noise import clouds, tile
 
-__all__ = ["GROUNDS", "draw_ground"]
-
-Floats = NDArray[np.float32]
 Shape = NDArray[np.float64]
 
 GROUNDS = ("paving", "asphalt", "grass", "tiles", "steps")
@@ -30,7 +28,7 @@ _COLOURS = {
 
 
 def _joints(rng: np.random.Generator, texture: Floats, rows: int, columns: int) -> None:
-    """Slabs with joints, each slab a little different, every other row shifted."""
+    """Draw slabs with joints, each slab a little different, every other row shifted."""
     high, wide = _SIDE // rows, _SIDE // columns
     shift = int(rng.choice([0, wide // 2]))
     line = float(rng.uniform(0.6, 0.9))
@@ -49,7 +47,7 @@ def _joints(rng: np.random.Generator, texture: Floats, rows: int, columns: int) 
 
 
 def make_texture(rng: np.random.Generator, kind: str) -> Floats:
-    """A periodic BGR texture, float32 (512, 512, 3), 0 to 255."""
+    """Draw a periodic BGR texture, float32 (512, 512, 3), 0 to 255."""
     base = np.array(_COLOURS[kind], np.float32) * rng.uniform(0.7, 1.15)
     base = base * rng.uniform(0.96, 1.04, 3)
     rough = {"paving": 0.05, "asphalt": 0.09, "grass": 0.2, "tiles": 0.02, "steps": 0.05}[kind]
@@ -113,7 +111,7 @@ def draw_ground(
 
 
 def _draw_steps(canvas: Floats, rng: np.random.Generator, camera: Camera, light: Light) -> None:
-    """Tiers as bands across the picture: treads lit from above, risers darker."""
+    """Draw tiers as bands across the picture: treads lit from above, risers darker."""
     base = np.array(_COLOURS["steps"]) * rng.uniform(0.75, 1.15) * rng.uniform(0.94, 1.06, 3)
     top = light.ambient + light.key * max(float(light.direction[1]), 0.2)
     front = 0.45 * top + 0.55 * (
@@ -142,7 +140,7 @@ def _draw_steps(canvas: Floats, rng: np.random.Generator, camera: Camera, light:
 
 
 def _decals(canvas: Floats, rng: np.random.Generator, camera: Camera, kind: str) -> None:
-    """Markings, manholes and patches, unlit, in place."""
+    """Draw markings, manholes and patches, unlit, in place."""
 
     def lay(x: Shape, z: Shape, colour: tuple[float, float, float], strength: float) -> None:
         z = np.maximum(z, 0.5)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["LIGHTS", "Light", "make_light"]
-
-Floats = NDArray[np.float32]
+from edgecount.scenes.arrays import Floats
 
 LIGHTS = ("day", "overcast", "dusk", "night", "indoor")
 
@@ -19,7 +16,7 @@ class Light:
     """The light of a scene; colours are BGR multipliers of surface colours.
 
     Attributes:
-        name: one of `LIGHTS`.
+        name: time of day or kind of light, one of `LIGHTS`.
         direction: unit vector towards the key light: x right, y up, z towards the camera.
         key: colour of the key light, shape (3,).
         ambient: colour of the light from everywhere, shape (3,).

@@ -1,80 +1,32 @@
-"""What a person looks like: build, clothes, hair, skin, and what they carry."""
+"""The looks of a person: build, clothes, hair, skin, hat and bag."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["Look", "draw_look"]
+from edgecount.scenes.arrays import Floats
 
-Floats = NDArray[np.float32]
 
-# BGR surface colours, 0 to 255; repeated where they are common.
-_SKIN = (
-    (150, 180, 222),
-    (135, 165, 212),
-    (115, 148, 198),
-    (130, 168, 220),
-    (140, 172, 218),
-    (92, 125, 172),
-    (62, 88, 130),
-    (45, 62, 95),
+def _colours(text: str) -> tuple[tuple[int, int, int], ...]:
+    """Return BGR colours, 0 to 255, of a text of hexadecimal RGB colours."""
+    return tuple((rgb[2], rgb[1], rgb[0]) for rgb in map(bytes.fromhex, text.split()))
+
+
+# Surface colours; several of a kind where it is common.
+_SKIN = _colours("deb496 d4a587 c69473 dca882 daac8c ac7d5c 82583e 5f3e2d")
+_HAIR = _colours(
+    "171514 1e1a18 1a1615 261e1b 161414 161412 1c1918 211c1a 1e1816 30241e 463022 62442d "
+    "a08055 767473 b0b0af"
 )
-_HAIR = (
-    (20, 21, 23),
-    (24, 26, 30),
-    (21, 22, 26),
-    (27, 30, 38),
-    (20, 20, 22),
-    (18, 20, 22),
-    (24, 25, 28),
-    (26, 28, 33),
-    (22, 24, 30),
-    (30, 36, 48),
-    (34, 48, 70),
-    (45, 68, 98),
-    (85, 128, 160),
-    (115, 116, 118),
-    (175, 176, 176),
-)
-_DARK = ((28, 27, 27), (42, 40, 38), (58, 55, 52), (62, 44, 34), (80, 56, 40), (40, 40, 52))
-_PALE = ((205, 203, 200), (228, 226, 224), (180, 180, 178), (195, 205, 210), (215, 205, 190))
-_MUTED = (
-    (130, 128, 125),
-    (95, 92, 90),
-    (135, 105, 80),
-    (160, 130, 100),
-    (90, 105, 85),
-    (100, 120, 140),
-    (120, 150, 175),
-    (85, 85, 130),
-    (150, 140, 150),
-)
-_BRIGHT = (
-    (50, 45, 175),
-    (60, 60, 200),
-    (170, 100, 50),
-    (200, 150, 70),
-    (70, 140, 60),
-    (60, 190, 220),
-    (50, 120, 220),
-    (160, 110, 200),
-    (150, 60, 110),
-    (170, 160, 60),
-)
+_DARK = _colours("1b1b1c 26282a 34373a 222c3e 283850 342828")
+_PALE = _colours("c8cbcd e0e2e4 b2b4b4 d2cdc3 becdd7")
+_MUTED = _colours("7d8082 5a5c5f 506987 6482a0 55695a 8c7864 af9678 825555 968c96")
+_BRIGHT = _colours("af2d32 c83c3c 3264aa 4696c8 3c8c46 dcbe3c dc7832 c86ea0 6e3c96 3ca0aa")
 _CLOTH = _DARK * 4 + _PALE * 4 + _MUTED * 2 + _BRIGHT
-_LEGS = _DARK * 2 + (
-    (85, 62, 45),
-    (110, 85, 62),
-    (140, 110, 85),
-    (70, 75, 80),
-    (100, 125, 145),
-    (130, 135, 140),
-    (170, 180, 185),
-)
-_SHOES = ((25, 24, 25), (40, 48, 60), (200, 200, 200), (60, 60, 65), (150, 155, 158))
+_LEGS = _DARK * 2 + _colours("2d3e55 3e556e 556e8c 504b46 917d64 8c8782 b9b4aa")
+_SHOES = _colours("191819 3c3028 c8c8c8 413c3c 9e9b96")
 _BAGS = _DARK * 2 + _MUTED + _BRIGHT
 
 

@@ -1,27 +1,24 @@
-"""Smooth random fields: the stuff of clouds, grime, foliage and folds."""
+"""Smooth random fields for clouds, grime, foliage and folds."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["clouds", "tile"]
-
-Floats = NDArray[np.float32]
+from edgecount.scenes.arrays import Floats
 
 
 def clouds(
     rng: np.random.Generator, height: int, width: int, *, cells: float = 4.0, octaves: int = 4
 ) -> Floats:
-    """Fractal noise of shape (height, width), zero mean, about unit deviation.
+    """Draw fractal noise of shape (height, width), zero mean, about unit deviation.
 
     Args:
         rng: source of randomness.
-        height: rows.
-        width: columns.
-        cells: blobs of the coarsest octave along the longer side.
-        octaves: layers, each twice as fine and half as strong.
+        height: number of rows.
+        width: number of columns.
+        cells: number of blobs of the coarsest octave along the longer side.
+        octaves: number of layers, each twice as fine and half as strong as the one before.
     """
     total = np.zeros((height, width), np.float32)
     longer = max(height, width)
@@ -35,7 +32,7 @@ def clouds(
 
 
 def tile(rng: np.random.Generator, side: int, *, sigma: float) -> Floats:
-    """Periodic blurred noise of shape (side, side), zero mean, unit deviation."""
+    """Draw periodic blurred noise of shape (side, side), zero mean, unit deviation."""
     grid = rng.standard_normal((side, side), dtype=np.float32)
     reach = min(side, int(4 * sigma) + 1)
     wrapped = cv2.copyMakeBorder(grid, reach, reach, reach, reach, cv2.BORDER_WRAP)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.body import MATERIALS, Pose, build_body
 from edgecount.scenes.camera import HEAD_METRES
 from edgecount.scenes.light import Light
@@ -16,9 +17,6 @@ from edgecount.scenes.look import Look
 from edgecount.scenes.solid import Surface, rotation
 from edgecount.scenes.sprite import Sprite, Stand, render_parts
 
-__all__ = ["render_person"]
-
-Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 
 _SKIN, _TOP, _LOWER, _SHOES, _BAG, _HEAD, _HAIR, _HAT = range(len(MATERIALS))
@@ -32,11 +30,11 @@ def render_person(
     """Render one person.
 
     Args:
-        look: what the person looks like.
-        pose: how the person stands; the yaw is relative to the line of sight.
-        stand: where the person stands.
+        look: looks of the person.
+        pose: pose of the person; the yaw is relative to the line of sight.
+        stand: place of the person in the frame.
         light: light and air of the scene.
-        rng: folds and prints of the clothes.
+        rng: source of randomness for the folds and prints of the clothes.
     """
     parts, head = build_body(look, pose)
     view = rotation(0.0, stand.decline) @ rotation(pose.yaw)
@@ -85,7 +83,7 @@ def _palette(look: Look) -> Floats:
 def _folds(
     material: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator
 ) -> Callable[[Indices], Floats]:
-    """Brightness of folds in cloth and of strands in hair."""
+    """Draw the brightness of folds in cloth and of strands in hair; returns it by pixel index."""
     size = (shape[1], shape[0])
     cloth = rng.normal(1.0, 0.09, (16, 8)).astype(np.float32)
     strands = rng.normal(1.0, 0.16, (24, 40)).astype(np.float32)
@@ -102,7 +100,7 @@ def _folds(
 
 
 def _pattern(at: Floats, look: Look, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Which points of the upper garment, in the body's frame (n, 3), take the accent."""
+    """Return which points of the upper garment, in the body's frame (n, 3), get the accent."""
     if look.pattern == "stripes":
         return np.asarray(np.sin(at[:, 1] * rng.uniform(60, 160)) > rng.uniform(-0.3, 0.5))
     if look.pattern == "checks":

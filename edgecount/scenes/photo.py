@@ -1,4 +1,4 @@
-"""What a camera does to light: exposure, balance, blur, vignette, grain and JPEG."""
+"""The photo that a camera makes of light: exposure, balance, blur, vignette, grain and JPEG."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.light import Light
-
-__all__ = ["Lens", "develop", "make_lens"]
-
-Floats = NDArray[np.float32]
 
 _CURVE_STEPS = 2048
 

@@ -1,4 +1,4 @@
-"""Where people stand on the ground: evenly, in groups, or in queues."""
+"""Places of people on the ground: spread evenly, in groups, or in queues."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from edgecount.scenes.camera import STEP, Camera
 
-__all__ = ["PATTERNS", "place_people"]
-
 Places = NDArray[np.float64]
 
 PATTERNS = ("uniform", "clusters", "queue")
 
 
 def _in_view(rng: np.random.Generator, camera: Camera, count: int) -> Places:
-    """Random places (x, z) between the camera's near and far limits, inside the frame."""
+    """Draw places (x, z) in metres between the camera's near and far limits, inside the frame."""
     near, far = camera.near, camera.far
     share = rng.random(count)
     # Even over the ground puts nearly everyone far away; even over the rows, nearly none.
@@ -68,8 +66,8 @@ def place_people(rng: np.random.Generator, camera: Camera, count: int, pattern: 
 
     Args:
         rng: source of randomness.
-        camera: gives the limits of the ground in view.
-        count: how many places to try for; crowded ground gives fewer.
+        camera: camera, which gives the limits of the ground in view.
+        count: number of places to try for; crowded ground gives fewer.
         pattern: one of `PATTERNS`; groups and queues leave some people alone.
     """
     wanted = count * 2

@@ -17,8 +17,6 @@ from edgecount.scenes.sprite import Sprite
 from edgecount.scenes.stage import Setting, Stage, check_request, set_stage
 from edgecount.scenes.visibility import CLEAR_SHARE, LEAST_HEAD, likely_visible, visible_shares
 
-__all__ = ["Scene", "make_scene", "render_scene"]
-
 # Factors on the camera's altitude: whoever finds no place in one view may find it in another.
 _LIFTS = (1.0, 1.35, 0.75, 1.8, 0.55)
 _ROUNDS = 4
@@ -33,7 +31,7 @@ class Scene:
         points: centres of the visible heads, x and y in pixels, float32 (N, 2); the picture
             spans [0, W] x [0, H], and pixel i covers [i, i + 1).
         sizes: heights of those heads, chin to crown, in pixels, float32 (N,).
-        seed: what the picture was drawn from.
+        seed: seed that the picture was drawn from.
     """
 
     image: NDArray[np.uint8]
@@ -65,12 +63,12 @@ def render_scene(
     that no half-hidden head makes the truth doubtful.
 
     Args:
-        people: how many people, 0 or more; 0 gives the empty place.
+        people: number of people, 0 or more; 0 gives the empty place.
         size: (width, height) in pixels, each at least 64.
         seed: 0 or more; the same seed and options give the same picture.
         place: "auto" or one of street, plaza, park, hall, stand.
         light: "auto" or one of day, overcast, dusk, night, indoor.
-        pattern: how people stand: "auto" or one of uniform, clusters, queue.
+        pattern: arrangement of the people: "auto" or one of uniform, clusters, queue.
 
     Raises:
         ConfigError: an option that makes no sense, or more people than fit in the frame.
@@ -100,7 +98,7 @@ def _too_many(people: int, size: tuple[int, int]) -> ConfigError:
 
 
 def _visible_people(rng: np.random.Generator, stage: Stage, people: int) -> list[Sprite]:
-    """People who all count together: at least as many as asked for, or too few.
+    """Draw people who all count together: at least as many as asked for, or too few.
 
     Taking some of them away uncovers others and hides nobody.
     """

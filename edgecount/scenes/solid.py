@@ -10,9 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOTHING", "Part", "Surface", "blob", "extents", "limb", "rasterise", "rotation", "vec"]
-
-Floats = NDArray[np.float32]
+from edgecount.scenes.arrays import Floats
 
 NOTHING = 255
 
@@ -42,12 +40,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Surface:
-    """What each pixel shows.
+    """The nearest surface that each pixel shows.
 
     Attributes:
-        z: depth towards the camera in metres, -inf where there is nothing, (h, w).
-        normal_x: part of the unit normal to the right, (h, w).
-        normal_y: part of the unit normal upwards, (h, w).
+        z: position along the axis to the camera, in metres, -inf where there is nothing, (h, w).
+        normal_x: component of the unit normal to the right, (h, w).
+        normal_y: component of the unit normal upwards, (h, w).
         material: index into the palette, `NOTHING` where there is nothing, uint8 (h, w).
     """
 
@@ -58,17 +56,17 @@ class Surface:
 
 
 def vec(x: float, y: float, z: float) -> Floats:
-    """A point or direction, float32 (3,)."""
+    """Make a point or direction, float32 (3,)."""
     return np.array([x, y, z], np.float32)
 
 
 def limb(material: int, a: Floats, b: Floats, ra: float, rb: float) -> Part:
-    """A tapered limb with round ends."""
+    """Make a tapered limb with round ends."""
     return Part(material, a, b, ra, rb)
 
 
 def blob(material: int, centre: Floats, axes: Floats, frame: Floats | None = None) -> Part:
-    """An ellipsoid, aligned with the axes unless a frame is given."""
+    """Make an ellipsoid, aligned with the axes unless a frame is given."""
     return Part(
         material,
         centre,
@@ -81,13 +79,13 @@ def blob(material: int, centre: Floats, axes: Floats, frame: Floats | None = Non
 
 
 def rotation(yaw: float, nod: float = 0.0) -> Floats:
-    """A nod about x followed by a turn about y; the columns are the turned axes."""
+    """Make the rotation of a nod about x, then a turn about y; its columns are the new axes."""
     cy, sy, cn, sn = math.cos(yaw), math.sin(yaw), math.cos(nod), math.sin(nod)
     return np.array([[cy, sy * sn, sy * cn], [0, cn, -sn], [-sy, cy * sn, cy * cn]], np.float32)
 
 
 def extents(parts: Sequence[Part], view: Floats) -> tuple[Floats, Floats]:
-    """Lowest and highest view coordinates of each part, two arrays (n, 3)."""
+    """Return the lowest and the highest view coordinates of each part, two arrays (n, 3)."""
     ends = np.array([(p.a, p.b) for p in parts]) @ view.T
     reach = np.array([(p.ra, p.rb) for p in parts], np.float32)[..., None]
     low, high = (ends - reach).min(axis=1), (ends + reach).max(axis=1)
@@ -103,7 +101,7 @@ Hit = tuple[Floats, Floats, Floats]
 
 
 def _ellipsoid(part: Part, view: Floats, x: Floats, y: Floats, axes: Floats, frame: Floats) -> Hit:
-    """Depth (nan outside) and the normal's x and y of an ellipsoid seen along z."""
+    """Return depth (NaN outside) and the normal's x and y of an ellipsoid seen along z."""
     turned = view @ frame
     q = ((turned / axes**2) @ turned.T).tolist()
     centre = view @ part.a
@@ -120,7 +118,7 @@ def _ellipsoid(part: Part, view: Floats, x: Floats, y: Floats, axes: Floats, fra
 
 
 def _capsule(part: Part, view: Floats, x: Floats, y: Floats) -> Hit:
-    """Depth (nan outside) and the normal's x and y of a tapered limb seen along z."""
+    """Return depth (NaN outside) and the normal's x and y of a tapered limb seen along z."""
     a, along = view @ part.a, view @ (part.b - part.a)
     across, up, away = along.tolist()
     squared = max(across**2 + up**2, 1e-8)
@@ -134,10 +132,10 @@ def _capsule(part: Part, view: Floats, x: Floats, y: Floats) -> Hit:
 
 
 def rasterise(parts: Sequence[Part], view: Floats, x: Floats, y: Floats) -> Surface:
-    """Look along z at solid parts; the nearest wins.
+    """Return the surface of solid parts, seen along z; the nearest wins.
 
     Args:
-        parts: what to look at.
+        parts: solid parts to look at.
         view: rotation from the parts' frame to the view: x right, y up, z to the camera.
         x: view coordinates of the columns, ascending, metres, (w,).
         y: view coordinates of the rows, descending, metres, (h,).
@@ -175,7 +173,7 @@ def rasterise(parts: Sequence[Part], view: Floats, x: Floats, y: Floats) -> Surf
 
 
 def soften(surface: Surface, pixels: int) -> tuple[Floats, Floats]:
-    """Blurred normals, so that parts read as one draped body, (h, w) each."""
+    """Blur the normals, so that parts read as one draped body, (h, w) each."""
     if pixels < 2:
         return surface.normal_x, surface.normal_y
     kernel = (pixels, pixels)

@@ -10,23 +10,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.light import Light
 from edgecount.scenes.solid import NOTHING, Part, Surface, extents, rasterise, soften
 
-__all__ = ["Sprite", "Stand", "Window", "crop", "render_parts"]
-
-Floats = NDArray[np.float32]
 Window = tuple[tuple[slice, slice], tuple[slice, slice]]
 
 
 @dataclass(frozen=True)
 class Stand:
-    """Where and how large something stands in the frame.
+    """The place and size at which something stands in the frame.
 
     Attributes:
-        foot: where its foot meets the ground, in pixels (x, y).
-        scale: pixels per metre.
-        decline: how far the line of sight looks down on it, in radians.
+        foot: place where its foot meets the ground, in pixels (x, y).
+        scale: size, in pixels per metre.
+        decline: angle by which the line of sight looks down on it, in radians.
         depth: distance along the axis of view, in metres.
     """
 
@@ -45,7 +43,7 @@ class Sprite:
         top: row of the sprite's first pixel in the frame; may be negative.
         colour: BGR times alpha, 0 to 255, float32 (h, w, 3).
         alpha: coverage, 0 to 1, float32 (h, w).
-        stand: where it stands; nearer sprites hide farther ones.
+        stand: its place; nearer sprites hide farther ones.
         head: coverage by the head, 0 to 1, float32 (h, w), or None for things.
         head_at: centre of the head in frame pixels (x, y).
         head_size: height of the head, chin to crown, in pixels.
@@ -62,7 +60,7 @@ class Sprite:
 
 
 def crop(sprite: Sprite, width: int, height: int) -> Window | None:
-    """Slices of the frame and of the sprite where they overlap, or None if they do not."""
+    """Return slices of the frame and of the sprite where they overlap, or None if they do not."""
     rows, columns = sprite.alpha.shape
     x0, x1 = max(sprite.left, 0), min(sprite.left + columns, width)
     y0, y1 = max(sprite.top, 0), min(sprite.top + rows, height)
@@ -77,7 +75,7 @@ def crop(sprite: Sprite, width: int, height: int) -> Window | None:
 
 
 def _shade(normal_x: Floats, normal_y: Floats, light: Light) -> Floats:
-    """Light per pixel and colour channel, float32 (n, 3)."""
+    """Return the light per pixel and colour channel, float32 (n, 3)."""
     towards = light.direction
     normal_z = np.sqrt(np.clip(1 - normal_x**2 - normal_y**2, 0, 1))
     facing = normal_x * towards[0] + normal_y * towards[1] + normal_z * towards[2]
@@ -90,7 +88,7 @@ def _shade(normal_x: Floats, normal_y: Floats, light: Light) -> Floats:
 
 
 def _fineness(scale: float) -> float:
-    """Fine pixels per pixel: enough for smooth edges, fewer where there are many."""
+    """Return fine pixels per pixel: enough for smooth edges, fewer where there are many."""
     return 3.0 if scale < 45 else 2.0 if scale < 120 else 1.5
 
 
@@ -109,12 +107,12 @@ def render_parts(
     """Render solid parts into a sprite that is aligned with the frame's pixels.
 
     Args:
-        parts: what to render, in metres around the foot.
+        parts: solid parts to render, in metres around the foot.
         view: rotation from the parts' frame to the view.
-        stand: where it stands.
+        stand: place of the foot in the frame.
         light: light and air of the scene.
-        paint: gives unlit BGR colours (n, 3) from the surface, the view coordinates (n, 3)
-            of the pixels to paint, in metres, and their flat indices (n,).
+        paint: function that returns unlit BGR colours (n, 3) of pixels, from the surface, their
+            view coordinates (n, 3) in metres, and their flat indices (n,).
         head_from: materials from this one on count as head; by default none does.
     """
     lows, highs = extents(parts, view)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecount.errors import ConfigError
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.backdrop import draw_sky, draw_skyline
 from edgecount.scenes.camera import Camera, make_camera
 from edgecount.scenes.ground import draw_ground
@@ -16,10 +16,6 @@ from edgecount.scenes.photo import Lens, make_lens
 from edgecount.scenes.placement import PATTERNS
 from edgecount.scenes.sprite import Sprite
 from edgecount.scenes.things import draw_things
-
-__all__ = ["PLACES", "Setting", "Stage", "check_request", "set_stage"]
-
-Floats = NDArray[np.float32]
 
 PLACES = ("street", "plaza", "park", "hall", "stand")
 
@@ -42,15 +38,15 @@ _LEAST_SIDE = 64
 
 @dataclass(frozen=True)
 class Setting:
-    """What was asked for; every name may be "auto".
+    """The scene that was asked for; every name may be "auto".
 
     Attributes:
-        people: how many people.
+        people: number of people.
         size: (width, height) of the frame in pixels.
-        place: one of `PLACES`.
-        light: one of `LIGHTS`.
-        pattern: one of `PATTERNS`.
-        seed: what everything is drawn from.
+        place: kind of place, one of `PLACES`.
+        light: kind of light, one of `LIGHTS`.
+        pattern: arrangement of the people, one of `PATTERNS`.
+        seed: seed that everything is drawn from.
     """
 
     people: int
@@ -63,15 +59,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything of a scene but the people: made once, also for a clip.
+    """A scene without its people, made once, also for a clip.
 
     Attributes:
-        camera: where the picture is taken from.
+        camera: camera that takes the picture.
         light: light and air.
         lens: the camera's faults.
         canvas: background and ground, lit, BGR float32 (H, W, 3).
-        things: what else stands on the ground.
-        pattern: how people stand, one of `PATTERNS`.
+        things: sprites of trees, cars and whatever else stands on the ground.
+        pattern: arrangement of the people, one of `PATTERNS`.
         pools: pools of lamp light, factors on the picture, float32 (H, W, 3), or None.
     """
 
@@ -85,7 +81,7 @@ class Stage:
 
 
 def check_request(setting: Setting) -> None:
-    """Refuse what cannot be drawn.
+    """Refuse a setting that cannot be drawn.
 
     Raises:
         ConfigError: a negative count or seed, a frame under 64 pixels, or an unknown name.
@@ -114,7 +110,7 @@ def _one(rng: np.random.Generator, names: tuple[str, ...]) -> str:
 
 
 def _pools(rng: np.random.Generator, camera: Camera, light: Light) -> Floats | None:
-    """Warm, uneven lamp light for dusk and night."""
+    """Draw warm, uneven lamp light for dusk and night; None for other light."""
     if light.name not in {"dusk", "night"}:
         return None
     share = np.full((camera.height, camera.width), 0.6, np.float32)
@@ -134,7 +130,7 @@ def set_stage(rng: np.random.Generator, setting: Setting, *, lift: float = 1.0) 
 
     Args:
         rng: source of randomness.
-        setting: what was asked for.
+        setting: scene that was asked for.
         lift: factor on the camera's altitude.
     """
     drawn_place, drawn_pattern = _one(rng, PLACES), _one(rng, PATTERNS)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.scenes.arrays import Floats
 from edgecount.scenes.camera import Camera
 from edgecount.scenes.crowd import stand_at
 from edgecount.scenes.light import Light
@@ -16,9 +17,6 @@ from edgecount.scenes.noise import clouds, tile
 from edgecount.scenes.solid import Part, Surface, blob, limb, rotation, vec
 from edgecount.scenes.sprite import Sprite, render_parts
 
-__all__ = ["draw_things"]
-
-Floats = NDArray[np.float32]
 Build = tuple[list[Part], list[tuple[float, float, float]], float]
 
 
@@ -123,7 +121,7 @@ def _parasol(rng: np.random.Generator) -> Build:
 
 
 def _car(rng: np.random.Generator) -> Build:
-    """A car of blunt blobs: body, cabin, glass, wheels."""
+    """Build a car of blunt blobs: body, cabin, glass, wheels."""
     paint = tuple(
         float(v) for v in np.clip(rng.choice([30, 90, 170, 215]) + rng.normal(0, 30, 3), 15, 235)
     )
@@ -138,22 +136,14 @@ def _car(rng: np.random.Generator) -> Build:
             parts.append(blob(3, vec(x, 0.32, z * 1.08), vec(0.19, 0.19, 0.08)))
     turn = rotation(float(rng.uniform(-math.pi, math.pi)))
     turned = [
-        Part(
-            p.material,
-            turn @ p.a,
-            turn @ p.b,
-            p.ra,
-            p.rb,
-            p.axes,
-            None if p.frame is None else turn @ p.frame,
-        )
+        replace(p, a=turn @ p.a, b=turn @ p.b, frame=None if p.frame is None else turn @ p.frame)
         for p in parts
     ]
     return turned, [paint, (28, 28, 28), (48, 44, 40), (150, 150, 150)], 0.0  # type: ignore[list-item]
 
 
 def _ragged(sprite: Sprite, rng: np.random.Generator) -> Sprite:
-    """Leaves: a frayed outline and gaps."""
+    """Turn a sprite into leaves, with a frayed outline and gaps."""
     rows, columns = sprite.alpha.shape
     reach = 2 * int(0.12 * sprite.stand.scale) + 1
     field = cv2.blur(sprite.alpha, (reach, reach))

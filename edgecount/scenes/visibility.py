@@ -1,4 +1,4 @@
-"""Who can be seen: heads against everything that stands nearer.
+"""Visibility of heads behind everything that stands nearer.
 
 A person counts when the centre of the head lies inside the frame and at least
 `VISIBLE_SHARE` of the head's pixels are in the frame and not hidden.
@@ -17,8 +17,6 @@ from edgecount.scenes.camera import Camera
 from edgecount.scenes.crowd import Person, head_guess, stand_at
 from edgecount.scenes.sprite import Sprite, Window, crop
 
-__all__ = ["CLEAR_SHARE", "LEAST_HEAD", "VISIBLE_SHARE", "likely_visible", "visible_shares"]
-
 VISIBLE_SHARE = 0.3
 # Pictures keep only heads that can be seen better than that, as people who mark heads on
 # photographs would hardly mark a sliver behind another head.
@@ -30,7 +28,7 @@ LEAST_HEAD = 5.0
 def visible_shares(
     sprites: Sequence[Sprite], width: int, height: int, *, drop_below: float = 0.0
 ) -> NDArray[np.float64]:
-    """Share of each head that can be seen, 0 to 1; things get 1, heads off the frame 0.
+    """Return the share of each head that can be seen, 0 to 1; things get 1, heads off the frame 0.
 
     Args:
         sprites: people and things in any order.
@@ -61,7 +59,7 @@ def _share(sprite: Sprite, window: Window | None, covered: NDArray[np.bool_]) ->
 
 
 def likely_visible(people: Sequence[Person], camera: Camera) -> list[Person]:
-    """Those who will probably count, judged by rough outlines: rendering costs far more."""
+    """Return those who will probably count, by rough outlines: rendering costs far more."""
     covered = np.zeros((camera.height, camera.width), np.uint8)
     kept = []
     stands = {id(p): stand_at(camera, p.x, p.z) for p in people}

@@ -1,4 +1,4 @@
-"""What the steps of the export ask of an ONNX graph."""
+"""Queries on ONNX graphs, and copies with names, constants or outputs that steps need."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ WEIGHTY = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # where the multiplicatio
 
 
 def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which every node has a name of its own and every constant is an initializer.
+    """Return a copy in which every node has its own name and every constant is an initializer.
 
-    The precisions are chosen node by node and told by these names.
+    Precisions are chosen node by node, and reported by these names.
     """
     import onnx
     from onnx import numpy_helper
@@ -50,12 +50,12 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 
 def with_subgraphs(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that hold graphs of their own (If, Loop, Scan)."""
+    """Return the names of nodes that hold graphs of their own (If, Loop, Scan)."""
     return [node.name for node in model.graph.node if any(a.HasField("g") for a in node.attribute)]
 
 
 def apart_from_pixels(model: onnx.ModelProto) -> set[str]:
-    """Names of the nodes that compute with tensors' shapes, and not with the image."""
+    """Return the names of nodes that compute with tensors' shapes, and not with the image."""
     pixels = {value.name for value in model.graph.input}
     shapes: set[str] = set()
     found = set()
@@ -71,7 +71,7 @@ def apart_from_pixels(model: onnx.ModelProto) -> set[str]:
 
 
 def constant_value(node: onnx.NodeProto) -> NDArray[np.generic] | None:
-    """The array of a Constant node; None for strings and sparse tensors."""
+    """Return the array of a Constant node; None for strings and sparse tensors."""
     from onnx import numpy_helper
 
     attribute = node.attribute[0]
@@ -87,19 +87,19 @@ def constant_value(node: onnx.NodeProto) -> NDArray[np.generic] | None:
 
 
 def opset(model: onnx.ModelProto) -> int:
-    """The version of the standard operators."""
+    """Return the version of the standard operators."""
     return int(next(o.version for o in model.opset_import if o.domain in STANDARD))
 
 
 def weights(model: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
-    """The initializers by name."""
+    """Return the initializers by name."""
     from onnx import numpy_helper
 
     return {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
 
 
 def element_types(model: onnx.ModelProto) -> dict[str, int]:
-    """Each tensor's element type (``TensorProto.DataType``), as far as ONNX can infer it."""
+    """Return each tensor's element type (``TensorProto.DataType``), as far as ONNX infers it."""
     import onnx
 
     graph = onnx.shape_inference.infer_shapes(model).graph
@@ -110,7 +110,7 @@ def element_types(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
-    """A copy that gives these float32 tensors as outputs besides its own."""
+    """Return a copy with these float32 tensors as outputs besides its own."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -124,12 +124,12 @@ def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProt
 
 
 def producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
-    """Tensor to the node that makes it."""
+    """Return the node that makes each tensor."""
     return {name: node for node in model.graph.node for name in node.output if name}
 
 
 def consumers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
-    """Tensor to the nodes that read it, in order."""
+    """Return the nodes that read each tensor, in order."""
     found: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
@@ -139,12 +139,37 @@ def consumers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
 
 
 def float_tensors(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, str]]:
-    """Each node with each float32 tensor that it makes."""
+    """Yield each node with each float32 tensor that it makes."""
     types = element_types(model)
     for node in model.graph.node:
         for name in node.output:
             if name and types.get(name) == 1:
                 yield node, name
+
+
+class FreeNames:
+    """Names for what is added to a graph, each given once.
+
+    Tensors and nodes share one set: ONNX keeps them apart, but people who read a graph do not.
+
+    Args:
+        model: its tensors, initializers and nodes are taken.
+    """
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        graph = model.graph
+        self._taken = {
+            *(value.name for value in (*graph.input, *graph.output, *graph.initializer)),
+            *(node.name for node in graph.node),
+            *(name for node in graph.node for name in (*node.input, *node.output)),
+        }
+
+    def free(self, name: str) -> str:
+        """Return the name, with underscores after it as long as it is taken."""
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
 
 
 class Layer(NamedTuple):
@@ -156,10 +181,10 @@ class Layer(NamedTuple):
 
 
 def node_precisions(model: onnx.ModelProto) -> list[Layer]:
-    """The nodes in order; those that only turn one precision into another are left out.
+    """Return the nodes in order, without those that only turn one precision into another.
 
-    A node computes in ``int8`` where it reads what DequantizeLinear gives, for that is how a graph
-    says so: the engine then runs the whole in bytes.
+    A node computes in ``int8`` where it reads the output of a DequantizeLinear, for that is how a
+    graph says so: the engine then runs the whole in integers.
     """
     types = element_types(model)
     quantised = {
@@ -173,7 +198,7 @@ def node_precisions(model: onnx.ModelProto) -> list[Layer]:
     for node in model.graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear", "Cast"):
             continue
-        # A convolution computes in bytes where its weights are bytes too.
+        # A convolution computes in INT8 where its weights are quantised, too.
         read = node.input[:2] if node.op_type in WEIGHTY else node.input[:1]
         if read and quantised.issuperset(read):
             precision = "int8"

@@ -17,22 +17,22 @@ _LOG_FATAL = 4
 
 
 class AsWritten(Backend):
-    """Runs a graph step by step as it says, without fusing bytes into integer kernels.
+    """A backend that runs a graph operator by operator, without fusing integer kernels.
 
-    ONNX Runtime fuses what lies between DequantizeLinear and QuantizeLinear for its CPU. Of a graph
-    that is meant for TensorRT that proves nothing, and with float16 scales (1.31) the fused kernels
-    are wrong: counts of a sound graph went to 0.
+    ONNX Runtime fuses what lies between DequantizeLinear and QuantizeLinear for its CPU. For a
+    graph that is meant for TensorRT the fused kernels say nothing, and with float16 scales (1.31)
+    they are wrong: counts of a sound graph went to 0.
 
     Args:
         model: the graph.
-        threads: of ONNX Runtime.
+        threads: threads of ONNX Runtime; None: one per core.
     """
 
     name = "onnxruntime, as written"
 
     def __init__(self, model: onnx.ModelProto, threads: int | None = None) -> None:
         self._outputs = [output.name for output in model.graph.output]
-        self._session: Any = open_session(model, threads, fuse_bytes=False)
+        self._session: Any = open_session(model, threads, fuse=False)
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the graph once; see `Backend.infer`."""
@@ -48,14 +48,14 @@ class AsWritten(Backend):
 
 
 def open_session(
-    model: onnx.ModelProto | bytes, threads: int | None = None, *, fuse_bytes: bool = True
+    model: onnx.ModelProto | bytes, threads: int | None = None, *, fuse: bool = True
 ) -> Any:
-    """A session on the CPU.
+    """Return a session of ONNX Runtime on the CPU.
 
     Args:
         model: the graph.
-        threads: None: one per core.
-        fuse_bytes: run byte kernels where the graph goes through bytes.
+        threads: threads of ONNX Runtime; None: one per core.
+        fuse: whether to replace quantised operators by integer kernels.
 
     Raises:
         ModelError: ONNX Runtime cannot load the graph.
@@ -66,7 +66,7 @@ def open_session(
     options.log_severity_level = _LOG_FATAL
     if threads is not None:
         options.intra_op_num_threads = threads
-    if not fuse_bytes:
+    if not fuse:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     serialized = model if isinstance(model, bytes) else model.SerializeToString()
     try:

@@ -1,4 +1,4 @@
-"""What values the tensors of a graph take on real images: the ground of INT8 and of FP16.
+"""Calibrate INT8: collect the values of a graph's tensors on real images.
 
 One pass over the images gives each tensor's extremes and a histogram; the three usual ways to
 choose a quantised range read the same histogram, so that trying another costs nothing.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-FORMAT = 2  # of what is saved
+FORMAT = 2  # version of the cache file
 PERCENTILE = 0.9999
 # At least half of the bins lie inside the extremes, so 2048 to 4096 of them cover the magnitudes.
 BINS = 8192
@@ -43,11 +43,11 @@ _STEP = 16  # bins between the ends that the entropy search tries
 
 @dataclass
 class Values:
-    """What a tensor was seen to hold.
+    """The values that a tensor took.
 
     Attributes:
-        low: its least value.
-        high: its largest.
+        low: its smallest value.
+        high: its largest value.
         reach: the histogram covers ``-reach`` to ``reach``, a power of two.
         counts: (BINS,) values per bin.
     """
@@ -59,11 +59,11 @@ class Values:
 
     @property
     def largest(self) -> float:
-        """The largest magnitude."""
+        """Largest magnitude."""
         return max(abs(self.low), abs(self.high)) if self.low <= self.high else 0.0
 
     def add(self, values: NDArray[np.float32]) -> None:
-        """Take in what the tensor holds for one more image."""
+        """Add the tensor's values for one more image."""
         flat = values.reshape(-1)
         if not flat.size:
             return
@@ -78,14 +78,14 @@ class Values:
         self.counts += np.bincount(ends, minlength=BINS)
 
     def _widen(self) -> None:
-        """Twice the reach: two old bins make a new one, and no count moves."""
+        """Double the reach: two old bins make a new one, and no count moves."""
         pairs = self.counts.reshape(-1, 2).sum(1)
         self.counts = np.zeros(BINS, np.int64)
         self.counts[BINS // 4 : BINS // 4 + len(pairs)] = pairs
         self.reach *= 2
 
     def range(self, method: Method) -> tuple[float, float]:
-        """Low and high ends to quantise between; 0 lies inside.
+        """Return the low and high ends to quantise between; 0 lies inside.
 
         ``minmax`` takes the extremes, ``percentile`` the ends that 0.01 % of the values lie beyond
         on either side, ``entropy`` the magnitude at which the histogram of a signed byte differs
@@ -128,7 +128,7 @@ def _sample(size: int) -> NDArray[np.int64]:
 
 
 def _divergence(magnitudes: NDArray[np.float64], end: int) -> float:
-    """Kullback-Leibler divergence of the histogram cut at ``end`` from its 128 levels."""
+    """Return the Kullback-Leibler divergence of a histogram cut at ``end`` from its 128 levels."""
     kept = magnitudes[:end].copy()
     true = kept.copy()
     true[-1] += magnitudes[end:].sum()
@@ -148,17 +148,22 @@ def _divergence(magnitudes: NDArray[np.float64], end: int) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Tensor to what it held, over some images."""
+    """The values that tensors took on some images.
+
+    Attributes:
+        values: tensor to its values.
+        images: number of images.
+    """
 
     values: Mapping[str, Values]
     images: int
 
     def ranges(self, method: Method) -> dict[str, tuple[float, float]]:
-        """Tensor to the ends of its quantised range."""
+        """Return the low and high end of each tensor's quantised range."""
         return {name: seen.range(method) for name, seen in self.values.items()}
 
     def save(self, path: Path, key: str) -> None:
-        """Write what was seen; ``key`` says of which model and images.
+        """Write the values to a cache file; ``key`` identifies the model and the images.
 
         Raises:
             OutputError: the file cannot be written; an older one stays.
@@ -176,7 +181,7 @@ class Calibration:
 
 
 def load_calibration(path: Path, key: str) -> Calibration | None:
-    """What :meth:`Calibration.save` wrote for the same model and images, else None."""
+    """Read what :meth:`Calibration.save` wrote, or return None if it is of another key."""
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             about = json.loads(str(arrays["key"]))
@@ -194,7 +199,7 @@ def load_calibration(path: Path, key: str) -> Calibration | None:
 
 
 def calibration_key(model: bytes, feeding: str, images: Iterable[Path]) -> str:
-    """A hash of the model, of how it is fed, and of the images."""
+    """Return a hash of the model, of how it is fed, and of the images."""
     digest = hashlib.sha256(f"{FORMAT} {BINS} {SAMPLES} {feeding}".encode())
     digest.update(model)
     for path in images:
@@ -210,13 +215,13 @@ def calibrate(
     threads: int | None = None,
     progress: Callable[[], None] | None = None,
 ) -> Calibration:
-    """Run a float32 model and watch some of its tensors.
+    """Run a float32 model and collect the values of some of its tensors.
 
     Args:
         model: the graph.
         feeds: one input after the other; taken one at a time.
-        tensors: float32 tensors to watch.
-        threads: of ONNX Runtime; None: one per core.
+        tensors: names of float32 tensors.
+        threads: threads of ONNX Runtime; None: one per core.
         progress: called after each input.
     """
     names = list(dict.fromkeys(tensors))

@@ -1,14 +1,19 @@
-"""FP16 and INT8 files of a float32 model, each with its proof."""
+"""Convert a float32 model to FP16 and INT8, and compare each file with it.
+
+Each conversion is a loop: convert, count, and keep in float32 what the counts ask for, until the
+counts pass or nothing helps.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
-from edgecount.errors import AccuracyError, BackendError, OutputError
+from edgecount.errors import AccuracyError, OutputError
 from edgecount.export.defaults import Method
 from edgecount.export.graph.queries import opset
 from edgecount.export.precision.calibrate import (
@@ -18,13 +23,14 @@ from edgecount.export.precision.calibrate import (
     load_calibration,
 )
 from edgecount.export.precision.fp16 import LARGEST, SMALLEST, to_fp16
-from edgecount.export.precision.int8 import Encoding, quantisable, to_int8, watched
+from edgecount.export.precision.int8 import Encoding, calibrated_tensors, quantisable, to_int8
 from edgecount.export.precision.mixed import Pairs
-from edgecount.export.precision.sensitivity import Damage, find_kept, overflowing
-from edgecount.export.precision.trial import HEADROOM, Bench, Converted, Way
+from edgecount.export.precision.sensitivity import Sensitivity, find_kept, overflowing
+from edgecount.export.precision.trial import HEADROOM, ExecutionMode, Trial
+from edgecount.export.progress import Steps
 from edgecount.export.source.load import with_manifest, with_opset
-from edgecount.export.verify.compare import Proof, UncountableError
-from edgecount.export.verify.images import Pictures, calibration_tensors
+from edgecount.export.verify.compare import Comparison, UncountableError
+from edgecount.export.verify.images import ImageFolder, calibration_tensors
 from edgecount.manifest import ENCODING_KEY, FOR_TENSORRT
 
 if TYPE_CHECKING:
@@ -32,109 +38,254 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Half-precision steps of QuantizeLinear and DequantizeLinear came with it.
+# Half-precision scales of QuantizeLinear and DequantizeLinear came with it.
 MIXED_OPSET = 19
 PROBES = 3  # inputs that single nodes are tried on
-TRIALS = 6  # pictures that a choice of nodes is tried on
-_MARGIN = 0.8  # of the gate, so that the other pictures pass as well
+SEARCHED = 6  # images that a choice of nodes is tried on
+_MARGIN = 0.8  # share of the gate that a search has to keep to, so that other images pass as well
 
 
-class _OverflowError(Exception):
-    """A picture showed values beyond float16 in nodes that none before it did: begin again."""
+@dataclass(frozen=True)
+class Converted:
+    """A file made from the float32 model.
 
+    Attributes:
+        name: name of the file.
+        precision: ``fp32``, ``fp16``, ``int8`` or ``int8+fp16``.
+        model: its graph.
+        kept: nodes that stay in a higher precision, each with the reason.
+        comparison: its counts beside those of the float32 model; None: it was not compared.
+    """
 
-class _Lowering(NamedTuple):
-    """One way to make a model narrower."""
-
-    label: str
+    name: str
+    precision: str
     model: onnx.ModelProto
-    nodes: Sequence[str]  # that may be kept
-    lower: Callable[[Collection[str]], onnx.ModelProto]  # with nodes that are kept
-    run: Way
+    kept: Mapping[str, str] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
 
-def make_fp16(bench: Bench, gate: float) -> Converted:
-    """``model.fp16.onnx``: strongly typed, float32 at its ends.
+@dataclass(frozen=True)
+class _Conversion:
+    """A way to convert a graph to a lower precision.
 
-    Nodes that see values near float16's largest stay in float32, on the bench's tensors and on
-    pictures that go wrong, and so do, if the counts ask for it, those that move the outputs most.
+    Attributes:
+        name: name of the file that it makes.
+        precision: see `Converted`.
+        label: the conversion in words.
+        option: the export's option that asks for it.
+        model: the graph that it starts from.
+        nodes: names of the nodes that it can convert.
+        convert: makes the graph that keeps these nodes as they are.
+        overflowing: returns the nodes that must be kept for their values, with the reason.
+        mode: how its graphs are run.
+    """
+
+    name: str
+    precision: str
+    label: str
+    option: Literal["fp16", "int8"]
+    model: onnx.ModelProto
+    nodes: Sequence[str]
+    convert: Callable[[Collection[str]], onnx.ModelProto]
+    overflowing: Callable[[], dict[str, str]]
+    mode: ExecutionMode
+
+
+def make_fp16(trial: Trial, gate: float) -> Converted:
+    """Make ``model.fp16.onnx``: strongly typed, with float32 inputs and outputs.
+
+    Nodes that see values near float16's largest stay in float32, on the trial's tensors and on
+    images that go wrong, and so do, if the counts ask for it, those that move the outputs most.
 
     Raises:
-        AccuracyError: it gives values that are no numbers; no force makes it a model.
+        AccuracyError: it gives non-finite values, which no force makes a model.
     """
-    model = bench.source.model
-    name = "model.fp16.onnx"
-    nodes = [node.name for node in model.graph.node]
-
-    def lower(keep: Collection[str]) -> onnx.ModelProto:
-        return to_fp16(model, keep)
-
-    way = _Lowering("FP16", model, nodes, lower, "rounding")
-
-    def attempt(trials: int) -> Converted:
-        kept = overflowing(model, bench.scan(), LARGEST / HEADROOM, SMALLEST)
-        found = _search(bench, way, kept, gate, trials)
-        made = mark(with_manifest(lower({*kept, *found}), bench.source.manifest))
-        proof = _prove_all(bench, name, made, gate, "rounding")
-        return Converted(name, "fp16", made, {**kept, **found}, proof)
-
-    return _best(bench, attempt)
+    model = trial.source.model
+    conversion = _Conversion(
+        name="model.fp16.onnx",
+        precision="fp16",
+        label="FP16",
+        option="fp16",
+        model=model,
+        nodes=[node.name for node in model.graph.node],
+        convert=lambda keep: to_fp16(model, keep),
+        overflowing=lambda: overflowing(model, trial.largest(), LARGEST / HEADROOM, SMALLEST),
+        mode="rounding",
+    )
+    return _convert(trial, conversion, gate)
 
 
 def make_int8(
-    bench: Bench, calibration: Calibration, method: Method, gate: float, encoding: Encoding
+    trial: Trial, calibration: Calibration, method: Method, gate: float, encoding: Encoding
 ) -> Converted:
-    """``model.int8.onnx`` (for TensorRT) or ``model.int8-cpu.onnx`` (for ONNX Runtime)."""
-    model = bench.source.model
-    ranges = calibration.ranges(method)
-    name = "model.int8.onnx" if encoding == "tensorrt" else "model.int8-cpu.onnx"
-    way: Way = "as written" if encoding == "tensorrt" else "as used"
+    """Make ``model.int8.onnx`` (for TensorRT) or ``model.int8-cpu.onnx`` (for ONNX Runtime).
 
-    def lower(keep: Collection[str]) -> onnx.ModelProto:
-        return to_int8(model, ranges, encoding, keep)
-
-    nodes = quantisable(model)
-    label = "INT8" if encoding == "tensorrt" else "INT8 for CPUs"
-    lowering = _Lowering(label, model, nodes, lower, way)
-
-    def attempt(trials: int) -> Converted:
-        found = _search(bench, lowering, {}, gate, trials)
-        made = with_manifest(lower(found), bench.source.manifest)
-        if encoding == "tensorrt":
-            made = mark(made)
-        return Converted(name, "int8", made, found, _prove_all(bench, name, made, gate, way))
-
-    return _best(bench, attempt)
+    Raises:
+        AccuracyError: it gives non-finite values, which no force makes a model.
+    """
+    model, ranges = trial.source.model, calibration.ranges(method)
+    for_tensorrt = encoding == "tensorrt"
+    conversion = _Conversion(
+        name="model.int8.onnx" if for_tensorrt else "model.int8-cpu.onnx",
+        precision="int8",
+        label="INT8" if for_tensorrt else "INT8 for CPUs",
+        option="int8",
+        model=model,
+        nodes=quantisable(model),
+        convert=lambda keep: to_int8(model, ranges, encoding, keep),
+        overflowing=dict,
+        mode="as written" if for_tensorrt else "as used",
+    )
+    return _convert(trial, conversion, gate)
 
 
-def make_mixed(bench: Bench, int8: Converted, gate: float) -> Converted:
-    """``model.int8-fp16.onnx``: what the INT8 file leaves in float32 computes in float16.
+def make_mixed(trial: Trial, int8: Converted, gate: float) -> Converted:
+    """Make ``model.int8-fp16.onnx``: what the INT8 file leaves in float32 computes in float16.
 
     In a strongly typed graph it would stay in float32 otherwise, slower than a plain FP16 engine.
+
+    Raises:
+        AccuracyError: it gives non-finite values, which no force makes a model.
     """
-    name = "model.int8-fp16.onnx"
-    wide = with_opset(int8.model, max(MIXED_OPSET, opset(int8.model)))
-    pairs = Pairs(wide)
-    nodes = pairs.computing()
-    why = {node: f"FP16, not INT8: {reason}" for node, reason in int8.kept.items()}
-
-    def lower(keep: Collection[str]) -> onnx.ModelProto:
-        return to_fp16(wide, pairs.closed(keep))
-
-    way = _Lowering("INT8 with FP16", wide, nodes, lower, "rounding")
-
-    def attempt(trials: int) -> Converted:
-        kept = pairs.overflowing(bench.scan(), HEADROOM)
-        found = _search(bench, way, kept, gate, trials)
-        made = mark(with_manifest(lower({*kept, *found}), bench.source.manifest))
-        proof = _prove_all(bench, name, made, gate, "rounding")
-        return Converted(name, "int8+fp16", made, {**why, **kept, **found}, proof)
-
-    return _best(bench, attempt)
+    model = with_opset(int8.model, max(MIXED_OPSET, opset(int8.model)))
+    pairs = Pairs(model)
+    conversion = _Conversion(
+        name="model.int8-fp16.onnx",
+        precision="int8+fp16",
+        label="INT8 with FP16",
+        option="int8",
+        model=model,
+        nodes=pairs.computing(),
+        convert=lambda keep: to_fp16(model, pairs.closed(keep)),
+        overflowing=lambda: pairs.overflowing(trial.largest(), HEADROOM),
+        mode="rounding",
+    )
+    made = _convert(trial, conversion, gate)
+    not_int8 = {node: f"FP16, not INT8: {reason}" for node, reason in int8.kept.items()}
+    return dataclasses.replace(made, kept={**not_int8, **made.kept})
 
 
-def mark(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Say in the file that it is meant for TensorRT, so that ONNX Runtime takes it as written."""
+@dataclass(frozen=True)
+class _Attempt:
+    """A file made with what was known when the attempt began.
+
+    Attributes:
+        made: the file.
+        failure: the image that it cannot count; None: it can count all.
+        outdated: whether an image showed overflow that was not known when the attempt began.
+    """
+
+    made: Converted
+    failure: UncountableError | None
+    outdated: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file counts well enough on all images."""
+        return self.made.comparison is not None and self.made.comparison.passed
+
+
+def _convert(trial: Trial, conversion: _Conversion, gate: float) -> Converted:
+    """Choose the nodes to keep on a few images, and on all if that does not pass on all."""
+    few = min(SEARCHED, len(trial.images))
+    attempt = _make_final(trial, conversion, gate, few)
+    if not attempt.passed and few < len(trial.images):
+        attempt = _make_final(trial, conversion, gate, len(trial.images))
+    return attempt.made
+
+
+def _make_final(trial: Trial, conversion: _Conversion, gate: float, number: int) -> _Attempt:
+    """Make a file anew while images show overflow that was not known when it was begun.
+
+    Raises:
+        AccuracyError: it gives non-finite values.
+    """
+    attempt = _attempt(trial, conversion, gate, number)
+    while attempt.outdated:
+        attempt = _attempt(trial, conversion, gate, number)
+    if attempt.failure:
+        raise AccuracyError(
+            f"{conversion.name} cannot count, and nothing was written: {attempt.failure}; "
+            f"`force` keeps no such file: export without `{conversion.option}`, or leave that "
+            "image out if your cameras see nothing like it"
+        ) from attempt.failure
+    return attempt
+
+
+def _attempt(trial: Trial, conversion: _Conversion, gate: float, number: int) -> _Attempt:
+    """Make a file, choosing the nodes to keep by counts on the first images; compare it on all."""
+    known = trial.overflows
+    required = conversion.overflowing()
+    found = _search(trial, conversion, required, gate, number)
+    model = with_manifest(conversion.convert({*required, *found}), trial.source.manifest)
+    if conversion.mode != "as used":
+        model = marked(model)
+    made = Converted(conversion.name, conversion.precision, model, {**required, **found})
+    if trial.overflows > known:
+        return _Attempt(made, None, outdated=True)
+    task = f"counting with {conversion.name}"
+    comparison, failure = _compare(trial, conversion, model, gate, len(trial.images), task)
+    made = dataclasses.replace(made, comparison=comparison)
+    return _Attempt(made, failure, outdated=trial.overflows > known)
+
+
+def _search(
+    trial: Trial, conversion: _Conversion, required: Collection[str], gate: float, number: int
+) -> dict[str, str]:
+    """Return nodes to keep for the counts' sake; none where that does not help."""
+    known, label, seen = trial.overflows, conversion.label, dict[str, float]()
+    sensitivity = Sensitivity(
+        conversion.model,
+        conversion.convert,
+        conversion.nodes,
+        trial.feeds[:PROBES],
+        trial.threads,
+        conversion.mode,
+    )
+
+    def sensitivity_of(name: str) -> float:
+        seen[name] = sensitivity(name)
+        trial.progress(f"{label}: which layers it costs", len(seen), len(conversion.nodes))
+        return seen[name]
+
+    def is_enough(model: onnx.ModelProto) -> bool:
+        task = f"trying {label}"
+        comparison, _ = _compare(trial, conversion, model, gate * _MARGIN, number, task)
+        # New overflow makes the whole attempt outdated: the search need not go on.
+        return trial.overflows > known or (comparison is not None and comparison.passed)
+
+    kept = find_kept(conversion.convert, conversion.nodes, required, sensitivity_of, is_enough)
+    if kept is None:
+        log.info("%s: keeping half of the layers in float32 does not save the counts", label)
+        return {}
+    return {name: f"alone it moves the maps by {seen[name]:.2%}" for name in kept}
+
+
+def _compare(
+    trial: Trial,
+    conversion: _Conversion,
+    model: onnx.ModelProto,
+    gate: float,
+    number: int,
+    task: str,
+) -> tuple[Comparison | None, UncountableError | None]:
+    """Compare a graph, and look for overflow on the image on which a float16 graph goes wrong."""
+    comparison: Comparison | None = None
+    failure: UncountableError | None = None
+    try:
+        comparison = trial.compare(model, gate, number, task, conversion.mode)
+    except UncountableError as error:
+        failure = error
+    if conversion.mode == "rounding":
+        if failure:
+            trial.rescan(failure.image)
+        elif comparison and not comparison.passed:
+            trial.rescan(comparison.worst[0])
+    return comparison, failure
+
+
+def marked(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Say in a file that it is meant for TensorRT, so that ONNX Runtime takes it as written."""
     # What is made of a marked file has it already, and ONNX's checker refuses a key twice.
     if all(entry.key != ENCODING_KEY for entry in model.metadata_props):
         entry = model.metadata_props.add()
@@ -142,107 +293,20 @@ def mark(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _best(bench: Bench, attempt: Callable[[int], Converted]) -> Converted:
-    """Search on a few pictures, and on all if what that found does not pass on all."""
-    few = min(TRIALS, len(bench.pictures))
-    made = _repeated(attempt, few)
-    if few < len(bench.pictures) and made.proof is not None and not made.proof.passed:
-        made = _repeated(attempt, len(bench.pictures))
-    return made
-
-
-def _repeated(attempt: Callable[[int], Converted], trials: int) -> Converted:
-    """An attempt, begun again while pictures show what overflows; a bench looks at few."""
-    made = None
-    while made is None:
-        with suppress(_OverflowError):
-            made = attempt(trials)
-    return made
-
-
-def _prove(
-    bench: Bench, model: onnx.ModelProto, gate: float, number: int, what: str, way: Way
-) -> Proof:
-    """As :meth:`Bench.prove`, with a look at the picture on which a float16 file went wrong.
-
-    Raises:
-        UncountableError: the file gives values that are no numbers.
-        _OverflowError: more nodes overflow there than was known.
-    """
-    try:
-        proof = bench.prove(model, gate, number, what, way)
-    except UncountableError as error:
-        if way == "rounding" and bench.watch(error.picture):
-            raise _OverflowError(f"more nodes overflow on {error.picture.name}") from error
-        raise
-    worst = proof.worst[0]
-    if way == "rounding" and not proof.passed and bench.watch(worst):
-        raise _OverflowError(f"more nodes overflow on {worst.name}")
-    return proof
-
-
-def _prove_all(bench: Bench, name: str, model: onnx.ModelProto, gate: float, way: Way) -> Proof:
-    """The proof of a finished file, on every picture.
-
-    Raises:
-        AccuracyError: it gives values that are no numbers; no force makes it a model.
-    """
-    try:
-        return _prove(bench, model, gate, len(bench.pictures), f"counting with {name}", way)
-    except BackendError as error:
-        other = "--fp16" if name == "model.fp16.onnx" else "--int8"
-        raise AccuracyError(
-            f"{name} cannot count, and nothing was written: {error}; --force keeps no such file: "
-            f"export without {other}, or leave that picture out if your cameras see nothing like it"
-        ) from error
-
-
-def calibrated(bench: Bench, pictures: Pictures, cache: Path, *, keep: bool = True) -> Calibration:
-    """The ranges of all that may become bytes; from the cache where it is of the same run."""
-    model, spec = bench.source.model, bench.source.manifest.input
-    key = calibration_key(model.graph.SerializeToString(), repr(spec), pictures.paths)
+def calibrated(trial: Trial, images: ImageFolder, cache: Path) -> Calibration:
+    """Return the values of all tensors that INT8 may store, from the cache if it is of them."""
+    model, spec = trial.source.model, trial.source.manifest.input
+    key = calibration_key(model.graph.SerializeToString(), repr(spec), images.paths)
     found = load_calibration(cache, key)
     if found is not None:
         log.info("ranges taken from %s", cache)
         return found
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        bench.report("calibrating", done, len(pictures))
-
-    feeds = ({spec.name: tensor} for tensor in calibration_tensors(pictures, spec))
-    made = calibrate(model, feeds, watched(model), threads=bench.threads, progress=step)
-    if keep:
-        try:
-            made.save(cache, key)
-        except OutputError as error:
-            bench.warn(f"{error}: the next export has to run the calibration images again")
+    step = Steps(trial.progress, "calibrating", len(images))
+    feeds = ({spec.name: tensor} for tensor in calibration_tensors(images, spec))
+    tensors = calibrated_tensors(model)
+    made = calibrate(model, feeds, tensors, threads=trial.threads, progress=step)
+    try:
+        made.save(cache, key)
+    except OutputError as error:
+        trial.warn(f"{error}: the next export has to run the calibration images again")
     return made
-
-
-def _search(
-    bench: Bench, way: _Lowering, always: Mapping[str, str], gate: float, trials: int
-) -> dict[str, str]:
-    """Nodes to keep for the counts' sake; none where that does not help (the gate will say so)."""
-    label, nodes, lower = way.label, way.nodes, way.lower
-    damage = Damage(way.model, lower, nodes, bench.feeds()[:PROBES], bench.threads, way.run)
-    seen: dict[str, float] = {}
-
-    def alone(name: str) -> float:
-        seen[name] = damage(name)
-        bench.report(f"{label}: which layers it costs", len(seen), len(nodes))
-        return seen[name]
-
-    def accept(model: onnx.ModelProto) -> bool:
-        try:
-            return _prove(bench, model, gate * _MARGIN, trials, f"trying {label}", way.run).passed
-        except BackendError:  # values that are no numbers
-            return False
-
-    kept = find_kept(lower, nodes, always, alone, accept)
-    if kept is None:
-        log.info("%s: keeping half of the layers in float32 does not save the counts", label)
-        return {}
-    return {name: f"alone it moves the maps by {seen[name]:.2%}" for name in kept}

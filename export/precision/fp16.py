@@ -1,4 +1,4 @@
-"""A float32 graph as a strongly typed float16 one.
+"""Convert a float32 graph to a strongly typed float16 one.
 
 TensorRT 10 and later, and TensorRT for RTX, take each tensor's type from the graph: there, half
 precision is a rewrite of the ONNX file and no flag of the builder. Inputs and outputs stay
@@ -13,23 +13,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecount.errors import ModelError
-from edgecount.export.graph.names import Names
-from edgecount.export.graph.queries import apart_from_pixels, element_types, with_subgraphs
+from edgecount.export.graph.queries import (
+    FreeNames,
+    apart_from_pixels,
+    element_types,
+    with_subgraphs,
+)
 
 if TYPE_CHECKING:
     import onnx
 
 LARGEST = 65504.0  # of float16
 SMALLEST = 2.0**-24  # above 0
-LEAST_STEP = 2.0**-20  # of bytes: 16 of the smallest, so that a scale keeps some of its bits
+MIN_SCALE = 2.0**-20  # of INT8: 16 of the smallest, so that a scale keeps some of its bits
 
 _FLOAT, _HALF = 1, 10  # TensorProto.FLOAT, TensorProto.FLOAT16
 _SUFFIX = "_fp16"
-_BYTES = ("QuantizeLinear", "DequantizeLinear")
+_QDQ = ("QuantizeLinear", "DequantizeLinear")
 
 
 def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelProto:
-    """A copy whose nodes compute in float16, but for those in ``keep``.
+    """Return a copy whose nodes compute in float16, except those in ``keep``.
 
     What an operator wants in float32 by its definition (the scales of a Resize) stays so, and so
     does what computes with shapes only: a side past 2048 px is no float16. Casts stand only where
@@ -47,7 +51,7 @@ def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
     if inner := with_subgraphs(model):
         raise ModelError(
             f"FP16 needs a graph without If, Loop and Scan, got {', '.join(inner)}: export the "
-            "network without them, or without --fp16"
+            "network without them, or without `fp16`"
         )
     converter = _Converter(model, apart_from_pixels(model).union(keep))
     for node in model.graph.node:
@@ -66,7 +70,7 @@ def to_fp16(model: onnx.ModelProto, keep: Collection[str] = ()) -> onnx.ModelPro
 
 
 class _Converter:
-    """Goes through the nodes once; knows each tensor in the precisions that are asked for."""
+    """Convert node by node, with each tensor in the precisions that its readers ask for."""
 
     def __init__(self, model: onnx.ModelProto, keep: Collection[str]) -> None:
         from onnx import numpy_helper
@@ -81,12 +85,12 @@ class _Converter:
         self._types = element_types(model)
         self._casts: dict[tuple[str, int], str] = {}
         self._made: set[str] = set()  # tensors that exist as float16 under the other name only
-        self._names = Names(model)
+        self._names = FreeNames(model)
         self._halves: dict[str, str] = {}
         self._outputs = {output.name for output in model.graph.output}
 
     def initializers(self) -> list[onnx.TensorProto]:
-        """The weights that the new nodes use."""
+        """Return the weights that the new nodes use."""
         from onnx import numpy_helper
 
         return [numpy_helper.from_array(value, name) for name, value in self._used.items()]
@@ -101,7 +105,7 @@ class _Converter:
         for index, name in enumerate(node.input):
             if name and self._types.get(name) == _FLOAT:
                 wanted = _HALF if _variable(node, index, self._version) in half else _FLOAT
-                is_step = index == 1 and node.op_type in _BYTES and name in self._weights
+                is_step = index == 1 and node.op_type in _QDQ and name in self._weights
                 if is_step and wanted == _HALF:
                     made.input[index] = self._step(name)
                 else:
@@ -124,7 +128,7 @@ class _Converter:
                 self._get(node.output[index], _FLOAT)
 
     def _variables(self, node: onnx.NodeProto) -> set[str]:
-        """The node's type variables that become float16."""
+        """Return the node's type variables (such as ``T``) that become float16."""
         # An attribute that says float32 (of a RandomNormal, an EyeLike) would contradict the rest.
         if node.name in self.keep or any(a.name == "dtype" for a in node.attribute):
             return set()
@@ -137,7 +141,7 @@ class _Converter:
         }
 
     def _retype_attributes(self, node: onnx.NodeProto, half: set[str]) -> None:
-        """Types that attributes say: of a Cast, a Constant, a ConstantOfShape."""
+        """Change the types in attributes of a Cast, a Constant or a ConstantOfShape."""
         from onnx import numpy_helper
 
         if not half:
@@ -146,11 +150,11 @@ class _Converter:
             if node.op_type == "Cast" and attribute.name == "to" and attribute.i == _FLOAT:
                 attribute.i = _HALF
             elif attribute.name == "value" and attribute.t.data_type == _FLOAT:
-                value = narrow(numpy_helper.to_array(attribute.t))
+                value = saturated(numpy_helper.to_array(attribute.t))
                 attribute.t.CopyFrom(numpy_helper.from_array(value))
 
     def _get(self, name: str, kind: int) -> str:
-        """The name of a float tensor in this precision; a cast is added where there is none."""
+        """Return a float tensor's name in this precision; add a cast where there is none."""
         from onnx import helper
 
         if name in self._weights:
@@ -169,23 +173,23 @@ class _Converter:
         if kind == _FLOAT:
             self._used[name] = self._weights[name]
             return name
-        self._used[self._half(name)] = narrow(self._weights[name])
+        self._used[self._half(name)] = saturated(self._weights[name])
         return self._half(name)
 
     def _step(self, name: str) -> str:
-        """The scale of bytes: one that is 0 in float16 would make its channel no number."""
-        self._used[self._half(name)] = narrow(np.maximum(self._weights[name], LEAST_STEP))
+        """Return an INT8 scale in float16, above 0: a scale of 0 would make its channel NaN."""
+        self._used[self._half(name)] = saturated(np.maximum(self._weights[name], MIN_SCALE))
         return self._half(name)
 
     def _half(self, name: str) -> str:
-        """The name of a tensor as float16."""
+        """Return the name of a tensor in float16."""
         if name not in self._halves:
             self._halves[name] = self._names.free(name + _SUFFIX)
         return self._halves[name]
 
 
-def narrow(value: np.ndarray) -> np.ndarray:
-    """As float16, what is too large at its ends; infinities stay."""
+def saturated(value: np.ndarray) -> np.ndarray:
+    """Return an array as float16, with values beyond its range at its ends; infinities stay."""
     ends = np.where(np.isinf(value), value, np.clip(value, -LARGEST, LARGEST))
     return ends.astype(np.float16)
 
@@ -202,7 +206,7 @@ def _schema(node: onnx.NodeProto, version: int) -> onnx.defs.OpSchema | None:
 def _variable(
     node: onnx.NodeProto, index: int, version: int, *, output: bool = False
 ) -> str | None:
-    """The type variable of an input or output, such as ``T``; the last one may repeat."""
+    """Return the type variable of an input or output, such as ``T``; the last one may repeat."""
     schema = _schema(node, version)
     if schema is None:
         return None
@@ -211,18 +215,18 @@ def _variable(
     return variable
 
 
-def rounding(typed: onnx.ModelProto) -> onnx.ModelProto:
-    """A float32 graph that rounds to float16 wherever a typed one stores a float16.
+def emulated(typed: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a float32 graph that rounds to float16 wherever a typed one stores float16.
 
     CPUs have few float16 kernels: ONNX Runtime computes in float32 there and drops the rounding
-    between two such nodes, so that running the typed graph proves little. This one computes as a
+    between two such nodes, so that running the typed graph says little. This one computes as a
     GPU does that accumulates in float32 and stores float16, overflow included.
     """
     import onnx
     from onnx import numpy_helper
 
     types = element_types(typed)
-    names = Names(typed)
+    names = FreeNames(typed)
     made = onnx.ModelProto()
     made.CopyFrom(typed)
     del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]

@@ -1,9 +1,16 @@
-"""A float32 graph as an INT8 one, in the two encodings that engines want.
+"""Quantise a float32 graph to INT8, in the two encodings that engines want.
 
-Both say with QuantizeLinear and DequantizeLinear where bytes stand; each tensor's range comes from
-a calibration. They differ because the engines do: TensorRT wants signed bytes around zero and no
-quantised bias, ONNX Runtime's CPU kernels unsigned bytes with a zero point and a bias in 32 bits.
-Either engine runs the other's encoding slower than float32, or refuses it.
+Both mark the quantised tensors with QuantizeLinear and DequantizeLinear (a QDQ pair); a calibration
+gives each tensor's range. They differ because the engines do: TensorRT wants signed integers around
+zero and float biases; ONNX Runtime's CPU kernels want unsigned integers with a zero point, outputs
+as well as inputs, and biases in 32 bits. Either engine runs the other's encoding slower than
+float32, or refuses it.
+
+On x86 CPUs without VNNI, ONNX Runtime's kernels add the products of two neighbouring weights in 16
+bits, which saturate there and not on other CPUs: one file would count differently from machine to
+machine. So the CPU's weights are scaled until no two neighbours can reach that. Weights of 7 bits
+(the library's ``reduce_range``) do so too, at two to four times the error; unsigned weights take
+kernels that add in 32 bits, which are no faster than float32 there.
 """
 
 from __future__ import annotations
@@ -16,8 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import ModelError
-from edgecount.export.graph.names import Names
-from edgecount.export.graph.queries import consumers, element_types, weights, with_subgraphs
+from edgecount.export.graph.queries import (
+    FreeNames,
+    consumers,
+    element_types,
+    weights,
+    with_subgraphs,
+)
 
 if TYPE_CHECKING:
     import onnx
@@ -26,15 +38,22 @@ Encoding = Literal["tensorrt", "cpu"]
 Ranges = Mapping[str, tuple[float, float]]
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
-_CUTS = ("Relu", "Clip")  # activations that a range can take over
+_ACTIVATIONS = ("Relu", "Clip")  # cuts that a quantised range can take over
 _FLOAT = 1
-# The least step of a byte: the product of two, a bias's step, must not be 0 in float32.
+# A smaller step would vanish where two are multiplied, which gives a bias's step in float32.
 _SMALLEST = 2.0**-60
 _BIAS = 2.0**30  # steps that a bias may take, of the 2^31 that 32 bits hold
+# Two products of up to 255 times a weight stay below 2^15 with weights of up to 128 together; what
+# rounding adds to the two is at most 1.
+_PAIR = 127
+
+# What is quantised: (tensor,), (weight, axis) or (bias, tensor, weight, axis). A weight has scales
+# along an axis, and a bias has those of what it is added to.
+_Key = tuple[str, ...]
 
 
 def quantisable(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that can compute in bytes, in order: convolutions and sums of two maps."""
+    """Return the names of nodes that INT8 can compute: convolutions and sums of two maps."""
     fixed, types = weights(model), element_types(model)
     return [
         node.name
@@ -52,29 +71,29 @@ def quantisable(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def watched(model: onnx.ModelProto) -> list[str]:
-    """The tensors whose ranges :func:`to_int8` may ask for."""
+def calibrated_tensors(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the tensors whose ranges :func:`to_int8` needs."""
     nodes = set(quantisable(model))
     readers = consumers(model)
     found: dict[str, None] = {}
     for node in model.graph.node:
         if node.name in nodes:
             inputs = node.input[:1] if node.op_type in CONVOLUTIONS else node.input
-            found |= dict.fromkeys(inputs) | {_after(node, readers): None}
+            found |= dict.fromkeys([*inputs, _activated(node, readers)])
     return list(found)
 
 
 def to_int8(
     model: onnx.ModelProto, ranges: Ranges, encoding: Encoding, keep: Collection[str] = ()
 ) -> onnx.ModelProto:
-    """A copy whose convolutions and sums compute in bytes, but for those in ``keep``.
+    """Return a copy whose convolutions and sums compute in INT8, except those in ``keep``.
 
     Args:
         model: float32, as :func:`edgecount.export.graph.queries.tidy` leaves it.
-        ranges: of every tensor of :func:`watched`; 0 lies inside.
-        encoding: ``tensorrt``: signed, symmetric, both ends of a sum, weights per channel, biases
-            as they are; ``cpu``: unsigned with a zero point, outputs as well as inputs, biases in
-            32 bits.
+        ranges: low and high end of every tensor of :func:`calibrated_tensors`; 0 lies inside.
+        encoding: ``tensorrt``: int8, symmetric, weights per channel, biases in float32; ``cpu``:
+            uint8 with a zero point, outputs as well as inputs, int8 weights per channel that
+            saturate no kernel, biases in int32.
         keep: names of nodes that stay in float32.
 
     Raises:
@@ -85,39 +104,33 @@ def to_int8(
     if inner := with_subgraphs(model):
         raise ModelError(
             f"INT8 needs a graph without If, Loop and Scan, got {', '.join(inner)}: export the "
-            "network without them, or without --int8"
+            "network without them, or without `int8`"
         )
-
     made = onnx.ModelProto()
     made.CopyFrom(model)
     chosen = set(quantisable(model)) - set(keep)
-    encoder = _Encoder(made, ranges, encoding)
+    nodes = [node for node in made.graph.node if node.name in chosen]
+    quantiser = _Quantiser(made, ranges, encoding)
     readers = consumers(model)
-    nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
-        turned = onnx.NodeProto()
-        turned.CopyFrom(node)
-        if node.name in chosen:
-            encoder.feed(turned, nodes)
-        nodes.append(turned)
+    outputs = [_activated(node, readers) for node in nodes]
+    for node in nodes:
+        quantiser.quantise_inputs(node)
     if encoding == "cpu":
-        nodes = encoder.requantise_outputs(nodes, chosen, readers)
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
-    encoder.drop_unused()
+        quantiser.quantise_outputs(outputs)
+    quantiser.finish()
     return made
 
 
 @dataclass(frozen=True)
 class Step:
-    """How a float becomes a byte: ``round(x / scale) + zero``."""
+    """Scale and zero point of a tensor: a float ``x`` is stored as ``round(x / scale) + zero``."""
 
     scale: np.float32
     zero: NDArray[np.generic]  # 0-d, int8 or uint8
 
 
 def activation_step(low: float, high: float, encoding: Encoding) -> Step:
-    """The step of a tensor between these ends; any will do where both are 0."""
+    """Return the step of a tensor between these ends; any step will do where both are 0."""
     if encoding == "tensorrt":
         scale = max(-low / 127, high / 127, _SMALLEST) if low < high else 1.0
         return Step(np.float32(scale), np.array(0, np.int8))
@@ -126,166 +139,187 @@ def activation_step(low: float, high: float, encoding: Encoding) -> Step:
 
 
 def weight_scales(weight: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """(channels,) step of each channel's weights, symmetric; any will do for a channel of zeros."""
+    """Return the symmetric scale (C,) of each channel's weights; channels of zeros get 1."""
     others = tuple(i for i in range(weight.ndim) if i != axis)
     largest = np.abs(weight).max(others)
     return np.where(largest > 0, np.maximum(largest / 127, _SMALLEST), 1.0).astype(np.float32)
 
 
-class _Encoder:
-    """Adds pairs of QuantizeLinear and DequantizeLinear, one for each tensor."""
+def unsaturated_scales(
+    weight: NDArray[np.float32], scales: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return scales (O,) of a convolution's weights with which no sum of two products saturates.
+
+    The kernels go through a channel's weights either with the input channels innermost or with the
+    columns, two by two; activations are not negative, so that only weights of one sign add up.
+
+    Args:
+        weight: (O, I, h, w) or with other spatial axes.
+        scales: (O,) scales that use the whole range.
+    """
+    channels = len(weight)
+    orders = weight.reshape(channels, -1), np.moveaxis(weight, 1, -1).reshape(channels, -1)
+    largest = np.zeros(channels, np.float32)
+    for order in orders:
+        pairs = np.pad(order, ((0, 0), (0, order.shape[1] % 2))).reshape(channels, -1, 2)
+        for signed in (pairs, -pairs):
+            largest = np.maximum(largest, np.maximum(signed, 0).sum(2).max(1))
+    return np.maximum(scales, largest / _PAIR)
+
+
+class _Quantiser:
+    """Add QDQ pairs to a graph, one for each tensor.
+
+    Args:
+        model: changed in place.
+        ranges: see :func:`to_int8`.
+        encoding: see :func:`to_int8`.
+    """
 
     def __init__(self, model: onnx.ModelProto, ranges: Ranges, encoding: Encoding) -> None:
-        self._graph = model.graph
-        self._ranges = ranges
+        self._graph, self._ranges, self._on_cpu = model.graph, ranges, encoding == "cpu"
         self._encoding = encoding
         self._weights = weights(model)
-        self._pairs: dict[str, str] = {}
-        self._scales: dict[str, NDArray[np.float32]] = {}
-        self._names = Names(model)
+        self._names = FreeNames(model)
+        self._dequantised: dict[_Key, str] = {}
+        self._pairs: dict[_Key, list[onnx.NodeProto]] = {}
+        self._scales: dict[_Key, NDArray[np.float32]] = {}  # of the weights
 
-    def feed(self, node: onnx.NodeProto, before: list[onnx.NodeProto]) -> None:
-        """Let a node read bytes; what makes them is put before it."""
+    def quantise_inputs(self, node: onnx.NodeProto) -> None:
+        """Let a convolution or a sum read quantised tensors."""
         if node.op_type == "Add":
-            for index, name in enumerate(node.input):
-                node.input[index] = self._activation(name, before)
+            node.input[:] = [self._activation(name) for name in node.input]
             return
-        source, name = node.input[:2]
-        node.input[0] = self._activation(source, before)
+        source, name, *biases = node.input
         axis = 0 if node.op_type == "Conv" else 1
         weight = np.asarray(self._weights[name], np.float32)
         group = next((a.i for a in node.attribute if a.name == "group"), 1)
-        # A transposed convolution's channels are counted within a group: one step for all.
         scales = weight_scales(weight, axis)
-        if axis == 1 and group > 1:
+        is_depthwise = weight.shape[1] == 1 and group == len(weight)
+        if self._on_cpu and axis == 0 and not is_depthwise:  # those have kernels of their own
+            scales = unsaturated_scales(weight, scales)
+        # A transposed convolution's channels are counted within a group: one scale for all, and
+        # no bias that a scale of each channel would need.
+        in_groups = axis == 1 and group > 1
+        if in_groups:
             scales = np.full_like(scales, scales.max())
-        has_bias = len(node.input) > 2 and node.input[2] in self._weights
-        in_bytes = has_bias and self._encoding == "cpu" and (axis == 0 or group == 1)
-        if in_bytes:
-            # Beside tiny weights of a dead channel, its bias would not fit into 32 bits.
-            scales = np.maximum(scales, self._least_scales(node.input[2], source))
-        key = f"{name}_by_{axis}"
-        # A weight that several nodes read has the steps of the first.
-        scales = self._scales.setdefault(key, scales)
-        node.input[1] = self._weight(key, name, weight, scales, axis, before)
-        if in_bytes and (scales >= self._least_scales(node.input[2], source)).all():
-            label = name if axis == 0 else key
-            node.input[2] = self._bias(node.input[2], label, source, scales, before)
+        bias = next((b for b in biases if b in self._weights), "")
+        lowest = None
+        if bias and self._on_cpu and not in_groups:
+            # Beside the tiny weights of a dead channel, its bias would not fit into 32 bits.
+            lowest = self._min_scales(bias, source)
+            scales = np.maximum(scales, lowest)
+        # A weight that several nodes read has the scales of the first.
+        scales = self._scales.setdefault((name, str(axis)), scales)
+        if lowest is not None and (scales >= lowest).all():
+            node.input[2] = self._bias(bias, source, (name, str(axis)))
+        node.input[0], node.input[1] = self._activation(source), self._weight(name, weight, axis)
 
-    def _least_scales(self, bias: str, source: str) -> NDArray[np.float32]:
-        """(channels,) steps of the weights that a bias needs to fit."""
-        step = activation_step(*self._ranges[source], "cpu").scale
-        values = np.abs(np.asarray(self._weights[bias], np.float64))
-        least: NDArray[np.float32] = (values / (float(step) * _BIAS)).astype(np.float32)
-        return least
+    def quantise_outputs(self, names: Collection[str]) -> None:
+        """Give the outputs of the quantised nodes a QDQ pair, too, for all that read them.
 
-    def requantise_outputs(
-        self,
-        nodes: list[onnx.NodeProto],
-        chosen: set[str],
-        readers: Mapping[str, list[onnx.NodeProto]],
-    ) -> list[onnx.NodeProto]:
-        """Give each chosen node's output, after its activation, a pair of its own.
-
-        ONNX Runtime's byte kernels take the place of a node whose inputs and output are bytes. The
-        range starts and ends where a Relu or Clip cuts, so that the cut itself falls away.
+        ONNX Runtime's integer kernels replace a node whose inputs and output are quantised. The
+        range of an output behind a Relu or Clip ends where that cuts, so that it can be left out.
         """
-        by_name = {node.name: node for node in nodes}
-        wanted = {_after(by_name[name], readers) for name in chosen}
         outputs = {value.name for value in self._graph.output}
-        made: list[onnx.NodeProto] = []
-        for node in nodes:
-            made.append(node)
-            for name in node.output:
-                if name in wanted and name not in self._pairs and name not in outputs:
-                    self._activation(name, made)
-        paired = {name for name in wanted if name in self._pairs}
-        for node in made:
-            if node.op_type == "QuantizeLinear":
-                continue
-            for index, name in enumerate(node.input):
-                if name in paired:
-                    node.input[index] = self._pairs[name]
-        return _sorted_pairs(made)
+        wanted = {name for name in names if (name,) in self._dequantised or name not in outputs}
+        for node in self._graph.node:
+            node.input[:] = [self._activation(n) if n in wanted else n for n in node.input]
 
-    def drop_unused(self) -> None:
-        """Take out the weights that nothing reads any more."""
-        used = {name for node in self._graph.node for name in node.input}
+    def finish(self) -> None:
+        """Put each pair behind what makes its tensor, and drop weights that nothing reads now."""
+        nodes = list(self._graph.node)
+        made = {name for node in nodes for name in node.output}
+        ordered = [n for key, pair in self._pairs.items() if key[0] not in made for n in pair]
+        for node in nodes:
+            ordered.append(node)
+            for name in node.output:
+                ordered += self._pairs.get((name,), ())
+        del self._graph.node[:]
+        self._graph.node.extend(ordered)
+        used = {name for node in ordered for name in node.input}
         kept = [weight for weight in self._graph.initializer if weight.name in used]
         del self._graph.initializer[:]
         self._graph.initializer.extend(kept)
 
-    def _activation(self, name: str, before: list[onnx.NodeProto]) -> str:
-        if name not in self._pairs:
+    def _min_scales(self, bias: str, source: str) -> NDArray[np.float32]:
+        """Return the smallest scales (C,) of the weights with which a bias fits into 32 bits."""
+        step = activation_step(*self._ranges[source], "cpu").scale
+        values = np.abs(np.asarray(self._weights[bias], np.float64))
+        scales: NDArray[np.float32] = (values / (float(step) * _BIAS)).astype(np.float32)
+        return scales
+
+    def _activation(self, name: str) -> str:
+        key = (name,)
+        if key not in self._dequantised:
             step = activation_step(*self._ranges[name], self._encoding)
-            scale = self._constant(f"{name}_scale", np.array(step.scale))
-            zero = self._constant(f"{name}_zero", step.zero)
-            self._pairs[name] = self._pair(name, [name, scale, zero], before)
-        return self._pairs[name]
+            self._add_pair(key, np.array(step.scale), step.zero)
+        return self._dequantised[key]
 
-    def _weight(
+    def _weight(self, name: str, weight: NDArray[np.float32], axis: int) -> str:
+        key = (name, str(axis))
+        if key not in self._dequantised:
+            scales = self._scales[key]
+            zero = np.zeros(len(scales), np.int8)
+            if self._on_cpu:
+                shape = [1] * weight.ndim
+                shape[axis] = -1
+                whole = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127).astype(np.int8)
+                self._add_stored(key, whole, scales, zero, axis)
+            else:
+                # TensorRT's parsers take float weights through a pair in every version.
+                self._add_pair(key, scales, zero, axis=axis)
+        return self._dequantised[key]
+
+    def _bias(self, name: str, source: str, weight: _Key) -> str:
+        key = (name, source, *weight)
+        if key not in self._dequantised:
+            step = activation_step(*self._ranges[source], "cpu").scale
+            scales = (step * self._scales[weight]).astype(np.float32)
+            ends = np.iinfo(np.int32)
+            whole = np.rint(np.asarray(self._weights[name], np.float64) / scales)
+            stored = np.clip(whole, ends.min, ends.max).astype(np.int32)
+            self._add_stored(key, stored, scales, np.zeros(len(scales), np.int32), 0)
+        return self._dequantised[key]
+
+    def _add_pair(
+        self, key: _Key, scale: NDArray[np.float32], zero: NDArray[np.generic], **attributes: Any
+    ) -> None:
+        """Quantise and dequantise a float tensor."""
+        from onnx import helper
+
+        name = "_by_".join(key)
+        quantised, label = (self._names.free(f"{name}_{end}") for end in ("quantised", "quantise"))
+        step = [self._constant(f"{name}_scale", scale), self._constant(f"{name}_zero", zero)]
+        self._pairs[key] = [
+            helper.make_node("QuantizeLinear", [key[0], *step], [quantised], label, **attributes)
+        ]
+        self._dequantise(key, [quantised, *step], **attributes)
+
+    def _add_stored(
         self,
-        key: str,
-        name: str,
-        weight: NDArray[np.float32],
-        scales: NDArray[np.float32],
+        key: _Key,
+        stored: NDArray[np.generic],
+        scale: NDArray[np.float32],
+        zero: NDArray[np.generic],
         axis: int,
-        before: list[onnx.NodeProto],
-    ) -> str:
-        if key in self._pairs:
-            return self._pairs[key]
-        scale = self._constant(f"{key}_scale", scales)
-        zero = self._constant(f"{key}_zero", np.zeros(len(scales), np.int8))
-        if self._encoding == "tensorrt":
-            # TensorRT's parsers take float weights through a pair in every version.
-            self._pairs[key] = self._pair(key, [name, scale, zero], before, axis=axis)
-            return self._pairs[key]
-        shape = [1] * weight.ndim
-        shape[axis] = -1
-        whole = np.clip(np.rint(weight / scales.reshape(shape)), -127, 127).astype(np.int8)
-        stored = self._constant(f"{key}_bytes", whole)
-        self._pairs[key] = self._dequantise(key, [stored, scale, zero], before, axis=axis)
-        return self._pairs[key]
+    ) -> None:
+        """Dequantise integers that are stored in place of a float weight."""
+        self._pairs[key] = []
+        parts = {"integers": stored, "scale": scale, "zero": zero}
+        name = "_by_".join(key)
+        inputs = [self._constant(f"{name}_{part}", value) for part, value in parts.items()]
+        self._dequantise(key, inputs, axis=axis)
 
-    def _bias(
-        self,
-        name: str,
-        weight: str,
-        source: str,
-        scales: NDArray[np.float32],
-        before: list[onnx.NodeProto],
-    ) -> str:
-        key = f"{name}_of_{source}_by_{weight}"
-        if key in self._pairs:
-            return self._pairs[key]
-        steps = activation_step(*self._ranges[source], "cpu").scale * scales
-        bias = np.asarray(self._weights[name], np.float64) / steps
-        ends = np.iinfo(np.int32)
-        stored = self._constant(
-            f"{key}_bytes", np.clip(np.rint(bias), ends.min, ends.max).astype(np.int32)
-        )
-        scale = self._constant(f"{key}_scale", steps.astype(np.float32))
-        zero = self._constant(f"{key}_zero", np.zeros(len(steps), np.int32))
-        self._pairs[key] = self._dequantise(key, [stored, scale, zero], before, axis=0)
-        return self._pairs[key]
-
-    def _pair(
-        self, name: str, inputs: list[str], before: list[onnx.NodeProto], **attributes: Any
-    ) -> str:
+    def _dequantise(self, key: _Key, inputs: list[str], **attributes: Any) -> None:
         from onnx import helper
 
-        middle, label = (self._names.free(f"{name}_{end}") for end in ("quantised", "quantise"))
-        before.append(helper.make_node("QuantizeLinear", inputs, [middle], label, **attributes))
-        return self._dequantise(name, [middle, *inputs[1:]], before, **attributes)
-
-    def _dequantise(
-        self, name: str, inputs: list[str], before: list[onnx.NodeProto], **attributes: Any
-    ) -> str:
-        from onnx import helper
-
+        name = "_by_".join(key)
         output, label = (self._names.free(f"{name}_{end}") for end in ("dequantised", "dequantise"))
-        before.append(helper.make_node("DequantizeLinear", inputs, [output], label, **attributes))
-        return output
+        self._pairs[key].append(
+            helper.make_node("DequantizeLinear", inputs, [output], label, **attributes)
+        )
+        self._dequantised[key] = output
 
     def _constant(self, name: str, value: NDArray[np.generic]) -> str:
         from onnx import numpy_helper
@@ -295,28 +329,9 @@ class _Encoder:
         return free
 
 
-def _after(node: onnx.NodeProto, readers: Mapping[str, list[onnx.NodeProto]]) -> str:
-    """A node's output, or that of the Relu or Clip that alone reads it."""
+def _activated(node: onnx.NodeProto, readers: Mapping[str, list[onnx.NodeProto]]) -> str:
+    """Return a node's output, or that of the Relu or Clip that alone reads it."""
     name: str = node.output[0]
     following = readers.get(name, [])
-    if len(following) == 1 and following[0].op_type in _CUTS and following[0].input[0] == name:
-        return str(following[0].output[0])
-    return name
-
-
-def _sorted_pairs(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """The nodes with each after what it reads; a pair may have been made at its first reader."""
-    waiting = {name for node in nodes for name in node.output}
-    made: list[onnx.NodeProto] = []
-    pending = nodes
-    while pending:
-        later = []
-        for node in pending:
-            if any(name in waiting for name in node.input):
-                later.append(node)
-                continue
-            made.append(node)
-            waiting -= set(node.output)
-        assert len(later) < len(pending), "a cycle"
-        pending = later
-    return made
+    alone = len(following) == 1 and following[0].op_type in _ACTIVATIONS
+    return following[0].output[0] if alone and following[0].input[0] == name else name

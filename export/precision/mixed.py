@@ -1,6 +1,6 @@
-"""Which nodes of an INT8 graph cannot compute in float16 besides.
+"""Find the nodes of an INT8 graph whose float side cannot be float16.
 
-A QuantizeLinear and its DequantizeLinear are one thing: a tensor in bytes, with one scale in one
+A QuantizeLinear and its DequantizeLinear belong together: one tensor in INT8, with one scale in one
 precision.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.export.graph.queries import consumers, producers, weights
-from edgecount.export.precision.fp16 import LARGEST, LEAST_STEP, SMALLEST
+from edgecount.export.precision.fp16 import LARGEST, MIN_SCALE, SMALLEST
 from edgecount.export.precision.sensitivity import overflowing
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ PAIR = ("QuantizeLinear", "DequantizeLinear")
 
 
 class Pairs:
-    """The quantized tensors of a graph of :func:`edgecount.export.precision.int8.to_int8`.
+    """The QDQ pairs of a graph of :func:`edgecount.export.precision.int8.to_int8`.
 
     Args:
         model: the graph.
@@ -41,11 +41,11 @@ class Pairs:
         ]
 
     def overflowing(self, largest: Mapping[str, float], headroom: float) -> dict[str, str]:
-        """Nodes that float16 cannot compute, with the reason.
+        """Return the nodes that float16 cannot compute, with the reason.
 
         Args:
-            largest: tensor of the float32 graph to the largest magnitude seen on real images.
-            headroom: how far beyond that the type must reach.
+            largest: tensor of the float32 graph to its largest magnitude on real images.
+            headroom: how many times that value float16 must reach.
         """
         seen = dict(largest)
         for quantise, dequantise in self._pairs:
@@ -54,17 +54,17 @@ class Pairs:
             seen[dequantise.output[0]] = max(largest.get(source, 0.0), float(stored))
         found = overflowing(self._model, seen, LARGEST / headroom, SMALLEST)
         for quantise, dequantise in self._pairs:
-            if self._scale(quantise).max(initial=0) < LEAST_STEP:
-                # What is so small in all its channels loses its last bits as a float16, too.
+            if self._scale(quantise).max(initial=0) < MIN_SCALE:
+                # A tensor so small in all its channels loses its last bits as float16, too.
                 for node in (quantise, dequantise, *self._readers.get(dequantise.output[0], ())):
-                    found.setdefault(node.name, f"bytes of steps below {LEAST_STEP:.1g}")
+                    found.setdefault(node.name, f"an INT8 scale below {MIN_SCALE:.1g}")
         for names in self._names():
             for name in names & found.keys():
                 found |= dict.fromkeys(names - found.keys(), found[name])
         return found
 
     def closed(self, keep: Collection[str]) -> set[str]:
-        """The nodes, and the pairs that only they read: a cast would part them from their bytes."""
+        """Add the pairs that only these nodes read: a cast would part them from their tensor."""
         kept = set(keep)
         for quantise, dequantise in self._pairs:
             readers = {node.name for node in self._readers.get(dequantise.output[0], ())}
@@ -73,7 +73,7 @@ class Pairs:
         return kept
 
     def computing(self) -> list[str]:
-        """Names of the other nodes, in order."""
+        """Return the names of the other nodes, in order."""
         return [node.name for node in self._model.graph.node if node.op_type not in PAIR]
 
     def _names(self) -> list[set[str]]:

@@ -1,4 +1,4 @@
-"""Which nodes must keep their precision for the counts to stay."""
+"""Find the nodes that must keep their precision for the counts to stay."""
 
 from __future__ import annotations
 
@@ -9,90 +9,90 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.export.graph.queries import weights
 from edgecount.export.graph.session import open_session
-from edgecount.export.precision.fp16 import rounding
+from edgecount.export.precision.fp16 import emulated
 
 if TYPE_CHECKING:
     import onnx
 
 Feed = Mapping[str, NDArray[np.float32]]
-Lower = Callable[[Collection[str]], "onnx.ModelProto"]
+Convert = Callable[[Collection[str]], "onnx.ModelProto"]
 
 
 def find_kept(
-    lower: Lower,
+    convert: Convert,
     nodes: Sequence[str],
-    always: Collection[str],
-    damage: Callable[[str], float],
-    accept: Callable[[onnx.ModelProto], bool],
+    required: Collection[str],
+    sensitivity: Callable[[str], float],
+    is_enough: Callable[[onnx.ModelProto], bool],
 ) -> tuple[str, ...] | None:
-    """The fewest nodes to keep, by the damage that each does alone, until a model is accepted.
+    """Return the fewest nodes to keep, by their sensitivity, for a model to count well enough.
 
-    More and more of the worst are kept, doubling, and then as few as still pass. Damage adds up
-    only roughly, so what is found is few, not proven to be the fewest.
+    More and more of the most sensitive are kept, doubling, and then as few as still pass.
+    Sensitivities add up only roughly, so that the nodes found are few, and not surely the fewest.
 
     Args:
-        lower: makes the model that keeps these nodes in float32.
-        nodes: what may be lowered.
-        always: nodes that are kept in any case.
-        damage: of one node lowered alone.
-        accept: whether a model counts well enough.
+        convert: makes the model that keeps these nodes in float32.
+        nodes: names of the nodes that can be converted.
+        required: nodes that are kept in any case.
+        sensitivity: returns how far the outputs move when one node is converted alone.
+        is_enough: whether a model counts well enough for the search to end.
 
     Returns:
-        The nodes to keep besides ``always``; None if keeping half of all does not help either.
+        The nodes to keep besides ``required``; None if keeping half of all does not help either.
     """
-    if accept(lower(always)):
+    if is_enough(convert(required)):
         return ()
-    free = [name for name in nodes if name not in always]
-    ranked = sorted(free, key=damage, reverse=True)
+    free = [name for name in nodes if name not in required]
+    ranked = sorted(free, key=sensitivity, reverse=True)
     limit = -(-len(ranked) // 2)
     few, many = 0, 1
-    while not accept(lower({*always, *ranked[:many]})):
+    while not is_enough(convert({*required, *ranked[:many]})):
         if many >= limit:
             return None
         few, many = many, min(2 * many, limit)
     while many - few > 1:
         middle = (few + many) // 2
-        if accept(lower({*always, *ranked[:middle]})):
+        if is_enough(convert({*required, *ranked[:middle]})):
             many = middle
         else:
             few = middle
     return tuple(ranked[:many])
 
 
-class Damage:
-    """How far the outputs move when one node is lowered alone.
+class Sensitivity:
+    """How far a model's outputs move when one node is converted alone.
 
     Args:
         model: the float32 model.
-        lower: see :func:`find_kept`.
-        nodes: what may be lowered.
+        convert: see :func:`find_kept`.
+        nodes: names of the nodes that can be converted.
         feeds: a few inputs.
-        threads: of ONNX Runtime.
-        way: how a graph is run, see :data:`edgecount.export.precision.convert.Way`.
+        threads: threads of ONNX Runtime; None: one per core.
+        mode: how a graph is run, see :data:`edgecount.export.precision.trial.ExecutionMode`.
     """
 
     def __init__(
         self,
         model: onnx.ModelProto,
-        lower: Lower,
+        convert: Convert,
         nodes: Sequence[str],
         feeds: Sequence[Feed],
         threads: int | None = None,
-        way: str = "as used",
+        mode: str = "as used",
     ) -> None:
-        self._lower, self._nodes, self._feeds, self._threads = lower, set(nodes), feeds, threads
-        self._way = way
-        self._model = model
+        self._model, self._convert, self._nodes = model, convert, set(nodes)
+        self._feeds, self._threads, self._mode = feeds, threads, mode
 
     @functools.cached_property
     def _true(self) -> list[list[NDArray[np.float32]]]:
         return self._run(self._model)
 
     def __call__(self, name: str) -> float:
-        """Sum over outputs of the mean absolute change over the mean absolute value."""
-        lowered = self._lower(self._nodes - {name})
-        moved = self._run(rounding(lowered) if self._way == "rounding" else lowered)
+        """Return the sum over outputs of mean absolute change over mean absolute value."""
+        converted = self._convert(self._nodes - {name})
+        moved = self._run(emulated(converted) if self._mode == "rounding" else converted)
         total = 0.0
         for true, got in zip(self._true, moved, strict=True):
             for before, after in zip(true, got, strict=True):
@@ -102,14 +102,14 @@ class Damage:
         return total
 
     def _run(self, model: onnx.ModelProto) -> list[list[NDArray[np.float32]]]:
-        session = open_session(model, self._threads, fuse_bytes=self._way == "as used")
+        session = open_session(model, self._threads, fuse=self._mode == "as used")
         return [session.run(None, dict(feed)) for feed in self._feeds]
 
 
 def overflowing(
-    model: onnx.ModelProto, largest: Mapping[str, float], limit: float, least: float
+    model: onnx.ModelProto, largest: Mapping[str, float], limit: float, smallest: float
 ) -> dict[str, str]:
-    """Nodes that a narrower type cannot compute, with the reason.
+    """Return the nodes that a smaller float type cannot compute, with the reason.
 
     They make, read or hold a value beyond ``limit``, or a constant that would vanish, as the one
     that keeps a division from 0.
@@ -118,20 +118,11 @@ def overflowing(
         model: as :func:`edgecount.export.graph.queries.tidy` leaves it.
         largest: tensor to the largest magnitude seen on real images.
         limit: the type's largest value.
-        least: the type's smallest value above 0.
+        smallest: the type's smallest value above 0.
     """
-    from edgecount.export.graph.queries import weights
-
-    stored = {
-        name: float(np.abs(value[np.isfinite(value)]).max(initial=0))
-        for name, value in weights(model).items()
-        if value.dtype == np.float32
-    }
-    single = {
-        name: abs(float(value.reshape(-1)[0]))
-        for name, value in weights(model).items()
-        if value.dtype == np.float32 and value.size == 1
-    }
+    fixed = {name: w for name, w in weights(model).items() if w.dtype == np.float32}
+    stored = {name: float(np.abs(w[np.isfinite(w)]).max(initial=0)) for name, w in fixed.items()}
+    single = {name: abs(float(w.reshape(-1)[0])) for name, w in fixed.items() if w.size == 1}
     found = {}
     for node in model.graph.node:
         # A bound of Clip may lie anywhere: what is cut is what the tensors hold.
@@ -140,6 +131,6 @@ def overflowing(
         worst = max([0.0, *held, *seen])
         if not worst <= limit:
             found[node.name] = f"values up to {worst:.3g}, the type ends at {limit:g}"
-        elif any(0 < single.get(name, 1.0) < least for name in node.input):
-            found[node.name] = f"a constant below {least:.1g}, which would be 0"
+        elif any(0 < single.get(name, 1.0) < smallest for name in node.input):
+            found[node.name] = f"a constant below {smallest:.1g}, which would be 0"
     return found

@@ -1,4 +1,4 @@
-"""The largest values that a network's tensors take: what a narrower type has to reach."""
+"""Measure the largest values of a network's tensors, which a smaller float type has to reach."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.export.graph.names import Names
-from edgecount.export.graph.queries import apart_from_pixels, float_tensors
+from edgecount.export.graph.queries import FreeNames, apart_from_pixels, float_tensors
 from edgecount.export.graph.session import open_session
 
 if TYPE_CHECKING:
     import onnx
 
 
-def scan_largest(
+def largest_magnitudes(
     model: onnx.ModelProto,
     feeds: Sequence[Mapping[str, NDArray[np.float32]]],
     *,
     threads: int | None = None,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, float]:
-    """The largest magnitude of every float32 tensor that is computed from the image.
+    """Return the largest magnitude of every float32 tensor that is computed from the image.
 
     Args:
-        model: float32.
+        model: a float32 graph.
         feeds: inputs of the network.
-        threads: of ONNX Runtime; None: one per core.
+        threads: threads of ONNX Runtime; None: one per core.
         progress: called after each input.
 
     Returns:
-        Tensor to its largest magnitude; 0 of one without values. What is no number is passed over.
+        Tensor to its largest magnitude, 0 if it has no values; NaNs are passed over.
     """
     shapes = apart_from_pixels(model)
     names = [name for node, name in float_tensors(model) if node.name not in shapes]
@@ -40,9 +39,9 @@ def scan_largest(
     session = open_session(watching, threads)
     largest = dict.fromkeys(names, 0.0)
     for feed in feeds:
-        least, most = np.reshape([float(end) for end in session.run(ends, dict(feed))], (2, -1))
-        # Of no values the least one is infinity.
-        reached = np.where(least > most, 0.0, np.maximum(np.abs(least), np.abs(most)))
+        low, high = np.reshape([float(end) for end in session.run(ends, dict(feed))], (2, -1))
+        # The minimum of no values is infinity.
+        reached = np.where(low > high, 0.0, np.maximum(np.abs(low), np.abs(high)))
         for name, value in zip(names, reached, strict=True):
             largest[name] = max(largest[name], float(value))
         for name, tensor in feed.items():
@@ -53,7 +52,7 @@ def scan_largest(
 
 
 def _with_ends(model: onnx.ModelProto, names: Sequence[str]) -> tuple[onnx.ModelProto, list[str]]:
-    """A copy that gives only the least and the largest value of each tensor: all least ones first.
+    """Return a copy whose outputs are each tensor's minimum and maximum, all minima first.
 
     The tensors themselves, fetched all at once, may not fit in memory.
     """
@@ -63,7 +62,7 @@ def _with_ends(model: onnx.ModelProto, names: Sequence[str]) -> tuple[onnx.Model
     made = onnx.ModelProto()
     made.CopyFrom(model)
     del made.graph.output[:]
-    fresh = Names(model)
+    fresh = FreeNames(model)
     ends = []
     for operator in ("ReduceMin", "ReduceMax"):
         for name in names:

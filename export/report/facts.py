@@ -10,17 +10,17 @@ from edgecount.export.graph.queries import WEIGHTY, node_precisions
 
 if TYPE_CHECKING:
     from edgecount.export.package import Export, FileRecord
-    from edgecount.export.tensorrt.build import EngineRecord
+    from edgecount.export.tensorrt.record import EngineRecord
     from edgecount.export.tensorrt.verify import EngineRun
 
 FORMAT = 1
 
 
 def facts_of(export: Export, latencies: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """What ``report.json`` holds.
+    """Return the content of ``report.json``.
 
     Args:
-        export: what was made.
+        export: the files that were made, with their comparisons.
         latencies: file to its milliseconds on this CPU, ``p50`` and others.
     """
     from edgecount import __version__
@@ -31,7 +31,7 @@ def facts_of(export: Export, latencies: dict[str, dict[str, float]]) -> dict[str
         "source": export.source.origin,
         "model": export.source.manifest.name,
         "version": export.source.manifest.version,
-        "proven_on": export.pictures,
+        "proven_on": export.images,
         "real_images": export.real,
         "warnings": list(export.warnings),
         "no_engine": export.no_engine,
@@ -61,7 +61,7 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
             "layers": dict(weighty),
             "kept": dict(made.kept),
             "nodes": [layer._asdict() for layer in layers],
-            "proof": made.proof.to_dict() if made.proof else None,
+            "proof": made.comparison.to_dict() if made.comparison else None,
             "verdict": _verdict(record),
             "latency_ms": latencies.get(str(record.path)),
             "latency_on": "CPU" if str(record.path) in latencies else None,
@@ -73,23 +73,22 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
 
 
 def worst_difference(proof: dict[str, Any]) -> float:
-    """What the image counts differently by that does so most, in people, with its sign."""
+    """Return the largest difference of an image's counts, in people, with its sign."""
     apart = (one["candidate"] - one["reference"] for one in proof["images"])
     return float(max(apart, key=abs))
 
 
 def _verdict(record: FileRecord) -> str:
-    proof = record.converted.proof if record.converted else None
-    if proof is None:
+    if record.comparison is None:
         return "the reference"
     return "refused, kept by force" if record.refused else "passed"
 
 
 def _engine_verdict(record: FileRecord, engine: EngineRecord, run: EngineRun) -> str:
-    if record.refused:  # for its counts, which the proof tells, or for its points
+    if record.refused:  # for its counts, which the comparison holds, or for its points
         return "refused, kept by force"
     source = ", from a refused file" if record.overridden else ""
-    if run.proof is None:
+    if run.comparison is None:
         loaded = "loaded, " if engine.engine_layers is not None else ""
         ran = "run, not compared" if run.gpu else "not run"
         return f"built, {loaded}{ran}{source}"
@@ -100,7 +99,7 @@ def _engine(engine: EngineRecord, run: EngineRun) -> dict[str, Any]:
     return {
         "precision": engine.options.precision,
         "layers": engine.layers,
-        "proof": run.proof.to_dict() if run.proof else None,
+        "proof": run.comparison.to_dict() if run.comparison else None,
         "latency_ms": run.latency or None,
         "latency_on": run.gpu,
         "engine": {

@@ -1,30 +1,30 @@
-"""``report.json`` and a page that needs nothing beside it."""
+"""The two files of a report: ``report.json``, and a page that needs no other file."""
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecount._files import write_whole
+from edgecount._report import data_url, open_template
 from edgecount.export.extras import missing
 from edgecount.export.report.facts import facts_of, worst_difference
 from edgecount.export.verify.latency import measure_files
 
 if TYPE_CHECKING:
     from edgecount import CountResult
-    from edgecount.export.package import Export, FileRecord
-    from edgecount.export.verify.compare import Proof
+    from edgecount.export.package import Export
+    from edgecount.export.verify.compare import Comparison
 
 ON_CPUS = ("model.onnx", "model.int8-cpu.onnx")
 _SIZE = (480, 640)  # of the frame that is timed
-_WIDE = 520  # px of a picture on the page
+_WIDE = 520  # px of an image on the page
 _CHART, _EDGE = 320, 34  # px of the scatter and its margin
 
 
 def write_report(export: Export, folder: Path) -> None:
-    """Write both files into the folder of an export.
+    """Write ``report.json`` and ``report.html`` into the folder of an export.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -38,57 +38,42 @@ def write_report(export: Export, folder: Path) -> None:
 
 
 def _latencies(export: Export, folder: Path) -> dict[str, dict[str, float]]:
-    """Milliseconds on this CPU of the files that are meant for one, by turns in one run."""
+    """Measure the milliseconds on this CPU of the files that are meant for one, in turns."""
     names = [str(record.path) for record in export.files if str(record.path) in ON_CPUS]
     size = export.source.manifest.input.static_size or _SIZE
-    return measure_files(folder, names, size, export.options.threads, export.report)
+    return measure_files(folder, names, size, export.options.threads, export.progress)
 
 
 def _page(export: Export, facts: dict[str, Any]) -> str:
     try:
-        import jinja2
+        render = open_template(Path(__file__).with_name("page.html"))
     except ImportError as error:
         raise missing("jinja2", "engine", "to write reports") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    first = facts["files"][0]
-    text: str = environment.get_template("page.html").render(
+    return render(
         title=f"{facts['model']} {facts['version']}: export",
         facts=facts,
-        first=first,
+        first=facts["files"][0],
         worst_difference=worst_difference,
         charts={
-            str(record.path): _details(proof)
+            str(record.path): _details(record.comparison)
             for record in export.files
-            if (proof := _proof_of(record)) is not None
+            if record.comparison is not None
         },
     )
-    return text
 
 
-def _proof_of(record: FileRecord) -> Proof | None:
-    if record.converted:
-        return record.converted.proof
-    return record.run.proof if record.run else None
-
-
-def _details(proof: Proof) -> dict[str, Any]:
-    picture, ours, theirs = proof.worst
+def _details(comparison: Comparison) -> dict[str, Any]:
+    image, ours, theirs = comparison.worst
     return {
-        "scatter": _scatter(proof),
-        "worst": picture.name,
-        "pictures": [_overlay(picture.image, ours), _overlay(picture.image, theirs)],
+        "scatter": _scatter(comparison),
+        "worst": image.name,
+        "images": [_overlay(image.pixels, ours), _overlay(image.pixels, theirs)],
         "counts": [ours.count, theirs.count],
     }
 
 
 def _overlay(image: Any, result: CountResult) -> str:
-    """The picture with what was counted, small, as a data URL."""
+    """Return the image with its result drawn on it, small, as a data URL."""
     from edgecount.drawing import draw_overlay
     from edgecount.runtime.frames.opencv import load_cv2
 
@@ -98,12 +83,12 @@ def _overlay(image: Any, result: CountResult) -> str:
     small = cv2.resize(drawn, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     done, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])
     assert done
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+    return data_url("jpeg", data.tobytes())
 
 
-def _scatter(proof: Proof) -> dict[str, Any]:
-    """Points of a square chart, counts of the original to the right, of the candidate upward."""
-    pairs = [(one.reference, one.candidate) for one in proof.images]
+def _scatter(comparison: Comparison) -> dict[str, Any]:
+    """Lay out a square chart: counts of the original to the right, of the candidate upward."""
+    pairs = [(one.reference, one.candidate) for one in comparison.images]
     most = max(1.0, *(max(pair) for pair in pairs if all(v < float("inf") for v in pair)), 1.0)
     inner = _CHART - 2 * _EDGE
 
@@ -117,6 +102,6 @@ def _scatter(proof: Proof) -> dict[str, Any]:
         "most": most,
         "points": [
             (place(a), round(_CHART - place(b), 1), one.name, a, b)
-            for one, (a, b) in zip(proof.images, pairs, strict=True)
+            for one, (a, b) in zip(comparison.images, pairs, strict=True)
         ],
     }

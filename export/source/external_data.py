@@ -1,4 +1,4 @@
-"""ONNX files whose weights lie in other files, as those of PyTorch's exporter often do."""
+"""Load ONNX files whose weights lie in other files, as PyTorch's exporter often writes them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import onnx
 
 # Protobuf ends at 2 GiB. What is kept free holds the graph with its shapes, and the manifest.
-LARGEST = 2**31 - 2**24
+MAX_BYTES = 2**31 - 2**24
 
 
 def load_whole(path: Path) -> onnx.ModelProto:
-    """The model with all of its weights inside.
+    """Load a model with all of its weights.
 
     Raises:
         ModelError: a file with weights is missing or cut off, or they are more than one file holds.
@@ -36,22 +36,22 @@ def check_size(name: Path | str, size: int) -> None:
     """Refuse a model that no .onnx file could hold alone, before the long work.
 
     Args:
-        name: of the model, for the message.
-        size: of its weights and its graph, in bytes.
+        name: name of the model, for the message.
+        size: size of its weights and its graph in bytes.
 
     Raises:
         ModelError: it is too large.
     """
-    if size > LARGEST:
+    if size > MAX_BYTES:
         raise ModelError(
-            f"{name} takes {size / 1e9:.2f} GB, expected at most {LARGEST / 1e9:.2f} GB, all that "
-            "an exported .onnx can hold: export a smaller network; an .onnx with its weights "
+            f"{name} takes {size / 1e9:.2f} GB, expected at most {MAX_BYTES / 1e9:.2f} GB, all "
+            "that an exported .onnx can hold: export a smaller network; an .onnx with its weights "
             "beside it can be counted with as it is"
         )
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """The graph's weights and constants, those of its branches and loops among them."""
+    """Yield the graph's weights and constants, those of its branches and loops among them."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
@@ -78,9 +78,9 @@ def _bytes_of(tensor: onnx.TensorProto) -> int:
 def _check_files(path: Path, outside: Sequence[onnx.TensorProto]) -> None:
     ends: dict[str, int] = {}
     for tensor in outside:
-        told = {entry.key: entry.value for entry in tensor.external_data}
-        name = told.get("location", "")
-        end = int(told.get("offset", 0)) + int(told.get("length", _bytes_of(tensor)))
+        stored = {entry.key: entry.value for entry in tensor.external_data}
+        name = stored.get("location", "")
+        end = int(stored.get("offset", 0)) + int(stored.get("length", _bytes_of(tensor)))
         ends[name] = max(end, ends.get(name, 0))
     for name, end in ends.items():
         file = path.parent / name

@@ -1,4 +1,4 @@
-"""A trained network as one ONNX file with its manifest inside."""
+"""Export a trained network as one ONNX file with its manifest inside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
     """
     try:
         import onnx
-        import onnxruntime  # noqa: F401  (the comparison needs it: say so before the long work)
+        import onnxruntime  # noqa: F401  (the comparison needs it: refuse before the long work)
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise missing(str(error.name), "export", "to export models") from error
@@ -68,6 +68,46 @@ def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
     _compare(network, serialized, manifest)
     write_whole(path, serialized)
     log.info("wrote %s, %.1f MB", path, len(serialized) / 1e6)
+
+
+def export_checkpoint(
+    checkpoint: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    version: str = "0.1.0",
+    metrics: dict[str, Any] | None = None,
+    licence: str = "",
+) -> Manifest:
+    """Write the averaged weights of ``checkpoint`` as the ONNX file ``out``.
+
+    Args:
+        checkpoint: ``best.pt`` or ``last.pt`` of a run, of any network.
+        out: the file to write.
+        name: the model's name; the network's when not given.
+        version: the model's version.
+        metrics: validation numbers for the manifest.
+        licence: terms of the weights, in words.
+
+    Returns:
+        The manifest that it carries.
+
+    Raises:
+        ModelError: the checkpoint cannot be read.
+        MissingExtraError: torch or onnx is not installed.
+        OutputError: ``out`` cannot be written.
+    """
+    try:
+        from edgecount.train.checkpoint import load_network
+        from edgecount.train.manifest import manifest_of
+    except ImportError as error:
+        raise missing(str(error.name), "export", "to read checkpoints") from error
+    network, state = load_network(checkpoint)
+    manifest = manifest_of(
+        network, state, name=name, version=version, metrics=metrics, licence=licence
+    )
+    export_onnx(network, manifest, out)
+    return manifest
 
 
 def _trace(network: Network, manifest: Manifest) -> onnx.ModelProto:
@@ -105,7 +145,7 @@ def _trace(network: Network, manifest: Manifest) -> onnx.ModelProto:
 
 
 def _drop_new_defaults(graph: onnx.GraphProto) -> None:
-    """Take off an attribute of opset 18's reductions that the converter leaves on older nodes.
+    """Remove an attribute of opset 18's reductions that the converter leaves on older nodes.
 
     torch writes it with its default, 0, which says what the older operators do.
     """
@@ -129,7 +169,7 @@ def _only_errors(name: str) -> Iterator[None]:
 
 
 def _deployable(network: Network) -> nn.Module:
-    """The network with the activations that the manifest promises, as a plain tuple."""
+    """Return the network with the activations that the manifest promises, giving a tuple."""
     from torch import Tensor, nn
 
     class Deployable(nn.Module):
@@ -144,7 +184,7 @@ def _deployable(network: Network) -> nn.Module:
 
 
 def _compare(network: Network, serialized: bytes, manifest: Manifest) -> None:
-    """Run both on pixels at two sizes.
+    """Run the ONNX file and the network on pixels at two sizes.
 
     The tolerance is relative to each map's largest value, with a floor far below what counts: the
     density of a pixel may be a thousandth of a person everywhere.
@@ -171,7 +211,7 @@ def _compare(network: Network, serialized: bytes, manifest: Manifest) -> None:
 
 
 def _pixels(spec: InputSpec, batch: int, height: int, width: int) -> NDArray[np.float32]:
-    """Random pixels as the network wants them."""
+    """Return random pixels (B, 3, H, W), normalised for the network."""
     pixels = np.random.default_rng(height).integers(0, 256, (batch, 3, height, width))
     mean, scale = (np.array(v, np.float32)[:, None, None] for v in (spec.mean, spec.scale))
     normalised: NDArray[np.float32] = (pixels.astype(np.float32) - mean) * scale

@@ -1,4 +1,4 @@
-"""What `edgecount export` starts from: a float32 graph and its manifest."""
+"""Load what an export starts from: a float32 graph and its manifest."""
 
 from __future__ import annotations
 
@@ -7,23 +7,21 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import ConfigError, ModelError
 from edgecount.export.defaults import OPSET
 from edgecount.export.extras import missing
 from edgecount.export.graph.queries import element_types, opset, tidy, with_subgraphs
 from edgecount.export.source.external_data import load_whole
-from edgecount.export.source.foreign import Description, describe
+from edgecount.export.source.external_onnx import check_manifest
 from edgecount.manifest import METADATA_KEY, Manifest
 
 if TYPE_CHECKING:
     import onnx
 
 __all__ = [
-    "Description",
     "Source",
-    "describe",
     "load_source",
     "simplify",
     "with_manifest",
@@ -33,7 +31,8 @@ __all__ = [
 
 _CHECKPOINT = ".pt"
 _FLOAT = 1
-_NARROW = {10: "float16", 16: "bfloat16"}
+_STATED = ("name", "version", "licence")
+_HALF = {10: "float16", 16: "bfloat16"}
 _QUANTISED = {
     *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
     *("ConvInteger", "MatMulInteger", "QGemm"),
@@ -42,14 +41,14 @@ _QUANTISED = {
 
 @dataclass(frozen=True)
 class Source:
-    """A float32 model.
+    """The float32 model of an export.
 
     Attributes:
-        model: its graph, simplified, tidy, with the manifest inside.
-        manifest: what it expects and gives.
+        model: its graph, simplified and tidy, with the manifest inside.
+        manifest: its manifest.
         origin: where it came from, for the report.
         original: the graph before it was simplified.
-        checkpoint: the checkpoint that it was made from; None if it was an ONNX file.
+        checkpoint: the checkpoint that it was made from; None: it was an ONNX file.
     """
 
     model: onnx.ModelProto
@@ -62,7 +61,7 @@ class Source:
 def load_source(
     model: str,
     *,
-    described: Description | None = None,
+    manifest: Manifest | None = None,
     stated: Mapping[str, str] | None = None,
     version: int = OPSET,
 ) -> Source:
@@ -70,38 +69,36 @@ def load_source(
 
     Args:
         model: a bundled model's name, a checkpoint (.pt), or an .onnx file.
-        described: of an ONNX without a manifest.
+        manifest: the manifest of an ONNX file that carries none.
         stated: ``name``, ``version`` and ``licence`` in place of the model's own.
-        version: the opset to write.
+        version: the opset to convert it to.
 
     Raises:
         ModelError: it is missing, damaged, or not float32.
-        ConfigError: an ONNX without a manifest is not described, or one with it is.
+        ConfigError: an ONNX file without a manifest is given none, or one that does not fit it; or
+            a model with a manifest is given another.
         MissingExtraError: a package is missing.
     """
     path = Path(model)
     if path.suffix == _CHECKPOINT:
+        if manifest:
+            raise ConfigError("manifest: expected with an ONNX file; a checkpoint has its own")
         graph, manifest = _from_checkpoint(path)
-        origin, checkpoint = str(path), path
+        checkpoint = path
     else:
-        graph, manifest = _from_onnx(model, described)
-        origin, checkpoint = model, None
-    if described and checkpoint:
-        raise ConfigError("--density and the like describe an ONNX file, not a checkpoint")
+        graph, manifest = _from_onnx(model, manifest)
+        checkpoint = None
     if stated:
-        own = {name: getattr(manifest, name) for name in ("name", "version", "licence")}
-        told = {**own, **stated}
-        manifest = dataclasses.replace(
-            manifest, name=told["name"], version=told["version"], licence=told["licence"]
-        )
+        fields: dict[str, Any] = {k: v for k, v in stated.items() if k in _STATED}
+        manifest = dataclasses.replace(manifest, **fields)
     original = _only_outputs(graph, [output.name for output in manifest.outputs])
     _check_float(original, model)
     made = simplify(with_opset(original, version))
-    return Source(with_manifest(made, manifest), manifest, origin, original, checkpoint)
+    return Source(with_manifest(made, manifest), manifest, model, original, checkpoint)
 
 
 def _only_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """A copy with the outputs that the manifest names, without nodes that only others need."""
+    """Return a copy with the outputs that the manifest names, without nodes that others need."""
     import onnx
 
     made = onnx.ModelProto()
@@ -128,7 +125,7 @@ def _only_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelPro
 def _from_checkpoint(path: Path) -> tuple[onnx.ModelProto, Manifest]:
     import onnx
 
-    from edgecount.export.source.checkpoint import export_checkpoint
+    from edgecount.export.source.from_torch import export_checkpoint
 
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "model.onnx"
@@ -136,7 +133,7 @@ def _from_checkpoint(path: Path) -> tuple[onnx.ModelProto, Manifest]:
         return onnx.load(made), manifest
 
 
-def _from_onnx(model: str, described: Description | None) -> tuple[onnx.ModelProto, Manifest]:
+def _from_onnx(model: str, manifest: Manifest | None) -> tuple[onnx.ModelProto, Manifest]:
     from edgecount.runtime.models.engines import is_engine
     from edgecount.runtime.models.onnx_metadata import read_metadata
     from edgecount.runtime.models.open import locate_model
@@ -145,25 +142,32 @@ def _from_onnx(model: str, described: Description | None) -> tuple[onnx.ModelPro
     if is_engine(path):
         raise ModelError(f"{path} is an engine: export from the .onnx that it was built from")
     text = read_metadata(path).get(METADATA_KEY)
-    graph = _load(path)
+    graph = load_graph(path)
     if text is not None:
-        if described:
-            raise ConfigError(f"{path} has a manifest: leave out --density and the like")
+        if manifest:
+            raise ConfigError(f"manifest: {path} carries one: leave it out")
         try:
             return graph, Manifest.from_json(text)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from None
-    if described is None or not (described.density or described.heatmap):
+    if manifest is None:
         names = ", ".join(value.name for value in graph.graph.output)
         raise ConfigError(
-            f"{path} carries no edgecount manifest: say which of its outputs ({names}) is the "
-            "density (--density NAME) or the heads' heatmap (--heatmap NAME), and how it wants its "
-            "pixels (--mean, --scale, --channels)"
+            f"{path} carries no edgecount manifest: give one (`manifest`) that says how it wants "
+            f"its pixels and what its outputs ({names}) are; for a template to fill in run  "
+            f"edgecount inspect {path} --manifest-template > manifest.json"
         )
-    return graph, describe(graph, described, path.stem)
+    check_manifest(graph, manifest)
+    return graph, manifest
 
 
-def _load(path: Path) -> onnx.ModelProto:
+def load_graph(path: Path) -> onnx.ModelProto:
+    """Read an ONNX file with all of its weights.
+
+    Raises:
+        ModelError: it is missing, damaged, or no model that ONNX accepts.
+        MissingExtraError: onnx is not installed.
+    """
     try:
         import onnx
     except ImportError as error:
@@ -179,7 +183,7 @@ def _load(path: Path) -> onnx.ModelProto:
 
 
 def with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
-    """The model in this version of the standard operators.
+    """Return the model in this version of the standard operators.
 
     Raises:
         ConfigError: ONNX has no conversion for it.
@@ -192,18 +196,18 @@ def with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
         made = onnx.version_converter.convert_version(model, version)
     except Exception as error:
         raise ConfigError(
-            f"--opset: the model is of opset {opset(model)}, and ONNX cannot convert it to "
+            f"opset: the model is of opset {opset(model)}, and ONNX cannot convert it to "
             f"{version}: {error}"
         ) from error
     if opset(made) != version:
-        raise ConfigError(f"--opset: asked for {version}, the converter gave {opset(made)}")
+        raise ConfigError(f"opset: asked for {version}, the converter gave {opset(made)}")
     del made.metadata_props[:]
     made.metadata_props.extend(model.metadata_props)
     return made
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Constants folded, shapes inferred, leftovers removed, every node with a name."""
+    """Return a copy with constants folded, shapes inferred, and a name for every node."""
     import onnx
 
     try:
@@ -219,7 +223,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def with_manifest(model: onnx.ModelProto, manifest: Manifest) -> onnx.ModelProto:
-    """A copy with this manifest inside, in place of another."""
+    """Return a copy with this manifest inside, in place of another."""
     import onnx
 
     made = onnx.ModelProto()
@@ -233,7 +237,7 @@ def with_manifest(model: onnx.ModelProto, manifest: Manifest) -> onnx.ModelProto
 
 
 def with_static_size(source: Source, size: tuple[int, int]) -> Source:
-    """The model for one size of image, (height, width); any batch.
+    """Return the model for one size of image, (height, width) in pixels, and any batch.
 
     Raises:
         ConfigError: the sides are no multiples of what the network needs, or the graph takes
@@ -245,7 +249,7 @@ def with_static_size(source: Source, size: tuple[int, int]) -> Source:
     multiple = source.manifest.input.multiple
     if any(side % multiple or side < multiple for side in size):
         raise ConfigError(
-            f"--input: expected sides that are multiples of {multiple}, got {size[0]}x{size[1]}; "
+            f"size: expected sides that are multiples of {multiple}, got {size[0]}x{size[1]}; "
             f"the nearest is {'x'.join(str(max(round(s / multiple), 1) * multiple) for s in size)}"
         )
     model = onnx.ModelProto()
@@ -278,18 +282,18 @@ def _check_resizable(source: Source, size: tuple[int, int]) -> None:
     sides = [axis.dim_value for axis in image.type.tensor_type.shape.dim][2:]
     own = spec.static_size or sides
     if any(side not in (0, asked) for side, asked in zip(own, size, strict=True)):
-        told = "x".join(str(side or "any") for side in own)
+        words = "x".join(str(side or "any") for side in own)
         raise ConfigError(
-            f"--input: the model takes {told} only, got {size[0]}x{size[1]}: leave it out, or "
+            f"size: the model takes {words} only, got {size[0]}x{size[1]}: leave it out, or "
             "export from a model that takes any size"
         )
 
 
 def _check_float(model: onnx.ModelProto, origin: str) -> None:
-    """Refuse what was made from a float32 model: compared with itself, its faults would not show.
+    """Refuse models of lower precision: compared with themselves, their faults would not show.
 
     Raises:
-        ModelError: it computes in bytes or in another float, or ends in what is no float32.
+        ModelError: it computes in integers or in another float type, or its ends are not float32.
     """
     inside = {weight.name for weight in model.graph.initializer}
     for value in (*model.graph.input, *model.graph.output):
@@ -299,20 +303,20 @@ def _check_float(model: onnx.ModelProto, origin: str) -> None:
                 f"{origin}: expected float32 inputs and outputs, {value.name} is of another type: "
                 "export from the float32 model"
             )
-    bytes_by = sorted({node.op_type for node in model.graph.node if _in_bytes(node.op_type)})
-    if bytes_by:
+    quantised = sorted({node.op_type for node in model.graph.node if _quantises(node.op_type)})
+    if quantised:
         raise ModelError(
-            f"{origin} is already quantised (it holds {', '.join(bytes_by)}): export from the "
+            f"{origin} is already quantised (it holds {', '.join(quantised)}): export from the "
             "float32 model.onnx"
         )
     types = element_types(model)
-    narrow = next((name for name, kind in types.items() if kind in _NARROW), None)
-    if narrow is not None:
+    half = next((name for name, kind in types.items() if kind in _HALF), None)
+    if half is not None:
         raise ModelError(
-            f"{origin} is already in {_NARROW[types[narrow]]} (its tensor {narrow}): export from "
+            f"{origin} is already in {_HALF[types[half]]} (its tensor {half}): export from "
             "the float32 model.onnx"
         )
 
 
-def _in_bytes(operator: str) -> bool:
+def _quantises(operator: str) -> bool:
     return operator.startswith("QLinear") or operator in _QUANTISED

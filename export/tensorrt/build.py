@@ -1,6 +1,6 @@
-"""From an ONNX file to a TensorRT engine, with proof of its precision.
+"""Build a TensorRT engine from an ONNX file, and check its precision.
 
-One way for TensorRT 8.6 to 11 and TensorRT for RTX. The last builds ahead of time, for GPUs that
+One code for TensorRT 8.6 to 11 and TensorRT for RTX. The last builds ahead of time, for GPUs that
 are not here; the others build for the GPU that is.
 """
 
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgecount._files import write_whole
 from edgecount.errors import BackendError, ModelError, OutputError
 from edgecount.export.options import EngineOptions
-from edgecount.export.tensorrt.callbacks import Interrupt, Progress, make_monitor
+from edgecount.export.progress import Progress
+from edgecount.export.tensorrt.callbacks import Interrupt, make_monitor
 from edgecount.export.tensorrt.config import (
     check_accelerator,
     check_options,
@@ -26,7 +27,7 @@ from edgecount.export.tensorrt.config import (
     save_timing_cache,
     with_point,
 )
-from edgecount.export.tensorrt.inspect import inspect_plan
+from edgecount.export.tensorrt.inspect import inspect_engine
 from edgecount.export.tensorrt.layer_precision import check_precision, describe, network_precisions
 from edgecount.export.tensorrt.network import (
     TensorRecord,
@@ -57,17 +58,17 @@ log = logging.getLogger(__name__)
 
 
 def build_engine(
-    onnx: Path, plan: Path, options: EngineOptions, *, progress: Progress | None = None
+    onnx: Path, path: Path, options: EngineOptions, *, progress: Progress | None = None
 ) -> EngineRecord:
-    """Build a plan from an ONNX file that has the wanted precision already.
+    """Build an engine from an ONNX file that has the wanted precision already.
 
     Args:
         onnx: one float32 input (B, 3, H, W) and float32 outputs; fp16 and int8 inside it, for
             libraries whose graphs are typed (`probe_features(...).typed_graphs`).
-        plan: the file to write, whole or not at all; replaced if it is there.
-        options: what to build.
-        progress: told (name of the phase, steps done, steps in all), possibly from another thread;
-            what it raises ends the build and comes out of here.
+        path: the file to write, whole or not at all; replaced if it is there.
+        options: how to build it.
+        progress: reported to by phases, which lie in one another, possibly from another thread;
+            what it raises ends the build and is raised here.
 
     Raises:
         MissingExtraError: TensorRT for RTX is not installed.
@@ -75,7 +76,7 @@ def build_engine(
             it; or the engine's precision is not what was asked for.
         ModelError: the ONNX file is missing, damaged, or not of this kind.
         ConfigError: an option makes no sense here.
-        OutputError: the plan cannot be written.
+        OutputError: the engine cannot be written.
         KeyboardInterrupt: Ctrl-C; there is no file then.
     """
     trt = load_tensorrt(options.target)
@@ -83,7 +84,7 @@ def build_engine(
     check_options(trt, features, options)
     driver = _driver_for(features)
     data = _read(onnx)
-    _check_folder(plan)
+    _check_folder(path)
     trt_log = TensorRTLog(trt)
     started = time.perf_counter()
     with Interrupt() as interrupt:
@@ -94,11 +95,11 @@ def build_engine(
             save_timing_cache(built.cache_of, options.timing_cache)
         engine_layers = _inspect(tools, built) if driver else None
     layers = built.layers if engine_layers is None or built.typed else engine_layers
-    write_whole(plan, built.plan)
+    write_whole(path, built.engine)
     record = EngineRecord(
-        plan=plan,
-        plan_bytes=len(built.plan),
-        plan_sha256=hashlib.sha256(built.plan).hexdigest(),
+        path=path,
+        size=len(built.engine),
+        sha256=hashlib.sha256(built.engine).hexdigest(),
         onnx_sha256=hashlib.sha256(data).hexdigest(),
         seconds=seconds,
         version=trt.__version__,
@@ -112,12 +113,12 @@ def build_engine(
         engine_layers=engine_layers,
         options=options,
     )
-    _tell(record, trt_log)
+    _log_result(record, trt_log)
     return record
 
 
 def check_engine(options: EngineOptions) -> None:
-    """Whether an engine can be built here at all, before the long work.
+    """Check that an engine can be built here at all, before the long work.
 
     Raises:
         MissingExtraError: TensorRT for RTX is not installed.
@@ -133,36 +134,36 @@ def check_engine(options: EngineOptions) -> None:
         check_accelerator(trt, _open_builder(tools), options.dla_core)
 
 
-def check_network(model: onnx.ModelProto, plans: Sequence[EngineOptions]) -> None:
-    """Whether TensorRT takes a graph, before hours of converting it.
+def check_network(model: onnx.ModelProto, engines: Sequence[EngineOptions]) -> None:
+    """Check that TensorRT takes a graph, before hours of converting it.
 
     Args:
         model: the float32 graph, with all of its weights inside.
-        plans: the engines to build of it.
+        engines: options of the engines to build from it.
 
     Raises:
         BackendError: it has operators that TensorRT does not support.
         ConfigError: the engines' shapes are not those of its input.
         ModelError: it is not a graph of one image tensor, or not float32.
     """
-    if not plans:
+    if not engines:
         return
     # Precisions differ in the types of the same operators: one graph stands for all.
-    options, path = plans[0], Path("model.onnx")
+    options, path = engines[0], Path("model.onnx")
     trt = load_tensorrt(options.target)
     features = probe_features(trt)
     with Interrupt() as interrupt:
         tools = _Tools(trt, features, TensorRTLog(trt), options, None, interrupt)
         tensors, *_ = _parse(tools, _open_builder(tools), path, model.SerializeToString())
-        for plan in plans:
-            check_shapes(tensors[0], plan.shapes)
+        for engine in engines:
+            check_shapes(tensors[0], engine.shapes)
 
 
-def _tell(record: EngineRecord, trt_log: TensorRTLog) -> None:
+def _log_result(record: EngineRecord, trt_log: TensorRTLog) -> None:
     for problem in trt_log.problems:
         log.warning("%s", problem)
-    megabytes, layers = record.plan_bytes / 1e6, describe(record.layers)
-    log.info("wrote %s, %.1f MB in %.1f s: %s", record.plan, megabytes, record.seconds, layers)
+    megabytes, layers = record.size / 1e6, describe(record.layers)
+    log.info("wrote %s, %.1f MB in %.1f s: %s", record.path, megabytes, record.seconds, layers)
 
 
 class _Tools(NamedTuple):
@@ -175,7 +176,7 @@ class _Tools(NamedTuple):
 
 
 class _Built(NamedTuple):
-    plan: bytes
+    engine: bytes
     shapes: InputShapes
     tensors: tuple[TensorRecord, ...]
     typed: bool
@@ -184,15 +185,15 @@ class _Built(NamedTuple):
 
 
 def _driver_for(features: Features) -> Driver | None:
-    """The driver, if one works; without one only builds ahead of time are possible."""
+    """Return the driver, or None: without one only builds ahead of time are possible."""
     driver = probe_driver()
     if not isinstance(driver, str):
         return driver
     if not features.compute_capabilities:
         raise BackendError(
             f"TensorRT builds engines on the GPU that runs them, and there is none here: {driver}; "
-            "run the export on the board or PC where the engine shall run, or use the target "
-            "tensorrt-rtx, which builds without a GPU"
+            "run the export on the board or PC where the engine shall run, or use "
+            "`target=tensorrt-rtx`, which builds without a GPU"
         )
     return None
 
@@ -204,14 +205,14 @@ def _read(onnx: Path) -> bytes:
         raise ModelError(f"cannot read the model {onnx}: {error.strerror}") from None
 
 
-def _check_folder(plan: Path) -> None:
-    """Say before minutes of building that the plan could not be written after them."""
+def _check_folder(path: Path) -> None:
+    """Refuse a file that could not be written, before minutes of building."""
     try:
-        plan.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot write {plan}: {error.strerror}") from error
-    if not os.access(plan.parent, os.W_OK):
-        raise OutputError(f"cannot write {plan}: no permission to write into {plan.parent}")
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: no permission to write into {path.parent}")
 
 
 def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
@@ -231,7 +232,7 @@ def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
 
 
 def _is_typed(tools: _Tools) -> bool:
-    """Whether the types of the graph bind the engine."""
+    """Return whether the types of the graph bind the engine."""
     # Until TensorRT 11, accelerators take their precision from flags, which typed networks forbid.
     flagged_dla = tools.options.dla_core is not None and tools.features.precision_flags
     return tools.features.typed_graphs and not flagged_dla
@@ -240,7 +241,7 @@ def _is_typed(tools: _Tools) -> bool:
 def _parse(
     tools: _Tools, builder: Any, onnx: Path, data: bytes
 ) -> tuple[tuple[TensorRecord, ...], Any, Any]:
-    """Tensors and network of a float32 graph, and the parser that owns its weights."""
+    """Return tensors and network of a float32 graph, and the parser that owns its weights."""
     network, parser = parse_onnx(
         tools.trt,
         tools.features,
@@ -263,7 +264,7 @@ def _open_builder(tools: _Tools) -> Any:
 
 
 def _check_floats(onnx: Path, tensors: tuple[TensorRecord, ...]) -> None:
-    """Frames come in as float32 and counts are summed in it, whatever is between."""
+    """Refuse other inputs and outputs than float32, which frames and counts come in."""
     for tensor in tensors:
         if tensor.dtype != "float32":
             raise ModelError(
@@ -274,7 +275,7 @@ def _check_floats(onnx: Path, tensors: tuple[TensorRecord, ...]) -> None:
 
 
 def _serialize(tools: _Tools, builder: Any, network: Any, config: Any) -> Any:
-    """Build; None is the only sign of failure, and the reasons are in the log."""
+    """Build the engine; TensorRT returns None where it fails, and logs the reasons."""
     monitor = None
     if tools.features.progress_monitor:
         monitor = make_monitor(tools.trt, tools.progress, tools.interrupt)
@@ -310,14 +311,14 @@ def _advice(options: EngineOptions) -> str:
 
 
 def _inspect(tools: _Tools, built: _Built) -> dict[str, int] | None:
-    """What the engine says of itself; it must agree where the graph's types do not bind it."""
+    """Count the engine's layers by precision; check them where the graph's types do not bind it."""
     options = tools.options
-    found = inspect_plan(
-        tools.trt, tools.features, tools.log, built.plan, built.tensors, options.dla_core
+    found = inspect_engine(
+        tools.trt, tools.features, tools.log, built.engine, built.tensors, options.dla_core
     )
     if not built.typed:
         if isinstance(found, str):
-            raise BackendError(f"the precision of the engine cannot be shown: {found}")
+            raise BackendError(f"the precision of the engine cannot be checked: {found}")
         advice = "its GPU was faster otherwise, or has no such units: ask for fp32, or see the log"
         check_precision(options.precision, found, "the engine", advice)
     if isinstance(found, str):

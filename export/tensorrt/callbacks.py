@@ -1,4 +1,4 @@
-"""What TensorRT calls while it builds: a monitor that can cancel.
+"""Monitor a build of TensorRT, and cancel it on Ctrl-C.
 
 An exception that leaves one of these ends the process, since TensorRT's C++ lets none through. So
 Ctrl-C and errors of the caller are kept, the build is cancelled, and they are raised afterwards.
@@ -9,25 +9,23 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable
 from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
-__all__ = ["Interrupt", "Progress", "make_monitor"]
+from edgecount.export.progress import Progress
+
+__all__ = ["Interrupt", "make_monitor"]
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int], None]
-"""Told (name of the phase, steps done, steps in all); phases lie in one another."""
-
 
 class Interrupt:
-    """Ctrl-C as a request. A context manager: leaving it raises the KeyboardInterrupt.
+    """Ctrl-C as a request; a context manager that raises the KeyboardInterrupt when it is left.
 
     A second Ctrl-C ends the process at once, because TensorRT 8 cannot be asked to stop.
 
     Attributes:
-        requested: whether there was one.
+        requested: whether Ctrl-C was pressed.
     """
 
     def __init__(self) -> None:
@@ -57,9 +55,9 @@ class Interrupt:
 
 
 def make_monitor(trt: ModuleType, progress: Progress | None, interrupt: Interrupt) -> Any:
-    """A monitor that tells a function and cancels the build on Ctrl-C.
+    """Return a monitor that reports progress and cancels the build on Ctrl-C.
 
-    What the function raises cancels too, and is kept in `failure`.
+    An exception of the progress function cancels it, too, and is kept in `failure`.
     """
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
@@ -71,16 +69,16 @@ def make_monitor(trt: ModuleType, progress: Progress | None, interrupt: Interrup
         def phase_start(self, phase_name: str, parent_phase: str, num_steps: int) -> None:
             del parent_phase
             self._totals[phase_name] = num_steps
-            self._tell(phase_name, 0)
+            self._report(phase_name, 0)
 
         def phase_finish(self, phase_name: str) -> None:
-            self._tell(phase_name, self._totals[phase_name])
+            self._report(phase_name, self._totals[phase_name])
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            self._tell(phase_name, step + 1)
+            self._report(phase_name, step + 1)
             return self.failure is None and not interrupt.requested
 
-        def _tell(self, phase: str, done: int) -> None:
+        def _report(self, phase: str, done: int) -> None:
             if progress is None or self.failure is not None:
                 return
             try:

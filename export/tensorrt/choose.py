@@ -1,91 +1,103 @@
-"""Which engines an export builds, and for what sizes."""
+"""Choose the engines that an export builds, and their sizes."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import logging
+from collections.abc import Callable
 
 from edgecount.errors import ConfigError
-from edgecount.export.options import ExportOptions, Size
-from edgecount.export.tensorrt.build import EngineOptions, check_engine
+from edgecount.export.options import EngineOptions, ExportOptions, Size
+from edgecount.export.tensorrt.build import check_engine
 from edgecount.manifest import InputSpec
 from edgecount.runtime.cuda.driver import probe_driver
 from edgecount.runtime.models.sidecar import InputShapes, Precision, Target
 
-__all__ = ["engine_shapes", "plan_engines", "usual_sizes"]
-
-log = logging.getLogger(__name__)
+__all__ = ["choose_engines", "default_profile", "input_shapes"]
 
 
-def plan_engines(spec: InputSpec, options: ExportOptions) -> tuple[list[EngineOptions], str | None]:
-    """The engines to build, one for each precision, checked; and why there are none.
+def choose_engines(
+    spec: InputSpec, options: ExportOptions, warn: Callable[[str], None]
+) -> tuple[list[EngineOptions], str | None]:
+    """Choose and check the engines to build, one for each precision.
+
+    Args:
+        spec: the model's input.
+        options: options of the export.
+        warn: called with what does nothing, where no engine can be built.
+
+    Returns:
+        The engines' options, and why there are none; None where there are some, or none was
+        asked for.
 
     Raises:
-        BackendError: TensorRT is not there, or finds no GPU that it needs.
+        BackendError: TensorRT is not installed, or finds no GPU that it needs.
         ConfigError: an option makes no sense for it.
     """
     target, reason = _target(options)
     if target is None:
-        _tell_of_idle(options, reason)
+        _warn_of_unused(options, reason, warn)
         return [], reason
     if target == "tensorrt-rtx" and options.dla_core is not None:
         raise ConfigError(
-            "--dla: TensorRT for RTX knows no accelerators, which only Jetsons have: export "
-            "there, with --target tensorrt"
+            "dla_core: TensorRT for RTX knows no accelerators, which only Jetsons have: export "
+            "there, with `target=tensorrt`"
         )
     base = options.engine or EngineOptions(target)
     if target == "tensorrt-rtx" and base.timing_cache is not None:
         raise ConfigError(
-            "--timing-cache: TensorRT for RTX measures nothing while it builds: leave it out"
+            "timing_cache: TensorRT for RTX measures nothing while it builds: leave it out"
         )
-    wanted: list[Precision] = []
-    wanted += ["fp16"] if options.fp16 else []
-    wanted += ["int8"] if options.int8 else []
-    plans = [
+    precisions: list[Precision] = []
+    precisions += ["fp16"] if options.fp16 else []
+    precisions += ["int8"] if options.int8 else []
+    engines = [
         dataclasses.replace(
             base,
             target=target,
             precision=precision,
-            shapes=engine_shapes(spec, options),
+            shapes=input_shapes(spec, options),
             dla_core=options.dla_core,
         )
-        for precision in wanted or ["fp32"]
+        for precision in precisions or ["fp32"]
     ]
-    for plan in plans:
-        check_engine(plan)
-    return plans, None
+    for engine in engines:
+        check_engine(engine)
+    return engines, None
 
 
-def _tell_of_idle(options: ExportOptions, reason: str | None) -> None:
-    """Warn of options about engines where none is built; one that was ruled out is an error.
+def _warn_of_unused(
+    options: ExportOptions, reason: str | None, warn: Callable[[str], None]
+) -> None:
+    """Warn of options about engines where none can be built; if none was asked for, refuse them.
 
     Raises:
-        ConfigError: sizes of an engine, for ONNX files alone.
+        ConfigError: an option is about engines, and only ONNX files are asked for.
     """
-    engine = options.engine
+    engine = options.engine or EngineOptions("tensorrt")
     given = {
-        "--input dynamic": options.profile is not None,
-        "--dla": options.dla_core is not None,
-        "--workspace": engine is not None and engine.workspace is not None,
-        "--timing-cache": engine is not None and engine.timing_cache is not None,
-        "--hardware-compatible": engine is not None and engine.hardware_compatible,
-        "--version-compatible": engine is not None and engine.version_compatible,
+        "profile": options.profile,
+        "dla_core": options.dla_core,
+        "workspace": engine.workspace,
+        "timing_cache": engine.timing_cache,
+        "hardware_compatible": engine.hardware_compatible or None,
+        "version_compatible": engine.version_compatible or None,
     }
-    idle = [flag for flag, there in given.items() if there]
-    if not idle:
+    unused = [name for name, value in given.items() if value is not None]
+    if not unused:
         return
     if reason is None:
+        more = ": ONNX files take any size, unless `size` says one" * (unused[0] == "profile")
         raise ConfigError(
-            f"{idle[0]}: expected with an engine (--target tensorrt or tensorrt-rtx), and does "
-            "nothing for ONNX files, which take any size unless --input HxW says one"
-            if idle[0] == "--input dynamic"
-            else f"{idle[0]}: expected with an engine (--target tensorrt or tensorrt-rtx)"
+            f"{unused[0]}: expected with an engine (`target=tensorrt` or `target=tensorrt-rtx`), "
+            f"and does nothing without{more}"
         )
-    log.warning("%s did nothing: no engine is built, because %s", ", ".join(idle), reason)
+    names = ", ".join(f"`{name}`" for name in unused)
+    warn(f"{names} did nothing: no engine is built, because {reason}")
 
 
 def _target(options: ExportOptions) -> tuple[Target | None, str | None]:
+    """Return the library to build with, or why there is none; two None if none is asked for."""
     if options.target in ("tensorrt", "tensorrt-rtx"):
         return options.target, None
     if options.target == "onnx":
@@ -96,46 +108,47 @@ def _target(options: ExportOptions) -> tuple[Target | None, str | None]:
     return (None, driver) if isinstance(driver, str) else ("tensorrt", None)
 
 
-def engine_shapes(spec: InputSpec, options: ExportOptions) -> InputShapes:
-    """The shapes of an engine's input.
+def input_shapes(spec: InputSpec, options: ExportOptions) -> InputShapes:
+    """Return min, opt and max shape of an engine's input, (B, 3, H, W).
 
     Raises:
-        ConfigError: sides that the network cannot take.
+        ConfigError: the network cannot take such sides.
     """
     batch = options.batch or 1
     if spec.static_size and options.profile:
         height, width = spec.static_size
         raise ConfigError(
-            f"--input: the model takes one size, {height}x{width}: leave it out, or export from "
+            f"profile: the model takes one size, {height}x{width}: leave it out, or export from "
             "a model that takes any"
         )
     if size := options.size or spec.static_size:
         # An accelerator takes one shape only.
-        least = batch if options.dla_core is not None else 1
-        return InputShapes((least, 3, *size), (batch, 3, *size), (batch, 3, *size))
-    profile = options.profile or usual_sizes(spec)
+        fewest = batch if options.dla_core is not None else 1
+        return InputShapes((fewest, 3, *size), (batch, 3, *size), (batch, 3, *size))
+    profile = options.profile or default_profile(spec)
     for size in profile:
         if any(side % spec.multiple for side in size):
             raise ConfigError(
-                f"--input: expected sides that are multiples of {spec.multiple}, got "
+                f"profile: expected sides that are multiples of {spec.multiple}, got "
                 f"{size[0]}x{size[1]}"
             )
-    low, usual, high = profile
-    return InputShapes((1, 3, *low), (1, 3, *usual), (batch, 3, *high))
+    smallest, opt, largest = profile
+    return InputShapes((1, 3, *smallest), (1, 3, *opt), (batch, 3, *largest))
 
 
-def usual_sizes(spec: InputSpec) -> tuple[Size, Size, Size]:
-    """What an engine takes by default: from the least frame to a wide one of the longest side.
+def default_profile(spec: InputSpec) -> tuple[Size, Size, Size]:
+    """Return the min, opt and max (height, width) of an engine for which no sizes were given.
 
-    A frame that stands upright and is as long does not fit: memory goes by the largest size.
+    They go from the smallest frame to a wide one of the model's longest side. A frame that stands
+    upright and is as long does not fit: memory goes by the largest size.
     """
 
     def fit(side: int) -> int:
         return -(-min(side, spec.max_side) // spec.multiple) * spec.multiple
 
-    least = -(-spec.min_side // spec.multiple) * spec.multiple
+    smallest = -(-spec.min_side // spec.multiple) * spec.multiple
     return (
-        (least, least),
-        (max(fit(480), least), max(fit(640), least)),
-        (max(fit(1152), least), max(fit(2048), least)),
+        (smallest, smallest),
+        (max(fit(480), smallest), max(fit(640), smallest)),
+        (max(fit(1152), smallest), max(fit(2048), smallest)),
     )

@@ -1,4 +1,4 @@
-"""TensorRT's builder configuration from our options."""
+"""Make TensorRT's builder configuration from an engine's options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgecount.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
-    from edgecount.export.tensorrt.build import EngineOptions
+    from edgecount.export.options import EngineOptions
     from edgecount.runtime.backends.tensorrt.library import Features
     from edgecount.runtime.models.sidecar import InputShapes
 
@@ -37,19 +37,19 @@ def check_options(trt: ModuleType, features: Features, options: EngineOptions) -
         for capability in options.compute_capabilities:
             if with_point(capability) not in offered:
                 raise ConfigError(
-                    f"--compute-capability: expected some of {', '.join(offered)}, got "
-                    f"{capability!r}: {_no_plan_for(with_point(capability))}"
+                    f"compute_capabilities: expected some of {', '.join(offered)}, got "
+                    f"{capability!r}: {_no_engine_for(with_point(capability))}"
                 )
         for name in ("hardware_compatible", "version_compatible"):
             if getattr(options, name):
                 raise ConfigError(
-                    f"{_flag(name)}: TensorRT for RTX does not have it; its plans run on all GPUs "
-                    "from 8.0 on, or on those of --compute-capability: leave it out"
+                    f"{name}: TensorRT for RTX does not have it; its engines run on all GPUs from "
+                    "8.0 on, or on those of `compute_capabilities`: leave it out"
                 )
     elif options.compute_capabilities:
         raise ConfigError(
-            "--compute-capability: TensorRT builds for the GPU that is here only: leave it out, or "
-            "use --hardware-compatible, or --target tensorrt-rtx"
+            "compute_capabilities: TensorRT builds for the GPU that is here only: leave it out, or "
+            "use `hardware_compatible`, or `target=tensorrt-rtx`"
         )
     for name, there in (
         ("dla_core", features.dla),
@@ -58,19 +58,12 @@ def check_options(trt: ModuleType, features: Features, options: EngineOptions) -
     ):
         value = getattr(options, name)
         if not (value is None or value is False or there):
-            raise ConfigError(
-                f"{_flag(name)}: TensorRT {trt.__version__} does not have it: leave it out"
-            )
+            raise ConfigError(f"{name}: TensorRT {trt.__version__} does not have it: leave it out")
 
 
-def _flag(name: str) -> str:
-    """An option as it is typed."""
-    return "--dla" if name == "dla_core" else f"--{name.replace('_', '-')}"
-
-
-def _no_plan_for(capability: str) -> str:
+def _no_engine_for(capability: str) -> str:
     if capability in ("7.2", "8.7", "10.1", "11.0"):
-        return "that is a Jetson, which wants --target tensorrt, on the board itself"
+        return "that is a Jetson, which wants `target=tensorrt`, on the board itself"
     return "TensorRT for RTX has no kernels for it"
 
 
@@ -84,13 +77,13 @@ def make_config(
     *,
     typed: bool,
 ) -> Any:
-    """A builder configuration.
+    """Make a builder configuration.
 
     Raises:
         BackendError: the board does not have the accelerator that was asked for.
     """
     config = builder.create_builder_config()
-    # The inspector tells the layers' types only of engines built so.
+    # The inspector knows the layers' types only of engines built so.
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
@@ -109,7 +102,7 @@ def make_config(
     if options.dla_core is not None:
         check_accelerator(trt, builder, options.dla_core)
         _set_accelerator(trt, config, options.dla_core)
-        _tell_of_fallback(features, config, network, options)
+        _log_fallback(features, config, network, options)
     if options.timing_cache is not None and features.measures:
         load_timing_cache(config, options.timing_cache)
     return config
@@ -147,7 +140,7 @@ def check_accelerator(trt: ModuleType, builder: Any, core: int) -> None:
     """
     if core >= builder.num_DLA_cores:
         raise BackendError(
-            f"--dla: expected one of the accelerators that TensorRT {trt.__version__} finds on "
+            f"dla_core: expected one of the accelerators that TensorRT {trt.__version__} finds on "
             f"this board, which are {builder.num_DLA_cores}, got {core}: leave it out"
         )
 
@@ -159,25 +152,23 @@ def _set_accelerator(trt: ModuleType, config: Any, core: int) -> None:
     config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
 
 
-def _tell_of_fallback(
-    features: Features, config: Any, network: Any, options: EngineOptions
-) -> None:
-    """What the GPU will run: TensorRT sends it there in silence."""
+def _log_fallback(features: Features, config: Any, network: Any, options: EngineOptions) -> None:
+    """Log how many layers the GPU will run: TensorRT sends them there in silence."""
     layers = [network.get_layer(index) for index in range(network.num_layers)]
     fit = sum(config.can_run_on_DLA(layer) for layer in layers)
-    log.info("--dla: the accelerator can run %d of %d layers, the GPU the others", fit, len(layers))
+    log.info("the accelerator can run %d of %d layers, the GPU the others", fit, len(layers))
     if fit == 0:
-        log.warning("--dla: the accelerator can run no layer of this model: leave it out")
+        log.warning("the accelerator can run no layer of this model: build for the GPU")
     elif options.precision == "int8" and features.precision_flags:
         # Until TensorRT 11 accelerators take ranges from a calibrator, and no QuantizeLinear.
         log.warning(
-            "--dla: the accelerators of this TensorRT run no graph with QuantizeLinear, so that "
-            "the GPU runs its layers: export with --fp16 for the accelerator"
+            "the accelerators of this TensorRT run no graph with QuantizeLinear, so that the GPU "
+            "runs its layers: export FP16 for the accelerator"
         )
 
 
 def _allow_types(trt: ModuleType, config: Any, network: Any, precision: str) -> None:
-    """Where TensorRT chooses the types: allow them, and ask for those that the graph has.
+    """Allow types where TensorRT chooses them, and ask for those that the graph has.
 
     int8 allows fp16 too, which is what runs the layers without QuantizeLinear fast.
     """
@@ -201,7 +192,7 @@ _TYPELESS = {"SHAPE", "IDENTITY", "SHUFFLE", "SLICE", "GATHER", "ASSERTION", "CO
 
 
 def graph_types(network: Any) -> dict[int, str]:
-    """Types that an ONNX graph gives its floating-point layers: "FLOAT" or "HALF", by index.
+    """Return the types of an ONNX graph's floating-point layers: "FLOAT" or "HALF", by index.
 
     A network that is not strongly typed calls all it computes FLOAT. But its constants, casts and
     inputs say what they are, and a layer has the type of what it is given.
@@ -230,7 +221,7 @@ def graph_types(network: Any) -> dict[int, str]:
 
 
 def load_timing_cache(config: Any, path: Path) -> None:
-    """Give a configuration the times in a file, or none; a cache that does not fit is left."""
+    """Give a configuration the times in a file; leave a cache that does not fit."""
     data = path.read_bytes() if path.is_file() else b""
     cache = config.create_timing_cache(data)
     if cache is None or not config.set_timing_cache(cache, False):
@@ -239,7 +230,7 @@ def load_timing_cache(config: Any, path: Path) -> None:
 
 
 def save_timing_cache(config: Any, path: Path) -> None:
-    """Keep the times that a build measured.
+    """Write the times that a build measured.
 
     Raises:
         OutputError: the file cannot be written.
@@ -250,7 +241,7 @@ def save_timing_cache(config: Any, path: Path) -> None:
 
 
 def offered_capabilities(trt: ModuleType) -> dict[str, Any]:
-    """Compute capabilities that a module builds for ahead of time, such as "8.9", and its names."""
+    """Return the compute capabilities that a module builds for ahead of time, by "8.9" and such."""
     members = trt.ComputeCapability.__members__
     return {
         with_point(name.removeprefix("SM")): member
@@ -260,6 +251,6 @@ def offered_capabilities(trt: ModuleType) -> dict[str, Any]:
 
 
 def with_point(capability: str) -> str:
-    """A compute capability such as "89", "sm_89" or "8.9" as "8.9"."""
+    """Return a compute capability such as "89", "sm_89" or "8.9" as "8.9"."""
     digits = capability.lower().removeprefix("sm").removeprefix("_")
     return digits if "." in digits else f"{digits[:-1]}.{digits[-1:]}"

@@ -1,4 +1,4 @@
-"""A plan loaded once after its build, to ask it what it computes in."""
+"""Load an engine once after its build, and count its layers by precision."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.tensorrt.library import Features
     from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
 
-__all__ = ["inspect_plan"]
+__all__ = ["inspect_engine"]
 
 
-def inspect_plan(
+def inspect_engine(
     trt: ModuleType,
     features: Features,
     log: TensorRTLog,
-    plan: bytes,
+    serialized: bytes,
     tensors: tuple[TensorRecord, ...],
     dla_core: int | None,
 ) -> dict[str, int] | str:
-    """Load a plan and count its layers by precision. Only where a driver works.
+    """Load an engine and count its layers by precision, where a driver works.
 
     Args:
         trt: TensorRT's module.
-        features: what it can do.
-        log: TensorRT's.
-        plan: what the builder gave.
+        features: features of this version.
+        log: TensorRT's log.
+        serialized: the engine as the builder gave it.
         tensors: inputs and outputs of the network that it was built from.
-        dla_core: accelerator that it is for.
+        dla_core: accelerator that it is for; None: the GPU.
 
     Returns:
         Such as {"fp16": 20, "unknown": 2}, or the reason why this machine cannot tell.
@@ -45,14 +45,14 @@ def inspect_plan(
         return "this TensorRT has no inspector"
     runtime = trt.Runtime(log.logger)
     if features.engine_validity:
-        validity = runtime.get_engine_validity(plan)[0].name
+        validity = runtime.get_engine_validity(serialized)[0].name
         if validity == "INVALID":
-            return "the plan is not for the GPU that is here"
+            return "the engine is not for the GPU that is here"
     if features.host_code:
-        runtime.engine_host_code_allowed = True  # a plan for newer versions, which we just built
+        runtime.engine_host_code_allowed = True  # an engine for newer versions, which we just built
     if dla_core is not None:
         runtime.DLA_core = dla_core
-    engine = runtime.deserialize_cuda_engine(plan)
+    engine = runtime.deserialize_cuda_engine(serialized)
     if engine is None:
         return "it does not load here: " + "; ".join(log.problems[-3:])
     _compare_tensors(trt, engine, tensors)

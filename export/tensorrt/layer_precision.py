@@ -1,8 +1,8 @@
-"""The precision of an engine's layers: of the graph before the build, of the engine after it.
+"""Count layers by precision: in the graph before the build, in the engine after it.
 
-In a strongly typed network the graph binds the engine, so its types are the proof, and it can be
-had where there is no GPU. Elsewhere TensorRT chooses within what it is allowed, and only the engine
-itself can tell. Loading an engine without a driver ends the process: nothing here does.
+In a strongly typed network the graph binds the engine, so that its types can be checked where there
+is no GPU. Elsewhere TensorRT chooses within what it is allowed, and only the engine itself
+knows. Loading an engine without a driver ends the process: nothing here does.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ def _precision_of(layer: Any, quantized: set[str]) -> str:
 
 
 def engine_precisions(information: str) -> dict[str, int]:
-    """Count the layers of an engine by precision, from what its inspector tells.
+    """Count the layers of an engine by precision, from its inspector's report.
 
     Args:
         information: JSON of the whole engine, built with detailed profiling verbosity.
 
     Returns:
         Such as {"fp16": 20, "unknown": 2}; layers that only copy are left out. Engines with dynamic
-        shapes do not tell the types of all their tensors.
+        shapes do not report the types of all their tensors.
     """
     layers = json.loads(information).get("Layers", [])
     found = Counter(
@@ -91,7 +91,7 @@ def engine_precisions(information: str) -> dict[str, int]:
 
 
 def _inspected(layer: Mapping[str, Any]) -> str:
-    """By the first of input, weights and output that says: the input is what is multiplied."""
+    """Return the precision of the first of input, weights and output that has one."""
     for text in _types(layer):
         for precision, pattern in _WORDS:
             if pattern.search(text):
@@ -129,7 +129,7 @@ def check_precision(asked: Precision, found: Mapping[str, int], what: str, advic
 
 
 def describe(found: Mapping[str, int]) -> str:
-    """Such as "20 layers in fp16, 2 in fp32"."""
+    """Return the counts as words, such as "20 layers in fp16, 2 in fp32"."""
     parts = [f"{number} in {precision}" for precision, number in found.items()]
     if parts:
         parts[0] = parts[0].replace(

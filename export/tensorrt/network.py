@@ -1,4 +1,4 @@
-"""From an ONNX file to TensorRT's network, and what the parser says when it cannot."""
+"""Parse an ONNX file into TensorRT's network, with the reasons where that fails."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class TensorRecord(NamedTuple):
     """An input or output of an engine.
 
     Attributes:
-        name: as in the graph.
+        name: its name in the graph.
         mode: "input" or "output".
-        dtype: such as "float32".
-        shape: -1 where it is dynamic.
+        dtype: element type, such as "float32".
+        shape: its sides, -1 where they are dynamic.
     """
 
     name: str
@@ -42,7 +42,7 @@ class TensorRecord(NamedTuple):
 
 
 class ParsedNetwork(NamedTuple):
-    """A network, and the parser that owns its weights: keep both until the build is done."""
+    """A network with the parser that owns its weights: keep both until the build is done."""
 
     network: Any
     parser: Any
@@ -62,12 +62,12 @@ def parse_onnx(
 
     Args:
         trt: TensorRT's module.
-        features: what it can do.
+        features: features of this version.
         builder: TensorRT's builder.
-        log: TensorRT's.
+        log: TensorRT's log.
         path: the file, for messages and for weights that are stored beside it.
-        data: its bytes.
-        typed: the network keeps the types of the graph.
+        data: content of the file.
+        typed: whether the network keeps the types of the graph.
 
     Raises:
         ModelError: the file is no ONNX, or not one with one image tensor.
@@ -102,7 +102,7 @@ def _refused(features: Features, parser: Any, problems: list[str], path: Path) -
     if features.parser_nodes:
         nodes = [(error.node_operator(), error.node_name()) for error in errors]
     else:
-        # TensorRT 8 tells the operator to its log only.
+        # TensorRT 8 names the operator in its log only.
         found = (re.search(r'node number (\d+) \[(\w+) -> "', line) for line in problems)
         nodes = [(match[2], f"node {match[1]}") for match in found if match]
     by_operator: dict[str, list[str]] = {}
@@ -119,12 +119,12 @@ def _refused(features: Features, parser: Any, problems: list[str], path: Path) -
             * bool(named)
         )
         + (f" ({said})" if named and said else said)
-        + "; export the model anew without them, or with --target onnx for ONNX Runtime alone"
+        + "; export the model anew without them, or with `target=onnx` for ONNX Runtime alone"
     )
 
 
 def tensors_of(network: Any) -> tuple[TensorRecord, ...]:
-    """Inputs and outputs of a network, in its order."""
+    """Return inputs and outputs of a network, in its order."""
     tensors = [("input", network.get_input(index)) for index in range(network.num_inputs)]
     tensors += [("output", network.get_output(index)) for index in range(network.num_outputs)]
     return tuple(
@@ -139,7 +139,7 @@ def tensors_of(network: Any) -> tuple[TensorRecord, ...]:
 
 
 def check_shapes(image: TensorRecord, shapes: InputShapes | None) -> InputShapes:
-    """The shapes to build for, given what the graph allows.
+    """Return the shapes to build for, given what the graph allows.
 
     Raises:
         ConfigError: the graph is dynamic and no shapes were given, or they do not fit it.
@@ -149,16 +149,16 @@ def check_shapes(image: TensorRecord, shapes: InputShapes | None) -> InputShapes
     if shapes is None:
         if -1 in image.shape:
             raise ConfigError(
-                f"shapes (--input): expected smallest, usual and largest (B, 3, H, W), because the "
-                f"input {image.name} is dynamic {image.shape}, got none"
+                f"shapes: expected min, opt and max (B, 3, H, W), because the input {image.name} "
+                f"is dynamic {image.shape}, got none"
             )
         batch, channels, height, width = image.shape
         return InputShapes.static((batch, channels, height, width))
     for shape in (shapes.min, shapes.opt, shapes.max):
         if any(own not in (-1, side) for own, side in zip(image.shape, shape, strict=True)):
             raise ConfigError(
-                f"shapes (--input, --batch): expected {image.shape} as the input {image.name} has "
-                f"it (-1: any), got {shape}"
+                f"shapes: expected {image.shape} as the input {image.name} has it (-1: any), got "
+                f"{shape}: give other sizes, or another `batch`"
             )
     return shapes
 
@@ -174,7 +174,7 @@ _NO_KERNEL = re.compile(r"workspace|no tactics|find any implementation", re.IGNO
 
 
 def failure(what: str, problems: Sequence[str], workspace: int | None) -> BackendError:
-    """The error for a build that gave nothing: TensorRT tells its reasons to its log only.
+    """Return the error for a build that failed: TensorRT writes its reasons to its log only.
 
     Args:
         what: what failed, such as "TensorRT 10.3.0 could not build the engine".
@@ -185,14 +185,14 @@ def failure(what: str, problems: Sequence[str], workspace: int | None) -> Backen
     no_kernel = bool(_NO_KERNEL.search(said))
     if no_kernel and workspace is not None:
         advice = (
-            f"a --workspace of {workspace} MiB is too little for some layer: give more, or leave "
+            f"a `workspace` of {workspace} MiB is too little for some layer: give more, or leave "
             "it out"
         )
     elif no_kernel or _MEMORY.search(said):
         cap = f"below {workspace} MiB" if workspace else "such as 1024 MiB"
         advice = (
             "there was too little memory: end other programs that use the GPU, make the largest "
-            f"--input smaller, or give a --workspace {cap}"
+            f"size smaller (`profile`), or give a `workspace` {cap}"
         )
     else:
         advice = "its log, at level DEBUG of edgecount.runtime, says more"

@@ -1,4 +1,4 @@
-"""What was built, and the description of it that goes beside the plan."""
+"""The record of a build, and the sidecar that goes beside its engine."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ __all__ = ["EngineRecord", "make_sidecar", "write_sidecar"]
 
 @dataclass(frozen=True)
 class EngineRecord:
-    """What was built.
+    """An engine that was built.
 
     Attributes:
-        plan: the file.
-        plan_bytes: its size.
-        plan_sha256: its hash.
+        path: the file.
+        size: its size in bytes.
+        sha256: its hash.
         onnx_sha256: hash of the ONNX file that it was built from.
         seconds: time of parsing and building.
-        version: of TensorRT, in full.
-        compute_capabilities: of the GPUs that it runs on; "8.0+" is that one and all newer ones.
+        version: version of TensorRT, in full.
+        compute_capabilities: the GPUs that it runs on; "8.0+" is 8.0 and all newer ones.
         device: name of the GPU that it was built on; None: built without one.
         driver: newest CUDA version that the driver knows; None: built without one.
-        shapes: of the image tensor.
+        shapes: min, opt and max shape of the image tensor.
         tensors: inputs and outputs.
-        typed: the types of the graph bind the engine.
-        layers: number of layers that multiply by precision, such as {"fp16": 20, "fp32": 2}: of
-            the network if `typed`, else of the engine.
-        engine_layers: what the engine itself tells of its layers; None where it could not be
-            loaded, as without a GPU.
-        options: as asked for.
+        typed: whether the types of the graph bind the engine.
+        layers: number of layers that multiply by precision, such as {"fp16": 20, "fp32": 2}, in
+            the network if `typed`, else in the engine.
+        engine_layers: number of layers by precision as the engine reports them; None where it
+            could not be loaded, as without a GPU.
+        options: the options that it was built with.
     """
 
-    plan: Path
-    plan_bytes: int
-    plan_sha256: str
+    path: Path
+    size: int
+    sha256: str
     onnx_sha256: str
     seconds: float
     version: str
@@ -61,12 +61,12 @@ class EngineRecord:
 def make_sidecar(
     record: EngineRecord, manifest: Manifest, *, overridden: bool = False
 ) -> EngineSidecar:
-    """The description that goes beside a plan.
+    """Make the sidecar that goes beside an engine.
 
     Args:
-        record: what was built.
-        manifest: of the ONNX file that it was built from.
-        overridden: the gate on accuracy refused the file and the user took it all the same.
+        record: the build.
+        manifest: manifest of the ONNX file that it was built from.
+        overridden: whether a gate refused the file and the user kept it all the same.
     """
     from edgecount import __version__
 
@@ -74,7 +74,7 @@ def make_sidecar(
     return EngineSidecar(
         manifest=manifest,
         onnx_sha256=record.onnx_sha256,
-        plan_sha256=record.plan_sha256,
+        plan_sha256=record.sha256,
         precision=options.precision,
         shapes=record.shapes,
         backend=options.target,
@@ -94,12 +94,12 @@ def make_sidecar(
     )
 
 
-def write_sidecar(plan: Path, sidecar: EngineSidecar) -> Path:
-    """Write a sidecar beside its plan.
+def write_sidecar(engine: Path, sidecar: EngineSidecar) -> Path:
+    """Write a sidecar beside its engine.
 
     Raises:
         OutputError: it cannot be written.
     """
-    path = sidecar_path(plan)
+    path = sidecar_path(engine)
     write_whole(path, sidecar.to_json().encode())
     return path

@@ -1,4 +1,4 @@
-"""An engine run on the GPU that is here: whether it counts like the original, and how fast."""
+"""Run an engine on the GPU of this machine: compare its counts and measure its latency."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgecount.errors import AccuracyError, BackendError
-from edgecount.export.verify.compare import Picture, Proof, prove
+from edgecount.export.verify.compare import Comparison, NamedImage, compare
 from edgecount.runtime.backends.tensorrt.compatibility import engine_problems
 from edgecount.runtime.cuda.driver import probe_driver
 from edgecount.runtime.models.engines import Engine
@@ -26,63 +26,64 @@ RUNS, WARM_UP = 100, 10
 
 @dataclass(frozen=True)
 class EngineRun:
-    """What running an engine showed.
+    """Results of running an engine.
 
     Attributes:
         gpu: name of the GPU; None: it was not run.
-        proof: against the float32 ONNX; None: it was not run, or takes none of the pictures.
-        latency: milliseconds of the network alone on one frame of the usual size, p50 and others.
-        left_out: pictures that the engine takes only at another size than the original.
-        reason: why it was not run or not proven; empty if it was.
+        comparison: its counts beside the float32 model's; None: it was not run, or takes none of
+            the images.
+        latency: milliseconds of the network alone on one frame of the opt size, p50 and others.
+        left_out: number of images that it takes only at another size than the original.
+        reason: why it was not run or not compared; empty if it was.
     """
 
     gpu: str | None = None
-    proof: Proof | None = None
+    comparison: Comparison | None = None
     latency: dict[str, float] = field(default_factory=dict)
     left_out: int = 0
     reason: str = ""
 
 
 def run_engine(
-    plan: Path,
-    pictures: Sequence[Picture],
+    path: Path,
+    images: Sequence[NamedImage],
     originals: Sequence[CountResult],
     gate: float,
     progress: Callable[[], None],
 ) -> EngineRun:
-    """Prove an engine and take its time, where it can run.
+    """Compare an engine and measure its latency, where it can run.
 
     Args:
-        plan: the engine, with its sidecar beside it.
-        pictures: to count.
-        originals: what the float32 model says of them.
-        gate: see `Proof`.
-        progress: called after each picture.
+        path: the engine, with its sidecar beside it.
+        images: images to count.
+        originals: results of the float32 model on them.
+        gate: the largest relative difference that passes.
+        progress: called after each image.
 
     Raises:
-        AccuracyError: it gives values that are no numbers.
+        AccuracyError: it gives non-finite values.
         BackendError: it was built for this machine and does not load here.
     """
-    engine = Engine(plan, read_sidecar(plan))
-    if problems := engine_problems(engine, plan.read_bytes()):
+    engine = Engine(path, read_sidecar(path))
+    if problems := engine_problems(engine, path.read_bytes()):
         return EngineRun(reason="; ".join(problems))
     from edgecount import EdgeCounter
 
     try:
-        counter = EdgeCounter(plan, backend=engine.sidecar.backend)
+        counter = EdgeCounter(path, backend=engine.sidecar.backend)
     except BackendError as error:
-        # Plans of RTX are for GPUs that need not be here, nor be known to their sidecar by name.
+        # Engines of RTX are for GPUs that need not be here, nor be known to their sidecar by name.
         if engine.sidecar.backend == "tensorrt":
             raise
         return EngineRun(reason=str(error))
     with counter:
-        return _run(counter, engine, pictures, originals, gate, progress)
+        return _run(counter, engine, images, originals, gate, progress)
 
 
 def _run(
     counter: EdgeCounter,
     engine: Engine,
-    pictures: Sequence[Picture],
+    images: Sequence[NamedImage],
     originals: Sequence[CountResult],
     gate: float,
     progress: Callable[[], None],
@@ -91,26 +92,28 @@ def _run(
     driver = probe_driver()
     gpu = None if isinstance(driver, str) else driver.devices[0].name
     fitting = [
-        (picture, original)
-        for picture, original in zip(pictures, originals, strict=True)
-        if _fits(picture, sidecar)
+        (image, original)
+        for image, original in zip(images, originals, strict=True)
+        if _fits(image, sidecar)
     ]
-    proof, reason = None, "it takes none of the pictures at the size of the original: see --input"
+    comparison = None
+    reason = "it takes none of the images at the size of the original: change `size` or `profile`"
     if fitting:
         some, theirs = zip(*fitting, strict=True)
         try:
-            proof, reason = prove(some, theirs, counter, gate, progress=progress), ""
+            comparison, reason = compare(some, theirs, counter, gate, progress=progress), ""
         except BackendError as error:
             raise AccuracyError(
                 f"{path.name} cannot count, and nothing was written: {error}"
             ) from error
-    return EngineRun(gpu, proof, _latency(counter, sidecar), len(pictures) - len(fitting), reason)
+    left_out = len(images) - len(fitting)
+    return EngineRun(gpu, comparison, _latency(counter, sidecar), left_out, reason)
 
 
-def _fits(picture: Picture, sidecar: EngineSidecar) -> bool:
-    """Whether an engine counts a picture at the size at which the original counts it."""
+def _fits(image: NamedImage, sidecar: EngineSidecar) -> bool:
+    """Return whether an engine counts an image at the size at which the original counts it."""
     spec, shapes = sidecar.manifest.input, sidecar.shapes
-    size = picture.image.shape[1::-1]
+    size = image.pixels.shape[1::-1]
     free = plan_input(size, spec, spec.max_side)
     limits = shapes.min[2:], shapes.max[2:]
     return plan_input(size, spec, spec.max_side, limits).resized == free.resized

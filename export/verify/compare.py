@@ -1,4 +1,4 @@
-"""Whether a converted model counts like the original, on real images."""
+"""Compare the counts of a converted model with the original's, image by image."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image to compare on.
+class NamedImage:
+    """An image with the name that reports give it.
 
     Attributes:
-        name: for the report.
-        image: uint8 (H, W, 3) BGR.
+        name: its path in its folder, or what it shows.
+        pixels: uint8 (H, W, 3), BGR.
     """
 
     name: str
-    image: Frame
+    pixels: Frame
 
 
 class UncountableError(BackendError):
-    """The engine failed on a picture, or gave values that are no numbers.
+    """An engine failed on an image, or gave non-finite values (NaN or infinity).
 
     Attributes:
-        picture: the one.
+        image: the image.
     """
 
-    def __init__(self, picture: Picture, reason: str) -> None:
-        super().__init__(f"{picture.name}: {reason}")
-        self.picture = picture
+    def __init__(self, image: NamedImage, reason: str) -> None:
+        super().__init__(f"{image.name}: {reason}")
+        self.image = image
 
 
 @dataclass(frozen=True)
-class Compared:
-    """What the original and the candidate say of one image.
+class ImageComparison:
+    """The counts of the original and of a candidate on one image.
 
     Attributes:
-        name: the picture's.
-        reference: people by the original.
-        candidate: people by the candidate.
+        name: the image's name.
+        reference: people counted by the original.
+        candidate: people counted by the candidate.
         density: both density counts, original first; None without a density.
         points: both numbers of head points; None without a heatmap.
         matched: points of the original that the candidate has too, within one heatmap cell or
@@ -71,26 +71,27 @@ class Compared:
 
     @property
     def difference(self) -> float:
-        """Candidate minus original, in people."""
+        """The candidate's count minus the original's, in people."""
         return self.candidate - self.reference
 
 
 @dataclass(frozen=True)
-class Proof:
-    """A candidate against the original.
+class Comparison:
+    """The counts of a candidate beside those of the original.
 
     Attributes:
-        images: in order, at least one.
+        images: the images in order, at least one.
         gate: the largest relative difference that is accepted.
+        worst: the image whose counts differ most, with the original's result and the candidate's.
     """
 
-    images: Sequence[Compared]
+    images: Sequence[ImageComparison]
     gate: float
-    worst: tuple[Picture, CountResult, CountResult] = field(repr=False)
+    worst: tuple[NamedImage, CountResult, CountResult] = field(repr=False)
 
     @property
     def mean_count(self) -> float:
-        """People by the original, mean over the images."""
+        """Mean count of the original, in people."""
         return float(np.mean([one.reference for one in self.images]))
 
     @property
@@ -110,12 +111,12 @@ class Proof:
 
     @property
     def passed(self) -> bool:
-        """Whether the difference is within the gate; one that is no number is not."""
+        """Whether the difference is within the gate, which NaN never is."""
         return self.relative <= self.gate
 
     @property
     def matched(self) -> float | None:
-        """Share of the points that both find, 2 m / (a + b); None without points."""
+        """Share of the points that both find, 2 m / (a + b) of m matches; None without points."""
         pairs = [one.points for one in self.images if one.points is not None]
         if not pairs:
             return None
@@ -123,7 +124,7 @@ class Proof:
         return 2 * sum(one.matched for one in self.images) / found if found else 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return the comparison as plain JSON types, as ``report.json`` holds it."""
         return {
             "images": [dataclasses.asdict(one) for one in self.images],
             "mean_count": self.mean_count,
@@ -138,59 +139,59 @@ class Proof:
         }
 
 
-def count_pictures(counter: EdgeCounter, pictures: Iterable[Picture]) -> list[CountResult]:
-    """Every picture, with the counts of its 16 regions.
+def count_images(counter: EdgeCounter, images: Iterable[NamedImage]) -> list[CountResult]:
+    """Count every image and its 16 regions.
 
     Raises:
-        UncountableError: the engine failed, or gave values that are no numbers.
+        UncountableError: the engine failed, or gave non-finite values.
     """
-    return [_count(counter, picture) for picture in pictures]
+    return [_count(counter, image) for image in images]
 
 
-def prove(
-    pictures: Sequence[Picture],
+def compare(
+    images: Sequence[NamedImage],
     originals: Sequence[CountResult],
     candidate: EdgeCounter,
     gate: float,
     *,
     progress: Callable[[], None] | None = None,
-) -> Proof:
-    """Count every picture with a candidate.
+) -> Comparison:
+    """Count every image with a candidate, and compare with the original's results.
 
     Args:
-        pictures: at least one.
-        originals: what the float32 model says of them, see :func:`count_pictures`.
-        candidate: what was made of it.
-        gate: see :class:`Proof`.
-        progress: called after each picture.
+        images: at least one.
+        originals: results of the float32 model on these images, see :func:`count_images`.
+        candidate: a counter over the converted model.
+        gate: the largest relative difference that passes, see :class:`Comparison`.
+        progress: called after each image.
 
     Raises:
-        UncountableError: the engine failed, or gave values that are no numbers.
+        UncountableError: the engine failed, or gave non-finite values.
     """
-    images: list[Compared] = []
-    worst: tuple[Picture, CountResult, CountResult] | None = None
-    for picture, ours in zip(pictures, originals, strict=True):
-        theirs = _count(candidate, picture)
-        images.append(_compare(picture.name, ours, theirs, candidate))
+    compared: list[ImageComparison] = []
+    worst: tuple[NamedImage, CountResult, CountResult] | None = None
+    for image, ours in zip(images, originals, strict=True):
+        theirs = _count(candidate, image)
+        compared.append(_compare(image.name, ours, theirs, candidate))
         if worst is None or abs(theirs.count - ours.count) > abs(worst[2].count - worst[1].count):
-            worst = picture, ours, theirs
+            worst = image, ours, theirs
         if progress:
             progress()
-    assert worst is not None, "no pictures"
-    return Proof(images, gate, worst)
+    assert worst is not None, "no images"
+    return Comparison(compared, gate, worst)
 
 
-def _count(counter: EdgeCounter, picture: Picture) -> CountResult:
-    height, width = picture.image.shape[:2]
+def _count(counter: EdgeCounter, image: NamedImage) -> CountResult:
+    height, width = image.pixels.shape[:2]
     counter.regions = grid(width, height)
     try:
-        return counter.count(picture.image)
+        return counter.count(image.pixels)
     except BackendError as error:
-        raise UncountableError(picture, str(error)) from error
+        raise UncountableError(image, str(error)) from error
 
 
 def grid(width: int, height: int) -> dict[str, list[tuple[float, float]]]:
-    """The image cut into 4 x 4 regions, by name, as polygons in px."""
+    """Return 4 x 4 regions of an image by name, as polygons of (x, y) in px."""
     xs, ys = np.linspace(0, width, SIDES + 1), np.linspace(0, height, SIDES + 1)
     return {
         f"{row}{column}": [
@@ -204,7 +205,9 @@ def grid(width: int, height: int) -> dict[str, list[tuple[float, float]]]:
     }
 
 
-def _compare(name: str, ours: CountResult, theirs: CountResult, counter: EdgeCounter) -> Compared:
+def _compare(
+    name: str, ours: CountResult, theirs: CountResult, counter: EdgeCounter
+) -> ImageComparison:
     density = points = None
     if ours.density_count is not None and theirs.density_count is not None:
         density = ours.density_count, theirs.density_count
@@ -217,11 +220,13 @@ def _compare(name: str, ours: CountResult, theirs: CountResult, counter: EdgeCou
         reach = max(4.0, output.stride if output else 0) / scale
         matched = match(ours.points[:, :2], theirs.points[:, :2], reach)
     apart = [abs(theirs.regions[key].count - ours.regions[key].count) for key in ours.regions]
-    return Compared(name, ours.count, theirs.count, density, points, matched, float(np.mean(apart)))
+    return ImageComparison(
+        name, ours.count, theirs.count, density, points, matched, float(np.mean(apart))
+    )
 
 
 def match(ours: NDArray[np.float32], theirs: NDArray[np.float32], reach: float) -> int:
-    """How many points (N, 2) and (M, 2) are each other's nearest, within ``reach`` px."""
+    """Return how many points (N, 2) and (M, 2) are each other's nearest, within ``reach`` px."""
     if not len(ours) or not len(theirs):
         return 0
     there, far = _nearest(ours, theirs)
@@ -232,7 +237,7 @@ def match(ours: NDArray[np.float32], theirs: NDArray[np.float32], reach: float) 
 def _nearest(
     points: NDArray[np.float32], others: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Index and distance of the nearest other of each point, in parts that fit in memory."""
+    """Return index and distance (N,) of each point's nearest other, in parts that fit in memory."""
     found, far = [], []
     for part in np.array_split(points.astype(np.float64), -(-len(points) // 1000)):
         squares = np.square(part[:, None] - others[None]).sum(2)

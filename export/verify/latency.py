@@ -1,17 +1,18 @@
-"""How fast the files of an export are on this CPU."""
+"""Measure how fast the files of an export are on this CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from edgecount._latency import measure_latency, summarise
+from edgecount.export.progress import Progress
 
 RUNS = 10
 WARM_UP = 2
 SECONDS = 10.0  # that the runs of one file may take
-_LEAST_RUNS = 3
+_MIN_RUNS = 3
 
 
 def measure_files(
@@ -19,23 +20,23 @@ def measure_files(
     names: Sequence[str],
     size: tuple[int, int],
     threads: int | None,
-    report: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> dict[str, dict[str, float]]:
     """Time files of a folder by turns, slow ones less often.
 
     Args:
-        folder: where they are.
-        names: of the files, at least one.
+        folder: the folder of the files.
+        names: names of the files, at least one.
         size: (height, width) of the frame in pixels.
-        threads: of ONNX Runtime.
-        report: told (what is done, steps done, steps in all).
+        threads: threads of ONNX Runtime; None: one per core.
+        progress: reported to after each round of runs.
 
     Returns:
         File to its milliseconds in the network: ``p50``, ``p95``, ``p99`` and ``mean``.
     """
     from edgecount import EdgeCounter
 
-    report("trying how long a frame takes", 0, 1)
+    progress("trying how long a frame takes", 0, 1)
     with ExitStack() as stack:
         counters = [
             stack.enter_context(EdgeCounter(folder / name, backend="onnxruntime", threads=threads))
@@ -44,7 +45,7 @@ def measure_files(
         first = measure_latency(counters, size, runs=1, warmup=0)
         slowest = max(latency.stages["total"][0] for latency in first) / 1000
         # The first run of a slow one is as good as a warm-up; of a fast one it is not.
-        runs = max(min(RUNS, int(SECONDS / slowest)), _LEAST_RUNS)
+        runs = max(min(RUNS, int(SECONDS / slowest)), _MIN_RUNS)
         warm_up = WARM_UP if runs == RUNS else 1
         times: list[list[float]] = [[] for _ in names]
         for done in range(2, warm_up + runs + 1):
@@ -52,5 +53,5 @@ def measure_files(
             if done > warm_up:
                 for latency, taken in zip(found, times, strict=True):
                     taken.extend(latency.stages["infer"])
-            report("measuring how fast it is", done, warm_up + runs)
+            progress("measuring how fast it is", done, warm_up + runs)
     return {name: summarise(taken) for name, taken in zip(names, times, strict=True)}

@@ -1,4 +1,4 @@
-"""The seam between edgecount and an inference engine, and the choice of the engine."""
+"""The seam between edgecount and an inference engine."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["Backend"]
 
 
 class Backend(ABC):
-    """An engine that holds one model. A context manager: leaving it frees the engine.
+    """An inference engine that holds one model. A context manager: leaving it frees the engine.
 
     A backend of your own subclasses this and is passed as `EdgeCounter(backend=...)`; `infer` is
-    called from several threads at once if the counter is.
+    called by several threads at once if the counter is.
 
     Attributes:
-        name: what results call it, such as "onnxruntime".
+        name: the engine's name in results and messages, such as "onnxruntime".
         device: where it computes: "cpu" or "cuda:0".
     """
 
@@ -30,7 +30,7 @@ class Backend(ABC):
     device: str = "cpu"
 
     def prepare(self, manifest: Manifest) -> None:
-        """Told once, before the first `infer`, which model the counter uses it for."""
+        """Take note of the model; called once, before the first `infer`."""
         del manifest
 
     @abstractmethod
@@ -38,8 +38,9 @@ class Backend(ABC):
         """Run the model once.
 
         Args:
-            inputs: the image tensor by its name in the manifest: float32 (B, 3, H, W), in C order.
-                It is reused for the next frame: copy what must outlast the call.
+            inputs: the image tensor by its name in the manifest: float32 (B, 3, H, W), in C order,
+                resized, padded and normalised. It is reused for the next frame: copy what must
+                outlast the call.
 
         Returns:
             The output maps by their names in the manifest, as `OutputSpec` describes them.

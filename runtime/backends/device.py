@@ -25,13 +25,13 @@ __all__ = ["Bound", "DeviceBackend", "DeviceWorker"]
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """Where a worker reads its input from and writes its outputs to.
+    """The tensors on the GPU that a worker reads and writes.
 
-    It is known by its identity: what was recorded of one is of no use for another.
+    Compared by identity: a CUDA graph of one is of no use for another.
 
     Attributes:
         input: the image tensor (B, 3, H, W), float32 or float16, to be filled.
-        outputs: the maps by their names in the manifest, float32 or float16.
+        outputs: the maps (B, C, h, w) by their names in the manifest, float32 or float16.
     """
 
     input: DeviceArray
@@ -39,10 +39,10 @@ class Bound:
 
 
 class DeviceWorker(ABC):
-    """One lane through an engine: a stream with the tensors of its own. For one thread at a time.
+    """A CUDA stream with tensors of its own, by which one thread at a time runs an engine.
 
     Attributes:
-        stream: in which all its work is done.
+        stream: the stream in which all its work is done.
         capturable: whether a CUDA graph can record `enqueue` now: it has run for the bound shape,
             and the engine allows it.
     """
@@ -52,12 +52,12 @@ class DeviceWorker(ABC):
 
     @abstractmethod
     def bind(self, shape: tuple[int, int, int, int]) -> Bound:
-        """Get ready for inputs of a shape (B, 3, H, W).
+        """Set up the tensors for inputs of a shape (B, 3, H, W), and return them.
 
-        As long as the same `Bound` comes back, nothing that a run uses has moved, and a CUDA graph
-        of it may be launched again; another shape gives another one, and the same shape may, when
-        memory is given back. A worker may keep those of several shapes and give them by turns. Once
-        it keeps one no longer, graphs of it are dropped, so it must not hold one whose memory is
+        As long as the same `Bound` is returned, nothing that a run uses has moved, and a CUDA graph
+        of it may be launched again. Another shape has another `Bound`, and so may the same shape
+        once memory was given back. A worker may keep those of several shapes. Its caller drops the
+        graphs of one that the worker keeps no longer, so a worker must not keep one whose memory is
         gone. A shape that is new to the worker is run once on whatever the tensors hold, so that
         the first frame does not wait for kernels to be loaded.
 
@@ -68,14 +68,14 @@ class DeviceWorker(ABC):
 
     @abstractmethod
     def enqueue(self) -> None:
-        """Put one run over the bound tensors into the stream; waits for nothing.
+        """Queue one run over the bound tensors in the stream, and wait for nothing.
 
         Raises:
             BackendError: the engine failed.
         """
 
     def warm_up(self) -> None:
-        """Run once over the bound tensors, whatever they hold: for a shape that is new.
+        """Run once over the bound tensors, whatever they hold, and wait: for a shape that is new.
 
         Raises:
             BackendError: the engine failed.
@@ -100,22 +100,17 @@ class DeviceBackend(Backend):
 
     Besides `open_worker` it runs arrays of the host as every backend does: `infer` keeps as many
     workers as threads have called it at once.
+
+    Attributes:
+        device_index: number of the GPU.
     """
+
+    device_index = 0
 
     def __init__(self) -> None:
         self._idle: list[DeviceWorker] = []
         self._lock = threading.Lock()
         self._closed = False
-
-    @property
-    @abstractmethod
-    def device_index(self) -> int:
-        """Number of the GPU."""
-
-    @property
-    @abstractmethod
-    def input_name(self) -> str:
-        """Of the image tensor."""
 
     @property
     def batches(self) -> tuple[int, int]:
@@ -129,7 +124,7 @@ class DeviceBackend(Backend):
 
     @abstractmethod
     def open_worker(self) -> DeviceWorker:
-        """A new worker, which its caller closes before the backend.
+        """Open a worker, which its caller closes before the backend.
 
         Raises:
             BackendError: there is no memory left for one, or the backend is closed.
@@ -140,13 +135,17 @@ class DeviceBackend(Backend):
         with self._lock:
             self._check_open()
             worker = self._idle.pop() if self._idle else None
+        # Outside the lock: subclasses take it to look after their engine.
         worker = worker or self.open_worker()
         try:
-            outputs = _run(worker, inputs[self.input_name])
+            (image,) = inputs.values()
+            outputs = _run(worker, image)
         except BaseException:
+            # Whatever its stream still does, the next call must not wait for it or share it.
             worker.close()
             raise
         with self._lock:
+            # It may have been closed meanwhile, by a thread that did not know of this worker.
             if not self._closed:
                 self._idle.append(worker)
                 return outputs
@@ -168,6 +167,7 @@ class DeviceBackend(Backend):
 
 def _run(worker: DeviceWorker, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
     bound = worker.bind(image.shape)
+    # New arrays each time: results are the caller's, and the tensors are used again.
     outputs = {name: np.empty(a.shape, a.dtype) for name, a in bound.outputs.items()}
     with gpu_failures():
         worker.stream.upload(bound.input, np.ascontiguousarray(image, bound.input.dtype))

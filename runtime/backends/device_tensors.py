@@ -1,4 +1,4 @@
-"""The tensors of a worker, in one piece of GPU memory."""
+"""A worker's tensors in one piece of GPU memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DeviceTensors:
     """Memory for the tensors of one shape after the other; it grows, and never shrinks.
 
     Args:
-        stream: whose work uses the tensors.
+        stream: the stream whose work uses the tensors.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -31,7 +31,7 @@ class DeviceTensors:
     def arrange(
         self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str]
     ) -> dict[str, DeviceArray]:
-        """Arrays of these shapes by name, in place of those before.
+        """Return arrays of these shapes by name, in place of the last ones.
 
         Raises:
             BackendError: the GPU has no memory left.
@@ -43,7 +43,7 @@ class DeviceTensors:
         }
 
     def has_room(self, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str]) -> bool:
-        """Whether these arrays would lie in the memory that is there, as those before do."""
+        """Return whether these arrays fit into the memory that is there already."""
         _, total = _lay_out(shapes, dtypes)
         return self._buffer is not None and self._buffer.nbytes >= total
 
@@ -53,6 +53,7 @@ class DeviceTensors:
 
     def _reserve(self, nbytes: int) -> DeviceBuffer:
         if self._buffer is None or self._buffer.nbytes < nbytes:
+            # The old one is freed first: both together may be more than there is.
             self._buffer = None
             self._buffer = reserve(nbytes, self._stream.device, "the model's tensors")
         return self._buffer
@@ -61,7 +62,7 @@ class DeviceTensors:
 def _lay_out(
     shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str]
 ) -> tuple[dict[str, int], int]:
-    """Where each array begins, and how much they take together, in bytes."""
+    """Return each array's offset and the size of all together, in bytes."""
     offsets, total = {}, 0
     for name, shape in shapes.items():
         offsets[name] = total
@@ -71,12 +72,12 @@ def _lay_out(
 
 
 def reserve(nbytes: int, device: int, purpose: str) -> DeviceBuffer:
-    """Memory of a GPU.
+    """Allocate memory of a GPU.
 
     Args:
-        nbytes: 1 or more.
+        nbytes: size in bytes, 1 or more.
         device: number of the GPU.
-        purpose: what it is for, in the message.
+        purpose: what the memory is for, in the message.
 
     Raises:
         BackendError: there is too little left.

@@ -19,11 +19,11 @@ __all__ = ["FakeBackend"]
 
 People: TypeAlias = "ArrayLike | Callable[[NDArray[np.float32]], ArrayLike]"
 
-_SCORE = 0.9
+_SCORE = 0.9  # above every threshold that makes sense
 
 
 class FakeBackend(Backend):
-    """Sees the people it is told to see, and counts exactly as many.
+    """A backend that sees the people it is given, so that exactly as many are counted.
 
     It gives maps of the model's own layout, so that all that follows the engine (peaks, fusion,
     regions, results) is the real thing and repeatable:
@@ -56,7 +56,7 @@ class FakeBackend(Backend):
         self._manifest = manifest
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Maps with the people in them; see `Backend.infer`."""
+        """Return maps with the people in them; see `Backend.infer`."""
         if self._manifest is None:
             raise BackendError("FakeBackend: pass it to an EdgeCounter, or give it a manifest")
         self.calls += 1
@@ -69,7 +69,7 @@ class FakeBackend(Backend):
         return {name: np.repeat(value[None], batch, axis=0) for name, value in maps.items()}
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Do nothing: there is nothing to free."""
 
 
 def _check_people(people: ArrayLike) -> NDArray[np.float64]:
@@ -112,9 +112,9 @@ def _draw(
 
 
 def _place(points: NDArray[np.float64], shape: tuple[int, ...], window: int) -> NDArray[np.intp]:
-    """(N, 2) row and column of a heatmap cell for each point.
+    """Return (N, 2) row and column of a heatmap cell for each point.
 
-    It is the point's own, or the nearest one that does not fall into another person's window.
+    It is the point's own cell, or the nearest one outside the NMS windows of other people.
     """
     free = np.ones(shape, np.bool_)
     rows, columns = np.indices(shape)

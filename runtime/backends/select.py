@@ -1,4 +1,4 @@
-"""Which engine runs a model: TensorRT's where one fits, else ONNX Runtime."""
+"""The choice of the engine that runs a model: TensorRT where one fits, else ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_backend(
     """Open the engine for a model.
 
     Args:
-        model: the model.
+        model: the model's file.
         backend: one of `BACKENDS`, or a backend of the caller's, which is only prepared. "auto"
             takes the best engine that works here and logs which it is and why not a better one.
             An engine asked for by name is never replaced by another.
@@ -60,6 +60,7 @@ def open_backend(
     if threads is not None and threads < 1:
         raise ConfigError(f"threads: expected 1 or more, or None for all cores, got {threads}")
     if isinstance(backend, Backend):
+        # The caller's: it is prepared, and never opened or closed here.
         backend.prepare(model.manifest)
         return backend
     if backend == "fake":
@@ -95,12 +96,12 @@ def open_backend(
 
 
 def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -> Backend:
-    """The best engine that works here; logs which it is and why not a better one.
+    """Open the best engine that works here; log which it is and why not a better one.
 
     A file that was named is the one that runs; only in a folder is there a choice.
 
     Raises:
-        BackendError, MissingExtraError, ModelError: none does; see `open_backend`.
+        BackendError, MissingExtraError, ModelError: no engine works; see `open_backend`.
     """
     if model.sidecar is not None and model.folder is None:
         backend = _open_engine(model, model.sidecar.backend, rebuild)
@@ -108,6 +109,7 @@ def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -
         return backend
     from edgecount.runtime.backends.onnxruntime import open as onnxruntime
 
+    # A bare .onnx may have engines beside it, which were not what the caller named.
     if model.folder is None:
         if rebuild is not None:
             _warn_of_idle_rebuild(f"{model.path} is no engine, and runs without one")
@@ -133,10 +135,10 @@ def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -
 
 
 def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> Backend:
-    """The best engine of a model that a target can run.
+    """Open the best engine of a model that a target can run.
 
     Raises:
-        BackendError: there is none, or none works here; the message says what to do.
+        BackendError: there is no such engine, or none works here; the message says what to do.
         MissingExtraError: TensorRT for RTX is not installed.
         ModelError: the plan cannot be read.
     """
@@ -145,6 +147,7 @@ def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> B
         raise BackendError(_none_found(model, target, problems))
     if len(engines) == 1:
         return _open(engines[0], rebuild)
+    # An engine that fits as it is comes before one that must be built first, which takes minutes.
     for build in dict.fromkeys((None, rebuild)):
         problems = []
         opened = _try_each(engines, build, problems)
@@ -154,7 +157,7 @@ def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> B
 
 
 def _warn_of_idle_rebuild(reason: str) -> None:
-    """Say that there is nothing to build again: who asked for it expects an engine."""
+    """Warn that there is nothing to build again: who asks for a rebuild expects an engine."""
     _log.warning(
         "rebuild has no effect: %s; pass an engine, or the folder that edgecount export made with "
         "one",
@@ -163,7 +166,7 @@ def _warn_of_idle_rebuild(reason: str) -> None:
 
 
 def _open_any(model: ModelFile, rebuild: Rebuild | None) -> tuple[Backend | None, list[str]]:
-    """An engine in a folder, of whatever library, and why not one of a better library."""
+    """Open an engine in a folder; return it with the reasons against those of better libraries."""
     reasons: list[str] = []
     for target in TARGETS:
         engines, problems = engines_for(model, target)
@@ -177,20 +180,13 @@ def _open_any(model: ModelFile, rebuild: Rebuild | None) -> tuple[Backend | None
 def _try_each(
     engines: Sequence[Engine], rebuild: Rebuild | None, problems: list[str]
 ) -> Backend | None:
-    """The first that opens; adds to the problems what was wrong with those before it."""
+    """Open the first engine that works; add to the problems why those before it do not."""
     for engine in engines:
-        opened = _try(engine, rebuild)
-        if not isinstance(opened, str):
-            return opened
-        problems.append(opened)
+        try:
+            return _open(engine, rebuild)
+        except EdgeCountError as error:  # noqa: PERF203 (a few engines at most)
+            problems.append(str(error))
     return None
-
-
-def _try(engine: Engine, rebuild: Rebuild | None) -> Backend | str:
-    try:
-        return _open(engine, rebuild)
-    except EdgeCountError as error:
-        return str(error)
 
 
 def _open(engine: Engine, rebuild: Rebuild | None) -> Backend:
@@ -221,15 +217,15 @@ def _none_found(model: ModelFile, target: Target, problems: Sequence[str]) -> st
     bundled = name in list_models() and model.path == model_path(name)
     original = model.path if model.sidecar is None else None
     command = build_command(name if bundled else original or "MODEL", target)
-    told = f" ({_joined(problems)})" if problems else ""
+    why = f" ({_joined(problems)})" if problems else ""
     return (
-        f"backend {target}: {where} {found} no engine of {target}{told}: run  {command}  on this "
+        f"backend {target}: {where} {found} no engine of {target}{why}: run  {command}  on this "
         "machine and pass the folder that it makes"
     )
 
 
 def _beside(model: ModelFile, target: Target) -> Path | None:
-    """The engine that the folder of an .onnx has for its model, built from another of its files."""
+    """Find an engine of the same model beside an .onnx, built from another file of the folder."""
     if model.folder is not None or model.path is None:
         return None
     engines, _ = engines_for(dataclasses.replace(model, folder=model.path.parent), target)
@@ -237,5 +233,5 @@ def _beside(model: ModelFile, target: Target) -> Path | None:
 
 
 def _joined(problems: Sequence[str]) -> str:
-    """Several engines often fail for one reason."""
+    """Join problems, each once: several engines often fail for one reason."""
     return "; ".join(dict.fromkeys(problems))

@@ -1,4 +1,4 @@
-"""Whether the CUDA part that was built has code for a GPU."""
+"""The check whether the compiled CUDA part has code for a GPU."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _TEGRA = (53, 62, 72, 87, 101, 110)
 
 
 class _Code(NamedTuple):
-    """What a build holds for one architecture, such as 87.
+    """The code of a build for one architecture.
 
     Attributes:
-        number: ten times the compute capability.
-        limit: "a" uses what only GPUs of this capability have, "f" what only those of its major
-            number have.
+        number: ten times the compute capability, such as 87.
+        limit: "a" if the code runs on GPUs of this very capability only, "f" if only on those of
+            its major number; else empty.
         ptx: whether the driver can compile it for newer GPUs; machine code runs on those of the
             same major number.
     """
@@ -48,12 +48,13 @@ def _parse(architectures: str) -> list[_Code] | None:
 
 
 def fits_gpu(capability: str, architectures: str) -> bool:
-    """Whether kernels run on a GPU.
+    """Return whether kernels run on a GPU.
 
     Args:
-        capability: of the GPU, such as "8.7".
-        architectures: that the kernels were compiled for, in CMake's words: "87-real" is machine
-            code, "87-virtual" PTX, "87" both. A list that is empty or not understood fits.
+        capability: compute capability of the GPU, such as "8.7".
+        architectures: architectures that the kernels were compiled for, in CMake's words: "87-real"
+            is machine code, "87-virtual" PTX, "87" both. A list that is empty or not understood
+            fits.
     """
     codes = _parse(architectures)
     gpu = int(capability.replace(".", ""))
@@ -61,11 +62,11 @@ def fits_gpu(capability: str, architectures: str) -> bool:
 
 
 def why_not_built_for(name: str, capability: str, architectures: str) -> str | None:
-    """Why a GPU cannot run the kernels of this build, and what to do; None if it can.
+    """Return why a GPU cannot run the kernels of this build, and what to do; None if it can.
 
     Args:
-        name: of the GPU.
-        capability: of the GPU, such as "8.7".
+        name: name of the GPU.
+        capability: compute capability of the GPU, such as "8.7".
         architectures: see `fits_gpu`.
     """
     if fits_gpu(capability, architectures):

@@ -1,4 +1,4 @@
-"""What the NVIDIA driver says, asked by ctypes, so that no CUDA package is needed."""
+"""Questions to the NVIDIA driver, by ctypes, so that no CUDA package is needed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Device(NamedTuple):
     """One GPU.
 
     Attributes:
-        name: as the driver has it.
-        capability: its compute capability, such as "8.7".
-        memory: in bytes.
-        processors: its streaming multiprocessors.
+        name: name by the driver.
+        capability: compute capability, such as "8.7".
+        memory: size of its memory in bytes.
+        processors: number of streaming multiprocessors.
     """
 
     name: str
@@ -38,23 +38,29 @@ class Device(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What an engine is built for: the driver calls all Orins "Orin"."""
+        """Kind of GPU that an engine is built for: by name alone, all Orins are "Orin"."""
         return f"{self.name} with {self.processors} multiprocessors"
 
 
 class Driver(NamedTuple):
-    """The driver's CUDA version such as "13.0", and its devices."""
+    """The NVIDIA driver.
+
+    Attributes:
+        cuda: newest CUDA version that it knows, such as "13.0".
+        devices: the GPUs.
+    """
 
     cuda: str
     devices: list[Device]
 
 
 def ask_driver() -> Driver | str:
-    """The driver and its devices, or why there is none."""
+    """Return the driver and its devices, or why there is none."""
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return "no NVIDIA driver (libcuda.so.1 is not there)"
+    # It makes no context, so asking takes none of the GPU's memory.
     code = cuda.cuInit(0)
     if code != 0:
         return f"the NVIDIA driver does not start ({_error_name(cuda, code)})"
@@ -66,7 +72,7 @@ def ask_driver() -> Driver | str:
 
 
 def probe_driver() -> Driver | str:
-    """The driver with its devices, at least one, or the reason why no GPU works.
+    """Return the driver with at least one device, or the reason why no GPU works.
 
     TensorRT asks for a GPU deep inside calls that end the process when there is none, so ask first.
     """
@@ -77,7 +83,7 @@ def probe_driver() -> Driver | str:
 
 
 def why_no_gpu() -> str | None:
-    """Why edgecount cannot use a GPU here; None if it can."""
+    """Return why edgecount cannot use a GPU here; None if it can."""
     from edgecount import _ext
 
     answer = probe_driver()
@@ -95,7 +101,7 @@ def why_no_gpu() -> str | None:
 
 
 class PrimaryContext:
-    """A context manager: in it, the primary context of a GPU is current on the calling thread.
+    """A context manager that makes a GPU's primary context current on the calling thread.
 
     TensorRT works in the context that is current, and our memory and streams are in the primary
     one. PyCUDA may have made another one current, and torch another GPU. Several threads may use

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from edgecount.errors import BackendError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["gpu_failures"]
 
 
 @contextmanager
-def gpu_failures() -> Iterator[None]:
-    """What CUDA reports of work in a stream, as an error of ours.
+def gpu_failures(name: str = "the GPU") -> Iterator[None]:
+    """Raise BackendError in place of the RuntimeError that `edgecount._ext` raises for CUDA.
 
-    Raises:
-        BackendError: in place of a RuntimeError of `edgecount._ext`.
+    Args:
+        name: who failed, at the beginning of the message.
     """
     try:
         yield
     except RuntimeError as error:
-        raise BackendError(f"the GPU failed: {error}") from error
+        raise BackendError(f"{name} failed: {error}") from error

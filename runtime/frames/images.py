@@ -27,7 +27,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     bits become 8 by rounding value / 257. Of a file with several pages the first is read.
 
     Args:
-        path: the file; what it holds decides the format, not its name.
+        path: the file; its content decides the format, not its name.
 
     Returns:
         uint8 (H, W, 3), BGR, C-contiguous.
@@ -59,7 +59,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
 
 def as_bgr(frame: Any) -> NDArray[np.uint8]:
-    """A caller's frame as uint8 BGR; no copy if it is one already.
+    """Return a caller's frame as uint8 BGR, without a copy if it is that already.
 
     Args:
         frame: an array (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA of dtype uint8, uint16
@@ -90,7 +90,7 @@ def as_bgr(frame: Any) -> NDArray[np.uint8]:
 
 
 def lies_on_gpu(frame: Any) -> bool:
-    """Whether an array of another library lies on a GPU."""
+    """Return whether an array of another library lies on a GPU."""
     where = getattr(frame, "__dlpack_device__", None)
     if where is not None:
         return int(where()[0]) in _DLPACK_CUDA
@@ -98,10 +98,10 @@ def lies_on_gpu(frame: Any) -> bool:
 
 
 def shape_of(array: Any) -> tuple[int, ...]:
-    """The shape of another library's array.
+    """Return the shape of another library's array.
 
     Raises:
-        InputError: it has none.
+        InputError: the array has none.
     """
     shape = getattr(array, "shape", None)
     if shape is None:

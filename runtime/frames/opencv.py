@@ -18,10 +18,10 @@ _SILENT = 0  # LOG_LEVEL_SILENT
 
 
 def load_cv2() -> ModuleType:
-    """The cv2 module.
+    """Import OpenCV.
 
     Raises:
-        EdgeCountError: it cannot be loaded; the message says what to install.
+        EdgeCountError: OpenCV cannot be loaded; the message says what to install.
     """
     try:
         import cv2
@@ -45,6 +45,7 @@ class _Level:
 
     def lower(self) -> None:
         with self._lock:
+            # Counted, as threads overlap: the last one to leave restores the user's level.
             if self._users == 0:
                 self._before = _set_level(_SILENT)
             self._users += 1
@@ -57,7 +58,7 @@ class _Level:
 
 
 def _set_level(level: int) -> int:
-    """Set OpenCV's log level; returns the one before."""
+    """Set OpenCV's log level, and return the one before."""
     cv2 = load_cv2()
     if hasattr(cv2, "setLogLevel"):  # OpenCV 4
         before: int = cv2.getLogLevel()

@@ -15,10 +15,10 @@ _BARE_MARKS = (0x01, *range(0xD0, 0xD9))
 
 
 def find_truncation(data: bytes) -> str | None:
-    """What is missing at the end of an image file; None if it is complete or of another format.
+    """Return what is missing at the end of an image file; None if nothing, or of other formats.
 
     Args:
-        data: the whole file.
+        data: the content of the file.
     """
     if data.startswith(_JPEG):
         return None if _jpeg_is_complete(data) else "the JPEG's end mark is missing"
@@ -31,7 +31,7 @@ def find_truncation(data: bytes) -> str | None:
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
-    """Whether an end mark follows the image's scan; that of an EXIF thumbnail does not count."""
+    """Return whether an end mark follows the image's scan, other than that of an EXIF thumbnail."""
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         mark = data[position + 1]
@@ -47,7 +47,7 @@ def _jpeg_is_complete(data: bytes) -> bool:
 
 
 def _png_is_complete(data: bytes) -> bool:
-    """Whether the chunks reach IEND; text after it is allowed."""
+    """Return whether the chunks reach IEND; text after it is allowed."""
     position = len(_PNG)
     while position + 12 <= len(data):
         length = struct.unpack_from(">I", data, position)[0]

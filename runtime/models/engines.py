@@ -1,4 +1,4 @@
-"""Engines on the disk: which ones lie beside a model, and what they were built from."""
+"""Engines on the disk: those beside a model, and the ONNX files that they were built from."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ ENGINES = (".engine", ".plan", ".trt")
 _BEST = ("fp16", "int8", "fp32")
 
 Rebuild: TypeAlias = Callable[[Path, EngineSidecar, Path, str], EngineSidecar]
-"""Builds a plan anew, given its sidecar, the ONNX and a compute capability; gives its sidecar."""
+"""(plan, sidecar, ONNX, compute capability) to the sidecar of the plan that was built anew."""
 
 
 class Engine(NamedTuple):
-    """A plan and what is known of it."""
+    """A plan and its sidecar."""
 
     path: Path
     sidecar: EngineSidecar
 
 
 def is_engine(path: Path) -> bool:
-    """Whether a file is an engine, by its name."""
+    """Return whether a file is an engine, by its name."""
     return path.suffix in ENGINES
 
 
 def list_engines(folder: Path) -> list[Path]:
-    """The engines in a folder, by name."""
+    """Return the engines in a folder, by name."""
     return sorted(path for path in folder.iterdir() if is_engine(path) and path.is_file())
 
 
 def engines_for(model: ModelFile, target: Target) -> tuple[list[Engine], list[str]]:
-    """The engines of a model that a target can run, the best first, and why not the others.
+    """Return the engines of a model that a target can run, best first, and why not the others.
 
     Of a folder, all engines that share its manifest; of an .onnx, those that were built from it.
     """
@@ -73,12 +73,13 @@ def engines_for(model: ModelFile, target: Target) -> tuple[list[Engine], list[st
             reasons.append(reason)
         else:
             found.append(engine)
+    # An engine that a gate refused and that was kept all the same comes last.
     found.sort(key=lambda e: (e.sidecar.overridden, _BEST.index(e.sidecar.precision), e.path.name))
     return found, reasons
 
 
 def _not_of(engine: Engine, model: ModelFile, path: Path) -> str | None:
-    """Why an engine is not one of a model; None if it is."""
+    """Return why an engine is not one of a model; None if it is."""
     if model.folder is None and engine.sidecar.onnx_sha256 != file_sha256(path):
         return f"{engine.path} was not built from {path.name}"
     if engine.sidecar.manifest != model.manifest:
@@ -87,7 +88,7 @@ def _not_of(engine: Engine, model: ModelFile, path: Path) -> str | None:
 
 
 def find_onnx(plan: Path, sidecar: EngineSidecar) -> Path | None:
-    """The ONNX file beside a plan that it was built from, by its hash."""
+    """Find the ONNX file beside a plan that it was built from, by its hash."""
     namesake = plan.with_suffix(".onnx")
     others = sorted(path for path in plan.parent.glob("*.onnx") if path != namesake)
     for path in (namesake, *others):
@@ -97,10 +98,10 @@ def find_onnx(plan: Path, sidecar: EngineSidecar) -> Path | None:
 
 
 def file_sha256(path: Path) -> str:
-    """Hash of a file's content.
+    """Return the SHA-256 of a file's content, in hexadecimal.
 
     Raises:
-        ModelError: it cannot be read.
+        ModelError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -113,6 +114,6 @@ def file_sha256(path: Path) -> str:
 
 
 def build_command(model: Path | str, target: Target, precision: str = "fp16") -> str:
-    """What to type for an engine of a model."""
+    """Return the command that builds an engine of a model."""
     flag = "" if precision == "fp32" else f" --{precision}"
     return f"edgecount export {model}{flag} --target {target}"

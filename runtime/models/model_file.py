@@ -1,4 +1,4 @@
-"""A model that a backend can open."""
+"""Model files: what a backend opens."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class ModelFile:
     Attributes:
         path: the .onnx or engine file; None for a manifest alone, which only a backend of one's own
             can run.
-        manifest: what it expects and gives.
-        encoding: of an .onnx file's bytes and types; "tensorrt": meant for that.
-        sidecar: of an engine; None for an .onnx file.
-        folder: the folder that was named; any of its engines will do.
+        manifest: how the model is fed, and what its maps mean.
+        encoding: for whom an .onnx file's INT8 or FP16 is encoded; "tensorrt" or empty.
+        sidecar: sidecar of an engine; None for an .onnx file.
+        folder: the folder that was named, any of whose engines will do; None: a file was.
     """
 
     path: Path | None

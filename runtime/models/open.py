@@ -1,4 +1,4 @@
-"""From what a user calls a model to a file and its manifest."""
+"""Finding a model: from its name, path or folder to a file and its manifest."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
 
 
 def locate_model(model: str | os.PathLike[str]) -> Path:
-    """The file that a name, a path or a folder means; it need not be there.
+    """Return the file that a name, a path or a folder means; it need not exist.
 
     Raises:
         ModelError: there is no such model, or it is a checkpoint.
@@ -81,11 +81,12 @@ def locate_model(model: str | os.PathLike[str]) -> Path:
         return _in_folder(path)
     if path.exists() or path.suffix == ".onnx" or is_engine(path) or os.sep in text:
         return path
+    # It looks like a name: the error of an unknown one lists those that are bundled.
     return model_path(text)
 
 
 def _in_folder(folder: Path) -> Path:
-    """Its model.onnx, or an engine, where only engines were brought to the board."""
+    """Return the folder's model.onnx, or an engine where only engines were brought to the board."""
     inner = folder / "model.onnx"
     if inner.is_file():
         return inner

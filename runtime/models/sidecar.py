@@ -1,18 +1,19 @@
 """The JSON file beside an engine: what it was built from, by what and for what.
 
-A plan loads only on the TensorRT that built it and on a GPU that it was built for, and says so in
-the words of a deserialiser. The sidecar says it before, in ours: `model.engine` has
-`model.engine.json` beside it. The plan itself stays pure, so that other programs can load it.
+A plan (TensorRT's serialized engine) loads only on the TensorRT that built it and on a GPU that it
+was built for, and its deserialiser explains a refusal badly. The sidecar lets us explain it before:
+`model.engine` has `model.engine.json` beside it. The plan is kept as it is, so that other programs
+can load it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
+from edgecount._typed import Reader
 from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import Manifest
 
@@ -37,6 +38,14 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 Shape = tuple[int, int, int, int]
 
+_READER = Reader(
+    error=ModelError,
+    document="the sidecar",
+    label="field ",
+    optional=(),  # a default could let an engine run where it must not
+    unknown=", or the engine was made by a newer edgecount",
+)
+
 
 @dataclass(frozen=True)
 class InputShapes:
@@ -44,7 +53,7 @@ class InputShapes:
 
     Attributes:
         min: smallest on every axis.
-        opt: the one that TensorRT tunes for.
+        opt: shape that TensorRT tunes for.
         max: largest on every axis; it decides how much memory the engine takes.
 
     Raises:
@@ -71,34 +80,34 @@ class InputShapes:
 
     @classmethod
     def static(cls, shape: Shape) -> InputShapes:
-        """One shape and no other."""
+        """Return the shapes of an engine that takes one shape and no other."""
         return cls(shape, shape, shape)
 
     @property
     def is_static(self) -> bool:
-        """Whether there is only one shape."""
+        """True if there is only one shape."""
         return self.min == self.max
 
 
 @dataclass(frozen=True)
 class EngineSidecar:
-    """What an engine is.
+    """The description of an engine: its model, its build and where it can run.
 
     Attributes:
-        manifest: how to feed the model and what its outputs mean.
-        onnx_sha256: of the ONNX file that it was built from.
-        plan_sha256: of the plan.
+        manifest: description of the model's input and outputs.
+        onnx_sha256: SHA-256 of the ONNX file that it was built from.
+        plan_sha256: SHA-256 of the plan.
         precision: "fp32", "fp16" or "int8", as asked for and proven.
-        shapes: of the image tensor.
+        shapes: shapes that the image tensor may have.
         backend: "tensorrt" or "tensorrt-rtx".
-        version: of that library, in full.
-        compute_capabilities: of the GPUs that it runs on, such as "8.7"; "8.0+" is that one and
-            all newer ones.
+        version: full version of that library.
+        compute_capabilities: those of the GPUs that it runs on, such as "8.7"; "8.0+" is that one
+            and all newer ones.
         device: kind of the GPU that it was built on, such as "Orin with 8 multiprocessors"; None:
             built without one.
         driver: newest CUDA version that the driver knew, such as "12.6"; None: built without one.
         layers: number of layers that multiply, by their precision.
-        options: of the build that are not said elsewhere.
+        options: options of the build that no other field holds.
         created_by: version of edgecount.
         overridden: the gate on accuracy refused the file and the user took it all the same.
     """
@@ -119,7 +128,7 @@ class EngineSidecar:
     overridden: bool = False
 
     def to_json(self) -> str:
-        """The text of the file."""
+        """Return the text of the file."""
         data = {"format": FORMAT, **asdict(self), "manifest": self.manifest.to_dict()}
         return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -135,84 +144,28 @@ class EngineSidecar:
             data = json.loads(text)
         except json.JSONDecodeError as error:
             raise ModelError(f"not JSON: {error}") from None
-        _check_fields(data)
+        if isinstance(data, dict):
+            number = data.pop("format", None)
+            if number != FORMAT:
+                raise ModelError(
+                    f"expected format {FORMAT}, got {number!r}: the engine was made by another "
+                    "version of edgecount; build it again"
+                )
+            if isinstance(data.get("manifest"), dict):
+                data["manifest"] = Manifest.from_dict(data["manifest"])
         try:
-            shapes = InputShapes(**{name: tuple(s) for name, s in data["shapes"].items()})
-        except (ConfigError, TypeError) as error:
-            raise ModelError(f"field shapes: {error}") from None
-        known = {f.name: data[f.name] for f in fields(cls)}
-        return cls(
-            **known
-            | {
-                "manifest": Manifest.from_dict(data["manifest"]),
-                "shapes": shapes,
-                "compute_capabilities": tuple(data["compute_capabilities"]),
-            }
-        )
-
-
-class _Kind(NamedTuple):
-    name: str
-    types: tuple[type, ...]
-    values: tuple[object, ...] = ()
-
-
-_TEXT = _Kind("a text", (str,))
-_OPTIONAL = _Kind("a text or null", (str, type(None)))
-_OBJECT = _Kind("an object", (dict,))
-_KINDS = {
-    "format": _Kind("a whole number", (int,)),
-    "manifest": _OBJECT,
-    "onnx_sha256": _TEXT,
-    "plan_sha256": _TEXT,
-    "precision": _Kind(" or ".join(PRECISIONS), (str,), PRECISIONS),
-    "shapes": _OBJECT,
-    "backend": _Kind(" or ".join(TARGETS), (str,), TARGETS),
-    "version": _TEXT,
-    "compute_capabilities": _Kind("a list of texts", (list,)),
-    "created_by": _TEXT,
-    "device": _OPTIONAL,
-    "driver": _OPTIONAL,
-    "layers": _OBJECT,
-    "options": _OBJECT,
-    "overridden": _Kind("true or false", (bool,)),
-}
-
-
-def _check_fields(data: object) -> None:
-    if not isinstance(data, Mapping):
-        raise ModelError(f"expected an object, got {data!r}")
-    number = data.get("format")
-    if number != FORMAT:
-        raise ModelError(
-            f"expected format {FORMAT}, got {number!r}: the engine was made by another version of "
-            "edgecount; build it again"
-        )
-    for name, kind in _KINDS.items():
-        if name not in data:
-            raise ModelError(f"field {name} is missing")
-        value = data[name]
-        if type(value) not in kind.types or (kind.values and value not in kind.values):
-            raise ModelError(f"field {name}: expected {kind.name}, got {value!r}")
-    if unknown := sorted(set(data) - set(_KINDS)):
-        raise ModelError(
-            f"field {unknown[0]} is unknown to this edgecount: a typing error, or the engine was "
-            "made by a newer edgecount"
-        )
-    if not all(isinstance(text, str) for text in data["compute_capabilities"]):
-        raise ModelError(
-            f"field compute_capabilities: expected a list of texts, got "
-            f"{data['compute_capabilities']!r}"
-        )
+            return _READER.build(cls, data)
+        except ConfigError as error:  # of the shapes
+            raise ModelError(f"field {error}") from None
 
 
 def sidecar_path(plan: Path) -> Path:
-    """Where the sidecar of a plan is: beside it, its name with .json added."""
+    """Return the path of a plan's sidecar: beside it, its name with .json added."""
     return plan.with_name(plan.name + ".json")
 
 
 def read_sidecar(plan: Path) -> EngineSidecar:
-    """Read what is beside a plan.
+    """Read the sidecar of a plan.
 
     Raises:
         ModelError: there is no sidecar, or it is damaged; the message names the file.
@@ -234,16 +187,14 @@ def read_sidecar(plan: Path) -> EngineSidecar:
 
 @dataclass(frozen=True)
 class EngineHost:
-    """A machine that an engine shall run on.
+    """The machine that an engine shall run on.
 
     Attributes:
         backend: the library there.
-        version: of that library, in full.
-        compute_capability: of the GPU, such as "8.7".
+        version: full version of that library.
+        compute_capability: compute capability of the GPU, such as "8.7".
         device: kind of the GPU, such as "Orin with 8 multiprocessors".
         driver: newest CUDA version that the driver knows, such as "12.6"; None: not compared.
-        onnx_sha256: of the ONNX that the engine shall be of; None: not compared.
-        plan_sha256: of the plan as it is on the disk; None: not compared.
     """
 
     backend: Target
@@ -251,30 +202,16 @@ class EngineHost:
     compute_capability: str
     device: str
     driver: str | None = None
-    onnx_sha256: str | None = None
-    plan_sha256: str | None = None
 
 
 def mismatches(sidecar: EngineSidecar, here: EngineHost) -> list[str]:
-    """Why an engine cannot be trusted to run on a machine; empty if it can.
+    """Return why an engine cannot be trusted to run on a machine; empty if it can.
 
     Each line names what was built and what is here.
     """
-    lines = [
+    return [
         f"{what}: the engine was built {built}, here is {found}"
-        for what, built, found in (
-            *_library(sidecar, here),
-            *_gpu(sidecar, here),
-        )
-    ]
-    files = (
-        ("plan", "the sidecar describes one", sidecar.plan_sha256, here.plan_sha256),
-        ("ONNX", "the engine was built from one", sidecar.onnx_sha256, here.onnx_sha256),
-    )
-    return lines + [
-        f"{what}: {was} with SHA-256 {built[:12]}, this one has {found[:12]}"
-        for what, was, built, found in files
-        if found is not None and built != found
+        for what, built, found in (*_library(sidecar, here), *_gpu(sidecar, here))
     ]
 
 
@@ -307,7 +244,10 @@ def _gpu(sidecar: EngineSidecar, here: EngineHost) -> list[_Difference]:
 
 
 def _portable(sidecar: EngineSidecar) -> bool:
-    """RTX engines are finished on the GPU that loads them, others only if built for any GPU."""
+    """Tell whether an engine fits other GPUs of its compute capability as well.
+
+    RTX engines are compiled for the GPU that loads them.
+    """
     newer = any(one.endswith("+") for one in sidecar.compute_capabilities)
     return newer or sidecar.backend == "tensorrt-rtx"
 
@@ -319,7 +259,7 @@ def _covers(built: str, here: str) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Of a version such as "10.14.1.48.post1", as far as it is numbers."""
+    """Return the leading numbers of a version such as "10.14.1.48.post1"."""
     numbers: list[int] = []
     for part in version.split("."):
         if not part.isdigit():

@@ -1,39 +1,41 @@
-"""What frames of one size need on a GPU besides the engine's tensors."""
+"""The buffers and kernels' plans that frames of one size need on a GPU beside the engine."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgecount import _ext
-from edgecount.runtime.pipeline.postprocess import MapGrid, RegionMasks
+from edgecount.runtime.pipeline.postprocess import MapGrid, RegionMasks, count_options
 from edgecount.runtime.pipeline.preprocess import black
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgecount.manifest import Manifest, Role
+    from edgecount.manifest import Role
     from edgecount.runtime.backends.device import Bound
+    from edgecount.runtime.pipeline.job import CountSettings
     from edgecount.runtime.pipeline.preprocess import InputPlan
 
-__all__ = ["Setup", "Setups"]
+__all__ = ["GpuPlan", "GpuPlanCache"]
 
 # Cameras have a few sizes; a folder of photos has many.
 _KEPT = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Setup:
-    """For frames of one size and kind.
+class GpuPlan:
+    """The preprocessor and the counters of frames of one size and kind.
 
     Attributes:
-        grid: the cells that a frame covers.
-        preprocessor: makes the engine's input.
-        counters: of maps, by the number of images in a batch.
-        coverage: of the regions; it keeps its id, by which a setup is found.
+        grid: the map cells that a frame covers.
+        preprocessor: fills the engine's input.
+        coverage: share of each cell that each region covers, float32 (R, rows, columns). A plan is
+            found by the id of this array, which lives as long as the plan does.
+        counters: counters of maps, by the number of images in a batch.
     """
 
     grid: MapGrid
@@ -42,21 +44,30 @@ class Setup:
     counters: dict[int, _ext.MapCounter] = field(default_factory=dict)
 
 
-class Setups:
-    """Those of the last eight sizes, each with a counter for every size of a batch it had.
+class GpuPlanCache:
+    """The plans of the eight frame sizes that were used last.
 
     Args:
-        manifest: the model's manifest.
-        options: the keywords of `_ext.MapCounter` that all have in common.
+        settings: the model and the options.
         device: number of the GPU.
     """
 
-    def __init__(self, manifest: Manifest, options: Mapping[str, Any], device: int) -> None:
-        self._manifest, self._options, self._device = manifest, options, device
-        self._kept: OrderedDict[tuple[object, ...], Setup] = OrderedDict()
+    def __init__(self, settings: CountSettings, device: int) -> None:
+        self._manifest, self._device = settings.manifest, device
+        self._options = count_options(settings.manifest, settings.threshold, settings.capacity)
+        self._kept: OrderedDict[tuple[object, ...], GpuPlan] = OrderedDict()
 
-    def find(self, plan: InputPlan, masks: RegionMasks, bound: Bound, *, nv12: bool) -> Setup:
-        """What frames need that go to these tensors; its counters have one for their batch.
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def find(self, plan: InputPlan, masks: RegionMasks, bound: Bound, *, nv12: bool) -> GpuPlan:
+        """Return the plan of frames that go to these tensors, with a counter for their batch.
+
+        Args:
+            plan: how the frames are sized.
+            masks: the regions.
+            bound: the engine's tensors.
+            nv12: whether the frames are NV12 rather than BGR.
 
         Raises:
             RuntimeError: the GPU has no memory left.
@@ -66,21 +77,23 @@ class Setups:
         dtypes = {
             output.role: bound.outputs[output.name].dtype for output in self._manifest.outputs
         }
+        # The kernels' tables are made for all of these. Regions are compared by the id of their
+        # masks, which are many megabytes and the same object as long as the regions are.
         key = plan, nv12, id(coverage), bound.input.dtype, *dtypes.values()
-        setup = self._kept.get(key)
-        if setup is None:
+        found = self._kept.get(key)
+        if found is None:
             preprocessor = self._make_preprocessor(plan, bound.input.dtype, nv12=nv12)
-            setup = self._kept[key] = Setup(grid, preprocessor, coverage)
+            found = self._kept[key] = GpuPlan(grid, preprocessor, coverage)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         batch = bound.input.shape[0]
-        if batch not in setup.counters:
-            setup.counters[batch] = self._make_counter(grid, coverage, batch, dtypes)
-        return setup
+        if batch not in found.counters:
+            found.counters[batch] = self._make_counter(grid, coverage, batch, dtypes)
+        return found
 
     def clear(self) -> None:
-        """Free them."""
+        """Free the plans."""
         self._kept.clear()
 
     def _make_preprocessor(self, plan: InputPlan, dtype: str, *, nv12: bool) -> _ext.Preprocessor:
@@ -115,6 +128,7 @@ class Setups:
             masks=coverage,
             heatmap_dtype=dtypes.get("heatmap", "float32"),
             density_dtype=dtypes.get("density", "float32"),
+            # The next frame overwrites the engine's own map.
             keep_density=density is not None,
             device=self._device,
             **self._options,

@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What the maps of one frame say; the fields are those of `CountResult`."""
+    """The counts of one frame's maps; the fields are those of `CountResult`."""
 
     count: float
     density_count: float | None
@@ -53,7 +53,7 @@ class RegionMasks:
     """The regions of a counter, rasterised once per frame size and grid.
 
     Args:
-        regions: the regions.
+        regions: the regions, in the order of the results.
     """
 
     def __init__(self, regions: Sequence[Region]) -> None:
@@ -64,7 +64,7 @@ class RegionMasks:
     def on_grid(
         self, size: tuple[int, int], grid: tuple[int, int], cell: tuple[float, float]
     ) -> NDArray[np.float32] | None:
-        """float32 (R, rows, columns) coverage, see `rasterise`; None without regions."""
+        """Return float32 (R, rows, columns) coverage, see `rasterise`; None without regions."""
         return self._rasterise(size, grid, cell) if self.regions else None
 
     def _rasterise_once(
@@ -76,14 +76,14 @@ class RegionMasks:
 def check_outputs(
     outputs: Mapping[str, Any], manifest: Manifest, height: int, width: int, batch: int = 1
 ) -> None:
-    """Refuse an engine's maps that are not what the manifest promises.
+    """Refuse maps of an engine that are not as its manifest promises.
 
     Args:
         outputs: the maps by name, in the host's memory or on a GPU.
         manifest: the model's manifest.
-        height: of the network's input in pixels.
-        width: of the network's input in pixels.
-        batch: images in a run.
+        height: height of the network's input in pixels.
+        width: width of the network's input in pixels.
+        batch: number of images in a run.
 
     Raises:
         BackendError: a map is missing or has another shape or dtype; the message names it.
@@ -94,6 +94,7 @@ def check_outputs(
             raise BackendError(
                 f"output {output.name!r} is missing: the engine gave {sorted(outputs)}"
             )
+        # Inputs are padded to a multiple of every stride, so that nothing is cut here.
         cells = height // output.stride, width // output.stride
         expected = batch, CHANNELS[output.role], *cells
         if tuple(values.shape) != expected:
@@ -123,13 +124,14 @@ def count_outputs(
         manifest: the model's manifest.
         plan: how the frame was sized.
         masks: the regions.
-        threshold: a peak is above it.
+        threshold: score above which a peak counts, in [0, 1).
         capacity: most points to return; 0: all.
 
     Raises:
         BackendError: a map holds a value that is not finite; the message names the output.
     """
     grid = MapGrid(manifest, plan)
+    # Padding is cut off before counting: a network may see people in it, or past the frame's edge.
     maps = {
         output.role: np.ascontiguousarray(outputs[output.name][grid.crop(output)])
         for output in manifest.outputs
@@ -144,9 +146,9 @@ def count_outputs(
             **count_options(manifest, threshold, capacity),
         )
     people = np.zeros((0, 0), np.float32)
-    if density is not None:
+    if density is not None and grid.density is not None:
         # A new array, also for a unit of 1: the engine's memory is not ours to hand out.
-        people = np.divide(density[0, 0], grid.unit, dtype=np.float32)
+        people = np.divide(density[0, 0], grid.density.unit, dtype=np.float32)
     return read_counts(found, 0, people, grid, masks)
 
 
@@ -161,32 +163,28 @@ class MapGrid:
     def __init__(self, manifest: Manifest, plan: InputPlan) -> None:
         self.manifest, self.plan = manifest, plan
         self.density, self.heatmap = manifest.output("density"), manifest.output("heatmap")
+        # Regions are rasterised on one map's cells; the kernels look up peaks in the same masks.
         base = next(output for output in (self.density, self.heatmap) if output is not None)
         self._shape = self.cells(base)
         self.cell = base.stride / plan.scale[0], base.stride / plan.scale[1]
 
-    @property
-    def unit(self) -> float:
-        """Density of one person."""
-        return 1.0 if self.density is None else self.density.unit
-
     def cells(self, output: OutputSpec) -> tuple[int, int]:
-        """Rows and columns of a map that the frame covers."""
+        """Return the rows and columns of a map that the frame covers."""
         height, width = (-(-side // output.stride) for side in self.plan.resized)
         return height, width
 
     def crop(self, output: OutputSpec) -> tuple[slice, slice, slice, slice]:
-        """Those cells of a map (B, C, h, w)."""
+        """Return the slices of these cells in a map (B, C, h, w)."""
         height, width = self.cells(output)
         return slice(None), slice(None), slice(0, height), slice(0, width)
 
     def masks(self, masks: RegionMasks) -> NDArray[np.float32] | None:
-        """The regions on these cells."""
+        """Return the coverage of the regions on these cells; see `RegionMasks.on_grid`."""
         return masks.on_grid(self.plan.size, self._shape, self.cell)
 
 
 def count_options(manifest: Manifest, threshold: float, capacity: int) -> dict[str, Any]:
-    """The keywords of `_ext.count_maps` and `_ext.MapCounter`."""
+    """Return the keyword arguments of `_ext.count_maps` and `_ext.MapCounter`."""
     post, density = manifest.postprocess, manifest.output("density")
     fusion = post.fusion if density is not None and manifest.output("heatmap") else None
     return {
@@ -207,11 +205,11 @@ def read_counts(
     grid: MapGrid,
     masks: RegionMasks,
 ) -> Counts:
-    """What the kernels found in one image of a batch.
+    """Return the counts that the kernels found in one image of a batch, in source pixels.
 
     Args:
-        found: what they found.
-        image: its number in the batch.
+        found: the kernels' counts of the batch.
+        image: index of the image in the batch.
         people: (h, w) people per cell; (0, 0) without a density.
         grid: the cells that the frame covers.
         masks: the regions.
@@ -254,12 +252,13 @@ def _interval(
         return None
     if density_count is None or peak_count is None:
         return spec.around(count)
+    # Where density and points disagree the model is less sure of both.
     return spec.around(count, density_count - peak_count)
 
 
 @contextmanager
 def explained(manifest: Manifest) -> Iterator[None]:
-    """Errors of the counting kernels, with the outputs' names."""
+    """Raise BackendError, with the output's name, for a ValueError of the counting kernels."""
     try:
         yield
     except ValueError as error:
@@ -267,7 +266,7 @@ def explained(manifest: Manifest) -> Iterator[None]:
 
 
 def _explain(error: ValueError, manifest: Manifest) -> BackendError:
-    """The kernel names the role of the map that is not finite; add the output's name."""
+    """Add the output's name: the kernel knows only the role of a map that is not finite."""
     role, _, rest = str(error).partition(":")
     named = [output.name for output in manifest.outputs if output.role == role]
     if not named:
@@ -276,7 +275,8 @@ def _explain(error: ValueError, manifest: Manifest) -> BackendError:
 
 
 def _to_source(peaks: NDArray[np.float32], stride: int, plan: InputPlan) -> NDArray[np.float32]:
-    """Peaks in heatmap cells as points in source pixels, inside the frame."""
+    """Turn peaks in heatmap cells into points in source pixels, inside the frame."""
+    # A copy: the kernels' memory is used again for the next frame.
     points: NDArray[np.float32] = peaks.copy()
     factor = stride / plan.scale[0], stride / plan.scale[1]
     points[:, :2] = np.clip(points[:, :2] * np.asarray(factor), 0, np.asarray(plan.size))

@@ -21,7 +21,7 @@ __all__ = ["InputPlan", "Sizes", "black", "plan_input", "write_input"]
 
 @dataclass(frozen=True)
 class InputPlan:
-    """How a frame of one size becomes the network's input.
+    """The size, padding and tiles by which frames of one size become the network's input.
 
     Attributes:
         size: (width, height) of the frame in pixels.
@@ -42,13 +42,14 @@ class InputPlan:
 
     @property
     def is_native(self) -> bool:
-        """Whether network pixels are source pixels."""
+        """Whether the frame keeps its size, so that network pixels are source pixels."""
         return self.resized == self.size[::-1]
 
 
 Sizes: TypeAlias = "tuple[tuple[int, int], tuple[int, int]]"
 
 
+# Cameras have one size; cutting the tiles of a large frame takes longer than a look-up.
 @functools.lru_cache(maxsize=64)
 def plan_input(
     size: tuple[int, int], spec: InputSpec, max_side: int | None, limits: Sizes | None = None
@@ -67,21 +68,23 @@ def plan_input(
     if max_side is not None and max_side < 1:
         raise ConfigError(f"max_side: expected 1 pixel or more, or None, got {max_side}")
     width, height = size
+    # One factor for both sides: a network that saw round heads must not be shown flat ones.
     shrink = 1.0 if max_side is None else min(1.0, max_side / max(size))
-    least, most = (spec.static_size,) * 2 if spec.static_size else limits or (None, None)
-    if most is not None:
-        fits = min(most[0] / height, most[1] / width)
+    low, high = (spec.static_size,) * 2 if spec.static_size else limits or (None, None)
+    if high is not None:
+        fits = min(high[0] / height, high[1] / width)
         if max_side is None and (spec.static_size or fits < 1):
             bound = "only" if spec.static_size else "at most"
             raise ConfigError(
                 f"max_side: None keeps the frame's resolution, and this model takes {bound} "
-                f"{most[1]} x {most[0]} pixels: give a number"
+                f"{high[1]} x {high[0]} pixels: give a number"
             )
         shrink = min(shrink, fits)
     resized = max(1, round(height * shrink)), max(1, round(width * shrink))
     padded = spec.static_size or (_pad(resized[0], spec), _pad(resized[1], spec))
-    if least is not None:
-        padded = max(padded[0], least[0]), max(padded[1], least[1])
+    # A frame too small for the engine is padded and not enlarged: larger heads count differently.
+    if low is not None:
+        padded = max(padded[0], low[0]), max(padded[1], low[1])
     return InputPlan(size, resized, padded, cut_tiles(padded, spec))
 
 
@@ -117,10 +120,10 @@ def write_input(
 
 
 def black(spec: InputSpec) -> float:
-    """Padding is black, the darkest channel's where they differ.
+    """Return the normalised value of black, the darkest channel's where they differ.
 
-    A band of mid-grey below a grey picture looks to a network like more of the picture, and was
-    seen to be filled with people.
+    Frames are padded with it: a band of mid-grey below a grey picture looks to a network like more
+    of the picture, and was seen to be filled with people.
     """
     return min(-mean * scale for mean, scale in zip(spec.mean, spec.scale, strict=True))
 

@@ -1,4 +1,4 @@
-"""Frames through an engine, the next ones on their way while one is counted."""
+"""The order of frames: in batches, in rounds of several sources, and overlapped on a GPU."""
 
 from __future__ import annotations
 
@@ -9,169 +9,139 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 from edgecount.errors import BackendError, SourceError
 from edgecount.runtime.sources.prefetch import Ended, NotReady, ReadAhead
 
 if TYPE_CHECKING:
-    from edgecount.runtime.frames.picture import Picture
-    from edgecount.runtime.pipeline.lanes import Lane, LanePool
+    from edgecount.result import CountResult
+    from edgecount.runtime.pipeline.job import FrameJob
+    from edgecount.runtime.pipeline.runner import Pending, QueueingRunner, RunnerPool
 
-__all__ = ["LANES", "Feed", "Job", "Listed", "batches", "in_order", "overlap", "rounds"]
+__all__ = ["batches", "in_order", "overlap", "rounds"]
 
 _log = logging.getLogger(__name__)
 
-Item = TypeVar("Item")
-Item_co = TypeVar("Item_co", covariant=True)
 Result = TypeVar("Result")
+QueueingRunnerT = TypeVar("QueueingRunnerT", bound="QueueingRunner")
 
-# While one lane's frame is on the GPU, the other's is copied to it.
-LANES = 2
+# While the engine works on one runner's frames, the other's are copied to the GPU. A third would
+# take memory, and its frames would only wait longer.
+_RUNNERS = 2
 _POLL = 0.002  # seconds between looks at several cameras
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """A frame to count.
-
-    Attributes:
-        frame: checked, and on a GPU handed over.
-        source: its source's name; None for a bare array.
-        index: in its source; None for a bare array.
-        place: among the sources of its round.
-        together: jobs in its round.
-    """
-
-    frame: Picture
-    source: str | None = None
-    index: int | None = None
-    place: int = 0
-    together: int = 1
-
-    @property
-    def kind(self) -> tuple[object, ...]:
-        """Jobs of one kind can go through the engine together."""
-        return self.frame.size, self.frame.chroma is None
-
-
-class Feed(Protocol[Item_co]):
-    """Where items come from; `ReadAhead` is one."""
-
-    def take(self, timeout: float | None = None) -> Item_co:
-        """The next one; raises `NotReady` if it does not come in time, `Ended` after the last."""
-        ...
-
-
-class Listed(Feed[Item]):
-    """A feed whose items are there when they are asked for."""
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self._items = iter(items)
-
-    def take(self, timeout: float | None = None) -> Item:
-        """The next one."""
-        del timeout
-        try:
-            return next(self._items)
-        except StopIteration:
-            raise Ended from None
-
-
 def overlap(
-    feed: Feed[Item],
-    pool: LanePool,
-    submit: Callable[[Lane, Item], Callable[[], Result]],
-    lanes: int = LANES,
-) -> Generator[Result, None, None]:
-    """Results of the items of a feed, in order.
+    take: Callable[[float | None], Sequence[FrameJob]], pool: RunnerPool[QueueingRunnerT]
+) -> Generator[list[tuple[FrameJob, CountResult]], None, None]:
+    """Count groups of jobs while the next group is on its way, and yield them in order.
 
-    An item is submitted as soon as it is there and a lane is free, and a result is given as soon as
-    no item waits: nothing is held back until the next frame of a slow camera. What an item or the
-    feed raises is raised after the results before it.
+    A group is submitted as soon as it is there and a runner is free, and its results are given as
+    soon as no group waits: nothing is held back until the next frame of a slow camera.
 
     Args:
-        feed: gives items.
-        pool: lends the lanes.
-        submit: starts an item on a lane, and returns what waits for its result.
-        lanes: most items at once.
+        take: returns the next group of jobs of one kind, as `ReadAhead.take` does: it is given the
+            seconds to wait, and raises `NotReady` if there is no group in time, `Ended` or
+            StopIteration after the last.
+        pool: lends the runners, at most two at once; one where there is no memory for two.
+
+    Yields:
+        The jobs of a group with their results.
+
+    Raises:
+        Exception: what `take` or a group raises, after the results before it.
     """
     with ExitStack() as stack:
-        idle = deque([stack.enter_context(pool.lend())])
-        busy: deque[tuple[Lane, Callable[[], Result]]] = deque()
-        held: list[Item] = []
+        idle = deque([stack.enter_context(pool.acquire())])
+        busy: deque[tuple[QueueingRunnerT, Sequence[FrameJob], Pending]] = deque()
+        waiting: Sequence[FrameJob] | None = None  # taken and not yet submitted
+        most = _RUNNERS
         ending: Exception | None = None
-        while busy or held or ending is None:
-            if ending is None and not held and len(busy) < lanes:
+        while busy or waiting is not None or ending is None:
+            if ending is None and waiting is None and len(busy) < most:
                 try:
                     pool.check_open()
-                    held.append(feed.take(0 if busy else None))
+                    # With a group on the GPU its results are due next: look, but do not wait.
+                    waiting = take(0 if busy else None)
                 except NotReady:
                     pass
                 except Exception as error:  # noqa: BLE001 (raised after the results before it)
                     ending = error
-            if held and not idle:
-                lanes = _add_lane(stack, pool, idle, lanes)
-            if held and idle:
+            if waiting is not None and not idle:
+                # The second runner is opened when it is first of use: one frame takes one.
+                most = _add_runner(stack, pool, idle, most)
+            if waiting is not None and idle:
+                # A runner whose submit fails stays idle; the stack drains it on the way out.
+                jobs, waiting = waiting, None
                 try:
-                    busy.append((idle[0], submit(idle[0], held.pop())))
+                    busy.append((idle[0], jobs, idle[0].submit(jobs)))
                     idle.popleft()
                 except Exception as error:  # noqa: BLE001
                     ending = error
             elif busy:
-                lane, wait = busy.popleft()
-                result = wait()
-                idle.append(lane)
-                yield result
-        if not isinstance(ending, Ended):
+                # No group is there, or no runner is free: time for the oldest results.
+                runner, jobs, pending = busy.popleft()
+                results = pending.result()
+                idle.append(runner)
+                yield list(zip(jobs, results, strict=True))
+        if not isinstance(ending, (Ended, StopIteration)):
             raise ending
 
 
-def _add_lane(stack: ExitStack, pool: LanePool, idle: deque[Lane], lanes: int) -> int:
-    """One more lane if there is room for it; returns how many there can be."""
+def _add_runner(
+    stack: ExitStack,
+    pool: RunnerPool[QueueingRunnerT],
+    idle: deque[QueueingRunnerT],
+    most: int,
+) -> int:
+    """Acquire one more runner if there is memory for it; return how many there can be."""
     try:
-        idle.append(stack.enter_context(pool.lend()))
+        idle.append(stack.enter_context(pool.acquire()))
     except BackendError as error:
         _log.info("frames go one after the other: %s", error)
         return 1
-    return lanes
+    return most
 
 
-def batches(jobs: Iterable[Job], most: int) -> Iterator[list[Job]]:
-    """Runs of jobs of one kind, at most so many at once."""
+def batches(jobs: Iterable[FrameJob], most: int) -> Iterator[list[FrameJob]]:
+    """Group jobs of one kind that follow each other, at most so many in a group."""
     for _, run in itertools.groupby(jobs, lambda job: job.kind):
         while group := list(itertools.islice(run, most)):
             yield group
 
 
 def rounds(
-    readers: Sequence[ReadAhead[Job]],
+    readers: Sequence[ReadAhead[FrameJob]],
     most: int,
     timeout: float | None,
     on_error: Callable[[SourceError], None] | None,
-) -> Iterator[list[Job]]:
-    """A frame of each source at a time, those of one kind together.
+) -> Iterator[list[FrameJob]]:
+    """Take a frame of each source at a time, and yield those of one kind together.
 
     Args:
-        readers: of the sources.
-        most: frames in a batch.
-        timeout: seconds that a round waits for late sources once it has a frame; None: for all.
-        on_error: is told of a source that fails, and the others go on; None: the error is raised.
+        readers: one of each source.
+        most: most frames in a group.
+        timeout: seconds that a round waits for late sources once it has a frame; None: until each
+            source has one.
+        on_error: called with the error of a source that fails, and the others go on; None: the
+            error is raised.
     """
     left = dict(enumerate(readers))
     while left:
         jobs = list(_round(left, timeout, on_error))
+        # Frames of one kind side by side, so that they share a run of the engine.
         jobs.sort(key=lambda job: (job.kind, job.place))
         yield from batches([replace(job, together=len(jobs)) for job in jobs], most)
 
 
 def _round(
-    left: dict[int, ReadAhead[Job]],
+    left: dict[int, ReadAhead[FrameJob]],
     timeout: float | None,
     on_error: Callable[[SourceError], None] | None,
-) -> Iterator[Job]:
-    """A frame of each source that has one in time; sources that end are taken from `left`."""
+) -> Iterator[FrameJob]:
+    """Yield a frame of each source that has one in time; remove sources that end from `left`."""
     missing = dict(left)
     deadline = math.inf
     while missing and time.monotonic() < deadline:
@@ -187,6 +157,7 @@ def _round(
                     del left[place]
                     on_error(error)
                 else:
+                    # The first frame starts the clock: before it a round waits for any camera.
                     deadline = min(deadline, time.monotonic() + (timeout or 0.0))
                     yield replace(job, place=place)
                 del missing[place]
@@ -194,9 +165,9 @@ def _round(
             time.sleep(_POLL)
 
 
-def in_order(groups: Iterable[Sequence[tuple[Job, Result]]]) -> Iterator[Result]:
-    """Results of rounds, by the places of their sources."""
-    found: list[tuple[Job, Result]] = []
+def in_order(groups: Iterable[Sequence[tuple[FrameJob, Result]]]) -> Iterator[Result]:
+    """Yield the results of rounds, by the places of their sources."""
+    found: list[tuple[FrameJob, Result]] = []
 
     def give() -> Iterator[Result]:
         found.sort(key=lambda one: one[0].place)
@@ -205,10 +176,11 @@ def in_order(groups: Iterable[Sequence[tuple[Job, Result]]]) -> Iterator[Result]
 
     left = iter(groups)
     while True:
-        # Around this alone: what a caller throws in where a result is given is for the caller.
+        # Only errors of the groups are held back here: one that the caller throws in at a yield
+        # must reach the caller at once.
         try:
             group = next(left, None)
-        except Exception:  # whatever it is: what was counted before it is given first
+        except Exception:  # of any kind: what was counted before it is given first
             yield from give()
             raise
         if group is None:

@@ -1,4 +1,4 @@
-"""Big frames in overlapping tiles, so that the memory an engine needs does not grow with them."""
+"""Overlapping tiles: an engine's memory does not grow with frames that run in them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["Tile", "cut_tiles", "stitch"]
 
 # A plane up to this area runs at once; past it the activations of a backbone take gigabytes.
 LARGEST_PLANE = 2048 * 2048
+# With a larger core less halo is computed twice, and with a smaller one a run takes less memory.
 CORE = 1024
 # Context around the core. It covers what a person's cell depends on, several heads around it.
 HALO = 128
@@ -24,11 +25,11 @@ HALO = 128
 
 @dataclass(frozen=True)
 class Tile:
-    """One run of the engine: it sees the window, and its core is kept. In network pixels.
+    """A part of a frame that the engine runs at once: it sees the window, and its core is kept.
 
     Attributes:
-        window: (top, left, height, width); all tiles of a plane have one size.
-        core: (top, left, height, width), inside the window; the cores of a plane partition it.
+        window: (top, left, height, width) in network pixels; all tiles of a plane have one size.
+        core: (top, left, height, width) inside the window; the cores of a plane partition it.
     """
 
     window: tuple[int, int, int, int]
@@ -36,7 +37,7 @@ class Tile:
 
 
 def cut_tiles(plane: tuple[int, int], spec: InputSpec) -> tuple[Tile, ...]:
-    """The tiles of a plane of (height, width) pixels; none if it can run at once."""
+    """Cut a plane of (height, width) pixels into tiles; return none if it can run at once."""
     if plane[0] * plane[1] <= LARGEST_PLANE or spec.static_size is not None:
         return ()
     rows, columns = (_cut_side(side, spec.multiple) for side in plane)
@@ -59,13 +60,13 @@ def stitch(
     """Run tile after tile and put their cores together.
 
     Args:
-        tiles: of `cut_tiles`.
-        plane: (height, width) in network pixels.
-        outputs: the maps.
-        infer: the checked maps (1, C, h, w) of one tile.
+        tiles: the tiles of `cut_tiles`.
+        plane: (height, width) of the plane in network pixels.
+        outputs: the outputs of the manifest.
+        infer: runs one tile and returns its checked maps (1, C, h, w) by name.
 
     Returns:
-        The maps of the plane, (1, C, height / stride, width / stride), of the tiles' dtype.
+        The maps of the plane by name, (1, C, height / stride, width / stride), of the tiles' dtype.
     """
     whole: dict[str, NDArray[Any]] = {}
     for tile in tiles:
@@ -92,7 +93,7 @@ class _Span:
 
 
 def _cut_side(side: int, multiple: int) -> list[_Span]:
-    """Cores of one length (the last is shorter) and windows of one length around them.
+    """Cut a side into cores of one length (the last is shorter) and windows of one length around.
 
     At the plane's edges the window is shifted inwards rather than padded, so that the network
     sees the edge as it would in one run.

@@ -11,14 +11,14 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Sums up the milliseconds of each step."""
+    """A stopwatch that sums up the milliseconds of each step."""
 
     def __init__(self) -> None:
         self.timings = Timings(preprocess=0.0, infer=0.0, postprocess=0.0)
         self._last = time.perf_counter()
 
     def lap(self, step: Literal["preprocess", "infer", "postprocess"]) -> None:
-        """Book the time since the last lap on a step."""
+        """Add the time since the last lap to a step."""
         now = time.perf_counter()
         self.timings[step] += 1000 * (now - self._last)
         self._last = now

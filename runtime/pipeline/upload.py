@@ -1,4 +1,4 @@
-"""Memory by which frames of the host go to a GPU."""
+"""The upload of frames from the host's memory to a GPU, by way of pinned memory."""
 
 from __future__ import annotations
 
@@ -10,47 +10,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecount import _ext
-from edgecount.runtime.frames.picture import Picture
+from edgecount.runtime.frames.checked import CheckedFrame
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Staged", "Staging"]
+__all__ = ["StagedFrame", "StagingBuffer"]
 
 
 @dataclass(frozen=True, eq=False)
-class Staged:
-    """Pictures of one size and kind: those of the host in pinned memory, others as they are.
+class StagedFrame:
+    """A frame on its way to the GPU.
 
     Attributes:
-        pictures: the others, and those of the host as they came.
-        pinned: uint8 (B, ...) of the host; None where all pictures lie on the GPU.
-        frames: room for the same on the GPU.
+        frame: the frame as it lies on the GPU once it is uploaded.
+        pinned: its bytes in pinned memory, uint8 (H, W, 3) or, of NV12, (H * 3 / 2, W); None: it
+            lies on the GPU already.
+        target: memory of the same shape on the GPU.
     """
 
-    pictures: Sequence[Picture]
+    frame: CheckedFrame
     pinned: NDArray[np.uint8] | None = None
-    frames: _ext.DeviceArray | None = None
+    target: _ext.DeviceArray | None = None
 
-    def upload(self, stream: _ext.Stream) -> list[Picture]:
-        """The pictures on the GPU, once the stream has done its work."""
-        return [
-            self._upload(picture, index, stream) if picture.on_host else picture
-            for index, picture in enumerate(self.pictures)
-        ]
-
-    def _upload(self, picture: Picture, index: int, stream: _ext.Stream) -> Picture:
-        assert self.pinned is not None and self.frames is not None  # noqa: S101, PT018 (for types)
-        frame = self.frames[index]
-        stream.upload(frame, self.pinned[index])
-        if picture.chroma is None:
-            return Picture(frame)
-        height = picture.size[1]
-        return Picture(frame[:height], frame[height:])
+    def upload(self, stream: _ext.Stream) -> CheckedFrame:
+        """Queue the copy, and return the frame as it is after it."""
+        if self.pinned is not None and self.target is not None:
+            stream.upload(self.target, self.pinned)
+        return self.frame
 
 
-class Staging:
-    """Pinned memory and as much of the GPU, used by pictures of all sizes in turn.
+class StagingBuffer:
+    """Pinned memory and as much of the GPU, used by frames of all sizes in turn.
 
     It grows with them and never shrinks: frames that change their size take no new memory.
 
@@ -64,26 +55,28 @@ class Staging:
 
     @property
     def nbytes(self) -> int:
-        """How much it is now, on the host and again on the GPU."""
+        """Size in bytes, on the host and again on the GPU."""
         return 0 if self._buffers is None else self._buffers[0].nbytes
 
-    def stage(self, pictures: Sequence[Picture]) -> Staged:
-        """Copy pictures of one size and kind; those before must be done with.
+    def stage(self, frames: Sequence[CheckedFrame]) -> list[StagedFrame]:
+        """Copy frames of one size and kind to pinned memory, but for those that lie on the GPU.
+
+        The work on the frames before them must be done.
 
         Raises:
             RuntimeError: there is no memory left.
         """
-        if not any(picture.on_host for picture in pictures):
-            return Staged(pictures)
-        width, height = pictures[0].size
-        nv12 = pictures[0].chroma is not None
-        shape = len(pictures), *((height * 3 // 2, width) if nv12 else (height, width, 3))
+        if not any(frame.on_host for frame in frames):
+            return [StagedFrame(frame) for frame in frames]
+        width, height = frames[0].size
+        nv12 = frames[0].chroma is not None
+        shape = len(frames), *((height * 3 // 2, width) if nv12 else (height, width, 3))
         on_host, on_gpu = self._reserve(math.prod(shape))
-        pinned, frames = on_host.array(shape, "uint8"), on_gpu.array(shape, "uint8")
-        for picture, rows in zip(pictures, pinned, strict=True):
-            if picture.on_host:
-                _copy(picture, rows)
-        return Staged(pictures, pinned, frames)
+        pinned, targets = on_host.array(shape, "uint8"), on_gpu.array(shape, "uint8")
+        return [
+            _stage(frame, pinned[index], targets[index]) if frame.on_host else StagedFrame(frame)
+            for index, frame in enumerate(frames)
+        ]
 
     def close(self) -> None:
         """Free the memory."""
@@ -91,16 +84,19 @@ class Staging:
 
     def _reserve(self, nbytes: int) -> tuple[_ext.PinnedBuffer, _ext.DeviceBuffer]:
         if self._buffers is None or self._buffers[0].nbytes < nbytes:
-            self._buffers = None  # first back, then anew: both together may be more than there is
+            # The old ones are freed first: both together may be more than there is.
+            self._buffers = None
             pinned = _ext.PinnedBuffer(nbytes, self._device)
             self._buffers = pinned, _ext.DeviceBuffer(nbytes, self._device)
         return self._buffers
 
 
-def _copy(picture: Picture, rows: NDArray[np.uint8]) -> None:
-    pixels: Any = picture.pixels
-    chroma: Any = picture.chroma
-    height = picture.size[1]
-    np.copyto(rows[:height], pixels)
-    if chroma is not None:
-        np.copyto(rows[height:], chroma)
+def _stage(frame: CheckedFrame, pinned: NDArray[np.uint8], target: _ext.DeviceArray) -> StagedFrame:
+    pixels: Any = frame.pixels
+    chroma: Any = frame.chroma
+    height = frame.size[1]
+    np.copyto(pinned[:height], pixels)
+    if chroma is None:
+        return StagedFrame(CheckedFrame(target), pinned, target)
+    np.copyto(pinned[height:], chroma)
+    return StagedFrame(CheckedFrame(target[:height], target[height:]), pinned, target)

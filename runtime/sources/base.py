@@ -19,9 +19,10 @@ class Frame:
     """One frame of a source.
 
     Attributes:
-        image: uint8 (H, W, 3), BGR.
+        image: uint8 (H, W, 3), BGR; an `NV12Frame` or another form that `EdgeCounter.count` takes
+            will do as well.
         source: the source's name.
-        index: from 0 within the source.
+        index: number of the frame in the source, from 0.
         time: seconds since the source's start; 0 for an image.
     """
 
@@ -35,7 +36,7 @@ class Source(ABC):
     """A sequence of frames. Nothing is opened before the first frame or property is asked for.
 
     Attributes:
-        name: a path, URL, or "camera N".
+        name: name of the source in results: a path, a URL, or "camera N".
         is_video: whether it may give more than one frame.
     """
 
@@ -45,17 +46,17 @@ class Source(ABC):
     @property
     @abstractmethod
     def length(self) -> int | None:
-        """How many frames it says it has; None if it does not say."""
+        """Number of frames as far as the source says; None if it does not."""
 
     @property
     @abstractmethod
     def fps(self) -> float | None:
-        """Frames per second; None for an image, or if it does not say."""
+        """Frames per second; None for an image, or if the source does not say."""
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
-        """The frames in order, decoded one by one.
+        """Yield the frames in order, decoded one by one.
 
         Raises:
-            SourceError: while iterating, when the source cannot be read (any further).
+            SourceError: the source cannot be read, or not any further.
         """

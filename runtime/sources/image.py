@@ -35,7 +35,7 @@ class ImageSource(Source):
         self.name = os.fspath(path)
 
     def frames(self) -> Iterator[Frame]:
-        """The one frame."""
+        """Yield the one frame; see `Source.frames`."""
         try:
             image = read_image(self.name)
         except SourceError as error:

@@ -1,4 +1,4 @@
-"""Where frames come from: images, folders, globs, videos, streams and cameras."""
+"""Finding sources: images, folders, globs, videos, streams and cameras."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ import re
 from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.base import Source
 from edgecount.runtime.sources.image import IMAGE_SUFFIXES, KNOWN, VIDEO_SUFFIXES, ImageSource
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "VIDEO_SUFFIXES",
-    "SourceLike",
-    "open_sources",
-]
+__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "SourceLike", "open_sources"]
 
 SourceLike: TypeAlias = "str | os.PathLike[str] | int | Sequence[str | os.PathLike[str] | int]"
 
@@ -117,5 +109,5 @@ def _open_file(name: str) -> Source:
 
 
 def _natural(name: str) -> list[str | int]:
-    """A sort key that puts frame2 before frame10: texts and numbers in turn."""
+    """Return a sort key that puts frame2 before frame10: texts and numbers in turn."""
     return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)]

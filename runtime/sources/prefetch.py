@@ -1,4 +1,4 @@
-"""Reads a source in a thread of its own, a few items ahead of who takes them."""
+"""Reading ahead: items are read by a thread before they are asked for."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Ended(Exception):  # noqa: N818
 
 
 class ReadAhead(Generic[Item]):
-    """The items of an iterable, read by a thread. A context manager: leaving it stops the thread.
+    """A thread that reads an iterable ahead. A context manager: leaving it stops the thread.
 
     What the iterable raises is raised where its items are taken, after those before it.
 
     Args:
         items: iterated in the thread, and closed there if it is a generator.
         depth: most items that wait to be taken.
-        name: of the thread.
+        name: name of the thread.
     """
 
     def __init__(
@@ -50,15 +50,16 @@ class ReadAhead(Generic[Item]):
         self._thread.start()
 
     def take(self, timeout: float | None = None) -> Item:
-        """The next item.
+        """Return the next item.
 
         Args:
-            timeout: seconds to wait for it; None: as long as it takes.
+            timeout: seconds to wait for the item; None: as long as it takes.
 
         Raises:
-            NotReady: it did not come in time.
-            Ended: there is none.
+            NotReady: the item did not come in time.
+            Ended: there are no more items.
         """
+        # The end is in the queue once, and may be asked for again.
         if self._last is not None:
             raise self._last
         try:
@@ -70,21 +71,33 @@ class ReadAhead(Generic[Item]):
             raise item
         return item
 
-    def close(self) -> None:
-        """Stop the thread, which may still wait for its next item; what was read is dropped.
+    def __iter__(self) -> Iterator[Item]:
+        """Yield the items that are left, as they come."""
+        while True:
+            try:
+                item = self.take()
+            except Ended:
+                return
+            yield item
 
-        Who waits for an item is told that there are no more.
+    def close(self) -> None:
+        """Stop the thread, which may still wait for its next item, and drop what it has read.
+
+        A thread that waits in `take` gets `Ended`.
         """
         self._stopped.set()
+        # The queue is emptied for a thread that waits for room in it, and is given an end for one
+        # that waits for an item. The reader may put its item in between: then once more.
         while True:
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._queue.get_nowait()
             try:
                 self._queue.put_nowait(Ended())
-            except queue.Full:  # by what the thread had in its hand
+            except queue.Full:  # of an item that the thread had read before it saw the event
                 continue
             break
+        # Not for long: a camera may take seconds for its next frame, which nobody wants.
         self._thread.join(_POLL)
 
     def __enter__(self) -> Self:
@@ -115,7 +128,7 @@ class ReadAhead(Generic[Item]):
 
 
 def each(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """What is made of every item as soon as it comes; `map`, but closing it closes the items."""
+    """Yield what is made of every item; unlike `map`, closing it closes the items as well."""
     with _closed_in_the_end(iter(items)) as iterator:
         for item in iterator:
             yield make(item)

@@ -48,16 +48,16 @@ class VideoSource(Source):
 
     @property
     def length(self) -> int | None:
-        """Frames by the container, which may be an estimate; opens the file."""
+        """Number of frames by the container, perhaps an estimate; reading it opens the file."""
         return self._facts.length
 
     @property
     def fps(self) -> float | None:
-        """Mean frames per second by the container; opens the file."""
+        """Mean frames per second by the container; reading it opens the file."""
         return self._facts.fps
 
     def frames(self) -> Iterator[Frame]:
-        """The frames in order.
+        """Yield the frames in order.
 
         Raises:
             SourceError: the file cannot be opened, holds no frame, or stops well before its end.
@@ -90,7 +90,7 @@ class VideoSource(Source):
             yield capture
 
     def _check_end(self, count: int, last: float) -> None:
-        """Refuse a file that ends early: a number of frames too small is a wrong result."""
+        """Refuse a file that ends early: a count over too few frames would be a wrong result."""
         if count == 0:
             raise SourceError(f"{self.name} holds no frame that can be decoded")
         length, fps = self.length, self.fps
@@ -124,20 +124,21 @@ class StreamSource(_LiveSource):
     """A network stream. It is not reopened when it breaks off.
 
     Args:
-        url: rtsp://, http:// or https://.
+        url: address of the stream: rtsp://, http:// or https://.
     """
 
     def __init__(self, url: str) -> None:
         self.name = url
 
     def frames(self) -> Iterator[Frame]:
-        """The frames as they come.
+        """Yield the frames as they come.
 
         Raises:
             SourceError: the stream cannot be opened within ten seconds or gives no frame, or a
                 stream of a camera (rtsp) ends.
         """
         cv2 = load_cv2()
+        # OpenCV's own limit is half a minute, in which a camera that is away stops everything.
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
         limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
         count = 0
@@ -149,6 +150,7 @@ class StreamSource(_LiveSource):
             for frame in self._live_frames(capture):
                 yield frame
                 count += 1
+        # A file behind http:// ends; a camera does not.
         if count == 0 or self.name.lower().startswith("rtsp"):
             raise SourceError(f"the stream {self.name} ended after {count} frames")
 
@@ -174,7 +176,7 @@ class CameraSource(_LiveSource):
         self._camera = camera
 
     def frames(self) -> Iterator[Frame]:
-        """The frames as they come.
+        """Yield the frames as they come.
 
         Raises:
             SourceError: the camera cannot be opened, or stops giving frames.

@@ -1,4 +1,4 @@
-"""Scenes that are hard for a counter in the ways that model cards name, and how a model does.
+"""Scenes that are hard for a counter in the ways that model cards name.
 
 The pictures are the project's own: no photograph is needed to show where a model fails.
 """
@@ -24,11 +24,11 @@ _WIDTH = 800  # px of a picture
 
 @dataclass(frozen=True, eq=False)
 class HardScene:
-    """A picture and the number of heads in it.
+    """A rendered image and the number of heads in it.
 
     Attributes:
-        name: of its file, without extension.
-        title: what is hard about it, in words.
+        name: name of its file, without extension.
+        title: the difficulty, in words.
         image: uint8 (H, W, 3) BGR or (H, W) grey.
         people: true count.
     """
@@ -40,20 +40,20 @@ class HardScene:
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
-    """A scene and what the model counted in it."""
+class SceneCount:
+    """A scene and a model's count of it."""
 
     scene: HardScene
     result: CountResult
 
     @property
     def error(self) -> float:
-        """Estimate minus truth: above 0 counts too many."""
+        """Return the estimate minus the truth: above 0 counts too many."""
         return self.result.count - self.scene.people
 
     @property
     def harm(self) -> float:
-        """Size of the error as a share of the people, or of :data:`FEWEST`, if there are fewer."""
+        """Return the size of the error as a share of the people, :data:`FEWEST` at least."""
         return abs(self.error) / max(self.scene.people, FEWEST)
 
 
@@ -83,7 +83,7 @@ def _whole(name: str, title: str, scene: Scene) -> HardScene:
 
 
 def _shrunk(scene: Scene, factor: float) -> HardScene:
-    """The renderer draws no head that small by itself."""
+    """Shrink a scene: the renderer draws no head that small by itself."""
     small = cv2.resize(scene.image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     low, high = factor * scene.sizes.min(), factor * scene.sizes.max()
     title = f"very small heads, {low:.0f} to {high:.0f} px"
@@ -91,7 +91,7 @@ def _shrunk(scene: Scene, factor: float) -> HardScene:
 
 
 def _near(scene: Scene) -> HardScene:
-    """The lower middle of a large picture at its full resolution: the people near the camera."""
+    """Cut the lower middle of a large image at its full resolution: the people near the camera."""
     height, width = scene.image.shape[:2]
     left, right, top = width // 5, width - width // 5, round(0.36 * height)
     x, y = scene.points.T
@@ -101,20 +101,20 @@ def _near(scene: Scene) -> HardScene:
     return HardScene("large-heads", title, image, int(inside.sum()))
 
 
-def try_scenes(counter: EdgeCounter) -> list[Trial]:
+def try_scenes(counter: EdgeCounter) -> list[SceneCount]:
     """Count all scenes; the worst come first."""
-    trials = [Trial(scene, counter.count(scene.image)) for scene in hard_scenes()]
+    trials = [SceneCount(scene, counter.count(scene.image)) for scene in hard_scenes()]
     return sorted(trials, key=lambda trial: -trial.harm)
 
 
-def shown(trials: Sequence[Trial], worst: int = 3) -> list[Trial]:
-    """Those worth a picture: the worst of the hard scenes, and the ordinary one."""
+def shown(trials: Sequence[SceneCount], worst: int = 3) -> list[SceneCount]:
+    """Return those worth an image in a card: the worst of the hard scenes, and the ordinary one."""
     hard = [trial for trial in trials if trial.scene.name != ORDINARY]
     return hard[:worst] + [trial for trial in trials if trial.scene.name == ORDINARY]
 
 
-def write_pictures(trials: Sequence[Trial], folder: Path) -> list[Path]:
-    """Draw the overlays of :func:`shown`; those of an earlier release go.
+def write_pictures(trials: Sequence[SceneCount], folder: Path) -> list[Path]:
+    """Draw the overlays of :func:`shown`; delete those of an earlier release.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -133,7 +133,7 @@ def write_pictures(trials: Sequence[Trial], folder: Path) -> list[Path]:
 
 
 def _jpeg(picture: NDArray[np.uint8]) -> bytes:
-    """The best quality that is small enough."""
+    """Encode at the best quality that is small enough."""
     height, width = picture.shape[:2]
     if width > _WIDTH:
         size = (_WIDTH, round(height * _WIDTH / width))

@@ -1,4 +1,4 @@
-"""The generated parts of a model card: what stands between its markers.
+"""The generated parts of a model card: the text between its markers.
 
     <!-- measured: begin -->
     <!-- measured: end -->
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hard_scenes import Trial, shown
+from hard_scenes import SceneCount, shown
 
-from edgecount.cli._inspect.onnx import OnnxFacts
 from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec, Manifest
+from edgecount.runtime.models.onnx_facts import OnnxFacts
 
 SECTIONS = ("facts", "measured", "failures")
 INTERVAL = "truth inside the interval: fitted / cross-fitted"
@@ -26,7 +26,7 @@ Summary = Mapping[str, Any]
 
 
 def find_section(text: str, name: str) -> tuple[int, int] | None:
-    """Where a section's content starts and ends; None if the card has no such markers.
+    """Find where a section's content starts and ends; None if the card has no such markers.
 
     Raises:
         ConfigError: one of the two markers is missing, doubled or in the wrong place.
@@ -41,7 +41,7 @@ def find_section(text: str, name: str) -> tuple[int, int] | None:
 
 
 def fill(text: str, sections: Mapping[str, str]) -> str:
-    """The card with new sections; those that it has no markers for are left out."""
+    """Return the card with new sections; those that it has no markers for are left out."""
     for name, content in sections.items():
         if place := find_section(text, name):
             text = f"{text[: place[0]]}\n{content}\n{text[place[1] :]}"
@@ -49,13 +49,13 @@ def fill(text: str, sections: Mapping[str, str]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def facts_section(manifest: Manifest, onnx: OnnxFacts) -> str:
-    """Version, size, input, outputs and blend, as the released file says."""
+    """Write version, size, input, outputs and blend of the released file."""
     post = manifest.postprocess
     size = f"{onnx.parameters / 1e6:.2f} M; {onnx.size / 1e6:.1f} MB in float32"
     outputs = [f"{out.role} (a cell per {out.stride} px)" for out in manifest.outputs]
@@ -93,12 +93,12 @@ def _input(spec: InputSpec) -> str:
 
 
 def measured_section(summaries: Mapping[str, Summary], flat: float, how: str) -> str:
-    """Tables of the held-out sets.
+    """Write tables of the held-out sets.
 
     Args:
         summaries: set to what ``release_model.summarise`` gives of it.
         flat: most people counted in a frame of one colour.
-        how: by what, when and from what the numbers were made.
+        how: date, versions and command behind the numbers.
     """
     parts = [how, _sets(summaries)]
     if _any(summaries, "interval"):
@@ -114,7 +114,7 @@ def measured_section(summaries: Mapping[str, Summary], flat: float, how: str) ->
 
 
 def mean_coverage(summaries: Mapping[str, Summary]) -> dict[str, float]:
-    """The interval's ``coverage`` and ``cross_coverage``, every set weighing the same.
+    """Return the interval's ``coverage`` and ``cross_coverage``, every set weighing the same.
 
     So does the fit. What a set does not have counts nothing; what none has is absent.
     """
@@ -189,15 +189,15 @@ def _levels(summaries: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def failures_section(
-    trials: Sequence[Trial], pictures: Sequence[Path], card: Path, root: Path
+    trials: Sequence[SceneCount], pictures: Sequence[Path], card: Path, root: Path
 ) -> str:
-    """The hard scenes, worst first, and the pictures that were written of some of them.
+    """Write the hard scenes, worst first, and the images that were written of some of them.
 
     Args:
         trials: the worst first.
         pictures: files of those that are shown.
         card: the card's file, which links to them.
-        root: of the repository. Packages carry the card without the pictures, so it says where
+        root: root of the repository. Packages carry the card without the images, so it says where
             they are.
     """
     likely = any(trial.result.interval for trial in trials)

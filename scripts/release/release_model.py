@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from hard_scenes import Trial, try_scenes, write_pictures
+from hard_scenes import SceneCount, try_scenes, write_pictures
 from model_card import (
     SECTIONS,
     facts_section,
@@ -39,19 +39,20 @@ from model_card import (
 
 from edgecount import EdgeCounter
 from edgecount._files import write_whole
-from edgecount.cli._inspect.onnx import read_onnx_facts
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
 from edgecount.export.source.from_torch import export_onnx
-from edgecount.manifest import METADATA_KEY, IntervalSpec, Manifest, PostprocessSpec
+from edgecount.export.source.load import with_manifest
+from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
+from edgecount.runtime.models.onnx_facts import read_onnx_facts
 from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
-from edgecount.train.data.assemble import load_data
+from edgecount.train.data.assemble import load_held_out
 from edgecount.train.data.sample import Sample
-from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord, evaluate_counter
+from edgecount.train.evaluate.evaluation import Evaluation, evaluate_counter
 from edgecount.train.manifest import manifest_of, postprocess_to_dict
 from edgecount.train.models.base import Network
 from edgecount.train.postprocess.fusion import HARM, SLIGHT, fit_postprocess
-from edgecount.train.postprocess.interval import Outcome, cross_coverage
+from edgecount.train.postprocess.interval import CountedImage, cross_coverage
 
 ROOT = Path(__file__).resolve().parents[2]
 COVERED = (0.85, 0.95)  # of a set's images, by an interval that was fitted to others
@@ -84,13 +85,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def release(options: argparse.Namespace) -> None:
-    """Do all of it; nothing is written before everything is measured, and the model last."""
+    """Measure, then write: nothing is written before everything is measured, and the model last."""
     check_names(options.name, options.version)
     card, target = (options.out / f"{options.name}{suffix}" for suffix in (".md", ".onnx"))
     text = read_card(card)
     licence = licence_of(options.licence, target)
     network, state = load_finished(options.checkpoint, unfinished=options.unfinished)
-    samples = held_out(state, options.checkpoint.parent, options.data)
+    config = config_of(state)
+    if options.data:
+        config = dataclasses.replace(config, data_root=str(options.data))
+    samples = load_held_out(config, options.checkpoint.parent)
     spec = fit(network, samples, options.threads)
     fitted = {**state, "postprocess": postprocess_to_dict(spec)}
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +109,7 @@ def release(options: argparse.Namespace) -> None:
         metrics = {name: compact(summary) for name, summary in summaries.items()}
         training = {**manifest.training, "metrics": metrics}
         manifest = dataclasses.replace(manifest, training=training)
-        replace_manifest(exported, manifest)
+        write_whole(exported, with_manifest(onnx.load(exported), manifest).SerializeToString())
         facts, model = read_onnx_facts(exported), exported.read_bytes()
     for warning in warnings(summaries):
         say(f"warning: {warning}")
@@ -140,10 +144,10 @@ def check_names(name: str, version: str) -> None:
 
 
 def read_card(card: Path) -> str:
-    """The card's text, checked now because measuring takes long; empty if there is none.
+    """Read the card, before anything is measured because that takes long; empty if there is none.
 
     Raises:
-        ConfigError: its markers are broken.
+        ConfigError: the card's markers are broken.
         OutputError: it cannot be read, and so not be filled.
     """
     try:
@@ -156,7 +160,7 @@ def read_card(card: Path) -> str:
 
 
 def licence_of(given: str | None, target: Path) -> str:
-    """The given terms, or else those of the file that is replaced.
+    """Return the given terms, or else those of the file that is replaced.
 
     Raises:
         ConfigError: nobody states any.
@@ -176,7 +180,7 @@ def licence_of(given: str | None, target: Path) -> str:
 
 
 def load_finished(checkpoint: Path, *, unfinished: bool) -> tuple[Network, dict[str, Any]]:
-    """Network and state of a run that is at its end, unless an unfinished one will do.
+    """Load network and state of a run that is at its end, unless an unfinished one will do.
 
     Raises:
         ModelError: the checkpoint cannot be read.
@@ -193,35 +197,14 @@ def load_finished(checkpoint: Path, *, unfinished: bool) -> tuple[Network, dict[
 
 
 def is_finished(state: Mapping[str, Any]) -> bool:
-    """Whether a run's end left this checkpoint, even if older code fitted nothing there."""
+    """Tell whether a run's end left this checkpoint, even if older code fitted nothing there."""
     return "postprocess" in state or state["step"] >= state["config"]["steps"]
-
-
-def held_out(state: Mapping[str, Any], run: Path, data: Path | None) -> dict[str, list[Sample]]:
-    """The held-out samples of the run's config, by set.
-
-    Args:
-        state: the checkpoint.
-        run: its folder, where rendered scenes that were held out still are.
-        data: in place of the config's ``data_root``.
-
-    Raises:
-        ConfigError: the config holds nothing out.
-        SourceError: a set is missing.
-    """
-    config = config_of(dict(state))
-    # Sets that only train need not be there, and scenes that only train need not be rendered.
-    entries = tuple(entry for entry in config.data if entry.split or entry.holdout)
-    if not entries:
-        raise ConfigError("the run holds no images out (split or holdout): nothing to measure on")
-    root = config.data_root if data is None else str(data)
-    return load_data(dataclasses.replace(config, data=entries, data_root=root), run).validation
 
 
 def fit(
     network: Network, samples: Mapping[str, list[Sample]], threads: int | None
 ) -> PostprocessSpec:
-    """Threshold, blend and interval by this version's rules."""
+    """Fit threshold, blend and interval by this version's rules."""
     say("fitting threshold, blend and interval to the held-out images")
     if threads:
         torch.set_num_threads(threads)
@@ -230,8 +213,8 @@ def fit(
 
 def measure(
     model: Path, samples: Mapping[str, list[Sample]], threads: int | None
-) -> tuple[dict[str, Evaluation], float, list[Trial]]:
-    """Every set's images, the most people seen in a flat frame, and the hard scenes."""
+) -> tuple[dict[str, Evaluation], float, list[SceneCount]]:
+    """Measure every set, the most people seen in a flat frame, and the hard scenes."""
     evaluations = {}
     with EdgeCounter(model, backend="onnxruntime", threads=threads) as counter:
         for name, images in samples.items():
@@ -247,7 +230,7 @@ def measure(
 def summarise(
     evaluations: Mapping[str, Evaluation], interval: IntervalSpec | None
 ) -> dict[str, dict[str, Any]]:
-    """The sets' summaries, and what a release promises besides.
+    """Return the sets' summaries, and what a release promises besides.
 
     Returns:
         Set to :meth:`edgecount.train.evaluate.evaluation.Evaluation.summary`, with ``blend`` where
@@ -265,7 +248,7 @@ def summarise(
 
 
 def over_better_alone(summary: Mapping[str, Any]) -> float | None:
-    """MAE of the blend over that of density or points alone, whichever is better; None without."""
+    """Return the blend's MAE over that of density or points alone, the better; None without."""
     if "density_count" not in summary or "peak_count" not in summary:
         return None
     better = min(summary[key]["mae"] for key in ("density_count", "peak_count"))
@@ -274,28 +257,24 @@ def over_better_alone(summary: Mapping[str, Any]) -> float | None:
 
 
 def cross_fitted(sets: Mapping[str, Evaluation], coverage: float) -> dict[str, float]:
-    """Set to the share of its images inside intervals that were fitted without them.
+    """Map sets to the share of their images inside intervals fitted without them.
 
     Empty where there are too few images to leave some out.
     """
-    outcomes = [[_outcome(image) for image in found.images] for found in sets.values()]
+    counted = [
+        [CountedImage(image.count, image.difference, image.true) for image in found.images]
+        for found in sets.values()
+    ]
     try:
-        shares = cross_coverage(outcomes, coverage)
+        shares = cross_coverage(counted, coverage)
     except ConfigError as error:
         say(f"no cross-fitted coverage: {error}")
         return {}
     return dict(zip(sets, shares, strict=True))
 
 
-def _outcome(image: ImageRecord) -> Outcome:
-    difference = 0.0
-    if image.density_count is not None and image.peak_count is not None:
-        difference = image.density_count - image.peak_count
-    return Outcome(image.count, difference, image.true)
-
-
 def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """What a set's numbers break of the promises that users read."""
+    """List the promises to users that a set's numbers break."""
     for name, summary in summaries.items():
         share = summary.get("interval", {}).get("cross_coverage")
         if share is not None and not COVERED[0] <= share <= COVERED[1]:
@@ -309,7 +288,7 @@ def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The few numbers of a set that travel in the manifest."""
+    """Return the few numbers of a set that travel in the manifest."""
     count = summary["count"]
     numbers: dict[str, Any] = {"images": round(count["images"])}
     numbers |= {key: round(count[key], 2) for key in ("mae", "rmse", "bias")}
@@ -320,19 +299,10 @@ def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
     return numbers
 
 
-def replace_manifest(exported: Path, manifest: Manifest) -> None:
-    """Give the measured graph the manifest that now has the numbers."""
-    model = onnx.load(exported)
-    for entry in model.metadata_props:
-        if entry.key == METADATA_KEY:
-            entry.value = manifest.to_json()
-    write_whole(exported, model.SerializeToString())
-
-
 def write_metrics(
-    path: Path, manifest: Manifest, summaries: Mapping[str, Any], trials: list[Trial]
+    path: Path, manifest: Manifest, summaries: Mapping[str, Any], trials: list[SceneCount]
 ) -> None:
-    """Every number of this release, to compare the next one with."""
+    """Write every number of this release, to compare the next one with."""
     scenes = {
         trial.scene.name: {"true": trial.scene.people, "count": trial.result.count}
         for trial in trials
@@ -345,7 +315,7 @@ def write_metrics(
 
 
 def rounded(value: Any) -> Any:
-    """Plain values with four decimals, which is more than the numbers are worth."""
+    """Round plain values to four decimals, which is more than the numbers are worth."""
     if isinstance(value, Mapping):
         return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -354,7 +324,7 @@ def rounded(value: Any) -> Any:
 
 
 def origin(options: argparse.Namespace, state: Mapping[str, Any]) -> str:
-    """When and how the numbers were made; no path of this machine."""
+    """Tell when and how the numbers were made; no path of this machine."""
     date = datetime.now(timezone.utc).date().isoformat()
     run = f"RUN/{options.checkpoint.name} --name {options.name}"
     command = f"python scripts/release/release_model.py {run}"

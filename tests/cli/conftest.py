@@ -20,7 +20,7 @@ Run = Callable[..., Result]
 
 
 def squares(number: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A black frame with white squares of 8 x 8 pixels, far from each other."""
+    """Draw a black frame with white squares of 8 x 8 pixels, far from each other."""
     frame = np.zeros((size[1], size[0], 3), np.uint8)
     for i in range(number):
         x, y = 16 + 48 * (i % 6), 16 + 48 * (i // 6)
@@ -70,13 +70,13 @@ def run(tiny_model: Path) -> Run:
 
 @pytest.fixture
 def json_lines() -> Callable[[str], list[dict[str, Any]]]:
-    """The objects of a text with one a line."""
+    """Return a parser of texts with one JSON object a line."""
     return lambda text: [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.fixture
 def read_video() -> Callable[[Path], tuple[int, float, tuple[int, int]]]:
-    """Number of frames that decode, frames per second, and (width, height) of a clip."""
+    """Return a reader of a clip's frames that decode, frames per second, and (width, height)."""
 
     def read(path: Path) -> tuple[int, float, tuple[int, int]]:
         capture = cv2.VideoCapture(str(path))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from edgecount.cli import _doctor
-from edgecount.cli._doctor import Check, commands, counting, engines, jetson, machine, video
+from edgecount.cli._doctor import commands, counting, engines, jetson, machine, video
+from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import Answer
+from edgecount.cli._doctor.run import run_checks
 from edgecount.runtime.cuda.driver import ask_driver
 
 NAMES = [
@@ -46,7 +47,7 @@ def test_doctor_here(run):
 
 def test_text_has_a_line_per_check_and_advice_below(run, monkeypatch):
     checks = [Check("one", "ok", "fine"), Check("two", "warn", "poor", "do this\nor that")]
-    monkeypatch.setattr(_doctor, "run_checks", lambda model: checks)
+    monkeypatch.setattr("edgecount.cli._doctor.run.run_checks", lambda model: checks)
     result = run("doctor")
     assert result.exit_code == 0
     assert [line.split() for line in result.stdout.splitlines()] == [
@@ -58,7 +59,9 @@ def test_text_has_a_line_per_check_and_advice_below(run, monkeypatch):
 
 
 def test_failure_is_exit_code_1(run, monkeypatch):
-    monkeypatch.setattr(_doctor, "run_checks", lambda model: [Check("one", "fail", "bad", "fix")])
+    monkeypatch.setattr(
+        "edgecount.cli._doctor.run.run_checks", lambda model: [Check("one", "fail", "bad", "fix")]
+    )
     assert run("doctor").exit_code == 1
 
 
@@ -82,7 +85,7 @@ def test_onnxruntime_that_ends_the_process(monkeypatch, tiny_model, tmp_path):
     """As an illegal instruction does: doctor goes on, and does not try to count."""
     write(tmp_path, {"onnxruntime.py": "import os; os.abort()\n"})
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    checks = {check.name: check for check in _doctor.run_checks(str(tiny_model), tmp_path)}
+    checks = {check.name: check for check in run_checks(str(tiny_model), tmp_path)}
     assert checks["onnxruntime"].status == "fail"
     assert "ended by signal 6" in checks["onnxruntime"].found
     assert checks["counting"].found.startswith("not tried")
@@ -135,7 +138,7 @@ def test_a_check_that_breaks_does_not_stop_the_others(monkeypatch, tiny_model, t
 
     monkeypatch.setattr(machine, "cpu", explode)
     monkeypatch.setattr(engines, "has_gpu", lambda: False)
-    checks = _doctor.run_checks(str(tiny_model), tmp_path)
+    checks = run_checks(str(tiny_model), tmp_path)
     assert [check.name for check in checks] == NAMES
     assert checks[2].status == "fail"
     assert "boom" in checks[2].found
@@ -144,7 +147,7 @@ def test_a_check_that_breaks_does_not_stop_the_others(monkeypatch, tiny_model, t
 def test_a_pc_without_a_gpu_is_asked_for_nothing(monkeypatch, tiny_model, tmp_path):
     monkeypatch.setattr(engines, "has_gpu", lambda: False)
     write(tmp_path, {"proc/device-tree/model": "Raspberry Pi 5 Model B\0"})
-    checks = _doctor.run_checks(str(tiny_model), tmp_path)
+    checks = run_checks(str(tiny_model), tmp_path)
     assert [check.name for check in checks] == NAMES
     assert not [check for check in checks if check.advice and check.name != "counting"]
     assert jetson.board(tmp_path).found == "Raspberry Pi 5 Model B"

@@ -6,13 +6,15 @@ import shutil
 import subprocess
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from edgecount.cli import _doctor
-from edgecount.cli._doctor import Check, backends, engines, jetson, tensorrt, toolkit
+from edgecount.cli._doctor import backends, engines, jetson, tensorrt, toolkit
+from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import Answer
-from edgecount.cli._doctor.tensorrt import Environment, Module, Modules
+from edgecount.cli._doctor.run import run_checks
+from edgecount.cli._doctor.tensorrt import Module, Modules
 from edgecount.runtime.cuda.driver import Device, Driver
 
 JETSON_NAMES = [
@@ -145,7 +147,7 @@ def thor(tmp_path):
 def test_a_jetson_has_its_own_checks(monkeypatch, tiny_model, orin_nano):
     monkeypatch.setattr(engines, "has_gpu", lambda: False)
     monkeypatch.setattr(backends, "has_gpu", lambda: False)
-    checks = _doctor.run_checks(str(tiny_model), orin_nano)
+    checks = run_checks(str(tiny_model), orin_nano)
     assert [check.name for check in checks] == JETSON_NAMES
     assert not [check for check in checks if check.status == "fail"]
 
@@ -222,10 +224,21 @@ def test_a_machine_that_is_no_jetson(tmp_path):
     assert jetson.board(tmp_path) == Check("board", "ok", "not a Jetson")
 
 
-def test_apt_s_tensorrt_outside_of_the_environment(agx_orin, tmp_path):
-    environment = Environment(tmp_path / "venv", True, "3.10")
+@pytest.fixture
+def python(monkeypatch):
+    """Set the prefix and the version of the virtual environment that runs."""
+
+    def pretend(prefix, version):
+        here = SimpleNamespace(prefix=str(prefix), base_prefix="/usr", version_info=version)
+        monkeypatch.setattr(tensorrt, "sys", here)
+
+    return pretend
+
+
+def test_apt_s_tensorrt_outside_of_the_environment(agx_orin, tmp_path, python):
+    python(tmp_path / "venv", (3, 10))
     write(tmp_path, {"venv/pyvenv.cfg": "include-system-site-packages = false\n"})
-    check = tensorrt.tensorrt(agx_orin, NOTHING, environment=environment)
+    check = tensorrt.tensorrt(agx_orin, NOTHING)
     folder = agx_orin / "usr/lib/python3.10/dist-packages"
     assert check.status == "warn"
     assert check.found == f"installed in {folder}, which this environment does not see"
@@ -233,8 +246,9 @@ def test_apt_s_tensorrt_outside_of_the_environment(agx_orin, tmp_path):
     assert "--system-site-packages" in check.advice
 
 
-def test_apt_s_tensorrt_is_for_another_python(agx_orin, tmp_path):
-    check = tensorrt.tensorrt(agx_orin, NOTHING, environment=Environment(tmp_path, True, "3.12"))
+def test_apt_s_tensorrt_is_for_another_python(agx_orin, tmp_path, python):
+    python(tmp_path, (3, 12))
+    check = tensorrt.tensorrt(agx_orin, NOTHING)
     assert "is for Python 3.10" in check.found
     assert "/usr/bin/python3" in check.advice
 
@@ -300,7 +314,7 @@ class FakeExtension:
 
 @pytest.fixture
 def gpu_machine(monkeypatch):
-    """The GPU of a Jetson, with an edgecount that sees it."""
+    """Show the GPU of a Jetson, with an edgecount that sees it."""
     monkeypatch.setattr(backends, "has_gpu", lambda: True)
     monkeypatch.setattr(engines, "has_gpu", lambda: True)
     extension = FakeExtension()

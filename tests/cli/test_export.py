@@ -2,12 +2,17 @@
 
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import onnx
 import pytest
-from graphs import small_model, write_photos
+from graphs import small_manifest, small_model, write_photos
 
+from edgecount.cli._export.flags import naming_flags, with_flags
+from edgecount.cli.export import export
+from edgecount.errors import ConfigError
+from edgecount.export.options import EngineOptions, ExportOptions
 from edgecount.manifest import METADATA_KEY
 
 
@@ -70,20 +75,79 @@ def test_one_file(run, model, tmp_path):
     assert "expected a folder for --fp16" in refused.stderr
 
 
-def test_a_foreign_network(run, photos, tmp_path):
-    path = tmp_path / "foreign.onnx"
+def test_an_external_network(run, photos, tmp_path):
+    path, described = tmp_path / "external.onnx", tmp_path / "manifest.json"
     onnx.save(small_model(manifest=False), path)
-    refused = run("export", path, "--out", tmp_path / "made")
+    words = ("export", path, "--out", tmp_path / "made", "--verify", photos, "--threads", "1")
+    refused = run(*words)
     assert refused.exit_code == 2
-    assert "say which of its outputs (density, heat)" in refused.stderr
-    described = ("--density", "density", "--heatmap", "heat", "--mean", "0", "0", "0")
-    result = run(
-        "export", path, *described, "--verify", photos, "--out", tmp_path / "made", "--threads", "1"
-    )
+    assert "give one (--manifest) that says" in refused.stderr
+    assert f"edgecount inspect {path} --manifest-template > manifest.json" in refused.stderr
+    template = run("inspect", path, "--manifest-template")
+    assert template.exit_code == 0, template.stderr
+    described.write_text(template.stdout)
+    refused = run(*words, "--manifest", described)
+    assert refused.exit_code == 2
+    assert f"--manifest: {described}: " in refused.stderr
+    assert "FILL IN" in refused.stderr
+    manifest = json.loads(template.stdout)
+    manifest["input"] |= {"channels": "RGB", "mean": [0, 0, 0], "scale": [0.01, 0.01, 0.01]}
+    described.write_text(json.dumps(manifest))
+    result = run(*words, "--manifest", described)
     assert result.exit_code == 0, result.stderr
     made = onnx.load(tmp_path / "made" / "model.onnx")
-    manifest = next(e.value for e in made.metadata_props if e.key == METADATA_KEY)
-    assert json.loads(manifest)["input"]["mean"] == [0, 0, 0]
+    (carried,) = (e.value for e in made.metadata_props if e.key == METADATA_KEY)
+    assert json.loads(carried) == manifest
+    assert (
+        run("export", path, "--manifest", described, "--out", tmp_path / "one.onnx").exit_code == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "--manifest: cannot read"),
+        ("{", "the manifest is not JSON"),
+        (b"\xff\xfe", "--manifest: "),
+    ],
+)
+def test_a_manifest_that_cannot_be_read(run, tmp_path, content, message):
+    path = tmp_path / "manifest.json"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    onnx.save(small_model(manifest=False), tmp_path / "external.onnx")
+    result = run("export", tmp_path / "external.onnx", "--manifest", path, "--out", tmp_path / "x")
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_manifest_beside_the_one_inside(run, model, tmp_path):
+    (tmp_path / "manifest.json").write_text(small_manifest().to_json())
+    words = ("--manifest", tmp_path / "manifest.json", "--out", tmp_path / "made")
+    result = run("export", model, *words)
+    assert result.exit_code == 2
+    assert f"--manifest: {model} carries one: leave it out" in result.stderr
+
+
+def test_python_names_options_and_the_command_names_flags():
+    with pytest.raises(ConfigError, match=r"^batch: expected 1 to 1024 frames, got 0$"):
+        ExportOptions(batch=0)
+    with pytest.raises(ConfigError, match=r"^--batch: expected 1 to 1024"), naming_flags():
+        ExportOptions(batch=0)
+    with pytest.raises(ConfigError, match=r"^--int8: expected --calibration with"), naming_flags():
+        ExportOptions(int8=True)
+    with pytest.raises(ConfigError, match=r"^--gate-int8: expected a number"), naming_flags():
+        ExportOptions(int8_gate=-1)
+
+
+def test_flags_of_all_options():
+    """Every option of the library is a flag, but for those that group others."""
+    options = {field.name for field in (*fields(ExportOptions), *fields(EngineOptions))}
+    flags = {name for option in export.params for name in option.opts}
+    for name in options - {"engine", "precision"}:
+        assert with_flags(f"`{name}`").split()[0] in flags, name
+        assert with_flags(f"{name}: expected").startswith("--"), name
+    assert with_flags("use `target=tensorrt`: batch: `x`") == "use --target tensorrt: batch: `x`"
 
 
 def test_a_refused_file_is_one_line_and_exit_code_1(run, model, photos, tmp_path):
@@ -106,12 +170,11 @@ def test_a_refused_file_is_one_line_and_exit_code_1(run, model, photos, tmp_path
         (("--input", "dynamic:64x64"), "expected dynamic:minHxW:optHxW:maxHxW"),
         (("--compute-capability", "89"), "expected with --target tensorrt-rtx"),
         (("--input", "dynamics"), "expected a height and a width"),
-        (("--stride", "8"), "--stride: expected with --density or --heatmap"),
         (("--method", "entropy"), "--method: expected with --int8"),
         (("--gate-fp16", "0.1"), "--gate-fp16: expected with --fp16"),
         (("--target", "onnx", "--batch", "2"), "--batch: expected with --target tensorrt"),
         (("--fp16", "--gate-fp16", "nan"), "--gate-fp16: expected a number, 0 or more"),
-        (("--int8",), "--int8: expected --calibration DIR"),
+        (("--int8",), "--int8: expected --calibration with"),
         (("--calibration", "/nowhere", "--int8"), "--calibration: expected a folder of images"),
         (
             ("--fp16", "--gate-fp16", "50"),

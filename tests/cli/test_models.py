@@ -8,7 +8,6 @@ import sys
 import onnx
 import pytest
 
-from edgecount.cli._inspect.onnx import read_onnx_facts
 from edgecount.cli.models import metric_lines
 from edgecount.models import list_models
 
@@ -30,16 +29,6 @@ def test_metrics_are_a_line_per_data_set():
     metrics = {"street": {"images": 80, "fused": {"mae": 12.345, "rmse": 20.0}}, "hall": 3.0}
     assert metric_lines(metrics) == ["street: images 80, fused mae 12.35, fused rmse 20", "hall: 3"]
     assert metric_lines(None) == []
-
-
-def test_facts_agree_with_onnx(tiny_model, make_model):
-    for path in (tiny_model, make_model(roles=("density",), unit=100.0)):
-        model = onnx.load(path)
-        facts = read_onnx_facts(path)
-        assert facts.size == path.stat().st_size
-        assert facts.opset == 17
-        floats = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
-        assert facts.parameters == sum(onnx.numpy_helper.to_array(t).size for t in floats)
 
 
 def test_inspect_json(run, tiny_model):

@@ -13,7 +13,7 @@ STAGED = 60  # s to wait for an export to begin
 
 
 def start_export(tmp_path, *before):
-    """An export that runs; its staging folder is there."""
+    """Start an export, and wait until its staging folder is there."""
     onnx.save(small_model(), tmp_path / "small.onnx")
     out = tmp_path / "out"
     out.mkdir()
@@ -32,7 +32,7 @@ def start_export(tmp_path, *before):
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """What this process ignores, its children do: as when the tests run in the background."""
+    """Handle Ctrl-C, which children would ignore as their parent does in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -61,7 +61,7 @@ def test_ctrl_c_has_its_own_code(tmp_path):
 
 
 def run_code(code):
-    """A Python process that ran the code, and what it said."""
+    """Run code in a Python process of its own."""
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
@@ -87,9 +87,9 @@ def test_a_stalled_camera_does_not_keep_a_process_alive():
     code = (
         "import os, signal, time\n"
         "from edgecount.cli._shell import signals\n"
-        "from edgecount.cli._shell.stop import stop_on_interrupt\n"
+        "from edgecount.cli._shell.signals import stop_on_interrupt\n"
         "signals.PATIENCE = 0.2\n"
-        "with signals.Termination(), stop_on_interrupt() as stop:\n"
+        "with signals.interrupt_on_sigterm(), stop_on_interrupt() as stop:\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    print(stop.requested, flush=True)\n"
         "    time.sleep(60)\n"
@@ -101,9 +101,9 @@ def test_a_stalled_camera_does_not_keep_a_process_alive():
 def test_sigterm_that_is_ignored_stays_so():
     code = (
         "import os, signal\n"
-        "from edgecount.cli._shell.signals import Termination\n"
+        "from edgecount.cli._shell.signals import interrupt_on_sigterm\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "with Termination():\n"
+        "with interrupt_on_sigterm():\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "print('alive')\n"
     )
@@ -114,19 +114,20 @@ def test_sigterm_that_is_ignored_stays_so():
 def test_handlers_are_as_they_were():
     from edgecount.cli import main
 
-    before = signal.getsignal(signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = [signal.getsignal(number) for number in numbers]
     with pytest.raises(SystemExit) as ended:
         main(["models"])
     assert ended.value.code == 0
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_a_forked_worker_ends_as_if_nothing_handled_it():
     code = (
         "import os, signal, time\n"
-        "from edgecount.cli._shell.signals import Termination\n"
+        "from edgecount.cli._shell.signals import interrupt_on_sigterm\n"
         "ours, theirs = os.pipe()\n"
-        "with Termination() as termination:\n"
+        "with interrupt_on_sigterm() as termination:\n"
         "    worker = os.fork()\n"
         "    if worker == 0:\n"
         "        os.write(theirs, b'x')\n"

@@ -13,5 +13,5 @@ settings.load_profile("kernels")
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """A generator that gives the same numbers on every run."""
+    """Return a generator that gives the same numbers on every run."""
     return np.random.default_rng(20260)

@@ -38,7 +38,7 @@ class Bug:
     race: bool = False
 
     def switched(self, number: int) -> str:
-        """The good and the bad text, one of which the switch takes."""
+        """Return the good and the bad text with a switch between them."""
         if ";" in self.good:
             return f"if (planted({number})) {{ {self.bad}\n}} else {{ {self.good}\n}}"
         return f"(planted({number}) ? ({self.bad}) : ({self.good}))"
@@ -223,7 +223,7 @@ BUGS = [
 
 
 def plant(sources: Path, to: Path) -> None:
-    """Copies a folder of sources, with all the bugs.
+    """Copy a folder of sources, with all the bugs.
 
     Raises:
         ValueError: a bug's text is not there, or more than once.

@@ -92,7 +92,7 @@ def count_maps(
     fuse_high: float = 0.0,
     ratio: int = 1,
 ) -> Reference:
-    """The whole of ``edgecount._ext.count_maps``; the ratio of the two grids is given."""
+    """Do all that ``edgecount._ext.count_maps`` does; the ratio of the two grids is given."""
     some = density if density is not None else heatmap
     assert some is not None
     batch, height, width = some.shape

@@ -112,7 +112,7 @@ def arm(host):
 
 @pytest.fixture(scope="module")
 def expected(host, tmp_path_factory):
-    """What the digest is here."""
+    """Return the digest of this machine's own build."""
     folder = tmp_path_factory.mktemp("host") / "build"
     return host.output(host.build(folder, HERE / "aarch64" / "digest.cpp", PLAIN))
 

@@ -23,7 +23,7 @@ def assert_same_counts(got, expected):
 
 @st.composite
 def scenes(draw):
-    """Maps of one scene with heatmap cells a power of two finer than density cells."""
+    """Draw maps of one scene with heatmap cells a power of two finer than density cells."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     ratio = draw(st.sampled_from([1, 2, 4]))
     batch, regions = draw(st.integers(1, 3)), draw(st.integers(0, 3))

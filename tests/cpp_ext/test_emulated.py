@@ -70,7 +70,7 @@ class Build:
         return output
 
     def program(self, cuda: Path) -> Path:
-        """The test with the kernels in a folder."""
+        """Build the test with the kernels of a folder."""
         kernels = self.compile(cuda / "count_maps.cu", self.sanitize, cuda)
         output = self.folder / f"{cuda.name}-counts"
         linked = run(
@@ -115,7 +115,7 @@ def planted_sources(tmp_path_factory):
 
 
 def survivors(program: Path, bugs: list[int], rounds: int) -> list[str]:
-    """The names of bugs with which the program does not fail."""
+    """Return the names of bugs with which the program does not fail."""
 
     def survives(number: int) -> bool:
         return run(program, str(rounds), environment={"PLANTED": str(number)}).returncode == 0

@@ -30,7 +30,7 @@ CUDA_PART = "cuda_device_count"
 
 
 def stub_items() -> dict[str, ast.stmt]:
-    """The stub's public names, as far as this build has them."""
+    """Return the stub's public names, as far as this build has them."""
     items: dict[str, ast.stmt] = {}
     for node in stub_tree().body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -59,7 +59,7 @@ def test_the_stub_names_what_the_module_has():
 
 
 def signatures():
-    """What can be called, with its node in the stub."""
+    """Yield everything that can be called, with its node in the stub."""
     for name, node in stub_items().items():
         if isinstance(node, ast.FunctionDef):
             yield name, getattr(_ext, name), node
@@ -98,17 +98,37 @@ def _ext_signature(function):
     return [(a.arg, keyword, d and ast.literal_eval(d)) for a, keyword, d in rows]
 
 
-def test_docstrings_point_to_the_declarations():
-    declarations = (Path(edgecount.__file__).parents[1] / "edgecount/_ext.pyi").read_text("utf-8")
-    pointing = [
-        name
-        for name in public(vars(_ext))
-        if (inspect.getdoc(getattr(_ext, name)) or "").endswith("Details: edgecount/_ext.pyi.")
-    ]
-    assert {"count_maps", "preprocess"} <= set(pointing)
-    assert "DeviceBuffer" in pointing or not _ext.cuda_built
-    for name in pointing:
-        assert re.search(rf"^(def|class) {name}\b", declarations, re.MULTILINE), name
+def described(thing) -> str:
+    """Return a docstring without the signature in front, which nanobind gives to functions."""
+    text = inspect.getdoc(thing) or ""
+    return text.partition("\n\n")[2] if callable(thing) and not inspect.isclass(thing) else text
+
+
+def documented():
+    """(name, docstring, arguments) of everything that the stub has."""
+    for name, node in stub_items().items():
+        thing = getattr(_ext, name)
+        if isinstance(node, ast.FunctionDef):
+            yield name, described(thing), node.args
+        elif isinstance(node, ast.ClassDef):
+            made = methods(node).get("__init__")
+            yield name, described(thing), made.args if made else None
+            for key, method in methods(node).items():
+                if key != "__init__":
+                    yield f"{name}.{key}", described(getattr(thing, key)), method.args
+
+
+def test_help_describes_everything_with_each_argument():
+    found = {name: text for name, text, _ in documented()}
+    assert {"count_maps", "preprocess", "MapCounts", "MapCounts.peaks"} <= set(found)
+    assert "MapCounter.enqueue" in found or not _ext.cuda_built
+    for name, text, arguments in documented():
+        assert text.partition("\n\n")[0].endswith("."), f"{name}: {text}"
+        named = set(re.findall(r"^    (\w+): \S", text, re.MULTILINE))
+        expected = {a.arg for a in (*arguments.args, *arguments.kwonlyargs)} if arguments else set()
+        assert expected - {"self"} <= named, name
+    for name, node in stub_items().items():
+        assert not isinstance(node, ast.AnnAssign) or f"    {name}: " in _ext.__doc__
 
 
 def counted_while(work) -> int:

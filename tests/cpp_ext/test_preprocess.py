@@ -99,7 +99,7 @@ def test_padding_and_order_of_channels():
 
 
 def nv12(rng, height, width):
-    """A random image as OpenCV takes it, luma above chroma, and both as views of it."""
+    """Return a random image as OpenCV takes it, luma above chroma, and both as views of it."""
     both = rng.integers(0, 256, (height * 3 // 2, width), np.uint8)
     return both, both[:height], both[height:]
 

@@ -18,8 +18,10 @@ from edgecount import EdgeCounter, FakeBackend
 from edgecount.errors import BackendError, ConfigError, InputError, ModelError, SourceError
 from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
 from edgecount.regions import Region
-from edgecount.runtime.backends.base import Backend
-from edgecount.runtime.sources.base import Frame
+from edgecount.result import CountResult
+from edgecount.runtime.backends import Backend
+from edgecount.runtime.frames.checked import CheckedFrame
+from edgecount.runtime.sources import Frame
 
 Squares = Callable[..., NDArray[np.uint8]]
 
@@ -148,7 +150,31 @@ def test_what_a_caller_throws_into_a_stream_comes_back(
             results.throw(error)  # type: ignore[attr-defined]
         assert caught.value is error
         assert list(results) == []
-    assert len(counter._lanes._idle) == 1  # it came back, and was lent again
+    assert len(counter._pipeline._runners._idle) == 1  # it came back, and was lent again
+
+
+def test_a_subclass_may_refine_every_result(
+    tiny_model: Path, squares: Squares, tmp_path: Path
+) -> None:
+    class Doubled(EdgeCounter):
+        def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:
+            assert frame.size == result.size == (64, 64)
+            return dataclasses.replace(result, count=2 * result.count)
+
+    frame = squares(64, 64, (8, 8))
+    cv2.imwrite(str(tmp_path / "0.png"), frame)
+    counter = Doubled(tiny_model)
+    results = [counter.count(frame), *counter.count_batch([frame]), *counter.stream(tmp_path)]
+    results += counter.stream_many([tmp_path])
+    results += [result for _, result in counter.count_frames([Frame(frame, "mine", 0, 0.0)])]
+    assert [result.count for result in results] == [2] * 5
+
+
+def test_max_side_is_what_frames_are_shrunk_to(tiny_model: Path) -> None:
+    counter = EdgeCounter(tiny_model)
+    assert counter.max_side == counter.manifest.input.max_side
+    assert EdgeCounter(tiny_model, max_side=77).max_side == 77
+    assert EdgeCounter(tiny_model, max_side=None).max_side is None
 
 
 def test_closing_lets_what_was_begun_end(tiny_model: Path, squares: Squares) -> None:

@@ -94,7 +94,7 @@ def test_empty_street_is_left_as_it_was_shot() -> None:
 def centre_of_heat(
     density: NDArray[np.float32], size: tuple[int, int], cell: float
 ) -> tuple[float, float]:
-    """The hottest place, x and y in continuous pixels."""
+    """Find the hottest place, x and y in continuous pixels."""
     frame = np.full((size[1], size[0], 3), 128, np.uint8)
     painted = paint_heat(frame, density, (cell, cell), HeatScale(0.1))
     change = np.abs(painted.astype(float) - frame).sum(axis=2)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgecount.errors import ModelError
 from edgecount.manifest import (
+    METADATA_KEY,
     FusionSpec,
     InputSpec,
     IntervalSpec,
@@ -18,6 +20,10 @@ from edgecount.manifest import (
     OutputSpec,
     PostprocessSpec,
 )
+from edgecount.runtime.models.onnx_metadata import read_metadata
+
+ROOT = Path(__file__).parents[2]
+MODEL_FILES = sorted([*ROOT.glob("edgecount/models/*.onnx"), *ROOT.glob("releases/*.onnx")])
 
 
 @pytest.fixture
@@ -77,9 +83,9 @@ def change(data: dict[str, Any], path: str, value: Any) -> None:
     [
         ("name", 7, "name: expected a text, got 7"),
         ("name", "", "name: expected the model's name"),
-        ("input", None, "input: expected an object"),
-        ("input.channels", "GBR", 'input.channels: expected "RGB" or "BGR"'),
-        ("input.mean", [1, 2], "input.mean: expected a list of three numbers"),
+        ("input", None, "input: expected keys and values, got None"),
+        ("input.channels", "GBR", "input.channels: expected RGB or BGR, got 'GBR'"),
+        ("input.mean", [1, 2], "input.mean: expected a list of 3 numbers"),
         ("input.mean", [1, 2, None], "input.mean: expected a number"),
         ("input.scale", [1, 0, 1], "input.scale: expected three numbers other than 0"),
         ("input.scale", [1, float("nan"), 1], "input.scale: expected a finite number"),
@@ -88,11 +94,16 @@ def change(data: dict[str, Any], path: str, value: Any) -> None:
         ("input.max_side", 0, "input.max_side: expected a number of pixels"),
         ("input.max_side", True, "input.max_side: expected a whole number"),
         ("input.static_size", [100, 200], "input.static_size: expected multiples of 32"),
-        ("input.static_size", [64], "input.static_size: expected .height, width."),
+        (
+            "input.static_size",
+            [64],
+            "input.static_size: expected a list of 2 whole numbers or null",
+        ),
         ("input.static_size", [0, 64], "input.static_size: expected .height, width."),
         ("outputs", {}, "outputs: expected a list"),
+        ("outputs.1.stride", "4", r"outputs\[1\].stride: expected a whole number, got '4'"),
         ("outputs", [], "outputs: expected a density, a heatmap, or both"),
-        ("outputs.0.role", "dots", "outputs.density.role: expected one of density"),
+        ("outputs.0.role", "dots", r"outputs\[0\].role: expected density, heatmap, offset or size"),
         ("outputs.0.unit", 0, "outputs.density.unit: expected a number above 0"),
         ("outputs.0.stride", 0, "outputs.density.stride: expected a number of pixels"),
         ("outputs.0.stride", 2, "outputs.density.stride: expected a multiple of the heatmap's"),
@@ -105,9 +116,10 @@ def change(data: dict[str, Any], path: str, value: Any) -> None:
         ("postprocess.fusion.low", 5, "postprocess.fusion: expected 0 <= low <= high"),
         ("postprocess.fusion.cell", 0, "postprocess.fusion.cell: expected a number of pixels"),
         ("postprocess.fusion.cell", 20, "postprocess.fusion.cell: expected a multiple of the"),
-        ("training", [], "training: expected an object"),
-        ("input.colour", 1, "input.colour is unknown"),
+        ("training", [], "training: expected keys and values"),
+        ("input.colour", 1, "input.colour: unknown key; .*made by a newer edgecount"),
         ("format", 2, "made by a newer edgecount"),
+        ("format", "1", "format: expected a whole number, got '1'"),
     ],
 )
 def test_refuses(data: dict[str, Any], path: str, value: Any, message: str) -> None:
@@ -116,9 +128,13 @@ def test_refuses(data: dict[str, Any], path: str, value: Any, message: str) -> N
         Manifest.from_dict(data)
 
 
-@pytest.mark.parametrize("field", ["format", "name", "version", "input", "outputs"])
+@pytest.mark.parametrize(
+    "field",
+    ["format", "name", "version", "input", "outputs", "input.mean", "postprocess.window"],
+)
 def test_missing_field_is_named(data: dict[str, Any], field: str) -> None:
-    del data[field]
+    *parents, last = field.split(".")
+    del (data[parents[0]] if parents else data)[last]
     with pytest.raises(ModelError, match=f"manifest field {field} is missing"):
         Manifest.from_dict(data)
 
@@ -154,3 +170,9 @@ def test_static_size_survives(data: dict[str, Any]) -> None:
     manifest = Manifest.from_dict(data)
     assert manifest.input.static_size == (256, 512)
     assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+@pytest.mark.parametrize("path", MODEL_FILES, ids=lambda path: path.stem)
+def test_the_manifests_of_our_models_are_written_as_they_were_read(path: Path) -> None:
+    text = read_metadata(path)[METADATA_KEY]
+    assert Manifest.from_json(text).to_json() == text

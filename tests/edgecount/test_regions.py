@@ -191,7 +191,7 @@ def test_parse(text: str, name: str) -> None:
     "text", ["", "gate", "gate:", ":0,0;1,0;1,1", "gate:0,0;1,0;x,1", "gate:0,0,1;1,0;1,1"]
 )
 def test_parse_shows_an_example(text: str) -> None:
-    with pytest.raises(ConfigError, match="--region: expected NAME:x,y;x,y;x,y such as gate:"):
+    with pytest.raises(ConfigError, match="region: expected NAME:x,y;x,y;x,y such as gate:"):
         parse_region(text)
 
 

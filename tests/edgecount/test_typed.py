@@ -5,8 +5,8 @@ from typing import Literal
 
 import pytest
 
-from edgecount._typed import build, convert
-from edgecount.errors import ConfigError
+from edgecount._typed import Reader, build
+from edgecount.errors import ConfigError, ModelError
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,21 @@ def test_values_get_the_types_of_their_annotations():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({}, "number: missing"),
+        ({}, "number is missing"),
         ({"number": 1.5}, "number: expected a whole number, got 1.5"),
         ({"number": True}, "number: expected a whole number, got True"),
         ({"number": 1, "knd": "a"}, "knd: unknown key; did you mean kind"),
         ({"number": 1, "kind": "c"}, "kind: expected a or b, got 'c'"),
         ({"number": 1, "rate": "fast"}, "rate: expected a number, got 'fast'"),
-        ({"number": 1, "rate": "1e-4"}, "YAML wants a point in it: 1.0e-04"),
-        ({"number": 1, "pair": [1]}, "pair: expected a list of 2"),
+        ({"number": 1, "rate": "1e-4"}, "write a number with a point and without quotes: 1.0e-04"),
+        ({"number": 1, "pair": [1]}, r"pair: expected a list of 2, got \[1\]"),
         ({"number": 1, "pair": [1, "x"]}, "pair: expected a number, got 'x'"),
-        ({"number": 1, "names": "x"}, "names: expected a list, got 'x'"),
+        ({"number": 1, "rate": float("nan")}, "rate: expected a finite number, got nan"),
+        ({"number": 1, "rate": 10**400}, "rate: expected a finite number, got 1"),
+        ({"number": 1, "names": "x"}, "names: expected a list of texts, got 'x'"),
+        ({"number": 1, "many": 3}, "many: expected a list, got 3"),
         ({"number": 1, "names": ["x", 2]}, r"names\[1\]: expected a text, got 2"),
-        ({"number": 1, "limit": "x"}, "limit: expected a whole number"),
+        ({"number": 1, "limit": "x"}, "limit: expected a whole number or null, got 'x'"),
         ({"number": 1, "inner": 3}, "inner: expected keys and values, got 3"),
         ({"number": 1, "inner": {"shar": 1}}, r"inner\.shar: unknown key"),
         (None, "config: expected keys and values"),
@@ -75,7 +78,30 @@ def test_positional_arguments_are_no_options():
         def __init__(self, given, *, size: int = 1):
             self.given, self.size = given, size
 
-    made = build(Made, {"size": 4}, "made.", "thing")
+    made = build(Made, {"size": 4}, "made", "thing")
     assert (made.given, made.size) == ("thing", 4)
     with pytest.raises(ConfigError, match=r"made\.given: unknown key"):
-        convert(Made, {"given": 1}, "made.", skip=1)
+        build(Made, {"given": 1}, "made", "thing")
+
+
+def test_a_document_has_its_own_words_and_class_of_errors():
+    reader = Reader(
+        error=ModelError,
+        document="the paper",
+        label="entry ",
+        optional=("kind",),
+        unknown=", or it is from the future",
+    )
+    whole = {"share": 0.5}
+    assert reader.build(Inner, whole) == Inner()
+    for values, message in (
+        (None, "^the paper: expected keys and values, got None$"),
+        ({}, "^entry share is missing$"),
+        (whole | {"of": 1}, "^entry of: unknown key; expected one of share, or it is from the fut"),
+        (
+            {"share": "1e-4"},
+            "^entry share: expected a number, got '1e-4'; write a number with a po",
+        ),
+    ):
+        with pytest.raises(ModelError, match=message):
+            reader.build(Inner, values)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from edgecount.errors import BackendError, OutputError
-from edgecount.export.output_folder import check_target, staged
+from edgecount.export.output_folder import check_target, published
 
 REPORT = {"made_by": "edgecount 0.1.0", "files": [{"file": "model.onnx"}, {"file": "model.engine"}]}
 OWN = (
@@ -26,7 +26,7 @@ def export(tmp_path):
 
 def replace(folder):
     check_target(folder, overwrite=True, inputs=())
-    with staged(folder, overwrite=True) as new:
+    with published(folder, overwrite=True) as new:
         (new / "model.onnx").write_text("new")
 
 
@@ -66,7 +66,7 @@ def test_a_report_of_somebody_else_makes_no_export(export, text):
 
 def test_what_came_while_the_export_ran_is_kept(export, tmp_path):
     def late():
-        with staged(export, overwrite=True):
+        with published(export, overwrite=True):
             (export / "notes.txt").write_text("mine")
 
     with pytest.raises(OutputError, match=r"delete it: notes\.txt"):
@@ -79,7 +79,7 @@ def test_errors_name_the_file_that_was_to_be(tmp_path):
     out = tmp_path / "made"
     with (
         pytest.raises(BackendError, match=rf"^cannot run {out}/model\.onnx: no$"),
-        staged(out, overwrite=False) as new,
+        published(out, overwrite=False) as new,
     ):
         raise BackendError(f"cannot run {new / 'model.onnx'}: no")
     assert not list(tmp_path.iterdir())

@@ -17,7 +17,7 @@ from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.precision import convert
 from edgecount.export.report import write_report
-from edgecount.export.verify import choice, gate
+from edgecount.export.verify import gate, images
 from edgecount.runtime.cuda.driver import probe_driver
 
 
@@ -47,7 +47,7 @@ def test_all_files_and_their_report(model, photos, tmp_path):
         model,
         out,
         options,
-        report=lambda *step: steps.append(step),
+        progress=lambda *step: steps.append(step),
         finish=write_report,
     )
     assert names(out) == [
@@ -65,7 +65,7 @@ def test_all_files_and_their_report(model, photos, tmp_path):
         *("looking for large values", "measuring how fast it is"),
     }
     assert made.real
-    assert made.pictures.startswith("6 images beside the calibration's of")
+    assert made.images.startswith("6 images beside the calibration's of")
     report = json.loads((out / "report.json").read_text())
     by_name = {file["file"]: file for file in report["files"]}
     assert by_name["model.onnx"]["verdict"] == "the reference"
@@ -114,13 +114,13 @@ def test_an_overflow_is_found_and_kept_in_float32(photos, tmp_path):
     half = made.files[1].converted
     assert {"second", "second_relu"} <= set(half.kept)
     assert "the type ends at" in half.kept["second"]
-    assert half.proof.passed
+    assert half.comparison.passed
     assert "heads" not in half.kept
 
 
 def test_a_gate_refuses_and_nothing_is_left(model, photos, tmp_path):
     options = ExportOptions(fp16=True, verify=photos, fp16_gate=0.0, threads=1)
-    with pytest.raises(AccuracyError, match=r"model\.fp16\.onnx counts differently .* --force"):
+    with pytest.raises(AccuracyError, match=r"model\.fp16\.onnx counts differently .* `force`"):
         export_model(model, tmp_path / "made", options)
     assert names(tmp_path) == ["small.onnx"]
 
@@ -129,7 +129,7 @@ def test_force_keeps_what_a_gate_refuses(model, photos, tmp_path):
     options = ExportOptions(fp16=True, verify=photos, fp16_gate=0.0, force=True, threads=1)
     made = export_model(model, tmp_path / "made", options, finish=write_report)
     assert made.files[1].overridden
-    assert any("kept by --force" in text for text in made.warnings)
+    assert any("kept by `force`" in text for text in made.warnings)
     report = json.loads((tmp_path / "made" / "report.json").read_text())
     assert report["files"][1]["verdict"] == "refused, kept by force"
 
@@ -155,19 +155,19 @@ def test_an_onnx_is_exported_without_pytorch(model, photos, tmp_path, target):
 
 
 def test_without_images_scenes_are_rendered(model, tmp_path, monkeypatch):
-    class One(choice.Scenes):
+    class One(images.RenderedScenes):
         def __len__(self):
             return 1
 
-    monkeypatch.setattr(choice, "Scenes", One)
+    monkeypatch.setattr(images, "RenderedScenes", One)
     made = export_model(model, tmp_path / "made", ExportOptions(fp16=True, fp16_gate=1, threads=1))
     assert not made.real
-    assert made.pictures == "1 rendered scenes"
-    assert "--verify DIR" in made.warnings[0]
+    assert made.images == "1 rendered scenes"
+    assert "`verify`" in made.warnings[0]
 
 
 def test_int8_needs_images():
-    with pytest.raises(ConfigError, match="--int8: expected --calibration DIR"):
+    with pytest.raises(ConfigError, match="int8: expected `calibration`"):
         ExportOptions(int8=True)
 
 
@@ -189,7 +189,7 @@ def test_an_earlier_export_is_replaced_whole_or_not_at_all(model, photos, tmp_pa
     export_model(model, out, options, finish=write_report)
     (out / "notes.txt").write_text("mine")
     before = names(out)
-    with pytest.raises(OutputError, match="made exists: choose another --out, or add --overwrite"):
+    with pytest.raises(OutputError, match="made exists: choose another `out`, or add `overwrite`"):
         export_model(model, out, options)
     refused = ExportOptions(fp16=True, verify=photos, fp16_gate=0, overwrite=True, threads=1)
     with pytest.raises(OutputError, match=r"made holds what no export wrote.*: notes\.txt"):
@@ -221,7 +221,7 @@ def test_nothing_else_is_replaced(model, photos, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"small\.onnx lies in .*made, which the export"):
         export_model(str(inside / "small.onnx"), inside, options)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(OutputError, match="--out: expected the name of a folder to make"):
+    with pytest.raises(OutputError, match="out: expected the name of a folder to make"):
         export_model(model, Path(), options)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years"
 
@@ -252,7 +252,7 @@ def test_an_interrupt_leaves_nothing(model, photos, tmp_path):
 
     options = ExportOptions(fp16=True, verify=photos, threads=1)
     with pytest.raises(KeyboardInterrupt):
-        export_model(model, tmp_path / "made", options, report=stop)
+        export_model(model, tmp_path / "made", options, progress=stop)
     assert names(tmp_path) == ["small.onnx"]
 
 
@@ -275,7 +275,7 @@ def test_an_engine_takes_the_usual_sizes_by_default(model, photos, tmp_path):
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_engines_for_two_gpus(model, photos, tmp_path, precision):
     pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
-    from edgecount.export.tensorrt.build import EngineOptions
+    from edgecount.export.options import EngineOptions
     from edgecount.runtime.models.sidecar import read_sidecar
 
     options = ExportOptions(
@@ -339,7 +339,7 @@ def test_overflow_in_an_int8_export(photos, tmp_path):
     options = ExportOptions(int8=True, calibration=photos, number=18, force=True, threads=1)
     made = export_model(str(path), tmp_path / "made", options)
     mixed = next(f.converted for f in made.files if f.path.name == "model.int8-fp16.onnx")
-    assert np.isfinite(mixed.proof.relative)
+    assert np.isfinite(mixed.comparison.relative)
     assert any("the type ends at" in reason for reason in mixed.kept.values())
 
 
@@ -348,12 +348,12 @@ def test_pictures_of_nobody_are_said_to_prove_little(model, tmp_path):
         cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((64, 64, 3), np.uint8))
     options = ExportOptions(fp16=True, verify=tmp_path, fp16_gate=5, threads=1)
     made = export_model(model, tmp_path / "made", options)
-    mean = np.mean([one.reference for one in made.files[1].converted.proof.images])
-    assert any("prove little" in text for text in made.warnings) == (mean < 1)
+    mean = np.mean([one.reference for one in made.files[1].converted.comparison.images])
+    assert any("say little" in text for text in made.warnings) == (mean < 1)
 
 
 def test_lost_points_are_refused_though_the_count_stays(photos, tmp_path, monkeypatch, model):
-    monkeypatch.setattr(convert.Proof, "matched", 0.5)
+    monkeypatch.setattr(convert.Comparison, "matched", 0.5)
     monkeypatch.setattr(gate, "FEW_POINTS", 0)
     options = ExportOptions(fp16=True, verify=photos, fp16_gate=1, threads=1)
     with pytest.raises(AccuracyError, match=r"finds 50\.0% of the head points .* at least 95%"):

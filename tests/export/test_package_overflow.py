@@ -14,10 +14,10 @@ from edgecount.export import package
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.precision import convert, trial
-from edgecount.export.precision.value_ranges import scan_largest
+from edgecount.export.precision.value_ranges import largest_magnitudes
 from edgecount.export.source.load import load_source, with_manifest
-from edgecount.export.verify.compare import Picture
-from edgecount.export.verify.images import Pictures, spread
+from edgecount.export.verify.compare import NamedImage
+from edgecount.export.verify.images import ImageFolder, spread
 from edgecount.manifest import InputSpec
 
 
@@ -43,24 +43,24 @@ def test_pictures_of_all_folders_are_scanned(loud, tmp_path):
     write_photos(photos / "b", 6)
     steps = []
     options = ExportOptions(fp16=True, verify=photos, threads=1)
-    made = export_model(loud, tmp_path / "made", options, report=lambda *step: steps.append(step))
+    made = export_model(loud, tmp_path / "made", options, progress=lambda *step: steps.append(step))
     half = made.files[1].converted
     assert ("looking for large values", package.SCANNED, package.SCANNED) in steps
     assert not any(what.startswith("looking for large values on") for what, *_ in steps)
     assert {"second", "second_relu", "third", "side"} <= set(half.kept)
-    assert half.proof.passed
-    assert len(half.proof.images) == 18
+    assert half.comparison.passed
+    assert len(half.comparison.images) == 18
 
 
 def test_calibration_pictures_are_scanned_too(loud, tmp_path, monkeypatch):
     seen = []
-    real = trial.scan_largest
+    real = trial.largest_magnitudes
 
     def spy(model, feeds, **options):
         seen.append(len(feeds))
         return real(model, feeds, **options)
 
-    monkeypatch.setattr(trial, "scan_largest", spy)
+    monkeypatch.setattr(trial, "largest_magnitudes", spy)
     (tmp_path / "photos").mkdir()
     write_photos(tmp_path / "photos", 20)
     options = ExportOptions(
@@ -81,7 +81,7 @@ def test_calibration_pictures_are_scanned_too(loud, tmp_path, monkeypatch):
 def unscanned(photos):
     """Grey pictures, and one with edges that the first scan does not look at."""
     write_grey(photos, 30)
-    last = spread(Pictures.of(photos, "--verify").paths)[package.SCANNED]
+    last = spread(ImageFolder.of(photos, "verify").paths)[package.SCANNED]
     last.unlink()
     (photos / "one").mkdir()
     write_photos(photos / "one", 1, (160, 128))
@@ -95,12 +95,12 @@ def test_a_picture_that_overflows_is_looked_at_itself(loud, tmp_path):
     steps = []
     options = ExportOptions(fp16=True, verify=photos, threads=1)
     made = export_model(
-        loud, tmp_path / "made", options, report=lambda what, *_: steps.append(what)
+        loud, tmp_path / "made", options, progress=lambda what, *_: steps.append(what)
     )
     half = made.files[1].converted
     assert f"looking for large values on {name}" in steps
     assert {"second", "second_relu", "third", "side"} <= set(half.kept)
-    assert half.proof.passed
+    assert half.comparison.passed
 
 
 def test_the_whole_of_a_picture_is_looked_at(tmp_path):
@@ -113,12 +113,12 @@ def test_the_whole_of_a_picture_is_looked_at(tmp_path):
     wide = np.full((128, 1920, 3), 128, np.uint8)
     wide[:, -100:] = np.random.default_rng(0).integers(0, 256, (128, 100, 3))
     grey = np.zeros((1, 3, 64, 64), np.float32)
-    on = trial.Bench(source, tmp_path, [], [grey], 1, lambda *_: None)
-    assert on.scan()["second"] < 1e4
-    assert on.watch(Picture("grey", np.full((64, 64, 3), 128, np.uint8))) is False
-    assert on.watch(Picture("wide", wide)) is True
-    assert on.scan()["second"] > 6e4
-    assert on.watch(Picture("wide", wide)) is False
+    on = trial.Trial(source, tmp_path, [], [grey], 1, lambda *_: None)
+    assert on.largest()["second"] < 1e4
+    assert on.rescan(NamedImage("grey", np.full((64, 64, 3), 128, np.uint8))) is False
+    assert on.rescan(NamedImage("wide", wide)) is True
+    assert on.largest()["second"] > 6e4
+    assert on.rescan(NamedImage("wide", wide)) is False
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -130,7 +130,7 @@ def test_what_cannot_count_is_refused_by_picture(loud, tmp_path, monkeypatch, fo
         export_model(loud, tmp_path / "made", options)
     message = str(raised.value)
     assert f"model.fp16.onnx cannot count, and nothing was written: {name}: " in message
-    assert "--force keeps no such file: export without --fp16" in message
+    assert "`force` keeps no such file: export without `fp16`" in message
 
 
 def test_a_model_that_cannot_count_itself(tmp_path):
@@ -151,7 +151,7 @@ def test_weights_beyond_float16_in_an_int8_export(tmp_path):
     made = export_model(str(tmp_path / "loud.onnx"), tmp_path / "made", options)
     by_name = {str(record.path): record.converted for record in made.files}
     mixed = by_name["model.int8-fp16.onnx"]
-    assert mixed.proof.relative < 0.02
+    assert mixed.comparison.relative < 0.02
     # A pair is kept whole, with what reads it.
     assert {"second_w_by_0_quantise", "second_w_by_0_dequantise", "second"} <= set(mixed.kept)
     assert "heads" not in mixed.kept
@@ -160,7 +160,7 @@ def test_weights_beyond_float16_in_an_int8_export(tmp_path):
 def test_layers_of_the_mixed_file_are_searched(tmp_path, monkeypatch):
     """As where nothing large was seen beforehand: the counts alone say what must stay."""
     monkeypatch.setattr(convert.Pairs, "overflowing", lambda *_: {})
-    monkeypatch.setattr(trial.Bench, "watch", lambda *_: False)
+    monkeypatch.setattr(trial.Trial, "rescan", lambda *_: False)
     (tmp_path / "photos").mkdir()
     photos = write_photos(tmp_path / "photos", 24)
     onnx.save(small_model(gain=1e6), tmp_path / "loud.onnx")
@@ -168,7 +168,7 @@ def test_layers_of_the_mixed_file_are_searched(tmp_path, monkeypatch):
     made = export_model(str(tmp_path / "loud.onnx"), tmp_path / "made", options)
     by_name = {str(record.path): record.converted for record in made.files}
     mixed = by_name["model.int8-fp16.onnx"]
-    assert mixed.proof.passed
+    assert mixed.comparison.passed
     assert {"second", "third", "side"} <= set(mixed.kept)
     assert len(mixed.kept) <= 6
 
@@ -181,7 +181,7 @@ def test_the_scan_finds_the_largest_magnitudes():
     ]
     feeds[1]["image"][0, 0, 3, 5] = -7
     steps = []
-    largest = scan_largest(model, feeds, threads=1, progress=lambda: steps.append(1))
+    largest = largest_magnitudes(model, feeds, threads=1, progress=lambda: steps.append(1))
     assert largest["image"] == 7
     assert set(largest) == {"image", *(node.output[0] for node in model.graph.node)}
     assert largest["second"] > largest["second_cut"] * 0.99

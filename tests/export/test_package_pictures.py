@@ -26,7 +26,7 @@ def model(tmp_path):
 def test_an_unreadable_image_ends_it_before_the_long_work(
     model, photos, tmp_path, folder, monkeypatch
 ):
-    monkeypatch.setattr(package, "_Maker", None)
+    monkeypatch.setattr(package, "_Exporter", None)
     (tmp_path / "others").mkdir()
     write_photos(tmp_path / "others", 4)
     broken = {"calibration": photos, "verify": tmp_path / "others"}[folder] / "02.png"
@@ -46,7 +46,7 @@ def test_a_model_that_is_not_there_is_told_before_images_are_read(photos, tmp_pa
             str(tmp_path / "none.onnx"),
             tmp_path / "made",
             ExportOptions(calibration=photos),
-            report=lambda *done: told.append(done),
+            progress=lambda *done: told.append(done),
             warn=told.append,
         )
     assert told == []
@@ -61,13 +61,13 @@ def test_warnings_come_before_the_long_work(model, photos, tmp_path):
         model,
         tmp_path / "made",
         options,
-        report=lambda what, done, _: told.append((what, done)),
+        progress=lambda what, done, _: told.append((what, done)),
         warn=told.append,
     )
     place = {text[:14]: told.index(text) for text in told if isinstance(text, str)}
-    assert set(place) >= {"proven on the ", "3 calibration "}
+    assert set(place) >= {"counts are com", "3 calibration "}
     work = next(i for i, one in enumerate(told) if one[0] == "counting in FP32")
-    assert max(place["proven on the "], place["3 calibration "]) < work
+    assert max(place["counts are com"], place["3 calibration "]) < work
     assert [text for text in told if isinstance(text, str)] == list(made.warnings)
     assert ("reading the calibration images", 3) in told
 
@@ -89,5 +89,5 @@ def test_what_fp16_is_refused_for_is_not_the_calibration(model, photos, tmp_path
     options = ExportOptions(*(True, True), calibration=photos, fp16_gate=0, threads=1)
     with pytest.raises(AccuracyError, match=r"model\.fp16\.onnx counts differently") as raised:
         export_model(model, tmp_path / "made", options)
-    assert "--calibration" not in str(raised.value)
-    assert "nothing was written; keep it all the same with --force" in str(raised.value)
+    assert "`calibration`" not in str(raised.value)
+    assert "nothing was written; keep it all the same with `force`" in str(raised.value)

@@ -173,7 +173,7 @@ def test_an_earlier_model_is_replaced_only_on_request(made, tmp_path):
     write_repository(
         dataclasses.replace(export, files=[*export.files, plan]), folder, tmp_path / "models"
     )
-    with pytest.raises(OutputError, match="small exists: choose another --triton, or add"):
+    with pytest.raises(OutputError, match="small exists: choose another `repository`, or add"):
         write_repository(export, folder, tmp_path / "models")
     options = dataclasses.replace(export.options, overwrite=True)
     export = dataclasses.replace(export, options=options)

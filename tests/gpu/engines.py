@@ -27,8 +27,6 @@ class HostEngine(DeviceBackend):
 
     name = "host-engine"
     device = "cuda:0"
-    device_index = 0
-    input_name = "image"
     batches = (1, 1)
     sizes = None
 

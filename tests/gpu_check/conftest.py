@@ -1,26 +1,29 @@
-"""The modules of `scripts/gpu_check`, and a run of it on a machine like this one with a GPU."""
+"""The modules of `scripts/gpu` and `benchmarks/gpu`, and a run on a machine that has a GPU."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-MODULES = ("gpu_machine", "gpu_run", "gpu_tests", "gpu_steps", "gpu_goals", "gpu_report")
+ROOT = Path(__file__).parents[2]
+FOLDERS = (ROOT / "scripts" / "gpu", ROOT / "benchmarks" / "gpu")
+MODULES = ("machine", "run", "suites", "steps", "goals", "report", "rows")
 
 
 @pytest.fixture(scope="session")
-def scripts() -> Any:
-    """The script's modules; they lie beside it and not in the package."""
+def scripts() -> Iterator[Any]:
+    """Import the modules that need no package; they lie beside the script and not in edgecount."""
     before = list(sys.path)
-    sys.path.insert(0, str(SCRIPTS))
+    sys.path[:0] = [str(folder) for folder in FOLDERS]
     try:
-        yield SimpleNamespace(**{name: __import__(name) for name in MODULES})
+        yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
     finally:
         sys.path[:] = before
         for name in MODULES:
@@ -29,17 +32,17 @@ def scripts() -> Any:
 
 @pytest.fixture
 def without_gpu(scripts: Any) -> None:
-    if not isinstance(scripts.gpu_machine.ask_gpu(), str):
+    if not isinstance(scripts.machine.ask_gpu(), str):
         pytest.skip("there is a GPU")
 
 
 @pytest.fixture
 def machine(scripts: Any) -> Any:
-    """This one, with a GPU that it may not have."""
-    found = scripts.gpu_machine.look_around(sys.executable, [])
-    return found._replace(gpu=scripts.gpu_machine.GPU("NVIDIA Test GPU", "8.7", 2**33, "13.0"))
+    """Return this machine, with a GPU that it may not have."""
+    found = scripts.machine.look_around(sys.executable, [])
+    return found._replace(gpu=scripts.machine.GPU("NVIDIA Test GPU", "8.7", 2**33, "13.0"))
 
 
 @pytest.fixture
 def check(scripts: Any, machine: Any, tmp_path: Path) -> Any:
-    return scripts.gpu_run.Check(machine, tmp_path, time.monotonic() + 100, build=False)
+    return scripts.run.Check(machine, tmp_path, time.monotonic() + 100, build=False)

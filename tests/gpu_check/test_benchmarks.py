@@ -22,7 +22,7 @@ def run(
 
 
 def benchmark(name: str) -> list[str]:
-    return [sys.executable, str(ROOT / "benchmarks" / f"gpu_{name}.py")]
+    return [sys.executable, str(ROOT / "benchmarks" / "gpu" / f"{name}.py")]
 
 
 @pytest.mark.usefixtures("without_gpu")
@@ -47,16 +47,44 @@ def test_the_benchmarks_write_what_the_report_shows(
     path = tmp_path / "numbers.json"
     done = run([*benchmark(name), *arguments, "--quick", "--json", str(path)])
     assert done.returncode == 0, done.stderr
-    numbers, report = json.loads(path.read_text()), scripts.gpu_report
+    numbers, page = json.loads(path.read_text()), path.with_suffix(".md").read_text("utf-8")
     if name == "pipeline":
-        assert numbers["backends"]
-        for row in numbers["backends"]:
-            assert row["ways"][0].keys() == report.FRAMES.keys()
-        assert list(report.pipeline_parts(numbers))
+        assert {"preprocess", "share_of_engine"} <= numbers["frames"][0].keys()
+        assert "| preprocess | infer | postprocess | total | fps | share of engine |" in page
+        goals = scripts.goals.goals(None, numbers)
+        shown = [goal for goal in goals if "stand-in), frames on the GPU" in goal.what]
+        assert shown[0].measured.endswith(" ms")
         return
-    assert list(report.kernel_parts(numbers))
     kept = [(row["offset"], row["regions"]) for row in numbers["count"] if row["keep_density"]]
     assert set(kept) == {(False, 0), (True, 0), (True, 8)}
-    for key, columns in {"count": report.COUNTING, "preprocess": report.PREPARING}.items():
-        assert columns.keys() <= numbers[key][0].keys()
-    assert scripts.gpu_goals.goals(numbers, None)
+    assert "| share of copy | share of copies |" in page
+    assert "| upload µs | torch µs | cpu µs | opencv µs |" in page
+    times = {"one_map_waited_us", "three_empty_waited_us", "empty_in_graph_us"}
+    assert times <= numbers["launch"].keys()
+    measured = {goal.what: goal.measured for goal in scripts.goals.goals(numbers, None)}
+    assert measured["one map of 270x480, from the call until it is counted, eager"][0].isdigit()
+
+
+def test_numbers_are_kept_row_by_row(scripts: Any, tmp_path: Path) -> None:
+    path = tmp_path / "numbers.json"
+    numbers = scripts.rows.Numbers(path, {"device": "a GPU"}, "About.")
+    numbers.values("copy", "Copies", {"us": 30.0, "gigabytes_per_second": 2684.2})
+
+    def measure(item: int) -> dict[str, Any]:
+        if item == 1:
+            raise scripts.rows.NotHereError("no 1 here")
+        if item == 3:
+            raise RuntimeError("a fault")
+        return {"batch": item, "read_us": 1.25, "share_of_copy": 0.83, "none": None, "on": True}
+
+    with pytest.raises(RuntimeError, match="a fault"):
+        numbers.rows("count", "Counting", [0, 1, 2, 3, 4], measure)
+    found = json.loads(path.read_text())
+    assert (found["device"], [row["batch"] for row in found["count"]]) == ("a GPU", [0, 2])
+    numbers.rows("count", "More", [1, 1, 5], measure)
+    page = path.with_suffix(".md").read_text("utf-8")
+    assert page.startswith("About.\n\n### Copies\n")
+    assert "| GB/s | 2684 |" in page
+    assert "| batch | read µs | share of copy | none | on |" in page
+    assert page.endswith("| 2 | 1.25 | 83% | - | yes |\n| 5 | 1.25 | 83% | - | yes |\n")
+    assert numbers.found["skipped"] == ["More, 2 times: no 1 here"]

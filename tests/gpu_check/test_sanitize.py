@@ -1,6 +1,6 @@
-"""What `scripts/gpu_check` makes of what compute-sanitizer says.
+"""The steps of `scripts/gpu_check` that run under compute-sanitizer.
 
-A script speaks in its place: the lines are those of the real one, which needs a GPU.
+A script takes its place, with lines of the real one, which needs a GPU.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FOUND = """========= Invalid __global__ write of size 4 bytes
 
 @pytest.fixture
 def speak(scripts: Any, check: Any, tmp_path: Path) -> Any:
-    """Run memcheck, which says one thing of a program that does nothing and another of tests."""
+    """Run memcheck with one output for a program that does nothing and another for tests."""
 
     def run(
         of_nothing: str, of_tests: str, *, code: int = 0, refused: int = 0, seconds: float = 0
@@ -37,26 +37,26 @@ def speak(scripts: Any, check: Any, tmp_path: Path) -> Any:
         )
         tool.chmod(0o755)
         check.machine = check.machine._replace(tools={"compute-sanitizer": str(tool)})
-        return scripts.gpu_tests.sanitize(check, True, 2, "memcheck")
+        return scripts.suites.sanitize(check, 2, "memcheck")
 
     return run
 
 
 @pytest.fixture
 def works(scripts: Any) -> str:
-    """What a program that does nothing says where the tool can do its work."""
-    return f"{BANNER}\n{scripts.gpu_tests._TOUCHED}\n{CLEAN}"
+    """Return the output for a program that does nothing where the tool can do its work."""
+    return f"{BANNER}\n{scripts.suites._TOUCHED}\n{CLEAN}"
 
 
 def test_nothing_found(speak: Any, works: str) -> None:
     outcome = speak(works, f"{BANNER}\n3 passed in 1.0s\n{CLEAN}")
-    assert (outcome.status, outcome.said) == ("passed", "3 passed in 1.0s")
+    assert (outcome.status, outcome.message) == ("passed", "3 passed in 1.0s")
 
 
 def test_a_finding_is_a_failure(speak: Any, works: str) -> None:
     outcome = speak(works, f"{BANNER}\n3 passed in 1.0s\n{FOUND}", code=99)
     assert outcome.status == "failed"
-    assert outcome.said.endswith("exit code 99; Invalid __global__ write of size 4 bytes")
+    assert outcome.message.endswith("exit code 99; Invalid __global__ write of size 4 bytes")
     assert FOUND in outcome.tail
 
 
@@ -78,14 +78,14 @@ def test_tests_that_fail_under_the_tool(speak: Any, works: str) -> None:
 def test_where_it_does_not_work(speak: Any, said: str, code: int, why: str) -> None:
     outcome = speak(said, FOUND, code=99, refused=code)
     assert outcome.status == "skipped"
-    assert outcome.said.startswith("it does not work on this machine: ")
-    assert why in outcome.said
+    assert outcome.message.startswith("it does not work on this machine: ")
+    assert why in outcome.message
 
 
 def test_where_it_lets_programs_run_unseen(speak: Any, works: str) -> None:
     outcome = speak(f"{works}\n{REFUSED}", "3 passed in 1.0s")
     assert outcome.status == "skipped"
-    assert "Device not supported" in outcome.said
+    assert "Device not supported" in outcome.message
 
 
 def test_one_that_is_too_slow_has_found_nothing(speak: Any, works: str) -> None:

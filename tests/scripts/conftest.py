@@ -32,7 +32,7 @@ By hand, below.
 
 @pytest.fixture(scope="module")
 def scripts() -> Iterator[SimpleNamespace]:
-    """The three modules, imported as the program imports them."""
+    """Import the three modules as the program imports them."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
     sys.path.insert(0, str(SCRIPTS))

@@ -22,7 +22,7 @@ def test_a_picture_is_small(scripts):
 
 
 def test_a_head_more_or_less_among_few_is_no_large_error(scripts):
-    trial = scripts.hard_scenes.Trial
+    trial = scripts.hard_scenes.SceneCount
     image = np.zeros((64, 64, 3), np.uint8)
     scene = scripts.hard_scenes.HardScene("empty", "nobody", image, 0)
     assert trial(scene, SimpleNamespace(count=1.0)).harm == pytest.approx(0.2)

@@ -97,7 +97,7 @@ def test_promises_are_columns_where_a_model_makes_them(scripts):
 
 
 def evaluation(rng: np.random.Generator, images: int, error: float) -> Evaluation:
-    """Counts that are off by Laplace errors, of a density that is better than the points."""
+    """Draw counts that are off by Laplace errors, of a density that is better than the points."""
     records = []
     for true in rng.integers(50, 150, images).tolist():
         count = true + rng.laplace(0, error)

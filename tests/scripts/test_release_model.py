@@ -18,8 +18,9 @@ from edgecount import EdgeCounter  # noqa: E402
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.runtime.models.open import open_model  # noqa: E402
 from edgecount.scenes import render_scene  # noqa: E402
-from edgecount.train.checkpoint import load_network  # noqa: E402
+from edgecount.train.checkpoint import config_of, load_network  # noqa: E402
 from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
+from edgecount.train.data.assemble import load_held_out  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.postprocess.fusion import fit_postprocess  # noqa: E402
 
@@ -37,7 +38,7 @@ def small_scenes(hard: ModuleType) -> list:
 
 
 def write_run(folder: Path, *, finished: bool = True, holdout: float = 0.5) -> Path:
-    """A checkpoint of random weights, and the scenes that its run rendered."""
+    """Make a checkpoint of random weights, and the scenes that its run rendered."""
     options = {"width": 0.25, "channels": 16, "fine_channels": 8}
     config = {
         "model": {"name": "edgecount-n", **options},
@@ -66,7 +67,7 @@ def write_run(folder: Path, *, finished: bool = True, holdout: float = 0.5) -> P
 
 @pytest.fixture(scope="module")
 def released(scripts, blank_card, tmp_path_factory):
-    """The folder of a release whose card and older file were there already."""
+    """Make the folder of a release whose card and older file were there already."""
     folder = tmp_path_factory.mktemp("release")
     checkpoint = write_run(folder / "run")
     (folder / "tiny.md").write_text(blank_card)
@@ -74,7 +75,7 @@ def released(scripts, blank_card, tmp_path_factory):
     (folder / "pictures" / "c.jpg").write_bytes(b"of an earlier release")
     patch = pytest.MonkeyPatch()
     patch.setattr(scripts.hard_scenes, "hard_scenes", lambda: small_scenes(scripts.hard_scenes))
-    patch.setattr(scripts.hard_scenes.Trial, "harm", property(lambda self: self.scene.people))
+    patch.setattr(scripts.hard_scenes.SceneCount, "harm", property(lambda self: self.scene.people))
     try:
         scripts.release_model.main(arguments(checkpoint, folder))
     finally:
@@ -102,7 +103,7 @@ def test_the_fit_is_of_this_version(scripts, released):
     checkpoint = released / "run" / "last.pt"
     network, state = load_network(checkpoint)
     assert state["postprocess"]["threshold"] == STALE
-    samples = scripts.release_model.held_out(state, checkpoint.parent, None)
+    samples = load_held_out(config_of(state), checkpoint.parent)
     expected = fit_postprocess(network, list(samples.values()))
     assert open_model(released / "tiny.onnx").manifest.postprocess == expected
 
@@ -188,7 +189,7 @@ def test_what_cannot_be_written_is_one_line_and_the_model_stays(
 
 def test_a_run_that_holds_nothing_out_is_refused(scripts, tmp_path):
     checkpoint = write_run(tmp_path / "run", holdout=0.0)
-    with pytest.raises(SystemExit, match="holds no images out"):
+    with pytest.raises(SystemExit, match="expected a set with held-out images"):
         scripts.release_model.main(arguments(checkpoint, tmp_path))
 
 
@@ -215,7 +216,7 @@ def test_odd_names_are_refused(scripts, name, version, message):
 def test_the_card_says_where_its_pictures_are(scripts, released, tmp_path):
     with EdgeCounter(released / "tiny.onnx", backend="onnxruntime", threads=1) as counter:
         scene = small_scenes(scripts.hard_scenes)[1]
-        trial = scripts.hard_scenes.Trial(scene, counter.count(scene.image))
+        trial = scripts.hard_scenes.SceneCount(scene, counter.count(scene.image))
     picture = tmp_path / "docs" / "cards" / "tiny" / "b.jpg"
     card = tmp_path / "edgecount" / "models" / "tiny.md"
     text = scripts.model_card.failures_section([trial], [picture], card, tmp_path)

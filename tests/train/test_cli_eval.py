@@ -27,7 +27,7 @@ def run(*args):
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    """A folder in the csv reader's layout: nobody, 3 and 12 people."""
+    """Write a folder in the csv reader's layout: nobody, 3 and 12 people."""
     folder = tmp_path_factory.mktemp("scenes")
     with (folder / "heads.csv").open("w", newline="") as file:
         rows = csv.writer(file)
@@ -43,7 +43,7 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory, write_model):
-    """The bundled model with an interval of 100 people to either side."""
+    """Write the bundled model with an interval of 100 people to either side."""
     manifest = open_model("edgecount-s").manifest
     interval = IntervalSpec(0.8, below=100.0, above=100.0, floor=1.0, root=0.0, share=0.0, gap=0.0)
     postprocess = dataclasses.replace(manifest.postprocess, interval=interval)

@@ -29,7 +29,7 @@ def test_plain_values_round_trip():
             "model": {"name": "edgecount-s", "width": 0.5},
             "learning_rate": 1,
             "crop": 96,
-            "looks": {},
+            "photometric": {},
         }
     )
     again = config_from_dict(yaml.safe_load(yaml.safe_dump(config_to_dict(config))))
@@ -37,6 +37,17 @@ def test_plain_values_round_trip():
     assert config.learning_rate == 1.0
     assert config.crop == (96, 96)
     assert config.model.options == {"width": 0.5}
+
+
+def test_keys_may_have_the_names_of_older_configs():
+    old = {"looks": {"grey": 0.5}, "rest_norms": 0.5, "narrow_from": "wide.pt"}
+    new = {"photometric": {"grey": 0.5}, "freeze_bn": 0.5, "prune_from": "wide.pt"}
+    config = config_from_dict({**GOOD, **old})
+    assert config == config_from_dict({**GOOD, **new})
+    assert config.photometric.grey == 0.5
+    assert not set(old) & set(config_to_dict(config))
+    with pytest.raises(ConfigError, match="freeze_bn: given twice, once as rest_norms"):
+        config_from_dict({**GOOD, "freeze_bn": 0.2, "rest_norms": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -51,8 +62,9 @@ def test_plain_values_round_trip():
         ({"precision": "fp8"}, "precision: expected fp32, bf16 or fp16"),
         ({"schedule": "linear"}, "schedule: expected cosine, step, plateau or constant"),
         ({"ema": 5.0}, "ema: expected a number in"),
-        ({"learning_rate": float("nan")}, "learning_rate: expected a number above 0"),
-        ({"learning_rate": "1e-4"}, "YAML wants a point in it"),
+        ({"learning_rate": float("nan")}, "learning_rate: expected a finite number, got nan"),
+        ({"learning_rate": "1e-4"}, "write a number with a point and without quotes"),
+        ({"learning_rate": 0}, "learning_rate: expected a number above 0"),
         ({"milestones": [2.0]}, "milestones: expected shares"),
         ({"warmup": -1}, "warmup: expected 0 or more"),
         ({"model": 3}, "model: expected a name"),
@@ -61,7 +73,7 @@ def test_plain_values_round_trip():
         ({"data": [{"reader": "voc", "holdout": 1}]}, "data.holdout: expected a share"),
         ({"data": {}}, "data: expected a list"),
         ({"data": []}, "data: expected at least one set"),
-        ({"data": [{"path": "x"}]}, "data.reader: missing"),
+        ({"data": [{"path": "x"}]}, "data.reader is missing"),
         ({"data": [{"reader": "voc", "scale": [2, 1]}]}, "data.scale: expected"),
     ],
 )
@@ -90,9 +102,9 @@ def test_values_set_from_outside_replace_those_of_the_file(tmp_path):
 
 
 def test_schedules_at_hand_worked_steps():
-    def rates(steps, reductions=0, **change):
+    def rates(steps, lr_drops=0, **change):
         config = config_from_dict({**GOOD, "steps": 100, "warmup": 10, **change})
-        return [learning_rate(step, config, reductions) * 1e3 for step in steps]
+        return [learning_rate(step, config, lr_drops) * 1e3 for step in steps]
 
     assert rates([0, 9, 10, 55, 100]) == pytest.approx([0.1, 1.0, 1.0, 0.505, 0.01])
     assert rates([9, 10, 99], schedule="constant") == pytest.approx([1.0, 1.0, 1.0])

@@ -138,10 +138,10 @@ def test_a_run_starts_from_the_weights_of_another_and_freezes_some(settings, tmp
         loop.train(config_from_dict(settings), tmp_path / "third")
 
 
-def test_norms_rest_with_the_averaged_statistics(settings, tmp_path):
-    resting = config_from_dict(settings | {"rest_norms": 0.5, "log_every": 3})
-    loop.train(dataclasses.replace(resting, steps=3, rest_norms=1.0), tmp_path / "first")
-    loop.train(resting, tmp_path / "whole")
+def test_norms_are_frozen_at_the_averaged_statistics(settings, tmp_path):
+    frozen = config_from_dict(settings | {"freeze_bn": 0.5, "log_every": 3})
+    loop.train(dataclasses.replace(frozen, steps=3, freeze_bn=1.0), tmp_path / "first")
+    loop.train(frozen, tmp_path / "whole")
     before = load_checkpoint(tmp_path / "first" / "last.pt")
     after = load_checkpoint(tmp_path / "whole" / "last.pt")
     # another length gives other learning rates, but the first steps' warm-up is the same
@@ -155,15 +155,20 @@ def test_norms_rest_with_the_averaged_statistics(settings, tmp_path):
     assert any(not torch.equal(after["network"][n], before["network"][n]) for n in weights)
 
 
-def test_a_run_stopped_while_norms_rest_goes_on_alike(settings, tmp_path):
-    config = config_from_dict(settings | {"rest_norms": 0.3})
+@pytest.mark.parametrize("older", [False, True])
+def test_a_run_stopped_while_norms_are_frozen_goes_on_alike(settings, tmp_path, older):
+    config = config_from_dict(settings | {"freeze_bn": 0.3})
     loop.train(config, tmp_path / "whole")
-    stopped = dataclasses.replace(config, evaluate_every=4, steps=4, rest_norms=0.45)
+    stopped = dataclasses.replace(config, evaluate_every=4, steps=4, freeze_bn=0.45)
     # the same first steps: the warm-up's rates do not depend on the length
     loop.train(stopped, tmp_path / "stopped")
     state = load_checkpoint(tmp_path / "stopped" / "last.pt")
-    assert state["resting"]
+    assert state["bn_frozen"]
     state["config"] = config_to_dict(config)
+    if older:  # the names of a checkpoint of older code
+        state["resting"] = state.pop("bn_frozen")
+        state["config"]["rest_norms"] = state["config"].pop("freeze_bn")
+        state["config"]["looks"] = state["config"].pop("photometric")
     save_checkpoint(tmp_path / "stopped" / "last.pt", state)
     loop.train(config, tmp_path / "stopped", resume=True)
     whole, resumed = (load_checkpoint(tmp_path / n / "last.pt") for n in ("whole", "stopped"))
@@ -175,27 +180,27 @@ def test_a_run_stopped_while_norms_rest_goes_on_alike(settings, tmp_path):
     )
 
 
-def test_a_shortened_run_rests_at_once(settings, tmp_path):
-    config = config_from_dict(settings | {"rest_norms": 0.9, "steps": 40, "evaluate_every": 40})
-    first = dataclasses.replace(config, steps=4, rest_norms=1.0)
+def test_a_shortened_run_freezes_norms_at_once(settings, tmp_path):
+    config = config_from_dict(settings | {"freeze_bn": 0.9, "steps": 40, "evaluate_every": 40})
+    first = dataclasses.replace(config, steps=4, freeze_bn=1.0)
     loop.train(first, tmp_path)
     state = load_checkpoint(tmp_path / "last.pt")
-    assert not state["resting"]
-    shorter = dataclasses.replace(config, steps=6, rest_norms=0.5)
+    assert not state["bn_frozen"]
+    shorter = dataclasses.replace(config, steps=6, freeze_bn=0.5)
     state["config"] = config_to_dict(shorter)
     save_checkpoint(tmp_path / "last.pt", state)
     loop.train(shorter, tmp_path, resume=True)
     after = load_checkpoint(tmp_path / "last.pt")
-    assert after["resting"]
+    assert after["bn_frozen"]
     name = next(name for name in state["ema"] if name.endswith("running_var"))
     torch.testing.assert_close(after["network"][name], state["ema"][name])
 
 
-def test_a_narrow_run_starts_from_a_wide_one(settings, tmp_path):
+def test_a_narrow_run_starts_from_the_channels_of_a_wide_one(settings, tmp_path):
     wide = config_from_dict(settings | {"steps": 2})
     loop.train(wide, tmp_path / "wide")
     small = settings["model"] | {"width": 0.2, "channels": 8}
-    change = {"model": small, "narrow_from": str(tmp_path / "wide" / "last.pt"), "steps": 1}
+    change = {"model": small, "prune_from": str(tmp_path / "wide" / "last.pt"), "steps": 1}
     loop.train(config_from_dict(settings | change), tmp_path / "narrow")
     given = load_checkpoint(tmp_path / "wide" / "last.pt")["ema"]["heatmap.weight"]
     taken = load_checkpoint(tmp_path / "narrow" / "last.pt")["network"]["heatmap.weight"]

@@ -54,7 +54,7 @@ def test_two_processes_render_validate_and_resume(tmp_path):
     launch += ["--master-port", "29613", "-m", "edgecount", "train", "tiny", "--device", "cpu"]
     launch += ["--threads", "1", "--out", str(tmp_path / "run"), "--set", "report=false"]
     launch += ["--set", "data.0.number=6", "--set", "evaluate_every=5", "--set", "log_every=5"]
-    launch += ["--set", "rest_norms=0.4"]
+    launch += ["--set", "freeze_bn=0.4"]
     for steps in (10, 20):
         options = ["--set", f"steps={steps}", "--resume"]
         done = subprocess.run([*launch, *options], capture_output=True, text=True, check=False)
@@ -63,7 +63,7 @@ def test_two_processes_render_validate_and_resume(tmp_path):
     lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     assert sum("validation" in line for line in lines) == 4
     state = load_checkpoint(tmp_path / "run" / "last.pt")
-    assert state["resting"]
+    assert state["bn_frozen"]
     for name, value in state["network"].items():
-        if "running" in name:  # the averaged network rests on the same
+        if "running" in name:  # the averaged network has the same
             torch.testing.assert_close(value, state["ema"][name])

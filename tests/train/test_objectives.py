@@ -8,10 +8,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError  # noqa: E402
-from edgecount.train.data.sample import Crop, Sample, square_boxes  # noqa: E402
+from edgecount.train.data.sample import Crop, Sample  # noqa: E402
 from edgecount.train.engine import System  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.objectives import build_objective  # noqa: E402
+from edgecount.train.targets import boxes_around  # noqa: E402
 
 SIDE = 64
 SMALL = {"width": 0.25, "channels": 16, "fine_channels": 8}
@@ -48,7 +49,7 @@ def crop(people):
     points = rng.uniform(0, SIDE, (people, 2)).astype(np.float32)
     sizes = rng.uniform(4, 20, people).astype(np.float32)
     image = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    return Crop(image, points, sizes, square_boxes(points, sizes))
+    return Crop(image, points, sizes, boxes_around(points, sizes[:, None]))
 
 
 @pytest.mark.parametrize(("name", "options", "objective", "settings"), CASES)

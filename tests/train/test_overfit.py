@@ -87,7 +87,7 @@ def test_a_network_overfits_four_windows(name, make_windows, tmp_path):
             "weight_decay": 0.0,
             "warmup": 10,
             "ema": 0.9,
-            "looks": {"probability": 0.0},
+            "photometric": {"probability": 0.0},
             "tensorboard": False,
             "report": False,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec
 from edgecount.train.config import DataConfig, TrainConfig
 from edgecount.train.data.headers import read_header
-from edgecount.train.data.mixture import Part
+from edgecount.train.data.mixture import MixtureComponent
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import hold_out, split
@@ -17,14 +18,14 @@ from edgecount.train.data.splits import hold_out, split
 
 @dataclass(frozen=True)
 class Data:
-    """What a run sees.
+    """The training and the held-out images of a run.
 
     Attributes:
-        parts: the training mixture.
+        components: the sets of the training mixture.
         validation: the held-out samples by the name of their split.
     """
 
-    parts: list[Part]
+    components: list[MixtureComponent]
     validation: dict[str, list[Sample]]
 
 
@@ -42,14 +43,33 @@ def load_data(config: TrainConfig, out: Path) -> Data:
         if entry.split or entry.holdout or not entry.weight:
             samples = _hold_out(entry, samples, data.validation)
         if entry.weight:
-            data.parts.append(Part(samples, entry.weight, entry.scale, entry.window, entry.native))
+            data.components.append(
+                MixtureComponent(samples, entry.weight, entry.scale, entry.window, entry.native)
+            )
     return data
+
+
+def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
+    """Read the held-out images of a config, by set; sets that only train need not be there.
+
+    Args:
+        config: config of a run.
+        out: folder of the run, with the rendered scenes that are held out.
+
+    Raises:
+        ConfigError: it holds nothing out.
+        SourceError: a set is missing.
+    """
+    held = tuple(entry for entry in config.data if entry.split or entry.holdout or not entry.weight)
+    if not held:
+        raise ConfigError("data: expected a set with held-out images (split, holdout or weight: 0)")
+    return load_data(dataclasses.replace(config, data=held), out).validation
 
 
 def _hold_out(
     entry: DataConfig, samples: list[Sample], validation: dict[str, list[Sample]]
 ) -> list[Sample]:
-    """Move the held-out samples to ``validation``; returns the rest."""
+    """Move the held-out samples to ``validation`` and return the rest."""
     rest: list[Sample] = []
     if not entry.weight and not entry.split:
         name = entry.path.strip("/.").replace("/", "-") or entry.reader
@@ -89,7 +109,7 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
 
 
 def fitted(sample: Sample) -> Sample:
-    """The sample at the size that a deployed model sees by default: at most its ``max_side``."""
+    """Shrink a sample to the size that a deployed model sees by default, its ``max_side``."""
     header = read_header(sample.path)
     longer = max(header.width, header.height)
     return sample.shrunk(min(1.0, InputSpec().max_side / longer))

@@ -1,15 +1,14 @@
-"""Random crops and looks, exact on points and boxes: a crop's count is that of its points."""
+"""Random crops and photometric augmentation; a crop's count is exactly that of its points."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.errors import ConfigError
+from edgecount.train.config import PhotometricAugmentation
 from edgecount.train.data.sample import Crop
 
 Image = NDArray[np.uint8]
@@ -29,48 +28,6 @@ _SUBSAMPLINGS = (
 )
 
 
-@dataclass(frozen=True)
-class Looks:
-    """How often a crop looks otherwise than its image.
-
-    Attributes:
-        probability: that anything below happens at all.
-        grey: no colour.
-        night: dark.
-        blur: out of focus.
-        low_resolution: made smaller and larger again, as a digital zoom does.
-        noise: of the sensor.
-        jpeg: compressed hard.
-        kernels: resized by a kernel drawn from nearest, linear, cubic, area and Lanczos, in place
-            of the one that suits the scale.
-        sharpen: by an unsharp mask, with its halos, as cameras and video encoders do.
-        chroma: colour at half the resolution, as in 4:2:0 video.
-        recompress: as JPEG of quality 50 to 97 with 4:4:4, 4:2:2 or 4:2:0 colour.
-    """
-
-    probability: float = 1.0
-    grey: float = 0.15
-    night: float = 0.05
-    blur: float = 0.1
-    low_resolution: float = 0.05
-    noise: float = 0.1
-    jpeg: float = 0.1
-    kernels: float = 0.0
-    sharpen: float = 0.0
-    chroma: float = 0.0
-    recompress: float = 0.0
-
-    @classmethod
-    def none(cls) -> Looks:
-        """Every crop looks as its image does."""
-        return cls(probability=0.0)
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise ConfigError(f"looks.{name}: expected a probability in [0, 1], got {value}")
-
-
 def random_crop(
     image: Image,
     points: Array,
@@ -84,7 +41,7 @@ def random_crop(
     kernels: float = 0.0,
     rng: np.random.Generator,
 ) -> Crop:
-    """A cut of the image at a random scale, mirrored half the time.
+    """Cut a crop at a random scale, mirrored half the time.
 
     The scale is log-uniform in ``scale``. Where the scaled image is smaller than the crop, the
     rest is black, as the runtime's padding is. Points up to 1 px outside the image, where
@@ -100,8 +57,8 @@ def random_crop(
         window: ``free``: anywhere; ``quarters``: inside a window of half the image's sides, four
             times in 14 one of its quarters, else a random one (HSRNet, section 4.1).
         native: the probability of scale 1 exactly: the image's own pixels, none interpolated.
-        kernels: the probability of another resizing kernel, see :class:`Looks`.
-        rng: of everything random.
+        kernels: the probability of another resizing kernel, see :class:`PhotometricAugmentation`.
+        rng: source of everything random.
     """
     factor = float(np.exp(rng.uniform(*np.log(scale))))
     # Nothing is drawn for a probability of 0, so that crops of older configs stay the same.
@@ -143,7 +100,7 @@ def random_crop(
 
 
 def _onto(points: Array, width: int, height: int) -> Array:
-    """The points, those up to 1 px outside the image moved onto its last pixels."""
+    """Move points up to 1 px outside the image onto its last pixels."""
     edge = np.array([width, height], np.float32)
     near = ((points >= -1) & (points <= edge + 1)).all(axis=1, keepdims=True)
     moved: Array = np.where(
@@ -153,7 +110,7 @@ def _onto(points: Array, width: int, height: int) -> Array:
 
 
 def _quarter(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of a window of half the sides."""
+    """Draw left, top, right, bottom of a window of half the sides."""
     half_width, half_height = max(width // 2, 1), max(height // 2, 1)
     if rng.random() < 4 / 14:
         column, row = rng.integers(2, size=2)
@@ -171,7 +128,7 @@ def _place(
     area: tuple[int, int, int, int] | None,
     rng: np.random.Generator,
 ) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the source pixels, inside ``area`` or the image."""
+    """Draw left, top, right, bottom of the source pixels, inside ``area`` or the image."""
     first_x, first_y, last_x, last_y = area or (0, 0, image.shape[1], image.shape[0])
     tall, wide = size[0] / factor, size[1] / factor
     left = _start(first_x, last_x, wide, rng)
@@ -181,7 +138,7 @@ def _place(
 
 
 def _start(first: int, last: int, extent: float, rng: np.random.Generator) -> int:
-    """Where a crop of ``extent`` px begins, its middle drawn from ``first`` to ``last``.
+    """Draw the start of a crop of ``extent`` px, its middle from ``first`` to ``last``.
 
     Crops that would reach out are pushed back, so that the border itself is seen as often as what
     lies inside; offsets drawn evenly would hardly ever end there, and the network would guess.
@@ -190,43 +147,47 @@ def _start(first: int, last: int, extent: float, rng: np.random.Generator) -> in
     return round(max(min(start, last - extent), first))
 
 
-def random_look(image: Image, rng: np.random.Generator, looks: Looks | None = None) -> Image:
-    """Brightness, contrast, gamma, saturation; sometimes what :class:`Looks` lists."""
-    looks = looks or Looks()
-    if rng.random() >= looks.probability:
+def distort_photometric(
+    image: Image, rng: np.random.Generator, augmentation: PhotometricAugmentation | None = None
+) -> Image:
+    """Change brightness, contrast, gamma and saturation, and the rest with its probability."""
+    augmentation = augmentation or PhotometricAugmentation()
+    if rng.random() >= augmentation.probability:
         return image
-    out = cv2.LUT(image, _tone(rng, looks))
+    out = cv2.LUT(image, _tone(rng, augmentation))
     grey = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    saturation = 0.0 if rng.random() < looks.grey else rng.uniform(0.6, 1.4)
+    saturation = 0.0 if rng.random() < augmentation.grey else rng.uniform(0.6, 1.4)
     out = cv2.addWeighted(out, saturation, grey, 1.0 - saturation, 0.0)
-    if rng.random() < looks.blur:
+    if rng.random() < augmentation.blur:
         out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.3))
-    if rng.random() < looks.low_resolution:
+    if rng.random() < augmentation.low_resolution:
         height, width = out.shape[:2]
         share = rng.uniform(0.4, 0.8)
         small = (max(round(width * share), 1), max(round(height * share), 1))
         out = cv2.resize(cv2.resize(out, small, interpolation=cv2.INTER_AREA), (width, height))
-    if rng.random() < looks.noise:
+    if rng.random() < augmentation.noise:
         noise = rng.standard_normal(out.shape, np.float32) * np.float32(rng.uniform(2, 12))
         out = np.clip(out + noise, 0, 255).astype(np.uint8)
-    if rng.random() < looks.jpeg:
+    if rng.random() < augmentation.jpeg:
         _, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 80))])
         decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
         assert decoded is not None
         out = decoded
-    return _as_a_camera_sends_it(out.astype(np.uint8, copy=False), rng, looks)
+    return _process_as_camera(out.astype(np.uint8, copy=False), rng, augmentation)
 
 
-def _as_a_camera_sends_it(image: Image, rng: np.random.Generator, looks: Looks) -> Image:
-    """Sharpened, with less colour than light, compressed: in this order, as in a camera."""
+def _process_as_camera(
+    image: Image, rng: np.random.Generator, augmentation: PhotometricAugmentation
+) -> Image:
+    """Sharpen, halve the colour's resolution, compress: in this order, as in a camera."""
     out = image
-    if looks.sharpen and rng.random() < looks.sharpen:
+    if augmentation.sharpen and rng.random() < augmentation.sharpen:
         soft = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.6, 1.8))
         amount = rng.uniform(0.2, 1.0)
         out = cv2.addWeighted(out, 1.0 + amount, soft, -amount, 0.0).astype(np.uint8, copy=False)
-    if looks.chroma and rng.random() < looks.chroma:
+    if augmentation.chroma and rng.random() < augmentation.chroma:
         out = _halve_chroma(out)
-    if looks.recompress and rng.random() < looks.recompress:
+    if augmentation.recompress and rng.random() < augmentation.recompress:
         sampling = _SUBSAMPLINGS[rng.integers(len(_SUBSAMPLINGS))]
         quality = int(rng.uniform(50, 98))
         out = _compressed(out, quality, sampling)
@@ -234,7 +195,7 @@ def _as_a_camera_sends_it(image: Image, rng: np.random.Generator, looks: Looks) 
 
 
 def _halve_chroma(image: Image) -> Image:
-    """The picture with its two colour channels at half the width and height."""
+    """Reduce the two colour channels to half the width and height, and back."""
     planes = cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb)
     height, width = image.shape[:2]
     half = (max(width // 2, 1), max(height // 2, 1))
@@ -251,22 +212,22 @@ def _compressed(image: Image, quality: int, sampling: int) -> Image:
     return decoded.astype(np.uint8, copy=False)
 
 
-def _tone(rng: np.random.Generator, looks: Looks) -> Image:
-    """One look-up table for all that acts on a value alone: a crop costs a millisecond."""
+def _tone(rng: np.random.Generator, augmentation: PhotometricAugmentation) -> Image:
+    """Return one look-up table for all that acts on a value alone: a crop costs a millisecond."""
     tone = np.linspace(0, 1, 256) ** np.exp(rng.uniform(-0.3, 0.3))
     tone = (tone - 0.5) * rng.uniform(0.75, 1.25) + 0.5 + rng.uniform(-0.12, 0.12)
-    if rng.random() < looks.night:
+    if rng.random() < augmentation.night:
         tone = tone * rng.uniform(0.25, 0.6)
     return np.asarray(np.clip(tone, 0, 1) * 255.0 + 0.5).astype(np.uint8)
 
 
 def blurred_away(image: Image, rng: np.random.Generator) -> Image:
-    """A photo so far out of focus that hardly anything can be made out: sigma 24 to 64 px."""
+    """Blur a photo until hardly anything can be made out: sigma 24 to 64 px."""
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(24, 64)).astype(np.uint8, copy=False)
 
 
 def blank_crop(crop: int, rng: np.random.Generator) -> Image:
-    """A picture of nothing: a flat colour, a ramp, or noise of some grain."""
+    """Draw an image of nothing: a flat colour, a ramp, or noise of some grain."""
     kind = rng.integers(4)
     colours = rng.uniform(0, 255, (2, 3)) * (1.0 if rng.random() < 0.5 else 0.0)
     colours = colours + rng.uniform(0, 255) * (colours.max() == 0)

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import ConfigError, OutputError, SourceError
-from edgecount.train.data.readers.samples import boxes_around
 from edgecount.train.data.readers.table import read_heads
 from edgecount.train.data.sample import Sample
-from edgecount.train.targets import boxes_from_neighbours, boxes_from_presets
+from edgecount.train.targets import boxes_around, boxes_from_neighbours, boxes_from_presets
 
 Array = NDArray[np.float32]
 ALL = "*"
@@ -25,7 +24,7 @@ ALL = "*"
 
 
 def load_presets(path: Path) -> dict[str, Array]:
-    """Typical heads by the name of their image: (K, 4) left, top, right, bottom in px.
+    """Read typical heads by the name of their image: (K, 4) left, top, right, bottom in px.
 
     A CSV has rows ``image,x,y,w,h`` (centre, width and height), a JSON a list of such numbers for
     all images, or an object of such lists by image. The name ``*`` stands for all images.
@@ -60,11 +59,11 @@ def _presets(heads: Any) -> Array:
 def with_boxes(
     samples: Sequence[Sample], presets: Mapping[str, Array] | None = None
 ) -> list[Sample]:
-    """The samples with boxes around their points.
+    """Return the samples with boxes around their points.
 
     Args:
-        samples: whose boxes, if any, are replaced.
-        presets: of :func:`load_presets`; None takes squares by the distance to the neighbours.
+        samples: annotated images; boxes that they have are replaced.
+        presets: result of :func:`load_presets`; None: squares by the distance to the neighbours.
 
     Raises:
         ConfigError: an image has no presets, or presets name an image that is not there.

@@ -22,7 +22,7 @@ class ImageCache:
         self._lock = threading.Lock()
 
     def get(self, sample: Sample) -> Image:
-        """The sample's image, read if it is not here; never written to.
+        """Return the sample's image, which must not be written to; read it if it is not here.
 
         Raises:
             SourceError: it cannot be read.
@@ -32,6 +32,7 @@ class ImageCache:
             if key in self._images:
                 self._images.move_to_end(key)
                 return self._images[key]
+        # Outside the lock, so that threads decode side by side; two may read one image.
         image = sample.image()
         with self._lock:
             if key not in self._images:

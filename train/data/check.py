@@ -1,4 +1,4 @@
-"""What is in an annotated set, and what is odd in it."""
+"""Statistics of an annotated set, and what is odd in it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _EDGES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 @dataclass(frozen=True)
-class Check:
-    """The contents of a set.
+class SetStatistics:
+    """The statistics of a set, and its oddities.
 
     Attributes:
-        images: how many.
+        images: number of images.
         people: total, min, median, mean and max of an image.
         histogram: images by people, such as ``"10-19": 4``; only the range that occurs.
         sizes: images by ``"WxH"``, the most frequent first, as far as they can be read.
@@ -53,15 +53,17 @@ class Check:
     odd: dict[str, dict[str, str]]
 
     def to_dict(self) -> dict[str, Any]:
-        """The same for JSON."""
+        """Return the fields as plain JSON types."""
         return dataclasses.asdict(self)
 
 
-def check_samples(samples: Sequence[Sample], progress: Callable[[], None] | None = None) -> Check:
+def check_samples(
+    samples: Sequence[Sample], progress: Callable[[], None] | None = None
+) -> SetStatistics:
     """Read every image of a set.
 
     Args:
-        samples: at least one.
+        samples: one or more samples.
         progress: called after each image.
     """
     sizes: Counter[str] = Counter()
@@ -90,7 +92,7 @@ def check_samples(samples: Sequence[Sample], progress: Callable[[], None] | None
         if progress:
             progress()
     counts = np.array([len(sample.points) for sample in samples])
-    return Check(
+    return SetStatistics(
         images=len(samples),
         people=_people(counts),
         histogram=_histogram(counts),
@@ -118,7 +120,7 @@ def _remarks(sample: Sample, image: Image, rotation: int) -> Iterator[tuple[str,
 
 
 def _broken(boxes: NDArray[np.float32], edge: NDArray[np.int_]) -> NDArray[np.bool_]:
-    """(N,) boxes of no area, or wholly outside an image of width and height ``edge``."""
+    """Return which boxes (N,) have no area, or lie wholly outside an image of sides ``edge``."""
     low, high = boxes[:, :2], boxes[:, 2:]
     return np.asarray(((high <= low) | (high <= 0) | (low >= edge)).any(axis=1), np.bool_)
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import struct
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecount.errors import SourceError
+from edgecount.errors import MissingExtraError
 from edgecount.runtime.frames.images import read_image
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
-# Start of frame of all JPEG codings; C4, C8 and CC between them are something else.
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_BARE = {0x01, *range(0xD0, 0xD9)}
+# Of these OpenCV turns JPEGs in every version; others, where they are not upright, are decoded.
+_TURNED = ("JPEG", "MPO")
+_FORMATS = (*_TURNED, "BMP", "PNG", "WEBP")
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an image file says of itself.
+    """Size and orientation of an image file.
 
     Attributes:
-        width: in px, upright: after its EXIF orientation is applied, as it is when it is read.
-        height: likewise.
+        width: width in px, with the EXIF orientation applied, as it is when it is read.
+        height: height in px, likewise.
         orientation: the EXIF orientation, 1 (upright) to 8.
     """
 
@@ -33,64 +31,31 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Size and orientation of an image; formats other than JPEG and PNG are decoded.
+    """Read size and orientation of an image, as ``read_image`` would give it.
 
     Raises:
+        MissingExtraError: Pillow is not installed.
         SourceError: the file cannot be read, or is no image.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+        from PIL import Image
+    except ImportError as error:
+        raise MissingExtraError("pillow", "train", "to read the sizes of images") from error
+    orientation = 1
     try:
-        header = _png(data) or _jpeg(data)
-    except (struct.error, IndexError) as error:
-        raise SourceError(f"{path} is truncated: its header ends early") from error
-    if header is None:
-        height, width = read_image(path).shape[:2]
-        return Header(width, height)
-    return header
-
-
-def _png(data: bytes) -> Header | None:
-    if not data.startswith(_PNG):
-        return None
-    return Header(*struct.unpack_from(">II", data, 16))
-
-
-def _jpeg(data: bytes) -> Header | None:
-    if not data.startswith(b"\xff\xd8"):
-        return None
-    position, orientation = 2, 1
-    while data[position] == 0xFF:
-        mark = data[position + 1]
-        if mark == 0xFF or mark in _BARE:
-            position += 1 if mark == 0xFF else 2
-            continue
-        (length,) = struct.unpack_from(">H", data, position + 2)
-        if mark == 0xE1 and data.startswith(_EXIF, position + 4):
-            orientation = _orientation(data[position + 10 : position + 2 + length])
-        if mark in _FRAMES:
-            height, width = struct.unpack_from(">HH", data, position + 5)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # such as that of damaged EXIF
+            with Image.open(path) as image:
+                # Not image.getexif(), which believes XMP too: OpenCV does not.
+                exif = Image.Exif()
+                exif.load(image.info.get("exif", b""))
+        found = exif.get(_ORIENTATION, 1)
+        orientation = found if found in range(1, 9) else 1
+        if image.format in _TURNED or (image.format in _FORMATS and orientation == 1):
             # 5 to 8 are turned by a quarter.
-            sides = (height, width) if orientation >= 5 else (width, height)
-            return Header(*sides, orientation)
-        position += 2 + length
-    return None
-
-
-def _orientation(tiff: bytes) -> int:
-    """The orientation in the first directory of EXIF's TIFF, 1 if it has none or is damaged."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None:
-        return 1
-    try:
-        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
-        (entries,) = struct.unpack_from(f"{order}H", tiff, start)
-        for entry in range(start + 2, start + 2 + 12 * entries, 12):
-            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
-            if tag == _ORIENTATION:
-                return value if 1 <= value <= 8 else 1
-    except struct.error:
-        return 1
-    return 1
+            width, height = image.size if orientation < 5 else image.size[::-1]
+            return Header(width, height, orientation)
+    except Exception:  # noqa: BLE001  # Pillow raises whatever its parsers met; the decoder decides
+        orientation = 1
+    height, width = read_image(path).shape[:2]
+    return Header(width, height, orientation)

@@ -15,22 +15,29 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgecount.manifest import InputSpec
-from edgecount.train.data.augment import Looks, blank_crop, blurred_away, random_crop, random_look
+from edgecount.train.config import PhotometricAugmentation
+from edgecount.train.data.augment import (
+    blank_crop,
+    blurred_away,
+    distort_photometric,
+    random_crop,
+)
 from edgecount.train.data.cache import ImageCache
-from edgecount.train.data.sample import Crop, Sample, square_boxes
+from edgecount.train.data.sample import Crop, Sample
+from edgecount.train.targets import boxes_around
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Part:
+class MixtureComponent:
     """One set in the mixture.
 
     Attributes:
-        samples: its training images; none means pictures of nothing.
-        weight: its share of the crops, relative to the other parts.
+        samples: training images; none means images of nothing.
+        weight: share of the crops, relative to the other components.
         scale: the range of random scales.
-        window: where crops are cut, see :class:`edgecount.train.config.DataConfig`.
+        window: region of the crops, see :class:`edgecount.train.config.DataConfig`.
         native: the share of crops that are not resampled.
     """
 
@@ -43,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Normalised crops and what they teach.
+    """Normalised crops and their targets.
 
     Attributes:
         images: (B, 3, H, W) float32.
@@ -56,23 +63,23 @@ class Batch:
     names: tuple[str, ...]
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
+        """Return the batch on another device."""
         targets = {k: v.to(device, non_blocking=True) for k, v in self.targets.items()}
         return Batch(self.images.to(device, non_blocking=True), targets, self.names)
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """How crops become batches.
+class LoaderConfig:
+    """Settings of the crops and batches.
 
     Attributes:
         size: height and width of the crops, px.
         batch_size: crops a step, over all processes.
-        seed: of everything random.
-        spec: how pixels become the tensor.
-        looks: see :class:`edgecount.train.data.augment.Looks`.
+        seed: seed of everything random.
+        spec: normalisation of the pixels.
+        photometric: probabilities of each kind of distortion.
         rank: this process.
-        processes: how many there are; each makes its own crops of a batch.
+        processes: number of processes; each makes its own crops of a batch.
         workers: threads that make batches ahead.
         cache_bytes: memory for decoded images.
     """
@@ -81,7 +88,7 @@ class Cutting:
     batch_size: int
     seed: int
     spec: InputSpec = field(default_factory=InputSpec)
-    looks: Looks = field(default_factory=Looks)
+    photometric: PhotometricAugmentation = field(default_factory=PhotometricAugmentation)
     rank: int = 0
     processes: int = 1
     workers: int = 1
@@ -89,39 +96,43 @@ class Cutting:
 
 
 class Mixture:
-    """Crops of the parts by weight; a crop is a function of seed, step and place in the batch.
+    """Crops of the components by weight; a crop is a function of seed, step and place in the batch.
 
     So a resumed run sees the very batches that the uninterrupted one would have seen, and so do
     several processes together.
 
     Args:
-        parts: the sets.
-        cutting: sizes, seed and processes.
-        targets: makes the target arrays of a crop; called in threads.
+        components: the sets.
+        loading: sizes, seed and processes.
+        targets: function that makes the target arrays of a crop; called in threads.
     """
 
     def __init__(
-        self, parts: Sequence[Part], cutting: Cutting, targets: Callable[[Crop], Arrays]
+        self,
+        components: Sequence[MixtureComponent],
+        loading: LoaderConfig,
+        targets: Callable[[Crop], Arrays],
     ) -> None:
-        self.parts = list(parts)
-        self.cutting = cutting
+        self.components = list(components)
+        self.loading = loading
         self._targets = targets
-        weights = np.array([part.weight for part in parts], np.float64)
+        weights = np.array([component.weight for component in components], np.float64)
         self._shares = weights / weights.sum()
-        self._cache = ImageCache(cutting.cache_bytes)
+        self._cache = ImageCache(loading.cache_bytes)
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
-        """The batches of steps ``first`` to ``last - 1``, made ahead in threads.
+        """Yield the batches of steps ``first`` to ``last - 1``, made ahead in threads.
 
         They make NumPy arrays only: a torch operation in a thread would start a second pool of
         OpenMP threads that fights the network's for the cores.
         """
         steps = iter(range(first, last))
-        pool = ThreadPoolExecutor(self.cutting.workers, thread_name_prefix="crops")
+        pool = ThreadPoolExecutor(self.loading.workers, thread_name_prefix="crops")
         try:
             ahead: deque[Future[Batch]] = deque(
                 pool.submit(self.batch, step)
-                for step in itertools.islice(steps, self.cutting.workers + 2)
+                # two more than threads, so that none waits while a batch is taken away
+                for step in itertools.islice(steps, self.loading.workers + 2)
             )
             while ahead:
                 yield ahead.popleft().result()
@@ -130,57 +141,57 @@ class Mixture:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def batch(self, step: int) -> Batch:
-        """This process's share of the batch of one step."""
-        cutting = self.cutting
-        places = range(cutting.rank, cutting.batch_size, cutting.processes)
-        made = [self._crop(np.random.default_rng((cutting.seed, step, place))) for place in places]
+        """Make this process's share of the batch of one step."""
+        loading = self.loading
+        places = range(loading.rank, loading.batch_size, loading.processes)
+        made = [self._crop(np.random.default_rng((loading.seed, step, place))) for place in places]
         targets = [self._targets(crop) for crop, _ in made]
         return Batch(
-            images=_stack([normalise(crop.image, cutting.spec) for crop, _ in made]),
+            images=_stack([normalise(crop.image, loading.spec) for crop, _ in made]),
             targets={name: _stack([t[name] for t in targets]) for name in targets[0]},
             names=tuple(name for _, name in made),
         )
 
     def _crop(self, rng: np.random.Generator) -> tuple[Crop, str]:
-        part = self.parts[rng.choice(len(self.parts), p=self._shares)]
-        if not part.samples:
+        component = self.components[rng.choice(len(self.components), p=self._shares)]
+        if not component.samples:
             nobody = np.zeros((0, 2), np.float32)
             image = self._nothing(rng)
             return Crop(image, nobody, nobody[:, 0], np.zeros((0, 4), np.float32)), "blank"
-        crop, name = self._cut(part, rng)
-        image = random_look(crop.image, rng, self.cutting.looks)
+        crop, name = self._cut(component, rng)
+        image = distort_photometric(crop.image, rng, self.loading.photometric)
         return Crop(image, crop.points, crop.sizes, crop.boxes), name
 
     def _nothing(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A picture without anybody to be seen; a quarter of them photos out of all focus."""
-        height, width = self.cutting.size
-        photos = [part for part in self.parts if part.samples]
+        """Make an image without anybody to be seen; a quarter of them are photos out of focus."""
+        height, width = self.loading.size
+        photos = [component for component in self.components if component.samples]
         if photos and rng.random() < 0.25:
             crop, _ = self._cut(photos[int(rng.integers(len(photos)))], rng)
             return blurred_away(crop.image, rng)
         return np.ascontiguousarray(blank_crop(max(height, width), rng)[:height, :width])
 
-    def _cut(self, part: Part, rng: np.random.Generator) -> tuple[Crop, str]:
-        """A random crop of a random image of a part, with the image's name."""
-        sample = part.samples[int(rng.integers(len(part.samples)))]
+    def _cut(self, component: MixtureComponent, rng: np.random.Generator) -> tuple[Crop, str]:
+        """Cut a random crop of a random image of a component; return the image's name too."""
+        sample = component.samples[int(rng.integers(len(component.samples)))]
         boxes = sample.boxes
         crop = random_crop(
             self._cache.get(sample),
             sample.points,
             sample.sizes,
-            square_boxes(sample.points, sample.sizes) if boxes is None else boxes,
-            size=self.cutting.size,
-            scale=part.scale,
-            window=part.window,
-            native=part.native,
-            kernels=self.cutting.looks.kernels,
+            boxes_around(sample.points, sample.sizes[:, None]) if boxes is None else boxes,
+            size=self.loading.size,
+            scale=component.scale,
+            window=component.window,
+            native=component.native,
+            kernels=self.loading.photometric.kernels,
             rng=rng,
         )
         return crop, str(sample.path)
 
 
 def normalise(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
-    """BGR uint8 (H, W, 3) to float (3, H, W) as the network wants it."""
+    """Turn BGR uint8 (H, W, 3) into the network's float32 (3, H, W)."""
     planes = image.transpose(2, 0, 1)
     if spec.channels == "RGB":
         planes = planes[::-1]

@@ -28,9 +28,9 @@ class Sample:
         boxes: (N, 4) left, top, right, bottom of the heads in px, where the set has them.
         region: (K, 2) polygon x, y in px, the only part of the image that is annotated; or the
             path of a mask image (above 0: annotated); None: all of it.
-        name: how split files call it; the file's name without its extension by default.
-        shrink: the picture is made smaller by this factor when it is read, at most 1; all
-            coordinates here are those of the smaller picture.
+        name: name in split files; the file's name without its extension by default.
+        shrink: factor, at most 1, by which the image is made smaller when it is read; all
+            coordinates here are those of the smaller image.
     """
 
     path: Path
@@ -46,10 +46,10 @@ class Sample:
             object.__setattr__(self, "name", self.path.stem)
 
     def image(self) -> Image:
-        """The picture (H, W, 3) BGR, black outside the annotated region.
+        """Read the image (H, W, 3) BGR, black outside the annotated region.
 
         Raises:
-            SourceError: the picture or the mask cannot be read.
+            SourceError: the image or the mask cannot be read.
         """
         image = read_image(self.path)
         if self.shrink < 1:
@@ -68,7 +68,7 @@ class Sample:
         return image * mask[:, :, None]
 
     def shrunk(self, factor: float) -> Sample:
-        """The same at ``factor`` times the size."""
+        """Return the sample at ``factor`` times its size."""
         if factor == 1:
             return self
         scale = np.float32(factor)
@@ -90,7 +90,7 @@ def _resized(image: Image, width: int, height: int, interpolation: int) -> Image
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """One training picture.
+    """One crop of an image for training.
 
     Attributes:
         image: uint8 (H, W, 3) BGR.
@@ -103,10 +103,3 @@ class Crop:
     points: Array
     sizes: Array
     boxes: Array
-
-
-def square_boxes(points: Array, sizes: Array) -> Array:
-    """(N, 4) boxes of the given sides around the points."""
-    half = sizes[:, None] / 2.0
-    boxes: Array = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
-    return boxes

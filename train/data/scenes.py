@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgecount._files import replacing
 from edgecount.errors import OutputError
 from edgecount.scenes import render_scene
 from edgecount.train.data.readers import Sample
@@ -15,7 +16,7 @@ _FRAMES = ((320, 240), (480, 360), (640, 480), (800, 600), (1024, 768), (1280, 7
 
 
 def render_samples(folder: Path, number: int, seed: int) -> list[Sample]:
-    """``number`` scenes of 0 to 300 people, a fifth of them empty, as PNG and NPZ in ``folder``.
+    """Render scenes of 0 to 300 people, a fifth of them empty, as PNG and NPZ in ``folder``.
 
     Scenes rendered before are taken as they are, so that a resumed run starts at once.
 
@@ -39,9 +40,8 @@ def _sample(folder: Path, seed: int) -> Sample:
         scene = render_scene(people, size=size, seed=seed)
         if not cv2.imwrite(str(path), scene.image):
             raise OSError(f"cannot write {path}")
-        # Renamed when whole: a run that is stopped here renders this scene again.
-        partial = truth.with_suffix(".partial.npz")
-        np.savez(partial, points=scene.points, sizes=scene.sizes)
-        partial.replace(truth)
+        # Last, and whole: a run that is stopped before renders this scene again.
+        with replacing(truth) as temporary, temporary.open("wb") as file:
+            np.savez(file, points=scene.points, sizes=scene.sizes)
     with np.load(truth) as arrays:
         return Sample(path, arrays["points"], arrays["sizes"])

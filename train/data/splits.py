@@ -15,7 +15,7 @@ SEED = 20_260
 
 
 def choose(names: Sequence[str], number: int, seed: int = SEED) -> list[str]:
-    """``number`` of the names at random, sorted: how the lists in ``splits/`` were made."""
+    """Draw ``number`` of the names, sorted: how the lists in ``splits/`` were made."""
     picked = np.random.default_rng(seed).permutation(sorted(names))[:number]
     return sorted(str(name) for name in picked)
 
@@ -23,11 +23,11 @@ def choose(names: Sequence[str], number: int, seed: int = SEED) -> list[str]:
 def split(
     samples: Sequence[Sample], name: str, excluded: Collection[str] = ()
 ) -> tuple[list[Sample], list[Sample]]:
-    """Training and validation samples by a list of names, one a line.
+    """Split samples into training and validation by a list of names, one a line.
 
     Args:
-        samples: of the whole set.
-        name: of a list in ``splits/``, or the path of a text file.
+        samples: samples of the whole set.
+        name: name of a list in ``splits/``, or the path of a text file.
         excluded: names that the list may have although the samples lack them.
 
     Raises:
@@ -55,7 +55,7 @@ def split(
 def hold_out(
     samples: Sequence[Sample], number: int, seed: int = SEED
 ) -> tuple[list[Sample], list[Sample]]:
-    """Training samples and ``number`` validation samples, at random by their order."""
+    """Split off ``number`` validation samples at random; the order of the samples decides."""
     held = set(np.random.default_rng(seed).permutation(len(samples))[:number].tolist())
     training = [s for index, s in enumerate(samples) if index not in held]
     return training, [s for index, s in enumerate(samples) if index in held]

@@ -1,4 +1,4 @@
-"""How much a density map looks like the true one, and what it sees where nobody is.
+"""Likeness of a density map to the true one, and people counted where nobody is.
 
 A network whose density is trained on sums of blocks may count well and still look little like
 Gaussians: these metrics compare networks that regress density maps.
@@ -24,7 +24,7 @@ BEST_PSNR = 100.0  # dB; equal maps would be infinitely good, which no mean surv
 
 @dataclass(frozen=True)
 class Quality:
-    """One density map against the true one.
+    """The likeness of one density map to the true one.
 
     Attributes:
         ssim: structural similarity, at most 1.
@@ -42,14 +42,14 @@ def true_density(
     width: int,
     height: int,
 ) -> tuple[Map, int]:
-    """The density of annotated heads, geometry-adaptive, on the grid of an estimated map.
+    """Draw the density of annotated heads, geometry-adaptive, on the grid of an estimated map.
 
     Args:
         points: (N, 2) heads x, y in px of the image.
         shape: (h, w) of the grid.
         stride_xy: width and height of a cell in px of the image; need not be whole.
-        width: of the image, px.
-        height: of the image, px.
+        width: width of the image, px.
+        height: height of the image, px.
 
     Returns:
         (h, w) people per cell, which sum to N, and the whole number of px that a cell's side was
@@ -67,7 +67,7 @@ def true_density(
 
 
 def map_quality(density: NDArray[np.floating], target: Map) -> Quality | None:
-    """SSIM and PSNR of a density map on its own grid.
+    """Return SSIM and PSNR of a density map on its own grid.
 
     Papers resize both maps to the image and normalise them in ways that differ and are rarely
     given. Here neither is resized, which would mostly compare the interpolation, and both are
@@ -90,7 +90,10 @@ def map_quality(density: NDArray[np.floating], target: Map) -> Quality | None:
 
 
 def _ssim(x: Map, y: Map) -> float:
-    """Mean structural similarity (Wang et al. 2004): 11 x 11 Gaussian window, mirrored borders."""
+    """Return the mean structural similarity (Wang et al. 2004).
+
+    Means are taken by an 11 x 11 Gaussian, with mirrored borders.
+    """
 
     def mean(values: Map) -> Map:
         blurred = cv2.GaussianBlur(values, (WINDOW, WINDOW), SIGMA, borderType=cv2.BORDER_REFLECT)
@@ -108,7 +111,7 @@ def _ssim(x: Map, y: Map) -> float:
 def background_people(
     density: NDArray[np.floating], target: Map, stride: int
 ) -> tuple[float, float]:
-    """People estimated where nobody is, and people estimated in all.
+    """Return the people estimated where nobody is, and the people estimated in all.
 
     Their quotient is CFANet's false recognition ratio r_bg. Background is where the true density
     is below 1e-5 people per px (the paper's maps have the image's size; a cell's value is divided

@@ -1,4 +1,4 @@
-"""What a deployed model gets right, through the very counter that its users call."""
+"""Metrics of a deployed model, measured through the counter that its users call."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RADII = (4, 8, 16)  # px of the image
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """What one image gave. What needs a density map, or points, is None without.
+    """Counts and errors of one image; those of a map that the model does not give are None.
 
     Attributes:
         name: the sample's.
@@ -44,8 +44,8 @@ class ImageRecord:
         peak_count: head points found.
         game: GAME(0) to GAME(3) of the density.
         game_of_points: GAME(0) to GAME(3) of the points.
-        ssim: of the density; None in an image without people, too.
-        psnr: of the density, dB; None in an image without people, too.
+        ssim: structural similarity of the density; None in an image without people, too.
+        psnr: peak signal-to-noise ratio of the density, dB; None in an image without people, too.
         background: people estimated where nobody is.
         estimated: people that the density has above 0, in all.
         matched: points that are matched to a head, by the rule: ``box`` (within half the diagonal
@@ -70,26 +70,33 @@ class ImageRecord:
 
     @property
     def error(self) -> float:
-        """Estimate minus truth: above 0 counts too many."""
+        """Return the estimate minus the truth: above 0 counts too many."""
         return self.count - self.true
 
+    @property
+    def difference(self) -> float:
+        """Return the density's count minus the points'; 0 where there is only one of them."""
+        if self.density_count is None or self.peak_count is None:
+            return 0.0
+        return self.density_count - self.peak_count
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return the fields as plain JSON types."""
         return {**dataclasses.asdict(self), "path": str(self.path)}
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model on one annotated set.
+    """The results of a model on one annotated set.
 
     Attributes:
-        images: in the order of the samples, at least one.
+        images: one or more records, in the order of the samples.
     """
 
     images: list[ImageRecord]
 
     def summary(self) -> dict[str, Any]:
-        """All metrics of the set as plain JSON types; what the model does not give is absent.
+        """Return all metrics of the set as plain JSON types, but for maps that the model lacks.
 
         Returns:
             - ``count``, ``density_count``, ``peak_count``: the values of :func:`count_metrics`;
@@ -219,7 +226,7 @@ def _density_values(
 
 
 def head_radii(sample: Sample) -> NDArray[np.float64]:
-    """(N,) half the diagonal of each head's box, px; of a square where sizes alone are known."""
+    """Return (N,) half the diagonal of each head's box, px; of a square if only sizes are known."""
     if sample.boxes is None:
         width = height = sample.sizes.astype(np.float64)
     else:

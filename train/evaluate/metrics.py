@@ -1,4 +1,4 @@
-"""How far counts are from the truth, and points from heads."""
+"""Errors of counts, and matches of points with heads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def count_metrics(predicted: Sequence[float], true: Sequence[float]) -> dict[str, float]:
-    """MAE, RMSE (the literature's "MSE"), NAE and bias of counts.
+    """Return MAE, RMSE (the literature's "MSE"), NAE and bias of counts.
 
     NAE is the mean of ``|error| / truth`` over images with people; bias the mean signed error
     (above 0: counts too many).
@@ -30,7 +30,7 @@ def count_metrics(predicted: Sequence[float], true: Sequence[float]) -> dict[str
 def level_metrics(
     predicted: Sequence[float], true: Sequence[float], levels: int = 5
 ) -> list[dict[str, float]]:
-    """Errors by density level: images in order of their true count, in groups of equal size.
+    """Return errors by density level: images in order of true count, in groups of equal size.
 
     HSRNet (Figure 6) splits a test set into five groups by the number of people. Equal shares of
     the images are taken here, so that each level's mean rests on as many images as the others';
@@ -39,7 +39,7 @@ def level_metrics(
     Args:
         predicted: estimates.
         true: true counts.
-        levels: how many groups; with fewer images, one an image.
+        levels: number of groups; with fewer images, one an image.
 
     Returns:
         For each level, sparse to dense, the values of :func:`count_metrics`, ``lowest`` and
@@ -62,7 +62,7 @@ def level_metrics(
 def match_pairs(
     predicted: NDArray[np.floating], true: NDArray[np.floating], radii: NDArray[np.floating]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A one-to-one matching of points to heads with as many pairs as there can be.
+    """Match points to heads one to one, with as many pairs as there can be.
 
     Args:
         predicted: (P, 2) x, y.
@@ -93,7 +93,7 @@ def match_pairs(
 def match_points(
     predicted: NDArray[np.floating], true: NDArray[np.floating], radii: NDArray[np.floating]
 ) -> int:
-    """True positives: the number of pairs of :func:`match_pairs`.
+    """Return the true positives: the number of pairs of :func:`match_pairs`.
 
     Precision is it over P, recall over N (the protocol of NWPU-Crowd, Wang et al. 2020, where the
     radius is half the diagonal of the head's box).
@@ -102,7 +102,13 @@ def match_points(
 
 
 def detection_metrics(matched: int, found: int, true: int) -> dict[str, float]:
-    """Precision, recall and F1 of ``matched`` pairs among ``found`` points and ``true`` heads."""
+    """Return precision, recall and F1.
+
+    Args:
+        matched: pairs of a point and a head.
+        found: points.
+        true: heads.
+    """
     return {
         "precision": matched / max(found, 1),
         "recall": matched / max(true, 1),

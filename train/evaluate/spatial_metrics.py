@@ -11,14 +11,14 @@ Regions = NDArray[np.float64]
 
 
 def game(estimated: Regions, true: Regions) -> list[float]:
-    """Grid average mean error of one image (HSRNet Eq. 12), from GAME(0) on.
+    """Return the grid average mean error of one image (HSRNet Eq. 12), from GAME(0) on.
 
     GAME(L) is the sum of ``|estimated - true|`` over 4 ** L regions of equal area. Coarser regions
     are sums of finer ones, so that it never falls with L, and GAME(0) is the error of the count.
 
     Args:
         estimated: (2 ** L, 2 ** L) people in each region of the finest grid.
-        true: the same.
+        true: the true people by region, likewise.
 
     Returns:
         L + 1 values.
@@ -35,7 +35,7 @@ def game(estimated: Regions, true: Regions) -> list[float]:
 def points_by_region(
     points: NDArray[np.floating], width: int, height: int, levels: int = LEVELS
 ) -> Regions:
-    """(2 ** levels, 2 ** levels) number of the (N, 2) points in each region of an image.
+    """Return the number of the (N, 2) points in each region, (2 ** levels, 2 ** levels).
 
     A point on a border between regions belongs to the right or lower one; on the image's far edge,
     to the last.
@@ -57,7 +57,7 @@ def density_by_region(
     height: int,
     levels: int = LEVELS,
 ) -> Regions:
-    """Sum of a density map in each region of an image; all regions together have all of it.
+    """Sum a density map in each region of an image; all regions together have all of it.
 
     A cell that straddles a border is split by area. A cell that reaches past the image stands for
     what of it lies inside; one that lies outside counts to the last region.
@@ -65,8 +65,8 @@ def density_by_region(
     Args:
         density: (h, w) people per cell.
         stride_xy: width and height of a cell in px of the image; the grid starts at (0, 0).
-        width: of the image, px.
-        height: of the image, px.
+        width: width of the image, px.
+        height: height of the image, px.
         levels: 2 ** levels regions a side.
 
     Returns:
@@ -79,7 +79,11 @@ def density_by_region(
 
 
 def _shares(cells: int, stride: float, length: int, regions: int) -> Regions:
-    """(regions, cells) share of each cell in each region along one axis; columns sum to 1."""
+    """Return the share of each cell in each region along an axis.
+
+    Returns:
+        (regions, cells), whose columns sum to 1.
+    """
     # The last border is the image's end exactly, where a quotient may round below it.
     borders = np.linspace(0.0, length, regions + 1)
     edges = np.minimum(np.arange(cells + 1) * stride, length)

@@ -16,7 +16,7 @@ from edgecount.train.models.base import Network
 
 
 class TorchBackend(Backend):
-    """A network in PyTorch.
+    """A backend that runs a network in PyTorch.
 
     Args:
         network: put in evaluation mode.
@@ -33,7 +33,7 @@ class TorchBackend(Backend):
 
     @torch.no_grad()
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """The deployed maps; see :meth:`edgecount.runtime.backends.base.Backend.infer`."""
+        """Return the deployed maps; see :meth:`edgecount.runtime.backends.base.Backend.infer`."""
         image = torch.from_numpy(inputs[self._manifest.input.name]).to(self.device)
         try:
             maps = self._network.deploy(self._network(image))
@@ -45,11 +45,11 @@ class TorchBackend(Backend):
         }
 
     def close(self) -> None:
-        """Nothing to free: the network is the caller's."""
+        """Free nothing: the network is the caller's."""
 
 
 def counter_for(
     network: Network, manifest: Manifest, *, device: str = "cpu", **options: Any
 ) -> EdgeCounter:
-    """A counter over a network; ``options`` are EdgeCounter's."""
+    """Open a counter over a network; ``options`` are EdgeCounter's."""
     return EdgeCounter(manifest, backend=TorchBackend(network, manifest, device), **options)

@@ -9,7 +9,7 @@ from edgecount.train.losses.reduce import at_least_float32
 
 
 def attention_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Binary cross entropy of a coarse attention map (CFANet's L_CAM), mean over cells.
+    """Return the binary cross entropy of a coarse attention map (CFANet's L_CAM), cells' mean.
 
     Args:
         logits: (B, 1, h, w).
@@ -23,7 +23,7 @@ def attention_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def level_loss(logits: Tensor, levels: Tensor) -> Tensor:
-    """Cross entropy of a fine attention map (CFANet's L_FAM), mean over cells.
+    """Return the cross entropy of a fine attention map (CFANet's L_FAM), mean over cells.
 
     Args:
         logits: (B, K, h, w).

@@ -25,7 +25,7 @@ def block_count_loss(
     kind: Literal["poisson", "l1"] = "poisson",
     total_weight: float = 0.1,
 ) -> Tensor:
-    """Poisson negative log-likelihood or L1 of block counts, plus an L1 of the total.
+    """Return the Poisson negative log-likelihood or L1 of block counts, plus an L1 of the total.
 
     With rate ``r`` and count ``n`` the Poisson term is ``r - n log r``, shifted by its minimum
     ``n - n log n`` so that a perfect rate costs nothing. It is unbiased where an L1 on fine
@@ -64,7 +64,7 @@ def zero_inflated_loss(
     levels: tuple[int, ...] = LEVELS,
     total_weight: float = 0.1,
 ) -> Tensor:
-    """Zero-inflated Poisson negative log-likelihood of the cells' counts, plus coarser blocks.
+    """Return the zero-inflated Poisson loss of the cells' counts, plus coarser blocks.
 
     ZIP, Ma, Sanchez and Guha 2025 (arXiv 2506.19955). A cell is empty with probability
     ``z = sigmoid(zero_logits)`` whatever its rate, else Poisson: ``P(0) = z + (1 - z) exp(-r)``,

@@ -8,7 +8,7 @@ from edgecount.train.losses.reduce import at_least_float32
 
 
 def density_mse(density: Tensor, target: Tensor) -> Tensor:
-    """Half the squared Euclidean distance of two maps (HSRNet Eq. 8), mean over images.
+    """Return half the squared Euclidean distance of two maps (HSRNet Eq. 8), mean over images.
 
     The equation sums over images X_1 to X_N, while the text calls N the number of pixels. Here N is
     the images, as in CSRNet: a mean over pixels as well would be around 1e-6, below what Adam's

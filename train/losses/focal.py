@@ -17,7 +17,7 @@ from edgecount.train.losses.reduce import at_least_float32, per_head
 def focal_loss(
     logits: Tensor, target: Tensor, heads: Tensor, *, alpha: float = 1.0, gamma: float = 2.0
 ) -> Tensor:
-    """L_f (Eq. 2; RetinaNet, Lin et al. 2017) on a binary map.
+    """Return L_f (Eq. 2; RetinaNet, Lin et al. 2017) of a binary map.
 
     The paper puts one alpha before both cases, and so does this.
 
@@ -26,7 +26,7 @@ def focal_loss(
         target: (B, 1, h, w), 1 where there is a head, else 0.
         heads: (B,) what the sum of each image is divided by, at least 1.
         alpha: factor of the whole loss.
-        gamma: how much easy cells are let off.
+        gamma: exponent that makes easy cells count less.
 
     Returns:
         A scalar.
@@ -44,7 +44,7 @@ def heatmap_focal_loss(
     beta: float = 4.0,
     gamma: float = 2.0,
 ) -> Tensor:
-    """L_h, the penalty-reduced focal loss (Eq. 3; CornerNet; CenterNet Eq. 1).
+    """Return L_h, the penalty-reduced focal loss (Eq. 3; CornerNet; CenterNet Eq. 1).
 
     Cells where ``target == 1`` are heads: ``-(1 - p)^gamma log p``. The others:
     ``-(1 - target)^beta p^gamma log(1 - p)``, so that the neighbours of a head are let off.
@@ -54,8 +54,8 @@ def heatmap_focal_loss(
         target: (B, 1, h, w) in [0, 1], exactly 1 at the heads' cells.
         heads: (B,) what the sum of each image is divided by; None: its cells that are 1.
         alpha: factor of the whole loss.
-        beta: how much the neighbours of a head are let off.
-        gamma: how much easy cells are let off.
+        beta: exponent that makes the neighbours of a head count less.
+        gamma: exponent that makes easy cells count less.
 
     Returns:
         A scalar.
@@ -76,15 +76,15 @@ def poly_focal_loss(
     beta: float = 0.0,
     gamma: float = 2.0,
 ) -> Tensor:
-    """Poly-1 L_f (Eq. 5; PolyLoss, Leng et al. 2022, epsilon 1): one more power of the error.
+    """Return Poly-1 L_f (Eq. 5; PolyLoss, Leng et al. 2022, epsilon 1): one more error power.
 
     Args:
         logits: (B, 1, h, w).
         target: (B, 1, h, w) in [0, 1], exactly 1 where there is a head.
         heads: (B,) what the sum of each image is divided by, at least 1.
         alpha: factor of the whole loss.
-        beta: how much the neighbours of a head are let off; has no part on a binary map.
-        gamma: how much easy cells are let off.
+        beta: exponent that makes a head's neighbours count less; unused on a binary map.
+        gamma: exponent that makes easy cells count less.
 
     Returns:
         A scalar.
@@ -96,7 +96,7 @@ def poly_focal_loss(
 
 
 def _cross_entropy(logits: Tensor, positive: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    """Focal cross entropy of each cell, and the logarithm of its error ``1 - p_t``.
+    """Return the focal cross entropy of each cell, and the logarithm of its error ``1 - p_t``.
 
     The power is taken of the logarithm: ``pow`` has an infinite gradient where the error rounds
     to 0 and gamma is below 1.
@@ -108,6 +108,6 @@ def _cross_entropy(logits: Tensor, positive: Tensor, gamma: float) -> tuple[Tens
 
 
 def _neighbours(cells: Tensor, target: Tensor, beta: float) -> Tensor:
-    """``(1 - p)^beta``, and 1 at the heads' own cells."""
+    """Return ``(1 - p)^beta``, and 1 at the heads' own cells."""
     p = target.to(cells)
     return torch.where(p.eq(1.0), torch.ones_like(p), (1.0 - p).pow(beta))

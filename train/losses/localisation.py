@@ -12,12 +12,12 @@ MOST = 100.0
 
 
 def weighted_bce(logits: Tensor, target: Tensor, *, weight: float | None = None) -> Tensor:
-    """Binary cross entropy weighted for the rarity of positives (RAZ-Net), mean over cells.
+    """Return the binary cross entropy weighted for the rarity of positives (RAZ-Net), cells' mean.
 
     Args:
         logits: (B, 1, h, w).
         target: (B, 1, h, w), 0 or 1.
-        weight: of a positive cell; None: the image's negatives over its positives, at most
+        weight: weight of a positive cell; None: the image's negatives over its positives, at most
             :data:`MOST`, beyond which a handful of heads would drown the background.
 
     Returns:

@@ -19,7 +19,7 @@ def mask_focal_loss(
     beta: float = 0.25,
     gamma: float = 4.0,
 ) -> Tensor:
-    """L_m (Zhong et al., "Mask Focal Loss", Eq. 6).
+    """Return L_m (Zhong et al., "Mask Focal Loss", Eq. 6).
 
     With ``d = |p - p_hat|``: ``-p^beta d^gamma log(1 - d)`` inside the mask, and outside, where
     the heatmap is taken as 0, ``-p_hat^gamma log(1 - p_hat)``. Defaults are the best of Table III.
@@ -34,8 +34,8 @@ def mask_focal_loss(
         mask: (B, 1, h, w), 1 inside the boxes, else 0.
         heads: (B,) what the sum of each image is divided by, at least 1.
         alpha: factor of the whole loss.
-        beta: how much the rim of a head counts less than its centre.
-        gamma: how much cells that are nearly right are let off.
+        beta: exponent that makes the rim of a head count less than its centre.
+        gamma: exponent that makes cells that are nearly right count less.
 
     Returns:
         A scalar.
@@ -54,7 +54,7 @@ def poly_mask_focal_loss(
     beta: float = 0.5,
     gamma: float = 4.0,
 ) -> Tensor:
-    """Poly-1 L_m (Zhong et al., Eq. 7): one more power of the error.
+    """Return Poly-1 L_m (Zhong et al., Eq. 7): one more power of the error.
 
     As the equation is printed, beta weighs the added power alone, unlike in Eq. 6: the rim of a
     head keeps its whole logarithmic part. Defaults are the best of Table V.
@@ -65,8 +65,8 @@ def poly_mask_focal_loss(
         mask: (B, 1, h, w), 1 inside the boxes, else 0.
         heads: (B,) what the sum of each image is divided by, at least 1.
         alpha: factor of the whole loss.
-        beta: how much less the added power counts at the rim of a head.
-        gamma: how much cells that are nearly right are let off.
+        beta: exponent that makes the added power count less at the rim of a head.
+        gamma: exponent that makes cells that are nearly right count less.
 
     Returns:
         A scalar.
@@ -79,7 +79,7 @@ def poly_mask_focal_loss(
 def _terms(
     logits: Tensor, target: Tensor, mask: Tensor, beta: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """``d``, ``log(1 - d)`` and the cells' weights ``p^beta`` (1 outside the mask).
+    """Return ``d``, ``log(1 - d)`` and the cells' weights ``p^beta`` (1 outside the mask).
 
     ``1 - d`` is ``(1 - p) + p_hat`` below the target and ``p + (1 - p_hat)`` above: sums of two
     numbers that are not negative, whose logarithm ``logaddexp`` takes without forming them.

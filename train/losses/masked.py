@@ -8,7 +8,7 @@ from edgecount.train.losses.reduce import at_least_float32
 
 
 def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute error at the heads' cells only (CenterNet Eq. 2 and 3).
+    """Return the mean absolute error at the heads' cells only (CenterNet Eq. 2 and 3).
 
     Args:
         prediction: (B, C, h, w).

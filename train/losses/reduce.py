@@ -1,4 +1,4 @@
-"""What all losses share: precision, and the mean over images."""
+"""Precision and reduction of all losses."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """float16, bfloat16 and integers as float32; float32 and float64 stay as they are."""
+    """Return float16, bfloat16 and integers as float32; float32 and float64 as they are."""
     return x if x.dtype in {torch.float32, torch.float64} else x.float()
 
 
 def per_head(cells: Tensor, heads: Tensor) -> Tensor:
-    """Sum over each image's cells over its number of heads, at least one, then the mean.
+    """Divide the sum over an image's cells by its heads, at least one; return the images' mean.
 
     Args:
         cells: (B, C, h, w) losses.

@@ -34,7 +34,7 @@ class ScaleConsistency(nn.Module):
         self.log_variances = nn.Parameter(torch.zeros(levels))
 
     def forward(self, predictions: Sequence[Tensor], target: Tensor) -> Tensor:
-        """A scalar from ``levels`` maps (B, 1, h, w) and the target (B, 1, h, w).
+        """Return a scalar from ``levels`` maps (B, 1, h, w) and the target (B, 1, h, w).
 
         Raises:
             ConfigError: another number of maps than weights.
@@ -52,7 +52,7 @@ class ScaleConsistency(nn.Module):
 
 
 def seen_at(density: Tensor, scale: int) -> Tensor:
-    """A density averaged over windows of ``scale`` cells, at its own size again.
+    """Average a density over windows of ``scale`` cells, and return it at its own size again.
 
     Windows that the right and lower borders cut are averaged over what lies inside.
 

@@ -16,7 +16,7 @@ C1, C2 = 0.01, 0.03  # as CFANet states them, not squared
 
 
 def ssim(x: Tensor, y: Tensor, *, window: int = WINDOW) -> Tensor:
-    """Structural similarity of two maps (Wang et al. 2004), the mean over each image's cells.
+    """Return the structural similarity of two maps (Wang et al. 2004), mean over an image's cells.
 
     Means, variances and the covariance come from a uniform window: three box filters a map, where
     a Gaussian one costs more and ranks alike. At the border they are over what lies inside.
@@ -44,14 +44,14 @@ def ssim(x: Tensor, y: Tensor, *, window: int = WINDOW) -> Tensor:
 
 
 def structural_loss(density: Tensor, target: Tensor, *, levels: int = 3) -> Tensor:
-    """SL: mean over ``levels`` of 1 - SSIM of the maps average-pooled to 1 / 2^(j - 1).
+    """Return SL: mean over ``levels`` of 1 - SSIM of the maps average-pooled to 1 / 2^(j - 1).
 
     The window keeps its cells at every size, so that coarser levels compare wider structure.
 
     Args:
         density: (B, 1, h, w).
         target: (B, 1, h, w).
-        levels: how many sizes, K = 3 in the paper.
+        levels: number of sizes, K = 3 in the paper.
 
     Returns:
         A scalar in [0, 2].
@@ -67,7 +67,7 @@ def structural_loss(density: Tensor, target: Tensor, *, levels: int = 3) -> Tens
 
 
 def background_loss(density: Tensor, attention: Tensor, *, person: float = 1.0) -> Tensor:
-    """BL: the share of the estimated count that lies in the background, mean over images.
+    """Return BL: the share of the estimated count that lies in the background, images' mean.
 
     The gradient of a share goes as 1 / total, so that a total below one person is taken as one: a
     network whose output is still near 0 would be thrown off. An image that is all background has
@@ -76,7 +76,7 @@ def background_loss(density: Tensor, attention: Tensor, *, person: float = 1.0) 
     Args:
         density: (B, 1, h, w); what is below 0 counts as nothing.
         attention: (B, 1, h, w), 1 in the crowd, 0 in the background.
-        person: what a head adds to the sum of the density.
+        person: amount that a head adds to the sum of the density.
 
     Returns:
         A scalar in [0, 1].
@@ -89,7 +89,7 @@ def background_loss(density: Tensor, attention: Tensor, *, person: float = 1.0) 
 def background_aware_structural_loss(
     density: Tensor, target: Tensor, attention: Tensor, *, person: float = 1.0
 ) -> Tensor:
-    """BSL = SL + BL, for densities of 50 times the people per pixel.
+    """Return BSL = SL + BL, for densities of 50 times the people per pixel.
 
     SSIM's constants are absolute: of a density in people per pixel they would see nothing but
     themselves, and an empty map would be the best one.
@@ -98,7 +98,7 @@ def background_aware_structural_loss(
         density: (B, 1, h, w).
         target: (B, 1, h, w).
         attention: (B, 1, h, w), 1 in the crowd, 0 in the background.
-        person: what a head adds to the sum of the density.
+        person: amount that a head adds to the sum of the density.
 
     Returns:
         A scalar.
@@ -107,7 +107,7 @@ def background_aware_structural_loss(
 
 
 def dynamic_weights(progress: float) -> tuple[float, float]:
-    """Weights of CAM's and FAM's losses: high at first, shifting to the density map.
+    """Return the weights of CAM's and FAM's losses: high at first, shifting to the density map.
 
     The paper gives no formula. Both fall linearly from 1 to 0.1, reached at half of the training,
     so that the attention maps are learned first and never forgotten.

@@ -24,7 +24,7 @@ MODELS = {
 
 
 def build_model(name: str, options: Mapping[str, Any] | None = None) -> Network:
-    """A network with random weights.
+    """Return a network with random weights.
 
     Args:
         name: a key of :data:`MODELS`.
@@ -38,7 +38,7 @@ def build_model(name: str, options: Mapping[str, Any] | None = None) -> Network:
     module, kind = MODELS[name]
     found = getattr(importlib.import_module(f"{__name__}.{module}"), kind)
     try:
-        network: Network = build(found, options or {}, "model.")
+        network: Network = build(found, options or {}, "model")
     except (ArithmeticError, RuntimeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise

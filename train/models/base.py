@@ -1,4 +1,4 @@
-"""What every network answers, and what it says of itself."""
+"""The contract of the networks: their maps, and how they describe themselves."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Network(nn.Module, ABC):
     with a default: they are the keys of a config's ``model``.
 
     Attributes:
-        input: how pixels become the tensor; ``input.multiple`` px divide its sides.
-        positive: its density is above 0 everywhere, as rates of a Poisson variable have to be.
+        input: normalisation of the pixels; ``input.multiple`` px divide the tensor's sides.
+        positive: True if the density is above 0 everywhere, as Poisson rates have to be.
         outputs: the maps that it gives, in the manifest's words: name (here the role), role,
             stride and unit.
     """
@@ -57,14 +57,17 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Tensor) -> Maps:
-        """Maps of a normalised batch (B, 3, H, W); H and W multiples of ``input.multiple``."""
+        """Return the maps of a normalised batch (B, 3, H, W).
+
+        H and W are multiples of ``input.multiple``.
+        """
 
     def pretrained(self) -> Mapping[str, nn.Module]:
-        """The parts that ImageNet weights can be loaded into, by the name of their backbone."""
+        """Return the parts that ImageNet weights can be loaded into, by their backbone's name."""
         return {}
 
     def deploy(self, maps: Maps) -> tuple[Tensor, ...]:
-        """What a deployed file gives, in the order of :attr:`outputs`.
+        """Return the outputs of a deployed file, in the order of :attr:`outputs`.
 
         The density cut at 0 (some papers' networks end in a linear layer), the heatmap in [0, 1],
         the offset as it is, and the size as one channel: the side of a square of the box's area.

@@ -25,9 +25,9 @@ class Aggregation(nn.Module):
     """Iterative deep aggregation (IDAUp): each deeper map is enlarged and joins the one before.
 
     Args:
-        out_channels: of the result.
-        channels: of the maps, from fine to coarse.
-        factors: how much coarser than the first each one is.
+        out_channels: channels of the result.
+        channels: channels of the maps, from fine to coarse.
+        factors: size of the first over that of each map.
         up: the convolutions' kind.
     """
 
@@ -40,7 +40,7 @@ class Aggregation(nn.Module):
         self.node = nn.ModuleList(_node(out_channels, out_channels, up) for _ in channels[1:])
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps from fine to coarse -> the first, and the aggregates of it with each next one."""
+        """Aggregate maps, fine to coarse; return the first, and its aggregates with each next."""
         out = [maps[0]]
         for project, enlarge, node, coarse in zip(
             self.project, self.enlarge, self.node, maps[1:], strict=True
@@ -53,7 +53,7 @@ class UpSampling(nn.Module):
     """DLAUp and the last IDAUp: strides 4, 8, 16, 32 -> one map at stride 4.
 
     Args:
-        channels: of the four maps.
+        channels: channels of the four maps.
         up: the convolutions' kind.
     """
 
@@ -69,7 +69,7 @@ class UpSampling(nn.Module):
         self.last = Aggregation(channels[0], channels[:-1], [1, 2, 4], up)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
-        """Four maps -> (B, channels[0], H / 4, W / 4)."""
+        """Map four pyramid levels to (B, channels[0], H / 4, W / 4)."""
         layers = list(maps)
         results: list[Tensor] = []
         for index, step in zip(range(len(layers) - 2, -1, -1), self.steps, strict=True):
@@ -85,7 +85,7 @@ class CenterNet(Network):
     Args:
         up: convolutions of the up-sampling path: ``plain`` exports and quantises everywhere;
             ``deformable`` is the authors'.
-        head_channels: of the 3x3 convolution before each output.
+        head_channels: channels of the 3x3 convolution before each output.
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=32)
@@ -107,11 +107,11 @@ class CenterNet(Network):
         nn.init.constant_(self.heatmap[-1].get_parameter("bias"), -2.19)
 
     def pretrained(self) -> dict[str, nn.Module]:
-        """DLA-34."""
+        """Return the DLA-34."""
         return {"dla34": self.backbone}
 
     def forward(self, image: Tensor) -> Maps:
-        """Maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32.
+        """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32.
 
         The size is ``softplus`` times the stride, px: always above 0, near linear for heads of more
         than a cell.

@@ -24,7 +24,7 @@ class Decoder(nn.Module):
 
     Args:
         widths: channels of the stages.
-        dilation: of their convolutions.
+        dilation: dilation of their convolutions.
     """
 
     def __init__(self, widths: Sequence[int], dilation: int = 1) -> None:
@@ -36,7 +36,7 @@ class Decoder(nn.Module):
         )
 
     def stage(self, index: int, tap: Tensor, coarse: Tensor | None) -> Tensor:
-        """Features of a stage from its tap and the stage before, at half the size."""
+        """Return the features of a stage from its tap and the stage before, at half the size."""
         if coarse is not None:
             enlarged = F.interpolate(coarse, scale_factor=2.0, mode="bilinear", align_corners=False)
             tap = torch.cat([tap, enlarged], dim=1)
@@ -85,11 +85,11 @@ class CFANet(Network):
         self.register_buffer("weights", torch.linspace(0, 1, classes).reshape(1, -1, 1, 1))
 
     def pretrained(self) -> dict[str, nn.Module]:
-        """VGG-16."""
+        """Return the VGG-16."""
         return {"vgg16": self.features}
 
     def forward(self, image: Tensor) -> Maps:
-        """Maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 8."""
+        """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 8."""
         taps = self.features(image)[::-1]
         cams, fams, stages = [], [], []
         c: Tensor | None = None
@@ -116,7 +116,7 @@ class CFANet(Network):
 
 
 def refine(features: Tensor, attention: Tensor | None) -> Tensor:
-    """Residual attention: ``F + A F``; ``F`` where there is none."""
+    """Apply residual attention: ``F + A F``; ``F`` where there is none."""
     return features if attention is None else features + attention * features
 
 

@@ -13,7 +13,7 @@ from edgecount.train.models.vgg import VGG16
 
 
 def dilated_back_end(in_channels: int = 512) -> nn.Sequential:
-    """CSRNet's configuration B: 512, 512, 512, 256, 128, 64 at dilation 2, then one map."""
+    """Return CSRNet's configuration B: 512, 512, 512, 256, 128, 64 at dilation 2, then one map."""
     layers: list[nn.Module] = []
     for channels in (512, 512, 512, 256, 128, 64):
         layers += conv_relu(in_channels, channels, dilation=2)
@@ -39,9 +39,9 @@ class CSRNet(Network):
         self.counting = dilated_back_end()
 
     def pretrained(self) -> dict[str, nn.Module]:
-        """VGG-16."""
+        """Return the VGG-16."""
         return {"vgg16": self.features}
 
     def forward(self, image: Tensor) -> Maps:
-        """Maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 8."""
+        """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 8."""
         return Maps(self.counting(self.features(image)[-1]))

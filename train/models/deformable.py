@@ -19,8 +19,8 @@ class DeformableConv2d(nn.Module):
     precision: in bfloat16 neighbouring cells beyond the 256th share a position.
 
     Args:
-        in_channels: of the features.
-        out_channels: of the output.
+        in_channels: channels of the features.
+        out_channels: channels of the output.
     """
 
     taps: Tensor
@@ -37,7 +37,7 @@ class DeformableConv2d(nn.Module):
         self.register_buffer("taps", torch.stack([columns, rows], -1).reshape(TAPS, 2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C', h, w)."""
+        """Map (B, C, h, w) to (B, C', h, w)."""
         moves = self.moves(x).float()
         height, width = x.shape[-2:]
         right = torch.arange(width, device=x.device, dtype=moves.dtype)

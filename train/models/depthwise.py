@@ -25,7 +25,7 @@ class DepthwiseConv2d(nn.Conv2d):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, ceil(H / stride), ceil(W / stride))."""
+        """Map (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
         plain = self.bias is not None  # of a norm that was folded in
         if x.is_cpu and self.training and not plain and torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")

@@ -18,7 +18,7 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
-        """(B, in, h, w), (B, out, h / stride, w / stride) -> the latter's shape."""
+        """Map (B, in, h, w), shortcut (B, out, h / stride, w / stride) to the shortcut's shape."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         result: Tensor = self.relu(out + residual)
@@ -35,7 +35,7 @@ class Root(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, children: list[Tensor]) -> Tensor:
-        """[(B, Ci, h, w)] -> (B, C, h, w)."""
+        """Join [(B, Ci, h, w)] into (B, C, h, w)."""
         out: Tensor = self.relu(self.bn(self.conv(torch.cat(children, dim=1))))
         return out
 
@@ -45,9 +45,9 @@ class Tree(nn.Module):
 
     Args:
         levels: height of the tree.
-        in_channels: of the input.
-        out_channels: of the output.
-        stride: of the first block.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        stride: stride of the first block.
         level_root: the input itself is aggregated too.
         given: channels that the caller hands down to the last root.
     """
@@ -85,7 +85,7 @@ class Tree(nn.Module):
             self.tree2 = Tree(levels - 1, out_channels, out_channels, given=handed + out_channels)
 
     def forward(self, x: Tensor, children: tuple[Tensor, ...] = ()) -> Tensor:
-        """(B, in, h, w) and what the caller hands down -> (B, out, h / stride, w / stride)."""
+        """Map (B, in, h, w) and what the caller hands down to (B, out, h / stride, w / stride)."""
         bottom = self.downsample(x)
         if self.level_root:
             children = (*children, bottom)
@@ -103,7 +103,7 @@ class DLA34(nn.Module):
     """The feature pyramid of DLA-34; parameter names are its authors'.
 
     Attributes:
-        channels: of the levels, at strides 1, 2, 4, 8, 16, 32.
+        channels: channels of the levels, at strides 1, 2, 4, 8, 16, 32.
     """
 
     channels = (16, 32, 64, 128, 256, 512)
@@ -123,7 +123,7 @@ class DLA34(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> the six levels, at strides 1, 2, 4, 8, 16, 32."""
+        """Map (B, 3, H, W) to the six levels, at strides 1, 2, 4, 8, 16, 32."""
         x = self.base_layer(image)
         taps = []
         for level in range(6):

@@ -39,7 +39,7 @@ class TopDown(nn.Module):
         self.smooth = separable(channels, channels, 5)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        """(B, C, H / 2, W / 2), (B, F, H, W) -> (B, C, H, W)."""
+        """Join (B, C, H / 2, W / 2) with (B, F, H, W) into (B, C, H, W)."""
         upsampled = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
         out: Tensor = self.smooth(upsampled + self.lateral(fine))
         return out
@@ -49,8 +49,8 @@ class DensityHead(nn.Sequential):
     """Expected heads in each cell: softplus, which is positive and has a gradient everywhere.
 
     Args:
-        channels: of the features.
-        hidden: of the layer before the output.
+        channels: channels of the features.
+        hidden: channels of the layer before the output.
         zero_inflated: two outputs, the rate of a Poisson variable and the logit of the cell being
             empty whatever the rate (zero-inflated Poisson); the density is the expectation.
     """
@@ -64,7 +64,7 @@ class DensityHead(nn.Sequential):
         nn.init.constant_(bias[1:], 0.0)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Auxiliary]:
-        """(B, C, h, w) -> the density (B, 1, h, w), and ``rate`` and ``zero_logits`` if any."""
+        """Map (B, C, h, w) to the density (B, 1, h, w), and ``rate`` and ``zero_logits`` if any."""
         logits = super().forward(features).float()  # type: ignore[no-untyped-call]
         rate = positive(logits[:, :1])
         if not self.zero_inflated:
@@ -85,7 +85,7 @@ class RecalibratedHead(nn.Module):
         self.level = nn.Parameter(torch.full((1,), _SPARSE))
 
     def forward(self, pyramid: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Auxiliary]:
-        """Features at strides 8, 16, 32 -> the density (B, 1, h, w) and ``scales``."""
+        """Map features at strides 8, 16, 32 to the density (B, 1, h, w) and ``scales``."""
         fused, scales = self.recalibrate(pyramid)
         maps = tuple(positive(scale.float() + self.level) for scale in scales)
         return positive(fused.float() + self.level), {"scales": maps}
@@ -101,10 +101,10 @@ class EdgeNet(Network):
     Args:
         backbone: ``shufflenet_v2`` in its place; its shuffles do not run on DLA.
         width: multiplier of the backbone's channels; of ShuffleNetV2 0.5 or 1.
-        channels: of the neck.
-        fine_channels: of the neck at stride 4.
+        channels: channels of the neck.
+        fine_channels: channels of the neck at stride 4.
         focus: HSRNet's Scale Focus Module on the features of strides 8, 16 and 32.
-        recalibration: its Scale Recalibration Module in place of the density head;
+        recalibration: HSRNet's Scale Recalibration Module in place of the density head;
             ``auxiliary["scales"]`` are its four scale maps.
         zero_inflated: a zero-inflated Poisson density, with ``auxiliary["rate"]`` and
             ``auxiliary["zero_logits"]``.
@@ -171,11 +171,11 @@ class EdgeNet(Network):
             fold_children(self)
 
     def pretrained(self) -> dict[str, nn.Module]:
-        """The backbone."""
+        """Return the backbone."""
         return {"backbone": self.backbone}
 
     def forward(self, image: Tensor) -> Maps:
-        """Maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32."""
+        """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32."""
         taps = self.backbone(image)
         for stride, module in self.focus.items():
             taps[int(stride)] = module(taps[int(stride)])
@@ -191,7 +191,7 @@ class EdgeNet(Network):
 
 
 def positive(logits: Tensor) -> Tensor:
-    """Softplus: above 0 everywhere, exact far below 0, where ``log(sigmoid)`` rounds to 0."""
+    """Return the softplus: above 0 everywhere, exact far below 0, where ``log(sigmoid)`` is 0."""
     return F.softplus(logits)
 
 

@@ -18,7 +18,7 @@ class ChannelFocus(nn.Module):
     which quantise like the rest.
 
     Args:
-        channels: of the features.
+        channels: channels of the features.
         reduction: r, channels over hidden units; at least one unit is kept.
     """
 
@@ -32,7 +32,7 @@ class ChannelFocus(nn.Module):
         self.sigmoid = nn.Sigmoid()
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> the same shape."""
+        """Map (B, C, h, w) to the same shape."""
         pooled = self.pool(features)
         weights: Tensor = self.sigmoid(self.increase(self.relu(self.reduce(pooled))))
         return features * weights
@@ -44,7 +44,7 @@ class SpatialFocus(nn.Module):
     The mean is a 1x1 convolution of fixed weights, which runs where reductions do not (DLA).
 
     Args:
-        channels: of the features.
+        channels: channels of the features.
     """
 
     average: Tensor
@@ -57,7 +57,7 @@ class SpatialFocus(nn.Module):
         self.sigmoid = nn.Sigmoid()
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> the same shape."""
+        """Map (B, C, h, w) to the same shape."""
         mean = F.conv2d(features, self.average)
         weights: Tensor = self.sigmoid(self.convolution(mean))
         return features * weights
@@ -67,8 +67,8 @@ class ScaleFocus(nn.Module):
     """Channel and spatial focus, in the orders of HSRNet's Table 6.
 
     Args:
-        channels: of the features.
-        reduction: of the channel focus.
+        channels: channels of the features.
+        reduction: reduction of the channel focus.
         order: one after the other, or side by side with their average or a 1x1 convolution of
             both; one alone has no order.
         channel: with channel focus.
@@ -92,7 +92,7 @@ class ScaleFocus(nn.Module):
             self.merge = nn.Conv2d(2 * channels, channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, h, w) -> the same shape."""
+        """Map (B, C, h, w) to the same shape."""
         out: Tensor
         if self.order == "channel-spatial":
             out = self.spatial(self.channel(features))

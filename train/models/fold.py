@@ -1,4 +1,4 @@
-"""Batch norm folded into convolutions before export."""
+"""Batch norm folded into convolutions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T", bound=nn.Module)
 
 
 def fold_batch_norm(network: T) -> T:
-    """A copy in evaluation mode in which each norm that follows a convolution is part of it.
+    """Return a copy in evaluation mode in which each norm after a convolution is part of it.
 
     Engines do the same when they load a graph; done here, the file is smaller, weights are what
     quantisation will see, and every engine starts from the same numbers.
@@ -26,7 +26,7 @@ def fold_batch_norm(network: T) -> T:
 def fold_children(network: nn.Module) -> None:
     """Fold a network's norms in place; it keeps its mode, training or evaluation."""
     training = network.training
-    network.eval()
+    network.eval()  # what fuse_conv_bn_eval asks for
     for module in network.modules():
         _fold_children(module)
     network.train(training)

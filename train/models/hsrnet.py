@@ -29,8 +29,8 @@ class HSRNet(Network):
             the area that a cell covers, so that the sum stays a count).
         channel_focus: with the channel part of the focus.
         spatial_focus: with the spatial part.
-        focus_order: of the two, Table 6.
-        reduction: of the channel focus, Figure 4.
+        focus_order: order of the two, Table 6.
+        reduction: reduction of the channel focus, Figure 4.
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=16)
@@ -65,11 +65,11 @@ class HSRNet(Network):
             gaussian_start(self.output)
 
     def pretrained(self) -> dict[str, nn.Module]:
-        """VGG-16."""
+        """Return the VGG-16."""
         return {"vgg16": self.features}
 
     def forward(self, image: Tensor) -> Maps:
-        """Maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 16."""
+        """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 16."""
         stages = self.features(image)[-len(self.focus) :]
         focused = [focus(stage) for focus, stage in zip(self.focus, stages, strict=True)]
         if self.recalibrate is None:

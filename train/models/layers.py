@@ -14,7 +14,7 @@ def conv_bn(
     stride: int = 1,
     groups: int = 1,
 ) -> nn.Sequential:
-    """Convolution, batch norm, ReLU6: (B, in, H, W) -> (B, out, ceil(H/stride), ceil(W/stride))."""
+    """Return convolution, batch norm, ReLU6: (B, in, H, W) to (B, out, ceil(H/s), ceil(W/s))."""
     convolution = (
         DepthwiseConv2d(in_channels, kernel, stride)
         if groups == in_channels == out_channels
@@ -28,7 +28,7 @@ def conv_bn(
 
 
 def separable(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequential:
-    """Depthwise then pointwise convolution (MobileNet, Howard et al. 2017), same size."""
+    """Return a depthwise and a pointwise convolution (MobileNet, Howard et al. 2017), same size."""
     return nn.Sequential(
         conv_bn(in_channels, in_channels, kernel, groups=in_channels),
         conv_bn(in_channels, out_channels, 1),
@@ -38,7 +38,7 @@ def separable(in_channels: int, out_channels: int, kernel: int = 3) -> nn.Sequen
 def conv_relu(
     in_channels: int, out_channels: int, kernel: int = 3, dilation: int = 1
 ) -> list[nn.Module]:
-    """Convolution at the same size and ReLU, with the start that the density papers use."""
+    """Return a convolution at the same size and ReLU, with the density papers' initialisation."""
     layer = nn.Conv2d(
         in_channels,
         out_channels,
@@ -51,7 +51,7 @@ def conv_relu(
 
 
 def gaussian_start(module: nn.Module) -> None:
-    """Weights from a Gaussian of 0.01 and no bias: CSRNet's, HSRNet's and CFANet's new layers."""
+    """Draw weights from a Gaussian of 0.01; no bias: new layers of CSRNet, HSRNet and CFANet."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, std=0.01)

@@ -24,7 +24,7 @@ class MCNN(Network):
     with no gradient wherever the Gaussian start happens to be below 0, which can be everywhere.
 
     The columns see one channel of 0 to 255, as the paper's do; colours are mixed by fixed weights
-    inside (ITU-R BT.601), so that the network takes the RGB picture that all others take.
+    inside (ITU-R BT.601), so that the network takes the RGB image that all others take.
     """
 
     input = InputSpec(mean=(0.0, 0.0, 0.0), scale=(1.0, 1.0, 1.0), multiple=4)
@@ -44,7 +44,7 @@ class MCNN(Network):
                 nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, image: Tensor) -> Maps:
-        """Maps of an RGB batch (B, 3, H, W) of 0 to 255; H and W multiples of 4."""
+        """Return the maps of an RGB batch (B, 3, H, W) of 0 to 255; H and W multiples of 4."""
         grey = F.conv2d(image, self.luminance)
         features = torch.cat([column(grey) for column in self.columns], dim=1)
         return Maps(self.fuse(features))

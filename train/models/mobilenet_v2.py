@@ -23,7 +23,7 @@ _TAP_CHANNELS = {4: 24, 8: 32, 16: 96, 32: 160}
 
 
 def scaled(channels: int, width: float) -> int:
-    """``channels * width`` to the nearest multiple of 8, losing at most a tenth, at least 8."""
+    """Round ``channels * width`` to a multiple of 8, losing at most a tenth, at least 8."""
     if not width > 0:
         raise ConfigError(f"model.width: expected a number above 0, got {width}")
     rounded = max(8, int(channels * width + 4) // 8 * 8)
@@ -46,7 +46,7 @@ class InvertedResidual(nn.Module):
         self.shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H / stride, W / stride)."""
+        """Map (B, C, H, W) to (B, C', H / stride, W / stride)."""
         out: Tensor = self.conv(x)
         return x + out if self.shortcut else out
 
@@ -78,7 +78,7 @@ class MobileNetV2(nn.Module):
         self.features = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> dict[int, Tensor]:
-        """(B, 3, H, W) -> {stride: (B, C, H / stride, W / stride)} for strides 4, 8, 16, 32."""
+        """Map (B, 3, H, W) to {stride: (B, C, H / stride, W / stride)} for strides 4, 8, 16, 32."""
         taps = {}
         x = image
         for index, layer in enumerate(self.features):

@@ -42,11 +42,11 @@ class RAZNet(Network):
         self.outputs = (density,) * counting + (heatmap,) * localization
 
     def pretrained(self) -> dict[str, nn.Module]:
-        """VGG-16."""
+        """Return the VGG-16."""
         return {"vgg16": self.features}
 
     def forward(self, image: Tensor) -> Maps:
-        """Maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 8."""
+        """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 8."""
         features = self.features(image)[-1]
         return Maps(
             None if self.counting is None else self.counting(features),

@@ -22,9 +22,9 @@ class ScaleRecalibration(nn.Module):
     prediction is the mean of its set and the fusion the mean of the predictions.
 
     Args:
-        channels: of each stage's features.
-        strides: of each stage, in px, all powers of 2 times ``target_stride``.
-        target_stride: of the predictions, in px.
+        channels: channels of each stage's features.
+        strides: stride of each stage, in px: a power of 2 times ``target_stride``.
+        target_stride: stride of the predictions, in px.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ScaleRecalibration(nn.Module):
         self.fuse = _mean_convolution(stages + 1)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Stages' features -> the fused map (B, 1, h, w), and the scales' predictions."""
+        """Map the stages' features to the fused map (B, 1, h, w) and the scales' predictions."""
         maps = [
             enlarge(score(stage))
             for enlarge, score, stage in zip(self.enlarge, self.scores, features, strict=True)
@@ -59,7 +59,7 @@ class ScaleRecalibration(nn.Module):
 
 
 def bilinear_upsampling(channels: int, factor: int) -> nn.Module:
-    """A transposed convolution of each channel alone, which starts as bilinear interpolation."""
+    """Return a transposed convolution by channel, which starts as bilinear interpolation."""
     if factor == 1:
         return nn.Identity()
     layer = nn.ConvTranspose2d(

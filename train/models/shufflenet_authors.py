@@ -14,7 +14,7 @@ _NORM = ("weight", "bias", "running_mean", "running_var")
 def from_authors(
     arrays: Mapping[str, Tensor], widths: Sequence[int], blocks: Sequence[int]
 ) -> dict[str, Tensor]:
-    """The same function with torchvision's units.
+    """Convert weights to torchvision's units; the function stays the same.
 
     A unit of the authors takes the even channels through as they are and transforms the odd ones,
     then joins both; torchvision's joins, interleaves the halves, and the next unit takes the first
@@ -51,7 +51,7 @@ def from_authors(
 
 
 def authors_order(width: int) -> Tensor:
-    """(width,) int64: the authors' channel at each of torchvision's places, before the shuffle.
+    """Return (width,) int64: the authors' channel at each torchvision place, before the shuffle.
 
     Followed through the units, a channel of the authors goes from place p, while that is even, to
     p / 2; torchvision's from place h + j (h half the width) to 2 j + 1, then on to twice its place

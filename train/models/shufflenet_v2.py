@@ -19,8 +19,8 @@ class ShuffleUnit(nn.Module):
     """Split, transform one half, join and shuffle (Figure 3c); at stride 2 transform both (3d).
 
     Args:
-        in_channels: of the input.
-        out_channels: of the output, even; the same as ``in_channels`` at stride 1.
+        in_channels: channels of the input.
+        out_channels: channels of the output, even; equal to ``in_channels`` at stride 1.
         stride: 1 or 2.
     """
 
@@ -39,7 +39,7 @@ class ShuffleUnit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H / stride, W / stride)."""
+        """Map (B, C, H, W) to (B, C', H / stride, W / stride)."""
         left, right = (x, x) if self.stride == 2 else x.chunk(2, dim=1)
         return shuffle_channels(torch.cat([self.branch1(left), self.branch2(right)], dim=1))
 
@@ -74,7 +74,7 @@ class ShuffleNetV2(nn.Module):
         self.stage4 = _stage(widths[2], widths[3], _BLOCKS[2])
 
     def forward(self, image: Tensor) -> dict[int, Tensor]:
-        """(B, 3, H, W) -> {stride: (B, C, H / stride, W / stride)} for strides 4, 8, 16, 32."""
+        """Map (B, 3, H, W) to {stride: (B, C, H / stride, W / stride)} for strides 4, 8, 16, 32."""
         taps = {4: self.maxpool(self.conv1(image))}
         taps[8] = self.stage2(taps[4])
         taps[16] = self.stage3(taps[8])
@@ -82,7 +82,7 @@ class ShuffleNetV2(nn.Module):
         return taps
 
     def adapt_weights(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights of the authors' code as those of torchvision's; torchvision's as they are.
+        """Convert weights of the authors' code to torchvision's; return torchvision's as they are.
 
         See :func:`edgecount.train.models.shufflenet_authors.from_authors`.
         """

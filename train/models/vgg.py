@@ -11,11 +11,11 @@ class VGG16(nn.Module):
     """The convolutions of VGG-16; parameter names are torchvision's ``features.N``.
 
     Args:
-        stages: how many of the five are kept; the pooling after the last one is left out.
-        batch_norm: of torchvision's vgg16_bn.
+        stages: number of the five that are kept; the pooling after the last one is left out.
+        batch_norm: add batch norms, as torchvision's vgg16_bn does.
 
     Attributes:
-        channels: of each stage's output.
+        channels: channels of each stage's output.
     """
 
     def __init__(self, *, stages: int = 5, batch_norm: bool = False) -> None:
@@ -43,7 +43,7 @@ class VGG16(nn.Module):
                 nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> the stages' outputs, at strides 1, 2, 4, 8, 16."""
+        """Map (B, 3, H, W) to the stages' outputs, at strides 1, 2, 4, 8, 16."""
         taps = []
         x = image
         for index, layer in enumerate(self.features):

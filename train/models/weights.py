@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def read_arrays(path: Path) -> dict[str, Tensor]:
-    """All arrays of a file of weights, by name.
+    """Read all arrays of a file of weights, by name.
 
     Args:
         path: .npz, .pth or .pt (a state_dict, or a mapping that holds one), .safetensors, .h5, or
@@ -103,14 +103,14 @@ class AdaptsWeights(Protocol):
     """A backbone that also takes weights of another code base."""
 
     def adapt_weights(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The arrays under this backbone's names; its own as they are."""
+        """Return the arrays under this backbone's names; its own as they are."""
 
 
 def load_backbone(backbone: nn.Module, path: Path) -> None:
     """Load a backbone's weights; extra entries, such as the classifier's, are ignored.
 
     Args:
-        backbone: its weights have the names of torchvision (DLA: of its authors).
+        backbone: a backbone whose weights have torchvision's names (DLA: its authors').
         path: see :func:`read_arrays`; names may have a prefix, as those of a whole network have.
 
     Raises:
@@ -203,7 +203,7 @@ def restore_batch_norm(network: nn.Module, images: Iterable[Tensor]) -> None:
     and a scale and shift that undo them.
 
     Args:
-        network: in evaluation mode on return.
+        network: the network; it is in evaluation mode on return.
         images: batches (B, 3, H, W), normalised as in training.
     """
     moments: dict[nn.BatchNorm2d, list[tuple[Tensor, Tensor]]] = {}

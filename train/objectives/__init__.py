@@ -25,19 +25,19 @@ OBJECTIVES: dict[str, type[Objective]] = {
 
 
 def build_objective(name: str, options: Mapping[str, Any], network: Network) -> Objective:
-    """An objective for a network.
+    """Return an objective for a network.
 
     Args:
         name: a key of :data:`OBJECTIVES`.
         options: keywords of its class.
-        network: what will be trained.
+        network: network to train.
 
     Raises:
         ConfigError: the name or an option is unknown, or the network gives other maps.
     """
     if name not in OBJECTIVES:
         raise ConfigError(f"objective: expected one of {', '.join(OBJECTIVES)}, got {name!r}")
-    return build(OBJECTIVES[name], options, "objective.", network)
+    return build(OBJECTIVES[name], options, "objective", network)
 
 
 __all__ = ["OBJECTIVES", "Objective", "build_objective"]

@@ -1,4 +1,4 @@
-"""What a network is trained towards: the targets of a crop, and the losses of a batch."""
+"""The contract of objectives: the targets of a crop, and the losses of a batch."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ class Objective(nn.Module, ABC):
 
     @property
     def monitored(self) -> str:
-        """The role whose count a validation looks at: the density's where it is trained."""
+        """Return the role whose count validations measure: the density's where it is trained."""
         return "density" if "density" in self.strides else "heatmap"
 
     def prepare(self, samples: Sequence[Sample]) -> None:
-        """Told once, before the first step of a new run, what will be trained on."""
+        """Look at the training images once, before the first step of a new run."""
 
     @abstractmethod
     def targets(self, crop: Crop) -> Arrays:
-        """Target arrays of one crop, channels first; called in the loader's threads."""
+        """Return the target arrays of one crop, channels first; called in the loader's threads."""
 
     @abstractmethod
     def losses(
         self, maps: Maps, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """The weighted terms of the loss, whose sum is minimised.
+        """Return the weighted terms of the loss, whose sum is minimised.
 
         Each is a mean over the images of the batch of something normalised within the image, so
         that a batch that is split over processes gives the same gradient as a whole one.
 
         Args:
-            maps: what the network gave, float32.
+            maps: maps of the network, float32.
             targets: the stacked targets (B, ...).
             progress: share of the run that is done, in [0, 1).
         """

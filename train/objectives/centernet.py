@@ -18,7 +18,7 @@ class CenterNetObjective(Objective):
 
     Args:
         network: gives a heatmap.
-        heatmap_loss: which focal loss, see :class:`HeatmapPart`.
+        heatmap_loss: focal loss of the heatmap, see :class:`HeatmapPart`.
         offset_weight: weight of the offset's L1.
         size_weight: weight of the size's L1, in network px.
     """
@@ -41,12 +41,12 @@ class CenterNetObjective(Objective):
         )
 
     def targets(self, crop: Crop) -> Arrays:
-        """Those of :class:`HeatmapPart`."""
+        """Return the targets of :class:`HeatmapPart`."""
         return self.heatmap.targets(crop)
 
     def losses(
         self, maps: Maps, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """``heatmap``, ``offset``, ``size``; see the base class."""
+        """Return ``heatmap``, ``offset``, ``size``; see the base class."""
         del progress
         return self.heatmap.losses(maps, targets)

@@ -66,7 +66,7 @@ class CFANetObjective(Objective):
         self._copy_edges()
 
     def targets(self, crop: Crop) -> Arrays:
-        """``density`` (1, H, W) times the unit, ``cam`` (1, H, W), ``fam`` (H, W) labels."""
+        """Return ``density`` (1, H, W) times the unit, ``cam`` (1, H, W), ``fam`` (H, W) labels."""
         height, width = crop.image.shape[:2]
         density = density_map(crop.points, height, width, beta=BETA)
         return {
@@ -78,7 +78,7 @@ class CFANetObjective(Objective):
     def losses(
         self, maps: Maps, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """``density`` (sum over stages), ``cam``, ``fam``; see the base class."""
+        """Return ``density`` (sum over stages), ``cam``, ``fam``; see the base class."""
         coarse, fine = dynamic_weights(progress)
         stages = maps.auxiliary["stages"]
         density = [

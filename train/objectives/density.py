@@ -59,7 +59,7 @@ class DensityObjective(Objective):
         self.scales = ScaleConsistency(levels=5) if scale_consistency else None
 
     def targets(self, crop: Crop) -> Arrays:
-        """``density`` (1, h, w) times the unit, and ``attention`` (1, h, w) for ``bsl``."""
+        """Return ``density`` (1, h, w) times the unit, and ``attention`` (1, h, w) for ``bsl``."""
         height, width = crop.image.shape[:2]
         density = density_map(
             crop.points,
@@ -76,7 +76,7 @@ class DensityObjective(Objective):
     def losses(
         self, maps: Maps, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """``density`` and ``scales``; see the base class."""
+        """Return ``density`` and ``scales``; see the base class."""
         del progress
         assert maps.density is not None
         if self.loss == "mse":

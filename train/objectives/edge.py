@@ -24,8 +24,8 @@ class EdgeObjective(Objective):
         counts: ``poisson`` or ``l1`` block counts, or ``zip`` (zero-inflated Poisson; the
             network's option ``zero_inflated`` must be on).
         total_weight: weight of the L1 of the crop's total.
-        heatmap_loss: which focal loss, see :class:`HeatmapPart`.
-        heatmap_weight: its weight, above 0.
+        heatmap_loss: focal loss of the heatmap, see :class:`HeatmapPart`.
+        heatmap_weight: weight of that loss, above 0.
         offset_weight: weight of the offset's L1.
         scale_consistency: weight of HSRNet's Scale Consistency (Eq. 9) on the network's scale
             maps (option ``recalibration``); 0 leaves it out.
@@ -64,7 +64,7 @@ class EdgeObjective(Objective):
         self.scales = ScaleConsistency(levels=4) if scale_consistency else None
 
     def targets(self, crop: Crop) -> Arrays:
-        """``counts`` (1, h, w) and those of :class:`HeatmapPart`."""
+        """Return ``counts`` (1, h, w) and the targets of :class:`HeatmapPart`."""
         height, width = crop.image.shape[:2]
         targets = {"counts": bin_points(crop.points, self.strides["density"], height, width)[None]}
         return targets | (self.heatmap.targets(crop) if self.heatmap else {})
@@ -72,7 +72,7 @@ class EdgeObjective(Objective):
     def losses(
         self, maps: Maps, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """``blocks``, ``heatmap``, ``offset``, ``scales``; see the base class."""
+        """Return ``blocks``, ``heatmap``, ``offset``, ``scales``; see the base class."""
         del progress
         counts = targets["counts"] * self.units["density"]
         terms = {"blocks": self._blocks(maps, counts)}

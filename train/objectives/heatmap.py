@@ -34,11 +34,11 @@ class HeatmapPart:
     thousand cells would outweigh a crowd of small ones.
 
     Args:
-        stride: of the heatmap.
-        loss: which focal loss.
+        stride: px per cell of the heatmap.
+        loss: focal loss of the heatmap.
         offset_weight: weight of the offset's L1.
         size_weight: weight of the size's L1, in network px.
-        rule: of the Gaussians' spread, see :func:`edgecount.train.targets.heatmap_targets`.
+        rule: spread of the Gaussians, see :func:`edgecount.train.targets.heatmap_targets`.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class HeatmapPart:
         self.rule = rule
 
     def targets(self, crop: Crop) -> Arrays:
-        """``heatmap``, ``mask`` (1, h, w), ``offset``, ``size`` (2, h, w), ``heads`` (1, h, w)."""
+        """Return ``heatmap``, ``mask``, ``heads`` (1, h, w) and ``offset``, ``size`` (2, h, w)."""
         height, width = crop.image.shape[:2]
         drawn = heatmap_targets(
             crop.points,
@@ -76,7 +76,7 @@ class HeatmapPart:
         }
 
     def losses(self, maps: Maps, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``heatmap``, and ``offset`` and ``size`` where the network gives them."""
+        """Return ``heatmap``, and ``offset`` and ``size`` where the network gives them."""
         assert maps.heatmap_logits is not None
         terms = {"heatmap": self._focal(maps.heatmap_logits, targets)}
         if maps.offset is not None:

@@ -23,8 +23,8 @@ class RAZNetObjective(Objective):
 
     Args:
         network: a RAZ-Net, or one of its branches.
-        counting_weight: of the density's loss.
-        localization_weight: of the localization map's.
+        counting_weight: weight of the density's loss.
+        localization_weight: weight of the localization map's loss.
         sigma: spread of the density's kernels in px; 0: geometry-adaptive.
     """
 
@@ -53,11 +53,11 @@ class RAZNetObjective(Objective):
 
     @property
     def monitored(self) -> str:
-        """The branch that is trained, the density's where both are."""
+        """Return the role of the branch that is trained, the density's where both are."""
         return "density" if self._trains("density") else "heatmap"
 
     def targets(self, crop: Crop) -> Arrays:
-        """``density`` (1, h, w) times the unit, ``heatmap`` (1, H, W) of crosses."""
+        """Return ``density`` (1, h, w) times the unit, ``heatmap`` (1, H, W) of crosses."""
         height, width = crop.image.shape[:2]
         targets: Arrays = {}
         if self._trains("density"):
@@ -76,7 +76,7 @@ class RAZNetObjective(Objective):
     def losses(
         self, maps: Maps, targets: Mapping[str, Tensor], progress: float
     ) -> dict[str, Tensor]:
-        """``density`` and ``heatmap``; see the base class."""
+        """Return ``density`` and ``heatmap``; see the base class."""
         del progress
         terms = {}
         if self._trains("density"):

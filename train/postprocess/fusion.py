@@ -24,7 +24,7 @@ from edgecount.train.engine import THRESHOLDS, WINDOW, predict
 from edgecount.train.evaluate.evaluation import detection_metrics
 from edgecount.train.evaluate.metrics import match_points
 from edgecount.train.models.base import Network
-from edgecount.train.postprocess.interval import Outcome, fit_interval
+from edgecount.train.postprocess.interval import CountedImage, fit_interval
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Observation:
 
     Attributes:
         density: (rows, columns) people by the density.
-        crowding: the same, scaled to a whole cell where the image's edge cuts it.
+        crowding: the density, scaled to a whole cell where the image's edge cuts it.
         peaks: threshold to (rows, columns) head points above it.
         matches: threshold to the number of those points that match a head.
         people: the true count.
@@ -57,10 +57,10 @@ class Observation:
 
 
 def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> PostprocessSpec:
-    """Threshold, blend and interval for a trained network; only what its maps have use for.
+    """Fit threshold, blend and interval of a trained network, as far as its maps use them.
 
     Args:
-        network: in evaluation mode.
+        network: a network in evaluation mode.
         groups: held-out images, set by set.
     """
     roles = {output.role for output in network.outputs}
@@ -77,25 +77,25 @@ def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> Pos
     return dataclasses.replace(spec, interval=fit_interval(counted))
 
 
-def outcome(seen: Observation, spec: PostprocessSpec) -> Outcome:
-    """What a counter with this spec says of an observed image."""
+def outcome(seen: Observation, spec: PostprocessSpec) -> CountedImage:
+    """Return the count of an observed image by a counter with this spec."""
     points = float(seen.peaks[spec.threshold].sum())
     if spec.fusion is None:
-        return Outcome(points, 0.0, seen.people)
+        return CountedImage(points, 0.0, seen.people)
     count = blend(seen, spec.threshold, spec.fusion.low, spec.fusion.high)
-    return Outcome(count, float(seen.density.sum()) - points, seen.people)
+    return CountedImage(count, float(seen.density.sum()) - points, seen.people)
 
 
-def _by_density(network: Network, sample: Sample) -> Outcome:
+def _by_density(network: Network, sample: Sample) -> CountedImage:
     unit = next(output.unit for output in network.outputs if output.role == "density")
     density = predict(network, sample.image())["density"]
-    return Outcome(density.sum(dtype=np.float64) / unit, 0.0, len(sample.points))
+    return CountedImage(density.sum(dtype=np.float64) / unit, 0.0, len(sample.points))
 
 
 def fit_thresholds(groups: Sequence[Sequence[Observation]]) -> list[float]:
-    """The threshold of the best F1, averaged over the groups, and those within :data:`CLOSE` of it.
+    """Return the thresholds whose F1 is within :data:`CLOSE` of the best, the best first.
 
-    The best comes first, then the others by their F1.
+    F1 is averaged over the groups; the thresholds are in the order of it.
     """
 
     def f1(threshold: float) -> float:
@@ -116,7 +116,7 @@ def _f1(group: Sequence[Observation], threshold: float) -> float:
 def fit_blend(
     groups: Sequence[Sequence[Observation]], thresholds: Sequence[float]
 ) -> PostprocessSpec:
-    """The threshold and the ends that help most, and harm no group.
+    """Find the threshold and the ends that help most, and harm no group.
 
     A group's score is the mean absolute error of the blend over that of the density alone or the
     points alone, whichever is better there. What counts first is the worst group, if it is above
@@ -141,7 +141,7 @@ def fit_blend(
 def _fit_ends(
     groups: Sequence[Sequence[Observation]], threshold: float
 ) -> tuple[float, PostprocessSpec]:
-    """The worst group's score, :data:`HARM` at least, with the ends that make it so."""
+    """Return the worst group's score, :data:`HARM` at least, with the ends that make it so."""
     alone = [
         min(
             _mean_error(group, lambda seen: float(seen.density.sum())),
@@ -162,7 +162,7 @@ def _fit_ends(
 
 
 def blend(seen: Observation, threshold: float, low: float, high: float) -> float:
-    """The blended count of an image: what the kernel computes, from the cells' sums."""
+    """Return the blended count of an image: what the kernel computes, from the cells' sums."""
     t = np.clip((seen.crowding - low) / (high - low), 0.0, 1.0)
     weight = t * t * (3.0 - 2.0 * t)
     return float((weight * seen.density + (1.0 - weight) * seen.peaks[threshold]).sum())
@@ -184,7 +184,7 @@ def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grid
         maps: ``heatmap`` (1, h, w), and where the network gives them ``offset`` (2, h, w) and
             ``density`` (1, h', w'); cut to the cells that the image covers.
         sample: the annotated image, at its own size.
-        grids: of the maps.
+        grids: strides of the maps.
     """
     heatmap = maps["heatmap"]
     people = maps.get("density", np.zeros_like(heatmap))[0] / grids.unit
@@ -194,6 +194,7 @@ def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grid
     offset = maps["offset"][None] if "offset" in maps else None
     found = _ext.count_maps(heatmap, offset, window=WINDOW, threshold=min(THRESHOLDS)).peaks[0]
     columns, rows = (found[:, :2].astype(np.int64) // (CELL // grids.heatmap)).T
+    # Half the diagonal of a square head: the rule of NWPU-Crowd.
     radii = sample.sizes * np.float32(np.sqrt(0.5))
     peaks, matches = {}, {}
     for threshold in THRESHOLDS:
@@ -211,7 +212,7 @@ def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grid
 
 
 def observe_sample(network: Network, sample: Sample) -> Observation:
-    """:func:`observe` on what a network says of an image."""
+    """Run a network on an image and :func:`observe` its maps."""
     strides = {output.role: output for output in network.outputs}
     heatmap, density = strides["heatmap"], strides.get("density")
     grids = Grids(heatmap.stride)

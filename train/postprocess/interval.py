@@ -1,4 +1,4 @@
-"""How far the truth may be from a count: an interval fitted to held-out images.
+"""The interval of a count: how far the truth may be from it, fitted to held-out images.
 
 The spread's terms are fitted by the likelihood of a Laplace distribution, whose tails are those of
 counting errors, and its ends by split-conformal quantiles (Vovk, Gammerman and Shafer 2005; Lei et
@@ -25,8 +25,8 @@ _LEAST = 0.5  # people: no frame is known better, whatever the held-out images s
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What was counted in one held-out image.
+class CountedImage:
+    """The counts of one held-out image.
 
     Attributes:
         count: the estimate.
@@ -39,15 +39,17 @@ class Outcome:
     true: float
 
 
-def fit_interval(groups: Sequence[Sequence[Outcome]], coverage: float = 0.9) -> IntervalSpec | None:
-    """The interval that holds the truth of ``coverage`` of the held-out images.
+def fit_interval(
+    groups: Sequence[Sequence[CountedImage]], coverage: float = 0.9
+) -> IntervalSpec | None:
+    """Fit the interval that holds the truth of ``coverage`` of the held-out images.
 
     Every group of :data:`FEWEST` images or more weighs the same, so that a set of many images does
     not speak for the others; smaller ones weigh less.
 
     Args:
         groups: held-out images, set by set.
-        coverage: in (0, 1).
+        coverage: share of the images, in (0, 1).
 
     Returns:
         None where there are fewer than :data:`FEWEST` images, or too few for the coverage.
@@ -63,10 +65,12 @@ def fit_interval(groups: Sequence[Sequence[Outcome]], coverage: float = 0.9) -> 
     errors = true - counts
     terms = np.stack([np.ones_like(counts), counts.clip(min=0), counts**2, differences**2])
 
+    # Logarithms of the weights: they stay above 0, and span orders of magnitude.
     def cost(logs: Array) -> float:
         spread = np.sqrt(np.exp(2 * logs) @ terms + _LEAST**2)
         return float(weights @ (np.log(spread) + np.abs(errors) / spread))
 
+    # The cost has several minima; each start is a mix of errors that real sets have.
     starts = [
         np.log([1.0, root, share, gap])
         for root in (0.1, 1.0)
@@ -85,8 +89,10 @@ def fit_interval(groups: Sequence[Sequence[Outcome]], coverage: float = 0.9) -> 
     return widen(spec, groups, weights)
 
 
-def widen(spec: IntervalSpec, groups: Sequence[Sequence[Outcome]], weights: Array) -> IntervalSpec:
-    """The spec with ends that leave half of what is not covered on either side."""
+def widen(
+    spec: IntervalSpec, groups: Sequence[Sequence[CountedImage]], weights: Array
+) -> IntervalSpec:
+    """Return the spec with ends that leave half of what is not covered on either side."""
     spreads = [spec.spread(seen.count, seen.difference) for group in groups for seen in group]
     counts, _, true = _columns(groups)
     above = (true - counts) / np.array(spreads)
@@ -102,15 +108,10 @@ def widen(spec: IntervalSpec, groups: Sequence[Sequence[Outcome]], weights: Arra
     )
 
 
-def coverage_of(spec: IntervalSpec, outcomes: Sequence[Outcome]) -> float:
-    """Share of the images, at least one, whose truth is inside; both ends belong to it."""
-    return _inside(spec, outcomes) / len(outcomes)
-
-
 def cross_coverage(
-    groups: Sequence[Sequence[Outcome]], coverage: float = 0.9, folds: int = 5
+    groups: Sequence[Sequence[CountedImage]], coverage: float = 0.9, folds: int = 5
 ) -> list[float]:
-    """Coverage of each group by intervals fitted without the images that they are tried on.
+    """Return each group's coverage by intervals fitted without the images they are tried on.
 
     Each fold leaves out a run of neighbours, because frames of one video are alike. It is still
     kind to a set of a single scene: the rest of it is in the fit.
@@ -118,7 +119,7 @@ def cross_coverage(
     Args:
         groups: held-out images, set by set, none empty.
         coverage: asked for.
-        folds: in how many parts each group is left out.
+        folds: number of parts in which each group is left out.
 
     Raises:
         ConfigError: there are too few images to fit without a fold.
@@ -136,24 +137,26 @@ def cross_coverage(
     return [float(found / len(group)) for found, group in zip(inside, groups, strict=True)]
 
 
-def _split(group: Sequence[Outcome], fold: int, folds: int) -> tuple[list[Outcome], list[Outcome]]:
-    """What is fitted, and the neighbours that are left out."""
+def _split(
+    group: Sequence[CountedImage], fold: int, folds: int
+) -> tuple[list[CountedImage], list[CountedImage]]:
+    """Split into what is fitted, and the neighbours that are left out."""
     start, stop = len(group) * fold // folds, len(group) * (fold + 1) // folds
     return [*group[:start], *group[stop:]], list(group[start:stop])
 
 
-def _inside(spec: IntervalSpec, outcomes: Sequence[Outcome]) -> int:
+def _inside(spec: IntervalSpec, outcomes: Sequence[CountedImage]) -> int:
     ends = ((seen, spec.around(seen.count, seen.difference)) for seen in outcomes)
     return sum(low <= seen.true <= high for seen, (low, high) in ends)
 
 
-def _columns(groups: Sequence[Sequence[Outcome]]) -> tuple[Array, Array, Array]:
+def _columns(groups: Sequence[Sequence[CountedImage]]) -> tuple[Array, Array, Array]:
     table = np.array([dataclasses.astuple(seen) for group in groups for seen in group], np.float64)
     return table[:, 0], table[:, 1], table[:, 2]
 
 
 def _quantile(values: Array, weights: Array, level: float) -> float:
-    """The least value that ``level`` of the weight is not above."""
+    """Return the least value that ``level`` of the weight is not above."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order])
     place = int(np.searchsorted(reached, level * reached[-1] - 1e-12))

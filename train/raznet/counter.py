@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount import EdgeCounter
-from edgecount.manifest import Manifest
-from edgecount.result import CountResult
-from edgecount.runtime.backends.base import Backend
+from edgecount import Backend, CountResult, EdgeCounter, Manifest
 from edgecount.train.models.base import Network
 from edgecount.train.raznet.two_stream import fuse_counts
 from edgecount.train.raznet.zoom import predictor, zoom_points
 
 if TYPE_CHECKING:
-    from edgecount.runtime.pipeline.lanes import Lane
-    from edgecount.runtime.pipeline.schedule import Job
+    from edgecount.runtime.frames.checked import CheckedFrame
 
 
 class ZoomCounter(EdgeCounter):
-    """EdgeCounter whose points come from recurrent zooming, its count from 4 x 4 fusion.
+    """A counter whose points come from recurrent zooming and whose count from 4 x 4 fusion.
 
     Args:
-        network: in evaluation mode, with a heatmap.
-        manifest: of the network.
+        network: a network in evaluation mode, with a heatmap.
+        manifest: the network's manifest.
         zoom: how often regions are enlarged and searched again, 1 or 2.
         backend: runs the network for the density map.
-        max_side: as of :class:`edgecount.EdgeCounter`.
+        max_side: see :class:`edgecount.EdgeCounter`.
 
     Raises:
         ConfigError: the network gives no heatmap.
@@ -50,12 +45,9 @@ class ZoomCounter(EdgeCounter):
         self._infer = predictor(network)
         self._zoom = zoom
 
-    def _submit(self, lane: Lane, jobs: Sequence[Job]) -> Callable[[], list[CountResult]]:
-        wait = super()._submit(lane, jobs)
-        return lambda: [self._zoomed(*pair) for pair in zip(jobs, wait(), strict=True)]
-
-    def _zoomed(self, job: Job, first: CountResult) -> CountResult:
-        image: Any = job.frame.pixels
+    def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:
+        """Return the result with the points of zooming, and their count."""
+        image: Any = frame.pixels
         seen, scale = self._shrunk(image)
         post = self.manifest.postprocess
         points = zoom_points(self._infer, seen, threshold=post.threshold, zoom=self._zoom)
@@ -74,15 +66,15 @@ class ZoomCounter(EdgeCounter):
             )
         points[:, :2] /= np.float32(scale)
         return dataclasses.replace(
-            first, count=count, interval=None, peak_count=len(points), points=points
+            result, count=count, interval=None, peak_count=len(points), points=points
         )
 
     def _shrunk(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-        """The image at the size that the network is to see, and the factor."""
+        """Return the image at the size that the network is to see, and the factor."""
         longer = max(image.shape[:2])
-        if self._max_side is None or longer <= self._max_side:
+        if self.max_side is None or longer <= self.max_side:
             return image, 1.0
-        scale = self._max_side / longer
+        scale = self.max_side / longer
         width, height = (max(round(side * scale), 1) for side in image.shape[1::-1])
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         return small.astype(np.uint8, copy=False), scale

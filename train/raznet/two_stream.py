@@ -7,15 +7,10 @@ evaluated in its way.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Array
-from edgecount.train.postprocess.fusion import CELL, ENDS, Observation, blend
+from edgecount.train.evaluate.spatial_metrics import density_by_region, points_by_region
+from edgecount.train.postprocess.fusion import CELL, Observation, blend
 
 _ALL = 0.0  # the key of the points: they were chosen by the caller
 
@@ -28,79 +23,46 @@ def fuse_counts(
     low: float,
     high: float,
     stride: int = 8,
-    grid: int = 4,
+    levels: int = 2,
 ) -> float:
-    """People in an image: in each cell of the grid a blend of both counts, added up.
+    """Return the people in an image: in each cell of the grid a blend of both counts, added up.
 
     The denser the cell, the more its density weighs. The paper's weighting is not in its text; here
     it is a smoothstep of the people per 64 x 64 px by the density, from 0 at ``low`` to 1 at
-    ``high``; :func:`fit_ends` finds them for held-out images.
+    ``high``. A run fits both to its held-out images.
 
     Args:
         density: (h, w) people per cell.
         points: (N, 2) or (N, 3) x, y in px of the image.
         size: the image's width and height, px.
-        low: up to this local density the points alone count.
-        high: from this one on the density alone.
-        stride: of the density, px.
-        grid: cells on each side.
+        low: local density up to which the points alone count.
+        high: local density from which the density alone counts.
+        stride: px per cell of the density.
+        levels: the grid has ``2 ** levels`` cells on each side: 4 in the paper.
 
     Raises:
         ConfigError: ``high`` is not above ``low``.
     """
     if not low < high:
         raise ConfigError(f"fusion: expected low below high, got {low} and {high}")
-    observation = observe_grid(density, points, size, stride=stride, grid=grid)
+    observation = observe_grid(density, points, size, stride=stride, levels=levels)
     return blend(observation, _ALL, low, high)
 
 
 def observe_grid(
-    density: Array,
-    points: Array,
-    size: tuple[int, int],
-    *,
-    people: int = 0,
-    stride: int = 8,
-    grid: int = 4,
+    density: Array, points: Array, size: tuple[int, int], *, stride: int = 8, levels: int = 2
 ) -> Observation:
-    """An image's density and points, summed over the grid.
+    """Sum an image's density and points over a grid; the true count is left at 0.
 
     Args:
-        density: as of :func:`fuse_counts`.
-        points: as of :func:`fuse_counts`.
-        size: as of :func:`fuse_counts`.
-        people: the true count.
-        stride: of the density, px.
-        grid: cells on each side.
+        density: (h, w) people per cell.
+        points: (N, 2) or (N, 3) x, y in px of the image.
+        size: the image's width and height, px.
+        stride: px per cell of the density.
+        levels: the grid has ``2 ** levels`` cells on each side.
     """
     width, height = size
-    rows = _shares(density.shape[0], stride, height, grid)
-    columns = _shares(density.shape[1], stride, width, grid)
-    sums = rows @ density.astype(np.float64) @ columns.T
-    area = (width / grid) * (height / grid)
-    place = np.clip(points[:, :2] * grid / np.array(size), 0, grid - 1).astype(np.int64)
-    counts = np.zeros((grid, grid))
-    np.add.at(counts, (place[:, 1], place[:, 0]), 1.0)
-    return Observation(sums, sums * (CELL**2 / area), {_ALL: counts}, {}, people)
-
-
-def fit_ends(observations: Sequence[Observation]) -> tuple[float, float]:
-    """``low`` and ``high`` of the least mean absolute error on held-out images."""
-
-    def error(ends: tuple[float, float]) -> float:
-        return sum(abs(blend(seen, _ALL, *ends) - seen.people) for seen in observations)
-
-    return min(itertools.combinations(ENDS, 2), key=error)
-
-
-def _shares(cells: int, stride: int, side: int, grid: int) -> NDArray[np.float64]:
-    """(grid, cells) share of each of the density's cells that lies in each part of the image.
-
-    A cell that reaches beyond the image counts with its part inside, so that nobody is lost.
-    """
-    start = np.arange(cells) * float(stride)
-    end = np.minimum(start + stride, side)
-    edges = np.linspace(0, side, grid + 1)[:, None]
-    common = np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1])
-    shares: NDArray[np.float64] = common.clip(min=0) / (end - start)
-    return shares
+    sums = density_by_region(density, (stride, stride), width, height, levels)
+    counts = points_by_region(points, width, height, levels)
+    area = width * height / 4**levels
+    return Observation(sums, sums * (CELL**2 / area), {_ALL: counts}, {}, people=0)

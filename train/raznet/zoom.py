@@ -1,6 +1,6 @@
 """Recurrent attentive zooming (RAZ-Net, Liu, Weng and Mu, CVPR 2019), at inference.
 
-Where the first pass sees a dense crowd, the picture is cut, enlarged and searched again by the
+Where the first pass sees a dense crowd, the image is cut, enlarged and searched again by the
 same network, and that may recur. It works with any network that gives a heatmap.
 """
 
@@ -31,11 +31,11 @@ Boxes = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says of an image of H x W px.
+    """The maps of a network for an image of H x W px.
 
     Attributes:
         heatmap: float32 (ceil(H / stride), ceil(W / stride)), head centres in [0, 1].
-        stride: of the heatmap, px.
+        stride: px per cell of the heatmap.
         offset: float32 (2, h, w), see :class:`edgecount.train.models.base.Maps`; or none.
         density: float32, people per cell, on a grid ``density_stride / stride`` times coarser; or
             none.
@@ -53,7 +53,7 @@ Infer = Callable[[Image], Prediction]
 
 
 def predictor(network: Network) -> Infer:
-    """A network in evaluation mode as a function of a BGR image (H, W, 3) uint8.
+    """Return a network in evaluation mode as a function of a BGR image (H, W, 3) uint8.
 
     Raises:
         ConfigError: the network gives no heatmap.
@@ -86,7 +86,7 @@ def zoom_points(
     score: float = 0.01,
     seed: int = 0,
 ) -> Array:
-    """Head points, those of dense regions found at a larger size.
+    """Find head points, those of dense regions at a larger size.
 
     A region's points replace those of the pass before. Where regions overlap, the better one
     counts. Two points of different passes that the larger cells' NMS would hold for one head are
@@ -96,12 +96,12 @@ def zoom_points(
         infer: the network, for images of any size.
         image: (H, W, 3) uint8 BGR.
         threshold: a peak's score is above it.
-        zoom: how often to enlarge; 0: a single pass. Each costs up to ``keep`` more passes over
+        zoom: number of enlargements; 0: a single pass. Each costs up to ``keep`` more passes over
             about twice the image's area, for every region of the pass before.
-        samples: of :func:`propose_regions`.
-        keep: of the same.
-        score: of the same.
-        seed: of the same, in every pass.
+        samples: option of :func:`propose_regions`.
+        keep: option of :func:`propose_regions`.
+        score: option of :func:`propose_regions`.
+        seed: option of :func:`propose_regions`, the same in every pass.
 
     Returns:
         (N, 3) x, y in px of ``image``, score.
@@ -119,6 +119,7 @@ def zoom_points(
     regions = propose_regions(
         prediction, (width, height), samples=samples, keep=keep, score=score, seed=seed
     )
+    # Within it the window of the coarser pass would have kept one peak of the two.
     reach = prediction.stride * (WINDOW // 2)
     for index, region in enumerate(regions):
         crop, corner = _enlarged(image, region)
@@ -143,7 +144,7 @@ def propose_regions(
     score: float = 0.01,
     seed: int = 0,
 ) -> Boxes:
-    """Regions worth a closer look, the most crowded first.
+    """Propose regions worth a closer look, the most crowded first.
 
     Points are drawn in proportion to :func:`attention`, each with six anchors around it: three
     ratios of equal area at two scales, moved into the image. The paper scores an anchor by the
@@ -151,17 +152,18 @@ def propose_regions(
     from single heads (a sum would let nearly everything pass).
 
     Args:
-        prediction: of the image.
+        prediction: the network's maps of the image.
         size: the image's width and height, px.
         samples: points drawn (m of the paper).
         keep: most regions kept (k).
         score: regions below it are dropped (z).
-        seed: of the drawing.
+        seed: seed of the random points.
 
     Returns:
         (K, 4) left, top, right, bottom in px, inside the image.
     """
     values = attention(prediction)
+    # Inverse transform sampling; in float64, or large maps would drop their last cells.
     cumulative = np.cumsum(values, dtype=np.float64)
     if not cumulative.size or cumulative[-1] <= 0:
         return np.zeros((0, 4), np.int64)
@@ -176,7 +178,7 @@ def propose_regions(
 
 
 def attention(prediction: Prediction) -> Array:
-    """How crowded the cells of the heatmap are: (h, w), at least 0.
+    """Return how crowded the cells of the heatmap are: (h, w), at least 0.
 
     The mean of the heatmap and, if there is one, of what the density expects of it: the people per
     cell times the 5 cells that the localization target gives each head.
@@ -192,7 +194,7 @@ def attention(prediction: Prediction) -> Array:
 
 
 def _anchors(centres: NDArray[np.float64], size: tuple[int, int]) -> Boxes:
-    """(6 N, 4) boxes around the points, moved into the image."""
+    """Return (6 N, 4) boxes around the points, moved into the image."""
     base = min(size) / 3
     shapes = np.array(
         [
@@ -208,7 +210,7 @@ def _anchors(centres: NDArray[np.float64], size: tuple[int, int]) -> Boxes:
 
 
 def _means(values: Array, boxes: Boxes, stride: int) -> NDArray[np.float64]:
-    """Mean over the cells that each box touches, by the integral image."""
+    """Return the mean over the cells that each box touches, by the integral image."""
     integral = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
     integral[1:, 1:] = values.cumsum(0, dtype=np.float64).cumsum(1)
     left, top = boxes[:, 0] // stride, boxes[:, 1] // stride
@@ -219,7 +221,7 @@ def _means(values: Array, boxes: Boxes, stride: int) -> NDArray[np.float64]:
 
 
 def _suppress(boxes: Boxes, keep: int) -> Boxes:
-    """Non-maximum suppression of boxes in the order of their merit."""
+    """Suppress boxes that overlap a better one (NMS); they come in the order of their merit."""
     kept: list[Boxes] = []
     while len(boxes) and len(kept) < keep:
         best = boxes[0]
@@ -241,7 +243,7 @@ def _peaks(prediction: Prediction, threshold: float, size: tuple[int, int]) -> A
 
 
 def _enlarged(image: Image, region: Boxes) -> tuple[Image, Boxes]:
-    """The region with its margin at twice the size, and its top-left corner in the image."""
+    """Cut a region with its margin at twice the size; return it and its corner in the image."""
     left, top = np.maximum(region[:2] - MARGIN, 0)
     right, bottom = region[2:] + MARGIN
     crop = image[top:bottom, left:right]
@@ -251,7 +253,7 @@ def _enlarged(image: Image, region: Boxes) -> tuple[Image, Boxes]:
 
 
 def _inside(points: Array, boxes: Boxes) -> NDArray[np.bool_]:
-    """Which points lie in any of the boxes; a box holds its left and top edges."""
+    """Return which points lie in any of the boxes; a box holds its left and top edges."""
     x, y = points[:, 0, None], points[:, 1, None]
     left, top, right, bottom = boxes.T
     inside: NDArray[np.bool_] = ((x >= left) & (x < right) & (y >= top) & (y < bottom)).any(1)
@@ -259,7 +261,7 @@ def _inside(points: Array, boxes: Boxes) -> NDArray[np.bool_]:
 
 
 def _near(points: Array, others: Array, reach: float) -> NDArray[np.bool_]:
-    """Which points have one of the others within ``reach`` px on both axes."""
+    """Return which points have one of the others within ``reach`` px on both axes."""
     near = np.zeros(len(points), bool)
     if not len(points):
         return near

@@ -1,1 +1,1 @@
-"""Training in stages on a machine that is free for hours at a time: started, stopped, taken up."""
+"""Training in stages on a machine that is free for hours at a time: start, stop, resume."""

@@ -122,7 +122,7 @@ def status(recipe: str, runs: Path, results: Path, configs: Path) -> None:
     help="Whose held-out images are measured: a YAML file, or a name in train/configs.",
 )
 @click.option(
-    "--looks",
+    "--distorted",
     type=click.IntRange(min=0),
     default=20,
     show_default=True,
@@ -131,22 +131,23 @@ def status(recipe: str, runs: Path, results: Path, configs: Path) -> None:
 @click.option("--json", "out", type=click.Path(path_type=Path), help="Write all numbers here.")
 @threads_option
 def validate(
-    models: tuple[str, ...], config: str, looks: int, out: Path | None, threads: int
+    models: tuple[str, ...], config: str, distorted: int, out: Path | None, threads: int
 ) -> None:
     """Measure MODELS side by side on the held-out images of a config.
 
     A model is a checkpoint (.pt), or whatever EdgeCounter takes: a bundled name, an .onnx.
     """
     _use_threads(threads)
-    from edgecount.train.relay.validation import held_out_sets, open_counter, tables
+    from edgecount.train.data.assemble import load_held_out
+    from edgecount.train.relay.validation import open_counter, tables
     from edgecount.train.relay.validation import validate as measure
 
-    sets = held_out_sets(load_config(find_config(Path(config))), Path())
+    sets = load_held_out(load_config(find_config(Path(config))), Path())
     reports = {}
     for model in models:
         click.echo(f"measuring {model}", err=True)
         with open_counter(model, threads) as counter:
-            reports[model] = measure(counter, sets, looks=looks)
+            reports[model] = measure(counter, sets, distorted=distorted)
     click.echo(tables(reports))
     if out:
         out.write_text(json.dumps(reports, indent=1) + "\n")
@@ -161,7 +162,7 @@ def _use_threads(threads: int) -> None:
 
 
 def _line(record: dict[str, Any], stop: Deadline) -> str:
-    """A line of the log in words."""
+    """Return a record of the log in words."""
     if "validation" in record:
         return f"  {record['validation']}: MAE {record['mae']:.2f}, bias {record['bias']:+.2f}"
     terms = ", ".join(

@@ -1,4 +1,4 @@
-"""When to stop: a time of the day, or so many minutes from now."""
+"""The time to stop at: a time of the day, or some minutes from now."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edgecount.errors import ConfigError
 
 
 class Deadline:
-    """Says between stretches of work whether another one would end too late.
+    """A callable that tells whether another stretch of work would end too late.
 
     Args:
         at: seconds since the epoch; None: never.
@@ -22,7 +22,7 @@ class Deadline:
         self._longest = 0.0
 
     def __call__(self) -> bool:
-        """Whether to stop now: the next stretch, as long as the longest so far, would not fit."""
+        """Return True if the next stretch, as long as the longest so far, would not fit."""
         now = time.time()
         if self._asked is not None:
             self._longest = max(self._longest, now - self._asked)
@@ -30,16 +30,16 @@ class Deadline:
         return self.at is not None and now + self._longest > self.at
 
     def minutes_left(self) -> float:
-        """Minutes until the deadline; infinite without one."""
+        """Return the minutes until the deadline; infinity without one."""
         return float("inf") if self.at is None else (self.at - time.time()) / 60
 
 
 def deadline(until: str | None, minutes: float | None, now: datetime | None = None) -> Deadline:
-    """The deadline of the options ``--until`` and ``--minutes``; neither: none.
+    """Return the deadline of the options ``--until`` and ``--minutes``; neither: none.
 
     Args:
         until: HH:MM of the machine's clock; a time that has passed today is tomorrow's.
-        minutes: from now.
+        minutes: minutes from now.
         now: the present, with a time zone.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Going on with a recipe: the next stage, from where it was stopped, until the time is up."""
+"""A recipe worked on: the next stage, from where it was stopped, until the time is up."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edgecount.errors import ConfigError, OutputError
-from edgecount.train.journal import Report as LogReport
+from edgecount.train.data.assemble import load_held_out
+from edgecount.train.journal import OnRecord
 from edgecount.train.loop import train
 from edgecount.train.relay.deadline import Deadline
 from edgecount.train.relay.stages import Stage
-from edgecount.train.relay.validation import held_out_sets, open_counter, tables, validate
+from edgecount.train.relay.validation import open_counter, tables, validate
 from edgecount.train.report.charts import curves
 
 Say = Callable[[str], None]
@@ -28,33 +29,33 @@ def go_on(
     *,
     device: str = "auto",
     say: Say = lambda _: None,
-    report: LogReport | None = None,
+    report: OnRecord | None = None,
 ) -> bool:
-    """Start or resume the first stage that is not done, and those after it; keep what they give.
+    """Start or resume the first stage that is not done, and those after it; keep their results.
 
     A stage is trained to its end, then measured on its held-out images. A folder
     ``results/STAGE`` gets its ``log.jsonl``, ``curves.png``, ``validation.json`` and
     ``validation.md``.
 
     Args:
-        stages: of :func:`edgecount.train.relay.stages.find_stages`.
-        results: folder of what is kept.
-        stop: when to stop; a validation is begun before that and ends later.
+        stages: result of :func:`edgecount.train.relay.stages.find_stages`.
+        results: folder for the results.
+        stop: time to stop at; a validation is begun before that and ends later.
         device: ``auto``, ``cpu`` or ``cuda``.
-        say: told what happens.
+        say: called with a line about each thing that happens.
         report: called with each line of the logs.
 
     Returns:
         Whether every stage is done.
 
     Raises:
-        ConfigError, SourceError, ModelError, OutputError: of :func:`edgecount.train.loop.train`.
+        ConfigError, SourceError, ModelError, OutputError: see :func:`edgecount.train.loop.train`.
     """
     for stage in stages:
         if is_kept(stage, results):
             continue
         config = stage.settings()
-        sets = held_out_sets(config, stage.folder)
+        sets = load_held_out(config, stage.folder)
         if not stage.is_trained():
             say(f"{stage.name}: {'resuming' if stage.last.exists() else 'starting'}")
             train(config, stage.folder, resume=True, device=device, report=report, stop=stop)
@@ -73,7 +74,7 @@ def go_on(
 
 
 def is_kept(stage: Stage, results: Path) -> bool:
-    """Whether a stage was trained, measured and kept."""
+    """Return True if a stage was trained, measured and kept."""
     return (results / stage.name / KEPT).is_file()
 
 
@@ -85,7 +86,7 @@ def keep(stage: Stage, results: Path, measured: dict[str, object]) -> None:
     """
     folder = results / stage.name
     lines = (stage.folder / "log.jsonl").read_text().splitlines()
-    picture = curves([json.loads(line) for line in lines])
+    chart = curves([json.loads(line) for line in lines])
     date = datetime.now(timezone.utc).date().isoformat()
     head = (
         f"# {stage.name}\n\nMeasured on {date} on the images that its config holds out, to which "
@@ -94,8 +95,8 @@ def keep(stage: Stage, results: Path, measured: dict[str, object]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(stage.folder / "log.jsonl", folder / "log.jsonl")
-        if picture:
-            (folder / "curves.png").write_bytes(picture)
+        if chart:
+            (folder / "curves.png").write_bytes(chart)
         (folder / "validation.md").write_text(head + tables({stage.name: measured}) + "\n")
         # Last, because it says that the stage is done.
         (folder / KEPT).write_text(json.dumps({"date": date, **measured}, indent=1) + "\n")

@@ -20,8 +20,8 @@ class Stage:
     """One stage of a recipe.
 
     Attributes:
-        config: its YAML file, ``RECIPE-N.yaml``.
-        folder: of its run.
+        config: the YAML file, ``RECIPE-N.yaml``.
+        folder: folder of the stage's run.
         before: the stage whose weights it starts from; None: those that its config names.
     """
 
@@ -31,16 +31,16 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """The config's name."""
+        """Return the config's name."""
         return self.config.stem
 
     @property
     def last(self) -> Path:
-        """The run's newest checkpoint."""
+        """Return the path of the run's newest checkpoint."""
         return self.folder / "last.pt"
 
     def settings(self) -> TrainConfig:
-        """Its config, with the weights of the stage before as the initial ones.
+        """Read the config, with the weights of the stage before as the initial ones.
 
         A run that was begun keeps the path that it was begun with, so that its folder can be moved
         to another machine.
@@ -58,7 +58,7 @@ class Stage:
         return dataclasses.replace(config, initial_weights=str(self.before.last.resolve()))
 
     def is_trained(self) -> bool:
-        """Whether its run came to its end: all steps, threshold and blend fitted.
+        """Return True if the run came to its end: all steps, threshold and blend fitted.
 
         Raises:
             ModelError: the checkpoint cannot be read.
@@ -71,15 +71,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a stage is.
+    """The progress of a stage.
 
     Attributes:
-        stage: which.
-        step: steps taken, as far as they are kept.
-        steps: in all.
+        stage: the stage.
+        step: number of steps taken, as far as they are kept.
+        steps: number of steps in all.
         rate: the learning rate of the next step.
         seconds_per_step: the mean of the last lines of its log; 0: it was never run.
-        trained: it came to its end.
+        trained: True if the run came to its end.
         validation: set to the mean absolute error of the last validation.
     """
 
@@ -93,12 +93,12 @@ class Standing:
 
     @property
     def seconds_left(self) -> float:
-        """Time for the steps that are left, without validations."""
+        """Return the time for the steps that are left, without validations."""
         return (self.steps - self.step) * self.seconds_per_step
 
 
 def find_stages(recipe: str, runs: Path, configs: Path = FOLDER) -> list[Stage]:
-    """The stages of a recipe in their order.
+    """Find the stages of a recipe in their order.
 
     Args:
         recipe: a name, such as ``edgecount-s-relay``; its configs are ``RECIPE-1.yaml`` and so on.
@@ -132,7 +132,7 @@ def _recipes(configs: Path) -> list[str]:
 
 
 def standing_of(stage: Stage) -> Standing:
-    """How far a stage is, by its checkpoint and log.
+    """Return the progress of a stage, from its checkpoint and log.
 
     Raises:
         ConfigError, ModelError: its config or its checkpoint is wrong.
@@ -155,7 +155,7 @@ def standing_of(stage: Stage) -> Standing:
 
 
 def _records(log: Path) -> list[dict[str, Any]]:
-    """The lines of a log; one that is just being written, or was cut by a kill, is left out."""
+    """Read the records of a log, without one that is just being written or was cut by a kill."""
     if not log.exists():
         return []
     lines = log.read_text().splitlines()

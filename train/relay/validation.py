@@ -1,8 +1,7 @@
-"""What a model gets right on held-out images, through the counter that its users call."""
+"""A model's errors on held-out images, measured through the counter that its users call."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecount import EdgeCounter
-from edgecount.errors import ConfigError
-from edgecount.train.config import TrainConfig
-from edgecount.train.data.assemble import load_data
 from edgecount.train.data.headers import read_header
 from edgecount.train.evaluate.evaluation import evaluate_counter
 from edgecount.train.open_checkpoint import open_checkpoint
-from edgecount.train.relay.looks import LOOKS, measure_looks
+from edgecount.train.relay.distortions import DISTORTIONS, measure_distorted
 
 if TYPE_CHECKING:
     from edgecount.train.data.sample import Sample
@@ -25,25 +21,8 @@ if TYPE_CHECKING:
 Report = dict[str, Any]
 
 
-def held_out_sets(config: TrainConfig, run: Path) -> dict[str, list[Sample]]:
-    """The held-out images of a config, by set.
-
-    Args:
-        config: of a run.
-        run: its folder, where rendered scenes that are held out lie.
-
-    Raises:
-        ConfigError: it holds nothing out.
-        SourceError: a set is missing.
-    """
-    held = tuple(entry for entry in config.data if entry.split or entry.holdout or not entry.weight)
-    if not held:
-        raise ConfigError("data: expected a set with held-out images (split, holdout or weight: 0)")
-    return load_data(dataclasses.replace(config, data=held), run).validation
-
-
 def open_counter(model: str | Path, threads: int | None = None) -> EdgeCounter:
-    """A counter over a checkpoint (.pt), or over whatever else EdgeCounter takes."""
+    """Open a counter over a checkpoint (.pt), or over whatever else EdgeCounter takes."""
     if str(model).endswith(".pt"):
         return open_checkpoint(Path(model))
     return EdgeCounter(model, backend="onnxruntime", threads=threads)
@@ -53,16 +32,16 @@ def validate(
     counter: EdgeCounter,
     sets: Mapping[str, Sequence[Sample]],
     *,
-    looks: int = 20,
+    distorted: int = 20,
     progress: Callable[[], None] | None = None,
 ) -> Report:
-    """Measure a model on held-out images, as they are and made to look otherwise.
+    """Measure a model on held-out images, as they are and distorted.
 
     Args:
         counter: the model under test.
         sets: held-out images by set.
-        looks: of each set with people, how many images are looked at in :data:`LOOKS`, spread
-            evenly over the set; 0: none.
+        distorted: number of images of each set with people that are also measured under each of
+            :data:`DISTORTIONS`, spread evenly over the set; 0: none.
         progress: called after each image of the sets.
 
     Returns:
@@ -70,7 +49,7 @@ def validate(
           gives them, ``density_mae``, ``density_bias``, ``coverage`` and ``width`` of the interval;
           of a set without people ``per_megapixel``, people counted in a million pixels;
         - ``error``: the mean over the sets with people of MAE / people;
-        - ``looks``: name to look to people counted / people annotated.
+        - ``distorted``: name to distortion to people counted / people annotated.
     """
     rows = {
         name: _row(evaluate_counter(counter, samples, progress=progress), samples)
@@ -80,16 +59,16 @@ def validate(
     return {
         "sets": rows,
         "error": float(np.mean(errors)) if errors else 0.0,
-        "looks": {
-            name: measure_looks(counter, spread(samples, looks))
+        "distorted": {
+            name: measure_distorted(counter, spread(samples, distorted))
             for name, samples in sets.items()
-            if looks and rows[name]["people"]
+            if distorted and rows[name]["people"]
         },
     }
 
 
 def spread(samples: Sequence[Sample], number: int) -> list[Sample]:
-    """At most ``number`` of the samples with people, evenly over their order."""
+    """Choose at most ``number`` of the samples with people, evenly over their order."""
     with_people = [sample for sample in samples if len(sample.points)]
     if len(with_people) <= number:
         return with_people
@@ -123,7 +102,7 @@ def _megapixels(sample: Sample) -> float:
 
 
 def tables(reports: Mapping[str, Report]) -> str:
-    """The reports of some models side by side, in Markdown.
+    """Lay out the reports of some models side by side, in Markdown.
 
     Args:
         reports: model to the report of :func:`validate`, all on the same sets.
@@ -141,8 +120,8 @@ def tables(reports: Mapping[str, Report]) -> str:
     shares = [f"{reports[name]['error']:.1%}" for name in names]
     lines.append("| mean of MAE / people | " + " | ".join(shares) + " |" + " |" * len(names))
     for name in names:
-        if reports[name]["looks"]:
-            lines += ["", *_look_lines(name, reports[name]["looks"])]
+        if reports[name]["distorted"]:
+            lines += ["", *_distorted_lines(name, reports[name]["distorted"])]
     return "\n".join(lines)
 
 
@@ -162,12 +141,12 @@ def _interval(row: Mapping[str, float]) -> str:
     return f"{row['coverage']:.0%}{width}"
 
 
-def _look_lines(name: str, looks: Mapping[str, Mapping[str, float]]) -> list[str]:
+def _distorted_lines(name: str, distorted: Mapping[str, Mapping[str, float]]) -> list[str]:
     lines = [
-        f"| {name}: counted / true | " + " | ".join(LOOKS) + " |",
-        "|---|" + "---|" * len(LOOKS),
+        f"| {name}: counted / true | " + " | ".join(DISTORTIONS) + " |",
+        "|---|" + "---|" * len(DISTORTIONS),
     ]
-    for set_name, found in looks.items():
-        cells = " | ".join(f"{found[look]:.2f}" for look in LOOKS)
+    for set_name, found in distorted.items():
+        cells = " | ".join(f"{found[kind]:.2f}" for kind in DISTORTIONS)
         lines.append(f"| {set_name} | {cells} |")
     return lines

@@ -21,7 +21,7 @@ _NOT_LOSSES = ("step", "seconds_per_step")
 
 
 def curves(log: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Terms of the loss and the MAE of each held-out set over the steps of a run.
+    """Draw the terms of the loss and the MAE of each held-out set over the steps of a run.
 
     Args:
         log: records of the run's ``log.jsonl``.
@@ -49,7 +49,7 @@ def curves(log: Sequence[Mapping[str, Any]]) -> bytes | None:
 
 
 def _series(log: Sequence[Mapping[str, Any]]) -> tuple[Series, Series]:
-    """Losses by term, and MAE by set: values by step. Of a step that was run again, the last."""
+    """Return losses by term and MAE by set: values by step; of a step run again, the last."""
     losses: Series = {}
     errors: Series = {}
     for record in log:
@@ -93,7 +93,7 @@ def _draw_series(axes: Axes, series: Series) -> None:
 
 
 def scatter(evaluation: Evaluation, name: str) -> bytes:
-    """Estimated against true counts, an image a dot; a perfect model is on the line."""
+    """Draw estimated against true counts, an image a dot; a perfect model is on the line."""
     true = [float(image.true) for image in evaluation.images]
     estimated = [image.count for image in evaluation.images]
     figure = new_figure(4.2, 4.0)
@@ -114,7 +114,7 @@ def scatter(evaluation: Evaluation, name: str) -> bytes:
 
 
 def errors_by_level(evaluation: Evaluation, name: str) -> bytes:
-    """Mean absolute error at each density level, and how much of it is bias."""
+    """Draw the mean absolute error at each density level, and how much of it is bias."""
     levels = level_metrics(
         [image.count for image in evaluation.images],
         [float(image.true) for image in evaluation.images],
@@ -142,6 +142,6 @@ def errors_by_level(evaluation: Evaluation, name: str) -> bytes:
 
 
 def level_name(level: Mapping[str, float]) -> str:
-    """The range of a level's true counts, such as "12 to 40"."""
+    """Return the range of a level's true counts, such as "12 to 40"."""
     low, high = level["lowest"], level["highest"]
     return f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"

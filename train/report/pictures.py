@@ -40,7 +40,7 @@ _QUALITY = 88
 def choose(
     images: Sequence[ImageRecord], worst: int = 3, best: int = 3
 ) -> tuple[list[int], list[int]]:
-    """Indices of the images with the largest errors, and of those with the smallest.
+    """Return the indices of the images with the largest errors, and of those with the smallest.
 
     The smallest are relative to the people in the image, and of images with people where there
     are enough: that nobody was seen in an empty street says little. No image is in both.
@@ -77,13 +77,13 @@ def draw_image(counter: EdgeCounter, sample: Sample) -> bytes:
 
 
 def draw_heads(image: Image, result: CountResult, sample: Sample) -> Image:
-    """Circles around heads that a point found, squares around missed ones, crosses on the rest.
+    """Draw circles on heads that a point found, squares on missed ones, crosses on other points.
 
     Without points from the model all heads are dots.
 
     Args:
         image: uint8 (H, W, 3) BGR, the sample's.
-        result: what was counted in it.
+        result: the model's count of it.
         sample: the truth.
 
     Returns:
@@ -122,7 +122,7 @@ Mark = Callable[[Image, int, int, int, Colour, int], None]
 
 
 def _draw(canvas: Image, points: Points, radii: Points, colour: Colour, mark: Mark) -> None:
-    """Marks with a dark outline, which show on any ground; x, y are continuous pixels."""
+    """Draw marks with a dark outline, which show on any ground; x, y are continuous pixels."""
     places = np.rint((points - 0.5) * (1 << _SHIFT)).astype(int).tolist()
     fixed_radii = np.rint(radii * (1 << _SHIFT)).astype(int).tolist()
     for paint, outline in ((_DARK, 2), (colour, 0)):

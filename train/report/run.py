@@ -15,13 +15,13 @@ from edgecount.train.report import write_report
 def report_run(
     out: Path, validation: Mapping[str, Sequence[Sample]], log: Path, *, device: str = "cpu"
 ) -> Path:
-    """Write ``out/report/``; returns the path of ``report.html``.
+    """Write ``out/report/`` and return the path of ``report.html``.
 
     Args:
         out: the run's folder.
         validation: held-out samples by split.
         log: the run's ``log.jsonl``.
-        device: where the network computes, ``cpu`` or ``cuda``.
+        device: device of the network, ``cpu`` or ``cuda``.
 
     Raises:
         OutputError: the folder cannot be written.

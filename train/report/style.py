@@ -1,4 +1,4 @@
-"""How charts look: colours that all readers can tell apart, little ink."""
+"""The style of charts: colours that all readers can tell apart, little ink."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DPI = 130
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches; it belongs to no window and needs no screen.
+    """Return an empty figure of a size in inches; it belongs to no window and needs no screen.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -33,7 +33,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def tidy(axes: Axes, title: str, x: str, y: str) -> None:
-    """Titles, a faint grid, no frame."""
+    """Set titles and a faint grid, without a frame."""
     axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.set_xlabel(x, fontsize=9, color=INK)
     axes.set_ylabel(y, fontsize=9, color=INK)
@@ -45,7 +45,7 @@ def tidy(axes: Axes, title: str, x: str, y: str) -> None:
 
 
 def logarithmic(axis: XAxis | YAxis) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5 times the powers of ten."""
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times the powers of ten."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
@@ -55,7 +55,7 @@ def logarithmic(axis: XAxis | YAxis) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
+    """Return the figure as a PNG file."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": ""})
     return file.getvalue()

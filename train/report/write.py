@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecount._files import write_whole
+from edgecount._report import data_url, open_template
 from edgecount.errors import ConfigError, MissingExtraError, OutputError
 from edgecount.train.data.sample import Sample
 from edgecount.train.report.charts import curves, errors_by_level, level_name, scatter
@@ -18,18 +19,17 @@ if TYPE_CHECKING:
     from edgecount import EdgeCounter
     from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord
 
-TEMPLATE = Path(__file__).with_name("page.html")
 _KINDS = {".png": "png", ".jpg": "jpeg"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of the page.
+    """An image of the page.
 
     Attributes:
-        file: its file in the report's folder.
-        text: says what it shows, to those who do not see it and as a caption.
-        data: the picture as a data URL.
+        file: name of its file in the report's folder.
+        text: caption, also for readers who do not see the image.
+        data: the image as a data URL.
     """
 
     file: str
@@ -52,11 +52,11 @@ def write_report(
 
     Args:
         folder: made if missing; files of the same names are replaced.
-        evaluations: by name of the set.
+        evaluations: results by name of the set.
         counter: the model that was evaluated.
-        samples: of each set, those that were evaluated; a set without gets no images.
+        samples: the evaluated samples by set; a set without gets no images.
         log: records of the training's ``log.jsonl``, if there was one.
-        title: of the page.
+        title: title of the page.
 
     Returns:
         The path of the page.
@@ -68,15 +68,9 @@ def write_report(
         MissingExtraError: matplotlib or jinja2 is not installed.
     """
     try:
-        from jinja2 import Environment, StrictUndefined
+        render = open_template(Path(__file__).with_name("page.html"))
     except ImportError as error:
         raise MissingExtraError("jinja2", "train", "to write reports") from error
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["level"] = level_name
-    environment.filters["number"] = _number
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     _check(evaluations, samples)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,17 +80,18 @@ def write_report(
             _set(folder, f"{place}-{_slug(name)}", name, one, counter, samples.get(name, ()))
             for place, (name, one) in enumerate(evaluations.items(), 1)
         ]
-        text = template.render(
+        text = render(
             title=title,
             model=counter.manifest.name,
             backend=counter.backend.name,
             curves=training,
             sets=sets,
+            level_name=level_name,
         )
-        page = folder / "report.html"
-        page.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"cannot write the report in {folder}: {error}") from error
+    page = folder / "report.html"
+    write_whole(page, text.encode())
     return page
 
 
@@ -118,20 +113,13 @@ def _set(
     counter: EdgeCounter,
     samples: Sequence[Sample],
 ) -> dict[str, Any]:
-    """What the template says about one set."""
+    """Return the template's variables of one set."""
     charts = [
-        _save(
-            folder,
-            f"{prefix}-scatter.png",
-            scatter(evaluation, name),
-            f"Estimated against true counts of {name}",
-        ),
-        _save(
-            folder,
-            f"{prefix}-levels.png",
-            errors_by_level(evaluation, name),
-            f"Error by density level of {name}",
-        ),
+        _save(folder, f"{prefix}-{kind}.png", draw(evaluation, name), f"{text} of {name}")
+        for kind, draw, text in (
+            ("scatter", scatter, "Estimated against true counts"),
+            ("levels", errors_by_level, "Error by density level"),
+        )
     ]
     groups = []
     kinds = ("worst", "best") if samples else ()
@@ -160,13 +148,9 @@ def _caption(image: ImageRecord) -> str:
 def _save(folder: Path, file: str, data: bytes, text: str) -> Figure:
     (folder / file).write_bytes(data)
     kind = _KINDS[Path(file).suffix]
-    return Figure(file, text, f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
+    return Figure(file, text, data_url(kind, data))
 
 
 def _slug(name: str) -> str:
-    """A set's name as a part of a file's."""
+    """Return a set's name as a part of a file's."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "set"
-
-
-def _number(value: float, digits: int = 2, sign: bool = False) -> str:
-    return f"{value:{'+' if sign else ''}.{digits}f}"

@@ -1,7 +1,7 @@
 """Targets drawn from head points and boxes, in NumPy; one file per idea."""
 
 from edgecount.train.targets.attention import crowd_attention, density_levels, level_edges
-from edgecount.train.targets.boxes import boxes_from_neighbours, boxes_from_presets
+from edgecount.train.targets.boxes import boxes_around, boxes_from_neighbours, boxes_from_presets
 from edgecount.train.targets.cross import cross_map
 from edgecount.train.targets.density import adaptive_sigmas, density_map
 from edgecount.train.targets.heatmap import (
@@ -13,8 +13,6 @@ from edgecount.train.targets.heatmap import (
 from edgecount.train.targets.points import (
     bin_points,
     cells_of,
-    count_pyramid,
-    pool_sum,
     sizes_from_neighbours,
 )
 
@@ -23,17 +21,16 @@ __all__ = [
     "adaptive_sigmas",
     "bin_points",
     "box_sigma",
+    "boxes_around",
     "boxes_from_neighbours",
     "boxes_from_presets",
     "cells_of",
-    "count_pyramid",
     "cross_map",
     "crowd_attention",
     "density_levels",
     "density_map",
     "heatmap_targets",
     "level_edges",
-    "pool_sum",
     "size_sigma",
     "sizes_from_neighbours",
 ]

@@ -15,19 +15,19 @@ CROWD = 1e-5
 
 
 def crowd_attention(density: Array, threshold: float = CROWD) -> Array:
-    """CAM: 1 where the density is at least ``threshold``, else 0; the shape of ``density``."""
+    """Return CAM, the shape of ``density``: 1 where that is at least ``threshold``, else 0."""
     return (density >= threshold).astype(np.float32)
 
 
 def level_edges(densities: Iterable[Array], classes: int = 6, threshold: float = CROWD) -> Array:
-    """Densities that split the crowd of a training set into ``classes - 1`` equal shares.
+    """Return densities that split the crowd of a training set into ``classes - 1`` equal shares.
 
     The paper splits "by statistics of the training set" and says no more: equal shares make no
     class rare, whatever the set.
 
     Args:
         densities: density maps of training images.
-        classes: of the fine attention map, background included, at least 3.
+        classes: number of classes of the fine attention map, background included, at least 3.
         threshold: densities below it are background.
 
     Returns:
@@ -48,11 +48,11 @@ def level_edges(densities: Iterable[Array], classes: int = 6, threshold: float =
 
 
 def density_levels(density: Array, edges: Array, threshold: float = CROWD) -> Array:
-    """FAM: the class of each cell, 0 for background, 1 to ``len(edges) + 1`` by density.
+    """Return FAM: each cell's class, 0 for background, 1 to ``len(edges) + 1`` by density.
 
     Args:
         density: (h, w) people per cell.
-        edges: of :func:`level_edges`.
+        edges: result of :func:`level_edges`.
         threshold: densities below it are background.
     """
     levels = 1.0 + np.searchsorted(edges, density, side="right")

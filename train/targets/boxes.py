@@ -1,4 +1,4 @@
-"""Head boxes for sets that annotate points alone."""
+"""Head boxes, and their sizes for sets that annotate points alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ from edgecount.train.targets.points import sizes_from_neighbours
 Array = NDArray[np.float32]
 
 
+def boxes_around(centres: NDArray[np.floating], spans: NDArray[np.floating]) -> Array:
+    """Return (N, 4) boxes of (N, 2) centres and their widths and heights, (N, 2) or (N, 1)."""
+    half = spans / 2
+    boxes: Array = np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
+    return boxes
+
+
 def boxes_from_presets(points: Array, presets: Array) -> Array:
-    """Boxes around points, sized like the typical heads of the scene.
+    """Draw boxes around points, sized like the typical heads of the scene.
 
     The semi-automatic labelling of GTA_Head (Zhong et al., "Mask Focal Loss", section IV-A): a
     head's width and height are interpolated linearly by its distances to the two closest preset
@@ -39,13 +46,9 @@ def boxes_from_presets(points: Array, presets: Array) -> Array:
     weights = near[:, ::-1] if closest.shape[1] == 2 else np.ones_like(near)
     total = weights.sum(1, keepdims=True)
     weights = np.where(total > 0, weights / np.where(total > 0, total, 1.0), 1.0 / near.shape[1])
-    half = (weights[:, :, None] * sides[closest]).sum(1) / 2.0
-    boxes: Array = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
-    return boxes
+    return boxes_around(points, (weights[:, :, None] * sides[closest]).sum(1))
 
 
 def boxes_from_neighbours(points: Array, *, largest: float = 40.0) -> Array:
-    """(N, 4) squares of :func:`sizes_from_neighbours` around (N, 2) points."""
-    half = sizes_from_neighbours(points, largest=largest)[:, None] / 2.0
-    boxes: Array = np.concatenate([points - half, points + half], axis=1).astype(np.float32)
-    return boxes
+    """Return (N, 4) squares of :func:`sizes_from_neighbours` around (N, 2) points."""
+    return boxes_around(points, sizes_from_neighbours(points, largest=largest)[:, None])

@@ -11,7 +11,7 @@ Array = NDArray[np.float32]
 
 
 def cross_map(points: Array, height: int, width: int) -> Array:
-    """(height, width) 1 at each head's pixel and its four neighbours, else 0.
+    """Return (height, width) 1 at each head's pixel and its four neighbours, else 0.
 
     Each head dilated by the kernel [0 1 0; 1 1 1; 0 1 0] (RAZ-Net, CVPR 2019).
     """

@@ -26,7 +26,7 @@ def density_map(
     truncate: float = 3.0,
     largest: float = LARGEST,
 ) -> Array:
-    """The sum of one Gaussian a head (HSRNet Eq. 7), whose integral is the count exactly.
+    """Sum one Gaussian a head (HSRNet Eq. 7); the integral is the count exactly.
 
     A kernel is integrated over each cell (differences of the error function), so that small
     spreads and strides above 1 lose nothing, ends with the cell that lies ``truncate`` spreads
@@ -34,14 +34,14 @@ def density_map(
 
     Args:
         points: (N, 2) x, y in px, inside the image.
-        height: of the image.
-        width: of the image.
+        height: height of the image, px.
+        width: width of the image, px.
         sigma: spread of every kernel in px; None: :func:`adaptive_sigmas`.
         stride: px a cell; where it does not divide the image, the last cells are cut by the edge.
-        neighbours: of the adaptive spreads.
-        beta: of the adaptive spreads.
+        neighbours: number of heads in the mean of :func:`adaptive_sigmas`.
+        beta: factor of :func:`adaptive_sigmas`.
         truncate: reach of a kernel, in spreads.
-        largest: of the adaptive spreads, px.
+        largest: upper limit of the adaptive spreads, px.
 
     Returns:
         (ceil(height / stride), ceil(width / stride)) people per cell.
@@ -68,7 +68,7 @@ def density_map(
 def _profiles(
     centres: Array, sigmas: Array, length: int, stride: int, truncate: float
 ) -> tuple[Array, list[int], list[int]]:
-    """One axis of all kernels: the integral over each cell that they reach.
+    """Return one axis of all kernels: the integral over each cell that they reach.
 
     Returns:
         (N, widest) rows that sum to 1, 0 past a kernel's last cell; the first cells; the last
@@ -103,7 +103,7 @@ def adaptive_sigmas(
     smallest: float = SMALLEST,
     largest: float = LARGEST,
 ) -> Array:
-    """Spread of each head: ``beta`` times the mean distance to its nearest heads, in px.
+    """Return each head's spread: ``beta`` times the mean distance to its nearest heads, in px.
 
     MCNN's geometry-adaptive kernels (Zhang et al. 2016), held between ``smallest`` (heads that
     were annotated twice are no distance apart) and ``largest`` (a head far from all others is
@@ -112,7 +112,7 @@ def adaptive_sigmas(
 
     Args:
         points: (N, 2) x, y in px.
-        neighbours: how many heads the mean is over, k.
+        neighbours: number of heads in the mean, k.
         beta: factor of the mean.
         smallest: least spread, px.
         largest: largest spread, px.

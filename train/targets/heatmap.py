@@ -17,7 +17,7 @@ ETA, EPSILON = 1.0, 6.0
 
 @dataclass(frozen=True)
 class HeatmapTargets:
-    """What one crop teaches a heatmap.
+    """The targets of one crop for a heatmap and its offsets and sizes.
 
     Attributes:
         heatmap: (h, w) maximum of one Gaussian a head, exactly 1 at the head's cell.
@@ -44,7 +44,7 @@ def heatmap_targets(
     rule: Literal["box", "size"] = "box",
     clip_to_boxes: bool = False,
 ) -> HeatmapTargets:
-    """Targets of an image of ``height`` x ``width`` px (multiples of ``stride``).
+    """Draw the targets of an image of ``height`` x ``width`` px (multiples of ``stride``).
 
     Where Gaussians overlap, the larger value holds, as in CenterNet: a sum, which the Mask Focal
     Loss paper prints, goes above 1 in a crowd. Of two heads in one cell the later gives offset and
@@ -53,8 +53,8 @@ def heatmap_targets(
     Args:
         points: (N, 2) x, y in px, inside the image.
         boxes: (N, 4) left, top, right, bottom in px; they may reach beyond the image.
-        height: of the image.
-        width: of the image.
+        height: height of the image, px.
+        width: width of the image, px.
         stride: px a cell.
         rule: the Gaussians' spread: ``box``, :func:`box_sigma`; ``size``, :func:`size_sigma`.
         clip_to_boxes: end each Gaussian at its box, so that the heatmap is above 0 exactly where
@@ -80,7 +80,7 @@ def heatmap_targets(
 
 
 def box_sigma(side: Array) -> float:
-    """Spread for a box of (2,) cells: Mask Focal Loss Eq. 10, with its factor for small heads.
+    """Return the spread for a box of (2,) cells: Mask Focal Loss Eq. 10, with small heads' factor.
 
     ``D = 2 min(w, h) + 1`` and ``sigma = D (1 + eta exp(-D)) / epsilon``. The paper gives neither
     eta nor epsilon. Epsilon 6 is CenterNet's own rule (a diameter of six spreads), which eta = 0
@@ -91,7 +91,7 @@ def box_sigma(side: Array) -> float:
 
 
 def size_sigma(side: Array) -> float:
-    """Spread in px for a box of (2,) px: a fifth of its size, between 2.4 and 10 px.
+    """Return the spread in px for a box of (2,) px: a fifth of its size, between 2.4 and 10 px.
 
     Below 2.4 px (0.6 cells of 4 px) the Gaussian would be a single cell and a peak one cell off
     would be punished like one in the sky.
@@ -107,7 +107,7 @@ def _spans(
     across: int,
     down: int,
 ) -> NDArray[np.int64]:
-    """The columns and rows whose centres a box covers, and always those of the head's cell.
+    """Return the columns and rows whose centres a box covers, and always those of the head's cell.
 
     Returns:
         (N, 4) first column, first row, last column + 1, last row + 1.

@@ -11,44 +11,22 @@ Array = NDArray[np.float32]
 def cells_of(
     points: Array, stride: int, height: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Columns and rows of the cells that (N, 2) points lie in; the image's far edge belongs in."""
+    """Return columns and rows of the (N, 2) points' cells; the image's far edge belongs to them."""
     columns = np.clip((points[:, 0] // stride).astype(np.int64), 0, width // stride - 1)
     rows = np.clip((points[:, 1] // stride).astype(np.int64), 0, height // stride - 1)
     return columns, rows
 
 
 def bin_points(points: Array, stride: int, height: int, width: int) -> Array:
-    """(H / stride, W / stride) number of points in each cell."""
+    """Return the number of points in each cell, (H / stride, W / stride)."""
     counts = np.zeros((height // stride, width // stride), np.float32)
     columns, rows = cells_of(points, stride, height, width)
     np.add.at(counts, (rows, columns), 1.0)
     return counts
 
 
-def count_pyramid(counts: Array, levels: int) -> list[Array]:
-    """Counts of blocks of 1, 2, 4, ... cells; each level sums to the same total.
-
-    Args:
-        counts: (h, w) of the finest cells.
-        levels: how many; blocks that the border cuts hold what there is.
-    """
-    pyramid = [counts]
-    for _ in range(levels - 1):
-        pyramid.append(pool_sum(pyramid[-1], 2))
-    return pyramid
-
-
-def pool_sum(values: Array, factor: int) -> Array:
-    """(ceil(h / factor), ceil(w / factor)) sums of blocks."""
-    height, width = values.shape
-    padded = np.pad(values, ((0, -height % factor), (0, -width % factor)))
-    rows, columns = (length // factor for length in padded.shape)
-    sums: Array = padded.reshape(rows, factor, columns, factor).sum((1, 3), dtype=np.float32)
-    return sums
-
-
 def sizes_from_neighbours(points: Array, *, largest: float = 40.0) -> Array:
-    """Head diameters guessed from how close people stand, (N,) px.
+    """Guess head diameters from how close people stand, (N,) px.
 
     The geometry-adaptive rule of MCNN (Zhang et al. 2016): 0.3 times the mean distance to the 3
     nearest neighbours, doubled from a spread to a diameter. A lone head says nothing of its
@@ -59,7 +37,7 @@ def sizes_from_neighbours(points: Array, *, largest: float = 40.0) -> Array:
 
 
 def neighbour_distances(points: Array, neighbours: int) -> NDArray[np.float64]:
-    """Mean distance from each of (N, 2) points to its nearest others, (N,) px.
+    """Return the mean distance from each of (N, 2) points to its nearest others, (N,) px.
 
     With fewer others than ``neighbours`` the mean is over those there are; a lone point is
     infinitely far from any.

@@ -1,7 +1,8 @@
-"""Where the overlay of each source goes."""
+"""File names for the overlays."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
@@ -14,14 +15,14 @@ _JPEG = {".jpg", ".jpeg"}
 
 
 def plan_outputs(sources: Sequence[Source], folder: Path, overwrite: bool) -> list[Path]:
-    """One path per source: NAME.overlay.jpg or .png for an image, NAME.overlay.mp4 for a video.
+    """Name a file for each source: NAME.overlay.jpg or .png of an image, .mp4 of a video.
 
     Where two sources share a name the later one gets its folder's name in front, and if that is
     taken too a number at the end. The same sources give the same names in every run.
 
     Args:
-        sources: what will be counted.
-        folder: where the overlays go; need not exist.
+        sources: sources that will be counted.
+        folder: folder for the overlays; need not exist.
         overwrite: whether files that exist may be replaced.
 
     Raises:
@@ -31,8 +32,7 @@ def plan_outputs(sources: Sequence[Source], folder: Path, overwrite: bool) -> li
     taken: set[str] = set()
     paths = []
     for source in sources:
-        free = (name for name in _names(source) if name.casefold() not in taken)
-        name = next(free)
+        name = next(name for name in _names(source) if name.casefold() not in taken)
         taken.add(name.casefold())
         paths.append(folder / name)
     _refuse_sources(sources, paths)
@@ -47,25 +47,19 @@ def _names(source: Source) -> Iterator[str]:
         path = PurePath(url.hostname or "stream", url.path.strip("/"))
     else:
         path = PurePath(source.name)
-    suffix = ".mp4" if source.is_video else _image_suffix(path)
+    # A photograph as PNG would be ten times its JPEG; what came lossless stays lossless.
+    image = ".jpg" if path.suffix.lower() in _JPEG else ".png"
+    suffix = ".mp4" if source.is_video else image
     stem, parent = _clean(path.stem) or "source", _clean(path.parent.name)
     yield f"{stem}.overlay{suffix}"
     if parent:
         stem = f"{parent}-{stem}"
         yield f"{stem}.overlay{suffix}"
-    number = 2
-    while True:
-        yield f"{stem}-{number}.overlay{suffix}"
-        number += 1
-
-
-def _image_suffix(path: PurePath) -> str:
-    # A photograph as PNG would be ten times its JPEG; what came lossless stays lossless.
-    return ".jpg" if path.suffix.lower() in _JPEG else ".png"
+    yield from (f"{stem}-{number}.overlay{suffix}" for number in itertools.count(2))
 
 
 def _clean(text: str) -> str:
-    """A file name from a path's part, a camera's name or a URL's."""
+    """Make a part of a file name from a path's part, a camera's name or a URL."""
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.")
 
 

@@ -1,4 +1,4 @@
-"""The loop of `count`: sources through the counter to the report and the overlays."""
+"""The loop of `count`: from the sources through the counter to stdout and the overlays."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecount.cli._count.report import Report, Tally
-from edgecount.cli._count.saving import ImageSaver, NoSaver, Saver, VideoSaver
+from edgecount.cli._count.printing import Printer, Tally
+from edgecount.cli._count.saving import ImageSaver, Saver, VideoSaver
 from edgecount.cli._shell.progress import Progress, echo
-from edgecount.cli._shell.stop import Stop, stop_on_interrupt
+from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
 from edgecount.errors import InputError, OutputError
 from edgecount.regions import Region
@@ -18,8 +18,8 @@ from edgecount.runtime.sources.base import Frame, Source
 
 
 @dataclass(frozen=True)
-class Job:
-    """A source and where its overlay goes, if anywhere."""
+class Task:
+    """A source, and the file for its overlay if there is to be one."""
 
     source: Source
     output: Path | None = None
@@ -27,18 +27,18 @@ class Job:
 
 @dataclass(frozen=True)
 class Pace:
-    """Which frames of a video are counted.
+    """A choice of the frames of a video that are counted.
 
     Attributes:
-        every: one frame of so many.
-        at_most: counted frames per video; None: all.
+        every: N to count every N-th frame.
+        at_most: limit of counted frames per video; None to count up to its end.
     """
 
     every: int = 1
     at_most: int | None = None
 
     def pick(self, source: Source) -> Iterator[Frame]:
-        """The frames to count; an image has one in any case."""
+        """Return the frames to count; the one of an image in any case."""
         frames = source.frames()
         if not source.is_video:
             return frames
@@ -46,7 +46,7 @@ class Pace:
         return itertools.islice(frames, 0, last, self.every)
 
     def length(self, source: Source) -> int | None:
-        """How many frames `pick` gives, None if the source does not say."""
+        """Return the number of frames that `pick` gives, None if the source has no length."""
         known = [] if self.at_most is None else [self.at_most]
         if source.length is not None:
             known.append(-(-source.length // self.every))
@@ -54,8 +54,13 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a run ended: sources that failed, and whether the user stopped it."""
+class RunResult:
+    """The end of a run.
+
+    Attributes:
+        failed: number of sources that failed.
+        stopped: whether the user stopped it.
+    """
 
     failed: int
     stopped: bool
@@ -63,63 +68,63 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that counting a list of sources needs.
+    """A run over a list of sources.
 
     Attributes:
-        counter: counts a frame.
-        report: takes the results.
-        pace: which frames of a video.
-        regions: drawn into the overlays.
+        counter: counter of people in a frame.
+        printer: receiver of the results.
+        pace: choice of a video's frames.
+        regions: regions to draw into the overlays.
         bars: whether to show progress bars.
     """
 
     counter: EdgeCounter
-    report: Report
+    printer: Printer
     pace: Pace
     regions: Sequence[Region] = ()
     bars: bool = True
 
-    def all(self, jobs: Sequence[Job]) -> Outcome:
+    def all(self, tasks: Sequence[Task]) -> RunResult:
         """Count every source; one that fails is reported and the others go on."""
         failed = 0
-        label, shown = "counting", self.bars and len(jobs) > 1
-        with stop_on_interrupt() as stop, Progress(len(jobs), "file", label, shown) as bar:
-            for job in jobs:
+        label, shown = "counting", self.bars and len(tasks) > 1
+        with stop_on_interrupt() as stop, Progress(len(tasks), "file", label, shown) as bar:
+            for task in tasks:
                 if stop.requested:
                     break
-                failed += not self._one(job, stop)
+                failed += not self._one(task, stop)
                 bar.step()
-        return Outcome(failed, stop.requested)
+        return RunResult(failed, stop.requested)
 
-    def _one(self, job: Job, stop: Stop) -> bool:
+    def _one(self, task: Task, stop: Stop) -> bool:
         tally = Tally()
         try:
-            self._frames(job, tally, stop)
+            self._frames(task, tally, stop)
         except (InputError, OutputError) as error:
             echo(f"edgecount: error: {error}", err=True)
             return False
         finally:
             if tally.frames:
-                self.report.source(job.source, tally)
+                self.printer.source(task.source, tally)
         return True
 
-    def _frames(self, job: Job, tally: Tally, stop: Stop) -> None:
-        source = job.source
+    def _frames(self, task: Task, tally: Tally, stop: Stop) -> None:
+        source = task.source
         shown = self.bars and source.is_video
         bar = Progress(self.pace.length(source), "frame", Path(source.name).name, shown)
-        with self._saver(job) as saver, bar:
+        with self._saver(task) as saver, bar:
             for frame, result in self.counter.count_frames(self.pace.pick(source)):
                 saver.add(frame.image, result)
                 tally.add(result)
-                self.report.frame(result)
-                bar.step(f"{result.count:.1f} people")
+                self.printer.frame(result)
+                bar.step(note=f"{result.count:.1f} people")
                 if stop.requested:
                     break
 
-    def _saver(self, job: Job) -> Saver:
-        if job.output is None:
-            return NoSaver()
-        if not job.source.is_video:
-            return ImageSaver(job.output, self.regions)
-        fps = job.source.fps
-        return VideoSaver(job.output, fps / self.pace.every if fps else None, self.regions)
+    def _saver(self, task: Task) -> Saver:
+        if task.output is None:
+            return Saver()
+        if not task.source.is_video:
+            return ImageSaver(task.output, self.regions)
+        fps = task.source.fps
+        return VideoSaver(task.output, fps / self.pace.every if fps else None, self.regions)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -20,40 +19,21 @@ _JPEG_QUALITY = 92
 _FALLBACK_FPS = 10.0  # for streams that do not say
 
 
-class Saver(Protocol):
-    """Takes the frames of one source; a context manager that closes the file."""
+class Saver(AbstractContextManager["Saver"]):
+    """A receiver of the frames of one source, which closes its file; this one writes nothing."""
 
     def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
         """Draw and write one frame."""
-
-    def __enter__(self) -> Saver: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-
-class NoSaver:
-    """Writes nothing."""
-
-    def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
-        """Nothing to do."""
-
-    def __enter__(self) -> NoSaver:
-        return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
 
-class ImageSaver(NoSaver):
-    """Writes the overlay of an image.
+class ImageSaver(Saver):
+    """A writer of the overlay of an image.
 
     Args:
-        path: a .png or .jpg; its folder is made.
+        path: a .png or .jpg file to write; its folder is made.
         regions: the regions that were counted.
     """
 
@@ -62,16 +42,16 @@ class ImageSaver(NoSaver):
         self._regions = regions
 
     def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
-        """Draw and write; OutputError if the file cannot be written."""
+        """Draw and write the frame; OutputError if the file cannot be written."""
         write_image(self._path, draw_overlay(frame, result, regions=self._regions))
 
 
-class VideoSaver:
-    """Writes the annotated clip of a video. What was added is playable once it is closed.
+class VideoSaver(Saver):
+    """A writer of the annotated clip of a video, which is playable once it is closed.
 
     Args:
-        path: an .mp4; its folder is made.
-        fps: frames per second of the clip; None or 0 takes 10.
+        path: an .mp4 file to write; its folder is made.
+        fps: frames per second of the clip; None or 0 for 10.
         regions: the regions that were counted.
     """
 
@@ -83,16 +63,13 @@ class VideoSaver:
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
 
-    def __enter__(self) -> VideoSaver:
-        return self
-
     def __exit__(self, *_: object) -> None:
         if self._writer is not None:
             self._writer.release()
             self._writer = None
 
     def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
-        """Draw and append; OutputError if the clip cannot be written."""
+        """Draw and append the frame; OutputError if the clip cannot be written."""
         self._scale = HeatScale.fit(result.density, self._scale)
         picture = draw_overlay(frame, result, regions=self._regions, scale=self._scale)
         if self._writer is None:
@@ -111,7 +88,7 @@ class VideoSaver:
         if not writer.isOpened():
             raise OutputError(
                 f"cannot write the video {self._path}: is the folder writable, and does OpenCV "
-                "have FFmpeg? (`edgecount doctor` tells)"
+                "have FFmpeg? (see `edgecount doctor`)"
             )
         return writer
 

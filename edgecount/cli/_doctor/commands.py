@@ -1,4 +1,4 @@
-"""Other programs, asked without being waited for, and without harm when they are missing."""
+"""Answers of other programs, which may be missing, crash or hang."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SECONDS_TO_LOAD = 60.0
 
 
 class Answer(NamedTuple):
-    """What a program said.
+    """The answer of a program.
 
     Attributes:
         ok: whether it ran and ended with exit code 0.
-        text: its output, or the reason why there is none, on one line.
+        text: the program's output, or the reason why there is none, on one line.
         crashed: whether a signal ended it.
     """
 
@@ -26,11 +26,14 @@ class Answer(NamedTuple):
 
 
 Ask: TypeAlias = Callable[..., Answer]
-"""`ask`, or what a test puts in its place."""
+"""The type of `ask`, which tests replace."""
 
 
 def ask(*command: str | Path, timeout: float = 5.0) -> Answer:
-    """Run a program; a crash, a missing program and a hang are answers like others."""
+    """Run a program, for ``timeout`` seconds at most.
+
+    A crash, a missing program and a hang are answers like others.
+    """
     try:
         done = subprocess.run(  # noqa: S603 (programs that this package names)
             [str(part) for part in command],

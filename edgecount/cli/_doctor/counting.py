@@ -1,8 +1,8 @@
-"""The proof: the model counts a rendered picture."""
+"""The last check: the model counts a rendered picture."""
 
 from __future__ import annotations
 
-from edgecount.cli._doctor import Check
+from edgecount.cli._doctor.check import Check
 
 _PEOPLE = 40
 _SIZE = (640, 480)

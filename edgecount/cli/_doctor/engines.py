@@ -1,4 +1,4 @@
-"""What could run a model: edgecount's own kernels, the GPU, ONNX Runtime."""
+"""edgecount's own kernels, the GPU and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecount.cli._doctor import Check, Status
+from edgecount.cli._doctor.check import Check, Status
 from edgecount.cli._doctor.commands import SECONDS_TO_LOAD, Answer, Ask, ask
 from edgecount.cli._doctor.jetson import is_jetson
 from edgecount.cli._doctor.toolkit import find_nvcc
-from edgecount.cli._types.options import DEFAULT_MODEL
+from edgecount.models import DEFAULT_MODEL
 from edgecount.runtime.cuda.build_check import why_not_built_for
 from edgecount.runtime.cuda.driver import Driver, ask_driver
 
 
 def has_gpu() -> bool:
-    """Whether the driver shows a GPU."""
+    """Return whether the driver shows a GPU."""
     answer = ask_driver()
     return isinstance(answer, Driver) and bool(answer.devices)
 
 
 def built_for_others() -> str | None:
-    """Why edgecount's kernels do not run on the first GPU, and what to do; None if they do."""
+    """Say why edgecount's kernels do not run on the first GPU, and what to do; None if they do."""
     from edgecount import _ext
 
     answer = ask_driver()
@@ -34,7 +34,7 @@ def built_for_others() -> str | None:
 
 
 def package(root: Path) -> Check:
-    """The package, its compiled part, and whether that sees the GPU."""
+    """Check the package, its compiled part, and whether that sees the GPU."""
     from edgecount import __version__
 
     try:
@@ -78,7 +78,7 @@ def _device_advice() -> str:
 
 
 def gpu(root: Path) -> Check:
-    """NVIDIA GPUs that the driver shows."""
+    """List the NVIDIA GPUs that the driver shows."""
     answer = ask_driver()
     if isinstance(answer, str):
         if not is_jetson(root):
@@ -96,15 +96,15 @@ def gpu(root: Path) -> Check:
 
 
 class Runtime(NamedTuple):
-    """ONNX Runtime, as another process found it.
+    """The state of ONNX Runtime, as another process found it.
 
     Attributes:
-        version: empty if it does not load.
-        providers: what it can run models with, such as "CPU".
-        problem: why it does not load.
+        version: version of the package; empty if it does not load.
+        providers: its execution providers, such as "CPU".
+        problem: the reason why it does not load, if so.
         crashes: whether loading it, or running a model with it on the GPU, ends the process, as on
             a processor that it is not built for.
-        cuda_problem: why it counts nothing on the GPU, although it lists "CUDA".
+        cuda_problem: the reason why it does not count on the GPU although it lists "CUDA", if so.
     """
 
     version: str = ""
@@ -147,7 +147,7 @@ def try_cuda(ask: Ask = ask) -> Answer:
 
 
 def onnxruntime(runtime: Runtime) -> Check:
-    """ONNX Runtime and its execution providers."""
+    """Check ONNX Runtime and its execution providers."""
     installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _version(name)]
     if runtime.problem:
         found = f"does not load: {runtime.problem}" if installed else "not installed"

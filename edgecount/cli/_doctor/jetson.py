@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from edgecount.cli._doctor import Check
+from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import Ask, ask
 from edgecount.cli._doctor.files import dotted, text_of
 
@@ -31,13 +29,13 @@ _ENOUGH_FOR_A_BUILD = 2.0
 
 
 def is_jetson(root: Path) -> bool:
-    """Whether this is a Jetson; in a container only the device tree tells."""
+    """Return whether this is a Jetson, which in a container only the device tree tells."""
     compatible = text_of(root / "proc/device-tree/compatible")
     return (root / "etc/nv_tegra_release").is_file() or "nvidia,tegra" in compatible
 
 
 def board(root: Path) -> Check:
-    """The board's model and its JetPack, from the files that NVIDIA puts there."""
+    """Read the board's model and its JetPack from the files that NVIDIA puts there."""
     model = text_of(root / "proc/device-tree/model").strip("\0\n ")
     release = text_of(root / "etc/nv_tegra_release")
     if not is_jetson(root):
@@ -66,7 +64,7 @@ def _jetpack_of(linux: tuple[int, int, int]) -> str:
 
 
 def _jetpack_package(root: Path) -> str | None:
-    """What dpkg says, which is more exact, where the package that stands for all of it is there."""
+    """Read JetPack's exact version from dpkg; None if the package for all of it is missing."""
     status = text_of(root / "var/lib/dpkg/status")
     match = re.search(r"^Package: nvidia-jetpack\n(?:.+\n)*?Version: ([\d.]+)", status, re.M)
     if match is None or "Status: install ok installed" not in match[0]:
@@ -74,72 +72,58 @@ def _jetpack_package(root: Path) -> str | None:
     return f"JetPack {match[1]}"
 
 
-class _Mode(NamedTuple):
-    number: int
-    name: str
-
-
 def power(root: Path, ask: Ask = ask) -> Check:
-    """The power mode and whether the GPU's clock follows the load."""
+    """Read the power mode, and whether the GPU's clock follows the load."""
     settings = text_of(root / "etc/nvpmodel.conf")
     lines = [line for line in settings.splitlines() if not line.lstrip().startswith("#")]
     pairs = re.findall(r"<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=([^\s>]+)", "\n".join(lines))
     modes = {int(number): name for number, name in pairs}
-    mode = _mode_by_file(root, modes) or _mode_by_command(ask)
+    mode = _power_mode(root, modes, ask)
     clock, fixed = _gpu_clock(root)
     if mode is None:
         return Check("power", "ok", ", ".join(["mode not known", *clock]), "run  sudo nvpmodel -q")
-    found = ", ".join([f"{mode.name} (mode {mode.number})", *clock])
+    number, name = mode
+    found = ", ".join([f"{name} (mode {number})", *clock])
     # Boards that have it call the mode without limits MAXN_SUPER, and have a slower MAXN or none.
     fastest = max(
-        (n for n in modes if modes[n].startswith("MAXN")), key=modes.__getitem__, default=None
+        (n for n in modes if modes[n].startswith("MAXN")), key=modes.__getitem__, default=number
     )
-    if fastest is not None and fastest != mode.number:
+    advice = ""
+    if fastest != number:
         advice = f"{modes[fastest]} is faster:  sudo nvpmodel -m {fastest} && sudo jetson_clocks"
-        return Check("power", "ok", found, advice)
-    advice = (
-        "" if fixed or not clock else "for even times, until the next boot:  sudo jetson_clocks"
-    )
+    elif clock and not fixed:
+        advice = "for even times, until the next boot:  sudo jetson_clocks"
     return Check("power", "ok", found, advice)
 
 
-def _mode_by_file(root: Path, modes: dict[int, str]) -> _Mode | None:
+def _power_mode(root: Path, modes: dict[int, str], ask: Ask) -> tuple[int, str] | None:
+    """Return the number and name of the mode, from its file or else from its program."""
     match = re.search(r"pmode:(\d+)", text_of(root / "var/lib/nvpmodel/status"))
-    if match is None or int(match[1]) not in modes:
-        return None
-    return _Mode(int(match[1]), modes[int(match[1])])
-
-
-def _mode_by_command(ask: Ask) -> _Mode | None:
+    if match and int(match[1]) in modes:
+        return int(match[1]), modes[int(match[1])]
     answer = ask("nvpmodel", "-q")
     match = re.search(r"NV Power Mode:\s*(\S+)\s+(\d+)", answer.text) if answer.ok else None
-    return _Mode(int(match[2]), match[1]) if match else None
+    return (int(match[2]), match[1]) if match else None
 
 
 def _gpu_clock(root: Path) -> tuple[list[str], bool]:
-    """The range of the GPU's clock, if it can be read, and whether jetson_clocks has fixed it."""
-    for folder in _gpu_clock_folders(root / "sys/class/devfreq"):
+    """Describe the GPU's clock, if it can be read, and say whether jetson_clocks has fixed it."""
+    # 17000000.gpu on Orin, gpu-gpc-0 on Thor.
+    for folder in sorted((root / "sys/class/devfreq").glob("*")):
+        if not re.search(r"\.gpu$|\.ga10b$|^gpu-gpc", folder.name):
+            continue
         try:
             low, high = (int(text_of(folder / name)) for name in ("min_freq", "max_freq"))
         except ValueError:
             continue
-        megahertz = [str(round(frequency / 1e6)) for frequency in (low, high)]
         if low == high:
-            return [f"GPU clock fixed at {megahertz[0]} MHz"], True
-        return [f"GPU clock {' to '.join(megahertz)} MHz by load"], False
+            return [f"GPU clock fixed at {low / 1e6:.0f} MHz"], True
+        return [f"GPU clock {low / 1e6:.0f} to {high / 1e6:.0f} MHz by load"], False
     return [], False
 
 
-def _gpu_clock_folders(parent: Path) -> Iterator[Path]:
-    """17000000.gpu on Orin, gpu-gpc-0 on Thor."""
-    if parent.is_dir():
-        yield from sorted(
-            p for p in parent.iterdir() if re.search(r"\.gpu$|\.ga10b$|^gpu-gpc", p.name)
-        )
-
-
 def memory(root: Path) -> Check:
-    """Memory, which the GPU has no own of, and swap."""
+    """Read the memory, which CPU and GPU share, and swap."""
     pairs = re.findall(r"^(\w+):\s+(\d+) kB", text_of(root / "proc/meminfo"), re.M)
     gib = {name: int(kilobytes) / 2**20 for name, kilobytes in pairs}
     total, free, swap = (gib.get(name, 0.0) for name in ("MemTotal", "MemAvailable", "SwapTotal"))

@@ -8,18 +8,18 @@ import re
 import sys
 from pathlib import Path
 
-from edgecount.cli._doctor import Check
+from edgecount.cli._doctor.check import Check
 
 _SIMD = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimddp", "i8mm")
 
 
 def python() -> Check:
-    """The interpreter."""
+    """Name the interpreter."""
     return Check("python", "ok", f"{platform.python_version()} in {sys.prefix}")
 
 
 def system() -> Check:
-    """The operating system and libc."""
+    """Name the operating system and libc."""
     try:
         name = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     except OSError:
@@ -29,7 +29,7 @@ def system() -> Check:
 
 
 def cpu(info: Path = Path("/proc/cpuinfo")) -> Check:
-    """Cores this process may use, and the vector instructions that matter."""
+    """Count the cores this process may use, and list the vector instructions that matter."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     text = info.read_text(errors="replace") if info.is_file() else ""
     lists = re.findall(r"(?:flags|Features)\s*:(.*)", text)  # x86's word and Arm's

@@ -1,15 +1,14 @@
-"""TensorRT: its Python module, its library, and why the one does not see the other."""
+"""TensorRT's Python module and library, and why Python does not find them."""
 
 from __future__ import annotations
 
-import platform
 import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecount.cli._doctor import Check
+from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import SECONDS_TO_LOAD, Ask, ask
 from edgecount.cli._doctor.files import dotted, libraries
 from edgecount.cli._doctor.jetson import is_jetson
@@ -19,34 +18,14 @@ _APT = "sudo apt install python3-libnvinfer"
 _NEW_ENVIRONMENT = "/usr/bin/python3 -m venv --system-site-packages ENV"
 
 
-class Environment(NamedTuple):
-    """The Python that is looked for modules in.
-
-    Attributes:
-        prefix: where it is installed.
-        virtual: whether it is a virtual environment.
-        version: such as "3.10".
-    """
-
-    prefix: Path
-    virtual: bool
-    version: str
-
-    @classmethod
-    def here(cls) -> Environment:
-        """The one that runs."""
-        version = ".".join(platform.python_version_tuple()[:2])
-        return cls(Path(sys.prefix), sys.prefix != sys.base_prefix, version)
-
-
 class Module(NamedTuple):
-    """A Python module that was tried.
+    """A Python module that another process has tried to import.
 
     Attributes:
-        name: such as "tensorrt".
+        name: name of the module, such as "tensorrt".
         works: whether it loads.
-        text: its version, or why it does not load.
-        folder: where it lies.
+        text: the module's version, or the reason why it does not load.
+        folder: folder that the module lies in.
     """
 
     name: str
@@ -56,19 +35,19 @@ class Module(NamedTuple):
 
 
 class Modules(NamedTuple):
-    """Both kinds of TensorRT; None: not installed."""
+    """TensorRT and TensorRT for RTX; None if not installed."""
 
     tensorrt: Module | None
     rtx: Module | None
 
 
 def find_modules(ask: Ask = ask) -> Modules:
-    """What is installed for this Python, and whether it loads."""
+    """Find the modules that are installed for this Python, and try to load them."""
     return Modules(_try(("tensorrt",), ask), _try(_RTX, ask))
 
 
 def _try(names: tuple[str, ...], ask: Ask) -> Module | None:
-    """Import the first of the names that is installed, in another process, as it may end it."""
+    """Import the first module that is installed, in another process, since it may crash."""
     for name in names:
         spec = find_spec(name)
         if spec is None or spec.origin is None:
@@ -79,10 +58,8 @@ def _try(names: tuple[str, ...], ask: Ask) -> Module | None:
     return None
 
 
-def tensorrt(
-    root: Path, modules: Modules, ask: Ask = ask, environment: Environment | None = None
-) -> Check:
-    """The modules that are there, and what keeps Python from seeing the one that is not."""
+def tensorrt(root: Path, modules: Modules, ask: Ask = ask) -> Check:
+    """List the modules that are there, or say what keeps Python from finding one."""
     there = [module for module in modules if module is not None]
     for module in there:
         if not module.works:
@@ -91,10 +68,10 @@ def tensorrt(
     found = ", ".join(f"{module.name} {module.text} in {module.folder}" for module in there)
     if modules.tensorrt is not None or (modules.rtx is not None and not is_jetson(root)):
         return Check("tensorrt", "ok", found)
-    missing = _why_missing(root, ask, environment or Environment.here())
-    if missing is None:
-        return Check("tensorrt", "ok", "not installed")
-    return Check("tensorrt", "warn", *missing)
+    missing = _why_missing(root, ask)
+    return (
+        Check("tensorrt", "warn", *missing) if missing else Check("tensorrt", "ok", "not installed")
+    )
 
 
 def _advice_for(module: Module) -> str:
@@ -110,23 +87,22 @@ def _advice_for(module: Module) -> str:
     return "install it anew; on a Jetson take apt's:  " + _APT
 
 
-def _why_missing(root: Path, ask: Ask, here: Environment) -> tuple[str, str] | None:
-    """Why Python does not see TensorRT, and what to do; None if nothing of it is installed."""
+def _why_missing(root: Path, ask: Ask) -> tuple[str, str] | None:
+    """Say why Python does not find TensorRT, and what to do; None if it is not installed."""
     packages = sorted(root.glob("usr/lib/python3*/dist-packages/tensorrt"))
     if packages:
-        folder = packages[-1].parent
+        folder, settings = packages[-1].parent, Path(sys.prefix, "pyvenv.cfg")
+        advice = f"take the system's Python:  {_NEW_ENVIRONMENT}"
+        version = ".".join(map(str, sys.version_info[:2]))
         match = re.fullmatch(r"python(3\.\d+)", folder.parent.name)
-        if match and match[1] != here.version:
-            reason = f"apt's is for Python {match[1]} ({folder}), and this is {here.version}"
-            return reason, f"take the system's Python:  {_NEW_ENVIRONMENT}"
-        reason = f"installed in {folder}, which this environment does not see"
-        settings = here.prefix / "pyvenv.cfg"
-        if here.virtual and settings.is_file():
-            return reason, (
+        if match and match[1] != version:
+            return f"apt's is for Python {match[1]} ({folder}), and this is {version}", advice
+        if sys.prefix != sys.base_prefix and settings.is_file():
+            advice = (
                 f"set  include-system-site-packages = true  in {settings}, or make the "
                 f"environment anew:  {_NEW_ENVIRONMENT}"
             )
-        return reason, f"take the system's Python:  {_NEW_ENVIRONMENT}"
+        return f"installed in {folder}, which this environment does not see", advice
     found = libraries(root, "libnvinfer")
     if found:
         reason = f"the library is there ({_library(found[-1], ask)}), its Python module is not"
@@ -137,7 +113,7 @@ def _why_missing(root: Path, ask: Ask, here: Environment) -> tuple[str, str] | N
 
 
 def _library(path: Path, ask: Ask) -> str:
-    """The version that the library itself says, in another process, as it may end it."""
+    """Ask the library for its version, in another process, since it may crash."""
     code = "import ctypes, sys; print(ctypes.CDLL(sys.argv[1]).getInferLibVersion())"
     answer = ask(sys.executable, "-c", code, path, timeout=SECONDS_TO_LOAD)
     if not answer.ok or not answer.text.isdigit():

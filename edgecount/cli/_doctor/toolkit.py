@@ -1,4 +1,4 @@
-"""The CUDA toolkit, which edgecount's CUDA part is built with, and cuDNN."""
+"""The CUDA toolkit, with which edgecount's CUDA part is built, and cuDNN."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import re
 import shutil
 from pathlib import Path
 
-from edgecount.cli._doctor import Check
+from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import Ask, ask
 from edgecount.cli._doctor.files import dotted, libraries, text_of, version_of
 
 
 def find_nvcc(root: Path) -> Path | None:
-    """The compiler, on PATH or where NVIDIA's packages put it without changing PATH."""
+    """Find the compiler, on PATH or where NVIDIA's packages put it without changing PATH."""
     found = shutil.which("nvcc") if root == Path("/") else None
-    usual = root / "usr/local/cuda/bin/nvcc"
-    return Path(found) if found else usual if usual.is_file() else None
+    standard = root / "usr/local/cuda/bin/nvcc"
+    return Path(found) if found else standard if standard.is_file() else None
 
 
 def cuda(root: Path, ask: Ask = ask) -> Check:
-    """Versions of the toolkit and of cuDNN; neither is needed once edgecount is installed."""
+    """Find the toolkit and cuDNN; edgecount needs neither once it is installed."""
     nvcc = find_nvcc(root)
     parts = [f"toolkit {_version(nvcc, ask)} in {nvcc.parents[1]}" if nvcc else "no toolkit"]
     # The name says the whole version where the file is the library and not a link to it.

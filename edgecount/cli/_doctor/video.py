@@ -1,16 +1,16 @@
-"""OpenCV: pictures, videos and cameras."""
+"""OpenCV, which reads images, videos and cameras."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from edgecount.cli._doctor import Check
+from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.jetson import is_jetson
 
 
 def opencv(root: Path) -> Check:
-    """OpenCV and what it reads videos with."""
+    """Check OpenCV and list the libraries that it reads videos with."""
     try:
         import cv2
     except ImportError as error:

@@ -1,8 +1,9 @@
-"""What was typed after `edgecount export`, checked and gathered."""
+"""Check and gather the options of `edgecount export`."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,17 +12,14 @@ from edgecount.cli._types.sizes import InputSizes
 from edgecount.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edgecount.export.options import ExportOptions
-    from edgecount.export.source.load import Description
+    from pathlib import Path
 
-_DESCRIBING = ("density", "heatmap", "offset")
-_ABOUT_FOREIGN = (*("stride", "unit", "mean", "scale", "channels", "multiple", "threshold"),)
-_ABOUT_INT8 = ("method", "images", "gate_int8")
-_ABOUT_ENGINES = (
-    *("dla", "workspace", "timing_cache", "hardware_compatible", "version_compatible"),
-)
-_ABOUT_FOLDERS = ("calibration", "verify", "triton", "threads", "capabilities")
-_FLAGS = {"capabilities": "compute-capability"}
+    from edgecount.export.options import ExportOptions
+    from edgecount.manifest import Manifest
+
+_ABOUT_INT8 = ("method", "number", "int8_gate")
+_ENGINE = ("workspace", "timing_cache", "hardware_compatible", "version_compatible")
+_ABOUT_FOLDERS = ("calibration", "verify", "triton", "threads", "compute_capabilities")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}([-+.][0-9A-Za-z.+-]+)?")
 
 
@@ -40,96 +38,83 @@ def check_version(_ctx: click.Context, _param: click.Parameter, value: str | Non
 
 
 def check_useful(typed: set[str], given: dict[str, Any], *, one_file: bool) -> None:
-    """Refuse options that would do nothing: whoever typed them expects something.
+    """Refuse options that would do nothing.
 
     Raises:
-        ConfigError: an option lacks another that it is about, or a gate is no share.
+        ConfigError: an option is given without another that it needs, or a gate is no share.
     """
     engine = given["target"] != "onnx" and not one_file
     asked = engine and given["target"] != "auto"
     needs = [
-        (_ABOUT_FOREIGN, any(given[name] for name in _DESCRIBING), "--density or --heatmap"),
         (_ABOUT_INT8, given["int8"], "--int8"),
-        (("gate_fp16",), given["fp16"] or asked, "--fp16"),
+        (("fp16_gate",), given["fp16"] or asked, "--fp16"),
         (("force",), given["fp16"] or given["int8"] or asked, "--fp16 or --int8"),
         (("batch",), engine or given["triton"], "--target tensorrt or tensorrt-rtx, or --triton"),
-        (_ABOUT_ENGINES, engine, "--target tensorrt or tensorrt-rtx"),
+        (("dla_core", *_ENGINE), engine, "--target tensorrt or tensorrt-rtx"),
         (_ABOUT_FOLDERS, not one_file, "a folder as --out"),
     ]
     for names, there, wanted in needs:
         for name in names:
             if name in typed and not there:
-                flag = _FLAGS.get(name, name.replace("_", "-"))
-                raise ConfigError(f"--{flag}: expected with {wanted}, and does nothing without")
+                raise ConfigError(f"{name}: expected with {wanted}, and does nothing without")
     if given["sizes"] and given["sizes"].profile and not engine:
         raise ConfigError(
-            "--input dynamic: expected with --target tensorrt or tensorrt-rtx, and does nothing "
+            "profile: expected with --target tensorrt or tensorrt-rtx, and does nothing "
             "without: an ONNX file takes any size"
         )
-    for name in ("gate_fp16", "gate_int8"):
+    for name in ("fp16_gate", "int8_gate"):
         if given[name] > 1:
             raise ConfigError(
-                f"--{name.replace('_', '-')}: expected a share of the mean count, 0 to 1 (0.01 is "
-                f"1 %), got {given[name]:g}"
+                f"{name}: expected a share of the mean count, 0 to 1 (0.01 is 1 %), got "
+                f"{given[name]:g}"
             )
 
 
 def options_of(given: dict[str, Any]) -> ExportOptions:
-    """What was typed, as what to make.
+    """Return the options as the library takes them.
 
     Raises:
         ConfigError: options contradict one another.
     """
-    from edgecount.export.options import ExportOptions
-    from edgecount.export.tensorrt.build import EngineOptions
+    from edgecount.export.options import EngineOptions, ExportOptions
 
     sizes: InputSizes = given["sizes"] or InputSizes(None, None)
     target = given["target"]
-    if given["capabilities"] and target != "tensorrt-rtx":
+    if given["compute_capabilities"] and target != "tensorrt-rtx":
         raise ConfigError(
-            f"--compute-capability: expected with --target tensorrt-rtx, got --target {target}: "
+            f"compute_capabilities: expected with --target tensorrt-rtx, got --target {target}: "
             "TensorRT builds for the GPU that is there"
         )
-    return ExportOptions(
-        fp16=given["fp16"],
-        int8=given["int8"],
-        target=target,
-        calibration=given["calibration"],
-        method=given["method"],
-        number=given["images"],
-        verify=given["verify"],
-        size=sizes.fixed,
-        profile=sizes.profile,
-        batch=given["batch"],
-        opset=given["opset"],
-        engine=EngineOptions(
-            "tensorrt" if target in ("auto", "onnx") else target,
-            compute_capabilities=given["capabilities"],
-            workspace=given["workspace"],
-            hardware_compatible=given["hardware_compatible"],
-            version_compatible=given["version_compatible"],
-            timing_cache=given["timing_cache"],
-        ),
-        dla_core=given["dla"],
-        fp16_gate=given["gate_fp16"],
-        int8_gate=given["gate_int8"],
-        force=given["force"],
-        overwrite=given["overwrite"],
-        threads=given["threads"],
-    )
+    engine = {name: given[name] for name in (*_ENGINE, "compute_capabilities")}
+    apart: dict[str, Any] = {
+        "engine": EngineOptions("tensorrt" if target in ("auto", "onnx") else target, **engine),
+        "size": sizes.fixed,
+        "profile": sizes.profile,
+    }
+    rest = {field.name for field in fields(ExportOptions)} - apart.keys()
+    return ExportOptions(**{name: given[name] for name in rest}, **apart)
 
 
 def stated_of(given: dict[str, Any]) -> dict[str, str]:
-    """What the user says of the model, by the manifest's field."""
-    flags = {"name": "name", "version": "model_version", "licence": "licence"}
-    return {field: given[flag] for field, flag in flags.items() if given[flag] is not None}
+    """Return the manifest's fields that the user states."""
+    names = ("name", "version", "licence")
+    return {name: given[name] for name in names if given[name] is not None}
 
 
-def description_of(given: dict[str, Any]) -> Description | None:
-    """What the user says of an ONNX file without a manifest; None: nothing."""
-    from edgecount.export.source.load import Description
+def manifest_of(path: Path | None) -> Manifest | None:
+    """Read the manifest of an ONNX file that carries none; None: none was given.
 
-    if not any(given[name] for name in _DESCRIBING):
+    Raises:
+        ConfigError: the file cannot be read, or holds no manifest.
+    """
+    from edgecount.errors import ModelError
+    from edgecount.manifest import Manifest
+
+    if path is None:
         return None
-    names = (*_DESCRIBING, "stride", "unit", "mean", "scale", "channels", "multiple", "threshold")
-    return Description(**{name: given[name] for name in names})
+    try:
+        return Manifest.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"manifest: cannot read {path}: {error.strerror}") from error
+    except (ModelError, UnicodeDecodeError) as error:
+        raise ConfigError(f"manifest: {path}: {error}") from error

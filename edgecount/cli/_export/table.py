@@ -1,17 +1,18 @@
-"""A finished export as lines for people."""
+"""Show a finished export as a table."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from edgecount.cli._export.flags import with_flags
 from edgecount.export.report.facts import worst_difference
 
 
 def table(report: dict[str, Any]) -> list[str]:
-    """Lines for people: a file each.
+    """Return the lines of a table with a row for each file.
 
     Args:
-        report: what `report.json` holds.
+        report: the content of `report.json`.
     """
     people = f"{'bias':>8}{'worst':>9}{'regions':>9}{'points':>9}"
     lines = [f"{'':24}{'MB':>8}{'counts differ by':>19}{people}{'ms':>9}   verdict"]
@@ -34,7 +35,7 @@ def table(report: dict[str, Any]) -> list[str]:
             f"{where}"
         )
         if file["engine"] and file["engine"]["reason"]:
-            lines.append(f"{'':24}  {file['engine']['reason']}")
+            lines.append(f"{'':24}  {with_flags(file['engine']['reason'])}")
         kept = len(file.get("kept") or ())
         if kept:
             lines.append(f"{'':24}  {kept} nodes keep a higher precision")

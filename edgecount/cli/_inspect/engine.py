@@ -1,18 +1,16 @@
-"""What an engine is and whether it would run here, from its sidecar."""
+"""Facts of an engine from its sidecar, and whether it runs on this machine."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-__all__ = ["engine_facts", "engine_rows", "try_model"]
-
 
 def engine_facts(path: Path) -> dict[str, Any]:
-    """The facts that `inspect` shows of an engine; it is run where nothing speaks against it.
+    """Return the facts that `inspect` shows of an engine, which is run if it fits this machine.
 
     Raises:
-        ModelError: the plan or its sidecar is missing or damaged.
+        ModelError: the engine or its sidecar is missing or damaged.
     """
     from edgecount.errors import ModelError
     from edgecount.runtime.backends.tensorrt.compatibility import engine_problems
@@ -52,7 +50,11 @@ def engine_facts(path: Path) -> dict[str, Any]:
 
 
 def try_model(model: str, size: tuple[int, int] = (64, 64)) -> tuple[str | None, str]:
-    """Count a grey frame of (height, width): the backend that did it, or why none could."""
+    """Count a grey frame of (height, width) pixels.
+
+    Returns:
+        The backend that counted it, and "" or the reason why none could.
+    """
     import numpy as np
 
     from edgecount.counter import EdgeCounter
@@ -67,17 +69,17 @@ def try_model(model: str, size: tuple[int, int] = (64, 64)) -> tuple[str | None,
 
 
 def engine_rows(engine: dict[str, Any]) -> list[tuple[str, str]]:
-    """Rows for people."""
+    """Return the engine's facts as rows of a name and a text."""
     layers = ", ".join(f"{number} in {kind}" for kind, number in engine["layers"].items())
-    least, usual, most = ("x".join(map(str, shape)) for shape in engine["shapes"])
-    sizes = usual if least == most else f"{least} to {most}, tuned for {usual}"
+    smallest, opt, largest = ("x".join(map(str, shape)) for shape in engine["shapes"])
+    sizes = opt if smallest == largest else f"{smallest} to {largest}, tuned for {opt}"
     built = f"on {engine['device']}" if engine["device"] else "without a GPU"
     rows = [
         (
             "engine",
             f"{engine['precision']}, {engine['backend']} {engine['version']}, built {built}",
         ),
-        ("layers", layers or "not told"),
+        ("layers", layers or "not reported"),
         ("needs", f"a GPU of compute capability {', '.join(engine['compute_capabilities'])}"),
         ("images", sizes),
     ]

@@ -1,14 +1,15 @@
-"""A click group that loads its commands late and ends every failure in one clear line."""
+"""A click group that loads a command when it is called and reports every failure in one line."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -23,32 +24,21 @@ _DEBUG = "edgecount.debug"
 _LEVEL_BEFORE = "edgecount.level"
 
 
-class Entry(NamedTuple):
-    """A command that is not loaded yet.
-
-    Attributes:
-        target: "module:attribute" of the click command.
-        help: one line for the list of commands.
-    """
-
-    target: str
-    help: str
-
-
 class LazyGroup(click.Group):
-    """A group over a table of commands.
+    """A group whose commands are named in a table and loaded when they are called.
 
     Args:
-        table: name of the command to its entry, in the order of the help text.
+        table: line of help of each command by its name, in the order of the help text.
+        package: package with a module of each command's name.
     """
 
-    def __init__(self, *args: Any, table: Mapping[str, Entry], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, table: Mapping[str, str], package: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.table = table
+        self.table, self.package = table, package
         self.params += _log_options()
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The names, without loading a command."""
+        """Return the names, without loading a command."""
         return list(self.table)
 
     def get_command(
@@ -56,12 +46,12 @@ class LazyGroup(click.Group):
         ctx: click.Context,  # noqa: ARG002
         cmd_name: str,
     ) -> click.Command | None:
-        """Load a command and give it the options that all have."""
-        entry = self.table.get(cmd_name)
-        if entry is None:
+        """Load a command and add the options that all commands have."""
+        if cmd_name not in self.table:
             return None
-        module, _, attribute = entry.target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        module = importlib.import_module(f"{self.package}.{cmd_name}")
+        found = (one for one in vars(module).values() if isinstance(one, click.Command))
+        command = next(one for one in found if one.name == cmd_name)
         known = {param.name for param in command.params}
         command.params += [option for option in _log_options() if option.name not in known]
         return command
@@ -71,9 +61,9 @@ class LazyGroup(click.Group):
         ctx: click.Context,  # noqa: ARG002
         formatter: click.HelpFormatter,
     ) -> None:
-        """The list of commands, without loading one."""
+        """Write the list of commands, without loading one."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in self.table.items()])
+            formatter.write_dl(list(self.table.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors become one line on stderr and an exit code."""
@@ -106,42 +96,27 @@ def complain(message: str) -> None:
 
 
 def _log_options() -> list[click.Parameter]:
-    verbose = click.Option(
-        ["-v", "--verbose"],
-        is_flag=True,
-        expose_value=False,
-        callback=_set_verbose,
-        help="Log what is chosen and why, such as the backend.",
-    )
-    debug = click.Option(
-        ["--debug"],
-        is_flag=True,
-        expose_value=False,
-        callback=_set_debug,
-        help="Log everything, and show tracebacks.",
-    )
-    return [verbose, debug]
+    def option(names: list[str], level: int, help: str) -> click.Parameter:  # noqa: A002
+        callback = functools.partial(_lower_level, level)
+        return click.Option(names, is_flag=True, expose_value=False, callback=callback, help=help)
+
+    return [
+        option(["-v", "--verbose"], logging.INFO, "Log choices and reasons, such as the backend."),
+        option(["--debug"], logging.DEBUG, "Log everything, and show the traceback of an error."),
+    ]
 
 
-def _set_verbose(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value:
-        _lower_level(ctx, logging.INFO)
-
-
-def _set_debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value:
-        ctx.meta[_DEBUG] = True
-        _lower_level(ctx, logging.DEBUG)
-
-
-def _lower_level(ctx: click.Context, level: int) -> None:
+def _lower_level(level: int, ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    ctx.meta[_DEBUG] = ctx.meta.get(_DEBUG) or level == logging.DEBUG
     logger = logging.getLogger("edgecount")
     ctx.meta.setdefault(_LEVEL_BEFORE, logger.level)
     logger.setLevel(min(level, logger.level or logging.WARNING))
 
 
 class _EchoHandler(logging.Handler):
-    """Writes records to whatever stderr is now, which tests and progress bars replace."""
+    """A handler that writes to the current sys.stderr, which tests and progress bars replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(f"edgecount: {record.levelname.lower()}: {self.format(record)}", err=True)

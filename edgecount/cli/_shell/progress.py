@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any
 
 import click
 
 
-class Progress:
+class Progress(AbstractContextManager["Progress"]):
     """A bar that shows only on a terminal and makes way for printed lines.
 
     Args:
@@ -35,33 +35,25 @@ class Progress:
             file=sys.stderr,
         )
 
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
-    def step(self, note: str = "") -> None:
-        """One step done."""
+    def step(self, number: int = 1, note: str = "") -> None:
+        """Count ``number`` more steps as done, and show a note behind the bar."""
         if self._bar is not None:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update()
+            self._bar.update(number)
 
     def step_to(self, number: int) -> None:
-        """``number`` steps done in all."""
+        """Count the first ``number`` steps as done."""
         if self._bar is not None:
             self._bar.update(number - self._bar.n)
 
 
-class Bars:
-    """A bar for each part of a work, one after the other.
+class Bars(AbstractContextManager["Bars"]):
+    """A bar for each part of a task, one after the other.
 
     Args:
         shown: False never shows a bar.
@@ -69,27 +61,24 @@ class Bars:
 
     def __init__(self, shown: bool = True) -> None:
         self._shown = shown
-        self._what = ""
-        self._bar: Progress | None = None
-
-    def __enter__(self) -> Bars:
-        return self
+        self._what: str | None = None
+        self._bar = Progress(None, "step", "", shown=False)
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        self._bar.__exit__()
 
     def report(self, what: str, done: int, total: int) -> None:
-        """So far is this part: its name, steps done, steps in all."""
-        if what != self._what or self._bar is None:
-            self._end()
-            self._what, self._bar = what, Progress(total, "step", what, shown=self._shown)
-            self._bar.__enter__()
-        self._bar.step_to(done)
+        """Show how far a part is.
 
-    def _end(self) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-            self._bar = None
+        Args:
+            what: the part's name; a new one closes the bar of the part before.
+            done: steps done.
+            total: steps in all.
+        """
+        if what != self._what:
+            self._bar.__exit__()
+            self._what, self._bar = what, Progress(total, "step", what, shown=self._shown)
+        self._bar.step_to(done)
 
 
 def echo(line: str, err: bool = False) -> None:

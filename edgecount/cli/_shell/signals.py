@@ -1,12 +1,13 @@
-"""SIGTERM as another Ctrl-C: whatever Ctrl-C leaves tidy, `kill` and `docker stop` do too."""
+"""Ctrl-C that lets the frame in hand finish, and SIGTERM as another Ctrl-C."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from edgecount.cli._shell.group import INTERRUPTED
 
@@ -15,67 +16,81 @@ TERMINATED = 143  # 128 + SIGTERM
 PATIENCE = 5.0  # s for what ends softly, such as the frame in hand; a camera may be stalled
 
 
-class Termination:
-    """Passes SIGTERM on to whoever handles Ctrl-C, while this context manager is open.
-
-    Leaving it with the exit code of Ctrl-C becomes leaving with that of SIGTERM.
+class Stop:
+    """A request to stop the process.
 
     Attributes:
-        requested: whether there was one.
+        requested: whether there was a signal; to be looked at between frames.
     """
 
-    def __init__(self) -> None:
-        self.requested = False
-        self._process = os.getpid()
-        self._before: Any = None
-        self._before_alarm: Any = None
+    requested = False
 
-    def __enter__(self) -> Termination:
-        before = signal.getsignal(signal.SIGTERM)
-        # Who ignores it, or handles it in C, goes on doing so.
-        if before in (None, signal.SIG_IGN):
-            return self
-        if threading.current_thread() is threading.main_thread():
-            self._before = before
-            signal.signal(signal.SIGTERM, self._pass_on)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._before_alarm is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._before_alarm)
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
-        stopped = isinstance(error, KeyboardInterrupt) or (
-            isinstance(error, SystemExit) and error.code == INTERRUPTED
-        )
-        if stopped:
-            raise SystemExit(TERMINATED if self.requested else INTERRUPTED) from None
+@contextmanager
+def stop_on_interrupt() -> Iterator[Stop]:
+    """Turn the first Ctrl-C into a request; a second one interrupts at once.
 
-    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+    A KeyboardInterrupt in the middle of a write would leave half a line or half a video frame.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def request(_number: int, _frame: FrameType | None) -> None:
+        stop.requested = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, request)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupt_on_sigterm() -> Iterator[Stop]:
+    """Let SIGTERM do what Ctrl-C does: what that leaves tidy, `kill` and `docker stop` do too.
+
+    A SIGTERM that is ignored, or handled by a library in C, stays so. To leave this context by
+    Ctrl-C is to exit with 130, or with 143 if it was SIGTERM.
+    """
+    stop, process = Stop(), os.getpid()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
         on_interrupt = signal.getsignal(signal.SIGINT)
-        # A forked worker has this handler too, and none of its parent's work to tidy up. And a
-        # build that was asked to stop leaves it to the next signal to end the process.
-        if os.getpid() != self._process or on_interrupt is signal.SIG_DFL:
+        # A forked worker has this handler too, and none of its parent's work to tidy up. And an
+        # engine's build that was asked to stop leaves it to the next signal to end the process.
+        if os.getpid() != process or on_interrupt is signal.SIG_DFL:
             signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
             return
-        again, self.requested = self.requested, True
+        again, stop.requested = stop.requested, True
         if again or not callable(on_interrupt):
-            # Shells start what runs in the background with SIGINT ignored.
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt  # shells start what runs in the background with it ignored
+        # Called, not sent as a signal: only if it returns has it put the stop off until later.
         on_interrupt(signal.SIGINT, frame)
-        # It was noted for later.
-        self._before_alarm = signal.signal(signal.SIGALRM, _insist)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+
+    before = {}
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGTERM) not in (None, signal.SIG_IGN):
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, interrupt)
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _insist)
+    try:
+        yield stop
+    except (KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code != INTERRUPTED:
+            raise
+        raise SystemExit(TERMINATED if stop.requested else INTERRUPTED) from None
+    finally:
+        if before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _insist(_number: int, _frame: FrameType | None) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        return  # a build that ends by itself: raised within it, this would end the process
-    raise KeyboardInterrupt
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        raise KeyboardInterrupt  # raised within a build, it would end the process

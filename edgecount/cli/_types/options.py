@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edgecount.cli._types.paths import UserPath
+from edgecount.models import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     from edgecount.regions import Region
 
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType  # older releases of click cannot subscript it
-
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-DEFAULT_MODEL = "edgecount-s"
 
-model_option = click.option(
-    "--model",
-    default=DEFAULT_MODEL,
-    show_default=True,
-    metavar="NAME|FILE",
-    help="A bundled model, an .onnx file, an engine, or a folder of  edgecount export .",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-
-
-class RegionType(_ParamType):
-    """NAME:x,y;x,y;x,y in source pixels."""
+class RegionType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
+    """A polygon in source pixels: NAME:x,y;x,y;x,y."""
 
     name = "NAME:x,y;x,y;x,y"
 
@@ -43,10 +32,10 @@ class RegionType(_ParamType):
         try:
             return parse_region(value)
         except ConfigError as error:
-            self.fail(str(error).removeprefix("--region: "), param, ctx)
+            self.fail(str(error).removeprefix("region: "), param, ctx)
 
 
-class SideType(_ParamType):
+class SideType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
     """A longer side in pixels, or `native` for no limit."""
 
     name = "N|native"
@@ -54,7 +43,7 @@ class SideType(_ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
-        """An integer of 1 or more, or the word."""
+        """Return the number of pixels, 1 or more, or "native"."""
         if value == "native":
             return "native"
         try:
@@ -66,3 +55,91 @@ class SideType(_ParamType):
                 f"expected a number of pixels, 1 or more, or native, got {value!r}", param, ctx
             )
         return side
+
+
+def side_limit(max_side: int | str | None) -> dict[str, Any]:
+    """Return what `--max-side` sets of `EdgeCounter`'s options; nothing if it was not given."""
+    if max_side is None:
+        return {}
+    return {"max_side": None if max_side == "native" else max_side}
+
+
+def number_option(
+    flag: str, text: str, *, default: int | None = None, least: int = 1, most: int | None = None
+) -> Callable[[_Function], _Function]:
+    """Make an option that takes a whole number from ``least`` to ``most``; text is its help."""
+    kind, shown = click.IntRange(least, most), default is not None
+    return click.option(
+        flag, type=kind, metavar="N", default=default, show_default=shown, help=text
+    )
+
+
+def folder_option(*names: str, **more: Any) -> Callable[[_Function], _Function]:
+    """Make an option that takes a folder, which need not exist."""
+    return click.option(*names, type=UserPath(file_okay=False), metavar="DIR", **more)
+
+
+model_option = click.option(
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    metavar="NAME|FILE|DIR",
+    help="Bundled model, .onnx file, TensorRT engine, or folder written by edgecount export.",
+)
+backend_option = click.option(
+    "--backend",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="Inference engine: tensorrt, tensorrt-rtx, onnxruntime-cuda, onnxruntime, or auto for the "
+    "fastest that works on this machine.",
+)
+max_side_option = click.option(
+    "--max-side",
+    type=SideType(),
+    metavar="N|native",
+    help="Shrink images whose longer side has more than N pixels; native keeps the size.  "
+    "[default: the model's limit]",
+)
+threads_option = number_option(
+    "--threads", "Number of CPU threads to compute with.  [default: one per core]"
+)
+reader_option = click.option(
+    "--reader",
+    required=True,
+    metavar="NAME",
+    help="Layout of the annotations, such as shanghaitech, coco or csv; edgecount data --help "
+    "lists all.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON for programs instead of text."
+)
+
+
+def new_file_option(default: str, text: str) -> Callable[[_Function], _Function]:
+    """Make the options `--out` and `--overwrite` of a command that writes one file."""
+
+    def add(function: _Function) -> _Function:
+        where = click.option(
+            "--out",
+            type=UserPath(dir_okay=False),
+            default=Path(default),
+            show_default=True,
+            help=text,
+        )
+        over = click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
+        return where(over(function))
+
+    return add
+
+
+def refuse_existing(out: Path, overwrite: bool) -> None:
+    """Check that the file to write is new.
+
+    Raises:
+        OutputError: it exists, and ``overwrite`` is not set.
+    """
+    from edgecount.errors import OutputError
+
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists: choose another --out, or add --overwrite")

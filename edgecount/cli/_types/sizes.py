@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import click
-
-if TYPE_CHECKING:
-    _ParamType = click.ParamType[Any]
-else:
-    _ParamType = click.ParamType  # older releases of click cannot subscript it
 
 Size = tuple[int, int]
 
@@ -18,24 +13,24 @@ _PAIR = re.compile(r"([1-9]\d*)x([1-9]\d*)")
 
 
 class InputSizes(NamedTuple):
-    """What `--input` asks for.
+    """The image sizes that `--input` asks for, in pixels.
 
     Attributes:
-        fixed: (height, width) of a model of one size; None: it takes several.
-        profile: the least, the usual and the largest (height, width) of an engine; None: not said.
+        fixed: (height, width) of a model of one size; None if it takes several.
+        profile: min, opt and max (height, width) of an engine; None if they were not given.
     """
 
     fixed: Size | None
     profile: tuple[Size, Size, Size] | None
 
 
-class FrameSizeType(_ParamType):
+class FrameSizeType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
     """Height and width in pixels, as HxW."""
 
     name = "HxW"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Size:
-        """Two whole numbers."""
+        """Return (height, width)."""
         found = _PAIR.fullmatch(str(value))
         if not found:
             self.fail(
@@ -46,15 +41,15 @@ class FrameSizeType(_ParamType):
         return int(found[1]), int(found[2])
 
 
-class InputSizesType(_ParamType):
-    """HxW, or dynamic with three of them."""
+class InputSizesType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
+    """One size as HxW, or a range as dynamic:HxW:HxW:HxW."""
 
     name = "HxW|dynamic:HxW:HxW:HxW"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> InputSizes:
-        """One size, or a range."""
+        """Return the fixed size or the profile; a mistake is a usage error."""
         text = str(value)
         one = FrameSizeType()
         kind, *parts = text.split(":")
@@ -67,7 +62,7 @@ class InputSizesType(_ParamType):
                 param,
                 ctx,
             )
-        low, usual, high = (one.convert(part, param, ctx) for part in parts)
-        if not all(a <= b <= c for a, b, c in zip(low, usual, high, strict=True)):
+        smallest, opt, largest = (one.convert(part, param, ctx) for part in parts)
+        if not all(a <= b <= c for a, b, c in zip(smallest, opt, largest, strict=True)):
             self.fail(f"expected min <= opt <= max in height and width, got {text!r}", param, ctx)
-        return InputSizes(None, (low, usual, high))
+        return InputSizes(None, (smallest, opt, largest))

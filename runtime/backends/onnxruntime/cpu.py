@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +19,14 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.models.model_file import ModelFile
 
-__all__ = [
-    "OnnxRuntimeBackend",
-]
-
-_log = logging.getLogger(__name__)
+__all__ = ["OnnxRuntimeBackend"]
 
 
 class OnnxRuntimeBackend(Backend):
-    """A session of ONNX Runtime that is given arrays of the host.
+    """A backend of ONNX Runtime that takes arrays in the host's memory.
 
     Args:
-        model: the model.
+        model: the model's file.
         device: "cpu" or "cuda:0".
         threads: threads on the CPU; None: one per core.
 

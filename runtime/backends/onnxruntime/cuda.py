@@ -34,17 +34,17 @@ _MOST = 8  # frames in a run of a model that takes any number: more cost memory 
 
 
 class OnnxRuntimeCudaBackend(DeviceBackend):
-    """A session of ONNX Runtime whose work is queued in a stream of ours.
+    """A backend of ONNX Runtime whose work is queued in a stream of ours, on tensors on the GPU.
 
     A session has one stream for its life, so its workers share that: frames of several threads run
     one after the other on the GPU, and the upload of a frame waits for the kernels of the one
     before, which it could otherwise overlap. Engines of TensorRT have a stream for each worker.
 
     Args:
-        model: the model.
-        threads: threads on the CPU, for what does not run on the GPU; None: one per core.
-        memory: where the tensors lie. "cpu": for a build of `edgecount._ext` whose device is the
-            host, which is how this is tested without a GPU.
+        model: the model's file.
+        threads: threads on the CPU, for nodes that do not run on the GPU; None: one per core.
+        memory: where the tensors lie. "cpu" is for a build of `edgecount._ext` whose device is the
+            host, by which this is tested without a GPU.
 
     Raises:
         MissingExtraError, BackendError, ModelError: see `OnnxRuntimeBackend`.
@@ -82,23 +82,13 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
         )
 
     @property
-    def device_index(self) -> int:
-        """Number of the GPU."""
-        return 0
-
-    @property
-    def input_name(self) -> str:
-        """Of the image tensor."""
-        return self._manifest.input.name
-
-    @property
     def batches(self) -> tuple[int, int]:
         """The smallest and the largest number of images in one run that is of use."""
         batch = self._open_session().session.get_inputs()[0].shape[0]
         return (batch, batch) if isinstance(batch, int) else (1, _MOST)
 
     def open_worker(self) -> DeviceWorker:
-        """Tensors of its own in the session's stream."""
+        """Open a worker with tensors of its own in the session's stream."""
         return _Worker(self._open_session())
 
     def close(self) -> None:
@@ -114,9 +104,9 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
 
 
 class _Shared(NamedTuple):
-    """What the workers of a session have in common.
+    """The stream, the session and its options, which the workers share.
 
-    A tuple lets go of its last item first: the stream must outlive the session that uses it.
+    A tuple frees its last item first, and the stream must outlive the session that uses it.
     """
 
     stream: Stream
@@ -129,6 +119,8 @@ class _Shared(NamedTuple):
 
 
 class _Worker(DeviceWorker):
+    """Tensors of its own in the session's stream."""
+
     # ONNX Runtime's arena takes memory from CUDA while it runs, which no graph can record.
     capturable = False
 
@@ -144,7 +136,7 @@ class _Worker(DeviceWorker):
         if self._bound is not None and self._bound.input.shape == shape:
             return self._bound
         shared = self._open()
-        # What is enqueued still uses the tensors.
+        # Work that is queued still uses the tensors.
         with gpu_failures():
             self.stream.synchronize()
         self._bound = None
@@ -202,10 +194,10 @@ def _open(model: ModelFile, threads: int | None, stream: Stream, memory: str) ->
 
 
 def _dtypes_of(session: Any, model: ModelFile) -> dict[str, str]:
-    """Tensor to its type, of those that the manifest names.
+    """Return the dtypes of the tensors that the manifest names.
 
     Raises:
-        ModelError: it is neither float32 nor float16.
+        ModelError: one is neither float32 nor float16.
     """
     wanted = {model.manifest.input.name, *(output.name for output in model.manifest.outputs)}
     found = {}
@@ -221,7 +213,7 @@ def _dtypes_of(session: Any, model: ModelFile) -> dict[str, str]:
 
 
 def _shapes_for(manifest: Manifest, shape: Shape) -> dict[str, tuple[int, ...]]:
-    """The shapes of all tensors, given that of the input; ONNX Runtime refuses wrong ones."""
+    """Return the shapes of all tensors for an input's shape; ONNX Runtime refuses others."""
     batch, _, height, width = shape
     shapes: dict[str, tuple[int, ...]] = {manifest.input.name: shape}
     for output in manifest.outputs:

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING
 from edgecount.errors import BackendError
 from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
-from edgecount.runtime.backends.onnxruntime.session import (
-    CUDA,
-    load_onnxruntime,
-)
+from edgecount.runtime.backends.onnxruntime.session import CUDA, load_onnxruntime
 
 if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
@@ -23,7 +20,12 @@ _log = logging.getLogger(__name__)
 
 
 def open_onnxruntime(model: ModelFile, device: str, threads: int | None) -> Backend:
-    """A session on a device; on a GPU, one that shares its memory with edgecount where it can.
+    """Open a session on a device; on a GPU, its tensors stay there where they can.
+
+    Args:
+        model: the model's file.
+        device: "cpu" or "cuda:0".
+        threads: threads on the CPU; None: one per core.
 
     Raises:
         BackendError, MissingExtraError, ModelError: see `OnnxRuntimeBackend`.
@@ -43,10 +45,10 @@ def open_onnxruntime(model: ModelFile, device: str, threads: int | None) -> Back
 
 
 def open_best(model: ModelFile, threads: int | None, reasons: Sequence[str] = ()) -> Backend:
-    """The GPU if onnxruntime has it and it works, else the CPU; logs which and why.
+    """Open the GPU's session if onnxruntime has one that works, else the CPU's; log which and why.
 
     Args:
-        model: the model.
+        model: the model's file.
         threads: threads on the CPU; None: one per core.
         reasons: why no better backend was taken.
     """
@@ -60,6 +62,6 @@ def open_best(model: ModelFile, threads: int | None, reasons: Sequence[str] = ()
         else:
             _log.info("; ".join(["backend onnxruntime-cuda on cuda:0", *reasons]))
             return backend
-    told = ["backend onnxruntime on the CPU", *reasons, f"not onnxruntime-cuda: {reason}"]
-    _log.info("; ".join(told))
+    facts = ["backend onnxruntime on the CPU", *reasons, f"not onnxruntime-cuda: {reason}"]
+    _log.info("; ".join(facts))
     return OnnxRuntimeBackend(model, "cpu", threads)

@@ -16,18 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CPU", "CUDA", "check_tensors", "load_onnxruntime", "open_session"]
 
-
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-
-
 _LOG_FATAL = 4
 
 
 def load_onnxruntime(extra: str = "cpu") -> ModuleType:
-    """The onnxruntime module.
+    """Import onnxruntime.
 
     Args:
-        extra: of edgecount, which brings it for the case at hand.
+        extra: the extra of edgecount that installs it for the case at hand.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -46,7 +43,7 @@ def load_onnxruntime(extra: str = "cpu") -> ModuleType:
 
 
 def _advice() -> str:
-    """How to come by a GPU's provider."""
+    """Return what to do for a provider that runs on the GPU."""
     if platform.machine() == "aarch64":  # those wheels hold no code for the boards
         return "on a Jetson run an engine:  edgecount export --target tensorrt  on the board"
     return 'run  pip uninstall onnxruntime  and  pip install "edgecount[gpu]"'
@@ -58,13 +55,13 @@ def open_session(
     threads: int | None,
     provider_options: Mapping[str, str] | None = None,
 ) -> Any:
-    """A session on the provider that was asked for, and on no other.
+    """Open a session on the provider that was asked for, and on no other.
 
     Args:
-        model: the model.
+        model: the model's file.
         provider: `CPU` or `CUDA`.
         threads: threads on the CPU; None: one per core.
-        provider_options: of the provider.
+        provider_options: options of the provider.
 
     Raises:
         MissingExtraError, BackendError, ModelError: see `OnnxRuntimeBackend`.
@@ -119,10 +116,10 @@ def _session_options(onnxruntime: ModuleType, threads: int | None, encoding: str
 
 
 def check_tensors(session: Any, model: ModelFile) -> None:
-    """Compare inputs and outputs with the manifest.
+    """Compare a session's inputs and outputs with the manifest.
 
     Raises:
-        ModelError: they are others.
+        ModelError: they are not those that the manifest names.
     """
     manifest = model.manifest
     inputs = [tensor.name for tensor in session.get_inputs()]

@@ -1,7 +1,7 @@
 """Engines of TensorRT 8.6 to 11 and of TensorRT for RTX.
 
-All of them share one core of calls. What only some have is looked for by its name, never by a
-version number: TensorRT for RTX counts from 1 and is newer than TensorRT 10.
+All of them share one core of calls. Whether a version has one that others lack is found out by its
+name, never by a version number: TensorRT for RTX counts from 1 and is newer than TensorRT 10.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from edgecount.errors import BackendError
 from edgecount.runtime.backends.device import Bound, DeviceBackend, DeviceWorker
 from edgecount.runtime.backends.device_tensors import DeviceTensors
 from edgecount.runtime.backends.tensorrt.compatibility import FittingEngine, fit_engine
-from edgecount.runtime.backends.tensorrt.context_memory import ContextMemory, Usual
-from edgecount.runtime.backends.tensorrt.contexts import Contexts, Ready
+from edgecount.runtime.backends.tensorrt.context_memory import ContextMemory, MemoryHint
+from edgecount.runtime.backends.tensorrt.contexts import ContextSlot, ContextSlots
 from edgecount.runtime.backends.tensorrt.kernel_cache import KernelCache
 from edgecount.runtime.backends.tensorrt.library import (
     Features,
@@ -76,52 +76,40 @@ class TensorRTBackend(DeviceBackend):
         self._kernels: KernelCache | None = None
         if self._features.runtime_cache:
             self._kernels = KernelCache(engine.path, _kernel_key(fitting))
-        self._lent: Any = None  # the strategy by which contexts are lent their memory
-        self._usual = Usual()
+        self._strategy: Any = None  # by which contexts are given their memory; None: TensorRT's
+        self._hint = MemoryHint()
         self._most = 0  # bytes that a context takes for the largest shape
         # With one shape there is nothing to save, and less to go wrong.
-        if self._features.context_memory and self._tensors.least != self._tensors.most:
+        if self._features.context_memory and self._tensors.min != self._tensors.max:
             self._most = self._engine.device_memory_size_v2
         if self._most:
-            self._lent = fitting.trt.ExecutionContextAllocationStrategy.USER_MANAGED
-
-    @property
-    def device_index(self) -> int:
-        """Number of the GPU."""
-        return 0
-
-    @property
-    def input_name(self) -> str:
-        """Of the image tensor."""
-        return self._tensors.image
+            self._strategy = fitting.trt.ExecutionContextAllocationStrategy.USER_MANAGED
 
     @property
     def batches(self) -> tuple[int, int]:
         """The smallest and the largest number of images in one run."""
-        return self._tensors.least[0], self._tensors.most[0]
+        return self._tensors.min[0], self._tensors.max[0]
 
     @property
     def sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """The smallest and the largest (height, width) in pixels."""
-        return self._tensors.least[2:], self._tensors.most[2:]
+        return self._tensors.min[2:], self._tensors.max[2:]
 
     def open_worker(self) -> DeviceWorker:
-        """A context of the engine with a stream and tensors of its own."""
+        """Open a context of the engine with a stream and tensors of its own."""
         from edgecount import _ext
 
-        try:
+        with gpu_failures(self.name):
             stream = _ext.Stream(self.device_index, inner=True)
-        except RuntimeError as error:
-            raise BackendError(f"{self.name}: {error}") from error
         memory = None
-        if self._lent is not None:
-            memory = ContextMemory(self._most, self.device_index, self._usual)
+        if self._strategy is not None:
+            memory = ContextMemory(self._most, self.device_index, self._hint)
         context = self._open_context(stream)
         if context is None:
             raise BackendError(
                 f"{self._library} could not make room for one more stream of frames "
                 f"({_said(self._log)}): count from fewer threads, or build the engine for smaller "
-                "images (--input)"
+                "images (edgecount export --input)"
             )
         return _Worker(self, context, stream, memory)
 
@@ -135,7 +123,7 @@ class TensorRTBackend(DeviceBackend):
             self._runtime = None
 
     def _open_context(self, stream: Stream) -> Any:
-        """A context that runs in a stream; None where there is no room for it."""
+        """Open a context that runs in a stream; return None where there is no room for it."""
         with self._lock, self._on_gpu:
             self._check_open()
             context = self._create_context()
@@ -145,15 +133,15 @@ class TensorRTBackend(DeviceBackend):
         return context
 
     def _create_context(self) -> Any:
-        """A context that uses the kernels on the disk, and takes no memory if it is lent some."""
+        """Open a context that uses the kernels on the disk, without memory if it is given some."""
         if self._kernels is None:
-            strategy = () if self._lent is None else (self._lent,)
+            strategy = () if self._strategy is None else (self._strategy,)
             return self._engine.create_execution_context(*strategy)
         config = self._engine.create_runtime_config()
         if config is None:
             return None
-        if self._lent is not None:
-            config.set_execution_context_allocation_strategy(self._lent)
+        if self._strategy is not None:
+            config.set_execution_context_allocation_strategy(self._strategy)
         self._kernels.attach(config)
         return self._engine.create_execution_context(config)
 
@@ -163,29 +151,31 @@ class _Tensors(NamedTuple):
 
     Attributes:
         image: name of the input.
-        least: its smallest shape.
-        most: its largest.
-        dtypes: of all tensors by name.
+        min: smallest shape of the input.
+        max: largest shape of the input.
+        dtypes: dtypes of all tensors by name.
         wanted: outputs that the manifest names; an engine may have more, which need room as well.
     """
 
     image: str
-    least: Shape
-    most: Shape
+    min: Shape
+    max: Shape
     dtypes: dict[str, str]
     wanted: tuple[str, ...]
 
 
 class _Worker(DeviceWorker):
+    """Contexts of an engine in one stream, which share their tensors and activation memory."""
+
     def __init__(
-        self, backend: TensorRTBackend, context: Any, stream: Stream, lent: ContextMemory | None
+        self, backend: TensorRTBackend, context: Any, stream: Stream, memory: ContextMemory | None
     ) -> None:
-        self.stream, self._lent = stream, lent
+        self.stream, self._context_memory = stream, memory
         self._context, self._on_gpu = context, backend._on_gpu
         self._tensors, self._features = backend._tensors, backend._features
         self._library, self._log = backend._library, backend._log
         self._kernels = backend._kernels
-        self._memory = DeviceTensors(stream)
+        self._arrays = DeviceTensors(stream)
         self._bound: Bound | None = None
         self._seen: set[Shape] = set()
         owner = ref(backend)  # which may hold this worker
@@ -196,42 +186,51 @@ class _Worker(DeviceWorker):
 
         # Several are for graphs, which RTX does not allow where there are several shapes.
         several = not self._features.capture_query
-        self._contexts = Contexts(context, open_more if several else None, lent)
-        self._ready: Ready | None = None
+        self._slots = ContextSlots(context, open_more if several else None, memory)
+        self._slot: ContextSlot | None = None
 
     def bind(self, shape: Shape) -> Bound:
-        ready = self._contexts.find(shape)
-        if ready is not None and ready.bound is not None:
-            self._ready, self._context = ready, ready.context
-            self._bound, self.capturable = ready.bound, ready.capturable
-            return ready.bound
+        # Nearly every frame ends here: its shape was bound before, and nothing has moved since.
+        slot = self._slots.find(shape)
+        if slot is not None and slot.bound is not None:
+            self._slot, self._context = slot, slot.context
+            self._bound, self.capturable = slot.bound, slot.capturable
+            return slot.bound
         self._check_shape(shape)
-        # What is enqueued still uses the tensors, and the memory of the shape before.
+        # Work that is queued still uses the tensors and the memory of the shape before.
         with gpu_failures():
             self.stream.synchronize()
+        # From here on a failure leaves nothing bound, rather than tensors that have moved.
         self._bound, self.capturable = None, False
         if self._context is None:
             raise BackendError(f"{self._library}: the worker is closed")
-        ready = self._ready = self._contexts.take(shape)
-        self._context = ready.context
+        slot = self._slot = self._slots.renew(shape)
+        self._context = slot.context
+        # The order is TensorRT's: how much memory a context needs is known once its shape is set,
+        # and it must have the memory before it runs.
         with self._on_gpu:
             shapes = self._shapes_for(shape)
-            self._contexts.lend(ready)
-        if not self._memory.has_room(shapes, self._tensors.dtypes):
-            self._contexts.forget()
-        arrays = self._memory.arrange(shapes, self._tensors.dtypes)
+            self._slots.give_memory(slot)
+        # All slots share one piece of memory for their tensors, of which one is used at a time. A
+        # larger piece lies elsewhere, so every slot must be told its addresses again.
+        if not self._arrays.has_room(shapes, self._tensors.dtypes):
+            self._slots.invalidate()
+        arrays = self._arrays.arrange(shapes, self._tensors.dtypes)
         for name, array in arrays.items():
             if not self._context.set_tensor_address(name, array.ptr):
                 raise self._failed(f"refuses the memory of {name}")
         outputs = {name: arrays[name] for name in self._tensors.wanted}
         self._bound = Bound(arrays[self._tensors.image], outputs)
+        # The first run of a shape loads kernels, on RTX it compiles them, and a graph can record
+        # only runs after it. That time is not to fall on a frame.
         if shape not in self._seen:
             self.warm_up()
             self._seen.add(shape)
             if self._kernels is not None:
                 with self._on_gpu:
                     self._kernels.save()
-        ready.bound = self._bound
+        # Last, so that a slot whose first run failed is set up again.
+        slot.bound = self._bound
         return self._bound
 
     def enqueue(self) -> None:
@@ -240,8 +239,8 @@ class _Worker(DeviceWorker):
         with self._on_gpu:
             if not self._context.execute_async_v3(self.stream.handle):
                 raise self._failed(f"failed on an input of {_text(self._bound.input.shape)}")
-            if not self.capturable and self._ready is not None:
-                self.capturable = self._ready.capturable = self._can_capture()
+            if not self.capturable and self._slot is not None:
+                self.capturable = self._slot.capturable = self._can_capture()
 
     def close(self) -> None:
         if self._context is None:
@@ -249,27 +248,27 @@ class _Worker(DeviceWorker):
         with suppress(RuntimeError):  # of a GPU that failed: nothing is left to wait for
             self.stream.synchronize()
         with self._on_gpu:
-            self._contexts.close()
-            self._bound = self._ready = self._context = self._kernels = None
+            self._slots.close()
+            self._bound = self._slot = self._context = self._kernels = None
         self.capturable = False
-        self._memory.close()
-        if self._lent is not None:
-            self._lent.close()
+        self._arrays.close()
+        if self._context_memory is not None:
+            self._context_memory.close()
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
-        least, most = self._tensors.least, self._tensors.most
+        low, high = self._tensors.min, self._tensors.max
         fits = len(shape) == 4 and all(
-            a <= side <= b for a, side, b in zip(least, shape, most, strict=True)
+            a <= side <= b for a, side, b in zip(low, shape, high, strict=True)
         )
         if not fits:
-            takes = _text(least) if least == most else f"{_text(least)} to {_text(most)}"
+            takes = _text(low) if low == high else f"{_text(low)} to {_text(high)}"
             raise BackendError(
                 f"the engine takes images of {takes} (frames, channels, height, width), got "
                 f"{_text(shape)}: build it for that with  edgecount export --input  and  --batch"
             )
 
     def _shapes_for(self, shape: Shape) -> dict[str, tuple[int, ...]]:
-        """The shapes of all tensors, given that of the input."""
+        """Set the input's shape, and return the shapes of all tensors."""
         if not self._context.set_input_shape(self._tensors.image, shape):
             raise self._failed(f"refuses the shape {_text(shape)}")
         try:
@@ -292,7 +291,7 @@ class _Worker(DeviceWorker):
             return True
         # RTX exchanges the kernels of a dynamic shape for better ones while frames run, which a
         # recorded graph would never see.
-        static = self._tensors.least == self._tensors.most
+        static = self._tensors.min == self._tensors.max
         return static and bool(self._context.is_stream_capturable(self.stream.handle))
 
     def _failed(self, what: str) -> BackendError:
@@ -302,7 +301,7 @@ class _Worker(DeviceWorker):
 def _load(
     runtime: Any, path: Path, fitting: FittingEngine, features: Features, log: TensorRTLog
 ) -> Any:
-    """The engine of a plan that fits as far as its sidecar says."""
+    """Load the engine of a plan that fits as far as its sidecar says."""
     trt, plan, sidecar, _ = fitting
     if features.engine_validity:
         _check_validity(path, trt, runtime.get_engine_validity(plan))
@@ -313,7 +312,7 @@ def _load(
             raise BackendError(
                 f"{path} is for the deep-learning accelerator {core}, and "
                 f"{library_name(trt, sidecar.backend)} finds {runtime.num_DLA_cores} on this "
-                "board: build it again for the GPU, without --dla"
+                "board: build it again for the GPU (edgecount export without --dla)"
             )
         runtime.DLA_core = core
     engine = runtime.deserialize_cuda_engine(plan)
@@ -327,7 +326,7 @@ def _load(
 
 
 def _kernel_key(fitting: FittingEngine) -> dict[str, str]:
-    """All that compiled kernels depend on."""
+    """Return all that compiled kernels depend on."""
     gpu = fitting.driver.devices[0]
     return {
         "engine": fitting.sidecar.plan_sha256[:16],
@@ -340,8 +339,8 @@ def _kernel_key(fitting: FittingEngine) -> dict[str, str]:
 def _check_validity(path: Path, trt: ModuleType, answer: tuple[Any, int]) -> None:
     validity, diagnostics = answer
     kinds = trt.EngineInvalidityDiagnostics.__members__
-    told = [name for name, kind in kinds.items() if int(diagnostics) & int(kind)]
-    reasons = ", ".join(name.lower().replace("_", " ") for name in told) or "it gave no reason"
+    reported = [name for name, kind in kinds.items() if int(diagnostics) & int(kind)]
+    reasons = ", ".join(name.lower().replace("_", " ") for name in reported) or "it gave no reason"
     if validity.name == "INVALID":
         raise BackendError(
             f"TensorRT for RTX finds {path} invalid here: {reasons}; build it again for this GPU "
@@ -352,10 +351,10 @@ def _check_validity(path: Path, trt: ModuleType, answer: tuple[Any, int]) -> Non
 
 
 def _tensors_of(trt: ModuleType, engine: Any, manifest: Manifest) -> _Tensors:
-    """Inputs and outputs, compared with what the manifest promises.
+    """Return the inputs and outputs of an engine, checked against its manifest.
 
     Raises:
-        BackendError: they are others.
+        BackendError: they are not those that the manifest names.
     """
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
@@ -373,22 +372,22 @@ def _tensors_of(trt: ModuleType, engine: Any, manifest: Manifest) -> _Tensors:
             raise BackendError(
                 f"the engine's {name} is {dtype}, expected float32 or float16: export it again"
             )
-    least, most = _range_of(engine, inputs[0])
-    return _Tensors(inputs[0], least, most, dtypes, wanted)
+    return _Tensors(inputs[0], *_range_of(engine, inputs[0]), dtypes, wanted)
 
 
 def _range_of(engine: Any, image: str) -> tuple[Shape, Shape]:
+    """Return the smallest and the largest shape of the input."""
     shape = tuple(engine.get_tensor_shape(image))
-    least = most = shape
+    low = high = shape
     if -1 in shape:
-        least, _, most = map(tuple, engine.get_tensor_profile_shape(image, 0))
+        low, _, high = map(tuple, engine.get_tensor_profile_shape(image, 0))
     if len(shape) != 4:
         raise BackendError(f"the engine's {image} has the shape {shape}, expected (B, 3, H, W)")
-    return least, most
+    return low, high
 
 
 def _said(log: TensorRTLog) -> str:
-    """TensorRT tells its reasons to its log only."""
+    """Return the last errors of the log, the only place where TensorRT gives its reasons."""
     return "; ".join(log.problems[-3:]) or "it gave no reason"
 
 

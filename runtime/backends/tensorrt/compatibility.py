@@ -1,4 +1,4 @@
-"""Whether an engine fits this machine, found out before TensorRT is given it."""
+"""The check whether an engine fits this machine, before TensorRT is given it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class FittingEngine(NamedTuple):
 
     Attributes:
         trt: the TensorRT module that runs it.
-        plan: its bytes.
-        sidecar: what is known of it; a new one if it was built again.
+        plan: the engine's bytes.
+        sidecar: the engine's sidecar; a new one if it was built again.
         driver: the driver here, with the GPU.
     """
 
@@ -56,11 +56,13 @@ def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
     driver = probe_driver()
     if isinstance(driver, str):
         raise BackendError(f"{path} needs a GPU: {driver}")
+    # The library comes before the build of edgecount: without it nothing else is of use.
     trt = load_tensorrt(sidecar.backend)
     if reason := why_no_gpu():
         raise BackendError(f"{path} needs a GPU: {reason}")
     plan = _read(path)
     problems = _mismatches(engine, plan, trt.__version__, driver)
+    # Looked for only now: it hashes every ONNX of the folder.
     onnx = find_onnx(path, sidecar) if problems else None
     if problems and rebuild is not None and onnx is not None:
         _log.warning(
@@ -79,8 +81,9 @@ def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
 
 
 def engine_problems(engine: Engine, plan: bytes) -> list[str]:
-    """All reasons why an engine would not run here; empty if it would."""
+    """Return all reasons why an engine would not run here; none if it would."""
     sidecar, driver = engine.sidecar, probe_driver()
+    # Without the library here its version cannot differ: that it is missing is problem enough.
     problems, version = [], sidecar.version
     try:
         version = load_tensorrt(sidecar.backend).__version__
@@ -107,7 +110,7 @@ def _mismatches(engine: Engine, plan: bytes, version: str, driver: Driver) -> li
 
 
 def _files(engine: Engine, plan: bytes) -> list[str]:
-    """What is wrong with the plan, or with the ONNX of the same name."""
+    """Return what is wrong with the plan, or with the ONNX of the same name."""
     path, sidecar = engine
     found = []
     if (digest := hashlib.sha256(plan).hexdigest()) != sidecar.plan_sha256:
@@ -115,6 +118,7 @@ def _files(engine: Engine, plan: bytes) -> list[str]:
             f"the plan is not the one that its sidecar describes (SHA-256 {digest[:12]}, expected "
             f"{sidecar.plan_sha256[:12]})"
         )
+    # An ONNX of the engine's name that it was not built from: one of both is out of date.
     namesake = path.with_suffix(".onnx")
     if namesake.is_file() and find_onnx(path, sidecar) is None:
         found.append(

@@ -1,4 +1,4 @@
-"""Contexts of TensorRT, each ready for one shape."""
+"""Context slots: TensorRT's execution contexts, each set up for one shape."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.tensorrt.context_memory import ContextMemory
     from edgecount.runtime.models.sidecar import Shape
 
-__all__ = ["Contexts", "Ready"]
+__all__ = ["ContextSlot", "ContextSlots"]
 
-# Rounds of one, two, four and eight cameras, of two sizes. A context without memory of its own for
-# what it computes is small.
+# Rounds of one, two, four and eight cameras, of two sizes. A context without activation memory of
+# its own is small.
 _KEPT = 8
 
 
 @dataclass(eq=False)
-class Ready:
-    """A context and the shape that it is made ready for.
+class ContextSlot:
+    """An execution context that is set up for one shape.
 
     Attributes:
-        context: of TensorRT.
-        bound: where its tensors lie; None where they have to be set again.
-        needed: bytes that it computes in, as `ContextMemory.fit` told.
-        capturable: it has run for the shape, and a CUDA graph can record it.
+        context: the context.
+        bound: where its tensors lie; None where their addresses have to be set again.
+        needed: bytes of activation memory that the shape takes, as `ContextMemory.fit` reported.
+        capturable: whether it has run for the shape and a CUDA graph can record it.
     """
 
     context: Any
@@ -36,73 +36,80 @@ class Ready:
     capturable: bool = False
 
 
-class Contexts:
-    """Those for the shapes that were used last; they run one at a time and share their memory.
+class ContextSlots:
+    """The slots of the shapes that were used last; they run one at a time and share their memory.
 
-    A graph that was recorded of a context holds only while its shape stays as it is. So shapes that
-    come by turns have a context each.
+    A CUDA graph of a context holds only while its shape stays as it is. So shapes that come by
+    turns have a context each.
 
     Args:
-        first: there is always one.
-        open_more: opens another; it returns None where there is no room. None: one has to do.
-        lent: what they compute in; None: the first has memory of its own, and there are no others.
+        first: the first context.
+        open_more: opens another, or returns None where there is no room. None: one has to do.
+        memory: the activation memory of all; None: the first context has its own, and there are no
+            others.
     """
 
     def __init__(
-        self, first: Any, open_more: Callable[[], Any] | None, lent: ContextMemory | None
+        self, first: Any, open_more: Callable[[], Any] | None, memory: ContextMemory | None
     ) -> None:
-        self._free, self._lent = first, lent
-        self._open_more = None if lent is None else open_more
-        self._ready: OrderedDict[Shape, Ready] = OrderedDict()
+        self._free, self._memory = first, memory
+        self._open_more = None if memory is None else open_more
+        self._slots: OrderedDict[Shape, ContextSlot] = OrderedDict()
 
-    def find(self, shape: Shape) -> Ready | None:
-        """The one for a shape, if nothing has to be set for it; to be asked once a run."""
-        found = self._ready.get(shape)
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def find(self, shape: Shape) -> ContextSlot | None:
+        """Return the slot of a shape if it can run as it is; each call counts as one run."""
+        found = self._slots.get(shape)
         if found is None or found.bound is None:
             return None
-        if self._lent is not None and self._lent.is_idle(found.needed):
+        if self._memory is not None and self._memory.is_idle(found.needed):
             return None
-        self._ready.move_to_end(shape)
+        self._slots.move_to_end(shape)
         return found
 
-    def take(self, shape: Shape) -> Ready:
-        """The one for a shape, which is to be made ready; perhaps in place of the oldest."""
-        found = self._ready.pop(shape, None)
-        self._ready[shape] = Ready(self._take_free() if found is None else found.context)
-        return self._ready[shape]
+    def renew(self, shape: Shape) -> ContextSlot:
+        """Return a slot to be set up for a shape, if need be in place of the oldest one."""
+        found = self._slots.pop(shape, None)
+        self._slots[shape] = ContextSlot(self._context() if found is None else found.context)
+        return self._slots[shape]
 
-    def lend(self, ready: Ready) -> None:
-        """Lend one the memory that its shape takes, which was set; nothing in it may be running.
+    def give_memory(self, slot: ContextSlot) -> None:
+        """Give a slot the memory that the shape takes which was set in its context.
+
+        Nothing in any of the contexts may be running.
 
         Raises:
             BackendError: the GPU has too little left.
         """
-        if self._lent is None:
+        if self._memory is None:
             return
-        before = self._lent.replaced
+        before = self._memory.replaced
         try:
-            ready.needed = self._lent.fit(ready.context)
+            slot.needed = self._memory.fit(slot.context)
         finally:
-            if self._lent.replaced != before:
-                self.forget()
+            if self._memory.replaced != before:
+                self.invalidate()
 
-    def forget(self) -> None:
-        """Memory has moved: all of them have to be set again, and their graphs are dropped."""
-        for one in self._ready.values():
-            one.bound, one.capturable = None, False
+    def invalidate(self) -> None:
+        """Mark all slots to be set up again: memory has moved, and their graphs are of no use."""
+        for slot in self._slots.values():
+            slot.bound, slot.capturable = None, False
 
     def close(self) -> None:
-        """Free them."""
+        """Free the contexts."""
         self._free = self._open_more = None
-        self._ready.clear()
+        self._slots.clear()
 
-    def _take_free(self) -> Any:
-        if not self._ready:
+    def _context(self) -> Any:
+        """Return a context for a new slot: the first, one more, or that of the oldest slot."""
+        if not self._slots:
             context, self._free = self._free, None
             return context
-        if self._open_more is not None and len(self._ready) < _KEPT:
+        if self._open_more is not None and len(self._slots) < _KEPT:
             context = self._open_more()
             if context is not None:
                 return context
-        _, oldest = self._ready.popitem(last=False)
+        _, oldest = self._slots.popitem(last=False)
         return oldest.context

@@ -11,13 +11,14 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from edgecount._files import write_whole
+from edgecount.errors import OutputError
 
 __all__ = ["KernelCache", "cache_path"]
 
@@ -25,16 +26,16 @@ _log = logging.getLogger(__name__)
 
 _MAGIC = b"edgecount runtime cache 1\n"
 # Photos of many sizes bring new kernels with every frame, and the file grows with them.
-_PAUSE = 10.0  # seconds from one writing to the next
+_PAUSE = 10.0  # seconds between two writes
 
 
 class KernelCache:
-    """Compiled kernels of one engine, shared by its contexts. Safe to use from several threads.
+    """The compiled kernels of one engine, shared by its contexts and safe for several threads.
 
     Args:
         plan: the engine's file.
-        key: all that the kernels depend on: hash of the plan, TensorRT, GPU, driver. What is on the
-            disk for another key is not used, and replaced.
+        key: all that the kernels depend on: hash of the plan, TensorRT, GPU, driver. A file that
+            was written for another key is not used, and is replaced.
     """
 
     def __init__(self, plan: Path, key: Mapping[str, str]) -> None:
@@ -45,24 +46,26 @@ class KernelCache:
         self._cache: Any = None
         self._saved = ""
         self._next = 0.0
-        self._told = False
+        self._logged = False
 
     def attach(self, config: Any) -> None:
         """Give a runtime configuration the kernels, before a context is made with it."""
         with self._lock:
+            # One cache for all contexts: what one has compiled the others find.
             cache = self._cache or self._load(config)
             if cache is not None and config.set_runtime_cache(cache):
-                self._cache = (
-                    cache  # contexts that were made with it need it for as long as they live
-                )
+                # Contexts that were made with it need it for as long as they live.
+                self._cache = cache
             else:
-                self._tell("TensorRT takes no cache of kernels, and compiles them in each process")
+                self._log_once(
+                    "TensorRT takes no cache of kernels, and compiles them in each process"
+                )
 
     def save(self, *, last: bool = False) -> None:
-        """Write what is new to the disk, unless it was written moments ago.
+        """Write new kernels to the disk, unless the file was written moments ago.
 
         Args:
-            last: write it in any case.
+            last: write them in any case.
         """
         with self._lock:
             if self._cache is None or (time.monotonic() < self._next and not last):
@@ -75,7 +78,7 @@ class KernelCache:
             self._next = time.monotonic() + _PAUSE
 
     def _load(self, config: Any) -> Any:
-        """A cache with the newest kernels that are of use."""
+        """Create a cache, filled with the newest kernels on the disk that fit."""
         cache = config.create_runtime_cache()
         for path in sorted(self._places, key=_age):
             kernels = self._read(path)
@@ -89,7 +92,7 @@ class KernelCache:
         return cache
 
     def _read(self, path: Path) -> bytes | None:
-        """The kernels in a file, if it is whole and theirs."""
+        """Return the kernels in a file, if it is whole and was written for the key."""
         try:
             data = path.read_bytes()
         except FileNotFoundError:
@@ -104,7 +107,7 @@ class KernelCache:
         return None
 
     def _difference(self, about: bytes) -> str:
-        """What a file is of that is not of this engine."""
+        """Return why a file with this header is of no use."""
         try:
             found = json.loads(about)
             other = [
@@ -119,31 +122,33 @@ class KernelCache:
         return _MAGIC + about.encode() + b"\n"
 
     def _write(self, data: bytes) -> bool:
-        """Whether it was written."""
+        """Write the file, and return whether that worked."""
         if _version_of(self._plan) != self._version:
             return False  # the file is another engine by now, whose kernels must not be replaced
         reasons = []
         for path in self._places:
-            reason = _write_whole(path, data)
-            if reason is None:
+            try:
+                write_whole(path, data)
+            except OutputError as error:  # noqa: PERF203 (two places at most)
+                reasons.append(str(error))
+            else:
                 return True
-            reasons.append(f"{path}: {reason}")
-        self._tell(f"compiled kernels are not kept for the next process: {'; '.join(reasons)}")
+        self._log_once(f"compiled kernels are not kept for the next process: {'; '.join(reasons)}")
         return False
 
-    def _tell(self, line: str) -> None:
-        if not self._told:
+    def _log_once(self, line: str) -> None:
+        if not self._logged:
             _log.info("%s", line)
-        self._told = True
+        self._logged = True
 
 
 def cache_path(plan: Path) -> Path:
-    """Where the kernels of an engine are: beside it, its name with .runtime-cache added."""
+    """Return the file of an engine's kernels: beside it, its name with .runtime-cache added."""
     return plan.with_name(f"{plan.name}.runtime-cache")
 
 
 def _cache_of_user(plan: Path) -> Path | None:
-    """The same for a folder that cannot be written; None for a user without a home."""
+    """Return the file to use where the engine's folder cannot be written; None without a home."""
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         where = hashlib.sha256(str(plan.resolve()).encode()).hexdigest()[:16]
@@ -155,7 +160,7 @@ def _cache_of_user(plan: Path) -> Path | None:
 
 
 def _version_of(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file is replaced; None if it is gone."""
+    """Return what changes when a file is replaced; None if it is gone."""
     try:
         found = path.stat()
     except OSError:
@@ -164,27 +169,8 @@ def _version_of(path: Path) -> tuple[int, ...] | None:
 
 
 def _age(path: Path) -> float:
-    """So that the newest of several comes first."""
+    """Return a sort key by which the newest file comes first."""
     try:
         return -path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _write_whole(path: Path, data: bytes) -> str | None:
-    """Write under a name of its own, then rename: other processes write the same file.
-
-    Returns:
-        Why that cannot be done; None if it is done.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(data)
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        return error.strerror or str(error)
-    return None

@@ -1,4 +1,4 @@
-"""The TensorRT module of a target, and what this one of its versions can do."""
+"""The TensorRT module of a target, and the features of its version."""
 
 from __future__ import annotations
 
@@ -79,22 +79,22 @@ def _broken(name: str, error: Exception) -> BackendError:
 
 
 def library_name(trt: ModuleType, target: Target) -> str:
-    """What messages call the library, such as "TensorRT 10.3.0"."""
+    """Return the library's name and version for messages, such as "TensorRT 10.3.0"."""
     return f"{'TensorRT' if target == 'tensorrt' else 'TensorRT for RTX'} {trt.__version__}"
 
 
 def dtype_name(dtype: Any) -> str:
-    """A type of TensorRT as NumPy calls it."""
+    """Return NumPy's name of a data type of TensorRT."""
     name: str = dtype.name
     return _DTYPES.get(name, name.lower())
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a TensorRT module can do.
+    """The features of a TensorRT module.
 
-    Found out by looking, never from the version: TensorRT for RTX counts from 1 and is newer than
-    TensorRT 10.
+    They are probed by name, never derived from the version: TensorRT for RTX counts from 1 and is
+    newer than TensorRT 10.
 
     Attributes:
         strongly_typed: a network can be told to keep the types of its graph.
@@ -112,7 +112,7 @@ class Features:
         profile_sharing: whether several contexts may use one range of shapes is asked at the build.
         capture_query: a context can be asked whether a CUDA graph can record it.
         parser_nodes: the parser's errors name their node.
-        context_memory: a context can be lent its memory, as much as one shape takes.
+        context_memory: a context can be given its memory, as much as one shape takes.
         runtime_cache: kernels are compiled where they run, and can be kept for the next process.
     """
 
@@ -164,14 +164,14 @@ _PROBES = {
     "profile_sharing": ("PreviewFeature", "PROFILE_SHARING_0806"),
     "capture_query": ("IExecutionContext", "is_stream_capturable"),
     "parser_nodes": ("ParserError", "node_operator"),
-    # The last to come of what it takes
+    # The last to come of the calls that it takes
     "context_memory": ("IExecutionContext", "set_device_memory"),
     "runtime_cache": ("IRuntimeConfig", "create_runtime_cache"),
 }
 
 
 def probe_features(trt: ModuleType) -> Features:
-    """Look at what a module has."""
+    """Probe a module for its features."""
     return Features(
         **{
             feature: hasattr(getattr(trt, owner, None), name)

@@ -1,4 +1,4 @@
-"""What TensorRT says, passed to Python's logging."""
+"""TensorRT's messages, passed to Python's logging."""
 
 from __future__ import annotations
 
@@ -28,24 +28,25 @@ _open_logs: weakref.WeakSet[TensorRTLog] = weakref.WeakSet()
 
 
 class TensorRTLog:
-    """The errors that TensorRT reported since this was made.
+    """The errors that TensorRT has reported since this object was made.
 
-    TensorRT takes the first logger that it is given for everything in the process, also for what is
-    given another one later, and keeps its address. So there is one, which lives as long as the
-    process does, and which tells all that listen.
+    TensorRT uses the first logger that it is given for everything in the process, also for objects
+    that are given another one later, and keeps its address. So there is one, which lives as long
+    as the process does, and passes errors to all objects of this class.
 
     Args:
         trt: TensorRT's module.
 
     Attributes:
-        logger: to be given to TensorRT.
-        problems: the last errors.
+        logger: the logger to give to TensorRT.
+        problems: the last errors, oldest first.
     """
 
     def __init__(self, trt: ModuleType) -> None:
         self.problems: list[str] = []
         with _lock:
             _open_logs.add(self)
+            # TensorRT and TensorRT for RTX are two libraries, each with a first logger of its own.
             if trt.__name__ not in _loggers:
                 _loggers[trt.__name__] = _make_logger(trt)
         self.logger = _loggers[trt.__name__]

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecount.export.graph.queries import element_types, node_precisions, tidy, with_outputs
 from edgecount.export.graph.session import open_session
-from edgecount.export.precision.fp16 import LARGEST, SMALLEST, narrow, rounding, to_fp16
+from edgecount.export.precision.fp16 import LARGEST, SMALLEST, emulated, saturated, to_fp16
 from edgecount.export.precision.sensitivity import overflowing
 
 
@@ -103,7 +103,7 @@ def test_types_in_attributes_follow():
 
 def test_narrow_keeps_infinities_and_cuts_the_rest():
     values = np.array([1e6, -1e6, np.inf, -np.inf, 1.0], np.float32)
-    assert narrow(values).tolist() == [65504.0, -65504.0, np.inf, -np.inf, 1.0]
+    assert saturated(values).tolist() == [65504.0, -65504.0, np.inf, -np.inf, 1.0]
 
 
 def test_nodes_that_overflow_are_found():
@@ -127,7 +127,7 @@ def test_nodes_that_overflow_are_found():
 def test_rounding_computes_what_the_typed_graph_says():
     model, image = tidy(small_model()), pixels()
     typed = to_fp16(model)
-    made = rounding(typed)
+    made = emulated(typed)
     onnx.checker.check_model(made, full_check=True)
     assert set(element_types(made).values()) <= {TensorProto.FLOAT, TensorProto.FLOAT16}
     session = open_session(with_outputs(made, ["second_cut_fp16"]), 1)
@@ -161,8 +161,8 @@ def test_rounding_overflows_where_the_typed_graph_would():
         ir_version=8,
     )
     image = np.full((1, 1, 2, 2), 100, np.float32)
-    assert np.isinf(run(rounding(to_fp16(model)), image)[0]).all()
-    assert run(rounding(to_fp16(model, ["loud", "relu", "out"])), image)[0] == pytest.approx(100)
+    assert np.isinf(run(emulated(to_fp16(model)), image)[0]).all()
+    assert run(emulated(to_fp16(model, ["loud", "relu", "out"])), image)[0] == pytest.approx(100)
 
 
 def test_sizes_are_not_computed_in_float16():

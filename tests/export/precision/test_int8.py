@@ -10,12 +10,13 @@ from edgecount.errors import ModelError
 from edgecount.export.graph.queries import element_types, node_precisions, tidy
 from edgecount.export.graph.session import open_session
 from edgecount.export.precision.calibrate import calibrate
-from edgecount.export.precision.fp16 import rounding, to_fp16
+from edgecount.export.precision.fp16 import emulated, to_fp16
 from edgecount.export.precision.int8 import (
     activation_step,
+    calibrated_tensors,
     quantisable,
     to_int8,
-    watched,
+    unsaturated_scales,
     weight_scales,
 )
 from edgecount.export.source.load import with_opset
@@ -29,7 +30,7 @@ def model():
 @pytest.fixture(scope="module")
 def ranges(model):
     feeds = [{"image": pixels(seed=seed)} for seed in range(4)]
-    return calibrate(model, feeds, watched(model), threads=1).ranges("minmax")
+    return calibrate(model, feeds, calibrated_tensors(model), threads=1).ranges("minmax")
 
 
 def run(model, image):
@@ -42,7 +43,7 @@ def weights(model):
 
 def test_convolutions_and_sums_are_quantisable(model):
     assert quantisable(model) == ["first", "second", "third", "side", "sum", "people", "heads"]
-    assert set(watched(model)) == {
+    assert set(calibrated_tensors(model)) == {
         "image", "first_cut", "second_cut", "third", "side", "sum", "people", "heads"
     }  # fmt: skip
 
@@ -74,10 +75,10 @@ def test_tensorrt_wants_signed_symmetric_bytes_and_plain_biases(model, ranges):
 def test_cpus_get_bytes_all_the_way(model, ranges):
     made = to_int8(model, ranges, "cpu")
     stored = weights(made)
-    assert stored["second_w_by_0_bytes"].dtype == np.int8
+    assert stored["second_w_by_0_integers"].dtype == np.int8
     assert "second_w" not in stored
     assert stored["image_zero"].dtype == np.uint8
-    assert stored["third_b_of_second_cut_by_third_w_bytes"].dtype == np.int32
+    assert stored["third_b_by_second_cut_by_third_w_by_0_integers"].dtype == np.int32
     # The clip's range starts where it cuts: the cut itself falls away.
     assert stored["first_cut_zero"] == 0
     readers = {name: node for node in made.graph.node for name in node.input}
@@ -133,7 +134,7 @@ def test_weights_shared_by_two_kinds_of_convolution(model):
     total = next(node for node in shared.graph.node if node.op_type == "Add")
     total.input[1] = "up"
     feeds = [{"image": pixels(seed=seed)} for seed in range(3)]
-    seen = calibrate(shared, feeds, watched(shared), threads=1).ranges("minmax")
+    seen = calibrate(shared, feeds, calibrated_tensors(shared), threads=1).ranges("minmax")
     for encoding in ("tensorrt", "cpu"):
         made = to_int8(shared, seen, encoding)
         onnx.checker.check_model(made, full_check=True)
@@ -141,6 +142,97 @@ def test_weights_shared_by_two_kinds_of_convolution(model):
             run(shared, pixels(seed=1)), run(made, pixels(seed=1)), strict=True
         ):
             assert theirs == pytest.approx(ours, abs=0.06 * float(np.abs(ours).max()))
+
+
+@pytest.mark.parametrize("encoding", ["tensorrt", "cpu"])
+def test_transposed_convolutions_in_groups(model, encoding):
+    """Their channels are counted within a group: one scale for all, and a bias in float32."""
+    grouped = onnx.ModelProto()
+    grouped.CopyFrom(model)
+    rng = np.random.default_rng(0)
+    values = {
+        "up_w": rng.normal(0, 0.3, (16, 4, 2, 2)),
+        "up_b": np.linspace(-1, 1, 16),
+        "down_w": rng.normal(0, 0.1, (16, 16, 3, 3)),
+    }
+    values["up_w"][:, 1] *= 1e-3
+    tensors = [numpy_helper.from_array(v.astype(np.float32), k) for k, v in values.items()]
+    grouped.graph.initializer.extend(tensors)
+    up = onnx.helper.make_node(
+        "ConvTranspose", ["second_cut", "up_w", "up_b"], ["up"], "up", group=4, strides=[2, 2]
+    )
+    down = onnx.helper.make_node(
+        "Conv", ["up", "down_w"], ["down"], "down", strides=[2, 2], pads=[1] * 4
+    )
+    index = next(i for i, node in enumerate(grouped.graph.node) if node.name == "sum")
+    grouped.graph.node.insert(index, up)
+    grouped.graph.node.insert(index + 1, down)
+    next(node for node in grouped.graph.node if node.name == "sum").input[1] = "down"
+    feeds = [{"image": pixels(seed=seed)} for seed in range(3)]
+    seen = calibrate(grouped, feeds, calibrated_tensors(grouped), threads=1).ranges("minmax")
+    made = to_int8(grouped, seen, encoding)
+    onnx.checker.check_model(made, full_check=True)
+    scales = weights(made)["up_w_by_1_scale"]
+    assert scales == pytest.approx(np.full(4, np.abs(values["up_w"]).max() / 127))
+    up = next(node for node in made.graph.node if node.name == "up")
+    assert up.input[2] == "up_b"
+    image = pixels(seed=1)
+    for ours, theirs in zip(run(grouped, image), run(made, image), strict=True):
+        assert theirs == pytest.approx(ours, abs=0.06 * float(np.abs(ours).max()))
+
+
+def test_no_two_neighbours_of_a_cpus_weights_saturate(model, ranges):
+    for name, whole in weights(to_int8(model, ranges, "cpu")).items():
+        if not name.endswith("_integers") or whole.ndim != 4:
+            continue
+        assert np.abs(whole).max() > 64  # more than 7 bits of the range are in use
+        for order in (whole, np.moveaxis(whole, 1, -1)):
+            flat = order.reshape(len(whole), -1).astype(np.int32)
+            even, odd = flat[:, : flat.shape[1] // 2 * 2 : 2], flat[:, 1::2]
+            same = np.sign(even) == np.sign(odd)
+            assert (np.abs(even + odd)[same] * 255).max() < 2**15
+
+
+def test_scales_of_weights_that_saturate_nothing():
+    weight = np.zeros((3, 4, 1, 1), np.float32)
+    weight[0, :2, 0, 0] = 1, 1  # add up
+    weight[1, :2, 0, 0] = 1, -1  # never at once
+    weight[2, 1:3, 0, 0] = 1, 1  # no neighbours
+    whole = weight_scales(weight, 0)
+    assert unsaturated_scales(weight, whole) == pytest.approx(np.array([2, 1, 1]) / 127)
+
+
+def test_depthwise_weights_use_the_whole_range(model):
+    deep = onnx.ModelProto()
+    deep.CopyFrom(model)
+    weight = np.random.default_rng(0).normal(0, 0.3, (16, 1, 3, 3)).astype(np.float32)
+    deep.graph.initializer.append(numpy_helper.from_array(weight, "deep_w"))
+    node = onnx.helper.make_node(
+        "Conv", ["third", "deep_w"], ["deep"], "deep", group=16, pads=[1] * 4
+    )
+    index = next(i for i, node in enumerate(deep.graph.node) if node.name == "sum")
+    deep.graph.node.insert(index, node)
+    next(node for node in deep.graph.node if node.name == "sum").input[0] = "deep"
+    feeds = [{"image": pixels(seed=seed)} for seed in range(2)]
+    seen = calibrate(deep, feeds, calibrated_tensors(deep), threads=1).ranges("minmax")
+    made = to_int8(deep, seen, "cpu")
+    assert (np.abs(weights(made)["deep_w_by_0_integers"]).max((1, 2, 3)) == 127).all()
+    fused, written = (
+        open_session(made, 1, fuse=fuse).run(None, feeds[0]) for fuse in (True, False)
+    )
+    for ours, theirs in zip(written, fused, strict=True):
+        assert theirs == pytest.approx(ours, abs=0.02 * float(np.abs(ours).max()))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_integer_kernels_count_as_the_graph_says(model, ranges, seed):
+    """On every CPU: kernels that saturate in 16 bits would move the maps, and no other file."""
+    made = to_int8(model, ranges, "cpu")
+    image = pixels(seed=seed)
+    fused = open_session(made, 1).run(None, {"image": image})
+    written = open_session(made, 1, fuse=False).run(None, {"image": image})
+    for ours, theirs in zip(written, fused, strict=True):
+        assert theirs == pytest.approx(ours, abs=0.02 * float(np.abs(ours).max()))
 
 
 def test_graphs_within_graphs_are_refused(model):
@@ -158,10 +250,13 @@ def test_graphs_within_graphs_are_refused(model):
 def test_small_weights_keep_their_steps(encoding, gain):
     loud = tidy(small_model(gain=gain))
     feeds = [{"image": pixels(seed=seed)} for seed in range(4)]
-    seen = calibrate(loud, feeds, watched(loud), threads=1).ranges("minmax")
+    seen = calibrate(loud, feeds, calibrated_tensors(loud), threads=1).ranges("minmax")
     made = to_int8(loud, seen, encoding)
     scales = weights(made)["third_w_by_0_scale"]
-    assert scales == pytest.approx(np.abs(weights(loud)["third_w"]).max((1, 2, 3)) / 127)
+    whole = weight_scales(weights(loud)["third_w"], 0)
+    if encoding == "cpu":
+        whole = unsaturated_scales(weights(loud)["third_w"], whole)
+    assert scales == pytest.approx(whole)
     image = pixels(seed=9)
     for ours, theirs in zip(run(loud, image), run(made, image), strict=True):
         assert theirs == pytest.approx(ours, abs=0.05 * float(np.abs(ours).max()))
@@ -170,7 +265,7 @@ def test_small_weights_keep_their_steps(encoding, gain):
 def test_small_steps_are_above_0_in_float16():
     loud = tidy(small_model(gain=1e6))
     feeds = [{"image": pixels(seed=seed)} for seed in range(2)]
-    seen = calibrate(loud, feeds, watched(loud), threads=1).ranges("minmax")
+    seen = calibrate(loud, feeds, calibrated_tensors(loud), threads=1).ranges("minmax")
     stored = weights(to_fp16(with_opset(to_int8(loud, seen, "tensorrt"), 19)))
     scales = {name: value for name, value in stored.items() if name.endswith("_scale_fp16")}
     assert scales["third_w_by_0_scale_fp16"].dtype == np.float16
@@ -190,8 +285,8 @@ def test_the_bias_of_a_dead_channel_stays(model, ranges):
             value[3] = 0.5
             weight.CopyFrom(numpy_helper.from_array(value, weight.name))
     made = weights(to_int8(dead, ranges, "cpu"))
-    key = "third_b_of_second_cut_by_third_w"
-    bias = made[f"{key}_bytes"].astype(np.float64) * made[f"{key}_scale"]
+    key = "third_b_by_second_cut_by_third_w_by_0"
+    bias = made[f"{key}_integers"].astype(np.float64) * made[f"{key}_scale"]
     assert bias == pytest.approx(weights(dead)["third_b"], abs=1e-4)
 
 
@@ -228,11 +323,11 @@ def test_names_of_ours_in_a_foreign_graph(model, encoding):
     }
     odd = with_odd_names(model, tensors, nodes)
     feeds = [{"image": pixels(seed=seed)} for seed in range(4)]
-    seen = calibrate(odd, feeds, watched(odd), threads=1).ranges("minmax")
+    seen = calibrate(odd, feeds, calibrated_tensors(odd), threads=1).ranges("minmax")
     whole = to_int8(odd, seen, encoding)
-    made = [whole, to_fp16(odd), rounding(to_fp16(odd))]
+    made = [whole, to_fp16(odd), emulated(to_fp16(odd))]
     if encoding == "tensorrt":
-        made.append(rounding(to_fp16(with_opset(whole, 19))))
+        made.append(emulated(to_fp16(with_opset(whole, 19))))
     image = pixels(seed=5)
     for one in made:
         onnx.checker.check_model(one, full_check=True)

@@ -6,7 +6,7 @@ from graphs import pixels, small_model
 
 from edgecount.export.graph.queries import tidy
 from edgecount.export.precision.fp16 import to_fp16
-from edgecount.export.precision.sensitivity import Damage, find_kept
+from edgecount.export.precision.sensitivity import Sensitivity, find_kept
 
 NODES = [f"n{i}" for i in range(40)]
 
@@ -53,7 +53,7 @@ def test_damage_finds_the_node_that_loses_most():
     # The second layer gives values up to some 10^5, which float16 cannot hold.
     model = tidy(small_model(gain=3e4))
     nodes = [node.name for node in model.graph.node]
-    damage = Damage(model, lambda keep: to_fp16(model, keep), nodes, [{"image": pixels()}], 1)
+    damage = Sensitivity(model, lambda keep: to_fp16(model, keep), nodes, [{"image": pixels()}], 1)
     harm = {name: damage(name) for name in nodes}
     assert max(harm, key=harm.get) in {"second", "second_relu", "third", "side"}
     assert harm["sigmoid"] < 1e-2

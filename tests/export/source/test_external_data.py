@@ -13,8 +13,8 @@ from edgecount import EdgeCounter
 from edgecount.cli import cli
 from edgecount.errors import ModelError
 from edgecount.export.graph.session import open_session
-from edgecount.export.source.external_data import LARGEST, check_size, load_whole
-from edgecount.export.source.load import Description, load_source
+from edgecount.export.source.external_data import MAX_BYTES, check_size, load_whole
+from edgecount.export.source.load import load_source
 
 
 def save_apart(model, path, **options):
@@ -97,10 +97,9 @@ def test_it_is_counted_inspected_and_timed_as_it_is(path, whole):
     assert result.exit_code == 0, result.output
 
 
-def test_a_foreign_network_is_described(tmp_path):
-    path = save_apart(small_model(manifest=False), tmp_path / "foreign.onnx")
-    source = load_source(str(path), described=Description(density="density"))
-    assert [output.stride for output in source.manifest.outputs] == [8]
+def test_an_external_network_gets_its_manifest(tmp_path):
+    path = save_apart(small_model(manifest=False), tmp_path / "external.onnx")
+    assert load_source(str(path), manifest=small_manifest()).manifest == small_manifest()
 
 
 def test_constants_of_branches_lie_outside_too(tmp_path):
@@ -169,7 +168,7 @@ def test_a_network_of_more_than_a_file_holds(tmp_path):
             super().__init__()
             self.weight = torch.nn.Parameter(torch.empty(600_000, 1000, device="meta"))
 
-    check_size("a network", LARGEST)
+    check_size("a network", MAX_BYTES)
     with pytest.raises(ModelError, match=r"^small takes 2\.40 GB, expected at most 2\.13 GB"):
         export_onnx(Huge(), small_manifest(), tmp_path / "made.onnx")
     assert not list(tmp_path.iterdir())

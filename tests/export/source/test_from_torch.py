@@ -10,7 +10,7 @@ pytest.importorskip("onnxscript")
 
 from edgecount.errors import BackendError  # noqa: E402
 from edgecount.export.source import from_torch as exporter  # noqa: E402
-from edgecount.export.source.checkpoint import export_checkpoint  # noqa: E402
+from edgecount.export.source.from_torch import export_checkpoint  # noqa: E402
 from edgecount.manifest import METADATA_KEY, Manifest  # noqa: E402
 from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402

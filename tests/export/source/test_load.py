@@ -12,13 +12,12 @@ from edgecount import EdgeCounter
 from edgecount.errors import ConfigError, ModelError
 from edgecount.export.graph.queries import opset
 from edgecount.export.source.load import (
-    Description,
     load_source,
     with_manifest,
     with_opset,
     with_static_size,
 )
-from edgecount.manifest import METADATA_KEY, Manifest
+from edgecount.manifest import METADATA_KEY, InputSpec, Manifest, OutputSpec
 
 
 @pytest.fixture
@@ -29,8 +28,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def foreign(tmp_path):
-    path = tmp_path / "foreign.onnx"
+def external(tmp_path):
+    path = tmp_path / "external.onnx"
     onnx.save(small_model(manifest=False), path)
     return path
 
@@ -53,17 +52,14 @@ def test_the_bundled_model():
     assert opset(source.model) == 17
 
 
-def test_a_foreign_network_is_described(foreign, tmp_path):
-    described = Description(density="density", heatmap="heat", mean=(1, 2, 3), channels="BGR")
-    source = load_source(str(foreign), described=described)
-    spec = source.manifest
-    assert [(o.name, o.role, o.stride) for o in spec.outputs] == [
-        ("density", "density", 8),
-        ("heat", "heatmap", 4),
-    ]
-    assert spec.input.mean == (1, 2, 3)
-    assert spec.input.channels == "BGR"
-    assert spec.name == "foreign"
+def external_manifest(*outputs):
+    spec = InputSpec(mean=(1, 2, 3), channels="BGR")
+    return Manifest("theirs", "1.0.0", "", spec, outputs or small_manifest().outputs)
+
+
+def test_an_external_network_gets_its_manifest(external, tmp_path):
+    source = load_source(str(external), manifest=external_manifest())
+    assert source.manifest == external_manifest()
     made = tmp_path / "made.onnx"
     onnx.save(source.model, made)
     with EdgeCounter(made, backend="onnxruntime", threads=1) as counter:
@@ -71,21 +67,25 @@ def test_a_foreign_network_is_described(foreign, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("described", "message"),
+    ("manifest", "message"),
     [
-        (None, r"carries no edgecount manifest: say which of its outputs \(density, heat\)"),
-        (Description(offset="heat"), "say which of its outputs"),
-        (Description(density="people"), r"no output 'people'; it has density, heat"),
+        (None, r"no edgecount manifest: give one .* outputs \(density, heat\) .*template"),
+        (
+            external_manifest(OutputSpec("people", "density", 8)),
+            r"expected some of density, heat, got 'people'",
+        ),
     ],
 )
-def test_a_foreign_network_that_is_not_described(foreign, described, message):
+def test_an_external_network_that_is_not_described(external, manifest, message):
     with pytest.raises(ConfigError, match=message):
-        load_source(str(foreign), described=described)
+        load_source(str(external), manifest=manifest)
 
 
-def test_a_description_that_nothing_needs(path):
-    with pytest.raises(ConfigError, match="has a manifest: leave out --density"):
-        load_source(str(path), described=Description(density="density"))
+def test_a_manifest_that_nothing_needs(path, tmp_path):
+    with pytest.raises(ConfigError, match=r"manifest: .*small\.onnx carries one: leave it out"):
+        load_source(str(path), manifest=external_manifest())
+    with pytest.raises(ConfigError, match="manifest: expected with an ONNX file; a checkpoint"):
+        load_source(str(tmp_path / "last.pt"), manifest=external_manifest())
 
 
 def test_files_that_are_no_model(tmp_path):
@@ -157,20 +157,10 @@ def test_outputs_that_the_manifest_does_not_name_fall_away(tmp_path):
     with_static_size(load_source(str(tmp_path / "one.onnx")), (64, 64))
 
 
-def test_a_foreign_network_of_one_size(tmp_path):
-    model = small_model(manifest=False)
-    for axis, side in ((2, 64), (3, 96)):
-        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side
-    onnx.save(model, tmp_path / "fixed.onnx")
-    source = load_source(str(tmp_path / "fixed.onnx"), described=Description(density="density"))
-    assert source.manifest.input.static_size == (64, 96)
-    assert source.manifest.input.multiple == 32
-
-
 def test_a_graph_of_one_size_is_not_resized(path):
     fixed = with_static_size(load_source(str(path)), (64, 96))
     assert with_static_size(fixed, (64, 96)).manifest == fixed.manifest
-    with pytest.raises(ConfigError, match="--input: the model takes 64x96 only, got 96x128"):
+    with pytest.raises(ConfigError, match="size: the model takes 64x96 only, got 96x128"):
         with_static_size(fixed, (96, 128))
 
 
@@ -179,5 +169,5 @@ def test_a_graph_that_says_one_side_is_not_resized(tmp_path):
     model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 96
     onnx.save(model, tmp_path / "wide.onnx")
     source = load_source(str(tmp_path / "wide.onnx"))
-    with pytest.raises(ConfigError, match="--input: the model takes anyx96 only, got 96x128"):
+    with pytest.raises(ConfigError, match="size: the model takes anyx96 only, got 96x128"):
         with_static_size(source, (96, 128))

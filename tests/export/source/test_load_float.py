@@ -9,7 +9,7 @@ from edgecount.errors import ModelError
 from edgecount.export.graph.queries import tidy
 from edgecount.export.precision.calibrate import calibrate
 from edgecount.export.precision.fp16 import to_fp16
-from edgecount.export.precision.int8 import to_int8, watched
+from edgecount.export.precision.int8 import calibrated_tensors, to_int8
 from edgecount.export.source.load import load_source, with_opset
 
 
@@ -20,7 +20,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def ranges(model):
-    return calibrate(model, [{"image": pixels()}], watched(model), threads=1).ranges("minmax")
+    return calibrate(model, [{"image": pixels()}], calibrated_tensors(model), threads=1).ranges(
+        "minmax"
+    )
 
 
 def refused(model, folder):

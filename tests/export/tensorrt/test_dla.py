@@ -106,23 +106,23 @@ def test_bytes_on_an_older_accelerator_are_a_warning(configure, caplog):
 
 
 def test_an_accelerator_that_the_board_does_not_have(configure):
-    with pytest.raises(BackendError, match=r"--dla: .* which are 2, got 2: leave it out"):
+    with pytest.raises(BackendError, match=r"dla_core: .* which are 2, got 2: leave it out"):
         configure(fit=5, core=2)
 
 
 def test_it_is_missed_before_the_long_work():
     options = EngineOptions("tensorrt-rtx", "fp16", STATIC, dla_core=0)
-    with pytest.raises(BackendError, match=r"--dla: .* which are 0, got 0"):
+    with pytest.raises(BackendError, match=r"dla_core: .* which are 0, got 0"):
         check_engine(options)
 
 
 @pytest.mark.parametrize(
     ("precision", "shapes", "message"),
     [
-        ("fp32", STATIC, "expected with --fp16 or --int8"),
-        ("fp16", InputShapes((1, 3, 64, 64), (1, 3, 64, 64), (2, 3, 64, 64)), "one size"),
+        ("fp32", STATIC, "expected with `fp16` or `int8`"),
+        ("fp16", InputShapes((1, 3, 64, 64), (1, 3, 64, 64), (2, 3, 64, 64)), "one `size`"),
     ],
 )
 def test_what_no_accelerator_takes(precision, shapes, message):
-    with pytest.raises(ConfigError, match=f"--dla: .*{message}"):
+    with pytest.raises(ConfigError, match=f"dla_core: .*{message}"):
         EngineOptions("tensorrt", precision, shapes, dla_core=0)

@@ -15,10 +15,10 @@ OUT_OF_MEMORY = "[defaultAllocator.cpp::allocate::19] Error Code 1: Cuda Runtime
 @pytest.mark.parametrize(
     ("problems", "workspace", "expected"),
     [
-        ([OUT_OF_MEMORY], None, "too little memory: .*workspace such as 1024 MiB"),
-        ([OUT_OF_MEMORY], 4096, "too little memory: .*workspace below 4096 MiB"),
+        ([OUT_OF_MEMORY], None, "too little memory: .*`workspace` such as 1024 MiB"),
+        ([OUT_OF_MEMORY], 4096, "too little memory: .*`workspace` below 4096 MiB"),
         (["std::bad_alloc", "other"], None, "too little memory"),
-        ([NO_KERNEL], 16, "a --workspace of 16 MiB is too little"),
+        ([NO_KERNEL], 16, "a `workspace` of 16 MiB is too little"),
         ([NO_KERNEL], None, "too little memory"),
         (["Error Code 4: API Usage Error (odd)"], None, "odd.*level DEBUG"),
         ([], 16, "it gave no reason.*level DEBUG"),

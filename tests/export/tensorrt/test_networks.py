@@ -72,10 +72,10 @@ def test_a_checkpoint_becomes_engines(name, photos, tmp_path):
 
 def test_an_onnx_that_differs_from_its_checkpoint_has_not_passed(photos, tmp_path, monkeypatch):
     def with_a_gate_of_less_than_nothing(pictures, originals, counter, _gate):
-        return compare.prove(pictures, originals, counter, -1.0)
+        return compare.compare(pictures, originals, counter, -1.0)
 
     save_checkpoint("edgecount-n", tmp_path / "last.pt")
-    monkeypatch.setattr(package, "prove", with_a_gate_of_less_than_nothing)
+    monkeypatch.setattr(package, "compare", with_a_gate_of_less_than_nothing)
     given = {"target": "onnx", "verify": photos, "size": (128, 128), "threads": 1}
     with pytest.raises(AccuracyError, match="counts differently from the checkpoint"):
         export_model(str(tmp_path / "last.pt"), tmp_path / "made", ExportOptions(**given))

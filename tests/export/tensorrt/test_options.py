@@ -16,12 +16,12 @@ SHAPES = InputShapes((1, 3, 64, 64), (1, 3, 64, 64), (2, 3, 128, 128))
     [
         ({"target": "tensor-rt"}, "target: expected one of tensorrt, tensorrt-rtx"),
         ({"precision": "half"}, "precision: expected one of fp32, fp16, int8, got 'half'"),
-        ({"workspace": 0}, "--workspace: expected 1 or more, got 0"),
-        ({"dla_core": -1}, "--dla: expected 0 or more"),
-        ({"dla_core": 0}, "--dla: expected with --fp16 or --int8"),
+        ({"workspace": 0}, "^workspace: expected 1 or more, got 0"),
+        ({"dla_core": -1}, "^dla_core: expected 0 or more"),
+        ({"dla_core": 0}, "^dla_core: expected with `fp16` or `int8`"),
         (
             {"dla_core": 0, "precision": "fp16", "shapes": SHAPES},
-            r"--dla: expected with one size \(--input HxW\)",
+            "^dla_core: expected with one `size`",
         ),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from graphs import small_manifest
 
 from edgecount import EdgeCounter, FakeBackend
-from edgecount.export.verify.compare import Picture, count_pictures, grid, match, prove
+from edgecount.export.verify.compare import NamedImage, compare, count_images, grid, match
 from edgecount.manifest import Manifest, OutputSpec
 from edgecount.runtime.backends.base import Backend
 
@@ -35,30 +35,30 @@ def counter(cells, people=1.0):
     return EdgeCounter(small_manifest(), backend=Heads(cells, people))
 
 
-PICTURES = [Picture(f"{i}", np.zeros((64, 96, 3), np.uint8)) for i in range(3)]
+PICTURES = [NamedImage(f"{i}", np.zeros((64, 96, 3), np.uint8)) for i in range(3)]
 CELLS = [(1, 1), (3, 4), (6, 9), (7, 11)]
 
 
 def test_equal_models_pass_a_gate_of_nothing():
     with counter(CELLS) as ours, counter(CELLS) as theirs:
-        proof = prove(PICTURES, count_pictures(ours, PICTURES), theirs, 0.0)
-    assert proof.passed
-    assert proof.mean_count == 4
-    assert proof.relative == proof.bias == 0
-    assert proof.matched == 1.0
-    assert proof.to_dict()["regions"] == 0
+        comparison = compare(PICTURES, count_images(ours, PICTURES), theirs, 0.0)
+    assert comparison.passed
+    assert comparison.mean_count == 4
+    assert comparison.relative == comparison.bias == 0
+    assert comparison.matched == 1.0
+    assert comparison.to_dict()["regions"] == 0
 
 
 def test_a_head_less_shows_everywhere():
     with counter(CELLS) as ours, counter(CELLS[:3]) as theirs:
-        proof = prove(PICTURES, count_pictures(ours, PICTURES), theirs, 0.2)
-    assert not proof.passed
-    assert proof.relative == pytest.approx(0.25)
-    assert proof.bias == pytest.approx(-1)
-    assert proof.matched == pytest.approx(6 / 7)
-    assert proof.images[0].regions == pytest.approx(1 / 16)
-    assert proof.images[0].density == (4.0, 3.0)
-    assert proof.images[0].points == (4, 3)
+        comparison = compare(PICTURES, count_images(ours, PICTURES), theirs, 0.2)
+    assert not comparison.passed
+    assert comparison.relative == pytest.approx(0.25)
+    assert comparison.bias == pytest.approx(-1)
+    assert comparison.matched == pytest.approx(6 / 7)
+    assert comparison.images[0].regions == pytest.approx(1 / 16)
+    assert comparison.images[0].density == (4.0, 3.0)
+    assert comparison.images[0].points == (4, 3)
 
 
 def test_the_worst_picture_is_kept():
@@ -71,17 +71,17 @@ def test_the_worst_picture_is_kept():
             return super().infer(inputs)
 
     with counter(CELLS) as ours, EdgeCounter(small_manifest(), backend=OneOff(CELLS)) as theirs:
-        proof = prove(PICTURES, count_pictures(ours, PICTURES), theirs, 1.0)
-    assert proof.worst[0].name == "1"
-    assert proof.worst[2].count == pytest.approx(12)
-    assert proof.difference == pytest.approx(8 / 3)
+        comparison = compare(PICTURES, count_images(ours, PICTURES), theirs, 1.0)
+    assert comparison.worst[0].name == "1"
+    assert comparison.worst[2].count == pytest.approx(12)
+    assert comparison.difference == pytest.approx(8 / 3)
 
 
 def test_empty_pictures_count_as_one_person():
     with counter([]) as ours, counter(CELLS[:1]) as theirs:
-        proof = prove(PICTURES, count_pictures(ours, PICTURES), theirs, 0.03)
-    assert proof.relative == pytest.approx(1.0)
-    assert proof.matched == 0
+        comparison = compare(PICTURES, count_images(ours, PICTURES), theirs, 0.03)
+    assert comparison.relative == pytest.approx(1.0)
+    assert comparison.matched == 0
 
 
 def test_a_model_without_points():
@@ -94,10 +94,10 @@ def test_a_model_without_points():
         (OutputSpec("density", "density", 8),),
     )
     with EdgeCounter(only, backend=FakeBackend()) as one:
-        proof = prove(PICTURES, count_pictures(one, PICTURES), one, 0.0)
-    assert proof.matched is None
-    assert proof.images[0].points is None
-    assert proof.to_dict()["points_matched"] is None
+        comparison = compare(PICTURES, count_images(one, PICTURES), one, 0.0)
+    assert comparison.matched is None
+    assert comparison.images[0].points is None
+    assert comparison.to_dict()["points_matched"] is None
 
 
 def test_matching_is_mutual():

@@ -5,16 +5,16 @@ import pytest
 from graphs import small_manifest
 
 from edgecount import EdgeCounter, FakeBackend
-from edgecount.export.verify.compare import Compared, Picture, Proof
+from edgecount.export.verify.compare import Comparison, ImageComparison, NamedImage
 from edgecount.export.verify.gate import advice, percentages, refusal
 
 
 def proof_of(relative, gate):
-    one = Compared("a.png", 100.0, 100.0 * (1 + relative), None, None, 0, 0.0)
-    picture = Picture("a.png", np.zeros((64, 64, 3), np.uint8))
+    one = ImageComparison("a.png", 100.0, 100.0 * (1 + relative), None, None, 0, 0.0)
+    picture = NamedImage("a.png", np.zeros((64, 64, 3), np.uint8))
     with EdgeCounter(small_manifest(), backend=FakeBackend()) as counter:
-        result = counter.count(picture.image)
-    return Proof([one], gate, (picture, result, result))
+        result = counter.count(picture.pixels)
+    return Comparison([one], gate, (picture, result, result))
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,6 @@ def test_a_gate_of_nothing():
 
 
 def test_only_int8_is_about_calibration():
-    assert advice("fp16") == "keep it all the same with --force"
+    assert advice("fp16") == "keep it all the same with `force`"
     for precision in ("int8", "int8+fp16"):
-        assert "--calibration" in advice(precision)
+        assert "`calibration`" in advice(precision)

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from edgecount.errors import ConfigError, SourceError
-from edgecount.export.verify.compare import Picture
+from edgecount.export.verify.compare import NamedImage
 from edgecount.export.verify.images import (
     LARGEST_CROP,
-    Pictures,
-    Scenes,
+    ImageFolder,
+    RenderedScenes,
     calibration_tensors,
-    divide,
+    split_images,
     spread,
     warnings_about,
 )
@@ -31,46 +31,46 @@ def folder(tmp_path):
 
 
 def test_a_seeded_choice_of_all_folders(folder):
-    everything = Pictures.of(folder, "--verify")
+    everything = ImageFolder.of(folder, "verify")
     assert {p.name for p in everything} == {
         f"more/{i:02}.png" if i % 2 else f"{i:02}.png" for i in range(20)
     }
-    some = everything.some(5)
+    some = everything.sample(5)
     assert len(some) == len(list(some)) == 5
-    assert some.paths == everything.some(5).paths
-    assert next(iter(everything)).image.shape == (64, 96, 3)
+    assert some.paths == everything.sample(5).paths
+    assert next(iter(everything)).pixels.shape == (64, 96, 3)
 
 
 def test_some_are_kept_for_the_proof(folder):
-    everything = Pictures.of(folder, "--calibration")
-    own, apart = divide(everything, 100, reserve=True)
+    everything = ImageFolder.of(folder, "calibration")
+    own, apart = split_images(everything, 100, reserve=True)
     assert (len(own), len(apart)) == (15, 5)
     assert not set(own.paths) & set(apart.paths)
-    own, apart = divide(everything, 6, reserve=True)
+    own, apart = split_images(everything, 6, reserve=True)
     assert (len(own), len(apart)) == (6, 5)
-    own, apart = divide(everything, 100, reserve=False)
+    own, apart = split_images(everything, 100, reserve=False)
     assert (len(own), apart) == (20, None)
-    few = everything.some(12)
-    assert divide(few, 100, reserve=True) == (few, None)
+    few = everything.sample(12)
+    assert split_images(few, 100, reserve=True) == (few, None)
 
 
 def test_folders_that_hold_nothing(tmp_path):
-    with pytest.raises(ConfigError, match="--calibration: expected a folder of images"):
-        Pictures.of(tmp_path / "none", "--calibration")
-    with pytest.raises(ConfigError, match=r"--verify: expected images \(jpg, .*found none"):
-        Pictures.of(tmp_path, "--verify")
+    with pytest.raises(ConfigError, match="calibration: expected a folder of images"):
+        ImageFolder.of(tmp_path / "none", "calibration")
+    with pytest.raises(ConfigError, match=r"verify: expected images \(jpg, .*found none"):
+        ImageFolder.of(tmp_path, "verify")
 
 
 def test_an_unreadable_image_is_named(folder):
     whole = (folder / "02.png").read_bytes()
     (folder / "02.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SourceError, match=r"02\.png"):
-        list(Pictures.of(folder, "--calibration"))
+        list(ImageFolder.of(folder, "calibration"))
 
 
 def test_tensors_are_what_the_runtime_would_feed():
     image = np.full((70, 100, 3), 255, np.uint8)
-    (tensor,) = calibration_tensors([Picture("white", image)], InputSpec())
+    (tensor,) = calibration_tensors([NamedImage("white", image)], InputSpec())
     assert tensor.shape == (1, 3, 96, 128)
     assert tensor[0, :, :70, :100].min() == 1.0
     assert tensor[0, :, 70:].max() == -1.0
@@ -78,7 +78,7 @@ def test_tensors_are_what_the_runtime_would_feed():
 
 def test_a_part_of_a_large_image_at_its_own_scale():
     image = np.random.default_rng(0).integers(0, 256, (1000, 1400, 3), np.uint8)
-    (tensor,) = calibration_tensors([Picture("large", image)], InputSpec())
+    (tensor,) = calibration_tensors([NamedImage("large", image)], InputSpec())
     assert tensor.shape == (1, 3, LARGEST_CROP, LARGEST_CROP)
     whole = np.moveaxis(image[:, :, ::-1].astype(np.float32), 2, 0) / 127.5 - 1
     places = {(y, x) for y in range(0, 260, 32) for x in range(0, 640, 32)}
@@ -91,30 +91,30 @@ def test_a_part_of_a_large_image_at_its_own_scale():
 def test_a_model_of_one_size_is_fed_that_size():
     image = np.zeros((1000, 1400, 3), np.uint8)
     spec = InputSpec(static_size=(128, 160))
-    (tensor,) = calibration_tensors([Picture("large", image)], spec)
+    (tensor,) = calibration_tensors([NamedImage("large", image)], spec)
     assert tensor.shape == (1, 3, 128, 160)
 
 
 def test_warnings(folder):
-    assert warnings_about(Pictures.of(folder, "--calibration")) == []
-    few = warnings_about(Pictures.of(folder, "--calibration").some(4))
+    assert warnings_about(ImageFolder.of(folder, "calibration")) == []
+    few = warnings_about(ImageFolder.of(folder, "calibration").sample(4))
     assert [w.split(" calibration images are few")[0] for w in few] == ["4"]
-    (one,) = warnings_about(Pictures.of(folder, "--calibration").some(1))
+    (one,) = warnings_about(ImageFolder.of(folder, "calibration").sample(1))
     assert one.startswith("1 calibration image is few: ")
-    image = next(iter(Pictures.of(folder, "--verify"))).image
+    image = next(iter(ImageFolder.of(folder, "verify"))).pixels
     rng = np.random.default_rng(1)
     alike = [
-        Picture(f"{i}", np.clip(image + rng.normal(0, 5, image.shape), 0, 255).astype(np.uint8))
+        NamedImage(f"{i}", np.clip(image + rng.normal(0, 5, image.shape), 0, 255).astype(np.uint8))
         for i in range(20)
     ]
     assert ["look alike" in text for text in warnings_about(alike)] == [True]
 
 
 def test_rendered_scenes_stand_in():
-    scenes = Scenes()
+    scenes = RenderedScenes()
     first = next(iter(scenes))
     assert len(scenes) == 8
-    assert first.image.dtype == np.uint8
+    assert first.pixels.dtype == np.uint8
     assert "20 people" in first.name
 
 

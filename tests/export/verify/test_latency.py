@@ -8,7 +8,7 @@ from edgecount.export.verify import latency
 from edgecount.export.verify.latency import RUNS, WARM_UP, measure_files
 
 
-@pytest.mark.parametrize(("seconds", "runs"), [(1e9, RUNS), (0.0, latency._LEAST_RUNS)])
+@pytest.mark.parametrize(("seconds", "runs"), [(1e9, RUNS), (0.0, latency._MIN_RUNS)])
 def test_fewer_runs_of_slow_files(tmp_path, monkeypatch, seconds, runs):
     monkeypatch.setattr(latency, "SECONDS", seconds)
     names = ["model.onnx", "model.int8-cpu.onnx"]

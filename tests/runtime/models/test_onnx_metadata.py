@@ -17,7 +17,7 @@ from edgecount.runtime.models.onnx_metadata import read_metadata
 
 
 def outcome(path: Path) -> dict[str, str] | str:
-    """The metadata, or the message of the error."""
+    """Return the metadata, or the message of the error."""
     try:
         return read_metadata(path)
     except ModelError as error:

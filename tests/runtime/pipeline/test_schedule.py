@@ -1,37 +1,40 @@
-"""Batches, overlapped lanes and rounds of several sources."""
+"""Batches, overlapped runners and rounds of several sources."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from edgecount.errors import BackendError, SourceError
-from edgecount.runtime.frames.picture import NV12Frame, host_picture
-from edgecount.runtime.pipeline.lanes import Lane, LanePool
-from edgecount.runtime.pipeline.schedule import Job, Listed, batches, in_order, overlap, rounds
+from edgecount.runtime.frames.checked import NV12Frame, check_host_frame
+from edgecount.runtime.pipeline.job import FrameJob
+from edgecount.runtime.pipeline.runner import Pending, QueueingRunner, RunnerPool
+from edgecount.runtime.pipeline.schedule import batches, in_order, overlap, rounds
+from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.prefetch import Ended, NotReady, ReadAhead
 
 
-class Counting(Lane):
-    """A lane that notes what it is asked to do."""
+class Counting(QueueingRunner):
+    """A runner that notes what it is asked to do; its jobs are numbers."""
 
     def __init__(self, log: list[str]) -> None:
         self.log = log
         self.closed = self.broken = False
+        self.refused: Any = None
 
-    def submit(self, pictures: Sequence[Any], *_: Any) -> None:
-        self.log.append(f"submit {pictures[0]}")
+    def submit(self, jobs: Sequence[Any]) -> Pending:
+        if jobs[0] == self.refused:
+            raise SourceError("no frame")
+        self.log.append(f"submit {jobs[0]}")
+        return Counted(self.log, jobs)
 
-    def collect(self) -> list[Any]:
-        return []
-
-    def settle(self) -> None:
-        self.log.append("settle")
+    def drain(self) -> None:
+        self.log.append("drain")
         if self.broken:
             raise BackendError("the GPU is gone")
 
@@ -39,14 +42,25 @@ class Counting(Lane):
         self.closed = True
 
 
-def start(lane: Lane, item: int) -> Callable[[], int]:
-    lane.submit([item], None, None)  # type: ignore[arg-type]
+class Counted(Pending):
+    def __init__(self, log: list[str], jobs: Sequence[Any]) -> None:
+        self.log, self.jobs = log, jobs
 
-    def wait() -> int:
-        lane.log.append(f"collect {item}")  # type: ignore[attr-defined]
-        return item
+    def result(self) -> list[Any]:
+        self.log.append(f"result {self.jobs[0]}")
+        return [-job for job in self.jobs]
 
-    return wait
+
+def groups_of(numbers: Any) -> Any:
+    left = ([number] for number in numbers)
+    return lambda timeout: next(left)
+
+
+def run(take: Any, pool: RunnerPool[Any]) -> Iterator[int]:
+    """The numbers that were counted."""
+    for ((number, result),) in overlap(take, pool):
+        assert result == -number
+        yield number  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -55,36 +69,36 @@ def log() -> list[str]:
 
 
 @pytest.fixture
-def lanes() -> list[Counting]:
+def runners() -> list[Counting]:
     return []
 
 
 @pytest.fixture
-def pool(log: list[str], lanes: list[Counting]) -> LanePool:
+def pool(log: list[str], runners: list[Counting]) -> RunnerPool[Counting]:
     def make() -> Counting:
-        lanes.append(Counting(log))
-        return lanes[-1]
+        runners.append(Counting(log))
+        return runners[-1]
 
-    return LanePool(make)
+    return RunnerPool(make)
 
 
-def test_the_next_item_starts_before_the_last_is_collected(pool, log, lanes) -> None:
-    assert list(overlap(Listed(range(4)), pool, start)) == [0, 1, 2, 3]
+def test_the_next_item_starts_before_the_last_is_asked_for(pool, log, runners) -> None:
+    assert list(run(groups_of(range(4)), pool)) == [0, 1, 2, 3]
     assert log == [
-        "submit 0", "submit 1", "collect 0", "submit 2", "collect 1", "submit 3", "collect 2",
-        "collect 3",
+        "submit 0", "submit 1", "result 0", "submit 2", "result 1", "submit 3", "result 2",
+        "result 3",
     ]  # fmt: skip
-    assert len(lanes) == 2
-    assert list(overlap(Listed([]), pool, start)) == []
-    assert len(lanes) == 2
+    assert len(runners) == 2
+    assert list(run(groups_of([]), pool)) == []
+    assert len(runners) == 2
 
 
-def test_one_item_takes_one_lane(pool, lanes) -> None:
-    assert list(overlap(Listed([7]), pool, start)) == [7]
-    assert len(lanes) == 1
+def test_one_item_takes_one_runner(pool, runners) -> None:
+    assert list(run(groups_of([7]), pool)) == [7]
+    assert len(runners) == 1
 
 
-def test_without_room_for_a_second_lane_items_go_one_by_one(log) -> None:
+def test_without_room_for_a_second_runner_items_go_one_by_one(log) -> None:
     made = []
 
     def make() -> Counting:
@@ -93,15 +107,15 @@ def test_without_room_for_a_second_lane_items_go_one_by_one(log) -> None:
         made.append(Counting(log))
         return made[0]
 
-    assert list(overlap(Listed(range(3)), LanePool(make), start)) == [0, 1, 2]
-    assert log == ["submit 0", "collect 0", "submit 1", "collect 1", "submit 2", "collect 2"]
+    assert list(run(groups_of(range(3)), RunnerPool(make))) == [0, 1, 2]
+    assert log == ["submit 0", "result 0", "submit 1", "result 1", "submit 2", "result 2"]
 
 
-def test_a_pool_that_is_closed_ends_what_runs_after_what_was_begun(pool, lanes) -> None:
+def test_a_pool_that_is_closed_ends_what_runs_after_what_was_begun(pool, runners) -> None:
     freed = []
-    results = overlap(Listed(range(9)), pool, start)
+    results = run(groups_of(range(9)), pool)
     assert next(results) == 0
-    pool.close(lambda: freed.append(all(lane.closed for lane in lanes)))
+    pool.close(lambda: freed.append(all(runner.closed for runner in runners)))
     pool.close()
     assert not freed
     assert next(results) == 1
@@ -114,68 +128,37 @@ def test_a_result_does_not_wait_for_a_slow_camera(pool) -> None:
     asked = []
 
     class Slow:
-        def take(self, timeout: float | None = None) -> int:
+        def take(self, timeout: float | None = None) -> list[int]:
             asked.append(timeout)
             if timeout == 0:
                 raise NotReady
             if len(asked) > 6:
                 raise Ended
-            return len(asked)
+            return [len(asked)]
 
-    assert list(overlap(Slow(), pool, start)) == [1, 3, 5]
+    assert list(run(Slow().take, pool)) == [1, 3, 5]
     assert asked == [None, 0, None, 0, None, 0, None]
 
 
-def test_an_error_comes_after_the_results_before_it(pool, lanes) -> None:
+def test_an_error_comes_after_the_results_before_it(pool, runners) -> None:
     def items() -> Iterator[int]:
         yield from (1, 2)
         raise SourceError("the clip is cut off")
 
     found: list[int] = []
     with pytest.raises(SourceError, match="cut off"):
-        found.extend(overlap(Listed(items()), pool, start))
+        found.extend(run(groups_of(items()), pool))
     assert found == [1, 2]
-    assert not any(lane.closed for lane in lanes)
+    assert not any(runner.closed for runner in runners)
 
 
 def test_a_failing_item_lets_the_ones_before_it_through(pool) -> None:
-    def submit(lane: Lane, item: int) -> Callable[[], int]:
-        if item == 2:
-            raise SourceError("no frame")
-        return start(lane, item)
-
+    with pool.acquire() as first, pool.acquire() as second:
+        first.refused = second.refused = 2
     found: list[int] = []
     with pytest.raises(SourceError, match="no frame"):
-        found.extend(overlap(Listed([0, 1, 2, 3]), pool, submit))
+        found.extend(run(groups_of([0, 1, 2, 3]), pool))
     assert found == [0, 1]
-
-
-def test_a_pool_lends_as_many_lanes_as_are_in_use(pool, lanes) -> None:
-    with pool.lend() as first, pool.lend() as second:
-        assert first is not second
-    with pool.lend() as again:
-        assert again in (first, second)
-        pool.close()
-        assert not again.closed
-    assert again.closed
-    assert all(lane.closed for lane in lanes)
-
-
-def test_a_lane_in_which_something_failed_is_lent_again_if_it_can_be_used(pool, lanes) -> None:
-    def fail() -> None:
-        with pool.lend():
-            raise SourceError("no frame")
-
-    for _ in range(2):
-        with pytest.raises(SourceError):
-            fail()
-    assert len(lanes) == 1
-    lanes[0].broken = True
-    with pytest.raises(SourceError):
-        fail()
-    assert lanes[0].closed
-    with pool.lend() as other:
-        assert other is not lanes[0]
 
 
 def black(height: int, width: int) -> np.ndarray:
@@ -185,20 +168,25 @@ def black(height: int, width: int) -> np.ndarray:
 def test_jobs_of_one_kind_go_together() -> None:
     nv12 = NV12Frame.from_buffer(np.zeros((48, 64), np.uint8))
     frames = [black(32, 64)] * 3 + [nv12] * 2 + [black(32, 64), black(64, 32), black(64, 32)]
-    groups = list(batches([Job(host_picture(frame)) for frame in frames], 2))
+    groups = list(batches([FrameJob(check_host_frame(frame)) for frame in frames], 2))
     assert [len(group) for group in groups] == [2, 1, 2, 1, 2]
     assert [group[0].kind for group in groups] == [
         ((64, 32), True), ((64, 32), True), ((64, 32), False), ((64, 32), True), ((32, 64), True),
     ]  # fmt: skip
 
 
-def frames(name: str, number: int, size: tuple[int, int] = (8, 8)) -> Iterator[Job]:
+def frames(name: str, number: int, size: tuple[int, int] = (8, 8)) -> Iterator[FrameJob]:
     for index in range(number):
-        yield Job(host_picture(black(*size)), name, index)
+        yield FrameJob(check_host_frame(black(*size)), Frame(black(*size), name, index, 0.0))
 
 
-def names(groups: Iterator[list[Job]]) -> list[list[str]]:
-    return [[f"{job.source}{job.index}" for job in group] for group in groups]
+def name_of(job: FrameJob) -> str:
+    assert job.origin is not None
+    return f"{job.origin.source}{job.origin.index}"
+
+
+def names(groups: Iterator[list[FrameJob]]) -> list[list[str]]:
+    return [[name_of(job) for job in group] for group in groups]
 
 
 def test_a_round_has_a_frame_of_each_source_that_is_left() -> None:
@@ -213,7 +201,7 @@ def test_frames_of_other_sizes_go_apart_and_come_back_in_order() -> None:
     ]  # fmt: skip
     groups = list(rounds(readers, 8, None, None))
     assert names(iter(groups)) == [["a0", "c0"], ["b0"], ["a1", "c1"], ["b1"]]
-    results = in_order([[(job, f"{job.source}{job.index}") for job in group] for group in groups])
+    results = in_order([[(job, name_of(job)) for job in group] for group in groups])
     assert list(results) == ["a0", "b0", "c0", "a1", "b1", "c1"]
 
 
@@ -221,7 +209,7 @@ def test_frames_of_other_sizes_go_apart_and_come_back_in_order() -> None:
 def test_a_late_camera_is_not_waited_for_longer_than_asked(first: bool) -> None:
     gate = threading.Event()
 
-    def late() -> Iterator[Job]:
+    def late() -> Iterator[FrameJob]:
         gate.wait(10)
         yield from frames("late", 1)
 
@@ -235,7 +223,7 @@ def test_a_late_camera_is_not_waited_for_longer_than_asked(first: bool) -> None:
 def test_a_round_waits_for_cameras_that_come_in_time() -> None:
     gates = [threading.Event() for _ in range(3)]
 
-    def late() -> Iterator[Job]:
+    def late() -> Iterator[FrameJob]:
         for gate, frame in zip(gates, frames("late", 3), strict=True):
             gate.wait(10)
             yield frame
@@ -249,7 +237,7 @@ def test_a_round_waits_for_cameras_that_come_in_time() -> None:
 def test_leaving_several_cameras_stops_their_threads() -> None:
     gate = threading.Event()
 
-    def late() -> Iterator[Job]:
+    def late() -> Iterator[FrameJob]:
         gate.wait(10)
         yield from frames("late", 1)
 
@@ -265,7 +253,7 @@ def test_leaving_several_cameras_stops_their_threads() -> None:
 
 
 def test_what_a_round_has_counted_comes_before_its_error() -> None:
-    def groups() -> Iterator[list[tuple[Job, str]]]:
+    def groups() -> Iterator[list[tuple[FrameJob, str]]]:
         yield [(job(1), "b")]
         raise BackendError("the engine does not take a's size")
 
@@ -290,16 +278,16 @@ def test_what_a_caller_throws_in_is_raised_at_once(error: Exception) -> None:
     assert list(results) == []
 
 
-def job(place: int) -> Job:
-    return Job(host_picture(black(8, 8)), place=place, together=2)
+def job(place: int) -> FrameJob:
+    return FrameJob(check_host_frame(black(8, 8)), place=place, together=2)
 
 
 def test_a_dead_camera_ends_all_or_only_itself() -> None:
-    def dying() -> Iterator[Job]:
+    def dying() -> Iterator[FrameJob]:
         yield from frames("b", 1)
         raise SourceError("b is dead")
 
-    def readers() -> list[ReadAhead[Job]]:
+    def readers() -> list[ReadAhead[FrameJob]]:
         return [ReadAhead(frames("a", 3)), ReadAhead(dying())]
 
     with pytest.raises(SourceError, match="b is dead"):

@@ -153,3 +153,19 @@ def test_what_cannot_be_made_ends_the_items_and_closes_them() -> None:
         with pytest.raises(ZeroDivisionError):
             reader.take()
     assert closed == [True]
+
+
+def test_it_is_iterable_to_its_end_or_its_error() -> None:
+    with ReadAhead(range(5)) as reader:
+        assert reader.take() == 0
+        assert list(reader) == [1, 2, 3, 4]
+        assert list(reader) == []
+
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("cut off")
+
+    found: list[int] = []
+    with ReadAhead(items()) as reader, pytest.raises(ValueError, match="cut off"):
+        found.extend(reader)
+    assert found == [1]

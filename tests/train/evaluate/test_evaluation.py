@@ -37,7 +37,7 @@ class KnownCounter:
 
 
 def counted(count, *, density=None, points=None, interval=None):
-    """A result for an image of 64 x 64 px, with cells of 8 px."""
+    """Make a result for an image of 64 x 64 px, with cells of 8 px."""
     found = np.zeros((0, 3)) if points is None else np.insert(np.array(points), 2, 0.9, axis=1)
     return CountResult(
         count=count,

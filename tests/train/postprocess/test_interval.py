@@ -9,18 +9,22 @@ from edgecount.errors import ConfigError
 from edgecount.manifest import IntervalSpec
 from edgecount.train.postprocess.interval import (
     FEWEST,
-    Outcome,
-    coverage_of,
+    CountedImage,
     cross_coverage,
     fit_interval,
 )
 
 
 def outcomes(rng, images, people, share, root=0.0):
-    """Counts of about ``people``, off by Laplace errors of a share of them and of their root."""
+    """Draw counts of about ``people``, off by Laplace errors of a share of them and of the root."""
     true = rng.uniform(0.5, 1.5, images) * people
     count = true + rng.laplace(0, 1, images) * (share * true + root * np.sqrt(true))
-    return [Outcome(max(c, 0.0), 0.0, t) for c, t in zip(count, true, strict=True)]
+    return [CountedImage(max(c, 0.0), 0.0, t) for c, t in zip(count, true, strict=True)]
+
+
+def coverage_of(spec, images):
+    ends = [spec.around(image.count, image.difference) for image in images]
+    return np.mean([low <= i.true <= high for i, (low, high) in zip(images, ends, strict=True)])
 
 
 def test_it_covers_images_that_it_has_not_seen():
@@ -41,7 +45,7 @@ def test_streams_that_disagree_widen_it():
     differences = rng.normal(0, 10, 400)
     errors = rng.laplace(0, 0.5, 400) * np.abs(differences)
     group = [
-        Outcome(50 + error, difference, 50)
+        CountedImage(50 + error, difference, 50)
         for error, difference in zip(errors, differences, strict=True)
     ]
     spec = fit_interval([group])
@@ -51,7 +55,7 @@ def test_streams_that_disagree_widen_it():
 
 def test_a_bias_makes_it_lopsided():
     rng = np.random.default_rng(3)
-    group = [Outcome(1.2 * t, 0.0, t) for t in rng.uniform(50, 100, 200)]
+    group = [CountedImage(1.2 * t, 0.0, t) for t in rng.uniform(50, 100, 200)]
     low, high = fit_interval([group]).around(80.0)
     assert low < 80 / 1.2 + 1
     assert high - 80 < 80 - low
@@ -71,7 +75,7 @@ def test_streams_that_there_are_not_have_no_weight():
 def test_neighbours_are_left_out_together():
     """Errors that last along a video: an image's neighbours would tell of its own."""
     errors = np.repeat([0, 10, -10, 40, -40], 20)
-    video = [Outcome(100.0 + error, 0.0, 100.0) for error in errors]
+    video = [CountedImage(100.0 + error, 0.0, 100.0) for error in errors]
     (found,) = cross_coverage([video])
     assert found <= 0.6
 
@@ -89,7 +93,7 @@ def test_a_coverage_that_so_few_images_cannot_show():
 
 
 def test_perfect_counts_still_leave_room():
-    low, high = fit_interval([[Outcome(t, 0.0, t) for t in range(40)]]).around(20.0)
+    low, high = fit_interval([[CountedImage(t, 0.0, t) for t in range(40)]]).around(20.0)
     assert low <= 20 <= high
 
 

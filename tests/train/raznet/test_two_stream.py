@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError
-from edgecount.train.raznet.two_stream import fit_ends, fuse_counts, observe_grid
+from edgecount.train.raznet.two_stream import fuse_counts, observe_grid
 
 NOBODY = np.zeros((0, 3), np.float32)
 
@@ -54,27 +54,8 @@ def test_a_density_cell_is_shared_by_the_area_on_each_side():
     # 12 px wide in a grid of 2: the first cell (0-8) lies with 6 of its 8 px in the left half,
     # and the second (8-16) inside the image only with 8-12, in the right half.
     density = np.array([[8.0, 3.0]], np.float32)
-    seen = observe_grid(density, NOBODY, (12, 8), grid=2)
+    seen = observe_grid(density, NOBODY, (12, 8), levels=1)
     np.testing.assert_allclose(seen.density, [[3.0, 2.5], [3.0, 2.5]])
-
-
-def test_the_ends_are_those_of_the_least_error():
-    # The points are right where it is sparse, the density where it is dense.
-    observations = []
-    for people in (1, 2, 3, 30, 40, 50):
-        dense = people > 10
-        density = np.full((8, 8), (people if dense else 3 * people) / 64, np.float32)
-        points = np.tile(np.float32([[32, 32]]), (15 if dense else people, 1))
-        observations.append(observe_grid(density, points, (64, 64), grid=1, people=people))
-    low, high = fit_ends(observations)
-    assert 9 <= high <= 30
-    assert low >= 8
-    for seen in observations:
-        (counts,) = seen.peaks.values()
-        points = np.tile(np.float32([[32, 32]]), (int(counts.sum()), 1))
-        density = np.full((8, 8), seen.density.sum() / 64, np.float32)
-        fused = fuse_counts(density, points, (64, 64), low=low, high=high, grid=1)
-        assert fused == pytest.approx(seen.people, abs=0.5)
 
 
 def test_ends_in_the_wrong_order():

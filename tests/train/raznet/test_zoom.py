@@ -19,7 +19,7 @@ STRIDE = 4
 
 
 def brightest(image):
-    """A network whose heatmap is the brightest pixel of each 4 x 4 px."""
+    """Return maps whose heatmap is the brightest pixel of each 4 x 4 px."""
     height, width = image.shape[:2]
     padded = np.pad(image[:, :, 0], ((0, -height % STRIDE), (0, -width % STRIDE)))
     rows, columns = (side // STRIDE for side in padded.shape)
@@ -35,7 +35,7 @@ def dots(points, size=(96, 96)):
 
 
 def crowd(spacing):
-    """A square crowd of 4 x 4 heads."""
+    """Place a square crowd of 4 x 4 heads."""
     return [(42 + spacing * i, 42 + spacing * j) for i in range(4) for j in range(4)]
 
 

@@ -111,8 +111,9 @@ def test_what_a_finished_stage_leaves(configs, tmp_path):
     row = measured["sets"]["part_X"]
     assert row["images"] == 1
     assert row["mae"] == pytest.approx(abs(row["bias"]))
-    assert set(measured["looks"]["part_X"]) >= {"native", "x0.7", "x1.03", "x1.4", "noise"}
-    assert measured["looks"]["part_X"]["native"] == pytest.approx(1 + row["bias"] / row["people"])
+    assert set(measured["distorted"]["part_X"]) >= {"native", "x0.7", "x1.03", "x1.4", "noise"}
+    native = measured["distorted"]["part_X"]["native"]
+    assert native == pytest.approx(1 + row["bias"] / row["people"])
     assert "part_X: 1, " in (kept / "validation.md").read_text()
     after = run("status", RECIPE, *options)
     assert "tiny-relay-2: done, 4 of 4 steps" in after.output

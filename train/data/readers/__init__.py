@@ -57,7 +57,7 @@ _OF_FILES = {"nwpu_crowd", "trancos", "scut_head", "voc", "coco", "csv"}
 
 
 def read_samples(reader: str, root: Path) -> list[Sample]:
-    """All samples of a set, sorted by name.
+    """Read all samples of a set, sorted by name.
 
     Args:
         reader: one of :data:`READERS`.

@@ -15,7 +15,7 @@ from edgecount.train.data.sample import Sample
 
 
 def read_coco(root: Path) -> list[Sample]:
-    """A JSON of ``images``, ``annotations`` (``bbox``: left, top, width, height), ``categories``.
+    """Read a JSON of ``images``, ``annotations`` (``bbox``: x, y, width, height), ``categories``.
 
     ``root`` is the file, or a folder with one, itself or in ``annotations``. Images are searched
     beside it, in ``images`` beside it or beside its folder, and in COCO's own folder, such as
@@ -39,7 +39,7 @@ def read_coco(root: Path) -> list[Sample]:
 
 
 def _counted(contents: dict[str, Any]) -> set[int]:
-    """Ids of the categories that are people."""
+    """Return the ids of the categories that are people."""
     used = {item["category_id"] for item in contents["annotations"]}
     names = {item["id"]: str(item["name"]).lower() for item in contents.get("categories", [])}
     for wanted in ("head", "person"):

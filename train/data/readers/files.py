@@ -1,4 +1,4 @@
-"""Where a set keeps its images and annotations."""
+"""Finding the images and annotations of a set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgecount.runtime.sources.open import IMAGE_SUFFIXES
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Errors in what a file holds name the file."""
+    """Name the file in errors about its contents."""
     try:
         yield
     except SourceError:
@@ -29,7 +29,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def annotation_of(image: Path, *candidates: Path) -> Path:
-    """The first of the files that is there.
+    """Return the first of the files that exists.
 
     Raises:
         SourceError: none is; it names the image and the first of the files.
@@ -41,7 +41,7 @@ def annotation_of(image: Path, *candidates: Path) -> Path:
 
 
 def image_of(annotation: Path, folders: Iterable[Path], stem: str | None = None) -> Path:
-    """The image that belongs to an annotation, by its name without the extension.
+    """Find the image that belongs to an annotation, by its name without the extension.
 
     Raises:
         SourceError: no folder has it; it names the annotation and the first place searched.
@@ -58,25 +58,25 @@ def image_of(annotation: Path, folders: Iterable[Path], stem: str | None = None)
 
 
 def images_in(folder: Path, pattern: str = "*") -> list[Path]:
-    """The image files of a folder, sorted by name."""
+    """List the image files of a folder, sorted by name."""
     found = (path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES)
     return sorted(found)
 
 
 def part_with(root: Path, inside: str, *parts: str) -> Path:
-    """``root``, or the first of its ``parts`` that has ``inside``, where ``root`` has none."""
+    """Return ``root`` where it has ``inside``, else the first of its ``parts`` that has it."""
     folders = (root, *(root / part for part in parts))
     return next((folder for folder in folders if any(folder.glob(inside))), root)
 
 
 def listed_names(path: Path) -> list[str]:
-    """First words of a list's lines, without the extensions of images."""
+    """Read the first words of a list's lines, without the extensions of images."""
     words = (line.split()[0] for line in path.read_text().splitlines() if line.strip())
     return [re.sub(r"\.(jpe?g|png)$", "", word, flags=re.IGNORECASE) for word in words]
 
 
 def only_file(root: Path, *patterns: str) -> Path:
-    """``root`` itself if it is a file, else its only file of the patterns.
+    """Return ``root`` itself if it is a file, else its only file of the patterns.
 
     Raises:
         SourceError: there is none, or several.
@@ -91,7 +91,7 @@ def only_file(root: Path, *patterns: str) -> Path:
 
 
 def read_numbers(path: Path, columns: int) -> NDArray[np.float64]:
-    """(N, columns) numbers of a text file, split by spaces or commas; further columns are left.
+    """Read (N, columns) numbers of a text file, split by spaces or commas; ignore further columns.
 
     Raises:
         ValueError: a line has too few of them, or something else.

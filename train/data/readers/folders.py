@@ -66,7 +66,7 @@ def _are_heads(centres: NDArray[np.float64], sides: NDArray[np.float64]) -> bool
 
 
 def _numbers(path: Path, columns: tuple[str, ...]) -> _Rows:
-    """The rows' numbers by image."""
+    """Return the rows' numbers by image."""
     found: _Rows = {}
     for number, row in enumerate(_rows(path, ("image", *columns)), 2):
         try:

@@ -11,12 +11,13 @@ from edgecount.train.data.readers.files import (
     part_with,
     read_numbers,
 )
-from edgecount.train.data.readers.samples import boxes_around, from_boxes
+from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.sample import Sample
+from edgecount.train.targets import boxes_around
 
 
 def read_jhu_crowd(root: Path) -> list[Sample]:
-    """``images/0001.jpg`` with ``gt/0001.txt``: x y width height occlusion blur of each head.
+    """Read ``images/0001.jpg`` with ``gt/0001.txt``: x y width height occlusion blur of each head.
 
     x and y are the centre; an empty file is an image without people. ``root`` is ``train``,
     ``val`` or ``test``; of the folder that has them the training images are read.

@@ -11,7 +11,7 @@ from edgecount.train.data.sample import Sample
 
 
 def read_mall(root: Path) -> list[Sample]:
-    """``frames/seq_000001.jpg`` with ``mall_gt.mat``; all frames, of which 1 to 800 train.
+    """Read ``frames/seq_000001.jpg`` with ``mall_gt.mat``; all frames, of which 1 to 800 train.
 
     The set's region of interest is not used: its counts and points are of the whole frame.
     """

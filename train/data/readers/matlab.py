@@ -15,7 +15,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def load_mat(path: Path) -> dict[str, Any]:
-    """The variables of a MATLAB file; of one of version 7.3 only plain arrays of numbers.
+    """Read the variables of a MATLAB file; from version 7.3 only plain arrays of numbers.
 
     Raises:
         OSError: the file cannot be read.
@@ -56,7 +56,7 @@ def _load_hdf5(path: Path) -> dict[str, Any]:
 
 
 def points_of(value: Any) -> NDArray[np.float32]:
-    """(N, 2) float32 of an (N, 2 or more) array of numbers, or of an empty one.
+    """Return (N, 2) float32 of an (N, 2 or more) array of numbers, or of an empty one.
 
     Raises:
         ValueError: it is something else.
@@ -65,7 +65,7 @@ def points_of(value: Any) -> NDArray[np.float32]:
 
 
 def columns_of(value: Any, columns: int) -> NDArray[np.float32]:
-    """(N, columns) float32 of an array with at least as many columns, or of an empty one.
+    """Return (N, columns) float32 of an array with at least as many columns, or of an empty one.
 
     Raises:
         ValueError: it is something else, or not finite.

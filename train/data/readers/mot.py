@@ -15,7 +15,7 @@ _TRUTH = Path("gt", "gt.txt")
 
 
 def read_mot(root: Path) -> list[Sample]:
-    """``HT21-01/img1/000001.jpg`` with ``HT21-01/gt/gt.txt``.
+    """Read ``HT21-01/img1/000001.jpg`` with ``HT21-01/gt/gt.txt``.
 
     A line has frame, track, left, top, width, height, flag, class and visibility. Pixels are
     counted from 1. Heads whose flag is 0 are left out, as MOTChallenge asks; hidden ones count.

@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 
 
 def read_nwpu_crowd(root: Path) -> list[Sample]:
-    """``images/0001.jpg`` with ``jsons/0001.json`` or ``mats/0001.mat``.
+    """Read ``images/0001.jpg`` with ``jsons/0001.json`` or ``mats/0001.mat``.
 
     A json has ``points`` (x, y) and ``boxes`` (left, top, right, bottom), a mat ``annPoints`` and,
     in later releases, ``annBoxes``. The images may also lie in the archives' own folders,

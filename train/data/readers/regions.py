@@ -10,7 +10,7 @@ Array = NDArray[np.float32]
 
 
 def inside_polygon(points: Array, polygon: Array) -> NDArray[np.bool_]:
-    """(N,) whether (N, 2) points lie in the (K, 2) polygon: a ray crosses it an odd time."""
+    """Return (N,) whether (N, 2) points lie in the (K, 2) polygon, by the parity of crossings."""
     start, end = polygon, np.roll(polygon, -1, axis=0)
     x, y = points[:, :1], points[:, 1:]
     spans = (start[:, 1] > y) != (end[:, 1] > y)
@@ -23,7 +23,7 @@ def inside_polygon(points: Array, polygon: Array) -> NDArray[np.bool_]:
 
 
 def inside_mask(points: Array, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(N,) whether (N, 2) points lie on pixels that are set in the (H, W) mask."""
+    """Return (N,) whether (N, 2) points lie on pixels that are set in the (H, W) mask."""
     column, row = np.floor(points).astype(int).T
     height, width = mask.shape
     within = (column >= 0) & (row >= 0) & (column < width) & (row < height)
@@ -32,7 +32,7 @@ def inside_mask(points: Array, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def outline(mask: NDArray[np.bool_]) -> Array:
-    """(K, 2) polygon x, y that fills the mask again; several parts are joined by bare lines.
+    """Return a (K, 2) polygon x, y that fills the mask again; bare lines join several parts.
 
     Raises:
         ValueError: nothing is set.

@@ -1,4 +1,4 @@
-"""Samples of what annotations hold."""
+"""Samples from the points and boxes of annotations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def from_points(
     region: Array | Path | None = None,
     name: str = "",
 ) -> Sample:
-    """A sample of (N, 2) head centres; the sizes are guessed from the neighbours.
+    """Make a sample of (N, 2) head centres; guess the sizes from the neighbours.
 
     Raises:
         ValueError: a coordinate is not finite.
@@ -38,7 +38,7 @@ def from_boxes(
     points: NDArray[np.floating] | None = None,
     name: str = "",
 ) -> Sample:
-    """A sample of (N, 4) left, top, right, bottom; the points are the centres if not given.
+    """Make a sample of (N, 4) left, top, right, bottom; points not given are the centres.
 
     Raises:
         ValueError: a number is not finite.
@@ -50,10 +50,3 @@ def from_boxes(
     spans = (sides[:, 2:] - sides[:, :2]).clip(1.0)
     diameters: Array = np.sqrt(spans[:, 0] * spans[:, 1]).astype(np.float32)
     return Sample(path, np.asarray(centres, np.float32), diameters, sides, name=name)
-
-
-def boxes_around(centres: NDArray[np.floating], spans: NDArray[np.floating]) -> Array:
-    """(N, 4) boxes of (N, 2) centres and (N, 2) widths and heights."""
-    half = spans / 2
-    boxes: Array = np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
-    return boxes

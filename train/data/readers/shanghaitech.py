@@ -11,7 +11,7 @@ from edgecount.train.data.sample import Sample
 
 
 def read_shanghaitech(root: Path) -> list[Sample]:
-    """``images/IMG_n.jpg`` with ``ground_truth/GT_IMG_n.mat``.
+    """Read ``images/IMG_n.jpg`` with ``ground_truth/GT_IMG_n.mat``.
 
     ``root`` is ``part_A/train_data`` or such; of a part's own folder the training images are read.
     The annotations' folder is also spelt ``ground-truth``.

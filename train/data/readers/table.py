@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from edgecount.train.data.readers.files import naming, only_file
-from edgecount.train.data.readers.samples import boxes_around, from_boxes, from_points
+from edgecount.train.data.readers.samples import from_boxes, from_points
 from edgecount.train.data.sample import Sample
+from edgecount.train.targets import boxes_around
 
 _COLUMNS = ("image", "x", "y", "w", "h")
 _Row = tuple[str, list[float]]
 
 
 def read_csv(root: Path) -> list[Sample]:
-    """Rows ``image,x,y`` or ``image,x,y,w,h``: a head's centre, width and height in px.
+    """Read rows ``image,x,y`` or ``image,x,y,w,h``: a head's centre, width and height in px.
 
     ``root`` is the file, or a folder with one. Images are paths relative to the file. A first row
     of these names, in any order, is a header. A row with an image alone is an image without
@@ -31,7 +32,7 @@ def read_csv(root: Path) -> list[Sample]:
 
 
 def read_heads(path: Path) -> dict[str, list[list[float]]]:
-    """The rows of :func:`read_csv` by image: x, y or x, y, w, h of each head.
+    """Read the rows of :func:`read_csv` by image: x, y or x, y, w, h of each head.
 
     Raises:
         OSError: the file cannot be read.

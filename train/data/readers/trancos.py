@@ -22,9 +22,9 @@ from edgecount.train.data.sample import Sample
 
 
 def read_trancos(root: Path) -> list[Sample]:
-    """``images/image-1-000001.jpg`` beside its ``.txt`` or ``dots.png``, and its ``mask.mat``.
+    """Read ``images/image-1-000001.jpg`` with its ``.txt`` or ``dots.png``, and its ``mask.mat``.
 
-    The text has x y of each vehicle, the picture a red dot; the text is read where both are there.
+    The text has x y of each vehicle, the image a red dot; the text is read where both are there.
     Vehicles outside the mask ``BW`` are left out. ``root`` is one of the lists in ``image_sets``;
     of the set's folder ``trainval.txt`` is read, or all images where it is missing.
     """
@@ -49,7 +49,7 @@ def _read(image: Path) -> Sample:
 
 
 def _dots(path: Path) -> NDArray[np.float32]:
-    """(N, 2) centres of the pixels that are red."""
+    """Return the (N, 2) centres of the pixels that are red."""
     row, column = np.nonzero(read_image(path)[:, :, 2])
     points: NDArray[np.float32] = np.stack([column, row], axis=1).astype(np.float32) + 0.5
     return points

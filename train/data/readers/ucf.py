@@ -11,12 +11,12 @@ from edgecount.train.data.sample import Sample
 
 
 def read_ucf_cc_50(root: Path) -> list[Sample]:
-    """``n.jpg`` beside ``n_ann.mat``; it has no official split."""
+    """Read ``n.jpg`` beside ``n_ann.mat``; the set has no official split."""
     return _read(root)
 
 
 def read_ucf_qnrf(root: Path) -> list[Sample]:
-    """``img_0001.jpg`` beside ``img_0001_ann.mat``.
+    """Read ``img_0001.jpg`` beside ``img_0001_ann.mat``.
 
     ``root`` is ``Train`` or ``Test``; of the folder that has both the training images are read.
     """

@@ -21,7 +21,7 @@ _MATLAB = 0.5
 
 
 def read_ucsd(root: Path) -> list[Sample]:
-    """``vidf1_33_000.y/vidf1_33_000_f001.png`` with ``vidf1_33_000_frame_full.mat``.
+    """Read ``vidf1_33_000.y/vidf1_33_000_f001.png`` with ``vidf1_33_000_frame_full.mat``.
 
     Both folders, such as ``vidf`` and ``vidf-cvpr``, lie anywhere in ``root``. All clips are read;
     the paper trains on 003 to 006. Only the main walkway is annotated: people outside
@@ -53,6 +53,6 @@ def _read_clip(path: Path, folder: Path, clip: str) -> list[Sample]:
 
 
 def _locations(contents: dict[str, Any]) -> list[Any]:
-    """(N, 3) x, y and more of each frame; two releases of the annotations nest them otherwise."""
+    """Return (N, 3) x, y and more of each frame, nested in either release's way."""
     frames = contents["frame"] if "frame" in contents else contents["fgt"]["frame"][0, 0]
     return [frames[0, i]["loc"][0, 0] for i in range(frames.shape[1])]

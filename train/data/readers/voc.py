@@ -19,7 +19,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def read_voc(root: Path) -> list[Sample]:
-    """``JPEGImages`` with boxes of heads in ``Annotations/NAME.xml``.
+    """Read ``JPEGImages`` with boxes of heads in ``Annotations/NAME.xml``.
 
     ``root`` is the set's folder, of which all is read, or a list in its ``ImageSets/Main``. Where
     objects of several names are in a file, those called head count, else those called person.
@@ -30,7 +30,7 @@ def read_voc(root: Path) -> list[Sample]:
 
 
 def read_scut_head(root: Path) -> list[Sample]:
-    """``SCUT_HEAD_Part_A`` and ``SCUT_HEAD_Part_B``, each in Pascal VOC's layout.
+    """Read ``SCUT_HEAD_Part_A`` and ``SCUT_HEAD_Part_B``, each in Pascal VOC's layout.
 
     ``root`` is the folder that has both, one of them, or a list in ``ImageSets/Main``. Of a folder
     the list ``trainval`` is read, or everything where it is missing.
@@ -67,7 +67,7 @@ def _objects(root: ET.Element) -> list[tuple[str, ET.Element]]:
 
 
 def _counted(classes: set[str]) -> str | None:
-    """The class that is counted, over the whole set; None: there is but one."""
+    """Return the class that is counted, over the whole set; None if there is only one."""
     if len(classes) <= 1:
         return None
     for name in ("head", "person"):

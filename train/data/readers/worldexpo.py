@@ -16,7 +16,7 @@ from edgecount.train.data.sample import Sample
 
 
 def read_worldexpo(root: Path) -> list[Sample]:
-    """``train_label/SCENE/NAME.mat`` with ``train_frame/NAME.jpg``.
+    """Read ``train_label/SCENE/NAME.mat`` with ``train_frame/NAME.jpg``.
 
     Each scene's ``roi.mat`` bounds what is annotated: people outside it are left out. The images
     of the test set lie in folders of their scenes, ``test_frame/104207``; ``root`` is then

@@ -10,12 +10,13 @@ from edgecount.errors import SourceError
 from edgecount.runtime.sources.open import IMAGE_SUFFIXES
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.readers.files import naming, read_numbers
-from edgecount.train.data.readers.samples import boxes_around, from_boxes
+from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.sample import Sample
+from edgecount.train.targets import boxes_around
 
 
 def read_yolo(root: Path) -> list[Sample]:
-    """``images/NAME.jpg`` with ``labels/NAME.txt``, or both in one folder.
+    """Read ``images/NAME.jpg`` with ``labels/NAME.txt``, or both in one folder.
 
     A line has class, x, y, width and height of a head, as shares of the image's upright width and
     height; x and y are the centre. Every class counts. Subfolders of ``images`` are those of

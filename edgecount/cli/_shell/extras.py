@@ -1,0 +1,24 @@
+"""Imports that need an extra of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgecount.errors import MissingExtraError
+
+
+@contextmanager
+def needs_train(purpose: str) -> Iterator[None]:
+    """Turn a failed import into an error that names the extra `train`.
+
+    Args:
+        purpose: what the import is for, such as "to train".
+
+    Raises:
+        MissingExtraError: an import failed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(str(error.name), "train", purpose) from error

@@ -1,0 +1,97 @@
+"""Size, operator version and number of weights of an ONNX file, read without the onnx package."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from edgecount.runtime.models.onnx_metadata import read_entry
+from edgecount.runtime.models.protobuf import DamagedError, open_onnx, read_fields, read_varint
+
+# Field numbers of onnx.proto: ModelProto, OperatorSetIdProto, GraphProto, TensorProto.
+_MODEL_GRAPH, _MODEL_OPSETS = 7, 8
+_OPSET_DOMAIN, _OPSET_VERSION = 1, 2
+_GRAPH_INITIALIZERS = 5
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_EXTERNAL_DATA = 1, 2, 13
+# FLOAT, UINT8, INT8, FLOAT16, BFLOAT16: weights. Whole numbers of 64 bits are shapes and axes.
+_WEIGHT_TYPES = {1, 2, 3, 10, 16}
+
+
+class OnnxFacts(NamedTuple):
+    """Facts of a model file.
+
+    Attributes:
+        size: bytes, those of the files beside it that hold its weights included.
+        opset: version of the standard operators, 0 if the file does not say.
+        parameters: number of weights in the graph.
+    """
+
+    size: int
+    opset: int
+    parameters: int
+
+
+class _Tensor(NamedTuple):
+    """A constant of the graph: its number of weights, and the file that holds them, if another."""
+
+    weights: int
+    location: str | None
+
+
+def read_onnx_facts(path: Path) -> OnnxFacts:
+    """Return the facts of an ONNX file.
+
+    Raises:
+        ModelError: the file is missing, unreadable or not an ONNX.
+    """
+    tensors: list[_Tensor] = []
+    opset, has_graph = 0, False
+    with open_onnx(path) as (file, size):
+        for field in read_fields(file, size):
+            if field.number == _MODEL_OPSETS:
+                opset = max(opset, _standard_opset(file, field.size))
+            elif field.number == _MODEL_GRAPH:
+                has_graph = True
+                tensors += _tensors(file, field.size)
+        if not has_graph:
+            raise DamagedError("it holds no graph")
+    for name in {tensor.location for tensor in tensors if tensor.location}:
+        with suppress(OSError, ValueError):  # whoever runs the model says which is missing
+            size += (path.parent / name).stat().st_size
+    return OnnxFacts(size, opset, sum(tensor.weights for tensor in tensors))
+
+
+def _standard_opset(file: BinaryIO, size: int) -> int:
+    domain, version = b"", 0
+    for field in read_fields(file, size):
+        if field.number == _OPSET_DOMAIN:
+            domain = file.read(field.size)
+        elif field.number == _OPSET_VERSION:
+            version = field.value
+    return version if domain in (b"", b"ai.onnx") else 0
+
+
+def _tensors(file: BinaryIO, size: int) -> Iterator[_Tensor]:
+    for field in read_fields(file, size):
+        if field.number == _GRAPH_INITIALIZERS:
+            yield _tensor(file, field.size)
+
+
+def _tensor(file: BinaryIO, size: int) -> _Tensor:
+    dims: list[int] = []
+    kind, location = 0, None
+    for field in read_fields(file, size):
+        if field.number == _TENSOR_TYPE:
+            kind = field.value
+        elif field.number == _TENSOR_DIMS:  # a list of numbers, or a field each
+            end = file.tell() + field.size
+            dims += [] if field.size else [field.value]
+            while file.tell() < end:
+                dims.append(read_varint(file))
+        elif field.number == _TENSOR_EXTERNAL_DATA:
+            key, value = read_entry(file, field.size)
+            location = value if key == "location" else location
+    return _Tensor(math.prod(dims) if kind in _WEIGHT_TYPES else 0, location)

@@ -1,0 +1,279 @@
+"""The way of frames through a GPU: one upload, one stream, one small download."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from edgecount import _ext
+from edgecount.errors import BackendError
+from edgecount.result import Timings
+from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.frames.checked import CheckedFrame
+from edgecount.runtime.pipeline.gpu_plan import GpuPlanCache
+from edgecount.runtime.pipeline.host_runner import HostRunner
+from edgecount.runtime.pipeline.postprocess import check_outputs, explained, read_counts
+from edgecount.runtime.pipeline.runner import Pending, QueueingRunner
+from edgecount.runtime.pipeline.upload import StagedFrame, StagingBuffer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgecount.result import CountResult
+    from edgecount.runtime.backends.device import Bound, DeviceBackend
+    from edgecount.runtime.pipeline.gpu_plan import GpuPlan
+    from edgecount.runtime.pipeline.job import CountSettings, FrameJob
+    from edgecount.runtime.pipeline.postprocess import RegionMasks
+
+__all__ = ["GpuRunner"]
+
+_log = logging.getLogger(__name__)
+
+
+class GpuRunner(QueueingRunner):
+    """Preprocessing, engine and counting in one stream of a GPU.
+
+    Frames of the host are copied to pinned memory, and from there in the background; nothing waits
+    on the host until the counts are asked for. From the second run of an input's shape on, the
+    engine runs from a CUDA graph, as long as its tensors stay.
+
+    Frames past 2048 x 2048 pixels, which run in tiles, go by way of the host.
+
+    Args:
+        backend: the engine.
+        settings: the model and the options.
+
+    Raises:
+        BackendError: the GPU has no memory left.
+    """
+
+    def __init__(self, backend: DeviceBackend, settings: CountSettings) -> None:
+        self._backend, self._settings = backend, settings
+        self._host = HostRunner(backend, settings, batch=backend.batches[0])
+        self._worker = backend.open_worker()
+        self._stream = self._worker.stream
+        try:
+            with gpu_failures(backend.name):
+                self._marks = [_ext.Event(backend.device_index, timing=True) for _ in range(4)]
+        except BackendError:
+            self._worker.close()
+            raise
+        self._plans = GpuPlanCache(settings, backend.device_index)
+        self._staging = StagingBuffer(backend.device_index)
+        # A graph goes with the tensors it was recorded on: the worker decides how many it keeps.
+        self._graphs: WeakKeyDictionary[Bound, _Graph] = WeakKeyDictionary()
+        # Kept until the work that reads them is done, also if nobody asks for the result.
+        self._submitted: Sequence[FrameJob] = ()
+
+    def submit(self, jobs: Sequence[FrameJob]) -> Pending:
+        """Queue the work for frames of one size and kind; see `QueueingRunner.submit`."""
+        frames = [job.frame for job in jobs]
+        plan = self._settings.plan(frames[0].size)
+        masks = self._settings.masks
+        with gpu_failures(self._backend.name):
+            # The stream waits for the libraries that made the frames; this thread does not.
+            for frame in frames:
+                if frame.ready is not None:
+                    self._stream.wait(frame.ready)
+            if plan.tiles:
+                jobs = [replace(job, frame=self._download(job.frame)) for job in jobs]
+        if plan.tiles:
+            return _Finished([self._host.count(job) for job in jobs])
+        with gpu_failures(self._backend.name):
+            batch = self._batch_for(len(frames))
+            bound = self._worker.bind((batch, 3, *plan.padded))
+            check_outputs(bound.outputs, self._settings.manifest, *plan.padded, batch)
+            nv12 = frames[0].chroma is not None
+            # Found before anything is queued: making one may fail for want of memory.
+            gpu_plan = self._plans.find(plan, masks, bound, nv12=nv12)
+            # Copied to pinned memory before the first mark, which times the GPU's part alone.
+            staged = self._staging.stage(frames)
+            self._submitted = jobs
+            self._enqueue(gpu_plan, bound, staged)
+        return _Submitted(self, gpu_plan, gpu_plan.counters[batch], masks, jobs)
+
+    def collect(self, submitted: _Submitted) -> list[CountResult]:
+        """Wait for the counts of what was submitted last."""
+        grid, counter = submitted.plan.grid, submitted.counter
+        with gpu_failures(self._backend.name):
+            self._marks[3].synchronize()
+            with explained(self._settings.manifest):
+                found = counter.read(self._stream)
+        self._submitted = ()
+        timings = self._timings(len(submitted.jobs))
+        results = []
+        for index, job in enumerate(submitted.jobs):
+            people = counter.density_of(index)
+            own = np.zeros((0, 0), np.float32) if people is None else people
+            counts = read_counts(found, index, own, grid, submitted.masks)
+            results.append(self._settings.result(job, grid.plan, counts, Timings(**timings)))
+        return results
+
+    def drain(self) -> None:
+        """Wait for the stream, and discard what was submitted."""
+        with gpu_failures(self._backend.name):
+            self._stream.synchronize()
+        self._submitted = ()
+
+    def close(self) -> None:
+        """Free the buffers and the stream."""
+        with suppress(BackendError):  # of a GPU that failed: nothing is left to wait for
+            self.drain()
+        self._submitted = ()
+        self._graphs.clear()
+        self._plans.clear()
+        self._staging.close()
+        self._worker.close()
+
+    def _batch_for(self, frames: int) -> int:
+        """Return how many images a run gets: a power of two if the engine takes it.
+
+        Cameras that are late make rounds of every size; so a few shapes do for all of them.
+        """
+        smallest, largest = self._backend.batches
+        power = 1 << (frames - 1).bit_length()
+        return max(frames, smallest, min(power, largest))
+
+    def _enqueue(self, plan: GpuPlan, bound: Bound, staged: list[StagedFrame]) -> None:
+        # Events time the steps on the GPU, where they run long after they were queued here.
+        begun, prepared, inferred, counted = self._marks
+        begun.record(self._stream)
+        # A batch with fewer frames than images repeats the last one: what its tensor held before
+        # may be NaN, which would spoil the counts of the whole batch.
+        images = [frame.upload(self._stream) for frame in staged]
+        images += images[-1:] * (bound.input.shape[0] - len(images))
+        for index, image in enumerate(images):
+            plan.preprocessor.enqueue(
+                image.pixels,  # type: ignore[arg-type]
+                bound.input[index],
+                self._stream,
+                chroma=image.chroma,  # type: ignore[arg-type]
+            )
+        prepared.record(self._stream)
+        self._infer(bound)
+        inferred.record(self._stream)
+        maps = {
+            output.role: bound.outputs[output.name][plan.grid.crop(output)]
+            for output in self._settings.manifest.outputs
+        }
+        heatmap, density = maps.get("heatmap"), maps.get("density")
+        plan.counters[len(images)].enqueue(
+            None if heatmap is None else heatmap[:, 0],
+            maps.get("offset"),
+            None if density is None else density[:, 0],
+            self._stream,
+        )
+        counted.record(self._stream)
+
+    def _infer(self, bound: Bound) -> None:
+        """Run the engine: as it is for the first time, then recorded, then from the record."""
+        graph = self._graphs.get(bound)
+        if graph is None:
+            # Photos often come in sizes of their own: a graph is of use from the second run on.
+            self._worker.enqueue()
+            self._graphs[bound] = _Graph()
+            return
+        if not graph.tried and self._worker.capturable:
+            # Tried once, whatever comes of it: a failure would cost time at every frame.
+            graph.tried = True
+            graph.recorded = self._record()
+        if graph.recorded is None:
+            self._worker.enqueue()
+        else:
+            graph.recorded.launch(self._stream)
+
+    def _record(self) -> _ext.Graph | None:
+        """Record the engine's work for the bound shape; return None where it cannot be."""
+        reasons = []
+        graph = None
+        self._stream.begin_capture()
+        try:
+            self._worker.enqueue()
+        except (BackendError, RuntimeError) as error:
+            reasons.append(error)
+        try:
+            # Also after a failure: a stream that goes on capturing refuses all other work.
+            graph = self._stream.end_capture()
+        except RuntimeError as error:
+            reasons.append(error)
+        if reasons:
+            _log.info("%s runs without a CUDA graph: %s", self._backend.name, reasons[0])
+            return None
+        return graph
+
+    def _download(self, frame: CheckedFrame) -> CheckedFrame:
+        """Copy a frame to the host's memory if it is not there."""
+        if frame.on_host:
+            return frame
+        planes: list[NDArray[np.uint8]] = []
+        found: tuple[Any, ...] = frame.pixels, frame.chroma
+        for plane in found:
+            if plane is None:
+                continue
+            rows = np.empty(plane.shape, np.uint8)
+            # `download` copies contiguous memory; the rows of a crop or a pitched frame lie apart.
+            if plane.strides == rows.strides:
+                self._stream.download(plane, rows)
+            else:
+                for y in range(plane.shape[0]):
+                    self._stream.download(plane[y], rows[y])
+            planes.append(rows)
+        self._stream.synchronize()
+        return CheckedFrame(planes[0], planes[1] if len(planes) > 1 else None)
+
+    def _timings(self, frames: int) -> Timings:
+        """Return each frame's share of the time of a batch."""
+        steps = zip(self._marks, self._marks[1:], strict=False)
+        preprocess, infer, postprocess = (a.elapsed_ms(b) / frames for a, b in steps)
+        return Timings(preprocess=preprocess, infer=infer, postprocess=postprocess)
+
+
+@dataclass(frozen=True, eq=False)
+class _Submitted(Pending):
+    """Frames whose work is queued in a runner's stream.
+
+    Attributes:
+        runner: the runner that they were submitted to.
+        plan: the buffers of their size.
+        counter: holds their counts once the stream has done its work.
+        masks: the regions as they were when the frames were submitted.
+        jobs: the frames.
+    """
+
+    runner: GpuRunner
+    plan: GpuPlan
+    counter: _ext.MapCounter
+    masks: RegionMasks
+    jobs: Sequence[FrameJob]
+
+    def result(self) -> list[CountResult]:
+        return self.runner.collect(self)
+
+
+@dataclass(frozen=True, eq=False)
+class _Finished(Pending):
+    """Frames that were counted on the host, in tiles."""
+
+    results: list[CountResult]
+
+    def result(self) -> list[CountResult]:
+        return self.results
+
+
+@dataclass
+class _Graph:
+    """The engine's work on bound tensors, recorded or yet to be.
+
+    Attributes:
+        tried: whether recording was tried.
+        recorded: the graph; None: not recorded, or it cannot be.
+    """
+
+    tried: bool = False
+    recorded: _ext.Graph | None = None

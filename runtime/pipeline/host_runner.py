@@ -1,0 +1,113 @@
+"""The way of a frame through an engine that takes arrays in the host's memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgecount.runtime.pipeline.postprocess import check_outputs, count_outputs
+from edgecount.runtime.pipeline.preprocess import InputPlan, write_input
+from edgecount.runtime.pipeline.runner import Runner
+from edgecount.runtime.pipeline.tiling import Tile, stitch
+from edgecount.runtime.pipeline.timer import Clock
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgecount.result import CountResult
+    from edgecount.runtime.backends.base import Backend
+    from edgecount.runtime.frames.checked import CheckedFrame
+    from edgecount.runtime.pipeline.job import CountSettings, FrameJob
+
+__all__ = ["HostRunner"]
+
+
+class HostRunner(Runner):
+    """A runner for engines that take arrays in the host's memory; it reuses its input tensors.
+
+    Args:
+        backend: the engine.
+        settings: the model and the options.
+        batch: number of images that each run of the engine takes; the frame is repeated.
+    """
+
+    def __init__(self, backend: Backend, settings: CountSettings, batch: int = 1) -> None:
+        self._backend, self._settings, self._batch = backend, settings, batch
+        self._flat: dict[str, NDArray[np.float32]] = {}
+
+    def count(self, job: FrameJob) -> CountResult:
+        """Count one frame.
+
+        Raises:
+            BackendError: the engine failed, or gave maps that its manifest does not promise.
+        """
+        settings = self._settings
+        plan = settings.plan(job.frame.size)
+        clock = Clock()
+        run = self._run_tiles if plan.tiles else self._run
+        maps = run(job.frame, plan, clock)
+        counts = count_outputs(
+            maps,
+            settings.manifest,
+            plan,
+            settings.masks,
+            threshold=settings.threshold,
+            capacity=settings.capacity,
+        )
+        clock.lap("postprocess")
+        return settings.result(job, plan, counts, clock.timings)
+
+    def _run(self, frame: CheckedFrame, plan: InputPlan, clock: Clock) -> dict[str, NDArray[Any]]:
+        """Return the maps of a frame by name, (1, C, h, w) of the whole padded plane."""
+        tensor = self._tensor("input", plan.padded)
+        self._write(frame, plan, tensor)
+        clock.lap("preprocess")
+        return self._infer(tensor, clock)
+
+    def _run_tiles(
+        self, frame: CheckedFrame, plan: InputPlan, clock: Clock
+    ) -> dict[str, NDArray[Any]]:
+        """Return the maps of a frame by name, (1, C, h, w), put together from those of tiles."""
+        plane = None
+        # A frame of the network's own pixels is read tile by tile; another is resized as a whole,
+        # so that no tile's edge falls between the pixels that a resized one is made of.
+        if not plan.is_native or frame.chroma is not None:
+            plane = self._tensor("plane", plan.padded)
+            self._write(frame, plan, plane)
+
+        def infer(tile: Tile) -> dict[str, NDArray[Any]]:
+            top, left, height, width = tile.window
+            tensor = self._tensor("input", (height, width))
+            if plane is not None:
+                tensor[...] = plane[:, :, top : top + height, left : left + width]
+            else:
+                part: Any = frame.pixels[top : top + height, left : left + width]
+                write_input(part, part.shape[:2], self._settings.manifest.input, tensor)
+            clock.lap("preprocess")
+            return self._infer(tensor, clock)
+
+        maps = stitch(plan.tiles, plan.padded, self._settings.manifest.outputs, infer)
+        clock.lap("postprocess")
+        return maps
+
+    def _write(self, frame: CheckedFrame, plan: InputPlan, out: NDArray[np.float32]) -> None:
+        spec = self._settings.manifest.input
+        write_input(frame.pixels, plan.resized, spec, out, frame.chroma)  # type: ignore[arg-type]
+
+    def _infer(self, tensor: NDArray[np.float32], clock: Clock) -> dict[str, NDArray[Any]]:
+        manifest, batch = self._settings.manifest, self._batch
+        feed = tensor if batch == 1 else np.repeat(tensor, batch, axis=0)
+        outputs = self._backend.infer({manifest.input.name: feed})
+        clock.lap("infer")
+        height, width = tensor.shape[2:]
+        check_outputs(outputs, manifest, height, width, batch)
+        return outputs if batch == 1 else {name: maps[:1] for name, maps in outputs.items()}
+
+    def _tensor(self, name: str, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Return float32 (1, 3, height, width) with any content; it grows and never shrinks."""
+        needed = 3 * size[0] * size[1]
+        flat = self._flat.get(name)
+        if flat is None or flat.size < needed:
+            flat = self._flat[name] = np.empty(needed, np.float32)
+        return flat[:needed].reshape(1, 3, *size)

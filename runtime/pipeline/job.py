@@ -1,0 +1,122 @@
+"""Frames on their way to a count, and what all frames of a counter have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgecount.result import CountResult
+from edgecount.runtime.pipeline.preprocess import InputPlan, Sizes, plan_input
+
+if TYPE_CHECKING:
+    from edgecount.manifest import Manifest
+    from edgecount.result import Timings
+    from edgecount.runtime.backends.base import Backend
+    from edgecount.runtime.frames.checked import CheckedFrame
+    from edgecount.runtime.pipeline.postprocess import Counts, RegionMasks
+    from edgecount.runtime.sources.base import Frame
+
+__all__ = ["CountSettings", "FrameJob"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameJob:
+    """A frame to count.
+
+    Attributes:
+        frame: the checked frame; one on a GPU has been taken over from its library.
+        origin: the source's frame that it was made of; None for a bare array.
+        place: position of its source among the sources of a round.
+        together: number of jobs in its round.
+    """
+
+    frame: CheckedFrame
+    origin: Frame | None = None
+    place: int = 0
+    together: int = 1
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Size and layout: jobs of one kind can go through an engine in one batch."""
+        return self.frame.size, self.frame.chroma is None
+
+
+@dataclass(eq=False)
+class CountSettings:
+    """The model and the options by which a counter's frames are counted.
+
+    Attributes:
+        backend: the engine; results carry its name.
+        manifest: the model's manifest.
+        threshold: score above which a peak counts, in [0, 1).
+        capacity: most points to list per frame; 0: all.
+        max_side: longest side in pixels that a frame keeps; None: any.
+        limits: smallest and largest (height, width) in pixels that the engine takes; None: any.
+        masks: the regions; a counter replaces them between frames.
+        refine: called with each frame and its result; what it returns is the caller's.
+    """
+
+    backend: Backend
+    manifest: Manifest
+    threshold: float
+    capacity: int
+    max_side: int | None
+    limits: Sizes | None
+    masks: RegionMasks
+    refine: Callable[[CheckedFrame, CountResult], CountResult]
+
+    def plan(self, size: tuple[int, int]) -> InputPlan:
+        """Decide how frames of a (width, height) in pixels are sized, padded and tiled.
+
+        Raises:
+            ConfigError: see `plan_input`.
+        """
+        plan = plan_input(size, self.manifest.input, self.max_side, self.limits)
+        if self.limits is not None:
+            unlimited = plan_input(size, self.manifest.input, self.max_side)
+            _warn_of_limits(plan, unlimited, self.limits[1])
+        return plan
+
+    def result(
+        self, job: FrameJob, plan: InputPlan, counts: Counts, timings: Timings
+    ) -> CountResult:
+        """Put together the result of a frame."""
+        if not self._is_as_measured(plan):
+            counts = dataclasses.replace(counts, interval=None)
+        result = CountResult(
+            **vars(counts),
+            size=plan.size,
+            model=self.manifest.name,
+            backend=self.backend.name,
+            source=None if job.origin is None else job.origin.source,
+            frame=None if job.origin is None else job.origin.index,
+            timings=timings,
+        )
+        return self.refine(job.frame, result)
+
+    def _is_as_measured(self, plan: InputPlan) -> bool:
+        """Return whether a frame is counted as the model's interval was measured."""
+        spec = self.manifest
+        if self.threshold != spec.postprocess.threshold:
+            return False
+        if self.max_side == spec.input.max_side and self.limits is None:
+            return True
+        # Another limit matters only for frames that it changes the size of.
+        return plan.resized == plan_input(plan.size, spec.input, spec.input.max_side).resized
+
+
+@functools.lru_cache(maxsize=64)  # so that each size is warned of once
+def _warn_of_limits(plan: InputPlan, unlimited: InputPlan, largest: tuple[int, int]) -> None:
+    if plan.resized != unlimited.resized:
+        _log.warning(
+            "frames of %d x %d pixels are counted at %d x %d, because the engine takes at most "
+            "%d x %d: people far away may be lost; build it for larger frames "
+            "(edgecount export --input)",
+            *(*plan.size, *plan.resized[::-1], *largest[::-1]),
+        )

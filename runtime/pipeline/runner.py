@@ -1,0 +1,144 @@
+"""Runners take frames through an engine; a pool lends each of them to one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from edgecount.errors import BackendError
+
+if TYPE_CHECKING:
+    from edgecount.result import CountResult
+    from edgecount.runtime.pipeline.job import FrameJob
+
+__all__ = ["Pending", "QueueingRunner", "Runner", "RunnerPool", "RunnerT"]
+
+
+class Runner:
+    """The buffers for frames on their way through an engine, used by one thread at a time."""
+
+    def drain(self) -> None:
+        """Wait for work that was begun, and discard its results; nothing by default.
+
+        Raises:
+            BackendError: the work failed, and the runner cannot be used any more.
+        """
+
+    def close(self) -> None:
+        """Free what is not Python's to free; nothing by default. Calling it twice is fine."""
+
+
+class Pending(Protocol):
+    """Frames whose counts are on their way."""
+
+    def result(self) -> list[CountResult]:
+        """Wait for the counts, and return them in the order of the frames.
+
+        Raises:
+            BackendError: the engine failed, or gave maps that its manifest does not promise.
+        """
+        ...
+
+
+class QueueingRunner(Runner, ABC):
+    """A runner that works in the background while its thread goes on."""
+
+    @abstractmethod
+    def submit(self, jobs: Sequence[FrameJob]) -> Pending:
+        """Begin to count frames of one kind. Ask for their result before the next `submit`.
+
+        Raises:
+            BackendError: the engine failed.
+        """
+
+
+RunnerT = TypeVar("RunnerT", bound=Runner)
+
+
+class RunnerPool(Generic[RunnerT]):
+    """A pool that lends runners to threads, and opens as many as are in use at once.
+
+    Args:
+        open_runner: opens a runner.
+    """
+
+    def __init__(self, open_runner: Callable[[], RunnerT]) -> None:
+        self._open_runner = open_runner
+        self._idle: list[RunnerT] = []
+        self._in_use = 0
+        self._lock = threading.Lock()
+        self._after: Callable[[], None] | None = None
+        self._closed = False
+
+    def check_open(self) -> None:
+        """Raise BackendError if the pool is closed."""
+        if self._closed:
+            raise BackendError("the counter is closed: make a new one")
+
+    @contextmanager
+    def acquire(self) -> Iterator[RunnerT]:
+        """Lend a runner for the length of a with block.
+
+        Raises:
+            BackendError: the pool is closed, or there is no memory left for a runner.
+        """
+        with self._lock:
+            self.check_open()
+            # Counted before the runner is there, so that closing waits for one that is being made.
+            self._in_use += 1
+            # The one that came back last, whose buffers are likely to be in the caches.
+            runner = self._idle.pop() if self._idle else None
+        try:
+            # Outside the lock: opening one may take as long as building kernels does.
+            runner = runner or self._open_runner()
+            try:
+                yield runner
+            except BaseException:
+                # A bad frame is no fault of the runner, but a failed engine leaves it unusable.
+                try:
+                    runner.drain()
+                except BackendError:
+                    runner.close()
+                    runner = None
+                raise
+        finally:
+            self._release(runner)
+
+    def close(self, after: Callable[[], None] | None = None) -> None:
+        """Close the idle runners; those in use are closed when they come back.
+
+        Args:
+            after: called once all of them are closed.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed, self._after = True, after
+            idle, self._idle = self._idle, []
+        for runner in idle:
+            runner.close()
+        self._finish()
+
+    def _release(self, runner: RunnerT | None) -> None:
+        with self._lock:
+            if runner is not None and not self._closed:
+                self._idle.append(runner)
+                runner = None
+        if runner is not None:
+            runner.close()
+        # Only now: `after` frees the engine, which the runner needed until it was closed.
+        with self._lock:
+            self._in_use -= 1
+        self._finish()
+
+    def _finish(self) -> None:
+        """Call `after` once the pool is closed and its last runner has come back."""
+        with self._lock:
+            done = self._closed and not self._in_use
+            # Taken away under the lock, so that of two threads that come here one calls it.
+            after, self._after = (self._after, None) if done else (None, self._after)
+        if after is not None:
+            after()

@@ -1,0 +1,44 @@
+"""Facts of ONNX files, which agree with those that the onnx package reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from edgecount.errors import ModelError
+from edgecount.runtime.models.onnx_facts import read_onnx_facts
+
+
+def test_facts_agree_with_onnx(tiny_model: Path, make_model: Callable[..., Path]) -> None:
+    for path in (tiny_model, make_model(roles=("density",), unit=100.0)):
+        model = onnx.load(path)
+        facts = read_onnx_facts(path)
+        assert facts.size == path.stat().st_size
+        assert facts.opset == 17
+        floats = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
+        assert facts.parameters == sum(numpy_helper.to_array(t).size for t in floats)
+
+
+def test_other_operator_sets_and_weights_beside_the_file(tiny_model: Path, tmp_path: Path) -> None:
+    model = onnx.load(tiny_model)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 99))
+    path = tmp_path / "apart.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=0)
+    facts = read_onnx_facts(path)
+    assert facts.opset == 17
+    assert facts.parameters == read_onnx_facts(tiny_model).parameters
+    assert facts.size == path.stat().st_size + (tmp_path / "weights").stat().st_size
+    (tmp_path / "weights").unlink()
+    assert read_onnx_facts(path).size == path.stat().st_size
+
+
+@pytest.mark.parametrize("kept", [0, 1, 30, -40])
+def test_a_cut_file_is_an_error(tiny_model: Path, tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(tiny_model.read_bytes()[:kept])
+    with pytest.raises(ModelError, match=r"cut\.onnx"):
+        read_onnx_facts(path)

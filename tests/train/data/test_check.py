@@ -1,0 +1,134 @@
+"""`edgecount data check`: what a set has, and what is odd in it."""
+
+import json
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from click.testing import CliRunner
+
+from edgecount.cli import cli
+from edgecount.train.data.check import check_samples
+from edgecount.train.data.readers import read_samples
+from edgecount.train.data.sheet import draw_sheet
+
+
+def run(*args):
+    return CliRunner().invoke(cli, [str(arg) for arg in args])
+
+
+def paint(path, seed, *, grey=False):
+    colours = np.random.default_rng(seed).integers(0, 256, (48, 64, 1 if grey else 3), np.uint8)
+    cv2.imwrite(str(path), colours)
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """Write a set with one image of every oddity, and a fine one with 2 people."""
+    folder = tmp_path / "set"
+    (folder / "again").mkdir(parents=True)
+    names = ("fine", "grey", "outside", "twice", "broken", "nobody", "again/fine")
+    for seed, name in enumerate(names):
+        paint(folder / f"{name}.png", seed, grey=name == "grey")
+    (folder / "same.png").write_bytes((folder / "fine.png").read_bytes())
+    _, data = cv2.imencode(".jpg", cv2.imread(str(folder / "fine.png")))
+    exif = b"Exif\0\0II" + struct.pack("<HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, 6, 0, 0)
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    (folder / "turned.jpg").write_bytes(data[:2].tobytes() + segment + data[2:].tobytes())
+    (folder / "cut.jpg").write_bytes(data[: len(data) // 2].tobytes())
+    plain = ["fine.png", "grey.png", "same.png", "again/fine.png", "turned.jpg", "cut.jpg"]
+    rows = [f"{name},10,20,4,4\n" for name in plain]
+    rows += ["fine.png,30,20,4,4\n", "nobody.png,,,,\n"]
+    rows += ["outside.png,65,20,4,4\n", "outside.png,66,20,4,4\n", "outside.png,-9,20,40,4\n"]
+    rows += ["twice.png,10,20,4,4\n"] * 3
+    rows += ["broken.png,10,20,0,4\n", "broken.png,20,20,4,-4\n", "broken.png,30,30,3,3\n"]
+    (folder / "heads.csv").write_text("".join(rows))
+    return folder
+
+
+def test_every_oddity_is_found(odd):
+    found = check_samples(read_samples("csv", odd))
+    assert found.images == 10
+    assert found.people == {"total": 16, "min": 0, "median": 1, "mean": 1.6, "max": 3}
+    assert found.histogram == {"0": 1, "1": 5, "2-4": 4}
+    assert found.sizes == {"64x48": 8, "48x64": 1}
+    assert found.boxes == 9
+    assert {kind: set(names) for kind, names in found.odd.items()} == {
+        "unreadable": {"cut"},
+        "grey": {"grey"},
+        "rotated": {"turned"},
+        "points_outside": {"outside"},
+        "duplicate_points": {"twice"},
+        "broken_boxes": {"broken", "outside"},
+        "duplicate_images": {"same"},
+        "same_names": {"fine"},
+        "empty": {"nobody"},
+    }
+    # 65 is within 1 px of the right edge; of the boxes only that around 66 begins outside.
+    assert found.odd["points_outside"]["outside"] == "2"
+    assert found.odd["broken_boxes"] == {"broken": "2", "outside": "1"}
+    assert found.odd["duplicate_points"]["twice"] == "2"
+    assert found.odd["duplicate_images"]["same"] == "fine"
+    assert "truncated" in found.odd["unreadable"]["cut"]
+
+
+def test_the_command_prints_people_and_oddities(odd, tmp_path):
+    result = run("data", "check", odd, "--reader", "csv", "--sheet", tmp_path / "sheet.png")
+    assert result.exit_code == 1  # one cannot be read
+    assert "10 images, 16 people: 0 to 3 in an image" in result.stdout
+    assert "unreadable (1)" in result.stdout
+    assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] > 1000
+    (odd / "cut.jpg").write_bytes((odd / "turned.jpg").read_bytes())
+    result = run("data", "check", odd, "--reader", "csv", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["odd"]["duplicate_images"] == {"same": "fine", "turned": "cut"}
+
+
+def test_a_set_without_oddities(shanghaitech):
+    result = run("data", "check", shanghaitech, "--reader", "shanghaitech")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[:3] == [
+        "2 images, 35 people: 5 to 30 in an image, median 17.5, mean 17.50",
+        "points, no boxes",
+        "sizes 128x96 (2)",
+    ]
+    assert "(1)" not in result.stdout
+
+
+def test_mistakes_are_one_line(shanghaitech, tmp_path):
+    result = run("data", "check", shanghaitech, "--reader", "shangai")
+    assert result.exit_code == 2
+    assert "expected one of shanghaitech" in result.stderr
+    sheet = tmp_path / "sheet.gif"
+    result = run("data", "check", shanghaitech, "--reader", "shanghaitech", "--sheet", sheet)
+    assert result.exit_code == 2
+    assert "--sheet: expected a .png or .jpg" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_sheet_shows_boxes_dots_regions_and_what_cannot_be_read(odd, shanghaitech):
+    samples = read_samples("csv", odd)
+    sheet = draw_sheet(samples, number=4)
+    assert sheet.shape[0] > 600  # 4 tiles in rows of 3
+    (fine,) = [sample for sample in samples if sample.path == odd / "fine.png"]
+    alone = draw_sheet([fine])
+    green = (alone == (60, 255, 60)).all(axis=2)
+    # boxes of 4 px at 6.25 times their size, and nothing inside
+    rows, columns = np.nonzero(green)
+    assert columns.max() - columns.min() == pytest.approx(24 * 6.25, abs=2)
+    assert not green[(rows.min() + rows.max()) // 2, columns.min() + 5]
+    points = draw_sheet(read_samples("shanghaitech", shanghaitech)[:1])
+    assert (points == (60, 255, 60)).all(axis=2).any()
+
+
+def test_the_help_names_every_reader():
+    from edgecount.train.data.readers import READERS
+
+    words = (
+        run("data", "--help").output.replace(",", " ").replace(";", " ").replace(".", " ").split()
+    )
+    assert set(READERS) <= set(words)
