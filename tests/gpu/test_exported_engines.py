@@ -88,7 +88,7 @@ def options(photos: Path, **more: Any) -> ExportOptions:
 
 
 def twice(graph: onnx.ModelProto) -> None:
-    """Double the density of every person, and add a few heads."""
+    """Double the density of every person."""
     for node in graph.graph.node:
         for index, name in enumerate(node.output):
             if name == "density":
