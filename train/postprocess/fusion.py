@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from edgecount.train.engine import THRESHOLDS, WINDOW, predict
 from edgecount.train.evaluate.evaluation import detection_metrics
 from edgecount.train.evaluate.metrics import match_points
 from edgecount.train.models.base import Network
-from edgecount.train.postprocess.interval import CountedImage, fit_interval
+from edgecount.train.postprocess.interval import FEWEST, CountedImage, fit_interval
 
 log = logging.getLogger(__name__)
 
@@ -119,9 +120,11 @@ def fit_blend(
     """Find the threshold and the ends that help most, and harm no group.
 
     A group's score is the mean absolute error of the blend over that of the density alone or the
-    points alone, whichever is better there. What counts first is the worst group, if it is above
-    :data:`HARM`; then the better threshold; then the mean: a blend that serves sparse scenes at the
-    cost of dense ones is no default.
+    points alone, whichever is better there. What counts first is the worst group, if its score is
+    above :data:`HARM` by more than the standard error of the difference: of many groups, some of a
+    few images, one is always a little worse by chance. Then counts the better threshold, then the
+    mean: a blend that serves sparse scenes at the cost of dense ones is no default. In the mean,
+    groups of fewer than :data:`FEWEST` images weigh less.
 
     Args:
         groups: held-out images, set by set.
@@ -141,21 +144,26 @@ def fit_blend(
 def _fit_ends(
     groups: Sequence[Sequence[Observation]], threshold: float
 ) -> tuple[float, PostprocessSpec]:
-    """Return the worst group's score, :data:`HARM` at least, with the ends that make it so."""
+    """Return the worst group's score less its noise, :data:`HARM` at least, and the ends for it."""
     alone = [
         min(
-            _mean_error(group, lambda seen: float(seen.density.sum())),
-            _mean_error(group, lambda seen: float(seen.peaks[threshold].sum())),
+            _errors(group, lambda seen: float(seen.density.sum())),
+            _errors(group, lambda seen: float(seen.peaks[threshold].sum())),
+            key=lambda errors: float(errors.mean()),
         )
         for group in groups
     ]
+    weights = [min(len(group), FEWEST) for group in groups]
 
     def score(ends: tuple[float, float]) -> tuple[float, float]:
-        ratios = [
-            _mean_error(group, lambda seen: blend(seen, threshold, *ends)) / max(error, SLIGHT)
-            for group, error in zip(groups, alone, strict=True)
-        ]
-        return max(HARM, *ratios), float(np.mean(ratios))
+        ratios, sure = [], []
+        for group, better in zip(groups, alone, strict=True):
+            blended = _errors(group, lambda seen: blend(seen, threshold, *ends))
+            least = max(float(better.mean()), SLIGHT)
+            noise = float((blended - better).std()) / math.sqrt(len(group))
+            ratios.append(float(blended.mean()) / least)
+            sure.append(ratios[-1] - noise / least)
+        return max(HARM, *sure), float(np.average(ratios, weights=weights))
 
     low, high = min(itertools.combinations(ENDS, 2), key=score)
     return score((low, high))[0], PostprocessSpec(WINDOW, threshold, FusionSpec(CELL, low, high))
@@ -229,5 +237,6 @@ def _cell_sums(values: NDArray[np.float32], side: int) -> Array:
     return sums
 
 
-def _mean_error(group: Sequence[Observation], count: Callable[[Observation], float]) -> float:
-    return float(np.mean([abs(count(seen) - seen.people) for seen in group]))
+def _errors(group: Sequence[Observation], count: Callable[[Observation], float]) -> Array:
+    """Return the (N,) absolute errors of the group's images."""
+    return np.array([abs(count(seen) - seen.people) for seen in group], np.float64)

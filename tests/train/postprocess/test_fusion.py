@@ -76,6 +76,15 @@ def test_the_worst_group_loses_least():
     assert max(error(right_density, spec), error(right_points, spec)) / 0.5 < 3
 
 
+def test_a_few_images_that_are_worse_by_chance_do_not_decide():
+    """At one crowding the points are right in a hundred images, and in three of four others."""
+    many = [one_cell(3, 5, 5)] * 100
+    few = [one_cell(3, 5, 5)] * 3 + [one_cell(3, 12, 3)]
+    spec = fit_blend([many, few], [0.3])
+    assert error(many, spec) == pytest.approx(0.0, abs=0.01)
+    assert error(few, spec) > 2.0  # the density alone has 1.5
+
+
 def test_the_threshold_with_the_best_f1_is_chosen():
     seen = one_cell(3, 3, 4)
     seen.peaks[0.2][:] = 9
