@@ -27,7 +27,7 @@ FILES = {
 
 
 def tool(name: str) -> str:
-    """A program of this Python's environment or, if it has none, of the system's."""
+    """Find a program of this Python's environment or, if it has none, of the system's."""
     folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     found = shutil.which(name, path=folders)
     if found is None:
@@ -49,7 +49,7 @@ def run(*command: str | Path, **options: object) -> None:
 
 @pytest.fixture(scope="module")
 def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled module, with every kernel and object of the CUDA part."""
+    """Compile the module, with every kernel and object of the CUDA part."""
     nanobind = pytest.importorskip("nanobind", reason="nanobind is not installed")
     if not (TESTS.parent / "cpp_ext").is_dir():
         pytest.skip("the C++ sources are not at hand")

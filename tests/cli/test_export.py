@@ -5,6 +5,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import onnx
 import pytest
 from graphs import small_manifest, small_model, write_photos
@@ -14,6 +15,12 @@ from edgecount.cli.export import export
 from edgecount.errors import ConfigError
 from edgecount.export.options import EngineOptions, ExportOptions
 from edgecount.manifest import METADATA_KEY
+
+
+@pytest.fixture
+def in_command():
+    with click.Context(export):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +136,7 @@ def test_a_manifest_beside_the_one_inside(run, model, tmp_path):
     assert f"--manifest: {model} carries one: leave it out" in result.stderr
 
 
-def test_python_names_options_and_the_command_names_flags():
+def test_python_names_options_and_the_command_names_flags(in_command):
     with pytest.raises(ConfigError, match=r"^batch: expected 1 to 1024 frames, got 0$"):
         ExportOptions(batch=0)
     with pytest.raises(ConfigError, match=r"^--batch: expected 1 to 1024"), naming_flags():
@@ -140,7 +147,7 @@ def test_python_names_options_and_the_command_names_flags():
         ExportOptions(int8_gate=-1)
 
 
-def test_flags_of_all_options():
+def test_flags_of_all_options(in_command):
     """Every option of the library is a flag, but for those that group others."""
     options = {field.name for field in (*fields(ExportOptions), *fields(EngineOptions))}
     flags = {name for option in export.params for name in option.opts}

@@ -87,7 +87,7 @@ def real_gpu(driver: ctypes.CDLL) -> None:
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """A generator that gives the same numbers on every run."""
+    """Return a generator that gives the same numbers on every run."""
     return np.random.default_rng(20261)
 
 
@@ -111,7 +111,7 @@ def to_device(stream: _ext.Stream) -> Callable[..., _ext.DeviceArray]:
 
 @pytest.fixture
 def to_host(stream: _ext.Stream) -> Callable[[_ext.DeviceArray], NDArray[Any]]:
-    """A contiguous array of the device as NumPy's, after the work of the stream."""
+    """Return what copies a contiguous array to NumPy, after the work of the stream."""
 
     def download(array: _ext.DeviceArray) -> NDArray[Any]:
         target = np.empty(array.shape, array.dtype)
@@ -140,7 +140,7 @@ def host_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def model(tmp_path: Path, tiny_model: Path) -> ModelFile:
-    """A model in a folder of its own."""
+    """Return a model in a folder of its own."""
     from edgecount.runtime.models.open import open_model
 
     folder = tmp_path / "model"
@@ -150,7 +150,7 @@ def model(tmp_path: Path, tiny_model: Path) -> ModelFile:
 
 @pytest.fixture
 def make(host_device: None, model: ModelFile) -> Make:
-    """An engine of the model, beside it."""
+    """Return what writes an engine of the model, beside it."""
     from sidecars import SHAPES, write_engine
     from standin_tensorrt import make_plan
 

@@ -48,7 +48,7 @@ class Case:
 
 
 def how_many(least: int, most: int) -> int:
-    """Rounds of a test: few where they are slow; EDGECOUNT_GPU_ROUNDS is a share of the others.
+    """Return a test's rounds: few where slow; EDGECOUNT_GPU_ROUNDS is a share of the others.
 
     0 is for tools that make kernels slower still.
     """
@@ -59,7 +59,7 @@ def how_many(least: int, most: int) -> int:
 
 
 def random_case(rng: np.random.Generator, side: int) -> Case:
-    """Maps of any kind that the kernels take, of at most so many cells a side."""
+    """Draw maps of any kind that the kernels take, of at most so many cells a side."""
     ratio = int(rng.choice([1, 1, 2, 2, 3, 4, 8]))
     batch = int(rng.choice([1, 1, 2, 3, 5]))
     fine = _size(rng, side)
@@ -145,7 +145,7 @@ def _more(rng: np.random.Generator, density: bool) -> dict[str, Any]:
 
 
 def make_counter(case: Case, **more: Any) -> _ext.MapCounter:
-    """A counter for batches of the case's shape."""
+    """Make a counter for batches of the case's shape."""
     maps = case.maps
     heatmap, density = maps.get("heatmap"), maps.get("density")
     some = heatmap if heatmap is not None else density
@@ -165,7 +165,7 @@ def make_counter(case: Case, **more: Any) -> _ext.MapCounter:
 
 
 def upload(array: NDArray[Any], stream: _ext.Stream) -> _ext.DeviceArray:
-    """A copy on the GPU, as dense as in NumPy."""
+    """Copy to the GPU, as dense as in NumPy."""
     target = _ext.DeviceBuffer(max(array.nbytes, 1), stream.device).array(
         array.shape, str(array.dtype)
     )
@@ -176,7 +176,7 @@ def upload(array: NDArray[Any], stream: _ext.Stream) -> _ext.DeviceArray:
 def upload_apart(
     array: NDArray[Any], rng: np.random.Generator, stream: _ext.Stream
 ) -> _ext.DeviceArray:
-    """A copy on the GPU inside a larger array of NaN, at an address that fits no more than a cell.
+    """Copy into a larger array of NaN on the GPU, at an address that fits no more than a cell.
 
     Whatever reads beside the map then meets a NaN.
     """
@@ -200,7 +200,7 @@ def upload_apart(
 def count(
     case: Case, rng: np.random.Generator | None = None, counter: _ext.MapCounter | None = None
 ) -> tuple[_ext.MapCounts, NDArray[np.float32] | None]:
-    """Counts and kept density of a case by the GPU; with ``rng``, its maps lie apart."""
+    """Return a case's counts and kept density by the GPU; with ``rng``, its maps lie apart."""
     stream = _ext.Stream()
     maps = {
         role: upload(case.maps[role], stream)
@@ -216,7 +216,7 @@ def count(
 
 
 def assert_same(found: _ext.MapCounts, expected: _ext.MapCounts, what: str = "") -> None:
-    """The same peaks and sums, bit for bit."""
+    """Assert that peaks and sums are the same, bit for bit."""
     assert len(found.peaks) == len(expected.peaks)
     for name in FIELDS:
         got, right = getattr(found, name), getattr(expected, name)
@@ -227,7 +227,7 @@ def assert_same(found: _ext.MapCounts, expected: _ext.MapCounts, what: str = "")
 
 
 def assert_same_density(kept: NDArray[np.float32] | None, case: Case, what: str = "") -> None:
-    """The density that came back is the map in people per cell, if it was to be kept."""
+    """Assert that the density that came back is the map in people per cell, if it was kept."""
     if not case.more.get("keep_density"):
         assert kept is None, what
         return

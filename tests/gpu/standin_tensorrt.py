@@ -38,7 +38,7 @@ def make_plan(
     validity: str = "VALID",
     diagnostics: int = 0,
 ) -> bytes:
-    """A plan for the smallest, usual and largest shape of the image tensor."""
+    """Return a plan for the min, opt and max shape of the image tensor."""
     about = {"shapes": [list(s) for s in shapes], "validity": validity, "diagnostics": diagnostics}
     return _HEADER + json.dumps(about).encode() + b"\n" + onnx
 
@@ -214,7 +214,7 @@ class ICudaEngine:
 
 
 def memory_for(shape: Sequence[int]) -> int:
-    """What a context takes for a shape; not always a multiple of the alignment."""
+    """Return a context's bytes for a shape; not always a multiple of the alignment."""
     return BYTES * math.prod(shape) + 1
 
 

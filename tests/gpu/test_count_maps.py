@@ -234,7 +234,7 @@ def test_which_is_named_of_maps_with_many_peaks(bad: tuple[str, ...]) -> None:
 
 
 def check_error(case: Case, what: str) -> None:
-    """The GPU says what the CPU says, or counts what it counts."""
+    """Assert that the GPU says what the CPU says, or counts what it counts."""
     expected, found = outcome(case.on_cpu), outcome(lambda: count(case)[0])
     if isinstance(expected, str):
         assert found == expected, what
@@ -244,7 +244,7 @@ def check_error(case: Case, what: str) -> None:
 
 
 def outcome(work: Callable[[], _ext.MapCounts]) -> _ext.MapCounts | str:
-    """What was counted, or the error's message."""
+    """Return what was counted, or the error's message."""
     try:
         return work()
     except ValueError as error:

@@ -31,7 +31,7 @@ def test_maps_of_other_libraries(library: str) -> None:
 
 
 def in_library(library: str, values: NDArray[Any]) -> Any:
-    """An array of another library with work for it still in that library's queue."""
+    """Return an array of another library with work for it still in that library's queue."""
     module = pytest.importorskip(library, exc_type=ImportError)
     if library == "torch":
         if not module.cuda.is_available():

@@ -53,7 +53,7 @@ def model(tmp_path: Path) -> str:
 
 @pytest.fixture
 def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[Spoil | None], None]:
-    """The real builder, whose plan is exchanged for one that runs on the emulated GPU."""
+    """Exchange the real builder's plan for one that runs on the emulated GPU."""
     if not EMULATED:
         pytest.skip("the memory of a GPU cannot be read at its address")
     monkeypatch.setattr(verify, "RUNS", 3)
@@ -88,7 +88,7 @@ def options(photos: Path, **more: Any) -> ExportOptions:
 
 
 def twice(graph: onnx.ModelProto) -> None:
-    """The density of every person, and a few more heads."""
+    """Double the density of every person."""
     for node in graph.graph.node:
         for index, name in enumerate(node.output):
             if name == "density":

@@ -315,7 +315,7 @@ def test_addresses_between_items(to_device, stream):
 
 
 def liar(array):
-    """An object that says that a NumPy array lies on the GPU."""
+    """Return an object that says that a NumPy array lies on the GPU."""
     interface = array.__array_interface__ | {"data": (array.ctypes.data, False)}
     return type("Liar", (), {"__cuda_array_interface__": interface})()
 

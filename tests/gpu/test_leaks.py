@@ -153,7 +153,7 @@ def random_frames(*sizes: tuple[int, int]) -> list[Any]:
 
 
 def in_turns(frames: list[Any], index: int) -> Any:
-    """A few frames of each size in a row, so that an engine is recorded and the record replayed."""
+    """Take a few frames of each size in a row, so that an engine is recorded and replayed."""
     return frames[index // 5 % len(frames)]
 
 
@@ -163,7 +163,7 @@ def check_counted(counter: EdgeCounter, frame: Any) -> None:
 
 @pytest.fixture(params=ENGINES)
 def real_counter(request: pytest.FixtureRequest) -> Iterator[EdgeCounter]:
-    """The bundled model on a GPU, or the one that EDGECOUNT_GPU_MODEL names, with engines of it."""
+    """Open the bundled model on a GPU, or the one of EDGECOUNT_GPU_MODEL, with its engines."""
     if EMULATED:
         pytest.skip("engines need a GPU")
     if request.param not in BACKENDS:

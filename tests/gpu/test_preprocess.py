@@ -36,7 +36,7 @@ def make(image, out_size, resized, *, chroma=None, swap_rb=True, dtype="float32"
 
 @pytest.fixture
 def on_gpu(stream, to_device, to_host):
-    """The same by the GPU; pitch and offset are bytes after rows and before the first one."""
+    """Preprocess on the GPU; pitch and offset are bytes after rows and before the first one."""
 
     def run(image, out_size, resized, *, chroma=None, swap_rb=True, dtype="float32", pitch=0,
             offset=0, out_offset=0):  # fmt: skip

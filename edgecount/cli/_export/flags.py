@@ -6,10 +6,11 @@ or in backquotes, alone or with a value (```target=tensorrt```).
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import click
 
 from edgecount.errors import EdgeCountError
 
@@ -24,20 +25,15 @@ _OTHERS = {
 }
 
 
-@functools.cache
-def _flags() -> dict[str, str]:
-    from edgecount.cli.export import export
-
-    return {str(option.name): option.opts[0] for option in export.params} | _OTHERS
-
-
 def with_flags(message: str) -> str:
-    """Return a message of the library with flags in place of options."""
-    names = "|".join(_flags())
+    """Return a message of the library with flags of the command that runs in place of options."""
+    command = click.get_current_context().command
+    flags = {str(option.name): option.opts[0] for option in command.params} | _OTHERS
+    names = "|".join(flags)
 
     def flag(match: re.Match[str]) -> str:
         head, named, value = match.groups()
-        return _flags()[head or named] + (f" {value}" if value else "")
+        return flags[head or named] + (f" {value}" if value else "")
 
     return re.sub(rf"^({names})(?=: )|`({names})(?:=([^`]+))?`", flag, message)
 

@@ -32,7 +32,7 @@ def model(tiny_model: Path) -> ModelFile:
 
 @pytest.fixture
 def open_backend(memory: str) -> Iterator[Callable[[ModelFile], OnnxRuntimeCudaBackend]]:
-    """Opens backends on the memory that the extension's device has."""
+    """Open backends on the memory that the extension's device has."""
     opened: list[OnnxRuntimeCudaBackend] = []
 
     def make(model: ModelFile) -> OnnxRuntimeCudaBackend:

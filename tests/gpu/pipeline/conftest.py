@@ -28,7 +28,7 @@ def make_engine(tiny_model: Path) -> Callable[..., HostEngine]:
 
 @pytest.fixture
 def noise() -> Callable[..., NDArray[np.uint8]]:
-    """A smooth picture, so that many cells differ."""
+    """Return what makes a smooth picture, so that many cells differ."""
 
     def make(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
         rng = np.random.default_rng(seed)

@@ -40,7 +40,7 @@ class Library:
         self.kept.append(stream)
 
     def leave(self) -> None:
-        """The stream is no longer current, as after a with block."""
+        """Make the stream no longer current, as after a with block."""
         del self._current.stream
 
 

@@ -22,7 +22,7 @@ MADE = ("DeviceBuffer", "PinnedBuffer", "Preprocessor", "MapCounter", "Stream")
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """What is made on the GPU from here on."""
+    """Count what is made on the GPU from here on."""
     numbers: Counter[str] = Counter()
 
     def counted(name: str) -> Any:
@@ -40,7 +40,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def graphs(counter: EdgeCounter) -> int:
-    """Records that its idle runners hold."""
+    """Return the number of records that its idle runners hold."""
     gc.collect()
     return sum(len(runner._graphs) for runner in counter._pipeline._runners._idle)
 

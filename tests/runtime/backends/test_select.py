@@ -33,7 +33,7 @@ def onnx(tmp_path: Path, tiny_model: Path) -> Path:
 
 @pytest.fixture
 def make(onnx: Path) -> Make:
-    """An engine beside the ONNX."""
+    """Return what writes an engine beside the ONNX."""
 
     def write(name: str = "model.fp16.engine", **changes: Any) -> Engine:
         return write_engine(onnx.with_name(name), name.encode(), onnx, **changes)

@@ -67,7 +67,7 @@ def test_this_build_says_what_it_is_for():
 
 @pytest.fixture
 def chosen(tmp_path):
-    """What CMake makes of the GPUs that it found, for the nvcc above."""
+    """Return what CMake makes of the GPUs that it found, for the nvcc above."""
     cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if cmake is None:
         pytest.skip("no cmake")

@@ -58,7 +58,7 @@ def test_a_gpu_that_cuda_does_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ctypes.CDLL:
-    """A driver that counts how deep its contexts lie, and has GPU 0 only."""
+    """Compile a driver that counts how deep its contexts lie, and has GPU 0 only."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler for the stub")

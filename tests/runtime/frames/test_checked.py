@@ -15,7 +15,7 @@ from edgecount.runtime.frames.checked import CheckedFrame, check_host_frame
 
 @pytest.fixture
 def buffer() -> np.ndarray:
-    """A picture in NV12, (96 * 3 / 2, 128)."""
+    """Return a picture in NV12, (96 * 3 / 2, 128)."""
     noise = np.random.default_rng(5).integers(0, 256, (12, 16, 3), np.uint8)
     picture = cv2.resize(noise, (128, 96), interpolation=cv2.INTER_CUBIC)
     planar = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)

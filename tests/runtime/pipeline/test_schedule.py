@@ -57,7 +57,7 @@ def groups_of(numbers: Any) -> Any:
 
 
 def run(take: Any, pool: RunnerPool[Any]) -> Iterator[int]:
-    """The numbers that were counted."""
+    """Yield the numbers that were counted."""
     for ((number, result),) in overlap(take, pool):
         assert result == -number
         yield number  # type: ignore[misc]

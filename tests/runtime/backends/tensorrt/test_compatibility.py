@@ -31,7 +31,7 @@ Make = Callable[..., Engine]
 
 @pytest.fixture
 def make(tmp_path: Path, tiny_model: Path) -> Make:
-    """An engine with its ONNX beside it, of the TensorRT that is installed."""
+    """Return what writes an engine of the installed TensorRT, with its ONNX beside it."""
     onnx = Path(shutil.copy(tiny_model, tmp_path / "model.fp16.onnx"))
 
     def write(**changes: Any) -> Engine:
