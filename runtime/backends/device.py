@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from edgecount._ext import DeviceArray, Stream
 
-__all__ = ["Bound", "DeviceBackend", "DeviceWorker"]
-
 
 @dataclass(frozen=True, eq=False)
 class Bound:

@@ -11,8 +11,6 @@ from edgecount.errors import BackendError
 if TYPE_CHECKING:
     from edgecount._ext import DeviceArray, DeviceBuffer, Stream
 
-__all__ = ["DeviceTensors", "reserve"]
-
 _ALIGNMENT = 256  # what cudaMalloc gives, and TensorRT asks for
 _SIZES = {"float32": 4, "float16": 2}
 

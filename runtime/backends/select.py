@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.models.model_file import ModelFile
 
-__all__ = ["BACKENDS", "open_backend"]
-
 BACKENDS = ("auto", "onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx", "fake")
 
 _log = logging.getLogger(__name__)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["fits_gpu", "why_not_built_for"]
-
-
 # Machine code of a board's GPU runs on that very kind, and theirs is the only one to run there:
 # NVIDIA's promise of binary compatibility leaves Tegra out (CUDA C++ Programming Guide).
 _TEGRA = (53, 62, 72, 87, 101, 110)

@@ -12,8 +12,6 @@ from edgecount.runtime.cuda.build_check import why_not_built_for
 _MAJOR, _MINOR, _PROCESSORS = 75, 76, 16
 
 
-__all__ = ["Device", "Driver", "PrimaryContext", "ask_driver", "probe_driver", "why_no_gpu"]
-
 _BUILD = (
     "this edgecount was built without CUDA: install the CUDA toolkit, whose nvcc the build needs, "
     "and run  CMAKE_ARGS=-DEDGECOUNT_CUDA=ON pip install --force-reinstall --no-deps .  in its "

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 
 from edgecount.errors import BackendError
 
-__all__ = ["gpu_failures"]
-
 
 @contextmanager
 def gpu_failures(name: str = "the GPU") -> Iterator[None]:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from edgecount._ext import DeviceArray, Event, Stream
 
-__all__ = ["CheckedFrame", "NV12Frame", "check_gpu_frame", "check_host_frame"]
-
 
 class NV12Frame:
     """A frame as video decoders and cameras give it: brightness, and colour at half its size.

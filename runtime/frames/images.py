@@ -13,8 +13,6 @@ from edgecount.errors import InputError, SourceError
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2
 from edgecount.runtime.frames.truncation import find_truncation
 
-__all__ = ["as_bgr", "lies_on_gpu", "read_image", "shape_of"]
-
 _DLPACK_CUDA = (2, 13)  # device memory, and managed memory
 
 _EXPECTED = "expected a uint8 array of shape (height, width, 3) in BGR order"

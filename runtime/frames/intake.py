@@ -17,8 +17,6 @@ from edgecount.runtime.frames.images import lies_on_gpu
 if TYPE_CHECKING:
     from edgecount._ext import Stream
 
-__all__ = ["FrameIntake"]
-
 
 class FrameIntake:
     """The intake of callers' frames, which several threads may use at once.

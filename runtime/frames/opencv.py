@@ -10,8 +10,6 @@ from types import ModuleType
 
 from edgecount.errors import EdgeCountError
 
-__all__ = ["load_cv2", "quiet_cv2", "quiet_ffmpeg"]
-
 _FFMPEG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
 _FFMPEG_QUIET = "-8"  # AV_LOG_QUIET
 _SILENT = 0  # LOG_LEVEL_SILENT

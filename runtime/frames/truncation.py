@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["find_truncation"]
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"

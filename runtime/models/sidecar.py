@@ -17,18 +17,6 @@ from edgecount._typed import Reader
 from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import Manifest
 
-__all__ = [
-    "EngineHost",
-    "EngineSidecar",
-    "InputShapes",
-    "Precision",
-    "Shape",
-    "Target",
-    "mismatches",
-    "read_sidecar",
-    "sidecar_path",
-]
-
 FORMAT = 1
 
 Target = Literal["tensorrt", "tensorrt-rtx"]

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.job import CountSettings
     from edgecount.runtime.pipeline.preprocess import InputPlan
 
-__all__ = ["GpuPlan", "GpuPlanCache"]
-
 # Cameras have a few sizes; a folder of photos has many.
 _KEPT = 8
 

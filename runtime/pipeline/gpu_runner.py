@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
     from edgecount.runtime.pipeline.postprocess import RegionMasks
 
-__all__ = ["GpuRunner"]
-
 _log = logging.getLogger(__name__)
 
 

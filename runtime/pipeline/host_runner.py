@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
 
-__all__ = ["HostRunner"]
-
 
 class HostRunner(Runner):
     """A runner for engines that take arrays in the host's memory; it reuses its input tensors.

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
     from edgecount.runtime.sources.base import Frame
 
-__all__ = ["GpuPipeline", "HostPipeline", "Pipeline"]
-
 _READ_AHEAD = 2  # frames of a source that are read before they are asked for
 
 ToJob: TypeAlias = "Callable[[Frame], FrameJob]"

@@ -22,17 +22,6 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest, OutputSpec
     from edgecount.runtime.pipeline.preprocess import InputPlan
 
-__all__ = [
-    "Counts",
-    "MapGrid",
-    "RegionMasks",
-    "check_outputs",
-    "count_options",
-    "count_outputs",
-    "explained",
-    "read_counts",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class Counts:

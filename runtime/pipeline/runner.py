@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from edgecount.result import CountResult
     from edgecount.runtime.pipeline.job import FrameJob
 
-__all__ = ["Pending", "QueueingRunner", "Runner", "RunnerPool", "RunnerT"]
-
 
 class Runner:
     """The buffers for frames on their way through an engine, used by one thread at a time."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.job import FrameJob
     from edgecount.runtime.pipeline.runner import Pending, QueueingRunner, RunnerPool
 
-__all__ = ["batches", "in_order", "overlap", "rounds"]
-
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")

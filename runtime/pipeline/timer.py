@@ -7,8 +7,6 @@ from typing import Literal
 
 from edgecount.result import Timings
 
-__all__ = ["Clock"]
-
 
 class Clock:
     """A stopwatch that sums up the milliseconds of each step."""

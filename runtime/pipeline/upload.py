@@ -15,8 +15,6 @@ from edgecount.runtime.frames.checked import CheckedFrame
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["StagedFrame", "StagingBuffer"]
-
 
 @dataclass(frozen=True, eq=False)
 class StagedFrame:

@@ -18,8 +18,6 @@ from edgecount.runtime.frames.images import as_bgr
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2, quiet_ffmpeg
 from edgecount.runtime.sources.base import Frame, Source
 
-__all__ = ["CameraSource", "StreamSource", "VideoSource"]
-
 _log = logging.getLogger(__name__)
 
 _TIMEOUT_MS = 10_000

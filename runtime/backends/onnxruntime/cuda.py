@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
     from edgecount.runtime.models.sidecar import Shape
 
-__all__ = ["OnnxRuntimeCudaBackend"]
-
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 _MOST = 8  # frames in a run of a model that takes any number: more cost memory and gain little
 

@@ -14,8 +14,6 @@ from edgecount.runtime.backends.onnxruntime.session import CUDA, load_onnxruntim
 if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
 
-__all__ = ["open_best", "open_onnxruntime"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -14,8 +14,6 @@ from edgecount.runtime.cuda.driver import probe_driver
 if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
 
-__all__ = ["CPU", "CUDA", "check_tensors", "load_onnxruntime", "open_session"]
-
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _LOG_FATAL = 4
 

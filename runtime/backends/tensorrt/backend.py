@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest
     from edgecount.runtime.models.engines import Engine, Rebuild
 
-__all__ = ["TensorRTBackend"]
-
 _log = logging.getLogger(__name__)
 
 

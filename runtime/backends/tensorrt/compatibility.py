@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-__all__ = ["FittingEngine", "engine_problems", "fit_engine"]
-
 _log = logging.getLogger(__name__)
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.tensorrt.context_memory import ContextMemory
     from edgecount.runtime.models.sidecar import Shape
 
-__all__ = ["ContextSlot", "ContextSlots"]
-
 # Rounds of one, two, four and eight cameras, of two sizes. A context without activation memory of
 # its own is small.
 _KEPT = 8

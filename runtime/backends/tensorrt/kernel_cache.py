@@ -20,8 +20,6 @@ from typing import Any
 from edgecount._files import write_whole
 from edgecount.errors import OutputError
 
-__all__ = ["KernelCache", "cache_path"]
-
 _log = logging.getLogger(__name__)
 
 _MAGIC = b"edgecount runtime cache 1\n"

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.models.sidecar import Target
 
-__all__ = ["Features", "dtype_name", "library_name", "load_tensorrt", "probe_features"]
-
 # The wheel of TensorRT for RTX is called tensorrt_rtx_bindings, its meta-package tensorrt_rtx.
 _MODULES: dict[Target, tuple[str, ...]] = {
     "tensorrt": ("tensorrt",),

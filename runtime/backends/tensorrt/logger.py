@@ -8,8 +8,6 @@ import weakref
 from types import ModuleType
 from typing import Any
 
-__all__ = ["TensorRTLog"]
-
 log = logging.getLogger(__name__)
 
 # Each of TensorRT's warnings is one line of many, and its errors are raised with what they broke.
