@@ -130,8 +130,7 @@ class GpuPipeline(Pipeline[QueueingRunner]):
     def count(self, job: FrameJob) -> CountResult:
         """Count one frame."""
         with self._runners.acquire() as runner:
-            pending = runner.submit([job])
-            return pending.result()[0]
+            return runner.submit([job])()[0]
 
     def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
         """Count several frames, those of one kind that follow each other together."""

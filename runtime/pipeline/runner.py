@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from edgecount.errors import BackendError
 
@@ -29,16 +29,8 @@ class Runner:
         """Free what is not Python's to free; nothing by default. Calling it twice is fine."""
 
 
-class Pending(Protocol):
-    """Frames whose counts are on their way."""
-
-    def result(self) -> list[CountResult]:
-        """Wait for the counts, and return them in the order of the frames.
-
-        Raises:
-            BackendError: the engine failed, or gave maps that its manifest does not promise.
-        """
-        ...
+Pending: TypeAlias = "Callable[[], list[CountResult]]"
+"""Waits for the counts of frames, and returns them in the frames' order; raises BackendError."""
 
 
 class QueueingRunner(Runner, ABC):

@@ -81,7 +81,7 @@ def overlap(
             elif busy:
                 # No group is there, or no runner is free: time for the oldest results.
                 runner, jobs, pending = busy.popleft()
-                results = pending.result()
+                results = pending()
                 idle.append(runner)
                 yield list(zip(jobs, results, strict=True))
         if not isinstance(ending, (Ended, StopIteration)):
