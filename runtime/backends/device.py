@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecount.errors import BackendError
 from edgecount.runtime.backends.base import Backend
-from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.cuda.driver import gpu_failures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,11 +16,7 @@ _SIZES = {"float32": 4, "float16": 2}
 
 
 class DeviceTensors:
-    """Memory for the tensors of one shape after the other; it grows, and never shrinks.
-
-    Args:
-        stream: the stream whose work uses the tensors.
-    """
+    """Memory for the tensors of one shape after the other; it grows, and never shrinks."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream

@@ -1,8 +1,10 @@
-"""Questions to the NVIDIA driver, by ctypes, so that no CUDA package is needed."""
+"""The NVIDIA driver, asked by ctypes, so that no CUDA package is needed, and its failures."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from edgecount.errors import BackendError
@@ -133,6 +135,15 @@ class PrimaryContext:
     def _check(self, code: int) -> None:
         if code != 0 and self._cuda is not None:
             raise BackendError(f"the GPU cannot be used: {_error_name(self._cuda, code)}")
+
+
+@contextmanager
+def gpu_failures(name: str = "the GPU") -> Iterator[None]:
+    """Raise BackendError, by who failed, for the RuntimeError that `edgecount._ext` raises."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise BackendError(f"{name} failed: {error}") from error
 
 
 def _device(cuda: ctypes.CDLL, index: int) -> Device:

@@ -15,7 +15,7 @@ import numpy as np
 from edgecount import _ext
 from edgecount.errors import BackendError
 from edgecount.result import Timings
-from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.cuda.driver import gpu_failures
 from edgecount.runtime.frames.checked import CheckedFrame
 from edgecount.runtime.pipeline.gpu_plan import GpuPlanCache
 from edgecount.runtime.pipeline.host_runner import HostRunner
@@ -44,10 +44,6 @@ class GpuRunner(QueueingRunner):
     engine runs from a CUDA graph, as long as its tensors stay.
 
     Frames past 2048 x 2048 pixels, which run in tiles, go by way of the host.
-
-    Args:
-        backend: the engine.
-        settings: the model and the options.
 
     Raises:
         BackendError: the GPU has no memory left.

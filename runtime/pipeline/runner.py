@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 class Runner:
     """The buffers for frames on their way through an engine, used by one thread at a time."""
 
+    def count(self, job: FrameJob) -> CountResult:
+        """Count one frame.
+
+        Raises:
+            BackendError: the engine failed, or gave maps that its manifest does not promise.
+        """
+        raise NotImplementedError
+
     def drain(self) -> None:
         """Wait for work that was begun, and discard its results; nothing by default.
 
@@ -36,6 +44,10 @@ Pending: TypeAlias = "Callable[[], list[CountResult]]"
 class QueueingRunner(Runner, ABC):
     """A runner that works in the background while its thread goes on."""
 
+    def count(self, job: FrameJob) -> CountResult:
+        """Count one frame, and wait for the result."""
+        return self.submit([job])()[0]
+
     @abstractmethod
     def submit(self, jobs: Sequence[FrameJob]) -> Pending:
         """Begin to count frames of one kind. Ask for their result before the next `submit`.
@@ -49,11 +61,7 @@ RunnerT = TypeVar("RunnerT", bound=Runner)
 
 
 class RunnerPool(Generic[RunnerT]):
-    """A pool that lends runners to threads, and opens as many as are in use at once.
-
-    Args:
-        open_runner: opens a runner.
-    """
+    """A pool that lends runners to threads, and opens as many as are in use at once."""
 
     def __init__(self, open_runner: Callable[[], RunnerT]) -> None:
         self._open_runner = open_runner

@@ -23,19 +23,11 @@ class StagingBuffer:
     """Pinned memory and as much of the GPU, used by frames of all sizes in turn.
 
     It grows with them and never shrinks: frames that change their size take no new memory.
-
-    Args:
-        device: number of the GPU.
     """
 
     def __init__(self, device: int) -> None:
         self._device = device
         self._buffers: tuple[_ext.PinnedBuffer, _ext.DeviceBuffer] | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Size in bytes, on the host and again on the GPU."""
-        return 0 if self._buffers is None else self._buffers[0].nbytes
 
     def stage(self, frames: Sequence[CheckedFrame]) -> tuple[list[CheckedFrame], list[Copy]]:
         """Copy frames of one size and kind to pinned memory, but for those that lie on the GPU.

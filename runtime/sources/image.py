@@ -19,11 +19,7 @@ KNOWN = (
 
 
 class ImageSource(Source):
-    """An image file, which is decoded by its content, whatever its name.
-
-    Args:
-        path: the file.
-    """
+    """An image file, which is decoded by its content, whatever its name."""
 
     is_video = False
     length = 1

@@ -19,7 +19,7 @@ from edgecount.runtime.backends.onnxruntime.session import (
     load_onnxruntime,
     open_session,
 )
-from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.cuda.driver import gpu_failures
 
 if TYPE_CHECKING:
     from edgecount._ext import Stream

@@ -54,9 +54,6 @@ class ContextSlots:
         self._open_more = None if memory is None else open_more
         self._slots: OrderedDict[Shape, ContextSlot] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._slots)
-
     def find(self, shape: Shape) -> ContextSlot | None:
         """Return the slot of a shape if it can run as it is; each call counts as one run."""
         found = self._slots.get(shape)
