@@ -66,12 +66,7 @@ def _lay_out(
 
 
 def reserve(nbytes: int, device: int, purpose: str) -> DeviceBuffer:
-    """Allocate memory of a GPU.
-
-    Args:
-        nbytes: size in bytes, 1 or more.
-        device: number of the GPU.
-        purpose: what the memory is for, in the message.
+    """Allocate bytes, 1 or more, of a GPU for a purpose, which an error's message names.
 
     Raises:
         BackendError: there is too little left.

@@ -45,13 +45,7 @@ def _runs(gpu: int, number: int, limit: str, ptx: bool) -> bool:
 
 
 def why_not_built_for(name: str, capability: str, architectures: str) -> str | None:
-    """Return why a GPU cannot run the kernels of this build, and what to do; None if it can.
-
-    Args:
-        name: name of the GPU.
-        capability: compute capability of the GPU, such as "8.7".
-        architectures: see `fits_gpu`.
-    """
+    """Return why a GPU cannot run kernels (see `fits_gpu`), and what to do; None if it can."""
     if fits_gpu(capability, architectures):
         return None
     built = sorted({int(number) for number in re.findall(r"\d+", architectures)})

@@ -107,9 +107,6 @@ class PrimaryContext:
     one. PyCUDA may have made another one current, and torch another GPU. Several threads may use
     one object at once. Without a driver it does nothing.
 
-    Args:
-        device: number of the GPU.
-
     Raises:
         BackendError: the driver does not give the context.
     """

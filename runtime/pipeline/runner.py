@@ -106,11 +106,7 @@ class RunnerPool(Generic[RunnerT]):
             self._release(runner)
 
     def close(self, after: Callable[[], None] | None = None) -> None:
-        """Close the idle runners; those in use are closed when they come back.
-
-        Args:
-            after: called once all of them are closed.
-        """
+        """Close the idle runners, and those in use when they come back; then call `after`."""
         with self._lock:
             if self._closed:
                 return

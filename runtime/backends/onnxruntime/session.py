@@ -19,10 +19,7 @@ _LOG_FATAL = 4
 
 
 def load_onnxruntime(extra: str = "cpu") -> ModuleType:
-    """Import onnxruntime.
-
-    Args:
-        extra: the extra of edgecount that installs it for the case at hand.
+    """Import onnxruntime, which an extra of edgecount installs for the case at hand.
 
     Raises:
         MissingExtraError: it is not installed.

@@ -60,11 +60,7 @@ class KernelCache:
                 )
 
     def save(self, *, last: bool = False) -> None:
-        """Write new kernels to the disk, unless the file was written moments ago.
-
-        Args:
-            last: write them in any case.
-        """
+        """Write new kernels to the disk; unless it is the last time, not again within moments."""
         with self._lock:
             if self._cache is None or (time.monotonic() < self._next and not last):
                 return

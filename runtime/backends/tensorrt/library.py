@@ -39,9 +39,6 @@ _DTYPES = {
 def load_tensorrt(target: Target) -> ModuleType:
     """Import the module of a target.
 
-    Args:
-        target: "tensorrt" or "tensorrt-rtx".
-
     Raises:
         MissingExtraError: TensorRT for RTX is not installed.
         BackendError: TensorRT is not installed, or is and does not load.

@@ -32,9 +32,6 @@ class TensorRTLog:
     that are given another one later, and keeps its address. So there is one, which lives as long
     as the process does, and passes errors to all objects of this class.
 
-    Args:
-        trt: TensorRT's module.
-
     Attributes:
         logger: the logger to give to TensorRT.
         problems: the last errors, oldest first.
