@@ -17,17 +17,6 @@ import numpy as np
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
 
-__all__ = [
-    "STAGES",
-    "Latency",
-    "free_unused",
-    "gpu_bytes",
-    "measure_batches",
-    "measure_latency",
-    "resident_bytes",
-    "summarise",
-]
-
 STAGES = ("preprocess", "infer", "postprocess", "total")
 QUANTILES = (50, 95, 99)
 

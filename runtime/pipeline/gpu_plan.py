@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.job import CountSettings
     from edgecount.runtime.pipeline.preprocess import InputPlan
 
-__all__ = ["GpuPlan", "GpuPlanCache"]
-
 # Cameras have a few sizes; a folder of photos has many.
 _KEPT = 8
 
@@ -45,29 +43,15 @@ class GpuPlan:
 
 
 class GpuPlanCache:
-    """The plans of the eight frame sizes that were used last.
-
-    Args:
-        settings: the model and the options.
-        device: number of the GPU.
-    """
+    """The plans of the eight frame sizes that were used last."""
 
     def __init__(self, settings: CountSettings, device: int) -> None:
         self._manifest, self._device = settings.manifest, device
         self._options = count_options(settings.manifest, settings.threshold, settings.capacity)
         self._kept: OrderedDict[tuple[object, ...], GpuPlan] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._kept)
-
     def find(self, plan: InputPlan, masks: RegionMasks, bound: Bound, *, nv12: bool) -> GpuPlan:
-        """Return the plan of frames that go to these tensors, with a counter for their batch.
-
-        Args:
-            plan: how the frames are sized.
-            masks: the regions.
-            bound: the engine's tensors.
-            nv12: whether the frames are NV12 rather than BGR.
+        """Return the plan of BGR or NV12 frames for an engine's tensors, with a counter.
 
         Raises:
             RuntimeError: the GPU has no memory left.

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,13 +15,13 @@ import numpy as np
 from edgecount import _ext
 from edgecount.errors import BackendError
 from edgecount.result import Timings
-from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.cuda.driver import gpu_failures
 from edgecount.runtime.frames.checked import CheckedFrame
 from edgecount.runtime.pipeline.gpu_plan import GpuPlanCache
 from edgecount.runtime.pipeline.host_runner import HostRunner
 from edgecount.runtime.pipeline.postprocess import check_outputs, explained, read_counts
 from edgecount.runtime.pipeline.runner import Pending, QueueingRunner
-from edgecount.runtime.pipeline.upload import StagedFrame, StagingBuffer
+from edgecount.runtime.pipeline.upload import StagingBuffer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.device import Bound, DeviceBackend
     from edgecount.runtime.pipeline.gpu_plan import GpuPlan
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
-    from edgecount.runtime.pipeline.postprocess import RegionMasks
-
-__all__ = ["GpuRunner"]
+    from edgecount.runtime.pipeline.postprocess import MapGrid, RegionMasks
+    from edgecount.runtime.pipeline.upload import Copy
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +44,6 @@ class GpuRunner(QueueingRunner):
     engine runs from a CUDA graph, as long as its tensors stay.
 
     Frames past 2048 x 2048 pixels, which run in tiles, go by way of the host.
-
-    Args:
-        backend: the engine.
-        settings: the model and the options.
 
     Raises:
         BackendError: the GPU has no memory left.
@@ -84,7 +80,8 @@ class GpuRunner(QueueingRunner):
             if plan.tiles:
                 jobs = [replace(job, frame=self._download(job.frame)) for job in jobs]
         if plan.tiles:
-            return _Finished([self._host.count(job) for job in jobs])
+            results = [self._host.count(job) for job in jobs]
+            return lambda: results
         with gpu_failures(self._backend.name):
             batch = self._batch_for(len(frames))
             bound = self._worker.bind((batch, 3, *plan.padded))
@@ -93,25 +90,30 @@ class GpuRunner(QueueingRunner):
             # Found before anything is queued: making one may fail for want of memory.
             gpu_plan = self._plans.find(plan, masks, bound, nv12=nv12)
             # Copied to pinned memory before the first mark, which times the GPU's part alone.
-            staged = self._staging.stage(frames)
+            images, copies = self._staging.stage(frames)
             self._submitted = jobs
-            self._enqueue(gpu_plan, bound, staged)
-        return _Submitted(self, gpu_plan, gpu_plan.counters[batch], masks, jobs)
+            self._enqueue(gpu_plan, bound, images, copies)
+        return partial(self._collect, gpu_plan.grid, gpu_plan.counters[batch], masks, jobs)
 
-    def collect(self, submitted: _Submitted) -> list[CountResult]:
-        """Wait for the counts of what was submitted last."""
-        grid, counter = submitted.plan.grid, submitted.counter
+    def _collect(
+        self,
+        grid: MapGrid,
+        counter: _ext.MapCounter,
+        masks: RegionMasks,
+        jobs: Sequence[FrameJob],
+    ) -> list[CountResult]:
+        """Wait for the counts of what was submitted last, with the regions as they were then."""
         with gpu_failures(self._backend.name):
             self._marks[3].synchronize()
             with explained(self._settings.manifest):
                 found = counter.read(self._stream)
         self._submitted = ()
-        timings = self._timings(len(submitted.jobs))
+        timings = self._timings(len(jobs))
         results = []
-        for index, job in enumerate(submitted.jobs):
+        for index, job in enumerate(jobs):
             people = counter.density_of(index)
             own = np.zeros((0, 0), np.float32) if people is None else people
-            counts = read_counts(found, index, own, grid, submitted.masks)
+            counts = read_counts(found, index, own, grid, masks)
             results.append(self._settings.result(job, grid.plan, counts, Timings(**timings)))
         return results
 
@@ -140,14 +142,17 @@ class GpuRunner(QueueingRunner):
         power = 1 << (frames - 1).bit_length()
         return max(frames, smallest, min(power, largest))
 
-    def _enqueue(self, plan: GpuPlan, bound: Bound, staged: list[StagedFrame]) -> None:
+    def _enqueue(
+        self, plan: GpuPlan, bound: Bound, images: list[CheckedFrame], copies: list[Copy]
+    ) -> None:
         # Events time the steps on the GPU, where they run long after they were queued here.
         begun, prepared, inferred, counted = self._marks
         begun.record(self._stream)
+        for target, pinned in copies:
+            self._stream.upload(target, pinned)
         # A batch with fewer frames than images repeats the last one: what its tensor held before
         # may be NaN, which would spoil the counts of the whole batch.
-        images = [frame.upload(self._stream) for frame in staged]
-        images += images[-1:] * (bound.input.shape[0] - len(images))
+        images = images + images[-1:] * (bound.input.shape[0] - len(images))
         for index, image in enumerate(images):
             plan.preprocessor.enqueue(
                 image.pixels,  # type: ignore[arg-type]
@@ -232,38 +237,6 @@ class GpuRunner(QueueingRunner):
         steps = zip(self._marks, self._marks[1:], strict=False)
         preprocess, infer, postprocess = (a.elapsed_ms(b) / frames for a, b in steps)
         return Timings(preprocess=preprocess, infer=infer, postprocess=postprocess)
-
-
-@dataclass(frozen=True, eq=False)
-class _Submitted(Pending):
-    """Frames whose work is queued in a runner's stream.
-
-    Attributes:
-        runner: the runner that they were submitted to.
-        plan: the buffers of their size.
-        counter: holds their counts once the stream has done its work.
-        masks: the regions as they were when the frames were submitted.
-        jobs: the frames.
-    """
-
-    runner: GpuRunner
-    plan: GpuPlan
-    counter: _ext.MapCounter
-    masks: RegionMasks
-    jobs: Sequence[FrameJob]
-
-    def result(self) -> list[CountResult]:
-        return self.runner.collect(self)
-
-
-@dataclass(frozen=True, eq=False)
-class _Finished(Pending):
-    """Frames that were counted on the host, in tiles."""
-
-    results: list[CountResult]
-
-    def result(self) -> list[CountResult]:
-        return self.results
 
 
 @dataclass

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.postprocess import Counts, RegionMasks
     from edgecount.runtime.sources.base import Frame
 
-__all__ = ["CountSettings", "FrameJob"]
-
 _log = logging.getLogger(__name__)
 
 

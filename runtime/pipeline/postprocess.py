@@ -22,17 +22,6 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest, OutputSpec
     from edgecount.runtime.pipeline.preprocess import InputPlan
 
-__all__ = [
-    "Counts",
-    "MapGrid",
-    "RegionMasks",
-    "check_outputs",
-    "count_options",
-    "count_outputs",
-    "explained",
-    "read_counts",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class Counts:
@@ -50,27 +39,18 @@ class Counts:
 
 
 class RegionMasks:
-    """The regions of a counter, rasterised once per frame size and grid.
-
-    Args:
-        regions: the regions, in the order of the results.
-    """
+    """The regions of a counter, in the order of the results, rasterised once per size and grid."""
 
     def __init__(self, regions: Sequence[Region]) -> None:
         self.regions = tuple(regions)
         # Cameras have one size; a folder of photos has many, and should not keep all their masks.
-        self._rasterise = functools.lru_cache(maxsize=8)(self._rasterise_once)
+        self._rasterise = functools.lru_cache(8)(functools.partial(rasterise, self.regions))
 
     def on_grid(
         self, size: tuple[int, int], grid: tuple[int, int], cell: tuple[float, float]
     ) -> NDArray[np.float32] | None:
         """Return float32 (R, rows, columns) coverage, see `rasterise`; None without regions."""
-        return self._rasterise(size, grid, cell) if self.regions else None
-
-    def _rasterise_once(
-        self, size: tuple[int, int], grid: tuple[int, int], cell: tuple[float, float]
-    ) -> NDArray[np.float32]:
-        return rasterise(self.regions, size=size, grid=grid, cell=cell)
+        return self._rasterise(size=size, grid=grid, cell=cell) if self.regions else None
 
 
 def check_outputs(
@@ -153,12 +133,7 @@ def count_outputs(
 
 
 class MapGrid:
-    """The cells of the maps that a frame covers; what lies beyond is padding.
-
-    Args:
-        manifest: the model's manifest.
-        plan: how the frame is sized.
-    """
+    """The cells of the maps that a frame covers; what lies beyond is padding."""
 
     def __init__(self, manifest: Manifest, plan: InputPlan) -> None:
         self.manifest, self.plan = manifest, plan
@@ -262,16 +237,13 @@ def explained(manifest: Manifest) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise _explain(error, manifest) from error
-
-
-def _explain(error: ValueError, manifest: Manifest) -> BackendError:
-    """Add the output's name: the kernel knows only the role of a map that is not finite."""
-    role, _, rest = str(error).partition(":")
-    named = [output.name for output in manifest.outputs if output.role == role]
-    if not named:
-        return BackendError(f"the maps of {manifest.name} cannot be counted: {error}")
-    return BackendError(f"output {named[0]!r} ({role}) of {manifest.name}:{rest}")
+        # The kernel knows only the role of a map that is not finite.
+        role, _, rest = str(error).partition(":")
+        for output in manifest.outputs:
+            if output.role == role:
+                what = f"output {output.name!r} ({role}) of {manifest.name}:{rest}"
+                raise BackendError(what) from error
+        raise BackendError(f"the maps of {manifest.name} cannot be counted: {error}") from error
 
 
 def _to_source(peaks: NDArray[np.float32], stride: int, plan: InputPlan) -> NDArray[np.float32]:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from edgecount.manifest import InputSpec
 
-__all__ = ["InputPlan", "Sizes", "black", "plan_input", "write_input"]
-
 
 @dataclass(frozen=True)
 class InputPlan:
