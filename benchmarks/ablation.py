@@ -82,8 +82,7 @@ def run(name: str, out: Path, changes: dict[str, Any]) -> dict[str, Any]:
     model, _ = load_network(last)
     with open_checkpoint(last) as counter:
         held_out = load_data(config, out).validation["shanghaitech_b"]
-        measured = evaluate_counter(counter, held_out)
-    summary = measured if isinstance(measured, dict) else measured.summary()
+        summary = evaluate_counter(counter, held_out).summary()
     record = {
         "variant": name,
         "parameters": sum(p.numel() for p in model.parameters()),
