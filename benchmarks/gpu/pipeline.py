@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,23 +123,18 @@ def measure(
         row = one_by_one(counter, given, runs)
         share = (row["preprocess"] + row["postprocess"]) / engine
         yield {**common, "source": source, **row, "share_of_engine": share}
-    if device:
-        for source, row in together(counter, sources):
-            yield {**common, "source": source, **row}
-
-
-def together(
-    counter: EdgeCounter, sources: dict[str, Sequence[Any]]
-) -> Iterator[tuple[str, dict[str, float]]]:
-    """Measure calls in which the next frames are on their way while one is counted."""
-    for source, frames in sources.items():
-        yield f"{source}, together", many(lambda given=frames: counter.count_batch(given))
+    if not device:
+        return
+    # Calls in which the next frames are on their way while one is counted.
+    calls = {
+        f"{source}, together": partial(counter.count_batch, f) for source, f in sources.items()
+    }
     with tempfile.TemporaryDirectory() as folder:
-        clip = write_clip(Path(folder), sources["frames of the host"])
-        if clip is not None:
-            yield "a video", many(lambda: list(counter.stream(clip)))
-            cameras = [clip] * CAMERAS
-            yield f"{CAMERAS} videos", many(lambda: list(counter.stream_many(cameras)))
+        if clip := write_clip(Path(folder), frames):
+            calls["a video"] = lambda: list(counter.stream(clip))
+            calls[f"{CAMERAS} videos"] = lambda: list(counter.stream_many([clip] * CAMERAS))
+        for source, call in calls.items():
+            yield {**common, "source": source, **many(call)}
 
 
 def engine_ms(counter: EdgeCounter, size: tuple[int, int]) -> float:
