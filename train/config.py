@@ -238,8 +238,8 @@ class TrainConfig:
         expanded = os.path.expandvars(self.data_root)
         if "$" in expanded:
             raise ConfigError(
-                f"data_root: {self.data_root} is not set in the environment: set it, or write "
-                "--set data_root=FOLDER"
+                f"data_root: {self.data_root} is not set in the environment: set it, or give "
+                "`changes=data_root=FOLDER`"
             )
         return Path(expanded)
 
@@ -295,11 +295,11 @@ def _change(values: dict[str, Any], change: str) -> None:
 
     key, separator, text = change.partition("=")
     if not separator or not key:
-        raise ConfigError(f"--set {change}: expected key=value")
+        raise ConfigError(f"changes: {change}: expected key=value")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {change}: the value is not YAML") from error
+        raise ConfigError(f"changes: {change}: the value is not YAML") from error
     *path, last = key.split(".")
     place: Any = values
     for part in path:
@@ -312,7 +312,7 @@ def _change(values: dict[str, Any], change: str) -> None:
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise ConfigError(f"--set {change}: there is no {last!r} to set in {place!r}")
+        raise ConfigError(f"changes: {change}: there is no {last!r} to set in {place!r}")
 
 
 def _enter(place: Any, part: str, change: str) -> Any:
@@ -320,7 +320,7 @@ def _enter(place: Any, part: str, change: str) -> Any:
         return place.setdefault(part, {})
     if isinstance(place, list) and part.isdigit() and int(part) < len(place):
         return place[int(part)]
-    raise ConfigError(f"--set {change}: there is no {part!r} to set anything in")
+    raise ConfigError(f"changes: {change}: there is no {part!r} to set anything in")
 
 
 # Names of keys in configs and checkpoints of older code.

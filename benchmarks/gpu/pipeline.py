@@ -33,7 +33,7 @@ from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.backends.device import DeviceBackend
 from edgecount.runtime.backends.select import BACKENDS
 from edgecount.runtime.models.open import open_model
-from edgecount.runtime.pipeline.preprocess import plan_input
+from edgecount.runtime.pipeline.preprocess import input_geometry
 from edgecount.scenes import render_clip
 
 CAMERAS = 4
@@ -141,12 +141,12 @@ def engine_ms(counter: EdgeCounter, size: tuple[int, int]) -> float:
     """Measure the milliseconds of the bare engine on one image."""
     spec, backend = counter.manifest.input, counter.backend
     limits = backend.sizes if isinstance(backend, DeviceBackend) else None
-    plan = plan_input(size[::-1], spec, spec.max_side, limits)
-    image = np.random.default_rng(1).uniform(-1, 1, (1, 3, *plan.padded)).astype(np.float32)
+    geometry = input_geometry(size[::-1], spec, spec.max_side, limits)
+    image = np.random.default_rng(1).uniform(-1, 1, (1, 3, *geometry.padded)).astype(np.float32)
     if not isinstance(backend, DeviceBackend):
         return host_us(lambda: backend.infer({spec.name: image})) / 1000
     with backend.open_worker() as worker:
-        bound = worker.bind((backend.batches[0], 3, *plan.padded))
+        bound = worker.bind((backend.batches[0], 3, *geometry.padded))
         for index in range(backend.batches[0]):
             source = np.ascontiguousarray(image[0], bound.input.dtype)
             worker.stream.upload(bound.input[index], source)

@@ -17,7 +17,7 @@ from edgecount.errors import BackendError
 from edgecount.result import Timings
 from edgecount.runtime.cuda.driver import gpu_failures
 from edgecount.runtime.frames.checked import CheckedFrame
-from edgecount.runtime.pipeline.gpu_plan import GpuPlanCache
+from edgecount.runtime.pipeline.gpu_kernels import GpuKernelCache
 from edgecount.runtime.pipeline.host_runner import HostRunner
 from edgecount.runtime.pipeline.postprocess import check_outputs, explained, read_counts
 from edgecount.runtime.pipeline.runner import Pending, QueueingRunner
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from edgecount.result import CountResult
     from edgecount.runtime.backends.device import Bound, DeviceBackend
-    from edgecount.runtime.pipeline.gpu_plan import GpuPlan
+    from edgecount.runtime.pipeline.gpu_kernels import GpuKernels
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
     from edgecount.runtime.pipeline.postprocess import MapGrid, RegionMasks
     from edgecount.runtime.pipeline.upload import Copy
@@ -60,7 +60,7 @@ class GpuRunner(QueueingRunner):
         except BackendError:
             self._worker.close()
             raise
-        self._plans = GpuPlanCache(settings, backend.device_index)
+        self._kernels = GpuKernelCache(settings, backend.device_index)
         self._staging = StagingBuffer(backend.device_index)
         # A graph goes with the tensors it was recorded on: the worker decides how many it keeps.
         self._graphs: WeakKeyDictionary[Bound, _Graph] = WeakKeyDictionary()
@@ -70,30 +70,30 @@ class GpuRunner(QueueingRunner):
     def submit(self, jobs: Sequence[FrameJob]) -> Pending:
         """Queue the work for frames of one size and kind; see `QueueingRunner.submit`."""
         frames = [job.frame for job in jobs]
-        plan = self._settings.plan(frames[0].size)
+        geometry = self._settings.geometry(frames[0].size)
         masks = self._settings.masks
         with gpu_failures(self._backend.name):
             # The stream waits for the libraries that made the frames; this thread does not.
             for frame in frames:
                 if frame.ready is not None:
                     self._stream.wait(frame.ready)
-            if plan.tiles:
+            if geometry.tiles:
                 jobs = [replace(job, frame=self._download(job.frame)) for job in jobs]
-        if plan.tiles:
+        if geometry.tiles:
             results = [self._host.count(job) for job in jobs]
             return lambda: results
         with gpu_failures(self._backend.name):
             batch = self._batch_for(len(frames))
-            bound = self._worker.bind((batch, 3, *plan.padded))
-            check_outputs(bound.outputs, self._settings.manifest, *plan.padded, batch)
+            bound = self._worker.bind((batch, 3, *geometry.padded))
+            check_outputs(bound.outputs, self._settings.manifest, *geometry.padded, batch)
             nv12 = frames[0].chroma is not None
             # Found before anything is queued: making one may fail for want of memory.
-            gpu_plan = self._plans.find(plan, masks, bound, nv12=nv12)
+            kernels = self._kernels.find(geometry, masks, bound, nv12=nv12)
             # Copied to pinned memory before the first mark, which times the GPU's part alone.
             images, copies = self._staging.stage(frames)
             self._submitted = jobs
-            self._enqueue(gpu_plan, bound, images, copies)
-        return partial(self._collect, gpu_plan.grid, gpu_plan.counters[batch], masks, jobs)
+            self._enqueue(kernels, bound, images, copies)
+        return partial(self._collect, kernels.grid, kernels.counters[batch], masks, jobs)
 
     def _collect(
         self,
@@ -114,7 +114,7 @@ class GpuRunner(QueueingRunner):
             people = counter.density_of(index)
             own = np.zeros((0, 0), np.float32) if people is None else people
             counts = read_counts(found, index, own, grid, masks)
-            results.append(self._settings.result(job, grid.plan, counts, Timings(**timings)))
+            results.append(self._settings.result(job, grid.geometry, counts, Timings(**timings)))
         return results
 
     def drain(self) -> None:
@@ -129,7 +129,7 @@ class GpuRunner(QueueingRunner):
             self.drain()
         self._submitted = ()
         self._graphs.clear()
-        self._plans.clear()
+        self._kernels.clear()
         self._staging.close()
         self._worker.close()
 
@@ -143,7 +143,7 @@ class GpuRunner(QueueingRunner):
         return max(frames, smallest, min(power, largest))
 
     def _enqueue(
-        self, plan: GpuPlan, bound: Bound, images: list[CheckedFrame], copies: list[Copy]
+        self, kernels: GpuKernels, bound: Bound, images: list[CheckedFrame], copies: list[Copy]
     ) -> None:
         # Events time the steps on the GPU, where they run long after they were queued here.
         begun, prepared, inferred, counted = self._marks
@@ -154,7 +154,7 @@ class GpuRunner(QueueingRunner):
         # may be NaN, which would spoil the counts of the whole batch.
         images = images + images[-1:] * (bound.input.shape[0] - len(images))
         for index, image in enumerate(images):
-            plan.preprocessor.enqueue(
+            kernels.preprocessor.enqueue(
                 image.pixels,  # type: ignore[arg-type]
                 bound.input[index],
                 self._stream,
@@ -164,11 +164,11 @@ class GpuRunner(QueueingRunner):
         self._infer(bound)
         inferred.record(self._stream)
         maps = {
-            output.role: bound.outputs[output.name][plan.grid.crop(output)]
+            output.role: bound.outputs[output.name][kernels.grid.crop(output)]
             for output in self._settings.manifest.outputs
         }
         heatmap, density = maps.get("heatmap"), maps.get("density")
-        plan.counters[len(images)].enqueue(
+        kernels.counters[len(images)].enqueue(
             None if heatmap is None else heatmap[:, 0],
             maps.get("offset"),
             None if density is None else density[:, 0],

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgecount.result import Timings
 from edgecount.runtime.pipeline.postprocess import check_outputs, count_outputs
-from edgecount.runtime.pipeline.preprocess import InputPlan, write_input
+from edgecount.runtime.pipeline.preprocess import InputGeometry, write_input
 from edgecount.runtime.pipeline.runner import Runner
 from edgecount.runtime.pipeline.tiling import Tile, stitch
 
@@ -35,38 +35,40 @@ class HostRunner(Runner):
     def count(self, job: FrameJob) -> CountResult:
         """Count one frame."""
         settings = self._settings
-        plan = settings.plan(job.frame.size)
+        geometry = settings.geometry(job.frame.size)
         clock = _Clock()
-        run = self._run_tiles if plan.tiles else self._run
-        maps = run(job.frame, plan, clock)
+        run = self._run_tiles if geometry.tiles else self._run
+        maps = run(job.frame, geometry, clock)
         counts = count_outputs(
             maps,
             settings.manifest,
-            plan,
+            geometry,
             settings.masks,
             threshold=settings.threshold,
             capacity=settings.capacity,
         )
         clock.lap("postprocess")
-        return settings.result(job, plan, counts, clock.timings)
+        return settings.result(job, geometry, counts, clock.timings)
 
-    def _run(self, frame: CheckedFrame, plan: InputPlan, clock: _Clock) -> dict[str, NDArray[Any]]:
+    def _run(
+        self, frame: CheckedFrame, geometry: InputGeometry, clock: _Clock
+    ) -> dict[str, NDArray[Any]]:
         """Return the maps of a frame by name, (1, C, h, w) of the whole padded plane."""
-        tensor = self._tensor("input", plan.padded)
-        self._write(frame, plan, tensor)
+        tensor = self._tensor("input", geometry.padded)
+        self._write(frame, geometry, tensor)
         clock.lap("preprocess")
         return self._infer(tensor, clock)
 
     def _run_tiles(
-        self, frame: CheckedFrame, plan: InputPlan, clock: _Clock
+        self, frame: CheckedFrame, geometry: InputGeometry, clock: _Clock
     ) -> dict[str, NDArray[Any]]:
         """Return the maps of a frame by name, (1, C, h, w), put together from those of tiles."""
         plane = None
         # A frame of the network's own pixels is read tile by tile; another is resized as a whole,
         # so that no tile's edge falls between the pixels that a resized one is made of.
-        if not plan.is_native or frame.chroma is not None:
-            plane = self._tensor("plane", plan.padded)
-            self._write(frame, plan, plane)
+        if not geometry.is_native or frame.chroma is not None:
+            plane = self._tensor("plane", geometry.padded)
+            self._write(frame, geometry, plane)
 
         def infer(tile: Tile) -> dict[str, NDArray[Any]]:
             top, left, height, width = tile.window
@@ -79,13 +81,15 @@ class HostRunner(Runner):
             clock.lap("preprocess")
             return self._infer(tensor, clock)
 
-        maps = stitch(plan.tiles, plan.padded, self._settings.manifest.outputs, infer)
+        maps = stitch(geometry.tiles, geometry.padded, self._settings.manifest.outputs, infer)
         clock.lap("postprocess")
         return maps
 
-    def _write(self, frame: CheckedFrame, plan: InputPlan, out: NDArray[np.float32]) -> None:
+    def _write(
+        self, frame: CheckedFrame, geometry: InputGeometry, out: NDArray[np.float32]
+    ) -> None:
         spec = self._settings.manifest.input
-        write_input(frame.pixels, plan.resized, spec, out, frame.chroma)  # type: ignore[arg-type]
+        write_input(frame.pixels, geometry.resized, spec, out, frame.chroma)  # type: ignore[arg-type]
 
     def _infer(self, tensor: NDArray[np.float32], clock: _Clock) -> dict[str, NDArray[Any]]:
         manifest, batch = self._settings.manifest, self._batch

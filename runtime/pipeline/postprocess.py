@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgecount.manifest import Manifest, OutputSpec
-    from edgecount.runtime.pipeline.preprocess import InputPlan
+    from edgecount.runtime.pipeline.preprocess import InputGeometry
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def check_outputs(
 def count_outputs(
     outputs: Mapping[str, NDArray[Any]],
     manifest: Manifest,
-    plan: InputPlan,
+    geometry: InputGeometry,
     masks: RegionMasks,
     *,
     threshold: float,
@@ -102,7 +102,7 @@ def count_outputs(
     Args:
         outputs: the maps (1, C, h, w) of the whole padded plane.
         manifest: the model's manifest.
-        plan: how the frame was sized.
+        geometry: how the frame was sized.
         masks: the regions.
         threshold: score above which a peak counts, in [0, 1).
         capacity: most points to return; 0: all.
@@ -110,7 +110,7 @@ def count_outputs(
     Raises:
         BackendError: a map holds a value that is not finite; the message names the output.
     """
-    grid = MapGrid(manifest, plan)
+    grid = MapGrid(manifest, geometry)
     # Padding is cut off before counting: a network may see people in it, or past the frame's edge.
     maps = {
         output.role: np.ascontiguousarray(outputs[output.name][grid.crop(output)])
@@ -135,17 +135,17 @@ def count_outputs(
 class MapGrid:
     """The cells of the maps that a frame covers; what lies beyond is padding."""
 
-    def __init__(self, manifest: Manifest, plan: InputPlan) -> None:
-        self.manifest, self.plan = manifest, plan
+    def __init__(self, manifest: Manifest, geometry: InputGeometry) -> None:
+        self.manifest, self.geometry = manifest, geometry
         self.density, self.heatmap = manifest.output("density"), manifest.output("heatmap")
         # Regions are rasterised on one map's cells; the kernels look up peaks in the same masks.
         base = next(output for output in (self.density, self.heatmap) if output is not None)
         self._shape = self.cells(base)
-        self.cell = base.stride / plan.scale[0], base.stride / plan.scale[1]
+        self.cell = base.stride / geometry.scale[0], base.stride / geometry.scale[1]
 
     def cells(self, output: OutputSpec) -> tuple[int, int]:
         """Return the rows and columns of a map that the frame covers."""
-        height, width = (-(-side // output.stride) for side in self.plan.resized)
+        height, width = (-(-side // output.stride) for side in self.geometry.resized)
         return height, width
 
     def crop(self, output: OutputSpec) -> tuple[slice, slice, slice, slice]:
@@ -155,7 +155,7 @@ class MapGrid:
 
     def masks(self, masks: RegionMasks) -> NDArray[np.float32] | None:
         """Return the coverage of the regions on these cells; see `RegionMasks.on_grid`."""
-        return masks.on_grid(self.plan.size, self._shape, self.cell)
+        return masks.on_grid(self.geometry.size, self._shape, self.cell)
 
 
 def count_options(manifest: Manifest, threshold: float, capacity: int) -> dict[str, Any]:
@@ -189,10 +189,10 @@ def read_counts(
         grid: the cells that the frame covers.
         masks: the regions.
     """
-    density, heatmap, plan = grid.density, grid.heatmap, grid.plan
+    density, heatmap, geometry = grid.density, grid.heatmap, grid.geometry
     points = np.empty((0, 3), np.float32)
     if heatmap is not None:
-        points = _to_source(found.peaks[image], heatmap.stride, plan)
+        points = _to_source(found.peaks[image], heatmap.stride, geometry)
     count = float(found.count[image])
     density_count = None if density is None else float(found.density_sum[image])
     peak_count = None if heatmap is None else int(found.peak_count[image])
@@ -246,10 +246,12 @@ def explained(manifest: Manifest) -> Iterator[None]:
         raise BackendError(f"the maps of {manifest.name} cannot be counted: {error}") from error
 
 
-def _to_source(peaks: NDArray[np.float32], stride: int, plan: InputPlan) -> NDArray[np.float32]:
+def _to_source(
+    peaks: NDArray[np.float32], stride: int, geometry: InputGeometry
+) -> NDArray[np.float32]:
     """Turn peaks in heatmap cells into points in source pixels, inside the frame."""
     # A copy: the kernels' memory is used again for the next frame.
     points: NDArray[np.float32] = peaks.copy()
-    factor = stride / plan.scale[0], stride / plan.scale[1]
-    points[:, :2] = np.clip(points[:, :2] * np.asarray(factor), 0, np.asarray(plan.size))
+    factor = stride / geometry.scale[0], stride / geometry.scale[1]
+    points[:, :2] = np.clip(points[:, :2] * np.asarray(factor), 0, np.asarray(geometry.size))
     return points

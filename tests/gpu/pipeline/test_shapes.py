@@ -126,7 +126,7 @@ def test_memory_is_that_of_the_largest_frame(make_engine, tiny_model, noise) -> 
     assert runner._staging._buffers[0].nbytes == 160 * 120 * 3
     for side in range(64, 64 + 12 * 8, 8):
         counter.count(noise(side, 64))
-    assert len(runner._plans._kept) == 8
+    assert len(runner._kernels._kept) == 8
 
 
 def test_a_record_is_not_used_for_tensors_that_have_moved(make_engine, tiny_model, noise) -> None:
