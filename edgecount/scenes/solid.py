@@ -67,15 +67,8 @@ def limb(material: int, a: Floats, b: Floats, ra: float, rb: float) -> Part:
 
 def blob(material: int, centre: Floats, axes: Floats, frame: Floats | None = None) -> Part:
     """Make an ellipsoid, aligned with the axes unless a frame is given."""
-    return Part(
-        material,
-        centre,
-        centre,
-        0.0,
-        0.0,
-        axes,
-        np.eye(3, dtype=np.float32) if frame is None else frame,
-    )
+    own = np.eye(3, dtype=np.float32) if frame is None else frame
+    return Part(material, centre, centre, 0.0, 0.0, axes, own)
 
 
 def rotation(yaw: float, nod: float = 0.0) -> Floats:
@@ -164,9 +157,8 @@ def rasterise(parts: Sequence[Part], view: Floats, x: Floats, y: Floats) -> Surf
             else:
                 seen = _ellipsoid(part, view, px, py, part.axes, part.frame)
             nearer = seen[0] > surface.z[window]
-            for plane, value in zip(
-                (surface.z, surface.normal_x, surface.normal_y), seen, strict=True
-            ):
+            planes = (surface.z, surface.normal_x, surface.normal_y)
+            for plane, value in zip(planes, seen, strict=True):
                 np.copyto(plane[window], value, where=nearer)
             surface.material[window][nearer] = part.material
     return surface

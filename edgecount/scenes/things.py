@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -17,7 +18,7 @@ from edgecount.scenes.noise import clouds, tile
 from edgecount.scenes.solid import Part, Surface, blob, limb, rotation, vec
 from edgecount.scenes.sprite import Sprite, render_parts
 
-Build = tuple[list[Part], list[tuple[float, float, float]], float]
+Build = tuple[list[Part], list[Sequence[float]], float]
 
 
 def _lamp(rng: np.random.Generator) -> Build:
@@ -53,12 +54,12 @@ def _stone_ball(rng: np.random.Generator) -> Build:
 
 def _balloons(rng: np.random.Generator) -> Build:
     parts = [limb(0, vec(0, 0, 0), vec(0, 0.1, 0), 0.1, 0.02)]
-    colours: list[tuple[float, float, float]] = [(60, 60, 60)]
+    colours: list[Sequence[float]] = [(60, 60, 60)]
     for index in range(int(rng.integers(1, 6))):
         at = vec(*(rng.normal(0, 0.25, 3) + np.array([0, 2.5, 0])))
         parts.append(limb(0, vec(0, 0.1, 0), at, 0.006, 0.006))
         parts.append(blob(index + 1, at, vec(0.14, 0.17, 0.14)))
-        colours.append(tuple(float(v) for v in rng.uniform(20, 240, 3)))  # type: ignore[arg-type]
+        colours.append(rng.uniform(20, 240, 3).tolist())
     return parts, colours, 0.0
 
 
@@ -111,20 +112,18 @@ def _bush(rng: np.random.Generator) -> Build:
 
 
 def _parasol(rng: np.random.Generator) -> Build:
-    first, second = (tuple(float(v) for v in rng.uniform(30, 235, 3)) for _ in range(2))
+    first, second = (rng.uniform(30, 235, 3).tolist() for _ in range(2))
     parts = [limb(0, vec(0, 0, 0), vec(0, 2.4, 0), 0.03, 0.03)]
     for index in range(16):
         turn = index * math.pi / 8
         rim = vec(1.15 * math.cos(turn), 2.1, 1.15 * math.sin(turn))
         parts.append(limb(1 + index // 2 % 2, vec(0, 2.5, 0), rim, 0.04, 0.16))
-    return parts, [(110, 110, 110), first, second], 0.03  # type: ignore[list-item]
+    return parts, [(110, 110, 110), first, second], 0.03
 
 
 def _car(rng: np.random.Generator) -> Build:
     """Build a car of blunt blobs: body, cabin, glass, wheels."""
-    paint = tuple(
-        float(v) for v in np.clip(rng.choice([30, 90, 170, 215]) + rng.normal(0, 30, 3), 15, 235)
-    )
+    paint = np.clip(rng.choice([30, 90, 170, 215]) + rng.normal(0, 30, 3), 15, 235).tolist()
     parts = []
     for side in (-0.55, 0.0, 0.55):
         parts.append(limb(0, vec(-1.75, 0.62, side), vec(1.75, 0.6, side), 0.3, 0.27))
@@ -139,7 +138,7 @@ def _car(rng: np.random.Generator) -> Build:
         replace(p, a=turn @ p.a, b=turn @ p.b, frame=None if p.frame is None else turn @ p.frame)
         for p in parts
     ]
-    return turned, [paint, (28, 28, 28), (48, 44, 40), (150, 150, 150)], 0.0  # type: ignore[list-item]
+    return turned, [paint, (28, 28, 28), (48, 44, 40), (150, 150, 150)], 0.0
 
 
 def _ragged(sprite: Sprite, rng: np.random.Generator) -> Sprite:
@@ -151,9 +150,8 @@ def _ragged(sprite: Sprite, rng: np.random.Generator) -> Sprite:
     leaves = np.clip((field - 0.5 + 0.16 * grain) * 4 + 0.5, 0, 1) * (sprite.alpha > 0)
     shade = (1 + 0.2 * grain)[..., None] / np.maximum(sprite.alpha, 0.05)[..., None]
     colour = np.clip(sprite.colour * shade * leaves[..., None], 0, 255)
-    return replace(
-        sprite, colour=np.asarray(colour, np.float32), alpha=np.asarray(leaves, np.float32)
-    )
+    alpha = np.asarray(leaves, np.float32)
+    return replace(sprite, colour=np.asarray(colour, np.float32), alpha=alpha)
 
 
 _KINDS = {
