@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.metrics import count_metrics
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.objectives import Objective
+from edgecount.train.objectives.base import Tensors
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -42,13 +43,11 @@ class System(nn.Module):
         self.network = network
         self.objective = objective
 
-    def forward(
-        self, images: Tensor, targets: Mapping[str, Tensor], progress: float
-    ) -> dict[str, Tensor]:
+    def forward(self, images: Tensor, targets: Tensors, progress: float) -> Tensors:
         """Return the terms of the loss, which is never computed in half precision."""
         maps = self.network(images)
         with torch.autocast(images.device.type, enabled=False):
-            terms: dict[str, Tensor] = self.objective.losses(_float(maps), targets, progress)
+            terms: Tensors = self.objective.losses(_float(maps), targets, progress)
         return terms
 
 
