@@ -14,7 +14,7 @@ import numpy as np
 
 from edgecount.scenes.arrays import Floats
 from edgecount.scenes.look import Look
-from edgecount.scenes.solid import Part, blob, limb, rotation, vec
+from edgecount.scenes.solid import Part, blob, rotation, vec
 
 MATERIALS = ("skin", "top", "lower", "shoes", "bag", "head", "hair", "hat")
 
@@ -43,7 +43,7 @@ class Pose:
 
 
 def _limb(material: str, a: Floats, b: Floats, ra: float, rb: float) -> Part:
-    return limb(MATERIALS.index(material), a, b, ra, rb)
+    return Part(MATERIALS.index(material), a, b, ra, rb)
 
 
 def _blob(material: str, centre: Floats, axes: Floats, frame: Floats | None = None) -> Part:

@@ -17,7 +17,7 @@ NOTHING = 255
 
 @dataclass(frozen=True)
 class Part:
-    """A tapered limb from a to b, or, with `axes`, an ellipsoid around a.
+    """A tapered limb with round ends from a to b, or, with `axes`, an ellipsoid around a.
 
     Attributes:
         material: index into the palette of the whole, 0 to 254.
@@ -58,11 +58,6 @@ class Surface:
 def vec(x: float, y: float, z: float) -> Floats:
     """Make a point or direction, float32 (3,)."""
     return np.array([x, y, z], np.float32)
-
-
-def limb(material: int, a: Floats, b: Floats, ra: float, rb: float) -> Part:
-    """Make a tapered limb with round ends."""
-    return Part(material, a, b, ra, rb)
 
 
 def blob(material: int, centre: Floats, axes: Floats, frame: Floats | None = None) -> Part:
