@@ -310,6 +310,8 @@ class Manifest:
                     "the model was made by a newer edgecount, upgrade with  pip install -U "
                     "edgecount"
                 )
+            if values.get("postprocess", 0) is None:  # null: the defaults
+                del values["postprocess"]
         return _READER.build(cls, values)
 
 

@@ -91,7 +91,7 @@ class TorchEngine(DeviceBackend):
 
     @property
     def input_name(self) -> str:
-        """See `DeviceBackend.input_name`."""
+        """Return the name of the graph's image tensor."""
         return self._manifest.input.name
 
     def open_worker(self) -> TorchWorker:

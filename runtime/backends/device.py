@@ -100,7 +100,7 @@ class DeviceBackend(Backend):
     workers as threads have called it at once.
 
     Attributes:
-        device_index: number of the GPU.
+        device_index: number of the GPU, as CUDA counts them; the first unless a subclass sets it.
     """
 
     device_index = 0

@@ -73,6 +73,10 @@ class Pipeline(ABC, Generic[RunnerT]):
             feed = stack.enter_context(ReadAhead(groups, 1))
             yield from in_order(stack.enter_context(closing(self._count_groups(feed))))
 
+    def check_open(self) -> None:
+        """Raise BackendError if the pipeline is closed."""
+        self._runners.check_open()
+
     def close(self, after: Callable[[], None] | None = None) -> None:
         """Close the runners once their frames are counted, then call `after`."""
         self._runners.close(after)
