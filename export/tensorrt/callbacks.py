@@ -14,8 +14,6 @@ from typing import Any
 
 from edgecount.export.progress import Progress
 
-__all__ = ["Interrupt", "make_monitor"]
-
 log = logging.getLogger(__name__)
 
 
