@@ -62,14 +62,9 @@ def _warn_of_unused(
         ConfigError: an option is about engines, and only ONNX files are asked for.
     """
     engine = options.engine or EngineOptions("tensorrt")
-    given = {
-        "profile": options.profile,
-        "dla_core": options.dla_core,
-        "workspace": engine.workspace,
-        "timing_cache": engine.timing_cache,
-        "hardware_compatible": engine.hardware_compatible or None,
-        "version_compatible": engine.version_compatible or None,
-    }
+    of_engine = ("workspace", "timing_cache", "hardware_compatible", "version_compatible")
+    given: dict[str, object] = {"profile": options.profile, "dla_core": options.dla_core}
+    given |= {name: getattr(engine, name) or None for name in of_engine}
     unused = [name for name, value in given.items() if value is not None]
     if not unused:
         return
