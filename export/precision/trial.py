@@ -24,7 +24,7 @@ from edgecount.export.verify.compare import (
     compare,
     count_images,
 )
-from edgecount.runtime.pipeline.preprocess import plan_input, write_input
+from edgecount.runtime.pipeline.preprocess import input_geometry, write_input
 
 if TYPE_CHECKING:
     import onnx
@@ -147,7 +147,7 @@ class Trial:
         self._rescanned.add(image.name)
         self.progress(f"looking for large values on {image.name}", 0, 1)
         before, spec = self.largest(), self.source.manifest.input
-        plan = plan_input(image.pixels.shape[1::-1], spec, spec.max_side)
+        plan = input_geometry(image.pixels.shape[1::-1], spec, spec.max_side)
         tensor = np.empty((1, 3, *plan.padded), np.float32)
         write_input(image.pixels, plan.resized, spec, tensor)
         seen = largest_magnitudes(self.source.model, [{spec.name: tensor}], threads=self.threads)

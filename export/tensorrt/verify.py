@@ -14,7 +14,7 @@ from edgecount.runtime.backends.tensorrt.compatibility import engine_problems
 from edgecount.runtime.cuda.driver import probe_driver
 from edgecount.runtime.models.engines import Engine
 from edgecount.runtime.models.sidecar import read_sidecar
-from edgecount.runtime.pipeline.preprocess import plan_input
+from edgecount.runtime.pipeline.preprocess import input_geometry
 
 if TYPE_CHECKING:
     from edgecount import CountResult
@@ -93,6 +93,6 @@ def _fits(image: NamedImage, sidecar: EngineSidecar) -> bool:
     """Return whether an engine counts an image at the size at which the original counts it."""
     spec, shapes = sidecar.manifest.input, sidecar.shapes
     size = image.pixels.shape[1::-1]
-    free = plan_input(size, spec, spec.max_side)
+    free = input_geometry(size, spec, spec.max_side)
     limits = shapes.min[2:], shapes.max[2:]
-    return plan_input(size, spec, spec.max_side, limits).resized == free.resized
+    return input_geometry(size, spec, spec.max_side, limits).resized == free.resized

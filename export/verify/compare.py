@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import BackendError
-from edgecount.runtime.pipeline.preprocess import plan_input
+from edgecount.runtime.pipeline.preprocess import input_geometry
 
 if TYPE_CHECKING:
     from edgecount import CountResult, EdgeCounter
@@ -205,7 +205,7 @@ def _compare(
         points = ours.peak_count, theirs.peak_count
         output = counter.manifest.output("heatmap")
         spec = counter.manifest.input
-        scale = min(plan_input(ours.size, spec, spec.max_side).scale)
+        scale = min(input_geometry(ours.size, spec, spec.max_side).scale)
         reach = max(4.0, output.stride if output else 0) / scale
         matched = match(ours.points[:, :2], theirs.points[:, :2], reach)
     apart = [abs(theirs.regions[key].count - ours.regions[key].count) for key in ours.regions]

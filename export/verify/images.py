@@ -15,7 +15,7 @@ from edgecount.export.options import ExportOptions
 from edgecount.export.progress import Progress, Steps
 from edgecount.export.verify.compare import NamedImage
 from edgecount.runtime.frames.images import read_image
-from edgecount.runtime.pipeline.preprocess import plan_input, write_input
+from edgecount.runtime.pipeline.preprocess import input_geometry, write_input
 from edgecount.runtime.sources.open import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def calibration_tensors(
     rng = np.random.default_rng(SEED)
     for image in images:
         height, width = image.pixels.shape[:2]
-        plan = plan_input((width, height), spec, spec.max_side)
+        plan = input_geometry((width, height), spec, spec.max_side)
         tensor = np.empty((1, 3, *plan.padded), np.float32)
         write_input(image.pixels, plan.resized, spec, tensor)
         if spec.static_size is None:
