@@ -142,10 +142,8 @@ class EngineOptions:
             raise ConfigError(
                 f"workspace: expected at most {_MAX_WORKSPACE} MiB, a TiB, got {self.workspace}"
             )
-        if self.dla_core is not None:
-            self._check_dla()
-
-    def _check_dla(self) -> None:
+        if self.dla_core is None:
+            return
         if self.precision == "fp32":
             raise ConfigError(
                 "dla_core: expected with `fp16` or `int8`, which is all that accelerators compute "

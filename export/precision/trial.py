@@ -47,14 +47,7 @@ class Trial:
     What is asked of the float32 model is computed once: its counts, and the largest magnitudes of
     its tensors, which grow with every image that :meth:`rescan` looks at.
 
-    Args:
-        source: the float32 model.
-        folder: the folder that files are written to; `model.onnx` lies in it.
-        images: images to compare on, at least one.
-        tensors: some images as inputs of the network, (1, 3, H, W).
-        threads: threads of ONNX Runtime; None: one per core.
-        progress: reported to while the model runs.
-        warn: called with what the user should know.
+    The folder holds `model.onnx`, ``tensors`` some images as inputs of the network, (1, 3, H, W).
 
     Attributes:
         overflows: number of images on which :meth:`rescan` found overflow that was not known.
@@ -109,13 +102,6 @@ class Trial:
         self, model: onnx.ModelProto, gate: float, number: int, task: str, mode: ExecutionMode
     ) -> Comparison:
         """Count the first images with a graph, beside the float32 model.
-
-        Args:
-            model: the graph.
-            gate: the largest relative difference that passes.
-            number: number of images.
-            task: what progress reports call it.
-            mode: how the graph is run.
 
         Raises:
             UncountableError: it gives non-finite values.

@@ -156,14 +156,7 @@ def compare(
     *,
     progress: Callable[[], None] | None = None,
 ) -> Comparison:
-    """Count every image with a candidate, and compare with the original's results.
-
-    Args:
-        images: at least one.
-        originals: results of the float32 model on these images, see :func:`count_images`.
-        candidate: a counter over the converted model.
-        gate: the largest relative difference that passes, see :class:`Comparison`.
-        progress: called after each image.
+    """Count every image with a candidate, and compare with the float32 model's results on them.
 
     Raises:
         UncountableError: the engine failed, or gave non-finite values.
@@ -193,13 +186,9 @@ def _count(counter: EdgeCounter, image: NamedImage) -> CountResult:
 def grid(width: int, height: int) -> dict[str, list[tuple[float, float]]]:
     """Return 4 x 4 regions of an image by name, as polygons of (x, y) in px."""
     xs, ys = np.linspace(0, width, SIDES + 1), np.linspace(0, height, SIDES + 1)
+    corners = (0, 0), (1, 0), (1, 1), (0, 1)
     return {
-        f"{row}{column}": [
-            (xs[column], ys[row]),
-            (xs[column + 1], ys[row]),
-            (xs[column + 1], ys[row + 1]),
-            (xs[column], ys[row + 1]),
-        ]
+        f"{row}{column}": [(xs[column + right], ys[row + down]) for right, down in corners]
         for row in range(SIDES)
         for column in range(SIDES)
     }

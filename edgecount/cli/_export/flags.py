@@ -14,8 +14,6 @@ import click
 
 from edgecount.errors import EdgeCountError
 
-__all__ = ["naming_flags", "with_flags"]
-
 # Options that are parts of a flag, or called otherwise.
 _OTHERS = {
     "profile": "--input dynamic",
