@@ -25,7 +25,7 @@ from edgecount.export.precision.convert import (
 )
 from edgecount.export.precision.trial import Trial
 from edgecount.export.progress import Progress, Steps, silent
-from edgecount.export.source.load import Source, load_source, with_static_size
+from edgecount.export.source.load import SourceModel, load_source, with_static_size
 from edgecount.export.tensorrt.build import build_engine, check_network
 from edgecount.export.tensorrt.choose import choose_engines
 from edgecount.export.tensorrt.record import EngineRecord, make_sidecar, write_sidecar
@@ -90,7 +90,7 @@ class Export:
         progress: reported to by further work on it.
     """
 
-    source: Source
+    source: SourceModel
     files: Sequence[FileRecord]
     images: str
     real: bool
@@ -192,7 +192,7 @@ class _Exporter:
 
     def __init__(
         self,
-        source: Source,
+        source: SourceModel,
         options: ExportOptions,
         images: ExportImages,
         folder: Path,

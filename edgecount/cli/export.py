@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from edgecount.cli._export.flags import naming_flags, with_flags
 from edgecount.cli._export.options import (
     check_name,
     check_useful,
@@ -20,6 +19,7 @@ from edgecount.cli._export.options import (
     stated_of,
 )
 from edgecount.cli._export.table import table
+from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.progress import Bars, echo
 from edgecount.cli._types.options import json_option
 from edgecount.cli._types.paths import UserPath
@@ -192,11 +192,10 @@ def export(
     typed = {
         name for name in given if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    with naming_flags():
-        check_useful(typed, given, one_file=out is not None and out.suffix == ".onnx")
-        if out is not None and out.suffix == ".onnx":
-            _one_file(model, out, given, as_json)
-            return
+    check_useful(typed, given, one_file=out is not None and out.suffix == ".onnx")
+    if out is not None and out.suffix == ".onnx":
+        _one_file(model, out, given, as_json)
+        return
     target = out or Path(f"{Path(model).stem}-export")
     repository: Path | None = given["triton"]
 
@@ -207,7 +206,7 @@ def export(
         if repository:
             model_folder(repository, manifest, overwrite=given["overwrite"])
 
-    with Bars(shown=not as_json) as bars, naming_flags():
+    with Bars(shown=not as_json) as bars:
         made = export_model(
             model,
             target,
@@ -221,8 +220,7 @@ def export(
         )
     if given["batch"] and made.no_engine and not repository:
         warn(f"--batch did nothing: no engine is built, because {made.no_engine}")
-    with naming_flags():
-        served = str(write_repository(made, target, repository)) if repository else None
+    served = str(write_repository(made, target, repository)) if repository else None
     report = json.loads((target / "report.json").read_text())
     if as_json:
         click.echo(json.dumps({"folder": str(target), "triton": served, **report}))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgecount.errors import AccuracyError, OutputError
+from edgecount.errors import AccuracyError, BackendError, OutputError
 from edgecount.export.defaults import Method
 from edgecount.export.graph.queries import opset
 from edgecount.export.precision.calibrate import (
@@ -156,16 +156,16 @@ class _Conversion:
 
     def _compare(
         self, model: onnx.ModelProto, gate: float, number: int, task: str
-    ) -> tuple[Comparison | None, UncountableError | None]:
+    ) -> tuple[Comparison | None, BackendError | None]:
         """Compare a graph, and look for overflow on the image on which a float16 graph fails."""
         comparison: Comparison | None = None
-        failure: UncountableError | None = None
+        failure: BackendError | None = None
         try:
             comparison = self.trial.compare(model, gate, number, task, self.mode)
-        except UncountableError as error:
+        except BackendError as error:  # the engine fails, or the maps are not finite
             failure = error
         if self.mode == "rounding":
-            if failure:
+            if isinstance(failure, UncountableError):
                 self.trial.rescan(failure.image)
             elif comparison and not comparison.passed:
                 self.trial.rescan(comparison.worst[0])

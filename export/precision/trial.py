@@ -16,7 +16,7 @@ from edgecount.export.graph.session import AsWritten
 from edgecount.export.precision.fp16 import LARGEST, emulated
 from edgecount.export.precision.value_ranges import largest_magnitudes
 from edgecount.export.progress import Progress, Steps, silent
-from edgecount.export.source.load import Source, with_manifest
+from edgecount.export.source.load import SourceModel, with_manifest
 from edgecount.export.verify.compare import (
     Comparison,
     NamedImage,
@@ -55,7 +55,7 @@ class Trial:
 
     def __init__(
         self,
-        source: Source,
+        source: SourceModel,
         folder: Path,
         images: Sequence[NamedImage],
         tensors: Sequence[NDArray[np.float32]],

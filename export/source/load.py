@@ -31,7 +31,7 @@ _QUANTISED = {
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceModel:
     """The float32 model of an export.
 
     Attributes:
@@ -55,7 +55,7 @@ def load_source(
     manifest: Manifest | None = None,
     stated: Mapping[str, str] | None = None,
     version: int = OPSET,
-) -> Source:
+) -> SourceModel:
     """Read whatever ``model`` names as a float32 graph.
 
     Args:
@@ -84,7 +84,7 @@ def load_source(
     original = _only_outputs(graph, [output.name for output in manifest.outputs])
     _check_float(original, model)
     made = simplify(with_opset(original, version))
-    return Source(with_manifest(made, manifest), manifest, model, original, checkpoint)
+    return SourceModel(with_manifest(made, manifest), manifest, model, original, checkpoint)
 
 
 def _only_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
@@ -218,7 +218,7 @@ def with_manifest(model: onnx.ModelProto, manifest: Manifest) -> onnx.ModelProto
     return made
 
 
-def with_static_size(source: Source, size: tuple[int, int]) -> Source:
+def with_static_size(source: SourceModel, size: tuple[int, int]) -> SourceModel:
     """Return the model for one size of image, (height, width) in pixels, and any batch.
 
     Raises:

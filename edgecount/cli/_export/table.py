@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecount.cli._export.flags import with_flags
+from edgecount.cli._shell.flags import with_flags
 from edgecount.export.report.facts import worst_difference
 
 
