@@ -25,19 +25,14 @@ from edgecount.train.evaluate.evaluation import evaluate_counter
 from edgecount.train.loop import train
 from edgecount.train.open_checkpoint import open_checkpoint
 
-SET = "shanghaitech/part_B/train"
+KEYS = ("count", "density_count", "peak_count", "points", "points_at", "ssim", "psnr")
 BASE: dict[str, Any] = {
     "model": "edgecount-s",
     "objective": {"name": "edge"},
     "backbone_weights": "backbones/mobilenet_v2_1.0_imagenet.npz",
     "data": [
-        {
-            "reader": "shanghaitech",
-            "path": SET,
-            "split": "shanghaitech_b",
-            "shrink": 0.5,
-            "scale": [0.7, 1.5],
-        }
+        {"reader": "shanghaitech", "path": "shanghaitech/part_B/train", "split": "shanghaitech_b"}
+        | {"shrink": 0.5, "scale": [0.7, 1.5]}
     ],
     "crop": 192,
     "batch_size": 8,
@@ -52,34 +47,21 @@ BASE: dict[str, Any] = {
     "report": False,
     "seed": 1,
 }
-
-
-def network(**options: Any) -> dict[str, Any]:
-    """Return the config of edgecount-s with options."""
-    return {"name": "edgecount-s", **options}
-
-
-def objective(**options: Any) -> dict[str, Any]:
-    """Return the config of the edge objective with options."""
-    return {"name": "edge", **options}
-
-
-PLAIN = network(heatmap=False)
+NETWORK, EDGE = {"name": "edgecount-s"}, {"name": "edge"}
+PLAIN = {**NETWORK, "heatmap": False}
+BOTH = {"model": {**NETWORK, "focus": True, "recalibration": True}}
 VARIANTS: dict[str, dict[str, Any]] = {
     "L_h": {},
-    "poly-L_m": {"objective": objective(heatmap_loss="poly-L_m")},
-    "L_m": {"objective": objective(heatmap_loss="L_m")},
-    "focus": {"model": network(focus=True)},
-    "recalibration": {"model": network(recalibration=True)},
-    "focus+recalibration": {"model": network(focus=True, recalibration=True)},
-    "focus+recalibration+consistency": {
-        "model": network(focus=True, recalibration=True),
-        "objective": objective(scale_consistency=0.1),
-    },
+    "poly-L_m": {"objective": {**EDGE, "heatmap_loss": "poly-L_m"}},
+    "L_m": {"objective": {**EDGE, "heatmap_loss": "L_m"}},
+    "focus": {"model": {**NETWORK, "focus": True}},
+    "recalibration": {"model": {**NETWORK, "recalibration": True}},
+    "focus+recalibration": BOTH,
+    "focus+recalibration+consistency": {**BOTH, "objective": {**EDGE, "scale_consistency": 0.1}},
     "density-poisson": {"model": PLAIN},
     "density-zip": {
-        "model": network(heatmap=False, zero_inflated=True),
-        "objective": objective(counts="zip"),
+        "model": {**PLAIN, "zero_inflated": True},
+        "objective": {**EDGE, "counts": "zip"},
     },
     "density-mse": {"model": PLAIN, "objective": {"name": "density", "loss": "mse"}},
     "density-bsl": {"model": PLAIN, "objective": {"name": "density", "loss": "bsl"}},
@@ -100,8 +82,7 @@ def run(name: str, out: Path, changes: dict[str, Any]) -> dict[str, Any]:
     model, _ = load_network(last)
     with open_checkpoint(last) as counter:
         held_out = load_data(config, out).validation["shanghaitech_b"]
-        measured = evaluate_counter(counter, held_out)
-    summary = measured if isinstance(measured, dict) else measured.summary()
+        summary = evaluate_counter(counter, held_out).summary()
     record = {
         "variant": name,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -110,9 +91,6 @@ def run(name: str, out: Path, changes: dict[str, Any]) -> dict[str, Any]:
     }
     result.write_text(json.dumps(record, indent=1))
     return record
-
-
-KEYS = ("count", "density_count", "peak_count", "points", "points_at", "ssim", "psnr")
 
 
 def main() -> None:

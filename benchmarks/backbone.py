@@ -18,17 +18,14 @@ import warnings
 from contextlib import redirect_stdout
 
 import numpy as np
-import onnxruntime
 import torch
+from end_to_end import PAUSE, open_session, timed
 from torch import Tensor, nn
 
 from edgecount.models import DEFAULT_MODEL
 from edgecount.runtime.models.open import open_model
 from edgecount.train.models.fold import fold_batch_norm
 from edgecount.train.models.mobilenet_v2 import MobileNetV2
-
-# The threads of a session spin for a while after its run, in the way of the other session.
-PAUSE = 0.03
 
 
 class Coarsest(nn.Module):
@@ -65,11 +62,11 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in sessions}
     for round_number in range(options.rounds + 3):
         for name, session in sessions.items():
+            feed = {session.get_inputs()[0].name: image}
             time.sleep(PAUSE)
-            start = time.perf_counter()
-            session.run(None, {session.get_inputs()[0].name: image})
+            took = timed(lambda session=session, feed=feed: session.run(None, feed))
             if round_number >= 3:  # the first ones warm up
-                times[name].append((time.perf_counter() - start) * 1e3)
+                times[name].append(took)
     medians = {name: statistics.median(values) for name, values in times.items()}
     bare, model = medians.values()
     print(f"{width} x {height}, {options.threads} threads, {options.rounds} rounds")
@@ -83,20 +80,12 @@ def export_backbone(width: float, image: np.ndarray) -> bytes:
     torch.manual_seed(0)
     network = fold_batch_norm(Coarsest(width).eval())  # type: ignore[type-var]
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter(
-            "ignore"
-        )  # torch's exporter warns of its internals and of torchvision
+        # torch's exporter warns of its internals and of torchvision.
+        warnings.simplefilter("ignore")
         program = torch.onnx.export(network, (torch.from_numpy(image),), dynamo=True)
     assert program is not None
     program.optimize()
     return program.model_proto.SerializeToString()
-
-
-def open_session(data: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Open a session with ONNX Runtime's defaults and a number of threads."""
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(data, settings, providers=["CPUExecutionProvider"])
 
 
 if __name__ == "__main__":

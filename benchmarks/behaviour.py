@@ -21,7 +21,6 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -102,18 +101,15 @@ def resized(image: Image, factor: float) -> Image:
 
 def measure_video(counter: EdgeCounter, material: Material) -> dict[str, Any]:
     """Measure how much counts change from one frame to the next, by sequence."""
-    sequences: dict[str, tuple[list[float], list[int]]] = {}
+    sequences = {}
     if "mall" in material.sets:
-        frames = material.sets["mall"]
-        sequences["mall"] = (
-            [counter.count(frame.image()).count for frame in frames],
-            [len(frame.points) for frame in frames],
-        )
-    sequences["rendered clip"] = (
-        [counter.count(frame.image).count for frame in clip()],
-        [len(frame.points) for frame in clip()],
-    )
-    return {name: jumps(*values) for name, values in sequences.items()}
+        sequences["mall"] = ((frame.image(), frame.points) for frame in material.sets["mall"])
+    sequences["rendered clip"] = ((frame.image, frame.points) for frame in clip())
+    report = {}
+    for name, frames in sequences.items():
+        counted = [(counter.count(image).count, len(points)) for image, points in frames]
+        report[name] = jumps(*zip(*counted, strict=True))
+    return report
 
 
 def jumps(counts: Sequence[float], true: Sequence[int]) -> dict[str, float]:
@@ -200,27 +196,13 @@ def markdown(rows: Iterator[Sequence[object]]) -> str:
     return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """A measurement with its table.
-
-    Attributes:
-        measure: measures a counter on the material.
-        rows: makes the rows of the table from the numbers.
-        options: options of EdgeCounter.
-    """
-
-    measure: Callable[[EdgeCounter, Material], dict[str, Any]]
-    rows: Callable[[dict[str, Any]], Iterator[Sequence[object]]]
-    options: dict[str, Any]
-
-
-PARTS = {
-    "nothing": Measurement(measure_nothing, nothing_rows, {}),
+# What measures each part, what makes the rows of its table, and options of EdgeCounter.
+PARTS: dict[str, tuple[Callable[..., dict[str, Any]], Callable[..., Any], dict[str, Any]]] = {
+    "nothing": (measure_nothing, nothing_rows, {}),
     # With a limit pictures at twice their size would be shrunk back.
-    "scale": Measurement(measure_scale, scale_rows, {"max_side": None}),
-    "video": Measurement(measure_video, video_rows, {}),
-    "interval": Measurement(measure_interval, interval_rows, {}),
+    "scale": (measure_scale, scale_rows, {"max_side": None}),
+    "video": (measure_video, video_rows, {}),
+    "interval": (measure_interval, interval_rows, {}),
 }
 
 
@@ -234,11 +216,11 @@ def main() -> None:
         print(f"\n## {model}", flush=True)
         results[model] = {}
         for name in options.parts:
-            part = PARTS[name]
-            with open_counter(model, options.threads, **part.options) as counter:
-                found = results[model][name] = part.measure(counter, material)
+            measure, rows, more = PARTS[name]
+            with open_counter(model, options.threads, **more) as counter:
+                found = results[model][name] = measure(counter, material)
             none = f"\n{name}: no set to measure it on"
-            print(markdown(part.rows(found)) if found else none, flush=True)
+            print(markdown(rows(found)) if found else none, flush=True)
     if options.out:
         options.out.write_text(json.dumps(results, indent=1) + "\n")
 
@@ -249,20 +231,16 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--model", action="append", dest="models", metavar="MODEL")
     data = os.environ.get("EDGECOUNT_DATA")
     parser.add_argument("--data", type=Path, default=data, help="default: $EDGECOUNT_DATA")
-    parser.add_argument("--parts", type=names_of_parts, default=list(PARTS), help=",".join(PARTS))
+    parts = ",".join(PARTS)
+    parser.add_argument("--parts", type=lambda text: text.split(","), default=parts, help=parts)
     parser.add_argument("--images", type=int, default=20, help="of a set, to blur and to resize")
     parser.add_argument("--threads", type=int, help="of ONNX Runtime and OpenCV")
     parser.add_argument("--out", type=Path, help="JSON file")
-    return parser.parse_args()
-
-
-def names_of_parts(text: str) -> list[str]:
-    """Return the names of the chosen parts, or refuse an unknown one."""
-    names = text.split(",")
-    unknown = [name for name in names if name not in PARTS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"expected some of {','.join(PARTS)}, got {unknown[0]!r}")
-    return names
+    options = parser.parse_args()
+    for name in options.parts:
+        if name not in PARTS:
+            parser.error(f"argument --parts: expected some of {parts}, got {name!r}")
+    return options
 
 
 def open_counter(model: str, threads: int | None, **options: Any) -> EdgeCounter:

@@ -45,15 +45,10 @@ CLIP = {"people": 40, "frames": 50, "fps": 5.0, "size": (640, 480), "place": "pl
 
 @dataclass(frozen=True)
 class Material:
-    """The held-out images.
-
-    Attributes:
-        sets: held-out images by name of the set, of the sets that are installed.
-        images: number of images of a set where not all are needed.
-    """
+    """The held-out images, by name of the set, of the sets that are installed."""
 
     sets: dict[str, list[Sample]]
-    images: int
+    images: int  # number of images of a set where not all are needed
 
     def some(self, name: str) -> list[Sample]:
         """Choose at most `images` of a set, by a fixed seed."""

@@ -26,7 +26,12 @@ PAUSE = 0.03
 
 def main() -> None:
     """Time both by turns and print the ratio."""
-    options = parse_options()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--size", default="640x480", help="of the frame, WIDTHxHEIGHT")
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--threads", type=int)
+    options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     counter = EdgeCounter(options.model, backend="onnxruntime", threads=options.threads)
@@ -41,32 +46,30 @@ def main() -> None:
         time.sleep(PAUSE)
         for step, milliseconds in counter.count(frame).timings.items():
             steps[step].append(float(milliseconds))  # type: ignore[arg-type]
-    report(times, steps, f"{counter.manifest.name}, {width} x {height}, {options.rounds} rounds")
-
-
-def parse_options() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--size", default="640x480", help="of the frame, WIDTHxHEIGHT")
-    parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--threads", type=int)
-    return parser.parse_args()
+    without, count = (statistics.median(values) for values in times.values())
+    print(f"{counter.manifest.name}, {width} x {height}, {options.rounds} rounds")
+    print(f"  InferenceSession.run  {without:8.2f} ms")
+    print(f"  EdgeCounter.count     {count:8.2f} ms   x {count / without:.3f}")
+    for name, values in steps.items():
+        print(f"    {name:<18}  {statistics.median(values):8.2f} ms")
 
 
 def bare_call(model: str, width: int, height: int, threads: int | None) -> Callable[[], object]:
-    """Return a call of InferenceSession.run with ONNX Runtime's default options."""
+    """Return a call of InferenceSession.run on a tensor that is ready."""
     found = open_model(model)
-    settings = onnxruntime.SessionOptions()
-    if threads:
-        settings.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        str(found.path), settings, providers=["CPUExecutionProvider"]
-    )
+    session = open_session(str(found.path), threads)
     multiple = found.manifest.input.multiple
     padded = (-(-side // multiple) * multiple for side in (height, width))
     tensor = np.random.default_rng(1).uniform(-1, 1, (1, 3, *padded)).astype(np.float32)
     return lambda: session.run(None, {found.manifest.input.name: tensor})
+
+
+def open_session(model: str | bytes, threads: int | None) -> onnxruntime.InferenceSession:
+    """Open a session with ONNX Runtime's defaults and, if given, a number of threads."""
+    settings = onnxruntime.SessionOptions()
+    if threads:
+        settings.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -74,16 +77,6 @@ def timed(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return 1000 * (time.perf_counter() - start)
-
-
-def report(times: dict[str, list[float]], steps: dict[str, list[float]], what: str) -> None:
-    """Print the medians and their ratio."""
-    bare, count = (statistics.median(times[name]) for name in ("bare", "count"))
-    print(what)
-    print(f"  InferenceSession.run  {bare:8.2f} ms")
-    print(f"  EdgeCounter.count     {count:8.2f} ms   x {count / bare:.3f}")
-    for name, values in steps.items():
-        print(f"    {name:<18}  {statistics.median(values):8.2f} ms")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,8 +31,7 @@ from scipy import ndimage
 from edgecount import _ext
 
 
-@dataclass
-class Contender:
+class Contender(NamedTuple):
     """A call that is timed, and the number of threads that torch and OpenCV may use for it."""
 
     run: Callable[[], object]
@@ -141,19 +141,12 @@ def counting() -> dict[str, Contender]:
         np.testing.assert_array_equal(cells, other)
     size = f"{SIZE[0]} x {SIZE[1]}"
     print(f"heatmap and density of {size}, {len(cells)} peaks, the same by all libraries")
-    half = heatmap.astype(np.float16), density.astype(np.float16)
-
-    def edgecount(
-        maps: tuple[NDArray[np.floating], NDArray[np.floating]], window: int
-    ) -> Contender:
-        return Contender(
-            lambda: _ext.count_maps(maps[0], density=maps[1], threshold=THRESHOLD, window=window)
-        )
-
+    half = {"heatmap": heatmap.astype(np.float16), "density": density.astype(np.float16)}
+    count = partial(_ext.count_maps, threshold=THRESHOLD)
     contenders = {
-        "edgecount": edgecount((heatmap, density), 3),
-        "edgecount, float16": edgecount(half, 3),
-        "edgecount, 7 x 7 window": edgecount((heatmap, density), 7),
+        "edgecount": Contender(partial(count, heatmap, density=density)),
+        "edgecount, float16": Contender(partial(count, **half)),
+        "edgecount, 7 x 7 window": Contender(partial(count, heatmap, density=density, window=7)),
         "SciPy": Contender(lambda: by_scipy(*image)),
     }
     for threads in (1, 2):

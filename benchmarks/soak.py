@@ -20,7 +20,13 @@ from edgecount.models import DEFAULT_MODEL
 
 def main() -> int:
     """Count frames, print the memory, and return the exit code."""
-    options = parse_options()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--frames", type=int, default=10_000)
+    parser.add_argument("--size", default="320x240", help="of the frames, WIDTHxHEIGHT")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--limit", type=float, default=4.0, help="MiB")
+    options = parser.parse_args()
     width, height = (int(side) for side in options.size.split("x"))
     rng = np.random.default_rng(0)
     sizes = [(height, width), (height // 2, width), (width, height)]
@@ -42,17 +48,6 @@ def main() -> int:
     print(f"{options.frames:8d} frames  {resident_mebibytes():8.1f} MiB")
     print(f"second half: {grown:+.1f} MiB, limit {options.limit} MiB")
     return int(grown > options.limit)
-
-
-def parse_options() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--frames", type=int, default=10_000)
-    parser.add_argument("--size", default="320x240", help="of the frames, WIDTHxHEIGHT")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--backend", default="auto")
-    parser.add_argument("--limit", type=float, default=4.0, help="MiB")
-    return parser.parse_args()
 
 
 def resident_mebibytes() -> float:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from edgecount.errors import OutputError
 
-__all__ = ["replacing", "write_whole"]
-
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

@@ -17,17 +17,6 @@ import numpy as np
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
 
-__all__ = [
-    "STAGES",
-    "Latency",
-    "free_unused",
-    "gpu_bytes",
-    "measure_batches",
-    "measure_latency",
-    "resident_bytes",
-    "summarise",
-]
-
 STAGES = ("preprocess", "infer", "postprocess", "total")
 QUANTILES = (50, 95, 99)
 
@@ -132,11 +121,11 @@ def measure_batches(
 def _input_size(counter: EdgeCounter, size: tuple[int, int]) -> tuple[int, int]:
     """Return the (height, width) of the network's input for a frame of a (height, width)."""
     from edgecount.runtime.backends.device import DeviceBackend
-    from edgecount.runtime.pipeline.preprocess import plan_input
+    from edgecount.runtime.pipeline.preprocess import input_geometry
 
     backend, spec = counter.backend, counter.manifest.input
     limits = backend.sizes if isinstance(backend, DeviceBackend) else None
-    return plan_input(size[::-1], spec, counter.max_side, limits).padded
+    return input_geometry(size[::-1], spec, counter.max_side, limits).padded
 
 
 def _engine_call(

@@ -10,8 +10,6 @@ from edgecount.errors import ConfigError
 if TYPE_CHECKING:
     from edgecount.manifest import Manifest
 
-__all__ = ["MODEL_DEFAULT", "check_capacity", "check_max_side", "check_threshold", "check_timeout"]
-
 MODEL_DEFAULT: Literal["model"] = "model"
 
 

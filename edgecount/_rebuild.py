@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.models.sidecar import EngineSidecar
 
-__all__ = ["rebuild_engine"]
-
 
 def rebuild_engine(
     plan: Path,

@@ -150,6 +150,7 @@ class EdgeCounter:
             InputError: the frame cannot be counted; SourceError: its file cannot be read.
             BackendError: the engine failed, or gave maps that its manifest does not promise.
         """
+        self._pipeline.check_open()  # first: a closed counter reads no file
         return self._pipeline.count(self._job(frame))
 
     def count_batch(self, frames: Iterable[Any]) -> list[CountResult]:

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, cast
 
 from edgecount._typed import Reader
 from edgecount.errors import ModelError
@@ -49,9 +49,10 @@ _READER = Reader(
 )
 
 
-def fail(field: str, expected: str, got: object) -> NoReturn:
-    """Raise the ModelError of one field of a manifest."""
-    raise ModelError(f"manifest field {field}: expected {expected}, got {got!r}")
+def check(holds: bool, field: str, expected: str, got: object) -> None:
+    """Raise the ModelError of one field of a manifest unless a condition holds."""
+    if not holds:
+        raise ModelError(f"manifest field {field}: expected {expected}, got {got!r}")
 
 
 @dataclass(frozen=True)
@@ -80,26 +81,20 @@ class InputSpec:
     static_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if not self.name:
-            fail("input.name", "the name of a tensor", self.name)
-        if self.channels not in ("RGB", "BGR"):
-            fail("input.channels", '"RGB" or "BGR"', self.channels)
-        self._check_normalisation()
+        check(bool(self.name), "input.name", "the name of a tensor", self.name)
+        check(self.channels in ("RGB", "BGR"), "input.channels", '"RGB" or "BGR"', self.channels)
+        for name, numbers in (("mean", self.mean), ("scale", self.scale)):
+            finite = all(map(math.isfinite, numbers))  # JSON cannot hold others
+            check(finite, f"input.{name}", "three finite numbers", numbers)
+        check(0.0 not in self.scale, "input.scale", "three numbers other than 0", self.scale)
         for name in ("multiple", "max_side", "min_side"):
-            if getattr(self, name) < 1:
-                fail(f"input.{name}", "a number of pixels, 1 or more", getattr(self, name))
+            side = getattr(self, name)
+            check(side >= 1, f"input.{name}", "a number of pixels, 1 or more", side)
         if self.static_size is not None:
-            if min(self.static_size) < 1:
-                fail("input.static_size", "[height, width] in pixels, or null", self.static_size)
-            if any(side % self.multiple for side in self.static_size):
-                fail("input.static_size", f"multiples of {self.multiple}", self.static_size)
-
-    def _check_normalisation(self) -> None:
-        for name in ("mean", "scale"):
-            if not all(map(math.isfinite, getattr(self, name))):  # which JSON cannot hold
-                fail(f"input.{name}", "three finite numbers", getattr(self, name))
-        if 0.0 in self.scale:
-            fail("input.scale", "three numbers other than 0", self.scale)
+            at, size = "input.static_size", self.static_size
+            check(min(size) >= 1, at, "[height, width] in pixels, or null", size)
+            whole = not any(side % self.multiple for side in size)
+            check(whole, at, f"multiples of {self.multiple}", size)
 
 
 @dataclass(frozen=True)
@@ -122,14 +117,11 @@ class OutputSpec:
     unit: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.name:
-            fail("outputs.name", "the name of a tensor", self.name)
-        if self.role not in ROLES:
-            fail(f"outputs.{self.name}.role", "one of " + ", ".join(ROLES), self.role)
-        if self.stride < 1:
-            fail(f"outputs.{self.name}.stride", "a number of pixels, 1 or more", self.stride)
-        if not 0 < self.unit < math.inf:
-            fail(f"outputs.{self.name}.unit", "a number above 0 and finite", self.unit)
+        check(bool(self.name), "outputs.name", "the name of a tensor", self.name)
+        at = f"outputs.{self.name}"
+        check(self.role in ROLES, f"{at}.role", "one of " + ", ".join(ROLES), self.role)
+        check(self.stride >= 1, f"{at}.stride", "a number of pixels, 1 or more", self.stride)
+        check(0 < self.unit < math.inf, f"{at}.unit", "a number above 0 and finite", self.unit)
 
 
 @dataclass(frozen=True)
@@ -151,10 +143,9 @@ class FusionSpec:
     high: float = 4.0
 
     def __post_init__(self) -> None:
-        if self.cell < 1:
-            fail("postprocess.fusion.cell", "a number of pixels, 1 or more", self.cell)
-        if not 0 <= self.low <= self.high:
-            fail("postprocess.fusion", "0 <= low <= high", (self.low, self.high))
+        at, ends = "postprocess.fusion", (self.low, self.high)
+        check(self.cell >= 1, f"{at}.cell", "a number of pixels, 1 or more", self.cell)
+        check(0 <= self.low <= self.high, at, "0 <= low <= high", ends)
 
 
 @dataclass(frozen=True)
@@ -185,11 +176,11 @@ class IntervalSpec:
     gap: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.coverage < 1:
-            fail("postprocess.interval.coverage", "a share in (0, 1)", self.coverage)
+        at = "postprocess.interval"
+        check(0 < self.coverage < 1, f"{at}.coverage", "a share in (0, 1)", self.coverage)
         for name in ("below", "above", "floor", "root", "share", "gap"):
-            if not getattr(self, name) >= 0:
-                fail(f"postprocess.interval.{name}", "a number, 0 or more", getattr(self, name))
+            value = getattr(self, name)
+            check(value >= 0, f"{at}.{name}", "a number, 0 or more", value)
 
     def around(self, count: float, difference: float = 0.0) -> tuple[float, float]:
         """Return the interval of a count.
@@ -232,10 +223,9 @@ class PostprocessSpec:
     interval: IntervalSpec | None = None
 
     def __post_init__(self) -> None:
-        if self.window not in WINDOWS:
-            fail("postprocess.window", "3, 5 or 7", self.window)
-        if not 0 <= self.threshold < 1:
-            fail("postprocess.threshold", "a number in [0, 1)", self.threshold)
+        check(self.window in WINDOWS, "postprocess.window", "3, 5 or 7", self.window)
+        fine = 0 <= self.threshold < 1
+        check(fine, "postprocess.threshold", "a number in [0, 1)", self.threshold)
 
 
 @dataclass(frozen=True)
@@ -266,15 +256,13 @@ class Manifest:
     licence: str = ""
 
     def __post_init__(self) -> None:
-        if not self.name:
-            fail("name", "the model's name", self.name)
+        check(bool(self.name), "name", "the model's name", self.name)
         roles = [output.role for output in self.outputs]
         names = [output.name for output in self.outputs]
         for values, what in ((roles, "roles"), (names, "names")):
-            if len(set(values)) != len(values):
-                fail("outputs", f"outputs of different {what}", values)
-        if "density" not in roles and "heatmap" not in roles:
-            fail("outputs", "a density, a heatmap, or both", roles)
+            check(len({*values}) == len(values), "outputs", f"outputs of different {what}", values)
+        found = "density" in roles or "heatmap" in roles
+        check(found, "outputs", "a density, a heatmap, or both", roles)
         _check_grids(self)
 
     def output(self, role: Role) -> OutputSpec | None:
@@ -315,46 +303,36 @@ class Manifest:
             if "format" not in values:
                 raise ModelError("manifest field format is missing")
             number = values.pop("format")
-            if type(number) is not int:
-                fail("format", "a whole number", number)
+            check(type(number) is int, "format", "a whole number", number)
             if number != FORMAT:
                 raise ModelError(
                     f"the manifest has format {number} and this edgecount reads format {FORMAT}: "
                     "the model was made by a newer edgecount, upgrade with  pip install -U "
                     "edgecount"
                 )
+            if values.get("postprocess", 0) is None:  # null: the defaults
+                del values["postprocess"]
         return _READER.build(cls, values)
 
 
 def _check_grids(manifest: Manifest) -> None:
     """Check that the peak search, the region masks and the padding can work with the strides."""
     heatmap, density = manifest.output("heatmap"), manifest.output("density")
-    beside_heatmap: tuple[Role, ...] = ("offset", "size")
-    for role in beside_heatmap:
-        output = manifest.output(role)
-        if output is None:
-            continue
-        if heatmap is None:
-            fail("outputs", f"a heatmap beside the {role}", [o.role for o in manifest.outputs])
-        elif output.stride != heatmap.stride:
-            fail(f"outputs.{output.name}.stride", f"the heatmap's {heatmap.stride}", output.stride)
-    if heatmap and density and density.stride % heatmap.stride:
-        fail(
-            f"outputs.{density.name}.stride",
-            f"a multiple of the heatmap's stride {heatmap.stride}",
-            density.stride,
-        )
     for output in manifest.outputs:
-        if manifest.input.multiple % output.stride:
-            fail(
-                "input.multiple",
-                f"a multiple of the stride {output.stride} of {output.name}",
-                manifest.input.multiple,
-            )
+        at, stride = f"outputs.{output.name}.stride", output.stride
+        if output.role in {"offset", "size"}:
+            roles = [o.role for o in manifest.outputs]
+            check(heatmap is not None, "outputs", f"a heatmap beside the {output.role}", roles)
+        if output.role != "density" and heatmap:
+            check(stride == heatmap.stride, at, f"the heatmap's {heatmap.stride}", stride)
+        elif heatmap:
+            expected = f"a multiple of the heatmap's stride {heatmap.stride}"
+            check(stride % heatmap.stride == 0, at, expected, stride)
+    multiple = manifest.input.multiple
+    for output in manifest.outputs:
+        expected = f"a multiple of the stride {output.stride} of {output.name}"
+        check(multiple % output.stride == 0, "input.multiple", expected, multiple)
     fusion = manifest.postprocess.fusion
-    if fusion and density and fusion.cell % density.stride:
-        fail(
-            "postprocess.fusion.cell",
-            f"a multiple of the density's stride {density.stride}",
-            fusion.cell,
-        )
+    if fusion and density:
+        expected = f"a multiple of the density's stride {density.stride}"
+        check(fusion.cell % density.stride == 0, "postprocess.fusion.cell", expected, fusion.cell)

@@ -38,11 +38,7 @@ class RegionCount:
 
     def to_dict(self) -> dict[str, float | None]:
         """Return the counts as plain JSON types, without the name."""
-        return {
-            "count": self.count,
-            "density_count": self.density_count,
-            "peak_count": self.peak_count,
-        }
+        return {key: value for key, value in vars(self).items() if key != "name"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,26 +97,22 @@ class CountResult:
             source, frame, count, interval, density_count, points (None without a heatmap), regions,
             overflow, model, backend and timings_ms.
         """
-        listed = None if self.peak_count is None else _rounded(self.points)
+        found: int | list[list[float]] | None = self.peak_count
+        if points and found is not None:
+            # 1/100 pixel and 1/10,000 of a score: float32 digits past that are noise.
+            heads = self.points.tolist()
+            found = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in heads]
+        timings = cast("dict[str, float]", self.timings)
         return {
             "source": self.source,
             "frame": self.frame,
             "count": self.count,
             "interval": None if self.interval is None else list(self.interval),
             "density_count": self.density_count,
-            "points": listed if points else self.peak_count,
+            "points": found,
             "regions": {name: region.to_dict() for name, region in self.regions.items()},
             "overflow": self.overflow,
             "model": self.model,
             "backend": self.backend,
-            "timings_ms": _round_times(self.timings),
+            "timings_ms": {step: round(ms, 3) for step, ms in timings.items()},
         }
-
-
-def _rounded(points: NDArray[np.float32]) -> list[list[float]]:
-    """Round to 1/100 pixel and 1/10,000 of a score: float32 digits past that are noise."""
-    return [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in points.tolist()]
-
-
-def _round_times(timings: Timings) -> dict[str, float]:
-    return {step: round(ms, 3) for step, ms in cast("dict[str, float]", timings).items()}

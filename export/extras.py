@@ -7,8 +7,6 @@ from importlib import metadata
 
 from edgecount.errors import MissingExtraError
 
-__all__ = ["missing"]
-
 _RUNTIME = "onnxruntime"
 
 

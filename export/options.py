@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from edgecount.errors import ConfigError
 from edgecount.export.defaults import (
@@ -14,6 +14,7 @@ from edgecount.export.defaults import (
     INT8_GATE,
     MAX_BATCH,
     METHOD,
+    METHODS,
     OPSET,
     Method,
 )
@@ -76,6 +77,11 @@ class ExportOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        for name, allowed in (("target", get_args(ExportTarget)), ("method", METHODS)):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}"
+                )
         if self.batch is not None and not 1 <= self.batch <= MAX_BATCH:
             raise ConfigError(f"batch: expected 1 to {MAX_BATCH} frames, got {self.batch}")
         for name in ("fp16_gate", "int8_gate"):
@@ -142,10 +148,8 @@ class EngineOptions:
             raise ConfigError(
                 f"workspace: expected at most {_MAX_WORKSPACE} MiB, a TiB, got {self.workspace}"
             )
-        if self.dla_core is not None:
-            self._check_dla()
-
-    def _check_dla(self) -> None:
+        if self.dla_core is None:
+            return
         if self.precision == "fp32":
             raise ConfigError(
                 "dla_core: expected with `fp16` or `int8`, which is all that accelerators compute "

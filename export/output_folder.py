@@ -20,12 +20,7 @@ _NAMED = 5  # files of the user in a message
 
 
 def check_target(out: Path, *, overwrite: bool, inputs: Iterable[Path]) -> None:
-    """Refuse a folder that is not ours to write, before the long work.
-
-    Args:
-        out: the folder to make, resolved.
-        overwrite: whether an earlier export may be replaced.
-        inputs: files and folders that the export reads; none may lie in the folder.
+    """Refuse a resolved folder that is not ours to write, or that holds one of the inputs.
 
     Raises:
         OutputError: it is there, and is no earlier export, holds other files than an export's, or

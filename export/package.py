@@ -25,7 +25,7 @@ from edgecount.export.precision.convert import (
 )
 from edgecount.export.precision.trial import Trial
 from edgecount.export.progress import Progress, Steps, silent
-from edgecount.export.source.load import Source, load_source, with_static_size
+from edgecount.export.source.load import SourceModel, load_source, with_static_size
 from edgecount.export.tensorrt.build import build_engine, check_network
 from edgecount.export.tensorrt.choose import choose_engines
 from edgecount.export.tensorrt.record import EngineRecord, make_sidecar, write_sidecar
@@ -90,7 +90,7 @@ class Export:
         progress: reported to by further work on it.
     """
 
-    source: Source
+    source: SourceModel
     files: Sequence[FileRecord]
     images: str
     real: bool
@@ -139,48 +139,42 @@ def export_model(
     check_target(out, overwrite=options.overwrite, inputs=[path for path in inputs if path])
     # A checkpoint takes PyTorch, an .onnx does not.
     check_packages("export" if Path(model).suffix == ".pt" else "engine")
-    warnings = _Warnings(warn)
+    warnings: list[str] = []
+
+    def keep(warning: str) -> None:
+        warnings.append(warning)
+        if warn:
+            warn(warning)
 
     source = load_source(model, manifest=manifest, stated=stated, version=options.opset)
     if options.size:
         source = with_static_size(source, options.size)
     if begin:
         begin(source.manifest)
-    engines, no_engine = choose_engines(source.manifest.input, options, warnings.add)
+    engines, no_engine = choose_engines(source.manifest.input, options, keep)
     check_network(source.model, engines)
-    images = choose_images(options, warnings.add, progress)
+    images = choose_images(options, keep, progress)
 
     with published(out, overwrite=options.overwrite) as folder:
         # Beside the folder, so that an export that is refused leaves it for the next.
         cache = out.with_name(f"{out.name}.calibration.npz")
-        exporter = _Exporter(source, options, images, folder, progress, warnings)
+        exporter = _Exporter(source, options, images, folder, progress, keep)
         exporter.write_float32()
         if options.fp16:
-            exporter.convert_fp16()
+            exporter.add(make_fp16(exporter.trial, options.fp16_gate))
         if options.int8:
             exporter.convert_int8(cache)
         for engine in engines:
             exporter.build(engine)
-        export = Export(
-            source,
-            exporter.files,
-            images.origin,
-            images.real,
-            warnings.all,
-            options,
-            no_engine,
-            progress,
-        )
+        made, origin, real = exporter.files, images.origin, images.real
+        export = Export(source, made, origin, real, warnings, options, no_engine, progress)
         if finish:
             finish(export, folder)
     return export
 
 
 def check_packages(extra: str) -> None:
-    """Refuse an export for which packages are missing, before the long work.
-
-    Args:
-        extra: the extra of edgecount that brings the packages.
+    """Refuse an export for which packages of an extra are missing, before the long work.
 
     Raises:
         MissingExtraError: a package is not installed.
@@ -193,52 +187,26 @@ def check_packages(extra: str) -> None:
         raise missing(name, extra, "to export models") from error
 
 
-class _Warnings:
-    """The warnings of an export, passed on as they come."""
-
-    def __init__(self, warn: Callable[[str], None] | None) -> None:
-        self.all: list[str] = []
-        self._warn = warn
-
-    def add(self, text: str) -> None:
-        """Keep a warning and pass it on."""
-        self.all.append(text)
-        if self._warn:
-            self._warn(text)
-
-
 class _Exporter:
-    """Make the files of an export in a folder.
-
-    Args:
-        source: the float32 model.
-        options: options of the export.
-        images: images to calibrate and to compare on.
-        folder: the folder to write to.
-        progress: reported to.
-        warnings: where warnings go.
-
-    Attributes:
-        files: records of the files, in the order in which they were made.
-    """
+    """Make the files of an export in a folder, and keep their records in that order."""
 
     def __init__(
         self,
-        source: Source,
+        source: SourceModel,
         options: ExportOptions,
         images: ExportImages,
         folder: Path,
         progress: Progress,
-        warnings: _Warnings,
+        warn: Callable[[str], None],
     ) -> None:
         self.files: list[FileRecord] = []
         self._source, self._options, self._images = source, options, images
-        self._folder, self._progress, self._warn = folder, progress, warnings.add
+        self._folder, self._progress, self._warn = folder, progress, warn
         some = [*images.compared[:SCANNED]]
         some += images.calibration.spread(SCANNED) if images.calibration else ()
         tensors = list(calibration_tensors(some, source.manifest.input))
-        self._trial = Trial(
-            source, folder, images.compared, tensors, options.threads, progress, self._warn
+        self.trial = Trial(
+            source, folder, images.compared, tensors, options.threads, progress, warn
         )
 
     def write_float32(self) -> None:
@@ -249,7 +217,7 @@ class _Exporter:
         comparison = self._compare_with_torch() if self._source.checkpoint else None
         made = Converted("model.onnx", "fp32", self._source.model, comparison=comparison)
         self._record(made, data, refused=comparison is not None and not comparison.passed)
-        originals = self._trial.originals(len(self._images.compared))
+        originals = self.trial.originals(len(self._images.compared))
         mean = float(np.mean([result.count for result in originals]))
         if mean < NOBODY and (self._options.fp16 or self._options.int8):
             self._warn(
@@ -257,19 +225,15 @@ class _Exporter:
                 "give images with people (`verify`)"
             )
 
-    def convert_fp16(self) -> None:
-        """Write the FP16 file."""
-        self._add(make_fp16(self._trial, self._options.fp16_gate))
-
     def convert_int8(self, cache: Path) -> None:
         """Write the INT8 files; `cache` keeps the values of the calibration images."""
         assert self._images.calibration is not None
-        calibration = calibrated(self._trial, self._images.calibration, cache)
+        calibration = calibrated(self.trial, self._images.calibration, cache)
         gate, method = self._options.int8_gate, self._options.method
-        int8 = make_int8(self._trial, calibration, method, gate, "tensorrt")
-        self._add(int8)
-        self._add(make_mixed(self._trial, int8, gate))
-        self._add(make_int8(self._trial, calibration, method, gate, "cpu"))
+        int8 = make_int8(self.trial, calibration, method, gate, "tensorrt")
+        self.add(int8)
+        self.add(make_mixed(self.trial, int8, gate))
+        self.add(make_int8(self.trial, calibration, method, gate, "cpu"))
 
     def build(self, options: EngineOptions) -> None:
         """Build an engine from the file of its precision, and run it where that is possible."""
@@ -279,7 +243,12 @@ class _Exporter:
         built = build_engine(self._folder / record.path, path, options, progress=self._progress)
         sidecar = make_sidecar(built, self._source.manifest, overridden=record.overridden)
         write_sidecar(path, sidecar)
-        run = self._run(path, options)
+        images = self._images.compared
+        step = Steps(self._progress, f"counting with {path.name}", len(images))
+        originals = self.trial.originals(len(images))
+        int8 = options.precision == "int8"
+        gate = self._options.int8_gate if int8 else self._options.fp16_gate
+        run = run_engine(path, images, originals, gate, step)
         refused = self._is_refused(path.name, options.precision, run.comparison)
         if refused:
             sidecar = make_sidecar(built, self._source.manifest, overridden=True)
@@ -289,24 +258,16 @@ class _Exporter:
                 f"{path.name} was not compared on {run.left_out} of the images, which it takes at "
                 "another size only: give a `size` or `profile` that fits them"
             )
-        self.files.append(
-            FileRecord(
-                Path(path.name),
-                built.size,
-                built.sha256,
-                engine=built,
-                run=run,
-                refused=refused,
-                overridden=refused or record.overridden,
-            )
-        )
+        name, overridden = Path(path.name), refused or record.overridden
+        made = FileRecord(name, built.size, built.sha256, None, built, run, refused, overridden)
+        self.files.append(made)
 
     def _check_simplified(self) -> None:
         """Compare the maps of the simplified graph with those of the graph that was read."""
         names = [output.name for output in self._source.manifest.outputs]
         graphs = (self._source.original, self._source.model)
         sessions = [open_session(graph, self._options.threads) for graph in graphs]
-        for feed in self._trial.feeds[:WITH_TORCH]:
+        for feed in self.trial.feeds[:WITH_TORCH]:
             maps = (session.run(names, feed) for session in sessions)
             for name, ours, theirs in zip(names, *maps, strict=True):
                 if not np.isfinite(ours).all():
@@ -329,7 +290,7 @@ class _Exporter:
         network, _ = load_network(self._source.checkpoint)
         with (
             counter_for(network, self._source.manifest) as ours,
-            self._trial.counter(self._folder / "model.onnx") as theirs,
+            self.trial.counter(self._folder / "model.onnx") as theirs,
         ):
             comparison = compare(images, count_images(ours, images), theirs, SAME)
         if not comparison.passed:
@@ -343,7 +304,8 @@ class _Exporter:
             self._warn(f"{why}: kept by `force`")
         return comparison
 
-    def _add(self, made: Converted) -> None:
+    def add(self, made: Converted) -> None:
+        """Write a converted file, unless its gate refuses it."""
         data = made.model.SerializeToString()
         refused = self._is_refused(made.name, made.precision, made.comparison)
         write_whole(self._folder / made.name, data)
@@ -364,24 +326,9 @@ class _Exporter:
         return True
 
     def _record(self, made: Converted, data: bytes, *, refused: bool) -> None:
-        digest = hashlib.sha256(data).hexdigest()
-        self.files.append(
-            FileRecord(
-                Path(made.name),
-                len(data),
-                digest,
-                converted=made,
-                refused=refused,
-                overridden=refused,
-            )
-        )
-
-    def _run(self, path: Path, options: EngineOptions) -> EngineRun:
-        int8 = options.precision == "int8"
-        gate = self._options.int8_gate if int8 else self._options.fp16_gate
-        images = self._images.compared
-        step = Steps(self._progress, f"counting with {path.name}", len(images))
-        return run_engine(path, images, self._trial.originals(len(images)), gate, step)
+        digest, path = hashlib.sha256(data).hexdigest(), Path(made.name)
+        record = FileRecord(path, len(data), digest, made, refused=refused, overridden=refused)
+        self.files.append(record)
 
     def _engine_source(self, options: EngineOptions) -> FileRecord:
         """Return the ONNX file to build from.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Progress", "Steps", "silent"]
-
 Progress = Callable[[str, int, int], None]
 """Called with a task in words, the number of steps done, and the number of steps in all."""
 
@@ -16,13 +14,7 @@ def silent(task: str, done: int, total: int) -> None:
 
 
 class Steps:
-    """A task whose steps are reported one by one: call it after each.
-
-    Args:
-        progress: reported to.
-        task: the task in words.
-        total: number of steps in all.
-    """
+    """A task of so many steps in all: call it after each, and it is reported."""
 
     def __init__(self, progress: Progress, task: str, total: int) -> None:
         self._progress, self._task, self._total = progress, task, total

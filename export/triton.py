@@ -39,13 +39,8 @@ def write_repository(export: Export, folder: Path, root: Path) -> Path:
     An engine of TensorRT is served where one was built, else the ONNX file of the lowest precision
     that ONNX Runtime is fast with; of those, none that a gate refused if there is another.
 
-    Args:
-        export: the finished export.
-        folder: its folder.
-        root: the repository; made if it is not there.
-
     Returns:
-        The model's folder.
+        The model's folder in the repository ``root``, which is made if it is not there.
 
     Raises:
         OutputError: it cannot be written; a folder that was not there before is not there then.
@@ -159,15 +154,9 @@ def config_text(
     *,
     on_cpu: bool = False,
 ) -> str:
-    """Return the text of ``config.pbtxt``.
+    """Return the text of ``config.pbtxt``, with the manifest in the parameter `MANIFEST`, as JSON.
 
-    Args:
-        manifest: the model's manifest; it goes into the parameter `MANIFEST`, as JSON.
-        name: name of the model in the repository.
-        backend: the backend of Triton that runs the file.
-        shapes: shapes of its tensors, see `onnx_shapes`.
-        max_batch: largest number of frames in a call, where all tensors' first axis varies.
-        on_cpu: whether the file is to run on the CPU.
+    A call takes up to ``max_batch`` frames where the first axis of all `onnx_shapes` varies.
     """
     # Triton itself adds the axis of the batch, and gathers requests to one, only where it varies.
     batched = all(shape[0] == -1 for shape in shapes.values())

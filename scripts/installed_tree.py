@@ -28,14 +28,9 @@ def link_package(target: Path) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     packages = read_project()["tool"]["scikit-build"]["wheel"]["packages"]
     for installed, source in packages.items():
-        _link_files(ROOT / source, target / installed)
+        for path in (ROOT / source).rglob("*"):
+            if path.suffix in {".py", ".pyi"} or path.name == "py.typed":
+                link = target / installed / path.relative_to(ROOT / source)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(os.path.relpath(path, link.parent))
     return target
-
-
-def _link_files(source: Path, target: Path) -> None:
-    """Mirror a folder's Python files as links."""
-    for path in source.rglob("*"):
-        if path.suffix in {".py", ".pyi"} or path.name == "py.typed":
-            link = target / path.relative_to(source)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.relpath(path, link.parent))

@@ -37,7 +37,7 @@ def make_environment(venv: Path, exact: bool) -> None:
     python = venv / "bin" / "python"
     if not python.exists():
         check_version(sys.executable, sys.version_info[:2])
-        say(f"making a virtual environment in {shown(venv)}")
+        print(f"== making a virtual environment in {shown(venv)}", flush=True)
         if subprocess.run([sys.executable, "-m", "venv", str(venv)], check=False).returncode:
             shutil.rmtree(venv, ignore_errors=True)
             fail(
@@ -68,7 +68,7 @@ def install(venv: Path, extra: str) -> None:
     extras = done.get("extras", []) if current else []
     if extra in extras:
         return
-    say(f"installing edgecount[{extra}] into {shown(venv)} ({TAKES[extra]})")
+    print(f"== installing edgecount[{extra}] into {shown(venv)} ({TAKES[extra]})", flush=True)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install"]
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
     if current:  # only the extra's packages are missing: no need to compile again
@@ -131,11 +131,6 @@ def dotted(version: tuple) -> str:
 def shown(path: Path) -> str:
     """Return a path as the user would type it."""
     return os.path.relpath(path)
-
-
-def say(message: str) -> None:
-    """Print what is about to happen."""
-    print(f"== {message}", flush=True)
 
 
 def fail(message: str) -> None:

@@ -15,7 +15,7 @@ from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
 from edgecount.train.config import DataConfig, NamedOptions, TrainConfig
 from edgecount.train.data.assemble import fitted
-from edgecount.train.data.mixture import LoaderConfig, Mixture, MixtureComponent
+from edgecount.train.data.mixture import Mixture, MixtureComponent
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import hold_out as draw
 from edgecount.train.devices import open_fabric
@@ -183,10 +183,8 @@ def _fine_tune(
     objective = build_objective(config.objective.name, config.objective.options, network)
     objective.prepare(training)
     learner = make_learner(network, objective, config, fabric)
-    loading = LoaderConfig(
-        config.crop, config.batch_size, config.seed, network.input, config.photometric
-    )
-    mixture = Mixture([MixtureComponent(training, 1.0, (0.8, 1.25))], loading, objective.targets)
+    components = [MixtureComponent(training, 1.0, (0.8, 1.25))]
+    mixture = Mixture(components, config, objective.targets, network.input)
     while learner.step < config.steps:
         first = learner.step
         last = min(first + 10, config.steps)  # between two reports of progress

@@ -13,6 +13,11 @@ from edgecount._typed import build
 from edgecount.errors import ConfigError
 
 
+def _check(holds: bool, name: str, expected: str, got: object) -> None:
+    if not holds:
+        raise ConfigError(f"{name}: expected {expected}, got {got}")
+
+
 @dataclass(frozen=True)
 class NamedOptions:
     """The name of a network or an objective, with its own options.
@@ -65,18 +70,11 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         low, high = self.scale
-        if not 0 < low <= high:
-            raise ConfigError(
-                f"data.scale: expected [low, high] with 0 < low <= high, got [{low}, {high}]"
-            )
-        if not self.weight >= 0:
-            raise ConfigError(f"data.weight: expected 0 or more, got {self.weight}")
-        if not 0 <= self.native <= 1:
-            raise ConfigError(f"data.native: expected a share in [0, 1], got {self.native}")
-        if not 0 <= self.holdout < 1:
-            raise ConfigError(f"data.holdout: expected a share in [0, 1), got {self.holdout}")
-        if not 0 < self.shrink <= 1:
-            raise ConfigError(f"data.shrink: expected a number in (0, 1], got {self.shrink}")
+        _check(0 < low <= high, "data.scale", "[low, high] with 0 < low <= high", [low, high])
+        _check(self.weight >= 0, "data.weight", "0 or more", self.weight)
+        _check(0 <= self.native <= 1, "data.native", "a share in [0, 1]", self.native)
+        _check(0 <= self.holdout < 1, "data.holdout", "a share in [0, 1)", self.holdout)
+        _check(0 < self.shrink <= 1, "data.shrink", "a number in (0, 1]", self.shrink)
 
 
 @dataclass(frozen=True)
@@ -112,10 +110,7 @@ class PhotometricAugmentation:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise ConfigError(
-                    f"photometric.{name}: expected a probability in [0, 1], got {value}"
-                )
+            _check(0 <= value <= 1, f"photometric.{name}", "a probability in [0, 1]", value)
 
 
 @dataclass(frozen=True)
@@ -207,27 +202,19 @@ class TrainConfig:
         """Check what types alone cannot."""
         if not self.data:
             raise ConfigError("data: expected at least one set")
-        self._at_least(
-            1, ("batch_size", "steps", "evaluate_every", "log_every", "workers", "patience")
-        )
-        self._at_least(0, ("warmup", "weight_decay", "clip_norm", "early_stop", "cache_gb", "seed"))
+        values = vars(self)
+        for name in ("batch_size", "steps", "evaluate_every", "log_every", "workers", "patience"):
+            _check(values[name] >= 1, name, "1 or more", values[name])
+        for name in ("warmup", "weight_decay", "clip_norm", "early_stop", "cache_gb", "seed"):
+            _check(values[name] >= 0, name, "0 or more", values[name])
         for name in ("learning_rate", "gamma"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name}: expected a number above 0, got {getattr(self, name)}")
+            _check(values[name] > 0, name, "a number above 0", values[name])
         for name in ("ema", "momentum"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name}: expected a number in [0, 1), got {getattr(self, name)}")
-        if not 0 <= self.freeze_bn <= 1:
-            raise ConfigError(f"freeze_bn: expected a share in [0, 1], got {self.freeze_bn}")
-        if any(not 0 < share < 1 for share in self.milestones):
-            raise ConfigError(f"milestones: expected shares in (0, 1), got {self.milestones}")
-        if min(self.crop) < 1:
-            raise ConfigError(f"crop: expected a number of pixels, got {self.crop}")
-
-    def _at_least(self, least: int, names: Iterable[str]) -> None:
-        for name in names:
-            if not getattr(self, name) >= least:
-                raise ConfigError(f"{name}: expected {least} or more, got {getattr(self, name)}")
+            _check(0 <= values[name] < 1, name, "a number in [0, 1)", values[name])
+        _check(0 <= self.freeze_bn <= 1, "freeze_bn", "a share in [0, 1]", self.freeze_bn)
+        shares = all(0 < share < 1 for share in self.milestones)
+        _check(shares, "milestones", "shares in (0, 1)", self.milestones)
+        _check(min(self.crop) >= 1, "crop", "a number of pixels", self.crop)
 
     def root(self) -> Path:
         """Return the data folder, with the environment's variables put in.
@@ -238,8 +225,8 @@ class TrainConfig:
         expanded = os.path.expandvars(self.data_root)
         if "$" in expanded:
             raise ConfigError(
-                f"data_root: {self.data_root} is not set in the environment: set it, or write "
-                "--set data_root=FOLDER"
+                f"data_root: {self.data_root} is not set in the environment: set it, or give "
+                "`changes=data_root=FOLDER`"
             )
         return Path(expanded)
 
@@ -295,11 +282,11 @@ def _change(values: dict[str, Any], change: str) -> None:
 
     key, separator, text = change.partition("=")
     if not separator or not key:
-        raise ConfigError(f"--set {change}: expected key=value")
+        raise ConfigError(f"changes: {change}: expected key=value")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {change}: the value is not YAML") from error
+        raise ConfigError(f"changes: {change}: the value is not YAML") from error
     *path, last = key.split(".")
     place: Any = values
     for part in path:
@@ -312,7 +299,7 @@ def _change(values: dict[str, Any], change: str) -> None:
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise ConfigError(f"--set {change}: there is no {last!r} to set in {place!r}")
+        raise ConfigError(f"changes: {change}: there is no {last!r} to set in {place!r}")
 
 
 def _enter(place: Any, part: str, change: str) -> Any:
@@ -320,15 +307,11 @@ def _enter(place: Any, part: str, change: str) -> Any:
         return place.setdefault(part, {})
     if isinstance(place, list) and part.isdigit() and int(part) < len(place):
         return place[int(part)]
-    raise ConfigError(f"--set {change}: there is no {part!r} to set anything in")
+    raise ConfigError(f"changes: {change}: there is no {part!r} to set anything in")
 
 
 # Names of keys in configs and checkpoints of older code.
-_RENAMED = {
-    "looks": "photometric",
-    "narrow_from": "prune_from",
-    "rest_norms": "freeze_bn",
-}
+_RENAMED = {"looks": "photometric", "narrow_from": "prune_from", "rest_norms": "freeze_bn"}
 
 
 def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:

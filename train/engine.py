@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.metrics import count_metrics
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.objectives import Objective
+from edgecount.train.objectives.base import Tensors
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -42,13 +43,11 @@ class System(nn.Module):
         self.network = network
         self.objective = objective
 
-    def forward(
-        self, images: Tensor, targets: Mapping[str, Tensor], progress: float
-    ) -> dict[str, Tensor]:
+    def forward(self, images: Tensor, targets: Tensors, progress: float) -> Tensors:
         """Return the terms of the loss, which is never computed in half precision."""
         maps = self.network(images)
         with torch.autocast(images.device.type, enabled=False):
-            terms: dict[str, Tensor] = self.objective.losses(_float(maps), targets, progress)
+            terms: Tensors = self.objective.losses(_float(maps), targets, progress)
         return terms
 
 
@@ -108,7 +107,7 @@ def train_steps(
         if learner.step >= freeze_from and not learner.bn_frozen:
             _freeze_all_norms(learner)
         loss = _forward(learner, batch, config, totals)
-        _apply(learner, loss, config, rate(learner.step), batch.names)
+        _apply(learner, loss, config, rate(learner.step), batch)
         learner.step += 1
         taken += 1
     means: dict[str, float] = {}
@@ -126,20 +125,22 @@ def _forward(
     images = moved.images.contiguous(memory_format=torch.channels_last)
     terms = learner.system(images, moved.targets, learner.step / config.steps)
     loss = torch.stack(list(terms.values())).sum()
-    if not torch.isfinite(loss):
-        raise EdgeCountError(
-            f"the loss of step {learner.step} is not finite: lower learning_rate or train in "
-            f"fp32. Its images: {', '.join(sorted(set(batch.names)))}"
-        )
+    _check_finite(loss, f"loss of step {learner.step}", batch)
     for name, value in terms.items():
         # Kept as tensors: reading a number would wait for the GPU at every step.
         totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
     return loss
 
 
-def _apply(
-    learner: Learner, loss: Tensor, config: TrainConfig, rate: float, names: tuple[str, ...]
-) -> None:
+def _check_finite(value: Tensor, name: str, batch: Batch) -> None:
+    if not torch.isfinite(value):
+        raise EdgeCountError(
+            f"the {name} is not finite: lower learning_rate or train in fp32. "
+            f"Its images: {', '.join(sorted(set(batch.names)))}"
+        )
+
+
+def _apply(learner: Learner, loss: Tensor, config: TrainConfig, rate: float, batch: Batch) -> None:
     learner.optimiser.zero_grad(set_to_none=True)
     learner.fabric.backward(loss)
     norm = learner.fabric.clip_gradients(
@@ -149,11 +150,8 @@ def _apply(
         error_if_nonfinite=False,
     )
     # With fp16 an overflow is expected now and then: its optimiser skips that step.
-    if config.precision != "fp16" and norm is not None and not torch.isfinite(norm):
-        raise EdgeCountError(
-            f"the gradient of step {learner.step} is not finite: lower learning_rate or train in "
-            f"fp32. Its images: {', '.join(sorted(set(names)))}"
-        )
+    if config.precision != "fp16" and norm is not None:
+        _check_finite(norm, f"gradient of step {learner.step}", batch)
     for group in learner.optimiser.param_groups:
         group["lr"] = rate
     learner.optimiser.step()

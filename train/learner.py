@@ -76,12 +76,11 @@ def load_initial_weights(network: Network, config: TrainConfig, mixture: Mixture
         ConfigError, ModelError: a file of weights does not fit.
     """
     if config.backbone_weights:
-        parts = network.pretrained()
-        if not parts:
+        if not network.pretrained:
             raise ConfigError(f"backbone_weights: {config.model.name} has no backbone to load")
-        for backbone in parts.values():
-            load_backbone(backbone, config.root() / config.backbone_weights)
-            restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
+        backbone = network.get_submodule(network.pretrained)
+        load_backbone(backbone, config.root() / config.backbone_weights)
+        restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
     if config.prune_from:
         prune_channels(load_network(config.root() / config.prune_from)[0], network)
     if config.initial_weights:

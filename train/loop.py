@@ -19,7 +19,7 @@ from edgecount.train.checkpoint import (
 )
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import Data, load_data
-from edgecount.train.data.mixture import LoaderConfig, Mixture
+from edgecount.train.data.mixture import Mixture
 from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
 from edgecount.train.journal import Journal, OnRecord
@@ -79,7 +79,11 @@ def train(
     fabric = open_fabric(device, config.precision)
     if fabric.device.type == "cpu":
         keep_freed_memory()
-    _check_processes(config, fabric)
+    if config.batch_size % fabric.world_size:
+        raise ConfigError(
+            f"batch_size: expected a multiple of the {fabric.world_size} processes, "
+            f"got {config.batch_size}"
+        )
     torch.manual_seed(config.seed)
     with fabric.rank_zero_first():  # which renders the scenes that the others read
         data = load_data(config, out)
@@ -89,9 +93,9 @@ def train(
     if before:
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
     learner, mixture = _start(config, data, fabric, before)
-    zero = fabric.is_global_zero
+    zero, limit = fabric.is_global_zero, config.early_stop or float("inf")
     with closing(Journal(out, config, report, active=zero, step=learner.step)) as journal:
-        while learner.step < config.steps and not _stopped(learner, config):
+        while learner.step < config.steps and learner.stale_validations < limit:
             if stop is not None and stop():
                 log.info("stopped at step %d of %d", learner.step, config.steps)
                 return last
@@ -107,18 +111,14 @@ def _start(
     """Return a new learner, or the one of an earlier run, and the batches for it."""
     network = make_network(config)
     objective = build_objective(config.objective.name, config.objective.options, network)
-    loading = LoaderConfig(
-        size=config.crop,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        spec=network.input,
-        photometric=config.photometric,
+    mixture = Mixture(
+        data.components,
+        config,
+        objective.targets,
+        network.input,
         rank=fabric.global_rank,
         processes=fabric.world_size,
-        workers=config.workers,
-        cache_bytes=int(config.cache_gb * 1e9),
     )
-    mixture = Mixture(data.components, loading, objective.targets)
     if before is None:  # otherwise the checkpoint has what the objective learned of the data
         objective.prepare([sample for one in data.components for sample in one.samples])
         load_initial_weights(network, config, mixture)
@@ -187,10 +187,6 @@ def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journa
     return False
 
 
-def _stopped(learner: Learner, config: TrainConfig) -> bool:
-    return bool(config.early_stop) and learner.stale_validations >= config.early_stop
-
-
 def _finish(
     out: Path, data: Data, config: TrainConfig, journal: Journal, device: torch.device
 ) -> None:
@@ -212,14 +208,6 @@ def _finish(
         from edgecount.train.report.run import report_run
 
         report_run(out, data.validation, journal.path, device=device.type)
-
-
-def _check_processes(config: TrainConfig, fabric: Fabric) -> None:
-    if config.batch_size % fabric.world_size:
-        raise ConfigError(
-            f"batch_size: expected a multiple of the {fabric.world_size} processes, "
-            f"got {config.batch_size}"
-        )
 
 
 def _check_same_run(before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -26,18 +26,11 @@ _HEADER, _TALLY, _PEAK = 16, 24, 12
 
 @dataclass(frozen=True)
 class MapCase:
-    """The maps of one call, and the results that are asked for.
+    """The maps of one call, in cells and all of one dtype, and the results that are asked for.
 
-    Attributes:
-        batch: number of images.
-        height: height of the maps in cells.
-        width: width of the maps in cells.
-        dtype: "float32" or "float16", of all maps.
-        regions: number of masks.
-        fusion: whether peaks and density are blended.
-        listed: peaks per image that come back with the counts.
-        offset: whether an offset map moves the peaks.
-        keep_density: whether the density comes back, as `EdgeCounter` has it.
+    Of `regions` masks; `fusion` blends peaks and density; `listed` peaks per image come back with
+    the counts; an `offset` map moves the peaks; with `keep_density` the density comes back too, as
+    `EdgeCounter` has it.
     """
 
     batch: int
@@ -147,12 +140,8 @@ def stripes(case: MapCase) -> NDArray[np.float32] | None:
 class Maps:
     """Sets of maps of one case on the GPU, which take turns, and the counter for them.
 
-    All sets together are four times as large as the cache, as far as 32 are: what a set left in it
-    is gone when its turn comes again.
-
-    Args:
-        case: the maps.
-        cache_bytes: size of the GPU's L2 cache.
+    All sets together are four times as large as the L2 cache, as far as 32 are: what a set left in
+    it is gone when its turn comes again.
     """
 
     def __init__(self, case: MapCase, cache_bytes: int) -> None:
@@ -178,9 +167,6 @@ class Maps:
             **case.options,
         )
 
-    def __len__(self) -> int:
-        return len(self.sets)
-
     def enqueue(self, index: int) -> None:
         """Count the set whose turn it is."""
         self.counter.enqueue(*self.sets[index % len(self.sets)], self.stream)
@@ -192,11 +178,7 @@ class Maps:
         return self.counter.read(self.stream), self.counter.density
 
     def check(self) -> int:
-        """Refuse to time counts that are not the CPU's.
-
-        Returns:
-            The number of peaks in the lists of all images.
-        """
+        """Refuse to time counts that are not the CPU's; return the peaks listed in all images."""
         found, kept = self.counted(0)
         heatmap, offset, density = (None if a is None else a[:_IMAGES] for a in self.host)
         expected = _ext.count_maps(heatmap, offset, density, self.masks, **self.case.options)
@@ -210,11 +192,7 @@ class Maps:
 
 
 def measure(case: MapCase, rates: dict[str, float]) -> dict[str, Any]:
-    """Measure the microseconds of a case, beside those of copies of its bytes.
-
-    Args:
-        case: the maps.
-        rates: the rates of `yardsticks.copy_rates`.
+    """Measure the microseconds of a case beside those of copies of its bytes, by `copy_rates`.
 
     Raises:
         NotHereError: the GPU is too small.
@@ -226,7 +204,7 @@ def measure(case: MapCase, rates: dict[str, float]) -> dict[str, Any]:
     maps = Maps(case, cache)
     back_bytes = case.back_bytes(maps.check())
     turns = itertools.count()
-    us = graph_us(maps.enqueue, maps.stream, len(maps))
+    us = graph_us(maps.enqueue, maps.stream, len(maps.sets))
     copy = max(rates["gigabytes_per_second"], rates["batch_gigabytes_per_second"])
     least_us = case.least_bytes / copy / 1e3
     back_us = back_bytes / rates["back_gigabytes_per_second"] / 1e3
@@ -236,7 +214,7 @@ def measure(case: MapCase, rates: dict[str, float]) -> dict[str, Any]:
         "cached_us": graph_us(lambda _: maps.enqueue(0), maps.stream, 1),
         "read_us": host_us(lambda: maps.counted(next(turns))),
         # Maps in the cache say nothing of the memory.
-        "cold": len(maps) * case.map_bytes >= 2 * cache,
+        "cold": len(maps.sets) * case.map_bytes >= 2 * cache,
         "bytes": case.least_bytes,
         "back_bytes": back_bytes,
         "gigabytes_per_second": case.least_bytes / us / 1e3,

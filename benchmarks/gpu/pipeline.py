@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.backends.device import DeviceBackend
 from edgecount.runtime.backends.select import BACKENDS
 from edgecount.runtime.models.open import open_model
-from edgecount.runtime.pipeline.preprocess import plan_input
+from edgecount.runtime.pipeline.preprocess import input_geometry
 from edgecount.scenes import render_clip
 
 CAMERAS = 4
@@ -122,35 +123,30 @@ def measure(
         row = one_by_one(counter, given, runs)
         share = (row["preprocess"] + row["postprocess"]) / engine
         yield {**common, "source": source, **row, "share_of_engine": share}
-    if device:
-        for source, row in together(counter, sources):
-            yield {**common, "source": source, **row}
-
-
-def together(
-    counter: EdgeCounter, sources: dict[str, Sequence[Any]]
-) -> Iterator[tuple[str, dict[str, float]]]:
-    """Measure calls in which the next frames are on their way while one is counted."""
-    for source, frames in sources.items():
-        yield f"{source}, together", many(lambda given=frames: counter.count_batch(given))
+    if not device:
+        return
+    # Calls in which the next frames are on their way while one is counted.
+    calls = {
+        f"{source}, together": partial(counter.count_batch, f) for source, f in sources.items()
+    }
     with tempfile.TemporaryDirectory() as folder:
-        clip = write_clip(Path(folder), sources["frames of the host"])
-        if clip is not None:
-            yield "a video", many(lambda: list(counter.stream(clip)))
-            cameras = [clip] * CAMERAS
-            yield f"{CAMERAS} videos", many(lambda: list(counter.stream_many(cameras)))
+        if clip := write_clip(Path(folder), frames):
+            calls["a video"] = lambda: list(counter.stream(clip))
+            calls[f"{CAMERAS} videos"] = lambda: list(counter.stream_many([clip] * CAMERAS))
+        for source, call in calls.items():
+            yield {**common, "source": source, **many(call)}
 
 
 def engine_ms(counter: EdgeCounter, size: tuple[int, int]) -> float:
     """Measure the milliseconds of the bare engine on one image."""
     spec, backend = counter.manifest.input, counter.backend
     limits = backend.sizes if isinstance(backend, DeviceBackend) else None
-    plan = plan_input(size[::-1], spec, spec.max_side, limits)
-    image = np.random.default_rng(1).uniform(-1, 1, (1, 3, *plan.padded)).astype(np.float32)
+    geometry = input_geometry(size[::-1], spec, spec.max_side, limits)
+    image = np.random.default_rng(1).uniform(-1, 1, (1, 3, *geometry.padded)).astype(np.float32)
     if not isinstance(backend, DeviceBackend):
         return host_us(lambda: backend.infer({spec.name: image})) / 1000
     with backend.open_worker() as worker:
-        bound = worker.bind((backend.batches[0], 3, *plan.padded))
+        bound = worker.bind((backend.batches[0], 3, *geometry.padded))
         for index in range(backend.batches[0]):
             source = np.ascontiguousarray(image[0], bound.input.dtype)
             worker.stream.upload(bound.input[index], source)

@@ -17,15 +17,9 @@ PADDING = -1.0
 
 @dataclass(frozen=True)
 class FrameCase:
-    """A frame and the network input that it becomes.
+    """A frame of "bgr" or "nv12" pixels, and the network input of a dtype that it becomes.
 
-    Attributes:
-        pixels: "bgr" or "nv12".
-        height: height of the frame in pixels.
-        width: width of the frame in pixels.
-        resized: (height, width) of the frame inside the input.
-        padded: (height, width) of the input.
-        dtype: "float32" or "float16", of the input.
+    `resized` is the (height, width) of the frame inside the input, `padded` that of the input.
     """
 
     pixels: str

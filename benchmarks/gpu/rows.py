@@ -17,14 +17,10 @@ class NotHereError(Exception):
 
 
 class Numbers:
-    """The numbers so far, as JSON and as Markdown.
+    """The numbers so far, on those that are known before, as JSON, and as Markdown after `about`.
 
     Files are written anew with each row: a run that fails or takes too long leaves what it has.
-
-    Args:
-        path: the JSON file; its tables go beside it with the ending .md. None: no files.
-        known: values that are known before anything is measured.
-        about: Markdown in front of the tables.
+    The tables go beside the JSON file with the ending .md. Without a path there are no files.
     """
 
     def __init__(self, path: Path | None, known: Mapping[str, Any], about: str) -> None:
@@ -45,13 +41,9 @@ class Numbers:
         items: Iterable[Item],
         measure: Callable[[Item], dict[str, Any]],
     ) -> None:
-        """Add a row for each item to a table; rows that cannot be measured are listed as skipped.
+        """Add a row for each item to a table, whose rows of an earlier call stay.
 
-        Args:
-            key: name of the table in the JSON; rows of an earlier call stay.
-            title: heading in the Markdown.
-            items: arguments of `measure`.
-            measure: gives a row, or raises ImportError or `NotHereError`.
+        Items for which `measure` raises ImportError or `NotHereError` are listed as skipped.
         """
         self._titles.setdefault(key, title)
         rows = self.found.setdefault(key, [])
@@ -71,23 +63,19 @@ class Numbers:
         for reason in self.found["skipped"]:
             print(f"skipped: {reason}")
 
-    def markdown(self) -> str:
-        """Return all tables."""
+    def _save(self) -> None:
+        if self._path is None:
+            return
         parts = [self._about]
         for key, title in self._titles.items():
             found = self.found[key]
             shown = table_of_values(found) if isinstance(found, Mapping) else table(found)
             parts += [f"### {title}", shown] if found else []
-        return "\n\n".join(parts) + "\n"
-
-    def _save(self) -> None:
-        if self._path is None:
-            return
-        content = {".json": json.dumps(self.found, indent=1) + "\n", ".md": self.markdown()}
+        content = {".json": json.dumps(self.found, indent=1), ".md": "\n\n".join(parts)}
         for ending, text in content.items():
             # Whoever ends this program in the middle of a write finds the whole file before it.
             new = self._path.with_suffix(".new")
-            new.write_text(text, encoding="utf-8")
+            new.write_text(text + "\n", encoding="utf-8")
             new.replace(self._path.with_suffix(ending))
 
 

@@ -17,9 +17,7 @@ _ROUND_SECONDS = 1e-6 if EMULATED else 0.02  # host time of a round, and so of w
 def gpu_us(work: Callable[[int], object], stream: _ext.Stream) -> float:
     """Return the microseconds that a call keeps the stream busy, when many follow each other.
 
-    Args:
-        work: puts its work into the stream, given the number of the call.
-        stream: the stream.
+    `work` puts its work into the stream, given the number of the call.
     """
     work(0)
     stream.synchronize()

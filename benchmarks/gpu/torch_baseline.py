@@ -21,11 +21,8 @@ class TorchCounter:
     """Peaks by max_pool2d, comparison and nonzero, and sums per image and region.
 
     It leaves out what edgecount does on top: sub-pixel positions, the order of ties, peaks per
-    region, the check for NaN.
-
-    Args:
-        sets: pairs of heatmap and density (B, H, W) on the GPU, which take turns.
-        masks: (R, H, W) on the GPU; None without regions.
+    region, the check for NaN. `sets` of heatmap and density (B, H, W) on the GPU take turns; masks
+    are (R, H, W) on the GPU, None without regions.
     """
 
     def __init__(self, sets: list[tuple[Any, Any]], masks: Any | None) -> None:
@@ -79,11 +76,7 @@ def measure_torch(case: MapCase, skipped: list[str]) -> dict[str, Any]:
 
     "read": called one by one, from the call until all is in NumPy, by torch.utils.benchmark.
     "eager": called one after the other, by the GPU's clock. "graph": recorded, with the copies of
-    the results to pinned memory.
-
-    Args:
-        case: the maps.
-        skipped: gets the reason if torch cannot record its work.
+    the results to pinned memory; if torch cannot record its work, `skipped` gets the reason.
 
     Raises:
         ImportError: there is no torch, or it does not load.
@@ -113,7 +106,7 @@ def measure_torch(case: MapCase, skipped: list[str]) -> dict[str, Any]:
         torch_eager = gpu_us(usual.on_gpu, _ext.Stream(handle=side.cuda_stream))
         torch_graph = torch_graph_us(usual, side, skipped)
     read = read_us(maps.counted)
-    graph = graph_us(maps.enqueue, maps.stream, len(maps))
+    graph = graph_us(maps.enqueue, maps.stream, len(maps.sets))
     return {
         **asdict(case),
         "read_us": read,

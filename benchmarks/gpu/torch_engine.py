@@ -26,15 +26,8 @@ Attributes = Mapping[str, Any]
 def _conv(attributes: Attributes, image: Any, weight: Any, bias: Any = None) -> Any:
     top, left, bottom, right = attributes["pads"]
     assert (top, left) == (bottom, right)
-    return functional.conv2d(
-        image,
-        weight,
-        bias,
-        attributes["strides"],
-        (top, left),
-        attributes["dilations"],
-        attributes["group"],
-    )
+    spacing = attributes["strides"], (top, left), attributes["dilations"], attributes["group"]
+    return functional.conv2d(image, weight, bias, *spacing)
 
 
 def _resize(attributes: Attributes, image: Any, _: Any, scales: Any) -> Any:
@@ -98,7 +91,7 @@ class TorchEngine(DeviceBackend):
 
     @property
     def input_name(self) -> str:
-        """See `DeviceBackend.input_name`."""
+        """Return the name of the graph's image tensor."""
         return self._manifest.input.name
 
     def open_worker(self) -> TorchWorker:

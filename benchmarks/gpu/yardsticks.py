@@ -20,11 +20,13 @@ _NOTHING = b".version 6.3\n.target sm_75\n.address_size 64\n.visible .entry noth
 class Driver:
     """The calls of the CUDA driver that the yardsticks need, in the GPU's primary context.
 
-    Attributes:
-        cache_bytes: size of the L2 cache.
+    In the emulation device memory is the host's, and nothing is launched.
     """
 
     def __init__(self) -> None:
+        self.cache_bytes = 4096  # size of the L2 cache
+        if EMULATED:
+            return
         self._cuda = ctypes.CDLL("libcuda.so.1")
         device, size = ctypes.c_int(), ctypes.c_int()
         context, module, self._nothing = (ctypes.c_void_p() for _ in range(3))
@@ -39,12 +41,17 @@ class Driver:
 
     def copy(self, target: _ext.DeviceArray, source: _ext.DeviceArray, stream: _ext.Stream) -> None:
         """Copy an array on the device to another."""
+        if EMULATED:
+            ctypes.memmove(target.ptr, source.ptr, source.nbytes)
+            return
         places = ctypes.c_uint64(target.ptr), ctypes.c_uint64(source.ptr)
         size, handle = ctypes.c_size_t(source.nbytes), ctypes.c_void_p(stream.handle)
         self._call("cuMemcpyDtoDAsync_v2", *places, size, handle)
 
     def empty_kernel(self, stream: _ext.Stream) -> Callable[[], object]:
         """Return a call that launches a kernel of one thread that does nothing."""
+        if EMULATED:
+            return lambda: None
         # A call that keeps the GIL, with arguments that are made once: what Python adds to a launch
         # would make a yardstick that is easy to beat.
         grid = [ctypes.c_uint(size) for size in (1, 1, 1, 1, 1, 1, 0)]
@@ -58,35 +65,18 @@ class Driver:
             raise RuntimeError(f"{name} failed with error {code}")
 
 
-class EmulatedDriver:
-    """A stand-in for `Driver` where device memory is the host's. Nothing is launched."""
-
-    cache_bytes = 4096
-
-    def copy(self, target: _ext.DeviceArray, source: _ext.DeviceArray, _: _ext.Stream) -> None:
-        """Copy at once."""
-        ctypes.memmove(target.ptr, source.ptr, source.nbytes)
-
-    def empty_kernel(self, _: _ext.Stream) -> Callable[[], object]:
-        """Return a call that does nothing."""
-        return lambda: None
-
-
 @functools.cache
-def driver() -> Driver | EmulatedDriver:
+def driver() -> Driver:
     """Return the driver of the GPU that is measured."""
-    return EmulatedDriver() if EMULATED else Driver()
+    return Driver()
 
 
 def copy_rates(stream: _ext.Stream, batch: int) -> dict[str, float]:
     """Measure the gigabytes per second of copies, in the way in which counting is measured.
 
     On the device each byte is read and written, and counts twice. Copies are recorded one after
-    the other as a CUDA graph, between buffers that are together larger than the L2 cache.
-
-    Args:
-        stream: the stream of the copies.
-        batch: bytes that a batch of the goals' maps has; a copy of half of it moves as many.
+    the other as a CUDA graph, between buffers that are together larger than the L2 cache. `batch`
+    is the bytes of a batch of the goals' maps; a copy of half of it moves as many.
     """
     free, _ = _ext.device_memory()
     large = 2**16 if EMULATED else min(max(16 * driver().cache_bytes, 2**28), free // 4)

@@ -9,8 +9,6 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["data_url", "open_template"]
-
 
 def open_template(path: Path) -> Callable[..., str]:
     """Load a template that extends `base.html`.

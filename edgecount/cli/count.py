@@ -22,7 +22,7 @@ from edgecount.cli._types.options import (
 )
 
 if TYPE_CHECKING:
-    from edgecount.cli._count.run import RunResult, Task
+    from edgecount.cli._count.run import Task
     from edgecount.counter import EdgeCounter
     from edgecount.regions import Region
     from edgecount.runtime.sources.base import Source
@@ -86,11 +86,11 @@ def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> No
       edgecount count clip.mp4 --every 5 --json
       edgecount count door.png --region "gate:0,0;640,0;640,240"
     """  # noqa: D301 (click looks for the character, not for backslash and b)
-    outcome, unopened = _count(sources, **options)
-    if outcome is not None and outcome.stopped:
+    failed, stopped = _count(sources, **options)
+    if stopped:
         click.echo("edgecount: stopped", err=True)
         ctx.exit(INTERRUPTED)
-    if unopened or outcome is None or outcome.failed:
+    if failed:
         ctx.exit(FAILED)
 
 
@@ -106,13 +106,8 @@ def _count(
     quiet: bool,
     regions: tuple[Region, ...],
     **engine: Any,
-) -> tuple[RunResult | None, int]:
-    """Count what can be opened.
-
-    Returns:
-        How the run ended, None if no source could be opened, and the number of sources that could
-        not be opened.
-    """
+) -> tuple[int, bool]:
+    """Count what can be opened; see `Run.all`, whose failures include what cannot be."""
     from edgecount.cli._count.printing import JsonPrinter, TextPrinter
     from edgecount.cli._count.run import Pace, Run
 
@@ -122,14 +117,14 @@ def _count(
         raise click.UsageError("--overwrite is about --save DIR: pass that too")
     sources, unopened = _open(specs)
     if not sources:
-        return None, unopened
+        return unopened, False
     tasks = _plan(sources, folder, overwrite)
     printer = JsonPrinter(points) if as_json else TextPrinter(summary=not quiet)
     with _counter(regions=regions, quiet=quiet, **engine) as counter:
         run = Run(counter, printer, Pace(every, max_frames), regions, bars=not quiet)
-        outcome = run.all(tasks)
-    printer.end(outcome.failed + unopened)
-    return outcome, unopened
+        failed, stopped = run.all(tasks)
+    printer.end(failed + unopened)
+    return failed + unopened, stopped
 
 
 def _open(specs: tuple[str, ...]) -> tuple[list[Source], int]:

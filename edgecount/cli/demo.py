@@ -66,14 +66,14 @@ def demo(folder: Path, people: int, seed: int, model: str, as_json: bool) -> Non
 
 
 def _picture(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict[str, Any]:
-    from edgecount.cli._count.saving import ImageSaver, write_image
+    from edgecount.cli._count.saving import write_image
+    from edgecount.drawing import draw_overlay
     from edgecount.scenes import render_scene
 
     scene = render_scene(people, seed=seed)
     write_image(folder / "scene.png", scene.image)
     result = counter.count(scene.image)
-    with ImageSaver(folder / "scene.overlay.png") as saver:
-        saver.add(scene.image, result)
+    write_image(folder / "scene.overlay.png", draw_overlay(scene.image, result))
     return {
         **_compare(result.count, len(scene.points)),
         "frames": 1,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from edgecount.cli._export.flags import naming_flags, with_flags
 from edgecount.cli._export.options import (
     check_name,
     check_useful,
@@ -21,6 +19,7 @@ from edgecount.cli._export.options import (
     stated_of,
 )
 from edgecount.cli._export.table import table
+from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.progress import Bars, echo
 from edgecount.cli._types.options import json_option
 from edgecount.cli._types.paths import UserPath
@@ -36,7 +35,6 @@ from edgecount.export.defaults import (
 )
 
 if TYPE_CHECKING:
-    from edgecount.export.package import Export
     from edgecount.manifest import Manifest
 
 _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
@@ -187,22 +185,28 @@ def export(
     written.
     """
     from edgecount.export.package import export_model
+    from edgecount.export.report import write_report
+    from edgecount.export.triton import model_folder, write_repository
 
     model = os.path.expanduser(model)  # noqa: PTH111 (a name is no path)
     typed = {
         name for name in given if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     }
-    with naming_flags():
-        check_useful(typed, given, one_file=out is not None and out.suffix == ".onnx")
-        if out is not None and out.suffix == ".onnx":
-            _one_file(model, out, given, as_json)
-            return
+    check_useful(typed, given, one_file=out is not None and out.suffix == ".onnx")
+    if out is not None and out.suffix == ".onnx":
+        _one_file(model, out, given, as_json)
+        return
     target = out or Path(f"{Path(model).stem}-export")
+    repository: Path | None = given["triton"]
 
     def warn(warning: str) -> None:
         echo(f"edgecount: warning: {with_flags(warning)}", err=True)
 
-    with Bars(shown=not as_json) as bars, naming_flags():
+    def begin(manifest: Manifest) -> None:
+        if repository:
+            model_folder(repository, manifest, overwrite=given["overwrite"])
+
+    with Bars(shown=not as_json) as bars:
         made = export_model(
             model,
             target,
@@ -211,13 +215,12 @@ def export(
             stated=stated_of(given),
             progress=bars.report,
             warn=warn,
-            begin=partial(_check_repository, given["triton"], overwrite=given["overwrite"]),
-            finish=_write_report,
+            begin=begin,
+            finish=write_report,
         )
-    if given["batch"] and made.no_engine and not given["triton"]:
+    if given["batch"] and made.no_engine and not repository:
         warn(f"--batch did nothing: no engine is built, because {made.no_engine}")
-    with naming_flags():
-        served = _serve(made, target, given["triton"])
+    served = str(write_repository(made, target, repository)) if repository else None
     report = json.loads((target / "report.json").read_text())
     if as_json:
         click.echo(json.dumps({"folder": str(target), "triton": served, **report}))
@@ -227,28 +230,6 @@ def export(
     click.echo(f"\n{target / 'report.html'}")
     if served:
         click.echo(served)
-
-
-def _check_repository(repository: Path | None, manifest: Manifest, *, overwrite: bool) -> None:
-    if repository is not None:
-        from edgecount.export.triton import model_folder
-
-        model_folder(repository, manifest, overwrite=overwrite)
-
-
-def _serve(made: Export, folder: Path, repository: Path | None) -> str | None:
-    """Add the model to a repository of Triton, if one is given; return its folder there."""
-    if repository is None:
-        return None
-    from edgecount.export.triton import write_repository
-
-    return str(write_repository(made, folder, repository))
-
-
-def _write_report(made: Export, folder: Path) -> None:
-    from edgecount.export.report import write_report
-
-    write_report(made, folder)
 
 
 def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> None:

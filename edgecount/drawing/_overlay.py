@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def draw_overlay(
     if result.density.size:
         scale = scale or HeatScale.fit(result.density)
         canvas = paint_heat(canvas, result.density, result.density_stride_xy, scale)
-    for region, colour in zip(regions, _colours(len(regions)), strict=True):
+    for region, colour in zip(regions, cycle(REGION_COLOURS), strict=False):
         draw_region(canvas, region.polygon, colour, sizes.line)
     draw_points(canvas, result.points)
     _place(canvas, _count_text(result, sizes), (sizes.margin, sizes.margin), taken)
@@ -81,10 +82,6 @@ def draw_overlay(
         taken += [legend] if legend else []
     _label_regions(canvas, result, regions, sizes, taken)
     return canvas
-
-
-def _colours(number: int) -> list[tuple[int, int, int]]:
-    return [REGION_COLOURS[i % len(REGION_COLOURS)] for i in range(number)]
 
 
 def _count_text(result: CountResult, sizes: _Sizes) -> list[Run]:
@@ -106,7 +103,7 @@ def _label_regions(
     taken: list[Box],
 ) -> None:
     height, width = canvas.shape[:2]
-    for region, colour in zip(regions, _colours(len(regions)), strict=True):
+    for region, colour in zip(regions, cycle(REGION_COLOURS), strict=False):
         counted = result.regions.get(region.name)
         runs = [Run(region.name, sizes.capital, SOFT)]
         if counted is not None:

@@ -78,19 +78,13 @@ def _building(
     """Draw a front by its lower left corner, parallel to the picture; returns its right end."""
     left, base, z = corner
     width, height = float(rng.uniform(6, 18)), float(rng.uniform(5, 22))
-    corners = camera.project(
-        np.array([left, left + width, left + width, left]),
-        np.array([height, height, 0.0, 0.0]) + base,
-        np.full(4, z),
-    )
-    quad = np.stack(corners[:2], axis=1).astype(np.float32)
+    x, y = left + np.array([0, width, width, 0]), base + np.array([height, height, 0, 0])
+    quad = np.stack(camera.project(x, y, np.full(4, z))[:2], axis=1).astype(np.float32)
     rows, columns = max(1, round(height / 3)), max(1, round(width / 2.6))
     front = _facade(rng, light, rows, columns)
     front *= light.ambient * 0.9 + light.key * max(0.0, float(light.direction[2])) * 0.8 + 0.06
-    source = np.array(
-        [[0, 0], [front.shape[1], 0], [front.shape[1], front.shape[0]], [0, front.shape[0]]],
-        np.float32,
-    )
+    high, wide = front.shape[:2]
+    source = np.array([[0, 0], [wide, 0], [wide, high], [0, high]], np.float32)
     matrix = cv2.getPerspectiveTransform(source, quad)
     size = (camera.width, camera.height)
     layer = cv2.warpPerspective(front, matrix, size, flags=cv2.INTER_AREA)
@@ -103,20 +97,12 @@ def _building(
 
 
 def _tree_line(
-    canvas: Floats,
-    rng: np.random.Generator,
-    camera: Camera,
-    light: Light,
-    z: float,
-    ground: float,
+    canvas: Floats, rng: np.random.Generator, camera: Camera, light: Light, z: float, ground: float
 ) -> None:
     base = float(camera.project(np.zeros(1), np.array([ground]), np.array([z]))[1][0])
     scale = camera.focal / z
-    top = np.interp(
-        np.arange(camera.width),
-        np.linspace(0, camera.width, 16),
-        base - scale * rng.uniform(3, 7, 16),
-    )
+    knots, heights = np.linspace(0, camera.width, 16), rng.uniform(3, 7, 16)
+    top = np.interp(np.arange(camera.width), knots, base - scale * heights)
     last = int(np.clip(base, 0, camera.height))
     if last <= 1:
         return
@@ -137,12 +123,7 @@ def draw_skyline(
 ) -> None:
     """Draw the skyline that closes the view into a BGR canvas, float32 (H, W, 3), in place.
 
-    Args:
-        canvas: picture with sky and ground.
-        rng: source of randomness.
-        camera: camera, which gives the distance of the skyline.
-        light: light and air of the scene.
-        kind: "buildings", "trees", or "wall".
+    The canvas has sky and ground already; kind is "buildings", "trees", or "wall".
     """
     z = camera.far * float(rng.uniform(1.06, 1.35)) + 1
     base = float(camera.ground_height(np.array(camera.far))) if camera.slope > 0 else 0.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgecount.scenes.arrays import Floats
 from edgecount.scenes.look import Look
-from edgecount.scenes.solid import Part, blob, limb, rotation, vec
+from edgecount.scenes.solid import Part, blob, rotation, vec
 
 MATERIALS = ("skin", "top", "lower", "shoes", "bag", "head", "hair", "hat")
 
@@ -43,7 +43,7 @@ class Pose:
 
 
 def _limb(material: str, a: Floats, b: Floats, ra: float, rb: float) -> Part:
-    return limb(MATERIALS.index(material), a, b, ra, rb)
+    return Part(MATERIALS.index(material), a, b, ra, rb)
 
 
 def _blob(material: str, centre: Floats, axes: Floats, frame: Floats | None = None) -> Part:
@@ -126,16 +126,11 @@ def _skirt(look: Look, base: float, g: float) -> list[Part]:
 
 def _bag(look: Look, base: float) -> list[Part]:
     if look.bag == "backpack":
-        return [
-            _limb(
-                "bag",
-                vec(side * 0.07, base + 0.16, -0.18),
-                vec(side * 0.06, base + 0.4, -0.16),
-                0.1,
-                0.085,
-            )
+        ends = [
+            (vec(side * 0.07, base + 0.16, -0.18), vec(side * 0.06, base + 0.4, -0.16))
             for side in (-1.0, 1.0)
         ]
+        return [_limb("bag", low, high, 0.1, 0.085) for low, high in ends]
     if look.bag == "shoulder":
         return [
             _limb("bag", vec(0.24, base - 0.04, -0.09), vec(0.24, base - 0.04, 0.09), 0.07, 0.07),
@@ -207,15 +202,15 @@ def build_body(look: Look, pose: Pose) -> tuple[list[Part], Floats]:
     parts += _head(look, centre, rotation(pose.turn, pose.nod), rotation(pose.turn))
     # Drawn for 1.70 m: the head shrinks less than the body, as a child's does.
     scale = np.float32(look.stature / 1.70)
-    lift = np.float32(bob)
     keep = np.float32(scale**-0.6)
+    lift = vec(0, bob, 0)
     scaled = []
-    head = centre * scale + vec(0, bob, 0)
+    head = centre * scale + lift
     for part in parts:
         is_head = part.material >= MATERIALS.index("head")
         factor = scale * keep if is_head else scale
-        a = head + (part.a - centre) * factor if is_head else part.a * scale + vec(0, lift, 0)
-        b = head + (part.b - centre) * factor if is_head else part.b * scale + vec(0, lift, 0)
+        a = head + (part.a - centre) * factor if is_head else part.a * scale + lift
+        b = head + (part.b - centre) * factor if is_head else part.b * scale + lift
         axes = None if part.axes is None else part.axes * factor
         ra, rb = part.ra * float(factor), part.rb * float(factor)
         scaled.append(replace(part, a=a, b=b, ra=ra, rb=rb, axes=axes))

@@ -75,14 +75,10 @@ class Camera:
 def make_camera(
     rng: np.random.Generator, size: tuple[int, int], people: int, *, tiers: bool, lift: float
 ) -> Camera:
-    """Draw a plausible camera: the more people, the higher it stands.
+    """Draw a plausible camera: the more people must find a visible place, the higher it stands.
 
-    Args:
-        rng: source of randomness.
-        size: (width, height) in pixels.
-        people: number of people who must find a visible place.
-        tiers: whether the ground rises in steps.
-        lift: factor on the altitude, above 1 when a lower camera had no room for everyone.
+    The size is (width, height) in pixels; with tiers the ground rises in steps; lift is a factor
+    on the altitude, above 1 when a lower camera had no room for everyone.
     """
     width, height = size
     scale = math.sqrt(width * height / (1024 * 768))

@@ -14,7 +14,7 @@ from edgecount.scenes.compose import compose
 from edgecount.scenes.crowd import Person, draw_people, person_sprite
 from edgecount.scenes.photo import develop
 from edgecount.scenes.scene import Scene, make_scene
-from edgecount.scenes.stage import Setting, check_request, set_stage
+from edgecount.scenes.stage import Setting, set_stage
 from edgecount.scenes.visibility import VISIBLE_SHARE, likely_visible, visible_shares
 
 # Strides below this one, in radians, are people who shift on the spot.
@@ -88,7 +88,6 @@ def render_clip(
         ConfigError: an option that makes no sense.
     """
     setting = Setting(people, size, place, light, pattern, seed)
-    check_request(setting)
     if frames < 1:
         raise ConfigError(f"frames: expected 1 or more, got {frames}")
     if not fps > 0:

@@ -65,22 +65,16 @@ def _cast(mask: NDArray[np.uint8], sprite: Sprite, towards: Floats) -> None:
     # Height above the foot in rows, h, moves a point aside and into the picture.
     corners = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float64)
     lift = foot_y - corners[:, 1]
-    laid = (
-        np.stack(
-            [stand.foot[0] + corners[:, 0] - foot_x + aside * lift, stand.foot[1] - back * lift],
-            axis=1,
-        )
-        / 2
-    )
+    across = stand.foot[0] + corners[:, 0] - foot_x + aside * lift
+    laid = np.stack([across, stand.foot[1] - back * lift], axis=1) / 2
     left, top = np.floor(laid.min(axis=0)).astype(int) - 1
     right, bottom = np.ceil(laid.max(axis=0)).astype(int) + 2
     x0, y0 = max(left, 0), max(top, 0)
     x1, y1 = min(right, mask.shape[1]), min(bottom, mask.shape[0])
     if x0 >= x1 or y0 >= y1 or abs(back) < 0.02:
         return
-    matrix = cv2.getAffineTransform(
-        corners[:3].astype(np.float32), (laid[:3] - (x0, y0)).astype(np.float32)
-    )
+    target = (laid[:3] - (x0, y0)).astype(np.float32)
+    matrix = cv2.getAffineTransform(corners[:3].astype(np.float32), target)
     outline = (sprite.alpha * 255).astype(np.uint8)
     shade = cv2.warpAffine(outline, matrix, (x1 - x0, y1 - y0))
     np.maximum(mask[y0:y1, x0:x1], shade, out=mask[y0:y1, x0:x1])

@@ -38,14 +38,7 @@ class Person:
 
 
 def draw_pose(rng: np.random.Generator, heading: float, common: float, seated: float) -> Pose:
-    """Draw a posture.
-
-    Args:
-        rng: source of randomness.
-        heading: yaw that the crowd shares.
-        common: share of the people who follow it.
-        seated: share of the people who sit.
-    """
+    """Draw a posture, given the crowd's yaw and the shares that follow it and that sit."""
     sits = rng.random() < seated
     walks = rng.random() < 0.5 and not sits
     arms = _ARMS[int(rng.choice(len(_ARMS), p=[0.62, 0.03, 0.14, 0.1, 0.11]))]

@@ -91,13 +91,9 @@ def draw_ground(
             u = (np.cos(turn) * x - np.sin(turn) * far) * scale
             v = (np.sin(turn) * x + np.cos(turn) * far) * scale
             u, v = np.mod(u, level.shape[1]), np.mod(v, level.shape[0])
-            canvas[first + chosen] = cv2.remap(
-                level,
-                u.astype(np.float32),
-                v.astype(np.float32),
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_WRAP,
-            )
+            u, v = u.astype(np.float32), v.astype(np.float32)
+            wrapped = cv2.remap(level, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+            canvas[first + chosen] = wrapped
         side = max(level.shape[0] // 2, 2)
         smaller = cv2.resize(level, (side, side), interpolation=cv2.INTER_AREA)
         level = np.asarray(smaller, np.float32)
@@ -114,9 +110,8 @@ def _draw_steps(canvas: Floats, rng: np.random.Generator, camera: Camera, light:
     """Draw tiers as bands across the picture: treads lit from above, risers darker."""
     base = np.array(_COLOURS["steps"]) * rng.uniform(0.75, 1.15) * rng.uniform(0.94, 1.06, 3)
     top = light.ambient + light.key * max(float(light.direction[1]), 0.2)
-    front = 0.45 * top + 0.55 * (
-        light.ambient * 0.8 + light.key * max(float(light.direction[2]), 0.1)
-    )
+    facing = light.ambient * 0.8 + light.key * max(float(light.direction[2]), 0.1)
+    front = 0.45 * top + 0.55 * facing
     count = math.ceil((camera.far - camera.near) / STEP) + 2
     edges = camera.near + np.arange(-1, count + 1) * STEP
     edges[0] = 0.6
@@ -164,12 +159,8 @@ def _decals(canvas: Floats, rng: np.random.Generator, camera: Camera, kind: str)
         cz = float(rng.uniform(camera.near, camera.far))
         r = float(rng.choice([0.32, rng.uniform(0.5, 2.0)]))
         tone = float(rng.uniform(50, 150))
-        lay(
-            cx + r * np.cos(turn),
-            cz + r * np.sin(turn),
-            (tone, tone, tone),
-            0.55 if r == 0.32 else 0.2,
-        )
+        strength = 0.55 if r == 0.32 else 0.2
+        lay(cx + r * np.cos(turn), cz + r * np.sin(turn), (tone, tone, tone), strength)
     if kind != "asphalt" or rng.random() < 0.3:
         return
     white = (205.0, 210.0, 212.0)
@@ -178,9 +169,5 @@ def _decals(canvas: Floats, rng: np.random.Generator, camera: Camera, kind: str)
         for x in np.arange(-wide, wide, 1.0).tolist():
             lay(x + np.array([0, 0.5, 0.5, 0]), at + np.array([0, 0, 3.2, 3.2]), white, 0.8)
     for x in (float(rng.uniform(-wide, wide)) / 2, float(rng.uniform(-wide, wide)) / 2):
-        lay(
-            x + np.array([0, 0.15, 0.15, 0]),
-            np.array([0.5, 0.5, camera.far * 2, camera.far * 2]),
-            white,
-            0.7,
-        )
+        z = np.array([0.5, 0.5, camera.far * 2, camera.far * 2])
+        lay(x + np.array([0, 0.15, 0.15, 0]), z, white, 0.7)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -27,14 +26,9 @@ _FACE_SCALE = 35.0
 def render_person(
     look: Look, pose: Pose, stand: Stand, light: Light, rng: np.random.Generator
 ) -> Sprite:
-    """Render one person.
+    """Render one person, whose yaw is relative to the line of sight.
 
-    Args:
-        look: looks of the person.
-        pose: pose of the person; the yaw is relative to the line of sight.
-        stand: place of the person in the frame.
-        light: light and air of the scene.
-        rng: source of randomness for the folds and prints of the clothes.
+    The folds and prints of the clothes come from the source of randomness.
     """
     parts, head = build_body(look, pose)
     view = rotation(0.0, stand.decline) @ rotation(pose.yaw)
@@ -42,8 +36,10 @@ def render_person(
 
     def paint(surface: Surface, at: Floats, shown: Indices) -> Floats:
         material = surface.material.ravel()[shown]
-        colours = _palette(look)[material]
-        colours *= _folds(material, surface.z.shape, rng)(shown)[:, None]
+        clothes = (look.top, look.lower, look.shoes, look.bag_colour)
+        palette = np.stack([look.skin, *clothes, look.skin, look.hair, look.hat_colour])
+        colours = palette[material]
+        colours *= _folds(material, surface.z.shape, shown, rng)[:, None]
         if look.pattern != "plain":
             where = np.flatnonzero(material == _TOP)
             marked = _pattern(at[where] @ view, look, rng)
@@ -55,48 +51,23 @@ def render_person(
 
     sprite = render_parts(parts, view, stand, light, paint, head_from=_HEAD)
     seen = view @ head
-    return replace(
-        sprite,
-        head_at=(
-            stand.foot[0] + float(seen[0]) * stand.scale,
-            stand.foot[1] - float(seen[1]) * stand.scale,
-        ),
-        head_size=HEAD_METRES * stand.scale * (look.stature / 1.7) ** 0.4,
-    )
-
-
-def _palette(look: Look) -> Floats:
-    return np.stack(
-        [
-            look.skin,
-            look.top,
-            look.lower,
-            look.shoes,
-            look.bag_colour,
-            look.skin,
-            look.hair,
-            look.hat_colour,
-        ]
-    )
+    x, y = float(seen[0]) * stand.scale, float(seen[1]) * stand.scale
+    size = HEAD_METRES * stand.scale * (look.stature / 1.7) ** 0.4
+    return replace(sprite, head_at=(stand.foot[0] + x, stand.foot[1] - y), head_size=size)
 
 
 def _folds(
-    material: NDArray[np.uint8], shape: tuple[int, int], rng: np.random.Generator
-) -> Callable[[Indices], Floats]:
-    """Draw the brightness of folds in cloth and of strands in hair; returns it by pixel index."""
+    material: NDArray[np.uint8], shape: tuple[int, int], shown: Indices, rng: np.random.Generator
+) -> Floats:
+    """Draw the brightness (n,) of folds in cloth and strands in hair at the pixels shown."""
     size = (shape[1], shape[0])
     cloth = rng.normal(1.0, 0.09, (16, 8)).astype(np.float32)
     strands = rng.normal(1.0, 0.16, (24, 40)).astype(np.float32)
     cloth_map = cv2.resize(cloth, size, interpolation=cv2.INTER_LINEAR).ravel()
     strand_map = cv2.resize(strands, size, interpolation=cv2.INTER_LINEAR).ravel()
-
-    def at(shown: Indices) -> Floats:
-        plain = (material == _SKIN) | (material == _HEAD)
-        value = np.where(material == _HAIR, strand_map[shown], cloth_map[shown])
-        value[plain] = 1
-        return np.asarray(value, np.float32)
-
-    return at
+    value = np.where(material == _HAIR, strand_map[shown], cloth_map[shown])
+    value[(material == _SKIN) | (material == _HEAD)] = 1
+    return np.asarray(value, np.float32)
 
 
 def _pattern(at: Floats, look: Look, rng: np.random.Generator) -> NDArray[np.bool_]:

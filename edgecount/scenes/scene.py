@@ -14,7 +14,7 @@ from edgecount.scenes.compose import compose
 from edgecount.scenes.crowd import Person, draw_people, person_sprite
 from edgecount.scenes.photo import develop
 from edgecount.scenes.sprite import Sprite
-from edgecount.scenes.stage import Setting, Stage, check_request, set_stage
+from edgecount.scenes.stage import Setting, Stage, set_stage
 from edgecount.scenes.visibility import CLEAR_SHARE, LEAST_HEAD, likely_visible, visible_shares
 
 # Factors on the camera's altitude: whoever finds no place in one view may find it in another.
@@ -74,7 +74,6 @@ def render_scene(
         ConfigError: an option that makes no sense, or more people than fit in the frame.
     """
     setting = Setting(people, size, place, light, pattern, seed)
-    check_request(setting)
     # What the smallest heads that count would cover, if nothing else were in the frame.
     if people * CLEAR_SHARE * LEAST_HEAD**2 / 2 > size[0] * size[1]:
         raise _too_many(people, size)
@@ -126,6 +125,5 @@ def _visible_people(rng: np.random.Generator, stage: Stage, people: int) -> list
         )[: len(sprites)]
         seen = [s for s, share in zip(sprites, shares, strict=True) if share >= CLEAR_SHARE]
         if len(crowd) < people - len(seen):
-            more = draw_people(rng, camera, people, stage.pattern)
-            crowd += likely_visible(more, camera)
+            crowd += likely_visible(draw_people(rng, camera, people, stage.pattern), camera)
     return seen

@@ -17,7 +17,7 @@ NOTHING = 255
 
 @dataclass(frozen=True)
 class Part:
-    """A tapered limb from a to b, or, with `axes`, an ellipsoid around a.
+    """A tapered limb with round ends from a to b, or, with `axes`, an ellipsoid around a.
 
     Attributes:
         material: index into the palette of the whole, 0 to 254.
@@ -60,22 +60,10 @@ def vec(x: float, y: float, z: float) -> Floats:
     return np.array([x, y, z], np.float32)
 
 
-def limb(material: int, a: Floats, b: Floats, ra: float, rb: float) -> Part:
-    """Make a tapered limb with round ends."""
-    return Part(material, a, b, ra, rb)
-
-
 def blob(material: int, centre: Floats, axes: Floats, frame: Floats | None = None) -> Part:
     """Make an ellipsoid, aligned with the axes unless a frame is given."""
-    return Part(
-        material,
-        centre,
-        centre,
-        0.0,
-        0.0,
-        axes,
-        np.eye(3, dtype=np.float32) if frame is None else frame,
-    )
+    own = np.eye(3, dtype=np.float32) if frame is None else frame
+    return Part(material, centre, centre, 0.0, 0.0, axes, own)
 
 
 def rotation(yaw: float, nod: float = 0.0) -> Floats:
@@ -164,9 +152,8 @@ def rasterise(parts: Sequence[Part], view: Floats, x: Floats, y: Floats) -> Surf
             else:
                 seen = _ellipsoid(part, view, px, py, part.axes, part.frame)
             nearer = seen[0] > surface.z[window]
-            for plane, value in zip(
-                (surface.z, surface.normal_x, surface.normal_y), seen, strict=True
-            ):
+            planes = (surface.z, surface.normal_x, surface.normal_y)
+            for plane, value in zip(planes, seen, strict=True):
                 np.copyto(plane[window], value, where=nearer)
             surface.material[window][nearer] = part.material
     return surface

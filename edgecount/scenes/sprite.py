@@ -67,10 +67,8 @@ def crop(sprite: Sprite, width: int, height: int) -> Window | None:
     if x0 >= x1 or y0 >= y1:
         return None
     inside = (slice(y0, y1), slice(x0, x1))
-    own = (
-        slice(y0 - sprite.top, y1 - sprite.top),
-        slice(x0 - sprite.left, x1 - sprite.left),
-    )
+    top, left = sprite.top, sprite.left
+    own = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     return inside, own
 
 
@@ -85,11 +83,6 @@ def _shade(normal_x: Floats, normal_y: Floats, light: Light) -> Floats:
         open_sky[:, None] * light.ambient + direct[:, None] * (light.key * np.float32(1.3)),
         dtype=np.float32,
     )
-
-
-def _fineness(scale: float) -> float:
-    """Return fine pixels per pixel: enough for smooth edges, fewer where there are many."""
-    return 3.0 if scale < 45 else 2.0 if scale < 120 else 1.5
 
 
 Painter = Callable[[Surface, Floats, NDArray[np.intp]], Floats]
@@ -121,7 +114,8 @@ def render_parts(
     left, right = math.floor(foot_x + low[0] * scale) - 1, math.ceil(foot_x + high[0] * scale) + 1
     top, bottom = math.floor(foot_y - high[1] * scale) - 1, math.ceil(foot_y - low[1] * scale) + 1
     width, height = right - left, bottom - top
-    fine = _fineness(scale)
+    # Fine pixels per pixel: enough for smooth edges, fewer where there are many.
+    fine = 3.0 if scale < 45 else 2.0 if scale < 120 else 1.5
     columns, rows = math.ceil(width * fine), math.ceil(height * fine)
     x = (left - foot_x + (np.arange(columns, dtype=np.float32) + 0.5) * (width / columns)) / scale
     y = (foot_y - top - (np.arange(rows, dtype=np.float32) + 0.5) * (height / rows)) / scale
@@ -138,18 +132,13 @@ def render_parts(
     layers = np.zeros((rows * columns, 4), np.uint8)
     layers[shown, :3] = np.clip(colour, 0, 255)
     layers[shown, 3] = 255
-    small = cv2.resize(
-        layers.reshape(rows, columns, 4), (width, height), interpolation=cv2.INTER_AREA
-    ).astype(np.float32)
-    head = None
+    size = (width, height)
+    layers = layers.reshape(rows, columns, 4)
+    small = cv2.resize(layers, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    head: Floats | None = None
     if head_from != NOTHING:
         marked = (surface.material >= head_from) & (surface.material != NOTHING)
-        head = cv2.resize(marked.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-    return Sprite(
-        left,
-        top,
-        np.ascontiguousarray(small[..., :3]),
-        small[..., 3] / np.float32(255),
-        stand,
-        None if head is None else np.asarray(head, np.float32),
-    )
+        resized = cv2.resize(marked.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        head = np.asarray(resized, np.float32)
+    colours, alpha = np.ascontiguousarray(small[..., :3]), small[..., 3] / np.float32(255)
+    return Sprite(left, top, colours, alpha, stand, head)

@@ -47,6 +47,9 @@ class Setting:
         light: kind of light, one of `LIGHTS`.
         pattern: arrangement of the people, one of `PATTERNS`.
         seed: seed that everything is drawn from.
+
+    Raises:
+        ConfigError: a negative count or seed, a frame under 64 pixels, or an unknown name.
     """
 
     people: int
@@ -55,6 +58,22 @@ class Setting:
     light: str = "auto"
     pattern: str = "auto"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, number in (("people", self.people), ("seed", self.seed)):
+            if number < 0:
+                raise ConfigError(f"{name}: expected 0 or more, got {number}")
+        width, height = self.size
+        if min(width, height) < _LEAST_SIDE:
+            raise ConfigError(
+                f"size: expected (width, height) of at least {_LEAST_SIDE} x {_LEAST_SIDE} pixels, "
+                f"got {width} x {height}"
+            )
+        for name, known in (("place", PLACES), ("light", LIGHTS), ("pattern", PATTERNS)):
+            value = getattr(self, name)
+            if value not in {"auto", *known}:
+                names = ", ".join(known)
+                raise ConfigError(f"{name}: expected one of auto, {names}, got {value!r}")
 
 
 @dataclass(frozen=True)
@@ -80,31 +99,6 @@ class Stage:
     pools: Floats | None
 
 
-def check_request(setting: Setting) -> None:
-    """Refuse a setting that cannot be drawn.
-
-    Raises:
-        ConfigError: a negative count or seed, a frame under 64 pixels, or an unknown name.
-    """
-    width, height = setting.size
-    if setting.people < 0:
-        raise ConfigError(f"people: expected 0 or more, got {setting.people}")
-    if setting.seed < 0:
-        raise ConfigError(f"seed: expected 0 or more, got {setting.seed}")
-    if min(width, height) < _LEAST_SIDE:
-        raise ConfigError(
-            f"size: expected (width, height) of at least {_LEAST_SIDE} x {_LEAST_SIDE} pixels, "
-            f"got {width} x {height}"
-        )
-    for name, value, known in (
-        ("place", setting.place, PLACES),
-        ("light", setting.light, LIGHTS),
-        ("pattern", setting.pattern, PATTERNS),
-    ):
-        if value not in {"auto", *known}:
-            raise ConfigError(f"{name}: expected one of auto, {', '.join(known)}, got {value!r}")
-
-
 def _one(rng: np.random.Generator, names: tuple[str, ...]) -> str:
     return names[int(rng.integers(len(names)))]
 
@@ -126,13 +120,7 @@ def _pools(rng: np.random.Generator, camera: Camera, light: Light) -> Floats | N
 
 
 def set_stage(rng: np.random.Generator, setting: Setting, *, lift: float = 1.0) -> Stage:
-    """Draw camera, light, background and things of a scene.
-
-    Args:
-        rng: source of randomness.
-        setting: scene that was asked for.
-        lift: factor on the camera's altitude.
-    """
+    """Draw camera, light, background and things; lift is a factor on the camera's altitude."""
     drawn_place, drawn_pattern = _one(rng, PLACES), _one(rng, PATTERNS)
     drawn_light = LIGHTS[int(rng.choice(4, p=[0.45, 0.3, 0.13, 0.12]))]
     place = drawn_place if setting.place == "auto" else setting.place
@@ -145,13 +133,9 @@ def set_stage(rng: np.random.Generator, setting: Setting, *, lift: float = 1.0) 
     draw_sky(canvas, rng, camera, light)
     ground, backdrop = _one(rng, _GROUNDS[place]), _one(rng, _BACKDROPS[place])
     # Flat ground ends where the skyline starts; tiers rise in front of it.
-    if place == "stand":
-        draw_skyline(canvas, rng, camera, light, backdrop)
-        draw_ground(canvas, rng, camera, light, ground)
-    else:
-        draw_ground(canvas, rng, camera, light, ground)
-        draw_skyline(canvas, rng, camera, light, backdrop)
+    layers = [(draw_ground, ground), (draw_skyline, backdrop)]
+    for draw, kind in reversed(layers) if place == "stand" else layers:
+        draw(canvas, rng, camera, light, kind)
     things = draw_things(rng, camera, light, place)
-    return Stage(
-        camera, light, make_lens(rng, light), canvas, things, pattern, _pools(rng, camera, light)
-    )
+    lens, pools = make_lens(rng, light), _pools(rng, camera, light)
+    return Stage(camera, light, lens, canvas, things, pattern, pools)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -14,22 +15,22 @@ from edgecount.scenes.camera import Camera
 from edgecount.scenes.crowd import stand_at
 from edgecount.scenes.light import Light
 from edgecount.scenes.noise import clouds, tile
-from edgecount.scenes.solid import Part, Surface, blob, limb, rotation, vec
+from edgecount.scenes.solid import Part, Surface, blob, rotation, vec
 from edgecount.scenes.sprite import Sprite, render_parts
 
-Build = tuple[list[Part], list[tuple[float, float, float]], float]
+Build = tuple[list[Part], list[Sequence[float]], float]
 
 
 def _lamp(rng: np.random.Generator) -> Build:
     high = float(rng.uniform(3.2, 5.5))
     parts = [
-        limb(0, vec(0, 0, 0), vec(0, high, 0), 0.09, 0.05),
-        limb(0, vec(0, 0, 0), vec(0, 0.3, 0), 0.16, 0.12),
+        Part(0, vec(0, 0, 0), vec(0, high, 0), 0.09, 0.05),
+        Part(0, vec(0, 0, 0), vec(0, 0.3, 0), 0.16, 0.12),
     ]
     if rng.random() < 0.5:
         parts.append(blob(1, vec(0, high + 0.18, 0), vec(0.2, 0.22, 0.2)))
     else:
-        parts.append(limb(0, vec(0, high, 0), vec(0.9, high + 0.25, 0), 0.04, 0.04))
+        parts.append(Part(0, vec(0, high, 0), vec(0.9, high + 0.25, 0), 0.04, 0.04))
         parts.append(blob(1, vec(1.0, high + 0.22, 0), vec(0.28, 0.07, 0.12)))
     return parts, [(60, 60, 58), (225, 235, 240)], 0.0
 
@@ -39,7 +40,7 @@ def _bollards(rng: np.random.Generator) -> Build:
     parts = []
     for index in range(int(rng.integers(1, 5))):
         x = index * step
-        parts.append(limb(0, vec(x, 0.05, 0), vec(x, 0.75, 0), 0.08, 0.08))
+        parts.append(Part(0, vec(x, 0.05, 0), vec(x, 0.75, 0), 0.08, 0.08))
         if rng.random() < 0.8:
             parts.append(blob(1, vec(x, 0.86, 0), vec(0.11, 0.11, 0.11)))
     grey = float(rng.uniform(40, 170))
@@ -52,19 +53,19 @@ def _stone_ball(rng: np.random.Generator) -> Build:
 
 
 def _balloons(rng: np.random.Generator) -> Build:
-    parts = [limb(0, vec(0, 0, 0), vec(0, 0.1, 0), 0.1, 0.02)]
-    colours: list[tuple[float, float, float]] = [(60, 60, 60)]
+    parts = [Part(0, vec(0, 0, 0), vec(0, 0.1, 0), 0.1, 0.02)]
+    colours: list[Sequence[float]] = [(60, 60, 60)]
     for index in range(int(rng.integers(1, 6))):
         at = vec(*(rng.normal(0, 0.25, 3) + np.array([0, 2.5, 0])))
-        parts.append(limb(0, vec(0, 0.1, 0), at, 0.006, 0.006))
+        parts.append(Part(0, vec(0, 0.1, 0), at, 0.006, 0.006))
         parts.append(blob(index + 1, at, vec(0.14, 0.17, 0.14)))
-        colours.append(tuple(float(v) for v in rng.uniform(20, 240, 3)))  # type: ignore[arg-type]
+        colours.append(rng.uniform(20, 240, 3).tolist())
     return parts, colours, 0.0
 
 
 def _bin(rng: np.random.Generator) -> Build:
     parts = [
-        limb(0, vec(0, 0.25, 0), vec(0, 0.75, 0), 0.24, float(rng.uniform(0.24, 0.3))),
+        Part(0, vec(0, 0.25, 0), vec(0, 0.75, 0), 0.24, float(rng.uniform(0.24, 0.3))),
         blob(1, vec(0, 0.98, 0), vec(0.28, 0.1, 0.28)),
     ]
     return parts, [(60, 90, 60), (50, 55, 50)], 0.02
@@ -74,7 +75,7 @@ def _sign(rng: np.random.Generator) -> Build:
     high = float(rng.uniform(2.0, 2.8))
     face = rotation(float(rng.normal(0, 0.7)))
     parts = [
-        limb(0, vec(0, 0, 0), vec(0, high, 0), 0.035, 0.035),
+        Part(0, vec(0, 0, 0), vec(0, high, 0), 0.035, 0.035),
         blob(1, vec(0, high, 0.05), vec(0.3, 0.3, 0.03), face),
         blob(2, vec(0, high, 0.06), vec(0.2, 0.2, 0.035), face),
     ]
@@ -84,7 +85,7 @@ def _sign(rng: np.random.Generator) -> Build:
 
 def _tree(rng: np.random.Generator) -> Build:
     high = float(rng.uniform(2.2, 3.6))
-    parts = [limb(0, vec(0, 0, 0), vec(0, high + 0.6, 0), 0.2, 0.12)]
+    parts = [Part(0, vec(0, 0, 0), vec(0, high + 0.6, 0), 0.2, 0.12)]
     for _ in range(int(rng.integers(22, 38))):
         x, y, z = rng.normal(0, 1, 3) * (0.62, 0.45, 0.62)
         r = float(rng.uniform(0.35, 0.65))
@@ -111,25 +112,23 @@ def _bush(rng: np.random.Generator) -> Build:
 
 
 def _parasol(rng: np.random.Generator) -> Build:
-    first, second = (tuple(float(v) for v in rng.uniform(30, 235, 3)) for _ in range(2))
-    parts = [limb(0, vec(0, 0, 0), vec(0, 2.4, 0), 0.03, 0.03)]
+    first, second = (rng.uniform(30, 235, 3).tolist() for _ in range(2))
+    parts = [Part(0, vec(0, 0, 0), vec(0, 2.4, 0), 0.03, 0.03)]
     for index in range(16):
         turn = index * math.pi / 8
         rim = vec(1.15 * math.cos(turn), 2.1, 1.15 * math.sin(turn))
-        parts.append(limb(1 + index // 2 % 2, vec(0, 2.5, 0), rim, 0.04, 0.16))
-    return parts, [(110, 110, 110), first, second], 0.03  # type: ignore[list-item]
+        parts.append(Part(1 + index // 2 % 2, vec(0, 2.5, 0), rim, 0.04, 0.16))
+    return parts, [(110, 110, 110), first, second], 0.03
 
 
 def _car(rng: np.random.Generator) -> Build:
     """Build a car of blunt blobs: body, cabin, glass, wheels."""
-    paint = tuple(
-        float(v) for v in np.clip(rng.choice([30, 90, 170, 215]) + rng.normal(0, 30, 3), 15, 235)
-    )
+    paint = np.clip(rng.choice([30, 90, 170, 215]) + rng.normal(0, 30, 3), 15, 235).tolist()
     parts = []
     for side in (-0.55, 0.0, 0.55):
-        parts.append(limb(0, vec(-1.75, 0.62, side), vec(1.75, 0.6, side), 0.3, 0.27))
-        parts.append(limb(0, vec(-0.95, 0.95, side * 0.8), vec(0.6, 0.95, side * 0.8), 0.35, 0.35))
-        parts.append(limb(2, vec(-1.0, 1.0, side * 0.98), vec(0.65, 1.0, side * 0.98), 0.27, 0.27))
+        parts.append(Part(0, vec(-1.75, 0.62, side), vec(1.75, 0.6, side), 0.3, 0.27))
+        parts.append(Part(0, vec(-0.95, 0.95, side * 0.8), vec(0.6, 0.95, side * 0.8), 0.35, 0.35))
+        parts.append(Part(2, vec(-1.0, 1.0, side * 0.98), vec(0.65, 1.0, side * 0.98), 0.27, 0.27))
     for x in (-1.2, 1.2):
         for z in (-0.78, 0.78):
             parts.append(blob(1, vec(x, 0.32, z), vec(0.33, 0.33, 0.12)))
@@ -139,7 +138,7 @@ def _car(rng: np.random.Generator) -> Build:
         replace(p, a=turn @ p.a, b=turn @ p.b, frame=None if p.frame is None else turn @ p.frame)
         for p in parts
     ]
-    return turned, [paint, (28, 28, 28), (48, 44, 40), (150, 150, 150)], 0.0  # type: ignore[list-item]
+    return turned, [paint, (28, 28, 28), (48, 44, 40), (150, 150, 150)], 0.0
 
 
 def _ragged(sprite: Sprite, rng: np.random.Generator) -> Sprite:
@@ -151,9 +150,8 @@ def _ragged(sprite: Sprite, rng: np.random.Generator) -> Sprite:
     leaves = np.clip((field - 0.5 + 0.16 * grain) * 4 + 0.5, 0, 1) * (sprite.alpha > 0)
     shade = (1 + 0.2 * grain)[..., None] / np.maximum(sprite.alpha, 0.05)[..., None]
     colour = np.clip(sprite.colour * shade * leaves[..., None], 0, 255)
-    return replace(
-        sprite, colour=np.asarray(colour, np.float32), alpha=np.asarray(leaves, np.float32)
-    )
+    alpha = np.asarray(leaves, np.float32)
+    return replace(sprite, colour=np.asarray(colour, np.float32), alpha=alpha)
 
 
 _KINDS = {

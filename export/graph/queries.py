@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,11 +23,9 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
 
     Precisions are chosen node by node, and reported by these names.
     """
-    import onnx
     from onnx import numpy_helper
 
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
+    made = copy.deepcopy(model)
     graph = made.graph
     kept = []
     taken: set[str] = set()
@@ -72,18 +71,14 @@ def apart_from_pixels(model: onnx.ModelProto) -> set[str]:
 
 def constant_value(node: onnx.NodeProto) -> NDArray[np.generic] | None:
     """Return the array of a Constant node; None for strings and sparse tensors."""
-    from onnx import numpy_helper
+    from onnx import helper, numpy_helper
 
     attribute = node.attribute[0]
     if attribute.name == "value":
         return numpy_helper.to_array(attribute.t)
-    if attribute.name in ("value_float", "value_floats"):
-        return np.array(
-            attribute.f if attribute.name == "value_float" else attribute.floats, np.float32
-        )
-    if attribute.name in ("value_int", "value_ints"):
-        return np.array(attribute.i if attribute.name == "value_int" else attribute.ints, np.int64)
-    return None
+    dtypes = {"value_float": np.float32, "value_int": np.int64}
+    dtype = dtypes.get(attribute.name.removesuffix("s"))
+    return None if dtype is None else np.array(helper.get_attribute_value(attribute), dtype)
 
 
 def opset(model: onnx.ModelProto) -> int:
@@ -111,11 +106,9 @@ def element_types(model: onnx.ModelProto) -> dict[str, int]:
 
 def with_outputs(model: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
     """Return a copy with these float32 tensors as outputs besides its own."""
-    import onnx
     from onnx import TensorProto, helper
 
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
+    made = copy.deepcopy(model)
     there = {output.name for output in made.graph.output}
     for name in names:
         if name not in there:
@@ -151,9 +144,6 @@ class FreeNames:
     """Names for what is added to a graph, each given once.
 
     Tensors and nodes share one set: ONNX keeps them apart, but people who read a graph do not.
-
-    Args:
-        model: its tensors, initializers and nodes are taken.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
@@ -187,15 +177,11 @@ def node_precisions(model: onnx.ModelProto) -> list[Layer]:
     graph says so: the engine then runs the whole in integers.
     """
     types = element_types(model)
-    quantised = {
-        name
-        for node in model.graph.node
-        if node.op_type == "DequantizeLinear"
-        for name in node.output
-    }
+    nodes = model.graph.node
+    quantised = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
     names = {1: "fp32", 10: "fp16"}
     found = []
-    for node in model.graph.node:
+    for node in nodes:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear", "Cast"):
             continue
         # A convolution computes in INT8 where its weights are quantised, too.
@@ -203,7 +189,6 @@ def node_precisions(model: onnx.ModelProto) -> list[Layer]:
         if read and quantised.issuperset(read):
             precision = "int8"
         else:
-            kind = types.get(node.output[0], 0)
-            precision = names.get(kind, "other")
+            precision = names.get(types.get(node.output[0], 0), "other")
         found.append(Layer(node.name, node.op_type, precision))
     return found

@@ -22,10 +22,6 @@ class AsWritten(Backend):
     ONNX Runtime fuses what lies between DequantizeLinear and QuantizeLinear for its CPU. For a
     graph that is meant for TensorRT the fused kernels say nothing, and with float16 scales (1.31)
     they are wrong: counts of a sound graph went to 0.
-
-    Args:
-        model: the graph.
-        threads: threads of ONNX Runtime; None: one per core.
     """
 
     name = "onnxruntime, as written"
@@ -50,12 +46,9 @@ class AsWritten(Backend):
 def open_session(
     model: onnx.ModelProto | bytes, threads: int | None = None, *, fuse: bool = True
 ) -> Any:
-    """Return a session of ONNX Runtime on the CPU.
+    """Return a session of ONNX Runtime on the CPU, with a thread per core if ``threads`` is None.
 
-    Args:
-        model: the graph.
-        threads: threads of ONNX Runtime; None: one per core.
-        fuse: whether to replace quantised operators by integer kernels.
+    ``fuse`` lets it replace quantised operators by integer kernels.
 
     Raises:
         ModelError: ONNX Runtime cannot load the graph.

@@ -168,12 +168,12 @@ class Calibration:
         Raises:
             OutputError: the file cannot be written; an older one stays.
         """
-        names = list(self.values)
-        seen = list(self.values.values())
+        about = {"key": key, "names": list(self.values), "images": self.images}
+        seen = self.values.values()
         file = io.BytesIO()
         np.savez_compressed(
             file,
-            key=np.array(json.dumps({"key": key, "names": names, "images": self.images})),
+            key=np.array(json.dumps(about)),
             ends=np.array([[one.low, one.high, one.reach] for one in seen]).reshape(-1, 3),
             counts=np.array([one.counts for one in seen]).reshape(-1, BINS),
         )
@@ -187,11 +187,10 @@ def load_calibration(path: Path, key: str) -> Calibration | None:
             about = json.loads(str(arrays["key"]))
             if about["key"] != key:
                 return None
+            seen = zip(about["names"], arrays["ends"], arrays["counts"], strict=True)
             values = {
-                name: Values(float(ends[0]), float(ends[1]), float(ends[2]), counts)
-                for name, ends, counts in zip(
-                    about["names"], arrays["ends"], arrays["counts"], strict=True
-                )
+                name: Values(float(low), float(high), float(reach), counts)
+                for name, (low, high, reach), counts in seen
             }
             return Calibration(values, about["images"])
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
@@ -215,15 +214,7 @@ def calibrate(
     threads: int | None = None,
     progress: Callable[[], None] | None = None,
 ) -> Calibration:
-    """Run a float32 model and collect the values of some of its tensors.
-
-    Args:
-        model: the graph.
-        feeds: one input after the other; taken one at a time.
-        tensors: names of float32 tensors.
-        threads: threads of ONNX Runtime; None: one per core.
-        progress: called after each input.
-    """
+    """Run a float32 model on inputs, taken one at a time, and collect the values of its tensors."""
     names = list(dict.fromkeys(tensors))
     inputs = {value.name for value in model.graph.input}
     made = [name for name in names if name not in inputs]

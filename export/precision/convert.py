@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgecount.errors import AccuracyError, OutputError
+from edgecount.errors import AccuracyError, BackendError, OutputError
 from edgecount.export.defaults import Method
 from edgecount.export.graph.queries import opset
 from edgecount.export.precision.calibrate import (
@@ -66,9 +66,11 @@ class Converted:
 
 @dataclass(frozen=True)
 class _Conversion:
-    """A way to convert a graph to a lower precision.
+    """A way to convert a graph to a lower precision, and what its graphs are tried on.
 
     Attributes:
+        trial: what they are tried on.
+        gate: the largest relative difference of the counts that passes.
         name: name of the file that it makes.
         precision: see `Converted`.
         label: the conversion in words.
@@ -80,6 +82,8 @@ class _Conversion:
         mode: how its graphs are run.
     """
 
+    trial: Trial
+    gate: float
     name: str
     precision: str
     label: str
@@ -89,6 +93,83 @@ class _Conversion:
     convert: Callable[[Collection[str]], onnx.ModelProto]
     overflowing: Callable[[], dict[str, str]]
     mode: ExecutionMode
+
+    def make(self) -> Converted:
+        """Choose the nodes to keep on a few images, and on all if that does not pass on all."""
+        number = len(self.trial.images)
+        made = self._make(min(SEARCHED, number))
+        passed = made.comparison is not None and made.comparison.passed
+        return made if passed or number <= SEARCHED else self._make(number)
+
+    def _make(self, number: int) -> Converted:
+        """Make a file, choosing the nodes to keep by counts on the first images.
+
+        It is made anew while images show overflow that was not known when it was begun.
+
+        Raises:
+            AccuracyError: it gives non-finite values.
+        """
+        trial, task = self.trial, f"counting with {self.name}"
+        while True:
+            known = trial.overflows
+            required = self.overflowing()
+            kept = {**required, **self._search(required, number)}
+            if trial.overflows > known:
+                continue
+            model = with_manifest(self.convert(kept), trial.source.manifest)
+            if self.mode != "as used":
+                model = marked(model)
+            comparison, failure = self._compare(model, self.gate, len(trial.images), task)
+            if trial.overflows == known:
+                break
+        if failure:
+            raise AccuracyError(
+                f"{self.name} cannot count, and nothing was written: {failure}; `force` keeps no "
+                f"such file: export without `{self.option}`, or leave that image out if your "
+                "cameras see nothing like it"
+            ) from failure
+        return Converted(self.name, self.precision, model, kept, comparison)
+
+    def _search(self, required: Collection[str], number: int) -> dict[str, str]:
+        """Return nodes to keep for the counts' sake; none where that does not help."""
+        trial, label, seen = self.trial, self.label, dict[str, float]()
+        known, feeds = trial.overflows, trial.feeds[:PROBES]
+        sensitivity = Sensitivity(
+            self.model, self.convert, self.nodes, feeds, trial.threads, self.mode
+        )
+
+        def sensitivity_of(name: str) -> float:
+            seen[name] = sensitivity(name)
+            trial.progress(f"{label}: which layers it costs", len(seen), len(self.nodes))
+            return seen[name]
+
+        def is_enough(model: onnx.ModelProto) -> bool:
+            comparison, _ = self._compare(model, self.gate * _MARGIN, number, f"trying {label}")
+            # New overflow makes the whole attempt outdated: the search need not go on.
+            return trial.overflows > known or (comparison is not None and comparison.passed)
+
+        kept = find_kept(self.convert, self.nodes, required, sensitivity_of, is_enough)
+        if kept is None:
+            log.info("%s: keeping half of the layers in float32 does not save the counts", label)
+            return {}
+        return {name: f"alone it moves the maps by {seen[name]:.2%}" for name in kept}
+
+    def _compare(
+        self, model: onnx.ModelProto, gate: float, number: int, task: str
+    ) -> tuple[Comparison | None, BackendError | None]:
+        """Compare a graph, and look for overflow on the image on which a float16 graph fails."""
+        comparison: Comparison | None = None
+        failure: BackendError | None = None
+        try:
+            comparison = self.trial.compare(model, gate, number, task, self.mode)
+        except BackendError as error:  # the engine fails, or the maps are not finite
+            failure = error
+        if self.mode == "rounding":
+            if isinstance(failure, UncountableError):
+                self.trial.rescan(failure.image)
+            elif comparison and not comparison.passed:
+                self.trial.rescan(comparison.worst[0])
+        return comparison, failure
 
 
 def make_fp16(trial: Trial, gate: float) -> Converted:
@@ -101,7 +182,9 @@ def make_fp16(trial: Trial, gate: float) -> Converted:
         AccuracyError: it gives non-finite values, which no force makes a model.
     """
     model = trial.source.model
-    conversion = _Conversion(
+    return _Conversion(
+        trial=trial,
+        gate=gate,
         name="model.fp16.onnx",
         precision="fp16",
         label="FP16",
@@ -111,8 +194,7 @@ def make_fp16(trial: Trial, gate: float) -> Converted:
         convert=lambda keep: to_fp16(model, keep),
         overflowing=lambda: overflowing(model, trial.largest(), LARGEST / HEADROOM, SMALLEST),
         mode="rounding",
-    )
-    return _convert(trial, conversion, gate)
+    ).make()
 
 
 def make_int8(
@@ -125,7 +207,9 @@ def make_int8(
     """
     model, ranges = trial.source.model, calibration.ranges(method)
     for_tensorrt = encoding == "tensorrt"
-    conversion = _Conversion(
+    return _Conversion(
+        trial=trial,
+        gate=gate,
         name="model.int8.onnx" if for_tensorrt else "model.int8-cpu.onnx",
         precision="int8",
         label="INT8" if for_tensorrt else "INT8 for CPUs",
@@ -135,8 +219,7 @@ def make_int8(
         convert=lambda keep: to_int8(model, ranges, encoding, keep),
         overflowing=dict,
         mode="as written" if for_tensorrt else "as used",
-    )
-    return _convert(trial, conversion, gate)
+    ).make()
 
 
 def make_mixed(trial: Trial, int8: Converted, gate: float) -> Converted:
@@ -149,7 +232,9 @@ def make_mixed(trial: Trial, int8: Converted, gate: float) -> Converted:
     """
     model = with_opset(int8.model, max(MIXED_OPSET, opset(int8.model)))
     pairs = Pairs(model)
-    conversion = _Conversion(
+    made = _Conversion(
+        trial=trial,
+        gate=gate,
         name="model.int8-fp16.onnx",
         precision="int8+fp16",
         label="INT8 with FP16",
@@ -159,129 +244,9 @@ def make_mixed(trial: Trial, int8: Converted, gate: float) -> Converted:
         convert=lambda keep: to_fp16(model, pairs.closed(keep)),
         overflowing=lambda: pairs.overflowing(trial.largest(), HEADROOM),
         mode="rounding",
-    )
-    made = _convert(trial, conversion, gate)
+    ).make()
     not_int8 = {node: f"FP16, not INT8: {reason}" for node, reason in int8.kept.items()}
     return dataclasses.replace(made, kept={**not_int8, **made.kept})
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """A file made with what was known when the attempt began.
-
-    Attributes:
-        made: the file.
-        failure: the image that it cannot count; None: it can count all.
-        outdated: whether an image showed overflow that was not known when the attempt began.
-    """
-
-    made: Converted
-    failure: UncountableError | None
-    outdated: bool
-
-    @property
-    def passed(self) -> bool:
-        """Whether the file counts well enough on all images."""
-        return self.made.comparison is not None and self.made.comparison.passed
-
-
-def _convert(trial: Trial, conversion: _Conversion, gate: float) -> Converted:
-    """Choose the nodes to keep on a few images, and on all if that does not pass on all."""
-    few = min(SEARCHED, len(trial.images))
-    attempt = _make_final(trial, conversion, gate, few)
-    if not attempt.passed and few < len(trial.images):
-        attempt = _make_final(trial, conversion, gate, len(trial.images))
-    return attempt.made
-
-
-def _make_final(trial: Trial, conversion: _Conversion, gate: float, number: int) -> _Attempt:
-    """Make a file anew while images show overflow that was not known when it was begun.
-
-    Raises:
-        AccuracyError: it gives non-finite values.
-    """
-    attempt = _attempt(trial, conversion, gate, number)
-    while attempt.outdated:
-        attempt = _attempt(trial, conversion, gate, number)
-    if attempt.failure:
-        raise AccuracyError(
-            f"{conversion.name} cannot count, and nothing was written: {attempt.failure}; "
-            f"`force` keeps no such file: export without `{conversion.option}`, or leave that "
-            "image out if your cameras see nothing like it"
-        ) from attempt.failure
-    return attempt
-
-
-def _attempt(trial: Trial, conversion: _Conversion, gate: float, number: int) -> _Attempt:
-    """Make a file, choosing the nodes to keep by counts on the first images; compare it on all."""
-    known = trial.overflows
-    required = conversion.overflowing()
-    found = _search(trial, conversion, required, gate, number)
-    model = with_manifest(conversion.convert({*required, *found}), trial.source.manifest)
-    if conversion.mode != "as used":
-        model = marked(model)
-    made = Converted(conversion.name, conversion.precision, model, {**required, **found})
-    if trial.overflows > known:
-        return _Attempt(made, None, outdated=True)
-    task = f"counting with {conversion.name}"
-    comparison, failure = _compare(trial, conversion, model, gate, len(trial.images), task)
-    made = dataclasses.replace(made, comparison=comparison)
-    return _Attempt(made, failure, outdated=trial.overflows > known)
-
-
-def _search(
-    trial: Trial, conversion: _Conversion, required: Collection[str], gate: float, number: int
-) -> dict[str, str]:
-    """Return nodes to keep for the counts' sake; none where that does not help."""
-    known, label, seen = trial.overflows, conversion.label, dict[str, float]()
-    sensitivity = Sensitivity(
-        conversion.model,
-        conversion.convert,
-        conversion.nodes,
-        trial.feeds[:PROBES],
-        trial.threads,
-        conversion.mode,
-    )
-
-    def sensitivity_of(name: str) -> float:
-        seen[name] = sensitivity(name)
-        trial.progress(f"{label}: which layers it costs", len(seen), len(conversion.nodes))
-        return seen[name]
-
-    def is_enough(model: onnx.ModelProto) -> bool:
-        task = f"trying {label}"
-        comparison, _ = _compare(trial, conversion, model, gate * _MARGIN, number, task)
-        # New overflow makes the whole attempt outdated: the search need not go on.
-        return trial.overflows > known or (comparison is not None and comparison.passed)
-
-    kept = find_kept(conversion.convert, conversion.nodes, required, sensitivity_of, is_enough)
-    if kept is None:
-        log.info("%s: keeping half of the layers in float32 does not save the counts", label)
-        return {}
-    return {name: f"alone it moves the maps by {seen[name]:.2%}" for name in kept}
-
-
-def _compare(
-    trial: Trial,
-    conversion: _Conversion,
-    model: onnx.ModelProto,
-    gate: float,
-    number: int,
-    task: str,
-) -> tuple[Comparison | None, UncountableError | None]:
-    """Compare a graph, and look for overflow on the image on which a float16 graph goes wrong."""
-    comparison: Comparison | None = None
-    failure: UncountableError | None = None
-    try:
-        comparison = trial.compare(model, gate, number, task, conversion.mode)
-    except UncountableError as error:
-        failure = error
-    if conversion.mode == "rounding":
-        if failure:
-            trial.rescan(failure.image)
-        elif comparison and not comparison.passed:
-            trial.rescan(comparison.worst[0])
-    return comparison, failure
 
 
 def marked(model: onnx.ModelProto) -> onnx.ModelProto:

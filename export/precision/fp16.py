@@ -7,6 +7,7 @@ float32, so that nothing around the graph changes.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from edgecount.export.graph.queries import (
     FreeNames,
     apart_from_pixels,
     element_types,
+    opset,
+    weights,
     with_subgraphs,
 )
 
@@ -73,14 +76,10 @@ class _Converter:
     """Convert node by node, with each tensor in the precisions that its readers ask for."""
 
     def __init__(self, model: onnx.ModelProto, keep: Collection[str]) -> None:
-        from onnx import numpy_helper
-
         self.keep = keep
         self.nodes: list[onnx.NodeProto] = []
-        self._version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
-        self._weights = {
-            weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer
-        }
+        self._version = opset(model)
+        self._weights = weights(model)
         self._used: dict[str, np.ndarray] = {}
         self._types = element_types(model)
         self._casts: dict[tuple[str, int], str] = {}
@@ -97,10 +96,7 @@ class _Converter:
 
     def add(self, node: onnx.NodeProto) -> None:
         """Append a node in its new precision, with the casts that it needs."""
-        import onnx
-
-        made = onnx.NodeProto()
-        made.CopyFrom(node)
+        made = copy.deepcopy(node)
         half = self._variables(node)
         for index, name in enumerate(node.input):
             if name and self._types.get(name) == _FLOAT:
@@ -155,8 +151,6 @@ class _Converter:
 
     def _get(self, name: str, kind: int) -> str:
         """Return a float tensor's name in this precision; add a cast where there is none."""
-        from onnx import helper
-
         if name in self._weights:
             return self._weight(name, kind)
         if (kind == _HALF) == (name in self._made):
@@ -165,7 +159,7 @@ class _Converter:
             half = self._half(name)
             source, target = (name, half) if kind == _HALF else (half, name)
             label = self._names.free(f"{name}_to_{'float16' if kind == _HALF else 'float32'}")
-            self.nodes.append(helper.make_node("Cast", [source], [target], label, to=kind))
+            self.nodes.append(_cast(source, target, label, kind))
             self._casts[name, kind] = target
         return self._casts[name, kind]
 
@@ -222,13 +216,11 @@ def emulated(typed: onnx.ModelProto) -> onnx.ModelProto:
     between two such nodes, so that running the typed graph says little. This one computes as a
     GPU does that accumulates in float32 and stores float16, overflow included.
     """
-    import onnx
     from onnx import numpy_helper
 
     types = element_types(typed)
     names = FreeNames(typed)
-    made = onnx.ModelProto()
-    made.CopyFrom(typed)
+    made = copy.deepcopy(typed)
     del made.graph.node[:], made.graph.initializer[:], made.graph.value_info[:]
     for weight in typed.graph.initializer:
         value = numpy_helper.to_array(weight)
@@ -236,8 +228,7 @@ def emulated(typed: onnx.ModelProto) -> onnx.ModelProto:
             value = value.astype(np.float32)
         made.graph.initializer.append(numpy_helper.from_array(value, weight.name))
     for node in typed.graph.node:
-        turned = onnx.NodeProto()
-        turned.CopyFrom(node)
+        turned = copy.deepcopy(node)
         for attribute in turned.attribute:
             if attribute.name == "to" and attribute.i == _HALF:
                 attribute.i = _FLOAT

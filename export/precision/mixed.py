@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgecount.export.graph.queries import consumers, producers, weights
 from edgecount.export.precision.fp16 import LARGEST, MIN_SCALE, SMALLEST
@@ -23,11 +22,7 @@ PAIR = ("QuantizeLinear", "DequantizeLinear")
 
 
 class Pairs:
-    """The QDQ pairs of a graph of :func:`edgecount.export.precision.int8.to_int8`.
-
-    Args:
-        model: the graph.
-    """
+    """The QDQ pairs of a graph of :func:`edgecount.export.precision.int8.to_int8`."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._model = model
@@ -54,11 +49,12 @@ class Pairs:
             seen[dequantise.output[0]] = max(largest.get(source, 0.0), float(stored))
         found = overflowing(self._model, seen, LARGEST / headroom, SMALLEST)
         for quantise, dequantise in self._pairs:
-            if self._scale(quantise).max(initial=0) < MIN_SCALE:
+            if np.asarray(self._weights[quantise.input[1]]).max(initial=0) < MIN_SCALE:
                 # A tensor so small in all its channels loses its last bits as float16, too.
                 for node in (quantise, dequantise, *self._readers.get(dequantise.output[0], ())):
                     found.setdefault(node.name, f"an INT8 scale below {MIN_SCALE:.1g}")
-        for names in self._names():
+        for quantise, dequantise in self._pairs:
+            names = {quantise.name, dequantise.name}
             for name in names & found.keys():
                 found |= dict.fromkeys(names - found.keys(), found[name])
         return found
@@ -75,9 +71,3 @@ class Pairs:
     def computing(self) -> list[str]:
         """Return the names of the other nodes, in order."""
         return [node.name for node in self._model.graph.node if node.op_type not in PAIR]
-
-    def _names(self) -> list[set[str]]:
-        return [{quantise.name, dequantise.name} for quantise, dequantise in self._pairs]
-
-    def _scale(self, node: onnx.NodeProto) -> NDArray[np.generic]:
-        return np.asarray(self._weights[node.input[1]])

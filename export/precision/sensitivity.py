@@ -62,15 +62,9 @@ def find_kept(
 
 
 class Sensitivity:
-    """How far a model's outputs move when one node is converted alone.
+    """How far a model's outputs on a few inputs move when one node is converted alone.
 
-    Args:
-        model: the float32 model.
-        convert: see :func:`find_kept`.
-        nodes: names of the nodes that can be converted.
-        feeds: a few inputs.
-        threads: threads of ONNX Runtime; None: one per core.
-        mode: how a graph is run, see :data:`edgecount.export.precision.trial.ExecutionMode`.
+    Its graphs are run as :data:`edgecount.export.precision.trial.ExecutionMode` says.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from edgecount.export.graph.session import AsWritten
 from edgecount.export.precision.fp16 import LARGEST, emulated
 from edgecount.export.precision.value_ranges import largest_magnitudes
 from edgecount.export.progress import Progress, Steps, silent
-from edgecount.export.source.load import Source, with_manifest
+from edgecount.export.source.load import SourceModel, with_manifest
 from edgecount.export.verify.compare import (
     Comparison,
     NamedImage,
@@ -24,7 +24,7 @@ from edgecount.export.verify.compare import (
     compare,
     count_images,
 )
-from edgecount.runtime.pipeline.preprocess import plan_input, write_input
+from edgecount.runtime.pipeline.preprocess import input_geometry, write_input
 
 if TYPE_CHECKING:
     import onnx
@@ -47,14 +47,7 @@ class Trial:
     What is asked of the float32 model is computed once: its counts, and the largest magnitudes of
     its tensors, which grow with every image that :meth:`rescan` looks at.
 
-    Args:
-        source: the float32 model.
-        folder: the folder that files are written to; `model.onnx` lies in it.
-        images: images to compare on, at least one.
-        tensors: some images as inputs of the network, (1, 3, H, W).
-        threads: threads of ONNX Runtime; None: one per core.
-        progress: reported to while the model runs.
-        warn: called with what the user should know.
+    The folder holds `model.onnx`, ``tensors`` some images as inputs of the network, (1, 3, H, W).
 
     Attributes:
         overflows: number of images on which :meth:`rescan` found overflow that was not known.
@@ -62,7 +55,7 @@ class Trial:
 
     def __init__(
         self,
-        source: Source,
+        source: SourceModel,
         folder: Path,
         images: Sequence[NamedImage],
         tensors: Sequence[NDArray[np.float32]],
@@ -110,13 +103,6 @@ class Trial:
     ) -> Comparison:
         """Count the first images with a graph, beside the float32 model.
 
-        Args:
-            model: the graph.
-            gate: the largest relative difference that passes.
-            number: number of images.
-            task: what progress reports call it.
-            mode: how the graph is run.
-
         Raises:
             UncountableError: it gives non-finite values.
         """
@@ -161,7 +147,7 @@ class Trial:
         self._rescanned.add(image.name)
         self.progress(f"looking for large values on {image.name}", 0, 1)
         before, spec = self.largest(), self.source.manifest.input
-        plan = plan_input(image.pixels.shape[1::-1], spec, spec.max_side)
+        plan = input_geometry(image.pixels.shape[1::-1], spec, spec.max_side)
         tensor = np.empty((1, 3, *plan.padded), np.float32)
         write_input(image.pixels, plan.resized, spec, tensor)
         seen = largest_magnitudes(self.source.model, [{spec.name: tensor}], threads=self.threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,6 @@ def largest_magnitudes(
     progress: Callable[[], None] | None = None,
 ) -> dict[str, float]:
     """Return the largest magnitude of every float32 tensor that is computed from the image.
-
-    Args:
-        model: a float32 graph.
-        feeds: inputs of the network.
-        threads: threads of ONNX Runtime; None: one per core.
-        progress: called after each input.
 
     Returns:
         Tensor to its largest magnitude, 0 if it has no values; NaNs are passed over.
@@ -56,11 +51,9 @@ def _with_ends(model: onnx.ModelProto, names: Sequence[str]) -> tuple[onnx.Model
 
     The tensors themselves, fetched all at once, may not fit in memory.
     """
-    import onnx
     from onnx import TensorProto, helper
 
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
+    made = copy.deepcopy(model)
     del made.graph.output[:]
     fresh = FreeNames(model)
     ends = []

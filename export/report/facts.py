@@ -17,12 +17,7 @@ FORMAT = 1
 
 
 def facts_of(export: Export, latencies: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """Return the content of ``report.json``.
-
-    Args:
-        export: the files that were made, with their comparisons.
-        latencies: file to its milliseconds on this CPU, ``p50`` and others.
-    """
+    """Return the content of ``report.json``, given each file's milliseconds on this CPU."""
     from edgecount import __version__
 
     return {

@@ -30,18 +30,13 @@ def write_report(export: Export, folder: Path) -> None:
         MissingExtraError: jinja2 is not installed.
         OutputError: they cannot be written.
     """
-    facts = facts_of(export, _latencies(export, folder))
-    write_whole(
-        folder / "report.json", (json.dumps(facts, indent=1, allow_nan=False) + "\n").encode()
-    )
-    write_whole(folder / "report.html", _page(export, facts).encode())
-
-
-def _latencies(export: Export, folder: Path) -> dict[str, dict[str, float]]:
-    """Measure the milliseconds on this CPU of the files that are meant for one, in turns."""
     names = [str(record.path) for record in export.files if str(record.path) in ON_CPUS]
     size = export.source.manifest.input.static_size or _SIZE
-    return measure_files(folder, names, size, export.options.threads, export.progress)
+    latencies = measure_files(folder, names, size, export.options.threads, export.progress)
+    facts = facts_of(export, latencies)
+    text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
+    write_whole(folder / "report.json", text.encode())
+    write_whole(folder / "report.html", _page(export, facts).encode())
 
 
 def _page(export: Export, facts: dict[str, Any]) -> str:

@@ -23,9 +23,10 @@ def load_whole(path: Path) -> onnx.ModelProto:
         ModelError: a file with weights is missing or cut off, or they are more than one file holds.
     """
     import onnx
+    from onnx.external_data_helper import uses_external_data
 
     model = onnx.load(path, load_external_data=False)
-    outside = [tensor for tensor in _tensors(model.graph) if _is_outside(tensor)]
+    outside = [tensor for tensor in _tensors(model.graph) if uses_external_data(tensor)]
     check_size(path, model.ByteSize() + sum(_bytes_of(tensor) for tensor in outside))
     _check_files(path, outside)
     onnx.load_external_data_for_model(model, str(path.parent))
@@ -33,11 +34,7 @@ def load_whole(path: Path) -> onnx.ModelProto:
 
 
 def check_size(name: Path | str, size: int) -> None:
-    """Refuse a model that no .onnx file could hold alone, before the long work.
-
-    Args:
-        name: name of the model, for the message.
-        size: size of its weights and its graph in bytes.
+    """Refuse a model of this size in bytes, weights and graph, if no .onnx can hold it alone.
 
     Raises:
         ModelError: it is too large.
@@ -60,12 +57,6 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
             yield from attribute.tensors
             for inner in (attribute.g, *attribute.graphs):
                 yield from _tensors(inner)
-
-
-def _is_outside(tensor: onnx.TensorProto) -> bool:
-    import onnx
-
-    return tensor.data_location == onnx.TensorProto.EXTERNAL
 
 
 def _bytes_of(tensor: onnx.TensorProto) -> int:

@@ -18,8 +18,6 @@ from edgecount.manifest import CHANNELS, FORMAT, InputSpec, Manifest, OutputSpec
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["check_manifest", "manifest_template"]
-
 log = logging.getLogger(__name__)
 
 MAX_MULTIPLE = 1024  # px: an image of this side has to fit in memory, with all that is computed
@@ -37,14 +35,10 @@ _HINTS = {
 
 
 def manifest_template(graph: onnx.ModelProto, name: str) -> dict[str, Any]:
-    """Return a manifest as JSON types, with what the graph and a run on noise show.
+    """Return a manifest as JSON types, with what a graph of images (N, 3, H, W) and a run show.
 
     What they cannot show (the normalisation of pixels, often the roles of outputs) is a text that
     says what to fill in, which `Manifest.from_dict` refuses by its field.
-
-    Args:
-        graph: a network with one float32 input (N, 3, H, W).
-        name: name of the model.
 
     Raises:
         ConfigError: its input is no image, or no output is a map.

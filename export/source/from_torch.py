@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,24 +70,8 @@ def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
     log.info("wrote %s, %.1f MB", path, len(serialized) / 1e6)
 
 
-def export_checkpoint(
-    checkpoint: Path,
-    out: Path,
-    *,
-    name: str | None = None,
-    version: str = "0.1.0",
-    metrics: dict[str, Any] | None = None,
-    licence: str = "",
-) -> Manifest:
-    """Write the averaged weights of ``checkpoint`` as the ONNX file ``out``.
-
-    Args:
-        checkpoint: ``best.pt`` or ``last.pt`` of a run, of any network.
-        out: the file to write.
-        name: the model's name; the network's when not given.
-        version: the model's version.
-        metrics: validation numbers for the manifest.
-        licence: terms of the weights, in words.
+def export_checkpoint(checkpoint: Path, out: Path) -> Manifest:
+    """Write the averaged weights of a run's ``best.pt`` or ``last.pt`` as an ONNX file.
 
     Returns:
         The manifest that it carries.
@@ -103,9 +87,7 @@ def export_checkpoint(
     except ImportError as error:
         raise missing(str(error.name), "export", "to read checkpoints") from error
     network, state = load_network(checkpoint)
-    manifest = manifest_of(
-        network, state, name=name, version=version, metrics=metrics, licence=licence
-    )
+    manifest = manifest_of(network, state)
     export_onnx(network, manifest, out)
     return manifest
 
@@ -117,13 +99,9 @@ def _trace(network: Network, manifest: Manifest) -> onnx.ModelProto:
     from edgecount.train.models.fold import fold_batch_norm
 
     multiple = manifest.input.multiple
-    rows, columns = (
-        torch.export.Dim("rows", min=2, max=512),
-        torch.export.Dim("columns", min=2, max=512),
-    )
+    rows, columns = (torch.export.Dim(name, min=2, max=512) for name in ("rows", "columns"))
     batch = torch.export.Dim("batch", min=1, max=1024)
-    folded = fold_batch_norm(network)
-    wrapped = _deployable(folded)
+    wrapped = _deployable(fold_batch_norm(network))
     example = torch.zeros(2, 3, 3 * multiple, 4 * multiple)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), _only_errors("torch.onnx"):
         warnings.simplefilter("ignore")  # torch's exporter talks of its internals and torchvision

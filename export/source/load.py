@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,16 +21,6 @@ from edgecount.manifest import METADATA_KEY, Manifest
 if TYPE_CHECKING:
     import onnx
 
-__all__ = [
-    "Source",
-    "load_source",
-    "simplify",
-    "with_manifest",
-    "with_opset",
-    "with_static_size",
-]
-
-_CHECKPOINT = ".pt"
 _FLOAT = 1
 _STATED = ("name", "version", "licence")
 _HALF = {10: "float16", 16: "bfloat16"}
@@ -40,7 +31,7 @@ _QUANTISED = {
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceModel:
     """The float32 model of an export.
 
     Attributes:
@@ -64,7 +55,7 @@ def load_source(
     manifest: Manifest | None = None,
     stated: Mapping[str, str] | None = None,
     version: int = OPSET,
-) -> Source:
+) -> SourceModel:
     """Read whatever ``model`` names as a float32 graph.
 
     Args:
@@ -80,29 +71,25 @@ def load_source(
         MissingExtraError: a package is missing.
     """
     path = Path(model)
-    if path.suffix == _CHECKPOINT:
+    checkpoint = path if path.suffix == ".pt" else None
+    if checkpoint:
         if manifest:
             raise ConfigError("manifest: expected with an ONNX file; a checkpoint has its own")
-        graph, manifest = _from_checkpoint(path)
-        checkpoint = path
+        graph, manifest = _from_checkpoint(checkpoint)
     else:
         graph, manifest = _from_onnx(model, manifest)
-        checkpoint = None
     if stated:
         fields: dict[str, Any] = {k: v for k, v in stated.items() if k in _STATED}
         manifest = dataclasses.replace(manifest, **fields)
     original = _only_outputs(graph, [output.name for output in manifest.outputs])
     _check_float(original, model)
     made = simplify(with_opset(original, version))
-    return Source(with_manifest(made, manifest), manifest, model, original, checkpoint)
+    return SourceModel(with_manifest(made, manifest), manifest, model, original, checkpoint)
 
 
 def _only_outputs(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
     """Return a copy with the outputs that the manifest names, without nodes that others need."""
-    import onnx
-
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
+    made = copy.deepcopy(model)
     by_name = {value.name: value for value in model.graph.output}
     missing = [name for name in names if name not in by_name]
     if missing:
@@ -214,9 +201,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
         import onnxslim
     except ImportError as error:
         raise missing("onnxslim", "engine", "to simplify graphs") from error
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    slim: onnx.ModelProto = onnxslim.slim(copy)
+    slim: onnx.ModelProto = onnxslim.slim(copy.deepcopy(model))
     made = tidy(onnx.shape_inference.infer_shapes(slim))
     onnx.checker.check_model(made, full_check=True)
     return made
@@ -224,10 +209,7 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def with_manifest(model: onnx.ModelProto, manifest: Manifest) -> onnx.ModelProto:
     """Return a copy with this manifest inside, in place of another."""
-    import onnx
-
-    made = onnx.ModelProto()
-    made.CopyFrom(model)
+    made = copy.deepcopy(model)
     others = [entry for entry in made.metadata_props if entry.key != METADATA_KEY]
     del made.metadata_props[:]
     made.metadata_props.extend(others)
@@ -236,25 +218,30 @@ def with_manifest(model: onnx.ModelProto, manifest: Manifest) -> onnx.ModelProto
     return made
 
 
-def with_static_size(source: Source, size: tuple[int, int]) -> Source:
+def with_static_size(source: SourceModel, size: tuple[int, int]) -> SourceModel:
     """Return the model for one size of image, (height, width) in pixels, and any batch.
 
     Raises:
         ConfigError: the sides are no multiples of what the network needs, or the graph takes
             another size only.
     """
-    import onnx
-
-    _check_resizable(source, size)
+    model = copy.deepcopy(source.model)
+    image = next(v for v in model.graph.input if v.name == source.manifest.input.name)
+    sides = image.type.tensor_type.shape.dim[2:]
+    # The inner shapes of a graph of one size are made for that one.
+    own = source.manifest.input.static_size or [side.dim_value for side in sides]
+    if any(side not in (0, asked) for side, asked in zip(own, size, strict=True)):
+        words = "x".join(str(side or "any") for side in own)
+        raise ConfigError(
+            f"size: the model takes {words} only, got {size[0]}x{size[1]}: leave it out, or "
+            "export from a model that takes any size"
+        )
     multiple = source.manifest.input.multiple
     if any(side % multiple or side < multiple for side in size):
         raise ConfigError(
             f"size: expected sides that are multiples of {multiple}, got {size[0]}x{size[1]}; "
             f"the nearest is {'x'.join(str(max(round(s / multiple), 1) * multiple) for s in size)}"
         )
-    model = onnx.ModelProto()
-    model.CopyFrom(source.model)
-    image = next(v for v in model.graph.input if v.name == source.manifest.input.name)
     for axis, side in zip((2, 3), size, strict=True):
         image.type.tensor_type.shape.dim[axis].dim_value = side
     strides = {output.name: output.stride for output in source.manifest.outputs}
@@ -271,24 +258,6 @@ def with_static_size(source: Source, size: tuple[int, int]) -> Source:
     )
 
 
-def _check_resizable(source: Source, size: tuple[int, int]) -> None:
-    """Refuse another size than the graph's own: its inner shapes are made for that one.
-
-    Raises:
-        ConfigError: the graph takes one size, and it is another.
-    """
-    spec = source.manifest.input
-    image = next(value for value in source.model.graph.input if value.name == spec.name)
-    sides = [axis.dim_value for axis in image.type.tensor_type.shape.dim][2:]
-    own = spec.static_size or sides
-    if any(side not in (0, asked) for side, asked in zip(own, size, strict=True)):
-        words = "x".join(str(side or "any") for side in own)
-        raise ConfigError(
-            f"size: the model takes {words} only, got {size[0]}x{size[1]}: leave it out, or "
-            "export from a model that takes any size"
-        )
-
-
 def _check_float(model: onnx.ModelProto, origin: str) -> None:
     """Refuse models of lower precision: compared with themselves, their faults would not show.
 
@@ -303,8 +272,8 @@ def _check_float(model: onnx.ModelProto, origin: str) -> None:
                 f"{origin}: expected float32 inputs and outputs, {value.name} is of another type: "
                 "export from the float32 model"
             )
-    quantised = sorted({node.op_type for node in model.graph.node if _quantises(node.op_type)})
-    if quantised:
+    operators = {node.op_type for node in model.graph.node}
+    if quantised := sorted(o for o in operators if o.startswith("QLinear") or o in _QUANTISED):
         raise ModelError(
             f"{origin} is already quantised (it holds {', '.join(quantised)}): export from the "
             "float32 model.onnx"
@@ -316,7 +285,3 @@ def _check_float(model: onnx.ModelProto, origin: str) -> None:
             f"{origin} is already in {_HALF[types[half]]} (its tensor {half}): export from "
             "the float32 model.onnx"
         )
-
-
-def _quantises(operator: str) -> bool:
-    return operator.startswith("QLinear") or operator in _QUANTISED

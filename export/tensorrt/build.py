@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.cuda.driver import Driver
 
-__all__ = ["EngineOptions", "EngineRecord", "build_engine", "check_engine", "check_network"]
+__all__ = ["EngineOptions", "build_engine", "check_engine", "check_network"]
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,9 @@ def build_engine(
         engine_layers=engine_layers,
         options=options,
     )
-    _log_result(record, trt_log)
+    for problem in trt_log.problems:
+        log.warning("%s", problem)
+    log.info("wrote %s, %.1f MB in %.1f s: %s", path, record.size / 1e6, seconds, describe(layers))
     return record
 
 
@@ -157,13 +159,6 @@ def check_network(model: onnx.ModelProto, engines: Sequence[EngineOptions]) -> N
         tensors, *_ = _parse(tools, _open_builder(tools), path, model.SerializeToString())
         for engine in engines:
             check_shapes(tensors[0], engine.shapes)
-
-
-def _log_result(record: EngineRecord, trt_log: TensorRTLog) -> None:
-    for problem in trt_log.problems:
-        log.warning("%s", problem)
-    megabytes, layers = record.size / 1e6, describe(record.layers)
-    log.info("wrote %s, %.1f MB in %.1f s: %s", record.path, megabytes, record.seconds, layers)
 
 
 class _Tools(NamedTuple):
@@ -242,17 +237,18 @@ def _parse(
     tools: _Tools, builder: Any, onnx: Path, data: bytes
 ) -> tuple[tuple[TensorRecord, ...], Any, Any]:
     """Return tensors and network of a float32 graph, and the parser that owns its weights."""
+    trt, features, typed = tools.trt, tools.features, _is_typed(tools)
     network, parser = parse_onnx(
-        tools.trt,
-        tools.features,
-        builder,
-        tools.log,
-        path=onnx,
-        data=data,
-        typed=_is_typed(tools),
+        trt, features, builder, tools.log, path=onnx, data=data, typed=typed
     )
     tensors = tensors_of(network)
-    _check_floats(onnx, tensors)
+    for tensor in tensors:
+        if tensor.dtype != "float32":  # which frames and counts come in
+            raise ModelError(
+                f"{onnx}: expected float32 inputs and outputs, got {tensor.dtype} for the "
+                f"{tensor.mode} {tensor.name}: keep the types of inputs and outputs when you "
+                "convert it"
+            )
     return tensors, network, parser
 
 
@@ -261,17 +257,6 @@ def _open_builder(tools: _Tools) -> Any:
         return tools.trt.Builder(tools.log.logger)
     except TypeError as error:  # what the bindings make of a null pointer
         raise _failed(tools, "could not start") from error
-
-
-def _check_floats(onnx: Path, tensors: tuple[TensorRecord, ...]) -> None:
-    """Refuse other inputs and outputs than float32, which frames and counts come in."""
-    for tensor in tensors:
-        if tensor.dtype != "float32":
-            raise ModelError(
-                f"{onnx}: expected float32 inputs and outputs, got {tensor.dtype} for the "
-                f"{tensor.mode} {tensor.name}: keep the types of inputs and outputs when you "
-                "convert it"
-            )
 
 
 def _serialize(tools: _Tools, builder: Any, network: Any, config: Any) -> Any:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from types import FrameType, ModuleType, TracebackType
+from types import FrameType, ModuleType
 from typing import Any
 
 from edgecount.export.progress import Progress
-
-__all__ = ["Interrupt", "make_monitor"]
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +35,7 @@ class Interrupt:
             self._before = signal.signal(signal.SIGINT, self._note)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
         if self.requested:

@@ -13,18 +13,11 @@ from edgecount.manifest import InputSpec
 from edgecount.runtime.cuda.driver import probe_driver
 from edgecount.runtime.models.sidecar import InputShapes, Precision, Target
 
-__all__ = ["choose_engines", "default_profile", "input_shapes"]
-
 
 def choose_engines(
     spec: InputSpec, options: ExportOptions, warn: Callable[[str], None]
 ) -> tuple[list[EngineOptions], str | None]:
-    """Choose and check the engines to build, one for each precision.
-
-    Args:
-        spec: the model's input.
-        options: options of the export.
-        warn: called with what does nothing, where no engine can be built.
+    """Choose and check the engines to build, one for each precision; warn of what does nothing.
 
     Returns:
         The engines' options, and why there are none; None where there are some, or none was
@@ -48,18 +41,12 @@ def choose_engines(
         raise ConfigError(
             "timing_cache: TensorRT for RTX measures nothing while it builds: leave it out"
         )
-    precisions: list[Precision] = []
-    precisions += ["fp16"] if options.fp16 else []
-    precisions += ["int8"] if options.int8 else []
+    asked: dict[Precision, bool] = {"fp16": options.fp16, "int8": options.int8}
+    precisions = [precision for precision, wanted in asked.items() if wanted] or ["fp32"]
+    shapes, core = input_shapes(spec, options), options.dla_core
     engines = [
-        dataclasses.replace(
-            base,
-            target=target,
-            precision=precision,
-            shapes=input_shapes(spec, options),
-            dla_core=options.dla_core,
-        )
-        for precision in precisions or ["fp32"]
+        dataclasses.replace(base, target=target, precision=one, shapes=shapes, dla_core=core)
+        for one in precisions
     ]
     for engine in engines:
         check_engine(engine)
@@ -75,14 +62,9 @@ def _warn_of_unused(
         ConfigError: an option is about engines, and only ONNX files are asked for.
     """
     engine = options.engine or EngineOptions("tensorrt")
-    given = {
-        "profile": options.profile,
-        "dla_core": options.dla_core,
-        "workspace": engine.workspace,
-        "timing_cache": engine.timing_cache,
-        "hardware_compatible": engine.hardware_compatible or None,
-        "version_compatible": engine.version_compatible or None,
-    }
+    of_engine = ("workspace", "timing_cache", "hardware_compatible", "version_compatible")
+    given: dict[str, object] = {"profile": options.profile, "dla_core": options.dla_core}
+    given |= {name: getattr(engine, name) or None for name in of_engine}
     unused = [name for name, value in given.items() if value is not None]
     if not unused:
         return

@@ -7,21 +7,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from edgecount._files import write_whole
 from edgecount.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
     from edgecount.export.options import EngineOptions
     from edgecount.runtime.backends.tensorrt.library import Features
     from edgecount.runtime.models.sidecar import InputShapes
-
-__all__ = [
-    "check_accelerator",
-    "check_options",
-    "graph_types",
-    "load_timing_cache",
-    "make_config",
-    "save_timing_cache",
-]
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +80,9 @@ def make_config(
     if options.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace << 20)
     if -1 in tuple(network.get_input(0).shape):
-        _add_profile(builder, config, network.get_input(0), shapes)
+        profile = builder.create_optimization_profile()
+        profile.set_shape(network.get_input(0).name, shapes.min, shapes.opt, shapes.max)
+        config.add_optimization_profile(profile)
         if features.profile_sharing:
             _share_profile(trt, config)
     if options.compute_capabilities:
@@ -101,17 +95,14 @@ def make_config(
         _allow_types(trt, config, network, options.precision)
     if options.dla_core is not None:
         check_accelerator(trt, builder, options.dla_core)
-        _set_accelerator(trt, config, options.dla_core)
+        config.default_device_type = trt.DeviceType.DLA
+        config.DLA_core = options.dla_core
+        # Some layer of every network of ours is none that an accelerator can run.
+        config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
         _log_fallback(features, config, network, options)
     if options.timing_cache is not None and features.measures:
         load_timing_cache(config, options.timing_cache)
     return config
-
-
-def _add_profile(builder: Any, config: Any, image: Any, shapes: InputShapes) -> None:
-    profile = builder.create_optimization_profile()
-    profile.set_shape(image.name, shapes.min, shapes.opt, shapes.max)
-    config.add_optimization_profile(profile)
 
 
 def _share_profile(trt: ModuleType, config: Any) -> None:
@@ -143,13 +134,6 @@ def check_accelerator(trt: ModuleType, builder: Any, core: int) -> None:
             f"dla_core: expected one of the accelerators that TensorRT {trt.__version__} finds on "
             f"this board, which are {builder.num_DLA_cores}, got {core}: leave it out"
         )
-
-
-def _set_accelerator(trt: ModuleType, config: Any, core: int) -> None:
-    config.default_device_type = trt.DeviceType.DLA
-    config.DLA_core = core
-    # Some layer of every network of ours is none that an accelerator can run.
-    config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
 
 
 def _log_fallback(features: Features, config: Any, network: Any, options: EngineOptions) -> None:
@@ -197,10 +181,8 @@ def graph_types(network: Any) -> dict[int, str]:
     A network that is not strongly typed calls all it computes FLOAT. But its constants, casts and
     inputs say what they are, and a layer has the type of what it is given.
     """
-    known = {
-        network.get_input(i).name: network.get_input(i).dtype.name
-        for i in range(network.num_inputs)
-    }
+    images = map(network.get_input, range(network.num_inputs))
+    known = {image.name: image.dtype.name for image in images}
     types = {}
     for index in range(network.num_layers):
         layer = network.get_layer(index)
@@ -235,19 +217,13 @@ def save_timing_cache(config: Any, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    from edgecount._files import write_whole
-
     write_whole(path, bytes(config.get_timing_cache().serialize()))
 
 
 def offered_capabilities(trt: ModuleType) -> dict[str, Any]:
     """Return the compute capabilities that a module builds for ahead of time, by "8.9" and such."""
-    members = trt.ComputeCapability.__members__
-    return {
-        with_point(name.removeprefix("SM")): member
-        for name, member in members.items()
-        if name.startswith("SM")
-    }
+    members = trt.ComputeCapability.__members__.items()
+    return {with_point(name): member for name, member in members if name.startswith("SM")}
 
 
 def with_point(capability: str) -> str:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.tensorrt.library import Features
     from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
 
-__all__ = ["inspect_engine"]
-
 
 def inspect_engine(
     trt: ModuleType,
@@ -25,15 +23,7 @@ def inspect_engine(
     tensors: tuple[TensorRecord, ...],
     dla_core: int | None,
 ) -> dict[str, int] | str:
-    """Load an engine and count its layers by precision, where a driver works.
-
-    Args:
-        trt: TensorRT's module.
-        features: features of this version.
-        log: TensorRT's log.
-        serialized: the engine as the builder gave it.
-        tensors: inputs and outputs of the network that it was built from.
-        dla_core: accelerator that it is for; None: the GPU.
+    """Load an engine for the GPU or an accelerator, and count its layers by precision.
 
     Returns:
         Such as {"fp16": 20, "unknown": 2}, or the reason why this machine cannot tell.
@@ -44,10 +34,8 @@ def inspect_engine(
     if not features.inspector:
         return "this TensorRT has no inspector"
     runtime = trt.Runtime(log.logger)
-    if features.engine_validity:
-        validity = runtime.get_engine_validity(serialized)[0].name
-        if validity == "INVALID":
-            return "the engine is not for the GPU that is here"
+    if features.engine_validity and runtime.get_engine_validity(serialized)[0].name == "INVALID":
+        return "the engine is not for the GPU that is here"
     if features.host_code:
         runtime.engine_host_code_allowed = True  # an engine for newer versions, which we just built
     if dla_core is not None:

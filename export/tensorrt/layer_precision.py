@@ -16,15 +16,7 @@ from typing import Any
 from edgecount.errors import BackendError
 from edgecount.runtime.models.sidecar import Precision
 
-__all__ = ["check_precision", "describe", "engine_precisions", "network_precisions"]
-
-PRECISION_OF = {
-    "FLOAT": "fp32",
-    "HALF": "fp16",
-    "BF16": "bf16",
-    "FP8": "fp8",
-    "INT8": "int8",
-}
+PRECISION_OF = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "FP8": "fp8", "INT8": "int8"}
 # What an engine spends its time on. Everything around them only has to keep up.
 _MULTIPLYING = {"CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY", "EINSUM"}
 _NO_WORK = {"CONSTANT", "CAST", "IDENTITY", "QUANTIZE", "DEQUANTIZE"}

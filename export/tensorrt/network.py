@@ -10,19 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgecount.errors import BackendError, ConfigError, ModelError
 from edgecount.runtime.backends.tensorrt.library import dtype_name
+from edgecount.runtime.models.sidecar import InputShapes
 
 if TYPE_CHECKING:
     from edgecount.runtime.backends.tensorrt.library import Features
     from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
-    from edgecount.runtime.models.sidecar import InputShapes
-
-__all__ = [
-    "ParsedNetwork",
-    "TensorRecord",
-    "check_shapes",
-    "parse_onnx",
-    "tensors_of",
-]
 
 
 class TensorRecord(NamedTuple):
@@ -58,16 +50,9 @@ def parse_onnx(
     data: bytes,
     typed: bool,
 ) -> ParsedNetwork:
-    """Read an ONNX file into a new network.
+    """Read the content of an ONNX file into a new network, which keeps its types where ``typed``.
 
-    Args:
-        trt: TensorRT's module.
-        features: features of this version.
-        builder: TensorRT's builder.
-        log: TensorRT's log.
-        path: the file, for messages and for weights that are stored beside it.
-        data: content of the file.
-        typed: whether the network keeps the types of the graph.
+    Its path is for messages, and for weights that are stored beside it.
 
     Raises:
         ModelError: the file is no ONNX, or not one with one image tensor.
@@ -114,10 +99,7 @@ def _refused(features: Features, parser: Any, problems: list[str], path: Path) -
     said = "; ".join([*reasons][:5])
     return BackendError(
         f"TensorRT cannot run {path}: "
-        + (
-            f"operators that it does not support, or not as they are used here: {named}"
-            * bool(named)
-        )
+        + f"operators that it does not support, or not as they are used here: {named}" * bool(named)
         + (f" ({said})" if named and said else said)
         + "; export the model anew without them, or with `target=onnx` for ONNX Runtime alone"
     )
@@ -128,12 +110,7 @@ def tensors_of(network: Any) -> tuple[TensorRecord, ...]:
     tensors = [("input", network.get_input(index)) for index in range(network.num_inputs)]
     tensors += [("output", network.get_output(index)) for index in range(network.num_outputs)]
     return tuple(
-        TensorRecord(
-            tensor.name,
-            mode,
-            dtype_name(tensor.dtype),
-            tuple(tensor.shape),
-        )
+        TensorRecord(tensor.name, mode, dtype_name(tensor.dtype), tuple(tensor.shape))
         for mode, tensor in tensors
     )
 
@@ -144,8 +121,6 @@ def check_shapes(image: TensorRecord, shapes: InputShapes | None) -> InputShapes
     Raises:
         ConfigError: the graph is dynamic and no shapes were given, or they do not fit it.
     """
-    from edgecount.runtime.models.sidecar import InputShapes
-
     if shapes is None:
         if -1 in image.shape:
             raise ConfigError(
@@ -168,7 +143,6 @@ _MEMORY = re.compile(
     re.IGNORECASE,
 )
 
-
 # A layer is said to have no implementation when each one wants more scratch memory than there is.
 _NO_KERNEL = re.compile(r"workspace|no tactics|find any implementation", re.IGNORECASE)
 
@@ -176,10 +150,8 @@ _NO_KERNEL = re.compile(r"workspace|no tactics|find any implementation", re.IGNO
 def failure(what: str, problems: Sequence[str], workspace: int | None) -> BackendError:
     """Return the error for a build that failed: TensorRT writes its reasons to its log only.
 
-    Args:
-        what: what failed, such as "TensorRT 10.3.0 could not build the engine".
-        problems: errors in the log.
-        workspace: the cap on scratch memory that was asked for, in MiB; None: none.
+    ``what`` failed ("TensorRT 10.3.0 could not build the engine"), with these errors in the log and
+    this cap on scratch memory in MiB.
     """
     said = "; ".join(problems[-5:]) or "it gave no reason"
     no_kernel = bool(_NO_KERNEL.search(said))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgecount.export.tensorrt.network import TensorRecord
     from edgecount.manifest import Manifest
 
-__all__ = ["EngineRecord", "make_sidecar", "write_sidecar"]
+_OPTIONS = ("workspace", "dla_core", "hardware_compatible", "version_compatible")
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,7 @@ class EngineRecord:
 def make_sidecar(
     record: EngineRecord, manifest: Manifest, *, overridden: bool = False
 ) -> EngineSidecar:
-    """Make the sidecar that goes beside an engine.
-
-    Args:
-        record: the build.
-        manifest: manifest of the ONNX file that it was built from.
-        overridden: whether a gate refused the file and the user kept it all the same.
-    """
+    """Make the sidecar of an engine; ``overridden``: the user kept it though a gate refused it."""
     from edgecount import __version__
 
     options = record.options
@@ -84,12 +78,7 @@ def make_sidecar(
         device=record.device,
         driver=record.driver,
         layers=record.layers,
-        options={
-            "workspace": options.workspace,
-            "dla_core": options.dla_core,
-            "hardware_compatible": options.hardware_compatible,
-            "version_compatible": options.version_compatible,
-        },
+        options={name: getattr(options, name) for name in _OPTIONS},
         overridden=overridden,
     )
 

@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgecount._latency import measure_latency
 from edgecount.errors import AccuracyError, BackendError
 from edgecount.export.verify.compare import Comparison, NamedImage, compare
 from edgecount.runtime.backends.tensorrt.compatibility import engine_problems
 from edgecount.runtime.cuda.driver import probe_driver
 from edgecount.runtime.models.engines import Engine
 from edgecount.runtime.models.sidecar import read_sidecar
-from edgecount.runtime.pipeline.preprocess import plan_input
+from edgecount.runtime.pipeline.preprocess import input_geometry
 
 if TYPE_CHECKING:
-    from edgecount import CountResult, EdgeCounter
+    from edgecount import CountResult
     from edgecount.runtime.models.sidecar import EngineSidecar
-
-__all__ = ["EngineRun", "run_engine"]
 
 RUNS, WARM_UP = 100, 10
 
@@ -51,14 +50,7 @@ def run_engine(
     gate: float,
     progress: Callable[[], None],
 ) -> EngineRun:
-    """Compare an engine and measure its latency, where it can run.
-
-    Args:
-        path: the engine, with its sidecar beside it.
-        images: images to count.
-        originals: results of the float32 model on them.
-        gate: the largest relative difference that passes.
-        progress: called after each image.
+    """Compare an engine with the float32 model's results, and measure its latency.
 
     Raises:
         AccuracyError: it gives non-finite values.
@@ -67,6 +59,10 @@ def run_engine(
     engine = Engine(path, read_sidecar(path))
     if problems := engine_problems(engine, path.read_bytes()):
         return EngineRun(reason="; ".join(problems))
+    driver = probe_driver()
+    gpu = None if isinstance(driver, str) else driver.devices[0].name
+    pairs = zip(images, originals, strict=True)
+    fitting = [pair for pair in pairs if _fits(pair[0], engine.sidecar)]
     from edgecount import EdgeCounter
 
     try:
@@ -76,51 +72,27 @@ def run_engine(
         if engine.sidecar.backend == "tensorrt":
             raise
         return EngineRun(reason=str(error))
-    with counter:
-        return _run(counter, engine, images, originals, gate, progress)
-
-
-def _run(
-    counter: EdgeCounter,
-    engine: Engine,
-    images: Sequence[NamedImage],
-    originals: Sequence[CountResult],
-    gate: float,
-    progress: Callable[[], None],
-) -> EngineRun:
-    path, sidecar = engine
-    driver = probe_driver()
-    gpu = None if isinstance(driver, str) else driver.devices[0].name
-    fitting = [
-        (image, original)
-        for image, original in zip(images, originals, strict=True)
-        if _fits(image, sidecar)
-    ]
     comparison = None
     reason = "it takes none of the images at the size of the original: change `size` or `profile`"
-    if fitting:
-        some, theirs = zip(*fitting, strict=True)
-        try:
-            comparison, reason = compare(some, theirs, counter, gate, progress=progress), ""
-        except BackendError as error:
-            raise AccuracyError(
-                f"{path.name} cannot count, and nothing was written: {error}"
-            ) from error
-    left_out = len(images) - len(fitting)
-    return EngineRun(gpu, comparison, _latency(counter, sidecar), left_out, reason)
+    with counter:
+        if fitting:
+            some, theirs = zip(*fitting, strict=True)
+            try:
+                comparison, reason = compare(some, theirs, counter, gate, progress=progress), ""
+            except BackendError as error:
+                raise AccuracyError(
+                    f"{path.name} cannot count, and nothing was written: {error}"
+                ) from error
+        opt = engine.sidecar.shapes.opt[2:]
+        (found,) = measure_latency([counter], opt, runs=RUNS, warmup=WARM_UP)
+    latency, left_out = found.quantiles()["infer"], len(images) - len(fitting)
+    return EngineRun(gpu, comparison, latency, left_out, reason)
 
 
 def _fits(image: NamedImage, sidecar: EngineSidecar) -> bool:
     """Return whether an engine counts an image at the size at which the original counts it."""
     spec, shapes = sidecar.manifest.input, sidecar.shapes
     size = image.pixels.shape[1::-1]
-    free = plan_input(size, spec, spec.max_side)
+    free = input_geometry(size, spec, spec.max_side)
     limits = shapes.min[2:], shapes.max[2:]
-    return plan_input(size, spec, spec.max_side, limits).resized == free.resized
-
-
-def _latency(counter: EdgeCounter, sidecar: EngineSidecar) -> dict[str, float]:
-    from edgecount._latency import measure_latency
-
-    (found,) = measure_latency([counter], sidecar.shapes.opt[2:], runs=RUNS, warmup=WARM_UP)
-    return found.quantiles()["infer"]
+    return input_geometry(size, spec, spec.max_side, limits).resized == free.resized

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import BackendError
-from edgecount.runtime.pipeline.preprocess import plan_input
+from edgecount.runtime.pipeline.preprocess import input_geometry
 
 if TYPE_CHECKING:
     from edgecount import CountResult, EdgeCounter
@@ -156,14 +156,7 @@ def compare(
     *,
     progress: Callable[[], None] | None = None,
 ) -> Comparison:
-    """Count every image with a candidate, and compare with the original's results.
-
-    Args:
-        images: at least one.
-        originals: results of the float32 model on these images, see :func:`count_images`.
-        candidate: a counter over the converted model.
-        gate: the largest relative difference that passes, see :class:`Comparison`.
-        progress: called after each image.
+    """Count every image with a candidate, and compare with the float32 model's results on them.
 
     Raises:
         UncountableError: the engine failed, or gave non-finite values.
@@ -193,13 +186,9 @@ def _count(counter: EdgeCounter, image: NamedImage) -> CountResult:
 def grid(width: int, height: int) -> dict[str, list[tuple[float, float]]]:
     """Return 4 x 4 regions of an image by name, as polygons of (x, y) in px."""
     xs, ys = np.linspace(0, width, SIDES + 1), np.linspace(0, height, SIDES + 1)
+    corners = (0, 0), (1, 0), (1, 1), (0, 1)
     return {
-        f"{row}{column}": [
-            (xs[column], ys[row]),
-            (xs[column + 1], ys[row]),
-            (xs[column + 1], ys[row + 1]),
-            (xs[column], ys[row + 1]),
-        ]
+        f"{row}{column}": [(xs[column + right], ys[row + down]) for right, down in corners]
         for row in range(SIDES)
         for column in range(SIDES)
     }
@@ -216,7 +205,7 @@ def _compare(
         points = ours.peak_count, theirs.peak_count
         output = counter.manifest.output("heatmap")
         spec = counter.manifest.input
-        scale = min(plan_input(ours.size, spec, spec.max_side).scale)
+        scale = min(input_geometry(ours.size, spec, spec.max_side).scale)
         reach = max(4.0, output.stride if output else 0) / scale
         matched = match(ours.points[:, :2], theirs.points[:, :2], reach)
     apart = [abs(theirs.regions[key].count - ours.regions[key].count) for key in ours.regions]

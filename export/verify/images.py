@@ -15,7 +15,7 @@ from edgecount.export.options import ExportOptions
 from edgecount.export.progress import Progress, Steps
 from edgecount.export.verify.compare import NamedImage
 from edgecount.runtime.frames.images import read_image
-from edgecount.runtime.pipeline.preprocess import plan_input, write_input
+from edgecount.runtime.pipeline.preprocess import input_geometry, write_input
 from edgecount.runtime.sources.open import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -48,11 +48,7 @@ class ImageFolder:
 
     @classmethod
     def of(cls, folder: Path, option: str) -> ImageFolder:
-        """Return all images of a folder.
-
-        Args:
-            folder: the folder to search.
-            option: name of the option that named it, for messages.
+        """Return all images of a folder; messages name the option that names it.
 
         Raises:
             ConfigError: there is no such folder, or no image in it.
@@ -120,12 +116,7 @@ class ExportImages:
 def choose_images(
     options: ExportOptions, warn: Callable[[str], None], progress: Progress
 ) -> ExportImages:
-    """Choose and read the images of an export, before the long work.
-
-    Args:
-        options: options of the export.
-        warn: called with what is wrong about images that can be used all the same.
-        progress: reported to after each image.
+    """Choose and read the images of an export; warn of those that may give wrong results.
 
     Raises:
         ConfigError: a folder is missing or holds no images.
@@ -215,28 +206,20 @@ def calibration_tensors(
     rng = np.random.default_rng(SEED)
     for image in images:
         height, width = image.pixels.shape[:2]
-        plan = plan_input((width, height), spec, spec.max_side)
+        plan = input_geometry((width, height), spec, spec.max_side)
         tensor = np.empty((1, 3, *plan.padded), np.float32)
         write_input(image.pixels, plan.resized, spec, tensor)
         if spec.static_size is None:
-            top, left = (_start(rng, side, spec.multiple) for side in plan.padded)
+            rooms = (max(side - LARGEST_CROP, 0) // spec.multiple for side in plan.padded)
+            top, left = (int(rng.integers(room + 1)) * spec.multiple for room in rooms)
             tensor = tensor[:, :, top : top + LARGEST_CROP, left : left + LARGEST_CROP]
         yield np.ascontiguousarray(tensor)
-
-
-def _start(rng: np.random.Generator, side: int, multiple: int) -> int:
-    room = max(side - LARGEST_CROP, 0) // multiple
-    return int(rng.integers(room + 1)) * multiple
 
 
 def warnings_about(
     images: Sequence[NamedImage] | ImageFolder, progress: Callable[[], None] | None = None
 ) -> list[str]:
     """Return what is wrong with a calibration set that can be used; every image is read.
-
-    Args:
-        images: the set.
-        progress: called after each image.
 
     Raises:
         SourceError: an image cannot be read.
@@ -250,7 +233,9 @@ def warnings_about(
             f"{few} few: ranges from fewer than {FEW} miss values that are common; give some "
             "hundred of the scenes that the model will see"
         )
-    if len(thumbs) > 1 and _likeness(thumbs) > _ALIKE:
+    pairs = len(thumbs) * (len(thumbs) - 1)
+    # The diagonal holds each thumbnail's correlation with itself, which is 1.
+    if pairs and ((thumbs @ thumbs.T).sum() - len(thumbs)) / pairs > _ALIKE:
         found.append(
             "the calibration images look alike, as if they were of one scene: a model that is "
             "calibrated on them may count others wrongly"
@@ -274,9 +259,3 @@ def _thumbnails(
         if progress:
             progress()
     return np.array(thumbs)
-
-
-def _likeness(thumbs: NDArray[np.float64]) -> float:
-    """Return the mean correlation of the thumbnails."""
-    number = len(thumbs)
-    return float(((thumbs @ thumbs.T).sum() - number) / (number * (number - 1)))

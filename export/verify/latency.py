@@ -1,4 +1,4 @@
-"""Measure how fast the files of an export are on this CPU."""
+"""Measure how fast the files of an export are on this CPU, slow ones in fewer runs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,7 @@ def measure_files(
     threads: int | None,
     progress: Progress,
 ) -> dict[str, dict[str, float]]:
-    """Time files of a folder by turns, slow ones less often.
-
-    Args:
-        folder: the folder of the files.
-        names: names of the files, at least one.
-        size: (height, width) of the frame in pixels.
-        threads: threads of ONNX Runtime; None: one per core.
-        progress: reported to after each round of runs.
+    """Time files of a folder by turns on a frame of this (height, width) in pixels.
 
     Returns:
         File to its milliseconds in the network: ``p50``, ``p95``, ``p99`` and ``mean``.

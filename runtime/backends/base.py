@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from edgecount.manifest import Manifest
 
-__all__ = ["Backend"]
-
 
 class Backend(ABC):
     """An inference engine that holds one model. A context manager: leaving it frees the engine.

@@ -12,15 +12,13 @@ import numpy as np
 
 from edgecount.errors import BackendError
 from edgecount.runtime.backends.base import Backend
-from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.cuda.driver import gpu_failures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Self
 
     from edgecount._ext import DeviceArray, Stream
-
-__all__ = ["Bound", "DeviceBackend", "DeviceWorker"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +100,7 @@ class DeviceBackend(Backend):
     workers as threads have called it at once.
 
     Attributes:
-        device_index: number of the GPU.
+        device_index: number of the GPU, as CUDA counts them; the first unless a subclass sets it.
     """
 
     device_index = 0

@@ -11,18 +11,12 @@ from edgecount.errors import BackendError
 if TYPE_CHECKING:
     from edgecount._ext import DeviceArray, DeviceBuffer, Stream
 
-__all__ = ["DeviceTensors", "reserve"]
-
 _ALIGNMENT = 256  # what cudaMalloc gives, and TensorRT asks for
 _SIZES = {"float32": 4, "float16": 2}
 
 
 class DeviceTensors:
-    """Memory for the tensors of one shape after the other; it grows, and never shrinks.
-
-    Args:
-        stream: the stream whose work uses the tensors.
-    """
+    """Memory for the tensors of one shape after the other; it grows, and never shrinks."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -72,12 +66,7 @@ def _lay_out(
 
 
 def reserve(nbytes: int, device: int, purpose: str) -> DeviceBuffer:
-    """Allocate memory of a GPU.
-
-    Args:
-        nbytes: size in bytes, 1 or more.
-        device: number of the GPU.
-        purpose: what the memory is for, in the message.
+    """Allocate bytes, 1 or more, of a GPU for a purpose, which an error's message names.
 
     Raises:
         BackendError: there is too little left.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from edgecount.manifest import Manifest
 
-__all__ = ["FakeBackend"]
-
 People: TypeAlias = "ArrayLike | Callable[[NDArray[np.float32]], ArrayLike]"
 
 _SCORE = 0.9  # above every threshold that makes sense

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.models.model_file import ModelFile
 
-__all__ = ["BACKENDS", "open_backend"]
-
 BACKENDS = ("auto", "onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx", "fake")
 
 _log = logging.getLogger(__name__)
@@ -99,9 +97,6 @@ def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -
     """Open the best engine that works here; log which it is and why not a better one.
 
     A file that was named is the one that runs; only in a folder is there a choice.
-
-    Raises:
-        BackendError, MissingExtraError, ModelError: no engine works; see `open_backend`.
     """
     if model.sidecar is not None and model.folder is None:
         backend = _open_engine(model, model.sidecar.backend, rebuild)

@@ -3,48 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
-
-__all__ = ["fits_gpu", "why_not_built_for"]
-
 
 # Machine code of a board's GPU runs on that very kind, and theirs is the only one to run there:
 # NVIDIA's promise of binary compatibility leaves Tegra out (CUDA C++ Programming Guide).
 _TEGRA = (53, 62, 72, 87, 101, 110)
-
-
-class _Code(NamedTuple):
-    """The code of a build for one architecture.
-
-    Attributes:
-        number: ten times the compute capability, such as 87.
-        limit: "a" if the code runs on GPUs of this very capability only, "f" if only on those of
-            its major number; else empty.
-        ptx: whether the driver can compile it for newer GPUs; machine code runs on those of the
-            same major number.
-    """
-
-    number: int
-    limit: str
-    ptx: bool
-
-    def fits(self, gpu: int) -> bool:
-        if self.limit == "a":
-            return gpu == self.number
-        if gpu == self.number or (self.ptx and not self.limit):
-            return gpu >= self.number
-        board = gpu in _TEGRA or self.number in _TEGRA
-        return gpu // 10 == self.number // 10 and gpu > self.number and not board
-
-
-def _parse(architectures: str) -> list[_Code] | None:
-    codes = []
-    for word in architectures.split():
-        match = re.fullmatch(r"(\d+)([af]?)(-real|-virtual)?", word)
-        if match is None:
-            return None
-        codes.append(_Code(int(match[1]), match[2], match[3] != "-real"))
-    return codes
 
 
 def fits_gpu(capability: str, architectures: str) -> bool:
@@ -56,19 +18,34 @@ def fits_gpu(capability: str, architectures: str) -> bool:
             is machine code, "87-virtual" PTX, "87" both. A list that is empty or not understood
             fits.
     """
-    codes = _parse(architectures)
     gpu = int(capability.replace(".", ""))
-    return not codes or any(code.fits(gpu) for code in codes)
+    words = architectures.split()
+    codes = [re.fullmatch(r"(\d+)([af]?)(-real|-virtual)?", word) for word in words]
+    known = [(int(code[1]), code[2], code[3] != "-real") for code in codes if code]
+    return len(known) < len(words) or not words or any(_runs(gpu, *code) for code in known)
+
+
+def _runs(gpu: int, number: int, limit: str, ptx: bool) -> bool:
+    """Return whether code for an architecture runs on a GPU.
+
+    Args:
+        gpu: ten times the compute capability of the GPU, such as 87.
+        number: that of the architecture.
+        limit: "a" if the code runs on GPUs of this very capability only, "f" if only on those of
+            its major number; else empty.
+        ptx: whether the driver can compile it for newer GPUs; machine code runs on those of the
+            same major number.
+    """
+    if limit == "a":
+        return gpu == number
+    if gpu == number or (ptx and not limit):
+        return gpu >= number
+    board = gpu in _TEGRA or number in _TEGRA
+    return gpu // 10 == number // 10 and gpu > number and not board
 
 
 def why_not_built_for(name: str, capability: str, architectures: str) -> str | None:
-    """Return why a GPU cannot run the kernels of this build, and what to do; None if it can.
-
-    Args:
-        name: name of the GPU.
-        capability: compute capability of the GPU, such as "8.7".
-        architectures: see `fits_gpu`.
-    """
+    """Return why a GPU cannot run kernels (see `fits_gpu`), and what to do; None if it can."""
     if fits_gpu(capability, architectures):
         return None
     built = sorted({int(number) for number in re.findall(r"\d+", architectures)})

@@ -1,8 +1,10 @@
-"""Questions to the NVIDIA driver, by ctypes, so that no CUDA package is needed."""
+"""The NVIDIA driver, asked by ctypes, so that no CUDA package is needed, and its failures."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from edgecount.errors import BackendError
@@ -11,8 +13,6 @@ from edgecount.runtime.cuda.build_check import why_not_built_for
 # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_* and _MULTIPROCESSOR_COUNT
 _MAJOR, _MINOR, _PROCESSORS = 75, 76, 16
 
-
-__all__ = ["Device", "Driver", "PrimaryContext", "ask_driver", "probe_driver", "why_no_gpu"]
 
 _BUILD = (
     "this edgecount was built without CUDA: install the CUDA toolkit, whose nvcc the build needs, "
@@ -107,9 +107,6 @@ class PrimaryContext:
     one. PyCUDA may have made another one current, and torch another GPU. Several threads may use
     one object at once. Without a driver it does nothing.
 
-    Args:
-        device: number of the GPU.
-
     Raises:
         BackendError: the driver does not give the context.
     """
@@ -135,6 +132,15 @@ class PrimaryContext:
     def _check(self, code: int) -> None:
         if code != 0 and self._cuda is not None:
             raise BackendError(f"the GPU cannot be used: {_error_name(self._cuda, code)}")
+
+
+@contextmanager
+def gpu_failures(name: str = "the GPU") -> Iterator[None]:
+    """Raise BackendError, by who failed, for the RuntimeError that `edgecount._ext` raises."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise BackendError(f"{name} failed: {error}") from error
 
 
 def _device(cuda: ctypes.CDLL, index: int) -> Device:

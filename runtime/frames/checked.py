@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from edgecount._ext import DeviceArray, Event, Stream
 
-__all__ = ["CheckedFrame", "NV12Frame", "check_gpu_frame", "check_host_frame"]
-
 
 class NV12Frame:
     """A frame as video decoders and cameras give it: brightness, and colour at half its size.
@@ -78,10 +76,7 @@ class CheckedFrame(NamedTuple):
 
 
 def check_host_frame(frame: Any) -> CheckedFrame:
-    """Check a caller's frame in the host's memory; it is copied only where it must be converted.
-
-    Args:
-        frame: what `as_bgr` takes, or an `NV12Frame` of NumPy arrays.
+    """Check what `as_bgr` takes, or an `NV12Frame` of NumPy arrays; copy it only to convert it.
 
     Raises:
         InputError: it cannot be counted.
@@ -104,7 +99,7 @@ def check_host_frame(frame: Any) -> CheckedFrame:
     # Some libraries give pairs of U and V; in memory they are the same bytes.
     if chroma.ndim == 3 and chroma.shape[2] == 2:
         chroma = chroma.reshape(chroma.shape[0], -1)
-    luma, chroma = _check_nv12(luma, chroma)
+    _check_nv12(luma, chroma)
     return CheckedFrame(_with_whole_rows(luma), _with_whole_rows(chroma))
 
 
@@ -134,7 +129,8 @@ def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
         luma, chroma = borrow(frame.luma), borrow(frame.chroma)
         if len(chroma.shape) == 3 and chroma.shape[2] == 2 and chroma.strides[1:] == (2, 1):
             chroma = borrow(_Interleaved(chroma))
-        return CheckedFrame(*_check_nv12(luma, chroma))
+        _check_nv12(luma, chroma)
+        return CheckedFrame(luma, chroma)
     array = borrow(frame)
     shape, dtype = array.shape, array.dtype
     if dtype != "uint8" or len(shape) != 3 or shape[2] != 3 or 0 in shape:
@@ -164,7 +160,7 @@ class _Interleaved:
         }
 
 
-def _check_nv12(luma: Any, chroma: Any) -> tuple[Any, Any]:
+def _check_nv12(luma: Any, chroma: Any) -> None:
     height, width = luma.shape if len(luma.shape) == 2 else (0, 0)
     kinds = str(luma.dtype), str(chroma.dtype)
     if kinds != ("uint8", "uint8") or tuple(chroma.shape) != (height // 2, width):
@@ -178,7 +174,6 @@ def _check_nv12(luma: Any, chroma: Any) -> tuple[Any, Any]:
             f"NV12Frame: expected an even height and width, got {height} x {width}: crop a row or "
             "a column"
         )
-    return luma, chroma
 
 
 def _with_whole_rows(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -13,8 +13,6 @@ from edgecount.errors import InputError, SourceError
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2
 from edgecount.runtime.frames.truncation import find_truncation
 
-__all__ = ["as_bgr", "lies_on_gpu", "read_image", "shape_of"]
-
 _DLPACK_CUDA = (2, 13)  # device memory, and managed memory
 
 _EXPECTED = "expected a uint8 array of shape (height, width, 3) in BGR order"
@@ -36,13 +34,13 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         SourceError: the file is missing, a folder, empty, unreadable, truncated or no image.
     """
     file = Path(path)
-    data = _read_bytes(file)
+    data = read_file(file)
     cut = find_truncation(data)
     if cut is not None:
         raise SourceError(f"{file} is truncated: {cut}; copy or download it again")
     cv2 = load_cv2()
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-    with quiet_cv2():
+    with quiet_cv2:
         try:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error as error:
@@ -111,13 +109,19 @@ def shape_of(array: Any) -> tuple[int, ...]:
     return tuple(int(side) for side in shape)
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_file(path: Path, kind: str = "an image", most: int = -1) -> bytes:
+    """Return the first ``most`` bytes, by default all, of a file of a kind.
+
+    Raises:
+        SourceError: the file is missing, a folder, empty or unreadable.
+    """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(most)
     except FileNotFoundError:
         raise SourceError(f"no such file: {path}") from None
     except IsADirectoryError:
-        raise SourceError(f"{path} is a folder: expected an image file") from None
+        raise SourceError(f"{path} is a folder: expected {kind} file") from None
     except PermissionError:
         raise SourceError(f"no permission to read {path}") from None
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.cuda.driver import gpu_failures
 from edgecount.runtime.frames.checked import (
     CheckedFrame,
     NV12Frame,
@@ -16,8 +16,6 @@ from edgecount.runtime.frames.images import lies_on_gpu
 
 if TYPE_CHECKING:
     from edgecount._ext import Stream
-
-__all__ = ["FrameIntake"]
 
 
 class FrameIntake:
@@ -51,16 +49,10 @@ class FrameIntake:
         from edgecount import _ext
 
         with gpu_failures():
-            stream = self._stream(self._device)
+            stream: Stream | None = getattr(self._of_thread, "stream", None)
+            if stream is None:
+                stream = self._of_thread.stream = _ext.Stream(self._device, inner=True)
             checked = check_gpu_frame(frame, stream)
             ready = _ext.Event(self._device)
             ready.record(stream)
         return checked._replace(ready=ready)
-
-    def _stream(self, device: int) -> Stream:
-        from edgecount import _ext
-
-        stream: Stream | None = getattr(self._of_thread, "stream", None)
-        if stream is None:
-            stream = self._of_thread.stream = _ext.Stream(device, inner=True)
-        return stream

@@ -10,8 +10,6 @@ from types import ModuleType
 
 from edgecount.errors import EdgeCountError
 
-__all__ = ["load_cv2", "quiet_cv2", "quiet_ffmpeg"]
-
 _FFMPEG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
 _FFMPEG_QUIET = "-8"  # AV_LOG_QUIET
 _SILENT = 0  # LOG_LEVEL_SILENT
@@ -35,28 +33,6 @@ def load_cv2() -> ModuleType:
     return cv2
 
 
-class _Level:
-    """OpenCV's log level, which is one for the process, lowered while any thread asks for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._before = 0
-
-    def lower(self) -> None:
-        with self._lock:
-            # Counted, as threads overlap: the last one to leave restores the user's level.
-            if self._users == 0:
-                self._before = _set_level(_SILENT)
-            self._users += 1
-
-    def restore(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                _set_level(self._before)
-
-
 def _set_level(level: int) -> int:
     """Set OpenCV's log level, and return the one before."""
     cv2 = load_cv2()
@@ -68,17 +44,32 @@ def _set_level(level: int) -> int:
     return previous
 
 
-_level = _Level()
+class _Quiet:
+    """Silence OpenCV's own messages on stderr around a call: our errors say what went wrong.
+
+    Its log level is one for the process, lowered while any thread asks for it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            # Counted, as threads overlap: the last one to leave restores the user's level.
+            if self._users == 0:
+                self._before = _set_level(_SILENT)
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                _set_level(self._before)
 
 
-@contextmanager
-def quiet_cv2() -> Iterator[None]:
-    """Silence OpenCV's own messages on stderr around a call: our errors say what went wrong."""
-    _level.lower()
-    try:
-        yield
-    finally:
-        _level.restore()
+quiet_cv2 = _Quiet()
 
 
 @contextmanager
@@ -92,7 +83,7 @@ def quiet_ffmpeg() -> Iterator[None]:
     if ours:
         os.environ[_FFMPEG_LEVEL] = _FFMPEG_QUIET
     try:
-        with quiet_cv2():
+        with quiet_cv2:
             yield
     finally:
         if ours:

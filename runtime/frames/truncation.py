@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["find_truncation"]
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
@@ -15,11 +13,7 @@ _BARE_MARKS = (0x01, *range(0xD0, 0xD9))
 
 
 def find_truncation(data: bytes) -> str | None:
-    """Return what is missing at the end of an image file; None if nothing, or of other formats.
-
-    Args:
-        data: the content of the file.
-    """
+    """Return what is missing at the end of an image file; None if nothing, or of other formats."""
     if data.startswith(_JPEG):
         return None if _jpeg_is_complete(data) else "the JPEG's end mark is missing"
     if data.startswith(_PNG):

@@ -13,18 +13,6 @@ from edgecount.runtime.models.sidecar import EngineSidecar, Target, read_sidecar
 if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
 
-__all__ = [
-    "ENGINES",
-    "Engine",
-    "Rebuild",
-    "build_command",
-    "engines_for",
-    "file_sha256",
-    "find_onnx",
-    "is_engine",
-    "list_engines",
-]
-
 ENGINES = (".engine", ".plan", ".trt")
 # FP16 counts within half a per cent of the original, INT8 within three, and whether it is faster
 # depends on the GPU. Who wants another names its file.

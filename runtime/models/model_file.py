@@ -8,8 +8,6 @@ from pathlib import Path
 from edgecount.manifest import Manifest
 from edgecount.runtime.models.sidecar import EngineSidecar
 
-__all__ = ["ModelFile"]
-
 
 @dataclass(frozen=True)
 class ModelFile:

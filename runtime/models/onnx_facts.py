@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -34,34 +33,31 @@ class OnnxFacts(NamedTuple):
     parameters: int
 
 
-class _Tensor(NamedTuple):
-    """A constant of the graph: its number of weights, and the file that holds them, if another."""
-
-    weights: int
-    location: str | None
-
-
 def read_onnx_facts(path: Path) -> OnnxFacts:
     """Return the facts of an ONNX file.
 
     Raises:
         ModelError: the file is missing, unreadable or not an ONNX.
     """
-    tensors: list[_Tensor] = []
-    opset, has_graph = 0, False
+    opset, parameters, has_graph = 0, 0, False
+    locations = set()
     with open_onnx(path) as (file, size):
         for field in read_fields(file, size):
             if field.number == _MODEL_OPSETS:
                 opset = max(opset, _standard_opset(file, field.size))
             elif field.number == _MODEL_GRAPH:
                 has_graph = True
-                tensors += _tensors(file, field.size)
+                for inner in read_fields(file, field.size):
+                    if inner.number == _GRAPH_INITIALIZERS:
+                        weights, location = _read_tensor(file, inner.size)
+                        parameters += weights
+                        locations.add(location)
         if not has_graph:
             raise DamagedError("it holds no graph")
-    for name in {tensor.location for tensor in tensors if tensor.location}:
+    for name in locations - {""}:
         with suppress(OSError, ValueError):  # whoever runs the model says which is missing
             size += (path.parent / name).stat().st_size
-    return OnnxFacts(size, opset, sum(tensor.weights for tensor in tensors))
+    return OnnxFacts(size, opset, parameters)
 
 
 def _standard_opset(file: BinaryIO, size: int) -> int:
@@ -74,15 +70,10 @@ def _standard_opset(file: BinaryIO, size: int) -> int:
     return version if domain in (b"", b"ai.onnx") else 0
 
 
-def _tensors(file: BinaryIO, size: int) -> Iterator[_Tensor]:
-    for field in read_fields(file, size):
-        if field.number == _GRAPH_INITIALIZERS:
-            yield _tensor(file, field.size)
-
-
-def _tensor(file: BinaryIO, size: int) -> _Tensor:
+def _read_tensor(file: BinaryIO, size: int) -> tuple[int, str]:
+    """Return a constant's number of weights, and the file that holds them, if another."""
     dims: list[int] = []
-    kind, location = 0, None
+    kind, location = 0, ""
     for field in read_fields(file, size):
         if field.number == _TENSOR_TYPE:
             kind = field.value
@@ -94,4 +85,4 @@ def _tensor(file: BinaryIO, size: int) -> _Tensor:
         elif field.number == _TENSOR_EXTERNAL_DATA:
             key, value = read_entry(file, field.size)
             location = value if key == "location" else location
-    return _Tensor(math.prod(dims) if kind in _WEIGHT_TYPES else 0, location)
+    return math.prod(dims) if kind in _WEIGHT_TYPES else 0, location

@@ -13,8 +13,6 @@ from edgecount.runtime.models.model_file import ModelFile
 from edgecount.runtime.models.onnx_metadata import read_metadata
 from edgecount.runtime.models.sidecar import read_sidecar
 
-__all__ = ["locate_model", "open_model"]
-
 _WEIGHTS = (".pth", ".ckpt", ".safetensors")
 
 

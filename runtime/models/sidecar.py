@@ -11,23 +11,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgecount._typed import Reader
 from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import Manifest
 
-__all__ = [
-    "EngineHost",
-    "EngineSidecar",
-    "InputShapes",
-    "Precision",
-    "Shape",
-    "Target",
-    "mismatches",
-    "read_sidecar",
-    "sidecar_path",
-]
+if TYPE_CHECKING:
+    from edgecount.runtime.cuda.driver import Driver
 
 FORMAT = 1
 
@@ -185,71 +176,50 @@ def read_sidecar(plan: Path) -> EngineSidecar:
         raise ModelError(f"{path}: {error}") from None
 
 
-@dataclass(frozen=True)
-class EngineHost:
-    """The machine that an engine shall run on.
-
-    Attributes:
-        backend: the library there.
-        version: full version of that library.
-        compute_capability: compute capability of the GPU, such as "8.7".
-        device: kind of the GPU, such as "Orin with 8 multiprocessors".
-        driver: newest CUDA version that the driver knows, such as "12.6"; None: not compared.
-    """
-
-    backend: Target
-    version: str
-    compute_capability: str
-    device: str
-    driver: str | None = None
-
-
-def mismatches(sidecar: EngineSidecar, here: EngineHost) -> list[str]:
+def mismatches(sidecar: EngineSidecar, version: str, driver: Driver) -> list[str]:
     """Return why an engine cannot be trusted to run on a machine; empty if it can.
 
     Each line names what was built and what is here.
+
+    Args:
+        sidecar: the engine's sidecar.
+        version: full version of the engine's library there.
+        driver: the driver there, with the GPU.
     """
     return [
         f"{what}: the engine was built {built}, here is {found}"
-        for what, built, found in (*_library(sidecar, here), *_gpu(sidecar, here))
+        for what, built, found in (*_library(sidecar, version), *_gpu(sidecar, driver))
     ]
 
 
 _Difference = tuple[str, str, str]
 
 
-def _library(sidecar: EngineSidecar, here: EngineHost) -> list[_Difference]:
-    if sidecar.backend != here.backend:
-        return [("backend", f"for {sidecar.backend}", here.backend)]
+def _library(sidecar: EngineSidecar, version: str) -> list[_Difference]:
     newer_will_do = bool(sidecar.options.get("version_compatible"))
-    same = sidecar.version == here.version
-    if same or (newer_will_do and _numbers(here.version) >= _numbers(sidecar.version)):
+    same = sidecar.version == version
+    if same or (newer_will_do and _numbers(version) >= _numbers(sidecar.version)):
         return []
     need = f"by {sidecar.version}" + (" for that or a newer one" if newer_will_do else "")
-    return [(f"{sidecar.backend} version", need, here.version)]
+    return [(f"{sidecar.backend} version", need, version)]
 
 
-def _gpu(sidecar: EngineSidecar, here: EngineHost) -> list[_Difference]:
-    found = []
-    if not any(_covers(one, here.compute_capability) for one in sidecar.compute_capabilities):
+def _gpu(sidecar: EngineSidecar, driver: Driver) -> list[_Difference]:
+    found, gpu = [], driver.devices[0]
+    # RTX engines are compiled for the GPU that loads them.
+    portable = sidecar.backend == "tensorrt-rtx" or any(
+        one.endswith("+") for one in sidecar.compute_capabilities
+    )
+    if not any(_covers(one, gpu.capability) for one in sidecar.compute_capabilities):
         wanted = ", ".join(sidecar.compute_capabilities)
         built = f"for {wanted}" + (f" ({sidecar.device})" if sidecar.device else "")
-        found.append(("compute capability", built, f"{here.compute_capability} ({here.device})"))
-    elif sidecar.device not in (None, here.device) and not _portable(sidecar):
+        found.append(("compute capability", built, f"{gpu.capability} ({gpu.kind})"))
+    elif sidecar.device not in (None, gpu.kind) and not portable:
         # Tactics were chosen for that GPU's number of processors and amount of memory.
-        found.append(("GPU", f"on {sidecar.device}", here.device))
-    if sidecar.driver and here.driver and _numbers(here.driver) < _numbers(sidecar.driver):
-        found.append(("driver", f"with one for CUDA {sidecar.driver}", f"CUDA {here.driver}"))
+        found.append(("GPU", f"on {sidecar.device}", gpu.kind))
+    if sidecar.driver and _numbers(driver.cuda) < _numbers(sidecar.driver):
+        found.append(("driver", f"with one for CUDA {sidecar.driver}", f"CUDA {driver.cuda}"))
     return found
-
-
-def _portable(sidecar: EngineSidecar) -> bool:
-    """Tell whether an engine fits other GPUs of its compute capability as well.
-
-    RTX engines are compiled for the GPU that loads them.
-    """
-    newer = any(one.endswith("+") for one in sidecar.compute_capabilities)
-    return newer or sidecar.backend == "tensorrt-rtx"
 
 
 def _covers(built: str, here: str) -> bool:

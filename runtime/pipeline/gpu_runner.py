@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,24 +15,23 @@ import numpy as np
 from edgecount import _ext
 from edgecount.errors import BackendError
 from edgecount.result import Timings
-from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.cuda.driver import gpu_failures
 from edgecount.runtime.frames.checked import CheckedFrame
-from edgecount.runtime.pipeline.gpu_plan import GpuPlanCache
+from edgecount.runtime.pipeline.gpu_kernels import GpuKernelCache
 from edgecount.runtime.pipeline.host_runner import HostRunner
 from edgecount.runtime.pipeline.postprocess import check_outputs, explained, read_counts
 from edgecount.runtime.pipeline.runner import Pending, QueueingRunner
-from edgecount.runtime.pipeline.upload import StagedFrame, StagingBuffer
+from edgecount.runtime.pipeline.upload import StagingBuffer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgecount.result import CountResult
     from edgecount.runtime.backends.device import Bound, DeviceBackend
-    from edgecount.runtime.pipeline.gpu_plan import GpuPlan
+    from edgecount.runtime.pipeline.gpu_kernels import GpuKernels
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
-    from edgecount.runtime.pipeline.postprocess import RegionMasks
-
-__all__ = ["GpuRunner"]
+    from edgecount.runtime.pipeline.postprocess import MapGrid, RegionMasks
+    from edgecount.runtime.pipeline.upload import Copy
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +44,6 @@ class GpuRunner(QueueingRunner):
     engine runs from a CUDA graph, as long as its tensors stay.
 
     Frames past 2048 x 2048 pixels, which run in tiles, go by way of the host.
-
-    Args:
-        backend: the engine.
-        settings: the model and the options.
 
     Raises:
         BackendError: the GPU has no memory left.
@@ -64,7 +60,7 @@ class GpuRunner(QueueingRunner):
         except BackendError:
             self._worker.close()
             raise
-        self._plans = GpuPlanCache(settings, backend.device_index)
+        self._kernels = GpuKernelCache(settings, backend.device_index)
         self._staging = StagingBuffer(backend.device_index)
         # A graph goes with the tensors it was recorded on: the worker decides how many it keeps.
         self._graphs: WeakKeyDictionary[Bound, _Graph] = WeakKeyDictionary()
@@ -74,45 +70,51 @@ class GpuRunner(QueueingRunner):
     def submit(self, jobs: Sequence[FrameJob]) -> Pending:
         """Queue the work for frames of one size and kind; see `QueueingRunner.submit`."""
         frames = [job.frame for job in jobs]
-        plan = self._settings.plan(frames[0].size)
+        geometry = self._settings.geometry(frames[0].size)
         masks = self._settings.masks
         with gpu_failures(self._backend.name):
             # The stream waits for the libraries that made the frames; this thread does not.
             for frame in frames:
                 if frame.ready is not None:
                     self._stream.wait(frame.ready)
-            if plan.tiles:
+            if geometry.tiles:
                 jobs = [replace(job, frame=self._download(job.frame)) for job in jobs]
-        if plan.tiles:
-            return _Finished([self._host.count(job) for job in jobs])
+        if geometry.tiles:
+            results = [self._host.count(job) for job in jobs]
+            return lambda: results
         with gpu_failures(self._backend.name):
             batch = self._batch_for(len(frames))
-            bound = self._worker.bind((batch, 3, *plan.padded))
-            check_outputs(bound.outputs, self._settings.manifest, *plan.padded, batch)
+            bound = self._worker.bind((batch, 3, *geometry.padded))
+            check_outputs(bound.outputs, self._settings.manifest, *geometry.padded, batch)
             nv12 = frames[0].chroma is not None
             # Found before anything is queued: making one may fail for want of memory.
-            gpu_plan = self._plans.find(plan, masks, bound, nv12=nv12)
+            kernels = self._kernels.find(geometry, masks, bound, nv12=nv12)
             # Copied to pinned memory before the first mark, which times the GPU's part alone.
-            staged = self._staging.stage(frames)
+            images, copies = self._staging.stage(frames)
             self._submitted = jobs
-            self._enqueue(gpu_plan, bound, staged)
-        return _Submitted(self, gpu_plan, gpu_plan.counters[batch], masks, jobs)
+            self._enqueue(kernels, bound, images, copies)
+        return partial(self._collect, kernels.grid, kernels.counters[batch], masks, jobs)
 
-    def collect(self, submitted: _Submitted) -> list[CountResult]:
-        """Wait for the counts of what was submitted last."""
-        grid, counter = submitted.plan.grid, submitted.counter
+    def _collect(
+        self,
+        grid: MapGrid,
+        counter: _ext.MapCounter,
+        masks: RegionMasks,
+        jobs: Sequence[FrameJob],
+    ) -> list[CountResult]:
+        """Wait for the counts of what was submitted last, with the regions as they were then."""
         with gpu_failures(self._backend.name):
             self._marks[3].synchronize()
             with explained(self._settings.manifest):
                 found = counter.read(self._stream)
         self._submitted = ()
-        timings = self._timings(len(submitted.jobs))
+        timings = self._timings(len(jobs))
         results = []
-        for index, job in enumerate(submitted.jobs):
+        for index, job in enumerate(jobs):
             people = counter.density_of(index)
             own = np.zeros((0, 0), np.float32) if people is None else people
-            counts = read_counts(found, index, own, grid, submitted.masks)
-            results.append(self._settings.result(job, grid.plan, counts, Timings(**timings)))
+            counts = read_counts(found, index, own, grid, masks)
+            results.append(self._settings.result(job, grid.geometry, counts, Timings(**timings)))
         return results
 
     def drain(self) -> None:
@@ -127,7 +129,7 @@ class GpuRunner(QueueingRunner):
             self.drain()
         self._submitted = ()
         self._graphs.clear()
-        self._plans.clear()
+        self._kernels.clear()
         self._staging.close()
         self._worker.close()
 
@@ -140,16 +142,19 @@ class GpuRunner(QueueingRunner):
         power = 1 << (frames - 1).bit_length()
         return max(frames, smallest, min(power, largest))
 
-    def _enqueue(self, plan: GpuPlan, bound: Bound, staged: list[StagedFrame]) -> None:
+    def _enqueue(
+        self, kernels: GpuKernels, bound: Bound, images: list[CheckedFrame], copies: list[Copy]
+    ) -> None:
         # Events time the steps on the GPU, where they run long after they were queued here.
         begun, prepared, inferred, counted = self._marks
         begun.record(self._stream)
+        for target, pinned in copies:
+            self._stream.upload(target, pinned)
         # A batch with fewer frames than images repeats the last one: what its tensor held before
         # may be NaN, which would spoil the counts of the whole batch.
-        images = [frame.upload(self._stream) for frame in staged]
-        images += images[-1:] * (bound.input.shape[0] - len(images))
+        images = images + images[-1:] * (bound.input.shape[0] - len(images))
         for index, image in enumerate(images):
-            plan.preprocessor.enqueue(
+            kernels.preprocessor.enqueue(
                 image.pixels,  # type: ignore[arg-type]
                 bound.input[index],
                 self._stream,
@@ -159,11 +164,11 @@ class GpuRunner(QueueingRunner):
         self._infer(bound)
         inferred.record(self._stream)
         maps = {
-            output.role: bound.outputs[output.name][plan.grid.crop(output)]
+            output.role: bound.outputs[output.name][kernels.grid.crop(output)]
             for output in self._settings.manifest.outputs
         }
         heatmap, density = maps.get("heatmap"), maps.get("density")
-        plan.counters[len(images)].enqueue(
+        kernels.counters[len(images)].enqueue(
             None if heatmap is None else heatmap[:, 0],
             maps.get("offset"),
             None if density is None else density[:, 0],
@@ -232,38 +237,6 @@ class GpuRunner(QueueingRunner):
         steps = zip(self._marks, self._marks[1:], strict=False)
         preprocess, infer, postprocess = (a.elapsed_ms(b) / frames for a, b in steps)
         return Timings(preprocess=preprocess, infer=infer, postprocess=postprocess)
-
-
-@dataclass(frozen=True, eq=False)
-class _Submitted(Pending):
-    """Frames whose work is queued in a runner's stream.
-
-    Attributes:
-        runner: the runner that they were submitted to.
-        plan: the buffers of their size.
-        counter: holds their counts once the stream has done its work.
-        masks: the regions as they were when the frames were submitted.
-        jobs: the frames.
-    """
-
-    runner: GpuRunner
-    plan: GpuPlan
-    counter: _ext.MapCounter
-    masks: RegionMasks
-    jobs: Sequence[FrameJob]
-
-    def result(self) -> list[CountResult]:
-        return self.runner.collect(self)
-
-
-@dataclass(frozen=True, eq=False)
-class _Finished(Pending):
-    """Frames that were counted on the host, in tiles."""
-
-    results: list[CountResult]
-
-    def result(self) -> list[CountResult]:
-        return self.results
 
 
 @dataclass

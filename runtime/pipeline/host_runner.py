@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from edgecount.result import Timings
 from edgecount.runtime.pipeline.postprocess import check_outputs, count_outputs
-from edgecount.runtime.pipeline.preprocess import InputPlan, write_input
+from edgecount.runtime.pipeline.preprocess import InputGeometry, write_input
 from edgecount.runtime.pipeline.runner import Runner
 from edgecount.runtime.pipeline.tiling import Tile, stitch
-from edgecount.runtime.pipeline.timer import Clock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,16 +21,11 @@ if TYPE_CHECKING:
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
 
-__all__ = ["HostRunner"]
-
 
 class HostRunner(Runner):
     """A runner for engines that take arrays in the host's memory; it reuses its input tensors.
 
-    Args:
-        backend: the engine.
-        settings: the model and the options.
-        batch: number of images that each run of the engine takes; the frame is repeated.
+    Where the engine takes only batches of several images, each run repeats the frame.
     """
 
     def __init__(self, backend: Backend, settings: CountSettings, batch: int = 1) -> None:
@@ -37,44 +33,42 @@ class HostRunner(Runner):
         self._flat: dict[str, NDArray[np.float32]] = {}
 
     def count(self, job: FrameJob) -> CountResult:
-        """Count one frame.
-
-        Raises:
-            BackendError: the engine failed, or gave maps that its manifest does not promise.
-        """
+        """Count one frame."""
         settings = self._settings
-        plan = settings.plan(job.frame.size)
-        clock = Clock()
-        run = self._run_tiles if plan.tiles else self._run
-        maps = run(job.frame, plan, clock)
+        geometry = settings.geometry(job.frame.size)
+        clock = _Clock()
+        run = self._run_tiles if geometry.tiles else self._run
+        maps = run(job.frame, geometry, clock)
         counts = count_outputs(
             maps,
             settings.manifest,
-            plan,
+            geometry,
             settings.masks,
             threshold=settings.threshold,
             capacity=settings.capacity,
         )
         clock.lap("postprocess")
-        return settings.result(job, plan, counts, clock.timings)
+        return settings.result(job, geometry, counts, clock.timings)
 
-    def _run(self, frame: CheckedFrame, plan: InputPlan, clock: Clock) -> dict[str, NDArray[Any]]:
+    def _run(
+        self, frame: CheckedFrame, geometry: InputGeometry, clock: _Clock
+    ) -> dict[str, NDArray[Any]]:
         """Return the maps of a frame by name, (1, C, h, w) of the whole padded plane."""
-        tensor = self._tensor("input", plan.padded)
-        self._write(frame, plan, tensor)
+        tensor = self._tensor("input", geometry.padded)
+        self._write(frame, geometry, tensor)
         clock.lap("preprocess")
         return self._infer(tensor, clock)
 
     def _run_tiles(
-        self, frame: CheckedFrame, plan: InputPlan, clock: Clock
+        self, frame: CheckedFrame, geometry: InputGeometry, clock: _Clock
     ) -> dict[str, NDArray[Any]]:
         """Return the maps of a frame by name, (1, C, h, w), put together from those of tiles."""
         plane = None
         # A frame of the network's own pixels is read tile by tile; another is resized as a whole,
         # so that no tile's edge falls between the pixels that a resized one is made of.
-        if not plan.is_native or frame.chroma is not None:
-            plane = self._tensor("plane", plan.padded)
-            self._write(frame, plan, plane)
+        if not geometry.is_native or frame.chroma is not None:
+            plane = self._tensor("plane", geometry.padded)
+            self._write(frame, geometry, plane)
 
         def infer(tile: Tile) -> dict[str, NDArray[Any]]:
             top, left, height, width = tile.window
@@ -87,15 +81,17 @@ class HostRunner(Runner):
             clock.lap("preprocess")
             return self._infer(tensor, clock)
 
-        maps = stitch(plan.tiles, plan.padded, self._settings.manifest.outputs, infer)
+        maps = stitch(geometry.tiles, geometry.padded, self._settings.manifest.outputs, infer)
         clock.lap("postprocess")
         return maps
 
-    def _write(self, frame: CheckedFrame, plan: InputPlan, out: NDArray[np.float32]) -> None:
+    def _write(
+        self, frame: CheckedFrame, geometry: InputGeometry, out: NDArray[np.float32]
+    ) -> None:
         spec = self._settings.manifest.input
-        write_input(frame.pixels, plan.resized, spec, out, frame.chroma)  # type: ignore[arg-type]
+        write_input(frame.pixels, geometry.resized, spec, out, frame.chroma)  # type: ignore[arg-type]
 
-    def _infer(self, tensor: NDArray[np.float32], clock: Clock) -> dict[str, NDArray[Any]]:
+    def _infer(self, tensor: NDArray[np.float32], clock: _Clock) -> dict[str, NDArray[Any]]:
         manifest, batch = self._settings.manifest, self._batch
         feed = tensor if batch == 1 else np.repeat(tensor, batch, axis=0)
         outputs = self._backend.infer({manifest.input.name: feed})
@@ -111,3 +107,17 @@ class HostRunner(Runner):
         if flat is None or flat.size < needed:
             flat = self._flat[name] = np.empty(needed, np.float32)
         return flat[:needed].reshape(1, 3, *size)
+
+
+class _Clock:
+    """A stopwatch that sums up the milliseconds of each step."""
+
+    def __init__(self) -> None:
+        self.timings = Timings(preprocess=0.0, infer=0.0, postprocess=0.0)
+        self._last = time.perf_counter()
+
+    def lap(self, step: Literal["preprocess", "infer", "postprocess"]) -> None:
+        """Add the time since the last lap to a step."""
+        now = time.perf_counter()
+        self.timings[step] += 1000 * (now - self._last)
+        self._last = now

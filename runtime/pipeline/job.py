@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecount.result import CountResult
-from edgecount.runtime.pipeline.preprocess import InputPlan, Sizes, plan_input
+from edgecount.runtime.pipeline.preprocess import InputGeometry, Sizes, input_geometry
 
 if TYPE_CHECKING:
     from edgecount.manifest import Manifest
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.pipeline.postprocess import Counts, RegionMasks
     from edgecount.runtime.sources.base import Frame
-
-__all__ = ["CountSettings", "FrameJob"]
 
 _log = logging.getLogger(__name__)
 
@@ -71,27 +69,27 @@ class CountSettings:
     masks: RegionMasks
     refine: Callable[[CheckedFrame, CountResult], CountResult]
 
-    def plan(self, size: tuple[int, int]) -> InputPlan:
+    def geometry(self, size: tuple[int, int]) -> InputGeometry:
         """Decide how frames of a (width, height) in pixels are sized, padded and tiled.
 
         Raises:
-            ConfigError: see `plan_input`.
+            ConfigError: see `input_geometry`.
         """
-        plan = plan_input(size, self.manifest.input, self.max_side, self.limits)
+        geometry = input_geometry(size, self.manifest.input, self.max_side, self.limits)
         if self.limits is not None:
-            unlimited = plan_input(size, self.manifest.input, self.max_side)
-            _warn_of_limits(plan, unlimited, self.limits[1])
-        return plan
+            unlimited = input_geometry(size, self.manifest.input, self.max_side)
+            _warn_of_limits(geometry, unlimited, self.limits[1])
+        return geometry
 
     def result(
-        self, job: FrameJob, plan: InputPlan, counts: Counts, timings: Timings
+        self, job: FrameJob, geometry: InputGeometry, counts: Counts, timings: Timings
     ) -> CountResult:
         """Put together the result of a frame."""
-        if not self._is_as_measured(plan):
+        if not self._is_as_measured(geometry):
             counts = dataclasses.replace(counts, interval=None)
         result = CountResult(
             **vars(counts),
-            size=plan.size,
+            size=geometry.size,
             model=self.manifest.name,
             backend=self.backend.name,
             source=None if job.origin is None else job.origin.source,
@@ -100,7 +98,7 @@ class CountSettings:
         )
         return self.refine(job.frame, result)
 
-    def _is_as_measured(self, plan: InputPlan) -> bool:
+    def _is_as_measured(self, geometry: InputGeometry) -> bool:
         """Return whether a frame is counted as the model's interval was measured."""
         spec = self.manifest
         if self.threshold != spec.postprocess.threshold:
@@ -108,15 +106,20 @@ class CountSettings:
         if self.max_side == spec.input.max_side and self.limits is None:
             return True
         # Another limit matters only for frames that it changes the size of.
-        return plan.resized == plan_input(plan.size, spec.input, spec.input.max_side).resized
+        return (
+            geometry.resized
+            == input_geometry(geometry.size, spec.input, spec.input.max_side).resized
+        )
 
 
 @functools.lru_cache(maxsize=64)  # so that each size is warned of once
-def _warn_of_limits(plan: InputPlan, unlimited: InputPlan, largest: tuple[int, int]) -> None:
-    if plan.resized != unlimited.resized:
+def _warn_of_limits(
+    geometry: InputGeometry, unlimited: InputGeometry, largest: tuple[int, int]
+) -> None:
+    if geometry.resized != unlimited.resized:
         _log.warning(
             "frames of %d x %d pixels are counted at %d x %d, because the engine takes at most "
             "%d x %d: people far away may be lost; build it for larger frames "
             "(edgecount export --input)",
-            *(*plan.size, *plan.resized[::-1], *largest[::-1]),
+            *(*geometry.size, *geometry.resized[::-1], *largest[::-1]),
         )

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
     from edgecount.runtime.sources.base import Frame
 
-__all__ = ["GpuPipeline", "HostPipeline", "Pipeline"]
-
 _READ_AHEAD = 2  # frames of a source that are read before they are asked for
 
 ToJob: TypeAlias = "Callable[[Frame], FrameJob]"
@@ -33,19 +31,16 @@ class Pipeline(ABC, Generic[RunnerT]):
 
     All methods that count raise BackendError if the engine fails, gives maps that its manifest does
     not promise, or if the pipeline is closed.
-
-    Args:
-        open_runner: opens one more runner for the pool.
-        largest_batch: most frames that go through the engine together.
     """
 
     def __init__(self, open_runner: Callable[[], RunnerT], largest_batch: int) -> None:
         self._runners = RunnerPool(open_runner)
         self._largest_batch = largest_batch
 
-    @abstractmethod
     def count(self, job: FrameJob) -> CountResult:
         """Count one frame."""
+        with self._runners.acquire() as runner:
+            return runner.count(job)
 
     @abstractmethod
     def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
@@ -78,26 +73,20 @@ class Pipeline(ABC, Generic[RunnerT]):
             feed = stack.enter_context(ReadAhead(groups, 1))
             yield from in_order(stack.enter_context(closing(self._count_groups(feed))))
 
+    def check_open(self) -> None:
+        """Raise BackendError if the pipeline is closed."""
+        self._runners.check_open()
+
     def close(self, after: Callable[[], None] | None = None) -> None:
         """Close the runners once their frames are counted, then call `after`."""
         self._runners.close(after)
 
 
 class HostPipeline(Pipeline[HostRunner]):
-    """A pipeline without batches, which on a CPU are no faster and take more memory.
-
-    Args:
-        backend: the engine.
-        settings: the model and the options.
-    """
+    """A pipeline without batches, which on a CPU are no faster and take more memory."""
 
     def __init__(self, backend: Backend, settings: CountSettings) -> None:
         super().__init__(lambda: HostRunner(backend, settings), 1)
-
-    def count(self, job: FrameJob) -> CountResult:
-        """Count one frame."""
-        with self._runners.acquire() as runner:
-            return runner.count(job)
 
     def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
         """Count several frames, all of them also if the pipeline is closed meanwhile."""
@@ -117,23 +106,12 @@ class HostPipeline(Pipeline[HostRunner]):
 
 
 class GpuPipeline(Pipeline[QueueingRunner]):
-    """A pipeline of batches, of which the next is on its way to the GPU while one is counted.
-
-    Args:
-        backend: the engine.
-        settings: the model and the options.
-    """
+    """A pipeline of batches, of which the next is on its way to the GPU while one is counted."""
 
     def __init__(self, backend: DeviceBackend, settings: CountSettings) -> None:
         from edgecount.runtime.pipeline.gpu_runner import GpuRunner
 
         super().__init__(lambda: GpuRunner(backend, settings), backend.batches[1])
-
-    def count(self, job: FrameJob) -> CountResult:
-        """Count one frame."""
-        with self._runners.acquire() as runner:
-            pending = runner.submit([job])
-            return pending.result()[0]
 
     def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
         """Count several frames, those of one kind that follow each other together."""

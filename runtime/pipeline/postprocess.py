@@ -20,18 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgecount.manifest import Manifest, OutputSpec
-    from edgecount.runtime.pipeline.preprocess import InputPlan
-
-__all__ = [
-    "Counts",
-    "MapGrid",
-    "RegionMasks",
-    "check_outputs",
-    "count_options",
-    "count_outputs",
-    "explained",
-    "read_counts",
-]
+    from edgecount.runtime.pipeline.preprocess import InputGeometry
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,27 +39,18 @@ class Counts:
 
 
 class RegionMasks:
-    """The regions of a counter, rasterised once per frame size and grid.
-
-    Args:
-        regions: the regions, in the order of the results.
-    """
+    """The regions of a counter, in the order of the results, rasterised once per size and grid."""
 
     def __init__(self, regions: Sequence[Region]) -> None:
         self.regions = tuple(regions)
         # Cameras have one size; a folder of photos has many, and should not keep all their masks.
-        self._rasterise = functools.lru_cache(maxsize=8)(self._rasterise_once)
+        self._rasterise = functools.lru_cache(8)(functools.partial(rasterise, self.regions))
 
     def on_grid(
         self, size: tuple[int, int], grid: tuple[int, int], cell: tuple[float, float]
     ) -> NDArray[np.float32] | None:
         """Return float32 (R, rows, columns) coverage, see `rasterise`; None without regions."""
-        return self._rasterise(size, grid, cell) if self.regions else None
-
-    def _rasterise_once(
-        self, size: tuple[int, int], grid: tuple[int, int], cell: tuple[float, float]
-    ) -> NDArray[np.float32]:
-        return rasterise(self.regions, size=size, grid=grid, cell=cell)
+        return self._rasterise(size=size, grid=grid, cell=cell) if self.regions else None
 
 
 def check_outputs(
@@ -111,7 +91,7 @@ def check_outputs(
 def count_outputs(
     outputs: Mapping[str, NDArray[Any]],
     manifest: Manifest,
-    plan: InputPlan,
+    geometry: InputGeometry,
     masks: RegionMasks,
     *,
     threshold: float,
@@ -122,7 +102,7 @@ def count_outputs(
     Args:
         outputs: the maps (1, C, h, w) of the whole padded plane.
         manifest: the model's manifest.
-        plan: how the frame was sized.
+        geometry: how the frame was sized.
         masks: the regions.
         threshold: score above which a peak counts, in [0, 1).
         capacity: most points to return; 0: all.
@@ -130,7 +110,7 @@ def count_outputs(
     Raises:
         BackendError: a map holds a value that is not finite; the message names the output.
     """
-    grid = MapGrid(manifest, plan)
+    grid = MapGrid(manifest, geometry)
     # Padding is cut off before counting: a network may see people in it, or past the frame's edge.
     maps = {
         output.role: np.ascontiguousarray(outputs[output.name][grid.crop(output)])
@@ -153,24 +133,19 @@ def count_outputs(
 
 
 class MapGrid:
-    """The cells of the maps that a frame covers; what lies beyond is padding.
+    """The cells of the maps that a frame covers; what lies beyond is padding."""
 
-    Args:
-        manifest: the model's manifest.
-        plan: how the frame is sized.
-    """
-
-    def __init__(self, manifest: Manifest, plan: InputPlan) -> None:
-        self.manifest, self.plan = manifest, plan
+    def __init__(self, manifest: Manifest, geometry: InputGeometry) -> None:
+        self.manifest, self.geometry = manifest, geometry
         self.density, self.heatmap = manifest.output("density"), manifest.output("heatmap")
         # Regions are rasterised on one map's cells; the kernels look up peaks in the same masks.
         base = next(output for output in (self.density, self.heatmap) if output is not None)
         self._shape = self.cells(base)
-        self.cell = base.stride / plan.scale[0], base.stride / plan.scale[1]
+        self.cell = base.stride / geometry.scale[0], base.stride / geometry.scale[1]
 
     def cells(self, output: OutputSpec) -> tuple[int, int]:
         """Return the rows and columns of a map that the frame covers."""
-        height, width = (-(-side // output.stride) for side in self.plan.resized)
+        height, width = (-(-side // output.stride) for side in self.geometry.resized)
         return height, width
 
     def crop(self, output: OutputSpec) -> tuple[slice, slice, slice, slice]:
@@ -180,7 +155,7 @@ class MapGrid:
 
     def masks(self, masks: RegionMasks) -> NDArray[np.float32] | None:
         """Return the coverage of the regions on these cells; see `RegionMasks.on_grid`."""
-        return masks.on_grid(self.plan.size, self._shape, self.cell)
+        return masks.on_grid(self.geometry.size, self._shape, self.cell)
 
 
 def count_options(manifest: Manifest, threshold: float, capacity: int) -> dict[str, Any]:
@@ -214,10 +189,10 @@ def read_counts(
         grid: the cells that the frame covers.
         masks: the regions.
     """
-    density, heatmap, plan = grid.density, grid.heatmap, grid.plan
+    density, heatmap, geometry = grid.density, grid.heatmap, grid.geometry
     points = np.empty((0, 3), np.float32)
     if heatmap is not None:
-        points = _to_source(found.peaks[image], heatmap.stride, plan)
+        points = _to_source(found.peaks[image], heatmap.stride, geometry)
     count = float(found.count[image])
     density_count = None if density is None else float(found.density_sum[image])
     peak_count = None if heatmap is None else int(found.peak_count[image])
@@ -262,22 +237,21 @@ def explained(manifest: Manifest) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise _explain(error, manifest) from error
+        # The kernel knows only the role of a map that is not finite.
+        role, _, rest = str(error).partition(":")
+        for output in manifest.outputs:
+            if output.role == role:
+                what = f"output {output.name!r} ({role}) of {manifest.name}:{rest}"
+                raise BackendError(what) from error
+        raise BackendError(f"the maps of {manifest.name} cannot be counted: {error}") from error
 
 
-def _explain(error: ValueError, manifest: Manifest) -> BackendError:
-    """Add the output's name: the kernel knows only the role of a map that is not finite."""
-    role, _, rest = str(error).partition(":")
-    named = [output.name for output in manifest.outputs if output.role == role]
-    if not named:
-        return BackendError(f"the maps of {manifest.name} cannot be counted: {error}")
-    return BackendError(f"output {named[0]!r} ({role}) of {manifest.name}:{rest}")
-
-
-def _to_source(peaks: NDArray[np.float32], stride: int, plan: InputPlan) -> NDArray[np.float32]:
+def _to_source(
+    peaks: NDArray[np.float32], stride: int, geometry: InputGeometry
+) -> NDArray[np.float32]:
     """Turn peaks in heatmap cells into points in source pixels, inside the frame."""
     # A copy: the kernels' memory is used again for the next frame.
     points: NDArray[np.float32] = peaks.copy()
-    factor = stride / plan.scale[0], stride / plan.scale[1]
-    points[:, :2] = np.clip(points[:, :2] * np.asarray(factor), 0, np.asarray(plan.size))
+    factor = stride / geometry.scale[0], stride / geometry.scale[1]
+    points[:, :2] = np.clip(points[:, :2] * np.asarray(factor), 0, np.asarray(geometry.size))
     return points

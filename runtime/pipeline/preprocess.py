@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
     from edgecount.manifest import InputSpec
 
-__all__ = ["InputPlan", "Sizes", "black", "plan_input", "write_input"]
-
 
 @dataclass(frozen=True)
-class InputPlan:
+class InputGeometry:
     """The size, padding and tiles by which frames of one size become the network's input.
 
     Attributes:
@@ -51,9 +49,9 @@ Sizes: TypeAlias = "tuple[tuple[int, int], tuple[int, int]]"
 
 # Cameras have one size; cutting the tiles of a large frame takes longer than a look-up.
 @functools.lru_cache(maxsize=64)
-def plan_input(
+def input_geometry(
     size: tuple[int, int], spec: InputSpec, max_side: int | None, limits: Sizes | None = None
-) -> InputPlan:
+) -> InputGeometry:
     """Decide how a frame is sized, padded and tiled. Frames are never enlarged.
 
     Args:
@@ -85,7 +83,7 @@ def plan_input(
     # A frame too small for the engine is padded and not enlarged: larger heads count differently.
     if low is not None:
         padded = max(padded[0], low[0]), max(padded[1], low[1])
-    return InputPlan(size, resized, padded, cut_tiles(padded, spec))
+    return InputGeometry(size, resized, padded, cut_tiles(padded, spec))
 
 
 def write_input(

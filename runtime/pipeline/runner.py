@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from edgecount.errors import BackendError
 
@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from edgecount.result import CountResult
     from edgecount.runtime.pipeline.job import FrameJob
 
-__all__ = ["Pending", "QueueingRunner", "Runner", "RunnerPool", "RunnerT"]
-
 
 class Runner:
     """The buffers for frames on their way through an engine, used by one thread at a time."""
+
+    def count(self, job: FrameJob) -> CountResult:
+        """Count one frame.
+
+        Raises:
+            BackendError: the engine failed, or gave maps that its manifest does not promise.
+        """
+        raise NotImplementedError
 
     def drain(self) -> None:
         """Wait for work that was begun, and discard its results; nothing by default.
@@ -31,20 +37,16 @@ class Runner:
         """Free what is not Python's to free; nothing by default. Calling it twice is fine."""
 
 
-class Pending(Protocol):
-    """Frames whose counts are on their way."""
-
-    def result(self) -> list[CountResult]:
-        """Wait for the counts, and return them in the order of the frames.
-
-        Raises:
-            BackendError: the engine failed, or gave maps that its manifest does not promise.
-        """
-        ...
+Pending: TypeAlias = "Callable[[], list[CountResult]]"
+"""Waits for the counts of frames, and returns them in the frames' order; raises BackendError."""
 
 
 class QueueingRunner(Runner, ABC):
     """A runner that works in the background while its thread goes on."""
+
+    def count(self, job: FrameJob) -> CountResult:
+        """Count one frame, and wait for the result."""
+        return self.submit([job])()[0]
 
     @abstractmethod
     def submit(self, jobs: Sequence[FrameJob]) -> Pending:
@@ -59,11 +61,7 @@ RunnerT = TypeVar("RunnerT", bound=Runner)
 
 
 class RunnerPool(Generic[RunnerT]):
-    """A pool that lends runners to threads, and opens as many as are in use at once.
-
-    Args:
-        open_runner: opens a runner.
-    """
+    """A pool that lends runners to threads, and opens as many as are in use at once."""
 
     def __init__(self, open_runner: Callable[[], RunnerT]) -> None:
         self._open_runner = open_runner
@@ -108,11 +106,7 @@ class RunnerPool(Generic[RunnerT]):
             self._release(runner)
 
     def close(self, after: Callable[[], None] | None = None) -> None:
-        """Close the idle runners; those in use are closed when they come back.
-
-        Args:
-            after: called once all of them are closed.
-        """
+        """Close the idle runners, and those in use when they come back; then call `after`."""
         with self._lock:
             if self._closed:
                 return

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.job import FrameJob
     from edgecount.runtime.pipeline.runner import Pending, QueueingRunner, RunnerPool
 
-__all__ = ["batches", "in_order", "overlap", "rounds"]
-
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
@@ -83,7 +81,7 @@ def overlap(
             elif busy:
                 # No group is there, or no runner is free: time for the oldest results.
                 runner, jobs, pending = busy.popleft()
-                results = pending.result()
+                results = pending()
                 idle.append(runner)
                 yield list(zip(jobs, results, strict=True))
         if not isinstance(ending, (Ended, StopIteration)):

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from edgecount.manifest import InputSpec, OutputSpec
 
-__all__ = ["Tile", "cut_tiles", "stitch"]
-
 # A plane up to this area runs at once; past it the activations of a backbone take gigabytes.
 LARGEST_PLANE = 2048 * 2048
 # With a larger core less halo is computed twice, and with a smaller one a run takes less memory.

@@ -10,8 +10,6 @@ from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.sources.base import Frame, Source
 
-__all__ = ["IMAGE_SUFFIXES", "KNOWN", "VIDEO_SUFFIXES", "ImageSource"]
-
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 KNOWN = (
@@ -21,11 +19,7 @@ KNOWN = (
 
 
 class ImageSource(Source):
-    """An image file, which is decoded by its content, whatever its name.
-
-    Args:
-        path: the file.
-    """
+    """An image file, which is decoded by its content, whatever its name."""
 
     is_video = False
     length = 1

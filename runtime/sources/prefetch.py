@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Ended", "NotReady", "ReadAhead", "each"]
-
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 

@@ -9,16 +9,13 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgecount.errors import SourceError
-from edgecount.runtime.frames.images import as_bgr
+from edgecount.runtime.frames.images import as_bgr, read_file
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2, quiet_ffmpeg
 from edgecount.runtime.sources.base import Frame, Source
-
-__all__ = ["CameraSource", "StreamSource", "VideoSource"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,18 +25,8 @@ _TOLERATED_SHARE = 0.1
 _TOLERATED_SECONDS = 0.5
 
 
-@dataclass(frozen=True)
-class _Facts:
-    length: int | None
-    fps: float | None
-
-
 class VideoSource(Source):
-    """A video file.
-
-    Args:
-        path: the file.
-    """
+    """A video file."""
 
     is_video = True
 
@@ -49,12 +36,12 @@ class VideoSource(Source):
     @property
     def length(self) -> int | None:
         """Number of frames by the container, perhaps an estimate; reading it opens the file."""
-        return self._facts.length
+        return self._length_and_fps[0]
 
     @property
     def fps(self) -> float | None:
         """Mean frames per second by the container; reading it opens the file."""
-        return self._facts.fps
+        return self._length_and_fps[1]
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames in order.
@@ -73,14 +60,14 @@ class VideoSource(Source):
         self._check_end(count, last)
 
     @functools.cached_property
-    def _facts(self) -> _Facts:
+    def _length_and_fps(self) -> tuple[int | None, float | None]:
         with self._open() as capture:
             length, fps = _property(capture, "FRAME_COUNT"), _property(capture, "FPS")
-        return _Facts(int(length) if length >= 1 else None, fps if fps > 0 else None)
+        return int(length) if length >= 1 else None, fps if fps > 0 else None
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        _check_file(Path(self.name))
+        read_file(Path(self.name), "a video", most=1)  # OpenCV gives no reasons
         with _capture(self.name) as capture:
             if not capture.isOpened():
                 raise SourceError(
@@ -121,11 +108,7 @@ class _LiveSource(Source):
 
 
 class StreamSource(_LiveSource):
-    """A network stream. It is not reopened when it breaks off.
-
-    Args:
-        url: address of the stream: rtsp://, http:// or https://.
-    """
+    """A network stream, rtsp://, http:// or https://; not reopened when it breaks off."""
 
     def __init__(self, url: str) -> None:
         self.name = url
@@ -194,19 +177,6 @@ class CameraSource(_LiveSource):
         raise SourceError(f"{self.name} stopped giving frames after {count}")
 
 
-def _check_file(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise SourceError(f"{path} is empty (0 bytes)")
-    except FileNotFoundError:
-        raise SourceError(f"no such file: {path}") from None
-    except PermissionError:
-        raise SourceError(f"no permission to read {path}") from None
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from None
-
-
 @contextmanager
 def _capture(*arguments: Any) -> Iterator[Any]:
     with quiet_ffmpeg():
@@ -220,7 +190,7 @@ def _capture(*arguments: Any) -> Iterator[Any]:
 def _read(capture: Any) -> Iterator[Any]:
     cv2 = load_cv2()
     while True:
-        with quiet_cv2():
+        with quiet_cv2:
             try:
                 got, image = capture.read()
             except cv2.error as error:

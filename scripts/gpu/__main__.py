@@ -88,26 +88,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="fewer maps, frames and shapes")
     parser.add_argument("--no-build", action="store_true", help="check what is installed")
+    only = {"metavar": "STEP[,STEP]", "help": "run these steps alone; may be repeated"}
     parser.add_argument(
-        "--only",
-        type=lambda text: text.split(","),
-        action="extend",
-        default=[],
-        metavar="STEP[,STEP]",
-        help="run these steps alone; may be repeated",
+        "--only", type=lambda text: text.split(","), action="extend", default=[], **only
     )
     parser.add_argument("--wheels", type=Path, metavar="DIR", help="wheels to use beside the build")
     parser.add_argument("--python", default=sys.executable, help="which runs the tests")
     parser.add_argument("--model", default="edgecount-s", help="for the pipeline's benchmark")
     out = ROOT / "benchmarks" / "results"
     parser.add_argument("--out", type=Path, metavar="DIR", default=out, help="for the report")
-    parser.add_argument(
-        "--limit",
-        type=float,
-        default=TOTAL,
-        metavar="SECONDS",
-        help=f"for everything [{TOTAL:g}]; steps get shares of it",
-    )
+    limit = f"for everything [{TOTAL:g}]; steps get shares of it"
+    parser.add_argument("--limit", type=float, default=TOTAL, metavar="SECONDS", help=limit)
     parser.add_argument("--allow-none", action="store_true", help="exit code 0 without a GPU")
     options = parser.parse_args(arguments)
     if options.wheels is not None and not options.wheels.is_dir():

@@ -27,19 +27,12 @@ COUNTED = {
 
 @dataclass(frozen=True)
 class Goal:
-    """A goal and the number that was measured.
-
-    Attributes:
-        what: the work that is measured.
-        wanted: the goal in words.
-        measured: the number in words; `NOT_MEASURED` without one.
-        met: whether it is met; None without a number, or where it is only for comparison.
-    """
+    """The work that is measured, and in words the goal and the number that was measured."""
 
     what: str
     wanted: str
     measured: str = NOT_MEASURED
-    met: bool | None = None
+    met: bool | None = None  # None without a number, or where it is only for comparison
 
     @property
     def verdict(self) -> str:
@@ -48,18 +41,9 @@ class Goal:
 
 
 def goals(kernels: Mapping[str, Any] | None, pipeline: Mapping[str, Any] | None) -> list[Goal]:
-    """Return all goals.
-
-    Args:
-        kernels: the JSON of benchmarks/gpu/kernels.py; None: it was not run.
-        pipeline: the JSON of benchmarks/gpu/pipeline.py; None: it was not run.
-    """
-    return [
-        *bandwidth(kernels or {}),
-        *beside_torch(kernels or {}),
-        *latency(kernels or {}),
-        *frames(pipeline or {}),
-    ]
+    """Return all goals, from the JSON of each of benchmarks/gpu; None: it was not run."""
+    found = kernels or {}
+    return [*bandwidth(found), *beside_torch(found), *latency(found), *frames(pipeline or {})]
 
 
 def bandwidth(kernels: Mapping[str, Any]) -> Iterator[Goal]:

@@ -19,6 +19,7 @@ TEST_MODULES = ("numpy", "pytest", "onnx", "cv2")
 KERNEL_TEST_MODULES = (*TEST_MODULES, "hypothesis")
 BUILD_MODULES = ("scikit_build_core", "nanobind")
 OTHER_MODULES = "torch cupy numba pycuda onnxruntime tensorrt tensorrt_rtx tensorrt_rtx_bindings"
+_VERSION = r"\d+\.\d[\d.]*"  # of a driver, such as "580.65.06"
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 _ASK_MODULES = """
 import importlib.metadata, importlib.util, json, sys
@@ -47,25 +48,15 @@ class GPU(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """A machine, as far as the checks depend on it.
-
-    Attributes:
-        gpu: the GPU; None without one.
-        no_gpu: why there is none.
-        driver: version of the kernel's driver; empty if nothing reports it.
-        tools: path by name of the programs that are installed.
-        python: the interpreter that runs the tests, and its version.
-        modules: distribution and version by module of the packages that are installed.
-        system: operating system, processor and cores.
-    """
+    """A machine, as far as the checks depend on it."""
 
     gpu: GPU | None
-    no_gpu: str
-    driver: str
-    tools: dict[str, str]
-    python: tuple[str, str]
-    modules: dict[str, str]
-    system: str
+    no_gpu: str  # why there is none
+    driver: str  # version of the kernel's driver; empty if nothing reports it
+    tools: dict[str, str]  # path by name of the programs that are installed
+    python: tuple[str, str]  # the interpreter that runs the tests, and its version
+    modules: dict[str, str]  # distribution and version by module of the installed packages
+    system: str  # operating system, processor and cores
 
     def describe(self) -> list[list[str]]:
         """Return a row for each part: its name and what is there."""
@@ -82,27 +73,30 @@ class Machine(NamedTuple):
 
 
 def look_around(python: str, folders: list[str]) -> Machine:
-    """Find out what is on this machine.
-
-    Args:
-        python: an interpreter.
-        folders: folders put in front of its search path.
+    """Find out what is on this machine, for an interpreter that searches `folders` first.
 
     Raises:
         OSError: the interpreter does not start, or is too old.
     """
+    modules = (*KERNEL_TEST_MODULES, *BUILD_MODULES, *OTHER_MODULES.split())
+    command = [python, "-c", _ASK_MODULES, *modules]
+    done = subprocess.run(
+        command, capture_output=True, env=with_path(folders), cwd=os.sep, check=False
+    )
+    if done.returncode:
+        why = (done.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1]
+        raise OSError(f"{python} cannot be used, Python 3.10 or newer is needed: {why}")
+    version, found = json.loads(done.stdout)
     answer = ask_gpu()
-    version, modules = ask_modules(python, folders)
-    with contextlib.suppress(OSError):
-        names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    processor = names[0] if names else platform.machine()
+    processor = found_in(r"model name\s*: (.*)", "/proc/cpuinfo") or platform.machine()
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     return Machine(
         gpu=None if isinstance(answer, str) else answer,
         no_gpu=answer if isinstance(answer, str) else "",
-        driver=driver_version(),
-        tools={name: path for name in TOOLS for path in [find_tool(name)] if path},
+        driver=found_in(_VERSION, "/proc/driver/nvidia/version") or found_in(_VERSION, query),
+        tools={name: path for name in TOOLS if (path := find_tool(name))},
         python=(python, version),
-        modules=modules,
+        modules=found,
         system=f"{platform.system()} {platform.release()}, {processor}, {os.cpu_count()} cores",
     )
 
@@ -131,24 +125,6 @@ def ask_gpu() -> GPU | str:
     return GPU(name.value.decode(), f"{major.value}.{minor.value}", memory.value, toolkit)
 
 
-def ask_modules(python: str, folders: list[str]) -> tuple[str, dict[str, str]]:
-    """Return the version of an interpreter, and the modules that it finds.
-
-    Raises:
-        OSError: it does not start, or is too old to say.
-    """
-    modules = (*KERNEL_TEST_MODULES, *BUILD_MODULES, *OTHER_MODULES.split())
-    command = [python, "-c", _ASK_MODULES, *modules]
-    done = subprocess.run(
-        command, capture_output=True, env=with_path(folders), cwd=os.sep, check=False
-    )
-    if done.returncode:
-        why = (done.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1]
-        raise OSError(f"{python} cannot be used, Python 3.10 or newer is needed: {why}")
-    version, found = json.loads(done.stdout)
-    return version, found
-
-
 def with_path(folders: list[str]) -> dict[str, str]:
     """Return this process's environment with folders in front of Python's search path."""
     before = [path for path in [os.environ.get("PYTHONPATH")] if path]
@@ -168,15 +144,12 @@ def find_tool(name: str) -> str:
     return shutil.which(name) or shutil.which(name, path=os.pathsep.join(inside)) or ""
 
 
-def driver_version() -> str:
-    """Return the driver's version, such as "580.65.06"; "" if neither it nor nvidia-smi says."""
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    text = ""
-    with contextlib.suppress(OSError):
-        text = Path("/proc/driver/nvidia/version").read_text()
-    if not text:
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            text = subprocess.run(
-                query, stdout=subprocess.PIPE, check=True, timeout=20
-            ).stdout.decode()
-    return next(iter(re.findall(r"\d+\.\d[\d.]*", text)), "")
+def found_in(pattern: str, source: str | list[str]) -> str:
+    """Return what a pattern finds first in a file, or in a command's output; "" without either."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if isinstance(source, str):
+            text = Path(source).read_text()
+        else:
+            text = subprocess.check_output(source, timeout=20, text=True)
+        return next(iter(re.findall(pattern, text)), "")
+    return ""

@@ -18,17 +18,9 @@ from run import ROOT, Check, Outcome
 def write_report(
     check: Check, outcomes: Sequence[Outcome], command: str, date: str, folder: Path
 ) -> tuple[Path, Path]:
-    """Write the report of the steps that were run so far; one of the same day is replaced.
+    """Write the report of the steps that were run so far; one of the same UTC date is replaced.
 
-    Args:
-        check: the run.
-        outcomes: the steps.
-        command: the command that repeats the run.
-        date: year, month and day, in UTC.
-        folder: folder of the report, made if it is missing.
-
-    Returns:
-        The JSON and the Markdown.
+    `command` is what repeats the run. Returns the paths of the JSON and of the Markdown.
     """
     gpu, machine = check.machine.gpu, check.machine
     numbers, tables = {}, []
@@ -64,18 +56,16 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     data.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     text = data.with_suffix(".md")
-    rows = machine.describe()
-    page = "\n\n".join(markdown(content, rows, tables)) + "\n"
+    page = "\n\n".join(markdown(content, machine.describe(), tables)) + "\n"
     text.write_text(page, encoding="utf-8")
     return data, text
 
 
 def commit() -> str:
     """Return the commit that is checked out, marked if files differ from it; or "unknown"."""
-    git = shutil.which("git")
-    if git is None or not (ROOT / ".git").exists():
+    if not shutil.which("git") or not (ROOT / ".git").exists():
         return "unknown"
-    command = [git, "-C", str(ROOT), "describe", "--always", "--dirty=, changed", "--abbrev=10"]
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=, changed", "--abbrev=10"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     return done.stdout.decode().strip() or "unknown"
 

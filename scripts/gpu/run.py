@@ -22,54 +22,31 @@ _TAIL = 120  # lines of a failed step's output that are kept
 
 @dataclass
 class Outcome:
-    """The result of a step.
-
-    Attributes:
-        name: name of the step.
-        status: "passed", "failed" or "skipped".
-        message: the result or the reason, on one line.
-        seconds: time that it took.
-        command: the command that was run.
-        tail: the end of the output of a failed step.
-        skipped: what the step itself left out, and why.
-        timed_out: whether it was ended because it took too long.
-    """
+    """The result of a step."""
 
     name: str
-    status: str
-    message: str = ""
+    status: str  # "passed", "failed" or "skipped"
+    message: str = ""  # the result or the reason, on one line
     seconds: float = 0.0
     command: str = ""
-    tail: str = ""
-    skipped: list[str] = field(default_factory=list)
-    timed_out: bool = False
+    tail: str = ""  # the end of the output of a failed step
+    skipped: list[str] = field(default_factory=list)  # what the step itself left out, and why
+    timed_out: bool = False  # whether it was ended because it took too long
 
 
 @dataclass
 class Check:
-    """The options of one run, and its folder.
-
-    Attributes:
-        machine: the machine.
-        work: a folder for builds and numbers, which is removed afterwards.
-        deadline: time by time.monotonic past which nothing runs.
-        wheels: a folder of wheels to install beside the build.
-        build: whether to build; else what is installed is checked.
-        quick: whether fewer maps, frames and shapes are measured.
-        model: the model whose frames are timed.
-        only: names of the steps to run; empty: all.
-        scale: factor of the steps' limits.
-    """
+    """The options of one run, and its folder."""
 
     machine: Machine
-    work: Path
-    deadline: float
-    wheels: Path | None = None
-    build: bool = True
-    quick: bool = False
-    model: str = "edgecount-s"
-    only: tuple[str, ...] = ()
-    scale: float = 1.0
+    work: Path  # for builds and numbers, and removed afterwards
+    deadline: float  # by time.monotonic; nothing runs past it
+    wheels: Path | None = None  # a folder of wheels to install beside the build
+    build: bool = True  # else what is installed is checked
+    quick: bool = False  # fewer maps, frames and shapes are measured
+    model: str = "edgecount-s"  # whose frames are timed
+    only: tuple[str, ...] = ()  # names of the steps to run; empty: all
+    scale: float = 1.0  # factor of the steps' limits
 
     @property
     def site(self) -> Path:
@@ -89,7 +66,7 @@ class Check:
         env: Mapping[str, str] | None = None,
         folder: Path | None = None,
     ) -> tuple[Outcome, str]:
-        """Run a program with its children for a limited time.
+        """Run a program with its children for a limited time; return the outcome and the output.
 
         Args:
             name: name of the step.
@@ -98,9 +75,6 @@ class Check:
             env: variables beside this process's.
             folder: working folder; None: the work folder. Not the checkout, whose folder edgecount/
                 would hide what is installed.
-
-        Returns:
-            The outcome, and the output.
         """
         shown = self.shorten(shlex.join(command))
         start, wanted = time.monotonic(), limit * self.scale

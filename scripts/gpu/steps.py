@@ -81,12 +81,9 @@ def install_wheels(check: Check, folder: Path) -> Outcome:
 
 def pip(check: Check) -> list[str]:
     """Return the start of a command that installs into the work folder alone."""
-    options = "--no-deps --no-compile --no-cache-dir --upgrade --disable-pip-version-check"
-    python = check.machine.python[0]
-    return [
-        *(python, "-m", "pip", "install", *options.split()),
-        *("--no-input", "--target", str(check.site)),
-    ]
+    command = "-m pip install --no-deps --no-compile --no-cache-dir --upgrade --no-input"
+    options = [*command.split(), "--disable-pip-version-check", "--target", str(check.site)]
+    return [check.machine.python[0], *options]
 
 
 def build(check: Check) -> Outcome:
@@ -118,11 +115,10 @@ def build(check: Check) -> Outcome:
 
 def find_extension(check: Check, built: bool) -> Outcome:
     """Check that the module that Python finds is the one to check, and sees the GPU."""
-    name = "extension"
     if not built:
-        return Outcome(name, "skipped", "the build did not succeed")
+        return Outcome("extension", "skipped", "the build did not succeed")
     command = [check.machine.python[0], "-c", _SAY_EXTENSION]
-    outcome, output = check.run(name, command, EXTENSION)
+    outcome, output = check.run("extension", command, EXTENSION)
     lines = output.strip().splitlines()
     if len(lines) > 1 and "CUDA part" in lines[-1]:
         outcome.message = lines[-1]
@@ -137,15 +133,12 @@ def find_extension(check: Check, built: bool) -> Outcome:
 
 def read_packages(check: Check, limit: float) -> Outcome:
     """Import what later steps do, so that reading it for the first time is not in their time."""
-    name = "imports"
     modules = [module for module in IMPORTED if module in check.machine.modules]
     if not modules:
-        return Outcome(name, "skipped", "nothing to import")
+        return Outcome("imports", "skipped", "nothing to import")
     command = [check.machine.python[0], "-c", _IMPORT, *modules]
-    outcome, output = check.run(name, command, limit)
-    outcome.message = ", ".join(
-        line for line in [*output.strip().splitlines(), outcome.message] if line
-    )
+    outcome, output = check.run("imports", command, limit)
+    outcome.message = ", ".join(filter(None, [*output.strip().splitlines(), outcome.message]))
     # A package that does not import is no fault of ours, and its tests say so.
     outcome.status = "passed" if outcome.status == "passed" else "skipped"
     return outcome

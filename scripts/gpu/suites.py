@@ -54,8 +54,7 @@ def sanitize(check: Check, limit: float, tool: str) -> Outcome:
     if not program:
         return Outcome(tool, "skipped", "compute-sanitizer is not installed")
     wrapper = [program, "--tool", tool, *TOOL_OPTIONS.get(tool, ())]
-    refusal = why_refused(check, tool, wrapper, limit)
-    if refusal is not None:
+    if refusal := why_refused(check, tool, wrapper, limit):
         return refusal
     wrapper += ["--error-exitcode", "99", "--print-limit", "5"]
     arguments = [*(f"gpu/{file}" for file in SANITIZED), "-k", SELECTED]
@@ -65,8 +64,7 @@ def sanitize(check: Check, limit: float, tool: str) -> Outcome:
     lines = re.findall(r"^=========  ?([A-Z].*)$", output, re.MULTILINE)
     found = [line for line in lines if not re.search(NO_FINDING, line)]
     if found:
-        outcome.status = "failed"
-        outcome.message += f"; {found[0]}"
+        outcome.status, outcome.message = "failed", f"{outcome.message}; {found[0]}"
     elif outcome.timed_out and outcome.status == "failed" and " failed" not in outcome.message:
         # A tool may make kernels a hundred times slower: what it has not found by then is no fault.
         outcome.status = "skipped"
@@ -97,16 +95,9 @@ def run_tests(
     wrapper: Sequence[str] = (),
     needed: Sequence[str] = TEST_MODULES,
 ) -> tuple[Outcome, str]:
-    """Run pytest in tests/, and return its outcome and output.
+    """Run pytest in tests/, after the command `wrapper`, and return its outcome and output.
 
-    Args:
-        check: the run.
-        name: name of the step.
-        arguments: arguments of pytest.
-        limit: seconds.
-        env: environment variables.
-        wrapper: command in front of Python's.
-        needed: modules without which the step is skipped.
+    The step is skipped without the modules in `needed`.
     """
     missing = [module for module in needed if module not in check.machine.modules]
     if missing:

@@ -6,6 +6,7 @@ The pictures are the project's own: no photograph is needed to show where a mode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,23 +21,25 @@ ORDINARY = "ordinary"
 LARGEST = 60_000  # bytes of a picture
 FEWEST = 5  # people: of fewer, one head more or less is no large error
 _WIDTH = 800  # px of a picture
+_DAY = {"place": "street", "light": "day"}
+# Name, title, people, seed and options of the scenes that are shown as they are rendered.
+_WHOLE: list[tuple[str, str, int, int, dict[str, Any]]] = [
+    ("empty-street", "an empty street with shop signs and a tree", 0, 777_001, _DAY),
+    ("shop-signs", "few people before shop signs", 6, 777_003, _DAY),
+    ("trunks", "few people among trunks and balloons", 6, 777_012, {"place": "park"}),
+    ("night", "a square at night", 60, 777_031, {"light": "night"}),
+    ("dense-block", "a dense block", 500, 777_041, {"pattern": "uniform"}),
+]
 
 
 @dataclass(frozen=True, eq=False)
 class HardScene:
-    """A rendered image and the number of heads in it.
+    """A rendered image and the number of heads in it."""
 
-    Attributes:
-        name: name of its file, without extension.
-        title: the difficulty, in words.
-        image: uint8 (H, W, 3) BGR or (H, W) grey.
-        people: true count.
-    """
-
-    name: str
-    title: str
-    image: NDArray[np.uint8]
-    people: int
+    name: str  # of its file, without extension
+    title: str  # the difficulty, in words
+    image: NDArray[np.uint8]  # (H, W, 3) BGR or (H, W) grey
+    people: int  # true count
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,26 +63,14 @@ class SceneCount:
 def hard_scenes() -> Iterator[HardScene]:
     """Render the scenes, the ordinary one first. Training draws none of these seeds."""
     ordinary = render_scene(60, seed=777_022, place="street", light="overcast")
-    yield _whole(ORDINARY, "an ordinary street", ordinary)
+    yield HardScene(ORDINARY, "an ordinary street", ordinary.image, len(ordinary.points))
     grey = np.asarray(cv2.cvtColor(ordinary.image, cv2.COLOR_BGR2GRAY), np.uint8)
     yield HardScene("grey-copy", "the ordinary street in grey", grey, len(ordinary.points))
-    empty = render_scene(0, seed=777_001, place="street", light="day")
-    yield _whole("empty-street", "an empty street with shop signs and a tree", empty)
-    signs = render_scene(6, seed=777_003, place="street", light="day")
-    yield _whole("shop-signs", "few people before shop signs", signs)
-    trunks = render_scene(6, seed=777_012, place="park")
-    yield _whole("trunks", "few people among trunks and balloons", trunks)
-    night = render_scene(60, seed=777_031, light="night")
-    yield _whole("night", "a square at night", night)
-    dense = render_scene(500, seed=777_041, pattern="uniform")
-    yield _whole("dense-block", "a dense block", dense)
+    for name, title, people, seed, options in _WHOLE:
+        scene = render_scene(people, seed=seed, **options)
+        yield HardScene(name, title, scene.image, len(scene.points))
     yield _shrunk(render_scene(200, seed=777_061), 0.4)
-    large = render_scene(40, size=(2560, 1920), seed=777_051, place="street", light="day")
-    yield _near(large)
-
-
-def _whole(name: str, title: str, scene: Scene) -> HardScene:
-    return HardScene(name, title, scene.image, len(scene.points))
+    yield _near(render_scene(40, size=(2560, 1920), seed=777_051, place="street", light="day"))
 
 
 def _shrunk(scene: Scene, factor: float) -> HardScene:

@@ -131,7 +131,9 @@ def _any(summaries: Mapping[str, Summary], key: str) -> bool:
 
 def _sets(summaries: Mapping[str, Summary]) -> str:
     columns: dict[str, Callable[[Summary], str]] = {
-        "people each": _people,
+        "people each": lambda s: (
+            f"{sum(v['images'] * v['true'] for v in s['levels']) / s['count']['images']:.0f}"
+        ),
         "MAE": lambda s: f"**{s['count']['mae']:.1f}**",
         "RMSE": lambda s: f"{s['count']['rmse']:.1f}",
         "NAE": lambda s: f"{s['count']['nae']:.3f}",
@@ -141,16 +143,16 @@ def _sets(summaries: Mapping[str, Summary]) -> str:
     }
     if _any(summaries, "blend"):
         columns["blend / better alone"] = lambda s: f"{s['blend']:.2f}" if "blend" in s else _NONE
-    columns["points: precision / recall / F1"] = _points
+    points = "{precision:.2f} / {recall:.2f} / {f1:.2f}"
+    columns["points: precision / recall / F1"] = lambda s: (
+        points.format(**s["points"]) if s.get("points") else _NONE
+    )
     intervals = _any(summaries, "interval")
     if intervals:
         columns[INTERVAL] = lambda s: _shares(s.get("interval", {}))
     rows = [
-        [
-            f"{name} ({summary['count']['images']:.0f})",
-            *(cell(summary) for cell in columns.values()),
-        ]
-        for name, summary in summaries.items()
+        [f"{name} ({s['count']['images']:.0f})", *(cell(s) for cell in columns.values())]
+        for name, s in summaries.items()
     ]
     if intervals and len(summaries) > 1:
         blank = [""] * (len(columns) - 1)
@@ -158,18 +160,8 @@ def _sets(summaries: Mapping[str, Summary]) -> str:
     return table(["held-out images", *columns], rows)
 
 
-def _people(summary: Summary) -> str:
-    people = sum(level["images"] * level["true"] for level in summary["levels"])
-    return f"{people / summary['count']['images']:.0f}"
-
-
 def _mae(summary: Summary, key: str) -> str:
     return f"{summary[key]['mae']:.1f}" if key in summary else _NONE
-
-
-def _points(summary: Summary) -> str:
-    points = summary.get("points")
-    return "{precision:.2f} / {recall:.2f} / {f1:.2f}".format(**points) if points else _NONE
 
 
 def _shares(interval: Summary) -> str:
@@ -191,14 +183,9 @@ def _levels(summaries: Mapping[str, Mapping[str, Any]]) -> str:
 def failures_section(
     trials: Sequence[SceneCount], pictures: Sequence[Path], card: Path, root: Path
 ) -> str:
-    """Write the hard scenes, worst first, and the images that were written of some of them.
+    """Write the hard scenes, worst first as given, and links to the pictures of those shown.
 
-    Args:
-        trials: the worst first.
-        pictures: files of those that are shown.
-        card: the card's file, which links to them.
-        root: root of the repository. Packages carry the card without the images, so it says where
-            they are.
+    Packages carry the card without the pictures, so it says where in the repository they are.
     """
     likely = any(trial.result.interval for trial in trials)
     head = ["rendered scene", "people", "counted", "error", *(["likely"] if likely else [])]

@@ -42,7 +42,7 @@ from edgecount._files import write_whole
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
 from edgecount.export.source.from_torch import export_onnx
 from edgecount.export.source.load import with_manifest
-from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
+from edgecount.manifest import IntervalSpec, Manifest
 from edgecount.runtime.models.onnx_facts import read_onnx_facts
 from edgecount.runtime.models.open import open_model
 from edgecount.train.checkpoint import config_of, load_network
@@ -72,12 +72,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "edgecount" / "models")
     parser.add_argument("--pictures", type=Path, help="default: docs/cards/NAME")
     parser.add_argument("--licence", help="terms of the weights; default: the replaced file's")
-    parser.add_argument(
-        "--threads", type=int, help="of PyTorch and ONNX Runtime; default: one per core"
-    )
-    parser.add_argument(
-        "--unfinished", action="store_true", help="take a run that is not at its end"
-    )
+    threads = "of PyTorch and ONNX Runtime; default: one per core"
+    parser.add_argument("--threads", type=int, help=threads)
+    unfinished = "take a run that is not at its end"
+    parser.add_argument("--unfinished", action="store_true", help=unfinished)
     try:
         release(parser.parse_args(arguments))
     except EdgeCountError as error:
@@ -95,7 +93,10 @@ def release(options: argparse.Namespace) -> None:
     if options.data:
         config = dataclasses.replace(config, data_root=str(options.data))
     samples = load_held_out(config, options.checkpoint.parent)
-    spec = fit(network, samples, options.threads)
+    say("fitting threshold, blend and interval to the held-out images")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    spec = fit_postprocess(network, list(samples.values()))  # by this version's rules
     fitted = {**state, "postprocess": postprocess_to_dict(spec)}
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "model.onnx"
@@ -201,16 +202,6 @@ def is_finished(state: Mapping[str, Any]) -> bool:
     return "postprocess" in state or state["step"] >= state["config"]["steps"]
 
 
-def fit(
-    network: Network, samples: Mapping[str, list[Sample]], threads: int | None
-) -> PostprocessSpec:
-    """Fit threshold, blend and interval by this version's rules."""
-    say("fitting threshold, blend and interval to the held-out images")
-    if threads:
-        torch.set_num_threads(threads)
-    return fit_postprocess(network, list(samples.values()))
-
-
 def measure(
     model: Path, samples: Mapping[str, list[Sample]], threads: int | None
 ) -> tuple[dict[str, Evaluation], float, list[SceneCount]]:
@@ -242,8 +233,17 @@ def summarise(
         if (ratio := over_better_alone(summary)) is not None:
             summary["blend"] = ratio
     if interval:
-        for name, share in cross_fitted(evaluations, interval.coverage).items():
-            summaries[name]["interval"]["cross_coverage"] = share
+        counted = [
+            [CountedImage(image.count, image.difference, image.true) for image in found.images]
+            for found in evaluations.values()
+        ]
+        try:
+            shares = cross_coverage(counted, interval.coverage)
+        except ConfigError as error:  # too few images to leave some out
+            say(f"no cross-fitted coverage: {error}")
+            return summaries
+        for summary, share in zip(summaries.values(), shares, strict=True):
+            summary["interval"]["cross_coverage"] = share
     return summaries
 
 
@@ -254,23 +254,6 @@ def over_better_alone(summary: Mapping[str, Any]) -> float | None:
     better = min(summary[key]["mae"] for key in ("density_count", "peak_count"))
     ratio: float = summary["count"]["mae"] / max(better, SLIGHT)
     return ratio
-
-
-def cross_fitted(sets: Mapping[str, Evaluation], coverage: float) -> dict[str, float]:
-    """Map sets to the share of their images inside intervals fitted without them.
-
-    Empty where there are too few images to leave some out.
-    """
-    counted = [
-        [CountedImage(image.count, image.difference, image.true) for image in found.images]
-        for found in sets.values()
-    ]
-    try:
-        shares = cross_coverage(counted, coverage)
-    except ConfigError as error:
-        say(f"no cross-fitted coverage: {error}")
-        return {}
-    return dict(zip(sets, shares, strict=True))
 
 
 def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -303,24 +286,16 @@ def write_metrics(
     path: Path, manifest: Manifest, summaries: Mapping[str, Any], trials: list[SceneCount]
 ) -> None:
     """Write every number of this release, to compare the next one with."""
-    scenes = {
-        trial.scene.name: {"true": trial.scene.people, "count": trial.result.count}
-        for trial in trials
-    }
     numbers: dict[str, Any] = {"version": manifest.version, "sets": summaries}
     if overall := mean_coverage(summaries):
         numbers["interval"] = overall
-    numbers["hard_scenes"] = scenes
-    write_whole(path, (json.dumps(rounded(numbers), indent=1) + "\n").encode())
-
-
-def rounded(value: Any) -> Any:
-    """Round plain values to four decimals, which is more than the numbers are worth."""
-    if isinstance(value, Mapping):
-        return {key: rounded(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(inner) for inner in value]
-    return round(value, 4) if isinstance(value, float) else value
+    numbers["hard_scenes"] = {
+        trial.scene.name: {"true": trial.scene.people, "count": trial.result.count}
+        for trial in trials
+    }
+    # Four decimals are more than the numbers are worth.
+    rounded = json.loads(json.dumps(numbers), parse_float=lambda text: round(float(text), 4))
+    write_whole(path, (json.dumps(rounded, indent=1) + "\n").encode())
 
 
 def origin(options: argparse.Namespace, state: Mapping[str, Any]) -> str:

@@ -139,3 +139,16 @@ def test_a_forked_worker_ends_as_if_nothing_handled_it():
     )
     done = run_code(code)
     assert done.stdout.split() == ["15", "False"]
+
+
+def test_a_timer_of_the_caller_goes_on():
+    code = (
+        "import signal\n"
+        "from edgecount.cli._shell.signals import interrupt_on_sigterm\n"
+        "signal.setitimer(signal.ITIMER_REAL, 60)\n"
+        "handler = signal.getsignal(signal.SIGALRM)\n"
+        "with interrupt_on_sigterm():\n"
+        "    print(signal.getsignal(signal.SIGALRM) is handler)\n"
+        "print(signal.getitimer(signal.ITIMER_REAL)[0] > 0)\n"
+    )
+    assert run_code(code).stdout == "True\nTrue\n"

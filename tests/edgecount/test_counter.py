@@ -187,6 +187,8 @@ def test_closing_lets_what_was_begun_end(tiny_model: Path, squares: Squares) -> 
 
     assert [result.count for result in counter.count_batch(frames())] == [1, 1]
     with pytest.raises(BackendError, match="the counter is closed"):
+        counter.count("missing.png")
+    with pytest.raises(BackendError, match="the counter is closed"):
         counter.count(squares(64, 64))
     with pytest.raises(BackendError, match="closed"):
         counter.backend.infer({})

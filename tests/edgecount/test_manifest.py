@@ -60,6 +60,8 @@ def test_interval_survives(make_manifest: Callable[..., Manifest]) -> None:
 
 
 def test_postprocess_may_be_left_out(data: dict[str, Any]) -> None:
+    data["postprocess"] = None
+    assert Manifest.from_dict(data).postprocess == PostprocessSpec()
     del data["postprocess"]
     assert Manifest.from_dict(data).postprocess == PostprocessSpec()
 

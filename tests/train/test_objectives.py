@@ -12,7 +12,7 @@ from edgecount.train.data.sample import Crop, Sample  # noqa: E402
 from edgecount.train.engine import System  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.objectives import build_objective  # noqa: E402
-from edgecount.train.targets import boxes_around  # noqa: E402
+from edgecount.train.targets.boxes import boxes_around  # noqa: E402
 
 SIDE = 64
 SMALL = {"width": 0.25, "channels": 16, "fine_channels": 8}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgecount.errors import ConfigError, OutputError, SourceError
 from edgecount.train.data.readers.table import read_heads
 from edgecount.train.data.sample import Sample
-from edgecount.train.targets import boxes_around, boxes_from_neighbours, boxes_from_presets
+from edgecount.train.targets.boxes import boxes_around, boxes_from_neighbours, boxes_from_presets
 
 Array = NDArray[np.float32]
 ALL = "*"

@@ -6,7 +6,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgecount.manifest import InputSpec
-from edgecount.train.config import PhotometricAugmentation
+from edgecount.train.config import TrainConfig
 from edgecount.train.data.augment import (
     blank_crop,
     blurred_away,
@@ -24,7 +24,7 @@ from edgecount.train.data.augment import (
 )
 from edgecount.train.data.cache import ImageCache
 from edgecount.train.data.sample import Crop, Sample
-from edgecount.train.targets import boxes_around
+from edgecount.train.targets.boxes import boxes_around
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -68,33 +68,6 @@ class Batch:
         return Batch(self.images.to(device, non_blocking=True), targets, self.names)
 
 
-@dataclass(frozen=True)
-class LoaderConfig:
-    """Settings of the crops and batches.
-
-    Attributes:
-        size: height and width of the crops, px.
-        batch_size: crops a step, over all processes.
-        seed: seed of everything random.
-        spec: normalisation of the pixels.
-        photometric: probabilities of each kind of distortion.
-        rank: this process.
-        processes: number of processes; each makes its own crops of a batch.
-        workers: threads that make batches ahead.
-        cache_bytes: memory for decoded images.
-    """
-
-    size: tuple[int, int]
-    batch_size: int
-    seed: int
-    spec: InputSpec = field(default_factory=InputSpec)
-    photometric: PhotometricAugmentation = field(default_factory=PhotometricAugmentation)
-    rank: int = 0
-    processes: int = 1
-    workers: int = 1
-    cache_bytes: int = 4_000_000_000
-
-
 class Mixture:
     """Crops of the components by weight; a crop is a function of seed, step and place in the batch.
 
@@ -103,22 +76,31 @@ class Mixture:
 
     Args:
         components: the sets.
-        loading: sizes, seed and processes.
+        config: the run: crops, batches, seed, threads and memory.
         targets: function that makes the target arrays of a crop; called in threads.
+        spec: normalisation of the pixels.
+        rank: this process.
+        processes: number of processes; each makes its own crops of a batch.
     """
 
     def __init__(
         self,
         components: Sequence[MixtureComponent],
-        loading: LoaderConfig,
+        config: TrainConfig,
         targets: Callable[[Crop], Arrays],
+        spec: InputSpec,
+        *,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
         self.components = list(components)
-        self.loading = loading
+        self.config = config
         self._targets = targets
+        self._spec = spec
+        self._rank, self._processes = rank, processes
         weights = np.array([component.weight for component in components], np.float64)
         self._shares = weights / weights.sum()
-        self._cache = ImageCache(loading.cache_bytes)
+        self._cache = ImageCache(int(config.cache_gb * 1e9))
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         """Yield the batches of steps ``first`` to ``last - 1``, made ahead in threads.
@@ -127,12 +109,12 @@ class Mixture:
         OpenMP threads that fights the network's for the cores.
         """
         steps = iter(range(first, last))
-        pool = ThreadPoolExecutor(self.loading.workers, thread_name_prefix="crops")
+        pool = ThreadPoolExecutor(self.config.workers, thread_name_prefix="crops")
         try:
             ahead: deque[Future[Batch]] = deque(
                 pool.submit(self.batch, step)
                 # two more than threads, so that none waits while a batch is taken away
-                for step in itertools.islice(steps, self.loading.workers + 2)
+                for step in itertools.islice(steps, self.config.workers + 2)
             )
             while ahead:
                 yield ahead.popleft().result()
@@ -142,12 +124,12 @@ class Mixture:
 
     def batch(self, step: int) -> Batch:
         """Make this process's share of the batch of one step."""
-        loading = self.loading
-        places = range(loading.rank, loading.batch_size, loading.processes)
-        made = [self._crop(np.random.default_rng((loading.seed, step, place))) for place in places]
+        seed = self.config.seed
+        places = range(self._rank, self.config.batch_size, self._processes)
+        made = [self._crop(np.random.default_rng((seed, step, place))) for place in places]
         targets = [self._targets(crop) for crop, _ in made]
         return Batch(
-            images=_stack([normalise(crop.image, loading.spec) for crop, _ in made]),
+            images=_stack([normalise(crop.image, self._spec) for crop, _ in made]),
             targets={name: _stack([t[name] for t in targets]) for name in targets[0]},
             names=tuple(name for _, name in made),
         )
@@ -159,12 +141,12 @@ class Mixture:
             image = self._nothing(rng)
             return Crop(image, nobody, nobody[:, 0], np.zeros((0, 4), np.float32)), "blank"
         crop, name = self._cut(component, rng)
-        image = distort_photometric(crop.image, rng, self.loading.photometric)
+        image = distort_photometric(crop.image, rng, self.config.photometric)
         return Crop(image, crop.points, crop.sizes, crop.boxes), name
 
     def _nothing(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Make an image without anybody to be seen; a quarter of them are photos out of focus."""
-        height, width = self.loading.size
+        height, width = self.config.crop
         photos = [component for component in self.components if component.samples]
         if photos and rng.random() < 0.25:
             crop, _ = self._cut(photos[int(rng.integers(len(photos)))], rng)
@@ -180,11 +162,11 @@ class Mixture:
             sample.points,
             sample.sizes,
             boxes_around(sample.points, sample.sizes[:, None]) if boxes is None else boxes,
-            size=self.loading.size,
+            size=self.config.crop,
             scale=component.scale,
             window=component.window,
             native=component.native,
-            kernels=self.loading.photometric.kernels,
+            kernels=self.config.photometric.kernels,
             rng=rng,
         )
         return crop, str(sample.path)

@@ -6,33 +6,18 @@ Gaussians: these metrics compare networks that regress density maps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.train.targets import density_map
 from edgecount.train.targets.attention import CROWD
+from edgecount.train.targets.density import density_map
 
 Map = NDArray[np.float64]
 
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2  # for values up to 1
 BEST_PSNR = 100.0  # dB; equal maps would be infinitely good, which no mean survives
-
-
-@dataclass(frozen=True)
-class Quality:
-    """The likeness of one density map to the true one.
-
-    Attributes:
-        ssim: structural similarity, at most 1.
-        psnr: peak signal-to-noise ratio, dB, at most 100.
-    """
-
-    ssim: float
-    psnr: float
 
 
 def true_density(
@@ -66,7 +51,7 @@ def true_density(
     return target, stride
 
 
-def map_quality(density: NDArray[np.floating], target: Map) -> Quality | None:
+def map_quality(density: NDArray[np.floating], target: Map) -> dict[str, float]:
     """Return SSIM and PSNR of a density map on its own grid.
 
     Papers resize both maps to the image and normalise them in ways that differ and are rarely
@@ -78,15 +63,16 @@ def map_quality(density: NDArray[np.floating], target: Map) -> Quality | None:
         target: (h, w), of :func:`true_density`.
 
     Returns:
-        None where nobody is in the image: there is no scale.
+        ``ssim``, structural similarity, at most 1, and ``psnr``, peak signal-to-noise ratio, dB, at
+        most 100; nothing where nobody is in the image: there is no scale.
     """
     peak = float(target.max()) if target.size else 0.0
     if peak <= 0:
-        return None
+        return {}
     x, y = density.astype(np.float64) / peak, target / peak
     error = float(np.square(x - y).mean())
     psnr = min(-10.0 * np.log10(error), BEST_PSNR) if error > 0 else BEST_PSNR
-    return Quality(_ssim(x, y), float(psnr))
+    return {"ssim": _ssim(x, y), "psnr": float(psnr)}
 
 
 def _ssim(x: Map, y: Map) -> float:

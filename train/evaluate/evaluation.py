@@ -216,13 +216,12 @@ def _density_values(
     shape = (grid.shape[0], grid.shape[1])
     target, stride = true_density(sample.points, shape, stride_xy, *result.size)
     background, estimated = background_people(grid, target, stride)
-    values: dict[str, Any] = {
+    return {
         "game": tuple(game(density_by_region(grid, stride_xy, *result.size), true)),
         "background": background,
         "estimated": estimated,
+        **map_quality(grid, target),
     }
-    quality = map_quality(grid, target)
-    return values | (dataclasses.asdict(quality) if quality else {})
 
 
 def head_radii(sample: Sample) -> NDArray[np.float64]:

@@ -78,16 +78,7 @@ def poly_focal_loss(
 ) -> Tensor:
     """Return Poly-1 L_f (Eq. 5; PolyLoss, Leng et al. 2022, epsilon 1): one more error power.
 
-    Args:
-        logits: (B, 1, h, w).
-        target: (B, 1, h, w) in [0, 1], exactly 1 where there is a head.
-        heads: (B,) what the sum of each image is divided by, at least 1.
-        alpha: factor of the whole loss.
-        beta: exponent that makes a head's neighbours count less; unused on a binary map.
-        gamma: exponent that makes easy cells count less.
-
-    Returns:
-        A scalar.
+    The arguments are those of :func:`heatmap_focal_loss`; beta is unused on a binary map.
     """
     cells, log_error = _cross_entropy(logits, target.eq(1.0), gamma)
     cells = cells + torch.exp((gamma + 1.0) * log_error)

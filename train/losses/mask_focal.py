@@ -57,19 +57,8 @@ def poly_mask_focal_loss(
     """Return Poly-1 L_m (Zhong et al., Eq. 7): one more power of the error.
 
     As the equation is printed, beta weighs the added power alone, unlike in Eq. 6: the rim of a
-    head keeps its whole logarithmic part. Defaults are the best of Table V.
-
-    Args:
-        logits: (B, 1, h, w).
-        target: (B, 1, h, w) heatmap in [0, 1].
-        mask: (B, 1, h, w), 1 inside the boxes, else 0.
-        heads: (B,) what the sum of each image is divided by, at least 1.
-        alpha: factor of the whole loss.
-        beta: exponent that makes the added power count less at the rim of a head.
-        gamma: exponent that makes cells that are nearly right count less.
-
-    Returns:
-        A scalar.
+    head keeps its whole logarithmic part. Defaults are the best of Table V. The other arguments
+    are those of :func:`mask_focal_loss`.
     """
     error, log_rest, weight = _terms(logits, target, mask, beta)
     cells = -error.pow(gamma) * log_rest + weight * error.pow(gamma + 1.0)

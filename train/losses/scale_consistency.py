@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgecount.errors import ConfigError
-from edgecount.train.losses.density import density_mse
+from edgecount.train.losses.cells import density_mse
 from edgecount.train.losses.reduce import at_least_float32
 
 

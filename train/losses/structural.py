@@ -92,16 +92,8 @@ def background_aware_structural_loss(
     """Return BSL = SL + BL, for densities of 50 times the people per pixel.
 
     SSIM's constants are absolute: of a density in people per pixel they would see nothing but
-    themselves, and an empty map would be the best one.
-
-    Args:
-        density: (B, 1, h, w).
-        target: (B, 1, h, w).
-        attention: (B, 1, h, w), 1 in the crowd, 0 in the background.
-        person: amount that a head adds to the sum of the density.
-
-    Returns:
-        A scalar.
+    themselves, and an empty map would be the best one. The arguments are those of
+    :func:`structural_loss` and :func:`background_loss`.
     """
     return structural_loss(density, target) + background_loss(density, attention, person=person)
 

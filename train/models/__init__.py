@@ -10,16 +10,16 @@ from edgecount._typed import build
 from edgecount.errors import ConfigError
 from edgecount.train.models.base import Network
 
-# module and class, so that one network does not import them all
-MODELS = {
-    "edgecount-s": ("edge", "EdgeNet"),
-    "edgecount-n": ("edge", "EdgeNetNano"),
-    "hsrnet": ("hsrnet", "HSRNet"),
-    "centernet": ("centernet", "CenterNet"),
-    "cfanet": ("cfanet", "CFANet"),
-    "raznet": ("raznet", "RAZNet"),
-    "csrnet": ("csrnet", "CSRNet"),
-    "mcnn": ("mcnn", "MCNN"),
+# module and class, so that one network does not import them all; other defaults of its options
+MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "edgecount-s": ("edge", "EdgeNet", {}),
+    "edgecount-n": ("edge", "EdgeNet", {"width": 0.5, "channels": 48, "fine_channels": 24}),
+    "hsrnet": ("hsrnet", "HSRNet", {}),
+    "centernet": ("centernet", "CenterNet", {}),
+    "cfanet": ("cfanet", "CFANet", {}),
+    "raznet": ("raznet", "RAZNet", {}),
+    "csrnet": ("csrnet", "CSRNet", {}),
+    "mcnn": ("mcnn", "MCNN", {}),
 }
 
 
@@ -35,10 +35,10 @@ def build_model(name: str, options: Mapping[str, Any] | None = None) -> Network:
     """
     if name not in MODELS:
         raise ConfigError(f"model: expected one of {', '.join(sorted(MODELS))}, got {name!r}")
-    module, kind = MODELS[name]
+    module, kind, defaults = MODELS[name]
     found = getattr(importlib.import_module(f"{__name__}.{module}"), kind)
     try:
-        network: Network = build(found, options or {}, "model")
+        network: Network = build(found, {**defaults, **(options or {})}, "model")
     except (ArithmeticError, RuntimeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise

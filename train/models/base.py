@@ -49,11 +49,13 @@ class Network(nn.Module, ABC):
         positive: True if the density is above 0 everywhere, as Poisson rates have to be.
         outputs: the maps that it gives, in the manifest's words: name (here the role), role,
             stride and unit.
+        pretrained: name of the part that ImageNet weights can be loaded into; empty: none.
     """
 
     input: InputSpec = InputSpec()
     outputs: tuple[OutputSpec, ...] = ()
     positive: bool = False
+    pretrained: str = ""
 
     @abstractmethod
     def forward(self, image: Tensor) -> Maps:
@@ -61,10 +63,6 @@ class Network(nn.Module, ABC):
 
         H and W are multiples of ``input.multiple``.
         """
-
-    def pretrained(self) -> Mapping[str, nn.Module]:
-        """Return the parts that ImageNet weights can be loaded into, by their backbone's name."""
-        return {}
 
     def deploy(self, maps: Maps) -> tuple[Tensor, ...]:
         """Return the outputs of a deployed file, in the order of :attr:`outputs`.

@@ -89,6 +89,7 @@ class CenterNet(Network):
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=32)
+    pretrained = "backbone"
     outputs = (
         OutputSpec("heatmap", "heatmap", STRIDE),
         OutputSpec("offset", "offset", STRIDE),
@@ -105,10 +106,6 @@ class CenterNet(Network):
         self.size = _head(channels[0], head_channels, 2)
         # a probability of 0.1 everywhere at the start (RetinaNet's prior)
         nn.init.constant_(self.heatmap[-1].get_parameter("bias"), -2.19)
-
-    def pretrained(self) -> dict[str, nn.Module]:
-        """Return the DLA-34."""
-        return {"dla34": self.backbone}
 
     def forward(self, image: Tensor) -> Maps:
         """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32.

@@ -62,6 +62,7 @@ class CFANet(Network):
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=8)
+    pretrained = "features"
     outputs = (OutputSpec("density", "density", 1, UNIT),)
 
     weights: Tensor
@@ -83,10 +84,6 @@ class CFANet(Network):
         )
         gaussian_start(self.regress)
         self.register_buffer("weights", torch.linspace(0, 1, classes).reshape(1, -1, 1, 1))
-
-    def pretrained(self) -> dict[str, nn.Module]:
-        """Return the VGG-16."""
-        return {"vgg16": self.features}
 
     def forward(self, image: Tensor) -> Maps:
         """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 8."""

@@ -31,16 +31,13 @@ class CSRNet(Network):
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=8)
+    pretrained = "features"
     outputs = (OutputSpec("density", "density", 8),)
 
     def __init__(self, *, batch_norm: bool = False) -> None:
         super().__init__()
         self.features = VGG16(stages=4, batch_norm=batch_norm)
         self.counting = dilated_back_end()
-
-    def pretrained(self) -> dict[str, nn.Module]:
-        """Return the VGG-16."""
-        return {"vgg16": self.features}
 
     def forward(self, image: Tensor) -> Maps:
         """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 8."""

@@ -116,6 +116,7 @@ class EdgeNet(Network):
 
     input = InputSpec()
     positive = True
+    pretrained = "backbone"
 
     def __init__(
         self,
@@ -170,10 +171,6 @@ class EdgeNet(Network):
         if folded:
             fold_children(self)
 
-    def pretrained(self) -> dict[str, nn.Module]:
-        """Return the backbone."""
-        return {"backbone": self.backbone}
-
     def forward(self, image: Tensor) -> Maps:
         """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 32."""
         taps = self.backbone(image)
@@ -200,37 +197,3 @@ EDGE_OUTPUTS = (
     OutputSpec("heatmap", "heatmap", 4),
     OutputSpec("offset", "offset", 4),
 )
-
-
-class EdgeNetNano(EdgeNet):
-    """The smaller edge model: half the backbone's width, a neck of 48 channels.
-
-    Args:
-        backbone, width, channels, fine_channels, focus: as of :class:`EdgeNet`.
-        recalibration, zero_inflated, heatmap, folded: likewise.
-    """
-
-    def __init__(
-        self,
-        *,
-        backbone: Backbone = "mobilenet_v2",
-        width: float = 0.5,
-        channels: int = 48,
-        fine_channels: int = 24,
-        focus: bool = False,
-        recalibration: bool = False,
-        zero_inflated: bool = False,
-        heatmap: bool = True,
-        folded: bool = False,
-    ) -> None:
-        super().__init__(
-            backbone=backbone,
-            width=width,
-            channels=channels,
-            fine_channels=fine_channels,
-            focus=focus,
-            recalibration=recalibration,
-            zero_inflated=zero_inflated,
-            heatmap=heatmap,
-            folded=folded,
-        )

@@ -34,6 +34,7 @@ class HSRNet(Network):
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=16)
+    pretrained = "features"
     outputs = (OutputSpec("density", "density", 1),)
 
     def __init__(
@@ -63,10 +64,6 @@ class HSRNet(Network):
         if not recalibration:
             self.output = nn.Conv2d(channels[-1], 1, 1)
             gaussian_start(self.output)
-
-    def pretrained(self) -> dict[str, nn.Module]:
-        """Return the VGG-16."""
-        return {"vgg16": self.features}
 
     def forward(self, image: Tensor) -> Maps:
         """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 16."""

@@ -8,11 +8,7 @@ from edgecount.train.models.depthwise import DepthwiseConv2d
 
 
 def conv_bn(
-    in_channels: int,
-    out_channels: int,
-    kernel: int = 3,
-    stride: int = 1,
-    groups: int = 1,
+    in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
     """Return convolution, batch norm, ReLU6: (B, in, H, W) to (B, out, ceil(H/s), ceil(W/s))."""
     convolution = (
@@ -39,13 +35,8 @@ def conv_relu(
     in_channels: int, out_channels: int, kernel: int = 3, dilation: int = 1
 ) -> list[nn.Module]:
     """Return a convolution at the same size and ReLU, with the density papers' initialisation."""
-    layer = nn.Conv2d(
-        in_channels,
-        out_channels,
-        kernel,
-        padding=dilation * (kernel // 2),
-        dilation=dilation,
-    )
+    padding = dilation * (kernel // 2)
+    layer = nn.Conv2d(in_channels, out_channels, kernel, padding=padding, dilation=dilation)
     gaussian_start(layer)
     return [layer, nn.ReLU(inplace=True)]
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from edgecount.manifest import InputSpec, OutputSpec
 from edgecount.train.models.base import Maps, Network
+from edgecount.train.models.layers import gaussian_start
 
 # kernel of the first layer, of the others, and the channels of the four layers
 _COLUMNS = (
@@ -38,10 +39,7 @@ class MCNN(Network):
         self.register_buffer("luminance", weights, persistent=False)
         self.columns = nn.ModuleList(_column(*shape) for shape in _COLUMNS)
         self.fuse = nn.Conv2d(sum(channels[-1] for _, _, channels in _COLUMNS), 1, 1)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.normal_(layer.weight, std=0.01)
-                nn.init.zeros_(layer.get_parameter("bias"))
+        gaussian_start(self)
 
     def forward(self, image: Tensor) -> Maps:
         """Return the maps of an RGB batch (B, 3, H, W) of 0 to 255; H and W multiples of 4."""

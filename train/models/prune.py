@@ -190,17 +190,13 @@ def _after(operation: Any, inputs: list[Channels], joined: dict[int, Channels]) 
     if operation not in _KEEPING or len({each.number for each in inputs}) != 1:
         name = getattr(operation, "__name__", str(operation))
         return next((each for each in inputs if each.mixed_by), Channels(0, mixed_by=name))
+    first = inputs[0]
     for other in inputs[1:]:
-        _join(inputs[0], other, joined)
-    return inputs[0]
-
-
-def _join(first: Channels, other: Channels, joined: dict[int, Channels]) -> None:
-    """Make one set of channels that are added."""
-    if first is not other:
-        joined[id(other)] = first
-        first.norms += other.norms
-        first.readers += other.readers
+        if first is not other:  # channels that are added are one set from here on
+            joined[id(other)] = first
+            first.norms += other.norms
+            first.readers += other.readers
+    return first
 
 
 def _largest(network: nn.Module, channels: Channels, number: int) -> Tensor:
@@ -210,14 +206,8 @@ def _largest(network: nn.Module, channels: Channels, number: int) -> Tensor:
             f"prune_from: expected a wider network, got {channels.number} channels for {number}"
         )
     layers: dict[str, Any] = dict(network.named_modules())
-    held = torch.stack([layers[name].weight.square() for name in channels.norms] or _ones(channels))
-    read = torch.stack(
-        [layers[name].weight.square().sum((0, 2, 3)) for name in channels.readers]
-        or _ones(channels)
-    )
-    importance = held.sum(0) * read.sum(0)
+    ones = [torch.ones(channels.number)]
+    held = [layers[name].weight.square() for name in channels.norms] or ones
+    read = [layers[name].weight.square().sum((0, 2, 3)) for name in channels.readers] or ones
+    importance = torch.stack(held).sum(0) * torch.stack(read).sum(0)
     return importance.topk(number).indices.sort().values
-
-
-def _ones(channels: Channels) -> list[Tensor]:
-    return [torch.ones(channels.number)]

@@ -29,6 +29,7 @@ class RAZNet(Network):
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=8)
+    pretrained = "features"
 
     def __init__(self, *, counting: bool = True, localization: bool = True) -> None:
         super().__init__()
@@ -40,10 +41,6 @@ class RAZNet(Network):
         heatmap = OutputSpec("heatmap", "heatmap", 1)
         density = OutputSpec("density", "density", 8)
         self.outputs = (density,) * counting + (heatmap,) * localization
-
-    def pretrained(self) -> dict[str, nn.Module]:
-        """Return the VGG-16."""
-        return {"vgg16": self.features}
 
     def forward(self, image: Tensor) -> Maps:
         """Return the maps of a normalised RGB batch (B, 3, H, W); H and W multiples of 8."""

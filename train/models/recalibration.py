@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from edgecount.train.models.layers import gaussian_start
+
 
 class ScaleRecalibration(nn.Module):
     """From features of several stages to one prediction a scale, and their fusion (HSRNet 3.2).
@@ -36,8 +38,7 @@ class ScaleRecalibration(nn.Module):
         for index, (width, stride) in enumerate(zip(channels, strides, strict=True)):
             number = index + 2
             score = nn.Conv2d(width, number, 1)
-            nn.init.normal_(score.weight, std=0.01)
-            nn.init.zeros_(score.get_parameter("bias"))
+            gaussian_start(score)
             self.scores.append(score)
             self.enlarge.append(bilinear_upsampling(number, stride // target_stride))
         stages = len(self.scores)

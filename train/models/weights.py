@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edgecount.errors import MissingExtraError, ModelError
+from edgecount.train.models.shufflenet_v2 import ShuffleNetV2
 
 log = logging.getLogger(__name__)
 
@@ -98,14 +99,6 @@ def _read_onnx(path: Path) -> dict[str, Tensor]:
     }
 
 
-@runtime_checkable
-class AdaptsWeights(Protocol):
-    """A backbone that also takes weights of another code base."""
-
-    def adapt_weights(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the arrays under this backbone's names; its own as they are."""
-
-
 def load_backbone(backbone: nn.Module, path: Path) -> None:
     """Load a backbone's weights; extra entries, such as the classifier's, are ignored.
 
@@ -118,7 +111,7 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
         MissingExtraError: the format's package is not installed.
     """
     given = read_arrays(path)
-    if isinstance(backbone, AdaptsWeights):
+    if isinstance(backbone, ShuffleNetV2):
         given = backbone.adapt_weights(given)
     own = backbone.state_dict()
     needed = [name for name in own if not name.endswith("num_batches_tracked")]

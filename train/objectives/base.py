@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.models.base import Maps, Network
 
 Arrays = dict[str, NDArray[np.float32]]
+Tensors = dict[str, Tensor]
 
 
 class Objective(nn.Module, ABC):
@@ -46,9 +47,7 @@ class Objective(nn.Module, ABC):
         """Return the target arrays of one crop, channels first; called in the loader's threads."""
 
     @abstractmethod
-    def losses(
-        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
-    ) -> dict[str, Tensor]:
+    def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return the weighted terms of the loss, whose sum is minimised.
 
         Each is a mean over the images of the batch of something normalised within the image, so

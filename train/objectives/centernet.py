@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from torch import Tensor
-
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
 from edgecount.train.models.base import Maps, Network
-from edgecount.train.objectives.base import Arrays, Objective
+from edgecount.train.objectives.base import Arrays, Objective, Tensors
 from edgecount.train.objectives.heatmap import HeatmapLoss, HeatmapPart
 
 
@@ -44,9 +40,7 @@ class CenterNetObjective(Objective):
         """Return the targets of :class:`HeatmapPart`."""
         return self.heatmap.targets(crop)
 
-    def losses(
-        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
-    ) -> dict[str, Tensor]:
+    def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return ``heatmap``, ``offset``, ``size``; see the base class."""
         del progress
         return self.heatmap.losses(maps, targets)

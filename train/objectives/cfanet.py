@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,16 +10,13 @@ from torch import Tensor
 
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop, Sample
-from edgecount.train.losses import (
-    attention_loss,
-    background_aware_structural_loss,
-    dynamic_weights,
-    level_loss,
-)
+from edgecount.train.losses.cells import attention_loss, level_loss
+from edgecount.train.losses.structural import background_aware_structural_loss, dynamic_weights
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.models.cfanet import CFANet
-from edgecount.train.objectives.base import Arrays, Objective
-from edgecount.train.targets import crowd_attention, density_levels, density_map, level_edges
+from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.targets.attention import crowd_attention, density_levels, level_edges
+from edgecount.train.targets.density import density_map
 
 BETA = 1.0
 _SAMPLED = 40  # images that the levels' statistics are taken from
@@ -75,9 +72,7 @@ class CFANetObjective(Objective):
             "fam": density_levels(density, self._edges),
         }
 
-    def losses(
-        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
-    ) -> dict[str, Tensor]:
+    def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return ``density`` (sum over stages), ``cam``, ``fam``; see the base class."""
         coarse, fine = dynamic_weights(progress)
         stages = maps.auxiliary["stages"]

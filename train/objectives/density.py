@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
-
-from torch import Tensor
 
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
-from edgecount.train.losses import (
-    ScaleConsistency,
-    background_aware_structural_loss,
-    density_mse,
-)
+from edgecount.train.losses.cells import density_mse
+from edgecount.train.losses.scale_consistency import ScaleConsistency
+from edgecount.train.losses.structural import background_aware_structural_loss
 from edgecount.train.models.base import Maps, Network
-from edgecount.train.objectives.base import Arrays, Objective
-from edgecount.train.targets import crowd_attention, density_map
+from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.targets.attention import crowd_attention
+from edgecount.train.targets.density import density_map
 
 EXPANSION = 50.0
 
@@ -61,21 +57,14 @@ class DensityObjective(Objective):
     def targets(self, crop: Crop) -> Arrays:
         """Return ``density`` (1, h, w) times the unit, and ``attention`` (1, h, w) for ``bsl``."""
         height, width = crop.image.shape[:2]
-        density = density_map(
-            crop.points,
-            height,
-            width,
-            sigma=self.sigma or None,
-            stride=self.strides["density"],
-        )
+        sigma, stride = self.sigma or None, self.strides["density"]
+        density = density_map(crop.points, height, width, sigma=sigma, stride=stride)
         targets = {"density": density[None] * self.units["density"]}
         if self.loss == "bsl":
             targets["attention"] = crowd_attention(density)[None]
         return targets
 
-    def losses(
-        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
-    ) -> dict[str, Tensor]:
+    def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return ``density`` and ``scales``; see the base class."""
         del progress
         assert maps.density is not None

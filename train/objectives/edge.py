@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal
 
 from torch import Tensor
 
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
-from edgecount.train.losses import ScaleConsistency, block_count_loss, zero_inflated_loss
+from edgecount.train.losses.blocks import block_count_loss, zero_inflated_loss
+from edgecount.train.losses.scale_consistency import ScaleConsistency
 from edgecount.train.models.base import Maps, Network
-from edgecount.train.objectives.base import Arrays, Objective
+from edgecount.train.objectives.base import Arrays, Objective, Tensors
 from edgecount.train.objectives.heatmap import HeatmapLoss, HeatmapPart
-from edgecount.train.targets import bin_points
+from edgecount.train.targets.points import bin_points
 
 
 class EdgeObjective(Objective):
@@ -69,9 +69,7 @@ class EdgeObjective(Objective):
         targets = {"counts": bin_points(crop.points, self.strides["density"], height, width)[None]}
         return targets | (self.heatmap.targets(crop) if self.heatmap else {})
 
-    def losses(
-        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
-    ) -> dict[str, Tensor]:
+    def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return ``blocks``, ``heatmap``, ``offset``, ``scales``; see the base class."""
         del progress
         counts = targets["counts"] * self.units["density"]

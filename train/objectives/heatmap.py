@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from edgecount.train.data.sample import Crop
-from edgecount.train.losses import (
-    focal_loss,
-    heatmap_focal_loss,
-    mask_focal_loss,
-    masked_l1,
-    poly_focal_loss,
-    poly_mask_focal_loss,
-)
+from edgecount.train.losses.cells import masked_l1
+from edgecount.train.losses.focal import focal_loss, heatmap_focal_loss, poly_focal_loss
+from edgecount.train.losses.mask_focal import mask_focal_loss, poly_mask_focal_loss
 from edgecount.train.models.base import Maps
-from edgecount.train.objectives.base import Arrays
-from edgecount.train.targets import heatmap_targets
+from edgecount.train.objectives.base import Arrays, Tensors
+from edgecount.train.targets.heatmap import heatmap_targets
 
 HeatmapLoss = Literal["L_f", "L_h", "L_m", "poly-L_f", "poly-L_m"]
 
 
+@dataclass(frozen=True)
 class HeatmapPart:
     """Targets and losses of heatmap, offset and size.
 
@@ -33,7 +29,7 @@ class HeatmapPart:
     divide by its cells, as RetinaNet divides by its positive anchors: by heads, a close head of a
     thousand cells would outweigh a crowd of small ones.
 
-    Args:
+    Attributes:
         stride: px per cell of the heatmap.
         loss: focal loss of the heatmap.
         offset_weight: weight of the offset's L1.
@@ -41,19 +37,11 @@ class HeatmapPart:
         rule: spread of the Gaussians, see :func:`edgecount.train.targets.heatmap_targets`.
     """
 
-    def __init__(
-        self,
-        stride: int,
-        loss: HeatmapLoss,
-        offset_weight: float,
-        size_weight: float,
-        rule: Literal["box", "size"] = "box",
-    ) -> None:
-        self.stride = stride
-        self.loss = loss
-        self.offset_weight = offset_weight
-        self.size_weight = size_weight
-        self.rule = rule
+    stride: int
+    loss: HeatmapLoss
+    offset_weight: float
+    size_weight: float
+    rule: Literal["box", "size"] = "box"
 
     def targets(self, crop: Crop) -> Arrays:
         """Return ``heatmap``, ``mask``, ``heads`` (1, h, w) and ``offset``, ``size`` (2, h, w)."""
@@ -67,15 +55,9 @@ class HeatmapPart:
             rule=self.rule,
             clip_to_boxes=self.loss != "L_h",
         )
-        return {
-            "heatmap": drawn.heatmap[None],
-            "offset": drawn.offset,
-            "size": drawn.size,
-            "heads": drawn.heads[None],
-            "mask": drawn.mask[None],
-        }
+        return {name: v if v.ndim == 3 else v[None] for name, v in vars(drawn).items()}
 
-    def losses(self, maps: Maps, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def losses(self, maps: Maps, targets: Tensors) -> Tensors:
         """Return ``heatmap``, and ``offset`` and ``size`` where the network gives them."""
         assert maps.heatmap_logits is not None
         terms = {"heatmap": self._focal(maps.heatmap_logits, targets)}
@@ -87,7 +69,7 @@ class HeatmapPart:
             terms["size"] = self.size_weight * error
         return terms
 
-    def _focal(self, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    def _focal(self, logits: Tensor, targets: Tensors) -> Tensor:
         heatmap, mask = targets["heatmap"], targets["mask"]
         heads = targets["heads"].sum((1, 2, 3))
         if self.loss == "L_h":

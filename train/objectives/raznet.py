@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from torch import Tensor
-
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
-from edgecount.train.losses import density_mse, weighted_bce
+from edgecount.train.losses.cells import density_mse, weighted_bce
 from edgecount.train.models.base import Maps, Network
-from edgecount.train.objectives.base import Arrays, Objective
-from edgecount.train.targets import cross_map, density_map
+from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.targets.cross import cross_map
+from edgecount.train.targets.density import density_map
 
 
 class RAZNetObjective(Objective):
@@ -61,21 +58,14 @@ class RAZNetObjective(Objective):
         height, width = crop.image.shape[:2]
         targets: Arrays = {}
         if self._trains("density"):
-            density = density_map(
-                crop.points,
-                height,
-                width,
-                sigma=self.sigma or None,
-                stride=self.strides["density"],
-            )
+            sigma, stride = self.sigma or None, self.strides["density"]
+            density = density_map(crop.points, height, width, sigma=sigma, stride=stride)
             targets["density"] = density[None] * self.units["density"]
         if self._trains("heatmap"):
             targets["heatmap"] = cross_map(crop.points, height, width)[None]
         return targets
 
-    def losses(
-        self, maps: Maps, targets: Mapping[str, Tensor], progress: float
-    ) -> dict[str, Tensor]:
+    def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return ``density`` and ``heatmap``; see the base class."""
         del progress
         terms = {}

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount import _ext
-from edgecount.manifest import FusionSpec, PostprocessSpec
+from edgecount.manifest import FusionSpec, OutputSpec, PostprocessSpec
 from edgecount.train.data.sample import Sample
 from edgecount.train.engine import THRESHOLDS, WINDOW, predict
 from edgecount.train.evaluate.evaluation import detection_metrics
@@ -70,10 +70,8 @@ def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> Pos
         return PostprocessSpec(interval=fit_interval(counted))
     seen = [[observe_sample(network, sample) for sample in group] for group in groups]
     thresholds = fit_thresholds(seen)
-    if "density" not in roles:
-        spec = PostprocessSpec(WINDOW, thresholds[0])
-    else:
-        spec = fit_blend(seen, thresholds)
+    points_alone = PostprocessSpec(WINDOW, thresholds[0])
+    spec = fit_blend(seen, thresholds) if "density" in roles else points_alone
     counted = [[outcome(one, spec) for one in group] for group in seen]
     return dataclasses.replace(spec, interval=fit_interval(counted))
 
@@ -98,11 +96,10 @@ def fit_thresholds(groups: Sequence[Sequence[Observation]]) -> list[float]:
 
     F1 is averaged over the groups; the thresholds are in the order of it.
     """
-
-    def f1(threshold: float) -> float:
-        return float(np.mean([_f1(group, threshold) for group in groups]))
-
-    values = {threshold: f1(threshold) for threshold in THRESHOLDS}
+    values = {
+        threshold: float(np.mean([_f1(group, threshold) for group in groups]))
+        for threshold in THRESHOLDS
+    }
     best = max(values.values())
     near = [threshold for threshold in THRESHOLDS if values[threshold] >= best - CLOSE]
     return sorted(near, key=lambda threshold: -values[threshold])
@@ -176,32 +173,27 @@ def blend(seen: Observation, threshold: float, low: float, high: float) -> float
     return float((weight * seen.density + (1.0 - weight) * seen.peaks[threshold]).sum())
 
 
-@dataclass(frozen=True)
-class Grids:
-    """Strides of the maps in px, and the density's unit."""
-
-    heatmap: int = 4
-    density: int = 8
-    unit: float = 1.0
-
-
-def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grids) -> Observation:
+def observe(
+    maps: Mapping[str, NDArray[np.float32]], sample: Sample, outputs: Sequence[OutputSpec]
+) -> Observation:
     """Sum the maps of one image over the blend's cells.
 
     Args:
         maps: ``heatmap`` (1, h, w), and where the network gives them ``offset`` (2, h, w) and
             ``density`` (1, h', w'); cut to the cells that the image covers.
         sample: the annotated image, at its own size.
-        grids: strides of the maps.
+        outputs: the network's, which give the maps' strides and the density's unit.
     """
-    heatmap = maps["heatmap"]
-    people = maps.get("density", np.zeros_like(heatmap))[0] / grids.unit
-    side = CELL // (grids.density if "density" in maps else grids.heatmap)
+    specs = {output.role: output for output in outputs}
+    heatmap, stride = maps["heatmap"], specs["heatmap"].stride
+    density = specs.get("density")
+    people = maps["density"][0] / density.unit if density else np.zeros_like(heatmap[0])
+    side = CELL // (density.stride if density else stride)
     sums = _cell_sums(people, side)
     areas = _cell_sums(np.ones_like(people), side) / side**2
     offset = maps["offset"][None] if "offset" in maps else None
     found = _ext.count_maps(heatmap, offset, window=WINDOW, threshold=min(THRESHOLDS)).peaks[0]
-    columns, rows = (found[:, :2].astype(np.int64) // (CELL // grids.heatmap)).T
+    columns, rows = (found[:, :2].astype(np.int64) // (CELL // stride)).T
     # Half the diagonal of a square head: the rule of NWPU-Crowd.
     radii = sample.sizes * np.float32(np.sqrt(0.5))
     peaks, matches = {}, {}
@@ -209,24 +201,17 @@ def observe(maps: Mapping[str, NDArray[np.float32]], sample: Sample, grids: Grid
         above = found[:, 2] > threshold
         peaks[threshold] = np.zeros_like(sums)
         # A decoded offset may lead a little past the last cell.
-        place = (
-            rows[above].clip(max=sums.shape[0] - 1),
-            columns[above].clip(max=sums.shape[1] - 1),
-        )
+        down, across = (side - 1 for side in sums.shape)
+        place = rows[above].clip(max=down), columns[above].clip(max=across)
         np.add.at(peaks[threshold], place, 1.0)
-        points = found[above, :2] * np.float32(grids.heatmap)
+        points = found[above, :2] * np.float32(stride)
         matches[threshold] = match_points(points, sample.points, radii)
     return Observation(sums, sums / areas, peaks, matches, len(sample.points))
 
 
 def observe_sample(network: Network, sample: Sample) -> Observation:
     """Run a network on an image and :func:`observe` its maps."""
-    strides = {output.role: output for output in network.outputs}
-    heatmap, density = strides["heatmap"], strides.get("density")
-    grids = Grids(heatmap.stride)
-    if density is not None:
-        grids = Grids(heatmap.stride, density.stride, density.unit)
-    return observe(predict(network, sample.image()), sample, grids)
+    return observe(predict(network, sample.image()), sample, network.outputs)
 
 
 def _cell_sums(values: NDArray[np.float32], side: int) -> Array:

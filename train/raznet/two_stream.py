@@ -52,14 +52,9 @@ def fuse_counts(
 def observe_grid(
     density: Array, points: Array, size: tuple[int, int], *, stride: int = 8, levels: int = 2
 ) -> Observation:
-    """Sum an image's density and points over a grid; the true count is left at 0.
+    """Sum an image's density and points over a grid; the arguments are those of `fuse_counts`.
 
-    Args:
-        density: (h, w) people per cell.
-        points: (N, 2) or (N, 3) x, y in px of the image.
-        size: the image's width and height, px.
-        stride: px per cell of the density.
-        levels: the grid has ``2 ** levels`` cells on each side.
+    The true count is left at 0.
     """
     width, height = size
     sums = density_by_region(density, (stride, stride), width, height, levels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -81,10 +82,7 @@ def zoom_points(
     *,
     threshold: float,
     zoom: int = 1,
-    samples: int = 200,
-    keep: int = 10,
-    score: float = 0.01,
-    seed: int = 0,
+    **proposing: Any,
 ) -> Array:
     """Find head points, those of dense regions at a larger size.
 
@@ -98,10 +96,7 @@ def zoom_points(
         threshold: a peak's score is above it.
         zoom: number of enlargements; 0: a single pass. Each costs up to ``keep`` more passes over
             about twice the image's area, for every region of the pass before.
-        samples: option of :func:`propose_regions`.
-        keep: option of :func:`propose_regions`.
-        score: option of :func:`propose_regions`.
-        seed: option of :func:`propose_regions`, the same in every pass.
+        proposing: options of :func:`propose_regions`, the same in every pass.
 
     Returns:
         (N, 3) x, y in px of ``image``, score.
@@ -116,17 +111,12 @@ def zoom_points(
     points = _peaks(prediction, threshold, (width, height))
     if zoom == 0:
         return points
-    regions = propose_regions(
-        prediction, (width, height), samples=samples, keep=keep, score=score, seed=seed
-    )
+    regions = propose_regions(prediction, (width, height), **proposing)
     # Within it the window of the coarser pass would have kept one peak of the two.
     reach = prediction.stride * (WINDOW // 2)
     for index, region in enumerate(regions):
         crop, corner = _enlarged(image, region)
-        found = zoom_points(
-            infer, crop, threshold=threshold, zoom=zoom - 1,
-            samples=samples, keep=keep, score=score, seed=seed,
-        )  # fmt: skip
+        found = zoom_points(infer, crop, threshold=threshold, zoom=zoom - 1, **proposing)
         found[:, :2] = found[:, :2] / ENLARGEMENT + corner
         earlier = regions[:index]
         others = points[~_inside(points, region[None]) | _inside(points, earlier)]
@@ -196,13 +186,8 @@ def attention(prediction: Prediction) -> Array:
 def _anchors(centres: NDArray[np.float64], size: tuple[int, int]) -> Boxes:
     """Return (6 N, 4) boxes around the points, moved into the image."""
     base = min(size) / 3
-    shapes = np.array(
-        [
-            (base * scale * ratio**0.5, base * scale / ratio**0.5)
-            for scale in SCALES
-            for ratio in RATIOS
-        ]
-    )
+    scales, roots = base * np.repeat(SCALES, len(RATIOS)), np.tile(RATIOS, len(SCALES)) ** 0.5
+    shapes = np.stack([scales * roots, scales / roots], axis=1)
     sides = np.clip(np.round(shapes), 1, size).astype(np.int64)
     corners = np.round(centres[:, None] - sides / 2).astype(np.int64)
     corners = np.clip(corners, 0, np.array(size) - sides)

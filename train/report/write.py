@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,21 +19,6 @@ if TYPE_CHECKING:
     from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord
 
 _KINDS = {".png": "png", ".jpg": "jpeg"}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """An image of the page.
-
-    Attributes:
-        file: name of its file in the report's folder.
-        text: caption, also for readers who do not see the image.
-        data: the image as a data URL.
-    """
-
-    file: str
-    text: str
-    data: str
 
 
 def write_report(
@@ -145,10 +129,10 @@ def _caption(image: ImageRecord) -> str:
     return "; ".join(parts)
 
 
-def _save(folder: Path, file: str, data: bytes, text: str) -> Figure:
+def _save(folder: Path, file: str, data: bytes, text: str) -> dict[str, str]:
+    """Write an image; return its name, its caption and itself as a data URL, for the template."""
     (folder / file).write_bytes(data)
-    kind = _KINDS[Path(file).suffix]
-    return Figure(file, text, data_url(kind, data))
+    return {"file": file, "text": text, "data": data_url(_KINDS[Path(file).suffix], data)}
 
 
 def _slug(name: str) -> str:

@@ -71,11 +71,7 @@ class Printer:
 
 
 class JsonPrinter(Printer):
-    """One JSON object per line and frame, with the fields of `CountResult.to_dict`.
-
-    Args:
-        points: whether to print every point, and not only their number.
-    """
+    """One JSON object per line and frame, as `CountResult.to_dict` gives it."""
 
     def __init__(self, points: bool) -> None:
         self._points = points
@@ -86,11 +82,7 @@ class JsonPrinter(Printer):
 
 
 class TextPrinter(Printer):
-    """One line per image or video, and a total.
-
-    Args:
-        summary: whether to print the total.
-    """
+    """One line per image or video and, if a summary is asked for, a total."""
 
     def __init__(self, summary: bool) -> None:
         self._summary = summary

@@ -54,29 +54,8 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class RunResult:
-    """The end of a run.
-
-    Attributes:
-        failed: number of sources that failed.
-        stopped: whether the user stopped it.
-    """
-
-    failed: int
-    stopped: bool
-
-
-@dataclass(frozen=True)
 class Run:
-    """A run over a list of sources.
-
-    Attributes:
-        counter: counter of people in a frame.
-        printer: receiver of the results.
-        pace: choice of a video's frames.
-        regions: regions to draw into the overlays.
-        bars: whether to show progress bars.
-    """
+    """A run over a list of sources, whose overlays show the regions."""
 
     counter: EdgeCounter
     printer: Printer
@@ -84,8 +63,12 @@ class Run:
     regions: Sequence[Region] = ()
     bars: bool = True
 
-    def all(self, tasks: Sequence[Task]) -> RunResult:
-        """Count every source; one that fails is reported and the others go on."""
+    def all(self, tasks: Sequence[Task]) -> tuple[int, bool]:
+        """Count every source; one that fails is reported and the others go on.
+
+        Returns:
+            The number of sources that failed, and whether the user stopped the run.
+        """
         failed = 0
         label, shown = "counting", self.bars and len(tasks) > 1
         with stop_on_interrupt() as stop, Progress(len(tasks), "file", label, shown) as bar:
@@ -94,7 +77,7 @@ class Run:
                     break
                 failed += not self._one(task, stop)
                 bar.step()
-        return RunResult(failed, stop.requested)
+        return failed, stop.requested
 
     def _one(self, task: Task, stop: Stop) -> bool:
         tally = Tally()

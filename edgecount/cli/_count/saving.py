@@ -30,12 +30,7 @@ class Saver(AbstractContextManager["Saver"]):
 
 
 class ImageSaver(Saver):
-    """A writer of the overlay of an image.
-
-    Args:
-        path: a .png or .jpg file to write; its folder is made.
-        regions: the regions that were counted.
-    """
+    """A writer of the overlay of an image to a .png or .jpg file, whose folder is made."""
 
     def __init__(self, path: Path, regions: Sequence[Region] = ()) -> None:
         self._path = path

@@ -50,7 +50,13 @@ def package(root: Path) -> Check:
         return Check("edgecount", "ok", found)
     found = f"{__version__}, kernels built with CUDA"
     if gpu and _ext.cuda_device_count() < 1:
-        return Check("edgecount", "warn", f"{found}, which finds no GPU", _device_advice())
+        driver = ask_driver()
+        version = driver.cuda if isinstance(driver, Driver) else "?"
+        advice = (
+            f"the driver is for CUDA {version}: build edgecount with that toolkit or an older one, "
+            "and look at CUDA_VISIBLE_DEVICES"
+        )
+        return Check("edgecount", "warn", f"{found}, which finds no GPU", advice)
     if problem := built_for_others():
         what, advice = problem.split(": ", 1)
         return Check("edgecount", "warn", f"{__version__}: {what}", advice)
@@ -65,15 +71,6 @@ def _build_advice(root: Path) -> str:
     return (
         "for the GPU, in edgecount's sources:\n"
         f'CUDACXX={nvcc} CMAKE_ARGS="-DEDGECOUNT_CUDA=ON" pip install --force-reinstall --no-deps .'
-    )
-
-
-def _device_advice() -> str:
-    answer = ask_driver()
-    version = answer.cuda if isinstance(answer, Driver) else "?"
-    return (
-        f"the driver is for CUDA {version}: build edgecount with that toolkit or an older one, and "
-        "look at CUDA_VISIBLE_DEVICES"
     )
 
 

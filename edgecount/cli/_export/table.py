@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgecount.cli._export.flags import with_flags
+from edgecount.cli._shell.flags import with_flags
 from edgecount.export.report.facts import worst_difference
 
 
 def table(report: dict[str, Any]) -> list[str]:
-    """Return the lines of a table with a row for each file.
-
-    Args:
-        report: the content of `report.json`.
-    """
+    """Return the lines of a table with a row for each file of a `report.json`."""
     people = f"{'bias':>8}{'worst':>9}{'regions':>9}{'points':>9}"
     lines = [f"{'':24}{'MB':>8}{'counts differ by':>19}{people}{'ms':>9}   verdict"]
     for file in report["files"]:

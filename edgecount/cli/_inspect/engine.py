@@ -12,15 +12,11 @@ def engine_facts(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: the engine or its sidecar is missing or damaged.
     """
-    from edgecount.errors import ModelError
-    from edgecount.runtime.backends.tensorrt.compatibility import engine_problems
+    from edgecount.runtime.backends.tensorrt.compatibility import engine_problems, read_plan
     from edgecount.runtime.models.engines import Engine
     from edgecount.runtime.models.sidecar import read_sidecar
 
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read the engine {path}: {error.strerror}") from None
+    data = read_plan(path)
     sidecar = read_sidecar(path)
     why_not = "; ".join(engine_problems(Engine(path, sidecar), data))
     backend = None

@@ -10,10 +10,7 @@ from edgecount.errors import MissingExtraError
 
 @contextmanager
 def needs_train(purpose: str) -> Iterator[None]:
-    """Turn a failed import into an error that names the extra `train`.
-
-    Args:
-        purpose: what the import is for, such as "to train".
+    """Turn a failed import into an error that names the extra `train`, and the purpose of it.
 
     Raises:
         MissingExtraError: an import failed.

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from edgecount.cli._shell.flags import with_flags
 from edgecount.errors import ConfigError, EdgeCountError
 
 FAILED = 1
@@ -80,7 +81,8 @@ class LazyGroup(click.Group):
         except EdgeCountError as error:
             if ctx.meta.get(_DEBUG):
                 raise
-            complain(str(error))
+            command = self.get_command(ctx, str(ctx.invoked_subcommand))
+            complain(with_flags(str(error), command))
             ctx.exit(USAGE if isinstance(error, ConfigError) else FAILED)
         except Exception as error:
             if ctx.meta.get(_DEBUG):

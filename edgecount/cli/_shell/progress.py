@@ -53,11 +53,7 @@ class Progress(AbstractContextManager["Progress"]):
 
 
 class Bars(AbstractContextManager["Bars"]):
-    """A bar for each part of a task, one after the other.
-
-    Args:
-        shown: False never shows a bar.
-    """
+    """A bar for each part of a task, one after the other."""
 
     def __init__(self, shown: bool = True) -> None:
         self._shown = shown
@@ -68,13 +64,7 @@ class Bars(AbstractContextManager["Bars"]):
         self._bar.__exit__()
 
     def report(self, what: str, done: int, total: int) -> None:
-        """Show how far a part is.
-
-        Args:
-            what: the part's name; a new one closes the bar of the part before.
-            done: steps done.
-            total: steps in all.
-        """
+        """Show how many steps of a part are done; a new name closes the bar of the part before."""
         if what != self._what:
             self._bar.__exit__()
             self._what, self._bar = what, Progress(total, "step", what, shown=self._shown)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from edgecount.cli._shell.group import INTERRUPTED
 
@@ -71,13 +72,13 @@ def interrupt_on_sigterm() -> Iterator[Stop]:
             raise KeyboardInterrupt  # shells start what runs in the background with it ignored
         # Called, not sent as a signal: only if it returns has it put the stop off until later.
         on_interrupt(signal.SIGINT, frame)
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _insist)
         signal.setitimer(signal.ITIMER_REAL, PATIENCE)
 
-    before = {}
+    before: dict[int, Any] = {}
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGTERM) not in (None, signal.SIG_IGN):
         before[signal.SIGTERM] = signal.signal(signal.SIGTERM, interrupt)
-        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _insist)
     try:
         yield stop
     except (KeyboardInterrupt, SystemExit) as error:
@@ -85,7 +86,7 @@ def interrupt_on_sigterm() -> Iterator[Stop]:
             raise
         raise SystemExit(TERMINATED if stop.requested else INTERRUPTED) from None
     finally:
-        if before:
+        if signal.SIGALRM in before:  # else a timer that runs is the caller's
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -14,9 +14,6 @@ class UserPath(click.Path):
 
     Shells expand ``--out ~/made``, but bash leaves ``--out=~/made`` as it is, which would make a
     folder of the name ~.
-
-    Args:
-        options: keyword arguments of `click.Path`.
     """
 
     def __init__(self, **options: Any) -> None:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.models.model_file import ModelFile
 
-__all__ = ["OnnxRuntimeBackend"]
-
 
 class OnnxRuntimeBackend(Backend):
     """A backend of ONNX Runtime that takes arrays in the host's memory.

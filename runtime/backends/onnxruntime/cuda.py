@@ -19,15 +19,13 @@ from edgecount.runtime.backends.onnxruntime.session import (
     load_onnxruntime,
     open_session,
 )
-from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.cuda.driver import gpu_failures
 
 if TYPE_CHECKING:
     from edgecount._ext import Stream
     from edgecount.manifest import Manifest
     from edgecount.runtime.models.model_file import ModelFile
     from edgecount.runtime.models.sidecar import Shape
-
-__all__ = ["OnnxRuntimeCudaBackend"]
 
 _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 _MOST = 8  # frames in a run of a model that takes any number: more cost memory and gain little

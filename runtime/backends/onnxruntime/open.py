@@ -14,22 +14,11 @@ from edgecount.runtime.backends.onnxruntime.session import CUDA, load_onnxruntim
 if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
 
-__all__ = ["open_best", "open_onnxruntime"]
-
 _log = logging.getLogger(__name__)
 
 
 def open_onnxruntime(model: ModelFile, device: str, threads: int | None) -> Backend:
-    """Open a session on a device; on a GPU, its tensors stay there where they can.
-
-    Args:
-        model: the model's file.
-        device: "cpu" or "cuda:0".
-        threads: threads on the CPU; None: one per core.
-
-    Raises:
-        BackendError, MissingExtraError, ModelError: see `OnnxRuntimeBackend`.
-    """
+    """Open a session on "cpu" or "cuda:0", where its tensors stay if they can."""
     if device == "cpu":
         return OnnxRuntimeBackend(model, device, threads)
     from edgecount.runtime.backends.onnxruntime.cuda import OnnxRuntimeCudaBackend
@@ -47,10 +36,7 @@ def open_onnxruntime(model: ModelFile, device: str, threads: int | None) -> Back
 def open_best(model: ModelFile, threads: int | None, reasons: Sequence[str] = ()) -> Backend:
     """Open the GPU's session if onnxruntime has one that works, else the CPU's; log which and why.
 
-    Args:
-        model: the model's file.
-        threads: threads on the CPU; None: one per core.
-        reasons: why no better backend was taken.
+    The reasons are those why no better backend was taken.
     """
     if CUDA not in load_onnxruntime().get_available_providers():
         reason = "this onnxruntime has no CUDA provider"

@@ -14,17 +14,12 @@ from edgecount.runtime.cuda.driver import probe_driver
 if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
 
-__all__ = ["CPU", "CUDA", "check_tensors", "load_onnxruntime", "open_session"]
-
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _LOG_FATAL = 4
 
 
 def load_onnxruntime(extra: str = "cpu") -> ModuleType:
-    """Import onnxruntime.
-
-    Args:
-        extra: the extra of edgecount that installs it for the case at hand.
+    """Import onnxruntime, which an extra of edgecount installs for the case at hand.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -32,11 +27,9 @@ def load_onnxruntime(extra: str = "cpu") -> ModuleType:
     """
     try:
         import onnxruntime
-    except ModuleNotFoundError as error:
-        if error.name != "onnxruntime":
-            raise BackendError(f"onnxruntime cannot be loaded: {error}") from error
-        raise MissingExtraError("onnxruntime", extra, "to run models") from None
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+            raise MissingExtraError("onnxruntime", extra, "to run models") from None
         raise BackendError(f"onnxruntime cannot be loaded: {error}") from error
     module: ModuleType = onnxruntime
     return module
@@ -55,17 +48,7 @@ def open_session(
     threads: int | None,
     provider_options: Mapping[str, str] | None = None,
 ) -> Any:
-    """Open a session on the provider that was asked for, and on no other.
-
-    Args:
-        model: the model's file.
-        provider: `CPU` or `CUDA`.
-        threads: threads on the CPU; None: one per core.
-        provider_options: options of the provider.
-
-    Raises:
-        MissingExtraError, BackendError, ModelError: see `OnnxRuntimeBackend`.
-    """
+    """Open a session on the provider that was asked for, `CPU` or `CUDA`, and on no other."""
     onnxruntime = load_onnxruntime("gpu" if provider == CUDA else "cpu")
     available = onnxruntime.get_available_providers()
     if provider not in available:

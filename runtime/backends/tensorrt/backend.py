@@ -25,8 +25,7 @@ from edgecount.runtime.backends.tensorrt.library import (
     probe_features,
 )
 from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
-from edgecount.runtime.cuda.driver import PrimaryContext
-from edgecount.runtime.cuda.errors import gpu_failures
+from edgecount.runtime.cuda.driver import PrimaryContext, gpu_failures
 from edgecount.runtime.models.engines import build_command
 from edgecount.runtime.models.sidecar import Shape
 
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from edgecount._ext import Stream
     from edgecount.manifest import Manifest
     from edgecount.runtime.models.engines import Engine, Rebuild
-
-__all__ = ["TensorRTBackend"]
 
 _log = logging.getLogger(__name__)
 

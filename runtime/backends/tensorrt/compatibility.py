@@ -11,13 +11,11 @@ from edgecount.errors import BackendError, EdgeCountError, ModelError
 from edgecount.runtime.backends.tensorrt.library import load_tensorrt
 from edgecount.runtime.cuda.driver import Driver, probe_driver, why_no_gpu
 from edgecount.runtime.models.engines import Engine, Rebuild, build_command, file_sha256, find_onnx
-from edgecount.runtime.models.sidecar import EngineHost, EngineSidecar, mismatches
+from edgecount.runtime.models.sidecar import EngineSidecar, mismatches
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
-
-__all__ = ["FittingEngine", "engine_problems", "fit_engine"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +58,7 @@ def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
     trt = load_tensorrt(sidecar.backend)
     if reason := why_no_gpu():
         raise BackendError(f"{path} needs a GPU: {reason}")
-    plan = _read(path)
+    plan = read_plan(path)
     problems = _mismatches(engine, plan, trt.__version__, driver)
     # Looked for only now: it hashes every ONNX of the folder.
     onnx = find_onnx(path, sidecar) if problems else None
@@ -72,7 +70,7 @@ def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
         started = time.monotonic()
         sidecar = rebuild(path, sidecar, onnx, driver.devices[0].capability)
         _log.info("built %s again in %.0f s", path, time.monotonic() - started)
-        plan = _read(path)
+        plan = read_plan(path)
         problems = _mismatches(Engine(path, sidecar), plan, trt.__version__, driver)
     if problems:
         advice = _advice(engine, onnx, asked=rebuild is not None)
@@ -98,15 +96,7 @@ def engine_problems(engine: Engine, plan: bytes) -> list[str]:
 
 
 def _mismatches(engine: Engine, plan: bytes, version: str, driver: Driver) -> list[str]:
-    gpu = driver.devices[0]
-    here = EngineHost(
-        backend=engine.sidecar.backend,
-        version=version,
-        compute_capability=gpu.capability,
-        device=gpu.kind,
-        driver=driver.cuda,
-    )
-    return [*mismatches(engine.sidecar, here), *_files(engine, plan)]
+    return [*mismatches(engine.sidecar, version, driver), *_files(engine, plan)]
 
 
 def _files(engine: Engine, plan: bytes) -> list[str]:
@@ -140,7 +130,8 @@ def _advice(engine: Engine, onnx: Path | None, *, asked: bool) -> str:
     return command
 
 
-def _read(plan: Path) -> bytes:
+def read_plan(plan: Path) -> bytes:
+    """Read an engine, or raise ModelError."""
     try:
         return plan.read_bytes()
     except OSError as error:

@@ -10,8 +10,6 @@ from edgecount.runtime.backends.device_tensors import reserve
 if TYPE_CHECKING:
     from edgecount._ext import DeviceBuffer
 
-__all__ = ["ContextMemory", "MemoryHint"]
-
 # Frames that leave half of the memory idle before it is given back: some ten seconds of a camera.
 # Rounds of several cameras, and photos, change their size with every frame or so.
 PATIENCE = 256

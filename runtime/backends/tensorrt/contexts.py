@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.tensorrt.context_memory import ContextMemory
     from edgecount.runtime.models.sidecar import Shape
 
-__all__ = ["ContextSlot", "ContextSlots"]
-
 # Rounds of one, two, four and eight cameras, of two sizes. A context without activation memory of
 # its own is small.
 _KEPT = 8
@@ -55,9 +53,6 @@ class ContextSlots:
         self._free, self._memory = first, memory
         self._open_more = None if memory is None else open_more
         self._slots: OrderedDict[Shape, ContextSlot] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._slots)
 
     def find(self, shape: Shape) -> ContextSlot | None:
         """Return the slot of a shape if it can run as it is; each call counts as one run."""

@@ -20,8 +20,6 @@ from typing import Any
 from edgecount._files import write_whole
 from edgecount.errors import OutputError
 
-__all__ = ["KernelCache", "cache_path"]
-
 _log = logging.getLogger(__name__)
 
 _MAGIC = b"edgecount runtime cache 1\n"
@@ -62,11 +60,7 @@ class KernelCache:
                 )
 
     def save(self, *, last: bool = False) -> None:
-        """Write new kernels to the disk, unless the file was written moments ago.
-
-        Args:
-            last: write them in any case.
-        """
+        """Write new kernels to the disk; unless it is the last time, not again within moments."""
         with self._lock:
             if self._cache is None or (time.monotonic() < self._next and not last):
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, MissingExtraError
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from edgecount.runtime.models.sidecar import Target
-
-__all__ = ["Features", "dtype_name", "library_name", "load_tensorrt", "probe_features"]
 
 # The wheel of TensorRT for RTX is called tensorrt_rtx_bindings, its meta-package tensorrt_rtx.
 _MODULES: dict[Target, tuple[str, ...]] = {
@@ -41,9 +39,6 @@ _DTYPES = {
 def load_tensorrt(target: Target) -> ModuleType:
     """Import the module of a target.
 
-    Args:
-        target: "tensorrt" or "tensorrt-rtx".
-
     Raises:
         MissingExtraError: TensorRT for RTX is not installed.
         BackendError: TensorRT is not installed, or is and does not load.
@@ -63,19 +58,13 @@ def load_tensorrt(target: Target) -> ModuleType:
 def _import(name: str) -> ModuleType | None:
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            return None
-        raise _broken(name, error) from error
     except (ImportError, OSError) as error:
-        raise _broken(name, error) from error
-
-
-def _broken(name: str, error: Exception) -> BackendError:
-    return BackendError(
-        f"{name} is installed and does not load ({error}): its libraries are missing, or are of "
-        f"another version; install it anew, or {_JETPACK}"
-    )
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            return None
+        raise BackendError(
+            f"{name} is installed and does not load ({error}): its libraries are missing, or are "
+            f"of another version; install it anew, or {_JETPACK}"
+        ) from error
 
 
 def library_name(trt: ModuleType, target: Target) -> str:
@@ -87,6 +76,11 @@ def dtype_name(dtype: Any) -> str:
     """Return NumPy's name of a data type of TensorRT."""
     name: str = dtype.name
     return _DTYPES.get(name, name.lower())
+
+
+def _under(owner: str, name: str) -> Any:
+    """Declare a feature that a module has if it has this name in this class or enum."""
+    return field(metadata={"under": (owner, name)})
 
 
 @dataclass(frozen=True)
@@ -116,23 +110,24 @@ class Features:
         runtime_cache: kernels are compiled where they run, and can be kept for the next process.
     """
 
-    strongly_typed: bool
-    explicit_batch: bool
-    precision_flags: bool
-    progress_monitor: bool
-    hardware_compatibility: bool
-    version_compatibility: bool
-    compute_capabilities: bool
-    dla: bool
-    timing_cache: bool
-    inspector: bool
-    engine_validity: bool
-    host_code: bool
-    profile_sharing: bool
-    capture_query: bool
-    parser_nodes: bool
-    context_memory: bool
-    runtime_cache: bool
+    strongly_typed: bool = _under("NetworkDefinitionCreationFlag", "STRONGLY_TYPED")
+    explicit_batch: bool = _under("NetworkDefinitionCreationFlag", "EXPLICIT_BATCH")
+    precision_flags: bool = _under("BuilderFlag", "FP16")
+    progress_monitor: bool = _under("IBuilderConfig", "progress_monitor")
+    hardware_compatibility: bool = _under("IBuilderConfig", "hardware_compatibility_level")
+    version_compatibility: bool = _under("BuilderFlag", "VERSION_COMPATIBLE")
+    compute_capabilities: bool = _under("IBuilderConfig", "set_compute_capability")
+    dla: bool = _under("IBuilderConfig", "DLA_core")
+    timing_cache: bool = _under("IBuilderConfig", "create_timing_cache")
+    inspector: bool = _under("ICudaEngine", "create_engine_inspector")
+    engine_validity: bool = _under("Runtime", "get_engine_validity")
+    host_code: bool = _under("Runtime", "engine_host_code_allowed")
+    profile_sharing: bool = _under("PreviewFeature", "PROFILE_SHARING_0806")
+    capture_query: bool = _under("IExecutionContext", "is_stream_capturable")
+    parser_nodes: bool = _under("ParserError", "node_operator")
+    # The last to come of the calls that it takes
+    context_memory: bool = _under("IExecutionContext", "set_device_memory")
+    runtime_cache: bool = _under("IRuntimeConfig", "create_runtime_cache")
 
     @property
     def typed_graphs(self) -> bool:
@@ -148,33 +143,10 @@ class Features:
         return self.timing_cache and not self.compute_capabilities
 
 
-_PROBES = {
-    "strongly_typed": ("NetworkDefinitionCreationFlag", "STRONGLY_TYPED"),
-    "explicit_batch": ("NetworkDefinitionCreationFlag", "EXPLICIT_BATCH"),
-    "precision_flags": ("BuilderFlag", "FP16"),
-    "progress_monitor": ("IBuilderConfig", "progress_monitor"),
-    "hardware_compatibility": ("IBuilderConfig", "hardware_compatibility_level"),
-    "version_compatibility": ("BuilderFlag", "VERSION_COMPATIBLE"),
-    "compute_capabilities": ("IBuilderConfig", "set_compute_capability"),
-    "dla": ("IBuilderConfig", "DLA_core"),
-    "timing_cache": ("IBuilderConfig", "create_timing_cache"),
-    "inspector": ("ICudaEngine", "create_engine_inspector"),
-    "engine_validity": ("Runtime", "get_engine_validity"),
-    "host_code": ("Runtime", "engine_host_code_allowed"),
-    "profile_sharing": ("PreviewFeature", "PROFILE_SHARING_0806"),
-    "capture_query": ("IExecutionContext", "is_stream_capturable"),
-    "parser_nodes": ("ParserError", "node_operator"),
-    # The last to come of the calls that it takes
-    "context_memory": ("IExecutionContext", "set_device_memory"),
-    "runtime_cache": ("IRuntimeConfig", "create_runtime_cache"),
-}
-
-
 def probe_features(trt: ModuleType) -> Features:
     """Probe a module for its features."""
-    return Features(
-        **{
-            feature: hasattr(getattr(trt, owner, None), name)
-            for feature, (owner, name) in _PROBES.items()
-        }
-    )
+    found = {}
+    for feature in fields(Features):
+        owner, name = feature.metadata["under"]
+        found[feature.name] = hasattr(getattr(trt, owner, None), name)
+    return Features(**found)

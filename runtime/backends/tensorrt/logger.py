@@ -8,8 +8,6 @@ import weakref
 from types import ModuleType
 from typing import Any
 
-__all__ = ["TensorRTLog"]
-
 log = logging.getLogger(__name__)
 
 # Each of TensorRT's warnings is one line of many, and its errors are raised with what they broke.
@@ -33,9 +31,6 @@ class TensorRTLog:
     TensorRT uses the first logger that it is given for everything in the process, also for objects
     that are given another one later, and keeps its address. So there is one, which lives as long
     as the process does, and passes errors to all objects of this class.
-
-    Args:
-        trt: TensorRT's module.
 
     Attributes:
         logger: the logger to give to TensorRT.

@@ -45,7 +45,7 @@ def checkpoint(network, tmp_path_factory):
 
 def test_exported_file_is_what_the_manifest_says(network, checkpoint, tmp_path):
     path = tmp_path / "new" / "model.onnx"
-    manifest = export_checkpoint(checkpoint, path, licence="test")
+    manifest = export_checkpoint(checkpoint, path)
     assert path.stat().st_size <= 9e6
     model = onnx.load(path)
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)]

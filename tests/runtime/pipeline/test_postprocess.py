@@ -14,7 +14,7 @@ from edgecount.errors import BackendError
 from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
 from edgecount.regions import Region
 from edgecount.runtime.pipeline.postprocess import Counts, RegionMasks, check_outputs, count_outputs
-from edgecount.runtime.pipeline.preprocess import plan_input
+from edgecount.runtime.pipeline.preprocess import input_geometry
 
 Maps = dict[str, NDArray[Any]]
 
@@ -30,7 +30,7 @@ def blank(manifest: Manifest, height: int, width: int) -> Maps:
 def count(
     maps: Maps, manifest: Manifest, size: tuple[int, int], *regions: Region, capacity: int = 0
 ) -> Counts:
-    plan = plan_input(size, manifest.input, manifest.input.max_side)
+    plan = input_geometry(size, manifest.input, manifest.input.max_side)
     check_outputs(maps, manifest, *plan.padded)
     return count_outputs(
         maps, manifest, plan, RegionMasks(regions), threshold=0.4, capacity=capacity
@@ -125,7 +125,7 @@ def test_half_precision_maps(manifest: Manifest) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (20, 3), (61, 45), (500, 301)])
 def test_regions_of_a_partition_sum_to_the_whole(manifest: Manifest, size: tuple[int, int]) -> None:
-    plan = plan_input(size, manifest.input, 512)
+    plan = input_geometry(size, manifest.input, 512)
     rng = np.random.default_rng(3)
     maps = {
         name: rng.uniform(0, 1, values.shape).astype(np.float32)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec
-from edgecount.runtime.pipeline.preprocess import plan_input, write_input
+from edgecount.runtime.pipeline.preprocess import input_geometry, write_input
 
 SPEC = InputSpec(max_side=640)
 
@@ -34,7 +34,7 @@ def test_sizes(
     resized: tuple[int, int],
     padded: tuple[int, int],
 ) -> None:
-    plan = plan_input(size, SPEC, max_side)
+    plan = input_geometry(size, SPEC, max_side)
     assert (plan.resized, plan.padded, plan.tiles) == (resized, padded, ())
 
 
@@ -43,7 +43,7 @@ def test_sizes(
     st.one_of(st.none(), st.integers(1, 5000)),
 )
 def test_every_plan_holds_together(size: tuple[int, int], max_side: int | None) -> None:
-    plan = plan_input(size, SPEC, max_side)
+    plan = input_geometry(size, SPEC, max_side)
     for side, resized, padded in zip(size[::-1], plan.resized, plan.padded, strict=True):
         assert 1 <= resized <= side
         assert resized <= padded
@@ -55,16 +55,16 @@ def test_every_plan_holds_together(size: tuple[int, int], max_side: int | None) 
 
 def test_a_model_of_one_size_gets_it() -> None:
     spec = dataclasses.replace(SPEC, static_size=(320, 640))
-    assert plan_input((1280, 1280), spec, 640).resized == (320, 320)
-    assert plan_input((1280, 1280), spec, 640).padded == (320, 640)
-    assert plan_input((10, 10), spec, 640).resized == (10, 10)
+    assert input_geometry((1280, 1280), spec, 640).resized == (320, 320)
+    assert input_geometry((1280, 1280), spec, 640).padded == (320, 640)
+    assert input_geometry((10, 10), spec, 640).resized == (10, 10)
     with pytest.raises(ConfigError, match="takes only 640 x 320 pixels"):
-        plan_input((10, 10), spec, None)
+        input_geometry((10, 10), spec, None)
 
 
 def test_max_side_is_checked() -> None:
     with pytest.raises(ConfigError, match="max_side: expected 1 pixel or more"):
-        plan_input((10, 10), SPEC, 0)
+        input_geometry((10, 10), SPEC, 0)
 
 
 @pytest.mark.parametrize("channels", ["RGB", "BGR"])

@@ -115,7 +115,7 @@ def test_empty_and_missing(tmp_path: Path) -> None:
         list(VideoSource(tmp_path / "empty.mp4").frames())
     with pytest.raises(SourceError, match=r"no such file: .*none.mp4"):
         list(VideoSource(tmp_path / "none.mp4").frames())
-    with pytest.raises(SourceError, match="cannot read"):
+    with pytest.raises(SourceError, match="is a folder: expected a video file"):
         list(VideoSource(tmp_path).frames())
 
 

@@ -14,7 +14,7 @@ from edgecount.train.data.augment import (  # noqa: E402
     distort_photometric,
     random_crop,
 )
-from edgecount.train.targets import boxes_around  # noqa: E402
+from edgecount.train.targets.boxes import boxes_around  # noqa: E402
 
 
 def crop(image, points, seed=0, *, size=(64, 64), scale=(1.0, 1.0), window="free", side=7.0):

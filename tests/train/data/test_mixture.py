@@ -10,7 +10,7 @@ pytest.importorskip("yaml")
 
 from edgecount.train.config import config_from_dict  # noqa: E402
 from edgecount.train.data.assemble import load_data  # noqa: E402
-from edgecount.train.data.mixture import LoaderConfig, Mixture  # noqa: E402
+from edgecount.train.data.mixture import Mixture  # noqa: E402
 from edgecount.train.data.readers import read_samples  # noqa: E402
 from edgecount.train.data.splits import hold_out  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
@@ -21,13 +21,14 @@ def mixture_of(config, folder, **change):
     network = build_model(config.model.name, config.model.options)
     objective = build_objective("edge", {}, network)
     data = load_data(config, folder)
-    loading = LoaderConfig(config.crop, config.batch_size, 1, network.input, **change)
-    return Mixture(data.components, loading, objective.targets)
+    config = dataclasses.replace(config, seed=1)
+    return Mixture(data.components, config, objective.targets, network.input, **change)
 
 
 def test_batches_depend_on_seed_and_step_alone(config, tmp_path):
-    ahead = list(mixture_of(config, tmp_path, workers=3).batches(3, 6))
-    again = mixture_of(config, tmp_path, cache_bytes=0).batch(4)
+    threads = dataclasses.replace(config, workers=3)
+    ahead = list(mixture_of(threads, tmp_path).batches(3, 6))
+    again = mixture_of(dataclasses.replace(config, cache_gb=0.0), tmp_path).batch(4)
     torch.testing.assert_close(ahead[1].images, again.images, rtol=0, atol=0)
     torch.testing.assert_close(ahead[1].targets["counts"], again.targets["counts"])
     assert not torch.equal(ahead[0].images, ahead[1].images)
@@ -36,9 +37,10 @@ def test_batches_depend_on_seed_and_step_alone(config, tmp_path):
 def test_pictures_of_nothing_hold_nobody(config, tmp_path):
     components = load_data(config, tmp_path).components
     for given in (components, components[1:]):  # with photos to blur, and without
-        loading = LoaderConfig((32, 64), 40, seed=1)
-        objective = build_objective("edge", {}, build_model("edgecount-n", {"width": 0.25}))
-        mixture = Mixture(given, loading, objective.targets)
+        changed = dataclasses.replace(config, crop=(32, 64), batch_size=40, seed=1)
+        network = build_model("edgecount-n", {"width": 0.25})
+        objective = build_objective("edge", {}, network)
+        mixture = Mixture(given, changed, objective.targets, network.input)
         batch = mixture.batch(0)
         blank = [index for index, name in enumerate(batch.names) if name == "blank"]
         assert blank

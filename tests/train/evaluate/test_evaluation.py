@@ -18,7 +18,7 @@ from edgecount.train.evaluate.evaluation import (
     evaluate_counter,
     head_radii,
 )
-from edgecount.train.targets import density_map
+from edgecount.train.targets.density import density_map
 
 
 class KnownCounter:

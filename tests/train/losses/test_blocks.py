@@ -9,7 +9,7 @@ from scipy import stats
 torch = pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError  # noqa: E402
-from edgecount.train.losses import block_count_loss, zero_inflated_loss  # noqa: E402
+from edgecount.train.losses.blocks import block_count_loss, zero_inflated_loss  # noqa: E402
 
 
 def _counts(seed=1, shape=(2, 1, 8, 8), mean=0.7):

@@ -6,12 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgecount.train.losses import (  # noqa: E402
-    attention_loss,
-    level_loss,
-    masked_l1,
-    weighted_bce,
-)
+from edgecount.train.losses.cells import attention_loss, level_loss, masked_l1, weighted_bce  # noqa: E402
 
 
 def _softplus(x):

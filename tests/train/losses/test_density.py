@@ -8,8 +8,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError  # noqa: E402
-from edgecount.train.losses import ScaleConsistency, density_mse  # noqa: E402
-from edgecount.train.losses.scale_consistency import seen_at  # noqa: E402
+from edgecount.train.losses.cells import density_mse  # noqa: E402
+from edgecount.train.losses.scale_consistency import (  # noqa: E402
+    ScaleConsistency,
+    seen_at,
+)
 
 
 def test_density_mse_is_half_the_squared_distance_of_each_image():

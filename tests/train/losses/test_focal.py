@@ -6,11 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgecount.train.losses import (  # noqa: E402
-    focal_loss,
-    heatmap_focal_loss,
-    poly_focal_loss,
-)
+from edgecount.train.losses.focal import focal_loss, heatmap_focal_loss, poly_focal_loss  # noqa: E402
 
 P = 1 / (1 + math.exp(-2.0))
 

@@ -6,13 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgecount.train.losses import (  # noqa: E402
-    focal_loss,
-    heatmap_focal_loss,
-    mask_focal_loss,
-    poly_focal_loss,
-    poly_mask_focal_loss,
-)
+from edgecount.train.losses.focal import focal_loss, heatmap_focal_loss, poly_focal_loss  # noqa: E402
+from edgecount.train.losses.mask_focal import mask_focal_loss, poly_mask_focal_loss  # noqa: E402
 
 # logits, heatmap, mask: below the target, above it, the centre, outside
 LOGITS, HEATMAP, MASK = (0.0, 2.0, -1.0, 0.5), (0.8, 0.3, 1.0, 0.0), (1.0, 1.0, 1.0, 0.0)

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edgecount.train.losses import (  # noqa: E402
+from edgecount.train.losses.structural import (  # noqa: E402
     background_aware_structural_loss,
     background_loss,
     dynamic_weights,

@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch")
 
 from edgecount.train.models.base import Maps  # noqa: E402
 from edgecount.train.models.csrnet import CSRNet, dilated_back_end  # noqa: E402
+from edgecount.train.models.vgg import VGG16  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -58,4 +59,4 @@ def test_a_vgg_with_batch_norm_has_the_same_shapes():
     network = CSRNet(batch_norm=True).eval()
     with torch.no_grad():
         assert network(torch.randn(1, 3, 16, 16)).density.shape == (1, 1, 2, 2)
-    assert list(network.pretrained()) == ["vgg16"]
+    assert isinstance(network.get_submodule(network.pretrained), VGG16)

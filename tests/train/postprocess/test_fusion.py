@@ -10,8 +10,8 @@ pytest.importorskip("torch")
 from edgecount import _ext
 from edgecount.train.data.sample import Sample
 from edgecount.train.engine import THRESHOLDS
+from edgecount.train.models.edge import EDGE_OUTPUTS
 from edgecount.train.postprocess.fusion import (
-    Grids,
     Observation,
     blend,
     fit_blend,
@@ -33,7 +33,7 @@ def test_blend_is_what_the_kernel_computes(seed):
     heatmap, offset, density = maps(seed)
     sample = Sample(Path("x.jpg"), np.array([[8.0, 12.0]], np.float32), np.array([9.0], np.float32))
     maps_by_role = {"heatmap": heatmap, "offset": offset[0], "density": density}
-    seen = observe(maps_by_role, sample, Grids())
+    seen = observe(maps_by_role, sample, EDGE_OUTPUTS)
     assert seen.people == 1
     counted = _ext.count_maps(
         heatmap, offset, density, window=3, threshold=0.3, fuse_cell=8, fuse_low=2, fuse_high=8

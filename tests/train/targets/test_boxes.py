@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 pytest.importorskip("scipy")
 
 from edgecount.errors import ConfigError
-from edgecount.train.targets import boxes_from_neighbours, boxes_from_presets
+from edgecount.train.targets.boxes import boxes_from_neighbours, boxes_from_presets
 
 # 10 x 20 around (0, 0), 40 x 50 around (30, 0), and one that is always too far
 PRESETS = np.array([[-5, -10, 5, 10], [10, -25, 50, 25], [500, 500, 900, 900]], np.float32)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 pytest.importorskip("scipy")
 
 from edgecount.errors import ConfigError
-from edgecount.train.targets import adaptive_sigmas, density_map
+from edgecount.train.targets.density import adaptive_sigmas, density_map
 
 HEIGHT, WIDTH = 45, 61
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecount.train.targets import box_sigma, heatmap_targets, size_sigma
+from edgecount.train.targets.heatmap import box_sigma, heatmap_targets, size_sigma
 
 
 def square(points, side):

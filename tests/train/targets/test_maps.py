@@ -8,14 +8,10 @@ from hypothesis import strategies as st
 pytest.importorskip("scipy")
 
 from edgecount.errors import ConfigError
-from edgecount.train.targets import (
-    bin_points,
-    cross_map,
-    crowd_attention,
-    density_levels,
-    density_map,
-    level_edges,
-)
+from edgecount.train.targets.attention import crowd_attention, density_levels, level_edges
+from edgecount.train.targets.cross import cross_map
+from edgecount.train.targets.density import density_map
+from edgecount.train.targets.points import bin_points
 
 
 def test_a_cross_is_five_pixels_and_less_at_a_border():

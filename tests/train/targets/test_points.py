@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("scipy")
 
-from edgecount.train.targets import bin_points, sizes_from_neighbours
+from edgecount.train.targets.points import bin_points, sizes_from_neighbours
 
 
 @settings(max_examples=30, deadline=None)

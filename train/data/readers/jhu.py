@@ -13,7 +13,7 @@ from edgecount.train.data.readers.files import (
 )
 from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.sample import Sample
-from edgecount.train.targets import boxes_around
+from edgecount.train.targets.boxes import boxes_around
 
 
 def read_jhu_crowd(root: Path) -> list[Sample]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecount.train.data.readers.files import images_in, naming
-from edgecount.train.data.readers.matlab import load_mat, points_of
+from edgecount.train.data.readers.matlab import columns_of, load_mat
 from edgecount.train.data.readers.samples import from_points
 from edgecount.train.data.sample import Sample
 
@@ -23,5 +23,5 @@ def read_mall(root: Path) -> list[Sample]:
             number = int(image.stem.removeprefix("seq_"))
             if not 1 <= number <= frames.shape[1]:
                 raise ValueError(f"annotates frames 1 to {frames.shape[1]}, not {image.name}")
-            samples.append(from_points(image, points_of(frames[0, number - 1][0, 0][0])))
+            samples.append(from_points(image, columns_of(frames[0, number - 1][0, 0][0])))
     return samples

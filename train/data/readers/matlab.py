@@ -55,16 +55,7 @@ def _load_hdf5(path: Path) -> dict[str, Any]:
     return contents
 
 
-def points_of(value: Any) -> NDArray[np.float32]:
-    """Return (N, 2) float32 of an (N, 2 or more) array of numbers, or of an empty one.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    return columns_of(value, 2)
-
-
-def columns_of(value: Any, columns: int) -> NDArray[np.float32]:
+def columns_of(value: Any, columns: int = 2) -> NDArray[np.float32]:
     """Return (N, columns) float32 of an array with at least as many columns, or of an empty one.
 
     Raises:

@@ -47,10 +47,10 @@ def read_nwpu_crowd(root: Path) -> list[Sample]:
 
 def _read_json(path: Path) -> tuple[Array, Array | None]:
     contents = json.loads(path.read_text())
-    return columns_of(contents["points"], 2), columns_of(contents.get("boxes", []), 4)
+    return columns_of(contents["points"]), columns_of(contents.get("boxes", []), 4)
 
 
 def _read_mat(path: Path) -> tuple[Array, Array | None]:
     contents = load_mat(path)
     boxes = columns_of(contents["annBoxes"], 4) if "annBoxes" in contents else None
-    return columns_of(contents["annPoints"], 2), boxes
+    return columns_of(contents["annPoints"]), boxes

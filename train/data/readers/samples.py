@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.train.data.sample import Sample
-from edgecount.train.targets import sizes_from_neighbours
+from edgecount.train.targets.points import sizes_from_neighbours
 
 Array = NDArray[np.float32]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecount.train.data.readers.files import annotation_of, images_in, naming, part_with
-from edgecount.train.data.readers.matlab import load_mat, points_of
+from edgecount.train.data.readers.matlab import columns_of, load_mat
 from edgecount.train.data.readers.samples import from_points
 from edgecount.train.data.sample import Sample
 
@@ -22,6 +22,6 @@ def read_shanghaitech(root: Path) -> list[Sample]:
         name = f"GT_{image.stem}.mat"
         path = annotation_of(image, *(folder / f"ground{dash}truth" / name for dash in "_-"))
         with naming(path):
-            points = points_of(load_mat(path)["image_info"][0, 0][0, 0][0])
+            points = columns_of(load_mat(path)["image_info"][0, 0][0, 0][0])
         samples.append(from_points(image, points))
     return samples

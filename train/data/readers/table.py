@@ -11,7 +11,7 @@ import numpy as np
 from edgecount.train.data.readers.files import naming, only_file
 from edgecount.train.data.readers.samples import from_boxes, from_points
 from edgecount.train.data.sample import Sample
-from edgecount.train.targets import boxes_around
+from edgecount.train.targets.boxes import boxes_around
 
 _COLUMNS = ("image", "x", "y", "w", "h")
 _Row = tuple[str, list[float]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecount.train.data.readers.files import annotation_of, images_in, naming, part_with
-from edgecount.train.data.readers.matlab import load_mat, points_of
+from edgecount.train.data.readers.matlab import columns_of, load_mat
 from edgecount.train.data.readers.samples import from_points
 from edgecount.train.data.sample import Sample
 
@@ -28,5 +28,5 @@ def _read(folder: Path) -> list[Sample]:
     for image in images_in(folder):
         path = annotation_of(image, folder / f"{image.stem}_ann.mat")
         with naming(path):
-            samples.append(from_points(image, points_of(load_mat(path)["annPoints"])))
+            samples.append(from_points(image, columns_of(load_mat(path)["annPoints"])))
     return samples

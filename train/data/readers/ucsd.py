@@ -9,7 +9,7 @@ import numpy as np
 
 from edgecount.errors import SourceError
 from edgecount.train.data.readers.files import naming
-from edgecount.train.data.readers.matlab import load_mat, points_of
+from edgecount.train.data.readers.matlab import columns_of, load_mat
 from edgecount.train.data.readers.regions import inside_mask, outline
 from edgecount.train.data.readers.samples import from_points
 from edgecount.train.data.sample import Sample
@@ -45,7 +45,7 @@ def _read_clip(path: Path, folder: Path, clip: str) -> list[Sample]:
     samples = []
     with naming(path):
         for index, location in enumerate(_locations(load_mat(path)), 1):
-            points = points_of(location) - np.float32(_MATLAB)
+            points = columns_of(location) - np.float32(_MATLAB)
             points = points[inside_mask(points, mask)]
             image = folder / f"{clip}_f{index:03d}.png"
             samples.append(from_points(image, points, region=region))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgecount.errors import SourceError
 from edgecount.train.data.readers.files import image_of, naming
-from edgecount.train.data.readers.matlab import load_mat, points_of
+from edgecount.train.data.readers.matlab import columns_of, load_mat
 from edgecount.train.data.readers.regions import inside_polygon
 from edgecount.train.data.readers.samples import from_points
 from edgecount.train.data.sample import Sample
@@ -40,7 +40,7 @@ def _read_scene(scene: Path, frames: Path) -> list[Sample]:
             continue
         image = image_of(path, (frames, frames / scene.name))
         with naming(path):
-            points = points_of(load_mat(path)["point_position"])
+            points = columns_of(load_mat(path)["point_position"])
         points = points[inside_polygon(points, region)]
         samples.append(from_points(image, points, region=region))
     return samples

@@ -12,7 +12,7 @@ from edgecount.train.data.headers import read_header
 from edgecount.train.data.readers.files import naming, read_numbers
 from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.sample import Sample
-from edgecount.train.targets import boxes_around
+from edgecount.train.targets.boxes import boxes_around
 
 
 def read_yolo(root: Path) -> list[Sample]:

@@ -107,7 +107,7 @@ def test_the_shape_that_was_used_least_goes_first(worker: Any) -> None:
     shapes = [(batch, 3, 64, width) for batch in (1, 2, 3) for width in (64, 96, 128)]
     worker.bind(LARGE)
     kept = [worker.bind(shape) for shape in shapes]  # with the first one they are ten
-    assert len(worker._slots) == 8
+    assert len(worker._slots._slots) == 8
     assert [worker.bind(shape) for shape in shapes[1:]] == kept[1:]
     assert worker.bind(shapes[0]) is not kept[0]
     assert worker.bind(shapes[1]) is not kept[1]  # it had to make room

@@ -1,4 +1,4 @@
-"""The buffers and kernels' plans that frames of one size need on a GPU beside the engine."""
+"""The kernels, with their buffers, that frames of one size need on a GPU beside the engine."""
 
 from __future__ import annotations
 
@@ -18,23 +18,21 @@ if TYPE_CHECKING:
     from edgecount.manifest import Role
     from edgecount.runtime.backends.device import Bound
     from edgecount.runtime.pipeline.job import CountSettings
-    from edgecount.runtime.pipeline.preprocess import InputPlan
-
-__all__ = ["GpuPlan", "GpuPlanCache"]
+    from edgecount.runtime.pipeline.preprocess import InputGeometry
 
 # Cameras have a few sizes; a folder of photos has many.
 _KEPT = 8
 
 
 @dataclass(frozen=True, eq=False)
-class GpuPlan:
+class GpuKernels:
     """The preprocessor and the counters of frames of one size and kind.
 
     Attributes:
         grid: the map cells that a frame covers.
         preprocessor: fills the engine's input.
-        coverage: share of each cell that each region covers, float32 (R, rows, columns). A plan is
-            found by the id of this array, which lives as long as the plan does.
+        coverage: share of each cell that each region covers, float32 (R, rows, columns). They
+            are found by the id of this array, which lives as long as they do.
         counters: counters of maps, by the number of images in a batch.
     """
 
@@ -44,46 +42,34 @@ class GpuPlan:
     counters: dict[int, _ext.MapCounter] = field(default_factory=dict)
 
 
-class GpuPlanCache:
-    """The plans of the eight frame sizes that were used last.
-
-    Args:
-        settings: the model and the options.
-        device: number of the GPU.
-    """
+class GpuKernelCache:
+    """The kernels of the eight frame sizes that were used last."""
 
     def __init__(self, settings: CountSettings, device: int) -> None:
         self._manifest, self._device = settings.manifest, device
         self._options = count_options(settings.manifest, settings.threshold, settings.capacity)
-        self._kept: OrderedDict[tuple[object, ...], GpuPlan] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], GpuKernels] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def find(self, plan: InputPlan, masks: RegionMasks, bound: Bound, *, nv12: bool) -> GpuPlan:
-        """Return the plan of frames that go to these tensors, with a counter for their batch.
-
-        Args:
-            plan: how the frames are sized.
-            masks: the regions.
-            bound: the engine's tensors.
-            nv12: whether the frames are NV12 rather than BGR.
+    def find(
+        self, geometry: InputGeometry, masks: RegionMasks, bound: Bound, *, nv12: bool
+    ) -> GpuKernels:
+        """Return the kernels of BGR or NV12 frames for an engine's tensors, with a counter.
 
         Raises:
             RuntimeError: the GPU has no memory left.
         """
-        grid = MapGrid(self._manifest, plan)
+        grid = MapGrid(self._manifest, geometry)
         coverage = grid.masks(masks)
         dtypes = {
             output.role: bound.outputs[output.name].dtype for output in self._manifest.outputs
         }
         # The kernels' tables are made for all of these. Regions are compared by the id of their
         # masks, which are many megabytes and the same object as long as the regions are.
-        key = plan, nv12, id(coverage), bound.input.dtype, *dtypes.values()
+        key = geometry, nv12, id(coverage), bound.input.dtype, *dtypes.values()
         found = self._kept.get(key)
         if found is None:
-            preprocessor = self._make_preprocessor(plan, bound.input.dtype, nv12=nv12)
-            found = self._kept[key] = GpuPlan(grid, preprocessor, coverage)
+            preprocessor = self._make_preprocessor(geometry, bound.input.dtype, nv12=nv12)
+            found = self._kept[key] = GpuKernels(grid, preprocessor, coverage)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -93,16 +79,18 @@ class GpuPlanCache:
         return found
 
     def clear(self) -> None:
-        """Free the plans."""
+        """Free the kernels."""
         self._kept.clear()
 
-    def _make_preprocessor(self, plan: InputPlan, dtype: str, *, nv12: bool) -> _ext.Preprocessor:
-        spec, (width, height) = self._manifest.input, plan.size
+    def _make_preprocessor(
+        self, geometry: InputGeometry, dtype: str, *, nv12: bool
+    ) -> _ext.Preprocessor:
+        spec, (width, height) = self._manifest.input, geometry.size
         return _ext.Preprocessor(
             height,
             width,
-            *plan.padded,
-            *plan.resized,
+            *geometry.padded,
+            *geometry.resized,
             spec.mean,
             spec.scale,
             spec.channels == "RGB",
