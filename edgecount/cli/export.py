@@ -75,8 +75,9 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
     "number",
     type=click.IntRange(min=1),
     default=CALIBRATED,
+    metavar="N",
     show_default=True,
-    help="Calibration images, at most.",
+    help="Number of calibration images, at most.",
 )
 @click.option(
     "--verify",
@@ -94,12 +95,14 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
 @click.option(
     "--batch",
     type=click.IntRange(1, MAX_BATCH),
+    metavar="N",
     help="Frames in one call, at most.  [default: 1 of an engine, 8 of an ONNX file for --triton]",
 )
 @click.option(
     "--opset",
     type=click.IntRange(14, 21),
     default=OPSET,
+    metavar="N",
     show_default=True,
     help="Version of ONNX's operators.",
 )
@@ -108,10 +111,14 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
     "compute_capabilities",
     multiple=True,
     metavar="N",
-    help="GPU to build for ahead of time, such as 89; again for more.  Only tensorrt-rtx.",
+    help="GPU to build for ahead of time, such as 89; repeat for several (tensorrt-rtx only).",
 )
 @click.option(
-    "--dla", "dla_core", type=click.IntRange(min=0), metavar="N", help="Build for this accelerator."
+    "--dla",
+    "dla_core",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Core of the deep learning accelerator to build for, from 0.",
 )
 @click.option(
     "--workspace",
@@ -136,6 +143,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
     "fp16_gate",
     type=click.FloatRange(min=0),
     default=FP16_GATE,
+    metavar="SHARE",
     show_default=True,
     help="Largest difference of the FP16 counts, as a share of their mean: 0.01 is 1 %.",
 )
@@ -144,6 +152,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
     "int8_gate",
     type=click.FloatRange(min=0),
     default=INT8_GATE,
+    metavar="SHARE",
     show_default=True,
     help="Largest difference of the INT8 counts, as a share of their mean.",
 )
@@ -158,7 +167,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
     "--manifest",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="Description of an .onnx that carries none.",
+    help="Manifest (JSON) of an .onnx that carries none.",
 )
 @click.option("--name", callback=check_name, help="The model's name.  [default: its own]")
 @click.option(
@@ -170,7 +179,12 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
 )
 @click.option("--licence", metavar="TEXT", help="Terms of the weights.  [default: the model's own]")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of ONNX Runtime.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads of ONNX Runtime.  [default: one per core]",
+)
 @json_option
 @click.pass_context
 def export(

@@ -56,11 +56,11 @@ def check_useful(typed: set[str], given: dict[str, Any], *, one_file: bool) -> N
     for names, there, wanted in needs:
         for name in names:
             if name in typed and not there:
-                raise ConfigError(f"{name}: expected with {wanted}, and does nothing without")
+                raise ConfigError(f"{name}: expected with {wanted}; without it has no effect")
     if given["sizes"] and given["sizes"].profile and not engine:
         raise ConfigError(
-            "profile: expected with --target tensorrt or tensorrt-rtx, and does nothing "
-            "without: an ONNX file takes any size"
+            "profile: expected with --target tensorrt or tensorrt-rtx; without it has no effect: "
+            "an ONNX file takes any size"
         )
     for name in ("fp16_gate", "int8_gate"):
         if given[name] > 1:
