@@ -183,7 +183,7 @@ OVERLOADS = {
     }
 }
 # Attributes of other things that TensorRT's happen to have too
-OURS = {"DEBUG", "INFO", "build_engine", "engine", "logger"}
+OURS = {"DEBUG", "INFO", "build_engine", "engine", "logger", "metadata"}
 
 
 @pytest.fixture(params=VERSIONS)
