@@ -230,7 +230,7 @@ class PostprocessSpec:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a model expects and gives.
+    """Description of a model: how it is fed, and what its output maps mean.
 
     Attributes:
         name: the model's name, such as "edgecount-s".

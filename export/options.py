@@ -26,7 +26,7 @@ Size = tuple[int, int]  # height, width
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What an export makes, and how.
+    """The files that an export makes, and how it makes them.
 
     Attributes:
         fp16: make half-precision files.

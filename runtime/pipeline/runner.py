@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.job import FrameJob
 
 
-class Runner:
+class Runner(ABC):
     """The buffers for frames on their way through an engine, used by one thread at a time."""
 
+    @abstractmethod
     def count(self, job: FrameJob) -> CountResult:
         """Count one frame.
 
         Raises:
             BackendError: the engine failed, or gave maps that its manifest does not promise.
         """
-        raise NotImplementedError
 
-    def drain(self) -> None:
+    def drain(self) -> None:  # noqa: B027 (a runner that waits for nothing has nothing to do)
         """Wait for work that was begun, and discard its results; nothing by default.
 
         Raises:
             BackendError: the work failed, and the runner cannot be used any more.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Free what is not Python's to free; nothing by default. Calling it twice is fine."""
 
 
@@ -41,7 +41,7 @@ Pending: TypeAlias = "Callable[[], list[CountResult]]"
 """Waits for the counts of frames, and returns them in the frames' order; raises BackendError."""
 
 
-class QueueingRunner(Runner, ABC):
+class QueueingRunner(Runner):
     """A runner that works in the background while its thread goes on."""
 
     def count(self, job: FrameJob) -> CountResult:

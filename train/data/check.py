@@ -27,7 +27,7 @@ ODDITIES = {
     "same_names": "another image is called the same: lists of names take both",
     "empty": "nobody in it",
 }
-"""What :func:`check_samples` looks for, in words."""
+"""Faults that :func:`check_samples` looks for, in words."""
 
 _EDGES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
