@@ -40,7 +40,7 @@ class Stage:
         return self.folder / "last.pt"
 
     def settings(self) -> TrainConfig:
-        """Read the config, with the weights of the stage before as the initial ones.
+        """Read the config, with the weights of the stage before unless it names its own.
 
         A run that was begun keeps the path that it was begun with, so that its folder can be moved
         to another machine.
@@ -53,7 +53,7 @@ class Stage:
         if self.last.exists():
             begun = config_of(load_checkpoint(self.last))
             return dataclasses.replace(config, initial_weights=begun.initial_weights)
-        if self.before is None:
+        if self.before is None or config.initial_weights is not None:
             return config
         return dataclasses.replace(config, initial_weights=str(self.before.last.resolve()))
 
