@@ -65,6 +65,28 @@ def read_webp(data: bytes) -> Header:
     return Header("WebP", width, height, orientation, missing=missing, damaged=damaged)
 
 
+def webp_without_end(data: bytes) -> bytes | None:
+    """Return a WebP's picture without the last bytes of its data, which cannot be decoded.
+
+    No decoder tells of data left over, which is the trace that damage most often leaves. A picture
+    that can be decoded without its end did not need it. Whole ones need all but some 3 bytes.
+
+    Returns:
+        A WebP; None: the file is an animation, or too small.
+    """
+    for kind, start, end in _webp_chunks(data, len(data)):
+        if kind not in (b"VP8 ", b"VP8L"):
+            continue
+        size = min(end, len(data)) - start
+        # Room for encoders that pad.
+        kept = size - 16 - size // 256
+        if kept < size // 2:
+            return None
+        body = struct.pack("<4sI", kind, kept) + data[start : start + kept] + bytes(kept % 2)
+        return struct.pack("<4sI4s", b"RIFF", 4 + len(body), b"WEBP") + body
+    return None
+
+
 def _webp_chunks(data: bytes, limit: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield kind, start and end of the chunks."""
     position = 12

@@ -11,7 +11,8 @@ from typing import Any
 from edgecount.runtime.frames.stills.chunks import PNG, read_png, read_webp
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, read_jpeg
-from edgecount.runtime.frames.stills.tags import ORIENTATION, exif_orientation, read_tags
+from edgecount.runtime.frames.stills.tags import exif_orientation
+from edgecount.runtime.frames.stills.tiff import TIFF, read_tiff
 
 HEAD = 64
 """Bytes at a file's start that tell its format."""
@@ -19,7 +20,6 @@ HEAD = 64
 _JPEG_2000 = b"\xff\x4f\xff\x51"
 _JP2 = b"\0\0\0\x0cjP  "
 _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PNM = re.compile(
@@ -127,27 +127,6 @@ def _read_jp2(data: bytes) -> Header:
     return Header("JPEG 2000", max(right - left, 0), max(bottom - top, 0), white=white)
 
 
-def _read_tiff(data: bytes) -> Header:
-    tags = {number: tag.value for number, tag in read_tags(data).items()}
-    width, height, bits = tags.get(256, 0), tags.get(257, 0), tags.get(258, 1)
-    photometric, turned = tags.get(262, 1), tags.get(ORIENTATION, 1)
-    unsupported = None
-    if bits > 8 and photometric not in (0, 1, 2):
-        unsupported = f"colours of {bits} bits are read as grey or RGB only"
-    elif bits > 8 and tags.get(284, 1) == 2 and tags.get(277, 1) > 1:
-        unsupported = f"colours of {bits} bits in planes of their own are not read"
-    return Header(
-        "TIFF",
-        width,
-        height,
-        turned if turned in range(1, 9) else 1,
-        tile=tags.get(322, 0) * tags.get(323, 0),
-        # OpenCV inverts 8 bits only.
-        inverted=bits > 8 and photometric == 0,
-        unsupported=unsupported,
-    )
-
-
 def _read_avif(data: bytes) -> Header:
     return _read_by_pillow("AVIF", data)
 
@@ -174,7 +153,7 @@ def _read_heic(data: bytes) -> Header:
 _READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Header]], ...] = (
     (JPEG, _read_jpeg),
     (PNG, read_png),
-    (_TIFF, _read_tiff),
+    (TIFF, read_tiff),
     (b"BM", _read_bmp),
     ((b"GIF87a", b"GIF89a"), _read_gif),
     (tuple(b"P%d" % number for number in range(1, 7)), _read_pnm),
