@@ -79,7 +79,7 @@ def webp_without_end(data: bytes) -> bytes | None:
             continue
         size = min(end, len(data)) - start
         # Room for encoders that pad.
-        kept = size - 16 - size // 256
+        kept = size - (16 + size // 256 if kind == b"VP8 " else 8)
         if kept < size // 2:
             return None
         body = struct.pack("<4sI", kind, kept) + data[start : start + kept] + bytes(kept % 2)

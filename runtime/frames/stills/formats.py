@@ -140,7 +140,8 @@ def _read_by_pillow(format: str, data: bytes) -> Header:  # noqa: A002
         with open_with_pillow(format, data) as image:
             # Pillow gives the rotation and the mirror of an AVIF as an EXIF orientation.
             orientation = exif_orientation(image.info.get("exif", b""))
-            return Header(format, *image.size, orientation)
+            width, height = image.size
+            return Header(format, width, height, orientation)
     except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
         return Header(format, damaged=str(error) or type(error).__name__)
 

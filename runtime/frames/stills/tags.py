@@ -21,19 +21,19 @@ class Tag(NamedTuple):
         value: the first value.
         position: of the first value.
         size: bytes of a value.
-        count: number of values.
+        number: number of values.
         order: "<" or ">", as NumPy and struct write the order of bytes.
     """
 
     value: int
     position: int
     size: int
-    count: int
+    number: int
     order: str
 
     def values(self, data: bytes) -> list[int]:
         """Return all values, as far as the data go."""
-        count = min(self.count, (len(data) - self.position) // self.size)
+        count = min(self.number, (len(data) - self.position) // self.size)
         kind = f"{self.order}u{self.size}"
         values: list[int] = np.frombuffer(data, kind, count, self.position).tolist()
         return values

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
+import numpy as np
+
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import decode_jpeg, read_jpeg
 from edgecount.runtime.frames.stills.tags import ORIENTATION, Tag, read_tags
@@ -52,8 +54,8 @@ def without_orientation(data: bytes) -> bytes:
     """Return a TIFF that claims to be upright: OpenCV turns these whatever its flags say."""
     tag = read_tags(data)[ORIENTATION]
     upright = bytearray(data)
-    order = "little" if tag.order == "<" else "big"
-    upright[tag.position : tag.position + tag.size] = (1).to_bytes(tag.size, order)
+    kind = f"{tag.order}u{tag.size}"
+    upright[tag.position : tag.position + tag.size] = np.array(1, kind).tobytes()
     return bytes(upright)
 
 
