@@ -11,7 +11,7 @@ from edgecount.errors import SourceError
 from edgecount.runtime.frames.depth import to_eight_bits
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2
 from edgecount.runtime.frames.stills.chunks import webp_without_end
-from edgecount.runtime.frames.stills.formats import open_with_pillow, read_header
+from edgecount.runtime.frames.stills.formats import PILLOW, open_with_pillow, read_header
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, MOST_SCANS, Jpeg, decode_jpeg, read_jpeg
 from edgecount.runtime.frames.stills.tiff import find_corrupt_tiff, without_orientation
@@ -91,7 +91,7 @@ def _pixels(
         image, corrupt = decode_jpeg(jpeg)
         # What TurboJPEG cannot decode OpenCV may.
         return (_by_opencv(name, header, data) if image is None else image), corrupt
-    if header.format in ("AVIF", "GIF"):
+    if header.format in PILLOW:
         try:
             return _by_pillow(header, data), None
         except MemoryError:

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from edgecount.runtime.frames.stills.chunks import PNG, read_png, read_webp
+from edgecount.runtime.frames.stills.chunks import PNG, WEBP_ANIMATION, read_png, read_webp
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, read_jpeg
 from edgecount.runtime.frames.stills.tags import exif_orientation
@@ -47,22 +47,26 @@ def read_header(data: bytes) -> Header | None:
         return Header(_name(reader), missing="its header is cut off")
 
 
-def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
-    """Open an AVIF or a GIF with Pillow, past its own limit on pixels, which is one for all users.
+PILLOW = ("AVIF", "GIF", WEBP_ANIMATION)
+"""Formats that Pillow decodes.
 
-    Some builds of OpenCV cannot decode these; none turns an AVIF by its own rotation, and all give
-    the values of 10 bits as they are.
+Some releases of OpenCV cannot; none turns an AVIF by its own rotation, and all give the values of
+10 bits as they are.
+"""
+
+
+def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
+    """Open a file of one of `PILLOW`, past Pillow's limit on pixels, which its users may set.
 
     Raises:
         Exception: whatever Pillow's parsers meet.
     """
-    if format == "AVIF":
-        from PIL.AvifImagePlugin import AvifImageFile
-
-        return AvifImageFile(io.BytesIO(data))
+    from PIL.AvifImagePlugin import AvifImageFile
     from PIL.GifImagePlugin import GifImageFile
+    from PIL.WebPImagePlugin import WebPImageFile
 
-    return GifImageFile(io.BytesIO(data))
+    readers = {"AVIF": AvifImageFile, "GIF": GifImageFile, WEBP_ANIMATION: WebPImageFile}
+    return readers[format](io.BytesIO(data))
 
 
 def _reader(head: bytes) -> Callable[[bytes], Header] | None:
