@@ -141,12 +141,13 @@ def shape_of(array: Any) -> tuple[int, ...]:
     Raises:
         InputError: the array has none.
     """
-    shape = getattr(array, "shape", None)
-    if shape is None:
-        shape = getattr(array, "__cuda_array_interface__", {}).get("shape")
-    if shape is None:
-        raise InputError(f"{_EXPECTED}, got a {type(array).__name__} without a shape")
-    return tuple(int(side) for side in shape)
+    try:
+        shape = getattr(array, "shape", None)
+        if shape is None:
+            shape = array.__cuda_array_interface__["shape"]
+        return tuple(int(side) for side in shape)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise InputError(f"{_EXPECTED}, got a {type(array).__name__} without a shape") from None
 
 
 def read_file(path: Path, kind: str = "an image", most: int = -1) -> bytes:
