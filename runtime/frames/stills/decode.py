@@ -47,6 +47,8 @@ def decode_still(
     damage = _damage_of(header.missing, header.damaged)
     if damage and not accept_damaged:
         raise SourceError(f"{name} {damage}; {_AGAIN}")
+    if not header.pixels:  # nothing is decoded whose size is not known
+        raise SourceError(f"{name} cannot be decoded: {damage or 'its size cannot be read'}")
     try:
         image, corrupt = _pixels(name, header, data, jpeg, accept_damaged)
         damage = damage or _damage_of(None, corrupt)

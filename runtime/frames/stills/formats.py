@@ -65,7 +65,11 @@ def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
     from PIL.GifImagePlugin import GifImageFile
     from PIL.WebPImagePlugin import WebPImageFile
 
-    readers = {"AVIF": AvifImageFile, "GIF": GifImageFile, WEBP_ANIMATION: WebPImageFile}
+    readers: dict[str, Any] = {
+        "AVIF": AvifImageFile,
+        "GIF": GifImageFile,
+        WEBP_ANIMATION: WebPImageFile,
+    }
     return readers[format](io.BytesIO(data))
 
 
@@ -121,14 +125,17 @@ def _read_sun(data: bytes) -> Header:
 
 def _read_jp2(data: bytes) -> Header:
     """Read the SIZ segment. Source: ITU-T T.800, annex A.5.1."""
+    found = []
     start = data.find(_JPEG_2000)
-    if start < 0:
-        return Header("JPEG 2000", missing="its codestream is missing")
-    right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
-    # OpenCV gives the values of 9 to 15 bits as they are.
-    bits = (data[start + 42] & 0x7F) + 1
-    white = (1 << bits) - 1 if bits < 16 else None
-    return Header("JPEG 2000", max(right - left, 0), max(bottom - top, 0), white=white)
+    while start >= 0:
+        right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
+        # OpenCV gives the values of 9 to 15 bits as they are.
+        bits = (data[start + 42] & 0x7F) + 1
+        white = (1 << bits) - 1 if bits < 16 else None
+        found.append(Header("JPEG 2000", max(right - left, 0), max(bottom - top, 0), white=white))
+        start = data.find(_JPEG_2000, start + 4)
+    missing = Header("JPEG 2000", missing="its codestream is missing")
+    return max(found, key=lambda header: header.pixels, default=missing)
 
 
 def _read_avif(data: bytes) -> Header:
