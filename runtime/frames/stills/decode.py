@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.depth import to_eight_bits
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2
+from edgecount.runtime.frames.stills.avif import avif_without_end
 from edgecount.runtime.frames.stills.chunks import webp_without_end
-from edgecount.runtime.frames.stills.formats import PILLOW, open_with_pillow, read_header
+from edgecount.runtime.frames.stills.formats import (
+    PILLOW,
+    avif_tells_of_missing,
+    open_with_pillow,
+    read_header,
+)
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, MOST_SCANS, Jpeg, decode_jpeg, read_jpeg
 from edgecount.runtime.frames.stills.tiff import find_corrupt_tiff, without_orientation
 
+_SURPLUS = "its picture is complete before its data end"
 _AGAIN = "copy or download it again, or set `accept_damaged` to take it all the same"
 
 
@@ -95,7 +102,8 @@ def _pixels(
         return (_by_opencv(name, header, data) if image is None else image), corrupt
     if header.format in PILLOW:
         try:
-            return _by_pillow(header, data), None
+            image = _by_pillow(header, data)
+            return image, _SURPLUS if _avif_has_surplus(header, data) else None
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
@@ -104,12 +112,24 @@ def _pixels(
             return _by_opencv(name, header, data), str(error)
     corrupt = find_corrupt_tiff(data, header.pixels) if header.format == "TIFF" else None
     image = _by_opencv(name, header, data)
-    if header.format == "WebP" and _has_surplus(data):
-        corrupt = "its picture is complete before its data end"
+    if header.format == "WebP" and _webp_has_surplus(data):
+        corrupt = _SURPLUS
     return image, corrupt
 
 
-def _has_surplus(data: bytes) -> bool:
+def _avif_has_surplus(header: Header, data: bytes) -> bool:
+    """Return whether an AVIF's picture is there without the end of its data."""
+    cut = avif_without_end(data) if header.format == "AVIF" and avif_tells_of_missing() else None
+    if cut is None:
+        return False
+    try:
+        _by_pillow(header, cut)
+    except Exception:  # noqa: BLE001  # as it should be
+        return False
+    return True
+
+
+def _webp_has_surplus(data: bytes) -> bool:
     """Return whether a WebP's picture is there without the end of its data."""
     cut = webp_without_end(data)
     if cut is None:

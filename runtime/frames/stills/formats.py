@@ -73,6 +73,13 @@ def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
     return readers[format](io.BytesIO(data))
 
 
+def avif_tells_of_missing() -> bool:
+    """Return whether Pillow decodes AVIF with dav1d, which refuses pictures without their end."""
+    from PIL.AvifImagePlugin import DECODE_CODEC_CHOICE, get_codec_version
+
+    return DECODE_CODEC_CHOICE in ("auto", "dav1d") and get_codec_version("dav1d") is not None
+
+
 def _reader(head: bytes) -> Callable[[bytes], Header] | None:
     for magic, reader in _READERS:
         if head.startswith(magic):
