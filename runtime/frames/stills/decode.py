@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.errors import SourceError
+from edgecount.errors import EdgeCountError, SourceError
 from edgecount.runtime.frames.depth import to_eight_bits
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2
 from edgecount.runtime.frames.stills.avif import avif_without_end
@@ -104,7 +104,7 @@ def _pixels(
         try:
             image = _by_pillow(header, data)
             return image, _SURPLUS if _avif_has_surplus(header, data) else None
-        except MemoryError:
+        except (MemoryError, EdgeCountError):
             raise
         except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
             if not accept_damaged:

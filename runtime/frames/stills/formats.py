@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from edgecount.errors import EdgeCountError
 from edgecount.runtime.frames.stills.chunks import PNG, WEBP_ANIMATION, read_png, read_webp
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, read_jpeg
@@ -59,12 +60,18 @@ def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
     """Open a file of one of `PILLOW`, past Pillow's limit on pixels, which its users may set.
 
     Raises:
+        EdgeCountError: Pillow cannot be loaded, or is too old.
         Exception: whatever Pillow's parsers meet.
     """
-    from PIL.AvifImagePlugin import AvifImageFile
-    from PIL.GifImagePlugin import GifImageFile
-    from PIL.WebPImagePlugin import WebPImageFile
-
+    try:
+        from PIL.AvifImagePlugin import AvifImageFile
+        from PIL.GifImagePlugin import GifImageFile
+        from PIL.WebPImagePlugin import WebPImageFile
+    except ImportError as error:
+        raise EdgeCountError(
+            f"Pillow cannot be loaded ({error}), and {format} is decoded with it: run  "
+            'pip install "pillow>=11.3"'
+        ) from error
     readers: dict[str, Any] = {
         "AVIF": AvifImageFile,
         "GIF": GifImageFile,
@@ -160,6 +167,8 @@ def _read_by_pillow(format: str, data: bytes) -> Header:  # noqa: A002
             orientation = exif_orientation(image.info.get("exif", b""))
             width, height = image.size
             return Header(format, width, height, orientation)
+    except EdgeCountError:
+        raise
     except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
         return Header(format, damaged=str(error) or type(error).__name__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgecount.errors import SourceError
+from edgecount.errors import EdgeCountError, SourceError
 from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.frames.stills import decode
 
@@ -321,6 +322,18 @@ def test_animations_give_their_first_picture(tmp_path: Path) -> None:
         path = tmp_path / f"a.{suffix}"
         first.save(path, save_all=True, append_images=[first.rotate(180)])
         assert np.abs(read_image(path).astype(int) - PICTURE).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("package", "kind"), [("simplejpeg", "JPEG"), ("PIL.AvifImagePlugin", "AVIF")]
+)
+def test_a_decoder_that_does_not_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, kind: str
+) -> None:
+    path = write(tmp_path / "a", encode(kind))
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(EdgeCountError, match="cannot be loaded .* pip install"):
+        read_image(path)
 
 
 def test_heic_is_named(tmp_path: Path) -> None:
