@@ -98,8 +98,11 @@ def _pixels(
     """Return the picture as it is stored, and what its decoder says of corrupt data."""
     if jpeg is not None:
         image, corrupt = decode_jpeg(jpeg)
-        # What TurboJPEG cannot decode OpenCV may.
-        return (_by_opencv(name, header, data) if image is None else image), corrupt
+        if image is None and not corrupt:  # what TurboJPEG cannot decode OpenCV may
+            image = _by_opencv(name, header, jpeg.data)
+        if image is None:
+            raise SourceError(f"{name} is damaged beyond decoding: {corrupt}")
+        return image, corrupt
     if header.format in PILLOW:
         try:
             image = _by_pillow(header, data)

@@ -332,7 +332,7 @@ def test_a_decoder_that_does_not_load(
 ) -> None:
     path = write(tmp_path / "a", encode(kind))
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(EdgeCountError, match="cannot be loaded .* pip install"):
+    with pytest.raises(EdgeCountError, match=r"cannot be loaded .* pip install"):
         read_image(path)
 
 
