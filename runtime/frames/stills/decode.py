@@ -114,6 +114,8 @@ def _pixels(
                 raise SourceError(f"{name} is damaged: {error}; {_AGAIN}") from None
             return _by_opencv(name, header, data), str(error)
     corrupt = find_corrupt_tiff(data, header.pixels) if header.format == "TIFF" else None
+    if corrupt and not accept_damaged:
+        raise SourceError(f"{name} is damaged: {corrupt}; {_AGAIN}")
     image = _by_opencv(name, header, data)
     if header.format == "WebP" and _webp_has_surplus(data):
         corrupt = _SURPLUS

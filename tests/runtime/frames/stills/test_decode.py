@@ -278,6 +278,9 @@ def test_jpegs_inside_a_tiff_are_checked(tmp_path: Path) -> None:
     damaged = data[:middle] + b"\x5a\xa5" * 9 + data[middle + 18 :]
     with pytest.raises(SourceError, match="is damaged: Corrupt JPEG data"):
         read_image(write(tmp_path / "b.tif", damaged))
+    huge = data.replace(struct.pack(">HH", 60, 80), struct.pack(">HH", 60000, 60000))
+    with pytest.raises(SourceError, match="its parts are larger than the picture"):
+        read_image(write(tmp_path / "c.tif", huge))
 
 
 @pytest.mark.parametrize("quality", [5, 50, 95])
