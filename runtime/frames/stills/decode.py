@@ -23,7 +23,6 @@ from edgecount.runtime.frames.stills.jpeg import JPEG, MOST_SCANS, Jpeg, decode_
 from edgecount.runtime.frames.stills.tiff import find_corrupt_tiff, without_orientation
 
 _SURPLUS = "its picture is complete before its data end"
-_AGAIN = "copy or download it again, or set `accept_damaged` to take it all the same"
 
 
 def decode_still(
@@ -53,14 +52,14 @@ def decode_still(
         raise SourceError(f"{name} is a {header.format} that cannot be read: {header.unsupported}")
     damage = _damage_of(header.missing, header.damaged)
     if damage and not accept_damaged:
-        raise SourceError(f"{name} {damage}; {_AGAIN}")
+        raise _refusal(name, damage)
     if not header.pixels:  # nothing is decoded whose size is not known
         raise SourceError(f"{name} cannot be decoded: {damage or 'its size cannot be read'}")
     try:
         image, corrupt = _pixels(name, header, data, jpeg, accept_damaged)
         damage = damage or _damage_of(None, corrupt)
         if damage and not accept_damaged:
-            raise SourceError(f"{name} {damage}; {_AGAIN}")
+            raise _refusal(name, damage)
         return _turned(_in_eight_bits(image, header), header.orientation), damage
     except MemoryError:
         raise SourceError(
@@ -84,6 +83,11 @@ def _check_size(name: str, header: Header, scans: int, max_pixels: int) -> None:
         raise SourceError(
             f"{name} is a JPEG of {scans} scans, expected at most {MOST_SCANS}: save it again"
         )
+
+
+def _refusal(name: str, damage: str) -> SourceError:
+    again = "copy or download it again, or set `accept_damaged` to take it all the same"
+    return SourceError(f"{name} {damage}; {again}")
 
 
 def _damage_of(missing: str | None, damaged: str | None) -> str | None:
@@ -111,11 +115,11 @@ def _pixels(
             raise
         except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
             if not accept_damaged:
-                raise SourceError(f"{name} is damaged: {error}; {_AGAIN}") from None
+                raise _refusal(name, f"is damaged: {error}") from None
             return _by_opencv(name, header, data), str(error)
     corrupt = find_corrupt_tiff(data, header.pixels) if header.format == "TIFF" else None
     if corrupt and not accept_damaged:
-        raise SourceError(f"{name} is damaged: {corrupt}; {_AGAIN}")
+        raise _refusal(name, f"is damaged: {corrupt}")
     image = _by_opencv(name, header, data)
     if header.format == "WebP" and _webp_has_surplus(data):
         corrupt = _SURPLUS
