@@ -156,8 +156,12 @@ class TrainConfig:
         photometric: probabilities of grey, dark, blurred crops and so on.
         evaluate_every: steps between validations.
         early_stop: validations without progress that end the run; 0 never.
-        workers: threads that read images and cut crops.
-        cache_gb: memory for decoded images, in GB.
+        loader: ``threads``: crops are cut on the CPU, in threads; ``device``: all images are
+            decoded once and kept on the device that trains, which cuts the crops. For GPUs, which
+            the threads cannot keep busy.
+        workers: threads that read images and cut or draw crops.
+        cache_gb: memory for decoded images, in GB; with ``loader: device`` it is the device's, and
+            all images have to fit.
         log_every: steps between lines of the log, each with a checkpoint.
         tensorboard: write for TensorBoard too, where it is installed.
         report: draw the report when the run ends.
@@ -191,6 +195,7 @@ class TrainConfig:
     photometric: PhotometricAugmentation = field(default_factory=PhotometricAugmentation)
     evaluate_every: int = 1000
     early_stop: int = 0
+    loader: Literal["threads", "device"] = "threads"
     workers: int = 1
     cache_gb: float = 4.0
     log_every: int = 100

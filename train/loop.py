@@ -19,7 +19,8 @@ from edgecount.train.checkpoint import (
 )
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import Data, load_data
-from edgecount.train.data.mixture import Mixture
+from edgecount.train.data.device.mixture import DeviceMixture
+from edgecount.train.data.mixture import BatchStream, Mixture
 from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
 from edgecount.train.journal import Journal, OnRecord
@@ -31,7 +32,7 @@ from edgecount.train.learner import (
     state_of,
 )
 from edgecount.train.models.base import Network
-from edgecount.train.objectives import build_objective
+from edgecount.train.objectives import Objective, build_objective
 from edgecount.train.schedules import learning_rate
 
 if TYPE_CHECKING:
@@ -107,18 +108,11 @@ def train(
 
 def _start(
     config: TrainConfig, data: Data, fabric: Fabric, before: dict[str, Any] | None
-) -> tuple[Learner, Mixture]:
+) -> tuple[Learner, BatchStream]:
     """Return a new learner, or the one of an earlier run, and the batches for it."""
     network = make_network(config)
     objective = build_objective(config.objective.name, config.objective.options, network)
-    mixture = Mixture(
-        data.components,
-        config,
-        objective.targets,
-        network.input,
-        rank=fabric.global_rank,
-        processes=fabric.world_size,
-    )
+    mixture = _make_mixture(config, data, objective, network, fabric)
     if before is None:  # otherwise the checkpoint has what the objective learned of the data
         objective.prepare([sample for one in data.components for sample in one.samples])
         load_initial_weights(network, config, mixture)
@@ -129,9 +123,20 @@ def _start(
     return learner, mixture
 
 
+def _make_mixture(
+    config: TrainConfig, data: Data, objective: Objective, network: Network, fabric: Fabric
+) -> BatchStream:
+    place = {"rank": fabric.global_rank, "processes": fabric.world_size}
+    sets, spec = data.components, network.input
+    if config.loader == "device":
+        targets = objective.batch_targets
+        return DeviceMixture(sets, config, targets, spec, device=fabric.device, **place)
+    return Mixture(sets, config, objective.targets, spec, **place)
+
+
 def _stretch(
     learner: Learner,
-    mixture: Mixture,
+    mixture: BatchStream,
     data: Data,
     config: TrainConfig,
     out: Path,
@@ -213,7 +218,7 @@ def _finish(
 def _check_same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Check that a resumed run is the same, but for where it ends and when it validates."""
     free = {"steps", "evaluate_every", "early_stop", "log_every", "data_root", "workers"}
-    free |= {"cache_gb", "tensorboard", "report"}
+    free |= {"cache_gb", "tensorboard", "report", "loader"}
     changed = sorted(key for key in now if key not in free and now[key] != before.get(key))
     if changed:
         raise ConfigError(
