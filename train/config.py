@@ -114,6 +114,26 @@ class PhotometricAugmentation:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """A trained network whose maps are further targets; see `edgecount.train.objectives.distil`.
+
+    Attributes:
+        checkpoint: its ``best.pt``, relative to ``data_root``; empty: no teacher.
+        density: weight of the likelihood of its block counts.
+        heatmap: weight of the divergence from its heatmap.
+    """
+
+    checkpoint: str = ""
+    density: float = 1.0
+    heatmap: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("density", "heatmap"):
+            value = getattr(self, name)
+            _check(value >= 0, f"teacher.{name}", "0 or more", value)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run.
 
@@ -129,6 +149,7 @@ class TrainConfig:
             relative to ``data_root``; what has another name or shape starts anew. Or a deployed
             model (.onnx; the network without norms, ``folded: true``), or the same network's
             weights of another program (.pth, .npz, .safetensors, .h5).
+        teacher: a trained network to learn from as well.
         prune_from: a checkpoint of the same network with more channels, relative to
             ``data_root``, whose most important channels are the start.
         freeze: weights whose names start with one of these stay as they are.
@@ -175,6 +196,7 @@ class TrainConfig:
     backbone_weights: str = ""
     initial_weights: str = ""
     prune_from: str = ""
+    teacher: Teacher = field(default_factory=Teacher)
     freeze: tuple[str, ...] = ()
     crop: tuple[int, int] = (320, 320)
     batch_size: int = 8

@@ -80,7 +80,7 @@ def load_initial_weights(network: Network, config: TrainConfig, mixture: BatchSt
             raise ConfigError(f"backbone_weights: {config.model.name} has no backbone to load")
         backbone = network.get_submodule(network.pretrained)
         load_backbone(backbone, config.root() / config.backbone_weights)
-        restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
+        restore_batch_norm(backbone, (mixture.batch(step).images.cpu() for step in range(4)))
     if config.prune_from:
         prune_channels(load_network(config.root() / config.prune_from)[0], network)
     if config.initial_weights:

@@ -33,6 +33,7 @@ from edgecount.train.learner import (
 )
 from edgecount.train.models.base import Network
 from edgecount.train.objectives import Objective, build_objective
+from edgecount.train.objectives.distil import Distilled
 from edgecount.train.schedules import learning_rate
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _start(
 ) -> tuple[Learner, BatchStream]:
     """Return a new learner, or the one of an earlier run, and the batches for it."""
     network = make_network(config)
-    objective = build_objective(config.objective.name, config.objective.options, network)
+    objective = _make_objective(config, network)
     mixture = _make_mixture(config, data, objective, network, fabric)
     if before is None:  # otherwise the checkpoint has what the objective learned of the data
         objective.prepare([sample for one in data.components for sample in one.samples])
@@ -121,6 +122,14 @@ def _start(
         restore(learner, before)
         log.info("resumed at step %d", learner.step)
     return learner, mixture
+
+
+def _make_objective(config: TrainConfig, network: Network) -> Objective:
+    objective = build_objective(config.objective.name, config.objective.options, network)
+    if not config.teacher.checkpoint:
+        return objective
+    teacher, _ = load_network(config.root() / config.teacher.checkpoint)
+    return Distilled(network, objective, teacher, config.teacher)
 
 
 def _make_mixture(

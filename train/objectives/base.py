@@ -59,6 +59,10 @@ class Objective(nn.Module, ABC):
             for name in made[0]
         }
 
+    def image_targets(self, images: Tensor) -> Tensors:  # noqa: ARG002
+        """Return targets that come from the normalised images (B, 3, H, W) themselves."""
+        return {}
+
     @abstractmethod
     def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return the weighted terms of the loss, whose sum is minimised.
