@@ -94,7 +94,7 @@ def train(
     before = load_checkpoint(last) if last.exists() else None
     if before:
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
-    learner, mixture = _start(config, data, fabric, before)
+    learner, mixture = start_learner(config, data, fabric, before)
     zero, limit = fabric.is_global_zero, config.early_stop or float("inf")
     with closing(Journal(out, config, report, active=zero, step=learner.step)) as journal:
         while learner.step < config.steps and learner.stale_validations < limit:
@@ -107,7 +107,7 @@ def train(
     return out / ("best.pt" if (out / "best.pt").exists() else "last.pt")
 
 
-def _start(
+def start_learner(
     config: TrainConfig, data: Data, fabric: Fabric, before: dict[str, Any] | None
 ) -> tuple[Learner, BatchStream]:
     """Return a new learner, or the one of an earlier run, and the batches for it."""
