@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgecount._options import MAX_PIXELS
 from edgecount._typed import build
 from edgecount.errors import ConfigError
 
@@ -54,6 +55,8 @@ class DataConfig:
             and windows of that size, as HSRNet and CSRNet do).
         number: number of scenes to render.
         shrink: factor, at most 1, by which every image is made smaller when it is read.
+        accept_damaged: whether damaged images are trained on, as far as they can be decoded.
+        max_pixels: most pixels of an image; a larger one is an error.
     """
 
     reader: str
@@ -67,6 +70,8 @@ class DataConfig:
     window: Literal["free", "quarters"] = "free"
     number: int = 0
     shrink: float = 1.0
+    accept_damaged: bool = False
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -75,6 +80,7 @@ class DataConfig:
         _check(0 <= self.native <= 1, "data.native", "a share in [0, 1]", self.native)
         _check(0 <= self.holdout < 1, "data.holdout", "a share in [0, 1)", self.holdout)
         _check(0 < self.shrink <= 1, "data.shrink", "a number in (0, 1]", self.shrink)
+        _check(self.max_pixels >= 1, "data.max_pixels", "1 or more", self.max_pixels)
 
 
 @dataclass(frozen=True)
