@@ -1,4 +1,4 @@
-"""What crowds do over time, from results alone: smoothing, alarms, the ground, the picture itself.
+"""What crowds do over time, from results alone: smoothing, lines, alarms, the ground, the picture.
 
 Nothing here opens a camera or a file. Times are seconds of any clock that only goes forward, such
 as `Frame.time` or `time.monotonic`; every setting is in seconds too, and means the same at one
@@ -7,6 +7,7 @@ frame a second and at thirty.
 
 from edgecount.analytics.alarm import Alarm, AlarmEvent, AlarmRule, AlarmState
 from edgecount.analytics.ground import GroundPlane, level_of_service
+from edgecount.analytics.lines import Anchor, Line, LineCount, LineCounter
 from edgecount.analytics.picture import PictureCheck, PictureReport, PictureState
 from edgecount.analytics.privacy import pixelate
 from edgecount.analytics.smoothing import SmoothCount, Smoother
@@ -16,7 +17,11 @@ __all__ = [
     "AlarmEvent",
     "AlarmRule",
     "AlarmState",
+    "Anchor",
     "GroundPlane",
+    "Line",
+    "LineCount",
+    "LineCounter",
     "PictureCheck",
     "PictureReport",
     "PictureState",
