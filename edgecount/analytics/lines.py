@@ -18,6 +18,9 @@ from edgecount.manifest import Manifest
 from edgecount.result import CountResult
 
 _BAND = 0.05  # of the frame's longer side: a line is crossed once its whole band is
+# People in 64 x 64 pixels of the network up to which heads can be followed, and from which on only
+# the crowd as a whole: at ten frames a second a step has to stay below half the way to a neighbour.
+_CELL, _SINGLE, _CROWD = 64, 3.0, 8.0
 _LEAST = 0.25  # of the band: less of it, of a head that is lost there, is the points' noise
 _STILL = 0.02  # of the longer side a second, below which the crowd at a place stands
 
@@ -117,13 +120,13 @@ class LineCounter:
     (`Tracker`). Where they are many, it is the density times the crowd's motion, by dense optical
     flow (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016, in OpenCV):
     the people in the band times their speed across it, over its width. The two are blended by the
-    local density, as the counts are.
+    local density, as counts are, from 3 to 8 people in 64 x 64 pixels of the network.
 
     Args:
         lines: the lines.
         size: (width, height) of the frames in pixels.
-        manifest: the model's, ``counter.manifest``, for how it blends density and points; None:
-            head points where there are any.
+        manifest: the model's, ``counter.manifest``, which says how the frame is scaled; None: head
+            points alone where there are any.
         band: width of the bands in pixels; None: a twentieth of the frame's longer side.
 
     Raises:
@@ -303,16 +306,14 @@ def _density_weights(result: CountResult, manifest: Manifest | None) -> NDArray[
         return None
     if result.peak_count is None:
         return np.ones_like(result.density)
-    fusion = manifest.postprocess.fusion if manifest is not None else None
-    if manifest is None or fusion is None:
+    if manifest is None:
         return None
     stride = next(output.stride for output in manifest.outputs if output.role == "density")
-    side = max(fusion.cell // stride, 1)
-    # Sums around each cell, where the count has those of fixed blocks: the same in the mean.
+    side = max(_CELL // stride, 1)
     sums = cv2.boxFilter(
         result.density, -1, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT_101
     )
-    share = np.clip((sums - fusion.low) / max(fusion.high - fusion.low, 1e-6), 0, 1)
+    share = np.clip((sums - _SINGLE) / (_CROWD - _SINGLE), 0, 1)
     weights: NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
     return weights
 

@@ -7,7 +7,7 @@ import pytest
 from edgecount.analytics import Anchor, Line, LineCounter
 from edgecount.analytics.tracks import Tracker
 from edgecount.errors import ConfigError, InputError
-from edgecount.manifest import FusionSpec, InputSpec, Manifest, OutputSpec, PostprocessSpec
+from edgecount.manifest import InputSpec, Manifest, OutputSpec
 from edgecount.result import CountResult
 
 SIZE = (640, 480)
@@ -105,7 +105,6 @@ MANIFEST = Manifest(
     description="",
     input=InputSpec(),
     outputs=(OutputSpec("density", "density", 8), OutputSpec("heatmap", "heatmap", 4)),
-    postprocess=PostprocessSpec(fusion=FusionSpec(64, 1.0, 4.0)),
 )
 
 
