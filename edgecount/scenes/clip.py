@@ -107,5 +107,7 @@ def _frames(setting: Setting, frames: int, fps: float) -> Iterator[Scene]:
         walkers = [_walk(person, index / fps, camera) for person in crowd]
         sprites = [person_sprite(walker, camera, stage.light) for walker in walkers]
         shares = visible_shares([*sprites, *stage.things], *setting.size)
-        counted = [s for s, share in zip(sprites, shares, strict=False) if share >= VISIBLE_SHARE]
-        yield make_scene(develop(compose(stage, sprites), stage.lens, rng), counted, setting.seed)
+        # Shares go on with the stage's things, after the people.
+        ids = [i for i in range(len(sprites)) if shares[i] >= VISIBLE_SHARE]
+        picture = develop(compose(stage, sprites), stage.lens, rng)
+        yield make_scene(picture, [sprites[i] for i in ids], setting.seed, ids)

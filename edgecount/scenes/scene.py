@@ -32,19 +32,27 @@ class Scene:
             spans [0, W] x [0, H], and pixel i covers [i, i + 1).
         sizes: heights of those heads, chin to crown, in pixels, float32 (N,).
         seed: seed that the picture was drawn from.
+        ids: number of the person whose head each is, int64 (N,): the same through a clip.
     """
 
     image: NDArray[np.uint8]
     points: NDArray[np.float32]
     sizes: NDArray[np.float32]
     seed: int
+    ids: NDArray[np.int64]
 
 
-def make_scene(image: NDArray[np.uint8], counted: Sequence[Sprite], seed: int) -> Scene:
-    """Bundle a picture with the heads that count in it."""
+def make_scene(
+    image: NDArray[np.uint8],
+    counted: Sequence[Sprite],
+    seed: int,
+    ids: Sequence[int] | None = None,
+) -> Scene:
+    """Bundle a picture with the heads that count in it, numbered as they come or by ``ids``."""
     points = np.array([s.head_at for s in counted], np.float32).reshape(-1, 2)
     sizes = np.array([s.head_size for s in counted], np.float32)
-    return Scene(image, points, sizes, seed)
+    numbers = np.arange(len(points)) if ids is None else np.array(ids, np.int64)
+    return Scene(image, points, sizes, seed, numbers)
 
 
 def render_scene(

@@ -1,0 +1,180 @@
+"""Alarms: one event for a breach, however the count flickers."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from edgecount.analytics._clock import check_seconds, later
+from edgecount.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class AlarmRule:
+    """When an alarm is raised and cleared.
+
+    Attributes:
+        above: it is raised when more people than this are there,
+        enter: for this many seconds without a break;
+        below: and cleared when fewer than this are there, at most ``above``,
+        leave: for this many seconds without a break.
+        cooldown: seconds after it was cleared in which it is not raised again.
+        stale: seconds without a count after which its state is unknown.
+
+    Raises:
+        ConfigError: a number makes no sense.
+    """
+
+    above: float
+    below: float
+    enter: float = 5.0
+    leave: float = 5.0
+    cooldown: float = 30.0
+    stale: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("enter", "leave", "cooldown", "stale"):
+            check_seconds(name, getattr(self, name))
+        if not (math.isfinite(self.above) and math.isfinite(self.below)):
+            raise ConfigError(f"above, below: expected people, got {self.above}, {self.below}")
+        if self.below > self.above:
+            raise ConfigError(f"below: expected at most above ({self.above:g}), got {self.below:g}")
+
+
+class AlarmState(enum.Enum):
+    """State of an alarm."""
+
+    QUIET = "quiet"
+    RAISED = "raised"
+    ACKNOWLEDGED = "acknowledged"  # raised, and somebody knows
+    NO_DATA = "no data"
+
+
+@dataclass(frozen=True)
+class AlarmEvent:
+    """A change of an alarm's state.
+
+    Attributes:
+        kind: ``raised``, ``cleared``, ``acknowledged``, ``lost`` (no counts come) or ``back``.
+        time: time of the change, in seconds.
+        count: the newest count; None before the first.
+        peak: most people since the alarm was raised; None while it is not.
+        state: the state from now on.
+    """
+
+    kind: Literal["raised", "cleared", "acknowledged", "lost", "back"]
+    time: float
+    count: float | None
+    peak: float | None
+    state: AlarmState
+
+
+class Alarm:
+    """An alarm with hysteresis in people and in seconds.
+
+    Call `update` for every count and, so that silence is noticed, `tick` now and then without one.
+    A raised alarm stays raised below the state ``NO_DATA``; what had been sustained before a gap
+    has to be sustained anew after it.
+
+    Args:
+        rule: the rule.
+    """
+
+    def __init__(self, rule: AlarmRule) -> None:
+        self.rule = rule
+        self._raised = False
+        self._acknowledged = False
+        self._lost = False
+        self._count: float | None = None
+        self._peak: float | None = None
+        self._time: float | None = None  # of the newest call
+        self._counted: float | None = None  # of the newest count
+        self._since: float | None = None  # how long the count has asked for a change
+        self._cleared: float | None = None
+
+    @property
+    def state(self) -> AlarmState:
+        """State at the newest call."""
+        if self._lost:
+            return AlarmState.NO_DATA
+        if not self._raised:
+            return AlarmState.QUIET
+        return AlarmState.ACKNOWLEDGED if self._acknowledged else AlarmState.RAISED
+
+    def update(self, time: float, count: float | None) -> list[AlarmEvent]:
+        """Take a count and return what it changes, mostly nothing.
+
+        Args:
+            time: time of the count, in seconds, not before that of the last call.
+            count: people, best a smoothed count; or the low end of its interval, for alarms that
+                are sure; None, or NaN, if the picture cannot be trusted: like no call at all.
+
+        Raises:
+            InputError: the time is before the last one.
+        """
+        if count is None or math.isnan(count):
+            return self.tick(time)
+        events = self.tick(time)
+        self._counted, self._count = time, count
+        if self._lost:
+            self._lost, self._since = False, None
+            events.append(self._event("back", time))
+        if self._raised:
+            self._peak = max(self._peak or count, count)
+        events += self._step(time, count)
+        return events
+
+    def tick(self, time: float) -> list[AlarmEvent]:
+        """Note that time has passed, and return the event of counts that stay away.
+
+        Raises:
+            InputError: the time is before the last one.
+        """
+        later(time, self._time)
+        self._time = time
+        if self._counted is None:
+            self._counted = time  # of the first call: a source that never starts is lost, too
+        if self._lost or time - self._counted <= self.rule.stale:
+            return []
+        self._lost = True
+        return [self._event("lost", time)]
+
+    def acknowledge(self, time: float) -> list[AlarmEvent]:
+        """Note that somebody knows; without a raised alarm nothing happens.
+
+        Raises:
+            InputError: the time is before the last one.
+        """
+        later(time, self._time)
+        self._time = time
+        if not self._raised or self._acknowledged:
+            return []
+        self._acknowledged = True
+        return [self._event("acknowledged", time)]
+
+    def _step(self, time: float, count: float) -> list[AlarmEvent]:
+        rule = self.rule
+        asks = count < rule.below if self._raised else count > rule.above
+        if not asks:
+            self._since = None
+            return []
+        self._since = time if self._since is None else self._since
+        if time - self._since < (rule.leave if self._raised else rule.enter):
+            return []
+        if self._raised:
+            self._raised = self._acknowledged = False
+            self._cleared, self._since = time, None
+            event = self._event("cleared", time)
+            self._peak = None
+            return [event]
+        if self._cleared is not None and time - self._cleared < rule.cooldown:
+            return []
+        self._raised, self._since, self._peak = True, None, count
+        return [self._event("raised", time)]
+
+    def _event(
+        self, kind: Literal["raised", "cleared", "acknowledged", "lost", "back"], time: float
+    ) -> AlarmEvent:
+        return AlarmEvent(kind, time, self._count, self._peak, self.state)

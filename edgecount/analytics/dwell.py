@@ -1,0 +1,152 @@
+"""How long people stay: in the mean from counts and flows, one by one from head points."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics.tracks import Tracker
+from edgecount.errors import ConfigError, InputError
+from edgecount.regions import Region
+from edgecount.result import CountResult
+
+_ARRIVALS = 10.0  # people that have to come in before a mean says anything
+_FOUND = 0.9  # share of the heads that have to be found again for stays to be told
+_SETTLE = 5.0  # s over which that share is smoothed
+
+
+class MeanStay:
+    """The mean time that people stay in a place, from how many there are and how many come in.
+
+    Little's law (Little, "A Proof for the Queuing Formula L = lambda W", 1961): in the mean over a
+    long time the people in a place are those that come in each second, times the seconds that they
+    stay. It needs nobody to be recognised, and holds in crowds of any density.
+
+    Args:
+        horizon: seconds over which both are averaged; several times the stay itself.
+
+    Raises:
+        ConfigError: the horizon is not above 0.
+    """
+
+    def __init__(self, horizon: float = 1800.0) -> None:
+        check_seconds("horizon", horizon)
+        if not horizon:
+            raise ConfigError("horizon: expected seconds above 0, got 0")
+        self._horizon = horizon
+        # Time, people-seconds so far and people that have come in so far.
+        self._passed: deque[tuple[float, float, float]] = deque()
+
+    def update(self, time: float, count: float, into: float) -> float | None:
+        """Return the mean stay in seconds; None before ten people have come in.
+
+        Args:
+            time: time of the frame, in seconds, not before that of the last call.
+            count: people in the place.
+            into: people that have come in since any moment, such as `LineCount.into`, added over
+                the lines around the place.
+
+        Raises:
+            InputError: the time is before the last one, or a number is negative or not finite.
+        """
+        if not (math.isfinite(count) and math.isfinite(into) and count >= 0):
+            raise InputError(f"count, into: expected people, got {count!r}, {into!r}")
+        last = self._passed[-1] if self._passed else None
+        waited = later(time, last[0] if last else None)
+        total = (last[1] if last else 0.0) + count * waited
+        self._passed.append((time, total, into))
+        while len(self._passed) > 2 and time - self._passed[1][0] >= self._horizon:
+            self._passed.popleft()
+        first = self._passed[0]
+        arrivals = into - first[2]
+        return None if arrivals < _ARRIVALS else (total - first[1]) / arrivals
+
+
+@dataclass(frozen=True)
+class StayReport:
+    """How long single people have been in a region.
+
+    Attributes:
+        staying: seconds of each head that is there now, longest first; None where heads cannot be
+            told apart from frame to frame, so that nothing could be said of single people.
+        left: seconds of those that have left since the last report.
+        found: share of the heads that are found again in the next frame.
+    """
+
+    staying: tuple[float, ...] | None
+    left: tuple[float, ...]
+    found: float
+
+
+class Stays:
+    """Stays of single people in a region, by head points that are followed.
+
+    For sparse scenes: where fewer than nine in ten heads are found again from frame to frame, in a
+    crowd or at a low frame rate, it says so and reports nothing; `MeanStay` holds there. Somebody
+    who is hidden for longer than 0.7 s starts anew, so that long stays are rather too short.
+
+    Args:
+        region: the region.
+        size: (width, height) of the frames in pixels.
+    """
+
+    def __init__(self, region: Region, size: tuple[int, int]) -> None:
+        self._region = region
+        self._size = size
+        self._tracker = Tracker(size)
+        self._time: float | None = None
+        self._since: dict[int, float] = {}  # when each head came in
+        self._last: dict[int, float] = {}  # when it was last inside
+        self._found = 1.0
+
+    def update(self, time: float, result: CountResult) -> StayReport:
+        """Take a frame and return who is in the region for how long.
+
+        Args:
+            time: time of the frame, in seconds, not before that of the last call.
+            result: its result, with head points.
+
+        Raises:
+            InputError: the time is before the last one, the frame has another size, or the model
+                gives no head points.
+        """
+        if result.size != self._size:
+            raise InputError(f"result: expected frames of {self._size}, got {result.size}")
+        if result.peak_count is None:
+            raise InputError(f"result: expected head points, and {result.model} gives none")
+        passed = later(time, self._time)
+        self._time = time
+        points = result.points[:, :2].astype(np.float64)
+        steps = self._tracker.update(time, points)
+        inside = _contains(self._region.polygon, steps.now)
+        for number in steps.ids[inside].tolist():
+            self._since.setdefault(number, time - passed)
+            self._last[number] = time
+        gone = [*steps.ids[~inside].tolist(), *steps.lost.tolist()]
+        left = tuple(
+            self._last.pop(number) - self._since.pop(number)
+            for number in gone
+            if number in self._since
+        )
+        if len(points) and passed:
+            share = -math.expm1(-passed / _SETTLE)
+            self._found += share * (min(len(steps.ids) / len(points), 1.0) - self._found)
+        staying = None
+        if self._found >= _FOUND and not result.overflow:
+            staying = tuple(sorted((time - since for since in self._since.values()), reverse=True))
+        return StayReport(staying, left, self._found)
+
+
+def _contains(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return whether (N, 2) points are inside a polygon, by the number of edges to their right."""
+    inside = np.zeros(len(points), bool)
+    x, y = points[:, 0], points[:, 1]
+    for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        crosses = (ay > y) != (by > y)
+        if ay != by:
+            inside ^= crosses & (x < ax + (y - ay) * (bx - ax) / (by - ay))
+    return inside

@@ -1,0 +1,326 @@
+"""The ground in view: where people stand in metres, and how many there are per square metre."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgecount.errors import ConfigError
+from edgecount.result import CountResult
+
+Array = NDArray[np.float64]
+
+# Fruin, "Designing for Pedestrians: A Level-of-Service Concept", Highway Research Record 355
+# (1971): least area of a person in square feet at levels A to E.
+_FRUIN = {"walkway": (35, 25, 15, 10, 5), "queue": (13, 10, 7, 3, 2)}
+_SQUARE_FOOT = 0.3048**2
+_SAMPLES = 4  # points along each side of a density cell that is spread over the ground
+_LEAST_PEOPLE = 2  # whose heights give a ground
+
+
+def level_of_service(
+    people_per_m2: float, kind: Literal["walkway", "queue"] = "walkway"
+) -> Literal["A", "B", "C", "D", "E", "F"]:
+    """Return Fruin's level of service, from A (free) to F (at a standstill).
+
+    Fruin, "Designing for Pedestrians: A Level-of-Service Concept", Highway Research Record 355,
+    1971. Least square metres a person of A to E: walkways 3.25, 2.32, 1.39, 0.93, 0.46; queues and
+    waiting areas 1.21, 0.93, 0.65, 0.28, 0.19.
+
+    Args:
+        people_per_m2: people per square metre, 0 or more.
+        kind: ``walkway`` for people who walk, ``queue`` for people who stand.
+
+    Raises:
+        ConfigError: the density is negative or NaN, or the kind is another.
+    """
+    if kind not in _FRUIN:
+        raise ConfigError(f"kind: expected walkway or queue, got {kind!r}")
+    if not people_per_m2 >= 0:
+        raise ConfigError(f"people_per_m2: expected 0 or more, got {people_per_m2!r}")
+    area = math.inf if people_per_m2 == 0 else 1 / people_per_m2
+    levels: tuple[Literal["A", "B", "C", "D", "E"], ...] = ("A", "B", "C", "D", "E")
+    for level, feet in zip(levels, _FRUIN[kind], strict=True):
+        if area >= feet * _SQUARE_FOOT:
+            return level
+    return "F"
+
+
+@dataclass(frozen=True, eq=False)
+class GroundPlane:
+    """The plane that people stand on, as one camera sees it.
+
+    Attributes:
+        matrix: (3, 3) homography from pixels of the frame to metres on the ground, x to the right
+            and y away from the camera where the plane was made from people's heights, along the
+            rectangle's sides where it was made from one.
+        size: (width, height) of the frame in pixels that the matrix is for.
+    """
+
+    matrix: Array
+    size: tuple[int, int]
+
+    @classmethod
+    def from_rectangle(
+        cls, corners: ArrayLike, width: float, depth: float, size: tuple[int, int]
+    ) -> GroundPlane:
+        """Return the plane in which four points of the picture are a rectangle of known sides.
+
+        Paving, a pitch, a zebra crossing or four people who stand at its corners will do. Heads
+        appear above the ground, farther from the camera: for densities of heads mark the corners at
+        the height of heads.
+
+        Args:
+            corners: (4, 2) x, y in pixels, in order around the rectangle.
+            width: length of the side from the first to the second corner, in metres.
+            depth: length of the side from the second to the third, in metres.
+            size: (width, height) of the frame in pixels.
+
+        Raises:
+            ConfigError: there are not four corners of a convex quadrilateral, or a length is not
+                above 0.
+        """
+        seen = _points("corners", corners)
+        if len(seen) != 4:
+            raise ConfigError(f"corners: expected 4 points, got {len(seen)}")
+        for name, length in (("width", width), ("depth", depth)):
+            if not (math.isfinite(length) and length > 0):
+                raise ConfigError(f"{name}: expected metres above 0, got {length!r}")
+        sides = np.roll(seen, -1, axis=0) - seen
+        turns = _cross(sides, np.roll(sides, -1, axis=0))
+        if not ((turns > 0).all() or (turns < 0).all()):
+            raise ConfigError(
+                "corners: expected a convex quadrilateral, in order around it, no three in a line"
+            )
+        metres = np.array([[0, 0], [width, 0], [width, depth], [0, depth]], np.float64)
+        return cls(_homography(seen, metres), _size(size))
+
+    @classmethod
+    def from_heights(
+        cls,
+        feet: ArrayLike,
+        heads: ArrayLike,
+        size: tuple[int, int],
+        *,
+        field_of_view: float,
+        height: float = 1.7,
+    ) -> GroundPlane:
+        """Return the plane that people of known height stand on, seen by a camera without roll.
+
+        A person's height in the picture shrinks linearly towards the horizon: the camera's height
+        and the horizon follow from a line through the heights of two people or more, the farther
+        apart the better. How far a row is away follows from the angle of view; distances, and
+        areas with them, are proportional to the focal length that it stands for. Valid for cameras
+        that look down by less than some 30 degrees; from above, use a rectangle.
+
+        Args:
+            feet: (N, 2) x, y in pixels where people's feet are, N >= 2.
+            heads: (N, 2) x, y of the tops of their heads.
+            size: (width, height) of the frame in pixels.
+            field_of_view: the camera's horizontal angle of view, in degrees, by its data sheet.
+            height: mean height of the people, in metres.
+
+        Raises:
+            ConfigError: there are too few people, they are all in one row, a head is below its
+                feet, or the heights do not grow towards the camera.
+        """
+        low, high = _points("feet", feet), _points("heads", heads)
+        if len(low) != len(high) or len(low) < _LEAST_PEOPLE:
+            raise ConfigError(
+                f"feet, heads: expected as many of both, {_LEAST_PEOPLE} or more, got {len(low)} "
+                f"and {len(high)}"
+            )
+        if not 1 < field_of_view < 170:
+            raise ConfigError(f"field_of_view: expected degrees, 1 to 170, got {field_of_view!r}")
+        if not (math.isfinite(height) and height > 0):
+            raise ConfigError(f"height: expected metres above 0, got {height!r}")
+        tall = low[:, 1] - high[:, 1]
+        if (tall <= 0).any():
+            raise ConfigError("heads: expected each above its feet in the picture")
+        if np.ptp(low[:, 1]) < 1:
+            raise ConfigError("feet: expected people at different distances, got all in one row")
+        slope, offset = np.polyfit(low[:, 1], tall, 1)
+        if slope <= 0:
+            raise ConfigError("heads: expected nearer people to look taller than those farther off")
+        horizon = -offset / slope
+        width, _ = _size(size)
+        focal = width / 2 / math.tan(math.radians(field_of_view) / 2)
+        camera = height / slope  # metres above the ground
+        # A row y below the horizon is focal * camera / (y - horizon) away, and camera / (y -
+        # horizon) metres wide a pixel.
+        matrix = np.array(
+            [
+                [camera, 0, -camera * width / 2],
+                [0, 0, focal * camera],
+                [0, 1, -horizon],
+            ]
+        )
+        return cls(matrix, _size(size))
+
+    def to_metres(self, points: ArrayLike) -> Array:
+        """Return where points of the picture are on the ground.
+
+        Args:
+            points: (N, 2) x, y in pixels; further columns, such as scores, are left out.
+
+        Returns:
+            (N, 2) x, y in metres; NaN for points on the horizon or above it.
+        """
+        given = np.asarray(points, np.float64)
+        seen = given[:, :2] if given.ndim == 2 and given.shape[1] > 2 else _points("points", points)
+        mapped = np.column_stack([seen, np.ones(len(seen))]) @ self.matrix.T
+        # On one side of the horizon, that of the frame's bottom, the sign is this one.
+        sign = np.sign(self._weight(self.size[0] / 2, self.size[1]))
+        weight = mapped[:, 2] * sign
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found: Array = mapped[:, :2] * sign / weight[:, None]
+        found[~(weight > 1e-9 * abs(self.matrix[2]).max())] = np.nan
+        return found
+
+    def to_pixels(self, points: ArrayLike) -> Array:
+        """Return where points on the ground, (N, 2) in metres, are in the picture, (N, 2)."""
+        places = _points("points", points)
+        mapped = np.column_stack([places, np.ones(len(places))]) @ np.linalg.inv(self.matrix).T
+        found: Array = mapped[:, :2] / mapped[:, 2:]
+        return found
+
+    def area(self, polygon: ArrayLike) -> float:
+        """Return the square metres of ground inside a polygon of the picture.
+
+        Args:
+            polygon: (N, 2) x, y in pixels, N >= 3, which does not cross itself.
+
+        Raises:
+            ConfigError: it has too few corners, or one on the horizon or above it.
+        """
+        corners = _points("polygon", polygon)
+        if len(corners) < 3:
+            raise ConfigError(f"polygon: expected 3 corners or more, got {len(corners)}")
+        ground = self.to_metres(corners)
+        if np.isnan(ground).any():
+            raise ConfigError(
+                "polygon: expected corners below the horizon, where there is ground: lower it"
+            )
+        # Lines stay lines, so that the corners tell all.
+        return float(abs(_cross(ground, np.roll(ground, -1, axis=0)).sum())) / 2
+
+    def people_per_m2(
+        self,
+        polygon: ArrayLike,
+        count: float,
+        interval: tuple[float, float] | None = None,
+    ) -> tuple[float, tuple[float, float] | None]:
+        """Return people per square metre in a polygon of the picture, with its likely range.
+
+        Args:
+            polygon: (N, 2) x, y in pixels.
+            count: people inside, such as those of a region.
+            interval: likely range of the count.
+
+        Raises:
+            ConfigError: see `area`.
+        """
+        area = self.area(polygon)
+        if not area:
+            raise ConfigError("polygon: expected some ground inside, got a line")
+        ends = None if interval is None else (interval[0] / area, interval[1] / area)
+        return count / area, ends
+
+    def map_density(
+        self,
+        result: CountResult,
+        extent: tuple[float, float, float, float],
+        cell: float = 0.5,
+    ) -> NDArray[np.float32]:
+        """Return a map of the ground seen from above, in people per square metre.
+
+        Each cell of the density is spread evenly over the ground that it covers. Times the cells'
+        area the map sums to the people of the density that are inside the extent.
+
+        Args:
+            result: a result with a density map.
+            extent: left, near, right and far end of the map, in metres.
+            cell: side of the map's square cells, in metres.
+
+        Returns:
+            float32 (h, w); row 0 is the farthest, as on a map that is held towards the crowd.
+
+        Raises:
+            ConfigError: the result has no density or is of another frame size, or the extent has
+                no area.
+        """
+        left, near, right, far = extent
+        if not (left < right and near < far and cell > 0):
+            raise ConfigError(f"extent: expected left < right and near < far, got {extent}")
+        if result.size != self.size:
+            raise ConfigError(f"result: expected frames of {self.size}, got {result.size}")
+        if not result.density.size:
+            raise ConfigError(f"result: expected a density map, and {result.model} gives none")
+        rows, columns = math.ceil((far - near) / cell), math.ceil((right - left) / cell)
+        points, people = _spread(result)
+        ground = self.to_metres(points)
+        with np.errstate(invalid="ignore"):
+            column = np.floor((ground[:, 0] - left) / cell)
+            row = np.floor((far - ground[:, 1]) / cell)
+            inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        cells = (row[inside] * columns + column[inside]).astype(np.int64)
+        sums = np.bincount(cells, people[inside], rows * columns)
+        return (sums.reshape(rows, columns) / cell**2).astype(np.float32)
+
+    def _weight(self, x: float, y: float) -> float:
+        return float(self.matrix[2] @ (x, y, 1))
+
+
+def _spread(result: CountResult) -> tuple[Array, Array]:
+    """Return points all over the density's cells, (N, 2) px, and the people of each, (N,)."""
+    rows, columns = result.density.shape
+    wide, tall = result.density_stride_xy
+    steps = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
+    y = ((np.arange(rows)[:, None] + steps) * tall).ravel()
+    x = ((np.arange(columns)[:, None] + steps) * wide).ravel()
+    people = np.repeat(np.repeat(result.density, _SAMPLES, 0), _SAMPLES, 1) / _SAMPLES**2
+    points = np.stack(np.broadcast_arrays(x[None], y[:, None]), axis=2).reshape(-1, 2)
+    return points, people.astype(np.float64).ravel()
+
+
+def _homography(pixels: Array, metres: Array) -> Array:
+    """Return the (3, 3) matrix that maps four points exactly onto four others."""
+    # Centred and scaled, so that the equations are well conditioned (Hartley 1997).
+    middle, scale = pixels.mean(0), max(float(np.ptp(pixels)), 1e-9)
+    rows = []
+    for (x, y), (u, v) in zip((pixels - middle) / scale, metres, strict=True):
+        rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y, u])
+        rows.append([0, 0, 0, x, y, 1, -v * x, -v * y, v])
+    table = np.array(rows)
+    found = np.linalg.solve(table[:, :8], table[:, 8])
+    centred = np.array(
+        [[1 / scale, 0, -middle[0] / scale], [0, 1 / scale, -middle[1] / scale], [0, 0, 1]]
+    )
+    matrix: Array = np.append(found, 1).reshape(3, 3) @ centred
+    return matrix
+
+
+def _points(name: str, values: ArrayLike) -> Array:
+    try:
+        points = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        points = np.zeros(0)
+    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+        raise ConfigError(f"{name}: expected finite x, y of every point, got {np.shape(points)}")
+    return points
+
+
+def _size(size: tuple[int, int]) -> tuple[int, int]:
+    width, height = (int(side) for side in size)
+    if width < 1 or height < 1:
+        raise ConfigError(f"size: expected width and height in pixels, got {size}")
+    return width, height
+
+
+def _cross(a: Array, b: Array) -> Array:
+    product: Array = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    return product

@@ -1,0 +1,327 @@
+"""Lines with a direction: how many people cross them, and which way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics.flow import FlowAt
+from edgecount.analytics.tracks import Array, Steps, Tracker
+from edgecount.errors import ConfigError, InputError
+from edgecount.manifest import Manifest
+from edgecount.result import CountResult
+
+_BAND = 0.05  # of the frame's longer side: a line is crossed once its whole band is
+# People in 64 x 64 pixels of the network up to which heads can be followed, and from which on only
+# the crowd as a whole: at ten frames a second a step has to stay below half the way to a neighbour.
+_CELL, _SINGLE, _CROWD = 64, 3.0, 8.0
+_LEAST = 0.25  # of the band: less of it, of a head that is lost there, is the points' noise
+_STILL = 0.02  # of the longer side a second, below which the crowd at a place stands
+
+
+class Line:
+    """A line across which people are counted.
+
+    Walk from its start to its end: who goes from your left to your right goes in.
+
+    Args:
+        name: how it is called in results.
+        start: x, y in pixels of the frame.
+        end: x, y of its other end.
+
+    Raises:
+        ConfigError: it has no name, no length, or a coordinate is not finite.
+    """
+
+    def __init__(self, name: str, start: ArrayLike, end: ArrayLike) -> None:
+        if not str(name).strip():
+            raise ConfigError(f"line: expected a name, got {name!r}")
+        self.name = name
+        self.start, self.end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+        for given in (self.start, self.end):
+            if given.shape != (2,) or not np.isfinite(given).all():
+                raise ConfigError(
+                    f"line {name}: expected x, y of both ends, got {start!r}, {end!r}"
+                )
+        self.length = float(np.linalg.norm(self.end - self.start))
+        if not self.length:
+            raise ConfigError(f"line {name}: expected two different ends, got {start!r} twice")
+        self._along = (self.end - self.start) / self.length
+        # To the right of somebody who walks along it; y points down.
+        self.inwards = np.array([-self._along[1], self._along[0]])
+
+    @classmethod
+    def from_fractions(
+        cls, name: str, start: ArrayLike, end: ArrayLike, size: tuple[int, int]
+    ) -> Line:
+        """Return a line whose ends are given as shares of the frame's width and height."""
+        whole = np.array(size, np.float64)
+        return cls(name, np.asarray(start, np.float64) * whole, np.asarray(end, np.float64) * whole)
+
+    def side(self, points: Array) -> Array:
+        """Return how far (N, 2) points are beyond the line, in pixels; inwards is above 0."""
+        distances: Array = (points - self.start) @ self.inwards
+        return distances
+
+    def beside(self, points: Array) -> NDArray[np.bool_]:
+        """Return whether (N, 2) points are abreast of the line, neither before nor behind it."""
+        along = (points - self.start) @ self._along
+        return (along >= 0) & (along <= self.length)
+
+
+@dataclass(frozen=True)
+class LineCount:
+    """People that have crossed a line since the counter was made.
+
+    Whole people only in the mean: somebody who is half over the band counts by half.
+
+    Attributes:
+        into: people that went in.
+        out: people that went out.
+        dense: share of them that came from the crowd's flow and not from single heads.
+    """
+
+    into: float
+    out: float
+    dense: float
+
+    @property
+    def net(self) -> float:
+        """People that went in, less those that went out."""
+        return self.into - self.out
+
+
+@dataclass
+class _Tally:
+    into: float = 0.0
+    out: float = 0.0
+    dense: float = 0.0
+
+    def add(self, people: float, *, dense: bool) -> None:
+        self.into += max(people, 0.0)
+        self.out += max(-people, 0.0)
+        self.dense += abs(people) * dense
+
+
+class LineCounter:
+    """A counter of the people that cross lines.
+
+    A line is a band as wide as a stride, and a person crosses it in parts: each step adds the
+    share of the band that it covers. So somebody who stands on the line, or turns back, adds
+    nothing, whatever the noise of the points, and nobody is counted twice.
+
+    Where people are few, steps are those of head points that are found again in the next frame
+    (`Tracker`). Where they are many, it is the density times the crowd's motion, by dense optical
+    flow (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016, in OpenCV):
+    the people in the band times their speed across it, over its width. The two are blended by the
+    local density, as counts are, from 3 to 8 people in 64 x 64 pixels of the network.
+
+    Args:
+        lines: the lines.
+        size: (width, height) of the frames in pixels.
+        manifest: the model's, ``counter.manifest``, which says how the frame is scaled; None: head
+            points alone where there are any.
+        band: width of the bands in pixels; None: a twentieth of the frame's longer side.
+
+    Raises:
+        ConfigError: there is no line, two have one name, or the band is not above 0.
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        size: tuple[int, int],
+        *,
+        manifest: Manifest | None = None,
+        band: float | None = None,
+    ) -> None:
+        names = [line.name for line in lines]
+        if not lines or len(set(names)) < len(names):
+            raise ConfigError(f"lines: expected one or more, each with its own name, got {names}")
+        if band is not None and not (math.isfinite(band) and band > 0):
+            raise ConfigError(f"band: expected pixels above 0, got {band!r}")
+        self.lines = tuple(lines)
+        self.size = size
+        self._manifest = manifest
+        self._band = _BAND * max(size) if band is None else band
+        self._tracker = Tracker(size)
+        self._flow = FlowAt(size)
+        self._time: float | None = None
+        self._tallies = {line.name: _Tally() for line in lines}
+        # Share of the band that a head has crossed, by its number and the line.
+        self._progress: dict[tuple[int, str], float] = {}
+
+    def update(
+        self, time: float, result: CountResult, image: NDArray[np.uint8] | None = None
+    ) -> dict[str, LineCount]:
+        """Take a frame, and return the counts of each line so far.
+
+        Args:
+            time: time of the frame, in seconds, not before that of the last call.
+            result: its result.
+            image: the frame, uint8 (H, W, 3) BGR, for the flow of dense crowds; None: head points
+                alone.
+
+        Raises:
+            InputError: the time is before the last one, or the frame has another size.
+        """
+        if result.size != self.size:
+            raise InputError(f"result: expected frames of {self.size}, got {result.size}")
+        passed = later(time, self._time)
+        first, self._time = self._time is None, time
+        weights = _density_weights(result, self._manifest)
+        near = self._near(result.points[:, :2].astype(np.float64))
+        steps = self._tracker.update(time, result.points[:, :2][near])
+        self._add_heads(steps, weights, result)
+        if image is not None and weights is not None:
+            self._add_flow(image, weights, result, 0.0 if first else passed)
+        return self.counts()
+
+    def counts(self) -> dict[str, LineCount]:
+        """Return the counts of each line so far, those who are on it included in part."""
+        found = {}
+        for line in self.lines:
+            tally = self._tallies[line.name]
+            begun = [part for (_, name), part in self._progress.items() if name == line.name]
+            into = tally.into + sum(part for part in begun if part > 0)
+            out = tally.out - sum(part for part in begun if part < 0)
+            found[line.name] = LineCount(into, out, tally.dense / max(into + out, 1e-9))
+        return found
+
+    def _near(self, points: Array) -> NDArray[np.bool_]:
+        """Return which points may be in a band within a few frames: the others are not followed."""
+        found = np.zeros(len(points), bool)
+        for line in self.lines:
+            middle = (line.start + line.end) / 2
+            reach = line.length / 2 + 3 * self._band
+            found |= (np.abs(line.side(points)) < 3 * self._band) & (
+                np.linalg.norm(points - middle, axis=1) < reach
+            )
+        return found
+
+    def _add_heads(
+        self, steps: Steps, weights: NDArray[np.float32] | None, result: CountResult
+    ) -> None:
+        half = self._band / 2
+        middles = (steps.before + steps.now) / 2
+        shares = np.ones(len(middles))
+        if weights is not None:
+            shares -= _at(weights, middles, result.density_stride_xy)
+        for line in self.lines:
+            before, now = line.side(steps.before), line.side(steps.now)
+            covered = np.clip(now, -half, half) - np.clip(before, -half, half)
+            covered *= shares * line.beside(middles) / self._band
+            for number, part, place in zip(steps.ids.tolist(), covered, now, strict=True):
+                key = (number, line.name)
+                if part:
+                    self._progress[key] = self._progress.get(key, 0.0) + float(part)
+                if abs(place) >= half:
+                    self._tallies[line.name].add(self._progress.pop(key, 0.0), dense=False)
+            for number in steps.lost.tolist():
+                part = self._progress.pop((number, line.name), 0.0)
+                if abs(part) >= _LEAST:
+                    self._tallies[line.name].add(part, dense=False)
+
+    def _add_flow(
+        self,
+        image: NDArray[np.uint8],
+        weights: NDArray[np.float32],
+        result: CountResult,
+        passed: float,
+    ) -> None:
+        rows, columns = np.nonzero(weights * result.density > 0)
+        stride = np.array(result.density_stride_xy)
+        middles = (np.column_stack([columns, rows]) + 0.5) * stride
+        people = (weights * result.density)[rows, columns].astype(np.float64)
+        bands = [
+            (np.abs(line.side(middles)) <= self._band / 2) & line.beside(middles)
+            for line in self.lines
+        ]
+        wanted = np.any(bands, axis=0)
+        moved = self._flow.update(image, middles[wanted])
+        if moved is None or not passed:
+            return
+        steps = np.zeros((len(middles), 2))
+        steps[wanted] = moved
+        for line, band in zip(self.lines, bands, strict=True):
+            across = steps[band] @ line.inwards
+            across[np.abs(across) < _STILL * max(self.size) * passed] = 0.0
+            parts = people[band] * across / self._band
+            for direction in (parts[parts > 0], parts[parts < 0]):
+                self._tallies[line.name].add(float(direction.sum()), dense=True)
+
+
+class Anchor:
+    """A net flow that does not drift: it is held to the absolute count of the place behind.
+
+    A line misses a person now and then, and after a day what went in less what went out is off by
+    hundreds. The count of the regions behind the line is noisy and does not drift. So the flow is
+    trusted from minute to minute, and the count in the long run: the difference between the two is
+    smoothed over ``horizon`` and taken off.
+
+    Args:
+        horizon: seconds over which the count is averaged against the flow.
+
+    Raises:
+        ConfigError: the horizon is negative or not finite.
+    """
+
+    def __init__(self, horizon: float = 300.0) -> None:
+        check_seconds("horizon", horizon)
+        self._horizon = horizon
+        self._time: float | None = None
+        self._started: float | None = None
+        self._offset = 0.0
+
+    def update(self, time: float, net: float, count: float) -> float:
+        """Return the people behind the line.
+
+        Args:
+            time: time of the frame, in seconds, not before that of the last call.
+            net: people that went in less those that went out, since any moment.
+            count: people counted behind the line now.
+
+        Raises:
+            InputError: the time is before the last one.
+        """
+        passed = later(time, self._time)
+        self._time = time
+        self._started = time if self._started is None else self._started
+        # At first the mean over all there was, then the last minutes count more.
+        span = min(self._horizon, time - self._started)
+        share = 1.0 if span <= 0 else min(1.0, passed / span)
+        self._offset += share * (count - net - self._offset)
+        return max(net + self._offset, 0.0)
+
+
+def _density_weights(result: CountResult, manifest: Manifest | None) -> NDArray[np.float32] | None:
+    """Return the weight of the density against the points in each cell; None: points alone."""
+    if not result.density.size:
+        return None
+    if result.peak_count is None:
+        return np.ones_like(result.density)
+    if manifest is None:
+        return None
+    stride = next(output.stride for output in manifest.outputs if output.role == "density")
+    side = max(_CELL // stride, 1)
+    sums = cv2.boxFilter(
+        result.density, -1, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT_101
+    )
+    share = np.clip((sums - _SINGLE) / (_CROWD - _SINGLE), 0, 1)
+    weights: NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
+    return weights
+
+
+def _at(cells: NDArray[np.float32], points: Array, stride: tuple[float, float]) -> Array:
+    """Return the cells' values at (N, 2) points in pixels of the frame."""
+    rows, columns = cells.shape
+    column = np.clip((points[:, 0] / stride[0]).astype(np.int64), 0, columns - 1)
+    row = np.clip((points[:, 1] / stride[1]).astype(np.int64), 0, rows - 1)
+    values: Array = cells[row, column].astype(np.float64)
+    return values

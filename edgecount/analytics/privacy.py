@@ -1,0 +1,105 @@
+"""Heads made unrecognisable, before a picture is stored or shown."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import ConfigError, InputError
+from edgecount.result import CountResult
+
+Image = NDArray[np.uint8]
+
+_SMALLEST, _LARGEST = 0.012, 0.09  # radii of heads, of the frame's longer side
+_SPACING = 0.75  # radius by the distance to the nearest neighbours: heads touch shoulders
+_CROWDED = 0.02  # people in a density cell from which on it is pixelated itself
+_GRAINS = 4  # blocks across a head: too few for a face
+
+
+def pixelate(
+    image: Image,
+    result: CountResult,
+    *,
+    radius: float | None = None,
+    crowded: float = _CROWDED,
+) -> Image:
+    """Return a copy of the frame in which heads are pixelated.
+
+    Every head point gets a disc, and every cell of the density with people in it as well, so that
+    crowds without points are covered. Who is not counted is not covered: this is a help, no
+    guarantee.
+
+    Args:
+        image: uint8 (H, W, 3), BGR, the frame that was counted.
+        result: its result.
+        radius: radius of the discs in pixels; None: from how near the neighbours are, and large
+            where somebody stands alone.
+        crowded: people in a cell of the density from which on it is covered; infinity: points
+            alone.
+
+    Raises:
+        InputError: the image is another array, or not of the result's size.
+        ConfigError: the radius is not above 0, or ``crowded`` is negative.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise InputError(f"image: expected uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}")
+    height, width = image.shape[:2]
+    if (width, height) != result.size:
+        raise InputError(
+            f"image: expected {result.size[0]} x {result.size[1]} px, as was counted, got "
+            f"{width} x {height}"
+        )
+    if radius is not None and not radius > 0:
+        raise ConfigError(f"radius: expected pixels above 0, got {radius!r}")
+    if not crowded >= 0:
+        raise ConfigError(f"crowded: expected people in a cell, 0 or more, got {crowded!r}")
+    points = result.points[:, :2].astype(np.float64)
+    radii = _radii(points, max(width, height)) if radius is None else np.full(len(points), radius)
+    masks = {grain: np.zeros((height, width), np.uint8) for grain in set(_grains(radii))}
+    for (x, y), disc, grain in zip(points, radii, _grains(radii), strict=True):
+        cv2.circle(masks[grain], (int(x), int(y)), int(np.ceil(disc)), 255, cv2.FILLED)
+    if result.density.size:
+        grain = _grains(np.array(result.density_stride_xy) * _GRAINS / 2)[0]
+        mask = masks.setdefault(grain, np.zeros((height, width), np.uint8))
+        np.maximum(mask, _crowds(result, crowded), out=mask)
+    out: Image = image.copy()
+    # The coarsest come last: a near face in the small blocks of one behind it could be seen.
+    for grain, mask in sorted(masks.items()):
+        blocks = (max(width // grain, 1), max(height // grain, 1))
+        small = cv2.resize(image, blocks, interpolation=cv2.INTER_AREA)
+        coarse = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+        np.copyto(out, coarse, where=mask[:, :, None] > 0, casting="unsafe")
+    return out
+
+
+def _grains(radii: NDArray[np.float64]) -> list[int]:
+    """Return the side of the blocks for each radius, px: powers of 2, four blocks or fewer."""
+    powers = np.ceil(np.log2(np.maximum(2 * radii / _GRAINS, 2)))
+    return [int(2**power) for power in powers]
+
+
+def _crowds(result: CountResult, crowded: float) -> Image:
+    """Return 255 where the density, or a cell beside it, has people, (H, W)."""
+    cells = (result.density >= max(crowded, 1e-9)).astype(np.uint8) * 255
+    grown = cv2.dilate(cells, np.ones((3, 3), np.uint8)).astype(np.uint8, copy=False)
+    width, height = result.size
+    wide, tall = result.density_stride_xy
+    x = np.minimum((np.arange(width) / wide).astype(np.int64), grown.shape[1] - 1)
+    y = np.minimum((np.arange(height) / tall).astype(np.int64), grown.shape[0] - 1)
+    mask: Image = grown[y[:, None], x[None]]
+    return mask
+
+
+def _radii(points: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Return a radius for each head by the distance to its two nearest neighbours, (N,) px."""
+    smallest, largest = _SMALLEST * side, _LARGEST * side
+    if len(points) < 3:
+        return np.full(len(points), largest)
+    found = np.empty(len(points))
+    for first in range(0, len(points), 1024):  # a square of thousands would take gigabytes
+        part = points[first : first + 1024]
+        squares = ((part[:, None] - points[None]) ** 2).sum(2)
+        found[first : first + 1024] = np.sqrt(np.partition(squares, 2, axis=1)[:, 2])
+    radii: NDArray[np.float64] = np.clip(_SPACING * found, smallest, largest)
+    return radii

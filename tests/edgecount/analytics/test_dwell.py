@@ -1,0 +1,95 @@
+"""Stays that are known, in the mean and one by one."""
+
+import numpy as np
+import pytest
+
+from edgecount.analytics import MeanStay, Stays
+from edgecount.errors import ConfigError, InputError
+from edgecount.regions import Region
+from edgecount.result import CountResult
+
+SIZE = (640, 480)
+SHOP = Region("shop", [(200, 100), (400, 100), (400, 400), (200, 400)])
+
+
+def result_of(points, peak_count=0, size=SIZE):
+    listed = np.column_stack([points, np.full(len(points), 0.9)]).astype(np.float32)
+    return CountResult(
+        count=float(len(points)),
+        density_count=None,
+        peak_count=None if peak_count is None else len(points),
+        points=listed.reshape(-1, 3),
+        density=np.zeros((0, 0), np.float32),
+        density_stride_xy=(0.0, 0.0),
+        regions={},
+        overflow=False,
+        size=size,
+        model="tiny",
+        backend="fake",
+    )
+
+
+def test_the_mean_stay_needs_nobody_to_be_recognised():
+    rng = np.random.default_rng(0)
+    stay, leaving, into = MeanStay(horizon=3000.0), [], 0
+    for second in range(6000):
+        for _ in range(rng.poisson(0.2)):
+            into += 1
+            leaving.append(second + rng.exponential(120.0))
+        leaving = [end for end in leaving if end > second]
+        noisy = max(len(leaving) + rng.normal(0, 4), 0.0)
+        mean = stay.update(float(second), noisy, float(into))
+    assert mean == pytest.approx(120.0, rel=0.12)
+
+
+def test_few_arrivals_say_nothing():
+    stay = MeanStay()
+    assert stay.update(0.0, 5.0, 100.0) is None
+    assert stay.update(60.0, 5.0, 109.0) is None
+    assert stay.update(120.0, 5.0, 112.0) == pytest.approx(5 * 120 / 12)
+
+
+def test_single_stays_are_told_where_heads_can_be_followed():
+    rng = np.random.default_rng(1)
+    stays, left = Stays(SHOP, SIZE), []
+    for step in range(400):
+        time = step / 10
+        # One walks through in 20 s, one stands inside all the time, one stays outside.
+        walker = 100 + 10 * time
+        points = np.array([[walker, 200.0], [300.0, 350.0], [500.0, 200.0]])
+        report = stays.update(time, result_of(points + rng.normal(0, 1, points.shape)))
+        left += report.left
+    assert left == [pytest.approx(20.0, abs=0.5)]
+    assert report.staying == (pytest.approx(39.9, abs=0.2),)
+    assert report.found > 0.98
+
+
+def test_crowds_in_which_nobody_can_be_followed_are_refused():
+    rng = np.random.default_rng(2)
+    stays = Stays(SHOP, SIZE)
+    for step in range(100):
+        report = stays.update(step / 10, result_of(rng.uniform(0, 480, (200, 2))))
+    assert report.found < 0.9
+    assert report.staying is None
+
+
+def test_somebody_who_is_missed_for_a_moment_has_not_left():
+    stays, left = Stays(SHOP, SIZE), []
+    for step in range(100):
+        seen = [] if step % 10 in (4, 5, 6) else [[300.0, 200.0]]
+        report = stays.update(step / 10, result_of(np.array(seen).reshape(-1, 2)))
+        left += report.left
+    assert left == []
+    assert report.staying == (pytest.approx(9.9, abs=0.1),)
+
+
+def test_what_is_refused():
+    with pytest.raises(ConfigError, match="horizon: expected seconds above 0"):
+        MeanStay(0.0)
+    with pytest.raises(InputError, match="expected people, got -1"):
+        MeanStay().update(0.0, -1.0, 0.0)
+    stays = Stays(SHOP, SIZE)
+    with pytest.raises(InputError, match="expected head points, and tiny gives none"):
+        stays.update(0.0, result_of(np.zeros((0, 2)), None))
+    with pytest.raises(InputError, match="expected frames of"):
+        stays.update(0.0, result_of(np.zeros((0, 2)), size=(64, 48)))

@@ -1,0 +1,159 @@
+"""The ground: a rendered camera's geometry is found again, and areas and people with it."""
+
+import math
+
+import numpy as np
+import pytest
+
+from edgecount.analytics import GroundPlane, level_of_service
+from edgecount.errors import ConfigError
+from edgecount.result import CountResult
+
+SIZE = (1280, 720)
+
+
+def project(points, *, height=6.0, pitch=20.0, focal=1000.0):
+    """Project (N, 3) metres (x right, y away, z up) by a camera that looks down by ``pitch``."""
+    x, y, z = np.asarray(points, float).T
+    angle = math.radians(pitch)
+    down = height - z
+    depth = y * math.cos(angle) + down * math.sin(angle)
+    below = down * math.cos(angle) - y * math.sin(angle)
+    return np.column_stack([SIZE[0] / 2 + focal * x / depth, SIZE[1] / 2 + focal * below / depth])
+
+
+def on_ground(x, y, z=0.0):
+    return [(x, y, z)]
+
+
+RECTANGLE = [(-3, 10, 0), (3, 10, 0), (3, 22, 0), (-3, 22, 0)]
+
+
+@pytest.fixture(scope="module")
+def plane():
+    return GroundPlane.from_rectangle(project(RECTANGLE), 6.0, 12.0, SIZE)
+
+
+def test_a_rectangle_gives_the_whole_plane(plane):
+    rng = np.random.default_rng(0)
+    places = np.column_stack([rng.uniform(-8, 8, 50), rng.uniform(8, 60, 50), np.zeros(50)])
+    found = plane.to_metres(project(places))
+    assert found == pytest.approx(places[:, :2] - (-3, 10), abs=1e-6)
+    assert plane.to_pixels(found) == pytest.approx(project(places), abs=1e-6)
+
+
+def test_areas_are_those_on_the_ground(plane):
+    triangle = [(0, 12, 0), (5, 30, 0), (-4, 18, 0)]
+    (ax, ay, _), (bx, by, _), (cx, cy, _) = triangle
+    expected = abs((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)) / 2
+    assert plane.area(project(triangle)) == pytest.approx(expected)
+    density, ends = plane.people_per_m2(project(triangle), 40.0, (30.0, 60.0))
+    assert density == pytest.approx(40 / expected)
+    assert ends == pytest.approx((30 / expected, 60 / expected))
+
+
+def test_there_is_no_ground_above_the_horizon(plane):
+    above = [(640, -40), (600, -500)]  # the horizon is 4 px above the frame
+    assert np.isnan(plane.to_metres(above)).all()
+    with pytest.raises(ConfigError, match="below the horizon"):
+        plane.area([(640, -40), (1000, 700), (200, 700)])
+
+
+@pytest.mark.parametrize("pitch", [0.0, 8.0, 15.0])
+def test_heights_of_people_give_the_plane(pitch):
+    rng = np.random.default_rng(1)
+    places = np.column_stack([rng.uniform(-5, 5, 12), rng.uniform(12, 40, 12), np.zeros(12)])
+    view = {"height": 5.0, "pitch": pitch, "focal": 1100.0}
+    feet, heads = project(places, **view), project(places + np.array([0, 0, 1.7]), **view)
+    degrees = 2 * math.degrees(math.atan(SIZE[0] / 2 / 1100.0))
+    plane = GroundPlane.from_heights(feet, heads, SIZE, field_of_view=degrees)
+    square = [(-2, 20, 0), (2, 20, 0), (2, 24, 0), (-2, 24, 0)]
+    assert plane.area(project(square, **view)) == pytest.approx(16.0, rel=0.12)
+    away = plane.to_metres(project([(0, 20, 0), (0, 30, 0)], **view))[:, 1]
+    assert np.diff(away) == pytest.approx(10.0, rel=0.1)
+
+
+def result_with(density, stride):
+    grid = np.asarray(density, np.float32)
+    return CountResult(
+        count=float(grid.sum()),
+        density_count=float(grid.sum()),
+        peak_count=None,
+        points=np.zeros((0, 3), np.float32),
+        density=grid,
+        density_stride_xy=stride,
+        regions={},
+        overflow=False,
+        size=SIZE,
+        model="tiny",
+        backend="fake",
+    )
+
+
+def test_a_map_from_above_holds_the_people_where_they_stand(plane):
+    grid = np.zeros((90, 160), np.float32)
+    ((x, y),) = project(on_ground(1.0, 15.0))
+    grid[int(y / 8), int(x / 8)] = 6.0
+    result = result_with(grid, (8.0, 8.0))
+    extent = (-2.0, -2.0, 8.0, 14.0)
+    seen = plane.map_density(result, extent, cell=1.0)
+    assert seen.shape == (16, 10)
+    assert seen.sum() == pytest.approx(6.0)
+    row, column = np.unravel_index(seen.argmax(), seen.shape)
+    # 4 m to the right of the rectangle's first corner, and 5 m beyond it.
+    assert (column + 0.5 - 2.0, 14.0 - row - 0.5) == pytest.approx((4.0, 5.0), abs=1.0)
+    nowhere = plane.map_density(result, (50.0, 50.0, 60.0, 60.0))
+    assert nowhere.sum() == 0
+
+
+def test_people_spread_evenly_are_as_dense_everywhere(plane):
+    rows, columns = np.mgrid[240:720:8, 0:1280:8] + 4.0
+    grid = np.zeros((90, 160), np.float32)
+    # The ground of a pixel is the determinant of the map's derivative; here by differences.
+    middles = np.column_stack([columns.ravel(), rows.ravel()])
+    steps = np.array([[0.5, 0.0], [0.0, 0.5]])
+    right, down = (plane.to_metres(middles + s) - plane.to_metres(middles - s) for s in steps)
+    areas = np.abs(right[:, 0] * down[:, 1] - right[:, 1] * down[:, 0]) * 64
+    grid[30:] = 2.0 * areas.reshape(60, 160)
+    seen = plane.map_density(result_with(grid, (8.0, 8.0)), (0.0, 0.0, 6.0, 12.0), cell=2.0)
+    assert seen == pytest.approx(2.0, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("density", "walkway", "queue"),
+    [(0, "A", "A"), (0.3, "A", "A"), (0.4, "B", "A"), (0.6, "C", "A"), (0.9, "D", "B"),
+     (1.5, "E", "C"), (2.5, "F", "D"), (4.0, "F", "E"), (6.0, "F", "F")],
+)  # fmt: skip
+def test_levels_of_service(density, walkway, queue):
+    assert level_of_service(density) == walkway
+    assert level_of_service(density, "queue") == queue
+
+
+def test_what_makes_no_plane():
+    good = project(RECTANGLE)
+    with pytest.raises(ConfigError, match="expected 4 points, got 3"):
+        GroundPlane.from_rectangle(good[:3], 1, 1, SIZE)
+    with pytest.raises(ConfigError, match="convex quadrilateral"):
+        GroundPlane.from_rectangle(good[[0, 2, 1, 3]], 1, 1, SIZE)
+    with pytest.raises(ConfigError, match="depth: expected metres above 0, got 0"):
+        GroundPlane.from_rectangle(good, 1, 0, SIZE)
+    feet, heads = [(100, 500), (700, 300)], [(100, 300), (700, 220)]
+    made = GroundPlane.from_heights(feet, heads, SIZE, field_of_view=60)
+    assert made.area([(400, 600), (800, 600), (700, 400)]) > 0
+    for wrong, text in (
+        ({"heads": [(100, 520), (700, 220)]}, "each above its feet"),
+        ({"feet": [(100, 500), (700, 500)]}, "all in one row"),
+        ({"heads": [(100, 460), (700, 100)]}, "nearer people to look taller"),
+        ({"feet": feet[:1], "heads": heads[:1]}, "2 or more, got 1 and 1"),
+        ({"field_of_view": 0}, "degrees, 1 to 170"),
+        ({"height": -1}, "metres above 0"),
+    ):
+        given = {"feet": feet, "heads": heads, "size": SIZE, "field_of_view": 60, **wrong}
+        with pytest.raises(ConfigError, match=text):
+            GroundPlane.from_heights(**given)
+    with pytest.raises(ConfigError, match="expected a density map"):
+        made.map_density(result_with(np.zeros((0, 0)), (0.0, 0.0)), (0, 0, 1, 1))
+    with pytest.raises(ConfigError, match="expected 0 or more"):
+        level_of_service(-1)
+    with pytest.raises(ConfigError, match="walkway or queue"):
+        level_of_service(1, "stairs")

@@ -1,0 +1,199 @@
+"""Crossings that are known, of walkers, of crowds and of people who stand."""
+
+import cv2
+import numpy as np
+import pytest
+
+from edgecount.analytics import Anchor, Line, LineCounter
+from edgecount.analytics.tracks import Tracker
+from edgecount.errors import ConfigError, InputError
+from edgecount.manifest import InputSpec, Manifest, OutputSpec
+from edgecount.result import CountResult
+
+SIZE = (640, 480)
+MIDDLE = Line("door", (320, 0), (320, 480))  # downwards: to the left of the picture is in
+
+
+def result_of(points, density=None, *, stride=8.0):
+    listed = np.column_stack([points, np.full(len(points), 0.9)]).astype(np.float32)
+    grid = np.zeros((0, 0), np.float32) if density is None else density
+    return CountResult(
+        count=float(len(points)),
+        density_count=float(grid.sum()),
+        peak_count=len(points),
+        points=listed.reshape(-1, 3),
+        density=grid,
+        density_stride_xy=(stride, stride) if grid.size else (0.0, 0.0),
+        regions={},
+        overflow=False,
+        size=SIZE,
+        model="tiny",
+        backend="fake",
+    )
+
+
+def walkers(seed, number, seconds, fps, *, speed=60.0, noise=1.5, missed=0.05, standing=0):
+    """Yield time and points of people who walk both ways; returns the crossings at the end."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 640, number)
+    y = rng.uniform(20, 460, number)
+    velocity = rng.choice([-1, 1], number) * rng.uniform(0.6, 1.4, number) * speed
+    beside = np.linspace(20, 460, standing) + rng.uniform(-8, 8, standing)
+    still = np.column_stack([rng.normal(320, 3, standing), beside])
+    into = out = 0
+    for step in range(int(seconds * fps)):
+        before = x.copy()
+        if step:
+            x = x + velocity / fps
+        into += int(((before >= 320) & (x < 320)).sum())
+        out += int(((before < 320) & (x >= 320)).sum())
+        gone = (x < -40) | (x > 680)
+        velocity[gone] *= -1
+        truth = np.concatenate([np.column_stack([x, y]), still])
+        seen = truth[rng.random(len(truth)) >= missed]
+        yield step / fps, seen + rng.normal(0, noise, seen.shape), (into, out)
+
+
+@pytest.mark.parametrize("fps", [5, 10, 25])
+@pytest.mark.parametrize("number", [6, 25])
+def test_walkers_are_counted_both_ways(number, fps):
+    into = out = true_into = true_out = 0.0
+    for seed in range(3):
+        counter = LineCounter([MIDDLE], SIZE)
+        for time, points, crossed in walkers(seed, number, 30, fps):
+            found, true = counter.update(time, result_of(points))["door"], crossed
+        into, out = into + found.into, out + found.out
+        true_into, true_out = true_into + true[0], true_out + true[1]
+    assert into == pytest.approx(true_into, rel=0.1)
+    assert out == pytest.approx(true_out, rel=0.1)
+    assert found.dense == 0
+
+
+def test_people_who_stand_on_the_line_are_nobody():
+    counter = LineCounter([MIDDLE], SIZE)
+    for time, points, _ in walkers(1, 0, 120, 10, noise=2.0, missed=0.1, standing=12):
+        found = counter.update(time, result_of(points))["door"]
+    assert abs(found.net) < 0.5
+    assert found.into + found.out < 1.5
+
+
+def test_who_turns_back_has_not_crossed():
+    counter = LineCounter([MIDDLE], SIZE)
+    for step in range(60):
+        x = 280 + 38 * np.sin(step / 30 * np.pi / 2)
+        found = counter.update(step / 10, result_of(np.array([[x, 200.0]])))["door"]
+    assert found.into == pytest.approx(0, abs=0.05)
+    assert found.out == pytest.approx(0, abs=0.05)
+
+
+def test_lines_have_ends_and_a_direction():
+    upper = Line("upper", (320, 0), (320, 200))
+    back = Line.from_fractions("back", (0.5, 1.0), (0.5, 0.0), SIZE)
+    counter = LineCounter([upper, MIDDLE, back], SIZE)
+    for step in range(80):
+        x = 500 - 5.0 * step
+        found = counter.update(step / 10, result_of(np.array([[x, 100.0], [x - 10, 400.0]])))
+    assert found["upper"].into == pytest.approx(1.0)
+    assert found["door"].into == pytest.approx(2.0)
+    assert found["door"].net == pytest.approx(2.0)
+    assert (found["back"].into, found["back"].out) == (0.0, pytest.approx(2.0))
+
+
+MANIFEST = Manifest(
+    name="tiny",
+    version="1",
+    description="",
+    input=InputSpec(),
+    outputs=(OutputSpec("density", "density", 8), OutputSpec("heatmap", "heatmap", 4)),
+)
+
+
+def crowd(seed, number, seconds, fps, velocity):
+    """Yield pictures and densities of a crowd of textured heads that all walk alike."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.uniform(-320, 960, number), rng.uniform(0, 480, number)
+    shades = rng.integers(40, 250, (number, 3)).tolist()
+    ground = cv2.resize(rng.integers(60, 120, (60, 80, 3), dtype=np.uint8), SIZE)
+    crossed = 0
+    for step in range(int(seconds * fps)):
+        before = x.copy()
+        if step:
+            x = x + velocity / fps
+        crossed += int(((before < 320) != (x < 320)).sum())
+        image = ground.copy()
+        inside = (x >= 0) & (x < 640)
+        for place in np.flatnonzero(inside):
+            cv2.circle(image, (round(x[place]), round(y[place])), 7, shades[place], -1)
+        cells = (y[inside] // 8).astype(int) * 80 + (x[inside] // 8).astype(int)
+        density = np.bincount(cells, minlength=60 * 80).reshape(60, 80).astype(np.float32)
+        density = cv2.GaussianBlur(density, (0, 0), 1.0)
+        yield step / fps, image, np.column_stack([x, y])[inside], density, crossed
+
+
+@pytest.mark.parametrize("velocity", [45.0, -80.0])
+def test_a_dense_crowd_is_counted_by_its_flow(velocity):
+    counter = LineCounter([MIDDLE], SIZE, manifest=MANIFEST)
+    for time, image, points, density, crossed in crowd(2, 1600, 5, 10, velocity):
+        found = counter.update(time, result_of(points, density), image)["door"]
+        true = crossed
+    assert true > 100
+    right, wrong = (found.into, found.out) if velocity < 0 else (found.out, found.into)
+    assert right == pytest.approx(true, rel=0.1)
+    assert wrong < 0.03 * true
+    assert found.dense > 0.8
+
+
+def test_a_dense_crowd_that_stands_is_nobody():
+    counter = LineCounter([MIDDLE], SIZE, manifest=MANIFEST)
+    rng = np.random.default_rng(0)
+    for time, image, points, density, _ in crowd(3, 1200, 4, 10, 0.0):
+        noisy = np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
+        moved = points + rng.normal(0, 1, points.shape)
+        found = counter.update(time, result_of(moved, density), noisy)["door"]
+    assert found.into + found.out < 2
+
+
+def test_an_anchor_takes_the_drift_away_and_keeps_the_steps():
+    rng = np.random.default_rng(4)
+    anchor = Anchor(horizon=200.0)
+    true, net, errors, steps = 40.0, 0.0, [], []
+    for second in range(4000):
+        change = float(rng.poisson(0.1)) - float(rng.poisson(0.1)) if true > 5 else 1.0
+        true += change
+        net += change + 0.02  # one person in fifty seconds too many
+        held = anchor.update(float(second), net, true + rng.normal(0, 6))
+        if second > 1000:
+            errors.append(held - true)
+            steps.append(abs(held - true - errors[-2]) if len(errors) > 1 else 0.0)
+    assert net - true > 30
+    assert abs(np.mean(errors)) < 5
+    assert np.std(errors) < 2.5  # the count alone has 6
+    assert np.mean(steps) < 0.2
+
+
+def test_tracks_keep_their_numbers_through_a_crossing():
+    tracker = Tracker(SIZE)
+    seen = []
+    for step in range(30):
+        a, b = np.array([100 + 8 * step, 200.0]), np.array([340 - 8 * step, 230.0])
+        steps = tracker.update(step / 10, np.array([a, b] if step % 2 else [b, a]))
+        if len(steps.ids):
+            seen.append({int(i): tuple(now) for i, now in zip(steps.ids, steps.now, strict=True)})
+    assert all(set(one) == {0, 1} for one in seen)
+    assert [one[1][1] for one in seen] == [200.0] * len(seen)
+
+
+def test_what_is_refused():
+    with pytest.raises(ConfigError, match="expected a name, got ''"):
+        Line("", (0, 0), (1, 1))
+    with pytest.raises(ConfigError, match="two different ends"):
+        Line("a", (1, 1), (1, 1))
+    with pytest.raises(ConfigError, match="x, y of both ends"):
+        Line("a", (1, np.nan), (1, 1))
+    with pytest.raises(ConfigError, match="each with its own name"):
+        LineCounter([MIDDLE, MIDDLE], SIZE)
+    with pytest.raises(ConfigError, match="band: expected pixels above 0, got 0"):
+        LineCounter([MIDDLE], SIZE, band=0)
+    counter = LineCounter([MIDDLE], (320, 240))
+    with pytest.raises(InputError, match=r"expected frames of \(320, 240\), got \(640, 480\)"):
+        counter.update(0.0, result_of(np.zeros((0, 2))))
