@@ -43,7 +43,7 @@ _TOLERATED_SECONDS = 0.4
 _TOLERATED_SHARE = 0.01
 
 
-class NotAVideo(SourceError):
+class NotAVideoError(SourceError):
     """A file that FFmpeg cannot open, or has no decoder for."""
 
 
@@ -63,7 +63,7 @@ class PyAVClip:
         timeout: seconds that opening and each read may take; None: no limit, of a file.
 
     Raises:
-        NotAVideo: the file cannot be opened.
+        NotAVideoError: the file cannot be opened.
         SourceError: the stream cannot be opened, or the frames are larger.
     """
 
@@ -92,7 +92,7 @@ class PyAVClip:
                 raise SourceError(
                     f"cannot open the stream {name}: is the address right, and is it there? ({why})"
                 ) from None
-            raise NotAVideo(
+            raise NotAVideoError(
                 f"{name} cannot be opened as a video: it is damaged, cut off, or in a format that "
                 f"FFmpeg does not decode ({why})"
             ) from None
@@ -108,7 +108,7 @@ class PyAVClip:
         self._codec: Any = getattr(self._stream, "codec_context", None)
         if self._codec is None:
             missing = "video in it" if self._stream is None else "decoder for it"
-            raise NotAVideo(f"{self._name} cannot be opened as a video: there is no {missing}")
+            raise NotAVideoError(f"{self._name} cannot be opened as a video: there is no {missing}")
         self._refuse_size(self._codec)
         # A second guard, with room for sides that are rounded up: sizes may change in a clip.
         options = {"max_pixels": str(self._max_pixels + (self._max_pixels >> 3) + 2**16)}
@@ -131,6 +131,7 @@ class PyAVClip:
         self._ends = 0.0  # end of all streams so far, in seconds
         self._headless = False  # whether the first packet is no key frame
         self._first_key: int | None = None  # time stamp of the first packet that is
+        self._begun = False  # whether a frame after it has come; later stamps may start anew
         # Of the packets that the decoder works on; an error is about the first of them.
         self._in_work: deque[int | None] = deque(maxlen=delay + 1)
         self._doubted = False  # whether frames may build on damage
@@ -306,7 +307,9 @@ class PyAVClip:
 
     def _is_before_start(self, stamp: int | None) -> bool:
         """Return whether a frame is shown before the first key frame."""
-        return self._first_key is None or (stamp is not None and stamp < self._first_key)
+        if self._first_key is None or self._begun or stamp is None:
+            return self._first_key is None
+        return stamp < self._first_key
 
     def _note_damage(self, stamp: int | None, reason: str) -> None:
         seconds = 0.0 if stamp is None else float(stamp * self._stream.time_base)
@@ -330,6 +333,7 @@ class PyAVClip:
                 and (damaged or self._headless)
             ):
                 continue
+            self._begun = self._begun or frame.pts is None or frame.pts > (self._first_key or 0)
             if number < 0:  # frames before it are not awaited any more
                 self._awaited = {at for at in self._awaited if at > (frame.pts or 0)}
             number += 1

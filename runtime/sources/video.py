@@ -101,7 +101,7 @@ class VideoSource(Source):
                 max_pixels=self._max_pixels,
                 options=_FILE_OPTIONS,
             )
-        except pyav.NotAVideo as error:
+        except pyav.NotAVideoError as error:
             try:
                 return self._open_by_opencv("PyAV cannot open it")
             except SourceError:
