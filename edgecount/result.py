@@ -8,6 +8,8 @@ from typing import Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._text import valid_text
+
 __all__ = ["CountResult", "RegionCount", "Timings"]
 
 
@@ -104,7 +106,7 @@ class CountResult:
             found = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in heads]
         timings = cast("dict[str, float]", self.timings)
         return {
-            "source": self.source,
+            "source": None if self.source is None else valid_text(self.source),
             "frame": self.frame,
             "count": self.count,
             "interval": None if self.interval is None else list(self.interval),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._shell.group import FAILED, INTERRUPTED, complain
+from edgecount.cli._shell.group import FAILED, INTERRUPTED
 from edgecount.cli._types.options import (
     RegionType,
     backend_option,
@@ -129,14 +129,14 @@ def _count(
 
 def _open(specs: tuple[str, ...]) -> tuple[list[Source], int]:
     """Open the sources; returns them and the number of texts that name none."""
-    from edgecount.errors import SourceError
+    from edgecount.cli._shell.failures import report_failure
     from edgecount.runtime.sources.open import open_sources
 
     def attempt(spec: str) -> list[Source] | None:
         try:
             return list(open_sources(int(spec) if spec.isdecimal() else spec))
-        except SourceError as error:
-            complain(str(error))
+        except Exception as error:  # noqa: BLE001 (the system raises anything of an odd name)
+            report_failure(spec, error)
             return None
 
     attempts = [attempt(spec) for spec in specs]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import dataclass, field
 
+from edgecount.cli._shell.output import printable, to_json
 from edgecount.cli._shell.progress import echo
 from edgecount.result import CountResult
 from edgecount.runtime.sources.base import Source
@@ -78,7 +78,7 @@ class JsonPrinter(Printer):
 
     def frame(self, result: CountResult) -> None:
         """Print the object."""
-        echo(json.dumps(result.to_dict(points=self._points), ensure_ascii=False))
+        echo(to_json(result.to_dict(points=self._points)))
 
 
 class TextPrinter(Printer):
@@ -92,7 +92,7 @@ class TextPrinter(Printer):
 
     def source(self, source: Source, tally: Tally) -> None:
         """Print the source's line."""
-        parts = [f"{tally.mean:9.1f}", source.name]
+        parts = [f"{tally.mean:9.1f}", printable(source.name)]
         if source.is_video:
             self._videos += 1
             parts.append(_video_facts(tally))
@@ -103,7 +103,7 @@ class TextPrinter(Printer):
                 parts.append("likely {:.0f} to {:.0f}".format(*tally.interval))
         if tally.regions:
             means = {name: total / tally.frames for name, total in tally.regions.items()}
-            parts.append(", ".join(f"{name} {mean:.1f}" for name, mean in means.items()))
+            parts.append(", ".join(f"{printable(name)} {mean:.1f}" for name, mean in means.items()))
         echo("  ".join(parts))
 
     def end(self, failed: int) -> None:

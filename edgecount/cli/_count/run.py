@@ -7,12 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from edgecount.cli._count.printing import Printer, Tally
 from edgecount.cli._count.saving import ImageSaver, Saver, VideoSaver
-from edgecount.cli._shell.progress import Progress, echo
+from edgecount.cli._shell.failures import report_failure
+from edgecount.cli._shell.output import StdoutError
+from edgecount.cli._shell.progress import Progress
 from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
-from edgecount.errors import InputError, OutputError
+from edgecount.errors import BackendError
 from edgecount.regions import Region
 from edgecount.runtime.sources.base import Frame, Source
 
@@ -83,12 +87,27 @@ class Run:
         tally = Tally()
         try:
             self._frames(task, tally, stop)
-        except (InputError, OutputError) as error:
-            echo(f"edgecount: error: {error}", err=True)
+        except (BrokenPipeError, StdoutError):
+            raise  # what cannot be printed here cannot be printed of the next source either
+        except Exception as error:  # codecs and engines raise anything
+            if isinstance(error, BackendError) and not self._engine_works():
+                raise
+            report_failure(task.source.name, error)
             return False
         finally:
             if tally.frames:
                 self.printer.source(task.source, tally)
+        return True
+
+    def _engine_works(self) -> bool:
+        """Return whether a small blank frame can be counted, after another one could not.
+
+        An engine that fails at one frame's size or content is no reason to leave out the others.
+        """
+        try:
+            self.counter.count(np.zeros((64, 64, 3), np.uint8))
+        except BackendError:
+            return False
         return True
 
     def _frames(self, task: Task, tally: Tally, stop: Stop) -> None:
