@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from edgecount.cli._count.printing import Printer, Tally
+from edgecount.cli._count.printing import Printer
 from edgecount.cli._count.saving import ImageSaver, Saver, VideoSaver
+from edgecount.cli._count.tally import Tally
 from edgecount.cli._shell.failures import report_failure
-from edgecount.cli._shell.output import StdoutError
+from edgecount.cli._shell.output import RunOutputError
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
-from edgecount.errors import BackendError
+from edgecount.errors import BackendError, OutputError
 from edgecount.regions import Region
 from edgecount.runtime.sources.base import Frame, Source
 
@@ -57,47 +58,54 @@ class Pace:
         return min(known) if known else None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
-    """A run over a list of sources, whose overlays show the regions."""
+    """A run over a list of sources, whose overlays show the regions.
+
+    Attributes:
+        failed: number of sources that failed.
+        stopped: whether the user stopped the run.
+        written: overlays that were written.
+    """
 
     counter: EdgeCounter
-    printer: Printer
+    printers: Sequence[Printer]
     pace: Pace
     regions: Sequence[Region] = ()
     bars: bool = True
+    failed: int = 0
+    stopped: bool = False
+    written: list[Path] = field(default_factory=list)
 
-    def all(self, tasks: Sequence[Task]) -> tuple[int, bool]:
-        """Count every source; one that fails is reported and the others go on.
-
-        Returns:
-            The number of sources that failed, and whether the user stopped the run.
-        """
-        failed = 0
+    def all(self, tasks: Sequence[Task]) -> None:
+        """Count every source; one that fails is reported and the others go on."""
         label, shown = "counting", self.bars and len(tasks) > 1
         with stop_on_interrupt() as stop, Progress(len(tasks), "file", label, shown) as bar:
             for task in tasks:
                 if stop.requested:
                     break
-                failed += not self._one(task, stop)
+                self._one(task, stop)
                 bar.step()
-        return failed, stop.requested
+        self.stopped = stop.requested
 
-    def _one(self, task: Task, stop: Stop) -> bool:
-        tally = Tally()
+    def _one(self, task: Task, stop: Stop) -> None:
+        tally, saved = Tally(), True
         try:
             self._frames(task, tally, stop)
-        except (BrokenPipeError, StdoutError):
-            raise  # what cannot be printed here cannot be printed of the next source either
+        except (BrokenPipeError, RunOutputError):
+            raise  # what takes no more of this source takes none of the next
         except Exception as error:  # codecs and engines raise anything
             if isinstance(error, BackendError) and not self._engine_works():
                 raise
             report_failure(task.source.name, error)
-            return False
+            self.failed += 1
+            saved = not isinstance(error, OutputError)
         finally:
             if tally.frames:
-                self.printer.source(task.source, tally)
-        return True
+                for printer in self.printers:
+                    printer.source(task.source, tally)
+        if tally.frames and saved and task.output is not None:
+            self.written.append(task.output)
 
     def _engine_works(self) -> bool:
         """Return whether a small blank frame can be counted, after another one could not.
@@ -116,9 +124,10 @@ class Run:
         bar = Progress(self.pace.length(source), "frame", Path(source.name).name, shown)
         with self._saver(task) as saver, bar:
             for frame, result in self.counter.count_frames(self.pace.pick(source)):
-                saver.add(frame.image, result)
                 tally.add(result)
-                self.printer.frame(result)
+                for printer in self.printers:
+                    printer.frame(result)
+                saver.add(frame.image, result)
                 bar.step(note=f"{result.count:.1f} people")
                 if stop.requested:
                     break

@@ -25,8 +25,12 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ESCAPE = "edgecount.escape"  # our handler of what an encoding does not have
 
 
-class StdoutError(OutputError):
-    """Stdout is closed, or the disk behind it is full: an error of the run, not of a source."""
+class RunOutputError(OutputError):
+    """What all sources are written to takes nothing more: an error of the run, not of a source."""
+
+
+class StdoutError(RunOutputError):
+    """Stdout is closed, or the disk behind it is full."""
 
 
 def printable(name: str) -> str:
