@@ -65,6 +65,12 @@ if TYPE_CHECKING:
     "NAME.overlay.mp4 for a video.",
 )
 @click.option(
+    "--draw",
+    "layers",
+    metavar="LAYER,...",
+    help="With --save: what is drawn, of heat, points, regions, count and legend.  [default: all]",
+)
+@click.option(
     "--csv",
     "table",
     type=UserPath(dir_okay=False, allow_dash=True),
@@ -110,6 +116,7 @@ def _count(
     specs: tuple[str, ...],
     *,
     folder: Path | None,
+    layers: str | None,
     overwrite: bool,
     table: Path | None,
     as_json: bool,
@@ -123,13 +130,17 @@ def _count(
     """Count what can be opened; returns the number of failures, and whether the user stopped."""
     from edgecount.cli._count.run import Pace, Run
     from edgecount.cli._count.table import STDOUT, CsvFile, CsvPrinter
+    from edgecount.drawing import LAYERS, check_layers
 
+    if layers is not None and folder is None:
+        raise click.UsageError("--draw is about the overlays: pass --save DIR too")
     if points and not as_json:
         raise click.UsageError("--points lists points in JSON: pass --json too")
     if overwrite and folder is None and table in (None, STDOUT):
         raise click.UsageError("--overwrite is about --save DIR and --csv FILE: pass one of them")
     if as_json and table == STDOUT:
         raise click.UsageError("--json and --csv - both print: name a file for the table")
+    drawn = LAYERS if layers is None else check_layers(layers.split(","))
     sources, unopened = _open(specs)
     if not sources:
         return unopened, False
@@ -142,7 +153,7 @@ def _count(
         if table is not None and table != STDOUT:
             printers.append(stack.enter_context(CsvFile(table, names, overwrite)))
         counter = stack.enter_context(_counter(regions=regions, quiet=quiet, **engine))
-        run = Run(counter, printers, Pace(every, max_frames), regions, bars=not quiet)
+        run = Run(counter, printers, Pace(every, max_frames), regions, drawn, bars=not quiet)
         run.all(tasks)
     written = [path for printer in printers for path in printer.written]
     printers[0].end(run.failed + unopened, run.written + written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,7 @@ def _clip(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict[st
     with VideoSaver(path, _CLIP_FPS) as saver, Progress(_CLIP_FRAMES, "frame", "clip") as bar:
         for scene in scenes:
             result = counter.count(scene.image)
+            result = dataclasses.replace(result, time=len(counts) / _CLIP_FPS)
             saver.add(scene.image, result)
             counts.append(result.count)
             truths.append(len(scene.points))

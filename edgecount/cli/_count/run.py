@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from edgecount.cli._shell.output import RunOutputError
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
+from edgecount.drawing import LAYERS
 from edgecount.errors import BackendError, OutputError
 from edgecount.regions import Region
 from edgecount.runtime.sources.base import Frame, Source
@@ -60,7 +61,7 @@ class Pace:
 
 @dataclass
 class Run:
-    """A run over a list of sources, whose overlays show the regions.
+    """A run over a list of sources, whose overlays show the regions, and what `layers` says.
 
     Attributes:
         failed: number of sources that failed.
@@ -72,6 +73,7 @@ class Run:
     printers: Sequence[Printer]
     pace: Pace
     regions: Sequence[Region] = ()
+    layers: Collection[str] = LAYERS
     bars: bool = True
     failed: int = 0
     stopped: bool = False
@@ -136,6 +138,7 @@ class Run:
         if task.output is None:
             return Saver()
         if not task.source.is_video:
-            return ImageSaver(task.output, self.regions)
+            return ImageSaver(task.output, self.regions, self.layers)
         fps = task.source.fps
-        return VideoSaver(task.output, fps / self.pace.every if fps else None, self.regions)
+        pace = fps / self.pace.every if fps else None
+        return VideoSaver(task.output, pace, self.regions, self.layers)
