@@ -89,7 +89,8 @@ def _clip(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict[st
     from edgecount.scenes import render_clip
 
     path = folder / "clip.overlay.mp4"
-    counts, truths = [], []
+    counts: list[float] = []
+    truths: list[int] = []
     scenes = render_clip(people, frames=_CLIP_FRAMES, fps=_CLIP_FPS, size=_CLIP_SIZE, seed=seed)
     with VideoSaver(path, _CLIP_FPS) as saver, Progress(_CLIP_FRAMES, "frame", "clip") as bar:
         for scene in scenes:

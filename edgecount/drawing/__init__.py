@@ -6,7 +6,11 @@ per layer: `_heat` (density and its legend's colours), `_marks` (points and regi
 (text in boxes), `_overlay` (the order of the layers).
 """
 
-from edgecount.drawing._heat import HeatScale
-from edgecount.drawing._overlay import LAYERS, check_layers, draw_overlay
+from edgecount._opencv import load_cv2
+
+load_cv2()  # before the modules that import it: its error says what to install
+
+from edgecount.drawing._heat import HeatScale  # noqa: E402
+from edgecount.drawing._overlay import LAYERS, check_layers, draw_overlay  # noqa: E402
 
 __all__ = ["LAYERS", "HeatScale", "check_layers", "draw_overlay"]

@@ -59,7 +59,7 @@ def _average(result: CountResult) -> NDArray[np.float32]:
         max(_BLUR_CELLS, _BLUR_OF_DIAGONAL * math.hypot(*result.size) / side)
         for side in (width, height)
     ]
-    density = result.density * np.float32(_AREA / (width * height))
+    density: NDArray[np.float32] = result.density * np.float32(_AREA / (width * height))
     border = cv2.BORDER_REFLECT
     blurred = cv2.GaussianBlur(density, (0, 0), sigmas[0], sigmaY=sigmas[1], borderType=border)
     return np.asarray(blurred, np.float32).reshape(density.shape)
