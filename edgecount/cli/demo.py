@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._shell.output import to_json
 from edgecount.cli._types.options import (
     folder_option,
     json_option,
@@ -58,7 +58,7 @@ def demo(folder: Path, people: int, seed: int, model: str, as_json: bool) -> Non
             _say("picture", picture)
         clip = _clip(counter, folder, max(1, people // 3) if people else 0, seed)
     if as_json:
-        click.echo(json.dumps({"picture": picture, "clip": clip, "model": model, "seed": seed}))
+        click.echo(to_json({"picture": picture, "clip": clip, "model": model, "seed": seed}))
         return
     _say("clip", clip)
     click.echo(f"\nThe model sees  {picture['overlay']}")
