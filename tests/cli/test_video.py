@@ -16,13 +16,15 @@ def test_video_is_one_line(run, files):
     result = run("count", path)
     assert (result.exit_code, result.stderr) == (0, "")
     (line,) = result.stdout.splitlines()
-    assert line.startswith(f"      3.0  {path}  mean of 4 frames, min 2.0, max 4.0, ")
+    assert line.startswith(f"      3.0  {path}  mean of 4 frames, lowest 2.0, highest 4.0, ")
     assert line.endswith(" fps")
 
 
 def test_json_is_a_line_per_frame(run, files, json_lines):
     lines = json_lines(run("count", files.video("clip.avi", [1, 2, 3]), "--json").stdout)
     assert [line["frame"] for line in lines] == [0, 1, 2]
+    assert [line["time"] for line in lines] == pytest.approx([0, 0.1, 0.2])
+    assert lines[0]["size"] == [320, 240]
     assert [round(line["count"]) for line in lines] == [1, 2, 3]
 
 
@@ -58,7 +60,7 @@ def test_images_and_videos_in_one_folder(run, files, tmp_path):
     files.image("in/a.png", 1)
     files.video("in/b.avi", [5, 5])
     lines = run("count", tmp_path / "in").stdout.splitlines()
-    assert lines[-1] == "      1.0  total: 1 image, 1 video"
+    assert lines[-1] == "           1 image, 1 video"
 
 
 def test_video_that_breaks_off_keeps_what_was_counted(run, files, tmp_path, json_lines):

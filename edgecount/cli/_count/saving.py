@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgecount._files import write_whole
 from edgecount.cli._count.clips import ClipWriter
-from edgecount.drawing import HeatScale, draw_overlay
+from edgecount.drawing import LAYERS, HeatScale, draw_overlay
 from edgecount.errors import OutputError
 from edgecount.regions import Region
 from edgecount.result import CountResult
@@ -33,13 +33,17 @@ class Saver(AbstractContextManager["Saver"]):
 class ImageSaver(Saver):
     """A writer of the overlay of an image to a .png or .jpg file, whose folder is made."""
 
-    def __init__(self, path: Path, regions: Sequence[Region] = ()) -> None:
+    def __init__(
+        self, path: Path, regions: Sequence[Region] = (), layers: Collection[str] = LAYERS
+    ) -> None:
         self._path = path
         self._regions = regions
+        self._layers = layers
 
     def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
         """Draw and write the frame; OutputError if the file cannot be written."""
-        write_image(self._path, draw_overlay(frame, result, regions=self._regions))
+        picture = draw_overlay(frame, result, regions=self._regions, layers=self._layers)
+        write_image(self._path, picture)
 
 
 class VideoSaver(Saver):
@@ -49,11 +53,19 @@ class VideoSaver(Saver):
         path: an .mp4 file to write; its folder is made.
         fps: frames per second of the clip; None or 0 for 10.
         regions: the regions that were counted.
+        layers: what is drawn; see `draw_overlay`.
     """
 
-    def __init__(self, path: Path, fps: float | None, regions: Sequence[Region] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        fps: float | None,
+        regions: Sequence[Region] = (),
+        layers: Collection[str] = LAYERS,
+    ) -> None:
         self._path = path
         self._fps = fps
+        self._layers = layers
         self._regions = regions
         self._scale: HeatScale | None = None
         self._writer: ClipWriter | None = None
@@ -67,8 +79,15 @@ class VideoSaver(Saver):
 
     def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
         """Draw and append the frame; OutputError if the clip cannot be written."""
-        self._scale = HeatScale.fit(result.density, self._scale)
-        picture = draw_overlay(frame, result, regions=self._regions, scale=self._scale)
+        self._scale = self._scale or HeatScale.fit(result)
+        picture = draw_overlay(
+            frame,
+            result,
+            regions=self._regions,
+            scale=self._scale,
+            time=result.time,
+            layers=self._layers,
+        )
         height, width = picture.shape[:2]
         if self._writer is None:
             # The colour planes have half the sides: odd ones do not encode.
