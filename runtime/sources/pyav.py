@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -35,6 +36,8 @@ _CHECKS = {
     "mjpeg": "explode",
     **dict.fromkeys(("msmpeg4v1", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2"), "bitstream+buffer"),
 }
+# Decoders of the same format that notice more, if more slowly.
+_STRICTER = {"vp9": "libvpx-vp9"}
 _PAIRED = ("h264", "hevc")  # a frame for every packet, unless they are interlaced
 # Containers that say how long they are, and whose length is not merely guessed at by FFmpeg.
 _TIMED = ("matroska", "flv", "asf", "ogg", "mxf")
@@ -78,9 +81,11 @@ class PyAVClip:
         timeout: float | None = None,
     ) -> None:
         self._name = name
+        self._path = url.removeprefix("file:")
         self._accept_damaged = accept_damaged
         self._max_pixels = max_pixels
         self._is_file = timeout is None
+        self._is_strict = self._is_file and not accept_damaged
         try:
             # Names of camera makers and titles are not always UTF-8.
             self._container = av.open(
@@ -110,15 +115,20 @@ class PyAVClip:
             missing = "video in it" if self._stream is None else "decoder for it"
             raise NotAVideoError(f"{self._name} cannot be opened as a video: there is no {missing}")
         self._refuse_size(self._codec)
+        if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:
+            with suppress(ValueError):  # not in this build of FFmpeg
+                stricter: Any = av.CodecContext.create(_STRICTER[self._codec.name], "r")
+                stricter.extradata = self._codec.extradata
+                self._codec = stricter
         # A second guard, with room for sides that are rounded up: sizes may change in a clip.
         options = {"max_pixels": str(self._max_pixels + (self._max_pixels >> 3) + 2**16)}
-        if not self._accept_damaged and self._codec.name in _CHECKS:
+        if self._is_strict and self._codec.name in _CHECKS:
             options["err_detect"] = _CHECKS[self._codec.name]
         self._codec.options = options
         self._codec.thread_count = threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
         delay = 0
         if self._is_file:  # frames that are decoded side by side come later: not of a camera
-            self._stream.thread_type = "AUTO"
+            self._codec.thread_type = "AUTO"
             capable = self._codec.codec.capabilities & _FRAME_THREADS
             delay = threads - 1 if capable else 0
 
@@ -130,7 +140,8 @@ class PyAVClip:
         self._read = 0  # number of packets of the video
         self._ends = 0.0  # end of all streams so far, in seconds
         self._headless = False  # whether the first packet is no key frame
-        self._first_key: int | None = None  # time stamp of the first packet that is
+        self._keys: set[int | None] = set()  # time stamps of packets that are
+        self._first_key: int | None = None  # the first of them
         self._begun = False  # whether a frame after it has come; later stamps may start anew
         # Of the packets that the decoder works on; an error is about the first of them.
         self._in_work: deque[int | None] = deque(maxlen=delay + 1)
@@ -281,8 +292,10 @@ class PyAVClip:
     def _note_packet(self, packet: Any) -> None:
         stamp = packet.pts
         self._headless = self._headless or (self._read == 1 and not packet.is_keyframe)
-        if packet.is_keyframe and self._first_key is None:
-            self._first_key = 0 if stamp is None else stamp
+        if packet.is_keyframe:
+            self._keys.add(stamp)
+            if self._first_key is None:
+                self._first_key = 0 if stamp is None else stamp
         # In a transport stream it may stand for no more than two recordings in one file.
         if packet.is_corrupt and self._container.format.name != "mpegts":
             self._cut.add(stamp)
@@ -329,7 +342,7 @@ class PyAVClip:
             damaged = frame.is_corrupt or frame.pts in self._cut
             if (
                 self._is_before_start(frame.pts)
-                and not frame.key_frame
+                and not self._is_key(frame)
                 and (damaged or self._headless)
             ):
                 continue
@@ -358,10 +371,15 @@ class PyAVClip:
             # A frame before the damage is whole, but for one that was predicted from it.
             if frame.pts < self._damaged_at:
                 return bool(frame.pict_type == _B)
-            self._doubted = not frame.key_frame
-        elif frame.key_frame:
+            self._doubted = not self._is_key(frame)
+        elif self._is_key(frame):
             self._doubted = False
         return self._doubted
+
+    def _is_key(self, frame: Any) -> bool:
+        # libvpx does not say.
+        by_packet = self._codec.name in _STRICTER.values() and frame.pts in self._keys
+        return bool(frame.key_frame or by_packet)
 
     def _give(self, held: list[tuple[Any, int]]) -> Iterator[tuple[Any, int]]:
         self._damage.given += len(held)
@@ -383,7 +401,7 @@ class PyAVClip:
         else:
             lacking = duration - self._ends if container.format.name.startswith(_TIMED) else 0.0
             stops = lacking > max(_TOLERATED_SECONDS, _TOLERATED_SHARE * duration)
-            stops = stops or bool(broken) or (self._is_file and cut_off(self._name))
+            stops = stops or bool(broken) or (self._is_file and cut_off(self._path))
         if not stops:
             return ""
         of = f" of {promised}" if promised > given else ""
