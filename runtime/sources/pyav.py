@@ -15,8 +15,8 @@ import av
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
-from edgecount.runtime.sources.damage import Damage
 from edgecount.runtime.sources.extent import cut_off
+from edgecount.runtime.sources.trust import FrameFilter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _MOST_THREADS = 4  # they decode far more than is counted, and each holds frames in memory
 _MOST_FAILURES = 10  # reads in a row that fail, before a file is given up
 _FRAME_THREADS = 1 << 12  # AV_CODEC_CAP_FRAME_THREADS
-_B = 3  # AVPictureType: predicted from a later frame too
 
 # Decoders that keep damage to themselves unless they are asked; "explode" returns an error in
 # place of the frame. Measured with flipped bits by benchmarks/damaged_video.py, which also says
@@ -135,21 +134,16 @@ class PyAVClip:
         stamp = self._stream.start_time
         self._start = None if stamp is None else float(stamp * self._stream.time_base)
         self._index_at_open = len(self._stream.index_entries)
-        self._damage = Damage()
+        self._filter = FrameFilter(
+            self._stream.time_base,
+            delay=delay,
+            paired=self._is_file and self._codec.name in _PAIRED,
+            keys_by_packet=self._codec.name in _STRICTER.values(),
+            accept_damaged=self._accept_damaged,
+        )
         self._broken = ""  # why reading ended before the end
         self._read = 0  # number of packets of the video
         self._ends = 0.0  # end of all streams so far, in seconds
-        self._headless = False  # whether the first packet is no key frame
-        self._keys: set[int | None] = set()  # time stamps of packets that are
-        self._first_key: int | None = None  # the first of them
-        self._begun = False  # whether a frame after it has come; later stamps may start anew
-        # Of the packets that the decoder works on; an error is about the first of them.
-        self._in_work: deque[int | None] = deque(maxlen=delay + 1)
-        self._doubted = False  # whether frames may build on damage
-        self._damaged_at: int | None = None  # time stamp of the damage that they may build on
-        self._cut: set[int | None] = set()  # time stamps of packets that are not whole
-        self._awaited: set[int] = set()  # those of packets whose frames have not come
-        self._interlaced = False
         self._last = 0.0  # time of the last frame that was handed on
 
     @property
@@ -184,7 +178,7 @@ class PyAVClip:
     @property
     def given(self) -> int:
         """Number of frames that were handed on."""
-        return self._damage.given
+        return self._filter.given
 
     def pictures(self) -> Iterator[tuple[NDArray[np.uint8], int, float]]:
         """Yield the frames in order, upright and progressive.
@@ -199,7 +193,7 @@ class PyAVClip:
         numbers: deque[int] = deque()
 
         def numbered() -> Iterator[Any]:
-            for frame, number in self._whole(self._decoded()):
+            for frame, number in self._filter.whole(self._decoded()):
                 self._refuse_size(frame)
                 numbers.append(number)
                 yield frame
@@ -217,10 +211,7 @@ class PyAVClip:
 
     def fault(self) -> str:
         """Say what was wrong, once all pictures were taken; an empty text if nothing was."""
-        damage = self._damage
-        if not self._interlaced:
-            damage.lost += len(self._awaited)
-            self._awaited.clear()
+        damage = self._filter.damage()
         if damage.found == 0:
             reason = damage.reason or self._broken
             reason = f" ({reason})" if reason else ""
@@ -285,24 +276,11 @@ class PyAVClip:
         for packet in self._packets():
             self._read += 1
             if packet.size:  # an empty one would tell the decoder that the clip has ended
-                self._note_packet(packet)
+                # In a transport stream it may stand for no more than two recordings in one file.
+                is_cut = packet.is_corrupt and self._container.format.name != "mpegts"
+                self._filter.take_packet(packet, is_cut=is_cut)
                 yield from self._decode(packet)
         yield from self._decode(None)
-
-    def _note_packet(self, packet: Any) -> None:
-        stamp = packet.pts
-        self._headless = self._headless or (self._read == 1 and not packet.is_keyframe)
-        if packet.is_keyframe:
-            self._keys.add(stamp)
-            if self._first_key is None:
-                self._first_key = 0 if stamp is None else stamp
-        # In a transport stream it may stand for no more than two recordings in one file.
-        if packet.is_corrupt and self._container.format.name != "mpegts":
-            self._cut.add(stamp)
-        self._in_work.append(stamp)
-        is_awaited = self._is_file and self._codec.name in _PAIRED and not packet.is_discard
-        if is_awaited and stamp is not None:
-            self._awaited.add(stamp)
 
     def _decode(self, packet: Any) -> Iterable[Any]:
         try:
@@ -310,85 +288,13 @@ class PyAVClip:
         except EOFError:
             return ()
         except av.FFmpegError as error:
-            stamp = self._in_work[0]
-            self._awaited.discard(stamp)
-            if not self._is_before_start(stamp):
-                self._damage.lost += 1
-                self._note_damage(stamp, _reason(error))
+            self._filter.take_error(_reason(error))
             return ()
         return frames
 
-    def _is_before_start(self, stamp: int | None) -> bool:
-        """Return whether a frame is shown before the first key frame."""
-        if self._first_key is None or self._begun or stamp is None:
-            return self._first_key is None
-        return stamp < self._first_key
-
-    def _note_damage(self, stamp: int | None, reason: str) -> None:
-        seconds = 0.0 if stamp is None else float(stamp * self._stream.time_base)
-        self._damage.note(max(0.0, seconds - (self._start or 0.0)), reason)
-        self._doubted = not self._accept_damaged
-        self._damaged_at = stamp
-
-    # From frames to those that can be trusted.
-
-    def _whole(self, frames: Iterable[Any]) -> Iterator[tuple[Any, int]]:
-        """Yield the frames that are not damaged, each with its number."""
-        held: list[tuple[Any, int]] = []  # B frames, until the one after them is there
-        number = -1
-        for frame in frames:
-            self._interlaced = self._interlaced or frame.interlaced_frame
-            self._awaited.discard(frame.pts)
-            damaged = frame.is_corrupt or frame.pts in self._cut
-            if (
-                self._is_before_start(frame.pts)
-                and not self._is_key(frame)
-                and (damaged or self._headless)
-            ):
-                continue
-            self._begun = self._begun or frame.pts is None or frame.pts > (self._first_key or 0)
-            if number < 0:  # frames before it are not awaited any more
-                self._awaited = {at for at in self._awaited if at > (frame.pts or 0)}
-            number += 1
-            if self._is_doubtful(frame, damaged):
-                self._damage.left_out += 1 + len(held)
-                held.clear()
-                continue
-            held.append((frame, number))
-            if frame.pict_type != _B or self._accept_damaged:
-                yield from self._give(held)
-        if self._doubted:
-            self._damage.left_out += len(held)
-        else:
-            yield from self._give(held)
-
-    def _is_doubtful(self, frame: Any, damaged: bool) -> bool:
-        """Return whether a frame is damaged or may build on one that is, and note which."""
-        if damaged:
-            self._damage.marked += 1
-            self._note_damage(frame.pts, "the decoder marks frames as damaged")
-        elif self._doubted and frame.pts is not None and self._damaged_at is not None:
-            # A frame before the damage is whole, but for one that was predicted from it.
-            if frame.pts < self._damaged_at:
-                return bool(frame.pict_type == _B)
-            self._doubted = not self._is_key(frame)
-        elif self._is_key(frame):
-            self._doubted = False
-        return self._doubted
-
-    def _is_key(self, frame: Any) -> bool:
-        # libvpx does not say.
-        by_packet = self._codec.name in _STRICTER.values() and frame.pts in self._keys
-        return bool(frame.key_frame or by_packet)
-
-    def _give(self, held: list[tuple[Any, int]]) -> Iterator[tuple[Any, int]]:
-        self._damage.given += len(held)
-        yield from held
-        held.clear()
-
     def _early_end(self) -> str:
         """Say that the file stops before its end; an empty text if it does not."""
-        container, given = self._container, self._damage.given
+        container, given = self._container, self.given
         size, duration = container.size, (container.duration or 0) / 1e6
         promised = self.length or 0
         # A body without a length ends like one that breaks off.
