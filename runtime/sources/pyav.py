@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_THREADS = 4  # they decode far more than is counted, and each holds frames in memory
 _MOST_FAILURES = 10  # reads in a row that fail, before a file is given up
+_AHEAD = 2  # packets that are read before one is decoded, to tell whether it is whole
 _FRAME_THREADS = 1 << 12  # AV_CODEC_CAP_FRAME_THREADS
 
 # Decoders that keep damage to themselves unless they are asked; "explode" returns an error in
@@ -273,12 +274,12 @@ class PyAVClip:
 
     def _decoded(self) -> Iterator[Any]:
         """Yield all frames that the decoder gives, and note where it fails."""
-        for packet in self._packets():
+        # A camera's packets are not waited for.
+        ahead = _AHEAD if self._is_file else 0
+        for packet, *following in _windows(self._packets(), ahead):
             self._read += 1
             if packet.size:  # an empty one would tell the decoder that the clip has ended
-                # In a transport stream it may stand for no more than two recordings in one file.
-                is_cut = packet.is_corrupt and self._container.format.name != "mpegts"
-                self._filter.take_packet(packet, is_cut=is_cut)
+                self._filter.take_packet(packet, is_cut=_is_cut(packet, *following))
                 yield from self._decode(packet)
         yield from self._decode(None)
 
@@ -313,6 +314,29 @@ class PyAVClip:
         of = f" of {promised}" if promised > given else ""
         reason = f" ({broken})" if broken else ""
         return f"stops after {given}{of} frames: it is damaged or cut off{reason}"
+
+
+def _windows(packets: Iterator[Any], ahead: int) -> Iterator[list[Any]]:
+    """Yield each packet with some of those after it, of which the last ones have fewer."""
+    window: deque[Any] = deque()
+    for packet in packets:
+        window.append(packet)
+        if len(window) > ahead:
+            yield list(window)
+            window.popleft()
+    while window:
+        yield list(window)
+        window.popleft()
+
+
+def _is_cut(*packets: Any) -> bool:
+    """Return whether a part of the first packet, or of the one after it, is missing.
+
+    A transport stream counts its parts. Where the count starts anew, and the time as well, two
+    recordings were put into one file, and nothing is missing.
+    """
+    stamps = [packet.dts for packet in packets if packet.dts is not None]
+    return bool(packets[0].is_corrupt) and stamps == sorted(stamps)
 
 
 def _reason(error: Exception) -> str:

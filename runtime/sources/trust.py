@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
 _B = 3  # AVPictureType: predicted from a later frame too
+_LONGEST = 256  # packets that are remembered, far more than any decoder keeps back
 
 
 class FrameFilter:
     """A filter of the frames of a decoder, which notes what is lost.
 
-    Left out are damaged frames, those that may build on them, up to the next key frame, and what
-    comes before the first key frame with nothing to build on.
+    Left out are damaged frames, those that may build on them, and what comes before the first key
+    frame with nothing to build on. A frame may build on another one if it was decoded later, and
+    no key frame was decoded in between.
 
     Args:
         time_base: unit of time stamps, in seconds.
@@ -47,12 +49,15 @@ class FrameFilter:
         self._first_key: int | None = None  # time stamp of the first packet that is one
         self._keys: set[int | None] = set()
         self._begun = False  # whether a later frame has come; time stamps may start anew after it
+        self._failures = 0  # of the decoder
+        self._packets = 0
+        self._places: dict[int, int] = {}  # of time stamps in the order of decoding
         # Of the packets that the decoder works on: what it says is about the first of them.
         self._in_work: deque[int | None] = deque(maxlen=delay + 1)
-        self._cut: set[int | None] = set()  # of packets that are not whole
-        self._awaited: set[int] = set()  # of packets whose frames have not come
-        self._doubted = False  # whether frames may build on damage
-        self._damaged_at: int | None = None  # time stamp of that damage
+        self._cut: set[int | None] = set()  # of packets that are not whole, and not yet frames
+        self._awaited: set[int | None] = set()  # of packets whose frames have not come
+        # Places of the first and last damage that frames may build on; None if they do not.
+        self._doubt: tuple[int, int] | None = None
 
     def take_packet(self, packet: Any, *, is_cut: bool) -> None:
         """Note a packet that goes to the decoder."""
@@ -64,19 +69,24 @@ class FrameFilter:
             self._first_key = 0 if stamp is None else stamp
         if packet.is_keyframe and self._keys_by_packet:
             self._keys.add(stamp)
-        if is_cut:
-            self._cut.add(stamp)
+        self._packets += 1
         self._in_work.append(stamp)
-        if self._paired and stamp is not None and not packet.is_discard:
-            self._awaited.add(stamp)
+        if stamp is not None:
+            self._places[stamp] = self._packets
+            if len(self._places) > 2 * _LONGEST:
+                self._places = dict(list(self._places.items())[_LONGEST:])
+            if self._paired and not packet.is_discard:
+                self._awaited.add(stamp)
+        if is_cut and not self._is_before_start(stamp):
+            self._cut.add(stamp)
+            # Of a transport stream it may be a part of this packet or of the next one.
+            self._note_damage(stamp, "a part of the file is missing", further=1)
 
     def take_error(self, reason: str) -> None:
         """Note that the decoder failed."""
         stamp = self._in_work[0] if self._in_work else None
-        if stamp is not None:
-            self._awaited.discard(stamp)
         if not self._is_before_start(stamp):
-            self._damage.lost += 1
+            self._failures += 1
             self._note_damage(stamp, reason)
 
     def whole(self, frames: Iterable[Any]) -> Iterator[tuple[Any, int]]:
@@ -87,23 +97,21 @@ class FrameFilter:
             if not self._take_frame(frame):
                 continue
             number += 1
-            if self._is_doubtful(frame):
-                self._damage.left_out += 1 + len(held)
+            if self._ends_doubt(frame):
+                yield from self._trusted(held)
                 held.clear()
-                continue
+                self._doubt = None
             held.append((frame, number))
-            if frame.pict_type != _B or self._accept_damaged:
-                yield from self._give(held)
-        if self._doubted:
-            self._damage.left_out += len(held)
-        else:
-            yield from self._give(held)
+            if self._judge(frame) and frame.pict_type == _B and not self._accept_damaged:
+                continue  # it may build on the next one
+            yield from self._trusted(held)
+            held.clear()
+        yield from self._trusted(held)
 
     def damage(self) -> Damage:
         """Return the account, once all frames were taken."""
-        if self._paired:
-            self._damage.lost += len(self._awaited)
-            self._awaited.clear()
+        missing = self._cut | self._awaited if self._paired else self._cut
+        self._damage.lost = max(self._failures, len(missing))
         return self._damage
 
     @property
@@ -137,29 +145,36 @@ class FrameFilter:
     def _is_key(self, frame: Any) -> bool:
         return bool(frame.key_frame or frame.pts in self._keys)
 
-    def _is_doubtful(self, frame: Any) -> bool:
-        """Return whether a frame is damaged or may build on one that is."""
-        if self._is_damaged(frame):
-            self._damage.marked += 1
-            self._note_damage(frame.pts, "the decoder marks frames as damaged")
-        elif self._doubted and frame.pts is not None and self._damaged_at is not None:
-            # A frame before the damage is whole, but for one that was predicted from it.
-            if frame.pts < self._damaged_at:
-                return bool(frame.pict_type == _B)
-            self._doubted = not self._is_key(frame)
-        elif self._is_key(frame):
-            self._doubted = False
-        return self._doubted
+    def _ends_doubt(self, frame: Any) -> bool:
+        """Return whether a frame is a key frame that was decoded after all damage so far."""
+        if self._doubt is None or not self._is_key(frame) or self._is_damaged(frame):
+            return False
+        return self._places.get(frame.pts, self._packets) > self._doubt[1]
 
-    def _note_damage(self, stamp: int | None, reason: str) -> None:
+    def _judge(self, frame: Any) -> bool:
+        """Return whether a frame is not damaged itself, and note it if it is."""
+        if not self._is_damaged(frame):
+            return True
+        self._cut.discard(frame.pts)
+        self._damage.marked += 1
+        self._note_damage(frame.pts, "the decoder marks frames as damaged")
+        return False
+
+    def _note_damage(self, stamp: int | None, reason: str, *, further: int = 0) -> None:
         self._damage.note(max(0.0, self._seconds(stamp) - self._start), reason)
-        self._doubted = not self._accept_damaged
-        self._damaged_at = stamp
+        if not self._accept_damaged:
+            place = self._packets if stamp is None else self._places.get(stamp, self._packets)
+            first, last = self._doubt or (place, place)
+            self._doubt = min(first, place), max(last, place + further)
+
+    def _trusted(self, held: list[tuple[Any, int]]) -> Iterator[tuple[Any, int]]:
+        """Yield the frames that were decoded before there was any doubt."""
+        for frame, number in held:
+            if self._doubt and self._places.get(frame.pts, self._packets) >= self._doubt[0]:
+                self._damage.left_out += 1
+            else:
+                self._damage.given += 1
+                yield frame, number
 
     def _seconds(self, stamp: int | None) -> float:
         return 0.0 if stamp is None else float(stamp * self._time_base)
-
-    def _give(self, held: list[tuple[Any, int]]) -> Iterator[tuple[Any, int]]:
-        self._damage.given += len(held)
-        yield from held
-        held.clear()
