@@ -71,7 +71,7 @@ class OpenCVClip:
                 return
             # Some containers have no time stamps: then the frame rate tells.
             by_rate = self.given / self.fps if self.fps else 0.0
-            self._last = self._property("POS_MSEC") / 1000 or by_rate
+            self._last = max(0.0, self._property("POS_MSEC") / 1000) or by_rate
             yield as_bgr(image), self.given, self._last
             self.given += 1
 

@@ -30,7 +30,7 @@ _FRAME_THREADS = 1 << 12  # AV_CODEC_CAP_FRAME_THREADS
 
 # Decoders that keep damage to themselves unless they are asked; "explode" returns an error in
 # place of the frame. Measured with flipped bits by benchmarks/damaged_video.py, which also says
-# which formats cannot tell: VP8, VP9, FFV1, HuffYUV, GIF.
+# which formats cannot tell: VP8, FFV1, HuffYUV, GIF.
 _CHECKS = {
     "hevc": "crccheck+explode",
     "mjpeg": "explode",
@@ -46,8 +46,8 @@ _TOLERATED_SECONDS = 0.4
 _TOLERATED_SHARE = 0.01
 
 
-class NotAVideoError(SourceError):
-    """A file that FFmpeg cannot open, or has no decoder for."""
+class NoDecoderError(SourceError):
+    """A video in a format that this FFmpeg has no decoder for."""
 
 
 class PyAVClip:
@@ -66,8 +66,8 @@ class PyAVClip:
         timeout: seconds that opening and each read may take; None: no limit, of a file.
 
     Raises:
-        NotAVideoError: the file cannot be opened.
-        SourceError: the stream cannot be opened, or the frames are larger.
+        NoDecoderError: there is no decoder for it.
+        SourceError: it cannot be opened otherwise, or its frames are larger.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class PyAVClip:
                 raise SourceError(
                     f"cannot open the stream {name}: is the address right, and is it there? ({why})"
                 ) from None
-            raise NotAVideoError(
+            raise SourceError(
                 f"{name} cannot be opened as a video: it is damaged, cut off, or in a format that "
                 f"FFmpeg does not decode ({why})"
             ) from None
@@ -112,8 +112,9 @@ class PyAVClip:
         self._stream = streams.best("video")
         self._codec: Any = getattr(self._stream, "codec_context", None)
         if self._codec is None:
-            missing = "video in it" if self._stream is None else "decoder for it"
-            raise NotAVideoError(f"{self._name} cannot be opened as a video: there is no {missing}")
+            if self._stream is None:
+                raise SourceError(f"{self._name} cannot be opened as a video: none is in it")
+            raise NoDecoderError(f"{self._name}: FFmpeg has no decoder for its video here")
         self._refuse_size(self._codec)
         if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:
             with suppress(ValueError):  # not in this build of FFmpeg
@@ -266,7 +267,9 @@ class PyAVClip:
                     is_video = packet.stream_index == self._stream.index
                     if is_video and (packet.size or packet.dts is not None):
                         yield packet
-            except av.FFmpegError as error:  # noqa: PERF203
+            except IndexError:  # noqa: PERF203
+                return  # PyAV's, at the end, where streams have joined in between
+            except av.FFmpegError as error:
                 failures += 1
                 self._broken = _reason(error)
             else:

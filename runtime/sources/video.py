@@ -1,7 +1,7 @@
 """Videos, network streams and cameras.
 
 Clips and streams are decoded by FFmpeg through PyAV, which tells what is damaged. Where PyAV is not
-installed or cannot open what OpenCV can, OpenCV decodes them.
+installed, or has no decoder, OpenCV decodes them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _TIMEOUT = 10.0  # s
 # Playlists and the like must not open connections or devices in the name of a file.
 _FILE_OPTIONS = {"protocol_whitelist": "file"}
 # Over UDP, which comes first otherwise, pictures break up wherever a packet is lost.
-_NO_PYAV = "PyAV is not installed (pip install av)"
 _RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp"}
+_NO_PYAV = "PyAV is not installed (pip install av)"
 
 
 class VideoSource(Source):
@@ -101,9 +101,9 @@ class VideoSource(Source):
                 max_pixels=self._max_pixels,
                 options=_FILE_OPTIONS,
             )
-        except pyav.NotAVideoError as error:
+        except pyav.NoDecoderError as error:
             try:
-                return self._open_by_opencv("PyAV cannot open it")
+                return self._open_by_opencv("PyAV has no decoder for it")
             except SourceError:
                 raise error from None
 
