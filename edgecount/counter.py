@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecount._options import (
@@ -15,7 +16,7 @@ from edgecount._options import (
     check_threshold,
     check_timeout,
 )
-from edgecount.errors import ConfigError, InputError, SourceError
+from edgecount.errors import ConfigError, EdgeCountError, InputError, SourceError
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
 from edgecount.regions import Region, RegionsLike, read_regions
@@ -321,4 +322,16 @@ def _is_one_frame(frames: Any) -> bool:
 
 def _frames_of(sources: Iterable[Source]) -> Iterator[Frame]:
     for source in sources:
-        yield from source.frames()
+        with _errors_of(source):
+            yield from source.frames()
+
+
+@contextmanager
+def _errors_of(source: Source) -> Iterator[None]:
+    """Make what a codec raises, or memory that ends, an error that names the source."""
+    try:
+        yield
+    except EdgeCountError:
+        raise
+    except Exception as error:
+        raise SourceError(f"{source.name}: {type(error).__name__}: {error}") from error

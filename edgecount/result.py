@@ -8,6 +8,8 @@ from typing import Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._text import valid_text
+
 __all__ = ["CountResult", "RegionCount", "Timings"]
 
 
@@ -64,6 +66,7 @@ class CountResult:
         size: (width, height) of the source frame in pixels.
         source: name of the file, video or camera; None for a bare array.
         frame: index of the frame in its source, from 0; None for a bare array.
+        time: seconds since the source's start, 0 for an image; None for a bare array.
         model: name of the model.
         backend: name of the engine, such as "onnxruntime".
         timings: milliseconds of each step.
@@ -83,19 +86,21 @@ class CountResult:
     interval: tuple[float, float] | None = None
     source: str | None = None
     frame: int | None = None
+    time: float | None = None
     timings: Timings = field(
         default_factory=lambda: Timings(preprocess=0.0, infer=0.0, postprocess=0.0)
     )
 
     def to_dict(self, points: bool = False) -> dict[str, Any]:
-        """Return the result as plain JSON types, without the density map.
+        r"""Return the result as plain JSON types, without the density map.
 
         Args:
             points: give the list of [x, y, score] rather than the number of points.
 
         Returns:
-            source, frame, count, interval, density_count, points (None without a heatmap), regions,
-            overflow, model, backend and timings_ms.
+            source (bytes of a path that are no UTF-8 as the text ``\xNN``), frame, time, size
+            (width, height), count, interval, density_count, points (None without a heatmap),
+            regions, overflow, model, backend and timings_ms.
         """
         found: int | list[list[float]] | None = self.peak_count
         if points and found is not None:
@@ -104,8 +109,10 @@ class CountResult:
             found = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in heads]
         timings = cast("dict[str, float]", self.timings)
         return {
-            "source": self.source,
+            "source": None if self.source is None else valid_text(self.source),
             "frame": self.frame,
+            "time": None if self.time is None else round(self.time, 3),
+            "size": list(self.size),
             "count": self.count,
             "interval": None if self.interval is None else list(self.interval),
             "density_count": self.density_count,

@@ -3,7 +3,9 @@
     python3 scripts/make_venv.py --venv .venv --extra cpu
 
 The package is installed editable: Python files take effect at once, and a change of the C++
-sources or of pyproject.toml is built by the next run. Runs on old Python 3 too, to say so.
+sources or of pyproject.toml is built by the next run. Developers build the CUDA part wherever there
+is nvcc, so that it keeps compiling (EDGECOUNT_CUDA=OFF leaves it out). Runs on old Python 3 too, to
+say so.
 """
 
 import argparse
@@ -19,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 10)
 INCLUDED = {"dev": ["cpu"]}  # extras that an extra brings along
 TAKES = {"cpu": "a minute or two", "dev": "a few minutes: PyTorch is large"}
+CUDA = "EDGECOUNT_CUDA"  # read by CMakeLists.txt
 
 
 def main() -> None:
@@ -64,7 +67,8 @@ def install(venv: Path, extra: str) -> None:
     stamp = venv / "edgecount-installed.json"
     done = json.loads(stamp.read_text()) if stamp.is_file() else {}
     inputs = fingerprint()
-    current = done.get("inputs") == inputs
+    cuda = wanted_cuda(extra)
+    current = done.get("inputs") == inputs and (cuda != "ON" or done.get("cuda") == "ON")
     extras = done.get("extras", []) if current else []
     if extra in extras:
         return
@@ -76,10 +80,25 @@ def install(venv: Path, extra: str) -> None:
     else:
         check_build_tools(venv / "bin" / "python")
         target = ["--editable", f"{ROOT}[{extra}]"]
-    if subprocess.run([*pip, *constraints, *target], check=False).returncode:
+        parts = "C++ and CUDA parts" if cuda == "ON" else "C++ part"
+        print(
+            f"== pip compiles the {parts} meanwhile, and says nothing until it is done", flush=True
+        )
+    env = {**os.environ, CUDA: cuda}
+    if subprocess.run([*pip, *constraints, *target], check=False, env=env).returncode:
         fail("pip could not install edgecount; the reason stands above")
     everything = sorted({*extras, extra, *INCLUDED.get(extra, [])})
-    stamp.write_text(json.dumps({"inputs": inputs, "extras": everything}))
+    built = done.get("cuda") if current else cuda
+    stamp.write_text(json.dumps({"inputs": inputs, "extras": everything, "cuda": built}))
+
+
+def wanted_cuda(extra: str) -> str:
+    """Return what CMake is told of the CUDA part: the user's word, or ON for tests with nvcc."""
+    said = os.environ.get(CUDA)
+    if said:
+        return said
+    has_nvcc = bool(os.environ.get("CUDACXX") or shutil.which("nvcc"))
+    return "ON" if extra == "dev" and has_nvcc else "AUTO"
 
 
 def fingerprint() -> str:

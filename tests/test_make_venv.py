@@ -33,6 +33,9 @@ def pip(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(script.subprocess, "run", run)
+    for name in ("EDGECOUNT_CUDA", "CUDACXX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(script.shutil, "which", lambda _: None)
     monkeypatch.setattr(script, "check_build_tools", lambda python: None)
     return calls
 
@@ -57,6 +60,17 @@ def test_dev_brings_cpu(script, pip, tmp_path):
     script.install(tmp_path, "dev")
     script.install(tmp_path, "cpu")
     assert len(pip) == 1
+
+
+def test_developers_build_the_cuda_part_where_there_is_nvcc(script, pip, tmp_path, monkeypatch):
+    monkeypatch.setattr(script.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert (script.wanted_cuda("cpu"), script.wanted_cuda("dev")) == ("AUTO", "ON")
+    script.install(tmp_path, "cpu")
+    script.install(tmp_path, "dev")  # compiled again, with CUDA
+    script.install(tmp_path, "cpu")
+    assert [call[-1] for call in pip] == [f"{ROOT}[cpu]", f"{ROOT}[dev]"]
+    monkeypatch.setenv("EDGECOUNT_CUDA", "OFF")
+    assert script.wanted_cuda("dev") == "OFF"
 
 
 def test_a_changed_source_is_built_again(script, pip, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from edgecount.cli import COMMANDS, cli
 from edgecount.scenes import render_clip, render_scene
 
 ROOT = Path(__file__).resolve().parent.parent
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 
 
@@ -109,3 +110,30 @@ def test_the_text_names_only_commands_that_exist() -> None:
 def test_scripts_are_executable() -> None:
     for name in ("scripts/check", "scripts/lint", ".ci/run"):
         assert os.access(ROOT / name, os.X_OK), name
+
+
+def package_text() -> str:
+    """Return what a package index shows, which knows nothing of the repository's files."""
+    named = re.search(r'^readme = "(.*)"$', PROJECT, re.MULTILINE)
+    assert named
+    return (ROOT / named[1]).read_text(encoding="utf-8")
+
+
+def test_the_package_index_shows_no_broken_picture_or_link() -> None:
+    targets = re.findall(r"\]\(([^)]*)\)|src=\"([^\"]*)\"", package_text())
+    assert all(target.startswith("https://") for pair in targets for target in pair if target)
+
+
+def test_the_package_index_shows_code_of_the_readme() -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", package_text(), re.MULTILINE | re.DOTALL)
+    assert code in blocks("README.md", "python")
+    extras = set(re.findall(r"^\| `(\w+)` \|", package_text(), re.MULTILINE))
+    assert len(extras) > 4
+    assert all(re.search(rf"^{extra} = \[", PROJECT, re.MULTILINE) for extra in extras)
+
+
+def test_the_notice_names_the_weights_and_their_terms() -> None:
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    assert "edgecount/models/*.onnx" in notice
+    for name in ("ShanghaiTech", "SCUT-HEAD", "Mall"):
+        assert name in notice

@@ -25,6 +25,17 @@ if(EDGECOUNT_CUDA STREQUAL "OFF")
   return()
 endif()
 
+# A machine with nvcc and without a GPU counts on its CPU: it is spared the minutes that code for
+# every GPU takes. Builds for other machines ask for it.
+include(cpp_ext/cmake/Gpu.cmake)
+edgecount_find_gpu("" edgecount_gpu)
+if(EDGECOUNT_CUDA STREQUAL "AUTO" AND NOT edgecount_gpu AND NOT DEFINED CMAKE_CUDA_ARCHITECTURES
+    AND NOT DEFINED ENV{CUDAARCHS})
+  message(STATUS "edgecount: no NVIDIA GPU here, building the CPU part only (EDGECOUNT_CUDA=ON "
+    "builds the CUDA part)")
+  return()
+endif()
+
 # Compiles and links a test program, so that an nvcc that cannot use the host's compiler is found
 # out here and not in the middle of the build.
 check_language(CUDA)

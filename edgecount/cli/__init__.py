@@ -15,7 +15,8 @@ try:
     import click
 
     from edgecount.cli._shell.group import LazyGroup
-    from edgecount.cli._shell.signals import interrupt_on_sigterm
+    from edgecount.cli._shell.output import safe_streams
+    from edgecount.cli._shell.signals import exit_on_interrupt, interrupt_on_sigterm
 except KeyboardInterrupt:  # from a user who saw a typing error at once
     raise SystemExit(130) from None
 
@@ -69,5 +70,5 @@ def main(args: list[str] | None = None, **extra: Any) -> None:
     Raises:
         SystemExit: always, with the exit code.
     """
-    with interrupt_on_sigterm():
+    with safe_streams(), interrupt_on_sigterm(), exit_on_interrupt():
         cli.main(args=args, prog_name="edgecount", **extra)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgecount.cli._shell.group import FAILED, INTERRUPTED, complain
+from edgecount.cli._shell.group import FAILED, INTERRUPTED
 from edgecount.cli._types.options import (
     RegionType,
     backend_option,
@@ -22,8 +24,10 @@ from edgecount.cli._types.options import (
     side_limit,
     threads_option,
 )
+from edgecount.cli._types.paths import UserPath
 
 if TYPE_CHECKING:
+    from edgecount.cli._count.printing import Printer
     from edgecount.cli._count.run import Task
     from edgecount.counter import EdgeCounter
     from edgecount.regions import Region
@@ -62,7 +66,20 @@ if TYPE_CHECKING:
     help="Write annotated copies to this folder: NAME.overlay.jpg or .png for an image, "
     "NAME.overlay.mp4 for a video.",
 )
-@click.option("--overwrite", is_flag=True, help="Let --save replace existing files.")
+@click.option(
+    "--draw",
+    "layers",
+    metavar="LAYER,...",
+    help="With --save: what is drawn, of heat, points, regions, count and legend.  [default: all]",
+)
+@click.option(
+    "--csv",
+    "table",
+    type=UserPath(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write a table with a row for each counted frame; - prints it.",
+)
+@click.option("--overwrite", is_flag=True, help="Let --save and --csv replace existing files.")
 @json_option
 @click.option(
     "--points", is_flag=True, help="With --json: print every head point as [x, y, score] in pixels."
@@ -71,13 +88,14 @@ if TYPE_CHECKING:
 @number_option("--max-frames", "Stop each video after N counted frames.  [default: at its end]")
 @damaged_option
 @pixels_option
-@click.option("-q", "--quiet", is_flag=True, help="Print no progress bars and no total.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress bars and no summary.")
 @click.pass_context
 def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> None:
     """Count people in images, folders, videos and cameras.
 
     SOURCE is an image, a folder, a glob in quotes, a video, a camera's number, or a stream's
-    URL. One line is printed per image or video; with --json one object per frame.
+    URL. One line is printed per image or video, and the mean and range of all images; with --json
+    one object per frame.
 
     A source that cannot be read is reported on stderr and the others are counted; the exit code
     is 1 then. Ctrl-C finishes the frame in hand, prints and closes what was done so far, and
@@ -87,7 +105,7 @@ def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> No
     Examples:
       edgecount count street.jpg
       edgecount count photos/ --save overlays/
-      edgecount count clip.mp4 --every 5 --json
+      edgecount count clip.mp4 --every 5 --csv clip.csv
       edgecount count door.png --region "gate:0,0;640,0;640,240"
     """  # noqa: D301 (click looks for the character, not for backslash and b)
     failed, stopped = _count(sources, **options)
@@ -102,7 +120,9 @@ def _count(
     specs: tuple[str, ...],
     *,
     folder: Path | None,
+    layers: str | None,
     overwrite: bool,
+    table: Path | None,
     as_json: bool,
     points: bool,
     every: int,
@@ -111,37 +131,59 @@ def _count(
     regions: tuple[Region, ...],
     **engine: Any,
 ) -> tuple[int, bool]:
-    """Count what can be opened; see `Run.all`, whose failures include what cannot be."""
-    from edgecount.cli._count.printing import JsonPrinter, TextPrinter
+    """Count what can be opened; returns the number of failures, and whether the user stopped."""
     from edgecount.cli._count.run import Pace, Run
+    from edgecount.cli._count.table import STDOUT, CsvFile, CsvPrinter
+    from edgecount.drawing import LAYERS, check_layers
 
+    if layers is not None and folder is None:
+        raise click.UsageError("--draw is about the overlays: pass --save DIR too")
     if points and not as_json:
         raise click.UsageError("--points lists points in JSON: pass --json too")
-    if overwrite and folder is None:
-        raise click.UsageError("--overwrite is about --save DIR: pass that too")
+    if overwrite and folder is None and table in (None, STDOUT):
+        raise click.UsageError("--overwrite is about --save DIR and --csv FILE: pass one of them")
+    if as_json and table == STDOUT:
+        raise click.UsageError("--json and --csv - both print: name a file for the table")
+    drawn = LAYERS if layers is None else check_layers(layers.split(","))
     reading = {name: engine[name] for name in ("accept_damaged", "max_pixels")}
     sources, unopened = _open(specs, **reading)
     if not sources:
         return unopened, False
     tasks = _plan(sources, folder, overwrite)
-    printer = JsonPrinter(points) if as_json else TextPrinter(summary=not quiet)
-    with _counter(regions=regions, quiet=quiet, **engine) as counter:
-        run = Run(counter, printer, Pace(every, max_frames), regions, bars=not quiet)
-        failed, stopped = run.all(tasks)
-    printer.end(failed + unopened)
-    return failed + unopened, stopped
+    names = [region.name for region in regions]
+    printers = [_printer(sources, as_json=as_json, points=points, summary=not quiet)]
+    if table == STDOUT:
+        printers = [CsvPrinter(names)]
+    with ExitStack() as stack:
+        if table is not None and table != STDOUT:
+            printers.append(stack.enter_context(CsvFile(table, names, overwrite)))
+        counter = stack.enter_context(_counter(regions=regions, quiet=quiet, **engine))
+        run = Run(counter, printers, Pace(every, max_frames), regions, drawn, bars=not quiet)
+        run.all(tasks)
+    written = [path for printer in printers for path in printer.written]
+    printers[0].end(run.failed + unopened, run.written + written)
+    return run.failed + unopened, run.stopped
+
+
+def _printer(sources: Sequence[Source], *, as_json: bool, points: bool, summary: bool) -> Printer:
+    from edgecount.cli._count.printing import JsonPrinter, TextPrinter
+
+    return JsonPrinter(points) if as_json else TextPrinter(sources, summary)
 
 
 def _open(specs: tuple[str, ...], **reading: Any) -> tuple[list[Source], int]:
     """Open the sources; returns them and the number of texts that name none."""
-    from edgecount.errors import SourceError
+    from edgecount.cli._shell.failures import report_failure
     from edgecount.runtime.sources.open import open_sources
+    from edgecount.runtime.sources.urls import shown_url
 
     def attempt(spec: str) -> list[Source] | None:
         try:
-            return list(open_sources(int(spec) if spec.isdecimal() else spec, **reading))
-        except SourceError as error:
-            complain(str(error))
+            # A folder may be called 2024.
+            is_camera = spec.isdecimal() and not Path(spec).exists()
+            return list(open_sources(int(spec) if is_camera else spec, **reading))
+        except Exception as error:  # noqa: BLE001 (the system raises anything of an odd name)
+            report_failure(shown_url(spec), error)
             return None
 
     attempts = [attempt(spec) for spec in specs]

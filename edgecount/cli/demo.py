@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._shell.output import to_json
 from edgecount.cli._types.options import (
     folder_option,
     json_option,
@@ -57,7 +58,7 @@ def demo(folder: Path, people: int, seed: int, model: str, as_json: bool) -> Non
             _say("picture", picture)
         clip = _clip(counter, folder, max(1, people // 3) if people else 0, seed)
     if as_json:
-        click.echo(json.dumps({"picture": picture, "clip": clip, "model": model, "seed": seed}))
+        click.echo(to_json({"picture": picture, "clip": clip, "model": model, "seed": seed}))
         return
     _say("clip", clip)
     click.echo(f"\nThe model sees  {picture['overlay']}")
@@ -88,11 +89,13 @@ def _clip(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict[st
     from edgecount.scenes import render_clip
 
     path = folder / "clip.overlay.mp4"
-    counts, truths = [], []
+    counts: list[float] = []
+    truths: list[int] = []
     scenes = render_clip(people, frames=_CLIP_FRAMES, fps=_CLIP_FPS, size=_CLIP_SIZE, seed=seed)
     with VideoSaver(path, _CLIP_FPS) as saver, Progress(_CLIP_FRAMES, "frame", "clip") as bar:
         for scene in scenes:
             result = counter.count(scene.image)
+            result = dataclasses.replace(result, time=len(counts) / _CLIP_FPS)
             saver.add(scene.image, result)
             counts.append(result.count)
             truths.append(len(scene.points))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from edgecount.cli._shell.group import FAILED
+from edgecount.cli._shell.output import to_json
 from edgecount.cli._types.options import json_option, model_option
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
@@ -27,7 +26,7 @@ def doctor(ctx: click.Context, /, model: str, as_json: bool) -> None:
 
     checks = run_checks(model)
     if as_json:
-        click.echo(json.dumps([check._asdict() for check in checks]))
+        click.echo(to_json([check._asdict() for check in checks]))
     else:
         for check in checks:
             mark = click.style(f"{check.status:4}", fg=_COLOURS[check.status], bold=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecount.cli._shell.extras import needs_train
+from edgecount.cli._shell.failures import report_failure
+from edgecount.cli._shell.group import FAILED
+from edgecount.cli._shell.output import to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     backend_option,
@@ -27,6 +29,7 @@ from edgecount.cli._types.paths import UserPath
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
+    from edgecount.train.data.sample import Sample
 
 _CHECKPOINT = ".pt"
 _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "from points"))
@@ -59,7 +62,10 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
 @pixels_option
 @json_option
 @click.option("--per-image", is_flag=True, help="With --json: add the numbers of every image.")
+@click.pass_context
 def evaluate(
+    ctx: click.Context,
+    /,
     model: str,
     data: Path,
     *,
@@ -79,6 +85,9 @@ def evaluate(
     MODEL is a bundled name, an .onnx file, a folder written by edgecount export, or a checkpoint
     (.pt) of edgecount train.
 
+    An image that cannot be read is reported on stderr and left out of the numbers; the exit code is
+    1 then.
+
     A point matches a head within half the diagonal of the head's box, and within 4, 8 and 16
     pixels. GAME is the sum of the errors over 1, 4, 16 and 64 equal regions of the image. The
     interval's width is given as a share of the count.
@@ -93,11 +102,18 @@ def evaluate(
     if split:
         samples = hold_out(samples, split)[1]
     page: Path | None = None
+    failed = set()
+
+    def leave_out(sample: Sample, error: Exception) -> None:
+        failed.add(id(sample))
+        report_failure(str(sample.path), error)
+
     with (
         _open(model, backend, max_side, zoom) as counter,
         Progress(len(samples), "image", "eval", shown=not as_json) as progress,
     ):
-        evaluation = evaluate_counter(counter, samples, progress=progress.step)
+        evaluation = evaluate_counter(counter, samples, progress=progress.step, on_error=leave_out)
+        samples = [sample for sample in samples if id(sample) not in failed]
         if report:
             from edgecount.train.report import write_report
 
@@ -113,11 +129,12 @@ def evaluate(
     summary = evaluation.summary()
     if as_json:
         images = {"images": [image.to_dict() for image in evaluation.images]} if per_image else {}
-        click.echo(json.dumps(summary | images))
-        return
+        click.echo(to_json(summary | images))
+        ctx.exit(FAILED if failed else 0)
     click.echo("\n".join(_table(summary, asked=spec.coverage if spec else None)))
     if page:
         click.echo(f"\n{page}")
+    ctx.exit(FAILED if failed else 0)
 
 
 def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> EdgeCounter:

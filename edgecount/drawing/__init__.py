@@ -1,12 +1,16 @@
 """Overlays: the result of a count, drawn over its frame.
 
-`draw_overlay` paints the density map as a transparent heat layer, rings the head points,
+`draw_overlay` paints the density map as a transparent heat layer, dots the head points,
 outlines the regions and writes the count; it returns a new picture of the frame's size. One file
 per layer: `_heat` (density and its legend's colours), `_marks` (points and regions), `_labels`
 (text in boxes), `_overlay` (the order of the layers).
 """
 
-from edgecount.drawing._heat import HeatScale
-from edgecount.drawing._overlay import draw_overlay
+from edgecount._opencv import load_cv2
 
-__all__ = ["HeatScale", "draw_overlay"]
+load_cv2()  # before the modules that import it: its error says what to install
+
+from edgecount.drawing._heat import HeatScale  # noqa: E402
+from edgecount.drawing._overlay import LAYERS, check_layers, draw_overlay  # noqa: E402
+
+__all__ = ["LAYERS", "HeatScale", "check_layers", "draw_overlay"]

@@ -10,43 +10,58 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.result import CountResult
+
 # Below this share of the scale nothing is painted, so that an empty street stays as it was shot.
 _FLOOR = 0.05
-_OPACITY = 0.8
+_OPACITY = 0.6  # of the densest crowd, whose people are still to be seen
 # Inferno starts in black, which over a photograph reads as shadow; the first part is left out.
 _FIRST_COLOUR = 85
-_SMALLEST_TOP = 0.05
-# A good model puts a person into a cell or two: the mean over some cells shows how dense the crowd
-# is, where single cells would show dots.
+_AREA = 100.0 * 100.0  # px, that the scale is in people of
+# A good model puts a person into a cell or two: the mean over an area shows how dense the crowd
+# is, where single cells would show dots. It grows with the frame, as people do.
 _BLUR_CELLS = 1.5
+_BLUR_OF_DIAGONAL = 1 / 60
+# People who stand so far apart are the least that the hottest colour stands for.
+_SPACING_OF_DIAGONAL = 1 / 35
+_MOST = 99.0  # percentile that a scale covers: a denser spot has the hottest colour, too
 
 
 @dataclass(frozen=True)
 class HeatScale:
-    """The density, in people per cell, that the hottest colour stands for.
+    """The density that the hottest colour stands for.
 
     Attributes:
-        top: people per density cell at the upper end of the colour bar; above 0.
+        top: people per 100 x 100 pixels of the frame at the upper end of the colour bar; above 0.
     """
 
     top: float
 
     @classmethod
-    def fit(cls, density: NDArray[np.float32], at_least: HeatScale | None = None) -> HeatScale:
-        """Choose a round number that covers a density map, averaged over neighbouring cells.
+    def fit(cls, result: CountResult) -> HeatScale:
+        """Choose a round number for a frame, and for those of the same camera that follow it.
 
-        Args:
-            density: float32 (h, w), people per cell.
-            at_least: lower limit of the scale; pass the last frame's scale to keep the colours of
-                a video comparable.
+        It depends on the frame's size alone, unless the crowd is denser than that has room for. So
+        pictures of one size have the same colours, and a clip keeps those of its first frame.
         """
-        highest = float(_average(density).max()) if density.size else 0.0
-        top = _round_up(max(highest, _SMALLEST_TOP))
-        return cls(max(top, at_least.top) if at_least else top)
+        spacing = _SPACING_OF_DIAGONAL * math.hypot(*result.size)
+        people = _average(result)
+        highest = float(np.percentile(people, _MOST)) if people.size else 0.0
+        return cls(_round_up(max(_AREA / max(spacing, 1.0) ** 2, highest)))
 
 
-def _average(density: NDArray[np.float32]) -> NDArray[np.float32]:
-    blurred = cv2.GaussianBlur(density, (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_REFLECT)
+def _average(result: CountResult) -> NDArray[np.float32]:
+    """Return float32 (h, w): people per 100 x 100 pixels around each cell of the density."""
+    if not result.density.size:
+        return result.density
+    width, height = result.density_stride_xy
+    sigmas = [
+        max(_BLUR_CELLS, _BLUR_OF_DIAGONAL * math.hypot(*result.size) / side)
+        for side in (width, height)
+    ]
+    density: NDArray[np.float32] = result.density * np.float32(_AREA / (width * height))
+    border = cv2.BORDER_REFLECT
+    blurred = cv2.GaussianBlur(density, (0, 0), sigmas[0], sigmaY=sigmas[1], borderType=border)
     return np.asarray(blurred, np.float32).reshape(density.shape)
 
 
@@ -71,33 +86,29 @@ def _layers() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return colour times opacity, and 255 minus opacity, of 256 levels: (1, 256, 3) each."""
     level = np.linspace(0.0, 1.0, 256)
     painted = np.clip((level - _FLOOR) / (1 - _FLOOR), 0.0, 1.0)
-    alpha = (_OPACITY * painted**0.4)[:, None]
+    alpha = (_OPACITY * painted**0.6)[:, None]
     paint = np.rint(colours() * alpha).astype(np.uint8)
     keep = np.rint(255 * (1 - alpha)).astype(np.uint8)
     return paint[None], np.repeat(keep, 3, axis=1)[None]
 
 
 def paint_heat(
-    canvas: NDArray[np.uint8],
-    density: NDArray[np.float32],
-    cell: tuple[float, float],
-    scale: HeatScale,
+    canvas: NDArray[np.uint8], result: CountResult, scale: HeatScale
 ) -> NDArray[np.uint8]:
-    """Blend a density map, averaged over neighbouring cells, over a picture.
+    """Blend a density map, averaged over an area, over a picture.
 
     Args:
-        canvas: uint8 (H, W, 3), BGR.
-        density: float32 (h, w), people per cell.
-        cell: width and height of a density cell in canvas pixels; the grid starts at (0, 0) and
-            may reach past the right and lower border.
+        canvas: uint8 (H, W, 3), BGR, of the result's size.
+        result: result with a density map, whose grid may reach past the right and lower border.
         scale: density of the hottest colour.
 
     Returns:
         A new uint8 (H, W, 3) picture.
     """
     height, width = canvas.shape[:2]
-    levels = np.clip(_average(density) * (255.0 / scale.top), 0, 255).astype(np.uint8)
+    levels = np.clip(_average(result) * (255.0 / scale.top), 0, 255).astype(np.uint8)
     # warpAffine, not resize: the grid need not end where the frame does. It maps pixel centres.
+    cell = result.density_stride_xy
     to_cell = np.array(
         [[1 / cell[0], 0, 0.5 / cell[0] - 0.5], [0, 1 / cell[1], 0.5 / cell[1] - 0.5]]
     )

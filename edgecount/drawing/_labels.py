@@ -127,25 +127,20 @@ def _gap(capital: int) -> int:
 
 
 def draw_legend(
-    canvas: NDArray[np.uint8],
-    scale: HeatScale,
-    cell: tuple[float, float],
-    capital: int,
-    margin: int,
+    canvas: NDArray[np.uint8], scale: HeatScale, capital: int, margin: int
 ) -> Box | None:
     """Draw the colour bar in the lower left corner, in place.
 
     Args:
         canvas: uint8 (H, W, 3), BGR.
         scale: density at the upper end of the bar.
-        cell: width and height of a density cell in source pixels.
         capital: height of a capital letter in pixels.
         margin: distance from the border in pixels.
 
     Returns:
         The legend's box, or None when the canvas is too small for it.
     """
-    title = Run(f"people per {_pixels(cell[0])} x {_pixels(cell[1])} px cell", capital, SOFT)
+    title = Run("people per 100 x 100 px", capital, SOFT)
     pad, bar_height = _pad(capital), max(4, round(0.8 * capital))
     width = max(title.width, 12 * capital)
     height = 2 * capital + bar_height + 4 * pad - pad // 2
@@ -160,11 +155,7 @@ def draw_legend(
     steps = np.linspace(0, 255, width).round().astype(np.uint8)
     canvas[top : top + bar_height, left : left + width] = colours()[steps]
     top += bar_height + pad - pad // 2
-    for share in (0.0, 0.5, 1.0):
-        number = Run(f"{share * scale.top:.3g}", capital)
+    for share, more in ((0.0, ""), (0.5, ""), (1.0, "+")):  # denser crowds have that colour, too
+        number = Run(f"{share * scale.top:.3g}{more}", capital)
         number.draw(canvas, left + round(share * (width - number.width)), top + capital)
     return box
-
-
-def _pixels(size: float) -> str:
-    return f"{size:.1f}".removesuffix(".0")

@@ -1,4 +1,4 @@
-"""Head points as rings, regions as outlines."""
+"""Head points as dots, regions as outlines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edgecount.drawing._labels import INK, Colour
 
-RING: Colour = (255, 245, 150)
-# Told apart from each other, from the ring and from inferno's purple to yellow.
+DOT: Colour = (255, 245, 150)
+# Told apart from each other, from the dot and from inferno's purple to yellow.
 REGION_COLOURS: tuple[Colour, ...] = (
     (255, 200, 60),
     (140, 230, 90),
@@ -20,6 +20,7 @@ REGION_COLOURS: tuple[Colour, ...] = (
     (210, 190, 20),
     (160, 255, 230),
 )
+_DOT_OF_RING = 0.45  # radius of a dot, of that of a ring around the head
 _SHIFT = 4  # OpenCV's drawing takes fixed-point coordinates: 4 fractional bits
 
 
@@ -54,21 +55,21 @@ def ring_radii(size: tuple[int, int], points: NDArray[np.float32]) -> NDArray[np
 
 
 def draw_points(canvas: NDArray[np.uint8], points: NDArray[np.float32]) -> None:
-    """Ring the heads, in place: bright on dark, so that they show on any ground.
+    """Mark the heads by dots, in place: bright on dark, so that they show on any ground.
+
+    A dot is small, so that the head is still to be seen.
 
     Args:
         canvas: uint8 (H, W, 3), BGR.
         points: float32 (N, 2 or more): x, y in canvas pixels.
     """
     height, width = canvas.shape[:2]
-    radii = ring_radii((width, height), points)
-    lines = np.maximum(1, np.rint(radii / 4)).astype(int).tolist()
+    radii = np.maximum(_DOT_OF_RING * ring_radii((width, height), points), 1.3)
     centres = _fixed(points[:, :2]).tolist()
-    fixed_radii = np.rint(radii * (1 << _SHIFT)).astype(int).tolist()
-    for colour, outline in ((INK, 2), (RING, 0)):
-        for (x, y), radius, line in zip(centres, fixed_radii, lines, strict=True):
-            thick = line + outline * max(1, line // 2)
-            cv2.circle(canvas, (x, y), radius, colour, thick, cv2.LINE_AA, _SHIFT)
+    for colour, edge in ((INK, np.maximum(1.0, radii / 3)), (DOT, 0.0)):
+        fixed_radii = np.rint((radii + edge) * (1 << _SHIFT)).astype(int).tolist()
+        for (x, y), radius in zip(centres, fixed_radii, strict=True):
+            cv2.circle(canvas, (x, y), radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def draw_region(

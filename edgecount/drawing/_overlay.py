@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -20,8 +20,11 @@ from edgecount.drawing._labels import (
     label_box,
 )
 from edgecount.drawing._marks import REGION_COLOURS, draw_points, draw_region
+from edgecount.errors import ConfigError, InputError
 from edgecount.regions import Region
 from edgecount.result import CountResult
+
+LAYERS = ("heat", "points", "regions", "count", "legend")
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,10 @@ def draw_overlay(
     *,
     regions: Sequence[Region] = (),
     scale: HeatScale | None = None,
+    time: float | None = None,
+    layers: Iterable[str] = LAYERS,
 ) -> NDArray[np.uint8]:
-    """Draw a result over its frame: heat, legend, regions, head points and the count.
+    """Draw a result over its frame: heat, legend, regions, head points, the count and its interval.
 
     Parts that do not fit on a small frame are left out; the heat and the points always show.
 
@@ -57,42 +62,94 @@ def draw_overlay(
             count in `result`.
         scale: density of the hottest colour; fitted to this result if None. Pass one
             scale for all frames of a video to keep the colours comparable.
+        time: seconds to write beside the count, such as `result.time`; None: no time.
+        layers: what is drawn, of "heat", "points", "regions", "count" and "legend" (of the heat).
 
     Returns:
         A new uint8 (H, W, 3) BGR picture.
 
     Raises:
-        InputError: the frame has no form that can be counted.
+        InputError: the frame has no form that can be counted, or the result is not one of it.
+        ConfigError: there is no such layer.
     """
     from edgecount.runtime.frames.images import as_bgr
 
+    drawn = check_layers(layers)
     canvas: NDArray[np.uint8] = np.array(as_bgr(frame))
     height, width = canvas.shape[:2]
+    _check_result(result, (width, height))
     sizes = _Sizes.of(width, height)
     taken: list[Box] = []
-    if result.density.size:
-        scale = scale or HeatScale.fit(result.density)
-        canvas = paint_heat(canvas, result.density, result.density_stride_xy, scale)
-    for region, colour in zip(regions, cycle(REGION_COLOURS), strict=False):
+    if heat := "heat" in drawn and bool(result.density.size):
+        scale = scale or HeatScale.fit(result)
+        canvas = paint_heat(canvas, result, scale)
+    shown = regions if "regions" in drawn else ()
+    for region, colour in zip(shown, cycle(REGION_COLOURS), strict=False):
         draw_region(canvas, region.polygon, colour, sizes.line)
-    draw_points(canvas, result.points)
-    _place(canvas, _count_text(result, sizes), (sizes.margin, sizes.margin), taken)
-    if result.density.size and scale is not None:
-        legend = draw_legend(canvas, scale, result.density_stride_xy, sizes.capital, sizes.margin)
+    if "points" in drawn:
+        draw_points(canvas, result.points)
+    if "count" in drawn:
+        _draw_count(canvas, result, time, sizes, taken)
+    if heat and scale is not None and "legend" in drawn:
+        legend = draw_legend(canvas, scale, sizes.capital, sizes.margin)
         taken += [legend] if legend else []
-    _label_regions(canvas, result, regions, sizes, taken)
+    _label_regions(canvas, result, shown, sizes, taken)
     return canvas
 
 
-def _count_text(result: CountResult, sizes: _Sizes) -> list[Run]:
+def check_layers(layers: Iterable[str]) -> frozenset[str]:
+    """Return the layers as a set; ConfigError if there is no such layer."""
+    known = ", ".join(LAYERS)
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise ConfigError(f"layers: expected several of {known}, got {layers!r}")
+    chosen = list(layers)
+    wrong = [layer for layer in chosen if layer not in LAYERS]
+    if wrong:
+        raise ConfigError(f"layers: expected names of {known}, got {wrong[0]!r}")
+    return frozenset(chosen)
+
+
+def _check_result(result: object, size: tuple[int, int]) -> None:
+    if not isinstance(result, CountResult):
+        got = "None" if result is None else f"a {type(result).__name__}"
+        raise InputError(
+            f"draw_overlay: expected the CountResult that count() gave for the frame, got {got}"
+        )
+    if tuple(result.size) != size:
+        raise InputError(
+            "draw_overlay: expected the frame that was counted, {} x {} pixels, got one of "
+            "{} x {}".format(*result.size, *size)
+        )
+
+
+def _draw_count(
+    canvas: NDArray[np.uint8],
+    result: CountResult,
+    time: float | None,
+    sizes: _Sizes,
+    taken: list[Box],
+) -> None:
+    """Write the count, and as much beside it as the frame is wide enough for."""
     runs = [
         Run(f"{result.count:.1f}", 2 * sizes.capital, bold=True),
         Run("people", sizes.capital, SOFT),
     ]
+    for text in _facts(result, time):
+        more = [*runs, Run(text, sizes.capital, SOFT)]
+        if label_box(more, sizes.margin, sizes.margin).inside(canvas):
+            runs = more
+    _place(canvas, runs, (sizes.margin, sizes.margin), taken)
+
+
+def _facts(result: CountResult, time: float | None) -> Iterator[str]:
     if result.overflow:
-        shown = f"(first {len(result.points)} points drawn)"
-        runs.append(Run(shown, sizes.capital, SOFT))
-    return runs
+        yield f"(first {len(result.points)} points drawn)"
+    if result.interval:
+        yield "likely {:.0f} to {:.0f}".format(*result.interval)
+    if time is not None:
+        minutes, seconds = divmod(max(time, 0.0), 60)
+        hours, minutes = divmod(int(minutes), 60)
+        yield f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
 
 
 def _label_regions(

@@ -6,31 +6,14 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 
-from edgecount.errors import EdgeCountError
+from edgecount._opencv import load_cv2
+
+__all__ = ["load_cv2", "quiet_cv2", "quiet_ffmpeg"]
 
 _FFMPEG_LEVEL = "OPENCV_FFMPEG_LOGLEVEL"
 _FFMPEG_QUIET = "-8"  # AV_LOG_QUIET
 _SILENT = 0  # LOG_LEVEL_SILENT
-
-
-def load_cv2() -> ModuleType:
-    """Import OpenCV.
-
-    Raises:
-        EdgeCountError: OpenCV cannot be loaded; the message says what to install.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        # Servers and containers often lack the window libraries that opencv-python links.
-        raise EdgeCountError(
-            f"OpenCV cannot be loaded ({error}), and files are decoded with it. On a machine "
-            "without a display run  apt install libgl1 libglib2.0-0  or put  pip install "
-            "opencv-python-headless  in place of opencv-python"
-        ) from error
-    return cv2
 
 
 def _set_level(level: int) -> int:

@@ -94,6 +94,7 @@ class CountSettings:
             backend=self.backend.name,
             source=None if job.origin is None else job.origin.source,
             frame=None if job.origin is None else job.origin.index,
+            time=getattr(job.origin, "time", None),
             timings=timings,
         )
         return self.refine(job.frame, result)

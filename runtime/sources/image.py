@@ -9,13 +9,7 @@ from pathlib import Path
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS, read_image
 from edgecount.runtime.sources.base import Frame, Source
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
-KNOWN = (
-    f"images ({', '.join(s[1:] for s in IMAGE_SUFFIXES)}) "
-    f"and videos ({', '.join(s[1:] for s in VIDEO_SUFFIXES)})"
-)
+from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES, KNOWN
 
 
 class ImageSource(Source):

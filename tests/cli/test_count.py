@@ -18,15 +18,23 @@ def test_image_is_one_line(run, files):
     assert result.stdout == f"      3.0  {path}\n"
 
 
-def test_several_sources_have_a_total(run, files):
+def test_several_images_have_a_mean_and_a_range(run, files):
     first, second = files.image("a.png", 1), files.image("b.png", 4)
     result = run("count", first, second)
     assert result.stdout.splitlines() == [
         f"      1.0  {first}",
         f"      4.0  {second}",
-        "      5.0  total: 2 images",
+        "      2.5  mean of 2 images, lowest 1.0 (a.png), highest 4.0 (b.png)",
     ]
-    assert "total" not in run("count", first, second, "--quiet").stdout
+    assert "mean" not in run("count", first, second, "--quiet").stdout
+
+
+def test_facts_stand_in_columns(run, files):
+    region = ("--region", "left:0,0;90,0;90,240;0,240")  # the squares are at x = 16, 64, 112
+    lines = run("count", files.image("a.png", 1), files.image("longer.png", 3), *region).stdout
+    first, second, summary = lines.splitlines()
+    assert first.index("left 1.0") == second.index("left 2.0")
+    assert summary.endswith("  left 1.5")
 
 
 def test_folder_is_counted_in_natural_order(run, files, tmp_path):
@@ -49,6 +57,8 @@ def test_json_has_the_fields_of_the_contract(run, files, json_lines):
     assert list(line) == [
         "source",
         "frame",
+        "time",
+        "size",
         "count",
         "interval",
         "density_count",
@@ -60,7 +70,7 @@ def test_json_has_the_fields_of_the_contract(run, files, json_lines):
         "timings_ms",
     ]
     assert (line["source"], line["frame"], line["count"], line["points"]) == (str(path), 0, 2, 2)
-    assert line["overflow"] is False
+    assert (line["overflow"], line["time"], line["size"]) == (False, 0.0, [320, 240])
     assert set(line["timings_ms"]) == {"preprocess", "infer", "postprocess"}
 
 
@@ -156,7 +166,9 @@ def test_bad_file_in_a_folder_does_not_stop_the_others(run, files, tmp_path):
     files.image("in/c.png", 2)
     result = run("count", tmp_path / "in", tmp_path / "missing.png")
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[-1] == "      3.0  total: 2 images, 2 failed"
+    assert result.stdout.splitlines()[-1] == (
+        "      1.5  mean of 2 images, lowest 1.0 (a.png), highest 2.0 (c.png)  2 failed"
+    )
     assert len(result.stderr.splitlines()) == 2
 
 

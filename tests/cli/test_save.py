@@ -109,3 +109,32 @@ def test_names_of_streams_hold_no_secret(name, expected, tmp_path):
     paths = plan_outputs([Stream(), Stream()], tmp_path, overwrite=False)
     assert paths[0].name == expected
     assert "secret" not in paths[1].name
+
+
+def test_layers_are_switches(run, files, tmp_path):
+    path = files.image("a.png", 2)
+    pictures = []
+    for number, args in enumerate([(), ("--draw", "heat,points"), ("--draw", "points")]):
+        out = tmp_path / str(number)
+        assert run("count", path, "--save", out, *args).exit_code == 0
+        pictures.append(cv2.imread(str(out / "a.overlay.png")))
+    assert all((pictures[i] != pictures[j]).any() for i, j in ((0, 1), (1, 2), (0, 2)))
+    wrong = run("count", path, "--save", tmp_path / "x", "--draw", "boxes")
+    assert (wrong.exit_code, len(wrong.stderr.splitlines())) == (2, 1)
+    assert wrong.stderr.startswith("edgecount: error: --draw: expected names of heat, points,")
+    assert run("count", path, "--draw", "heat").exit_code == 2
+
+
+def test_colours_of_a_clip_stay(run, files, tmp_path, monkeypatch):
+    from edgecount.cli._count import saving
+
+    drawn, scales = saving.draw_overlay, []
+
+    def draw(frame, result, **options):
+        scales.append((options["scale"].top, options["time"]))
+        return drawn(frame, result, **options)
+
+    monkeypatch.setattr(saving, "draw_overlay", draw)
+    assert run("count", files.video("c.avi", [1, 30, 2]), "--save", tmp_path / "o").exit_code == 0
+    assert [time for _, time in scales] == pytest.approx([0, 0.1, 0.2])
+    assert len({top for top, _ in scales}) == 1

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import cv2
+import numpy as np
 import onnx
 import pytest
 from graphs import small_model
@@ -78,6 +80,44 @@ def test_ctrl_c_while_the_command_line_is_loaded_is_quiet():
         "sys.meta_path.insert(0, Finder())\n"
         "from edgecount.cli import main\n"
         "main(['models'])\n"
+    )
+    done = run_code(code)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+# Every so many imports of a run: in click's parsing, NumPy, OpenCV, ONNX Runtime and our own.
+@pytest.mark.parametrize("place", [1, 30, 80, 130, 180])
+def test_ctrl_c_within_an_import_is_ctrl_c(tmp_path, tiny_model, place):
+    """Extensions in C make what is raised while they load a failure of their own."""
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), np.zeros((64, 64, 3), np.uint8))
+    code = (
+        "import os, signal, sys\n"
+        "from edgecount.cli import main\n"
+        "class Finder:\n"
+        f"    left = {place}\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        self.left -= 1\n"
+        "        if self.left == 0:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        f"main(['count', {str(picture)!r}, '--model', {str(tiny_model)!r}])\n"
+    )
+    done = run_code(code)
+    assert done.returncode == 130
+    assert done.stderr in ("", "edgecount: stopped\n")
+
+
+def test_ctrl_c_within_an_import_that_never_ends(tmp_path):
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(60)\n")
+    code = (
+        "import os, signal, sys, threading\n"
+        "from edgecount.cli._shell import signals\n"
+        "signals.PATIENCE = 0.2\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "with signals.interrupt_on_sigterm(), signals.exit_on_interrupt():\n"
+        "    import endless\n"
     )
     done = run_code(code)
     assert (done.returncode, done.stderr) == (130, "")

@@ -438,3 +438,30 @@ def test_stream_of_a_video(tiny_model: Path, tmp_path: Path) -> None:
 def test_a_stream_of_nothing(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="holds nothing to count"):
         next(EdgeCounter(tiny_model).stream(tmp_path))
+
+
+def test_whatever_a_source_raises_is_an_error_of_that_source(
+    tiny_model: Path,
+    squares: Squares,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from edgecount.runtime.sources import image
+
+    read = image.read_image
+
+    def fail(path: Any, **options: Any) -> Any:
+        if str(path).endswith("b.png"):
+            raise MemoryError("1 TiB")
+        return read(path, **options)
+
+    monkeypatch.setattr(image, "read_image", fail)
+    paths = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for path in paths:
+        cv2.imwrite(path, squares(64, 64, (8, 8)))
+    counter = EdgeCounter(tiny_model)
+    errors: list[SourceError] = []
+    assert [one.source for one in counter.stream_many(paths, on_error=errors.append)] == paths[:1]
+    assert [str(error) for error in errors] == [f"{paths[1]}: MemoryError: 1 TiB"]
+    with pytest.raises(SourceError, match=r"b\.png: MemoryError"):
+        list(counter.stream(tmp_path))

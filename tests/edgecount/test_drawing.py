@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgecount import InputError
-from edgecount.drawing import HeatScale, draw_overlay
+from edgecount import ConfigError, InputError
+from edgecount.drawing import LAYERS, HeatScale, draw_overlay
 from edgecount.drawing._heat import paint_heat
 from edgecount.drawing._labels import Box, Run, label_box
 from edgecount.drawing._marks import draw_points, ring_radii
@@ -86,8 +88,8 @@ def test_a_frame_of_another_kind_is_refused() -> None:
 
 def test_empty_street_is_left_as_it_was_shot() -> None:
     frame = np.random.default_rng(1).integers(0, 255, (96, 128, 3)).astype(np.uint8)
-    noise = grid_for((128, 96), 0.001)
-    painted = paint_heat(frame, noise, (8.0, 8.0), HeatScale.fit(noise))
+    noise = make_result((128, 96), density=grid_for((128, 96), 0.001))
+    painted = paint_heat(frame, noise, HeatScale.fit(noise))
     assert np.abs(painted.astype(int) - frame).max() <= 1
 
 
@@ -96,7 +98,7 @@ def centre_of_heat(
 ) -> tuple[float, float]:
     """Find the hottest place, x and y in continuous pixels."""
     frame = np.full((size[1], size[0], 3), 128, np.uint8)
-    painted = paint_heat(frame, density, (cell, cell), HeatScale(0.1))
+    painted = paint_heat(frame, make_result(size, density=density, cell=cell), HeatScale(10.0))
     change = np.abs(painted.astype(float) - frame).sum(axis=2)
     y, x = np.nonzero(change > 0.9 * change.max())
     return x.mean() + 0.5, y.mean() + 0.5
@@ -118,27 +120,41 @@ def test_denser_is_hotter() -> None:
     levels = []
     for value in (0.0, 0.25, 0.5, 0.75, 1.0):
         frame = np.full((32, 32, 3), 100, np.uint8)
-        density = np.full((4, 4), value, np.float32)
-        painted = paint_heat(frame, density, (8.0, 8.0), HeatScale(1.0))
+        result = make_result((32, 32), density=np.full((4, 4), value * 0.64, np.float32))
+        painted = paint_heat(frame, result, HeatScale(100.0))  # 1 person in 8 x 8 px is 156
         levels.append(int(painted[16, 16, 2]))
     assert levels == sorted(set(levels))
 
 
+def fit(people_per_100_px: float, size: tuple[int, int] = (640, 480), cell: float = 8.0) -> float:
+    density = grid_for(size, people_per_100_px * cell * cell / 1e4, cell)
+    return HeatScale.fit(make_result(size, density=density, cell=cell)).top
+
+
 @pytest.mark.parametrize(
-    ("highest", "top"),
-    [(0.0, 0.05), (0.03, 0.05), (0.11, 0.2), (0.2, 0.2), (0.7, 0.8), (0.9, 1.0), (13.0, 20.0)],
+    ("people", "top"), [(0.0, 20.0), (15.0, 20.0), (21.0, 30.0), (33.0, 40.0), (900.0, 1000.0)]
 )
-def test_scale_is_a_round_number_that_covers(highest: float, top: float) -> None:
-    assert HeatScale.fit(np.full((3, 4), highest, np.float32)).top == pytest.approx(top)
+def test_scale_is_a_round_number_that_covers(people: float, top: float) -> None:
+    assert fit(people) == pytest.approx(top)
 
 
-def test_scale_of_a_video_never_shrinks() -> None:
-    first = HeatScale.fit(np.array([[0.7]], np.float32))
-    assert HeatScale.fit(np.array([[0.1]], np.float32), first) == first
-    assert HeatScale.fit(np.array([[3.0]], np.float32), first).top == 3.0
+def test_scale_knows_no_cells() -> None:
+    """People per area are the same whatever the network's stride."""
+    assert fit(70.0, cell=8.0) == fit(70.0, cell=4.0) == fit(70.0, cell=11.3)
 
 
-def test_ring_centres_are_sub_pixel_positions() -> None:
+def test_scale_of_a_sparse_frame_is_that_of_its_size() -> None:
+    tops = [fit(people, (1920, 1080)) for people in (0.0, 0.5, 2.0)]
+    assert tops == [tops[0]] * 3
+
+
+def test_one_dense_spot_does_not_decide_the_scale() -> None:
+    density = grid_for((640, 480))
+    density[0, 0] = 1.0
+    assert HeatScale.fit(make_result((640, 480), density=density)).top == fit(0.0)
+
+
+def test_dots_lie_at_sub_pixel_positions() -> None:
     canvas = np.full((100, 100, 3), 128, np.uint8)
     draw_points(canvas, np.array([[40.5, 60.5, 1.0]], np.float32))
     y, x = np.nonzero((canvas != 128).any(axis=2))
@@ -151,6 +167,12 @@ def test_points_on_the_border_are_drawn() -> None:
     draw_points(canvas, np.array([[0, 0, 1], [80, 50, 1]], np.float32))
     assert (canvas[:3, :3] != 128).any()
     assert (canvas[-3:, -3:] != 128).any()
+
+
+def test_dots_leave_the_head_to_be_seen() -> None:
+    canvas = np.full((1080, 1920, 3), 128, np.uint8)
+    draw_points(canvas, np.array([[960, 540, 1.0]], np.float32))
+    assert 4 <= np.count_nonzero((canvas != 128).any(axis=2)[540]) <= 14
 
 
 def test_rings_are_smaller_where_heads_stand_close() -> None:
@@ -179,6 +201,59 @@ def test_region_outline_runs_along_its_border() -> None:
     )
     assert overlay[300, 320].any()
     assert not overlay[300, 200].any()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_each_layer_is_a_switch(layer: str) -> None:
+    frame = np.full((480, 640, 3), 90, np.uint8)
+    region = Region("gate", [(300, 200), (600, 200), (600, 400)])
+    density = grid_for((640, 480), 0.1)
+    result = make_result((640, 480), [(320, 300)], density=density, regions={"gate": 3.0})
+    without = [one for one in LAYERS if one != layer]
+    whole, none, part, alone = (
+        draw_overlay(frame, result, regions=[region], layers=layers)
+        for layers in (LAYERS, (), without, [layer, "heat"])
+    )
+    assert (none == frame).all()
+    assert (part != whole).any()
+    assert (alone != frame).any()
+
+
+@pytest.mark.parametrize("layers", ["heat", ["heat", "boxes"], 7, [None]])
+def test_unknown_layers_are_refused(layers: object) -> None:
+    with pytest.raises(ConfigError, match="layers: expected"):
+        draw_overlay(np.zeros((48, 64, 3), np.uint8), make_result((64, 48)), layers=layers)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (None, "got None"),
+        (7.5, "got a float"),
+        (make_result((64, 64)), "expected the frame that was counted, 64 x 64"),
+    ],
+)
+def test_another_result_is_one_clear_error(result: object, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        draw_overlay(np.zeros((48, 64, 3), np.uint8), result)  # type: ignore[arg-type]
+
+
+def test_interval_and_time_are_written_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from edgecount.drawing import _overlay
+
+    texts: list[list[str]] = []
+    monkeypatch.setattr(
+        _overlay,
+        "draw_label",
+        lambda canvas, runs, box, edge=None: texts.append([run.text for run in runs]),
+    )
+    for size in ((640, 480), (130, 160)):
+        result = dataclasses.replace(make_result(size), interval=(2.4, 7.6))
+        frame = np.zeros((size[1], size[0], 3), np.uint8)
+        draw_overlay(frame, result, time=3732.25)
+    assert texts == [["0.0", "people", "likely 2 to 8", "1:02:12.2"], ["0.0", "people"]]
 
 
 def test_labels_do_not_cover_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,10 +29,12 @@ def make(**changes: Any) -> CountResult:
 
 
 def test_fields_of_the_json_object() -> None:
-    parsed = json.loads(json.dumps(make(source="a.jpg", frame=0).to_dict()))
+    parsed = json.loads(json.dumps(make(source="a.jpg", frame=0, time=1.23456).to_dict()))
     assert parsed == {
         "source": "a.jpg",
         "frame": 0,
+        "time": 1.235,
+        "size": [16, 16],
         "count": 2.25,
         "interval": None,
         "density_count": 2.5,

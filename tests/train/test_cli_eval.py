@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import cv2
 import onnx
@@ -52,6 +53,19 @@ def wide(tmp_path_factory, write_model):
         tmp_path_factory.mktemp("model") / "wide.onnx",
         dataclasses.replace(manifest, postprocess=postprocess),
     )
+
+
+def test_an_image_that_cannot_be_read_is_left_out(scenes, tmp_path):
+    shutil.copytree(scenes, tmp_path / "set")
+    whole = json.loads(run("eval", "edgecount-n", scenes, "--reader", "csv", "--json").stdout)
+    (tmp_path / "set" / "3.png").write_bytes((scenes / "3.png").read_bytes()[:2000])
+    options = ("--reader", "csv", "--json", "--report", tmp_path / "report")
+    result = run("eval", "edgecount-n", tmp_path / "set", *options)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "3.png" in line
+    values = json.loads(result.stdout)
+    assert (values["count"]["images"], whole["count"]["images"]) == (2, 3)
 
 
 def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.errors import ConfigError
+from edgecount.errors import BackendError, ConfigError, SourceError
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.density_quality import background_people, map_quality, true_density
 from edgecount.train.evaluate.metrics import (
@@ -167,6 +167,7 @@ def evaluate_counter(
     samples: Sequence[Sample],
     *,
     progress: Callable[[], None] | None = None,
+    on_error: Callable[[Sample, Exception], None] | None = None,
 ) -> Evaluation:
     """Count annotated images; nothing as large as a map is kept.
 
@@ -174,18 +175,30 @@ def evaluate_counter(
         counter: the model under test.
         samples: annotated images.
         progress: called after each image.
+        on_error: called with what reading or measuring an image raises; the image is left out.
+            None: it is raised.
 
     Raises:
         ConfigError: there are no samples.
-        SourceError: an image cannot be read; the message names it.
+        SourceError: an image cannot be read, the message names it; or with `on_error` none can.
+        BackendError: the engine failed.
     """
     if not samples:
         raise ConfigError("evaluation: expected at least one annotated image, got none")
     images = []
     for sample in samples:
-        images.append(_record(counter.count(sample.image()), sample))
+        try:
+            images.append(_record(counter.count(sample.image()), sample))
+        except BackendError:
+            raise
+        except Exception as error:  # codecs raise anything
+            if on_error is None:
+                raise
+            on_error(sample, error)
         if progress:
             progress()
+    if not images:
+        raise SourceError(f"evaluation: none of the {len(samples)} images can be measured")
     return Evaluation(images)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
@@ -64,8 +65,9 @@ def _clean(text: str) -> str:
 
 
 def _refuse_sources(sources: Sequence[Source], paths: Sequence[Path]) -> None:
-    inputs = {Path(source.name).resolve() for source in sources}
-    hit = next((path for path in paths if path.resolve() in inputs), None)
+    # Not Path.resolve, which refuses a link that leads to itself.
+    inputs = {os.path.realpath(source.name) for source in sources}
+    hit = next((path for path in paths if os.path.realpath(path) in inputs), None)
     if hit is not None:
         raise OutputError(f"--save: {hit} is one of the sources; choose another folder")
 

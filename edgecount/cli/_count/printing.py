@@ -2,63 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
 
+from edgecount.cli._count.tally import ImageTally, Tally
+from edgecount.cli._shell.output import printable, to_json
 from edgecount.cli._shell.progress import echo
 from edgecount.result import CountResult
 from edgecount.runtime.sources.base import Source
 
-
-@dataclass
-class Tally:
-    """A running sum of the counts of one source, with the last frame's interval.
-
-    It is of constant size, since streams need not end.
-
-    Attributes:
-        frames: number of counted frames.
-        total: sum of their counts.
-        lowest: smallest count of a frame.
-        highest: largest count of a frame.
-        interval: likely range of the last frame's count; None if the model gives none.
-        regions: sum of the counts by the region's name.
-        started: `time.perf_counter` at the start, in seconds.
-    """
-
-    frames: int = 0
-    total: float = 0.0
-    lowest: float = math.inf
-    highest: float = 0.0
-    interval: tuple[float, float] | None = None
-    regions: dict[str, float] = field(default_factory=dict)
-    started: float = field(default_factory=time.perf_counter)
-
-    def add(self, result: CountResult) -> None:
-        """Add the result of a frame."""
-        self.frames += 1
-        self.total += result.count
-        self.lowest = min(self.lowest, result.count)
-        self.highest = max(self.highest, result.count)
-        self.interval = result.interval
-        for name, region in result.regions.items():
-            self.regions[name] = self.regions.get(name, 0.0) + region.count
-
-    @property
-    def mean(self) -> float:
-        """Mean count of a frame."""
-        return self.total / self.frames
-
-    @property
-    def fps(self) -> float:
-        """Frames per second, reading and drawing included."""
-        return self.frames / max(time.perf_counter() - self.started, 1e-9)
+_LISTED = 3  # files of a folder that are named
+_WIDEST = 100  # columns that names are padded to; a longer one moves what follows it
 
 
 class Printer:
-    """A receiver of results, in the order of counting; this one prints nothing."""
+    """A receiver of results, in the order of counting; this one prints nothing.
+
+    Attributes:
+        written: files that it wrote.
+    """
+
+    written: Sequence[Path] = ()
 
     def frame(self, result: CountResult) -> None:
         """Take the result of a frame."""
@@ -66,8 +30,13 @@ class Printer:
     def source(self, source: Source, tally: Tally) -> None:
         """Take the sum of a source that is at its end; it holds one frame or more."""
 
-    def end(self, failed: int) -> None:
-        """Take the number of failed sources, when all are done or the user stopped."""
+    def end(self, failed: int, written: Sequence[Path]) -> None:
+        """Take what was failed and written, when all are done or the user stopped.
+
+        Args:
+            failed: number of sources that failed.
+            written: the files that were written.
+        """
 
 
 class JsonPrinter(Printer):
@@ -78,51 +47,85 @@ class JsonPrinter(Printer):
 
     def frame(self, result: CountResult) -> None:
         """Print the object."""
-        echo(json.dumps(result.to_dict(points=self._points), ensure_ascii=False))
+        echo(to_json(result.to_dict(points=self._points)))
 
 
 class TextPrinter(Printer):
-    """One line per image or video and, if a summary is asked for, a total."""
+    """One line per image or video and, if a summary is asked for, one for all of them.
 
-    def __init__(self, summary: bool) -> None:
+    Args:
+        sources: what will be counted, for the width of the names' column.
+        summary: whether a summary is asked for.
+    """
+
+    def __init__(self, sources: Sequence[Source], summary: bool) -> None:
+        widths = [len(printable(source.name)) for source in sources]
+        self._width = max((width for width in widths if width <= _WIDEST), default=0)
         self._summary = summary
-        self._images = 0
-        self._people = 0.0
+        self._images = ImageTally()
         self._videos = 0
 
     def source(self, source: Source, tally: Tally) -> None:
         """Print the source's line."""
-        parts = [f"{tally.mean:9.1f}", source.name]
+        name, facts = printable(source.name), []
         if source.is_video:
             self._videos += 1
-            parts.append(_video_facts(tally))
+            facts.append(_video_facts(tally))
         else:
-            self._images += 1
-            self._people += tally.mean
+            self._images.add(printable(PurePath(source.name).name), tally)
             if tally.interval:
-                parts.append("likely {:.0f} to {:.0f}".format(*tally.interval))
+                facts.append("likely {:.0f} to {:.0f}".format(*tally.interval))
         if tally.regions:
-            means = {name: total / tally.frames for name, total in tally.regions.items()}
-            parts.append(", ".join(f"{name} {mean:.1f}" for name, mean in means.items()))
-        echo("  ".join(parts))
+            facts.append(_regions(tally.regions, tally.frames))
+        _print_row(tally.mean, [name.ljust(self._width), *facts])
 
-    def end(self, failed: int) -> None:
-        """Print the total of several sources."""
-        if not self._summary or self._images + self._videos + failed < 2:
+    def end(self, failed: int, written: Sequence[Path]) -> None:
+        """Print the summary of several sources, and what was written."""
+        if not self._summary:
             return
-        # A sum over the frames of a video would count the same people again and again.
-        people = f"{self._people:9.1f}" if self._images else " " * 9
-        facts = [_plural(self._images, "image")] if self._images else []
-        facts += [_plural(self._videos, "video")] if self._videos else []
-        facts += [f"{failed} failed"] if failed else []
-        echo(f"{people}  total: {', '.join(facts)}")
+        images = self._images.images
+        if images + self._videos + failed > 1:
+            self._print_summary(failed)
+        for folder in dict.fromkeys(path.parent for path in written):
+            here = [path for path in written if path.parent == folder]
+            if len(here) > _LISTED:
+                echo(f"wrote {len(here)} files to {printable(str(folder))}")
+            else:
+                echo("\n".join(f"wrote {printable(str(path))}" for path in here))
+
+    def _print_summary(self, failed: int) -> None:
+        """Print a mean, for the sum of a camera's frames would count people again and again."""
+        found, others = self._images, []
+        if self._videos:
+            others.append(_plural(self._videos, "video"))
+        if failed:
+            others.append(f"{failed} failed")
+        if found.images < 2:
+            images = [_plural(found.images, "image")] if found.images else []
+            _print_row(None, [", ".join(images + others)])
+            return
+        (low, lowest), (high, highest) = found.lowest, found.highest
+        span = f"lowest {low:.1f} ({lowest}), highest {high:.1f} ({highest})"
+        parts = [f"mean of {found.images} images, {span}"]
+        parts += [", ".join(others)] if others else []
+        parts += [_regions(found.regions, found.images)] if found.regions else []
+        _print_row(found.mean, parts)
+
+
+def _print_row(count: float | None, parts: Sequence[str]) -> None:
+    first = " " * 9 if count is None else f"{count:9.1f}"
+    echo("  ".join([first, *parts]).rstrip())
 
 
 def _video_facts(tally: Tally) -> str:
     return (
         f"mean of {_plural(tally.frames, 'frame')}, "
-        f"min {tally.lowest:.1f}, max {tally.highest:.1f}, {tally.fps:.1f} fps"
+        f"lowest {tally.lowest:.1f}, highest {tally.highest:.1f}, {tally.fps:.1f} fps"
     )
+
+
+def _regions(totals: Mapping[str, float], frames: int) -> str:
+    return ", ".join(f"{printable(name)} {total / frames:.1f}" for name, total in totals.items())
 
 
 def _plural(number: int, noun: str) -> str:

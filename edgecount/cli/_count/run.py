@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecount.cli._count.printing import Printer, Tally
+import numpy as np
+
+from edgecount.cli._count.printing import Printer
 from edgecount.cli._count.saving import ImageSaver, Saver, VideoSaver
-from edgecount.cli._shell.flags import with_flags
-from edgecount.cli._shell.progress import Progress, echo
+from edgecount.cli._count.tally import Tally
+from edgecount.cli._shell.failures import report_failure
+from edgecount.cli._shell.output import RunOutputError
+from edgecount.cli._shell.progress import Progress
 from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
-from edgecount.errors import InputError, OutputError
+from edgecount.drawing import LAYERS
+from edgecount.errors import BackendError, OutputError
 from edgecount.regions import Region
 from edgecount.runtime.sources.base import Frame, Source
 
@@ -54,42 +59,65 @@ class Pace:
         return min(known) if known else None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
-    """A run over a list of sources, whose overlays show the regions."""
+    """A run over a list of sources, whose overlays show the regions, and what `layers` says.
+
+    Attributes:
+        failed: number of sources that failed.
+        stopped: whether the user stopped the run.
+        written: overlays that were written.
+    """
 
     counter: EdgeCounter
-    printer: Printer
+    printers: Sequence[Printer]
     pace: Pace
     regions: Sequence[Region] = ()
+    layers: Collection[str] = LAYERS
     bars: bool = True
+    failed: int = 0
+    stopped: bool = False
+    written: list[Path] = field(default_factory=list)
 
-    def all(self, tasks: Sequence[Task]) -> tuple[int, bool]:
-        """Count every source; one that fails is reported and the others go on.
-
-        Returns:
-            The number of sources that failed, and whether the user stopped the run.
-        """
-        failed = 0
+    def all(self, tasks: Sequence[Task]) -> None:
+        """Count every source; one that fails is reported and the others go on."""
         label, shown = "counting", self.bars and len(tasks) > 1
         with stop_on_interrupt() as stop, Progress(len(tasks), "file", label, shown) as bar:
             for task in tasks:
                 if stop.requested:
                     break
-                failed += not self._one(task, stop)
+                self._one(task, stop)
                 bar.step()
-        return failed, stop.requested
+        self.stopped = stop.requested
 
-    def _one(self, task: Task, stop: Stop) -> bool:
-        tally = Tally()
+    def _one(self, task: Task, stop: Stop) -> None:
+        tally, saved = Tally(), True
         try:
             self._frames(task, tally, stop)
-        except (InputError, OutputError) as error:
-            echo(f"edgecount: error: {with_flags(str(error))}", err=True)
-            return False
+        except (BrokenPipeError, RunOutputError):
+            raise  # what takes no more of this source takes none of the next
+        except Exception as error:  # codecs and engines raise anything
+            if isinstance(error, BackendError) and not self._engine_works():
+                raise
+            report_failure(task.source.name, error)
+            self.failed += 1
+            saved = not isinstance(error, OutputError)
         finally:
             if tally.frames:
-                self.printer.source(task.source, tally)
+                for printer in self.printers:
+                    printer.source(task.source, tally)
+        if tally.frames and saved and task.output is not None:
+            self.written.append(task.output)
+
+    def _engine_works(self) -> bool:
+        """Return whether a small blank frame can be counted, after another one could not.
+
+        An engine that fails at one frame's size or content is no reason to leave out the others.
+        """
+        try:
+            self.counter.count(np.zeros((64, 64, 3), np.uint8))
+        except BackendError:
+            return False
         return True
 
     def _frames(self, task: Task, tally: Tally, stop: Stop) -> None:
@@ -98,9 +126,10 @@ class Run:
         bar = Progress(self.pace.length(source), "frame", Path(source.name).name, shown)
         with self._saver(task) as saver, bar:
             for frame, result in self.counter.count_frames(self.pace.pick(source)):
-                saver.add(frame.image, result)
                 tally.add(result)
-                self.printer.frame(result)
+                for printer in self.printers:
+                    printer.frame(result)
+                saver.add(frame.image, result)
                 bar.step(note=f"{result.count:.1f} people")
                 if stop.requested:
                     break
@@ -109,6 +138,7 @@ class Run:
         if task.output is None:
             return Saver()
         if not task.source.is_video:
-            return ImageSaver(task.output, self.regions)
+            return ImageSaver(task.output, self.regions, self.layers)
         fps = task.source.fps
-        return VideoSaver(task.output, fps / self.pace.every if fps else None, self.regions)
+        pace = fps / self.pace.every if fps else None
+        return VideoSaver(task.output, pace, self.regions, self.layers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from edgecount._opencv import loading_advice
 from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.jetson import is_jetson
 
@@ -14,7 +15,7 @@ def opencv(root: Path) -> Check:
     try:
         import cv2
     except ImportError as error:
-        return Check("opencv", "fail", f"cannot be loaded: {error}", _loading_advice(str(error)))
+        return Check("opencv", "fail", f"cannot be loaded: {error}", loading_advice(str(error)))
     registry = cv2.videoio_registry
     # Listed are also readers that a plugin would bring, such as GStreamer's in builds without it.
     readers = sorted(
@@ -33,10 +34,3 @@ def opencv(root: Path) -> Check:
         )
         return Check("opencv", "ok", f"{found}; no GStreamer", advice)
     return Check("opencv", "ok", found)
-
-
-def _loading_advice(error: str) -> str:
-    if "multiarray" in error:
-        return 'this OpenCV, such as apt\'s, is built for NumPy 1:  pip install "numpy<2"'
-    # libGL and libglib are what a slim container lacks for the build with windows.
-    return "on a server or in a container: pip install opencv-python-headless in its place"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from edgecount._opencv import load_cv2
 from edgecount.errors import MissingExtraError
 
 
@@ -14,7 +15,9 @@ def needs_train(purpose: str) -> Iterator[None]:
 
     Raises:
         MissingExtraError: an import failed.
+        EdgeCountError: OpenCV cannot be loaded.
     """
+    load_cv2()  # which is no part of the extra
     try:
         yield
     except ImportError as error:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from edgecount.cli._shell.flags import with_flags
+from edgecount.cli._shell.output import (
+    StdoutError,
+    complain,
+    printable,
+    silence_stdout,
+    stdout_error,
+)
+from edgecount.cli._shell.signals import INTERRUPTED, raise_on_interrupt
 from edgecount.errors import ConfigError, EdgeCountError
+
+__all__ = ["FAILED", "INTERRUPTED", "LazyGroup", "complain"]
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 PIPE_CLOSED = 141  # 128 + SIGPIPE
 
 _DEBUG = "edgecount.debug"
@@ -66,35 +73,47 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(self.table.items()))
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the arguments; --help and --version print here."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except BrokenPipeError:
+            silence_stdout()
+            raise SystemExit(PIPE_CLOSED) from None
+        except OSError as error:
+            complain(str(stdout_error(error) or error))
+            silence_stdout()
+            raise SystemExit(FAILED) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors become one line on stderr and an exit code."""
         try:
-            with _log_to_stderr(ctx):
+            with _log_to_stderr(ctx), raise_on_interrupt():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
-            _silence_stdout()
+            silence_stdout()
             ctx.exit(PIPE_CLOSED)
-        except EdgeCountError as error:
-            if ctx.meta.get(_DEBUG):
-                raise
-            command = self.get_command(ctx, str(ctx.invoked_subcommand))
-            complain(with_flags(str(error), command))
-            ctx.exit(USAGE if isinstance(error, ConfigError) else FAILED)
         except Exception as error:
             if ctx.meta.get(_DEBUG):
                 raise
+            self._report(ctx, error)
+
+    def _report(self, ctx: click.Context, error: Exception) -> NoReturn:
+        """Print the line of an error, and exit."""
+        if isinstance(error, OSError):
+            error = stdout_error(error) or error
+        if isinstance(error, StdoutError):
+            silence_stdout()
+        if not isinstance(error, EdgeCountError):
             complain(f"{type(error).__name__}: {error}  (--debug shows where it comes from)")
             ctx.exit(FAILED)
-
-
-def complain(message: str) -> None:
-    """Print an error as one line on stderr."""
-    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
-    click.echo(f"edgecount: error: {line}", err=True)
+        command = self.get_command(ctx, str(ctx.invoked_subcommand))
+        complain(with_flags(str(error), command))
+        ctx.exit(USAGE if isinstance(error, ConfigError) else FAILED)
 
 
 def _log_options() -> list[click.Parameter]:
@@ -121,7 +140,8 @@ class _EchoHandler(logging.Handler):
     """A handler that writes to the current sys.stderr, which tests and progress bars replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"edgecount: {record.levelname.lower()}: {self.format(record)}", err=True)
+        text = "\n".join(printable(line) for line in self.format(record).splitlines())
+        click.echo(f"edgecount: {record.levelname.lower()}: {text}", err=True)
 
 
 @contextmanager
@@ -135,14 +155,3 @@ def _log_to_stderr(ctx: click.Context) -> Iterator[None]:
         logger.removeHandler(handler)
         if _LEVEL_BEFORE in ctx.meta:
             logger.setLevel(ctx.meta[_LEVEL_BEFORE])
-
-
-def _silence_stdout() -> None:
-    """Keep the interpreter from complaining once more when it flushes stdout at exit."""
-    try:
-        descriptor = sys.stdout.fileno()
-    except (AttributeError, OSError, ValueError):
-        return
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, descriptor)
-    os.close(null)

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from edgecount.cli._shell.output import printable, write_line
+
 
 class Progress(AbstractContextManager["Progress"]):
     """A bar that shows only on a terminal and makes way for printed lines.
@@ -29,7 +31,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._bar = tqdm(
             total=total,
             unit=f" {unit}",
-            desc=label,
+            desc=printable(label),
             leave=False,
             dynamic_ncols=True,
             file=sys.stderr,
@@ -72,11 +74,22 @@ class Bars(AbstractContextManager["Bars"]):
 
 
 def echo(line: str, err: bool = False) -> None:
-    """Print a line above the bars, if there are any."""
+    """Print a line above the bars, if there are any.
+
+    Raises:
+        StdoutError: stdout takes nothing.
+    """
     if "tqdm" not in sys.modules:
-        click.echo(line, err=err)
+        _write(line, err)
         return
     from tqdm import tqdm
 
     with tqdm.external_write_mode(file=sys.stderr if err else sys.stdout):
-        click.echo(line, err=err)
+        _write(line, err)
+
+
+def _write(line: str, err: bool) -> None:
+    if err:
+        click.echo(line, err=True)
+    else:
+        write_line(line)

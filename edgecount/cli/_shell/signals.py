@@ -1,20 +1,22 @@
-"""Ctrl-C that lets the frame in hand finish, and SIGTERM as another Ctrl-C."""
+"""Ctrl-C that lets imports and the frame in hand finish, and SIGTERM as another Ctrl-C."""
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from edgecount.cli._shell.group import INTERRUPTED
-
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 TERMINATED = 143  # 128 + SIGTERM
 # Whoever sends SIGTERM sends it once, and SIGKILL after ten seconds or more.
 PATIENCE = 5.0  # s for what ends softly, such as the frame in hand; a camera may be stalled
+_AGAIN = 0.02  # s until a Ctrl-C that came within an import is sent again
 
 
 class Stop:
@@ -48,6 +50,87 @@ def stop_on_interrupt() -> Iterator[Stop]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def exit_on_interrupt() -> Iterator[None]:
+    """Let Ctrl-C exit with 130, for the time until a command runs: click would print "Aborted!"."""
+    with _handle_interrupt(lambda: SystemExit(INTERRUPTED)):
+        yield
+
+
+@contextmanager
+def raise_on_interrupt() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt as Python does, but not within an import."""
+    with _handle_interrupt(KeyboardInterrupt):
+        yield
+
+
+@contextmanager
+def _handle_interrupt(error: Callable[[], BaseException]) -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or not callable(before):  # ignored, or handled by a library in C
+        yield
+        return
+    handler = _AfterImports(error)
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+        if handler.waits:  # the last import ended, and the signal has not come again yet
+            raise error()
+    finally:
+        handler.end()
+        signal.signal(signal.SIGINT, before)
+
+
+class _AfterImports:
+    """A handler of SIGINT that raises an error, and does so later if an import is under way.
+
+    The C code of NumPy, OpenCV, ONNX Runtime and PyTorch takes whatever is raised while it loads
+    for a failure of its own: a package that "is not installed", or a crash.
+
+    Attributes:
+        waits: whether a signal came that has had no effect yet.
+    """
+
+    def __init__(self, error: Callable[[], BaseException]) -> None:
+        self._error = error
+        self._first: float | None = None
+        self.waits = self._done = False
+
+    def __call__(self, _number: int, frame: FrameType | None) -> None:
+        """Raise the error, or have the signal sent again in a moment."""
+        now = time.monotonic()
+        self._first = now if self._first is None else self._first
+        # Not for ever: a module on a network's disk may never come.
+        if not _imports(frame) or now > self._first + PATIENCE:
+            self._first = None
+            raise self._error()
+        if not self.waits:
+            self.waits = True
+            # Not threading.Thread, whose locks the interrupted code may hold.
+            _thread.start_new_thread(self._send_again, ())
+
+    def end(self) -> None:
+        """Send no more signals; another handler follows."""
+        self._done = True
+
+    def _send_again(self) -> None:
+        time.sleep(_AGAIN)
+        main = threading.main_thread().ident
+        if main is not None and not self._done:
+            self.waits = False
+            signal.pthread_kill(main, signal.SIGINT)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether a stack has an import in it."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

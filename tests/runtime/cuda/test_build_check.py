@@ -66,15 +66,27 @@ def test_this_build_says_what_it_is_for():
 
 
 @pytest.fixture
-def chosen(tmp_path):
-    """Return what CMake makes of the GPUs that it found, for the nvcc above."""
-    cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if cmake is None:
+def cmake(tmp_path):
+    """Return a runner of a CMake script, which gives what it prints."""
+    program = shutil.which("cmake", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if program is None:
         pytest.skip("no cmake")
 
+    def run(code):
+        script = tmp_path / "script.cmake"
+        script.write_text(code)
+        command = [program, "-P", script]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stderr
+
+    return run
+
+
+@pytest.fixture
+def chosen(cmake):
+    """Return what CMake makes of the GPUs that it found, for the nvcc above."""
+
     def choose(native):
-        script = tmp_path / "choose.cmake"
-        script.write_text(
+        told = cmake(
             f"include([[{CHOICE}]])\n"
             f"set(known [[{NVCC}]])\n"
             'edgecount_all_architectures("${known}" all)\n'
@@ -82,9 +94,6 @@ def chosen(tmp_path):
             'message("all ${all}")\n'
             'message("own ${own}")\n'
         )
-        told = subprocess.run(
-            [cmake, "-P", script], check=True, capture_output=True, text=True
-        ).stderr
         return dict(line.split(" ", 1) for line in told.splitlines())
 
     return choose
@@ -103,3 +112,24 @@ def test_a_build_without_a_gpu_that_nvcc_knows_is_for_all(chosen, native):
     assert choice["own"] == ""
     every = "75 80 86 87 89 90 100 120"
     assert choice["all"].split(";") == [*(f"{n}-real" for n in every.split()), "120-virtual"]
+
+
+@pytest.mark.parametrize(
+    ("trace", "found"),
+    [
+        (None, ""),
+        ("dev/nvidiactl", "/dev/nvidiactl"),
+        ("etc/nv_tegra_release", "/etc/nv_tegra_release"),
+        ("usr/local/cuda/bin/nvcc", ""),  # a compiler is no GPU
+    ],
+)
+def test_a_gpu_is_found_by_its_driver(cmake, tmp_path, trace, found):
+    if trace is not None:
+        (tmp_path / "root" / trace).parent.mkdir(parents=True)
+        (tmp_path / "root" / trace).touch()
+    told = cmake(
+        f"include([[{CHOICE.with_name('Gpu.cmake')}]])\n"
+        f"edgecount_find_gpu([[{tmp_path / 'root'}]] gpu)\n"
+        'message("found ${gpu}")\n'
+    )
+    assert told == f"found {found}\n"
