@@ -9,6 +9,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "gil.h"
 #include "map_counts.h"
 #include "options.h"
 
@@ -53,9 +54,9 @@ Returns:
 
 Raises:
     TypeError: An argument is not an array, or has another dtype.
-    ValueError: A shape, an option or the memory order is wrong, a mask is not in [0, 1], or a map
-        holds a non-finite value (NaN or infinity; offsets are looked at only where a listed peak
-        is). The message names the map and the image.)";
+    ValueError: A shape, an option or the memory order is wrong, items are not aligned, a mask is
+        not in [0, 1], or a map holds a non-finite value (NaN or infinity; offsets are looked at
+        only where a listed peak is). The message names the map and the image.)";
 
 /// Keeps the arrays alive while the kernels read them without the GIL.
 struct Arguments {
@@ -98,7 +99,7 @@ MapCounts count_maps_python(nb::handle heatmap, nb::handle offset, nb::handle de
     read_maps(arguments, heatmap, offset, density, masks);
     std::vector<ImageCount> images;
     {
-        nb::gil_scoped_release unlocked;
+        ReleasedGil unlocked;
         images = count_maps(arguments.maps, options);
     }
     return rearrange(std::move(images), arguments.maps.masks.count);

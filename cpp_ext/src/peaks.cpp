@@ -23,8 +23,9 @@ float value_at(const Planes& map, std::size_t plane, const PeakCell& cell) {
     return half_to_float(static_cast<const std::uint16_t*>(row)[cell.x]);
 }
 
-/// A key that no cell above the threshold is below.
+/// A key that no cell above the threshold is below, and at least 0: no cell outside the map has it.
 std::int16_t threshold_key(Scalar scalar, float threshold) {
+    if (!(threshold > 0.0F)) return 0;  // -0 has the key of what is outside
     if (scalar == Scalar::float32) return key(threshold);
     // There are few positive halves: the first above the threshold is found by halving.
     std::uint16_t low = 0;
