@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from edgecount._options import check_threads
-from edgecount.errors import BackendError, ConfigError, EdgeCountError, MissingExtraError
+from edgecount.errors import BackendError, EdgeCountError, MissingExtraError
 from edgecount.models import list_models, model_path
 from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.cuda.driver import probe_driver

@@ -137,8 +137,8 @@ class EngineSidecar:
             number = data.pop("format", None)
             if number != FORMAT:
                 raise ModelError(
-                    f"expected format {FORMAT}, got {shown(number)}: the engine was made by another "
-                    "version of edgecount; build it again"
+                    f"expected format {FORMAT}, got {shown(number)}: the engine was made by "
+                    "another version of edgecount; build it again"
                 )
             if isinstance(data.get("manifest"), dict):
                 data["manifest"] = Manifest.from_dict(data["manifest"])
