@@ -13,6 +13,8 @@ from edgecount.errors import EdgeCountError
 # YAML's anchors, by which a line can stand for a billion values.
 MOST_VALUES = 100_000
 DEEPEST = 50
+# Characters of a value in an error message.
+LONGEST = 200
 
 _REPR = reprlib.Repr()
 _REPR.maxlevel = 3
@@ -24,9 +26,10 @@ _REPR.maxlong = 40
 def shown(value: object) -> str:
     """Return a value as an error message shows it: as `repr` does, and short whatever it holds."""
     try:
-        return _REPR.repr(value)
+        text = _REPR.repr(value)
     except ValueError:  # Python writes out no number of more than 4300 digits
         return "a whole number of thousands of digits"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def load_json(text: str, what: str, error: type[EdgeCountError]) -> Any:

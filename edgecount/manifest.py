@@ -329,8 +329,8 @@ class Manifest:
             check(type(number) is int, "format", "a whole number", number)
             if number != FORMAT:
                 raise ModelError(
-                    f"the manifest has format {shown(number)} and this edgecount reads format {FORMAT}: "
-                    "the model was made by a newer edgecount, upgrade with  pip install -U "
+                    f"the manifest has format {shown(number)} and this edgecount reads format "
+                    f"{FORMAT}: the model was made by a newer edgecount, upgrade with  pip install -U "
                     "edgecount"
                 )
             if values.get("postprocess", 0) is None:  # null: the defaults
