@@ -330,8 +330,8 @@ class Manifest:
             if number != FORMAT:
                 raise ModelError(
                     f"the manifest has format {shown(number)} and this edgecount reads format "
-                    f"{FORMAT}: the model was made by a newer edgecount, upgrade with  pip install -U "
-                    "edgecount"
+                    f"{FORMAT}: the model was made by a newer edgecount, upgrade with  pip install "
+                    "-U edgecount"
                 )
             if values.get("postprocess", 0) is None:  # null: the defaults
                 del values["postprocess"]

@@ -24,7 +24,10 @@ constexpr const char* kCountMapsDoc =
 
 A peak is a cell above `threshold` (as a float32) that is greater than every cell of its window
 that comes earlier in raster order, and not less than the later ones; cells outside the map do not
-exist. Where both maps are given and `fuse_cell` is not 0, density and peaks are blended per square
+exist. It must stand out besides: within 31 cells, no path of cells that nearly tie with it (by 1024
+steps of float32, about 1e-4 of it, or two of float16) leads to a higher one, or to an equal one
+that is earlier. So the last bits of a plateau, which rounding decides, make no peaks. Where both
+maps are given and `fuse_cell` is not 0, density and peaks are blended per square
 of `fuse_cell` density cells: count = sum of w * D + (1 - w) * P. This is the two-stream fusion of
 RAZ-Net (Liu et al., CVPR 2019): the denser the square, the more its density weighs. The weight
 itself is edgecount's: a smoothstep of the people per full square from `fuse_low` to `fuse_high`,
