@@ -12,10 +12,11 @@ namespace edgecount::cuda {
 
 /// The scores around a peak, as near_ties.h compares them.
 struct Scores {
-    const Cells& map;
+    const void* plane;
+    std::size_t row_stride;
+    bool half;
     unsigned height;
     unsigned width;
-    std::size_t image;
     int y;
     int x;
 
@@ -23,9 +24,9 @@ struct Scores {
         const auto row = static_cast<unsigned>(y + dy);
         const auto column = static_cast<unsigned>(x + dx);
         if (row >= height || column >= width) return 0;
-        const std::size_t at = image * map.plane_stride + row * map.row_stride + column;
-        return map.half ? static_cast<const std::int16_t*>(map.data)[at]
-                        : static_cast<const std::int32_t*>(map.data)[at];
+        const std::size_t at = row * row_stride + column;
+        return half ? static_cast<const std::int16_t*>(plane)[at]
+                    : static_cast<const std::int32_t*>(plane)[at];
     }
 };
 
@@ -38,6 +39,11 @@ __device__ inline bool has_near_tie(const Scores& scores, std::int32_t steps) {
         }
     }
     return near;
+}
+
+// What few peaks need is a function of its own, or the scan would have fewer registers.
+__device__ __noinline__ inline Standing look_close(const Scores scores, std::int32_t steps) {
+    return stands_out_close(scores, steps);
 }
 
 /// Two rows of the cells around a peak: a lane's number below the top, and 32 below that. The
@@ -74,7 +80,7 @@ __device__ inline void look_around(const Scores& scores, std::int32_t steps, Two
 }
 
 /// Whether a peak stands out within kAround cells. All lanes of a warp come here with the same one.
-__device__ inline bool stands_out(const Scores& scores, std::int32_t steps) {
+__device__ __noinline__ inline bool stands_out(const Scores scores, std::int32_t steps) {
     const unsigned lane = threadIdx.x % 32;
     TwoRows open;
     TwoRows better;
@@ -120,6 +126,19 @@ __device__ inline bool stands_out(const Scores& scores, std::int32_t steps) {
     return true;
 }
 
+/// The scores around the cell of a strip that is listed by this code.
+__device__ inline Scores scores_at(const HeatmapPlan& plan, const Cells& map, const Strip& at,
+                                   unsigned code) {
+    const std::size_t size = map.half ? 2 : 4;
+    return {static_cast<const char*>(map.data) + at.image * map.plane_stride * size,
+            map.row_stride,
+            map.half,
+            plan.height,
+            plan.width,
+            at.begin + static_cast<int>(code / kTile),
+            static_cast<int>(at.tile * kTile + code % kTile)};
+}
+
 /// Drops the peaks of a strip that do not stand out from its bits.
 __device__ inline void drop_near_ties(const Plan& plan, const Cells& map, const Strip& at,
                                       StripMemory& memory) {
@@ -138,21 +157,14 @@ __device__ inline void drop_near_ties(const Plan& plan, const Cells& map, const 
         for (unsigned i = first + lane; i - lane < end; i += 32) {
             const bool present = i < end;
             const unsigned code = present ? memory.listed[i - first] : 0;
-            const auto scores_at = [&](unsigned place) {
-                return Scores{map,
-                              strips.height,
-                              strips.width,
-                              at.image,
-                              at.begin + static_cast<int>(place / kTile),
-                              static_cast<int>(at.tile * kTile + place % kTile)};
-            };
-            const Scores scores = scores_at(code);
+            const Scores scores = scores_at(strips, map, at, code);
             Standing standing = Standing::out;
-            if (present && has_near_tie(scores, steps)) standing = stands_out_close(scores, steps);
+            if (present && has_near_tie(scores, steps)) standing = look_close(scores, steps);
             unsigned waiting = __ballot_sync(kAllLanes, standing == Standing::unknown);
             for (; waiting != 0; waiting &= waiting - 1) {
                 const auto whose = __ffs(static_cast<int>(waiting)) - 1;
-                const bool out = stands_out(scores_at(__shfl_sync(kAllLanes, code, whose)), steps);
+                const unsigned place = __shfl_sync(kAllLanes, code, whose);
+                const bool out = stands_out(scores_at(strips, map, at, place), steps);
                 if (lane == static_cast<unsigned>(whose) && !out) standing = Standing::beaten;
             }
             if (standing == Standing::beaten) {
