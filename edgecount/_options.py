@@ -22,7 +22,7 @@ def check_threshold(threshold: float | None, manifest: Manifest) -> float:
         return manifest.postprocess.threshold
     if not _is_number(threshold, Real) or not 0 <= threshold < 1:
         raise ConfigError(f"threshold: expected a number in [0, 1), got {threshold!r}")
-    return float(threshold)
+    return float(threshold) + 0.0  # -0.0 is 0.0
 
 
 def check_max_side(max_side: int | str | None, manifest: Manifest) -> int | None:
@@ -54,6 +54,12 @@ def check_max_pixels(max_pixels: int) -> int:
     if not _is_number(max_pixels, Integral) or max_pixels < 1:
         raise ConfigError(f"max_pixels: expected a whole number, 1 or more, got {max_pixels!r}")
     return int(max_pixels)
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuse a number of threads that is neither None nor a whole number, 1 or more."""
+    if threads is not None and not (_is_number(threads, Integral) and 1 <= threads < 2**31):
+        raise ConfigError(f"threads: expected 1 or more, or None for all cores, got {threads!r}")
 
 
 def check_timeout(timeout: float | None) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal, TypeVar, Union
 
+from edgecount._documents import shown
 from edgecount.errors import ConfigError, EdgeCountError
 
 T = TypeVar("T")
@@ -66,8 +67,9 @@ class Reader:
         inside = f"{path}." if path else ""
         for key in values:
             if key not in options:
+                name = key if isinstance(key, str) and len(key) < 80 else shown(key)
                 raise self.error(
-                    f"{self.label}{inside}{key}: unknown key; {_expected(str(key), options)}"
+                    f"{self.label}{inside}{name}: unknown key; {_expected(str(key), options)}"
                     f"{self.unknown}"
                 )
         for name, option in options.items():
@@ -86,7 +88,7 @@ class Reader:
 
     def _failure(self, path: str, expected: str, value: object) -> EdgeCountError:
         name = f"{self.label}{path}" if path else self.document
-        return self.error(f"{name}: expected {expected}, got {value!r}{_hint(value)}")
+        return self.error(f"{name}: expected {expected}, got {shown(value)}{_hint(value)}")
 
     def _convert(self, annotation: Any, value: Any, path: str) -> Any:
         """Return ``value`` as the type of ``annotation``."""

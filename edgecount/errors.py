@@ -15,7 +15,9 @@ Every message says what was expected, what came, and what to do about it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "AccuracyError",
@@ -81,3 +83,10 @@ class MissingExtraError(EdgeCountError, ImportError):
         )
         self.package = package
         self.extra = extra
+        self._arguments = package, extra, purpose, tuple(packages)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how the error is made again, in another process or as a copy."""
+        *arguments, packages = self._arguments
+        again = functools.partial(type(self), packages=packages)
+        return again, tuple(arguments), self.__dict__

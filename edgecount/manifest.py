@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
 
+from edgecount._documents import load_json, shown
 from edgecount._typed import Reader
 from edgecount.errors import ModelError
 
@@ -37,6 +38,14 @@ ROLES = ("density", "heatmap", "offset", "size")
 WINDOWS = (3, 5, 7)
 CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1}
 
+# What no model needs more of; beyond them counts are infinite or nothing, or a frame never ends.
+LARGEST_SIDE = 4096  # px, of padding, cells and strides
+LARGEST_STATIC_SIDE = 16384  # px
+LARGEST_MEAN = 65536.0
+SCALES = 1e-6, 1e6
+UNITS = 1e-6, 1e9
+MOST_PEOPLE = 1e9
+
 # A default in place of a lost mean or stride would count wrongly and say nothing, so that all
 # other fields must be there.
 _OPTIONAL = ("description", "fusion", "interval", "licence", "postprocess", "static_size")
@@ -52,7 +61,16 @@ _READER = Reader(
 def check(holds: bool, field: str, expected: str, got: object) -> None:
     """Raise the ModelError of one field of a manifest unless a condition holds."""
     if not holds:
-        raise ModelError(f"manifest field {field}: expected {expected}, got {got!r}")
+        raise ModelError(f"manifest field {field}: expected {expected}, got {shown(got)}")
+
+
+def _check_side(field: str, side: int, most: int = LARGEST_SIDE) -> None:
+    check(1 <= side <= most, field, f"a number of pixels, from 1 to {most}", side)
+
+
+def _check_size(field: str, value: float, least: float, most: float) -> None:
+    fine = least <= value <= most
+    check(fine, field, f"a number above 0, from {least:g} to {most:g}", value)
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,8 @@ class InputSpec:
         multiple: height and width are padded up to a multiple of this, in pixels.
         max_side: longer frames are shrunk to this longer side by default, in pixels, because
             the model was trained on heads of the sizes that this gives.
-        min_side: height and width are padded up to at least this, in pixels.
+        min_side: height and width are padded up to at least this, in pixels; at most 4096, as
+            `multiple`.
         static_size: (height, width) if the graph accepts only one size, else None.
     """
 
@@ -87,12 +106,19 @@ class InputSpec:
             finite = all(map(math.isfinite, numbers))  # JSON cannot hold others
             check(finite, f"input.{name}", "three finite numbers", numbers)
         check(0.0 not in self.scale, "input.scale", "three numbers other than 0", self.scale)
-        for name in ("multiple", "max_side", "min_side"):
-            side = getattr(self, name)
-            check(side >= 1, f"input.{name}", "a number of pixels, 1 or more", side)
+        near = max(map(abs, self.mean)) <= LARGEST_MEAN
+        check(
+            near, "input.mean", f"three numbers up to {LARGEST_MEAN:g} on a scale of 255", self.mean
+        )
+        for factor in self.scale:
+            _check_size("input.scale, of either sign", abs(factor), *SCALES)
+        _check_side("input.multiple", self.multiple)
+        _check_side("input.min_side", self.min_side)
+        _check_side("input.max_side", self.max_side, 2**31 - 1)
         if self.static_size is not None:
             at, size = "input.static_size", self.static_size
-            check(min(size) >= 1, at, "[height, width] in pixels, or null", size)
+            fine = 1 <= min(size) <= max(size) <= LARGEST_STATIC_SIDE
+            check(fine, at, f"[height, width] up to {LARGEST_STATIC_SIDE} pixels, or null", size)
             whole = not any(side % self.multiple for side in size)
             check(whole, at, f"multiples of {self.multiple}", size)
 
@@ -120,8 +146,8 @@ class OutputSpec:
         check(bool(self.name), "outputs.name", "the name of a tensor", self.name)
         at = f"outputs.{self.name}"
         check(self.role in ROLES, f"{at}.role", "one of " + ", ".join(ROLES), self.role)
-        check(self.stride >= 1, f"{at}.stride", "a number of pixels, 1 or more", self.stride)
-        check(0 < self.unit < math.inf, f"{at}.unit", "a number above 0 and finite", self.unit)
+        _check_side(f"{at}.stride", self.stride)
+        _check_size(f"{at}.unit", self.unit, *UNITS)
 
 
 @dataclass(frozen=True)
@@ -144,8 +170,8 @@ class FusionSpec:
 
     def __post_init__(self) -> None:
         at, ends = "postprocess.fusion", (self.low, self.high)
-        check(self.cell >= 1, f"{at}.cell", "a number of pixels, 1 or more", self.cell)
-        check(0 <= self.low <= self.high, at, "0 <= low <= high", ends)
+        _check_side(f"{at}.cell", self.cell)
+        check(0 <= self.low <= self.high <= MOST_PEOPLE, at, "0 <= low <= high <= 1e9", ends)
 
 
 @dataclass(frozen=True)
@@ -180,7 +206,7 @@ class IntervalSpec:
         check(0 < self.coverage < 1, f"{at}.coverage", "a share in (0, 1)", self.coverage)
         for name in ("below", "above", "floor", "root", "share", "gap"):
             value = getattr(self, name)
-            check(value >= 0, f"{at}.{name}", "a number, 0 or more", value)
+            check(0 <= value <= MOST_PEOPLE, f"{at}.{name}", "a number from 0 to 1e9", value)
 
     def around(self, count: float, difference: float = 0.0) -> tuple[float, float]:
         """Return the interval of a count.
@@ -226,6 +252,7 @@ class PostprocessSpec:
         check(self.window in WINDOWS, "postprocess.window", "3, 5 or 7", self.window)
         fine = 0 <= self.threshold < 1
         check(fine, "postprocess.threshold", "a number in [0, 1)", self.threshold)
+        object.__setattr__(self, "threshold", self.threshold + 0.0)  # -0.0 is 0.0
 
 
 @dataclass(frozen=True)
@@ -288,11 +315,7 @@ class Manifest:
             ModelError: not JSON, made by a newer edgecount, or a field is missing, unknown or
                 of the wrong kind; the message names the field.
         """
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ModelError(f"the manifest is not JSON: {error}") from None
-        return cls.from_dict(data)
+        return cls.from_dict(load_json(text, "the manifest is not JSON", ModelError))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Manifest:
@@ -306,9 +329,9 @@ class Manifest:
             check(type(number) is int, "format", "a whole number", number)
             if number != FORMAT:
                 raise ModelError(
-                    f"the manifest has format {number} and this edgecount reads format {FORMAT}: "
-                    "the model was made by a newer edgecount, upgrade with  pip install -U "
-                    "edgecount"
+                    f"the manifest has format {shown(number)} and this edgecount reads format "
+                    f"{FORMAT}: the model was made by a newer edgecount, upgrade with  pip install "
+                    "-U edgecount"
                 )
             if values.get("postprocess", 0) is None:  # null: the defaults
                 del values["postprocess"]

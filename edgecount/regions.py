@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgecount._documents import shown
 from edgecount.errors import ConfigError
 
 __all__ = ["Region", "RegionsLike", "parse_region", "rasterise", "read_regions"]
 
 _log = logging.getLogger(__name__)
+
+# Up to here crossings are rounded by less than a millionth of a pixel.
+LARGEST_ROUNDED = 1e6
+
+_Point: TypeAlias = "tuple[Fraction, Fraction]"
 
 
 class Region:
@@ -39,8 +46,8 @@ class Region:
     __slots__ = ("name", "polygon")
 
     def __init__(self, name: str, polygon: ArrayLike) -> None:
-        if not str(name).strip():
-            raise ConfigError(f"a region needs a name, got {name!r}")
+        if not isinstance(name, str) or not name.strip():
+            raise ConfigError(f"a region needs a name, a text, got {shown(name)}")
         self.name = name
         self.polygon = _check_polygon(name, polygon)
 
@@ -73,7 +80,7 @@ def parse_region(text: str) -> Region:
         points = []
     if not points or not name.strip():
         raise ConfigError(
-            f"region: expected NAME:x,y;x,y;x,y such as gate:0,0;640,0;640,240, got {text!r}"
+            f"region: expected NAME:x,y;x,y;x,y such as gate:0,0;640,0;640,240, got {shown(text)}"
         )
     return Region(name.strip(), points)
 
@@ -95,11 +102,11 @@ def read_regions(regions: RegionsLike | None) -> tuple[Region, ...]:
         found = tuple(regions)
     except TypeError:
         raise ConfigError(
-            f"regions: expected Region objects or a mapping, got {regions!r}"
+            f"regions: expected Region objects or a mapping, got {shown(regions)}"
         ) from None
     for region in found:
         if not isinstance(region, Region):
-            raise ConfigError(f"regions: expected Region objects or a mapping, got {region!r}")
+            raise ConfigError(f"regions: expected Region objects or a mapping, got {shown(region)}")
     names = [region.name for region in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -133,7 +140,11 @@ def rasterise(
     cells = np.asarray(cell, np.float64)
     extent = np.minimum(np.asarray(size) / cells, grid[::-1])
     for mask, region in zip(masks, regions, strict=True):
-        mask[...] = _coverage(region.polygon / cells, grid, extent)
+        polygon = region.polygon
+        if np.abs(polygon).max() > LARGEST_ROUNDED:
+            polygon = _clip(polygon, size)
+        if len(polygon) != 0:
+            mask[...] = _coverage(polygon / cells, grid, extent)
         if not mask.any():
             _log.warning(
                 "region %r lies outside the %d x %d frame and will count nobody",
@@ -146,8 +157,10 @@ def rasterise(
 def _check_polygon(name: str, polygon: ArrayLike) -> NDArray[np.float64]:
     try:
         points = np.array(polygon, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ConfigError(f"region {name!r}: expected points (x, y), got {polygon!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(
+            f"region {name!r}: expected points (x, y), got {shown(polygon)}"
+        ) from None
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
         raise ConfigError(
             f"region {name!r}: expected three or more points (x, y), "
@@ -155,10 +168,60 @@ def _check_polygon(name: str, polygon: ArrayLike) -> NDArray[np.float64]:
         )
     if not np.isfinite(points).all():
         raise ConfigError(f"region {name!r}: every coordinate must be a finite number")
-    if np.linalg.matrix_rank(points - points[0]) < 2:
+    if not _has_area(points):
         raise ConfigError(f"region {name!r}: its points lie on one line, so it has no area")
     points.flags.writeable = False
     return points
+
+
+def _has_area(points: NDArray[np.float64]) -> bool:
+    """Return whether the points lie on more than one line."""
+    if np.abs(points).max() <= LARGEST_ROUNDED:
+        return bool(np.linalg.matrix_rank(points - points[0]) == 2)
+    # Between numbers so large, what is wide on the frame is lost to rounding.
+    (x0, y0), *others = _exact(points)
+    steps = [(x - x0, y - y0) for x, y in others]
+    dx, dy = next((step for step in steps if step != (0, 0)), (Fraction(0), Fraction(0)))
+    return any(dx * y != dy * x for x, y in steps)
+
+
+def _exact(points: NDArray[np.float64]) -> list[_Point]:
+    return [(Fraction(x), Fraction(y)) for x, y in points.tolist()]
+
+
+def _clip(polygon: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Cut a polygon off at the edges of the frame, without rounding on the way.
+
+    The polygon is cut by one edge after the other (Sutherland and Hodgman, "Reentrant polygon
+    clipping", CACM 1974). Where that leaves pieces apart they hang together along the edges, to and
+    fro, which adds nothing to signed areas.
+
+    Args:
+        polygon: (N, 2) x, y in pixels.
+        size: (width, height) of the frame in pixels.
+
+    Returns:
+        (M, 2); M is 0 when the polygon lies outside.
+    """
+    points = _exact(polygon)
+    for axis, side in enumerate(size):
+        for bound, sign in ((0, 1), (side, -1)):
+            points = _clip_by(points, axis, bound, sign)
+    return np.array([(float(x), float(y)) for x, y in points]).reshape(-1, 2)
+
+
+def _clip_by(points: list[_Point], axis: int, bound: int, sign: int) -> list[_Point]:
+    """Return the part of a polygon on one side of a line: where sign * (value - bound) >= 0."""
+    kept: list[_Point] = []
+    for start, end in zip(points, points[1:] + points[:1], strict=True):
+        inside = [sign * (point[axis] - bound) >= 0 for point in (start, end)]
+        if inside[0]:
+            kept.append(start)
+        if inside[0] != inside[1]:
+            along = (bound - start[axis]) / (end[axis] - start[axis])
+            x, y = (a + along * (b - a) for a, b in zip(start, end, strict=True))
+            kept.append((x, y))
+    return kept
 
 
 def _coverage(

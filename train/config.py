@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgecount._documents import load_yaml, shown
 from edgecount._options import MAX_PIXELS
 from edgecount._typed import build
 from edgecount.errors import ConfigError
@@ -16,7 +17,7 @@ from edgecount.errors import ConfigError
 
 def _check(holds: bool, name: str, expected: str, got: object) -> None:
     if not holds:
-        raise ConfigError(f"{name}: expected {expected}, got {got}")
+        raise ConfigError(f"{name}: expected {expected}, got {shown(got)}")
 
 
 @dataclass(frozen=True)
@@ -293,12 +294,11 @@ def load_config(path: Path, changes: Iterable[str] = ()) -> TrainConfig:
     Raises:
         ConfigError: the file is missing, is not YAML, or has an unknown key or a wrong value.
     """
-    import yaml
-
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot read the config: {error}") from error
+    values = load_yaml(text, f"{path}: cannot read the config", ConfigError)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, got {type(values).__name__}")
     for change in changes:
@@ -311,15 +311,10 @@ def load_config(path: Path, changes: Iterable[str] = ()) -> TrainConfig:
 
 def _change(values: dict[str, Any], change: str) -> None:
     """Apply one ``key=value``."""
-    import yaml
-
     key, separator, text = change.partition("=")
     if not separator or not key:
         raise ConfigError(f"changes: {change}: expected key=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"changes: {change}: the value is not YAML") from error
+    value = load_yaml(text, f"changes: {change}: the value is not YAML", ConfigError)
     *path, last = key.split(".")
     place: Any = values
     for part in path:
@@ -332,7 +327,7 @@ def _change(values: dict[str, Any], change: str) -> None:
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise ConfigError(f"changes: {change}: there is no {last!r} to set in {place!r}")
+        raise ConfigError(f"changes: {change}: there is no {last!r} to set in {shown(place)}")
 
 
 def _enter(place: Any, part: str, change: str) -> Any:
@@ -373,7 +368,7 @@ def _choice(value: Any, key: str) -> NamedOptions:
         return NamedOptions(value)
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         return NamedOptions(value["name"], {k: v for k, v in value.items() if k != "name"})
-    raise ConfigError(f"{key}: expected a name, or a name with options, got {value!r}")
+    raise ConfigError(f"{key}: expected a name, or a name with options, got {shown(value)}")
 
 
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:

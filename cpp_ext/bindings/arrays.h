@@ -18,7 +18,8 @@ using WritableArray = nanobind::ndarray<nanobind::device::cpu>;
 /// Raises TypeError: "name: expected ..., got <the object's type>".
 [[noreturn]] void raise_type(const char* name, const char* expected, nanobind::handle got);
 
-/// The array behind a Python object. Raises TypeError naming the argument when there is none.
+/// The array behind a Python object, with items where their type wants them and sides that the
+/// kernels can count in. Raises TypeError naming the argument when there is none, else ValueError.
 AnyArray as_array(const char* name, nanobind::handle object);
 WritableArray as_writable_array(const char* name, nanobind::handle object);
 
@@ -36,6 +37,10 @@ void require_dtype(const char* name, nanobind::dlpack::dtype dtype) {
                                 dtype_name(nanobind::dtype<T>()) + ", got " + dtype_name(dtype))
                                    .c_str());
 }
+
+/// Raises ValueError when one array lies in memory of the other, of which one is written to.
+void require_apart(const char* name, const AnyArray& array, const char* written_name,
+                   const AnyArray& written);
 
 /// Raises ValueError unless the array is in C order without gaps.
 void require_contiguous(const char* name, const AnyArray& array);

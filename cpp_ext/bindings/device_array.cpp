@@ -10,6 +10,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "gil.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -113,7 +114,7 @@ void hand_over(int device, std::optional<std::int64_t> consumer) {
         throw std::invalid_argument("stream: expected None, -1, 1, 2 or a cudaStream_t, got " +
                                     std::to_string(stream) + "; 1 is the legacy default stream");
     }
-    const nb::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     cuda::Stream(device, reinterpret_cast<void*>(stream)).wait_for_all();
 }
 

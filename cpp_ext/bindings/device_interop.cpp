@@ -15,6 +15,7 @@
 #include "device_array.h"
 #include "edgecount/cuda/memory.h"
 #include "edgecount/cuda/stream.h"
+#include "gil.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -54,7 +55,7 @@ void check_place(const DeviceArray& array, const Stream& stream) {
     if (array.nbytes() == 0) return;
     cuda::PointerInfo info;
     {
-        const nb::gil_scoped_release unlocked;
+        const ReleasedGil unlocked;
         info = cuda::pointer_info(array.data, stream.device());
     }
     const std::string device = std::to_string(stream.device());
@@ -180,7 +181,7 @@ void wait_for(nb::handle name, const Stream& stream) {
         reject_source("a stream of 1, 2 or a cudaStream_t in __cuda_array_interface__, got 0");
     }
     if (reinterpret_cast<void*>(handle) == stream.handle()) return;
-    const nb::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     const Stream producer(stream.device(), reinterpret_cast<void*>(handle));
     cuda::Event event(stream.device());
     event.record(producer);
@@ -236,7 +237,7 @@ DeviceArray from_interface(nb::handle source, const nb::dict& interface, const S
 /// engines write to none, and would make lanes wait for each other.
 void take_own(const DeviceArray& array, const Stream& stream) {
     require_device("source", array, stream.device());
-    const nb::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     stream.wait_for_all(true);
 }
 

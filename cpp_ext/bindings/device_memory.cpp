@@ -11,6 +11,7 @@
 #include "bindings.h"
 #include "device_array.h"
 #include "edgecount/cuda/memory.h"
+#include "gil.h"
 #include "options.h"
 
 namespace nb = nanobind;
@@ -73,11 +74,11 @@ struct Buffer {
 
     Buffer(std::int64_t nbytes, int device) {
         const std::size_t bytes = as_size("nbytes", nbytes);
-        const nb::gil_scoped_release unlocked;
+        const ReleasedGil unlocked;
         memory = Memory(bytes, device);
     }
     ~Buffer() {
-        const nb::gil_scoped_release unlocked;
+        const ReleasedGil unlocked;
         memory = Memory();
     }
 };
@@ -175,7 +176,7 @@ void bind_device_memory(nb::module_& module) {
         .def("array", &pinned_part, "shape"_a, "dtype"_a, "offset"_a = 0, kPinnedBufferArrayDoc);
 
     module.def("device_memory", &device_memory, "device"_a = 0,
-               nb::call_guard<nb::gil_scoped_release>(), kDeviceMemoryDoc);
+               nb::call_guard<ReleasedGil>(), kDeviceMemoryDoc);
 }
 
 }  // namespace edgecount

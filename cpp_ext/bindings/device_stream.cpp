@@ -12,6 +12,7 @@
 #include "bindings.h"
 #include "device_array.h"
 #include "edgecount/cuda/stream.h"
+#include "gil.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -107,10 +108,10 @@ using cuda::Event;
 using cuda::Graph;
 using cuda::Stream;
 
-using Unlocked = nb::call_guard<nb::gil_scoped_release>;
+using Unlocked = nb::call_guard<ReleasedGil>;
 
 void make_stream(Stream* self, int device, std::optional<std::uintptr_t> handle, bool inner) {
-    const nb::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     if (handle) {
         new (self) Stream(device, reinterpret_cast<void*>(*handle));
     } else {
@@ -140,7 +141,7 @@ void upload(const Stream& stream, nb::handle target, nb::handle source) {
     const AnyArray from = as_array("source", source);
     require_equal(from, to, "source");
     if (to.nbytes() == 0) return;
-    const nb::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     stream.upload(to.data, from.data(), to.nbytes());
 }
 
@@ -151,7 +152,7 @@ void download(const Stream& stream, nb::handle source, nb::handle target) {
     const WritableArray to = as_writable_array("target", target);
     require_equal(AnyArray(to), from, "target");
     if (from.nbytes() == 0) return;
-    const nb::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     stream.download(to.data(), from.data, from.nbytes());
 }
 

@@ -18,6 +18,7 @@
 #include "bindings.h"
 #include "device_array.h"
 #include "edgecount/cuda/count_maps.h"
+#include "gil.h"
 #include "map_counts.h"
 #include "options.h"
 
@@ -98,7 +99,7 @@ using Size = std::optional<std::pair<std::int64_t, std::int64_t>>;
 /// Frees a counter while other threads run: CUDA waits for the device meanwhile.
 struct FreeUnlocked {
     void operator()(cuda::MapCounter* counter) const {
-        const nb::gil_scoped_release unlocked;
+        const ReleasedGil unlocked;
         delete counter;
     }
 };
@@ -170,7 +171,7 @@ void make(DeviceMapCounter* self, std::int64_t batch, const Size& heatmap, const
     const Size offsets = offset ? heatmap : std::nullopt;
     std::unique_ptr<cuda::MapCounter, FreeUnlocked> counter;
     {
-        const nb::gil_scoped_release unlocked;
+        const ReleasedGil unlocked;
         counter.reset(
             new cuda::MapCounter(images, heat, offset, dense, planes, options, device));
     }
@@ -231,7 +232,7 @@ void enqueue(DeviceMapCounter& self, nb::handle heatmap, nb::handle offset, nb::
     const cuda::DevicePlanes shift = as_device_planes("offset", offset, self.offset, self.device);
     const cuda::DevicePlanes dense =
         as_device_planes("density", density, self.density, self.device);
-    const nb::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     self.counter->enqueue(heat, shift, dense, stream);
 }
 
@@ -239,7 +240,7 @@ MapCounts read(DeviceMapCounter& self, const cuda::Stream& stream) {
     require_device(stream, self.device);
     std::vector<ImageCount> images;
     {
-        const nb::gil_scoped_release unlocked;
+        const ReleasedGil unlocked;
         images = self.counter->read(stream);
     }
     return rearrange(std::move(images), self.regions);

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -9,6 +10,13 @@ namespace nb = nanobind;
 
 namespace edgecount {
 namespace {
+
+float as_finite(const char* name, double value) {
+    const auto single = static_cast<float>(value);
+    if (std::isfinite(single)) return single;
+    throw std::invalid_argument(std::string(name) + ": expected finite float32 values, got " +
+                                std::to_string(value));
+}
 
 void read_channels(const char* name, nb::handle object, float (&values)[3]) {
     const nb::object tuple = nb::steal(PySequence_Tuple(object.ptr()));
@@ -27,7 +35,19 @@ void read_channels(const char* name, nb::handle object, float (&values)[3]) {
             PyErr_Clear();
             raise_type(name, "3 numbers", number);
         }
-        values[channel] = static_cast<float>(value);
+        values[channel] = as_finite(name, value);
+    }
+}
+
+/// Channels run from 0 to 255, and what comes of them must be finite.
+void check_range(const PreprocessOptions& options) {
+    for (std::size_t channel = 0; channel < 3; ++channel) {
+        const float mean = options.mean[channel];
+        const float scale = options.scale[channel];
+        if (std::isfinite((0.0F - mean) * scale) && std::isfinite((255.0F - mean) * scale)) continue;
+        throw std::invalid_argument("mean, scale: expected values that keep (x - mean) * scale "
+                                    "finite, got " +
+                                    std::to_string(mean) + " and " + std::to_string(scale));
     }
 }
 
@@ -58,9 +78,10 @@ PreprocessOptions read_preprocess_options(std::int64_t out_height, std::int64_t 
     options.resized_height = as_size("resized_height", resized_height);
     options.resized_width = as_size("resized_width", resized_width);
     options.swap_rb = swap_rb;
-    options.pad_value = static_cast<float>(pad_value);
+    options.pad_value = as_finite("pad_value", pad_value);
     read_channels("mean", mean, options.mean);
     read_channels("scale", scale, options.scale);
+    check_range(options);
     return options;
 }
 
@@ -69,7 +90,7 @@ CountOptions read_count_options(std::int64_t window, double threshold, std::int6
                                 double fuse_high) {
     CountOptions options;
     options.window = as_size("window", window, 0);
-    options.threshold = static_cast<float>(threshold);
+    options.threshold = static_cast<float>(threshold) + 0.0F;  // not -0, whose sign bit orders it
     options.capacity = as_size("capacity", capacity, 0);
     options.unit = unit;
     options.fuse_cell = as_size("fuse_cell", fuse_cell, 0);

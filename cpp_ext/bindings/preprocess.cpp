@@ -7,6 +7,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "gil.h"
 #include "options.h"
 
 namespace nb = nanobind;
@@ -40,7 +41,8 @@ Args:
 
 Raises:
     TypeError: An argument is not an array, has another dtype, or `out` is read-only.
-    ValueError: A shape, a size or the memory order is wrong.)";
+    ValueError: A shape, a size or the memory order is wrong, items are not aligned, or `out` lies
+        in memory of the image.)";
 
 /// One plane of an image: an address and the bytes from one row to the next.
 struct Plane {
@@ -130,8 +132,10 @@ void preprocess_python(nb::handle image, nb::handle out, std::int64_t out_height
                                     shape_name(AnyArray(target)));
     }
     require_contiguous("out", AnyArray(target));
+    require_apart("image", source, "out", AnyArray(target));
+    if (!chroma.is_none()) require_apart("chroma", colour, "out", AnyArray(target));
 
-    nb::gil_scoped_release unlocked;
+    ReleasedGil unlocked;
     preprocess(view, options, static_cast<float*>(target.data()));
 }
 

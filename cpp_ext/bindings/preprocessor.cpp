@@ -10,6 +10,7 @@
 #include "bindings.h"
 #include "device_array.h"
 #include "edgecount/cuda/preprocess.h"
+#include "gil.h"
 #include "options.h"
 
 namespace nb = nanobind;
@@ -78,7 +79,7 @@ void make(DevicePreprocessor* self, std::int64_t height, std::int64_t width,
         out_height, out_width, resized_height, resized_width, mean, scale, swap_rb, pad_value);
     const Scalar scalar = as_scalar("dtype", dtype);
     const nb::dlpack::dtype out = dtype_of_name("dtype", dtype);
-    const nb::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     new (self)
         DevicePreprocessor{height,
                            width,
@@ -153,7 +154,7 @@ void enqueue(const DevicePreprocessor& self, nb::handle image, nb::handle out,
     require_shape("out", target, {3, self.out_height, self.out_width});
     require_contiguous("out", target);
     require_writable("out", target);
-    const nb::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     self.preprocessor.enqueue(view, target.data, stream);
 }
 

@@ -102,6 +102,18 @@ __device__ inline void list_row(const unsigned (&bits)[4], unsigned row, unsigne
     }
 }
 
+/// Reads the bits of a lane's row, if there is one, and returns how many peaks it has.
+__device__ inline unsigned read_row(const StripMemory& memory, unsigned rows,
+                                    unsigned (&bits)[4]) {
+    const unsigned lane = threadIdx.x % 32;
+    unsigned own = 0;
+    for (unsigned v = 0; v < 4; ++v) {
+        if (lane < rows) bits[v] = memory.bits[lane][v];
+        own += static_cast<unsigned>(__popc(bits[v]));
+    }
+    return own;
+}
+
 /// Places the peaks of a strip, and notes where those of each row begin.
 __device__ inline void place_strip(const Plan& plan, const Cells& heatmap, const Cells& offset,
                                    const Strip& at, StripMemory& memory) {
@@ -109,11 +121,7 @@ __device__ inline void place_strip(const Plan& plan, const Cells& heatmap, const
     const unsigned lane = threadIdx.x % 32;
     const auto rows = static_cast<unsigned>(at.end - at.begin);
     unsigned bits[4] = {};
-    unsigned own = 0;
-    for (unsigned v = 0; v < 4; ++v) {
-        if (lane < rows) bits[v] = memory.bits[lane][v];
-        own += static_cast<unsigned>(__popc(bits[v]));
-    }
+    const unsigned own = read_row(memory, rows, bits);
     const unsigned before = warp_sum_before(own);
     const unsigned all = __shfl_sync(kAllLanes, before + own, 31);
     unsigned short* begins = strips.begins + std::size_t{at.task} * (strips.strip_rows + 1);

@@ -11,6 +11,7 @@
 
 #include "cells.cuh"
 #include "peak_place.cuh"
+#include "peak_prominence.cuh"
 
 namespace edgecount::cuda {
 
@@ -238,6 +239,8 @@ __device__ void scan_heatmap(const Plan& plan, const Cells& map, const Cells& of
     const bool finite = map.half ? scan_cells<__half, radius>(plan.heatmap, map, at, memory)
                                  : scan_cells<float, radius>(plan.heatmap, map, at, memory);
     if (!finite && threadIdx.x % 32 == 0) atomicOr(&plan.list.bad[at.image], kBadHeatmap);
+    __syncwarp();
+    drop_near_ties(plan, map, at, memory);
     __syncwarp();
     place_strip(plan, map, offset, at, memory);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "density.h"
@@ -24,8 +25,10 @@ void check_options(const CountOptions& options) {
     if (!(options.threshold >= 0.0F) || !std::isfinite(options.threshold)) {
         reject("threshold: expected a finite number of at least 0, got ", options.threshold);
     }
-    if (!(options.unit > 0.0) || !std::isfinite(options.unit)) {
-        reject("unit: expected a finite number above 0, got ", options.unit);
+    // Densities are float32, and so is what a GPU divides them by.
+    const auto unit = static_cast<float>(options.unit);
+    if (!(unit >= std::numeric_limits<float>::min()) || !std::isfinite(unit)) {
+        reject("unit: expected a finite number above 0, from 1.2e-38 to 3.4e38, got ", options.unit);
     }
     if (!std::isfinite(options.fuse_low) || !std::isfinite(options.fuse_high)) {
         reject("fuse_low, fuse_high: expected finite numbers, got ", options.fuse_low, " and ",
@@ -142,6 +145,7 @@ void check_maps(const Maps& maps, const CountOptions& options) {
 
 std::vector<ImageCount> count_maps(const Maps& maps, const CountOptions& options) {
     check_maps(maps, options);
+    if (maps.batch == 0) return {};
     const FloatEnvironment environment;
     const Counter counter(maps, options);
     std::vector<ImageCount> results;

@@ -37,6 +37,7 @@ std::vector<double> fusion_weights(const std::vector<double>& people, const Plan
     const double high = options.fuse_high;
     const std::size_t full_columns = plane.width / grid.cell_width;
     std::vector<double> weights;
+    if (grid.size() == 0) return weights;  // of a map without columns there may be many rows
     weights.reserve(grid.size());
     for (std::size_t row = 0; row < grid.rows; ++row) {
         const double* cells = people.data() + weights.size();

@@ -54,6 +54,8 @@ constexpr std::size_t kGroup = 256;
 /// become vector code.
 struct PeakGroup {
     std::size_t count = 0;
+    bool near_ties = false;  ///< Whether a peak has one.
+    bool near_tie[kGroup];   ///< Whether another cell of the window nearly ties with the peak.
     std::uint32_t x[kGroup];
     std::uint32_t y[kGroup];
     float score[kGroup];

@@ -8,6 +8,7 @@
 #include "kernels.h"
 #include "keys.h"
 #include "lanes.h"
+#include "near_ties.h"
 
 namespace edgecount {
 namespace {
@@ -102,10 +103,23 @@ struct WindowRows {
     EDGECOUNT_INLINE const Cell* operator[](std::ptrdiff_t y) const { return rows[y + radius]; }
 };
 
+/// Whether two cells nearly tie, the second of which is at least 0 and not above the first.
+inline bool tie_nearly(float first, float second) {
+    std::int32_t bits[2];
+    std::memcpy(&bits[0], &first, sizeof first);
+    std::memcpy(&bits[1], &second, sizeof second);
+    return bits[1] >= near_tie(bits[0], kNearSteps);
+}
+inline bool tie_nearly(std::int16_t first, std::int16_t second) {
+    return second >= near_tie(first, kNearHalfSteps);
+}
+
 /// Whether the cell in column x wins its window: over the earlier cells in raster order outright,
-/// over the later ones also by a tie. `whole` is true where the window is inside the map.
+/// over the later ones also by a tie. `whole` is true where the window is inside the map. `near`
+/// becomes whether another cell nearly ties with it.
 template <bool whole, typename Cell, std::ptrdiff_t radius>
-EDGECOUNT_INLINE bool wins(const WindowRows<Cell, radius>& window, std::ptrdiff_t x) {
+EDGECOUNT_INLINE bool wins(const WindowRows<Cell, radius>& window, std::ptrdiff_t x,
+                           bool& near) {
     const auto own = order(window[0][x]);
     // Nothing below 0 can keep a cell from being a peak.
     auto before = order(Cell{});
@@ -118,7 +132,10 @@ EDGECOUNT_INLINE bool wins(const WindowRows<Cell, radius>& window, std::ptrdiff_
             if (dy > 0 || (dy == 0 && dx > 0)) raise(after, order(window[dy][x + dx]));
         }
     }
-    return (own > before) & (own >= after);
+    const bool first = (own > before) & (own >= after);
+    raise(before, after);
+    near = tie_nearly(own, before);
+    return first;
 }
 
 /// Appends the cell in column x if it is a peak. What is none is written all the same, for the next
@@ -135,8 +152,11 @@ EDGECOUNT_INLINE void append(const WindowRows<Cell, radius>& window, std::uint32
     const float right = value(window[0][x + across]);
     const float above = value(window[down ? -1 : 0][x]);
     const float below = value(window[down ? 1 : 0][x]);
-    const bool peak = (score > threshold) & wins<whole>(window, x);
+    bool near = false;
+    const bool peak = wins<whole>(window, x, near) & (score > threshold);
     const std::size_t i = group.count;
+    group.near_tie[i] = near;
+    group.near_ties |= peak & near;
     group.x[i] = column;
     group.y[i] = y;
     group.score[i] = score;

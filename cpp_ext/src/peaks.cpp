@@ -9,6 +9,7 @@
 #include "key_window.h"
 #include "keys.h"
 #include "message.h"
+#include "prominence.h"
 
 namespace edgecount {
 namespace {
@@ -23,8 +24,9 @@ float value_at(const Planes& map, std::size_t plane, const PeakCell& cell) {
     return half_to_float(static_cast<const std::uint16_t*>(row)[cell.x]);
 }
 
-/// A key that no cell above the threshold is below.
+/// A key that no cell above the threshold is below, and at least 0: no cell outside the map has it.
 std::int16_t threshold_key(Scalar scalar, float threshold) {
+    if (!(threshold > 0.0F)) return 0;  // -0 has the key of what is outside
     if (scalar == Scalar::float32) return key(threshold);
     // There are few positive halves: the first above the threshold is found by halving.
     std::uint16_t low = 0;
@@ -81,8 +83,30 @@ private:
                           options_.threshold,      options_.window / 2};
         for (std::size_t i = 0, n = 0; i < listed; i += n) {
             n = std::min(listed - i, kGroup - group_.count);
+            const std::size_t first = group_.count;
             kernels_.cells(heatmap_.scalar).append_peaks(row, indices_.data() + i, n, group_);
+            if (group_.near_ties) drop_near_ties(first);
             if (group_.count == kGroup) place();
+        }
+    }
+
+    /// Drops those of the latest peaks, from the first on, that do not stand out.
+    void drop_near_ties(std::size_t first) {
+        group_.near_ties = false;
+        const std::size_t end = group_.count;
+        group_.count = first;
+        for (std::size_t i = first; i < end; ++i) {
+            if (group_.near_tie[i] && !stands_out(heatmap_, image_, group_.y[i], group_.x[i])) {
+                continue;
+            }
+            const std::size_t to = group_.count++;
+            group_.x[to] = group_.x[i];
+            group_.y[to] = group_.y[i];
+            group_.score[to] = group_.score[i];
+            group_.left[to] = group_.left[i];
+            group_.right[to] = group_.right[i];
+            group_.above[to] = group_.above[i];
+            group_.below[to] = group_.below[i];
         }
     }
 

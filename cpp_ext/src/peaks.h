@@ -25,6 +25,15 @@ struct Peaks {
 /// A peak is above the threshold, greater than every cell of its window that comes earlier in
 /// raster order and not less than the later ones. Cells outside the map do not exist.
 ///
+/// And it must stand out: within kAround cells, no path of near ties leads from it to a cell that
+/// beats it, which is one with a higher score, or with the same one earlier in raster order. A path
+/// goes from a cell to any of its eight neighbours, through cells that nearly tie with the peak (see
+/// near_ties.h) or are above it. Without this, the last bits of floats would make many peaks of a
+/// plateau: a sigmoid has them where a network is sure of a head, and any network where a picture is
+/// of one colour. In other words, the height of a peak over the pass to a higher one, its prominence,
+/// must be more than rounding. So a plateau of up to kAround cells across has one peak, whatever its
+/// last bits are. The highest cell is that peak; which of a plateau's that is, they still decide.
+///
 /// With an offset map a point is the peak's cell plus its offset. Without, on each axis, it is the
 /// top of the parabola through the peak and its two neighbours, at most half a cell from the centre
 /// of the cell; on a border the centre.

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from edgecount.errors import BackendError, ConfigError, EdgeCountError, MissingExtraError
+from edgecount._options import check_threads
+from edgecount.errors import BackendError, EdgeCountError, MissingExtraError
 from edgecount.models import list_models, model_path
 from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.cuda.driver import probe_driver
@@ -55,8 +56,7 @@ def open_backend(
         ModelError: the engine cannot load the model.
         ConfigError: threads is below 1.
     """
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads: expected 1 or more, or None for all cores, got {threads}")
+    check_threads(threads)
     if isinstance(backend, Backend):
         # The caller's: it is prepared, and never opened or closed here.
         backend.prepare(model.manifest)

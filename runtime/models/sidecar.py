@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgecount._documents import load_json, shown
 from edgecount._typed import Reader
 from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import Manifest
@@ -61,7 +62,7 @@ class InputShapes:
             if len(shape) != 4 or not all(type(side) is int and side > 0 for side in shape):
                 raise ConfigError(
                     f"shapes.{name}: expected four whole numbers above 0 (batch, channels, height, "
-                    f"width), got {shape!r}"
+                    f"width), got {shown(shape)}"
                 )
         if not all(a <= b <= c for a, b, c in zip(self.min, self.opt, self.max, strict=True)):
             raise ConfigError(
@@ -131,16 +132,13 @@ class EngineSidecar:
             ModelError: not JSON, of another format, or a field is missing, unknown or of the wrong
                 kind; the message names the field.
         """
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ModelError(f"not JSON: {error}") from None
+        data = load_json(text, "not JSON", ModelError)
         if isinstance(data, dict):
             number = data.pop("format", None)
             if number != FORMAT:
                 raise ModelError(
-                    f"expected format {FORMAT}, got {number!r}: the engine was made by another "
-                    "version of edgecount; build it again"
+                    f"expected format {FORMAT}, got {shown(number)}: the engine was made by "
+                    "another version of edgecount; build it again"
                 )
             if isinstance(data.get("manifest"), dict):
                 data["manifest"] = Manifest.from_dict(data["manifest"])

@@ -17,6 +17,7 @@ from edgecount.errors import BackendError
 from edgecount.result import Timings
 from edgecount.runtime.cuda.driver import gpu_failures
 from edgecount.runtime.frames.checked import CheckedFrame
+from edgecount.runtime.pipeline.ending import ends_before_the_interpreter
 from edgecount.runtime.pipeline.gpu_kernels import GpuKernelCache
 from edgecount.runtime.pipeline.host_runner import HostRunner
 from edgecount.runtime.pipeline.postprocess import check_outputs, explained, read_counts
@@ -67,6 +68,7 @@ class GpuRunner(QueueingRunner):
         # Kept until the work that reads them is done, also if nobody asks for the result.
         self._submitted: Sequence[FrameJob] = ()
 
+    @ends_before_the_interpreter
     def submit(self, jobs: Sequence[FrameJob]) -> Pending:
         """Queue the work for frames of one size and kind; see `QueueingRunner.submit`."""
         frames = [job.frame for job in jobs]
@@ -95,6 +97,7 @@ class GpuRunner(QueueingRunner):
             self._enqueue(kernels, bound, images, copies)
         return partial(self._collect, kernels.grid, kernels.counters[batch], masks, jobs)
 
+    @ends_before_the_interpreter
     def _collect(
         self,
         grid: MapGrid,

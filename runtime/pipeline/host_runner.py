@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from edgecount.result import Timings
+from edgecount.runtime.pipeline.ending import ends_before_the_interpreter
 from edgecount.runtime.pipeline.postprocess import check_outputs, count_outputs
 from edgecount.runtime.pipeline.preprocess import InputGeometry, write_input
 from edgecount.runtime.pipeline.runner import Runner
@@ -32,6 +33,7 @@ class HostRunner(Runner):
         self._backend, self._settings, self._batch = backend, settings, batch
         self._flat: dict[str, NDArray[np.float32]] = {}
 
+    @ends_before_the_interpreter
     def count(self, job: FrameJob) -> CountResult:
         """Count one frame."""
         settings = self._settings

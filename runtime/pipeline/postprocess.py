@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from edgecount.runtime.pipeline.preprocess import InputGeometry
 
 
+# Networks without a last ReLU give a little less than nothing for an empty place.
+LEAST_PEOPLE_PER_CELL = 0.001
+
+
 @dataclass(frozen=True, eq=False)
 class Counts:
     """The counts of one frame's maps; the fields are those of `CountResult`."""
@@ -196,6 +200,8 @@ def read_counts(
     count = float(found.count[image])
     density_count = None if density is None else float(found.density_sum[image])
     peak_count = None if heatmap is None else int(found.peak_count[image])
+    if density is not None and density_count is not None:
+        _check_people(density_count, grid, density)
     return Counts(
         count=count,
         density_count=density_count,
@@ -217,6 +223,16 @@ def read_counts(
         overflow=bool(found.overflow[image]),
         interval=_interval(grid.manifest, count, density_count, peak_count),
     )
+
+
+def _check_people(people: float, grid: MapGrid, density: OutputSpec) -> None:
+    """Raise BackendError if a density holds fewer people than rounding can make of nobody."""
+    rows, columns = grid.cells(density)
+    if people < -1 - LEAST_PEOPLE_PER_CELL * rows * columns:
+        raise BackendError(
+            f"output {density.name!r} (density) of {grid.manifest.name}: expected 0 people or more "
+            f"in a frame, got {people:.1f}; the model or its manifest is wrong"
+        )
 
 
 def _interval(

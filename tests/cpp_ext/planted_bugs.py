@@ -46,6 +46,7 @@ class Bug:
 
 SCAN = "peak_scan.cuh"
 PLACE = "peak_place.cuh"
+PROMINENCE = "peak_prominence.cuh"
 DENSITY = "density_sums.cuh"
 PLAIN = "plain_sums.cuh"
 LIST = "peak_list.cuh"
@@ -82,6 +83,23 @@ BUGS = [
         PLACE,
         "list_row(bits, lane, before, first, end, memory.listed);\n        __syncwarp();",
         "list_row(bits, lane, before, first, end, memory.listed);",
+    ),
+    Bug("peaks that rounding made", SCAN, "drop_near_ties(plan, map, at, memory);"),
+    Bug("near ties across corners", PROMINENCE, "dy != 0 || dx != 0", "dy == 0 && dx != 0"),
+    Bug("columns of the other word", PROMINENCE, "row[1] >> 1 | row[0] >> 31", "row[1] >> 1"),
+    Bug("the row over the lower half", PROMINENCE, "above[1] = last_upper;"),
+    Bug("cells too far away", PROMINENCE, "dy > kAround || dx > kAround", "false"),
+    Bug(
+        "a peak that is beaten from afar",
+        PROMINENCE,
+        "(now & better.words[half][word]) != 0",
+        "false",
+    ),
+    Bug(
+        "another lane's peak",
+        PROMINENCE,
+        "lane == static_cast<unsigned>(whose) && !out",
+        "!out",
     ),
     Bug("no neighbour on the right", PLACE, "x > 0 && x + 1 < plan.heatmap.width", "x > 0"),
     Bug("a lane that skips a sum", PLACE, "i - lane < end", "i < end"),

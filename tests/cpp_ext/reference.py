@@ -24,6 +24,32 @@ class Reference:
     region_peaks: NDArray[np.float64]
 
 
+# Cells around a peak in which it must stand out, and the steps down to the last near tie.
+AROUND = 31
+NEAR_STEPS = {"float32": 1024, "float16": 2}
+
+
+def stands_out(heatmap: Array, y: int, x: int) -> bool:
+    """Whether no path of near ties leads from a peak to a cell that beats it."""
+    bits = heatmap.view(np.int32 if heatmap.dtype == np.float32 else np.int16).astype(np.int64)
+    score = bits[y, x]
+    least = max(score - NEAR_STEPS[heatmap.dtype.name], 1)
+    height, width = bits.shape
+    waiting, seen = [(y, x)], {(y, x)}
+    while waiting:
+        near_y, near_x = waiting.pop()
+        cell = bits[near_y, near_x]
+        if cell > score or (cell == score and (near_y, near_x) < (y, x)):
+            return False
+        for place in ((near_y + dy, near_x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)):
+            inside = 0 <= place[0] < height and 0 <= place[1] < width
+            close = max(abs(place[0] - y), abs(place[1] - x)) <= AROUND
+            if inside and close and place not in seen and bits[place] >= least:
+                seen.add(place)
+                waiting.append(place)
+    return True
+
+
 def find_peaks(heatmap: Array, window: int, threshold: float) -> list[tuple[int, int]]:
     """All (y, x) of the peaks of an (H, W) map, in raster order."""
     values = heatmap.astype(np.float32)
@@ -41,7 +67,7 @@ def find_peaks(heatmap: Array, window: int, threshold: float) -> list[tuple[int,
                     return False
                 if (other_y, other_x) > (y, x) and value < other:
                     return False
-        return True
+        return stands_out(heatmap, y, x)
 
     return [(y, x) for y in range(height) for x in range(width) if is_peak(y, x)]
 

@@ -25,6 +25,7 @@ REFERENCE = [
         "key_window",
         "peak_sums",
         "peaks",
+        "prominence",
     )
 ]
 DEVICE = [CUDA / f"{name}.cpp" for name in ("context", "memory", "stream")]

@@ -160,7 +160,8 @@ def test_gaps_and_other_orders(view):
         ({"threshold": 1e300}, "threshold: expected a finite number of at least 0"),
         ({"threshold": -0.1}, "threshold: expected a finite number of at least 0, got -0.1"),
         ({"capacity": -1}, "capacity: expected 0 or more, got -1"),
-        ({"unit": 0.0}, "unit: expected a finite number above 0, got 0"),
+        ({"unit": 0.0}, "unit: expected a finite number above 0, from 1.2e-38 to 3.4e38, got 0"),
+        ({"unit": 1e-320}, "unit: expected a finite number above 0"),
         ({"unit": np.nan}, "unit: expected a finite number above 0"),
         ({"fuse_cell": -1}, "fuse_cell: expected 0 or more, got -1"),
         ({"fuse_low": np.nan}, "fuse_low, fuse_high: expected finite numbers"),
@@ -192,3 +193,68 @@ def test_results_outlive_the_call(rng):
     for _ in range(20):
         _ext.count_maps(rng.random((1, 50, 50), dtype=np.float32))
     np.testing.assert_array_equal(peaks, copy)
+
+
+def test_a_threshold_of_minus_zero_is_zero():
+    # Its sign bit once made cells outside of the map candidates.
+    heatmap = np.random.default_rng(0).random((1, 9, 37), dtype=np.float32)
+    for dtype in (np.float32, np.float16):
+        expected = _ext.count_maps(heatmap.astype(dtype), threshold=0.0)
+        for threshold in (-0.0, -1e-60):
+            got = _ext.count_maps(heatmap.astype(dtype), threshold=threshold)
+            np.testing.assert_array_equal(got.peaks[0], expected.peaks[0])
+
+
+def _unaligned(dtype):
+    size = HEATMAP.size * np.dtype(dtype).itemsize
+    return np.zeros(size + 1, np.uint8)[1:].view(dtype).reshape(HEATMAP.shape)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (_unaligned(np.float32), ValueError, "an aligned array, got float32"),
+        (_unaligned(np.float16), ValueError, "an aligned array, got float16"),
+        (HEATMAP.astype(">f4"), TypeError, "got ndarray of >f4; another byte order"),
+        (np.zeros(HEATMAP.shape, "u1,f4")["f1"], TypeError, "a field of records"),
+        (HEATMAP[:, ::-1], ValueError, "a C-contiguous array"),
+        (np.broadcast_to(HEATMAP[:, :1], HEATMAP.shape), ValueError, "a C-contiguous array"),
+        (np.empty((0, 2**40, 1), np.float32), ValueError, r"sides below 2\^31"),
+    ],
+)
+@pytest.mark.parametrize("name", ["heatmap", "density"])
+def test_arrays_that_the_kernels_cannot_read(name, value, error, message):
+    with pytest.raises(error, match=f"^{name}: expected .*{message}"):
+        _ext.count_maps(**{name: value})
+
+
+def test_maps_without_cells_are_counted_at_once():
+    assert _ext.count_maps(np.empty((0, 2**31 - 1, 3), np.float32)).peak_count.size == 0
+    tall = np.empty((1, 2**31 - 1, 0), np.float32)
+    assert _ext.count_maps(tall, density=tall, fuse_cell=1).count[0] == 0
+
+
+def test_preprocessing_into_its_own_image_is_refused():
+    memory = np.zeros(3 * 8 * 8 * 4, np.uint8)
+    out = memory.view(np.float32).reshape(3, 8, 8)
+    options = (8, 8, 8, 8, (0, 0, 0), (1, 1, 1), False, 0.0)
+    for start in (0, memory.size - 192):
+        image = memory[start : start + 192].reshape(8, 8, 3)
+        with pytest.raises(ValueError, match=r"^out: expected memory apart from that of image"):
+            _ext.preprocess(image, out, *options)
+    _ext.preprocess(memory[:192].reshape(8, 8, 3).copy(), out, *options)
+
+
+@pytest.mark.parametrize(
+    ("mean", "scale", "pad_value", "message"),
+    [
+        ((0, np.nan, 0), (1, 1, 1), 0.0, "mean: expected finite"),
+        ((0, 0, 0), (1, 1, 1e39), 0.0, "scale: expected finite"),
+        ((0, 0, 0), (1, 1, 1), np.inf, "pad_value: expected finite"),
+        ((0, 1e30, 0), (1, 1e20, 1), 0.0, "mean, scale: expected values that keep"),
+    ],
+)
+def test_normalisations_that_give_no_numbers(mean, scale, pad_value, message):
+    image, out = np.zeros((4, 4, 3), np.uint8), np.zeros((3, 4, 4), np.float32)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        _ext.preprocess(image, out, 4, 4, 4, 4, mean, scale, False, pad_value)

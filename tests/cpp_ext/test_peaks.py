@@ -188,3 +188,75 @@ def test_capacity_cuts_the_list_and_says_so(rng):
     np.testing.assert_array_equal(cut.count, everything.count)
     exact = _ext.count_maps(heatmap, capacity=int(everything.peak_count[0]))
     assert not exact.overflow.any()
+
+
+def rounded(values, rng, noise=1e-6):
+    """Return float32 values that are off by as much as rounding may make them."""
+    return (values + rng.uniform(-noise, noise, values.shape)).astype(np.float32)
+
+
+def head(logit, spread, size=48):
+    """Return the scores of one head whose logit is so high that float32 cannot tell its cells."""
+    y, x = np.mgrid[:size, :size] - size / 2
+    logits = (logit + 6) * np.exp(-(x**2 + y**2) / (2 * spread**2)) - 6
+    return 1 / (1 + np.exp(-logits))
+
+
+@pytest.mark.parametrize("window", [3, 5, 7])
+@pytest.mark.parametrize("logit", [8, 12, 16, 20])
+def test_the_last_bits_of_a_saturated_head_make_no_peaks(rng, logit, window):
+    for _ in range(5):
+        heatmap = rounded(head(logit, spread=8), rng)[None]
+        assert _ext.count_maps(heatmap, window=window).peak_count[0] == 1
+
+
+def test_a_noisy_plateau_is_one_peak_wherever_it_lies(rng):
+    heatmap = np.zeros((1, 80, 90), np.float32)
+    heatmap[0, :12, :20] = rounded(np.full((12, 20), 0.7), rng)
+    heatmap[0, 70:, 60:] = rounded(np.full((10, 30), 0.5), rng)
+    heatmap[0, 30:50, 40] = rounded(np.full(20, 0.9), rng)
+    counts = _ext.count_maps(heatmap)
+    assert counts.peak_count[0] == 3
+    assert counts.peaks[0][:, 2].tolist() == [
+        heatmap[0, :12, :20].max(),
+        heatmap[0, 30:50, 40].max(),
+        heatmap[0, 70:].max(),
+    ]
+
+
+def test_halves_may_be_a_step_off(rng):
+    heatmap = np.zeros((1, 40, 40), np.float16)
+    steps = rng.integers(0, 3, (20, 20), dtype=np.uint16)
+    heatmap[0, 10:30, 10:30] = (np.uint16(0x3C00) - steps).view(np.float16)
+    assert _ext.count_maps(heatmap).peak_count[0] == 1
+
+
+def test_a_shelf_beside_a_higher_head_is_no_peak(rng):
+    # Rounding makes the highest of a shelf's cells one that the window has no higher one around.
+    heatmap = np.zeros((1, 30, 40), np.float32)
+    heatmap[0, 10:20, 5:25] = rounded(np.full((10, 20), 0.6), rng)
+    heatmap[0, 10:20, 25] = 0.8
+    heatmap[0, 14, 25] = 0.9
+    assert _ext.count_maps(heatmap).peak_count[0] == 1
+
+
+@pytest.mark.parametrize(("dip", "peaks"), [(2e-4, 2), (2e-5, 1)])
+def test_two_heads_are_told_apart_by_what_lies_between(dip, peaks):
+    heatmap = np.zeros((1, 5, 9), np.float32)
+    heatmap[0, 2, 2:7] = 0.8, 0.8 - dip, 0.8 - dip, 0.8 - dip, 0.81
+    assert _ext.count_maps(heatmap).peak_count[0] == peaks
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("window", [3, 5, 7])
+def test_plateaus_with_holes_as_in_the_reference(rng, dtype, window):
+    for shape in ((20, 33), (70, 80), (9, 140)):
+        heatmap = np.full((1, *shape), 1, dtype)
+        kind = np.uint32 if dtype is np.float32 else np.uint16
+        steps = rng.integers(0, 3 if dtype is np.float16 else 900, heatmap.shape).astype(kind)
+        heatmap = (heatmap.view(kind) - steps).view(dtype)
+        heatmap[rng.random(heatmap.shape) < 0.5] = 0.5
+        options = {"window": window, "threshold": 0.6}
+        assert_same_peaks(
+            _ext.count_maps(heatmap, **options), reference.count_maps(heatmap, **options)
+        )

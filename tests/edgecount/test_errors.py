@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 from edgecount import errors
@@ -37,3 +40,11 @@ def test_missing_extra_may_name_packages_instead() -> None:
     error = errors.MissingExtraError("onnx", "engine", "to export models", packages=wanted)
     assert str(error).endswith('run  pip install "onnx>=1.16" "jinja2>=3.1"')
     assert error.extra == "engine"
+
+
+def test_a_missing_extra_can_be_copied_and_sent_to_another_process() -> None:
+    error = errors.MissingExtraError("onnx", "cpu", "to run", packages=["a", "b"])
+    sent = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own)
+    for again in (sent, copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is errors.MissingExtraError
+        assert (str(again), again.package, again.extra) == (str(error), "onnx", "cpu")

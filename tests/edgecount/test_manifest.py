@@ -178,3 +178,41 @@ def test_static_size_survives(data: dict[str, Any]) -> None:
 def test_the_manifests_of_our_models_are_written_as_they_were_read(path: Path) -> None:
     text = read_metadata(path)[METADATA_KEY]
     assert Manifest.from_json(text).to_json() == text
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("input", "min_side"), 2**40, r"input\.min_side: expected .* from 1 to 4096, got 109951"),
+        (("input", "min_side"), 100_000, r"input\.min_side: expected .* from 1 to 4096"),
+        (("input", "multiple"), 2**20, r"input\.multiple: expected .* from 1 to 4096"),
+        (("input", "max_side"), 2**40, r"input\.max_side: expected .* from 1 to 2147483647"),
+        (("input", "static_size"), [2**20, 32], r"input\.static_size: expected .* up to 16384"),
+        (("input", "mean"), [1e308, 0.0, 0.0], r"input\.mean: expected three numbers up to 65536"),
+        (("input", "scale"), [1.0, 1e-320, 1.0], r"input\.scale.* from 1e-06 to 1e\+06"),
+        (("outputs", 0, "unit"), 1e-320, r"unit: expected .* from 1e-06 to 1e\+09, got 1e-320"),
+        (("outputs", 0, "stride"), 10**400, r"stride: expected .*, got 1000000.*\.\.\..*0000"),
+        (("postprocess", "threshold"), 10**400, "threshold: expected a finite number, got 1000"),
+    ],
+)
+def test_numbers_beyond_all_models(
+    data: dict[str, Any], place: tuple[Any, ...], value: Any, message: str
+) -> None:
+    *path, last = place
+    inside: Any = data
+    for key in path:
+        inside = inside[key]
+    inside[last] = value
+    with pytest.raises(ModelError, match=f"^manifest field .*{message}") as caught:
+        Manifest.from_json(json.dumps(data))
+    assert len(str(caught.value)) < 200
+
+
+def test_a_threshold_of_minus_zero_is_zero() -> None:
+    assert str(PostprocessSpec(threshold=-0.0).threshold) == "0.0"
+
+
+def test_a_text_with_half_a_character_is_refused(data: dict[str, Any]) -> None:
+    data["name"] = "\ud800"
+    with pytest.raises(ModelError, match="half a character"):
+        Manifest.from_json(json.dumps(data))

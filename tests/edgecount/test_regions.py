@@ -211,3 +211,40 @@ def test_two_regions_of_one_name_are_refused() -> None:
 def test_a_list_of_polygons_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected Region objects or a mapping"):
         read_regions([SQUARE])  # type: ignore[list-item]
+
+
+SIZE, CELL, GRID = (640, 480), 8.0, (60, 80)
+
+
+def area(polygon: Any) -> float:
+    """Return the pixels that a region covers."""
+    cells = rasterise([Region("a", polygon)], size=SIZE, grid=GRID, cell=(CELL, CELL))
+    return float(cells.sum() * CELL * CELL)
+
+
+@pytest.mark.parametrize("far", [2e6, 1e9, 1e16, 1e17, 1e100, 1.7e308])
+def test_regions_of_any_size_are_exact_in_the_frame(far: float) -> None:
+    assert area([(-far, -far), (far, -far), (far, far), (-far, far)]) == 640 * 480
+    assert area([(0, 0), (far, 0), (far, 100), (0, 100)]) == 640 * 100
+    assert area([(100, -far), (200, -far), (200, far), (100, far)]) == pytest.approx(100 * 480)
+    assert area([(-far, -far), (far, far), (-far, far)]) == pytest.approx(480 * 480 / 2)
+    assert area([(far, far), (far, far / 2), (far / 2, far)]) == 0
+
+
+def test_a_strip_that_is_lost_between_large_numbers_is_there() -> None:
+    far = 1e17
+    assert area([(0, 0), (100, 0), (far, far), (far - 1600, far)]) == pytest.approx(100 * 480)
+    with pytest.raises(ConfigError, match="lie on one line"):
+        Region("a", [(0, 0), (far, far), (2 * far, 2 * far)])
+
+
+def test_a_concave_region_that_is_cut_apart() -> None:
+    far = 2e7
+    comb = [(100, -far), (200, -far), (200, 400), (300, 400), (300, -far), (400, -far)]
+    assert area([*comb, (400, 450), (100, 450)]) == pytest.approx(300 * 450 - 100 * 400)
+
+
+@pytest.mark.parametrize("name", [1, None, b"gate", ("gate",), "", " "])
+def test_names_are_texts(name: Any) -> None:
+    with pytest.raises(ConfigError, match="a region needs a name, a text"):
+        Region(name, [(0, 0), (1, 0), (1, 1)])

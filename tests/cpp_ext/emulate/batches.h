@@ -91,6 +91,7 @@ float value_of(Random& random, std::size_t style) {
         case 5: return value < 0.5F ? -0.0F : 0.0F;
         case 6: return std::ldexp(std::floor(value * 8.0F), -24);  // subnormal halves
         case 7: return value < 0.9F ? value : 60000.0F;
+        case 9: return value < 0.1F ? 0.5F : 1.0F - std::floor(value * 8.0F) * 0x1p-23F;  // rounded
         default: return std::pow(value, 8.0F);
     }
 }
@@ -153,7 +154,7 @@ void pick_maps(Batch& batch, Random& random, std::size_t height, std::size_t wid
     const Scalar scalar = pick_scalar(random);
     batch.images = pick(random, 0, 3) == 0 ? pick(random, 2, 5) : 1;
     if (which != 0) {
-        fill(batch.heatmap, random, scalar, batch.images, height, width, pick(random, 0, 8));
+        fill(batch.heatmap, random, scalar, batch.images, height, width, pick(random, 0, 9));
         place(batch.heatmap, random);
         if (pick(random, 0, 2) == 0) {
             fill(batch.offset, random, scalar, 2 * batch.images, height, width, 3);

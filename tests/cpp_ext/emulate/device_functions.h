@@ -17,6 +17,7 @@
 #define __host__
 #define __constant__
 #define __forceinline__ inline
+#define __noinline__
 #define __launch_bounds__(...)
 
 // What cpp_ext/cuda/launch.h defines for nvcc. The variable's address is one for each declaration

@@ -1,0 +1,84 @@
+"""JSON and YAML that anybody may have written."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecount._documents import load_json, load_yaml, shown
+from edgecount.errors import ConfigError, ModelError
+
+
+def bomb(levels: int = 9) -> str:
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
+    lines += [f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]" for i in range(1, levels)]
+    return "\n".join(lines)
+
+
+def test_a_value_is_shown_in_few_words() -> None:
+    value: object = "x"
+    for _ in range(30):
+        value = [value] * 10
+    assert len(shown(value)) == 200
+    assert len(shown("x" * 10**6)) < 200
+    assert len(shown(10**400)) < 50
+    assert shown(10**5000) == "a whole number of thousands of digits"
+    assert shown("\ud800") == "'\\ud800'"
+    assert shown(1.5) == "1.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[" * 100_000, "nests deeper than 50 levels"),
+        ("[" * 60 + "]" * 60, "nests deeper than 50 levels"),
+        ("[" + "9" * 5000 + "]", "Exceeds the limit"),
+        ('{"a": "\\ud800"}', "half a character"),
+        ('{"\\udfff": 1}', "half a character"),
+        ('{"a": 1, "a": 2}', "the key 'a' is given twice"),
+        ("[NaN]", "NaN is no JSON number"),
+        ("[" + "1," * 100_000 + "1]", "more than 100000 values"),
+    ],
+)
+def test_json_that_is_none(text: str, reason: str) -> None:
+    with pytest.raises(ModelError, match=f"^the text: .*{reason}") as caught:
+        load_json(text, "the text", ModelError)
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+def test_json_is_read() -> None:
+    assert load_json('{"a": [1, 2.5, null, "\u00e9"]}', "it", ModelError) == {
+        "a": [1, 2.5, None, "\u00e9"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (bomb(), "more than 100000 values"),
+        ("base: &b {k: 1}\nall: {<<: [" + ", ".join(["*b"] * 40_000) + "]}", "100000 values"),
+        ("a: &a [*a]", "nests deeper than 50 levels"),
+        ("[" * 5000, "nests deeper than 50 levels|expected"),
+        ("a: 1\na: 2", "the key 'a' is given twice"),
+        ('a: "\\uD800"', "half a character"),
+        ("a: " + "9" * 5000, "Exceeds the limit"),
+        ("a: 2024-13-45", "month must be in"),
+        ("a: !!python/object:os.system x", "could not determine a constructor"),
+        ("a: \x00", "special characters"),
+    ],
+)
+def test_yaml_that_is_none(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=f"^the text: .*({reason})") as caught:
+        load_yaml(text, "the text", ConfigError)
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_is_read_with_its_anchors() -> None:
+    text = "a: &a {k: 1, l: 2}\nb: {<<: *a, l: 3}\nc: [*a, 1.5]"
+    assert load_yaml(text, "it", ConfigError) == {
+        "a": {"k": 1, "l": 2},
+        "b": {"k": 1, "l": 3},
+        "c": [{"k": 1, "l": 2}, 1.5],
+    }
+    assert load_yaml("", "it", ConfigError) is None
