@@ -5,15 +5,31 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import read_image
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
+
+
+class AnnotatedSize(NamedTuple):
+    """The size that a file of annotations says an image has.
+
+    Attributes:
+        width: in px.
+        height: in px.
+        file: name of the file.
+    """
+
+    width: int
+    height: int
+    file: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +47,7 @@ class Sample:
         name: name in split files; the file's name without its extension by default.
         shrink: factor, at most 1, by which the image is made smaller when it is read; all
             coordinates here are those of the smaller image.
+        annotated_size: size of the image as its annotations say, where they do.
     """
 
     path: Path
@@ -40,6 +57,7 @@ class Sample:
     region: Array | Path | None = None
     name: str = field(default="")
     shrink: float = 1.0
+    annotated_size: AnnotatedSize | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -49,9 +67,11 @@ class Sample:
         """Read the image (H, W, 3) BGR, black outside the annotated region.
 
         Raises:
-            SourceError: the image or the mask cannot be read.
+            SourceError: the image or the mask cannot be read, or the image has another size than
+                its annotations say.
         """
         image = read_image(self.path)
+        self.check_size(image.shape[1], image.shape[0])
         if self.shrink < 1:
             width, height = (max(round(side * self.shrink), 1) for side in image.shape[1::-1])
             image = _resized(image, width, height, cv2.INTER_AREA)
@@ -66,6 +86,22 @@ class Sample:
             mask = np.zeros(image.shape[:2], np.uint8)
             cv2.fillPoly(mask, [np.round(self.region).astype(np.int32)], 1)
         return image * mask[:, :, None]
+
+    def check_size(self, width: int, height: int) -> None:
+        """Check that the image file has the size that its annotations say, if they say one.
+
+        Raises:
+            SourceError: it has another, so that the points may lie elsewhere.
+        """
+        said = self.annotated_size
+        if said is None or (said.width, said.height) == (width, height):
+            return
+        turned = (said.height, said.width) == (width, height)
+        hint = " as it is read, upright: its points may lie on their side" if turned else ""
+        raise SourceError(
+            f"{said.file} says {said.width}x{said.height}, the image is {width}x{height}{hint}: "
+            f"{self.path}; annotate the image as it is, or correct the size"
+        )
 
     def shrunk(self, factor: float) -> Sample:
         """Return the sample at ``factor`` times its size."""

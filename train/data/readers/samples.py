@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.train.data.sample import Sample
+from edgecount.train.data.sample import AnnotatedSize, Sample
 from edgecount.train.targets.points import sizes_from_neighbours
 
 Array = NDArray[np.float32]
@@ -19,6 +19,7 @@ def from_points(
     *,
     region: Array | Path | None = None,
     name: str = "",
+    size: AnnotatedSize | None = None,
 ) -> Sample:
     """Make a sample of (N, 2) head centres; guess the sizes from the neighbours.
 
@@ -28,7 +29,8 @@ def from_points(
     array = np.asarray(points, np.float32).reshape(-1, 2)
     if not np.isfinite(array).all():
         raise ValueError("expected finite coordinates")
-    return Sample(path, array, sizes_from_neighbours(array), region=region, name=name)
+    diameters = sizes_from_neighbours(array)
+    return Sample(path, array, diameters, region=region, name=name, annotated_size=size)
 
 
 def from_boxes(
@@ -37,6 +39,7 @@ def from_boxes(
     *,
     points: NDArray[np.floating] | None = None,
     name: str = "",
+    size: AnnotatedSize | None = None,
 ) -> Sample:
     """Make a sample of (N, 4) left, top, right, bottom; points not given are the centres.
 
@@ -49,4 +52,5 @@ def from_boxes(
     centres = (sides[:, :2] + sides[:, 2:]) / 2 if points is None else points
     spans = (sides[:, 2:] - sides[:, :2]).clip(1.0)
     diameters: Array = np.sqrt(spans[:, 0] * spans[:, 1]).astype(np.float32)
-    return Sample(path, np.asarray(centres, np.float32), diameters, sides, name=name)
+    points = np.asarray(centres, np.float32)
+    return Sample(path, points, diameters, sides, name=name, annotated_size=size)
