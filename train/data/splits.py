@@ -60,3 +60,11 @@ def hold_out(
     held = set(np.random.default_rng(seed).permutation(len(samples))[:number].tolist())
     training = [s for index, s in enumerate(samples) if index not in held]
     return training, [s for index, s in enumerate(samples) if index in held]
+
+
+def evenly(samples: Sequence[Sample], number: int) -> list[Sample]:
+    """Choose at most ``number`` of the samples, evenly over their order: always the same."""
+    if len(samples) <= number:
+        return list(samples)
+    places = np.linspace(0, len(samples) - 1, number).round().astype(int)
+    return [samples[place] for place in places]

@@ -57,7 +57,7 @@ def read_csv_folder(root: Path, reading: Reading) -> list[Sample]:
 
 
 def _spelling(name: str) -> str:
-    """Return a name without the ways of writing it: ./a.jpg and, of Windows, b\\a.jpg."""
+    """Return a name as other rows may write it: without ./ and the backslashes of Windows."""
     return posixpath.normpath(name.replace("\\", "/"))
 
 
