@@ -141,7 +141,7 @@ def _lines(found: SetStatistics) -> Iterable[str]:
     if found.read < found.images:
         yield f"{found.read} of the {found.images} images were read, evenly chosen"
     for label, values in (
-        ("counted", found.counted),
+        ("classes counted", found.counted),
         ("left out", found.left_out),
         ("note", found.notes),
     ):

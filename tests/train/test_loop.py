@@ -97,7 +97,7 @@ def test_a_run_without_progress_ends_early(settings, tmp_path, monkeypatch):
     settings["data"][0]["holdout"] = 0.5
     errors = iter([3.0, 2.0, 2.5, 2.0, 9.0])
 
-    def evaluate(network, samples, fabric, *, role):
+    def evaluate(network, samples, fabric, *, role, progress):
         return {"mae": next(errors), "rmse": 0.0, "bias": 0.0}
 
     monkeypatch.setattr(loop, "evaluate", evaluate)

@@ -20,7 +20,7 @@ from edgecount.train.data.splits import evenly
 
 ODDITIES = {
     "unreadable": "cannot be read",
-    "wrong_size": "the annotations say another size: not trained on, the points may lie elsewhere",
+    "wrong_size": "not of the size that the annotations say: the points may lie elsewhere",
     "unannotated": "no annotation: taken as empty, or left out",
     "no_picture": "annotations without a picture",
     "grey": "no colour",
@@ -139,10 +139,9 @@ def _look(
     except (SourceError, OSError) as error:
         yield "unreadable", str(error)
         return
-    try:
-        sample.check_size(header.width, header.height)
-    except SourceError as error:
-        yield "wrong_size", str(error)
+    wrong = sample.wrong_size(header.width, header.height)
+    if wrong:
+        yield "wrong_size", wrong
     sizes[f"{image.shape[1]}x{image.shape[0]}"] += 1
     first = first_of.setdefault(digest, sample)
     if first is not sample:

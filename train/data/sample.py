@@ -93,15 +93,20 @@ class Sample:
         Raises:
             SourceError: it has another, so that the points may lie elsewhere.
         """
+        wrong = self.wrong_size(width, height)
+        if wrong:
+            raise SourceError(
+                f"{self.path}: {wrong}: annotate the image as it is, or mend the size"
+            )
+
+    def wrong_size(self, width: int, height: int) -> str:
+        """Say which sizes annotations and file give, empty if it is the same or they give none."""
         said = self.annotated_size
         if said is None or (said.width, said.height) == (width, height):
-            return
+            return ""
         turned = (said.height, said.width) == (width, height)
-        hint = " as it is read, upright: its points may lie on their side" if turned else ""
-        raise SourceError(
-            f"{said.file} says {said.width}x{said.height}, the image is {width}x{height}{hint}: "
-            f"{self.path}; annotate the image as it is, or correct the size"
-        )
+        how = " as it is read, upright" if turned else ""
+        return f"{said.file} says {said.width}x{said.height}, the image is {width}x{height}{how}"
 
     def shrunk(self, factor: float) -> Sample:
         """Return the sample at ``factor`` times its size."""

@@ -116,7 +116,7 @@ def read_set(
         raise SourceError(f"{reader}: {error}") from error
     except Exception as error:  # parsers of other formats raise whatever they stumbled over
         raise SourceError(
-            f"{reader}: cannot read the annotations in {root}: {error or type(error).__name__}"
+            f"{reader}: cannot read the annotations in {root}: {str(error) or repr(error)}"
         ) from error
     samples = _with_unannotated(reader, samples, reading, unannotated)
     if not samples:

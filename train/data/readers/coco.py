@@ -44,7 +44,7 @@ def read_coco(root: Path, reading: Reading) -> list[Sample]:
         files = _files(path, document, reading)
         samples = [
             from_boxes(
-                files[id_], np.array(boxes.get(id_, []), np.float32), size=_size(path, image)
+                files[id_], np.array(boxes.get(id_, []), np.float64), size=_size(path, image)
             )
             for id_, image in document.images.items()
         ]
@@ -179,6 +179,8 @@ def _file(annotation: Path, name: str, reading: Reading) -> Path:
     parts = PurePosixPath(names[-1]).parts
     names += ["/".join(parts[start:]) for start in range(1, len(parts))]
     paths = [folder / spelling for spelling in names for folder in folders]
-    exact = (path for path in paths if path.is_file())
-    alike = (found for path in paths if (found := reading.find(path)))
-    return next(exact, None) or next(alike, base / name)
+    for look in (reading.find_exactly, reading.find):
+        found = next((found for path in paths if (found := look(path))), None)
+        if found:
+            return found
+    return base / name

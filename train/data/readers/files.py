@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isfinite
@@ -25,10 +26,12 @@ def naming(path: Path) -> Iterator[None]:
         raise
     except KeyError as error:
         raise ValueError(f"{path.name} lacks the field {error}") from error
-    except (ValueError, IndexError, TypeError, AttributeError, ET.ParseError) as error:
-        raise ValueError(f"{path.name}: {error}") from error
+    except IndexError as error:
+        raise ValueError(f"{path.name} is not laid out as such files are: {error}") from error
     except OverflowError as error:
         raise ValueError(f"{path.name}: a number is too large: {error}") from error
+    except (ValueError, TypeError, AttributeError, LookupError, csv.Error, ET.ParseError) as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def part_with(root: Path, inside: str, *parts: str) -> Path:

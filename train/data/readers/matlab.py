@@ -76,7 +76,7 @@ def columns_of(value: Any, columns: int = 2) -> NDArray[np.float32]:
         raise ValueError(
             f"expected N x {columns} numbers, got shape {array.shape} of {array.dtype}"
         )
-    numbers = array[:, :columns].astype(np.float32)
-    if not np.isfinite(numbers).all():
+    numbers = array[:, :columns].astype(np.float64)
+    if not np.isfinite(numbers).all() or (np.abs(numbers) > np.finfo(np.float32).max).any():
         raise ValueError("expected finite coordinates")
-    return numbers
+    return numbers.astype(np.float32)

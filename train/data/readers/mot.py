@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecount.errors import SourceError
-from edgecount.train.data.readers.files import part_with, read_numbers
+from edgecount.train.data.readers.files import naming, part_with, read_numbers
 from edgecount.train.data.readers.reading import Reading, Unannotated
 from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.sample import Sample
@@ -37,7 +37,8 @@ def _read(sequence: Path, reading: Reading) -> list[Sample]:
     if not path.is_file():
         raise SourceError(f"{sequence / 'img1'} has no annotation: expected {path}")
     numbers = read_numbers(path, 7)
-    frames = numbers[:, 0].astype(int)
+    # As whole as a float can say: a frame that there is not is refused below.
+    frames = numbers[:, 0].clip(-1, 2.0**53).astype(int)
     unknown = np.setdiff1d(frames, list(images))
     if len(unknown):
         raise ValueError(f"{path} annotates frame {unknown[0]}, which {sequence / 'img1'} lacks")
@@ -53,10 +54,11 @@ def _read(sequence: Path, reading: Reading) -> list[Sample]:
     boxes = np.concatenate([corners, corners + numbers[kept, 4:6]], axis=1)
     order = np.argsort(frames, kind="stable")
     starts = np.searchsorted(frames[order], [*images, max(images, default=0) + 1])
-    return [
-        from_boxes(image, boxes[order[first:last]], name=_name(sequence, image))
-        for image, first, last in zip(images.values(), starts[:-1], starts[1:], strict=True)
-    ]
+    with naming(path):
+        return [
+            from_boxes(image, boxes[order[first:last]], name=_name(sequence, image))
+            for image, first, last in zip(images.values(), starts[:-1], starts[1:], strict=True)
+        ]
 
 
 def _name(sequence: Path, image: Path) -> str:

@@ -61,6 +61,23 @@ class Reading:
         if number:
             self.notes[what] += int(number)
 
+    def find_exactly(self, path: Path) -> Path | None:
+        """Return the path if there is a file of it, None if there is nothing.
+
+        Raises:
+            SourceError: it is there, but no file: a FIFO, a device, a link to nothing; or no file
+                can have such a name.
+        """
+        try:
+            if path.is_file():
+                return path
+            odd = path.is_symlink() or (path.exists() and not path.is_dir())
+        except (OSError, ValueError) as error:
+            raise SourceError(f"there is no file {str(path)[:100]!r}: {error.args[-1]}") from None
+        if odd:
+            raise SourceError(f"{path} is not a regular file")
+        return None
+
     def find(self, path: Path) -> Path | None:
         """Return the file of this path, whatever the case of its name; None: there is none.
 
@@ -68,12 +85,11 @@ class Reading:
         read here too; of several files that differ in nothing else the one spelt so is meant.
 
         Raises:
-            SourceError: it is there, but no file: a FIFO, a device, a link to nothing.
+            SourceError: see :meth:`find_exactly`.
         """
-        if path.is_file():
-            return path
-        if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise SourceError(f"{path} is not a regular file")
+        found = self.find_exactly(path)
+        if found:
+            return found
         alike = self._list(path.parent).get(_key(path.name), [])
         return alike[0] if len(alike) == 1 else None
 

@@ -12,6 +12,8 @@ from edgecount.train.targets.points import sizes_from_neighbours
 
 Array = NDArray[np.float32]
 
+_FURTHEST = 1e8  # px: beyond it, squares of distances are lost in float32
+
 
 def from_points(
     path: Path,
@@ -24,11 +26,9 @@ def from_points(
     """Make a sample of (N, 2) head centres; guess the sizes from the neighbours.
 
     Raises:
-        ValueError: a coordinate is not finite.
+        ValueError: a coordinate is not finite, or that of no image.
     """
-    array = np.asarray(points, np.float32).reshape(-1, 2)
-    if not np.isfinite(array).all():
-        raise ValueError("expected finite coordinates")
+    array = _coordinates(points, 2, "finite coordinates")
     diameters = sizes_from_neighbours(array)
     return Sample(path, array, diameters, region=region, name=name, annotated_size=size)
 
@@ -44,13 +44,21 @@ def from_boxes(
     """Make a sample of (N, 4) left, top, right, bottom; points not given are the centres.
 
     Raises:
-        ValueError: a number is not finite.
+        ValueError: a number is not finite, or that of no image.
     """
-    sides = np.asarray(boxes, np.float32).reshape(-1, 4)
-    if not np.isfinite(sides).all():
-        raise ValueError("expected boxes of four finite sides")
+    sides = _coordinates(boxes, 4, "boxes of four finite sides")
     centres = (sides[:, :2] + sides[:, 2:]) / 2 if points is None else points
     spans = (sides[:, 2:] - sides[:, :2]).clip(1.0)
     diameters: Array = np.sqrt(spans[:, 0] * spans[:, 1]).astype(np.float32)
-    points = np.asarray(centres, np.float32)
+    points = _coordinates(centres, 2, "finite coordinates")
     return Sample(path, points, diameters, sides, name=name, annotated_size=size)
+
+
+def _coordinates(values: NDArray[np.floating], columns: int, expected: str) -> Array:
+    """Return (N, columns) float32 of numbers that can be those of an image."""
+    array = np.asarray(values, np.float64).reshape(-1, columns)
+    if not np.isfinite(array).all():
+        raise ValueError(f"expected {expected}")
+    if (np.abs(array) > _FURTHEST).any():
+        raise ValueError(f"expected pixels of an image, got {np.abs(array).max():g}")
+    return array.astype(np.float32)

@@ -81,7 +81,7 @@ def _files(folder: Path, heads: Heads, reading: Reading) -> dict[Path, list[str]
     files: dict[Path, list[str]] = {}
     for name in heads.rows:
         path = folder / name
-        if not path.is_file() and "\\" in name:  # written on Windows
+        if "\\" in name and not reading.find_exactly(path):  # written on Windows
             path = folder / name.replace("\\", "/")
         path = Path(os.path.normpath(path))
         files.setdefault(reading.find(path) or path, []).append(name)

@@ -122,7 +122,7 @@ def _size(path: Path, tree: ET.Element) -> AnnotatedSize | None:
     return AnnotatedSize(width, height, path.name) if width > 0 and height > 0 else None
 
 
-def _boxes(root: ET.Element, counted: str | None) -> NDArray[np.float32]:
+def _boxes(root: ET.Element, counted: str | None) -> NDArray[np.float64]:
     objects = [item for name, item in _objects(root) if counted in (None, name)]
     boxes = [[float(item.findtext(f"bndbox/{side}", "nan")) for side in _SIDES] for item in objects]
     for left, top, right, bottom in boxes:
@@ -131,4 +131,4 @@ def _boxes(root: ET.Element, counted: str | None) -> NDArray[np.float32]:
                 f"expected xmin <= xmax and ymin <= ymax, got {left:g}, {top:g}, {right:g}, "
                 f"{bottom:g}"
             )
-    return np.array(boxes, np.float32).reshape(-1, 4)
+    return np.array(boxes, np.float64).reshape(-1, 4)

@@ -125,7 +125,8 @@ def _classes(
     names = described.get("names")
     if isinstance(names, list):
         names = dict(enumerate(names))
-    known = {n: str(names[n]).strip().lower() for n in used if n in names} if names else {}
+    named = names if isinstance(names, dict) else {}
+    known = {n: str(named[n]).strip().lower() for n in used if n in named}
     wanted = None
     if {"head", "person"} & set(known.values()):
         wanted = counted_class({known.get(n, str(n)) for n in used})
