@@ -198,7 +198,7 @@ def _row(words: list[str], columns: Columns, where: str, separator: str) -> _Row
     whole = len(values) == len(given) or not given
     # Of a table with widths and heights the rows of an image may have none.
     halved = columns.kind == DEFAULT.kind and all(values[:2]) and not any(values[2:])
-    extra = any(words[columns.number :])
+    extra = any(words[columns.number :]) or (not given and _has_numbers(image, separator))
     if not image or len(numbers) != len(given) or extra or not (whole or halved):
         form = _FORM if columns is DEFAULT else f"image and {', '.join(columns.kind)}"
         raise ValueError(
@@ -210,6 +210,13 @@ def _row(words: list[str], columns: Columns, where: str, separator: str) -> _Row
         _image_size(cells, columns, where),
         cells[columns.label].lower() if columns.label is not None else "",
     )
+
+
+def _has_numbers(image: str, separator: str) -> bool:
+    """Return whether an image's name is a whole row of another separator."""
+    others = (one for one in _SEPARATORS if one not in (separator, " "))
+    rows = (image.split(other) for other in others)
+    return any(len(row) > 2 and all(_number(word, ";") for word in row[1:]) for row in rows)
 
 
 def _number(word: str, separator: str) -> float | None:

@@ -85,6 +85,8 @@ def _read(names: Mapping[Path, str], root: Path, reading: Reading) -> list[Sampl
             reading.counted[name or "no name"] += number
         else:
             reading.leave_out(f"objects called {name or 'nothing'}", number)
+    marked = sum(_is_difficult(item) for tree in trees.values() for _, item in _objects(tree))
+    reading.note("objects marked difficult, which count all the same", marked)
     samples = []
     for path, tree in trees.items():
         with naming(path):
@@ -95,6 +97,10 @@ def _read(names: Mapping[Path, str], root: Path, reading: Reading) -> list[Sampl
 
 def _objects(root: ET.Element) -> list[tuple[str, ET.Element]]:
     return [((o.findtext("name") or "").strip().lower(), o) for o in root.iter("object")]
+
+
+def _is_difficult(item: ET.Element) -> bool:
+    return (item.findtext("difficult") or "").strip() == "1"
 
 
 def _image(root: Path, name: str, reading: Reading, tree: ET.Element | None = None) -> Path:
