@@ -118,10 +118,27 @@ def read_set(
         raise SourceError(
             f"{reader}: cannot read the annotations in {root}: {str(error) or repr(error)}"
         ) from error
+    _check_pixels(reader, samples)
     samples = _with_unannotated(reader, samples, reading, unannotated)
     if not samples:
         raise SourceError(f"{reader}: found no annotated images in {root}")
     return samples, reading
+
+
+def _check_pixels(reader: str, samples: list[Sample]) -> None:
+    """Check that the points are not shares of the images' sides.
+
+    Raises:
+        SourceError: all lie in the first pixel, and not on its corners.
+    """
+    points = [sample.points for sample in samples if len(sample.points)]
+    numbers = np.concatenate(points) if points else np.zeros((0, 2), np.float32)
+    within = (numbers >= 0).all() and (numbers <= 1).all()
+    if within and (numbers % 1 != 0).any():
+        raise SourceError(
+            f"{reader}: expected coordinates in pixels, got numbers from 0 to 1 alone: shares of "
+            "the images' sides are read by yolo"
+        )
 
 
 def _with_unannotated(

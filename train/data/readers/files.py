@@ -34,6 +34,15 @@ def naming(path: Path) -> Iterator[None]:
         raise ValueError(f"{path.name}: {error}") from error
 
 
+def folder_in(root: Path, name: str) -> Path:
+    """Return the folder of a name in any case; ``root / name`` where there is none."""
+    path = root / name
+    if path.is_dir() or not root.is_dir():
+        return path
+    alike = [one for one in root.iterdir() if one.name.lower() == name.lower() and one.is_dir()]
+    return alike[0] if len(alike) == 1 else path
+
+
 def part_with(root: Path, inside: str, *parts: str) -> Path:
     """Return ``root`` where it has ``inside``, else the first of its ``parts`` that has it."""
     folders = (root, *(root / part for part in parts))

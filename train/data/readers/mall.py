@@ -18,9 +18,11 @@ def read_mall(root: Path, reading: Reading) -> list[Sample]:
     """
     path = root / "mall_gt.mat"
     samples = []
+    images = reading.images_in(root / "frames", "seq_*")
+    reading.unnamed([root / "frames"], images, "skip")
     with naming(path):
         frames = load_mat(path)["frame"]
-        for image in reading.images_in(root / "frames", "seq_*"):
+        for image in images:
             number = int(image.stem.removeprefix("seq_"))
             if not 1 <= number <= frames.shape[1]:
                 raise ValueError(f"annotates frames 1 to {frames.shape[1]}, not {image.name}")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgecount.errors import MissingExtraError, SourceError
 
+_MOST_COLUMNS = 8  # of the sets that are read here none has more
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -75,6 +76,11 @@ def columns_of(value: Any, columns: int = 2) -> NDArray[np.float32]:
     if array.dtype.kind not in "biuf" or array.ndim != 2 or array.shape[1] < columns:
         raise ValueError(
             f"expected N x {columns} numbers, got shape {array.shape} of {array.dtype}"
+        )
+    if array.shape[1] > _MOST_COLUMNS:
+        raise ValueError(
+            f"expected N x {columns} numbers, got {array.shape[0]} x {array.shape[1]}: are rows "
+            "and columns exchanged?"
         )
     numbers = array[:, :columns].astype(np.float64)
     if not np.isfinite(numbers).all() or (np.abs(numbers) > np.finfo(np.float32).max).any():

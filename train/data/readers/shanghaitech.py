@@ -19,8 +19,9 @@ def read_shanghaitech(root: Path, reading: Reading) -> list[Sample]:
     """
     folder = part_with(root, "images", "train_data", "train")
     samples, read = [], []
+    images = reading.images_in(folder / "images", "IMG_*")
     truths = [folder / f"ground{dash}truth" for dash in "_-"]
-    for image in reading.images_in(folder / "images", "IMG_*"):
+    for image in images:
         path = reading.annotation_of(image, *(t / f"GT_{image.stem}.mat" for t in truths))
         if path is None:
             continue
@@ -28,6 +29,7 @@ def read_shanghaitech(root: Path, reading: Reading) -> list[Sample]:
         with naming(path):
             points = columns_of(field_of(load_mat(path)["image_info"][0, 0], "location"))
         samples.append(from_points(image, points))
+    reading.unnamed([folder / "images"], images, "skip")
     for truth in truths:
         reading.without_picture(reading.files_in(truth, (".mat",), "gt_*"), read)
     return samples

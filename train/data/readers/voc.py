@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from edgecount.errors import SourceError
 from edgecount.train.data.readers.classes import counted_class
-from edgecount.train.data.readers.files import listed_names, naming
+from edgecount.train.data.readers.files import folder_in, listed_names, naming
 from edgecount.train.data.readers.reading import Reading
 from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.readers.text import read_xml
 from edgecount.train.data.sample import AnnotatedSize, Sample
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
-_PICTURES = ("JPEGImages", "images", "")
+_PICTURES = ("JPEGImages", "images")
 
 
 def read_voc(root: Path, reading: Reading) -> list[Sample]:
@@ -59,15 +59,17 @@ def _read_part(root: Path, reading: Reading) -> list[Sample]:
 
 
 def _annotations(root: Path) -> Path:
-    return root / "Annotations" if (root / "Annotations").is_dir() else root
+    folder = folder_in(root, "Annotations")
+    return folder if folder.is_dir() else root
 
 
 def _named(root: Path, names: Iterable[str], reading: Reading) -> dict[Path, str]:
     """Return the annotations of a list, with the images' names."""
     found = {}
+    folders, annotations = _folders(root), _annotations(root)
     for name in names:
-        image = _image(root, name, reading)
-        path = reading.annotation_of(image, _annotations(root) / f"{name}.xml")
+        image = _image(folders, name, reading)
+        path = reading.annotation_of(image, annotations / f"{name}.xml")
         if path:
             found[path] = name
     return found
@@ -88,9 +90,10 @@ def _read(names: Mapping[Path, str], root: Path, reading: Reading) -> list[Sampl
     marked = sum(_is_difficult(item) for tree in trees.values() for _, item in _objects(tree))
     reading.note("objects marked difficult, which count all the same", marked)
     samples = []
+    folders = _folders(root)
     for path, tree in trees.items():
         with naming(path):
-            image = _image(root, names[path], reading, tree)
+            image = _image(folders, names[path], reading, tree)
             samples.append(from_boxes(image, _boxes(tree, counted), size=_size(path, tree)))
     return samples
 
@@ -103,9 +106,15 @@ def _is_difficult(item: ET.Element) -> bool:
     return (item.findtext("difficult") or "").strip() == "1"
 
 
-def _image(root: Path, name: str, reading: Reading, tree: ET.Element | None = None) -> Path:
+def _folders(root: Path) -> list[Path]:
+    """Return where images are searched."""
+    return [*(folder_in(root, name) for name in _PICTURES), root]
+
+
+def _image(
+    folders: list[Path], name: str, reading: Reading, tree: ET.Element | None = None
+) -> Path:
     """Return an annotation's image: of its own name, else of the name that is written in it."""
-    folders = [root / folder for folder in _PICTURES]
     for folder in folders:
         found = reading.image_like(folder / name)
         if found:

@@ -12,7 +12,7 @@ import numpy as np
 from edgecount.errors import MissingExtraError, SourceError
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.readers.classes import counted_class
-from edgecount.train.data.readers.files import naming
+from edgecount.train.data.readers.files import folder_in, naming
 from edgecount.train.data.readers.reading import Reading
 from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.readers.text import read_text
@@ -34,10 +34,11 @@ def read_yolo(root: Path, reading: Reading) -> list[Sample]:
     YOLO's own tools. ``data.yaml`` names the classes: of several head counts, else person; every
     class where it names neither.
     """
-    folder = root / "images" if (root / "images").is_dir() else root
+    pictures, texts = folder_in(root, "images"), folder_in(root, "labels")
+    folder = pictures if pictures.is_dir() else root
     images = reading.images_in(folder, deep=True)
     described = _describe(root)
-    paths = {image: _label_of(image, root, folder) for image in images}
+    paths = {image: _label_of(image, texts, folder) for image in images}
     found = {image: reading.find(path) for image, path in paths.items()}
     if images and not any(found.values()):
         first = images[0]
@@ -58,11 +59,11 @@ def read_yolo(root: Path, reading: Reading) -> list[Sample]:
     return [_sample(image, rows, kept, found[image]) for image, rows in labels.items()]
 
 
-def _label_of(image: Path, root: Path, folder: Path) -> Path:
+def _label_of(image: Path, texts: Path, folder: Path) -> Path:
     """Return where the labels of an image belong."""
     name = image.with_suffix(".txt")
-    if (root / "labels").is_dir():
-        return root / "labels" / name.relative_to(folder)
+    if texts.is_dir():
+        return texts / name.relative_to(folder)
     parts = list(name.parts)
     if "images" not in parts or name.is_file():
         return name

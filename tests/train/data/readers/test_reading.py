@@ -130,3 +130,29 @@ def test_cells_and_structs_of_new_matlab_files(tmp_path):
         circle[0, 0] = circle.ref
     with pytest.raises(SourceError, match=r"GT_IMG_1\.mat: .*nested more than.*-v7"):
         read_samples("shanghaitech", tmp_path)
+
+
+def test_shares_in_place_of_pixels_are_refused(tmp_path):
+    paint(tmp_path / "0.jpg")
+    (tmp_path / "h.csv").write_text("0.jpg,0.5,0.25\n0.jpg,0.75,1\n")
+    with pytest.raises(SourceError, match="in pixels, got numbers from 0 to 1 alone"):
+        read_samples("csv", tmp_path)
+
+
+def test_exchanged_rows_and_columns_are_refused(tmp_path):
+    io = pytest.importorskip("scipy.io")
+    paint(tmp_path / "1.jpg")
+    io.savemat(tmp_path / "1_ann.mat", {"annPoints": np.ones((2, 40))})
+    with pytest.raises(SourceError, match=r"1_ann\.mat: expected N x 2 numbers, got 2 x 40"):
+        read_samples("ucf_cc_50", tmp_path)
+
+
+def test_folders_are_found_in_any_case(tmp_path):
+    paint(tmp_path / "jpegimages" / "0.jpg")
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "0.xml").write_text(VOC.format("", ""))
+    assert len(read_samples("voc", tmp_path)) == 1
+    paint(tmp_path / "set" / "Images" / "0.jpg")
+    (tmp_path / "set" / "Labels").mkdir()
+    (tmp_path / "set" / "Labels" / "0.TXT").write_text("0 0.5 0.5 0.1 0.1\n")
+    assert len(read_samples("yolo", tmp_path / "set")[0].points) == 1
