@@ -123,6 +123,26 @@ class PhotometricAugmentation:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """A trained network whose maps are further targets; see `edgecount.train.objectives.distil`.
+
+    Attributes:
+        checkpoint: its ``best.pt``, relative to ``data_root``; empty: no teacher.
+        density: weight of the likelihood of its block counts.
+        heatmap: weight of the divergence from its heatmap.
+    """
+
+    checkpoint: str = ""
+    density: float = 1.0
+    heatmap: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("density", "heatmap"):
+            value = getattr(self, name)
+            _check(value >= 0, f"teacher.{name}", "0 or more", value)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run.
 
@@ -138,6 +158,7 @@ class TrainConfig:
             relative to ``data_root``; what has another name or shape starts anew. Or a deployed
             model (.onnx; the network without norms, ``folded: true``), or the same network's
             weights of another program (.pth, .npz, .safetensors, .h5).
+        teacher: a trained network to learn from as well.
         prune_from: a checkpoint of the same network with more channels, relative to
             ``data_root``, whose most important channels are the start.
         freeze: weights whose names start with one of these stay as they are.
@@ -167,8 +188,12 @@ class TrainConfig:
         validation_images: images of each held-out set that are validated and reported on, evenly
             chosen; 0: all.
         early_stop: validations without progress that end the run; 0 never.
-        workers: threads that read images and cut crops.
-        cache_gb: memory for decoded images, in GB.
+        loader: ``threads``: crops are cut on the CPU, in threads; ``device``: all images are
+            decoded once and kept on the device that trains, which cuts the crops. For GPUs, which
+            the threads cannot keep busy.
+        workers: threads that read images and cut or draw crops.
+        cache_gb: memory for decoded images, in GB; with ``loader: device`` it is the device's, and
+            all images have to fit.
         log_every: steps between lines of the log, each with a checkpoint.
         tensorboard: write for TensorBoard too, where it is installed.
         report: draw the report when the run ends.
@@ -182,6 +207,7 @@ class TrainConfig:
     backbone_weights: str = ""
     initial_weights: str = ""
     prune_from: str = ""
+    teacher: Teacher = field(default_factory=Teacher)
     freeze: tuple[str, ...] = ()
     crop: tuple[int, int] = (320, 320)
     batch_size: int = 8
@@ -203,6 +229,7 @@ class TrainConfig:
     evaluate_every: int = 1000
     validation_images: int = 0
     early_stop: int = 0
+    loader: Literal["threads", "device"] = "threads"
     workers: int = 1
     cache_gb: float = 4.0
     log_every: int = 100

@@ -46,6 +46,7 @@ class System(nn.Module):
     def forward(self, images: Tensor, targets: Tensors, progress: float) -> Tensors:
         """Return the terms of the loss, which is never computed in half precision."""
         maps = self.network(images)
+        targets = {**targets, **self.objective.image_targets(images)}
         with torch.autocast(images.device.type, enabled=False):
             terms: Tensors = self.objective.losses(_float(maps), targets, progress)
         return terms

@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from edgecount.errors import ConfigError, ModelError
 from edgecount.train.checkpoint import load_checkpoint, load_network
 from edgecount.train.config import TrainConfig, config_to_dict
-from edgecount.train.data.mixture import Mixture
+from edgecount.train.data.mixture import BatchStream
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
@@ -86,7 +86,7 @@ def check_weights(config: TrainConfig) -> None:
             )
 
 
-def load_initial_weights(network: Network, config: TrainConfig, mixture: Mixture) -> None:
+def load_initial_weights(network: Network, config: TrainConfig, mixture: BatchStream) -> None:
     """Load the weights that a config names as a start.
 
     Args:
@@ -102,7 +102,7 @@ def load_initial_weights(network: Network, config: TrainConfig, mixture: Mixture
             raise ConfigError(f"backbone_weights: {config.model.name} has no backbone to load")
         backbone = network.get_submodule(network.pretrained)
         load_backbone(backbone, config.root() / config.backbone_weights)
-        restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
+        restore_batch_norm(backbone, (mixture.batch(step).images.cpu() for step in range(4)))
     if config.prune_from:
         prune_channels(load_network(config.root() / config.prune_from)[0], network)
     if config.initial_weights:

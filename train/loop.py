@@ -20,7 +20,8 @@ from edgecount.train.checkpoint import (
 )
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import Data, load_data
-from edgecount.train.data.mixture import Mixture
+from edgecount.train.data.device.mixture import DeviceMixture
+from edgecount.train.data.mixture import BatchStream, Mixture
 from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
 from edgecount.train.journal import Journal, OnRecord
@@ -34,7 +35,8 @@ from edgecount.train.learner import (
 )
 from edgecount.train.lock import locked
 from edgecount.train.models.base import Network
-from edgecount.train.objectives import build_objective
+from edgecount.train.objectives import Objective, build_objective
+from edgecount.train.objectives.distil import Distilled
 from edgecount.train.schedules import learning_rate
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ def _run(
         raise ConfigError("data.weight: expected a number above 0 in one set at least, got none")
     if before:
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
-    learner, mixture = _start(config, data, fabric, before)
+    learner, mixture = start_learner(config, data, fabric, before)
     zero, limit = fabric.is_global_zero, config.early_stop or float("inf")
     with closing(Journal(out, config, report, active=zero, step=learner.step)) as journal:
         while learner.step < config.steps and learner.stale_validations < limit:
@@ -134,20 +136,13 @@ def _run(
     return out / ("best.pt" if (out / "best.pt").exists() else "last.pt")
 
 
-def _start(
+def start_learner(
     config: TrainConfig, data: Data, fabric: Fabric, before: dict[str, Any] | None
-) -> tuple[Learner, Mixture]:
+) -> tuple[Learner, BatchStream]:
     """Return a new learner, or the one of an earlier run, and the batches for it."""
     network = make_network(config)
-    objective = build_objective(config.objective.name, config.objective.options, network)
-    mixture = Mixture(
-        data.components,
-        config,
-        objective.targets,
-        network.input,
-        rank=fabric.global_rank,
-        processes=fabric.world_size,
-    )
+    objective = _make_objective(config, network)
+    mixture = _make_mixture(config, data, objective, network, fabric)
     if before is None:  # otherwise the checkpoint has what the objective learned of the data
         objective.prepare([sample for one in data.components for sample in one.samples])
         load_initial_weights(network, config, mixture)
@@ -158,9 +153,28 @@ def _start(
     return learner, mixture
 
 
+def _make_objective(config: TrainConfig, network: Network) -> Objective:
+    objective = build_objective(config.objective.name, config.objective.options, network)
+    if not config.teacher.checkpoint:
+        return objective
+    teacher, _ = load_network(config.root() / config.teacher.checkpoint)
+    return Distilled(network, objective, teacher, config.teacher)
+
+
+def _make_mixture(
+    config: TrainConfig, data: Data, objective: Objective, network: Network, fabric: Fabric
+) -> BatchStream:
+    place = {"rank": fabric.global_rank, "processes": fabric.world_size}
+    sets, spec = data.components, network.input
+    if config.loader == "device":
+        targets = objective.batch_targets
+        return DeviceMixture(sets, config, targets, spec, device=fabric.device, **place)
+    return Mixture(sets, config, objective.targets, spec, **place)
+
+
 def _stretch(
     learner: Learner,
-    mixture: Mixture,
+    mixture: BatchStream,
     data: Data,
     config: TrainConfig,
     out: Path,
@@ -273,7 +287,7 @@ def _finish(
 def _check_same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Check that a resumed run is the same, but for where it ends and when it validates."""
     free = {"steps", "evaluate_every", "early_stop", "log_every", "data_root", "workers"}
-    free |= {"cache_gb", "tensorboard", "report", "validation_images"}
+    free |= {"cache_gb", "tensorboard", "report", "loader", "validation_images"}
     changed = sorted(key for key in now if key not in free and now[key] != before.get(key))
     if changed:
         raise ConfigError(

@@ -227,3 +227,15 @@ def test_a_narrow_run_starts_from_the_channels_of_a_wide_one(settings, tmp_path)
     given = load_checkpoint(tmp_path / "wide" / "last.pt")["ema"]["heatmap.weight"]
     taken = load_checkpoint(tmp_path / "narrow" / "last.pt")["network"]["heatmap.weight"]
     assert (taken - given).abs().max() < 2e-3  # one step away
+
+
+def test_crops_cut_on_the_device_train_alike(config, tmp_path):
+    quiet = dataclasses.replace(config.photometric, noise=0.0, jpeg=0.0)
+    plain = dataclasses.replace(config, photometric=quiet)
+    losses = []
+    for loader in ("threads", "device"):
+        changed = dataclasses.replace(plain, loader=loader)
+        loop.train(changed, tmp_path / loader, device="cpu")
+        lines = (tmp_path / loader / "log.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["blocks"] for line in lines if "blocks" in line])
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)

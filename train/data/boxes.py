@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.errors import ConfigError, OutputError, SourceError
+from edgecount._files import write_whole
+from edgecount.errors import ConfigError, SourceError
 from edgecount.train.data.readers.table import read_heads
 from edgecount.train.data.readers.text import read_json
 from edgecount.train.data.sample import Sample
@@ -104,15 +106,12 @@ def write_boxes(path: Path, samples: Sequence[Sample]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("image", "x", "y", "w", "h"))
-            for sample in samples:
-                writer.writerows(_rows(sample, path.parent))
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("image", "x", "y", "w", "h"))
+    for sample in samples:
+        writer.writerows(_rows(sample, path.parent))
+    write_whole(path, text.getvalue().encode())
 
 
 def _rows(sample: Sample, folder: Path) -> list[tuple[str, ...]]:
