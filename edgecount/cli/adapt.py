@@ -12,9 +12,12 @@ from edgecount.cli._data.read import read_annotated
 from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
+    damaged_option,
     json_option,
     new_file_option,
     number_option,
+    pixels_option,
+    reading,
     refuse_existing,
     threads_option,
 )
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     "--seed", "Seed of the choice of held-out images and of the training.", default=0, least=0
 )
 @threads_option
+@damaged_option
+@pixels_option
 @json_option
 def adapt(
     *,
@@ -58,6 +63,8 @@ def adapt(
     rate: float,
     seed: int,
     threads: int | None,
+    accept_damaged: bool,
+    max_pixels: int,
     as_json: bool,
 ) -> None:
     """Fine-tune MODEL on the 10 to 50 annotated images in DATA.
@@ -77,6 +84,7 @@ def adapt(
     if threads:
         torch.set_num_threads(threads)
     samples = read_annotated(reader, data, unannotated)
+    samples = reading(samples, accept_damaged, max_pixels)
     with Progress(steps, "step", "adapt", shown=not as_json) as bar:
         done = run(
             model,

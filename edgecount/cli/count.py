@@ -12,11 +12,13 @@ from edgecount.cli._shell.group import FAILED, INTERRUPTED, complain
 from edgecount.cli._types.options import (
     RegionType,
     backend_option,
+    damaged_option,
     folder_option,
     json_option,
     max_side_option,
     model_option,
     number_option,
+    pixels_option,
     side_limit,
     threads_option,
 )
@@ -67,6 +69,8 @@ if TYPE_CHECKING:
 )
 @number_option("--every", "Count every N-th frame of a video.", default=1)
 @number_option("--max-frames", "Stop each video after N counted frames.  [default: at its end]")
+@damaged_option
+@pixels_option
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress bars and no total.")
 @click.pass_context
 def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> None:
@@ -115,7 +119,8 @@ def _count(
         raise click.UsageError("--points lists points in JSON: pass --json too")
     if overwrite and folder is None:
         raise click.UsageError("--overwrite is about --save DIR: pass that too")
-    sources, unopened = _open(specs)
+    reading = {name: engine[name] for name in ("accept_damaged", "max_pixels")}
+    sources, unopened = _open(specs, **reading)
     if not sources:
         return unopened, False
     tasks = _plan(sources, folder, overwrite)
@@ -127,14 +132,14 @@ def _count(
     return failed + unopened, stopped
 
 
-def _open(specs: tuple[str, ...]) -> tuple[list[Source], int]:
+def _open(specs: tuple[str, ...], **reading: Any) -> tuple[list[Source], int]:
     """Open the sources; returns them and the number of texts that name none."""
     from edgecount.errors import SourceError
     from edgecount.runtime.sources.open import open_sources
 
     def attempt(spec: str) -> list[Source] | None:
         try:
-            return list(open_sources(int(spec) if spec.isdecimal() else spec))
+            return list(open_sources(int(spec) if spec.isdecimal() else spec, **reading))
         except SourceError as error:
             complain(str(error))
             return None

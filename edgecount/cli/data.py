@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecount.cli._data.read import read_annotated, read_with_notes
+from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
+    damaged_option,
     json_option,
     new_file_option,
     number_option,
+    pixels_option,
+    reading,
     refuse_existing,
 )
 from edgecount.cli._types.paths import UserPath
@@ -44,6 +48,8 @@ def data() -> None:
     help="Draw some of the images with their heads into this .png or .jpg file.",
 )
 @number_option("--images", "Read at most N of the images, evenly chosen.  [default: all]")
+@damaged_option
+@pixels_option
 @json_option
 @click.pass_context
 def check(
@@ -54,6 +60,8 @@ def check(
     unannotated: Choice | None,
     sheet: Path | None,
     images: int | None,
+    accept_damaged: bool,
+    max_pixels: int,
     as_json: bool,
 ) -> None:
     """Count the annotations in PATH and list what is left out of them and what is odd.
@@ -61,12 +69,13 @@ def check(
     Every image is read. The exit code is 1 if one cannot be read, or has another size than its
     annotations say; whether other oddities are mistakes is for you to judge.
     """
-    samples, reading = read_with_notes(reader, path, unannotated)
+    samples, notes = read_with_notes(reader, path, unannotated)
+    samples = reading(samples, accept_damaged, max_pixels)
     from edgecount.train.data.check import check_samples
 
     number = min(len(samples), images or len(samples))
     with Progress(number, "image", "check", shown=not as_json) as progress:
-        found = check_samples(samples, progress.step, reading=reading, most=images)
+        found = check_samples(samples, progress.step, reading=notes, most=images)
     if sheet:
         _draw(sheet, samples)
     click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(_lines(found)))
@@ -158,7 +167,7 @@ def _lines(found: SetStatistics) -> Iterable[str]:
         yield ""
         for kind, names in found.odd.items():
             yield f"{kind} ({len(names)}): {ODDITIES[kind]}"
-            yield f"    {_some([f'{n} ({r})' if r else n for n, r in names.items()])}"
+            yield f"    {_some([f'{n} ({with_flags(r)})' if r else n for n, r in names.items()])}"
 
 
 def _some(words: list[str]) -> str:

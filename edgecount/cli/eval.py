@@ -15,10 +15,13 @@ from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     backend_option,
+    damaged_option,
     folder_option,
     json_option,
     max_side_option,
     number_option,
+    pixels_option,
+    reading,
     side_limit,
 )
 from edgecount.cli._types.readers import readers_help, set_options
@@ -58,6 +61,8 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
     help="Write report.html to this folder, with charts and the worst and best images; replaces "
     "an older report.",
 )
+@damaged_option
+@pixels_option
 @json_option
 @click.option("--per-image", is_flag=True, help="With --json: add the numbers of every image.")
 def evaluate(
@@ -71,6 +76,8 @@ def evaluate(
     max_side: int | str | None,
     zoom: int,
     report: Path | None,
+    accept_damaged: bool,
+    max_pixels: int,
     as_json: bool,
     per_image: bool,
 ) -> None:
@@ -92,7 +99,12 @@ def evaluate(
         raise click.UsageError(f"--report: expected one MODEL, got {len(models)}")
     with needs_train("to evaluate models"):
         from edgecount.train.evaluate.evaluation import evaluate_counter
-    sets = read_sets(data, reader=reader, unannotated=unannotated, split=split, images=images)
+    sets = {
+        name: reading(samples, accept_damaged, max_pixels)
+        for name, samples in read_sets(
+            data, reader=reader, unannotated=unannotated, split=split, images=images
+        ).items()
+    }
     results: dict[str, dict[str, Evaluation]] = {}
     page: Path | None = None
     spec: IntervalSpec | None = None

@@ -133,8 +133,8 @@ def _look(
 ) -> Iterator[tuple[str, str]]:
     """Read an image; yield its oddities, add its size to ``sizes`` and its hash to ``first_of``."""
     try:
-        header = read_header(sample.path)
         image = dataclasses.replace(sample, annotated_size=None).image()
+        header = read_header(sample.path)
         digest = hashlib.sha256(sample.path.read_bytes()).hexdigest()
     except (SourceError, OSError) as error:
         yield "unreadable", str(error)

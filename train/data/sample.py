@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import SourceError
-from edgecount.runtime.frames.images import read_image
+from edgecount.runtime.frames.images import MAX_PIXELS, read_image
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
@@ -48,6 +48,8 @@ class Sample:
         shrink: factor, at most 1, by which the image is made smaller when it is read; all
             coordinates here are those of the smaller image.
         annotated_size: size of the image as its annotations say, where they do.
+        accept_damaged: whether damaged images are read as far as they can be decoded.
+        max_pixels: most pixels of the image; a larger one is refused.
     """
 
     path: Path
@@ -58,6 +60,8 @@ class Sample:
     name: str = field(default="")
     shrink: float = 1.0
     annotated_size: AnnotatedSize | None = None
+    accept_damaged: bool = False
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -70,7 +74,7 @@ class Sample:
             SourceError: the image or the mask cannot be read, or the image has another size than
                 its annotations say.
         """
-        image = read_image(self.path)
+        image = self._read(self.path)
         self.check_size(image.shape[1], image.shape[0])
         if self.shrink < 1:
             width, height = (max(round(side * self.shrink), 1) for side in image.shape[1::-1])
@@ -78,7 +82,7 @@ class Sample:
         if self.region is None:
             return image
         if isinstance(self.region, Path):
-            mask = read_image(self.region)[:, :, 0]
+            mask = self._read(self.region)[:, :, 0]
             if mask.shape != image.shape[:2]:
                 mask = _resized(mask, image.shape[1], image.shape[0], cv2.INTER_NEAREST)
             mask = (mask > 0).astype(np.uint8)
@@ -86,6 +90,9 @@ class Sample:
             mask = np.zeros(image.shape[:2], np.uint8)
             cv2.fillPoly(mask, [np.round(self.region).astype(np.int32)], 1)
         return image * mask[:, :, None]
+
+    def _read(self, path: Path) -> Image:
+        return read_image(path, accept_damaged=self.accept_damaged, max_pixels=self.max_pixels)
 
     def check_size(self, width: int, height: int) -> None:
         """Check that the image file has the size that its annotations say, if they say one.

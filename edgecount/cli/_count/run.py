@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgecount.cli._count.printing import Printer, Tally
 from edgecount.cli._count.saving import ImageSaver, Saver, VideoSaver
+from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.progress import Progress, echo
 from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
@@ -84,7 +85,7 @@ class Run:
         try:
             self._frames(task, tally, stop)
         except (InputError, OutputError) as error:
-            echo(f"edgecount: error: {error}", err=True)
+            echo(f"edgecount: error: {with_flags(str(error))}", err=True)
             return False
         finally:
             if tally.frames:
