@@ -80,7 +80,7 @@ def _document(contents: Any) -> _Document:
 def _id(value: Any) -> str:
     """Return an id as a text; 1, 1.0 and "1" are the same."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(f"expected a number or a text as id, got {value!r}")
+        raise TypeError(f"expected a number or a text as id, got {value!r}"[:200])
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

@@ -121,7 +121,7 @@ class Reading:
             found = self.find(path)
             if found:
                 return found
-        self.unannotated[image] = Unannotated(candidates[0], usual)
+        self.unannotated[image] = Unannotated(candidates[0], "error")
         return None
 
     def images_in(self, folder: Path, pattern: str = "*", *, deep: bool = False) -> list[Path]:
