@@ -52,7 +52,7 @@ def guess_reader(root: Path) -> str:
     if len(fitting) == 1:
         return fitting[0]
     what = f"{', '.join(fitting)} could each read" if fitting else "no known layout fits"
-    raise ConfigError(f"reader: {what} {root}: name the reader")
+    raise ConfigError(f"reader: {what} {root}: name one (edgecount data --help has their layouts)")
 
 
 def _readers_of_file(path: Path) -> list[str]:

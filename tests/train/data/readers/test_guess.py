@@ -39,7 +39,7 @@ def test_one_layout_is_enough(tmp_path, reader, names):
 def test_several_layouts_or_none_are_a_question(tmp_path):
     with pytest.raises(ConfigError, match="no known layout fits"):
         guess_reader(make(tmp_path, "0.jpg"))
-    with pytest.raises(ConfigError, match=r"coco, csv could each read .*: name the reader"):
+    with pytest.raises(ConfigError, match=r"coco, csv could each read .*: name one"):
         guess_reader(make(tmp_path, "a.json", "h.csv"))
     assert guess_reader(tmp_path / "a.json") == "coco"
     with pytest.raises(SourceError, match="nowhere is neither"):
