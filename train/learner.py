@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from edgecount.errors import ConfigError
+from edgecount.errors import ConfigError, ModelError
 from edgecount.train.checkpoint import load_checkpoint, load_network
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.mixture import BatchStream
@@ -62,6 +62,28 @@ def make_learner(
     # Buffers too: batch norms' statistics have to fit the averaged weights.
     averaged = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
     return Learner(fabric, system, network, objective, averaged, wrapped)
+
+
+def check_weights(config: TrainConfig) -> None:
+    """Check that the files of weights which a config names are there, before data are read.
+
+    Raises:
+        ModelError: one is missing.
+    """
+    if config.backbone_weights and not (config.root() / config.backbone_weights).is_file():
+        raise ModelError(
+            f"backbone_weights: there is no file {config.root() / config.backbone_weights}: "
+            "edgecount downloads nothing. Put ImageNet weights of the backbone there, a .pth as "
+            "torchvision publishes it (of DLA: its authors), or start from random weights, which "
+            "takes longer and counts worse: `changes=backbone_weights=`"
+        )
+    for name in ("initial_weights", "prune_from"):
+        given = getattr(config, name)
+        if given and not (config.root() / given).is_file():
+            raise ModelError(
+                f"{name}: there is no file {config.root() / given}: name another, or none "
+                f"(`changes={name}=`)"
+            )
 
 
 def load_initial_weights(network: Network, config: TrainConfig, mixture: BatchStream) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from edgecount._files import write_whole
 from edgecount.errors import ConfigError, SourceError
 from edgecount.train.data.readers.table import read_heads
+from edgecount.train.data.readers.text import read_json
 from edgecount.train.data.sample import Sample
 from edgecount.train.targets.boxes import boxes_around, boxes_from_neighbours, boxes_from_presets
 
@@ -36,16 +36,18 @@ def load_presets(path: Path) -> dict[str, Array]:
         SourceError: the file cannot be read.
     """
     try:
-        rows = _load_json(path) if path.suffix.lower() == ".json" else read_heads(path)
+        rows = _load_json(path) if path.suffix.lower() == ".json" else read_heads(path).rows
         return {name: _presets(heads) for name, heads in rows.items()}
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    except SourceError:
+        raise
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
 def _load_json(path: Path) -> dict[str, Any]:
-    contents = json.loads(path.read_text())
+    contents = read_json(path)
     return contents if isinstance(contents, dict) else {ALL: contents}
 
 
