@@ -16,6 +16,7 @@ try:
 
     from edgecount.cli._shell.group import LazyGroup
     from edgecount.cli._shell.signals import interrupt_on_sigterm
+    from edgecount.cli._shell.stuck import end_stuck_calls
 except KeyboardInterrupt:  # from a user who saw a typing error at once
     raise SystemExit(130) from None
 
@@ -69,5 +70,5 @@ def main(args: list[str] | None = None, **extra: Any) -> None:
     Raises:
         SystemExit: always, with the exit code.
     """
-    with interrupt_on_sigterm():
+    with interrupt_on_sigterm(), end_stuck_calls():
         cli.main(args=args, prog_name="edgecount", **extra)

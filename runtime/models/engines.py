@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from edgecount._files import require_regular
 from edgecount.errors import ModelError
 from edgecount.runtime.models.sidecar import EngineSidecar, Target, read_sidecar
 
@@ -91,6 +92,7 @@ def file_sha256(path: Path) -> str:
     Raises:
         ModelError: the file cannot be read.
     """
+    require_regular(path)
     try:
         with path.open("rb") as file:
             digest = hashlib.sha256()
