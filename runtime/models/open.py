@@ -8,6 +8,7 @@ from pathlib import Path
 from edgecount.errors import ModelError
 from edgecount.manifest import ENCODING_KEY, METADATA_KEY, Manifest
 from edgecount.models import list_models, model_path
+from edgecount.runtime.models.choose import FLOAT32, choose_onnx
 from edgecount.runtime.models.engines import is_engine, list_engines
 from edgecount.runtime.models.model_file import ModelFile
 from edgecount.runtime.models.onnx_metadata import read_metadata
@@ -41,6 +42,15 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
             raise ModelError(f"no such model file: {path}")
         sidecar = read_sidecar(path)
         return ModelFile(path, sidecar.manifest, sidecar=sidecar, folder=folder)
+    return open_onnx_file(path, folder)
+
+
+def open_onnx_file(path: Path, folder: Path | None = None) -> ModelFile:
+    """Read the manifest of an ONNX file, found in a folder or named itself.
+
+    Raises:
+        ModelError: it is damaged, or carries no manifest.
+    """
     metadata = read_metadata(path)
     text = metadata.get(METADATA_KEY)
     if text is None:
@@ -84,11 +94,16 @@ def locate_model(model: str | os.PathLike[str]) -> Path:
 
 
 def _in_folder(folder: Path) -> Path:
-    """Return the folder's model.onnx, or an engine where only engines were brought to the board."""
-    inner = folder / "model.onnx"
-    if inner.is_file():
+    """Return the folder's float32 model, or else another one of it.
+
+    Which file runs is chosen when an engine is: the best one that works on this machine.
+    """
+    inner = folder / FLOAT32
+    if inner.exists():
         return inner
-    engines = list_engines(folder)
-    if not engines:
-        raise ModelError(f"the folder {folder} holds no model.onnx and no engine")
-    return engines[0]
+    if engines := list_engines(folder):
+        return engines[0]
+    choice = choose_onnx(folder)
+    if choice is None:
+        raise ModelError(f"the folder {folder} holds no .onnx and no engine")
+    return choice.path
