@@ -111,6 +111,9 @@ def check_runs(graph: onnx.ModelProto, manifest: Manifest) -> None:
         ConfigError: the graph has no such outputs.
         ModelError: it does not run, or does not end.
     """
+    names = [value.name for value in graph.graph.input]
+    if manifest.input.name not in names:
+        raise _wrong("input.name", f"one of {', '.join(names)}", repr(manifest.input.name))
     _run(graph, manifest.input, [output.name for output in manifest.outputs])
 
 
@@ -188,7 +191,9 @@ def _run(
                 "model does not have"
             )
     side = -(-_SIDE // spec.multiple) * spec.multiple
-    height, width = spec.static_size or (side, side)
+    image = next(value for value in graph.graph.input if value.name == spec.name)
+    own = [axis.dim_value for axis in image.type.tensor_type.shape.dim[2:]]  # 0: any
+    height, width = spec.static_size or (length or side for length in own or (0, 0))
     pixels = np.random.default_rng(0).integers(0, 256, (1, 3, height, width))
     mean, scale = (np.array(v, np.float32)[:, None, None] for v in (spec.mean, spec.scale))
     image = (pixels.astype(np.float32) - mean) * scale

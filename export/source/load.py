@@ -18,6 +18,7 @@ from edgecount.export.source.external_data import load_whole
 from edgecount.export.source.external_onnx import check_manifest, check_runs
 from edgecount.export.source.normalise import normalised
 from edgecount.manifest import METADATA_KEY, Manifest
+from edgecount.runtime.models.onnx_functions import check_functions
 
 if TYPE_CHECKING:
     import onnx
@@ -171,12 +172,12 @@ def load_graph(path: Path) -> onnx.ModelProto:
         import onnx
     except ImportError as error:
         raise missing("onnx", "engine", "to export models") from error
+    check_functions(path)
     try:
         model = normalised(load_whole(path))
         onnx.checker.check_model(model)
-    except ModelError as error:
-        text = str(error)
-        raise ModelError(text if str(path) in text else f"{path}: {text}") from None
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"{path} is not a model that ONNX accepts: {reason_of(error)}") from error
     return model

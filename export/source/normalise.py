@@ -6,7 +6,6 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from edgecount.errors import ModelError
 from edgecount.export.graph.queries import name_nodes
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 # From here on a weight need not be an input as well, by which a caller could replace it.
 _OWN_WEIGHTS = 4
 _MAP_RANK = 4  # (N, C, h, w)
-_MOST_NODES = 1_000_000  # a network of tens of thousands is large
 
 
 def normalised(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -24,17 +22,9 @@ def normalised(model: onnx.ModelProto) -> onnx.ModelProto:
     Every node gets a name of its own, in branches and loops too. Weights that are listed as inputs,
     as up to IR version 3 all are, are weights alone. A graph without a name gets one; descriptions
     of tensors without one go; shapes that outputs lack are inferred, or else those of maps.
-
-    Raises:
-        ModelError: functions in the file call each other in circles or too often.
     """
     import onnx
 
-    # Thirty functions that call each other twice are a thousand million nodes, at which tools hang.
-    if (nodes := _Functions(model).count(model.graph.node)) > _MOST_NODES:
-        raise ModelError(
-            f"its functions, written out, are {nodes} nodes, expected at most {_MOST_NODES}"
-        )
     made = copy.deepcopy(model)
     if made.ir_version < _OWN_WEIGHTS:
         made.ir_version = _OWN_WEIGHTS
@@ -68,33 +58,3 @@ def _graphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
             for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
                 yield graph
                 yield from _graphs(graph.node)
-
-
-class _Functions:
-    """The functions of a model, by the number of nodes that a call of each is, written out."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self._bodies = {(one.domain, one.name): one.node for one in model.functions}
-        self._sizes: dict[tuple[str, str], int | None] = {}
-
-    def count(self, nodes: Iterable[onnx.NodeProto]) -> int:
-        """Return the number of nodes, those in graphs inside them included.
-
-        Raises:
-            ModelError: a function calls itself.
-        """
-        nodes = list(nodes)
-        inner = (node for graph in _graphs(nodes) for node in graph.node)
-        return sum(self._size(node) for node in (*nodes, *inner))
-
-    def _size(self, node: onnx.NodeProto) -> int:
-        key = node.domain, node.op_type
-        if key not in self._bodies:
-            return 1
-        if key not in self._sizes:
-            self._sizes[key] = None  # begun
-            self._sizes[key] = self.count(self._bodies[key])
-        size = self._sizes[key]
-        if size is None:
-            raise ModelError(f"its function {node.op_type} calls itself")
-        return size

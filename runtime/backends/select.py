@@ -19,6 +19,7 @@ from edgecount.runtime.models.engines import (
     build_command,
     engines_for,
     list_engines,
+    same_network,
 )
 from edgecount.runtime.models.model_file import ModelFile
 from edgecount.runtime.models.open import open_onnx_file
@@ -121,8 +122,12 @@ def _chosen_onnx(model: ModelFile, device: str) -> ModelFile | None:
     choice = choose_onnx(model.folder, device)
     if choice is None:
         return None
+    chosen = open_onnx_file(choice.path, model.folder)
+    if not same_network(chosen.manifest, model.manifest):
+        _log.warning("%s is not used: it is of another model than %s", choice.path, model.path)
+        return model if model.sidecar is None else None
     _log.info("file %s: %s", choice.path.name, choice.reason)
-    return open_onnx_file(choice.path, model.folder)
+    return chosen
 
 
 def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -> Opened:

@@ -11,6 +11,8 @@ from edgecount.runtime.models.machine import Cpu, this_cpu
 
 REPORT = "report.json"
 FLOAT32, INT8, FP16 = "model.onnx", "model.int8-cpu.onnx", "model.fp16.onnx"
+# The files of an export, exact ones first. The last two are for TensorRT, and slow elsewhere.
+_KNOWN = (FLOAT32, FP16, INT8, "model.int8-fp16.onnx", "model.int8.onnx")
 _MOST = 64 * 2**20  # bytes of a report; it names every node of every file
 _WORTH = 0.95  # of float32's time: what is no faster than that is not worth its rounding
 
@@ -23,7 +25,7 @@ class Choice(NamedTuple):
 
 
 def choose_onnx(folder: Path, device: str = "cpu", cpu: Cpu | None = None) -> Choice | None:
-    """Return the ONNX file of a folder that is best on a device; None: there is none.
+    """Return the ONNX file of a folder that is best on a device.
 
     On the CPU that the files were timed on at their export, the times decide. Elsewhere INT8 is
     taken where the CPU has instructions for it, about twice as fast then; it counts alike on every
@@ -33,14 +35,19 @@ def choose_onnx(folder: Path, device: str = "cpu", cpu: Cpu | None = None) -> Ch
         folder: the folder.
         device: "cpu" or "cuda:0"; INT8 for CPUs is slow on a GPU.
         cpu: the CPU; None: this one.
+
+    Returns:
+        None where there is none, or several that no export wrote.
     """
     files = {path.name: path for path in sorted(folder.glob("*.onnx")) if path.is_file()}
+    if len(files) > 1:  # which of others is meant, nobody knows
+        files = {name: path for name, path in files.items() if name in _KNOWN}
     if not files:
         return None
-    report = _read_report(folder)
+    report = read_report(folder)
     refused = {name for name, facts in report.items() if facts.get("overridden")}
-    order = (FLOAT32, INT8, FP16) if device == "cpu" else (FLOAT32, FP16, INT8)
-    names = [name for name in order if name in files] + sorted(files.keys() - set(order))
+    order = (FLOAT32, INT8, *_KNOWN) if device == "cpu" else _KNOWN
+    names = [*dict.fromkeys(name for name in order if name in files)] or [*files]
     names.sort(key=lambda name: name in refused)
     first = files[names[0]]
     if len(names) == 1:
@@ -75,13 +82,13 @@ def _milliseconds(facts: Any, cpu: Cpu) -> float | None:
         return None
 
 
-def _read_report(folder: Path) -> dict[str, Any]:
+def read_report(folder: Path) -> dict[str, Any]:
     """Return the facts of each file by its name; none where there is no report of an export."""
     path = folder / REPORT
     try:
         if not path.is_file() or path.stat().st_size > _MOST:
             return {}
         files = json.loads(path.read_bytes())["files"]
-        return {str(facts["file"]): facts for facts in files}
+        return {str(facts["file"]): dict(facts) for facts in files}
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}

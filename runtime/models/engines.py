@@ -74,16 +74,20 @@ def _not_of(engine: Engine, model: ModelFile, path: Path) -> str | None:
     """Return why an engine is not one of a model; None if it is."""
     if model.folder is None and engine.sidecar.onnx_sha256 != file_sha256(path):
         return f"{engine.path} was not built from {path.name}"
-    if _network(engine.sidecar.manifest) != _network(model.manifest):
+    if not same_network(engine.sidecar.manifest, model.manifest):
         return f"{engine.path} has another manifest than {path.name}: export both again"
     return None
 
 
-def _network(manifest: Manifest) -> tuple[object, ...]:
-    """Return what the files of one export have in common: the network and how it is fed.
+def same_network(first: Manifest, second: Manifest) -> bool:
+    """Return whether two files are of one network that is fed alike, as those of one export are.
 
     A converted file has a name, measurements and an interval of its own.
     """
+    return _network(first) == _network(second)
+
+
+def _network(manifest: Manifest) -> tuple[object, ...]:
     made = manifest.training.get(CONVERTED)
     origin = made.get("from") if isinstance(made, dict) else None
     if not isinstance(origin, dict):

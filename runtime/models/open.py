@@ -11,6 +11,7 @@ from edgecount.models import list_models, model_path
 from edgecount.runtime.models.choose import FLOAT32, choose_onnx
 from edgecount.runtime.models.engines import is_engine, list_engines
 from edgecount.runtime.models.model_file import ModelFile
+from edgecount.runtime.models.onnx_functions import check_functions
 from edgecount.runtime.models.onnx_metadata import read_metadata
 from edgecount.runtime.models.sidecar import read_sidecar
 
@@ -62,6 +63,7 @@ def open_onnx_file(path: Path, folder: Path | None = None) -> ModelFile:
         manifest = Manifest.from_json(text)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+    check_functions(path)
     return ModelFile(path, manifest, metadata.get(ENCODING_KEY, ""), folder=folder)
 
 
@@ -105,5 +107,11 @@ def _in_folder(folder: Path) -> Path:
         return engines[0]
     choice = choose_onnx(folder)
     if choice is None:
-        raise ModelError(f"the folder {folder} holds no .onnx and no engine")
+        others = sorted(path.name for path in folder.glob("*.onnx"))
+        if others:
+            raise ModelError(
+                f"the folder {folder} holds no model.onnx and no engine, but {', '.join(others)}: "
+                "name one of these"
+            )
+        raise ModelError(f"the folder {folder} holds no model.onnx and no engine")
     return choice.path
