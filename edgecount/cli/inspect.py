@@ -91,8 +91,6 @@ def _facts(model: str) -> dict[str, Any]:
 
     if is_engine(Path(model)):
         return engine_facts(Path(model))
-    if Path(model).is_file():
-        check_functions(Path(model))  # not even opened: that would not end
     manifest: Manifest | None = None
     backend: str | None = None
     try:
@@ -106,6 +104,7 @@ def _facts(model: str) -> dict[str, Any]:
         backend, why = try_model(model)
     try:
         onnx = read_onnx_facts(path)
+        check_functions(path)  # or opening it below would not end
     except ModelError as error:  # what it is instead was said before
         raise ModelError(why or str(error)) from None
     return {

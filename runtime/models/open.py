@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from edgecount._files import require_regular
 from edgecount.errors import ModelError
 from edgecount.manifest import ENCODING_KEY, METADATA_KEY, Manifest
 from edgecount.models import list_models, model_path
@@ -39,6 +40,7 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
     given = Path(os.fspath(model)).expanduser()
     folder = given if path.parent == given else None
     if is_engine(path):
+        require_regular(path)
         if not path.is_file():
             raise ModelError(f"no such model file: {path}")
         sidecar = read_sidecar(path)
