@@ -9,7 +9,10 @@ and can only be ended with the process.
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +21,9 @@ from edgecount.errors import ModelError
 
 FIRST_RUN = 60.0  # s that the first run of a file may take: it is of few pixels
 _PERIOD = 0.05  # s
+_GRACE = 5.0  # s that a call which was asked to end may take to do so
+
+_log = logging.getLogger(__name__)
 
 
 class Call:
@@ -85,14 +91,14 @@ def time_limit(seconds: float, what: str) -> Iterator[None]:
     def watch() -> None:
         if done.wait(seconds):
             return
+        why = f"{what} gave no result within {seconds:g} s: does the graph hold a loop that never"
+        since = time.monotonic()
         while not done.wait(_PERIOD):
             for call in calls_in_hand() - before:
-                call.end(
-                    ModelError(
-                        f"{what} gave no result within {seconds:g} s: does the graph hold a loop "
-                        "that never ends?"
-                    )
-                )
+                call.end(ModelError(f"{why} ends?"))
+            if time.monotonic() - since > _GRACE:
+                _log.warning("%s ends? It does not stop by itself", why)
+                since = math.inf
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
