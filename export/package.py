@@ -36,6 +36,7 @@ from edgecount.export.verify.compare import Comparison, compare, count_images
 from edgecount.export.verify.gate import advice, percentages, refusal
 from edgecount.export.verify.images import ExportImages, calibration_tensors, choose_images
 from edgecount.manifest import Manifest
+from edgecount.runtime.backends.onnxruntime.calls import run_session
 from edgecount.runtime.backends.tensorrt.library import load_tensorrt, probe_features
 
 __all__ = ["Export", "ExportOptions", "FileRecord", "export_model"]
@@ -275,7 +276,7 @@ class _Exporter:
         graphs = (self._source.original, self._source.model)
         sessions = [open_session(graph, self._options.threads) for graph in graphs]
         for feed in self.trial.feeds[:WITH_TORCH]:
-            maps = (session.run(names, feed) for session in sessions)
+            maps = (run_session(session, names, feed) for session in sessions)
             for name, ours, theirs in zip(names, *maps, strict=True):
                 if not np.isfinite(ours).all():
                     continue  # counting will refuse the model, and name the image
