@@ -1,5 +1,6 @@
 """`inspect` of files that are out of the ordinary."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -8,10 +9,11 @@ import sys
 
 import onnx
 import pytest
-from graphs import small_model, write_photos
+from graphs import small_manifest, small_model, write_photos
 
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
+from edgecount.export.source.load import with_manifest
 
 
 @pytest.fixture
@@ -108,3 +110,12 @@ def test_a_manifest_that_blocks_is_refused(run, tmp_path):
     result = run("export", tmp_path / "small.onnx", "--manifest", tmp_path / "manifest.json")
     assert result.exit_code == 2
     assert "manifest.json is a FIFO" in result.stderr
+
+
+def test_odd_measurements_are_passed_over(run, tmp_path):
+    for name, metrics in (("one", [1]), ("two", {"a": {"mae": "x", "difference": 1}, "b": 3})):
+        manifest = dataclasses.replace(small_manifest(), training={"metrics": metrics})
+        onnx.save(with_manifest(small_model(), manifest), tmp_path / f"{name}.onnx")
+    result = run("inspect", tmp_path)
+    assert result.exit_code == 0
+    assert result.stdout.count("yes, on onnxruntime") == 2

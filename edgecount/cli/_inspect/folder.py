@@ -105,12 +105,17 @@ def _input(facts: Mapping[str, Any]) -> str:
 
 def _measured(metrics: Any) -> str:
     """Return the mean absolute errors of a model, or the difference of a file from its float32."""
-    found = [one for one in metrics.values() if isinstance(one, Mapping)] if metrics else []
-    errors = sorted(one["mae"] for one in found if isinstance(one.get("mae"), int | float))
+    sets = metrics.values() if isinstance(metrics, Mapping) else ()
+    found = [one for one in sets if isinstance(one, Mapping)]  # training is what anybody wrote
+    errors = sorted(one["mae"] for one in found if _is_number(one.get("mae")))
     if errors:
         ends = dict.fromkeys(f"{error:.2f}" for error in (errors[0], errors[-1]))
         return f"MAE {' to '.join(ends)}"
     for one in found:
-        if "difference" in one and "people" in one:
+        if _is_number(one.get("difference")) and _is_number(one.get("people")):
             return f"{one['difference']:.2f} from float32's {one['people']:.1f}"
     return "-"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)

@@ -15,7 +15,7 @@ from typing import Any
 from edgecount.cli._shell.signals import PATIENCE
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_GRACE = 2.0  # s that a call which was asked to end may take to do so
+_GRACE = 6.0  # s that a call which was asked to end may take, or one that only opens a model
 _PERIOD = 0.05  # s
 _CALLS = "edgecount.runtime.backends.onnxruntime.calls"
 
