@@ -129,9 +129,7 @@ def evaluate(
             Progress(count_images(sets), "image", f"eval {model}", shown=not as_json) as progress,
         ):
             results[model] = {
-                name: evaluate_counter(
-                    counter, samples, progress=progress.step, on_error=leave_out
-                )
+                name: evaluate_counter(counter, samples, progress=progress.step, on_error=leave_out)
                 for name, samples in sets.items()
             }
             spec = counter.manifest.postprocess.interval

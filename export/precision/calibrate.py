@@ -24,6 +24,7 @@ from edgecount._files import write_whole
 from edgecount.export.defaults import Method
 from edgecount.export.graph.queries import with_outputs
 from edgecount.export.graph.session import open_session
+from edgecount.runtime.backends.onnxruntime.calls import run_session
 
 if TYPE_CHECKING:
     import onnx
@@ -182,6 +183,8 @@ class Calibration:
 
 def load_calibration(path: Path, key: str) -> Calibration | None:
     """Read what :meth:`Calibration.save` wrote, or return None if it is of another key."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             about = json.loads(str(arrays["key"]))
@@ -222,7 +225,7 @@ def calibrate(
     values = {name: Values() for name in names}
     number = 0
     for feed in feeds:
-        for name, array in zip(made, session.run(made, dict(feed)), strict=True):
+        for name, array in zip(made, run_session(session, made, feed), strict=True):
             values[name].add(array)
         for name in inputs & values.keys():
             values[name].add(feed[name])

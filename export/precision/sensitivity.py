@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgecount.export.graph.queries import weights
 from edgecount.export.graph.session import open_session
 from edgecount.export.precision.fp16 import emulated
+from edgecount.runtime.backends.onnxruntime.calls import run_session
 
 if TYPE_CHECKING:
     import onnx
@@ -97,7 +98,7 @@ class Sensitivity:
 
     def _run(self, model: onnx.ModelProto) -> list[list[NDArray[np.float32]]]:
         session = open_session(model, self._threads, fuse=self._mode == "as used")
-        return [session.run(None, dict(feed)) for feed in self._feeds]
+        return [run_session(session, None, feed) for feed in self._feeds]
 
 
 def overflowing(

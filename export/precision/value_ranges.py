@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgecount.export.graph.queries import FreeNames, apart_from_pixels, float_tensors
 from edgecount.export.graph.session import open_session
+from edgecount.runtime.backends.onnxruntime.calls import run_session
 
 if TYPE_CHECKING:
     import onnx
@@ -34,7 +35,7 @@ def largest_magnitudes(
     session = open_session(watching, threads)
     largest = dict.fromkeys(names, 0.0)
     for feed in feeds:
-        low, high = np.reshape([float(end) for end in session.run(ends, dict(feed))], (2, -1))
+        low, high = np.reshape([float(end) for end in run_session(session, ends, feed)], (2, -1))
         # The minimum of no values is infinity.
         reached = np.where(low > high, 0.0, np.maximum(np.abs(low), np.abs(high)))
         for name, value in zip(names, reached, strict=True):
