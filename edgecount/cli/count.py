@@ -173,7 +173,9 @@ def _open(specs: tuple[str, ...]) -> tuple[list[Source], int]:
 
     def attempt(spec: str) -> list[Source] | None:
         try:
-            return list(open_sources(int(spec) if spec.isdecimal() else spec))
+            # A folder may be called 2024.
+            is_camera = spec.isdecimal() and not Path(spec).exists()
+            return list(open_sources(int(spec) if is_camera else spec))
         except Exception as error:  # noqa: BLE001 (the system raises anything of an odd name)
             report_failure(spec, error)
             return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from edgecount.errors import InputError
-from edgecount.runtime.frames.images import as_bgr, lies_on_gpu, shape_of
+from edgecount.runtime.frames.images import as_bgr, lies_on_gpu, plain_array, shape_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,7 +95,7 @@ def check_host_frame(frame: Any) -> CheckedFrame:
             raise InputError(
                 f"NV12Frame: expected {name} as a NumPy array, got {type(plane).__name__}"
             )
-    luma, chroma = planes
+    luma, chroma = (plain_array(plane) for plane in planes)
     # Some libraries give pairs of U and V; in memory they are the same bytes.
     if chroma.ndim == 3 and chroma.shape[2] == 2:
         chroma = chroma.reshape(chroma.shape[0], -1)

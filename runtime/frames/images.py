@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -10,50 +12,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import InputError, SourceError
-from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2
-from edgecount.runtime.frames.truncation import find_truncation
+from edgecount.runtime.frames.depth import to_eight_bits
+from edgecount.runtime.frames.stills.decode import decode_still, no_image
+from edgecount.runtime.frames.stills.formats import HEAD, is_image
 
 _DLPACK_CUDA = (2, 13)  # device memory, and managed memory
 
 _EXPECTED = "expected a uint8 array of shape (height, width, 3) in BGR order"
 
 
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+MAX_PIXELS = 250_000_000
+"""Most pixels of an image file, unless more are allowed: 750 MB as 8-bit BGR."""
+
+_log = logging.getLogger(__name__)
+
+
+def read_image(
+    path: str | os.PathLike[str], *, accept_damaged: bool = False, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
     """Decode an image file.
 
-    The EXIF orientation is applied, grey becomes three equal channels, alpha is dropped, and 16
-    bits become 8 by rounding value / 257. Of a file with several pages the first is read.
+    The orientation is applied: that of EXIF in a JPEG, PNG or WebP, of the tag in a TIFF, and the
+    rotation and mirror of an AVIF; one in XMP is ignored. Grey becomes three equal channels, alpha
+    is dropped, and more than 8 bits become 8 by rounding value / white * 255. Of a file with
+    several pages the first is read.
 
     Args:
         path: the file; its content decides the format, not its name.
+        accept_damaged: whether a damaged or truncated file is decoded as far as it goes, with a
+            warning in the log.
+        max_pixels: most pixels of the picture; a larger one is refused before it is decoded.
 
     Returns:
         uint8 (H, W, 3), BGR, C-contiguous.
 
     Raises:
-        SourceError: the file is missing, a folder, empty, unreadable, truncated or no image.
+        SourceError: the file is missing, no regular file, empty, unreadable, truncated, damaged,
+            too large or no image.
     """
     file = Path(path)
-    data = read_file(file)
-    cut = find_truncation(data)
-    if cut is not None:
-        raise SourceError(f"{file} is truncated: {cut}; copy or download it again")
-    cv2 = load_cv2()
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-    with quiet_cv2:
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error as error:
-            raise SourceError(f"cannot decode {file}: {error.err}") from None
-    if image is None:
-        raise SourceError(
-            f"{file} is not an image that can be decoded, or is damaged; the frames of a video "
-            "come from stream()"
-        )
     try:
-        return as_bgr(image)
+        if not is_image(read_file(file, most=HEAD)):
+            raise SourceError(no_image(str(file)))
+        image, damage = decode_still(
+            str(file), read_file(file), accept_damaged=accept_damaged, max_pixels=max_pixels
+        )
+        pixels = as_bgr(image)
+    except MemoryError:
+        raise SourceError(f"not enough memory to read {file}") from None
     except InputError as error:
-        raise SourceError(f"{file}: {error}") from None
+        raise error if isinstance(error, SourceError) else SourceError(f"{file}: {error}") from None
+    if damage:
+        _log.warning("%s %s; taken all the same", file, damage)
+    return pixels
 
 
 def as_bgr(frame: Any) -> NDArray[np.uint8]:
@@ -63,6 +74,7 @@ def as_bgr(frame: Any) -> NDArray[np.uint8]:
         frame: an array (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA of dtype uint8, uint16
             (rounded to 8 bits by value / 257) or bool (False 0, True 255), or a PIL image (its
             EXIF orientation is applied). Grey becomes three equal channels; alpha is dropped.
+            Masked arrays pass only as long as nothing in them is masked.
 
     Returns:
         uint8 (H, W, 3), BGR, with contiguous pixels (rows may lie apart).
@@ -81,18 +93,38 @@ def as_bgr(frame: Any) -> NDArray[np.uint8]:
     if not isinstance(frame, np.ndarray):
         hint = ": use .numpy()" if hasattr(frame, "numpy") else ""
         raise InputError(f"{_EXPECTED}, a path or a PIL image, got {type(frame).__name__}{hint}")
-    pixels = _three_channels(_eight_bits(frame))
+    pixels = _three_channels(_eight_bits(plain_array(frame)))
     # The kernel takes rows that lie apart but not flipped ones or pixels with gaps.
     ordered = pixels.strides[1:] == (3, 1) and pixels.strides[0] >= 3 * pixels.shape[1]
     return pixels if ordered else np.ascontiguousarray(pixels)
 
 
+def plain_array(frame: NDArray[Any]) -> NDArray[Any]:
+    """Return an array of a subclass as a plain one, without a copy.
+
+    What subclasses such as ``np.matrix`` make of an index or a shape is their own.
+
+    Raises:
+        InputError: pixels of it are masked, and so have no value.
+    """
+    if isinstance(frame, np.ma.MaskedArray) and np.ma.is_masked(frame):
+        number = np.ma.count_masked(frame)
+        raise InputError(
+            f"{_EXPECTED}, got an array with {number} masked values: choose what they shall be, "
+            "such as frame.filled(0)"
+        )
+    return frame if type(frame) is np.ndarray else frame.view(np.ndarray)
+
+
 def lies_on_gpu(frame: Any) -> bool:
     """Return whether an array of another library lies on a GPU."""
     where = getattr(frame, "__dlpack_device__", None)
-    if where is not None:
+    if where is None:
+        return hasattr(frame, "__cuda_array_interface__")
+    try:
         return int(where()[0]) in _DLPACK_CUDA
-    return hasattr(frame, "__cuda_array_interface__")
+    except Exception:  # noqa: BLE001  # whatever it raises, it is no array on a GPU
+        return False
 
 
 def shape_of(array: Any) -> tuple[int, ...]:
@@ -110,52 +142,78 @@ def shape_of(array: Any) -> tuple[int, ...]:
 
 
 def read_file(path: Path, kind: str = "an image", most: int = -1) -> bytes:
-    """Return the first ``most`` bytes, by default all, of a file of a kind.
+    """Return the first ``most`` bytes, by default all, of a regular file of a kind.
 
     Raises:
-        SourceError: the file is missing, a folder, empty or unreadable.
+        SourceError: the file is missing, a folder, a pipe or a device, empty or unreadable.
     """
     try:
-        with path.open("rb") as file:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise SourceError(f"{path} is {_kind_of_file(mode)}: expected {kind} file")
+        # Path.open takes no opener, by which a pipe that has just taken the file's place would
+        # not block either.
+        with open(path, "rb", opener=_open_at_once) as file:
             data = file.read(most)
     except FileNotFoundError:
         raise SourceError(f"no such file: {path}") from None
-    except IsADirectoryError:
-        raise SourceError(f"{path} is a folder: expected {kind} file") from None
     except PermissionError:
         raise SourceError(f"no permission to read {path}") from None
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:  # such as a zero byte in the name
+        raise (
+            error
+            if isinstance(error, SourceError)
+            else SourceError(f"cannot read {str(path)!r}: {error}")
+        ) from None
     if not data:
         raise SourceError(f"{path} is empty (0 bytes)")
     return data
 
 
-def _from_pil(image: Any) -> NDArray[Any]:
-    # Whoever has such an image has PIL.
-    from PIL import ImageOps  # type: ignore[import-not-found, unused-ignore]
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
-    upright: Any = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):
-        # PIL clips 16-bit grey to 255 when it converts to RGB.
+
+def _kind_of_file(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "no regular file")
+
+
+def _from_pil(image: Any) -> NDArray[Any]:
+    from PIL import ImageOps
+
+    try:
+        upright: Any = ImageOps.exif_transpose(image)
+        if upright.mode != "F" and not upright.mode.startswith("I"):
+            return np.asarray(upright.convert("RGB"))[:, :, ::-1]
         values = np.asarray(upright)
-        if values.size and not 0 <= values.min() <= values.max() <= 65535:
-            raise InputError(f"{_EXPECTED}, got a PIL image with values beyond 16 bits")
-        return values.astype(np.uint16)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  # Pillow decodes only now
+        raise InputError(f"a PIL image cannot be read as RGB: {error}") from None
     if upright.mode == "F":
         raise InputError(f"{_EXPECTED}, got a PIL image of floats (mode F): convert it to 8 bits")
-    return np.asarray(upright.convert("RGB"))[:, :, ::-1]
+    # PIL clips 16-bit grey to 255 when it converts to RGB.
+    if values.size and not 0 <= values.min() <= values.max() <= 65535:
+        raise InputError(f"{_EXPECTED}, got a PIL image with values beyond 16 bits")
+    return values.astype(np.uint16)
 
 
 def _eight_bits(frame: NDArray[Any]) -> NDArray[np.uint8]:
     if frame.dtype == np.uint8:
         return frame
-    if frame.dtype.type is np.uint16:  # of either byte order
-        # 65535 / 255 = 257, and adding half of it rounds to nearest.
-        rounded: NDArray[np.uint8] = ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        return rounded
+    if frame.dtype.type is np.uint16 and frame.ndim:  # of either byte order
+        return to_eight_bits(frame)
     if frame.dtype == np.bool_:
-        return np.where(frame, 255, 0).astype(np.uint8)
+        return np.where(frame, np.uint8(255), np.uint8(0))
     raise InputError(
         f"{_EXPECTED}, got {frame.dtype}: scale the values to 0..255 and use .astype(numpy.uint8)"
     )

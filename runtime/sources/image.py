@@ -7,31 +7,41 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecount.errors import SourceError
-from edgecount.runtime.frames.images import read_image
+from edgecount.runtime.frames.images import MAX_PIXELS, read_image
 from edgecount.runtime.sources.base import Frame, Source
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
-KNOWN = (
-    f"images ({', '.join(s[1:] for s in IMAGE_SUFFIXES)}) "
-    f"and videos ({', '.join(s[1:] for s in VIDEO_SUFFIXES)})"
-)
+from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES, KNOWN
 
 
 class ImageSource(Source):
-    """An image file, which is decoded by its content, whatever its name."""
+    """An image file, which is decoded by its content, whatever its name.
+
+    Args:
+        path: the file.
+        accept_damaged: see `read_image`, as for max_pixels.
+        max_pixels: most pixels of the picture.
+    """
 
     is_video = False
     length = 1
     fps = None
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        accept_damaged: bool = False,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         self.name = os.fspath(path)
+        self._accept_damaged = accept_damaged
+        self._max_pixels = max_pixels
 
     def frames(self) -> Iterator[Frame]:
         """Yield the one frame; see `Source.frames`."""
         try:
-            image = read_image(self.name)
+            image = read_image(
+                self.name, accept_damaged=self._accept_damaged, max_pixels=self._max_pixels
+            )
         except SourceError as error:
             if Path(self.name).suffix.lower() in IMAGE_SUFFIXES or not Path(self.name).is_file():
                 raise

@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from edgecount.errors import SourceError
+from edgecount.runtime.frames.images import MAX_PIXELS
 from edgecount.runtime.sources.base import Source
-from edgecount.runtime.sources.image import IMAGE_SUFFIXES, KNOWN, VIDEO_SUFFIXES, ImageSource
+from edgecount.runtime.sources.image import ImageSource
+from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES, KNOWN, VIDEO_SUFFIXES
+from edgecount.runtime.sources.urls import shown_url
 
 __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "SourceLike", "open_sources"]
 
 SourceLike: TypeAlias = "str | os.PathLike[str] | int | Sequence[str | os.PathLike[str] | int]"
 
-_URL = re.compile(r"(rtsps?|https?)://", re.IGNORECASE)
+_log = logging.getLogger(__name__)
+
+_STREAM = re.compile(r"(rtsps?|https?)://", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _EXPECTED = "expected a path, a URL or a camera's number"
+_CAMERAS = 81  # Linux' device number (major) of video4linux
+_MOST_SUFFIXES = 5  # that are named among those left out
 
 
-def open_sources(spec: SourceLike) -> list[Source]:
+def open_sources(
+    spec: SourceLike, *, accept_damaged: bool = False, max_pixels: int = MAX_PIXELS
+) -> list[Source]:
     """Find the sources that a path, pattern, URL or camera number stands for.
 
     Args:
-        spec: an image or video file; a folder (the images and videos in it, hidden files and
-            subfolders left out) or a glob (`**` enters subfolders), both in natural order (2
-            before 10); an rtsp:// or http:// URL; a camera's number or device such as
-            /dev/video0; or a sequence of these.
+        spec: an image or video file; a folder (the images and videos in it; hidden files and
+            subfolders are left out, and files of other kinds, which the log tells) or a glob (`**`
+            enters subfolders), both in natural order (2 before 10); an rtsp:// or http:// URL; a
+            camera's number or device such as /dev/video0; or a sequence of these.
+        accept_damaged: whether damaged images and frames of videos are given as well, as far as
+            they can be decoded, with a warning in the log in place of an error.
+        max_pixels: most pixels of an image or frame; larger ones are refused before decoding.
 
     Returns:
         One source per file, stream or camera. A file that cannot be read fails when its frames
@@ -42,40 +57,43 @@ def open_sources(spec: SourceLike) -> list[Source]:
     from edgecount.runtime.sources.video import CameraSource, StreamSource
 
     given: object = spec
+    options: dict[str, Any] = {"accept_damaged": accept_damaged, "max_pixels": max_pixels}
     if not isinstance(given, bool) and isinstance(given, Integral):
         return [CameraSource(int(given))]
-    if isinstance(spec, str) and _URL.match(spec):
-        return [StreamSource(spec)]
+    if isinstance(spec, str) and _STREAM.match(spec):
+        return [StreamSource(spec, **options)]
     if isinstance(spec, (str, os.PathLike)):
-        return _open_path(os.fspath(spec))
+        return _open_path(os.fspath(spec), options)
     if isinstance(spec, Sequence) and not isinstance(spec, (bytes, bytearray, memoryview)):
-        return [source for item in spec for source in open_sources(item)]
+        return [source for item in spec for source in open_sources(item, **options)]
     # An array would fill the screen.
     got = repr(given) if given is None or isinstance(given, Real) else f"a {type(given).__name__}"
     hint = ": images are for count()" if hasattr(given, "shape") else ""
     raise SourceError(f"{_EXPECTED}, got {got}{hint}")
 
 
-def _open_path(text: str) -> list[Source]:
+def _open_path(text: str, options: dict[str, Any]) -> list[Source]:
     from edgecount.runtime.sources.video import CameraSource
 
     if not text:
         raise SourceError(f"{_EXPECTED}, got an empty text")
     path = Path(text)
     if path.is_dir():
-        return _open_folder(path)
-    if path.is_char_device():
+        return _open_folder(path, options)
+    if path.is_char_device() and os.major(path.stat().st_rdev) == _CAMERAS:
         return [CameraSource(text)]
     if not path.exists() and glob.has_magic(text):
-        return _open_glob(text)
+        return _open_glob(text, options)
     if not os.path.lexists(text):
+        if _URL.match(text):
+            raise SourceError(f"streams are rtsp:// or http:// here, got {shown_url(text)}")
         raise SourceError(f"no such file: {text}")
     if path.exists() and not path.is_file():
-        raise SourceError(f"{text} is neither a file, a folder nor a camera")
-    return [_open_file(text)]
+        raise SourceError(f"{text} is not a regular file, and neither a folder nor a camera")
+    return [_open_file(text, options)]
 
 
-def _open_folder(folder: Path) -> list[Source]:
+def _open_folder(folder: Path, options: dict[str, Any]) -> list[Source]:
     try:
         with os.scandir(folder) as entries:
             names = [entry.path for entry in entries if not entry.name.startswith(".")]
@@ -83,29 +101,44 @@ def _open_folder(folder: Path) -> list[Source]:
         raise SourceError(f"no permission to read the folder {folder}") from None
     except OSError as error:
         raise SourceError(f"cannot read the folder {folder}: {error.strerror}") from None
-    return _open_known(names, f"the folder {folder}")
+    return _open_known(names, f"the folder {folder}", options)
 
 
-def _open_glob(pattern: str) -> list[Source]:
+def _open_glob(pattern: str, options: dict[str, Any]) -> list[Source]:
     # Path.glob takes no absolute pattern.
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207
     if not names:
         raise SourceError(f"no file matches {pattern}")
-    return _open_known(names, f"what matches {pattern}")
+    return _open_known(names, f"what matches {pattern}", options)
 
 
-def _open_known(names: Sequence[str], where: str) -> list[Source]:
-    known = IMAGE_SUFFIXES + VIDEO_SUFFIXES
-    found = sorted((name for name in names if name.lower().endswith(known)), key=_natural)
-    if not found:
+def _open_known(names: Sequence[str], where: str, options: dict[str, Any]) -> list[Source]:
+    files = [name for name in names if not Path(name).is_dir()]
+    known = [name for name in files if name.lower().endswith(IMAGE_SUFFIXES + VIDEO_SUFFIXES)]
+    if not known:
         raise SourceError(f"{where} holds nothing to count: edgecount reads {KNOWN}")
-    return [_open_file(name) for name in found]
+    if len(known) < len(files):
+        left_out = _kinds(sorted(set(files) - set(known)))
+        _log.warning("%s: left out: %s", where, left_out)
+    return [_open_file(name, options) for name in sorted(known, key=_natural)]
 
 
-def _open_file(name: str) -> Source:
+def _kinds(names: Sequence[str]) -> str:
+    """Return the number of files and their suffixes, the most frequent first."""
+    suffixes = Counter(Path(name).suffix.lower() or "no suffix" for name in names)
+    most = suffixes.most_common(_MOST_SUFFIXES)
+    parts = [f"{ascii(suffix)[1:-1]} {number}" for suffix, number in most]
+    rest = len(names) - sum(number for _, number in most)
+    listed = ", ".join(parts + ([f"others {rest}"] if rest else []))
+    files = "1 file of another kind" if len(names) == 1 else f"{len(names)} files of other kinds"
+    return f"{files} ({listed})"
+
+
+def _open_file(name: str, options: dict[str, Any]) -> Source:
     from edgecount.runtime.sources.video import VideoSource
 
-    return VideoSource(name) if name.lower().endswith(VIDEO_SUFFIXES) else ImageSource(name)
+    is_video = name.lower().endswith(VIDEO_SUFFIXES)
+    return VideoSource(name, **options) if is_video else ImageSource(name, **options)
 
 
 def _natural(name: str) -> list[str | int]:

@@ -1,37 +1,63 @@
-"""Videos, network streams and cameras, all decoded by OpenCV."""
+"""Videos, network streams and cameras.
+
+Clips and streams are decoded by FFmpeg through PyAV, which tells what is damaged. Where PyAV is not
+installed or cannot open what OpenCV can, OpenCV decodes them.
+"""
 
 from __future__ import annotations
 
 import functools
 import logging
-import math
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgecount.errors import SourceError
-from edgecount.runtime.frames.images import as_bgr, read_file
-from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2, quiet_ffmpeg
+from edgecount.runtime.frames.images import MAX_PIXELS, read_file
+from edgecount.runtime.frames.opencv import load_cv2
 from edgecount.runtime.sources.base import Frame, Source
+from edgecount.runtime.sources.urls import shown_url
+
+if TYPE_CHECKING:
+    from edgecount.runtime.sources.opencv import OpenCVClip
+    from edgecount.runtime.sources.pyav import PyAVClip
+
+    Clip: TypeAlias = PyAVClip | OpenCVClip
 
 _log = logging.getLogger(__name__)
 
-_TIMEOUT_MS = 10_000
-# Containers round their durations, and some count frames that the edit list hides.
-_TOLERATED_SHARE = 0.1
-_TOLERATED_SECONDS = 0.5
+_TIMEOUT = 10.0  # s
+# Playlists and the like must not open connections or devices in the name of a file.
+_FILE_OPTIONS = {"protocol_whitelist": "file"}
+# Over UDP, which comes first otherwise, pictures break up wherever a packet is lost.
+_NO_PYAV = "PyAV is not installed (pip install av)"
+_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp"}
 
 
 class VideoSource(Source):
-    """A video file."""
+    """A video file.
+
+    Args:
+        path: the file.
+        accept_damaged: whether frames that the decoder marks as damaged are given too, and damage
+            is a warning in the log in place of an error.
+        max_pixels: most pixels of a frame.
+    """
 
     is_video = True
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        accept_damaged: bool = False,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         self.name = os.fspath(path)
+        self._accept_damaged = accept_damaged
+        self._max_pixels = max_pixels
 
     @property
     def length(self) -> int | None:
@@ -44,101 +70,119 @@ class VideoSource(Source):
         return self._length_and_fps[1]
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames in order.
+        """Yield the frames in order, those without damage.
 
         Raises:
-            SourceError: the file cannot be opened, holds no frame, or stops well before its end.
+            SourceError: the file cannot be opened, holds no frame, is damaged or stops before its
+                end; raised after the last frame that could be read.
         """
-        with self._open() as capture:
-            count, last = 0, 0.0
-            for image in _read(capture):
-                # Some containers have no time stamps: then the frame rate tells.
-                fallback = count / self.fps if self.fps else 0.0
-                last = _property(capture, "POS_MSEC") / 1000 or fallback
-                yield Frame(image, self.name, count, last)
-                count += 1
-        self._check_end(count, last)
+        with self._open() as clip:
+            for image, number, seconds in clip.pictures():
+                yield Frame(image, self.name, number, seconds)
+            _tell(clip, self._accept_damaged)
 
     @functools.cached_property
     def _length_and_fps(self) -> tuple[int | None, float | None]:
-        with self._open() as capture:
-            length, fps = _property(capture, "FRAME_COUNT"), _property(capture, "FPS")
-        return int(length) if length >= 1 else None, fps if fps > 0 else None
+        with self._open() as clip:
+            return clip.length, clip.fps
 
-    @contextmanager
-    def _open(self) -> Iterator[Any]:
-        read_file(Path(self.name), "a video", most=1)  # OpenCV gives no reasons
-        with _capture(self.name) as capture:
-            if not capture.isOpened():
-                raise SourceError(
-                    f"{self.name} cannot be opened as a video: it is damaged, cut off, or in a "
-                    "format that this OpenCV does not decode"
-                )
-            yield capture
-
-    def _check_end(self, count: int, last: float) -> None:
-        """Refuse a file that ends early: a count over too few frames would be a wrong result."""
-        if count == 0:
-            raise SourceError(f"{self.name} holds no frame that can be decoded")
-        length, fps = self.length, self.fps
-        if length is None or fps is None or count >= length * (1 - _TOLERATED_SHARE):
-            return
-        # A variable frame rate makes the estimated number wrong, but not the time of the end.
-        lost = length / fps - last
-        if lost > _TOLERATED_SECONDS and lost > _TOLERATED_SHARE * length / fps:
-            raise SourceError(
-                f"{self.name} stops after {count} of {length} frames: it is damaged or cut off"
+    def _open(self) -> Clip:
+        read_file(Path(self.name), "a video", most=1)  # decoders give no reasons
+        try:
+            from edgecount.runtime.sources import pyav
+        except ImportError:
+            return self._open_by_opencv(_NO_PYAV)
+        try:
+            # As an address: a name with a colon is none by itself.
+            return pyav.PyAVClip(
+                f"file:{self.name}",
+                self.name,
+                accept_damaged=self._accept_damaged,
+                max_pixels=self._max_pixels,
+                options=_FILE_OPTIONS,
             )
-        _log.warning("%s gave %d frames and says it has %d", self.name, count, length)
+        except pyav.NotAVideoError as error:
+            try:
+                return self._open_by_opencv("PyAV cannot open it")
+            except SourceError:
+                raise error from None
+
+    def _open_by_opencv(self, why: str) -> Clip:
+        # An absolute path: a name with a colon would be an address.
+        return _by_opencv(os.path.abspath(self.name), self.name, why)  # noqa: PTH100
 
 
-class _LiveSource(Source):
-    """A source without an end: its length and rate are not known beforehand."""
+def _tell(clip: Clip, accept_damaged: bool) -> None:
+    """Raise a SourceError of what was wrong with a clip, or log it where damage is accepted."""
+    fault = clip.fault()
+    if fault and clip.given and accept_damaged:
+        _log.warning("%s", fault)
+    elif fault:
+        raise SourceError(fault)
+
+
+class StreamSource(Source):
+    """A network stream, rtsp://, http:// or https://; not reopened when it breaks off.
+
+    Args:
+        url: the address; its name is the address without the secrets that it may hold.
+        accept_damaged: see `VideoSource`.
+        max_pixels: most pixels of a frame.
+    """
 
     is_video = True
     length = None
     fps = None
 
-    def _live_frames(self, capture: Any) -> Iterator[Frame]:
-        start = None
-        for index, image in enumerate(_read(capture)):
-            now = time.monotonic()
-            start = now if start is None else start
-            yield Frame(image, self.name, index, now - start)
-
-
-class StreamSource(_LiveSource):
-    """A network stream, rtsp://, http:// or https://; not reopened when it breaks off."""
-
-    def __init__(self, url: str) -> None:
-        self.name = url
+    def __init__(
+        self, url: str, *, accept_damaged: bool = False, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        self.name = shown_url(url)
+        self._url = url
+        self._accept_damaged = accept_damaged
+        self._max_pixels = max_pixels
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames as they come.
+        """Yield the frames as they come, those without damage.
 
         Raises:
             SourceError: the stream cannot be opened within ten seconds or gives no frame, or a
-                stream of a camera (rtsp) ends.
+                stream of a camera (rtsp) ends; or a file behind http is damaged or breaks off.
         """
+        with self._open() as clip:
+            yield from _as_they_come(clip, self.name)
+            if self.name.lower().startswith("rtsp"):  # a camera does not end
+                raise SourceError(f"the stream {self.name} ended after {clip.given} frames")
+            _tell(clip, self._accept_damaged)
+
+    def _open(self) -> Clip:
+        try:
+            from edgecount.runtime.sources import pyav
+        except ImportError:
+            return self._open_by_opencv()
+        return pyav.PyAVClip(
+            self._url,
+            self.name,
+            accept_damaged=self._accept_damaged,
+            max_pixels=self._max_pixels,
+            options=_RTSP_OPTIONS if self.name.lower().startswith("rtsp") else {},
+            timeout=_TIMEOUT,
+        )
+
+    def _open_by_opencv(self) -> Clip:
         cv2 = load_cv2()
         # OpenCV's own limit is half a minute, in which a camera that is away stops everything.
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS]
-        limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
-        count = 0
-        with _capture(self.name, cv2.CAP_FFMPEG, limits) as capture:
-            if not capture.isOpened():
-                raise SourceError(
-                    f"cannot open the stream {self.name}: is the address right, and is it there?"
-                )
-            for frame in self._live_frames(capture):
-                yield frame
-                count += 1
-        # A file behind http:// ends; a camera does not.
-        if count == 0 or self.name.lower().startswith("rtsp"):
-            raise SourceError(f"the stream {self.name} ended after {count} frames")
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(1000 * _TIMEOUT)]
+        limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(1000 * _TIMEOUT)]
+        try:
+            return _by_opencv(self._url, self.name, _NO_PYAV, (cv2.CAP_FFMPEG, limits))
+        except SourceError:
+            raise SourceError(
+                f"cannot open the stream {self.name}: is the address right, and is it there?"
+            ) from None
 
 
-class CameraSource(_LiveSource):
+class CameraSource(Source):
     """A camera of this machine.
 
     Args:
@@ -147,6 +191,10 @@ class CameraSource(_LiveSource):
     Raises:
         SourceError: there is no such number.
     """
+
+    is_video = True
+    length = None
+    fps = None
 
     def __init__(self, camera: int | str) -> None:
         # OpenCV 5.0 ends the process at -1, and takes no number past 31 bits.
@@ -164,42 +212,37 @@ class CameraSource(_LiveSource):
         Raises:
             SourceError: the camera cannot be opened, or stops giving frames.
         """
-        count = 0
-        with _capture(self._camera) as capture:
-            if not capture.isOpened():
-                raise SourceError(
-                    f"cannot open {self.name}: is it connected, not in use by another program, "
-                    "and are you in the group video?"
-                )
-            for frame in self._live_frames(capture):
-                yield frame
-                count += 1
-        raise SourceError(f"{self.name} stopped giving frames after {count}")
+        from edgecount.runtime.sources.opencv import OpenCVClip
+
+        try:
+            clip = OpenCVClip(self._camera, self.name)
+        except SourceError:
+            raise SourceError(
+                f"cannot open {self.name}: is it connected, not in use by another program, "
+                "and are you in the group video?"
+            ) from None
+        with clip:
+            yield from _as_they_come(clip, self.name)
+            raise SourceError(f"{self.name} stopped giving frames after {clip.given}")
 
 
-@contextmanager
-def _capture(*arguments: Any) -> Iterator[Any]:
-    with quiet_ffmpeg():
-        capture = load_cv2().VideoCapture(*arguments)
-    try:
-        yield capture
-    finally:
-        capture.release()
+def _as_they_come(clip: Clip, name: str) -> Iterator[Frame]:
+    """Yield the frames of a live source, each with the time when it came."""
+    start = None
+    for image, number, _ in clip.pictures():
+        now = time.monotonic()
+        start = now if start is None else start
+        yield Frame(image, name, number, now - start)
 
 
-def _read(capture: Any) -> Iterator[Any]:
-    cv2 = load_cv2()
-    while True:
-        with quiet_cv2:
-            try:
-                got, image = capture.read()
-            except cv2.error as error:
-                raise SourceError(f"a frame cannot be decoded: {error.err}") from None
-        if not got or image is None:
-            return
-        yield as_bgr(image)
+def _by_opencv(source: str, name: str, why: str, settings: Sequence[Any] = ()) -> OpenCVClip:
+    from edgecount.runtime.sources.opencv import OpenCVClip
 
-
-def _property(capture: Any, name: str) -> float:
-    value = float(capture.get(getattr(load_cv2(), f"CAP_PROP_{name}")))
-    return value if math.isfinite(value) else 0.0
+    clip = OpenCVClip(source, name, settings)
+    _log.warning(
+        "%s is decoded by OpenCV, which does not tell damaged frames, and may show interlaced ones "
+        "wrongly: %s",
+        name,
+        why,
+    )
+    return clip

@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._files import write_whole
+from edgecount.cli._count.clips import ClipWriter
 from edgecount.drawing import LAYERS, HeatScale, draw_overlay
 from edgecount.errors import OutputError
 from edgecount.regions import Region
 from edgecount.result import CountResult
 
 _JPEG_QUALITY = 92
-_FALLBACK_FPS = 10.0  # for streams that do not say
 
 
 class Saver(AbstractContextManager["Saver"]):
@@ -46,7 +47,7 @@ class ImageSaver(Saver):
 
 
 class VideoSaver(Saver):
-    """A writer of the annotated clip of a video, which is playable once it is closed.
+    """A writer of the annotated clip of a video, which is there once it is closed.
 
     Args:
         path: an .mp4 file to write; its folder is made.
@@ -64,16 +65,17 @@ class VideoSaver(Saver):
     ) -> None:
         self._path = path
         self._layers = layers
-        self._fps = fps or _FALLBACK_FPS
+        self._fps = fps
         self._regions = regions
         self._scale: HeatScale | None = None
-        self._writer: cv2.VideoWriter | None = None
+        self._writer: ClipWriter | None = None
         self._size = (0, 0)
 
     def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
+        # Whatever ended the source: what was counted is kept.
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
         """Draw and append the frame; OutputError if the clip cannot be written."""
@@ -86,25 +88,19 @@ class VideoSaver(Saver):
             time=result.time,
             layers=self._layers,
         )
+        height, width = picture.shape[:2]
         if self._writer is None:
-            self._writer = self._open(picture.shape[1], picture.shape[0])
-        # OpenCV drops frames of another size without a word, and streams do change theirs.
-        if (picture.shape[1], picture.shape[0]) != self._size:
+            # The colour planes have half the sides: odd ones do not encode.
+            self._size = (max(2, width - width % 2), max(2, height - height % 2))
+            self._writer = ClipWriter(self._path, self._size, self._fps)
+        # The frames of a clip have one size, and streams do change theirs.
+        if (width, height) != self._size:
             picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
-        self._writer.write(picture)
-
-    def _open(self, width: int, height: int) -> cv2.VideoWriter:
-        _make_folder(self._path.parent)
-        # MPEG-4 halves the colour planes: odd sides do not encode.
-        self._size = (max(2, width - width % 2), max(2, height - height % 2))
-        fourcc = cv2.VideoWriter.fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(self._path), fourcc, self._fps, self._size)
-        if not writer.isOpened():
-            raise OutputError(
-                f"cannot write the video {self._path}: is the folder writable, and does OpenCV "
-                "have FFmpeg? (see `edgecount doctor`)"
-            )
-        return writer
+        try:
+            self._writer.write(picture)
+        except OutputError:
+            self._writer = None  # it has deleted its file
+            raise
 
 
 def write_image(path: Path, picture: NDArray[np.uint8]) -> None:
@@ -113,19 +109,8 @@ def write_image(path: Path, picture: NDArray[np.uint8]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    _make_folder(path.parent)
     options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
     encoded, data = cv2.imencode(path.suffix, picture, options)
     if not encoded:
         raise OutputError(f"cannot write {path}: OpenCV does not encode {path.suffix} here")
-    try:
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror}") from None
+    write_whole(path, data.tobytes())

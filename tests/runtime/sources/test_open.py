@@ -150,7 +150,7 @@ def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(SourceError, match="neither a file, a folder nor a camera"):
+    with pytest.raises(SourceError, match="not a regular file, and neither a folder nor a camera"):
         open_sources(tmp_path / "pipe.png")
 
 

@@ -83,16 +83,6 @@ def test_a_cut_off_video_gives_its_frames_and_then_an_error(avi: Path, tmp_path:
     assert 0.3 * FRAMES < len(got) < 0.7 * FRAMES
 
 
-def test_a_wrong_number_of_frames_is_only_logged_if_the_end_is_reached(
-    mp4: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    source = VideoSource(mp4)
-    source._check_end(FRAMES - 10, last=(FRAMES - 1) / FPS)
-    assert f"gave 20 frames and says it has {FRAMES}" in caplog.text
-    with pytest.raises(SourceError, match="stops after 20"):
-        source._check_end(FRAMES - 10, last=19 / FPS)
-
-
 @pytest.mark.parametrize("content", [b"dear diary " * 99, bytes(5000)])
 def test_other_content(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "text.mp4"

@@ -1,0 +1,157 @@
+"""Decoding of image files: upright, in 8 bits, and never damaged without a word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import SourceError
+from edgecount.runtime.frames.depth import to_eight_bits
+from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2
+from edgecount.runtime.frames.stills.formats import open_with_pillow, read_header
+from edgecount.runtime.frames.stills.header import Header
+from edgecount.runtime.frames.stills.jpeg import JPEG, MOST_SCANS, Jpeg, decode_jpeg, read_jpeg
+from edgecount.runtime.frames.stills.tags import ORIENTATION, read_tags
+
+_AGAIN = "copy or download it again, or set `accept_damaged` to take it all the same"
+
+
+def decode_still(
+    name: str, data: bytes, *, accept_damaged: bool, max_pixels: int
+) -> tuple[NDArray[Any], str | None]:
+    """Decode an image file's content.
+
+    Args:
+        name: the file's name, for messages.
+        data: its content.
+        accept_damaged: whether damage is returned in place of an error.
+        max_pixels: most pixels of the picture; more are refused before anything is decoded.
+
+    Returns:
+        The upright picture (H, W, 3), BGR, uint8 unless its values are signed or floats; and what
+        is damaged, None if nothing is known to be.
+
+    Raises:
+        SourceError: it is no image, too large, truncated, damaged, or cannot be decoded.
+    """
+    jpeg = read_jpeg(data) if data.startswith(JPEG) else None
+    header = jpeg.header if jpeg else read_header(data)
+    if header is None:
+        raise SourceError(no_image(name))
+    _check_size(name, header, jpeg.scans if jpeg else 0, max_pixels)
+    if header.unsupported:
+        raise SourceError(f"{name} is a {header.format} that cannot be read: {header.unsupported}")
+    damage = _damage_of(header.missing, header.damaged)
+    if damage and not accept_damaged:
+        raise SourceError(f"{name} {damage}; {_AGAIN}")
+    try:
+        image, corrupt = _pixels(name, header, data, jpeg, accept_damaged)
+        damage = damage or _damage_of(None, corrupt)
+        if damage and not accept_damaged:
+            raise SourceError(f"{name} {damage}; {_AGAIN}")
+        return _turned(_in_eight_bits(image, header), header.orientation), damage
+    except MemoryError:
+        raise SourceError(
+            f"not enough memory to decode {name} of {header.width} x {header.height} pixels"
+        ) from None
+
+
+def no_image(name: str) -> str:
+    """Return what is said of a file that is no image."""
+    return f"{name} is not an image that can be decoded; the frames of a video come from stream()"
+
+
+def _check_size(name: str, header: Header, scans: int, max_pixels: int) -> None:
+    if header.pixels > max_pixels:
+        tiles = " in its tiles" if header.tile > header.width * header.height else ""
+        raise SourceError(
+            f"{name} has {header.width} x {header.height} pixels, or {header.pixels:,}{tiles}, "
+            f"expected at most {max_pixels:,}: shrink it, or set `max_pixels` higher"
+        )
+    if scans > MOST_SCANS:
+        raise SourceError(
+            f"{name} is a JPEG of {scans} scans, expected at most {MOST_SCANS}: save it again"
+        )
+
+
+def _damage_of(missing: str | None, damaged: str | None) -> str | None:
+    if missing:
+        return f"is truncated: {missing}"
+    return f"is damaged: {damaged}" if damaged else None
+
+
+def _pixels(
+    name: str, header: Header, data: bytes, jpeg: Jpeg | None, accept_damaged: bool
+) -> tuple[NDArray[Any], str | None]:
+    """Return the picture as it is stored, and what its decoder says of corrupt data."""
+    if jpeg is not None:
+        image, corrupt = decode_jpeg(jpeg)
+        # What TurboJPEG cannot decode OpenCV may.
+        return (_by_opencv(name, header, data) if image is None else image), corrupt
+    if header.format in ("AVIF", "GIF"):
+        try:
+            return _by_pillow(header, data), None
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
+            if not accept_damaged:
+                raise SourceError(f"{name} is damaged: {error}; {_AGAIN}") from None
+            return _by_opencv(name, header, data), str(error)
+    return _by_opencv(name, header, data), None
+
+
+def _by_pillow(header: Header, data: bytes) -> NDArray[np.uint8]:
+    with open_with_pillow(header.format, data) as image:
+        rgb: NDArray[np.uint8] = np.asarray(image.convert("RGB"))
+    return rgb[:, :, ::-1]
+
+
+def _by_opencv(name: str, header: Header, data: bytes) -> NDArray[Any]:
+    cv2 = load_cv2()
+    # Which formats OpenCV turns by their EXIF data differs between its releases.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    if header.format == "TIFF" and header.orientation != 1:
+        data = _without_orientation(data)
+    with quiet_cv2:
+        try:
+            image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error as error:
+            if error.code == cv2.Error.StsNoMem:
+                raise MemoryError from None
+            raise SourceError(f"cannot decode {name}: {error.err}") from None
+    if image is None:
+        raise SourceError(
+            f"{name} cannot be decoded: it is damaged, or a {header.format} of a kind that OpenCV "
+            "does not read"
+        )
+    return image
+
+
+def _without_orientation(data: bytes) -> bytes:
+    """Return a TIFF that claims to be upright: OpenCV turns these whatever its flags say."""
+    tag = read_tags(data)[ORIENTATION]
+    upright = bytearray(data)
+    order = "little" if data[:2] == b"II" else "big"
+    upright[tag.position : tag.position + tag.size] = (1).to_bytes(tag.size, order)
+    return bytes(upright)
+
+
+def _in_eight_bits(image: NDArray[Any], header: Header) -> NDArray[Any]:
+    if image.dtype == np.uint16 or (image.dtype == np.uint8 and header.white not in (None, 255)):
+        return to_eight_bits(image, header.white, inverted=header.inverted)
+    return image
+
+
+def _turned(image: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn a picture upright. Source: Exif 2.32, section 4.6.4 (Orientation)."""
+    if orientation == 1:
+        return np.ascontiguousarray(image)
+    cv2 = load_cv2()
+    if orientation >= 5:
+        image = cv2.transpose(image)
+    # What is left is to flip the columns (1), the rows (0), or both (-1).
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    turned: NDArray[Any] = image if flip is None else cv2.flip(image, flip)
+    return np.ascontiguousarray(turned)

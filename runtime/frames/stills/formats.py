@@ -1,0 +1,184 @@
+"""The file formats of images, told apart by content."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from edgecount.runtime.frames.stills.chunks import PNG, read_png, read_webp
+from edgecount.runtime.frames.stills.header import Header
+from edgecount.runtime.frames.stills.jpeg import JPEG, read_jpeg
+from edgecount.runtime.frames.stills.tags import ORIENTATION, exif_orientation, read_tags
+
+HEAD = 64
+"""Bytes at a file's start that tell its format."""
+
+_JPEG_2000 = b"\xff\x4f\xff\x51"
+_JP2 = b"\0\0\0\x0cjP  "
+_HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_GAP = rb"(?:\s|#[^\n]*\n)+"
+_PNM = re.compile(
+    rb"P([1-6])" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})(?:" + _GAP + rb"(\d{1,5}))?"
+)
+_PAM_FIELD = re.compile(rb"^(WIDTH|HEIGHT|MAXVAL)\s+(\d{1,9})", re.MULTILINE)
+
+
+def is_image(head: bytes) -> bool:
+    """Return whether the first `HEAD` bytes of a file are those of an image, whole or damaged."""
+    return _reader(head) is not None
+
+
+def read_header(data: bytes) -> Header | None:
+    """Read the header of an image file, and check its structure; None if it is no image.
+
+    Nothing is decoded, and damage is no error: what cannot be read is 0.
+    """
+    reader = _reader(data[:HEAD])
+    if reader is None:
+        return None
+    try:
+        return reader(data)
+    except (struct.error, IndexError):
+        return Header(_name(reader), missing="its header is cut off")
+
+
+def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
+    """Open an AVIF or a GIF with Pillow, past its own limit on pixels, which is one for all users.
+
+    Some builds of OpenCV cannot decode these; none turns an AVIF by its own rotation, and all give
+    the values of 10 bits as they are.
+
+    Raises:
+        Exception: whatever Pillow's parsers meet.
+    """
+    if format == "AVIF":
+        from PIL.AvifImagePlugin import AvifImageFile
+
+        return AvifImageFile(io.BytesIO(data))
+    from PIL.GifImagePlugin import GifImageFile
+
+    return GifImageFile(io.BytesIO(data))
+
+
+def _reader(head: bytes) -> Callable[[bytes], Header] | None:
+    for magic, reader in _READERS:
+        if head.startswith(magic):
+            return reader
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return read_webp
+    if head[4:8] == b"ftyp":
+        brands = {head[at : at + 4] for at in range(8, len(head), 4)}
+        if brands & {b"avif", b"avis"}:
+            return _read_avif
+        if head[8:12] in _HEIC:
+            return _read_heic
+    return None
+
+
+def _name(reader: Callable[[bytes], Header]) -> str:
+    return reader.__name__.rpartition("_")[2].upper()
+
+
+def _read_jpeg(data: bytes) -> Header:
+    return read_jpeg(data).header
+
+
+def _read_bmp(data: bytes) -> Header:
+    """Read a BMP's header; a negative height means rows from top to bottom."""
+    old = struct.unpack_from("<I", data, 14)[0] == 12
+    width, height = struct.unpack_from("<HH" if old else "<ii", data, 18)
+    return Header("BMP", abs(width), abs(height))
+
+
+def _read_pnm(data: bytes) -> Header:
+    found = _PNM.match(data)
+    if found is None:
+        return Header("PNM", missing="its header is cut off")
+    kind, width, height, white = (int(number or 0) for number in found.groups())
+    return Header("PNM", width, height, white=None if kind in (1, 4) else white or None)
+
+
+def _read_pam(data: bytes) -> Header:
+    fields = dict(_PAM_FIELD.findall(data[: data.find(b"ENDHDR")]))
+    width, height, white = (int(fields.get(n, 0)) for n in (b"WIDTH", b"HEIGHT", b"MAXVAL"))
+    # Black and white has a maximum of 1, and OpenCV makes it 255.
+    return Header("PAM", width, height, white=white if white > 1 else None)
+
+
+def _read_sun(data: bytes) -> Header:
+    width, height = struct.unpack_from(">II", data, 4)
+    return Header("SUN", width, height)
+
+
+def _read_jp2(data: bytes) -> Header:
+    """Read the SIZ segment. Source: ITU-T T.800, annex A.5.1."""
+    start = data.find(_JPEG_2000)
+    if start < 0:
+        return Header("JPEG 2000", missing="its codestream is missing")
+    right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
+    # OpenCV gives the values of 9 to 15 bits as they are.
+    bits = (data[start + 42] & 0x7F) + 1
+    white = (1 << bits) - 1 if bits < 16 else None
+    return Header("JPEG 2000", max(right - left, 0), max(bottom - top, 0), white=white)
+
+
+def _read_tiff(data: bytes) -> Header:
+    tags = {number: tag.value for number, tag in read_tags(data).items()}
+    width, height, bits = tags.get(256, 0), tags.get(257, 0), tags.get(258, 1)
+    photometric, turned = tags.get(262, 1), tags.get(ORIENTATION, 1)
+    unsupported = None
+    if bits > 8 and photometric not in (0, 1, 2):
+        unsupported = f"colours of {bits} bits are read as grey or RGB only"
+    elif bits > 8 and tags.get(284, 1) == 2 and tags.get(277, 1) > 1:
+        unsupported = f"colours of {bits} bits in planes of their own are not read"
+    return Header(
+        "TIFF",
+        width,
+        height,
+        turned if turned in range(1, 9) else 1,
+        tile=tags.get(322, 0) * tags.get(323, 0),
+        # OpenCV inverts 8 bits only.
+        inverted=bits > 8 and photometric == 0,
+        unsupported=unsupported,
+    )
+
+
+def _read_avif(data: bytes) -> Header:
+    return _read_by_pillow("AVIF", data)
+
+
+def _read_gif(data: bytes) -> Header:
+    return _read_by_pillow("GIF", data)
+
+
+def _read_by_pillow(format: str, data: bytes) -> Header:  # noqa: A002
+    try:
+        with open_with_pillow(format, data) as image:
+            # Pillow gives the rotation and the mirror of an AVIF as an EXIF orientation.
+            orientation = exif_orientation(image.info.get("exif", b""))
+            return Header(format, *image.size, orientation)
+    except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
+        return Header(format, damaged=str(error) or type(error).__name__)
+
+
+def _read_heic(data: bytes) -> Header:
+    del data
+    return Header("HEIC", unsupported="save it as JPEG or PNG")
+
+
+_READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Header]], ...] = (
+    (JPEG, _read_jpeg),
+    (PNG, read_png),
+    (_TIFF, _read_tiff),
+    (b"BM", _read_bmp),
+    ((b"GIF87a", b"GIF89a"), _read_gif),
+    (tuple(b"P%d" % number for number in range(1, 7)), _read_pnm),
+    (b"P7\n", _read_pam),
+    ((_JP2, _JPEG_2000), _read_jp2),
+    (b"\x59\xa6\x6a\x95", _read_sun),
+)

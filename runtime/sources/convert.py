@@ -1,0 +1,97 @@
+"""Decoded video frames made into pictures: deinterlaced, upright, BGR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import av.filter
+import av.video.reformatter
+import numpy as np
+
+from edgecount.runtime.frames.opencv import load_cv2
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from numpy.typing import NDArray
+
+
+def deinterlaced(frames: Iterable[Any], time_base: Fraction) -> Iterator[Any]:
+    """Yield a progressive frame for each frame; those that are progressive pass as they are.
+
+    FFmpeg's bwdif fills in the lines of one field from those around them, in space and in time.
+    It gives a frame when it has seen the next one.
+
+    Args:
+        frames: `av.VideoFrame`, in order.
+        time_base: unit of their time stamps.
+    """
+    graph, kind = None, None
+    for frame in frames:
+        if graph is None and not frame.interlaced_frame:
+            yield frame
+            continue
+        if kind != (frame.width, frame.height, frame.format.name):
+            if graph is not None:
+                yield from _through(graph, None)
+            kind = (frame.width, frame.height, frame.format.name)
+            graph = _deinterlacer(*kind, time_base)
+        yield from _through(graph, frame)
+    if graph is not None:
+        yield from _through(graph, None)
+
+
+def _deinterlacer(width: int, height: int, pixels: str, time_base: Fraction) -> Any:
+    graph: Any = av.filter.Graph()
+    source = graph.add_buffer(width=width, height=height, format=pixels, time_base=time_base)
+    bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+    sink = graph.add("buffersink")
+    source.link_to(bwdif)
+    bwdif.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def _through(graph: Any, frame: Any) -> Iterator[Any]:
+    graph.push(frame)
+    while True:
+        try:
+            yield graph.pull()
+        except (av.BlockingIOError, av.EOFError):  # noqa: PERF203
+            return  # it waits for the next frame, or has given the last
+
+
+class ToPicture:
+    """A converter of frames to BGR pictures, as they are to be shown.
+
+    The matrix and range are those that a frame is tagged with; without a tag BT.601 and limited
+    range, as FFmpeg and OpenCV have it.
+    """
+
+    def __init__(self) -> None:
+        # One for all frames: making its tables anew takes longer than a small frame.
+        self._reformatter = av.video.reformatter.VideoReformatter()
+
+    def __call__(self, frame: Any) -> NDArray[np.uint8]:
+        """Return a frame as uint8 (H, W, 3), BGR, in memory of its own."""
+        converted: Any = self._reformatter.reformat(frame, format="bgr24")
+        picture: NDArray[np.uint8] = converted.to_ndarray()
+        if converted is frame:  # BGR as it came, in memory which the decoder may look at again
+            picture = picture.copy()
+        return _upright(picture, frame)
+
+
+def _upright(picture: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
+    """Turn and mirror a picture by the frame's display matrix."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return picture
+    # Where the axes of the stored picture point to when it is shown, in 16.16 fixed point.
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    cv2 = load_cv2()  # NumPy takes ten times as long to turn a picture
+    if abs(b) > abs(a):
+        picture, a, d = cv2.transpose(picture), c, b
+    if a < 0 or d < 0:
+        picture = cv2.flip(picture, -1 if a < 0 and d < 0 else int(a < 0))
+    return picture

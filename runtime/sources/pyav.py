@@ -1,0 +1,397 @@
+"""Clips and streams decoded by FFmpeg through PyAV, which tells what it could not decode.
+
+Imported where a clip is opened: PyAV loads slowly, and may not be installed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from edgecount.errors import SourceError
+from edgecount.runtime.sources.convert import ToPicture, deinterlaced
+from edgecount.runtime.sources.damage import Damage
+from edgecount.runtime.sources.extent import cut_off
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+_MOST_THREADS = 4  # they decode far more than is counted, and each holds frames in memory
+_MOST_FAILURES = 10  # reads in a row that fail, before a file is given up
+_FRAME_THREADS = 1 << 12  # AV_CODEC_CAP_FRAME_THREADS
+_B = 3  # AVPictureType: predicted from a later frame too
+
+# Decoders that keep damage to themselves unless they are asked; "explode" returns an error in
+# place of the frame. Measured with flipped bits by benchmarks/damaged_video.py, which also says
+# which formats cannot tell: VP8, VP9, FFV1, HuffYUV, GIF.
+_CHECKS = {
+    "hevc": "crccheck+explode",
+    "mjpeg": "explode",
+    **dict.fromkeys(("msmpeg4v1", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2"), "bitstream+buffer"),
+}
+_PAIRED = ("h264", "hevc")  # a frame for every packet, unless they are interlaced
+# Containers that say how long they are, and whose length is not merely guessed at by FFmpeg.
+_TIMED = ("matroska", "flv", "asf", "ogg", "mxf")
+# At the end: containers round, some count hidden frames, and last frames may have no duration.
+_TOLERATED_SECONDS = 0.4
+_TOLERATED_SHARE = 0.01
+
+
+class NotAVideoError(SourceError):
+    """A file that FFmpeg cannot open, or has no decoder for."""
+
+
+class PyAVClip:
+    """An open clip or stream. A context manager: leaving it closes the file.
+
+    Frames that are damaged are left out, and with them those that may build on them, up to the
+    next key frame. What a recording holds before its first key frame is left out silently: it has
+    nothing to build on, and recordings may start anywhere.
+
+    Args:
+        url: a path or an address.
+        name: how it is called in messages.
+        accept_damaged: whether damaged frames are handed on too, as the decoder patches them.
+        max_pixels: most pixels of a frame.
+        options: FFmpeg's options for the file or protocol.
+        timeout: seconds that opening and each read may take; None: no limit, of a file.
+
+    Raises:
+        NotAVideoError: the file cannot be opened.
+        SourceError: the stream cannot be opened, or the frames are larger.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        accept_damaged: bool,
+        max_pixels: int,
+        options: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._name = name
+        self._accept_damaged = accept_damaged
+        self._max_pixels = max_pixels
+        self._is_file = timeout is None
+        try:
+            # Names of camera makers and titles are not always UTF-8.
+            self._container = av.open(
+                url, options=dict(options or {}), timeout=timeout, metadata_errors="replace"
+            )
+        except (av.FFmpegError, ValueError) as error:
+            why = _reason(error)
+            if not self._is_file:
+                raise SourceError(
+                    f"cannot open the stream {name}: is the address right, and is it there? ({why})"
+                ) from None
+            raise NotAVideoError(
+                f"{name} cannot be opened as a video: it is damaged, cut off, or in a format that "
+                f"FFmpeg does not decode ({why})"
+            ) from None
+        try:
+            self._set_up()
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _set_up(self) -> None:
+        streams: Any = self._container.streams  # typed for streams of any kind
+        self._stream = streams.best("video")
+        self._codec: Any = getattr(self._stream, "codec_context", None)
+        if self._codec is None:
+            missing = "video in it" if self._stream is None else "decoder for it"
+            raise NotAVideoError(f"{self._name} cannot be opened as a video: there is no {missing}")
+        self._refuse_size(self._codec)
+        # A second guard, with room for sides that are rounded up: sizes may change in a clip.
+        options = {"max_pixels": str(self._max_pixels + (self._max_pixels >> 3) + 2**16)}
+        if not self._accept_damaged and self._codec.name in _CHECKS:
+            options["err_detect"] = _CHECKS[self._codec.name]
+        self._codec.options = options
+        self._codec.thread_count = threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+        delay = 0
+        if self._is_file:  # frames that are decoded side by side come later: not of a camera
+            self._stream.thread_type = "AUTO"
+            capable = self._codec.codec.capabilities & _FRAME_THREADS
+            delay = threads - 1 if capable else 0
+
+        stamp = self._stream.start_time
+        self._start = None if stamp is None else float(stamp * self._stream.time_base)
+        self._index_at_open = len(self._stream.index_entries)
+        self._damage = Damage()
+        self._broken = ""  # why reading ended before the end
+        self._read = 0  # number of packets of the video
+        self._ends = 0.0  # end of all streams so far, in seconds
+        self._headless = False  # whether the first packet is no key frame
+        self._first_key: int | None = None  # time stamp of the first packet that is
+        self._begun = False  # whether a frame after it has come; later stamps may start anew
+        # Of the packets that the decoder works on; an error is about the first of them.
+        self._in_work: deque[int | None] = deque(maxlen=delay + 1)
+        self._doubted = False  # whether frames may build on damage
+        self._damaged_at: int | None = None  # time stamp of the damage that they may build on
+        self._cut: set[int | None] = set()  # time stamps of packets that are not whole
+        self._awaited: set[int] = set()  # those of packets whose frames have not come
+        self._interlaced = False
+        self._last = 0.0  # time of the last frame that was handed on
+
+    @property
+    def length(self) -> int | None:
+        """Number of frames by the container, perhaps an estimate."""
+        if self._is_indexed:
+            return sum(not entry.is_discard for entry in self._stream.index_entries)
+        if self._stream.frames:
+            return int(self._stream.frames)
+        seconds = self._seconds
+        return round(seconds * self.fps) or None if seconds and self.fps else None
+
+    @property
+    def _seconds(self) -> float | None:
+        """How long the video is, or else the file."""
+        if self._stream.duration:
+            return float(self._stream.duration * self._stream.time_base)
+        # Matroska has the end of each track as a text, such as 00:00:01.023000000.
+        parts = self._stream.metadata.get("DURATION", "").split(":")
+        try:
+            hours, minutes, seconds = (float(part) for part in parts)
+        except ValueError:
+            return self._container.duration / 1e6 if self._container.duration else None
+        return 3600 * hours + 60 * minutes + seconds - (self._start or 0.0)
+
+    @property
+    def fps(self) -> float | None:
+        """Mean frames per second by the container."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return float(rate) if rate else None
+
+    @property
+    def given(self) -> int:
+        """Number of frames that were handed on."""
+        return self._damage.given
+
+    def pictures(self) -> Iterator[tuple[NDArray[np.uint8], int, float]]:
+        """Yield the frames in order, upright and progressive.
+
+        Yields:
+            The picture, uint8 (H, W, 3), BGR; its number among all frames that were decoded; and
+            its time in seconds since the start.
+
+        Raises:
+            SourceError: a frame is larger than allowed.
+        """
+        numbers: deque[int] = deque()
+
+        def numbered() -> Iterator[Any]:
+            for frame, number in self._whole(self._decoded()):
+                self._refuse_size(frame)
+                numbers.append(number)
+                yield frame
+
+        to_picture = ToPicture()
+        for frame in deinterlaced(numbered(), self._stream.time_base):
+            number = numbers.popleft()
+            seconds = number / self.fps if self.fps else 0.0
+            if frame.pts is not None:
+                seconds = float(frame.pts * (frame.time_base or self._stream.time_base))
+                self._start = seconds if self._start is None else self._start
+                seconds = max(0.0, seconds - self._start)
+            self._last = seconds
+            yield to_picture(frame), number, seconds
+
+    def fault(self) -> str:
+        """Say what was wrong, once all pictures were taken; an empty text if nothing was."""
+        damage = self._damage
+        if not self._interlaced:
+            damage.lost += len(self._awaited)
+            self._awaited.clear()
+        if damage.found == 0:
+            reason = damage.reason or self._broken
+            reason = f" ({reason})" if reason else ""
+            return f"{self._name} holds no frame that can be decoded{reason}"
+        stops = self._early_end()
+        # What was damaged where the file was cut is no news.
+        sentence = "" if stops and (damage.first or 0.0) >= self._last else damage.sentence()
+        if sentence and not self._accept_damaged:
+            sentence += ". They were left out; set `accept_damaged` to take what there is of them"
+        faults = "; it ".join(filter(None, (stops, sentence)))
+        return f"{self._name} {faults}" if faults else ""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _refuse_size(self, frame: Any) -> None:
+        if frame.width * frame.height > self._max_pixels:
+            raise SourceError(
+                f"{self._name} has frames of {frame.width} x {frame.height} pixels, expected at "
+                f"most {self._max_pixels:,}: shrink it, or set `max_pixels` higher"
+            )
+
+    # From the file to frames.
+
+    @property
+    def _is_indexed(self) -> bool:
+        """Whether the container lists its frames one by one."""
+        kind = self._container.format.name
+        return "mp4" in kind or ("avi" in kind and self._index_at_open > 1)
+
+    def _packets(self) -> Iterator[Any]:
+        """Yield the packets of the video, and read on after what is no packet."""
+        # Of the other streams only the ends are of interest, which tell the end of the file.
+        streams = (self._stream,) if self._is_indexed else tuple(self._container.streams)
+        failures = 0
+        while failures < (_MOST_FAILURES if self._is_file else 1):
+            try:
+                for packet in self._container.demux(*streams):
+                    failures = 0
+                    if packet.pts is not None and packet.time_base:
+                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                        self._ends = max(self._ends, float(end))
+                    # The last packet is empty, and stands for the end.
+                    is_video = packet.stream_index == self._stream.index
+                    if is_video and (packet.size or packet.dts is not None):
+                        yield packet
+            except av.FFmpegError as error:  # noqa: PERF203
+                failures += 1
+                self._broken = _reason(error)
+            else:
+                return
+
+    def _decoded(self) -> Iterator[Any]:
+        """Yield all frames that the decoder gives, and note where it fails."""
+        for packet in self._packets():
+            self._read += 1
+            if packet.size:  # an empty one would tell the decoder that the clip has ended
+                self._note_packet(packet)
+                yield from self._decode(packet)
+        yield from self._decode(None)
+
+    def _note_packet(self, packet: Any) -> None:
+        stamp = packet.pts
+        self._headless = self._headless or (self._read == 1 and not packet.is_keyframe)
+        if packet.is_keyframe and self._first_key is None:
+            self._first_key = 0 if stamp is None else stamp
+        # In a transport stream it may stand for no more than two recordings in one file.
+        if packet.is_corrupt and self._container.format.name != "mpegts":
+            self._cut.add(stamp)
+        self._in_work.append(stamp)
+        is_awaited = self._is_file and self._codec.name in _PAIRED and not packet.is_discard
+        if is_awaited and stamp is not None:
+            self._awaited.add(stamp)
+
+    def _decode(self, packet: Any) -> Iterable[Any]:
+        try:
+            frames: list[Any] = self._codec.decode(packet)
+        except EOFError:
+            return ()
+        except av.FFmpegError as error:
+            stamp = self._in_work[0]
+            self._awaited.discard(stamp)
+            if not self._is_before_start(stamp):
+                self._damage.lost += 1
+                self._note_damage(stamp, _reason(error))
+            return ()
+        return frames
+
+    def _is_before_start(self, stamp: int | None) -> bool:
+        """Return whether a frame is shown before the first key frame."""
+        if self._first_key is None or self._begun or stamp is None:
+            return self._first_key is None
+        return stamp < self._first_key
+
+    def _note_damage(self, stamp: int | None, reason: str) -> None:
+        seconds = 0.0 if stamp is None else float(stamp * self._stream.time_base)
+        self._damage.note(max(0.0, seconds - (self._start or 0.0)), reason)
+        self._doubted = not self._accept_damaged
+        self._damaged_at = stamp
+
+    # From frames to those that can be trusted.
+
+    def _whole(self, frames: Iterable[Any]) -> Iterator[tuple[Any, int]]:
+        """Yield the frames that are not damaged, each with its number."""
+        held: list[tuple[Any, int]] = []  # B frames, until the one after them is there
+        number = -1
+        for frame in frames:
+            self._interlaced = self._interlaced or frame.interlaced_frame
+            self._awaited.discard(frame.pts)
+            damaged = frame.is_corrupt or frame.pts in self._cut
+            if (
+                self._is_before_start(frame.pts)
+                and not frame.key_frame
+                and (damaged or self._headless)
+            ):
+                continue
+            self._begun = self._begun or frame.pts is None or frame.pts > (self._first_key or 0)
+            if number < 0:  # frames before it are not awaited any more
+                self._awaited = {at for at in self._awaited if at > (frame.pts or 0)}
+            number += 1
+            if self._is_doubtful(frame, damaged):
+                self._damage.left_out += 1 + len(held)
+                held.clear()
+                continue
+            held.append((frame, number))
+            if frame.pict_type != _B or self._accept_damaged:
+                yield from self._give(held)
+        if self._doubted:
+            self._damage.left_out += len(held)
+        else:
+            yield from self._give(held)
+
+    def _is_doubtful(self, frame: Any, damaged: bool) -> bool:
+        """Return whether a frame is damaged or may build on one that is, and note which."""
+        if damaged:
+            self._damage.marked += 1
+            self._note_damage(frame.pts, "the decoder marks frames as damaged")
+        elif self._doubted and frame.pts is not None and self._damaged_at is not None:
+            # A frame before the damage is whole, but for one that was predicted from it.
+            if frame.pts < self._damaged_at:
+                return bool(frame.pict_type == _B)
+            self._doubted = not frame.key_frame
+        elif frame.key_frame:
+            self._doubted = False
+        return self._doubted
+
+    def _give(self, held: list[tuple[Any, int]]) -> Iterator[tuple[Any, int]]:
+        self._damage.given += len(held)
+        yield from held
+        held.clear()
+
+    def _early_end(self) -> str:
+        """Say that the file stops before its end; an empty text if it does not."""
+        container, given = self._container, self._damage.given
+        size, duration = container.size, (container.duration or 0) / 1e6
+        promised = self.length or 0
+        # A body without a length ends like one that breaks off.
+        broken = self._broken if self._is_file or size >= 0 else ""
+        if self._is_indexed:
+            beyond = size >= 0 and any(e.pos + e.size > size for e in self._stream.index_entries)
+            stops = bool(beyond or broken)
+        elif container.format.name == "avi":
+            stops = self._read < (1 - _TOLERATED_SHARE) * self._stream.frames
+        else:
+            lacking = duration - self._ends if container.format.name.startswith(_TIMED) else 0.0
+            stops = lacking > max(_TOLERATED_SECONDS, _TOLERATED_SHARE * duration)
+            stops = stops or bool(broken) or (self._is_file and cut_off(self._name))
+        if not stops:
+            return ""
+        of = f" of {promised}" if promised > given else ""
+        reason = f" ({broken})" if broken else ""
+        return f"stops after {given}{of} frames: it is damaged or cut off{reason}"
+
+
+def _reason(error: Exception) -> str:
+    """Return FFmpeg's words without the address, which may hold a password."""
+    words = getattr(error, "strerror", None) or type(error).__name__
+    return "it took too long" if words == "Immediate exit requested" else words

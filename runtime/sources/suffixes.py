@@ -1,0 +1,23 @@
+"""File names by which folders and globs know images and videos."""
+
+from __future__ import annotations
+
+# fmt: off
+# What OpenCV and Pillow decode.
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".avif", ".tif", ".tiff",
+    ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".ras", ".sr",
+)
+
+# What FFmpeg decodes and is a video by its name. A GIF is one, if perhaps of a single frame.
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx",
+    ".wmv", ".asf", ".flv", ".mpg", ".mpeg", ".m1v", ".m2v", ".vob", ".ts", ".mts", ".m2ts",
+    ".mxf", ".dv", ".ogv", ".ogm", ".mjpeg", ".mjpg", ".gif", ".apng", ".h264", ".264", ".h265",
+    ".265", ".hevc", ".ivf", ".y4m",
+)
+# fmt: on
+KNOWN = (
+    f"images ({', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)}) "
+    f"and videos ({', '.join(suffix[1:] for suffix in VIDEO_SUFFIXES)})"
+)
