@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MODEL_DEFAULT: Literal["model"] = "model"
 
+MAX_PIXELS = 250_000_000
+"""Most pixels of an image file, unless more are allowed: 750 MB as 8-bit BGR."""
+
 
 def check_threshold(threshold: float | None, manifest: Manifest) -> float:
     """Return the threshold, a score in [0, 1); for None the model's."""
@@ -44,6 +47,13 @@ def check_capacity(capacity: int | None) -> int:
             f"capacity: expected a whole number, 1 or more, or None for no limit, got {capacity!r}"
         )
     return int(capacity)
+
+
+def check_max_pixels(max_pixels: int) -> int:
+    """Return the largest number of pixels of an image file."""
+    if not _is_number(max_pixels, Integral) or max_pixels < 1:
+        raise ConfigError(f"max_pixels: expected a whole number, 1 or more, got {max_pixels!r}")
+    return int(max_pixels)
 
 
 def check_timeout(timeout: float | None) -> None:

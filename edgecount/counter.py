@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecount._options import (
+    MAX_PIXELS,
     MODEL_DEFAULT,
     check_capacity,
+    check_max_pixels,
     check_max_side,
     check_threshold,
     check_timeout,
@@ -64,6 +65,9 @@ class EdgeCounter:
         threads: threads of the engine on the CPU; None: one per core.
         capacity: most head points to list per frame, with `overflow` set if there are more; the
             counts include them all. None: no limit.
+        accept_damaged: count damaged and truncated files as far as they can be decoded, with a
+            warning in the log, in place of an error.
+        max_pixels: most pixels of an image file; larger ones are refused before they are decoded.
         rebuild: a TensorRT engine that does not fit this machine (another GPU, TensorRT was
             updated) is built again, which takes minutes, if the ONNX file that it was built from
             lies beside it; engine and sidecar are replaced. A function in place of True does the
@@ -86,6 +90,8 @@ class EdgeCounter:
         max_side: int | Literal["model"] | None = MODEL_DEFAULT,
         threads: int | None = None,
         capacity: int | None = None,
+        accept_damaged: bool = False,
+        max_pixels: int = MAX_PIXELS,
         rebuild: bool | Rebuild = False,
     ) -> None:
         masks = RegionMasks(read_regions(regions))
@@ -93,6 +99,10 @@ class EdgeCounter:
         threshold = check_threshold(threshold, found.manifest)
         side = check_max_side(max_side, found.manifest)
         capacity = check_capacity(capacity)
+        self._reading: dict[str, Any] = {
+            "accept_damaged": bool(accept_damaged),
+            "max_pixels": check_max_pixels(max_pixels),
+        }
         self._owns_backend = not isinstance(backend, Backend)
         self._backend = open_backend(found, backend, threads=threads, rebuild=_rebuilder(rebuild))
         on_gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
@@ -184,7 +194,7 @@ class EdgeCounter:
             SourceError: the source cannot be opened, or stops before its end.
             BackendError: see `count`; or the counter was closed.
         """
-        for _, result in self.count_frames(_frames_of(open_sources(source))):
+        for _, result in self.count_frames(self._opened(source)):
             yield result
 
     def count_frames(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, CountResult]]:
@@ -237,7 +247,9 @@ class EdgeCounter:
                 f"stream_many: expected a list of sources, got {got}: use stream() for one"
             )
         check_timeout(timeout)
-        opened = (_opened_late(source) if on_error else _opened(source) for source in sources)
+        opened = (
+            self._opened_late(source) if on_error else self._opened(source) for source in sources
+        )
         return self._pipeline.count_sources(opened, self._job_of, timeout, on_error)
 
     def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:
@@ -270,7 +282,7 @@ class EdgeCounter:
 
     def _job(self, frame: Any) -> FrameJob:
         if isinstance(frame, (str, os.PathLike)):
-            return self._job_of(Frame(read_image(Path(frame)), str(frame), 0, 0.0))
+            return self._job_of(Frame(read_image(frame, **self._reading), str(frame), 0, 0.0))
         return FrameJob(self._intake.take(frame))
 
     def _job_of(self, frame: Frame) -> FrameJob:
@@ -280,6 +292,13 @@ class EdgeCounter:
                 "count_batch()"
             )
         return FrameJob(self._intake.take(frame.image), frame)
+
+    def _opened(self, source: SourceLike) -> Iterator[Frame]:
+        return _frames_of(open_sources(source, **self._reading))
+
+    def _opened_late(self, source: SourceLike) -> Iterator[Frame]:
+        """Open a source at its first frame: one that is not there is an error of it alone."""
+        yield from self._opened(source)
 
 
 def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
@@ -316,12 +335,3 @@ def _errors_of(source: Source) -> Iterator[None]:
         raise
     except Exception as error:
         raise SourceError(f"{source.name}: {type(error).__name__}: {error}") from error
-
-
-def _opened(source: SourceLike) -> Iterator[Frame]:
-    return _frames_of(open_sources(source))
-
-
-def _opened_late(source: SourceLike) -> Iterator[Frame]:
-    """Open a source at its first frame: one that is not there is an error of that source alone."""
-    yield from _opened(source)

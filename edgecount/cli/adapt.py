@@ -10,10 +10,13 @@ import click
 from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
+    damaged_option,
     json_option,
     new_file_option,
     number_option,
+    pixels_option,
     reader_option,
+    reading,
     refuse_existing,
     threads_option,
 )
@@ -39,6 +42,8 @@ from edgecount.cli._types.paths import UserPath
     "--seed", "Seed of the choice of held-out images and of the training.", default=0, least=0
 )
 @threads_option
+@damaged_option
+@pixels_option
 @json_option
 def adapt(
     *,
@@ -52,6 +57,8 @@ def adapt(
     rate: float,
     seed: int,
     threads: int | None,
+    accept_damaged: bool,
+    max_pixels: int,
     as_json: bool,
 ) -> None:
     """Fine-tune MODEL on the 10 to 50 annotated images in DATA.
@@ -71,7 +78,7 @@ def adapt(
         from edgecount.train.data.readers import read_samples
     if threads:
         torch.set_num_threads(threads)
-    samples = read_samples(reader, data)
+    samples = reading(read_samples(reader, data), accept_damaged, max_pixels)
     with Progress(steps, "step", "adapt", shown=not as_json) as bar:
         done = run(
             model,

@@ -14,11 +14,13 @@ from edgecount.cli._shell.group import FAILED, INTERRUPTED
 from edgecount.cli._types.options import (
     RegionType,
     backend_option,
+    damaged_option,
     folder_option,
     json_option,
     max_side_option,
     model_option,
     number_option,
+    pixels_option,
     side_limit,
     threads_option,
 )
@@ -84,6 +86,8 @@ if TYPE_CHECKING:
 )
 @number_option("--every", "Count every N-th frame of a video.", default=1)
 @number_option("--max-frames", "Stop each video after N counted frames.  [default: at its end]")
+@damaged_option
+@pixels_option
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress bars and no summary.")
 @click.pass_context
 def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> None:
@@ -142,7 +146,8 @@ def _count(
     if as_json and table == STDOUT:
         raise click.UsageError("--json and --csv - both print: name a file for the table")
     drawn = LAYERS if layers is None else check_layers(layers.split(","))
-    sources, unopened = _open(specs)
+    reading = {name: engine[name] for name in ("accept_damaged", "max_pixels")}
+    sources, unopened = _open(specs, **reading)
     if not sources:
         return unopened, False
     tasks = _plan(sources, folder, overwrite)
@@ -169,18 +174,19 @@ def _printer(sources: Sequence[Source], *, as_json: bool, points: bool, summary:
     return JsonPrinter(points) if as_json else TextPrinter(sources, summary)
 
 
-def _open(specs: tuple[str, ...]) -> tuple[list[Source], int]:
+def _open(specs: tuple[str, ...], **reading: Any) -> tuple[list[Source], int]:
     """Open the sources; returns them and the number of texts that name none."""
     from edgecount.cli._shell.failures import report_failure
     from edgecount.runtime.sources.open import open_sources
+    from edgecount.runtime.sources.urls import shown_url
 
     def attempt(spec: str) -> list[Source] | None:
         try:
             # A folder may be called 2024.
             is_camera = spec.isdecimal() and not Path(spec).exists()
-            return list(open_sources(int(spec) if is_camera else spec))
+            return list(open_sources(int(spec) if is_camera else spec, **reading))
         except Exception as error:  # noqa: BLE001 (the system raises anything of an odd name)
-            report_failure(spec, error)
+            report_failure(shown_url(spec), error)
             return None
 
     attempts = [attempt(spec) for spec in specs]

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from edgecount.cli._shell.extras import needs_train
+from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
+    damaged_option,
     json_option,
     new_file_option,
+    pixels_option,
     reader_option,
+    reading,
     refuse_existing,
 )
 from edgecount.cli._types.paths import UserPath
@@ -46,15 +50,26 @@ def data() -> None:
     type=UserPath(dir_okay=False),
     help="Draw some of the images with their heads into this .png or .jpg file.",
 )
+@damaged_option
+@pixels_option
 @json_option
 @click.pass_context
-def check(ctx: click.Context, path: Path, reader: str, sheet: Path | None, as_json: bool) -> None:
+def check(
+    ctx: click.Context,
+    path: Path,
+    *,
+    reader: str,
+    sheet: Path | None,
+    accept_damaged: bool,
+    max_pixels: int,
+    as_json: bool,
+) -> None:
     """Count the annotations in PATH and list what is odd about them.
 
     Every image is read. The exit code is 1 if one cannot be read; whether other oddities are
     mistakes is for you to judge.
     """
-    samples = _read(reader, path)
+    samples = reading(_read(reader, path), accept_damaged, max_pixels)
     from edgecount.train.data.check import check_samples
 
     with Progress(len(samples), "image", "check", shown=not as_json) as progress:
@@ -140,7 +155,7 @@ def _lines(found: SetStatistics) -> Iterable[str]:
         yield ""
         for kind, names in found.odd.items():
             yield f"{kind} ({len(names)}): {ODDITIES[kind]}"
-            yield f"    {_some([f'{n} ({r})' if r else n for n, r in names.items()])}"
+            yield f"    {_some([f'{n} ({with_flags(r)})' if r else n for n, r in names.items()])}"
 
 
 def _some(words: list[str]) -> str:

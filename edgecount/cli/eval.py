@@ -15,11 +15,14 @@ from edgecount.cli._shell.output import to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     backend_option,
+    damaged_option,
     folder_option,
     json_option,
     max_side_option,
     number_option,
+    pixels_option,
     reader_option,
+    reading,
     side_limit,
 )
 from edgecount.cli._types.paths import UserPath
@@ -55,6 +58,8 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
     help="Write report.html to this folder, with charts and the worst and best images; replaces "
     "an older report.",
 )
+@damaged_option
+@pixels_option
 @json_option
 @click.option("--per-image", is_flag=True, help="With --json: add the numbers of every image.")
 @click.pass_context
@@ -70,6 +75,8 @@ def evaluate(
     max_side: int | str | None,
     zoom: int,
     report: Path | None,
+    accept_damaged: bool,
+    max_pixels: int,
     as_json: bool,
     per_image: bool,
 ) -> None:
@@ -91,7 +98,7 @@ def evaluate(
         from edgecount.train.data.readers import read_samples
         from edgecount.train.data.splits import split as hold_out
         from edgecount.train.evaluate.evaluation import evaluate_counter
-    samples = read_samples(reader, data)
+    samples = reading(read_samples(reader, data), accept_damaged, max_pixels)
     if split:
         samples = hold_out(samples, split)[1]
     page: Path | None = None

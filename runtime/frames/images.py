@@ -11,18 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._options import MAX_PIXELS
 from edgecount.errors import InputError, SourceError
 from edgecount.runtime.frames.depth import to_eight_bits
 from edgecount.runtime.frames.stills.decode import decode_still, no_image
 from edgecount.runtime.frames.stills.formats import HEAD, is_image
 
+__all__ = [
+    "MAX_PIXELS",
+    "as_bgr",
+    "lies_on_gpu",
+    "plain_array",
+    "read_file",
+    "read_image",
+    "shape_of",
+]
+
 _DLPACK_CUDA = (2, 13)  # device memory, and managed memory
 
 _EXPECTED = "expected a uint8 array of shape (height, width, 3) in BGR order"
 
-
-MAX_PIXELS = 250_000_000
-"""Most pixels of an image file, unless more are allowed: 750 MB as 8-bit BGR."""
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +116,7 @@ def plain_array(frame: NDArray[Any]) -> NDArray[Any]:
         InputError: pixels of it are masked, and so have no value.
     """
     if isinstance(frame, np.ma.MaskedArray) and np.ma.is_masked(frame):
-        number = np.ma.count_masked(frame)
+        number = np.count_nonzero(np.ma.getmaskarray(frame))
         raise InputError(
             f"{_EXPECTED}, got an array with {number} masked values: choose what they shall be, "
             "such as frame.filled(0)"
@@ -133,12 +141,13 @@ def shape_of(array: Any) -> tuple[int, ...]:
     Raises:
         InputError: the array has none.
     """
-    shape = getattr(array, "shape", None)
-    if shape is None:
-        shape = getattr(array, "__cuda_array_interface__", {}).get("shape")
-    if shape is None:
-        raise InputError(f"{_EXPECTED}, got a {type(array).__name__} without a shape")
-    return tuple(int(side) for side in shape)
+    try:
+        shape = getattr(array, "shape", None)
+        if shape is None:
+            shape = array.__cuda_array_interface__["shape"]
+        return tuple(int(side) for side in shape)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise InputError(f"{_EXPECTED}, got a {type(array).__name__} without a shape") from None
 
 
 def read_file(path: Path, kind: str = "an image", most: int = -1) -> bytes:
@@ -193,7 +202,8 @@ def _from_pil(image: Any) -> NDArray[Any]:
     try:
         upright: Any = ImageOps.exif_transpose(image)
         if upright.mode != "F" and not upright.mode.startswith("I"):
-            return np.asarray(upright.convert("RGB"))[:, :, ::-1]
+            rgb: NDArray[Any] = np.asarray(upright.convert("RGB"))
+            return rgb[:, :, ::-1]
         values = np.asarray(upright)
     except MemoryError:
         raise
@@ -213,7 +223,7 @@ def _eight_bits(frame: NDArray[Any]) -> NDArray[np.uint8]:
     if frame.dtype.type is np.uint16 and frame.ndim:  # of either byte order
         return to_eight_bits(frame)
     if frame.dtype == np.bool_:
-        return np.where(frame, np.uint8(255), np.uint8(0))
+        return np.where(frame, 255, 0).astype(np.uint8)
     raise InputError(
         f"{_EXPECTED}, got {frame.dtype}: scale the values to 0..255 and use .astype(numpy.uint8)"
     )

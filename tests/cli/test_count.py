@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import cv2
@@ -195,3 +196,35 @@ def test_wrong_use(run, files, args, word):
 
 def test_no_source_is_wrong_use(run):
     assert run("count").exit_code == 2
+
+
+def test_damaged_and_large_files_name_the_flags(run, files, tmp_path):
+    good, large = files.image("a.png", 2), tmp_path / "large.bmp"
+    damaged = tmp_path / "damaged.jpg"
+    damaged.write_bytes(bytes(cv2.imencode(".jpg", cv2.imread(str(good)))[1])[:-2])
+    large.write_bytes(b"BM" + bytes(12) + struct.pack("<Iii", 40, 30000, 30000) + bytes(28))
+    result = run("count", damaged, good, large, "-q")
+    assert result.exit_code == 1
+    assert result.stdout == f"      2.0  {good}\n"
+    first, second = result.stderr.splitlines()
+    assert "damaged.jpg is truncated" in first
+    assert "or set --accept-damaged to take it all the same" in first
+    assert "large.bmp has 30000 x 30000 pixels" in second
+    assert "or set --max-pixels higher" in second
+    taken = run("count", damaged, "-q", "--accept-damaged")
+    assert taken.exit_code == 0
+    assert "2.0" in taken.stdout
+    assert "edgecount: warning: " in taken.stderr
+    assert run("count", good, "--max-pixels", 100).exit_code == 1
+
+
+def test_pipes_and_devices_in_a_folder_do_not_block(run, files, tmp_path):
+    files.image("in/a.png", 1)
+    os.mkfifo(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "c.png").symlink_to("/dev/zero")
+    files.image("in/d.png", 2)
+    result = run("count", tmp_path / "in", "-q")
+    assert result.exit_code == 1
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["1.0", "2.0"]
+    assert "b.png is a pipe" in result.stderr
+    assert "c.png is a device" in result.stderr

@@ -98,7 +98,7 @@ def test_ctrl_c_prints_the_summary(files, tmp_path, tiny_model):
     path = files.video("clip.avi", [1] * 3000)
     out = tmp_path / "out"
     with start(path, "--model", tiny_model, "--save", out) as process:
-        while not (out / "clip.overlay.mp4").exists():
+        while not list(out.glob("clip.overlay.mp4.*")):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
@@ -114,3 +114,40 @@ def test_closed_pipe_is_quiet(files, tiny_model):
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(timeout=60) == 141
+
+
+def test_a_folder_with_a_number_for_a_name(run, files, tmp_path, monkeypatch):
+    files.image("2024/a.png", 2)
+    monkeypatch.chdir(tmp_path)
+    assert "2024/a.png" in run("count", "2024", "-q").stdout
+
+
+def test_what_is_left_out_of_a_folder_is_told(run, files, tmp_path):
+    files.image("in/a.png", 2)
+    for name in ("b.txt", "c.txt", "d.pdf", "e"):
+        (tmp_path / "in" / name).write_text("dear diary")
+    result = run("count", tmp_path / "in")
+    assert result.exit_code == 0
+    told = "left out: 4 files of other kinds (.txt 2, .pdf 1, no suffix 1)"
+    assert [line for line in result.stderr.splitlines() if line.endswith(told)]
+
+
+def test_a_damaged_video_ends_in_an_error_after_its_line(run, files, tmp_path):
+    path = files.video("clip.avi", [2] * 12)
+    data = bytearray(path.read_bytes())
+    start = len(data) // 2
+    data[start : start + 400] = b"\xff\xc0" * 200
+    path.write_bytes(data)
+    result = run("count", path, "-q", "--save", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "mean of" in result.stdout
+    assert "clip.avi is damaged: " in result.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.overlay.mp4"]
+
+
+def test_names_with_colons(run, files, tmp_path, monkeypatch, read_video):
+    files.video("clip.avi", [3] * 4).rename(tmp_path / "2024-05-01T12:00:00.avi")
+    monkeypatch.chdir(tmp_path)
+    result = run("count", "2024-05-01T12:00:00.avi", "-q", "--save", "run12:00")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert read_video(tmp_path / "run12:00" / "2024-05-01T12-00-00.overlay.mp4")[0] == 4

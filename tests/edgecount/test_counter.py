@@ -321,6 +321,8 @@ def test_regions_may_change_between_frames(tiny_model: Path, frame: NDArray[np.u
         ({"max_side": "big"}, "max_side: expected a whole number of pixels"),
         ({"capacity": 0}, "capacity: expected a whole number, 1 or more"),
         ({"capacity": 2.5}, "capacity: expected a whole number, 1 or more"),
+        ({"max_pixels": 0}, "max_pixels: expected a whole number, 1 or more, got 0"),
+        ({"max_pixels": None}, "max_pixels: expected a whole number, 1 or more, got None"),
         ({"regions": 5}, "regions: expected Region objects or a mapping, got 5"),
         ({"threads": -1}, "threads: expected 1 or more"),
         ({"regions": {"gate": [(0, 0)]}}, "region 'gate': expected three or more points"),
@@ -401,6 +403,25 @@ def test_stream_of_a_folder(tiny_model: Path, squares: Squares, tmp_path: Path) 
         str(tmp_path / name) for name in ("1.png", "2.png", "10.png")
     ]
     assert [result.frame for result in results] == [0, 0, 0]
+
+
+def test_damaged_and_large_files_are_taken_where_they_are_allowed(
+    tiny_model: Path, squares: Squares, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jpg"
+    data = bytes(cv2.imencode(".jpg", squares(200, 64, (16, 0)))[1])
+    path.write_bytes(data[:-2])
+    strict = EdgeCounter(tiny_model)
+    small = EdgeCounter(tiny_model, accept_damaged=True, max_pixels=200 * 64 - 1)
+    for count in (strict.count, lambda name: list(strict.stream(name))):
+        with pytest.raises(SourceError, match="truncated"):
+            count(path)
+    for count in (small.count, lambda name: list(small.stream(name))):
+        with pytest.raises(SourceError, match=r"expected at most 12,799: .*`max_pixels`"):
+            count(path)
+    counter = EdgeCounter(tiny_model, accept_damaged=True)
+    assert round(counter.count(path).density_count or 0) == 1
+    assert [round(result.density_count or 0) for result in counter.stream(path)] == [1]
 
 
 def test_stream_of_a_video(tiny_model: Path, tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ from typing import Any
 import av
 import av.filter
 import numpy as np
-from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
 GOP = 6
-EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND  # else grey comes out 3 levels darker
+EXACT = 2 | 1 << 18  # SWS_BILINEAR, SWS_ACCURATE_RND: else grey comes out 3 levels darker
 TICKS = 12800  # of a time stamp of the .mp4 per second, at 25 frames per second
 
 

@@ -141,3 +141,16 @@ def test_a_checkpoint_runs_in_pytorch_alone(scenes, tmp_path):
     assert missing.exit_code == 1
     assert missing.stderr.count("\n") == 1
     assert "best.pt" in missing.stderr
+
+
+def test_a_damaged_image_is_named_and_may_be_taken(tmp_path):
+    done, data = cv2.imencode(".jpg", render_scene(3, size=(320, 240), seed=4).image)
+    assert done
+    (tmp_path / "a.jpg").write_bytes(bytes(data)[:-200])
+    (tmp_path / "heads.csv").write_text("a.jpg,10,20\n")
+    command = ("eval", "edgecount-n", tmp_path, "--reader", "csv")
+    refused = run(*command)
+    assert refused.exit_code == 1
+    assert "a.jpg is truncated" in refused.stderr
+    assert "--accept-damaged" in refused.stderr
+    assert run(*command, "--accept-damaged").exit_code == 0

@@ -36,8 +36,6 @@ def read_header(path: Path) -> Header:
     if header is None or header.format != "JPEG" or not header.width:
         # Other formats may say how they are turned at their very end.
         header = read_still_header(read_file(path))
-        if header is not None and (header.missing or header.damaged):
-            header = None
     if header is None or not header.width:
         # The decoder decides, and says what is wrong.
         height, width = read_image(path).shape[:2]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.runtime.frames.images import read_image
+from edgecount.runtime.frames.images import MAX_PIXELS, read_image
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
@@ -31,6 +31,8 @@ class Sample:
         name: name in split files; the file's name without its extension by default.
         shrink: factor, at most 1, by which the image is made smaller when it is read; all
             coordinates here are those of the smaller image.
+        accept_damaged: whether damaged images are read as far as they can be decoded.
+        max_pixels: most pixels of the image; a larger one is refused.
     """
 
     path: Path
@@ -40,6 +42,8 @@ class Sample:
     region: Array | Path | None = None
     name: str = field(default="")
     shrink: float = 1.0
+    accept_damaged: bool = False
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -51,14 +55,14 @@ class Sample:
         Raises:
             SourceError: the image or the mask cannot be read.
         """
-        image = read_image(self.path)
+        image = self._read(self.path)
         if self.shrink < 1:
             width, height = (max(round(side * self.shrink), 1) for side in image.shape[1::-1])
             image = _resized(image, width, height, cv2.INTER_AREA)
         if self.region is None:
             return image
         if isinstance(self.region, Path):
-            mask = read_image(self.region)[:, :, 0]
+            mask = self._read(self.region)[:, :, 0]
             if mask.shape != image.shape[:2]:
                 mask = _resized(mask, image.shape[1], image.shape[0], cv2.INTER_NEAREST)
             mask = (mask > 0).astype(np.uint8)
@@ -66,6 +70,9 @@ class Sample:
             mask = np.zeros(image.shape[:2], np.uint8)
             cv2.fillPoly(mask, [np.round(self.region).astype(np.int32)], 1)
         return image * mask[:, :, None]
+
+    def _read(self, path: Path) -> Image:
+        return read_image(path, accept_damaged=self.accept_damaged, max_pixels=self.max_pixels)
 
     def shrunk(self, factor: float) -> Sample:
         """Return the sample at ``factor`` times its size."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,8 +98,8 @@ class ClipWriter:
         try:
             self._guarded(encode)
         except OutputError as error:
-            # Closes the files, and deletes what is there.
-            self._files.__exit__(type(error), error, error.__traceback__)
+            with suppress(Exception):  # it cannot be closed properly, but is deleted
+                self._files.__exit__(type(error), error, error.__traceback__)
             raise
 
     def _guarded(self, call: Any) -> None:

@@ -64,8 +64,8 @@ class VideoSaver(Saver):
         layers: Collection[str] = LAYERS,
     ) -> None:
         self._path = path
-        self._layers = layers
         self._fps = fps
+        self._layers = layers
         self._regions = regions
         self._scale: HeatScale | None = None
         self._writer: ClipWriter | None = None

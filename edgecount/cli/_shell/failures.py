@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.output import error_line, printable
 from edgecount.cli._shell.progress import echo
 from edgecount.errors import EdgeCountError
@@ -21,7 +22,7 @@ def report_failure(name: str, error: Exception) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, EdgeCountError):
-        return str(error)
+        return with_flags(str(error))
     if isinstance(error, MemoryError):
         return "not enough memory"
     return f"{type(error).__name__}: {error}"

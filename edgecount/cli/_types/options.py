@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edgecount._options import MAX_PIXELS
 from edgecount.cli._types.paths import UserPath
 from edgecount.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from edgecount.regions import Region
+    from edgecount.train.data.sample import Sample
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -101,6 +104,14 @@ max_side_option = click.option(
     help="Shrink images whose longer side has more than N pixels; native keeps the size.  "
     "[default: the model's limit]",
 )
+damaged_option = click.option(
+    "--accept-damaged",
+    is_flag=True,
+    help="Take damaged and truncated files as far as they can be decoded, with a warning.",
+)
+pixels_option = number_option(
+    "--max-pixels", "Refuse images of more than N pixels, before decoding.", default=MAX_PIXELS
+)
 threads_option = number_option(
     "--threads", "Number of CPU threads to compute with.  [default: one per core]"
 )
@@ -131,6 +142,14 @@ def new_file_option(default: str, text: str) -> Callable[[_Function], _Function]
         return where(over(function))
 
     return add
+
+
+def reading(samples: list[Sample], accept_damaged: bool, max_pixels: int) -> list[Sample]:
+    """Return samples whose images are read as `--accept-damaged` and `--max-pixels` say."""
+    return [
+        dataclasses.replace(sample, accept_damaged=accept_damaged, max_pixels=max_pixels)
+        for sample in samples
+    ]
 
 
 def refuse_existing(out: Path, overwrite: bool) -> None:

@@ -11,6 +11,8 @@ from edgecount.runtime.frames.stills.tags import exif_orientation
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
+WEBP_ANIMATION = "WebP animation"
+
 # Chunks that change what is seen. Damage of others, such as texts, leaves the picture whole.
 _CHECKED = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf")
 
@@ -51,18 +53,42 @@ def read_webp(data: bytes) -> Header:
     total = 8 + struct.unpack_from("<I", data, 4)[0]
     lost = total - len(data)
     sizes: list[tuple[int, int]] = []
-    orientation, damaged = 1, None
+    name, orientation, damaged = "WebP", 1, None
     for kind, start, end in _webp_chunks(data, min(total, len(data))):
         if end > total:
             damaged = damaged or f"its {kind.decode('latin-1')} chunk goes beyond its end"
         body = data[start : min(end, start + 10)]
-        if kind == b"EXIF":
+        if kind == b"ANIM":
+            name = WEBP_ANIMATION
+        elif kind == b"EXIF":
             orientation = exif_orientation(data[start:end])
         elif (size := _webp_size(kind, body)) is not None:
             sizes.append(size)
     width, height = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
     missing = f"{lost} of its bytes are missing" if lost > 0 else None
-    return Header("WebP", width, height, orientation, missing=missing, damaged=damaged)
+    return Header(name, width, height, orientation, missing=missing, damaged=damaged)
+
+
+def webp_without_end(data: bytes) -> bytes | None:
+    """Return a WebP's picture without the last bytes of its data, which cannot be decoded.
+
+    No decoder tells of data left over, which is the trace that damage most often leaves. A picture
+    that can be decoded without its end did not need it. Whole ones need all but some 3 bytes.
+
+    Returns:
+        A WebP; None: the file is an animation, or too small.
+    """
+    for kind, start, end in _webp_chunks(data, len(data)):
+        if kind not in (b"VP8 ", b"VP8L"):
+            continue
+        size = min(end, len(data)) - start
+        # Room for encoders that pad.
+        kept = size - (16 + size // 256 if kind == b"VP8 " else 8)
+        if kept < size // 2:
+            return None
+        body = struct.pack("<4sI", kind, kept) + data[start : start + kept] + bytes(kept % 2)
+        return struct.pack("<4sI4s", b"RIFF", 4 + len(body), b"WEBP") + body
+    return None
 
 
 def _webp_chunks(data: bytes, limit: int) -> Iterator[tuple[bytes, int, int]]:

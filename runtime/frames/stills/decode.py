@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.depth import to_eight_bits
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2
-from edgecount.runtime.frames.stills.formats import open_with_pillow, read_header
+from edgecount.runtime.frames.stills.chunks import webp_without_end
+from edgecount.runtime.frames.stills.formats import PILLOW, open_with_pillow, read_header
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, MOST_SCANS, Jpeg, decode_jpeg, read_jpeg
-from edgecount.runtime.frames.stills.tags import ORIENTATION, read_tags
+from edgecount.runtime.frames.stills.tiff import find_corrupt_tiff, without_orientation
 
 _AGAIN = "copy or download it again, or set `accept_damaged` to take it all the same"
 
@@ -90,7 +91,7 @@ def _pixels(
         image, corrupt = decode_jpeg(jpeg)
         # What TurboJPEG cannot decode OpenCV may.
         return (_by_opencv(name, header, data) if image is None else image), corrupt
-    if header.format in ("AVIF", "GIF"):
+    if header.format in PILLOW:
         try:
             return _by_pillow(header, data), None
         except MemoryError:
@@ -99,7 +100,21 @@ def _pixels(
             if not accept_damaged:
                 raise SourceError(f"{name} is damaged: {error}; {_AGAIN}") from None
             return _by_opencv(name, header, data), str(error)
-    return _by_opencv(name, header, data), None
+    corrupt = find_corrupt_tiff(data, header.pixels) if header.format == "TIFF" else None
+    image = _by_opencv(name, header, data)
+    if header.format == "WebP" and _has_surplus(data):
+        corrupt = "its picture is complete before its data end"
+    return image, corrupt
+
+
+def _has_surplus(data: bytes) -> bool:
+    """Return whether a WebP's picture is there without the end of its data."""
+    cut = webp_without_end(data)
+    if cut is None:
+        return False
+    cv2 = load_cv2()
+    with quiet_cv2:
+        return cv2.imdecode(np.frombuffer(cut, np.uint8), cv2.IMREAD_COLOR) is not None
 
 
 def _by_pillow(header: Header, data: bytes) -> NDArray[np.uint8]:
@@ -113,7 +128,7 @@ def _by_opencv(name: str, header: Header, data: bytes) -> NDArray[Any]:
     # Which formats OpenCV turns by their EXIF data differs between its releases.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     if header.format == "TIFF" and header.orientation != 1:
-        data = _without_orientation(data)
+        data = without_orientation(data)
     with quiet_cv2:
         try:
             image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -127,15 +142,6 @@ def _by_opencv(name: str, header: Header, data: bytes) -> NDArray[Any]:
             "does not read"
         )
     return image
-
-
-def _without_orientation(data: bytes) -> bytes:
-    """Return a TIFF that claims to be upright: OpenCV turns these whatever its flags say."""
-    tag = read_tags(data)[ORIENTATION]
-    upright = bytearray(data)
-    order = "little" if data[:2] == b"II" else "big"
-    upright[tag.position : tag.position + tag.size] = (1).to_bytes(tag.size, order)
-    return bytes(upright)
 
 
 def _in_eight_bits(image: NDArray[Any], header: Header) -> NDArray[Any]:

@@ -8,10 +8,11 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from edgecount.runtime.frames.stills.chunks import PNG, read_png, read_webp
+from edgecount.runtime.frames.stills.chunks import PNG, WEBP_ANIMATION, read_png, read_webp
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, read_jpeg
-from edgecount.runtime.frames.stills.tags import ORIENTATION, exif_orientation, read_tags
+from edgecount.runtime.frames.stills.tags import exif_orientation
+from edgecount.runtime.frames.stills.tiff import TIFF, read_tiff
 
 HEAD = 64
 """Bytes at a file's start that tell its format."""
@@ -19,7 +20,6 @@ HEAD = 64
 _JPEG_2000 = b"\xff\x4f\xff\x51"
 _JP2 = b"\0\0\0\x0cjP  "
 _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PNM = re.compile(
@@ -47,22 +47,26 @@ def read_header(data: bytes) -> Header | None:
         return Header(_name(reader), missing="its header is cut off")
 
 
-def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
-    """Open an AVIF or a GIF with Pillow, past its own limit on pixels, which is one for all users.
+PILLOW = ("AVIF", "GIF", WEBP_ANIMATION)
+"""Formats that Pillow decodes.
 
-    Some builds of OpenCV cannot decode these; none turns an AVIF by its own rotation, and all give
-    the values of 10 bits as they are.
+Some releases of OpenCV cannot; none turns an AVIF by its own rotation, and all give the values of
+10 bits as they are.
+"""
+
+
+def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
+    """Open a file of one of `PILLOW`, past Pillow's limit on pixels, which its users may set.
 
     Raises:
         Exception: whatever Pillow's parsers meet.
     """
-    if format == "AVIF":
-        from PIL.AvifImagePlugin import AvifImageFile
-
-        return AvifImageFile(io.BytesIO(data))
+    from PIL.AvifImagePlugin import AvifImageFile
     from PIL.GifImagePlugin import GifImageFile
+    from PIL.WebPImagePlugin import WebPImageFile
 
-    return GifImageFile(io.BytesIO(data))
+    readers = {"AVIF": AvifImageFile, "GIF": GifImageFile, WEBP_ANIMATION: WebPImageFile}
+    return readers[format](io.BytesIO(data))
 
 
 def _reader(head: bytes) -> Callable[[bytes], Header] | None:
@@ -127,27 +131,6 @@ def _read_jp2(data: bytes) -> Header:
     return Header("JPEG 2000", max(right - left, 0), max(bottom - top, 0), white=white)
 
 
-def _read_tiff(data: bytes) -> Header:
-    tags = {number: tag.value for number, tag in read_tags(data).items()}
-    width, height, bits = tags.get(256, 0), tags.get(257, 0), tags.get(258, 1)
-    photometric, turned = tags.get(262, 1), tags.get(ORIENTATION, 1)
-    unsupported = None
-    if bits > 8 and photometric not in (0, 1, 2):
-        unsupported = f"colours of {bits} bits are read as grey or RGB only"
-    elif bits > 8 and tags.get(284, 1) == 2 and tags.get(277, 1) > 1:
-        unsupported = f"colours of {bits} bits in planes of their own are not read"
-    return Header(
-        "TIFF",
-        width,
-        height,
-        turned if turned in range(1, 9) else 1,
-        tile=tags.get(322, 0) * tags.get(323, 0),
-        # OpenCV inverts 8 bits only.
-        inverted=bits > 8 and photometric == 0,
-        unsupported=unsupported,
-    )
-
-
 def _read_avif(data: bytes) -> Header:
     return _read_by_pillow("AVIF", data)
 
@@ -161,7 +144,8 @@ def _read_by_pillow(format: str, data: bytes) -> Header:  # noqa: A002
         with open_with_pillow(format, data) as image:
             # Pillow gives the rotation and the mirror of an AVIF as an EXIF orientation.
             orientation = exif_orientation(image.info.get("exif", b""))
-            return Header(format, *image.size, orientation)
+            width, height = image.size
+            return Header(format, width, height, orientation)
     except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
         return Header(format, damaged=str(error) or type(error).__name__)
 
@@ -174,7 +158,7 @@ def _read_heic(data: bytes) -> Header:
 _READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Header]], ...] = (
     (JPEG, _read_jpeg),
     (PNG, read_png),
-    (_TIFF, _read_tiff),
+    (TIFF, read_tiff),
     (b"BM", _read_bmp),
     ((b"GIF87a", b"GIF89a"), _read_gif),
     (tuple(b"P%d" % number for number in range(1, 7)), _read_pnm),

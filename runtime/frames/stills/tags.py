@@ -5,18 +5,38 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+import numpy as np
+
 ORIENTATION = 274
 
-# Bytes and letter of struct of the types of whole numbers: BYTE, SHORT, LONG and LONG8.
-_WHOLE = {1: (1, "B"), 3: (2, "H"), 4: (4, "I"), 16: (8, "Q")}
+# Bytes and letter of struct of the types of whole numbers: BYTE, SHORT, LONG, UNDEFINED (bytes) and
+# LONG8.
+_WHOLE = {1: (1, "B"), 3: (2, "H"), 4: (4, "I"), 7: (1, "B"), 16: (8, "Q")}
 
 
 class Tag(NamedTuple):
-    """The first value of a tag, and where it stands in the data."""
+    """A tag of whole numbers: its first value, and where and how its values stand in the data.
+
+    Attributes:
+        value: the first value.
+        position: of the first value.
+        size: bytes of a value.
+        number: number of values.
+        order: "<" or ">", as NumPy and struct write the order of bytes.
+    """
 
     value: int
     position: int
     size: int
+    number: int
+    order: str
+
+    def values(self, data: bytes) -> list[int]:
+        """Return all values, as far as the data go."""
+        count = min(self.number, (len(data) - self.position) // self.size)
+        kind = f"{self.order}u{self.size}"
+        values: list[int] = np.frombuffer(data, kind, count, self.position).tolist()
+        return values
 
 
 def read_tags(data: bytes) -> dict[int, Tag]:
@@ -46,7 +66,8 @@ def read_tags(data: bytes) -> dict[int, Tag]:
             at = position + step - room
             if size * count > room:
                 at = struct.unpack_from(f"{order}{'I' if room == 4 else 'Q'}", data, at)[0]
-            tags.setdefault(tag, Tag(struct.unpack_from(order + letter, data, at)[0], at, size))
+            value = struct.unpack_from(order + letter, data, at)[0]
+            tags.setdefault(tag, Tag(value, at, size, count, order))
     except (KeyError, struct.error, OverflowError):
         pass  # cut off or no TIFF: what was read so far counts
     return tags

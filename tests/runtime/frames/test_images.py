@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -215,6 +216,78 @@ def test_pil_images() -> None:
     assert as_bgr(deep)[:, :, 0].max() == 255
     with pytest.raises(InputError, match="mode F"):
         as_bgr(image_module.new("F", (4, 4)))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_arrays_of_subclasses() -> None:
+    grey = PICTURE[:, :, 0]
+    for form in (np.matrix(grey), np.ma.array(grey), grey.view(np.memmap)):
+        plain = as_bgr(form)
+        assert type(plain) is np.ndarray
+        np.testing.assert_array_equal(plain, np.stack([grey] * 3, 2))
+
+
+def test_masked_pixels_have_no_value() -> None:
+    masked = np.ma.masked_greater(PICTURE, 250)
+    masked[0, 0, 0] = np.ma.masked
+    with pytest.raises(InputError, match=r"masked values: choose .* frame.filled\(0\)"):
+        as_bgr(masked)
+    np.testing.assert_array_equal(as_bgr(np.ma.array(PICTURE)), PICTURE)
+
+
+def test_unaligned_and_read_only_arrays() -> None:
+    deep = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1000
+    shifted = np.frombuffer(b"x" + deep.tobytes(), np.uint8)[1:].view(np.uint16).reshape(6, 8)
+    assert not shifted.flags.aligned
+    np.testing.assert_array_equal(as_bgr(shifted), as_bgr(deep))
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "LA", "PA", "RGBA", "CMYK", "YCbCr", "HSV", "RGBa"]
+)
+def test_pil_images_of_every_mode(mode: str) -> None:
+    image_module = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    image = image_module.new(mode, (5, 4))
+    assert as_bgr(image).shape == (4, 5, 3)
+
+
+def test_a_pil_image_that_cannot_be_decoded(tmp_path: Path) -> None:
+    image_module = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    path = write(tmp_path / "a.jpg", encode("jpg")[:-300])
+    with image_module.open(path) as image, pytest.raises(InputError, match="truncated"):
+        as_bgr(image)
+    with pytest.raises(InputError, match="a PIL image cannot be read as RGB"):
+        as_bgr(image_module.new("La", (4, 4)))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_regular_file_does_not_block(tmp_path: Path, make: Any) -> None:
+    make(tmp_path / "a.jpg")
+    with pytest.raises(SourceError, match=r"a.jpg is a (pipe|device): expected an image file"):
+        read_image(tmp_path / "a.jpg")
+
+
+def test_a_socket_is_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path has to be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("a.jpg")
+        with pytest.raises(SourceError, match=r"a.jpg is a socket"):
+            read_image("a.jpg")
+
+
+def test_names_that_no_file_has() -> None:
+    with pytest.raises(SourceError, match=r"cannot read 'a\\x00b'"):
+        read_image("a\0b")
+    with pytest.raises(SourceError, match=r"cannot read .*File name too long"):
+        read_image("a" * 300)
+
+
+def test_a_large_file_that_is_no_image_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(SourceError, match=r"a.jpg is not an image that can be decoded"):
+        read_image(path)
 
 
 def test_an_opencv_that_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

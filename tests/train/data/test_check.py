@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from click.testing import CliRunner
+from PIL import Image
 
 from edgecount.cli import cli
 from edgecount.train.data.check import check_samples
@@ -132,3 +133,31 @@ def test_the_help_names_every_reader():
         run("data", "--help").output.replace(",", " ").replace(";", " ").replace(".", " ").split()
     )
     assert set(READERS) <= set(words)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
+def test_turned_files_of_every_format_are_listed(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    Image.new("RGB", (40, 20)).save(tmp_path / "images" / f"a.{suffix}", exif=exif)
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.25 0.1 0.1\n")
+    samples = read_samples("yolo", tmp_path)
+    np.testing.assert_allclose(samples[0].points, [[10, 10]])
+    found = check_samples(samples)
+    assert found.sizes == {"20x40": 1}
+    assert found.odd["rotated"] == {"a": "orientation 6"}
+    assert "points_outside" not in found.odd
+
+
+def test_damaged_and_large_files_are_read_where_they_are_allowed(odd):
+    result = run("data", "check", odd, "--reader", "csv")
+    assert result.exit_code == 1
+    assert "--accept-damaged" in result.stdout
+    accepted = run("data", "check", odd, "--reader", "csv", "--accept-damaged")
+    assert accepted.exit_code == 0
+    assert "unreadable" not in accepted.stdout
+    small = run("data", "check", odd, "--reader", "csv", "--max-pixels", 99)
+    assert small.exit_code == 1
+    assert "--max-pixels" in small.stdout

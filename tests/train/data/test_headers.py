@@ -42,13 +42,14 @@ def test_turned_jpegs_have_their_upright_size(tmp_path, orientation, order):
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
-@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".mpo"])
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".mpo", ".avif"])
 def test_other_formats_have_the_size_that_they_are_read_with(tmp_path, suffix, orientation):
     path = tmp_path / f"a{suffix}"
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.new("RGB", (40, 30)).save(path, exif=exif)
+    Image.new("RGB", (40, 30)).save(path, exif=exif, format={".mpo": "JPEG"}.get(suffix))
     header = read_header(path)
+    assert header.orientation == orientation
     assert (header.height, header.width) == read_image(path).shape[:2]
 
 
