@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from edgecount.cli._data.read import read_annotated
 from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
@@ -15,18 +17,21 @@ from edgecount.cli._types.options import (
     new_file_option,
     number_option,
     pixels_option,
-    reader_option,
     reading,
     refuse_existing,
     threads_option,
 )
 from edgecount.cli._types.paths import UserPath
+from edgecount.cli._types.readers import readers_help, set_options
+
+if TYPE_CHECKING:
+    from edgecount.train.data.readers import Choice
 
 
-@click.command()
+@click.command(epilog=readers_help())
 @click.argument("model")
 @click.argument("data", type=UserPath())
-@reader_option
+@set_options
 @new_file_option("adapted.onnx", "ONNX file to write.")
 @number_option("--steps", "Training steps.", default=200)
 @click.option(
@@ -50,6 +55,7 @@ def adapt(
     model: str,
     data: Path,
     reader: str,
+    unannotated: Choice | None,
     out: Path,
     overwrite: bool,
     steps: int,
@@ -75,10 +81,10 @@ def adapt(
 
         from edgecount.export.source.from_torch import export_onnx
         from edgecount.train.adapt import adapt as run
-        from edgecount.train.data.readers import read_samples
     if threads:
         torch.set_num_threads(threads)
-    samples = reading(read_samples(reader, data), accept_damaged, max_pixels)
+    samples = read_annotated(reader, data, unannotated)
+    samples = reading(samples, accept_damaged, max_pixels)
     with Progress(steps, "step", "adapt", shown=not as_json) as bar:
         done = run(
             model,
