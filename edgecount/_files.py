@@ -1,13 +1,37 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and files that are safe to open."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgecount.errors import OutputError
+from edgecount.errors import EdgeCountError, ModelError, OutputError
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def require_regular(path: Path, error: type[EdgeCountError] = ModelError) -> None:
+    """Refuse what opening or reading may wait for without end: FIFOs, sockets and devices.
+
+    A file that is missing is left to whoever opens it, as is a folder.
+
+    Raises:
+        EdgeCountError: of the class ``error``: the path leads to one of these.
+    """
+    try:
+        kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode))
+    except (OSError, ValueError):  # a name that no file can have is a ValueError
+        return
+    if kind:
+        raise error(f"{path} is {kind}: expected a regular file")
 
 
 @contextmanager
@@ -50,9 +74,9 @@ def writable(path: Path) -> Path:
         OutputError: it is there and no file: a device or a folder must not be replaced by one.
     """
     real = Path(os.path.realpath(path))
-    if real.exists() and not real.is_file():
-        kind = "a folder" if real.is_dir() else "a device, a pipe or a socket"
-        raise OutputError(f"cannot write {path}: expected the name of a file, it is {kind}")
+    require_regular(real, OutputError)
+    if real.is_dir():
+        raise OutputError(f"{path} is a folder: expected a regular file")
     return real
 
 

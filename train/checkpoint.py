@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from edgecount._files import replacing
+from edgecount._files import replacing, require_regular
 from edgecount.errors import ConfigError, ModelError
 from edgecount.train.config import TrainConfig, config_from_dict
 from edgecount.train.models import build_model
@@ -34,6 +34,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: the file is missing, damaged or of another program.
     """
+    require_regular(path)
     try:
         # weights_only: a pickle can run any code of whoever made it.
         state = torch.load(path, map_location="cpu", weights_only=True)

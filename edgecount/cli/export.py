@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -244,6 +245,7 @@ def export(
     click.echo(f"\n{target / 'report.html'}")
     if served:
         click.echo(served)
+    click.echo(f"\nnow run  edgecount count SOURCE --model {shlex.quote(str(target))}")
 
 
 def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> None:
@@ -270,3 +272,4 @@ def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> No
         click.echo(json.dumps({"file": str(out), "bytes": len(data), "model": written.name}))
         return
     click.echo(f"{out}  {written.name} {written.version}  {len(data) / 1e6:.1f} MB")
+    click.echo(f"now run  edgecount count SOURCE --model {shlex.quote(str(out))}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from edgecount._files import replacing, write_whole
-from edgecount.errors import OutputError
+from edgecount._files import replacing, require_regular, write_whole
+from edgecount.errors import ModelError, OutputError
 
 
 def test_a_file_keeps_its_content_until_the_new_one_is_complete(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
         os.mkfifo(path)
     else:
         path.mkdir()
-    with pytest.raises(OutputError, match="expected the name of a file"):
+    with pytest.raises(OutputError, match="expected a regular file"):
         write_whole(path, b"data")
     assert Path("/dev/null").is_char_device()
     assert not path.is_file()
@@ -67,3 +68,21 @@ def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
     write_whole(tmp_path / "link", b"new")
     assert (tmp_path / "real").read_bytes() == b"new"
     assert (tmp_path / "link").is_symlink()
+
+
+def test_what_blocks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(tmp_path)  # a socket's path has to be short
+        server.bind("socket")
+        for path, kind in (
+            (tmp_path / "pipe", "a FIFO"),
+            (tmp_path / "socket", "a socket"),
+            (Path(os.devnull), "a device"),
+        ):
+            with pytest.raises(ModelError, match=f"is {kind}: expected a regular file"):
+                require_regular(path)
+    with pytest.raises(OutputError):
+        require_regular(tmp_path / "pipe", OutputError)
+    for path in (tmp_path, tmp_path / "missing", Path("a\0b")):  # whoever opens them says what is
+        require_regular(path)

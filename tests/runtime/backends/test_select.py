@@ -45,7 +45,7 @@ def test_auto_takes_the_onnx_and_tells_why(
     make: Make, onnx: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = make()
-    with caplog.at_level(logging.INFO), open_backend(open_model(onnx.parent)) as backend:
+    with caplog.at_level(logging.INFO), open_backend(open_model(onnx.parent)).backend as backend:
         assert backend.name == "onnxruntime"
     (line,) = (text for text in caplog.messages if text.startswith("backend onnxruntime on"))
     assert f"not tensorrt-rtx: {engine.path} needs a GPU: no NVIDIA driver" in line
@@ -59,7 +59,7 @@ def test_a_reason_that_several_engines_share_is_told_once(
     make()
     damaged = make("model.int8.engine", precision="int8")
     damaged.path.with_name("model.int8.engine.json").write_text("{")
-    with caplog.at_level(logging.INFO), open_backend(open_model(onnx.parent)) as backend:
+    with caplog.at_level(logging.INFO), open_backend(open_model(onnx.parent)).backend as backend:
         assert backend.name == "onnxruntime"
     assert caplog.text.count("model.int8.engine.json: not JSON") == 2  # once for each library
 
@@ -124,12 +124,12 @@ def test_nothing_to_build_again_is_said(
         pytest.fail("built")
 
     model = open_model(onnx.parent if folder else onnx)
-    with open_backend(model, backend, rebuild=rebuild):
+    with open_backend(model, backend, rebuild=rebuild).backend:
         pass
     (line,) = (text for text in caplog.messages if text.startswith("rebuild has no effect: "))
     assert "pass an engine, or the folder" in line
     caplog.clear()
-    with open_backend(model, backend):
+    with open_backend(model, backend).backend:
         pass
     assert "rebuild" not in caplog.text
 
