@@ -13,7 +13,7 @@ from edgecount.cli._eval.table import comparison
 from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.group import FAILED
-from edgecount.cli._shell.output import to_json
+from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     backend_option,
@@ -151,9 +151,9 @@ def evaluate(
     lines = (
         _table(alone, asked=spec.coverage if spec else None) if single else comparison(summaries)
     )
-    click.echo("\n".join(lines))
+    click.echo(text_of(lines))
     if page:
-        click.echo(f"\n{page}")
+        click.echo(f"\n{printable(str(page))}")
     ctx.exit(FAILED if failed else 0)
 
 
