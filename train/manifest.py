@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from edgecount._typed import build
+from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import FusionSpec, Manifest, PostprocessSpec
 from edgecount.models import list_models
 from edgecount.train.checkpoint import config_of
@@ -68,12 +69,19 @@ def _name_of(network: str) -> str:
 
 
 def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> PostprocessSpec:
-    """Return what the end of a training fitted; the defaults for an unfinished run."""
+    """Return what the end of a training fitted; the defaults for an unfinished run.
+
+    Raises:
+        ModelError: the checkpoint holds something else.
+    """
     values = state.get("postprocess")
     if values is None:
         both = "density" in roles and "heatmap" in roles
         return PostprocessSpec(fusion=FusionSpec() if both else None)
-    return build(PostprocessSpec, values, "postprocess")
+    try:
+        return build(PostprocessSpec, values, "postprocess")
+    except ConfigError as error:
+        raise ModelError(f"the checkpoint's {error}") from None
 
 
 def postprocess_to_dict(spec: PostprocessSpec) -> dict[str, Any]:

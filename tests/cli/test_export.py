@@ -262,7 +262,7 @@ def test_the_home_folder_in_one_word_with_its_option(run, model, photos, tmp_pat
     finally:
         (tmp_path / "photos").rename(photos)
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.endswith(f"{tmp_path / 'made' / 'report.html'}\n")
+    assert f"\n{tmp_path / 'made' / 'report.html'}\n" in result.stdout
     assert run("export", model, "--out=~/one.onnx").exit_code == 0
     assert (tmp_path / "one.onnx").is_file()
 
