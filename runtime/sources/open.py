@@ -82,11 +82,11 @@ def _open_path(text: str, options: dict[str, Any]) -> list[Source]:
         return _open_folder(path, options)
     if path.is_char_device() and os.major(path.stat().st_rdev) == _CAMERAS:
         return [CameraSource(text)]
+    if _URL.match(text) and not path.exists():
+        raise SourceError(f"streams are rtsp:// or http:// here, got {shown_url(text)}")
     if not path.exists() and glob.has_magic(text):
         return _open_glob(text, options)
     if not os.path.lexists(text):
-        if _URL.match(text):
-            raise SourceError(f"streams are rtsp:// or http:// here, got {shown_url(text)}")
         raise SourceError(f"no such file: {text}")
     if path.exists() and not path.is_file():
         raise SourceError(f"{text} is not a regular file, and neither a folder nor a camera")

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import av
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
-from edgecount.runtime.sources.damage import Damage
 from edgecount.runtime.sources.extent import cut_off
+from edgecount.runtime.sources.trust import FrameFilter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 _MOST_THREADS = 4  # they decode far more than is counted, and each holds frames in memory
 _MOST_FAILURES = 10  # reads in a row that fail, before a file is given up
+_AHEAD = 2  # packets that are read before one is decoded, to tell whether it is whole
 _FRAME_THREADS = 1 << 12  # AV_CODEC_CAP_FRAME_THREADS
-_B = 3  # AVPictureType: predicted from a later frame too
 
 # Decoders that keep damage to themselves unless they are asked; "explode" returns an error in
 # place of the frame. Measured with flipped bits by benchmarks/damaged_video.py, which also says
@@ -35,6 +36,8 @@ _CHECKS = {
     "mjpeg": "explode",
     **dict.fromkeys(("msmpeg4v1", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2"), "bitstream+buffer"),
 }
+# Decoders of the same format that notice more, if more slowly.
+_STRICTER = {"vp9": "libvpx-vp9"}
 _PAIRED = ("h264", "hevc")  # a frame for every packet, unless they are interlaced
 # Containers that say how long they are, and whose length is not merely guessed at by FFmpeg.
 _TIMED = ("matroska", "flv", "asf", "ogg", "mxf")
@@ -78,9 +81,11 @@ class PyAVClip:
         timeout: float | None = None,
     ) -> None:
         self._name = name
+        self._path = url.removeprefix("file:")
         self._accept_damaged = accept_damaged
         self._max_pixels = max_pixels
         self._is_file = timeout is None
+        self._is_strict = self._is_file and not accept_damaged
         try:
             # Names of camera makers and titles are not always UTF-8.
             self._container = av.open(
@@ -110,35 +115,36 @@ class PyAVClip:
             missing = "video in it" if self._stream is None else "decoder for it"
             raise NotAVideoError(f"{self._name} cannot be opened as a video: there is no {missing}")
         self._refuse_size(self._codec)
+        if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:
+            with suppress(ValueError):  # not in this build of FFmpeg
+                stricter: Any = av.CodecContext.create(_STRICTER[self._codec.name], "r")
+                stricter.extradata = self._codec.extradata
+                self._codec = stricter
         # A second guard, with room for sides that are rounded up: sizes may change in a clip.
         options = {"max_pixels": str(self._max_pixels + (self._max_pixels >> 3) + 2**16)}
-        if not self._accept_damaged and self._codec.name in _CHECKS:
+        if self._is_strict and self._codec.name in _CHECKS:
             options["err_detect"] = _CHECKS[self._codec.name]
         self._codec.options = options
         self._codec.thread_count = threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
         delay = 0
         if self._is_file:  # frames that are decoded side by side come later: not of a camera
-            self._stream.thread_type = "AUTO"
+            self._codec.thread_type = "AUTO"
             capable = self._codec.codec.capabilities & _FRAME_THREADS
             delay = threads - 1 if capable else 0
 
         stamp = self._stream.start_time
         self._start = None if stamp is None else float(stamp * self._stream.time_base)
         self._index_at_open = len(self._stream.index_entries)
-        self._damage = Damage()
+        self._filter = FrameFilter(
+            self._stream.time_base,
+            delay=delay,
+            paired=self._is_file and self._codec.name in _PAIRED,
+            keys_by_packet=self._codec.name in _STRICTER.values(),
+            accept_damaged=self._accept_damaged,
+        )
         self._broken = ""  # why reading ended before the end
         self._read = 0  # number of packets of the video
         self._ends = 0.0  # end of all streams so far, in seconds
-        self._headless = False  # whether the first packet is no key frame
-        self._first_key: int | None = None  # time stamp of the first packet that is
-        self._begun = False  # whether a frame after it has come; later stamps may start anew
-        # Of the packets that the decoder works on; an error is about the first of them.
-        self._in_work: deque[int | None] = deque(maxlen=delay + 1)
-        self._doubted = False  # whether frames may build on damage
-        self._damaged_at: int | None = None  # time stamp of the damage that they may build on
-        self._cut: set[int | None] = set()  # time stamps of packets that are not whole
-        self._awaited: set[int] = set()  # those of packets whose frames have not come
-        self._interlaced = False
         self._last = 0.0  # time of the last frame that was handed on
 
     @property
@@ -173,7 +179,7 @@ class PyAVClip:
     @property
     def given(self) -> int:
         """Number of frames that were handed on."""
-        return self._damage.given
+        return self._filter.given
 
     def pictures(self) -> Iterator[tuple[NDArray[np.uint8], int, float]]:
         """Yield the frames in order, upright and progressive.
@@ -188,7 +194,7 @@ class PyAVClip:
         numbers: deque[int] = deque()
 
         def numbered() -> Iterator[Any]:
-            for frame, number in self._whole(self._decoded()):
+            for frame, number in self._filter.whole(self._decoded()):
                 self._refuse_size(frame)
                 numbers.append(number)
                 yield frame
@@ -206,10 +212,7 @@ class PyAVClip:
 
     def fault(self) -> str:
         """Say what was wrong, once all pictures were taken; an empty text if nothing was."""
-        damage = self._damage
-        if not self._interlaced:
-            damage.lost += len(self._awaited)
-            self._awaited.clear()
+        damage = self._filter.damage()
         if damage.found == 0:
             reason = damage.reason or self._broken
             reason = f" ({reason})" if reason else ""
@@ -271,25 +274,14 @@ class PyAVClip:
 
     def _decoded(self) -> Iterator[Any]:
         """Yield all frames that the decoder gives, and note where it fails."""
-        for packet in self._packets():
+        # A camera's packets are not waited for.
+        ahead = _AHEAD if self._is_file else 0
+        for packet, *following in _windows(self._packets(), ahead):
             self._read += 1
             if packet.size:  # an empty one would tell the decoder that the clip has ended
-                self._note_packet(packet)
+                self._filter.take_packet(packet, is_cut=_is_cut(packet, *following))
                 yield from self._decode(packet)
         yield from self._decode(None)
-
-    def _note_packet(self, packet: Any) -> None:
-        stamp = packet.pts
-        self._headless = self._headless or (self._read == 1 and not packet.is_keyframe)
-        if packet.is_keyframe and self._first_key is None:
-            self._first_key = 0 if stamp is None else stamp
-        # In a transport stream it may stand for no more than two recordings in one file.
-        if packet.is_corrupt and self._container.format.name != "mpegts":
-            self._cut.add(stamp)
-        self._in_work.append(stamp)
-        is_awaited = self._is_file and self._codec.name in _PAIRED and not packet.is_discard
-        if is_awaited and stamp is not None:
-            self._awaited.add(stamp)
 
     def _decode(self, packet: Any) -> Iterable[Any]:
         try:
@@ -297,80 +289,13 @@ class PyAVClip:
         except EOFError:
             return ()
         except av.FFmpegError as error:
-            stamp = self._in_work[0]
-            self._awaited.discard(stamp)
-            if not self._is_before_start(stamp):
-                self._damage.lost += 1
-                self._note_damage(stamp, _reason(error))
+            self._filter.take_error(_reason(error))
             return ()
         return frames
 
-    def _is_before_start(self, stamp: int | None) -> bool:
-        """Return whether a frame is shown before the first key frame."""
-        if self._first_key is None or self._begun or stamp is None:
-            return self._first_key is None
-        return stamp < self._first_key
-
-    def _note_damage(self, stamp: int | None, reason: str) -> None:
-        seconds = 0.0 if stamp is None else float(stamp * self._stream.time_base)
-        self._damage.note(max(0.0, seconds - (self._start or 0.0)), reason)
-        self._doubted = not self._accept_damaged
-        self._damaged_at = stamp
-
-    # From frames to those that can be trusted.
-
-    def _whole(self, frames: Iterable[Any]) -> Iterator[tuple[Any, int]]:
-        """Yield the frames that are not damaged, each with its number."""
-        held: list[tuple[Any, int]] = []  # B frames, until the one after them is there
-        number = -1
-        for frame in frames:
-            self._interlaced = self._interlaced or frame.interlaced_frame
-            self._awaited.discard(frame.pts)
-            damaged = frame.is_corrupt or frame.pts in self._cut
-            if (
-                self._is_before_start(frame.pts)
-                and not frame.key_frame
-                and (damaged or self._headless)
-            ):
-                continue
-            self._begun = self._begun or frame.pts is None or frame.pts > (self._first_key or 0)
-            if number < 0:  # frames before it are not awaited any more
-                self._awaited = {at for at in self._awaited if at > (frame.pts or 0)}
-            number += 1
-            if self._is_doubtful(frame, damaged):
-                self._damage.left_out += 1 + len(held)
-                held.clear()
-                continue
-            held.append((frame, number))
-            if frame.pict_type != _B or self._accept_damaged:
-                yield from self._give(held)
-        if self._doubted:
-            self._damage.left_out += len(held)
-        else:
-            yield from self._give(held)
-
-    def _is_doubtful(self, frame: Any, damaged: bool) -> bool:
-        """Return whether a frame is damaged or may build on one that is, and note which."""
-        if damaged:
-            self._damage.marked += 1
-            self._note_damage(frame.pts, "the decoder marks frames as damaged")
-        elif self._doubted and frame.pts is not None and self._damaged_at is not None:
-            # A frame before the damage is whole, but for one that was predicted from it.
-            if frame.pts < self._damaged_at:
-                return bool(frame.pict_type == _B)
-            self._doubted = not frame.key_frame
-        elif frame.key_frame:
-            self._doubted = False
-        return self._doubted
-
-    def _give(self, held: list[tuple[Any, int]]) -> Iterator[tuple[Any, int]]:
-        self._damage.given += len(held)
-        yield from held
-        held.clear()
-
     def _early_end(self) -> str:
         """Say that the file stops before its end; an empty text if it does not."""
-        container, given = self._container, self._damage.given
+        container, given = self._container, self.given
         size, duration = container.size, (container.duration or 0) / 1e6
         promised = self.length or 0
         # A body without a length ends like one that breaks off.
@@ -383,12 +308,35 @@ class PyAVClip:
         else:
             lacking = duration - self._ends if container.format.name.startswith(_TIMED) else 0.0
             stops = lacking > max(_TOLERATED_SECONDS, _TOLERATED_SHARE * duration)
-            stops = stops or bool(broken) or (self._is_file and cut_off(self._name))
+            stops = stops or bool(broken) or (self._is_file and cut_off(self._path))
         if not stops:
             return ""
         of = f" of {promised}" if promised > given else ""
         reason = f" ({broken})" if broken else ""
         return f"stops after {given}{of} frames: it is damaged or cut off{reason}"
+
+
+def _windows(packets: Iterator[Any], ahead: int) -> Iterator[list[Any]]:
+    """Yield each packet with some of those after it, of which the last ones have fewer."""
+    window: deque[Any] = deque()
+    for packet in packets:
+        window.append(packet)
+        if len(window) > ahead:
+            yield list(window)
+            window.popleft()
+    while window:
+        yield list(window)
+        window.popleft()
+
+
+def _is_cut(*packets: Any) -> bool:
+    """Return whether a part of the first packet, or of the one after it, is missing.
+
+    A transport stream counts its parts. Where the count starts anew, and the time as well, two
+    recordings were put into one file, and nothing is missing.
+    """
+    stamps = [packet.dts for packet in packets if packet.dts is not None]
+    return bool(packets[0].is_corrupt) and stamps == sorted(stamps)
 
 
 def _reason(error: Exception) -> str:

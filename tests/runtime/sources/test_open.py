@@ -13,7 +13,7 @@ import pytest
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.image import ImageSource
-from edgecount.runtime.sources.open import open_sources
+from edgecount.runtime.sources.open import VIDEO_SUFFIXES, open_sources
 from edgecount.runtime.sources.video import CameraSource, StreamSource, VideoSource
 
 
@@ -144,6 +144,42 @@ def test_numbers_that_no_camera_has(number: Any) -> None:
 
 def test_numbers_of_numpy_are_numbers() -> None:
     assert [source.name for source in open_sources(np.int64(3))] == ["camera 3"]  # type: ignore[arg-type]
+
+
+def test_what_a_folder_leaves_out_is_told_once(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.txt", "b.TXT", "c.pdf", "d", "e.1", "f.2", "g.3", "h.4"):
+        (folder / name).touch()
+    assert len(names(folder)) == 3
+    [record] = caplog.records
+    assert record.getMessage() == (
+        f"the folder {folder}: left out: 9 files of other kinds "
+        "(.txt 3, .pdf 1, no suffix 1, .1 1, .2 1, others 2)"
+    )
+    caplog.clear()
+    assert len(names(f"{folder}/*.png")) == 2
+    assert not caplog.records
+
+
+def test_pipes_and_sockets_in_a_folder_block_nothing(folder: Path) -> None:
+    import os
+    import socket
+
+    os.mkfifo(folder / "img3.png")
+    os.mkfifo(folder / "img4.mp4")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(folder / "img5.avi"))
+        sources = {Path(source.name).name: source for source in open_sources(folder)}
+        for name, kind in (("img3.png", "pipe"), ("img4.mp4", "pipe"), ("img5.avi", "socket")):
+            with pytest.raises(SourceError, match=rf"{name} is a {kind}: expected"):
+                list(sources[name].frames())
+    assert len(sources) == 6
+
+
+def test_the_documentation_lists_the_suffixes_of_videos() -> None:
+    text = Path(__file__).parents[3].joinpath("docs", "video.md").read_text(encoding="utf-8")
+    assert ", ".join(suffix[1:] for suffix in VIDEO_SUFFIXES) in text
 
 
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:

@@ -102,11 +102,38 @@ def test_flipped_bits_do_not_pass_without_a_word(write, codec, container):
     assert wrong < 0.1 * 6 * 13
 
 
-def test_a_hole_in_a_transport_stream(write, h264):
-    data = remux(h264, "mpegts", 0)
-    third = len(data) // 188 // 3
-    frames, error = read(write("a.ts", data[: 188 * third] + data[188 * (third + 3) :]))
-    assert len(frames) < 25
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_a_hole_in_a_transport_stream(write, codec):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(-20, 20, (64, 96, 3))
+    images = [np.clip(picture(i) + np.roll(noise, i), 0, 255).astype(np.uint8) for i in range(25)]
+    data = encode(codec, "mpegts", images, options={"b": "900000", "bf": "2"})
+    whole = {round(f.time, 3): f.image for f in read(write("a.ts", data))[0]}
+    for part in range(4, 10):
+        at = 188 * (part * len(data) // 188 // 11)
+        frames, error = read(write("b.ts", data[:at] + data[at + 188 * (part - 3) :]))
+        assert 8 < len(frames) < 25
+        assert "is damaged" in error
+        for frame in frames:
+            assert np.abs(frame.image.astype(int) - whole[round(frame.time, 3)]).mean() < 3
+
+
+def test_two_recordings_in_one_transport_stream(write):
+    data = encode("mpeg2video", "mpegts", pictures(9), options={"bf": "2"})
+    frames, error = read(write("a.ts", data + data))
+    assert (len(frames), error) == (18, "")
+    assert_like(frames, [*range(9), *range(9)])
+
+
+def test_damage_of_vp9_is_noticed_by_libvpx(write):
+    images = [np.random.default_rng(i).integers(0, 200, (64, 96, 3), np.uint8) for i in range(9)]
+    options = {"deadline": "realtime", "cpu-used": "8", "b": "900000"}
+    data = encode("libvpx-vp9", "webm", images, options=options)
+    assert len(read(write("a.webm", data))[0]) == 9
+    start, size = packet_places(data)[4]
+    bad = data[: start + size // 2] + bytes(24) + data[start + size // 2 + 24 :]
+    frames, error = read(write("b.webm", bad))
+    assert 4 <= len(frames) < 9
     assert "is damaged" in error
 
 

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from clips import remux
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.open import open_sources
@@ -153,6 +154,34 @@ def test_a_stream_over_http(server: str) -> None:
     assert len(frames) == FRAMES
     assert frames[0].time == 0
     assert frames[0].source == f"{server}/clip.mp4"
+
+
+def test_a_body_that_is_cut_short(h264: bytes) -> None:
+    """Its length was announced, and the connection breaks off before it."""
+    data = remux(h264, "matroska", 0)
+
+    class Cut(http.server.BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[: len(data) * 2 // 3])
+
+    got: list[Frame] = []
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cut) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        try:
+            source = StreamSource(f"http://127.0.0.1:{running.server_port}/clip.mkv")
+            with pytest.raises(SourceError, match=r"stops after \d+ of 25 frames"):
+                got.extend(source.frames())
+        finally:
+            running.shutdown()
+            thread.join()
+    assert 0 < len(got) < 25
 
 
 def test_streams_that_are_not_there(server: str) -> None:

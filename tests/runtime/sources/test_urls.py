@@ -1,0 +1,55 @@
+"""Addresses as they are shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecount.errors import SourceError
+from edgecount.runtime.sources.open import open_sources
+from edgecount.runtime.sources.urls import shown_url
+from edgecount.runtime.sources.video import StreamSource
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://10.0.0.7:554/live/door", "rtsp://10.0.0.7:554/live/door"),
+        ("rtsp://user:secret@10.0.0.7:554/live/door", "rtsp://10.0.0.7:554/live/door"),
+        ("RTSP://user:secret@host", "RTSP://host"),
+        ("rtsp://user@host/x", "rtsp://host/x"),
+        ("rtsp://user:p%40ss@[::1]:554/x", "rtsp://[::1]:554/x"),
+        ("rtsp://user:sec@ret@host/x", "rtsp://host/x"),
+        ("rtsp://user:sec/ret@host:554/x", "rtsp://host:554/x"),
+        ("rtsp://user:sec?ret@host/x", "rtsp://host/x"),
+        ("http://host/a@b.mp4", "http://host/a@b.mp4"),
+        ("http://host:80/a@b.mp4?res=hd", "http://host:80/a@b.mp4?res=hd"),
+        ("http://host/?user=admin&pwd=secret&res=hd", "http://host/?user=***&pwd=***&res=hd"),
+        (
+            "https://host/a.mp4?X-Amz-Signature=secret&Expires=9",
+            "https://host/a.mp4?X-Amz-Signature=***&Expires=9",
+        ),
+        (
+            "rtsp://host/user=admin_password=secret_channel=1.sdp",
+            "rtsp://host/user=***_password=***_channel=1.sdp",
+        ),
+        ("cannot open rtmp://user:secret@host/x: no", "cannot open rtmp://host/x: no"),
+        ("clip.mp4", "clip.mp4"),
+    ],
+)
+def test_secrets_are_left_out(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
+
+
+def test_sources_and_errors_show_no_secret() -> None:
+    url = "rtsp://user:secret@127.0.0.1:9/door?token=secret"
+    [source] = open_sources(url)
+    assert source.name == "rtsp://127.0.0.1:9/door?token=***"
+    for spec in (url, url.replace("rtsp", "rtmp"), url.replace("rtsp", "http")):
+        with pytest.raises(SourceError) as error:
+            list(open_sources(spec)[0].frames())
+        assert "secret" not in str(error.value)
+        assert "127.0.0.1:9/door" in str(error.value)
+
+
+def test_the_address_is_used_as_it_is() -> None:
+    assert StreamSource("http://user:secret@host/")._url == "http://user:secret@host/"
