@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def check_samples(
     chosen = samples if most is None else evenly(samples, most)
     for sample in chosen:
         for kind, remark in _look(sample, sizes, first_of):
-            odd[kind][sample.name] = remark
+            _put(odd[kind], sample.name, sample.path, remark)
         if progress:
             progress()
     counts = np.array([len(sample.points) for sample in samples])
@@ -115,17 +116,22 @@ def _oddities_of_files(samples: Sequence[Sample], reading: Reading) -> dict[str,
     odd: dict[str, dict[str, str]] = {kind: {} for kind in ODDITIES}
     for path, found in reading.unannotated.items():
         done = "taken as empty" if found.usual == "empty" else "left out"
-        odd["unannotated"][found.name or path.name] = done
+        _put(odd["unannotated"], found.name or path.name, path, done)
     for path in reading.no_picture:
-        odd["no_picture"][path.name] = str(path)
+        _put(odd["no_picture"], path.name, path, str(path))
     seen: set[str] = set()
     for sample in samples:
         if sample.name in seen:
             odd["same_names"][sample.name] = str(sample.path)
         seen.add(sample.name)
         if not len(sample.points):
-            odd["empty"][sample.name] = ""
+            _put(odd["empty"], sample.name, sample.path, "")
     return odd
+
+
+def _put(names: dict[str, str], name: str, path: Path, remark: str) -> None:
+    """Add a remark by a file's name, by its path where another one has that name."""
+    names[str(path) if name in names else name] = remark
 
 
 def _look(

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgecount.train.data.readers.classes import counted_class
 from edgecount.train.data.readers.files import naming, only_file
-from edgecount.train.data.readers.reading import Reading
+from edgecount.train.data.readers.reading import Reading, is_there
 from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.readers.text import read_json
 from edgecount.train.data.sample import AnnotatedSize, Sample
@@ -80,7 +80,7 @@ def _document(contents: Any) -> _Document:
 def _id(value: Any) -> str:
     """Return an id as a text; 1, 1.0 and "1" are the same."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(f"expected a number or a text as id, got {value!r}")
+        raise TypeError(f"expected a number or a text as id, got {value!r}"[:200])
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
@@ -179,8 +179,6 @@ def _file(annotation: Path, name: str, reading: Reading) -> Path:
     parts = PurePosixPath(names[-1]).parts
     names += ["/".join(parts[start:]) for start in range(1, len(parts))]
     paths = [folder / spelling for spelling in names for folder in folders]
-    for look in (reading.find_exactly, reading.find):
-        found = next((found for path in paths if (found := look(path))), None)
-        if found:
-            return found
-    return base / name
+    exact = (path for path in paths if is_there(path))
+    alike = (found for path in paths if (found := reading.picture(path)) != path)
+    return next(exact, None) or next(alike, base / name)

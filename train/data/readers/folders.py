@@ -50,7 +50,7 @@ def read_csv_folder(root: Path, reading: Reading) -> list[Sample]:
             "images of another count in images.csv",
             said.isdigit() and int(said) != len(sample.points),
         )
-        found = reading.find(path) or path
+        found = reading.picture(path)
         samples.append(dataclasses.replace(sample, path=found, annotated_size=size))
     reading.unnamed([root / "images"], [sample.path for sample in samples], "skip")
     return sorted(samples, key=lambda sample: sample.path)

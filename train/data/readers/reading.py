@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -93,6 +94,13 @@ class Reading:
         alike = self._list(path.parent).get(_key(path.name), [])
         return alike[0] if len(alike) == 1 else None
 
+    def picture(self, path: Path) -> Path:
+        """Return the file of a picture's path; without one, the path: reading it says why."""
+        try:
+            return self.find(path) or path
+        except SourceError:
+            return path
+
     def image_like(self, stem: Path) -> Path | None:
         """Return the image whose path but for the extension is ``stem``; None: there is none."""
         for suffix in IMAGE_SUFFIXES:
@@ -115,13 +123,13 @@ class Reading:
                 return found
         raise SourceError(f"{annotation} has no image: expected {searched[0] / stem}.jpg")
 
-    def annotation_of(self, image: Path, *candidates: Path, usual: Choice = "error") -> Path | None:
+    def annotation_of(self, image: Path, *candidates: Path) -> Path | None:
         """Return the first of the files that exists; without one the image is unannotated."""
         for path in candidates:
             found = self.find(path)
             if found:
                 return found
-        self.unannotated[image] = Unannotated(candidates[0], usual)
+        self.unannotated[image] = Unannotated(candidates[0], "error")
         return None
 
     def images_in(self, folder: Path, pattern: str = "*", *, deep: bool = False) -> list[Path]:
@@ -143,10 +151,10 @@ class Reading:
 
     def unnamed(self, folders: Iterable[Path], named: Iterable[Path], usual: Choice) -> None:
         """Record the images in the folders that no annotation names."""
-        known = {path.resolve() for path in named}
+        known = {os.path.realpath(path) for path in named if "\0" not in str(path)}
         for folder in dict.fromkeys(folders):
             for image in self.images_in(folder):
-                if image.resolve() not in known:
+                if os.path.realpath(image) not in known:
                     self.unannotated.setdefault(image, Unannotated(None, usual))
 
     def without_picture(self, annotations: Iterable[Path], read: Iterable[Path]) -> None:
@@ -169,6 +177,14 @@ class Reading:
                     listed.setdefault(_key(path.name), []).append(path)
             self._folders[folder] = listed
         return self._folders[folder]
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is anything but a folder, whatever the name."""
+    try:
+        return (path.exists() or path.is_symlink()) and not path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _key(name: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from edgecount.train.data.readers.classes import counted_class
 from edgecount.train.data.readers.columns import DEFAULT, Columns, is_heading, read_heading
 from edgecount.train.data.readers.files import naming, only_file
-from edgecount.train.data.readers.reading import Reading
+from edgecount.train.data.readers.reading import Reading, is_there
 from edgecount.train.data.readers.samples import from_boxes, from_points
 from edgecount.train.data.readers.text import read_text
 from edgecount.train.data.sample import AnnotatedSize, Sample
@@ -81,10 +81,10 @@ def _files(folder: Path, heads: Heads, reading: Reading) -> dict[Path, list[str]
     files: dict[Path, list[str]] = {}
     for name in heads.rows:
         path = folder / name
-        if "\\" in name and not reading.find_exactly(path):  # written on Windows
+        if "\\" in name and not is_there(path):  # written on Windows
             path = folder / name.replace("\\", "/")
         path = Path(os.path.normpath(path))
-        files.setdefault(reading.find(path) or path, []).append(name)
+        files.setdefault(reading.picture(path), []).append(name)
     return files
 
 

@@ -13,7 +13,7 @@ from edgecount.errors import MissingExtraError, SourceError
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.readers.classes import counted_class
 from edgecount.train.data.readers.files import folder_in, naming
-from edgecount.train.data.readers.reading import Reading
+from edgecount.train.data.readers.reading import Reading, Unannotated
 from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.readers.text import read_text
 from edgecount.train.data.readers.yolo_rows import Label, read_labels
@@ -40,13 +40,17 @@ def read_yolo(root: Path, reading: Reading) -> list[Sample]:
     described = _describe(root)
     paths = {image: _label_of(image, texts, folder) for image in images}
     found = {image: reading.find(path) for image, path in paths.items()}
+    own = set(paths.values())
+    for image, path in found.items():
+        if path in own and path != paths[image]:  # of the image whose name has this very case
+            found[image] = None
     if images and not any(found.values()):
         first = images[0]
         raise SourceError(f"{first} has no annotation, nor has any image: expected {paths[first]}")
     labels = {}
     for image, path in found.items():
         if path is None:
-            reading.annotation_of(image, paths[image], usual="empty")
+            reading.unannotated[image] = Unannotated(paths[image], "empty")
             continue
         with naming(path):
             labels[image] = read_labels(path, _keypoints(described))
@@ -108,13 +112,9 @@ def _keypoints(described: Mapping[str, Any]) -> tuple[int, int] | None:
     shape = described.get("kpt_shape")
     if shape is None:
         return None
-    if not (
-        isinstance(shape, list)
-        and len(shape) == 2
-        and all(type(n) is int and n > 0 for n in shape)
-        and shape[1] in (2, 3)
-    ):
-        raise SourceError(f"data.yaml: kpt_shape: expected [keypoints, 2 or 3], got {shape!r}")
+    whole = isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)
+    if not whole or shape[0] < 1 or shape[1] not in (2, 3):
+        raise SourceError("data.yaml: kpt_shape: expected [keypoints, 2 or 3], got something else")
     return shape[0], shape[1]
 
 
@@ -127,7 +127,9 @@ def _classes(
     if isinstance(names, list):
         names = dict(enumerate(names))
     named = names if isinstance(names, dict) else {}
-    known = {n: str(named[n]).strip().lower() for n in used if n in named}
+    # Nothing but texts: what an anchor of YAML repeats may be endless as one.
+    texts = {n: named[n] for n in used if isinstance(named.get(n), str)}
+    known = {n: text.strip().lower() for n, text in texts.items()}
     wanted = None
     if {"head", "person"} & set(known.values()):
         wanted = counted_class({known.get(n, str(n)) for n in used})

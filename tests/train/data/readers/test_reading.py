@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from edgecount.errors import SourceError
+from edgecount.train.data.check import check_samples
 from edgecount.train.data.readers import read_samples, read_set
 
 VOC = (
@@ -156,3 +157,12 @@ def test_folders_are_found_in_any_case(tmp_path):
     (tmp_path / "set" / "Labels").mkdir()
     (tmp_path / "set" / "Labels" / "0.TXT").write_text("0 0.5 0.5 0.1 0.1\n")
     assert len(read_samples("yolo", tmp_path / "set")[0].points) == 1
+
+
+def test_a_picture_that_cannot_be_a_file_is_told_with_the_others(tmp_path):
+    paint(tmp_path / "0.jpg")
+    os.mkfifo(tmp_path / "1.jpg")
+    (tmp_path / "h.csv").write_text(f"0.jpg,9,9\n1.jpg,9,9\n{'a' * 300}.jpg,9,9\n")
+    samples = read_samples("csv", tmp_path)
+    found = check_samples(samples)
+    assert set(found.odd["unreadable"]) == {"1", "a" * 300}

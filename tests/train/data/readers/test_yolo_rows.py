@@ -105,3 +105,10 @@ def test_labels_without_a_picture_are_told(folder):
     write(folder, "head\nperson\n", "classes.txt")
     _, reading = read_set("yolo", folder)
     assert [path.name for path in reading.no_picture] == ["lost.txt"]
+
+
+def test_images_that_differ_in_case_have_their_own_labels(folder):
+    write(folder, BOX)
+    cv2.imwrite(str(folder / "images" / "A.jpg"), np.zeros((50, 200, 3), np.uint8))
+    people = {sample.name: len(sample.points) for sample in read_samples("yolo", folder)}
+    assert people == {"a": 1, "A": 0}
