@@ -42,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
     the temporary file is deleted and the older file is left alone.
 
     Args:
-        path: the file to write; its folder is made if it is missing.
+        path: the file to write; its folder is made if it is missing. Of a link, what it leads to.
 
     Yields:
         The path to write to.
@@ -50,6 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written.
     """
+    path = writable(path)
     # A name of its own: other processes may write the same file, such as a cache.
     temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
     try:
@@ -64,6 +65,19 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def writable(path: Path) -> Path:
+    """Return the file that a path names, behind links.
+
+    Raises:
+        OutputError: it is there and no file: a device or a folder must not be replaced by one.
+    """
+    real = Path(os.path.realpath(path))
+    require_regular(real, OutputError)
+    if real.is_dir():
+        raise OutputError(f"{path} is a folder: expected a regular file")
+    return real
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import click
 
 from edgecount.cli._data.read import read_annotated
 from edgecount.cli._shell.extras import needs_train
+from edgecount.cli._shell.output import printable, to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     damaged_option,
@@ -110,10 +110,11 @@ def adapt(
             "trained": done.trained,
             "held_out": list(done.held_out),
         }
-        click.echo(json.dumps(record))
+        click.echo(to_json(record))
         return
     click.echo(
         f"mean error on {len(done.held_out)} held-out images: {done.before:.2f} before, "
         f"{done.after:.2f} after"
     )
-    click.echo(f"{out}  {done.manifest.name}  {out.stat().st_size / 1e6:.1f} MB")
+    size = f"{out.stat().st_size / 1e6:.1f} MB"
+    click.echo(printable(f"{out}  {done.manifest.name}  {size}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import click
 
 from edgecount.cli._data.read import read_annotated, read_with_notes
 from edgecount.cli._shell.flags import with_flags
+from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     damaged_option,
@@ -78,7 +78,7 @@ def check(
         found = check_samples(samples, progress.step, reading=notes, most=images)
     if sheet:
         _draw(sheet, samples)
-    click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(_lines(found)))
+    click.echo(to_json(found.to_dict()) if as_json else text_of(_lines(found)))
     if {"unreadable", "wrong_size"} & set(found.odd):
         ctx.exit(1)
 
@@ -125,7 +125,8 @@ def boxes(
             "so: train on it with the images outside it blacked",
             err=True,
         )
-    click.echo(f"{out}  {sum(len(s.points) for s in boxed)} boxes in {len(boxed)} images")
+    heads = sum(len(sample.points) for sample in boxed)
+    click.echo(printable(f"{out}  {heads} boxes in {len(boxed)} images"))
 
 
 def _draw(path: Path, samples: list[Sample]) -> None:

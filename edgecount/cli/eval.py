@@ -13,7 +13,7 @@ from edgecount.cli._eval.table import comparison
 from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.group import FAILED
-from edgecount.cli._shell.output import to_json
+from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     backend_option,
@@ -115,14 +115,14 @@ def evaluate(
     }
     results: dict[str, dict[str, Evaluation]] = {}
     page: Path | None = None
-    failed: set[int] = set()
+    spec: IntervalSpec | None = None
+    failed = set()
 
     def leave_out(sample: Sample, error: Exception) -> None:
-        if id(sample) not in failed:  # once, of several models
+        if id(sample) not in failed:  # by another model
             report_failure(str(sample.path), error)
         failed.add(id(sample))
 
-    spec: IntervalSpec | None = None
     for model in models:
         with (
             _open(model, backend, max_side, zoom) as counter,
@@ -134,11 +134,11 @@ def evaluate(
             }
             spec = counter.manifest.postprocess.interval
             if report:
-                kept = {
+                measured = {
                     name: [sample for sample in samples if id(sample) not in failed]
                     for name, samples in sets.items()
                 }
-                page = _write_report(report, results[model], kept, counter)
+                page = _write_report(report, results[model], measured, counter)
     summaries = {
         model: {name: _summary(one, per_image) for name, one in by_set.items()}
         for model, by_set in results.items()
@@ -151,9 +151,9 @@ def evaluate(
     lines = (
         _table(alone, asked=spec.coverage if spec else None) if single else comparison(summaries)
     )
-    click.echo("\n".join(lines))
+    click.echo(text_of(lines))
     if page:
-        click.echo(f"\n{page}")
+        click.echo(f"\n{printable(str(page))}")
     ctx.exit(FAILED if failed else 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 from edgecount.cli._inspect.engine import engine_facts, engine_rows, try_model
 from edgecount.cli._inspect.folder import add_times, folder_files, table, taken_file
 from edgecount.cli._shell.group import FAILED
+from edgecount.cli._shell.output import text_of, to_json
 from edgecount.cli._types.options import json_option
 from edgecount.cli.models import metric_lines
 
@@ -44,7 +44,7 @@ def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) ->
         from edgecount.runtime.models.open import locate_model
 
         path = locate_model(model)
-        click.echo(json.dumps(manifest_template(load_graph(path), path.stem), indent=2))
+        click.echo(to_json(manifest_template(load_graph(path), path.stem), indent=2))
         return
     if Path(model).is_dir():
         if not _inspect_folder(Path(model), as_json):
@@ -52,10 +52,9 @@ def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) ->
         return
     facts = _facts(model)
     if as_json:
-        click.echo(json.dumps(facts))
+        click.echo(to_json(facts))
         return
-    for line in _lines(facts):
-        click.echo(line)
+    click.echo(text_of(_lines(facts)))
 
 
 def _inspect_folder(folder: Path, as_json: bool) -> bool:
@@ -65,9 +64,9 @@ def _inspect_folder(folder: Path, as_json: bool) -> bool:
     add_times(folder, facts)
     taken = taken_file(folder)
     if as_json:
-        click.echo(json.dumps({"folder": str(folder), "files": facts, "taken": taken}))
+        click.echo(to_json({"folder": str(folder), "files": facts, "taken": taken}))
     else:
-        click.echo("\n".join(table(facts, taken)))
+        click.echo(text_of(table(facts, taken)))
     return all(readable for _, readable in found)
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from edgecount.cli._shell.signals import PATIENCE, AfterImports
+from edgecount.cli._shell.signals import PATIENCE, interrupt_raises
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_GRACE = 6.0  # s that a call which was asked to end may take, or one that only opens a model
+_GRACE = 2.0  # s that a call which was asked to end may take to do so
 _PERIOD = 0.05  # s
 _CALLS = "edgecount.runtime.backends.onnxruntime.calls"
 
@@ -54,9 +54,7 @@ def _watch(reader: int) -> None:
         def returned(stuck: Any = stuck, calls: Any = calls) -> bool:
             return not stuck or stuck.isdisjoint(calls.calls_in_hand())
 
-        handler = signal.getsignal(signal.SIGINT)
-        soft = handler is not signal.default_int_handler and not isinstance(handler, AfterImports)
-        if _wait(reader, PATIENCE if soft else 0.0, returned):
+        if _wait(reader, 0.0 if interrupt_raises() else PATIENCE, returned):
             continue
         for call in stuck:
             call.end(KeyboardInterrupt())
