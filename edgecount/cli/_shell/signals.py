@@ -73,7 +73,7 @@ def _handle_interrupt(error: Callable[[], BaseException]) -> Iterator[None]:
     if not in_main_thread or not callable(before):  # ignored, or handled by a library in C
         yield
         return
-    handler = AfterImports(error)
+    handler = _AfterImports(error)
     signal.signal(signal.SIGINT, handler)
     try:
         yield
@@ -84,7 +84,7 @@ def _handle_interrupt(error: Callable[[], BaseException]) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class AfterImports:
+class _AfterImports:
     """A handler of SIGINT that raises an error, and does so later if an import is under way.
 
     The C code of NumPy, OpenCV, ONNX Runtime and PyTorch takes whatever is raised while it loads
