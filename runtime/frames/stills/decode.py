@@ -52,6 +52,8 @@ def decode_still(
     if header.unsupported:
         raise SourceError(f"{name} is a {header.format} that cannot be read: {header.unsupported}")
     damage = _damage_of(header.missing, header.damaged)
+    if damage and header.format == "PNG":  # of which libpng gives nothing, and may take long
+        raise SourceError(f"{name} {damage}; copy or download it again")
     if damage and not accept_damaged:
         raise _refusal(name, damage)
     if not header.pixels:  # nothing is decoded whose size is not known
