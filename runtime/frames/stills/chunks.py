@@ -59,7 +59,7 @@ def read_webp(data: bytes) -> Header:
     name, orientation, damaged = "WebP", 1, None
     for kind, start, end in _webp_chunks(data, min(total, len(data))):
         if end > total:
-            damaged = damaged or f"its {kind.decode('latin-1')} chunk goes beyond its end"
+            damaged = damaged or "a chunk goes beyond its end"
         body = data[start : min(end, start + 10)]
         if kind == b"ANIM":
             name = WEBP_ANIMATION

@@ -15,6 +15,7 @@ from edgecount.runtime.frames.stills.chunks import webp_without_end
 from edgecount.runtime.frames.stills.formats import (
     PILLOW,
     avif_tells_of_missing,
+    one_line,
     open_with_pillow,
     read_header,
 )
@@ -51,6 +52,8 @@ def decode_still(
     if header.unsupported:
         raise SourceError(f"{name} is a {header.format} that cannot be read: {header.unsupported}")
     damage = _damage_of(header.missing, header.damaged)
+    if damage and header.format == "PNG":  # of which libpng gives nothing, and may take long
+        raise SourceError(f"{name} {damage}; copy or download it again")
     if damage and not accept_damaged:
         raise _refusal(name, damage)
     if not header.pixels:  # nothing is decoded whose size is not known
@@ -115,8 +118,8 @@ def _pixels(
             raise
         except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
             if not accept_damaged:
-                raise _refusal(name, f"is damaged: {error}") from None
-            return _by_opencv(name, header, data), str(error)
+                raise _refusal(name, f"is damaged: {one_line(error)}") from None
+            return _by_opencv(name, header, data), one_line(error)
     corrupt = find_corrupt_tiff(data, header.pixels) if header.format == "TIFF" else None
     if corrupt and not accept_damaged:
         raise _refusal(name, f"is damaged: {corrupt}")

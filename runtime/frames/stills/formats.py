@@ -87,6 +87,12 @@ def avif_tells_of_missing() -> bool:
     return DECODE_CODEC_CHOICE in ("auto", "dav1d") and get_codec_version("dav1d") is not None
 
 
+def one_line(error: Exception) -> str:
+    """Return what an error of Pillow says, which may quote bytes of the file."""
+    words = " ".join(str(error).split())
+    return words if words.isprintable() and words else type(error).__name__
+
+
 def _reader(head: bytes) -> Callable[[bytes], Header] | None:
     for magic, reader in _READERS:
         if head.startswith(magic):
@@ -170,7 +176,7 @@ def _read_by_pillow(format: str, data: bytes) -> Header:  # noqa: A002
     except EdgeCountError:
         raise
     except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
-        return Header(format, damaged=str(error) or type(error).__name__)
+        return Header(format, damaged=one_line(error))
 
 
 def _read_heic(data: bytes) -> Header:
