@@ -99,9 +99,9 @@ def only(**probabilities):
 
 
 def steady(monkeypatch):
-    from edgecount.train.data import augment
+    from edgecount.train.data import photometric
 
-    monkeypatch.setattr(augment, "_tone", lambda *_: np.arange(256, dtype=np.uint8))
+    monkeypatch.setattr(photometric, "_tone", lambda *_: np.arange(256, dtype=np.uint8))
 
 
 def test_sharpening_has_halos(monkeypatch):
