@@ -335,4 +335,5 @@ def _errors_of(source: Source) -> Iterator[None]:
     except EdgeCountError:
         raise
     except Exception as error:
-        raise SourceError(f"{source.name}: {type(error).__name__}: {error}") from error
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise SourceError(f"{source.name}: {reason}") from error

@@ -77,7 +77,8 @@ if TYPE_CHECKING:
     "table",
     type=UserPath(dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Write a table with a row for each counted frame; - prints it.",
+    help="Write a table with a row for each counted frame (FILE.partial until the run ends); - "
+    "prints it.",
 )
 @click.option("--overwrite", is_flag=True, help="Let --save and --csv replace existing files.")
 @json_option
