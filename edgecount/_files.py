@@ -1,13 +1,37 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and files that are safe to open."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgecount.errors import OutputError
+from edgecount.errors import EdgeCountError, ModelError, OutputError
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def require_regular(path: Path, error: type[EdgeCountError] = ModelError) -> None:
+    """Refuse what opening or reading may wait for without end: FIFOs, sockets and devices.
+
+    A file that is missing is left to whoever opens it, as is a folder.
+
+    Raises:
+        EdgeCountError: of the class ``error``: the path leads to one of these.
+    """
+    try:
+        kind = _KINDS.get(stat.S_IFMT(path.stat().st_mode))
+    except (OSError, ValueError):  # a name that no file can have is a ValueError
+        return
+    if kind:
+        raise error(f"{path} is {kind}: expected a regular file")
 
 
 @contextmanager
@@ -18,7 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
     the temporary file is deleted and the older file is left alone.
 
     Args:
-        path: the file to write; its folder is made if it is missing.
+        path: the file to write; its folder is made if it is missing. Of a link, what it leads to.
 
     Yields:
         The path to write to.
@@ -26,6 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written.
     """
+    path = writable(path)
     # A name of its own: other processes may write the same file, such as a cache.
     temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
     try:
@@ -40,6 +65,19 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def writable(path: Path) -> Path:
+    """Return the file that a path names, behind links.
+
+    Raises:
+        OutputError: it is there and no file: a device or a folder must not be replaced by one.
+    """
+    real = Path(os.path.realpath(path))
+    require_regular(real, OutputError)
+    if real.is_dir():
+        raise OutputError(f"{path} is a folder: expected a regular file")
+    return real
 
 
 def write_whole(path: Path, data: bytes) -> None:

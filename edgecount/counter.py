@@ -104,11 +104,12 @@ class EdgeCounter:
             "max_pixels": check_max_pixels(max_pixels),
         }
         self._owns_backend = not isinstance(backend, Backend)
-        self._backend = open_backend(found, backend, threads=threads, rebuild=_rebuilder(rebuild))
+        opened = open_backend(found, backend, threads=threads, rebuild=_rebuilder(rebuild))
+        self._backend, manifest = opened.backend, opened.model.manifest
         on_gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
         self._settings = CountSettings(
             self._backend,
-            found.manifest,
+            manifest,
             threshold,
             capacity,
             side,
@@ -334,4 +335,5 @@ def _errors_of(source: Source) -> Iterator[None]:
     except EdgeCountError:
         raise
     except Exception as error:
-        raise SourceError(f"{source.name}: {type(error).__name__}: {error}") from error
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise SourceError(f"{source.name}: {reason}") from error

@@ -31,6 +31,8 @@ FORMAT = 1
 METADATA_KEY = "edgecount.manifest"
 # Files whose bytes and types are meant for TensorRT say so under this key.
 ENCODING_KEY, FOR_TENSORRT = "edgecount.encoding", "tensorrt"
+# What a file of lower precision was made from, and how it counts beside it, in `training`.
+CONVERTED = "converted"
 
 Role = Literal["density", "heatmap", "offset", "size"]
 ROLES = ("density", "heatmap", "offset", "size")

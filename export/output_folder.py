@@ -70,6 +70,8 @@ def _is_folder(path: Path) -> bool:
 
 def _written(out: Path) -> set[str] | None:
     """Return the names of what an export wrote into its folder; None: it is no export."""
+    if not (out / MARK).is_file():
+        return None
     try:
         facts = json.loads((out / MARK).read_bytes())
         made_by, names = facts["made_by"], [str(file["file"]) for file in facts["files"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +24,10 @@ from edgecount.export.precision.convert import (
     make_int8,
     make_mixed,
 )
+from edgecount.export.precision.identity import converted_manifest
 from edgecount.export.precision.trial import Trial
 from edgecount.export.progress import Progress, Steps, silent
-from edgecount.export.source.load import SourceModel, load_source, with_static_size
+from edgecount.export.source.load import SourceModel, load_source, with_manifest, with_static_size
 from edgecount.export.tensorrt.build import build_engine, check_network
 from edgecount.export.tensorrt.choose import choose_engines
 from edgecount.export.tensorrt.record import EngineRecord, make_sidecar, write_sidecar
@@ -57,6 +59,7 @@ class FileRecord:
         run: results of running an engine; None: it is an ONNX file.
         refused: whether its own gate refused it, and it was kept by force.
         overridden: whether it is refused, or an engine built from a refused file.
+        manifest: its own manifest; None: that of the float32 model.
     """
 
     path: Path
@@ -67,6 +70,7 @@ class FileRecord:
     run: EngineRun | None = None
     refused: bool = False
     overridden: bool = False
+    manifest: Manifest | None = None
 
     @property
     def comparison(self) -> Comparison | None:
@@ -241,7 +245,8 @@ class _Exporter:
         kind = "" if options.precision == "fp32" else f".{options.precision}"
         path = self._folder / f"model{kind}.engine"
         built = build_engine(self._folder / record.path, path, options, progress=self._progress)
-        sidecar = make_sidecar(built, self._source.manifest, overridden=record.overridden)
+        manifest = record.manifest or self._source.manifest
+        sidecar = make_sidecar(built, manifest, overridden=record.overridden)
         write_sidecar(path, sidecar)
         images = self._images.compared
         step = Steps(self._progress, f"counting with {path.name}", len(images))
@@ -251,7 +256,7 @@ class _Exporter:
         run = run_engine(path, images, originals, gate, step)
         refused = self._is_refused(path.name, options.precision, run.comparison)
         if refused:
-            sidecar = make_sidecar(built, self._source.manifest, overridden=True)
+            sidecar = make_sidecar(built, manifest, overridden=True)
             write_sidecar(path, sidecar)
         if run.left_out:
             self._warn(
@@ -259,7 +264,9 @@ class _Exporter:
                 "another size only: give a `size` or `profile` that fits them"
             )
         name, overridden = Path(path.name), refused or record.overridden
-        made = FileRecord(name, built.size, built.sha256, None, built, run, refused, overridden)
+        made = FileRecord(
+            name, built.size, built.sha256, None, built, run, refused, overridden, manifest
+        )
         self.files.append(made)
 
     def _check_simplified(self) -> None:
@@ -306,10 +313,14 @@ class _Exporter:
 
     def add(self, made: Converted) -> None:
         """Write a converted file, unless its gate refuses it."""
-        data = made.model.SerializeToString()
         refused = self._is_refused(made.name, made.precision, made.comparison)
+        own = self._source.manifest
+        if made.comparison is not None:
+            own = converted_manifest(own, made.precision, made.comparison)
+            made = dataclasses.replace(made, model=with_manifest(made.model, own))
+        data = made.model.SerializeToString()
         write_whole(self._folder / made.name, data)
-        self._record(made, data, refused=refused)
+        self._record(made, data, refused=refused, manifest=own)
 
     def _is_refused(self, name: str, precision: str, comparison: Comparison | None) -> bool:
         """Return whether a gate refuses a file that is kept by force.
@@ -325,9 +336,13 @@ class _Exporter:
         self._warn(f"{why}: kept by `force`")
         return True
 
-    def _record(self, made: Converted, data: bytes, *, refused: bool) -> None:
+    def _record(
+        self, made: Converted, data: bytes, *, refused: bool, manifest: Manifest | None = None
+    ) -> None:
         digest, path = hashlib.sha256(data).hexdigest(), Path(made.name)
-        record = FileRecord(path, len(data), digest, made, refused=refused, overridden=refused)
+        record = FileRecord(
+            path, len(data), digest, made, None, None, refused, refused, manifest=manifest
+        )
         self.files.append(record)
 
     def _engine_source(self, options: EngineOptions) -> FileRecord:

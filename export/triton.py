@@ -46,8 +46,8 @@ def write_repository(export: Export, folder: Path, root: Path) -> Path:
         OutputError: it cannot be written; a folder that was not there before is not there then.
     """
     record = _served(export.files)
-    manifest = export.source.manifest
-    model = model_folder(root, manifest, overwrite=export.options.overwrite)
+    manifest = record.manifest or export.source.manifest
+    model = model_folder(root, export.source.manifest, overwrite=export.options.overwrite)
     fresh = not model.exists()
     data = (folder / record.path).read_bytes()
     if record.engine:

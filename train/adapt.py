@@ -22,7 +22,7 @@ from edgecount.train.devices import open_fabric
 from edgecount.train.engine import train_steps
 from edgecount.train.evaluate.torch_backend import counter_for
 from edgecount.train.learner import make_learner
-from edgecount.train.manifest import manifest_of
+from edgecount.train.manifest import manifest_of, version_of
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
 from edgecount.train.models.fold import fold_batch_norm
@@ -113,10 +113,12 @@ def adapt(
         "held_out_mae": {"images": len(held), "before": round(before, 3), "after": round(after, 3)},
     }
     history = {"network": {"name": manifest.name}, **manifest.training, "adapted": record}
-    history.pop("metrics", None)  # measured with the old weights, as the interval was
+    # Those of before were measured with the old weights, as the interval was.
+    history["metrics"] = {"held out": {"images": len(held), "mae": round(after, 3)}}
     described = dataclasses.replace(
         manifest,
         name=f"{manifest.name.removesuffix('-adapted')}-adapted",
+        version=version_of(averaged),
         postprocess=dataclasses.replace(manifest.postprocess, interval=None),
         training=history,
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from edgecount._files import replacing
-from edgecount.errors import ConfigError, ModelError
+from edgecount._files import replacing, require_regular
+from edgecount.errors import ModelError
 from edgecount.train.config import TrainConfig, config_from_dict
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
@@ -34,6 +34,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: the file is missing, damaged or of another program.
     """
+    require_regular(path)
     try:
         # weights_only: a pickle can run any code of whoever made it.
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -41,7 +42,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         # Not torch's own text, which may advise to switch its safety off.
         reason = error.strerror if isinstance(error, OSError) else "damaged, or not a checkpoint"
         raise ModelError(f"cannot read the checkpoint {path}: {reason}") from error
-    if not isinstance(state, dict) or "ema" not in state or "config" not in state:
+    known = {"ema": dict, "config": dict, "step": int}
+    if not isinstance(state, dict) or not all(
+        isinstance(state.get(name), kind) for name, kind in known.items()
+    ):
         raise ModelError(f"{path} is not a checkpoint of edgecount train")
     return state
 
@@ -59,7 +63,7 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
         config = config_from_dict(state["config"])
         network = build_model(config.model.name, config.model.options)
         network.load_state_dict(state["ema"])
-    except (ConfigError, RuntimeError) as error:
+    except Exception as error:  # whatever values of other kinds run into
         raise ModelError(f"{path} does not fit this version of edgecount: {error}") from error
     return network.eval(), state
 

@@ -33,6 +33,12 @@ class NamedOptions:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+# Keys that each reader takes, beside reader and weight.
+_KEYS_OF_CROPS = ("holdout", "split", "scale", "native", "window")
+_KEYS_OF_SETS = (*_KEYS_OF_CROPS, "path", "exclude", "shrink", "unannotated")
+_KEYS_OF: dict[str, tuple[str, ...]] = {"blank": (), "scenes": (*_KEYS_OF_CROPS, "number")}
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """One set of the training mixture.
@@ -54,6 +60,8 @@ class DataConfig:
             and windows of that size, as HSRNet and CSRNet do).
         number: number of scenes to render.
         shrink: factor, at most 1, by which every image is made smaller when it is read.
+        unannotated: what pictures are that have no annotation: ``empty`` (without people), left
+            out (``skip``), an ``error``, or what is ``usual`` for the reader.
     """
 
     reader: str
@@ -67,6 +75,7 @@ class DataConfig:
     window: Literal["free", "quarters"] = "free"
     number: int = 0
     shrink: float = 1.0
+    unannotated: Literal["usual", "empty", "skip", "error"] = "usual"
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -114,6 +123,26 @@ class PhotometricAugmentation:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """A trained network whose maps are further targets; see `edgecount.train.objectives.distil`.
+
+    Attributes:
+        checkpoint: its ``best.pt``, relative to ``data_root``; empty: no teacher.
+        density: weight of the likelihood of its block counts.
+        heatmap: weight of the divergence from its heatmap.
+    """
+
+    checkpoint: str = ""
+    density: float = 1.0
+    heatmap: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("density", "heatmap"):
+            value = getattr(self, name)
+            _check(value >= 0, f"teacher.{name}", "0 or more", value)
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run.
 
@@ -129,6 +158,7 @@ class TrainConfig:
             relative to ``data_root``; what has another name or shape starts anew. Or a deployed
             model (.onnx; the network without norms, ``folded: true``), or the same network's
             weights of another program (.pth, .npz, .safetensors, .h5).
+        teacher: a trained network to learn from as well.
         prune_from: a checkpoint of the same network with more channels, relative to
             ``data_root``, whose most important channels are the start.
         freeze: weights whose names start with one of these stay as they are.
@@ -155,9 +185,15 @@ class TrainConfig:
             when a run is resumed).
         photometric: probabilities of grey, dark, blurred crops and so on.
         evaluate_every: steps between validations.
+        validation_images: images of each held-out set that are validated and reported on, evenly
+            chosen; 0: all.
         early_stop: validations without progress that end the run; 0 never.
-        workers: threads that read images and cut crops.
-        cache_gb: memory for decoded images, in GB.
+        loader: ``threads``: crops are cut on the CPU, in threads; ``device``: all images are
+            decoded once and kept on the device that trains, which cuts the crops. For GPUs, which
+            the threads cannot keep busy.
+        workers: threads that read images and cut or draw crops.
+        cache_gb: memory for decoded images, in GB; with ``loader: device`` it is the device's, and
+            all images have to fit.
         log_every: steps between lines of the log, each with a checkpoint.
         tensorboard: write for TensorBoard too, where it is installed.
         report: draw the report when the run ends.
@@ -171,6 +207,7 @@ class TrainConfig:
     backbone_weights: str = ""
     initial_weights: str = ""
     prune_from: str = ""
+    teacher: Teacher = field(default_factory=Teacher)
     freeze: tuple[str, ...] = ()
     crop: tuple[int, int] = (320, 320)
     batch_size: int = 8
@@ -190,7 +227,9 @@ class TrainConfig:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     photometric: PhotometricAugmentation = field(default_factory=PhotometricAugmentation)
     evaluate_every: int = 1000
+    validation_images: int = 0
     early_stop: int = 0
+    loader: Literal["threads", "device"] = "threads"
     workers: int = 1
     cache_gb: float = 4.0
     log_every: int = 100
@@ -205,7 +244,15 @@ class TrainConfig:
         values = vars(self)
         for name in ("batch_size", "steps", "evaluate_every", "log_every", "workers", "patience"):
             _check(values[name] >= 1, name, "1 or more", values[name])
-        for name in ("warmup", "weight_decay", "clip_norm", "early_stop", "cache_gb", "seed"):
+        for name in (
+            "warmup",
+            "weight_decay",
+            "clip_norm",
+            "early_stop",
+            "cache_gb",
+            "seed",
+            "validation_images",
+        ):
             _check(values[name] >= 0, name, "0 or more", values[name])
         for name in ("learning_rate", "gamma"):
             _check(values[name] > 0, name, "a number above 0", values[name])
@@ -255,7 +302,8 @@ def load_config(path: Path, changes: Iterable[str] = ()) -> TrainConfig:
     Args:
         path: the YAML file.
         changes: ``key=value``, the value in YAML, with dots into sections (``model.name=hsrnet``,
-            ``data.0.weight=2``); they replace what the file says.
+            ``data.0.weight=2``); they replace what the file says. An empty value (``key=``) takes
+            the key away, so that its default holds.
 
     Raises:
         ConfigError: the file is missing, is not YAML, or has an unknown key or a wrong value.
@@ -271,9 +319,24 @@ def load_config(path: Path, changes: Iterable[str] = ()) -> TrainConfig:
     for change in changes:
         _change(values, change)
     try:
-        return config_from_dict(values)
+        config = config_from_dict(values)
+        _check_keys_of_readers(values["data"])
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+    return config
+
+
+def _check_keys_of_readers(entries: Iterable[Mapping[str, Any]]) -> None:
+    """Check that no set has a key that its reader has no use for."""
+    for index, entry in enumerate(entries):
+        reader = entry["reader"]
+        known = ("reader", "weight", *_KEYS_OF.get(reader, _KEYS_OF_SETS))
+        for key in entry:
+            if key not in known:
+                raise ConfigError(
+                    f"data[{index}].{key}: unknown key for the reader {reader}; expected one of "
+                    f"{', '.join(known)}"
+                )
 
 
 def _change(values: dict[str, Any], change: str) -> None:
@@ -293,7 +356,11 @@ def _change(values: dict[str, Any], change: str) -> None:
         if isinstance(place, dict) and isinstance(place.get(part), str):
             place[part] = {"name": place[part]}  # model: hsrnet, as a section
         place = _enter(place, part, change)
-    if isinstance(place, list):
+    if isinstance(place, dict) and not text.strip():
+        if last not in place and last not in TrainConfig.__dataclass_fields__:
+            raise ConfigError(f"changes: {change}: there is no {last!r} to take away")
+        place.pop(last, None)
+    elif isinstance(place, list):
         _enter(place, last, change)
         place[int(last)] = value
     elif isinstance(place, dict):

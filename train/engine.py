@@ -46,6 +46,7 @@ class System(nn.Module):
     def forward(self, images: Tensor, targets: Tensors, progress: float) -> Tensors:
         """Return the terms of the loss, which is never computed in half precision."""
         maps = self.network(images)
+        targets = {**targets, **self.objective.image_targets(images)}
         with torch.autocast(images.device.type, enabled=False):
             terms: Tensors = self.objective.losses(_float(maps), targets, progress)
         return terms
@@ -217,6 +218,7 @@ def evaluate(
     fabric: Fabric | None = None,
     *,
     role: str | None = None,
+    progress: Callable[[], None] | None = None,
 ) -> dict[str, float]:
     """Measure the counts of whole images at their own size: the density's, or the points'.
 
@@ -225,6 +227,7 @@ def evaluate(
         samples: annotated images; the processes share them.
         fabric: device and processes.
         role: ``density`` or ``heatmap``; None: the density where there is one.
+        progress: called after each image of this process.
 
     Returns:
         The values of :func:`count_metrics`, and ``threshold`` where points alone were counted:
@@ -239,6 +242,8 @@ def evaluate(
     counts = torch.zeros(len(samples), len(THRESHOLDS), dtype=torch.float64)
     for index in range(rank, len(samples), processes):
         counts[index] = torch.from_numpy(_counts(network, samples[index], role))
+        if progress:
+            progress()
     if fabric and processes > 1:
         summed: Any = fabric.all_reduce(counts.to(fabric.device), reduce_op="sum")
         counts = summed.cpu()

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from edgecount.errors import ConfigError
+from edgecount.errors import ConfigError, ModelError
 from edgecount.train.checkpoint import load_checkpoint, load_network
 from edgecount.train.config import TrainConfig, config_to_dict
-from edgecount.train.data.mixture import Mixture
+from edgecount.train.data.mixture import BatchStream
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
@@ -64,7 +64,29 @@ def make_learner(
     return Learner(fabric, system, network, objective, averaged, wrapped)
 
 
-def load_initial_weights(network: Network, config: TrainConfig, mixture: Mixture) -> None:
+def check_weights(config: TrainConfig) -> None:
+    """Check that the files of weights which a config names are there, before data are read.
+
+    Raises:
+        ModelError: one is missing.
+    """
+    if config.backbone_weights and not (config.root() / config.backbone_weights).is_file():
+        raise ModelError(
+            f"backbone_weights: there is no file {config.root() / config.backbone_weights}: "
+            "edgecount downloads nothing. Put ImageNet weights of the backbone there, a .pth as "
+            "torchvision publishes it (of DLA: its authors), or start from random weights, which "
+            "takes longer and counts worse: `changes=backbone_weights=`"
+        )
+    for name in ("initial_weights", "prune_from"):
+        given = getattr(config, name)
+        if given and not (config.root() / given).is_file():
+            raise ModelError(
+                f"{name}: there is no file {config.root() / given}: name another, or none "
+                f"(`changes={name}=`)"
+            )
+
+
+def load_initial_weights(network: Network, config: TrainConfig, mixture: BatchStream) -> None:
     """Load the weights that a config names as a start.
 
     Args:
@@ -80,7 +102,7 @@ def load_initial_weights(network: Network, config: TrainConfig, mixture: Mixture
             raise ConfigError(f"backbone_weights: {config.model.name} has no backbone to load")
         backbone = network.get_submodule(network.pretrained)
         load_backbone(backbone, config.root() / config.backbone_weights)
-        restore_batch_norm(backbone, (mixture.batch(step).images for step in range(4)))
+        restore_batch_norm(backbone, (mixture.batch(step).images.cpu() for step in range(4)))
     if config.prune_from:
         prune_channels(load_network(config.root() / config.prune_from)[0], network)
     if config.initial_weights:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,25 +20,31 @@ from edgecount.train.checkpoint import (
 )
 from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import Data, load_data
-from edgecount.train.data.mixture import Mixture
+from edgecount.train.data.device.mixture import DeviceMixture
+from edgecount.train.data.mixture import BatchStream, Mixture
 from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
 from edgecount.train.journal import Journal, OnRecord
 from edgecount.train.learner import (
+    check_weights,
     load_initial_weights,
     make_learner,
     make_network,
     restore,
     state_of,
 )
+from edgecount.train.lock import locked
 from edgecount.train.models.base import Network
-from edgecount.train.objectives import build_objective
+from edgecount.train.objectives import Objective, build_objective
+from edgecount.train.objectives.distil import Distilled
 from edgecount.train.schedules import learning_rate
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 log = logging.getLogger(__name__)
+
+OnProgress = Callable[[str, int, int], None]
 
 
 def train(
@@ -47,6 +54,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     report: OnRecord | None = None,
+    progress: OnProgress | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Path:
     """Train a network and return the path of the best checkpoint.
@@ -58,25 +66,46 @@ def train(
 
     Args:
         config: the run.
-        out: a folder; made if missing.
+        out: a folder; made if missing. A second training in it is refused while this one runs.
         resume: go on from ``last.pt`` when it is there.
         device: ``auto``, ``cpu`` or ``cuda``.
         report: called with each line of the log.
+        progress: called while held-out images are counted, with what is done in words, and how
+            many images of how many.
         stop: asked before each stretch of steps whether to end here, to be resumed later.
 
     Raises:
         ConfigError, SourceError, ModelError: a wrong config, missing data or weights.
-        OutputError: ``out`` cannot be written, or holds a run and ``resume`` is off.
+        OutputError: ``out`` cannot be written, holds a run and ``resume`` is off, or another
+            process trains in it.
         EdgeCountError: the loss is not finite.
     """
-    last = out / "last.pt"
-    if last.exists() and not resume:
-        raise OutputError(f"{last} exists: resume it, or choose another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {out}: {error}") from error
     fabric = open_fabric(device, config.precision)
+    with locked(out) if fabric.is_global_zero else nullcontext():
+        return _run(config, out, fabric, resume, report, progress or _show_nothing, stop)
+
+
+def _show_nothing(what: str, done: int, total: int) -> None:
+    """Take the progress of a run that nobody watches."""
+
+
+def _run(
+    config: TrainConfig,
+    out: Path,
+    fabric: Fabric,
+    resume: bool,
+    report: OnRecord | None,
+    progress: OnProgress,
+    stop: Callable[[], bool] | None,
+) -> Path:
+    """Train in a folder that is held; see :func:`train`."""
+    last = out / "last.pt"
+    if last.exists() and not resume:
+        raise OutputError(f"{last} exists: resume it, or choose another folder")
     if fabric.device.type == "cpu":
         keep_freed_memory()
     if config.batch_size % fabric.world_size:
@@ -85,40 +114,35 @@ def train(
             f"got {config.batch_size}"
         )
     torch.manual_seed(config.seed)
+    before = load_checkpoint(last) if last.exists() else None
+    if before is None:
+        check_weights(config)
     with fabric.rank_zero_first():  # which renders the scenes that the others read
         data = load_data(config, out)
     if not data.components:
         raise ConfigError("data.weight: expected a number above 0 in one set at least, got none")
-    before = load_checkpoint(last) if last.exists() else None
     if before:
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
-    learner, mixture = _start(config, data, fabric, before)
+    learner, mixture = start_learner(config, data, fabric, before)
     zero, limit = fabric.is_global_zero, config.early_stop or float("inf")
     with closing(Journal(out, config, report, active=zero, step=learner.step)) as journal:
         while learner.step < config.steps and learner.stale_validations < limit:
             if stop is not None and stop():
                 log.info("stopped at step %d of %d", learner.step, config.steps)
                 return last
-            _stretch(learner, mixture, data, config, out, journal)
+            _stretch(learner, mixture, data, config, out, journal, progress)
     if fabric.is_global_zero:
-        _finish(out, data, config, journal, fabric.device)
+        _finish(out, data, config, journal, fabric.device, progress)
     return out / ("best.pt" if (out / "best.pt").exists() else "last.pt")
 
 
-def _start(
+def start_learner(
     config: TrainConfig, data: Data, fabric: Fabric, before: dict[str, Any] | None
-) -> tuple[Learner, Mixture]:
+) -> tuple[Learner, BatchStream]:
     """Return a new learner, or the one of an earlier run, and the batches for it."""
     network = make_network(config)
-    objective = build_objective(config.objective.name, config.objective.options, network)
-    mixture = Mixture(
-        data.components,
-        config,
-        objective.targets,
-        network.input,
-        rank=fabric.global_rank,
-        processes=fabric.world_size,
-    )
+    objective = _make_objective(config, network)
+    mixture = _make_mixture(config, data, objective, network, fabric)
     if before is None:  # otherwise the checkpoint has what the objective learned of the data
         objective.prepare([sample for one in data.components for sample in one.samples])
         load_initial_weights(network, config, mixture)
@@ -129,13 +153,33 @@ def _start(
     return learner, mixture
 
 
+def _make_objective(config: TrainConfig, network: Network) -> Objective:
+    objective = build_objective(config.objective.name, config.objective.options, network)
+    if not config.teacher.checkpoint:
+        return objective
+    teacher, _ = load_network(config.root() / config.teacher.checkpoint)
+    return Distilled(network, objective, teacher, config.teacher)
+
+
+def _make_mixture(
+    config: TrainConfig, data: Data, objective: Objective, network: Network, fabric: Fabric
+) -> BatchStream:
+    place = {"rank": fabric.global_rank, "processes": fabric.world_size}
+    sets, spec = data.components, network.input
+    if config.loader == "device":
+        targets = objective.batch_targets
+        return DeviceMixture(sets, config, targets, spec, device=fabric.device, **place)
+    return Mixture(sets, config, objective.targets, spec, **place)
+
+
 def _stretch(
     learner: Learner,
-    mixture: Mixture,
+    mixture: BatchStream,
     data: Data,
     config: TrainConfig,
     out: Path,
     journal: Journal,
+    progress: OnProgress,
 ) -> None:
     """Train up to the next line of the log, validate if it is time, write a checkpoint."""
     first = learner.step
@@ -153,7 +197,7 @@ def _stretch(
     journal.steps(first, last, losses)
     improved = False
     if data.validation and (last % config.evaluate_every == 0 or last == config.steps):
-        improved = _validate(learner, data, config, journal)
+        improved = _validate(learner, data, config, journal, progress)
     if learner.fabric.is_global_zero:
         state = state_of(learner, config)
         if improved:
@@ -162,7 +206,9 @@ def _stretch(
         save_checkpoint(out / "last.pt", state)
 
 
-def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journal) -> bool:
+def _validate(
+    learner: Learner, data: Data, config: TrainConfig, journal: Journal, progress: OnProgress
+) -> bool:
     """Evaluate on every held-out set; return True if it is the best validation so far."""
     network = learner.averaged.module
     assert isinstance(network, Network)
@@ -172,7 +218,13 @@ def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journa
             torch.distributed.broadcast(buffer, 0)
     shares = []
     for name, samples in data.validation.items():
-        metrics = evaluate(network, samples, learner.fabric, role=learner.objective.monitored)
+        metrics = evaluate(
+            network,
+            samples,
+            learner.fabric,
+            role=learner.objective.monitored,
+            progress=_counting(progress, f"validation of {name}", len(samples)),
+        )
         journal.validation(learner.step, name, metrics)
         # Relative to the set's people, or its densest set alone would choose the best weights.
         people = sum(len(sample.points) for sample in samples) / len(samples)
@@ -187,8 +239,19 @@ def _validate(learner: Learner, data: Data, config: TrainConfig, journal: Journa
     return False
 
 
+def _counting(progress: OnProgress, what: str, total: int) -> Callable[[], None]:
+    """Return a function that counts one image more with each call."""
+    done = itertools.count(1)
+    return lambda: progress(what, next(done), total)
+
+
 def _finish(
-    out: Path, data: Data, config: TrainConfig, journal: Journal, device: torch.device
+    out: Path,
+    data: Data,
+    config: TrainConfig,
+    journal: Journal,
+    device: torch.device,
+    progress: OnProgress,
 ) -> None:
     """Fit threshold and blend on the held-out images, keep them with the weights, and report."""
     if not data.validation:
@@ -197,23 +260,34 @@ def _finish(
     from edgecount.train.manifest import postprocess_to_dict
     from edgecount.train.postprocess.fusion import fit_postprocess
 
+    total = sum(map(len, data.validation.values()))
     for path in (out / "last.pt", out / "best.pt"):
         if path.exists():
             state = load_checkpoint(path)
             if "postprocess" not in state:  # a run that is resumed at its end has it already
                 network, _ = load_network(path)
-                spec = fit_postprocess(network.to(device), list(data.validation.values()))
+                spec = fit_postprocess(
+                    network.to(device),
+                    list(data.validation.values()),
+                    progress=_counting(progress, f"threshold of {path.name}", total),
+                )
                 save_checkpoint(path, {**state, "postprocess": postprocess_to_dict(spec)})
     if config.report:
         from edgecount.train.report.run import report_run
 
-        report_run(out, data.validation, journal.path, device=device.type)
+        report_run(
+            out,
+            data.validation,
+            journal.path,
+            device=device.type,
+            progress=_counting(progress, "report", total),
+        )
 
 
 def _check_same_run(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Check that a resumed run is the same, but for where it ends and when it validates."""
     free = {"steps", "evaluate_every", "early_stop", "log_every", "data_root", "workers"}
-    free |= {"cache_gb", "tensorboard", "report"}
+    free |= {"cache_gb", "tensorboard", "report", "loader", "validation_images"}
     changed = sorted(key for key in now if key not in free and now[key] != before.get(key))
     if changed:
         raise ConfigError(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Collection
 from typing import Any
 
 from edgecount._typed import build
+from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import FusionSpec, Manifest, PostprocessSpec
+from edgecount.models import list_models
 from edgecount.train.checkpoint import config_of
 from edgecount.train.models.base import Network
 
@@ -17,7 +20,7 @@ def manifest_of(
     state: dict[str, Any],
     *,
     name: str | None = None,
-    version: str = "0.1.0",
+    version: str | None = None,
     metrics: dict[str, Any] | None = None,
     licence: str = "",
 ) -> Manifest:
@@ -26,16 +29,17 @@ def manifest_of(
     Args:
         network: network of the checkpoint.
         state: result of :func:`edgecount.train.checkpoint.load_checkpoint`.
-        name: the model's name; the network's when not given.
-        version: the model's version.
+        name: the model's name; the network's when not given, with ``-trained`` where a bundled
+            model is called so: that one has other weights.
+        version: the model's version; see :func:`version_of` when not given.
         metrics: validation numbers.
         licence: terms of the weights, in words.
     """
     config = config_of(state)
     roles = {str(output.role) for output in network.outputs}
     return Manifest(
-        name=name or config.model.name,
-        version=version,
+        name=name or _name_of(config.model.name),
+        version=version or version_of(network),
         description=_describe(roles),
         input=network.input,
         outputs=network.outputs,
@@ -51,13 +55,33 @@ def manifest_of(
     )
 
 
+def version_of(network: Network) -> str:
+    """Return a version for weights that nobody gave one: 0.0.0 and a digest of them."""
+    digest = hashlib.sha256()
+    for key, value in network.state_dict().items():
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return f"0.0.0+{digest.hexdigest()[:8]}"
+
+
+def _name_of(network: str) -> str:
+    return f"{network}-trained" if network in list_models() else network
+
+
 def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> PostprocessSpec:
-    """Return what the end of a training fitted; the defaults for an unfinished run."""
+    """Return what the end of a training fitted; the defaults for an unfinished run.
+
+    Raises:
+        ModelError: the checkpoint holds something else.
+    """
     values = state.get("postprocess")
     if values is None:
         both = "density" in roles and "heatmap" in roles
         return PostprocessSpec(fusion=FusionSpec() if both else None)
-    return build(PostprocessSpec, values, "postprocess")
+    try:
+        return build(PostprocessSpec, values, "postprocess")
+    except ConfigError as error:
+        raise ModelError(f"the checkpoint's {error}") from None
 
 
 def postprocess_to_dict(spec: PostprocessSpec) -> dict[str, Any]:

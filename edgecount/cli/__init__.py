@@ -17,6 +17,7 @@ try:
     from edgecount.cli._shell.group import LazyGroup
     from edgecount.cli._shell.output import safe_streams
     from edgecount.cli._shell.signals import exit_on_interrupt, interrupt_on_sigterm
+    from edgecount.cli._shell.stuck import end_stuck_calls
 except KeyboardInterrupt:  # from a user who saw a typing error at once
     raise SystemExit(130) from None
 
@@ -70,5 +71,5 @@ def main(args: list[str] | None = None, **extra: Any) -> None:
     Raises:
         SystemExit: always, with the exit code.
     """
-    with safe_streams(), interrupt_on_sigterm(), exit_on_interrupt():
+    with safe_streams(), interrupt_on_sigterm(), end_stuck_calls(), exit_on_interrupt():
         cli.main(args=args, prog_name="edgecount", **extra)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from edgecount.cli._data.read import read_annotated
 from edgecount.cli._shell.extras import needs_train
+from edgecount.cli._shell.output import printable, to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     damaged_option,
@@ -15,18 +17,21 @@ from edgecount.cli._types.options import (
     new_file_option,
     number_option,
     pixels_option,
-    reader_option,
     reading,
     refuse_existing,
     threads_option,
 )
 from edgecount.cli._types.paths import UserPath
+from edgecount.cli._types.readers import readers_help, set_options
+
+if TYPE_CHECKING:
+    from edgecount.train.data.readers import Choice
 
 
-@click.command()
+@click.command(epilog=readers_help())
 @click.argument("model")
 @click.argument("data", type=UserPath())
-@reader_option
+@set_options
 @new_file_option("adapted.onnx", "ONNX file to write.")
 @number_option("--steps", "Training steps.", default=200)
 @click.option(
@@ -50,6 +55,7 @@ def adapt(
     model: str,
     data: Path,
     reader: str,
+    unannotated: Choice | None,
     out: Path,
     overwrite: bool,
     steps: int,
@@ -75,10 +81,10 @@ def adapt(
 
         from edgecount.export.source.from_torch import export_onnx
         from edgecount.train.adapt import adapt as run
-        from edgecount.train.data.readers import read_samples
     if threads:
         torch.set_num_threads(threads)
-    samples = reading(read_samples(reader, data), accept_damaged, max_pixels)
+    samples = read_annotated(reader, data, unannotated)
+    samples = reading(samples, accept_damaged, max_pixels)
     with Progress(steps, "step", "adapt", shown=not as_json) as bar:
         done = run(
             model,
@@ -104,10 +110,11 @@ def adapt(
             "trained": done.trained,
             "held_out": list(done.held_out),
         }
-        click.echo(json.dumps(record))
+        click.echo(to_json(record))
         return
     click.echo(
         f"mean error on {len(done.held_out)} held-out images: {done.before:.2f} before, "
         f"{done.after:.2f} after"
     )
-    click.echo(f"{out}  {done.manifest.name}  {out.stat().st_size / 1e6:.1f} MB")
+    size = f"{out.stat().st_size / 1e6:.1f} MB"
+    click.echo(printable(f"{out}  {done.manifest.name}  {size}"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._shell.output import text_of, to_json
 from edgecount.cli._types.options import backend_option, json_option, number_option, threads_option
 from edgecount.cli._types.sizes import FrameSizeType
 
@@ -66,12 +66,12 @@ def bench(
         ]
     about = {"size": list(size), "batch": batch, "runs": runs, "threads": threads}
     if as_json:
-        click.echo(json.dumps({**about, "models": facts}))
+        click.echo(to_json({**about, "models": facts}))
         return
     frames = "a frame" if batch == 1 else f"{batch} frames a call"
     click.echo(f"{_heading(size, found)}, {frames}, {runs} runs each")
     for entry in facts:
-        click.echo("\n".join(["", *_lines(entry, facts[0])]))
+        click.echo(text_of(["", *_lines(entry, facts[0])]))
 
 
 def _heading(size: tuple[int, int], found: list[Latency]) -> str:

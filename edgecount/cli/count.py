@@ -77,7 +77,8 @@ if TYPE_CHECKING:
     "table",
     type=UserPath(dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Write a table with a row for each counted frame; - prints it.",
+    help="Write a table with a row for each counted frame (FILE.partial until the run ends); - "
+    "prints it.",
 )
 @click.option("--overwrite", is_flag=True, help="Let --save and --csv replace existing files.")
 @json_option
@@ -132,6 +133,7 @@ def _count(
     **engine: Any,
 ) -> tuple[int, bool]:
     """Count what can be opened; returns the number of failures, and whether the user stopped."""
+    from edgecount.cli._count.names import refuse_sources
     from edgecount.cli._count.run import Pace, Run
     from edgecount.cli._count.table import STDOUT, CsvFile, CsvPrinter
     from edgecount.drawing import LAYERS, check_layers
@@ -150,6 +152,8 @@ def _count(
     if not sources:
         return unopened, False
     tasks = _plan(sources, folder, overwrite)
+    if table not in (None, STDOUT):
+        refuse_sources(sources, [table], "--csv")
     names = [region.name for region in regions]
     printers = [_printer(sources, as_json=as_json, points=points, summary=not quiet)]
     if table == STDOUT:

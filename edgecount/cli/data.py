@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgecount.cli._shell.extras import needs_train
+from edgecount.cli._data.read import read_annotated, read_with_notes
 from edgecount.cli._shell.flags import with_flags
+from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     damaged_option,
     json_option,
     new_file_option,
+    number_option,
     pixels_option,
-    reader_option,
     reading,
     refuse_existing,
 )
 from edgecount.cli._types.paths import UserPath
+from edgecount.cli._types.readers import readers_help, set_options
 
 if TYPE_CHECKING:
     from edgecount.train.data.check import SetStatistics
+    from edgecount.train.data.readers import Choice
     from edgecount.train.data.sample import Sample
 
 _SHOWN = 5  # names of odd images in a line
@@ -32,24 +34,20 @@ _SHOWN = 5  # names of odd images in a line
 _set_argument = click.argument("path", type=UserPath())
 
 
-@click.group()
+@click.group(epilog=readers_help())
 def data() -> None:
-    """Check annotated images; turn points into boxes.
-
-    Layouts that --reader reads: shanghaitech, mall, ucsd, ucf_cc_50, ucf_qnrf, jhu_crowd,
-    nwpu_crowd, worldexpo, trancos, scut_head, crohd, gta_head; for your own images csv,
-    csv_folder, coco, voc, yolo, mot; and empty for pictures without people.
-    """
+    """Check annotated images; turn points into boxes."""
 
 
-@data.command()
+@data.command(epilog=readers_help())
 @_set_argument
-@reader_option
+@set_options
 @click.option(
     "--sheet",
     type=UserPath(dir_okay=False),
     help="Draw some of the images with their heads into this .png or .jpg file.",
 )
+@number_option("--images", "Read at most N of the images, evenly chosen.  [default: all]")
 @damaged_option
 @pixels_option
 @json_option
@@ -59,31 +57,35 @@ def check(
     path: Path,
     *,
     reader: str,
+    unannotated: Choice | None,
     sheet: Path | None,
+    images: int | None,
     accept_damaged: bool,
     max_pixels: int,
     as_json: bool,
 ) -> None:
-    """Count the annotations in PATH and list what is odd about them.
+    """Count the annotations in PATH and list what is left out of them and what is odd.
 
-    Every image is read. The exit code is 1 if one cannot be read; whether other oddities are
-    mistakes is for you to judge.
+    Every image is read. The exit code is 1 if one cannot be read, or has another size than its
+    annotations say; whether other oddities are mistakes is for you to judge.
     """
-    samples = reading(_read(reader, path), accept_damaged, max_pixels)
+    samples, notes = read_with_notes(reader, path, unannotated)
+    samples = reading(samples, accept_damaged, max_pixels)
     from edgecount.train.data.check import check_samples
 
-    with Progress(len(samples), "image", "check", shown=not as_json) as progress:
-        found = check_samples(samples, progress.step)
+    number = min(len(samples), images or len(samples))
+    with Progress(number, "image", "check", shown=not as_json) as progress:
+        found = check_samples(samples, progress.step, reading=notes, most=images)
     if sheet:
         _draw(sheet, samples)
-    click.echo(json.dumps(found.to_dict()) if as_json else "\n".join(_lines(found)))
-    if "unreadable" in found.odd:
+    click.echo(to_json(found.to_dict()) if as_json else text_of(_lines(found)))
+    if {"unreadable", "wrong_size"} & set(found.odd):
         ctx.exit(1)
 
 
-@data.command()
+@data.command(epilog=readers_help())
 @_set_argument
-@reader_option
+@set_options
 @click.option(
     "--presets",
     type=UserPath(dir_okay=False),
@@ -95,7 +97,14 @@ def check(
 )
 @new_file_option("boxes.csv", "File to write, which the csv reader reads.")
 def boxes(
-    path: Path, reader: str, presets: Path | None, neighbours: bool, out: Path, overwrite: bool
+    path: Path,
+    *,
+    reader: str,
+    unannotated: Choice | None,
+    presets: Path | None,
+    neighbours: bool,
+    out: Path,
+    overwrite: bool,
 ) -> None:
     """Write boxes around the annotated points in PATH.
 
@@ -105,7 +114,7 @@ def boxes(
     if (presets is None) == (not neighbours):
         raise click.UsageError("expected one of --presets FILE and --neighbours")
     refuse_existing(out, overwrite)
-    samples = _read(reader, path)
+    samples = read_annotated(reader, path, unannotated)
     from edgecount.train.data.boxes import load_presets, with_boxes, write_boxes
 
     boxed = with_boxes(samples, load_presets(presets) if presets else None)
@@ -116,13 +125,8 @@ def boxes(
             "so: train on it with the images outside it blacked",
             err=True,
         )
-    click.echo(f"{out}  {sum(len(s.points) for s in boxed)} boxes in {len(boxed)} images")
-
-
-def _read(reader: str, path: Path) -> list[Sample]:
-    with needs_train("to read annotated images"):
-        from edgecount.train.data.readers import read_samples
-    return read_samples(reader, path)
+    heads = sum(len(sample.points) for sample in boxed)
+    click.echo(printable(f"{out}  {heads} boxes in {len(boxed)} images"))
 
 
 def _draw(path: Path, samples: list[Sample]) -> None:
@@ -144,6 +148,15 @@ def _lines(found: SetStatistics) -> Iterable[str]:
     yield f"boxes in {found.boxes} images" if found.boxes else "points, no boxes"
     sizes = [f"{size} ({number})" for size, number in found.sizes.items()]
     yield f"sizes {_some(sizes)}"
+    if found.read < found.images:
+        yield f"{found.read} of the {found.images} images were read, evenly chosen"
+    for label, values in (
+        ("classes counted", found.counted),
+        ("left out", found.left_out),
+        ("note", found.notes),
+    ):
+        if values:
+            yield f"{label}: " + ", ".join(f"{name} ({n})" for name, n in values.items())
     yield ""
     yield "    people   images"
     most = max(found.histogram.values())

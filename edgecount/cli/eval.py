@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._eval.sets import count_images, read_sets, split_arguments
+from edgecount.cli._eval.table import comparison
 from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.group import FAILED
-from edgecount.cli._shell.output import to_json
+from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     backend_option,
@@ -21,29 +23,32 @@ from edgecount.cli._types.options import (
     max_side_option,
     number_option,
     pixels_option,
-    reader_option,
     reading,
     side_limit,
 )
-from edgecount.cli._types.paths import UserPath
+from edgecount.cli._types.readers import readers_help, set_options
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
+    from edgecount.manifest import IntervalSpec
+    from edgecount.train.data.readers import Choice
     from edgecount.train.data.sample import Sample
+    from edgecount.train.evaluate.evaluation import Evaluation
 
 _CHECKPOINT = ".pt"
 _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "from points"))
 
 
-@click.command(name="eval")
-@click.argument("model")
-@click.argument("data", type=UserPath())
-@reader_option
+@click.command(name="eval", epilog=readers_help())
+@click.argument("arguments", nargs=-1, required=True, metavar="MODEL... DATA")
+@set_options
 @click.option(
     "--split",
     metavar="NAME",
-    help="Use only the held-out images of this list, such as shanghaitech_b.  [default: all]",
+    help="Use only the held-out images of this list, such as shanghaitech_b; of a run, the set of "
+    "this name.  [default: all]",
 )
+@number_option("--images", "Measure on at most N images of a set, evenly chosen.  [default: all]")
 @backend_option
 @max_side_option
 @number_option(
@@ -66,11 +71,12 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
 def evaluate(
     ctx: click.Context,
     /,
-    model: str,
-    data: Path,
+    arguments: tuple[str, ...],
     *,
     reader: str,
+    unannotated: Choice | None,
     split: str | None,
+    images: int | None,
     backend: str,
     max_side: int | str | None,
     zoom: int,
@@ -82,8 +88,10 @@ def evaluate(
 ) -> None:
     """Count the annotated images in DATA with MODEL and print its errors.
 
-    MODEL is a bundled name, an .onnx file, a folder written by edgecount export, or a checkpoint
-    (.pt) of edgecount train.
+    MODEL is a bundled name, an .onnx file, a folder written by edgecount export, a checkpoint
+    (.pt) of edgecount train, or the folder of a run, whose best weights are meant. Several models
+    give a table with a row for each. DATA is an annotated set, or the folder of a run, whose
+    held-out sets are meant; a run alone is measured on its own.
 
     An image that cannot be read is reported on stderr and left out of the numbers; the exit code is
     1 then.
@@ -94,47 +102,81 @@ def evaluate(
     """
     if per_image and not as_json:
         raise click.UsageError("--per-image: expected with --json, got a table for people")
+    models, data = split_arguments(arguments)
+    if report and len(models) > 1:
+        raise click.UsageError(f"--report: expected one MODEL, got {len(models)}")
     with needs_train("to evaluate models"):
-        from edgecount.train.data.readers import read_samples
-        from edgecount.train.data.splits import split as hold_out
         from edgecount.train.evaluate.evaluation import evaluate_counter
-    samples = reading(read_samples(reader, data), accept_damaged, max_pixels)
-    if split:
-        samples = hold_out(samples, split)[1]
+    sets = {
+        name: reading(samples, accept_damaged, max_pixels)
+        for name, samples in read_sets(
+            data, reader=reader, unannotated=unannotated, split=split, images=images
+        ).items()
+    }
+    results: dict[str, dict[str, Evaluation]] = {}
     page: Path | None = None
+    spec: IntervalSpec | None = None
     failed = set()
 
     def leave_out(sample: Sample, error: Exception) -> None:
+        if id(sample) not in failed:  # by another model
+            report_failure(str(sample.path), error)
         failed.add(id(sample))
-        report_failure(str(sample.path), error)
 
-    with (
-        _open(model, backend, max_side, zoom) as counter,
-        Progress(len(samples), "image", "eval", shown=not as_json) as progress,
-    ):
-        evaluation = evaluate_counter(counter, samples, progress=progress.step, on_error=leave_out)
-        samples = [sample for sample in samples if id(sample) not in failed]
-        if report:
-            from edgecount.train.report import write_report
-
-            name = split or data.resolve().name
-            page = write_report(
-                report,
-                {name: evaluation},
-                counter=counter,
-                samples={name: samples},
-                title=f"{counter.manifest.name} on {name}",
-            )
-        spec = counter.manifest.postprocess.interval
-    summary = evaluation.summary()
+    for model in models:
+        with (
+            _open(model, backend, max_side, zoom) as counter,
+            Progress(count_images(sets), "image", f"eval {model}", shown=not as_json) as progress,
+        ):
+            results[model] = {
+                name: evaluate_counter(counter, samples, progress=progress.step, on_error=leave_out)
+                for name, samples in sets.items()
+            }
+            spec = counter.manifest.postprocess.interval
+            if report:
+                measured = {
+                    name: [sample for sample in samples if id(sample) not in failed]
+                    for name, samples in sets.items()
+                }
+                page = _write_report(report, results[model], measured, counter)
+    summaries = {
+        model: {name: _summary(one, per_image) for name, one in by_set.items()}
+        for model, by_set in results.items()
+    }
+    single = len(models) == len(sets) == 1
+    alone = next(iter(next(iter(summaries.values())).values()))
     if as_json:
-        images = {"images": [image.to_dict() for image in evaluation.images]} if per_image else {}
-        click.echo(to_json(summary | images))
+        click.echo(to_json(alone if single else {"models": summaries}))
         ctx.exit(FAILED if failed else 0)
-    click.echo("\n".join(_table(summary, asked=spec.coverage if spec else None)))
+    lines = (
+        _table(alone, asked=spec.coverage if spec else None) if single else comparison(summaries)
+    )
+    click.echo(text_of(lines))
     if page:
-        click.echo(f"\n{page}")
+        click.echo(f"\n{printable(str(page))}")
     ctx.exit(FAILED if failed else 0)
+
+
+def _summary(evaluation: Evaluation, per_image: bool) -> dict[str, Any]:
+    images = {"images": [image.to_dict() for image in evaluation.images]} if per_image else {}
+    return evaluation.summary() | images
+
+
+def _write_report(
+    folder: Path,
+    evaluations: Mapping[str, Evaluation],
+    sets: Mapping[str, list[Sample]],
+    counter: EdgeCounter,
+) -> Path:
+    from edgecount.train.report import write_report
+
+    return write_report(
+        folder,
+        evaluations,
+        counter=counter,
+        samples=sets,
+        title=f"{counter.manifest.name} on {', '.join(sets)}",
+    )
 
 
 def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> EdgeCounter:

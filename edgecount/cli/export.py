@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from edgecount.cli._export.options import (
 )
 from edgecount.cli._export.table import table
 from edgecount.cli._shell.flags import with_flags
+from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Bars, echo
 from edgecount.cli._types.options import json_option
 from edgecount.cli._types.paths import UserPath
@@ -237,13 +239,12 @@ def export(
     served = str(write_repository(made, target, repository)) if repository else None
     report = json.loads((target / "report.json").read_text())
     if as_json:
-        click.echo(json.dumps({"folder": str(target), "triton": served, **report}))
+        click.echo(to_json({"folder": str(target), "triton": served, **report}))
         return
-    for line in table(report):
-        click.echo(line)
-    click.echo(f"\n{target / 'report.html'}")
+    click.echo(text_of([*table(report), "", str(target / "report.html")]))
     if served:
-        click.echo(served)
+        click.echo(printable(served))
+    click.echo(f"\nnow run  edgecount count SOURCE --model {_quoted(target)}")
 
 
 def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> None:
@@ -267,6 +268,12 @@ def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> No
     write_whole(out, data)
     written = source.manifest
     if as_json:
-        click.echo(json.dumps({"file": str(out), "bytes": len(data), "model": written.name}))
+        click.echo(to_json({"file": str(out), "bytes": len(data), "model": written.name}))
         return
-    click.echo(f"{out}  {written.name} {written.version}  {len(data) / 1e6:.1f} MB")
+    size = f"{len(data) / 1e6:.1f} MB"
+    click.echo(printable(f"{out}  {written.name} {written.version}  {size}"))
+    click.echo(f"now run  edgecount count SOURCE --model {_quoted(out)}")
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(printable(str(path)))

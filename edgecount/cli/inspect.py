@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecount.cli._inspect.engine import engine_facts, engine_rows, try_model
+from edgecount.cli._inspect.folder import add_times, folder_files, table, taken_file
 from edgecount.cli._shell.group import FAILED
+from edgecount.cli._shell.output import text_of, to_json
 from edgecount.cli._types.options import json_option
 from edgecount.cli.models import metric_lines
 
@@ -34,8 +35,8 @@ def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) ->
     """Show what a model expects and gives, and whether it runs on this machine.
 
     The model is a bundled name, an .onnx file, a TensorRT engine, or a folder written by edgecount
-    export, of which every model is shown. If a model in a folder cannot be read, the others are
-    still shown and the exit code is 1.
+    export, of which every model gets a row of a table. If a model in a folder cannot be read, the
+    others are still shown and the exit code is 1.
     """
     if template:
         from edgecount.export.source.external_onnx import manifest_template
@@ -43,7 +44,7 @@ def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) ->
         from edgecount.runtime.models.open import locate_model
 
         path = locate_model(model)
-        click.echo(json.dumps(manifest_template(load_graph(path), path.stem), indent=2))
+        click.echo(to_json(manifest_template(load_graph(path), path.stem), indent=2))
         return
     if Path(model).is_dir():
         if not _inspect_folder(Path(model), as_json):
@@ -51,20 +52,21 @@ def inspect(ctx: click.Context, /, model: str, template: bool, as_json: bool) ->
         return
     facts = _facts(model)
     if as_json:
-        click.echo(json.dumps(facts))
+        click.echo(to_json(facts))
         return
-    for line in _lines(facts):
-        click.echo(line)
+    click.echo(text_of(_lines(facts)))
 
 
 def _inspect_folder(folder: Path, as_json: bool) -> bool:
     """Show every model in a folder; returns whether all of them could be read."""
-    found = [_facts_or_reason(path) for path in _files(folder)]
+    found = [_facts_or_reason(path) for path in folder_files(folder)]
     facts = [facts for facts, _ in found]
+    add_times(folder, facts)
+    taken = taken_file(folder)
     if as_json:
-        click.echo(json.dumps({"folder": str(folder), "files": facts}))
+        click.echo(to_json({"folder": str(folder), "files": facts, "taken": taken}))
     else:
-        click.echo("\n\n".join("\n".join(_lines(one)) for one in facts))
+        click.echo(text_of(table(facts, taken)))
     return all(readable for _, readable in found)
 
 
@@ -79,21 +81,11 @@ def _facts_or_reason(path: Path) -> tuple[dict[str, Any], bool]:
         return {"file": str(path), "bytes": path.stat().st_size, **nothing}, False
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the models in a folder, sorted by name."""
-    from edgecount.errors import ModelError
-    from edgecount.runtime.models.engines import ENGINES
-
-    found = sorted(path for path in folder.iterdir() if path.suffix in (".onnx", *ENGINES))
-    if not found:
-        raise ModelError(f"the folder {folder} holds no .onnx and no engine")
-    return found
-
-
 def _facts(model: str) -> dict[str, Any]:
     from edgecount.errors import ModelError
     from edgecount.runtime.models.engines import is_engine
     from edgecount.runtime.models.onnx_facts import read_onnx_facts
+    from edgecount.runtime.models.onnx_functions import check_functions
     from edgecount.runtime.models.open import open_model
 
     if is_engine(Path(model)):
@@ -111,6 +103,7 @@ def _facts(model: str) -> dict[str, Any]:
         backend, why = try_model(model)
     try:
         onnx = read_onnx_facts(path)
+        check_functions(path)  # or opening it below would not end
     except ModelError as error:  # what it is instead was said before
         raise ModelError(why or str(error)) from None
     return {
@@ -129,16 +122,16 @@ def _facts(model: str) -> dict[str, Any]:
 
 def _precisions(path: Path) -> dict[str, int] | None:
     """Count the layers with weights by their precision; None without the onnx package."""
-    try:
-        import onnx
-    except ImportError:
-        return None
     from collections import Counter
 
+    from edgecount.errors import MissingExtraError
     from edgecount.export.graph.queries import WEIGHTY, node_precisions
+    from edgecount.export.source.load import load_graph
 
     try:
-        layers = node_precisions(onnx.load(path))
+        layers = node_precisions(load_graph(path))
+    except MissingExtraError:
+        return None
     except Exception:  # noqa: BLE001 (onnx raises what it likes on a damaged file)
         return None
     return dict(Counter(layer.precision for layer in layers if layer.operator in WEIGHTY))
@@ -150,12 +143,15 @@ def _tensors(path: Path) -> dict[str, list[str]] | None:
         import onnxruntime
     except ImportError:
         return None
+    from edgecount.runtime.backends.onnxruntime.calls import in_hand
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_FATAL  # what it warns of is how it would run the graph
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        with in_hand():
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
     except Exception:  # noqa: BLE001 (onnxruntime's errors have no base class but this one)
         return None
     kinds = {"inputs": session.get_inputs(), "outputs": session.get_outputs()}

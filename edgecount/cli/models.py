@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
+from edgecount.cli._shell.output import to_json
 from edgecount.cli._types.options import json_option
 
 
@@ -19,7 +19,7 @@ def models(as_json: bool) -> None:
 
     rows = [_describe(name) for name in list_models()]
     if as_json:
-        click.echo(json.dumps(rows))
+        click.echo(to_json(rows))
         return
     if not rows:
         click.echo("no model is bundled with this build of edgecount")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edgecount.cli._shell.extras import needs_train
-from edgecount.cli._shell.progress import Progress, echo
+from edgecount.cli._shell.progress import Bars, Progress, echo
 from edgecount.cli._types.options import folder_option, threads_option
 from edgecount.cli._types.paths import UserPath
 
@@ -25,8 +25,9 @@ from edgecount.cli._types.paths import UserPath
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Replace a value of the config, such as steps=1000 or, in a section, model.width=0.5; "
-    "repeat the option for more values.",
+    help="Replace a value of the config, such as steps=1000, validation_images=100 or, in a "
+    "section, model.width=0.5; an empty value takes the default (backbone_weights= starts from "
+    "random weights). Repeat the option for more values.",
 )
 @click.option("--resume", is_flag=True, help="Continue from the folder's last checkpoint.")
 @click.option(
@@ -62,14 +63,16 @@ def train(
         torch.set_num_threads(threads)
     first = os.environ.get("RANK", "0") == "0"
     name = settings.model.name
-    with Progress(settings.steps, "step", name, shown=first) as progress:
+    with Progress(settings.steps, "step", name, shown=first) as progress, Bars(first) as bars:
 
         def report(record: dict[str, Any]) -> None:
             echo(_line(record), err=True)
             if "validation" not in record:
                 progress.step_to(int(record["step"]))
 
-        checkpoint = run(settings, out, resume=resume, device=device, report=report)
+        checkpoint = run(
+            settings, out, resume=resume, device=device, report=report, progress=bars.report
+        )
     if first:
         click.echo(checkpoint, file=sys.stdout)
 

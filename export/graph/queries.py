@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,24 +28,35 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     made = copy.deepcopy(model)
     graph = made.graph
     kept = []
-    taken: set[str] = set()
-    for index, node in enumerate(graph.node):
+    name_nodes(graph.node, set())
+    for node in graph.node:
         if node.op_type == "Constant" and node.domain in STANDARD:
             value = constant_value(node)
             if value is not None:
                 graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
                 continue
-        if not node.name or node.name in taken:
-            node.name = _free(f"{node.op_type}_{index}", taken | {n.name for n in graph.node})
-        taken.add(node.name)
         kept.append(node)
     del graph.node[:]
     graph.node.extend(kept)
     return made
 
 
+def name_nodes(nodes: Sequence[onnx.NodeProto], taken: set[str]) -> None:
+    """Give nodes without a name, or with one that is taken, a name of their own.
+
+    ``taken`` holds the names of nodes elsewhere, and then those of these nodes, too.
+    """
+    known = taken | {node.name for node in nodes}
+    for index, node in enumerate(nodes):
+        if not node.name or node.name in taken:
+            node.name = _free(f"{node.op_type}_{index}", known)
+            known.add(node.name)
+        taken.add(node.name)
+
+
 def _free(name: str, taken: Collection[str]) -> str:
-    return next(n for n in (name, *(f"{name}_{i}" for i in itertools.count())) if n not in taken)
+    numbered = (f"{name}_{index}" for index in itertools.count())
+    return next(n for n in itertools.chain([name], numbered) if n not in taken)
 
 
 def with_subgraphs(model: onnx.ModelProto) -> list[str]:
@@ -73,6 +84,8 @@ def constant_value(node: onnx.NodeProto) -> NDArray[np.generic] | None:
     """Return the array of a Constant node; None for strings and sparse tensors."""
     from onnx import helper, numpy_helper
 
+    if not node.attribute:
+        return None
     attribute = node.attribute[0]
     if attribute.name == "value":
         return numpy_helper.to_array(attribute.t)
@@ -82,8 +95,8 @@ def constant_value(node: onnx.NodeProto) -> NDArray[np.generic] | None:
 
 
 def opset(model: onnx.ModelProto) -> int:
-    """Return the version of the standard operators."""
-    return int(next(o.version for o in model.opset_import if o.domain in STANDARD))
+    """Return the version of the standard operators, 0 of a model that imports none."""
+    return next((int(o.version) for o in model.opset_import if o.domain in STANDARD), 0)
 
 
 def weights(model: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:

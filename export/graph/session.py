@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, ModelError
 from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.backends.onnxruntime.calls import in_hand, run_session
 from edgecount.runtime.backends.onnxruntime.session import load_onnxruntime
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class AsWritten(Backend):
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the graph once; see `Backend.infer`."""
         try:
-            values = self._session.run(self._outputs, dict(inputs))
+            values = run_session(self._session, self._outputs, inputs)
         except Exception as error:
             raise BackendError(f"{self.name}: {error}") from error
         return dict(zip(self._outputs, values, strict=True))
@@ -63,6 +64,9 @@ def open_session(
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     serialized = model if isinstance(model, bytes) else model.SerializeToString()
     try:
-        return onnxruntime.InferenceSession(serialized, options, providers=["CPUExecutionProvider"])
+        with in_hand():
+            return onnxruntime.InferenceSession(
+                serialized, options, providers=["CPUExecutionProvider"]
+            )
     except Exception as error:
         raise ModelError(f"ONNX Runtime cannot load the graph: {error}") from error

@@ -182,6 +182,8 @@ class Calibration:
 
 def load_calibration(path: Path, key: str) -> Calibration | None:
     """Read what :meth:`Calibration.save` wrote, or return None if it is of another key."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             about = json.loads(str(arrays["key"]))

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from edgecount.export.graph.queries import WEIGHTY, node_precisions
+from edgecount.runtime.models.machine import this_cpu
 
 if TYPE_CHECKING:
     from edgecount.export.package import Export, FileRecord
@@ -45,6 +46,7 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
         "nodes": [],
         "latency_ms": None,
         "latency_on": None,
+        "latency_cpu": None,
         "engine": None,
     }
     if record.converted:
@@ -60,6 +62,7 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
             "verdict": _verdict(record),
             "latency_ms": latencies.get(str(record.path)),
             "latency_on": "CPU" if str(record.path) in latencies else None,
+            "latency_cpu": this_cpu()._asdict() if str(record.path) in latencies else None,
         }
     if record.engine and record.run:
         facts |= _engine(record.engine, record.run)

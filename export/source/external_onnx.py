@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgecount.errors import ConfigError, ModelError
 from edgecount.export.graph.session import open_session
 from edgecount.manifest import CHANNELS, FORMAT, InputSpec, Manifest, OutputSpec, PostprocessSpec
+from edgecount.runtime.backends.onnxruntime.calls import FIRST_RUN, run_session, time_limit
 
 if TYPE_CHECKING:
     import onnx
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 MAX_MULTIPLE = 1024  # px: an image of this side has to fit in memory, with all that is computed
 _MULTIPLE = 32  # px, of a template: what most backbones need
 _SIDE = 128  # px, of the image that strides are measured on
+_USUAL = 512 * 512  # px: a larger image of a graph of one size may take longer
 _FLOAT = 1
 _FILL_IN = "FILL IN: "
 # Parts of names that exporters give to such outputs.
@@ -102,6 +104,19 @@ def check_manifest(graph: onnx.ModelProto, manifest: Manifest) -> None:
         _check_output(output, maps[output.name], height)
 
 
+def check_runs(graph: onnx.ModelProto, manifest: Manifest) -> None:
+    """Run a graph with a manifest of its own on noise, before anything long begins.
+
+    Raises:
+        ConfigError: the graph has no such outputs.
+        ModelError: it does not run, or does not end.
+    """
+    names = [value.name for value in graph.graph.input]
+    if manifest.input.name not in names:
+        raise _wrong("input.name", f"one of {', '.join(names)}", repr(manifest.input.name))
+    _run(graph, manifest.input, [output.name for output in manifest.outputs])
+
+
 def _wrong(name: str, expected: object, got: object) -> ConfigError:
     return ConfigError(f"manifest: {name}: expected {expected}, got {got}")
 
@@ -176,13 +191,19 @@ def _run(
                 "model does not have"
             )
     side = -(-_SIDE // spec.multiple) * spec.multiple
-    height, width = spec.static_size or (side, side)
+    image = next(value for value in graph.graph.input if value.name == spec.name)
+    own = [axis.dim_value for axis in image.type.tensor_type.shape.dim[2:]]  # 0: any
+    height, width = spec.static_size or (length or side for length in own or (0, 0))
     pixels = np.random.default_rng(0).integers(0, 256, (1, 3, height, width))
     mean, scale = (np.array(v, np.float32)[:, None, None] for v in (spec.mean, spec.scale))
     image = (pixels.astype(np.float32) - mean) * scale
+    limit = FIRST_RUN * max(1.0, height * width / _USUAL)
     session = open_session(graph)
     try:
-        maps = session.run(list(names), {spec.name: image})
+        with time_limit(limit, f"the model, run on (1, 3, {height}, {width}),"):
+            maps = run_session(session, names, {spec.name: image})
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(
             f"the model does not run on an input of (1, 3, {height}, {width}), channels first, as "

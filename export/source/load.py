@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecount.errors import ConfigError, ModelError
+from edgecount.errors import ConfigError, EdgeCountError, ModelError
 from edgecount.export.defaults import OPSET
 from edgecount.export.extras import missing
 from edgecount.export.graph.queries import element_types, opset, tidy, with_subgraphs
 from edgecount.export.source.external_data import load_whole
-from edgecount.export.source.external_onnx import check_manifest
+from edgecount.export.source.external_onnx import check_manifest, check_runs
+from edgecount.export.source.normalise import normalised
 from edgecount.manifest import METADATA_KEY, Manifest
+from edgecount.runtime.models.onnx_functions import check_functions
 
 if TYPE_CHECKING:
     import onnx
@@ -82,8 +84,19 @@ def load_source(
         fields: dict[str, Any] = {k: v for k, v in stated.items() if k in _STATED}
         manifest = dataclasses.replace(manifest, **fields)
     original = _only_outputs(graph, [output.name for output in manifest.outputs])
-    _check_float(original, model)
-    made = simplify(with_opset(original, version))
+    try:
+        _check_float(original, model)
+        if not checkpoint:
+            check_runs(original, manifest)
+        made = simplify(with_opset(original, version))
+    except ConfigError:
+        raise
+    except ModelError as error:
+        raise ModelError(str(error) if model in str(error) else f"{model}: {error}") from None
+    except EdgeCountError:
+        raise
+    except Exception as error:  # onnx and onnxslim raise what they like on an odd graph
+        raise ModelError(f"{model} cannot be simplified: {reason_of(error)}") from error
     return SourceModel(with_manifest(made, manifest), manifest, model, original, checkpoint)
 
 
@@ -159,14 +172,20 @@ def load_graph(path: Path) -> onnx.ModelProto:
         import onnx
     except ImportError as error:
         raise missing("onnx", "engine", "to export models") from error
+    check_functions(path)
     try:
-        model = load_whole(path)
+        model = normalised(load_whole(path))
         onnx.checker.check_model(model)
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{path} is not a model that ONNX accepts: {error}") from error
+        raise ModelError(f"{path} is not a model that ONNX accepts: {reason_of(error)}") from error
     return model
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error says, or its kind if it says nothing, as a MemoryError does."""
+    return str(error) or type(error).__name__
 
 
 def with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
@@ -184,7 +203,7 @@ def with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
     except Exception as error:
         raise ConfigError(
             f"opset: the model is of opset {opset(model)}, and ONNX cannot convert it to "
-            f"{version}: {error}"
+            f"{version}: {reason_of(error)}"
         ) from error
     if opset(made) != version:
         raise ConfigError(f"opset: asked for {version}, the converter gave {opset(made)}")

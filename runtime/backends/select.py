@@ -6,29 +6,38 @@ import dataclasses
 import difflib
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from edgecount.errors import BackendError, ConfigError, EdgeCountError, MissingExtraError
 from edgecount.models import list_models, model_path
 from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.cuda.driver import probe_driver
+from edgecount.runtime.models.choose import choose_onnx
 from edgecount.runtime.models.engines import (
     Engine,
     Rebuild,
     build_command,
     engines_for,
     list_engines,
+    same_network,
 )
+from edgecount.runtime.models.model_file import ModelFile
+from edgecount.runtime.models.open import open_onnx_file
 from edgecount.runtime.models.sidecar import TARGETS, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgecount.runtime.models.model_file import ModelFile
-
 BACKENDS = ("auto", "onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx", "fake")
 
 _log = logging.getLogger(__name__)
+
+
+class Opened(NamedTuple):
+    """An engine, and the model that it runs: of a folder, the file that was chosen."""
+
+    backend: Backend
+    model: ModelFile
 
 
 def open_backend(
@@ -37,11 +46,12 @@ def open_backend(
     *,
     threads: int | None = None,
     rebuild: Rebuild | None = None,
-) -> Backend:
+) -> Opened:
     """Open the engine for a model.
 
     Args:
-        model: the model's file.
+        model: the model's file; of a folder, the file that suits the engine and this machine best
+            is run in its place.
         backend: one of `BACKENDS`, or a backend of the caller's, which is only prepared. "auto"
             takes the best engine that works here and logs which it is and why not a better one.
             An engine asked for by name is never replaced by another.
@@ -60,13 +70,13 @@ def open_backend(
     if isinstance(backend, Backend):
         # The caller's: it is prepared, and never opened or closed here.
         backend.prepare(model.manifest)
-        return backend
+        return Opened(backend, model)
     if backend == "fake":
         from edgecount.runtime.backends.fake import FakeBackend
 
         fake = FakeBackend()
         fake.prepare(model.manifest)
-        return fake
+        return Opened(fake, model)
     if backend not in BACKENDS:
         close = difflib.get_close_matches(str(backend), BACKENDS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -80,7 +90,14 @@ def open_backend(
         return _open_best(model, threads, rebuild)
     if backend in ("tensorrt", "tensorrt-rtx"):
         return _open_engine(model, cast("Target", backend), rebuild)
-    if model.sidecar is not None:
+    return _open_onnx(model, backend, threads, rebuild)
+
+
+def _open_onnx(
+    model: ModelFile, backend: str, threads: int | None, rebuild: Rebuild | None
+) -> Opened:
+    """Open an ONNX file, of a folder the best, with ONNX Runtime as it was asked for by name."""
+    if model.folder is None and model.sidecar is not None:
         raise BackendError(
             f"{model.path} is an engine of {model.sidecar.backend}, which {backend} cannot run: "
             "pass the .onnx that it was built from, or leave backend at 'auto'"
@@ -90,17 +107,37 @@ def open_backend(
     if rebuild is not None:
         _warn_of_idle_rebuild(f"{backend} runs the .onnx, and no engine")
     device = "cuda:0" if backend == "onnxruntime-cuda" else "cpu"
-    return open_onnxruntime(model, device, threads)
+    chosen = _chosen_onnx(model, device)
+    if chosen is None:
+        raise BackendError(
+            f"backend {backend}: the folder {model.folder} holds no .onnx: leave backend at 'auto'"
+        )
+    return Opened(open_onnxruntime(chosen, device, threads), chosen)
 
 
-def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -> Backend:
+def _chosen_onnx(model: ModelFile, device: str) -> ModelFile | None:
+    """Return the ONNX file to run on a device, of a folder the best there; None: it holds none."""
+    if model.folder is None:
+        return model
+    choice = choose_onnx(model.folder, device)
+    if choice is None:
+        return None
+    chosen = open_onnx_file(choice.path, model.folder)
+    if not same_network(chosen.manifest, model.manifest):
+        _log.warning("%s is not used: it is of another model than %s", choice.path, model.path)
+        return model if model.sidecar is None else None
+    _log.info("file %s: %s", choice.path.name, choice.reason)
+    return chosen
+
+
+def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -> Opened:
     """Open the best engine that works here; log which it is and why not a better one.
 
     A file that was named is the one that runs; only in a folder is there a choice.
     """
     if model.sidecar is not None and model.folder is None:
         backend = _open_engine(model, model.sidecar.backend, rebuild)
-        _log.info("backend %s on %s", backend.name, backend.device)
+        _log.info("backend %s on %s", backend.backend.name, backend.backend.device)
         return backend
     from edgecount.runtime.backends.onnxruntime import open as onnxruntime
 
@@ -109,19 +146,22 @@ def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -
         if rebuild is not None:
             _warn_of_idle_rebuild(f"{model.path} is no engine, and runs without one")
         reasons = ["not tensorrt: no folder of edgecount export was given"]
-        return onnxruntime.open_best(model, threads, reasons)
+        return Opened(onnxruntime.open_best(model, threads, reasons), model)
     if rebuild is not None and not list_engines(model.folder):
         _warn_of_idle_rebuild(f"the folder {model.folder} holds no engine")
     opened, reasons = _open_any(model, None)
     if opened is None and rebuild is not None:  # one that fits is better than one to be built first
         opened, reasons = _open_any(model, rebuild)
     if opened is not None:
-        _log.info("; ".join([f"backend {opened.name} on {opened.device}", *reasons]))
+        runs, path = opened.backend, opened.model.path
+        _log.info("; ".join([f"backend {runs.name} on {runs.device}", *reasons]))
+        _log.info("file %s: the engine that fits this machine", path.name if path else "")
         return opened
-    if model.sidecar is not None:
-        raise BackendError(f"no engine in {model.folder} runs here: {'; '.join(reasons)}")
     try:
-        return onnxruntime.open_best(model, threads, reasons)
+        chosen = _chosen_onnx(model, onnxruntime.likely_device())
+        if chosen is None:
+            raise BackendError(f"no engine in {model.folder} runs here: {'; '.join(reasons)}")
+        return Opened(onnxruntime.open_best(chosen, threads, reasons), chosen)
     except MissingExtraError as error:
         if not list_engines(model.folder):
             raise
@@ -129,7 +169,7 @@ def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -
         raise BackendError(f"{'; '.join(reasons)}; and {error}") from error
 
 
-def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> Backend:
+def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> Opened:
     """Open the best engine of a model that a target can run.
 
     Raises:
@@ -160,7 +200,7 @@ def _warn_of_idle_rebuild(reason: str) -> None:
     )
 
 
-def _open_any(model: ModelFile, rebuild: Rebuild | None) -> tuple[Backend | None, list[str]]:
+def _open_any(model: ModelFile, rebuild: Rebuild | None) -> tuple[Opened | None, list[str]]:
     """Open an engine in a folder; return it with the reasons against those of better libraries."""
     reasons: list[str] = []
     for target in TARGETS:
@@ -174,7 +214,7 @@ def _open_any(model: ModelFile, rebuild: Rebuild | None) -> tuple[Backend | None
 
 def _try_each(
     engines: Sequence[Engine], rebuild: Rebuild | None, problems: list[str]
-) -> Backend | None:
+) -> Opened | None:
     """Open the first engine that works; add to the problems why those before it do not."""
     for engine in engines:
         try:
@@ -184,10 +224,12 @@ def _try_each(
     return None
 
 
-def _open(engine: Engine, rebuild: Rebuild | None) -> Backend:
+def _open(engine: Engine, rebuild: Rebuild | None) -> Opened:
     from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
 
-    return TensorRTBackend(engine, rebuild)
+    path, sidecar = engine
+    model = ModelFile(path, sidecar.manifest, sidecar=sidecar)
+    return Opened(TensorRTBackend(engine, rebuild), model)
 
 
 def _none_found(model: ModelFile, target: Target, problems: Sequence[str]) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from edgecount._files import require_regular
 from edgecount.errors import ModelError
+from edgecount.manifest import CONVERTED
 from edgecount.runtime.models.sidecar import EngineSidecar, Target, read_sidecar
 
 if TYPE_CHECKING:
+    from edgecount.manifest import Manifest
     from edgecount.runtime.models.model_file import ModelFile
 
 ENGINES = (".engine", ".plan", ".trt")
@@ -70,9 +74,26 @@ def _not_of(engine: Engine, model: ModelFile, path: Path) -> str | None:
     """Return why an engine is not one of a model; None if it is."""
     if model.folder is None and engine.sidecar.onnx_sha256 != file_sha256(path):
         return f"{engine.path} was not built from {path.name}"
-    if engine.sidecar.manifest != model.manifest:
+    if not same_network(engine.sidecar.manifest, model.manifest):
         return f"{engine.path} has another manifest than {path.name}: export both again"
     return None
+
+
+def same_network(first: Manifest, second: Manifest) -> bool:
+    """Return whether two files are of one network that is fed alike, as those of one export are.
+
+    A converted file has a name, measurements and an interval of its own.
+    """
+    return _network(first) == _network(second)
+
+
+def _network(manifest: Manifest) -> tuple[object, ...]:
+    made = manifest.training.get(CONVERTED)
+    origin = made.get("from") if isinstance(made, dict) else None
+    if not isinstance(origin, dict):
+        origin = {"name": manifest.name, "version": manifest.version}
+    post = dataclasses.replace(manifest.postprocess, interval=None)
+    return origin.get("name"), origin.get("version"), manifest.input, manifest.outputs, post
 
 
 def find_onnx(plan: Path, sidecar: EngineSidecar) -> Path | None:
@@ -91,6 +112,7 @@ def file_sha256(path: Path) -> str:
     Raises:
         ModelError: the file cannot be read.
     """
+    require_regular(path)
     try:
         with path.open("rb") as file:
             digest = hashlib.sha256()

@@ -26,11 +26,13 @@ class OnnxFacts(NamedTuple):
         size: bytes, those of the files beside it that hold its weights included.
         opset: version of the standard operators, 0 if the file does not say.
         parameters: number of weights in the graph.
+        beside: names of the files beside it that hold its weights.
     """
 
     size: int
     opset: int
     parameters: int
+    beside: tuple[str, ...] = ()
 
 
 def read_onnx_facts(path: Path) -> OnnxFacts:
@@ -54,10 +56,11 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
                         locations.add(location)
         if not has_graph:
             raise DamagedError("it holds no graph")
-    for name in locations - {""}:
+    beside = tuple(sorted(locations - {""}))
+    for name in beside:
         with suppress(OSError, ValueError):  # whoever runs the model says which is missing
             size += (path.parent / name).stat().st_size
-    return OnnxFacts(size, opset, parameters)
+    return OnnxFacts(size, opset, parameters, beside)
 
 
 def _standard_opset(file: BinaryIO, size: int) -> int:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from edgecount._files import require_regular
 from edgecount.errors import ModelError
 from edgecount.manifest import ENCODING_KEY, METADATA_KEY, Manifest
 from edgecount.models import list_models, model_path
+from edgecount.runtime.models.choose import FLOAT32, choose_onnx
 from edgecount.runtime.models.engines import is_engine, list_engines
 from edgecount.runtime.models.model_file import ModelFile
+from edgecount.runtime.models.onnx_functions import check_functions
 from edgecount.runtime.models.onnx_metadata import read_metadata
 from edgecount.runtime.models.sidecar import read_sidecar
 
@@ -37,10 +40,20 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
     given = Path(os.fspath(model)).expanduser()
     folder = given if path.parent == given else None
     if is_engine(path):
+        require_regular(path)
         if not path.is_file():
             raise ModelError(f"no such model file: {path}")
         sidecar = read_sidecar(path)
         return ModelFile(path, sidecar.manifest, sidecar=sidecar, folder=folder)
+    return open_onnx_file(path, folder)
+
+
+def open_onnx_file(path: Path, folder: Path | None = None) -> ModelFile:
+    """Read the manifest of an ONNX file, found in a folder or named itself.
+
+    Raises:
+        ModelError: it is damaged, or carries no manifest.
+    """
     metadata = read_metadata(path)
     text = metadata.get(METADATA_KEY)
     if text is None:
@@ -52,6 +65,7 @@ def open_model(model: str | os.PathLike[str] | Manifest) -> ModelFile:
         manifest = Manifest.from_json(text)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
+    check_functions(path)
     return ModelFile(path, manifest, metadata.get(ENCODING_KEY, ""), folder=folder)
 
 
@@ -84,11 +98,22 @@ def locate_model(model: str | os.PathLike[str]) -> Path:
 
 
 def _in_folder(folder: Path) -> Path:
-    """Return the folder's model.onnx, or an engine where only engines were brought to the board."""
-    inner = folder / "model.onnx"
-    if inner.is_file():
+    """Return the folder's float32 model, or else another one of it.
+
+    Which file runs is chosen when an engine is: the best one that works on this machine.
+    """
+    inner = folder / FLOAT32
+    if inner.exists():
         return inner
-    engines = list_engines(folder)
-    if not engines:
+    if engines := list_engines(folder):
+        return engines[0]
+    choice = choose_onnx(folder)
+    if choice is None:
+        others = sorted(path.name for path in folder.glob("*.onnx"))
+        if others:
+            raise ModelError(
+                f"the folder {folder} holds no model.onnx and no engine, but {', '.join(others)}: "
+                "name one of these"
+            )
         raise ModelError(f"the folder {folder} holds no model.onnx and no engine")
-    return engines[0]
+    return choice.path

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from edgecount._files import require_regular
 from edgecount.errors import ModelError
 
 _VARINT, _BYTES = 0, 2
@@ -40,8 +41,10 @@ def open_onnx(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """Open an ONNX file, and give it and its size in bytes.
 
     Raises:
-        ModelError: the file is missing, unreadable or empty, or its reader met a `DamagedError`.
+        ModelError: the file is missing, unreadable, empty or no regular one, or its reader met a
+            `DamagedError`.
     """
+    require_regular(path)
     try:
         with path.open("rb") as file:
             size = path.stat().st_size

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgecount._files import require_regular
 from edgecount._typed import Reader
 from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import Manifest
@@ -162,6 +163,7 @@ def read_sidecar(plan: Path) -> EngineSidecar:
         ModelError: there is no sidecar, or it is damaged; the message names the file.
     """
     path = sidecar_path(plan)
+    require_regular(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

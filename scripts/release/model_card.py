@@ -19,7 +19,8 @@ from edgecount.manifest import InputSpec, Manifest
 from edgecount.runtime.models.onnx_facts import OnnxFacts
 
 SECTIONS = ("facts", "measured", "failures")
-INTERVAL = "truth inside the interval: fitted / cross-fitted"
+INTERVAL = "truth inside the interval: fitted / cross-fitted / as a new set (width)"
+_COVERAGES = ("coverage", "cross_coverage", "new_set_coverage")
 _NONE = "-"
 
 Summary = Mapping[str, Any]
@@ -106,7 +107,9 @@ def measured_section(summaries: Mapping[str, Summary], flat: float, how: str) ->
             "Interval: *fitted* is the share of these images inside the model's own interval, "
             "which was fitted to them; *cross-fitted* that inside intervals fitted without the "
             "fifth of each set that they are tried on, which is nearer to what other images of the "
-            "same kind will see (threshold and blend are still fitted to all)."
+            "same kind will see; *as a new set* that inside the interval fitted without the whole "
+            "set, and its mean width over the mean count, which is nearest to what another camera "
+            "will see (network, threshold and blend are still fitted to all)."
         )
     parts += ["By density, each set in groups of equal size:", _levels(summaries)]
     parts.append(f"Flat black, grey and white frames: at most {flat:.1f} people.")
@@ -114,13 +117,13 @@ def measured_section(summaries: Mapping[str, Summary], flat: float, how: str) ->
 
 
 def mean_coverage(summaries: Mapping[str, Summary]) -> dict[str, float]:
-    """Return the interval's ``coverage`` and ``cross_coverage``, every set weighing the same.
+    """Return the interval's three coverages and ``new_set_width``, every set weighing the same.
 
     So does the fit. What a set does not have counts nothing; what none has is absent.
     """
     found = {
         key: [s["interval"][key] for s in summaries.values() if key in s.get("interval", {})]
-        for key in ("coverage", "cross_coverage")
+        for key in (*_COVERAGES, "new_set_width")
     }
     return {key: float(np.mean(shares)) for key, shares in found.items() if shares}
 
@@ -165,8 +168,10 @@ def _mae(summary: Summary, key: str) -> str:
 
 
 def _shares(interval: Summary) -> str:
-    shares = [interval.get(key) for key in ("coverage", "cross_coverage")]
-    return " / ".join(_NONE if share is None else f"{share:.0%}" for share in shares)
+    shares = [interval.get(key) for key in _COVERAGES]
+    text = " / ".join(_NONE if share is None else f"{share:.0%}" for share in shares)
+    width = interval.get("new_set_width")
+    return text if width is None else f"{text} ({width:.0%})"
 
 
 def _levels(summaries: Mapping[str, Mapping[str, Any]]) -> str:

@@ -52,10 +52,16 @@ from edgecount.train.evaluate.evaluation import Evaluation, evaluate_counter
 from edgecount.train.manifest import manifest_of, postprocess_to_dict
 from edgecount.train.models.base import Network
 from edgecount.train.postprocess.fusion import HARM, SLIGHT, fit_postprocess
-from edgecount.train.postprocess.interval import CountedImage, cross_coverage
+from edgecount.train.postprocess.interval import (
+    SETS,
+    CountedImage,
+    cross_coverage,
+    new_set_coverage,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
-COVERED = (0.85, 0.95)  # of a set's images, by an interval that was fitted to others
+COVERED = (0.85, 0.95)  # of images, by an interval that was fitted to others
+COVERED_AT_LEAST = 0.75  # of the images of a set, by an interval that was fitted to other sets
 _NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 # Every repetition starts with a character that what stands before it cannot end in: no input makes
 # the match try one split after the other.
@@ -225,8 +231,9 @@ def summarise(
 
     Returns:
         Set to :meth:`edgecount.train.evaluate.evaluation.Evaluation.summary`, with ``blend`` where
-        there are two counts (see :func:`over_better_alone`) and ``interval``'s ``cross_coverage``
-        where there are images enough.
+        there are two counts (see :func:`over_better_alone`), and where there are images enough
+        ``interval``'s ``cross_coverage`` and, with sets enough, ``new_set_coverage`` and
+        ``new_set_width``.
     """
     summaries = {name: evaluation.summary() for name, evaluation in evaluations.items()}
     for summary in summaries.values():
@@ -244,6 +251,10 @@ def summarise(
             return summaries
         for summary, share in zip(summaries.values(), shares, strict=True):
             summary["interval"]["cross_coverage"] = share
+        if len(counted) > SETS:
+            left_out = new_set_coverage(counted, interval.coverage)
+            for summary, (share, width) in zip(summaries.values(), left_out, strict=True):
+                summary["interval"] |= {"new_set_coverage": share, "new_set_width": width}
     return summaries
 
 
@@ -258,11 +269,21 @@ def over_better_alone(summary: Mapping[str, Any]) -> float | None:
 
 def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """List the promises to users that a set's numbers break."""
+    low, high = COVERED
+    mean = mean_coverage(summaries).get("new_set_coverage")
+    if mean is not None and not low <= mean <= high:
+        yield f"sets left out of the fit: coverage {mean:.1%}, expected {low:.0%} to {high:.0%}"
     for name, summary in summaries.items():
-        share = summary.get("interval", {}).get("cross_coverage")
-        if share is not None and not COVERED[0] <= share <= COVERED[1]:
-            low, high = COVERED
+        interval = summary.get("interval", {})
+        share, left_out = (interval.get(key) for key in ("cross_coverage", "new_set_coverage"))
+        # Of an interval for new sets more than 95% of the images of its own sets are inside.
+        if left_out is None and share is not None and not low <= share <= high:
             yield f"{name}: cross-fitted coverage {share:.1%}, expected {low:.0%} to {high:.0%}"
+        if left_out is not None and left_out < COVERED_AT_LEAST:
+            yield (
+                f"{name}: coverage {left_out:.1%} when left out of the fit, expected "
+                f"{COVERED_AT_LEAST:.0%} or more"
+            )
         if summary.get("blend", 0.0) > HARM:
             yield (
                 f"{name}: the blend's MAE is {summary['blend']:.3f} times that of the better of "
@@ -277,8 +298,9 @@ def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
     numbers |= {key: round(count[key], 2) for key in ("mae", "rmse", "bias")}
     if "points" in summary:
         numbers["f1"] = round(summary["points"]["f1"], 3)
-    if "cross_coverage" in summary.get("interval", {}):
-        numbers["coverage"] = round(summary["interval"]["cross_coverage"], 3)
+    for key in ("new_set_coverage", "cross_coverage"):
+        if key in summary.get("interval", {}):
+            numbers.setdefault("coverage", round(summary["interval"][key], 3))
     return numbers
 
 

@@ -77,6 +77,24 @@ def test_a_table_that_cannot_be_written_is_told_before_any_work(run, files):
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_device_is_not_replaced(run, files, tmp_path):
+    path = tmp_path / "device"
+    path.symlink_to("/dev/null")
+    result = run("count", files.image("a.png", 1), "--csv", path, "--overwrite")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "a device" in result.stderr
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_source_is_not_replaced(run, files):
+    path = files.image("a.png", 1)
+    before = path.read_bytes()
+    result = run("count", path, "--csv", path, "--overwrite")
+    assert result.exit_code == 1
+    assert "one of the sources" in result.stderr
+    assert path.read_bytes() == before
+
+
 def test_nothing_counted_leaves_no_table(run, tmp_path, files):
     files.image("a.png", 1)
     (tmp_path / "bad.png").write_text("hello")

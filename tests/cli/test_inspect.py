@@ -1,6 +1,7 @@
 """`inspect` of files that are out of the ordinary."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -56,3 +57,54 @@ def test_onnxruntime_says_nothing_on_stderr(photos, tmp_path):
     )
     assert "float" in done.stdout
     assert done.stderr == ""
+
+
+def test_a_graph_without_names_is_counted_by_layers(run, tmp_path):
+    model = small_model()
+    for node in model.graph.node:
+        node.name = ""
+    onnx.save(model, tmp_path / "nameless.onnx")
+    assert "layers: 6 in fp32" in run("inspect", tmp_path / "nameless.onnx").stdout
+
+
+def test_a_folder_with_what_cannot_be_read(run, tmp_path):
+    onnx.save(small_model(), tmp_path / "model.onnx")
+    (tmp_path / "cut.onnx").write_bytes(small_model().SerializeToString()[:500])
+    os.mkfifo(tmp_path / "pipe.onnx")
+    result = run("inspect", tmp_path)
+    assert result.exit_code == 1
+    rows = result.stdout.splitlines()
+    assert [row.split()[0] for row in rows[1:4]] == ["cut.onnx", "model.onnx", "pipe.onnx"]
+    assert rows[1].endswith("no")
+    assert f"pipe.onnx: {tmp_path / 'pipe.onnx'} is a FIFO: expected a regular file" in rows
+    facts = json.loads(run("inspect", tmp_path, "--json").stdout)
+    assert facts["taken"] == {"file": str(tmp_path / "model.onnx"), "backend": "onnxruntime"}
+
+
+@pytest.mark.parametrize("command", ["inspect", "export", "bench"])
+@pytest.mark.parametrize("name", ["m.onnx", "m.engine", "m.pt"])
+def test_what_blocks_is_refused_in_one_line(run, tmp_path, command, name):
+    os.mkfifo(tmp_path / name)
+    if name == "m.engine":
+        os.mkfifo(tmp_path / "m.engine.json")
+    result = run(command, tmp_path / name)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "a FIFO" in line or "is a training checkpoint" in line or "is an engine" in line
+
+
+def test_weights_that_block_are_refused(run, tmp_path):
+    path = tmp_path / "apart.onnx"
+    onnx.save(small_model(), path, save_as_external_data=True, location="w", size_threshold=0)
+    (tmp_path / "w").unlink()
+    os.mkfifo(tmp_path / "w")
+    facts = json.loads(run("inspect", path, "--json").stdout)
+    assert facts["why_not"] == f"{tmp_path / 'w'} is a FIFO: expected a regular file"
+
+
+def test_a_manifest_that_blocks_is_refused(run, tmp_path):
+    onnx.save(small_model(manifest=False), tmp_path / "small.onnx")
+    os.mkfifo(tmp_path / "manifest.json")
+    result = run("export", tmp_path / "small.onnx", "--manifest", tmp_path / "manifest.json")
+    assert result.exit_code == 2
+    assert "manifest.json is a FIFO" in result.stderr

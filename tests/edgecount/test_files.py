@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from edgecount._files import replacing, write_whole
-from edgecount.errors import OutputError
+from edgecount._files import replacing, require_regular, write_whole
+from edgecount.errors import ModelError, OutputError
 
 
 def test_a_file_keeps_its_content_until_the_new_one_is_complete(tmp_path: Path) -> None:
@@ -43,3 +45,44 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"cannot write .*inner"):
         write_whole(tmp_path / "file" / "inner", b"data")
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "folder"])
+def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "out"
+    if kind == "device":
+        path.symlink_to("/dev/null")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(OutputError, match="expected a regular file"):
+        write_whole(path, b"data")
+    assert Path("/dev/null").is_char_device()
+    assert not path.is_file()
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "real").read_bytes() == b"new"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_what_blocks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(tmp_path)  # a socket's path has to be short
+        server.bind("socket")
+        for path, kind in (
+            (tmp_path / "pipe", "a FIFO"),
+            (tmp_path / "socket", "a socket"),
+            (Path(os.devnull), "a device"),
+        ):
+            with pytest.raises(ModelError, match=f"is {kind}: expected a regular file"):
+                require_regular(path)
+    with pytest.raises(OutputError):
+        require_regular(tmp_path / "pipe", OutputError)
+    for path in (tmp_path, tmp_path / "missing", Path("a\0b")):  # whoever opens them says what is
+        require_regular(path)

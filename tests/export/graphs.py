@@ -88,3 +88,34 @@ def write_photos(folder: Path, number: int, size: tuple[int, int] = (160, 128)) 
         coarse = rng.integers(0, 256, (8, 10, 3), np.uint8)
         assert cv2.imwrite(str(folder / f"{index:02}.png"), cv2.resize(coarse, size))
     return folder
+
+
+def endless_model(*, nodes: bool = True) -> onnx.ModelProto:
+    """A network with a loop that never ends; without nodes in it, nothing looks whether it may."""
+    float32, boolean = TensorProto.FLOAT, TensorProto.BOOL
+    ends = [
+        helper.make_tensor_value_info("go_on", boolean, []),
+        helper.make_tensor_value_info("sum_before", float32, []),
+    ]
+    count = helper.make_tensor_value_info("round", TensorProto.INT64, [])
+    added = [helper.make_node("Identity", ["go_on"], ["goes_on"])]
+    added += [helper.make_node("Add", ["sum_before", "tiny"], ["sum_after"])]
+    results = [
+        helper.make_tensor_value_info("goes_on", boolean, []),
+        helper.make_tensor_value_info("sum_after", float32, []),
+    ]
+    tiny = numpy_helper.from_array(np.array(1e-30, np.float32), "tiny")
+    body = helper.make_graph(
+        added if nodes else [], "body", [count, *ends], results if nodes else ends, [tiny]
+    )
+    model = small_model()
+    loop = helper.make_node("Loop", ["", "always", "nothing"], ["total"], "loop", body=body)
+    shift = helper.make_node("Add", ["density", "total"], ["shifted"], "shift")
+    model.graph.node.extend([loop, shift])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "always"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "nothing"))
+    for node in model.graph.node:
+        node.output[:] = ["plain" if name == "density" else name for name in node.output]
+    shift = model.graph.node[-1]
+    shift.input[0], shift.output[0] = "plain", "density"
+    return model

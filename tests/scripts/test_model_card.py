@@ -82,10 +82,10 @@ def test_promises_are_columns_where_a_model_makes_them(scripts):
     full = {**SUMMARY, "points": POINTS, "interval": interval, "blend": 0.9}
     text = scripts.model_card.measured_section({"mine": full, "other": SUMMARY}, 0.0, "By hand.")
     assert "| MAE of points alone | blend / better alone | points:" in text
-    assert "| truth inside the interval: fitted / cross-fitted |" in text
-    assert "| 2.5 | - | 0.90 | 0.90 / 0.60 / 0.72 | 67% / 50% |" in text
-    assert "| - | - | - | - / - |\n| mean of the sets |  |" in text
-    assert "|  | 67% / 50% |\n" in text
+    assert "| truth inside the interval: fitted / cross-fitted / as a new set (width) |" in text
+    assert "| 2.5 | - | 0.90 | 0.90 / 0.60 / 0.72 | 67% / 50% / - |" in text
+    assert "| - | - | - | - / - / - |\n| mean of the sets |  |" in text
+    assert "|  | 67% / 50% / - |\n" in text
     assert scripts.release_model.compact(full) == {
         "images": 3,
         "mae": 2.25,
@@ -125,6 +125,34 @@ def test_coverage_is_measured_on_images_that_the_fit_did_not_see(scripts):
     few = scripts.release_model.summarise({"a": evaluation(rng, 20, 5.0)}, spec)
     assert "cross_coverage" not in few["a"]["interval"]
     assert scripts.model_card.mean_coverage({"mine": SUMMARY}) == {}
+
+
+def test_sets_left_out_are_measured_where_there_are_enough(scripts):
+    rng = np.random.default_rng(1)
+    sets = {
+        name: evaluation(rng, 40, error) for name, error in zip("abcd", (4, 6, 8, 9), strict=True)
+    }
+    spec = IntervalSpec(0.9, below=2.0, above=2.0, floor=5.0, root=0.1, share=0.1, gap=0.1)
+    summaries = scripts.release_model.summarise(sets, spec)
+    overall = scripts.model_card.mean_coverage(summaries)
+    assert 0.8 < overall["new_set_coverage"] <= 1.0
+    assert 0.1 < overall["new_set_width"] < 1.0
+    text = scripts.model_card.measured_section(summaries, 0.0, "By hand.")
+    assert f" / {overall['new_set_coverage']:.0%} ({overall['new_set_width']:.0%}) |" in text
+    kept = scripts.release_model.compact(summaries["a"])["coverage"]
+    assert kept == round(summaries["a"]["interval"]["new_set_coverage"], 3)
+
+
+def test_sets_that_a_new_interval_misses_are_said(scripts):
+    def interval(share):
+        return {"interval": {"coverage": 1.0, "cross_coverage": 0.99, "new_set_coverage": share}}
+
+    fine = {"a": interval(0.9), "b": interval(0.92)}
+    assert list(scripts.release_model.warnings(fine)) == []
+    said = list(scripts.release_model.warnings({"a": interval(0.7), "b": interval(0.8)}))
+    assert said[0] == "sets left out of the fit: coverage 75.0%, expected 85% to 95%"
+    assert said[1].startswith("a: coverage 70.0% when left out of the fit, expected 75% or more")
+    assert len(said) == 2
 
 
 def test_broken_promises_are_said(scripts):

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("scipy")
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
+pytest.importorskip("yaml")
 
 from click.testing import CliRunner
 
@@ -154,3 +155,42 @@ def test_a_damaged_image_is_named_and_may_be_taken(tmp_path):
     assert "a.jpg is truncated" in refused.stderr
     assert "--accept-damaged" in refused.stderr
     assert run(*command, "--accept-damaged").exit_code == 0
+
+
+def test_several_models_and_a_run_make_a_table(settings, tmp_path):
+    settings["data"][0]["holdout"] = 0.5
+    settings |= {"report": False, "steps": 2}
+    config, made = tmp_path / "c.yaml", tmp_path / "run"
+    config.write_text(json.dumps(settings))  # which is YAML, too
+    assert run("train", config, "--out", made, "--threads", 1).exit_code == 0
+    alone = run("eval", made)
+    assert alone.exit_code == 0, alone.output
+    assert alone.stdout.splitlines()[0] == "1 images"
+    result = run("eval", "edgecount-n", made, made / "last.pt", made)
+    assert result.exit_code == 0, result.output
+    head, *rows = result.stdout.splitlines()
+    assert head.split()[:3] == ["model", "images", "MAE"]
+    names = ["edgecount-n", str(made / "best.pt"), str(made / "last.pt")]
+    assert [row.split()[0] for row in rows] == names
+    values = json.loads(run("eval", "edgecount-n", made, made, "--json").stdout)
+    assert list(values["models"]) == names[:2]
+    assert values["models"]["edgecount-n"]["part_X"]["count"]["images"] == 1
+    other = run("eval", made, "--split", "mine")
+    assert other.exit_code == 2
+    assert "--split: the run holds out part_X, got mine" in other.stderr
+
+
+def test_a_model_alone_is_a_usage_error(scenes):
+    result = run("eval", scenes)
+    assert result.exit_code == 2
+    assert "expected MODEL and DATA, or the folder of a run" in result.stderr
+    result = run("eval", "edgecount-s", "edgecount-n", scenes, "--report", "out")
+    assert result.exit_code == 2
+    assert "--report: expected one MODEL, got 2" in result.stderr
+
+
+def test_the_reader_is_guessed_and_images_are_limited(scenes):
+    result = run("eval", "edgecount-n", scenes, "--images", 2)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == f"edgecount: {scenes} is read with --reader csv\n"
+    assert result.stdout.splitlines()[0] == "2 images"

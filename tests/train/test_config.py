@@ -101,6 +101,34 @@ def test_values_set_from_outside_replace_those_of_the_file(tmp_path):
             load_config(path, [change])
 
 
+def test_an_empty_value_takes_a_key_away(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "backbone_weights": "x.pth", "freeze": ["a"]}))
+    config = load_config(path, ["backbone_weights=", "freeze=", "early_stop="])
+    assert (config.backbone_weights, config.freeze, config.early_stop) == ("", (), 0)
+    with pytest.raises(ConfigError, match="model is missing"):
+        load_config(path, ["model="])
+    with pytest.raises(ConfigError, match="there is no 'backbone' to take away"):
+        load_config(path, ["backbone="])
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"reader": "blank", "path": "x"}, r"data\[1\]\.path: unknown key for the reader blank"),
+        ({"reader": "csv", "number": 3}, r"data\[1\]\.number: unknown key for the reader csv"),
+        ({"reader": "scenes", "shrink": 1.0}, r"shrink: unknown .* expected one of .*number"),
+        ({"reader": "csv", "pth": "x"}, "pth: unknown key"),
+        ({"reader": "csv", "unannotated": "no"}, "expected usual, empty, skip or error"),
+    ],
+)
+def test_keys_that_a_reader_has_no_use_for_are_refused(tmp_path, entry, message):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "data": [{"reader": "blank"}, entry]}))
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
 def test_schedules_at_hand_worked_steps():
     def rates(steps, lr_drops=0, **change):
         config = config_from_dict({**GOOD, "steps": 100, "warmup": 10, **change})

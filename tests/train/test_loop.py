@@ -12,10 +12,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 yaml = pytest.importorskip("yaml")
 
-from edgecount.errors import ConfigError, OutputError  # noqa: E402
+from edgecount.errors import ConfigError, ModelError, OutputError  # noqa: E402
 from edgecount.train import loop  # noqa: E402
 from edgecount.train.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
+from edgecount.train.data.assemble import load_held_out  # noqa: E402
 
 
 def same_weights(one, other):
@@ -97,13 +98,34 @@ def test_a_run_without_progress_ends_early(settings, tmp_path, monkeypatch):
     settings["data"][0]["holdout"] = 0.5
     errors = iter([3.0, 2.0, 2.5, 2.0, 9.0])
 
-    def evaluate(network, samples, fabric, *, role):
+    def evaluate(network, samples, fabric, *, role, progress):
         return {"mae": next(errors), "rmse": 0.0, "bias": 0.0}
 
     monkeypatch.setattr(loop, "evaluate", evaluate)
     loop.train(config_from_dict(settings), tmp_path / "run")
     assert load_checkpoint(tmp_path / "run" / "last.pt")["step"] == 8
     assert load_checkpoint(tmp_path / "run" / "best.pt")["step"] == 4
+
+
+def test_validation_is_limited_and_shows_its_progress(settings, tmp_path):
+    settings["data"].append({"reader": "shanghaitech", "path": "part_X", "weight": 0})
+    settings |= {"steps": 2, "validation_images": 1, "report": False}
+    seen = []
+    loop.train(config_from_dict(settings), tmp_path, progress=lambda *done: seen.append(done))
+    assert seen == [
+        ("validation of part_X", 1, 1),
+        ("threshold of last.pt", 1, 1),
+        ("threshold of best.pt", 1, 1),
+    ]
+    settings["validation_images"] = 0
+    everything = load_held_out(config_from_dict(settings), tmp_path)
+    assert len(everything["part_X"]) == 2
+
+
+def test_a_missing_backbone_says_how_to_go_without(config, tmp_path):
+    start = dataclasses.replace(config, backbone_weights="none.pth")
+    with pytest.raises(ModelError, match=r"none\.pth: .*torchvision.*`changes=backbone_weights=`"):
+        loop.train(start, tmp_path)
 
 
 def test_a_run_is_not_overwritten(config, tmp_path):
@@ -205,3 +227,15 @@ def test_a_narrow_run_starts_from_the_channels_of_a_wide_one(settings, tmp_path)
     given = load_checkpoint(tmp_path / "wide" / "last.pt")["ema"]["heatmap.weight"]
     taken = load_checkpoint(tmp_path / "narrow" / "last.pt")["network"]["heatmap.weight"]
     assert (taken - given).abs().max() < 2e-3  # one step away
+
+
+def test_crops_cut_on_the_device_train_alike(config, tmp_path):
+    quiet = dataclasses.replace(config.photometric, noise=0.0, jpeg=0.0)
+    plain = dataclasses.replace(config, photometric=quiet)
+    losses = []
+    for loader in ("threads", "device"):
+        changed = dataclasses.replace(plain, loader=loader)
+        loop.train(changed, tmp_path / loader, device="cpu")
+        lines = (tmp_path / loader / "log.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["blocks"] for line in lines if "blocks" in line])
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)

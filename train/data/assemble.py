@@ -13,7 +13,7 @@ from edgecount.train.data.headers import read_header
 from edgecount.train.data.mixture import MixtureComponent
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
-from edgecount.train.data.splits import hold_out, split
+from edgecount.train.data.splits import evenly, hold_out, split
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Data:
 def load_data(config: TrainConfig, out: Path) -> Data:
     """Read every set of the mixture; rendered scenes go to ``out``.
 
+    Of each held-out set ``validation_images`` are kept, if the config says so.
+
     Raises:
         ConfigError: a set's entry makes no sense.
         SourceError: a set is missing or cannot be read.
@@ -46,11 +48,14 @@ def load_data(config: TrainConfig, out: Path) -> Data:
             data.components.append(
                 MixtureComponent(samples, entry.weight, entry.scale, entry.window, entry.native)
             )
+    most = config.validation_images
+    if most:
+        data.validation.update({k: evenly(v, most) for k, v in data.validation.items()})
     return data
 
 
 def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
-    """Read the held-out images of a config, by set; sets that only train need not be there.
+    """Read all held-out images of a config, by set; sets that only train need not be there.
 
     Args:
         config: config of a run.
@@ -63,7 +68,8 @@ def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
     held = tuple(entry for entry in config.data if entry.split or entry.holdout or not entry.weight)
     if not held:
         raise ConfigError("data: expected a set with held-out images (split, holdout or weight: 0)")
-    return load_data(dataclasses.replace(config, data=held), out).validation
+    whole = dataclasses.replace(config, data=held, validation_images=0)
+    return load_data(whole, out).validation
 
 
 def _hold_out(
@@ -98,7 +104,8 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
         return []
     if entry.reader == "scenes":
         return _render(entry, out, config.seed)
-    samples = read_samples(entry.reader, config.root() / entry.path)
+    choice = None if entry.unannotated == "usual" else entry.unannotated
+    samples = read_samples(entry.reader, config.root() / entry.path, unannotated=choice)
     unknown = set(entry.exclude) - {sample.name for sample in samples}
     if unknown:
         raise ConfigError(f"data.exclude: {entry.reader} has no image {min(unknown)!r}")
@@ -109,8 +116,13 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
 
 
 def fitted(sample: Sample) -> Sample:
-    """Shrink a sample to the size that a deployed model sees by default, its ``max_side``."""
+    """Shrink a sample to the size that a deployed model sees by default, its ``max_side``.
+
+    Raises:
+        SourceError: the image cannot be read, or has another size than its annotations say.
+    """
     header = read_header(sample.path)
+    sample.check_size(header.width, header.height)
     longer = max(header.width, header.height)
     return sample.shrunk(min(1.0, InputSpec().max_side / longer))
 

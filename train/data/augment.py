@@ -1,31 +1,101 @@
-"""Random crops and photometric augmentation; a crop's count is exactly that of its points."""
+"""Random crops, whose count is exactly that of their points, and images of nothing."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.train.config import PhotometricAugmentation
 from edgecount.train.data.sample import Crop
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
 
-_KERNELS = (
+KERNELS = (
     cv2.INTER_NEAREST,
     cv2.INTER_LINEAR,
     cv2.INTER_CUBIC,
     cv2.INTER_AREA,
     cv2.INTER_LANCZOS4,
 )
-_SUBSAMPLINGS = (
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422,
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
-)
+AWAY = (24.0, 64.0)  # px, sigmas of a blur in which nobody is left
+
+
+@dataclass(frozen=True)
+class CropWindow:
+    """A rectangle of an image, and the part of a crop that it fills.
+
+    Attributes:
+        left: first column of the image, px.
+        top: first row.
+        right: column after the last.
+        bottom: row after the last.
+        height: height in the crop, px; what lies below is black.
+        width: width in the crop; what lies to the right is black.
+        interpolation: OpenCV's number of the resizing kernel.
+        mirrored: whether left and right are exchanged.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    height: int
+    width: int
+    interpolation: int
+    mirrored: bool
+
+    @property
+    def is_native(self) -> bool:
+        """Return whether the image's own pixels are taken, none interpolated."""
+        return (self.height, self.width) == (self.bottom - self.top, self.right - self.left)
+
+
+def draw_window(
+    height: int,
+    width: int,
+    *,
+    size: tuple[int, int],
+    scale: tuple[float, float],
+    window: Literal["free", "quarters"] = "free",
+    native: float = 0.0,
+    kernels: float = 0.0,
+    rng: np.random.Generator,
+) -> CropWindow:
+    """Draw the place of a crop at a random scale, mirrored half the time.
+
+    The scale is log-uniform in ``scale``. Where the scaled image is smaller than the crop, the
+    rest is black, as the runtime's padding is.
+
+    Args:
+        height: height of the image, px.
+        width: width of the image.
+        size: height and width of the crop.
+        scale: the least and the largest scale.
+        window: ``free``: anywhere; ``quarters``: inside a window of half the image's sides, four
+            times in 14 one of its quarters, else a random one (HSRNet, section 4.1).
+        native: the probability of scale 1 exactly: the image's own pixels, none interpolated.
+        kernels: the probability of another resizing kernel, see :class:`PhotometricAugmentation`.
+        rng: source of everything random.
+    """
+    factor = float(np.exp(rng.uniform(*np.log(scale))))
+    # Nothing is drawn for a probability of 0, so that crops of older configs stay the same.
+    if native and rng.random() < native:
+        factor = 1.0
+    area = _quarter(width, height, rng) if window == "quarters" else (0, 0, width, height)
+    left, top, right, bottom = _place(size, factor, area, rng)
+    # Whole source pixels, so that the resize maps edges to edges and points stay exact.
+    tall = min(max(round((bottom - top) * factor), 1), size[0])
+    wide = min(max(round((right - left) * factor), 1), size[1])
+    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    resized = (tall, wide) != (bottom - top, right - left)
+    if resized and kernels and rng.random() < kernels:
+        interpolation = KERNELS[rng.integers(len(KERNELS))]
+    mirrored = rng.random() < 0.5
+    return CropWindow(left, top, right, bottom, tall, wide, interpolation, mirrored)
 
 
 def random_crop(
@@ -41,11 +111,7 @@ def random_crop(
     kernels: float = 0.0,
     rng: np.random.Generator,
 ) -> Crop:
-    """Cut a crop at a random scale, mirrored half the time.
-
-    The scale is log-uniform in ``scale``. Where the scaled image is smaller than the crop, the
-    rest is black, as the runtime's padding is. Points up to 1 px outside the image, where
-    annotators' clicks and rounding put them, are moved to its edge; those further out are dropped.
+    """Cut a crop at a random scale; see :func:`draw_window` for how it is placed.
 
     Args:
         image: uint8 (H, W, 3).
@@ -54,53 +120,63 @@ def random_crop(
         boxes: (N, 4) left, top, right, bottom in px.
         size: height and width of the crop.
         scale: the least and the largest scale.
-        window: ``free``: anywhere; ``quarters``: inside a window of half the image's sides, four
-            times in 14 one of its quarters, else a random one (HSRNet, section 4.1).
-        native: the probability of scale 1 exactly: the image's own pixels, none interpolated.
-        kernels: the probability of another resizing kernel, see :class:`PhotometricAugmentation`.
+        window: region of the crop.
+        native: the probability of scale 1 exactly.
+        kernels: the probability of another resizing kernel.
         rng: source of everything random.
     """
-    factor = float(np.exp(rng.uniform(*np.log(scale))))
-    # Nothing is drawn for a probability of 0, so that crops of older configs stay the same.
-    if native and rng.random() < native:
-        factor = 1.0
-    area = _quarter(image.shape[1], image.shape[0], rng) if window == "quarters" else None
-    left, top, right, bottom = _place(image, size, factor, area, rng)
-    # Whole source pixels, so that the resize maps edges to edges and points stay exact.
-    height = min(max(round((bottom - top) * factor), 1), size[0])
-    width = min(max(round((right - left) * factor), 1), size[1])
-    points = _onto(points, image.shape[1], image.shape[0])
-    inside = (
-        (points[:, 0] >= left)
-        & (points[:, 0] < right)
-        & (points[:, 1] >= top)
-        & (points[:, 1] < bottom)
+    drawn = draw_window(
+        *image.shape[:2],
+        size=size,
+        scale=scale,
+        window=window,
+        native=native,
+        kernels=kernels,
+        rng=rng,
     )
-    ratio = np.array([width / (right - left), height / (bottom - top)], np.float32)
-    origin = np.array([left, top], np.float32)
-    points = (points[inside] - origin) * ratio
-    boxes = (boxes[inside] - np.tile(origin, 2)) * np.tile(ratio, 2)
-    patch = image[top:bottom, left:right]
-    if (height, width) != patch.shape[:2]:
-        interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-        if kernels and rng.random() < kernels:
-            interpolation = _KERNELS[rng.integers(len(_KERNELS))]
-        resized = cv2.resize(patch, (width, height), interpolation=interpolation)
+    patch = image[drawn.top : drawn.bottom, drawn.left : drawn.right]
+    if not drawn.is_native:
+        resized = cv2.resize(patch, (drawn.width, drawn.height), interpolation=drawn.interpolation)
         patch = resized.astype(np.uint8, copy=False)
-    if rng.random() < 0.5:
+    if drawn.mirrored:
         patch = patch[:, ::-1]
-        points[:, 0] = width - points[:, 0]
-        boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
     cut = np.zeros((*size, 3), np.uint8)
-    cut[:height, :width] = patch
+    cut[: drawn.height, : drawn.width] = patch
+    points = pull_inside(points, image.shape[1], image.shape[0])
+    return Crop(cut, *move_annotations(drawn, points, sizes, boxes))
+
+
+def move_annotations(
+    window: CropWindow, points: Array, sizes: Array, boxes: Array
+) -> tuple[Array, Array, Array]:
+    """Return the points, sizes and boxes of the heads in a crop, in its pixels.
+
+    Args:
+        window: place of the crop.
+        points: (N, 2) x, y in px of the image; those outside the window are dropped.
+        sizes: (N,) head diameters in px.
+        boxes: (N, 4) left, top, right, bottom in px.
+    """
+    first = np.array([window.left, window.top], np.float32)
+    last = np.array([window.right, window.bottom], np.float32)
+    inside = ((points >= first) & (points < last)).all(axis=1)
+    ratio = np.array([window.width, window.height], np.float32) / (last - first)
+    points = (points[inside] - first) * ratio
+    boxes = (boxes[inside] - np.tile(first, 2)) * np.tile(ratio, 2)
+    if window.mirrored:
+        points[:, 0] = window.width - points[:, 0]
+        boxes[:, [0, 2]] = window.width - boxes[:, [2, 0]]
     # A mirrored point on the left edge lands on the right edge itself, one step outside.
-    limit = np.nextafter(np.array([width, height], np.float32), np.float32(0.0))
+    limit = np.nextafter(np.array([window.width, window.height], np.float32), np.float32(0.0))
     sizes = sizes[inside] * np.float32(np.sqrt(ratio.prod()))
-    return Crop(cut, np.clip(points, 0, limit), sizes, boxes)
+    return np.clip(points, 0, limit), sizes, boxes
 
 
-def _onto(points: Array, width: int, height: int) -> Array:
-    """Move points up to 1 px outside the image onto its last pixels."""
+def pull_inside(points: Array, width: int, height: int) -> Array:
+    """Move points up to 1 px outside the image, by clicks and rounding, onto its last pixels.
+
+    Those further out stay where they are, and are in no crop.
+    """
     edge = np.array([width, height], np.float32)
     near = ((points >= -1) & (points <= edge + 1)).all(axis=1, keepdims=True)
     moved: Array = np.where(
@@ -122,14 +198,13 @@ def _quarter(width: int, height: int, rng: np.random.Generator) -> tuple[int, in
 
 
 def _place(
-    image: Image,
     size: tuple[int, int],
     factor: float,
-    area: tuple[int, int, int, int] | None,
+    area: tuple[int, int, int, int],
     rng: np.random.Generator,
 ) -> tuple[int, int, int, int]:
-    """Draw left, top, right, bottom of the source pixels, inside ``area`` or the image."""
-    first_x, first_y, last_x, last_y = area or (0, 0, image.shape[1], image.shape[0])
+    """Draw left, top, right, bottom of the source pixels, inside ``area``."""
+    first_x, first_y, last_x, last_y = area
     tall, wide = size[0] / factor, size[1] / factor
     left = _start(first_x, last_x, wide, rng)
     top = _start(first_y, last_y, tall, rng)
@@ -147,83 +222,9 @@ def _start(first: int, last: int, extent: float, rng: np.random.Generator) -> in
     return round(max(min(start, last - extent), first))
 
 
-def distort_photometric(
-    image: Image, rng: np.random.Generator, augmentation: PhotometricAugmentation | None = None
-) -> Image:
-    """Change brightness, contrast, gamma and saturation, and the rest with its probability."""
-    augmentation = augmentation or PhotometricAugmentation()
-    if rng.random() >= augmentation.probability:
-        return image
-    out = cv2.LUT(image, _tone(rng, augmentation))
-    grey = cv2.cvtColor(cv2.cvtColor(out, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    saturation = 0.0 if rng.random() < augmentation.grey else rng.uniform(0.6, 1.4)
-    out = cv2.addWeighted(out, saturation, grey, 1.0 - saturation, 0.0)
-    if rng.random() < augmentation.blur:
-        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.3))
-    if rng.random() < augmentation.low_resolution:
-        height, width = out.shape[:2]
-        share = rng.uniform(0.4, 0.8)
-        small = (max(round(width * share), 1), max(round(height * share), 1))
-        out = cv2.resize(cv2.resize(out, small, interpolation=cv2.INTER_AREA), (width, height))
-    if rng.random() < augmentation.noise:
-        noise = rng.standard_normal(out.shape, np.float32) * np.float32(rng.uniform(2, 12))
-        out = np.clip(out + noise, 0, 255).astype(np.uint8)
-    if rng.random() < augmentation.jpeg:
-        _, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 80))])
-        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        assert decoded is not None
-        out = decoded
-    return _process_as_camera(out.astype(np.uint8, copy=False), rng, augmentation)
-
-
-def _process_as_camera(
-    image: Image, rng: np.random.Generator, augmentation: PhotometricAugmentation
-) -> Image:
-    """Sharpen, halve the colour's resolution, compress: in this order, as in a camera."""
-    out = image
-    if augmentation.sharpen and rng.random() < augmentation.sharpen:
-        soft = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.6, 1.8))
-        amount = rng.uniform(0.2, 1.0)
-        out = cv2.addWeighted(out, 1.0 + amount, soft, -amount, 0.0).astype(np.uint8, copy=False)
-    if augmentation.chroma and rng.random() < augmentation.chroma:
-        out = _halve_chroma(out)
-    if augmentation.recompress and rng.random() < augmentation.recompress:
-        sampling = _SUBSAMPLINGS[rng.integers(len(_SUBSAMPLINGS))]
-        quality = int(rng.uniform(50, 98))
-        out = _compressed(out, quality, sampling)
-    return out
-
-
-def _halve_chroma(image: Image) -> Image:
-    """Reduce the two colour channels to half the width and height, and back."""
-    planes = cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb)
-    height, width = image.shape[:2]
-    half = (max(width // 2, 1), max(height // 2, 1))
-    small = cv2.resize(planes[:, :, 1:], half, interpolation=cv2.INTER_AREA)
-    planes[:, :, 1:] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    return cv2.cvtColor(planes, cv2.COLOR_YCrCb2BGR).astype(np.uint8, copy=False)
-
-
-def _compressed(image: Image, quality: int, sampling: int) -> Image:
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-    _, data = cv2.imencode(".jpg", image, options)
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert decoded is not None
-    return decoded.astype(np.uint8, copy=False)
-
-
-def _tone(rng: np.random.Generator, augmentation: PhotometricAugmentation) -> Image:
-    """Return one look-up table for all that acts on a value alone: a crop costs a millisecond."""
-    tone = np.linspace(0, 1, 256) ** np.exp(rng.uniform(-0.3, 0.3))
-    tone = (tone - 0.5) * rng.uniform(0.75, 1.25) + 0.5 + rng.uniform(-0.12, 0.12)
-    if rng.random() < augmentation.night:
-        tone = tone * rng.uniform(0.25, 0.6)
-    return np.asarray(np.clip(tone, 0, 1) * 255.0 + 0.5).astype(np.uint8)
-
-
 def blurred_away(image: Image, rng: np.random.Generator) -> Image:
-    """Blur a photo until hardly anything can be made out: sigma 24 to 64 px."""
-    return cv2.GaussianBlur(image, (0, 0), rng.uniform(24, 64)).astype(np.uint8, copy=False)
+    """Blur a photo until hardly anything can be made out."""
+    return cv2.GaussianBlur(image, (0, 0), rng.uniform(*AWAY)).astype(np.uint8, copy=False)
 
 
 def blank_crop(crop: int, rng: np.random.Generator) -> Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.errors import ConfigError, OutputError, SourceError
+from edgecount._files import write_whole
+from edgecount.errors import ConfigError, SourceError
 from edgecount.train.data.readers.table import read_heads
+from edgecount.train.data.readers.text import read_json
 from edgecount.train.data.sample import Sample
 from edgecount.train.targets.boxes import boxes_around, boxes_from_neighbours, boxes_from_presets
 
@@ -34,16 +36,18 @@ def load_presets(path: Path) -> dict[str, Array]:
         SourceError: the file cannot be read.
     """
     try:
-        rows = _load_json(path) if path.suffix.lower() == ".json" else read_heads(path)
+        rows = _load_json(path) if path.suffix.lower() == ".json" else read_heads(path).rows
         return {name: _presets(heads) for name, heads in rows.items()}
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    except SourceError:
+        raise
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
 def _load_json(path: Path) -> dict[str, Any]:
-    contents = json.loads(path.read_text())
+    contents = read_json(path)
     return contents if isinstance(contents, dict) else {ALL: contents}
 
 
@@ -102,15 +106,12 @@ def write_boxes(path: Path, samples: Sequence[Sample]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("image", "x", "y", "w", "h"))
-            for sample in samples:
-                writer.writerows(_rows(sample, path.parent))
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("image", "x", "y", "w", "h"))
+    for sample in samples:
+        writer.writerows(_rows(sample, path.parent))
+    write_whole(path, text.getvalue().encode())
 
 
 def _rows(sample: Sample, folder: Path) -> list[tuple[str, ...]]:

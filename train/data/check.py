@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,15 @@ from numpy.typing import NDArray
 
 from edgecount.errors import SourceError
 from edgecount.train.data.headers import read_header
+from edgecount.train.data.readers import Reading
 from edgecount.train.data.sample import Image, Sample
+from edgecount.train.data.splits import evenly
 
 ODDITIES = {
     "unreadable": "cannot be read",
+    "wrong_size": "not of the size that the annotations say: the points may lie elsewhere",
+    "unannotated": "no annotation: taken as empty, or left out",
+    "no_picture": "annotations without a picture",
     "grey": "no colour",
     "rotated": "turned by an EXIF orientation when read: do the points lie upright too?",
     "points_outside": "points more than 1 px outside: never trained on, but counted",
@@ -43,6 +49,10 @@ class SetStatistics:
         sizes: images by ``"WxH"``, the most frequent first, as far as they can be read.
         boxes: images whose heads have boxes.
         odd: names of the images and a remark, by the keys of :data:`ODDITIES`, where any.
+        read: images that were read; of the others only the annotations were looked at.
+        counted: heads by the name of their class, where the annotations have classes.
+        left_out: annotations that are not counted, by the reason.
+        notes: other things to know of the annotations, with numbers.
     """
 
     images: int
@@ -51,6 +61,10 @@ class SetStatistics:
     sizes: dict[str, int]
     boxes: int
     odd: dict[str, dict[str, str]]
+    read: int
+    counted: dict[str, int]
+    left_out: dict[str, int]
+    notes: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types."""
@@ -58,37 +72,28 @@ class SetStatistics:
 
 
 def check_samples(
-    samples: Sequence[Sample], progress: Callable[[], None] | None = None
+    samples: Sequence[Sample],
+    progress: Callable[[], None] | None = None,
+    *,
+    reading: Reading | None = None,
+    most: int | None = None,
 ) -> SetStatistics:
-    """Read every image of a set.
+    """Read every image of a set, or some.
 
     Args:
         samples: one or more samples.
         progress: called after each image.
+        reading: what the reader found beside the samples.
+        most: images to read at most, chosen evenly over their order; None: all.
     """
+    reading = reading or Reading()
+    odd = _oddities_of_files(samples, reading)
     sizes: Counter[str] = Counter()
-    odd: dict[str, dict[str, str]] = {kind: {} for kind in ODDITIES}
     first_of: dict[str, Sample] = {}
-    seen: set[str] = set()
-    for sample in samples:
-        if sample.name in seen:
-            odd["same_names"][sample.name] = str(sample.path)
-        seen.add(sample.name)
-        if not len(sample.points):
-            odd["empty"][sample.name] = ""
-        try:
-            image = sample.image()
-            rotation = read_header(sample.path).orientation
-            digest = hashlib.sha256(sample.path.read_bytes()).hexdigest()
-        except (SourceError, OSError) as error:
-            odd["unreadable"][sample.name] = str(error)
-        else:
-            sizes[f"{image.shape[1]}x{image.shape[0]}"] += 1
-            first = first_of.setdefault(digest, sample)
-            if first is not sample:
-                odd["duplicate_images"][sample.name] = first.name
-            for kind, remark in _remarks(sample, image, rotation):
-                odd[kind][sample.name] = remark
+    chosen = samples if most is None else evenly(samples, most)
+    for sample in chosen:
+        for kind, remark in _look(sample, sizes, first_of):
+            _put(odd[kind], sample.name, sample.path, remark)
         if progress:
             progress()
     counts = np.array([len(sample.points) for sample in samples])
@@ -99,7 +104,55 @@ def check_samples(
         sizes=dict(sizes.most_common()),
         boxes=sum(sample.boxes is not None for sample in samples),
         odd={kind: names for kind, names in odd.items() if names},
+        read=len(chosen),
+        counted=dict(reading.counted.most_common()),
+        left_out=dict(reading.left_out.most_common()),
+        notes=dict(reading.notes.most_common()),
     )
+
+
+def _oddities_of_files(samples: Sequence[Sample], reading: Reading) -> dict[str, dict[str, str]]:
+    """Return what is odd without looking into the images."""
+    odd: dict[str, dict[str, str]] = {kind: {} for kind in ODDITIES}
+    for path, found in reading.unannotated.items():
+        done = "taken as empty" if found.usual == "empty" else "left out"
+        _put(odd["unannotated"], found.name or path.name, path, done)
+    for path in reading.no_picture:
+        _put(odd["no_picture"], path.name, path, str(path))
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.name in seen:
+            odd["same_names"][sample.name] = str(sample.path)
+        seen.add(sample.name)
+        if not len(sample.points):
+            _put(odd["empty"], sample.name, sample.path, "")
+    return odd
+
+
+def _put(names: dict[str, str], name: str, path: Path, remark: str) -> None:
+    """Add a remark by a file's name, by its path where another one has that name."""
+    names[str(path) if name in names else name] = remark
+
+
+def _look(
+    sample: Sample, sizes: Counter[str], first_of: dict[str, Sample]
+) -> Iterator[tuple[str, str]]:
+    """Read an image; yield its oddities, add its size to ``sizes`` and its hash to ``first_of``."""
+    try:
+        image = dataclasses.replace(sample, annotated_size=None).image()
+        header = read_header(sample.path)
+        digest = hashlib.sha256(sample.path.read_bytes()).hexdigest()
+    except (SourceError, OSError) as error:
+        yield "unreadable", str(error)
+        return
+    wrong = sample.wrong_size(header.width, header.height)
+    if wrong:
+        yield "wrong_size", wrong
+    sizes[f"{image.shape[1]}x{image.shape[0]}"] += 1
+    first = first_of.setdefault(digest, sample)
+    if first is not sample:
+        yield "duplicate_images", first.name
+    yield from _remarks(sample, image, header.orientation)
 
 
 def _remarks(sample: Sample, image: Image, rotation: int) -> Iterator[tuple[str, str]]:

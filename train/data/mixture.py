@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,17 +16,14 @@ from torch import Tensor
 
 from edgecount.manifest import InputSpec
 from edgecount.train.config import TrainConfig
-from edgecount.train.data.augment import (
-    blank_crop,
-    blurred_away,
-    distort_photometric,
-    random_crop,
-)
+from edgecount.train.data.augment import blank_crop, blurred_away, random_crop
 from edgecount.train.data.cache import ImageCache
+from edgecount.train.data.photometric import distort_photometric
 from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.targets.boxes import boxes_around
 
 Arrays = Mapping[str, NDArray[np.float32]]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,16 @@ class Batch:
         return Batch(self.images.to(device, non_blocking=True), targets, self.names)
 
 
+class BatchStream(Protocol):
+    """An endless stream of batches; each is a function of its step alone."""
+
+    def batch(self, step: int) -> Batch:
+        """Return this process's share of the batch of one step."""
+
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        """Yield the batches of steps ``first`` to ``last - 1``."""
+
+
 class Mixture:
     """Crops of the components by weight; a crop is a function of seed, step and place in the batch.
 
@@ -98,8 +105,7 @@ class Mixture:
         self._targets = targets
         self._spec = spec
         self._rank, self._processes = rank, processes
-        weights = np.array([component.weight for component in components], np.float64)
-        self._shares = weights / weights.sum()
+        self._shares = shares_of(components)
         self._cache = ImageCache(int(config.cache_gb * 1e9))
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
@@ -108,19 +114,7 @@ class Mixture:
         They make NumPy arrays only: a torch operation in a thread would start a second pool of
         OpenMP threads that fights the network's for the cores.
         """
-        steps = iter(range(first, last))
-        pool = ThreadPoolExecutor(self.config.workers, thread_name_prefix="crops")
-        try:
-            ahead: deque[Future[Batch]] = deque(
-                pool.submit(self.batch, step)
-                # two more than threads, so that none waits while a batch is taken away
-                for step in itertools.islice(steps, self.config.workers + 2)
-            )
-            while ahead:
-                yield ahead.popleft().result()
-                ahead.extend(pool.submit(self.batch, step) for step in itertools.islice(steps, 1))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        yield from made_ahead(self.batch, range(first, last), self.config.workers)
 
     def batch(self, step: int) -> Batch:
         """Make this process's share of the batch of one step."""
@@ -170,6 +164,30 @@ class Mixture:
             rng=rng,
         )
         return crop, str(sample.path)
+
+
+def shares_of(components: Sequence[MixtureComponent]) -> NDArray[np.float64]:
+    """Return each component's share of the crops, by weight."""
+    weights = np.array([component.weight for component in components], np.float64)
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
+
+
+def made_ahead(make: Callable[[int], Made], steps: Iterable[int], workers: int) -> Iterator[Made]:
+    """Yield what is made of every step, in order, made ahead in threads."""
+    left = iter(steps)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="crops")
+    try:
+        ahead: deque[Future[Made]] = deque(
+            # two more than threads, so that none waits while a batch is taken away
+            pool.submit(make, step)
+            for step in itertools.islice(left, workers + 2)
+        )
+        while ahead:
+            yield ahead.popleft().result()
+            ahead.extend(pool.submit(make, step) for step in itertools.islice(left, 1))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def normalise(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:

@@ -5,15 +5,31 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS, read_image
 
 Image = NDArray[np.uint8]
 Array = NDArray[np.float32]
+
+
+class AnnotatedSize(NamedTuple):
+    """The size that a file of annotations says an image has.
+
+    Attributes:
+        width: in px.
+        height: in px.
+        file: name of the file.
+    """
+
+    width: int
+    height: int
+    file: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +47,7 @@ class Sample:
         name: name in split files; the file's name without its extension by default.
         shrink: factor, at most 1, by which the image is made smaller when it is read; all
             coordinates here are those of the smaller image.
+        annotated_size: size of the image as its annotations say, where they do.
         accept_damaged: whether damaged images are read as far as they can be decoded.
         max_pixels: most pixels of the image; a larger one is refused.
     """
@@ -42,6 +59,7 @@ class Sample:
     region: Array | Path | None = None
     name: str = field(default="")
     shrink: float = 1.0
+    annotated_size: AnnotatedSize | None = None
     accept_damaged: bool = False
     max_pixels: int = MAX_PIXELS
 
@@ -53,9 +71,11 @@ class Sample:
         """Read the image (H, W, 3) BGR, black outside the annotated region.
 
         Raises:
-            SourceError: the image or the mask cannot be read.
+            SourceError: the image or the mask cannot be read, or the image has another size than
+                its annotations say.
         """
         image = self._read(self.path)
+        self.check_size(image.shape[1], image.shape[0])
         if self.shrink < 1:
             width, height = (max(round(side * self.shrink), 1) for side in image.shape[1::-1])
             image = _resized(image, width, height, cv2.INTER_AREA)
@@ -73,6 +93,27 @@ class Sample:
 
     def _read(self, path: Path) -> Image:
         return read_image(path, accept_damaged=self.accept_damaged, max_pixels=self.max_pixels)
+
+    def check_size(self, width: int, height: int) -> None:
+        """Check that the image file has the size that its annotations say, if they say one.
+
+        Raises:
+            SourceError: it has another, so that the points may lie elsewhere.
+        """
+        wrong = self.wrong_size(width, height)
+        if wrong:
+            raise SourceError(
+                f"{self.path}: {wrong}: annotate the image as it is, or mend the size"
+            )
+
+    def wrong_size(self, width: int, height: int) -> str:
+        """Say which sizes annotations and file give, empty if it is the same or they give none."""
+        said = self.annotated_size
+        if said is None or (said.width, said.height) == (width, height):
+            return ""
+        turned = (said.height, said.width) == (width, height)
+        how = " as it is read, upright" if turned else ""
+        return f"{said.file} says {said.width}x{said.height}, the image is {width}x{height}{how}"
 
     def shrunk(self, factor: float) -> Sample:
         """Return the sample at ``factor`` times its size."""

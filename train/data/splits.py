@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecount.errors import ConfigError
+from edgecount.train.data.readers.text import read_text
 from edgecount.train.data.sample import Sample
 
 FOLDER = Path(__file__).parent.parent / "splits"
@@ -35,8 +36,8 @@ def split(
     """
     path = Path(name) if name.endswith(".txt") else FOLDER / f"{name}.txt"
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.txt")))
         raise ConfigError(
             f"data.split: expected one of {known}, or a .txt file of names, got {name!r}"
@@ -59,3 +60,11 @@ def hold_out(
     held = set(np.random.default_rng(seed).permutation(len(samples))[:number].tolist())
     training = [s for index, s in enumerate(samples) if index not in held]
     return training, [s for index, s in enumerate(samples) if index in held]
+
+
+def evenly(samples: Sequence[Sample], number: int) -> list[Sample]:
+    """Choose at most ``number`` of the samples, evenly over their order: always the same."""
+    if len(samples) <= number:
+        return list(samples)
+    places = np.linspace(0, len(samples) - 1, number).round().astype(int)
+    return [samples[place] for place in places]

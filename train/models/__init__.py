@@ -14,6 +14,11 @@ from edgecount.train.models.base import Network
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "edgecount-s": ("edge", "EdgeNet", {}),
     "edgecount-n": ("edge", "EdgeNet", {"width": 0.5, "channels": 48, "fine_channels": 24}),
+    "edgecount-m": (
+        "edge",
+        "EdgeNet",
+        {"backbone": "efficientnet_lite0", "blocks": 16, "channels": 112, "fine_channels": 48},
+    ),
     "hsrnet": ("hsrnet", "HSRNet", {}),
     "centernet": ("centernet", "CenterNet", {}),
     "cfanet": ("cfanet", "CFANet", {}),

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec, OutputSpec
 from edgecount.train.models.base import Maps, Network
+from edgecount.train.models.efficientnet_lite import EfficientNetLite
 from edgecount.train.models.focus import ScaleFocus
 from edgecount.train.models.fold import fold_children
 from edgecount.train.models.layers import conv_bn, separable
@@ -22,7 +23,7 @@ from edgecount.train.models.shufflenet_v2 import ShuffleNetV2
 # spends the first hundred steps on unlearning people.
 _SPARSE = -3.9
 
-Backbone = Literal["mobilenet_v2", "shufflenet_v2"]
+Backbone = Literal["mobilenet_v2", "shufflenet_v2", "efficientnet_lite0"]
 Auxiliary = dict[str, tuple[Tensor, ...]]
 
 
@@ -99,8 +100,11 @@ class EdgeNet(Network):
     (CenterNet, Zhou et al. 2019: heatmap and sub-cell offset; no size head).
 
     Args:
-        backbone: ``shufflenet_v2`` in its place; its shuffles do not run on DLA.
-        width: multiplier of the backbone's channels; of ShuffleNetV2 0.5 or 1.
+        backbone: ``shufflenet_v2`` in its place, whose shuffles do not run on DLA; or
+            ``efficientnet_lite0``.
+        width: multiplier of the backbone's channels; of ShuffleNetV2 0.5 or 1, of
+            EfficientNet-Lite0 1.
+        blocks: number of EfficientNet-Lite0's blocks, 12 to 16.
         channels: channels of the neck.
         fine_channels: channels of the neck at stride 4.
         focus: HSRNet's Scale Focus Module on the features of strides 8, 16 and 32.
@@ -123,6 +127,7 @@ class EdgeNet(Network):
         *,
         backbone: Backbone = "mobilenet_v2",
         width: float = 1.0,
+        blocks: int = 13,
         channels: int = 80,
         fine_channels: int = 32,
         focus: bool = False,
@@ -134,10 +139,15 @@ class EdgeNet(Network):
         super().__init__()
         if recalibration and zero_inflated:
             raise ConfigError("model: expected recalibration or zero_inflated, not both")
-        self.backbone: MobileNetV2 | ShuffleNetV2
+        self.backbone: MobileNetV2 | ShuffleNetV2 | EfficientNetLite
         if backbone == "shufflenet_v2":
             self.backbone = ShuffleNetV2(width=width)
             self.input = InputSpec(mean=(0.0, 0.0, 0.0), scale=(1 / 255, 1 / 255, 1 / 255))
+        elif backbone == "efficientnet_lite0":
+            if width != 1.0:
+                raise ConfigError(f"width: expected 1.0 of EfficientNet-Lite0, got {width}")
+            self.backbone = EfficientNetLite(blocks=blocks)
+            self.input = InputSpec(mean=(127.0, 127.0, 127.0), scale=(1 / 128, 1 / 128, 1 / 128))
         else:
             self.backbone = MobileNetV2(width=width)
         widths = self.backbone.channels

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from edgecount.errors import MissingExtraError, ModelError
+from edgecount.train.models.efficientnet_lite import EfficientNetLite
 from edgecount.train.models.shufflenet_v2 import ShuffleNetV2
 
 log = logging.getLogger(__name__)
@@ -105,13 +106,16 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
     Args:
         backbone: a backbone whose weights have torchvision's names (DLA: its authors').
         path: see :func:`read_arrays`; names may have a prefix, as those of a whole network have.
+            A pattern such as ``lite0_*.npz`` takes all files that match it together.
 
     Raises:
         ModelError: the file is missing or unreadable, or lacks an array that the network needs.
         MissingExtraError: the format's package is not installed.
     """
-    given = read_arrays(path)
-    if isinstance(backbone, ShuffleNetV2):
+    given: dict[str, Tensor] = {}
+    for part in sorted(path.parent.glob(path.name)) or [path]:
+        given |= read_arrays(part)
+    if isinstance(backbone, ShuffleNetV2 | EfficientNetLite):
         given = backbone.adapt_weights(given)
     own = backbone.state_dict()
     needed = [name for name in own if not name.endswith("num_batches_tracked")]

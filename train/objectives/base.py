@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.models.base import Maps, Network
+from edgecount.train.targets.batched import Heads
 
 Arrays = dict[str, NDArray[np.float32]]
 Tensors = dict[str, Tensor]
@@ -46,6 +48,21 @@ class Objective(nn.Module, ABC):
     def targets(self, crop: Crop) -> Arrays:
         """Return the target arrays of one crop, channels first; called in the loader's threads."""
 
+    def batch_targets(self, crops: Sequence[Crop], device: torch.device) -> Tensors:
+        """Return the targets of a batch on its device, as `targets` and a stack would give them.
+
+        Objectives whose targets can be drawn there do so; this draws them on the CPU.
+        """
+        made = [self.targets(crop) for crop in crops]
+        return {
+            name: torch.from_numpy(np.stack([one[name] for one in made])).to(device)
+            for name in made[0]
+        }
+
+    def image_targets(self, images: Tensor) -> Tensors:  # noqa: ARG002
+        """Return targets that come from the normalised images (B, 3, H, W) themselves."""
+        return {}
+
     @abstractmethod
     def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return the weighted terms of the loss, whose sum is minimised.
@@ -58,3 +75,10 @@ class Objective(nn.Module, ABC):
             targets: the stacked targets (B, ...).
             progress: share of the run that is done, in [0, 1).
         """
+
+
+def heads_of(crops: Sequence[Crop], stride: int) -> Heads:
+    """Return the heads of crops of one size on a grid of ``stride`` px."""
+    points, boxes = [crop.points for crop in crops], [crop.boxes for crop in crops]
+    height, width = crops[0].image.shape[:2]
+    return Heads.of(points, boxes, (height, width), stride)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from edgecount.errors import ConfigError
@@ -11,8 +13,9 @@ from edgecount.train.data.sample import Crop
 from edgecount.train.losses.blocks import block_count_loss, zero_inflated_loss
 from edgecount.train.losses.scale_consistency import ScaleConsistency
 from edgecount.train.models.base import Maps, Network
-from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.objectives.base import Arrays, Objective, Tensors, heads_of
 from edgecount.train.objectives.heatmap import HeatmapLoss, HeatmapPart
+from edgecount.train.targets.batched import batch_counts
 from edgecount.train.targets.points import bin_points
 
 
@@ -68,6 +71,13 @@ class EdgeObjective(Objective):
         height, width = crop.image.shape[:2]
         targets = {"counts": bin_points(crop.points, self.strides["density"], height, width)[None]}
         return targets | (self.heatmap.targets(crop) if self.heatmap else {})
+
+    def batch_targets(self, crops: Sequence[Crop], device: torch.device) -> Tensors:
+        """Return the targets of a batch; see the base class."""
+        drawn = self.heatmap.batch_targets(crops, device) if self.heatmap else {}
+        if drawn is None:
+            return super().batch_targets(crops, device)
+        return {"counts": batch_counts(heads_of(crops, self.strides["density"]), device), **drawn}
 
     def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return ``blocks``, ``heatmap``, ``offset``, ``scales``; see the base class."""

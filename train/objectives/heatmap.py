@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,8 @@ from edgecount.train.losses.cells import masked_l1
 from edgecount.train.losses.focal import focal_loss, heatmap_focal_loss, poly_focal_loss
 from edgecount.train.losses.mask_focal import mask_focal_loss, poly_mask_focal_loss
 from edgecount.train.models.base import Maps
-from edgecount.train.objectives.base import Arrays, Tensors
+from edgecount.train.objectives.base import Arrays, Tensors, heads_of
+from edgecount.train.targets.batched import batch_heatmaps
 from edgecount.train.targets.heatmap import heatmap_targets
 
 HeatmapLoss = Literal["L_f", "L_h", "L_m", "poly-L_f", "poly-L_m"]
@@ -57,6 +59,15 @@ class HeatmapPart:
         )
         return {name: v if v.ndim == 3 else v[None] for name, v in vars(drawn).items()}
 
+    def batch_targets(self, crops: Sequence[Crop], device: torch.device) -> Tensors | None:
+        """Return the targets of a batch, drawn on its device; None where only `targets` does it.
+
+        That is for the losses that take a mask, which the others never read.
+        """
+        if self.loss != "L_h" or self.rule != "size":
+            return None
+        return batch_heatmaps(heads_of(crops, self.stride), self.stride, device)
+
     def losses(self, maps: Maps, targets: Tensors) -> Tensors:
         """Return ``heatmap``, and ``offset`` and ``size`` where the network gives them."""
         assert maps.heatmap_logits is not None
@@ -70,10 +81,11 @@ class HeatmapPart:
         return terms
 
     def _focal(self, logits: Tensor, targets: Tensors) -> Tensor:
-        heatmap, mask = targets["heatmap"], targets["mask"]
+        heatmap = targets["heatmap"]
         heads = targets["heads"].sum((1, 2, 3))
         if self.loss == "L_h":
             return heatmap_focal_loss(logits, heatmap, heads)
+        mask = targets["mask"]
         if self.loss == "L_m":
             return mask_focal_loss(logits, heatmap, mask, heads)
         if self.loss == "poly-L_m":

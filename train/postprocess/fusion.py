@@ -14,6 +14,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ HARM = 1.03  # how far a set's error may rise above that of the better of the tw
 SLIGHT = 0.1  # people: a mean error that needs no better
 
 Array = NDArray[np.float64]
+_Measured = TypeVar("_Measured")
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,34 @@ class Observation:
     people: int
 
 
-def fit_postprocess(network: Network, groups: Sequence[Sequence[Sample]]) -> PostprocessSpec:
+def fit_postprocess(
+    network: Network,
+    groups: Sequence[Sequence[Sample]],
+    *,
+    progress: Callable[[], None] | None = None,
+) -> PostprocessSpec:
     """Fit threshold, blend and interval of a trained network, as far as its maps use them.
 
     Args:
         network: a network in evaluation mode.
         groups: held-out images, set by set.
+        progress: called after each image.
     """
+    step = progress or (lambda: None)
+
+    def each(measure: Callable[[Network, Sample], _Measured]) -> list[list[_Measured]]:
+        measured: list[list[_Measured]] = []
+        for group in groups:
+            measured.append([])
+            for sample in group:
+                measured[-1].append(measure(network, sample))
+                step()
+        return measured
+
     roles = {output.role for output in network.outputs}
     if "heatmap" not in roles:
-        counted = [[_by_density(network, sample) for sample in group] for group in groups]
-        return PostprocessSpec(interval=fit_interval(counted))
-    seen = [[observe_sample(network, sample) for sample in group] for group in groups]
+        return PostprocessSpec(interval=fit_interval(each(_by_density)))
+    seen = each(observe_sample)
     thresholds = fit_thresholds(seen)
     points_alone = PostprocessSpec(WINDOW, thresholds[0])
     spec = fit_blend(seen, thresholds) if "density" in roles else points_alone

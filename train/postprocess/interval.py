@@ -2,7 +2,10 @@
 
 The spread's terms are fitted by the likelihood of a Laplace distribution, whose tails are those of
 counting errors, and its ends by split-conformal quantiles (Vovk, Gammerman and Shafer 2005; Lei et
-al. 2018) of the errors in spreads.
+al. 2018) of the errors in spreads. Images of one set are alike, and those of a new camera are like
+none of them: with several sets the ends are stretched until they hold for sets that the fit has
+not seen (the setting of Dunn, Wasserman and Ramdas, "Distribution-free prediction sets for
+two-layer hierarchical models", JASA 2022).
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ from edgecount.manifest import IntervalSpec
 Array = NDArray[np.float64]
 FEWEST = 20  # images, in all: the twentieth part of fewer says nothing
 _LOGS = (-8.0, 5.0)  # of the terms' weights
+SETS = 3  # the fewest from which sets can be told what new ones are like
+_SLACK = 0.15  # a single new set may be covered less than asked for by this
+_LOPSIDED = 0.5  # a bias that the sets share need not be that of a new one
 _LEAST = 0.5  # people: no frame is known better, whatever the held-out images say
 
 
@@ -45,7 +51,9 @@ def fit_interval(
     """Fit the interval that holds the truth of ``coverage`` of the held-out images.
 
     Every group of :data:`FEWEST` images or more weighs the same, so that a set of many images does
-    not speak for the others; smaller ones weigh less.
+    not speak for the others; smaller ones weigh less. With :data:`SETS` sets or more the interval
+    is that of a new set: fitted without a set, and stretched alike, it holds the truth of
+    ``coverage`` of its images in the mean over the sets, and of at most 0.15 less in each.
 
     Args:
         groups: held-out images, set by set.
@@ -54,9 +62,90 @@ def fit_interval(
     Returns:
         None where there are fewer than :data:`FEWEST` images, or too few for the coverage.
     """
+    groups = [group for group in groups if group]
+    spec = _fit(groups, coverage)
+    return spec if spec is None or len(groups) < SETS else _for_new_sets(spec, groups)
+
+
+def new_set_coverage(
+    groups: Sequence[Sequence[CountedImage]], coverage: float = 0.9
+) -> list[tuple[float, float]]:
+    """Return each group's coverage and mean width by the interval of all other groups.
+
+    Widths are shares of the mean true count, in people where it is below one.
+
+    Args:
+        groups: held-out images, set by set, none empty.
+        coverage: asked for.
+
+    Raises:
+        ConfigError: the other groups have too few images to fit.
+    """
+    found = []
+    for number, group in enumerate(groups):
+        spec = fit_interval([*groups[:number], *groups[number + 1 :]], coverage)
+        if spec is None:
+            raise ConfigError(
+                f"new_set_coverage: expected {FEWEST} images or more beside group {number}, got "
+                f"{sum(map(len, groups)) - len(group)}"
+            )
+        ends = [spec.around(seen.count, seen.difference) for seen in group]
+        width = float(np.mean([high - low for low, high in ends]))
+        people = max(float(np.mean([seen.true for seen in group])), 1.0)
+        found.append((_inside(spec, group) / len(group), width / people))
+    return found
+
+
+def _for_new_sets(spec: IntervalSpec, groups: Sequence[Sequence[CountedImage]]) -> IntervalSpec:
+    """Return the spec with ends stretched until they hold for sets left out of the fit."""
+    needed = []
+    for number, group in enumerate(groups):
+        rest = _fit([*groups[:number], *groups[number + 1 :]], spec.coverage, start=spec)
+        if rest is not None:
+            needed.append(_stretches(_balanced(rest), group))
+    if len(needed) < SETS:
+        return spec
+    tried = np.unique(np.concatenate(needed))
+    stretch = next(float(one) for one in tried if _holds(float(one), needed, spec.coverage))
+    ends = _balanced(spec)
+    return dataclasses.replace(spec, below=ends.below * stretch, above=ends.above * stretch)
+
+
+def _holds(stretch: float, needed: Sequence[Array], coverage: float) -> bool:
+    """Return whether ends stretched so far cover the sets in the mean, and none far too little."""
+    covered = np.array([np.mean(one <= stretch) for one in needed])
+    numbers = np.array([len(one) for one in needed])
+    # Of six images one is a sixth of the coverage: small groups weigh less here too, and a single
+    # image may lie outside in each.
+    weights = np.minimum(numbers / FEWEST, 1.0)
+    in_mean = float(covered @ weights) >= coverage * float(weights.sum()) - 1e-9
+    return in_mean and bool((covered + 1 / numbers >= coverage - _SLACK).all())
+
+
+def _balanced(spec: IntervalSpec) -> IntervalSpec:
+    """Return the spec with neither end nearer than half of the other."""
+    return dataclasses.replace(
+        spec,
+        below=max(spec.below, _LOPSIDED * spec.above),
+        above=max(spec.above, _LOPSIDED * spec.below),
+    )
+
+
+def _stretches(spec: IntervalSpec, group: Sequence[CountedImage]) -> Array:
+    """Return the factor of the ends from which on each image's truth is inside."""
+    spreads = np.array([spec.spread(seen.count, seen.difference) for seen in group])
+    errors = np.array([seen.true - seen.count for seen in group]) / spreads
+    ends = np.where(errors > 0, spec.above, spec.below)
+    factors: Array = np.abs(errors) / np.maximum(ends, 1e-9)
+    return factors
+
+
+def _fit(
+    groups: Sequence[Sequence[CountedImage]], coverage: float, start: IntervalSpec | None = None
+) -> IntervalSpec | None:
+    """Fit the interval of these very sets; ``start`` saves the search for the best minimum."""
     from scipy.optimize import minimize
 
-    groups = [group for group in groups if group]
     if sum(len(group) for group in groups) < max(FEWEST, round(2 / (1 - coverage))):
         return None
     counts, differences, true = _columns(groups)
@@ -77,6 +166,9 @@ def fit_interval(
         for share in (0.02, 0.1)
         for gap in (0.02, 0.2)
     ]
+    if start is not None:
+        terms_then = (start.floor, start.root, start.share, start.gap)
+        starts = [np.log(np.maximum(terms_then, 1e-3))]
     options = {"maxiter": 4000, "xatol": 1e-4, "fatol": 1e-7}
     found = [
         minimize(cost, start, method="Nelder-Mead", bounds=[_LOGS] * 4, options=options)

@@ -53,7 +53,7 @@ class Stage:
         if self.last.exists():
             begun = config_of(load_checkpoint(self.last))
             return dataclasses.replace(config, initial_weights=begun.initial_weights)
-        if self.before is None or config.initial_weights is not None:
+        if self.before is None or config.initial_weights:
             return config
         return dataclasses.replace(config, initial_weights=str(self.before.last.resolve()))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgecount import EdgeCounter
 from edgecount.train.data.headers import read_header
+from edgecount.train.data.splits import evenly
 from edgecount.train.evaluate.evaluation import evaluate_counter
 from edgecount.train.open_checkpoint import open_checkpoint
 from edgecount.train.relay.distortions import DISTORTIONS, measure_distorted
@@ -69,11 +70,7 @@ def validate(
 
 def spread(samples: Sequence[Sample], number: int) -> list[Sample]:
     """Choose at most ``number`` of the samples with people, evenly over their order."""
-    with_people = [sample for sample in samples if len(sample.points)]
-    if len(with_people) <= number:
-        return with_people
-    places = np.linspace(0, len(with_people) - 1, number).round().astype(int)
-    return [with_people[place] for place in places]
+    return evenly([sample for sample in samples if len(sample.points)], number)
 
 
 def _row(evaluation: Evaluation, samples: Sequence[Sample]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edgecount.train.data.sample import Sample
@@ -13,7 +13,12 @@ from edgecount.train.report import write_report
 
 
 def report_run(
-    out: Path, validation: Mapping[str, Sequence[Sample]], log: Path, *, device: str = "cpu"
+    out: Path,
+    validation: Mapping[str, Sequence[Sample]],
+    log: Path,
+    *,
+    device: str = "cpu",
+    progress: Callable[[], None] | None = None,
 ) -> Path:
     """Write ``out/report/`` and return the path of ``report.html``.
 
@@ -22,6 +27,7 @@ def report_run(
         validation: held-out samples by split.
         log: the run's ``log.jsonl``.
         device: device of the network, ``cpu`` or ``cuda``.
+        progress: called after each image.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -32,7 +38,8 @@ def report_run(
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     with open_checkpoint(checkpoint, device=device) as counter:
         evaluations = {
-            name: evaluate_counter(counter, samples) for name, samples in validation.items()
+            name: evaluate_counter(counter, samples, progress=progress)
+            for name, samples in validation.items()
         }
         return write_report(
             out / "report",

@@ -131,7 +131,7 @@ def _caption(image: ImageRecord) -> str:
 
 def _save(folder: Path, file: str, data: bytes, text: str) -> dict[str, str]:
     """Write an image; return its name, its caption and itself as a data URL, for the template."""
-    (folder / file).write_bytes(data)
+    write_whole(folder / file, data)
     return {"file": file, "text": text, "data": data_url(_KINDS[Path(file).suffix], data)}
 
 

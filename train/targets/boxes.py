@@ -14,7 +14,8 @@ Array = NDArray[np.float32]
 def boxes_around(centres: NDArray[np.floating], spans: NDArray[np.floating]) -> Array:
     """Return (N, 4) boxes of (N, 2) centres and their widths and heights, (N, 2) or (N, 1)."""
     half = spans / 2
-    boxes: Array = np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
+    with np.errstate(over="ignore"):  # to infinity, which whoever takes the boxes refuses
+        boxes: Array = np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
     return boxes
 
 

@@ -13,6 +13,7 @@ from edgecount.train.targets.points import cells_of
 Array = NDArray[np.float32]
 
 ETA, EPSILON = 1.0, 6.0
+SIZE_SIGMAS = (2.4, 10.0)  # px, least and largest of `size_sigma`
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def size_sigma(side: Array) -> float:
     Below 2.4 px (0.6 cells of 4 px) the Gaussian would be a single cell and a peak one cell off
     would be punished like one in the sky.
     """
-    return min(max(float(np.sqrt(side.prod())) / 5.0, 2.4), 10.0)
+    least, largest = SIZE_SIGMAS
+    return min(max(float(np.sqrt(side.prod())) / 5.0, least), largest)
 
 
 def _spans(

@@ -36,7 +36,7 @@ def plan_outputs(sources: Sequence[Source], folder: Path, overwrite: bool) -> li
         name = next(name for name in _names(source) if name.casefold() not in taken)
         taken.add(name.casefold())
         paths.append(folder / name)
-    _refuse_sources(sources, paths)
+    refuse_sources(sources, paths, "--save")
     if not overwrite:
         _refuse_existing(paths, folder)
     return paths
@@ -64,12 +64,13 @@ def _clean(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.")
 
 
-def _refuse_sources(sources: Sequence[Source], paths: Sequence[Path]) -> None:
+def refuse_sources(sources: Sequence[Source], paths: Sequence[Path], flag: str) -> None:
+    """Check that what an option has written is none of the sources; OutputError if it is."""
     # Not Path.resolve, which refuses a link that leads to itself.
     inputs = {os.path.realpath(source.name) for source in sources}
     hit = next((path for path in paths if os.path.realpath(path) in inputs), None)
     if hit is not None:
-        raise OutputError(f"--save: {hit} is one of the sources; choose another folder")
+        raise OutputError(f"{flag}: {hit} is one of the sources; choose another name")
 
 
 def _refuse_existing(paths: Sequence[Path], folder: Path) -> None:

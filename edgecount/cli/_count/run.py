@@ -106,7 +106,7 @@ class Run:
             if tally.frames:
                 for printer in self.printers:
                     printer.source(task.source, tally)
-        if tally.frames and saved and task.output is not None:
+        if saved and tally.frames and task.output is not None and task.output.exists():
             self.written.append(task.output)
 
     def _engine_works(self) -> bool:
@@ -116,7 +116,7 @@ class Run:
         """
         try:
             self.counter.count(np.zeros((64, 64, 3), np.uint8))
-        except BackendError:
+        except Exception:  # noqa: BLE001 (the first error is the one to tell)
             return False
         return True
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
+from edgecount._files import writable
 from edgecount._text import valid_text
 from edgecount.cli._count.printing import Printer
 from edgecount.cli._shell.output import RunOutputError
@@ -75,9 +76,10 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
     """
 
     def __init__(self, path: Path, regions: Sequence[str], overwrite: bool) -> None:
+        self._path, path = path, writable(path)
         if path.exists() and not overwrite:
             raise OutputError(f"--csv: {path} exists: choose another name, or pass --overwrite")
-        self._path = path
+        self._real = path
         self._partial = path.with_name(path.name + ".partial")
         self._size = self._rows = 0  # bytes and number of whole rows, the names of columns too
         try:
@@ -85,7 +87,11 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
             self._file = self._partial.open("wb", buffering=0)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from None
-        super().__init__(regions)
+        try:
+            super().__init__(regions)
+        except RunOutputError:
+            self.__exit__(RunOutputError, None, None)
+            raise
 
     def __exit__(
         self,
@@ -99,7 +105,7 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
                 self._file.truncate(self._size)
                 os.fsync(self._file.fileno())
             if self._rows > 1:
-                self._partial.replace(self._path)
+                self._partial.replace(self._real)
                 self.written = [self._path]
             else:
                 self._partial.unlink()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount._files import require_regular
 from edgecount.cli._types.sizes import InputSizes
 from edgecount.errors import ConfigError
 
@@ -112,6 +113,7 @@ def manifest_of(path: Path | None) -> Manifest | None:
 
     if path is None:
         return None
+    require_regular(path, ConfigError)
     try:
         return Manifest.from_json(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -55,9 +55,11 @@ def try_model(model: str, size: tuple[int, int] = (64, 64)) -> tuple[str | None,
 
     from edgecount.counter import EdgeCounter
     from edgecount.errors import EdgeCountError
+    from edgecount.runtime.backends.onnxruntime.calls import FIRST_RUN, time_limit
 
     try:
-        with EdgeCounter(model) as counter:
+        limit = time_limit(FIRST_RUN, f"{model}, run on {size[1]}x{size[0]} px,")
+        with limit, EdgeCounter(model) as counter:
             result = counter.count(np.full((*size, 3), 128, np.uint8))
     except EdgeCountError as error:
         return None, str(error)

@@ -25,4 +25,4 @@ def _reason(error: Exception) -> str:
         return with_flags(str(error))
     if isinstance(error, MemoryError):
         return "not enough memory"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

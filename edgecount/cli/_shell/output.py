@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,11 @@ class StdoutError(RunOutputError):
 def printable(name: str) -> str:
     r"""Return a name for a line of text: control characters and undecodable bytes as ``\xNN``."""
     return _CONTROLS.sub(_escaped, valid_text(name))
+
+
+def text_of(lines: Iterable[str]) -> str:
+    """Return lines that may hold names as a text; see `printable`."""
+    return "\n".join(printable(line) for line in lines)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -66,11 +66,14 @@ class Bars(AbstractContextManager["Bars"]):
         self._bar.__exit__()
 
     def report(self, what: str, done: int, total: int) -> None:
-        """Show how many steps of a part are done; a new name closes the bar of the part before."""
+        """Show how many steps of a part are done; its end or a new name closes the bar."""
         if what != self._what:
             self._bar.__exit__()
             self._what, self._bar = what, Progress(total, "step", what, shown=self._shown)
         self._bar.step_to(done)
+        if done == total:
+            self._bar.__exit__()
+            self._what = None
 
 
 def echo(line: str, err: bool = False) -> None:

@@ -124,6 +124,12 @@ class _AfterImports:
             signal.pthread_kill(main, signal.SIGINT)
 
 
+def interrupt_raises() -> bool:
+    """Return whether Ctrl-C raises an error as soon as Python runs, and is not put off."""
+    handler = signal.getsignal(signal.SIGINT)
+    return handler is signal.default_int_handler or isinstance(handler, _AfterImports)
+
+
 def _imports(frame: FrameType | None) -> bool:
     """Return whether a stack has an import in it."""
     while frame is not None:

@@ -115,13 +115,6 @@ pixels_option = number_option(
 threads_option = number_option(
     "--threads", "Number of CPU threads to compute with.  [default: one per core]"
 )
-reader_option = click.option(
-    "--reader",
-    required=True,
-    metavar="NAME",
-    help="Layout of the annotations, such as shanghaitech, coco or csv; edgecount data --help "
-    "lists all.",
-)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON for programs instead of text."
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, ModelError
 from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.backends.onnxruntime.calls import run_session
 from edgecount.runtime.backends.onnxruntime.session import (
     CPU,
     CUDA,
@@ -50,7 +51,9 @@ class OnnxRuntimeBackend(Backend):
         if self._session is None:
             raise BackendError(f"{self.name}: the backend is closed")
         try:
-            values = self._session.run(self._outputs, dict(inputs))
+            values = run_session(self._session, self._outputs, inputs)
+        except ModelError:  # it was ended
+            raise
         except Exception as error:
             shapes = {name: value.shape for name, value in inputs.items()}
             raise BackendError(f"{self.name} failed on inputs {shapes}: {error}") from error

@@ -12,6 +12,7 @@ from edgecount.errors import BackendError, ModelError
 from edgecount.manifest import CHANNELS
 from edgecount.runtime.backends.device import Bound, DeviceBackend, DeviceWorker
 from edgecount.runtime.backends.device_tensors import DeviceTensors
+from edgecount.runtime.backends.onnxruntime.calls import in_hand
 from edgecount.runtime.backends.onnxruntime.session import (
     CPU,
     CUDA,
@@ -157,8 +158,10 @@ class _Worker(DeviceWorker):
             self.stream.synchronize()
         try:
             # Two threads that enqueue at once would mix their kernels in the one stream.
-            with shared.queue:
+            with shared.queue, in_hand(shared.options):
                 shared.session.run_with_iobinding(self._binding, shared.options)
+        except ModelError:  # it was ended
+            raise
         except Exception as error:
             shape = self._bound.input.shape
             raise BackendError(f"onnxruntime-cuda failed on an input {shape}: {error}") from error

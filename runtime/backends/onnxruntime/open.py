@@ -10,6 +10,7 @@ from edgecount.errors import BackendError
 from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
 from edgecount.runtime.backends.onnxruntime.session import CUDA, load_onnxruntime
+from edgecount.runtime.cuda.driver import probe_driver
 
 if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
@@ -31,6 +32,12 @@ def open_onnxruntime(model: ModelFile, device: str, threads: int | None) -> Back
             return OnnxRuntimeCudaBackend(model, threads)
         _log.info("onnxruntime-cuda copies every frame and its maps: %s", reason)
     return OnnxRuntimeBackend(model, device, threads)
+
+
+def likely_device() -> str:
+    """Return the device that `open_best` is likely to take: a GPU's provider may not load."""
+    there = CUDA in load_onnxruntime().get_available_providers()
+    return "cuda:0" if there and not isinstance(probe_driver(), str) else "cpu"
 
 
 def open_best(model: ModelFile, threads: int | None, reasons: Sequence[str] = ()) -> Backend:

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from edgecount._files import require_regular
 from edgecount.errors import BackendError, MissingExtraError, ModelError
 from edgecount.manifest import FOR_TENSORRT
+from edgecount.runtime.backends.onnxruntime.calls import in_hand
 from edgecount.runtime.cuda.driver import probe_driver
+from edgecount.runtime.models.onnx_facts import read_onnx_facts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edgecount.runtime.models.model_file import ModelFile
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -61,13 +66,18 @@ def open_session(
         raise BackendError(
             f"this onnxruntime has no {provider} (it has {', '.join(available)}): {_advice()}"
         )
+    if model.path is not None:
+        _check_beside(model.path)
     try:
-        session = onnxruntime.InferenceSession(
-            str(model.path),
-            _session_options(onnxruntime, threads, model.encoding),
-            providers=[(provider, dict(provider_options or {}))],
-            enable_fallback=0,
-        )
+        with in_hand():
+            session = onnxruntime.InferenceSession(
+                str(model.path),
+                _session_options(onnxruntime, threads, model.encoding),
+                providers=[(provider, dict(provider_options or {}))],
+                enable_fallback=0,
+            )
+    except ModelError:  # it took too long
+        raise
     except Exception as error:
         if provider == CPU:
             raise ModelError(f"onnxruntime cannot load {model.path}: {error}") from error
@@ -80,6 +90,14 @@ def open_session(
             "cuDNN are missing or of another version than it was built for"
         )
     return session
+
+
+def _check_beside(path: Path) -> None:
+    """Refuse a model whose weights lie in what reading may wait for without end, such as a FIFO."""
+    if all(file.is_file() or file.is_dir() for file in path.parent.iterdir()):
+        return
+    for name in read_onnx_facts(path).beside:
+        require_regular(path.parent / name)
 
 
 def _session_options(onnxruntime: ModuleType, threads: int | None, encoding: str) -> Any:

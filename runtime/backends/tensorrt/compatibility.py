@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from edgecount._files import require_regular
 from edgecount.errors import BackendError, EdgeCountError, ModelError
 from edgecount.runtime.backends.tensorrt.library import load_tensorrt
 from edgecount.runtime.cuda.driver import Driver, probe_driver, why_no_gpu
@@ -132,6 +133,7 @@ def _advice(engine: Engine, onnx: Path | None, *, asked: bool) -> str:
 
 def read_plan(plan: Path) -> bytes:
     """Read an engine, or raise ModelError."""
+    require_regular(plan)
     try:
         return plan.read_bytes()
     except OSError as error:

@@ -87,10 +87,10 @@ class KernelCache:
 
     def _read(self, path: Path) -> bytes | None:
         """Return the kernels in a file, if it is whole and was written for the key."""
+        if not path.is_file():
+            return None
         try:
             data = path.read_bytes()
-        except FileNotFoundError:
-            return None
         except OSError as error:
             _log.info("%s is not used: %s", path, error.strerror)
             return None

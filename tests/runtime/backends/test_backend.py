@@ -36,7 +36,7 @@ def image(height: int = 64, width: int = 96) -> dict[str, np.ndarray]:
 def test_auto_logs_what_it_chose_and_why(
     model: ModelFile, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO), open_backend(model) as backend:
+    with caplog.at_level(logging.INFO), open_backend(model).backend as backend:
         assert backend.name in ("onnxruntime", "onnxruntime-cuda")
     assert f"backend {backend.name} on" in caplog.text
     if backend.name == "onnxruntime":
@@ -44,7 +44,7 @@ def test_auto_logs_what_it_chose_and_why(
 
 
 def test_onnxruntime_gives_the_maps_by_name(model: ModelFile) -> None:
-    with open_backend(model, "onnxruntime", threads=1) as backend:
+    with open_backend(model, "onnxruntime", threads=1).backend as backend:
         assert (backend.name, backend.device) == ("onnxruntime", "cpu")
         maps = backend.infer(image())
     assert {name: value.shape for name, value in maps.items()} == {
@@ -56,7 +56,7 @@ def test_onnxruntime_gives_the_maps_by_name(model: ModelFile) -> None:
 
 
 def test_a_closed_backend_says_so(model: ModelFile) -> None:
-    backend = open_backend(model, "onnxruntime")
+    backend = open_backend(model, "onnxruntime").backend
     backend.close()
     backend.close()
     with pytest.raises(BackendError, match="closed"):
@@ -65,7 +65,7 @@ def test_a_closed_backend_says_so(model: ModelFile) -> None:
 
 def test_a_failed_run_gives_the_shapes(model: ModelFile) -> None:
     with (
-        open_backend(model, "onnxruntime") as backend,
+        open_backend(model, "onnxruntime").backend as backend,
         pytest.raises(BackendError, match=r"onnxruntime failed on inputs .*\(1, 2, 64, 96\)"),
     ):
         backend.infer({"image": np.ones((1, 2, 64, 96), np.float32).astype(np.float64)})
@@ -108,7 +108,7 @@ def test_threads_are_checked(model: ModelFile) -> None:
 
 def test_a_backend_of_the_callers_is_prepared_and_returned(model: ModelFile) -> None:
     fake = FakeBackend()
-    assert open_backend(model, fake) is fake
+    assert open_backend(model, fake).backend is fake
     assert set(fake.infer(image())) == {"density", "heat", "shift"}
 
 
@@ -158,7 +158,7 @@ def test_tensors_must_be_those_of_the_manifest(
 
 def test_counting_leaves_denormal_numbers_to_the_caller(model: ModelFile) -> None:
     tiny = np.full(4, 1e-40, np.float32)
-    with open_backend(model, "onnxruntime") as backend:
+    with open_backend(model, "onnxruntime").backend as backend:
         backend.infer(image())
     assert (tiny * np.float32(1)).min() > 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import logging
 import shutil
 import sys
@@ -9,13 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx as onnx_package
 import pytest
 from sidecars import GPU, write_engine
 
+from edgecount import EdgeCounter, Manifest
 from edgecount.errors import BackendError
+from edgecount.manifest import METADATA_KEY
 from edgecount.runtime.backends.select import open_backend
 from edgecount.runtime.cuda import driver
 from edgecount.runtime.models.engines import Engine, engines_for, find_onnx
+from edgecount.runtime.models.machine import this_cpu
 from edgecount.runtime.models.open import open_model
 
 Make = Callable[..., Engine]
@@ -45,7 +52,7 @@ def test_auto_takes_the_onnx_and_tells_why(
     make: Make, onnx: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = make()
-    with caplog.at_level(logging.INFO), open_backend(open_model(onnx.parent)) as backend:
+    with caplog.at_level(logging.INFO), open_backend(open_model(onnx.parent)).backend as backend:
         assert backend.name == "onnxruntime"
     (line,) = (text for text in caplog.messages if text.startswith("backend onnxruntime on"))
     assert f"not tensorrt-rtx: {engine.path} needs a GPU: no NVIDIA driver" in line
@@ -59,7 +66,7 @@ def test_a_reason_that_several_engines_share_is_told_once(
     make()
     damaged = make("model.int8.engine", precision="int8")
     damaged.path.with_name("model.int8.engine.json").write_text("{")
-    with caplog.at_level(logging.INFO), open_backend(open_model(onnx.parent)) as backend:
+    with caplog.at_level(logging.INFO), open_backend(open_model(onnx.parent)).backend as backend:
         assert backend.name == "onnxruntime"
     assert caplog.text.count("model.int8.engine.json: not JSON") == 2  # once for each library
 
@@ -124,12 +131,12 @@ def test_nothing_to_build_again_is_said(
         pytest.fail("built")
 
     model = open_model(onnx.parent if folder else onnx)
-    with open_backend(model, backend, rebuild=rebuild):
+    with open_backend(model, backend, rebuild=rebuild).backend:
         pass
     (line,) = (text for text in caplog.messages if text.startswith("rebuild has no effect: "))
     assert "pass an engine, or the folder" in line
     caplog.clear()
-    with open_backend(model, backend):
+    with open_backend(model, backend).backend:
         pass
     assert "rebuild" not in caplog.text
 
@@ -148,7 +155,7 @@ def test_a_folder_of_engines_alone_needs_a_gpu(make: Make, onnx: Path) -> None:
     onnx.unlink()
     with pytest.raises(BackendError, match=r"no engine in .* runs here: .*not tensorrt-rtx"):
         open_backend(open_model(onnx.parent))
-    with pytest.raises(BackendError, match="which onnxruntime cannot run"):
+    with pytest.raises(BackendError, match=r"the folder .* holds no .onnx: leave"):
         open_backend(open_model(onnx.parent), "onnxruntime")
 
 
@@ -192,3 +199,55 @@ def test_an_engine_of_an_earlier_model_is_left(make: Make, onnx: Path, make_mode
     engines, (reason,) = engines_for(open_model(onnx.parent), "tensorrt-rtx")
     assert engines == []
     assert "has another manifest than model.onnx: export both again" in reason
+
+
+@pytest.fixture
+def timed(onnx: Path) -> Path:
+    """Return a folder with an INT8 file that was twice as fast on this CPU as float32."""
+    manifest = open_model(onnx).manifest
+    made = {"from": {"name": manifest.name, "version": manifest.version}}
+    own = dataclasses.replace(manifest, name="tiny-int8", training={"converted": made})
+    _write(onnx.with_name("model.int8-cpu.onnx"), onnx, own)
+    cpu = this_cpu()._asdict()
+    files = [
+        {"file": name, "latency_ms": {"p50": milliseconds}, "latency_cpu": cpu}
+        for name, milliseconds in (("model.onnx", 2.0), ("model.int8-cpu.onnx", 1.0))
+    ]
+    onnx.with_name("report.json").write_text(json.dumps({"files": files}))
+    return onnx.parent
+
+
+def _write(path: Path, source: Path, manifest: Manifest) -> None:
+    model = onnx_package.load(source)
+    for entry in model.metadata_props:
+        if entry.key == METADATA_KEY:
+            entry.value = manifest.to_json()
+    onnx_package.save(model, path)
+
+
+def test_the_best_file_of_a_folder_runs_as_what_it_is(
+    timed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = np.zeros((64, 64, 3), np.uint8)
+    for backend in ("auto", "onnxruntime"):
+        with (
+            caplog.at_level(logging.INFO),
+            EdgeCounter(timed, backend=backend, threads=1) as counter,
+        ):
+            assert counter.manifest.name == counter.count(frame).model == "tiny-int8"
+        assert "file model.int8-cpu.onnx: INT8 took 1.0 ms" in caplog.text
+        caplog.clear()
+    (timed / "model.onnx").unlink()
+    with EdgeCounter(timed, threads=1) as counter:
+        assert counter.manifest.name == "tiny-int8"
+
+
+def test_a_file_of_another_model_is_not_taken(
+    timed: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = timed / "model.int8-cpu.onnx"
+    other = dataclasses.replace(open_model(path).manifest, name="other", training={})
+    _write(path, path, other)
+    with EdgeCounter(timed, threads=1) as counter:
+        assert counter.manifest.name == "tiny"
+    assert "is not used: it is of another model" in caplog.text

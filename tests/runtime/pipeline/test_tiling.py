@@ -85,7 +85,7 @@ def test_stitched_maps_are_those_of_one_run(
     helper.set_model_props(model, {"edgecount.manifest": manifest.to_json()})
     onnx.save(model, tmp_path / "conv.onnx")
     plane = np.random.default_rng(1).normal(size=(1, 3, 416, 352)).astype(np.float32)
-    with open_backend(open_model(tmp_path / "conv.onnx"), "onnxruntime") as backend:
+    with open_backend(open_model(tmp_path / "conv.onnx"), "onnxruntime").backend as backend:
 
         def infer(tile: tiling.Tile) -> dict[str, NDArray[np.float32]]:
             top, left, height, width = tile.window

@@ -7,13 +7,9 @@ cv2 = pytest.importorskip("cv2")
 pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError  # noqa: E402
-from edgecount.train.data.augment import (  # noqa: E402
-    PhotometricAugmentation,
-    blank_crop,
-    blurred_away,
-    distort_photometric,
-    random_crop,
-)
+from edgecount.train.config import PhotometricAugmentation  # noqa: E402
+from edgecount.train.data.augment import blank_crop, blurred_away, random_crop  # noqa: E402
+from edgecount.train.data.photometric import distort_photometric  # noqa: E402
 from edgecount.train.targets.boxes import boxes_around  # noqa: E402
 
 

@@ -126,13 +126,48 @@ def test_a_sheet_shows_boxes_dots_regions_and_what_cannot_be_read(odd, shanghait
     assert (points == (60, 255, 60)).all(axis=2).any()
 
 
-def test_the_help_names_every_reader():
+def test_the_help_says_what_every_reader_reads():
+    from edgecount.cli._types.readers import READERS as LINES
     from edgecount.train.data.readers import READERS
 
-    words = (
-        run("data", "--help").output.replace(",", " ").replace(";", " ").replace(".", " ").split()
-    )
-    assert set(READERS) <= set(words)
+    assert set(LINES) == set(READERS)
+    for command in (["data"], ["data", "check"], ["data", "boxes"], ["eval"], ["adapt"]):
+        lines = run(*command, "--help").output.splitlines()
+        first = {line.split()[0]: line for line in lines if line.strip()}
+        assert all(first[name].endswith(layout) for name, layout in LINES.items())
+
+
+def test_what_is_left_out_is_said_with_numbers(tmp_path):
+    for seed, name in enumerate(("a.png", "b.png", "c.png")):
+        paint(tmp_path / name, seed)
+    (tmp_path / "h.csv").write_text("image,x,y,label\na.png,1,2,head\na.png,3,4,dog\n")
+    result = run("data", "check", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == f"edgecount: {tmp_path} is read with --reader csv\n"
+    lines = result.stdout.splitlines()
+    assert "classes counted: head (1)" in lines
+    assert "left out: heads of class dog (1)" in lines
+    assert "    b.png (left out), c.png (left out)" in lines
+    found = json.loads(run("data", "check", tmp_path, "--unannotated", "empty", "--json").stdout)
+    assert (found["images"], found["left_out"]) == (3, {"heads of class dog": 1})
+    assert found["odd"]["unannotated"] == {"b.png": "taken as empty", "c.png": "taken as empty"}
+    result = run("data", "check", tmp_path, "--unannotated", "error")
+    assert result.exit_code == 1
+    assert "--unannotated skip leaves them out" in result.stderr
+
+
+def test_another_size_than_annotated_is_said_and_is_an_error(tmp_path):
+    paint(tmp_path / "a.png", 0)
+    (tmp_path / "h.csv").write_text("image,x,y,image_width,image_height\na.png,1,2,32,24\n")
+    result = run("data", "check", tmp_path)
+    assert result.exit_code == 1
+    assert "    a (h.csv says 32x24, the image is 64x48)" in result.stdout.splitlines()
+
+
+def test_some_images_of_a_large_set_are_read(odd):
+    found = check_samples(read_samples("csv", odd), most=3)
+    assert (found.images, found.read, sum(found.sizes.values())) == (10, 3, 3)
+    assert "3 of the 10 images were read" in run("data", "check", odd, "--images", 3).stdout
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])

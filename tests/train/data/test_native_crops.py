@@ -7,8 +7,9 @@ cv2 = pytest.importorskip("cv2")
 pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError  # noqa: E402
-from edgecount.train.config import DataConfig  # noqa: E402
-from edgecount.train.data.augment import PhotometricAugmentation, distort_photometric, random_crop  # noqa: E402
+from edgecount.train.config import DataConfig, PhotometricAugmentation  # noqa: E402
+from edgecount.train.data.augment import random_crop  # noqa: E402
+from edgecount.train.data.photometric import distort_photometric  # noqa: E402
 from edgecount.train.targets.boxes import boxes_around  # noqa: E402
 
 NOBODY = np.zeros((0, 2), np.float32)

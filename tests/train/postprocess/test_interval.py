@@ -1,5 +1,7 @@
 """The interval: it covers what it says, of images that it was not fitted to."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from edgecount.train.postprocess.interval import (
     CountedImage,
     cross_coverage,
     fit_interval,
+    new_set_coverage,
 )
 
 
@@ -103,3 +106,45 @@ def test_ends():
     spread = np.sqrt(9 + 4 * 100 + 100 + 144)
     assert (low, high) == pytest.approx((100 - 2 * spread, 100 + spread))
     assert spec.around(0.0) == (0.0, 3.0)
+
+
+def places(rng, number, images=40):
+    """Draw cameras, each with a bias of its own that its images share."""
+    found = []
+    for _ in range(number):
+        people, bias = np.exp(rng.uniform(2.3, 5.5)), rng.normal(0, 0.15)
+        group = outcomes(rng, images, people, 0.04)
+        found.append([CountedImage(one.count * (1 + bias), 0.0, one.true) for one in group])
+    return found
+
+
+def test_it_covers_cameras_that_it_has_not_seen():
+    covered = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        spec = fit_interval(places(rng, 8))
+        covered += [coverage_of(spec, new) for new in places(rng, 60)]
+    assert np.mean(covered) > 0.86
+
+
+def test_new_set_coverage_is_that_of_sets_left_out():
+    rng = np.random.default_rng(6)
+    groups = places(rng, 7)
+    found = new_set_coverage(groups)
+    spec = fit_interval(groups[1:])
+    assert found[0][0] == coverage_of(spec, groups[0])
+    assert np.mean([share for share, _ in found]) > 0.8
+    wider = new_set_coverage(
+        [*groups[:-1], [dataclasses.replace(one, true=one.true * 1.4) for one in groups[-1]]]
+    )
+    assert wider[0][1] > found[0][1]
+    with pytest.raises(ConfigError, match="20 images or more beside group 0, got 5"):
+        new_set_coverage([groups[0], groups[1][:5]])
+
+
+def test_a_set_of_few_images_may_have_one_outside():
+    rng = np.random.default_rng(7)
+    groups = [outcomes(rng, 60, 100, 0.05) for _ in range(4)]
+    spec = fit_interval(groups)
+    odd = [*groups, [*outcomes(rng, 5, 100, 0.05), CountedImage(100.0, 0.0, 400.0)]]
+    assert fit_interval(odd).above < 1.6 * spec.above

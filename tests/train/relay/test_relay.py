@@ -92,6 +92,16 @@ def test_a_stage_starts_from_the_one_before_and_can_be_moved(configs, tmp_path):
     assert go_on(moved, tmp_path / "results", Deadline())
 
 
+def test_a_stage_that_names_its_weights_starts_from_those(configs, tmp_path):
+    stages = find_stages(RECIPE, tmp_path / "runs", configs)
+    go_on(stages[:1], tmp_path / "results", Deadline())
+    path = configs / f"{RECIPE}-2.yaml"
+    named = {**yaml.safe_load(path.read_text()), "initial_weights": "elsewhere.pt"}
+    path.write_text(yaml.safe_dump(named))
+    second = find_stages(RECIPE, tmp_path / "runs", configs)[1]
+    assert second.settings().initial_weights == "elsewhere.pt"
+
+
 def test_what_a_finished_stage_leaves(configs, tmp_path):
     options = ("--runs", tmp_path / "runs", "--results", tmp_path / "results")
     options += ("--configs", configs)

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from edgecount.train.data.readers.classes import counted_class
 from edgecount.train.data.readers.files import naming, only_file
+from edgecount.train.data.readers.reading import Reading, is_there
 from edgecount.train.data.readers.samples import from_boxes
-from edgecount.train.data.sample import Sample
+from edgecount.train.data.readers.text import read_json
+from edgecount.train.data.sample import AnnotatedSize, Sample
+
+_Item = dict[str, Any]
 
 
-def read_coco(root: Path) -> list[Sample]:
+@dataclass(frozen=True)
+class _Document:
+    """The parts of a document, with its ids as texts: some tools write 1 here and "1" there."""
+
+    images: dict[str, _Item]
+    annotations: list[_Item]
+    categories: dict[str, str]
+
+
+def read_coco(root: Path, reading: Reading) -> list[Sample]:
     """Read a JSON of ``images``, ``annotations`` (``bbox``: x, y, width, height), ``categories``.
 
     ``root`` is the file, or a folder with one, itself or in ``annotations``. Images are searched
@@ -22,39 +37,148 @@ def read_coco(root: Path) -> list[Sample]:
     ``train2017`` for ``instances_train2017.json``. Of several categories those called head count,
     else those called person. Boxes of whole crowds (``iscrowd``) are left out.
     """
-    path = only_file(root, "*.json", "annotations/*.json")
+    path = only_file(root, ".json", folders=("", "annotations"))
     with naming(path):
-        contents = json.loads(path.read_text())
-        counted = _counted(contents)
-        boxes: dict[int, list[list[float]]] = defaultdict(list)
-        for item in contents["annotations"]:
-            if item["category_id"] in counted and not item.get("iscrowd"):
-                left, top, width, height = item["bbox"]
-                boxes[item["image_id"]].append([left, top, left + width, top + height])
+        document = _document(read_json(path))
+        boxes = _boxes(document, reading)
+        files = _files(path, document, reading)
         samples = [
-            from_boxes(_image(path, image["file_name"]), np.array(boxes[image["id"]], np.float32))
-            for image in contents["images"]
+            from_boxes(
+                files[id_], np.array(boxes.get(id_, []), np.float64), size=_size(path, image)
+            )
+            for id_, image in document.images.items()
         ]
+    reading.unnamed([image.parent for image in files.values()], files.values(), "skip")
     return sorted(samples, key=lambda sample: sample.path)
 
 
-def _counted(contents: dict[str, Any]) -> set[int]:
+def _document(contents: Any) -> _Document:
+    if not isinstance(contents, dict):
+        raise TypeError(f"expected images and annotations, got a {type(contents).__name__}")
+    lists = {}
+    for name in ("images", "annotations", "categories"):
+        value = contents.get(name, []) if name == "categories" else contents[name]
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise ValueError(f"{name}: expected a list of objects")
+        lists[name] = value
+    images: dict[str, _Item] = {}
+    for image in lists["images"]:
+        other = images.setdefault(_id(image["id"]), image)
+        if other is not image:
+            raise ValueError(
+                f"the images {other['file_name']} and {image['file_name']} have one id, "
+                f"{image['id']!r}"
+            )
+    categories: dict[str, str] = {}
+    for item in lists["categories"]:
+        name = str(item["name"]).strip().lower()
+        if categories.setdefault(_id(item["id"]), name) != name:
+            raise ValueError(f"two categories have one id, {item['id']!r}")
+    return _Document(images, lists["annotations"], categories)
+
+
+def _id(value: Any) -> str:
+    """Return an id as a text; 1, 1.0 and "1" are the same."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(f"expected a number or a text as id, got {value!r}"[:200])
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _boxes(document: _Document, reading: Reading) -> dict[str, list[list[float]]]:
+    """Return left, top, right, bottom of the heads by the id of their image."""
+    _check_images(document)
+    categories = [_id(item["category_id"]) for item in document.annotations]
+    counted = _counted(set(categories), document.categories)
+    boxes: dict[str, list[list[float]]] = {}
+    ids = Counter(_id(item["id"]) for item in document.annotations if "id" in item)
+    for place, (item, category) in enumerate(zip(document.annotations, categories, strict=True)):
+        name = document.categories.get(category, category)
+        if category not in counted:
+            reading.leave_out(f"annotations of category {name}", 1)
+        elif _flag(item.get("iscrowd")):
+            reading.leave_out("boxes of whole crowds (iscrowd)", 1)
+        else:
+            reading.counted[name] += 1
+            boxes.setdefault(_id(item["image_id"]), []).append(_sides(item, place))
+    twice = sum(number - 1 for number in ids.values())
+    reading.note("annotations with the id of another, all counted", twice)
+    return boxes
+
+
+def _check_images(document: _Document) -> None:
+    """Check that every annotation is one of an image that there is."""
+    lost = Counter(
+        _id(item["image_id"])
+        for item in document.annotations
+        if _id(item["image_id"]) not in document.images
+    )
+    if lost:
+        first = next(iter(lost))
+        raise ValueError(
+            f"{lost.total()} annotations are of images that are not listed, first image_id "
+            f"{first}: expected one of the ids in images"
+        )
+
+
+def _flag(value: Any) -> bool:
+    return value not in (None, False, 0, "0", "", "false", "False")
+
+
+def _sides(item: _Item, place: int) -> list[float]:
+    name = f"annotations[{place}]"
+    if "bbox" not in item:
+        raise ValueError(f"{name} has no bbox")
+    try:
+        left, top, width, height = (float(number) for number in item["bbox"])
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name}: bbox: expected x, y, width and height, got {item['bbox']!r}"[:200]
+        ) from None
+    if width < 0 or height < 0:
+        raise ValueError(f"{name}: bbox: expected a width and a height of 0 or more")
+    return [left, top, left + width, top + height]
+
+
+def _counted(used: set[str], names: Mapping[str, str]) -> set[str]:
     """Return the ids of the categories that are people."""
-    used = {item["category_id"] for item in contents["annotations"]}
-    names = {item["id"]: str(item["name"]).lower() for item in contents.get("categories", [])}
-    for wanted in ("head", "person"):
-        found = {id_ for id_ in used if names.get(id_) == wanted}
-        if found:
-            return found
-    if len(used) > 1:
-        known = ", ".join(sorted(names.get(id_, str(id_)) for id_ in used))
-        raise ValueError(f"expected a category head or person, or a single one, got {known}")
-    return used
+    wanted = counted_class({names.get(id_, id_) for id_ in used}, "category")
+    return {id_ for id_ in used if wanted in (None, names.get(id_))}
 
 
-def _image(annotation: Path, name: str) -> Path:
+def _size(path: Path, image: _Item) -> AnnotatedSize | None:
+    """Return the image's size as the document says; None where it is missing or 0."""
+    said = [image.get(side) or 0 for side in ("width", "height")]
+    width, height = (int(float(side)) for side in said)
+    return AnnotatedSize(width, height, path.name) if width > 0 and height > 0 else None
+
+
+def _files(path: Path, document: _Document, reading: Reading) -> dict[str, Path]:
+    """Return each image's file by its id."""
+    files: dict[str, Path] = {}
+    first: dict[Path, _Item] = {}
+    for id_, image in document.images.items():
+        file = _file(path, str(image["file_name"]), reading)
+        other = first.setdefault(file, image)
+        if other is not image:
+            raise ValueError(
+                f"the images {other['id']!r} and {image['id']!r} are the same file, "
+                f"{image['file_name']}: expected one entry"
+            )
+        files[id_] = file
+    return files
+
+
+def _file(annotation: Path, name: str, reading: Reading) -> Path:
     base = annotation.parent
     own = annotation.stem.rpartition("_")[2]
     folders = (base, base / "images", base.parent / "images", base.parent / own, base.parent)
-    found = (folder / name for folder in folders)
-    return next((path for path in found if path.is_file()), base / name)
+    names = [name]
+    if "\\" in name:  # written on Windows
+        names.append(name.replace("\\", "/"))
+    # Written with folders of another machine: the last of them are tried here.
+    parts = PurePosixPath(names[-1]).parts
+    names += ["/".join(parts[start:]) for start in range(1, len(parts))]
+    paths = [folder / spelling for spelling in names for folder in folders]
+    exact = (path for path in paths if is_there(path))
+    alike = (found for path in paths if (found := reading.picture(path)) != path)
+    return next(exact, None) or next(alike, base / name)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+import csv
+from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.open import IMAGE_SUFFIXES
+from edgecount.train.data.readers.text import read_text
 
 
 @contextmanager
@@ -24,43 +26,21 @@ def naming(path: Path) -> Iterator[None]:
         raise
     except KeyError as error:
         raise ValueError(f"{path.name} lacks the field {error}") from error
-    except (ValueError, IndexError, TypeError, AttributeError, ET.ParseError) as error:
+    except IndexError as error:
+        raise ValueError(f"{path.name} is not laid out as such files are: {error}") from error
+    except OverflowError as error:
+        raise ValueError(f"{path.name}: a number is too large: {error}") from error
+    except (ValueError, TypeError, AttributeError, LookupError, csv.Error, ET.ParseError) as error:
         raise ValueError(f"{path.name}: {error}") from error
 
 
-def annotation_of(image: Path, *candidates: Path) -> Path:
-    """Return the first of the files that exists.
-
-    Raises:
-        SourceError: none is; it names the image and the first of the files.
-    """
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise SourceError(f"{image} has no annotation: expected {candidates[0]}")
-
-
-def image_of(annotation: Path, folders: Iterable[Path], stem: str | None = None) -> Path:
-    """Find the image that belongs to an annotation, by its name without the extension.
-
-    Raises:
-        SourceError: no folder has it; it names the annotation and the first place searched.
-    """
-    stem = annotation.stem if stem is None else stem
-    searched = list(folders)
-    for folder in searched:
-        for suffix in IMAGE_SUFFIXES:
-            for spelling in (suffix, suffix.upper()):
-                path = folder / f"{stem}{spelling}"
-                if path.is_file():
-                    return path
-    raise SourceError(f"{annotation} has no image: expected {searched[0] / stem}.jpg")
-
-
-def images_in(folder: Path, pattern: str = "*") -> list[Path]:
-    """List the image files of a folder, sorted by name."""
-    found = (path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(found)
+def folder_in(root: Path, name: str) -> Path:
+    """Return the folder of a name in any case; ``root / name`` where there is none."""
+    path = root / name
+    if path.is_dir() or not root.is_dir():
+        return path
+    alike = [one for one in root.iterdir() if one.name.lower() == name.lower() and one.is_dir()]
+    return alike[0] if len(alike) == 1 else path
 
 
 def part_with(root: Path, inside: str, *parts: str) -> Path:
@@ -71,23 +51,38 @@ def part_with(root: Path, inside: str, *parts: str) -> Path:
 
 def listed_names(path: Path) -> list[str]:
     """Read the first words of a list's lines, without the extensions of images."""
-    words = (line.split()[0] for line in path.read_text().splitlines() if line.strip())
-    return [re.sub(r"\.(jpe?g|png)$", "", word, flags=re.IGNORECASE) for word in words]
+    words = (line.split()[0] for line in read_text(path).splitlines() if line.strip())
+    return [word[: -len(Path(word).suffix)] if is_image(word) else word for word in words]
 
 
-def only_file(root: Path, *patterns: str) -> Path:
-    """Return ``root`` itself if it is a file, else its only file of the patterns.
+def is_image(name: str) -> bool:
+    """Return whether a name ends as those of images do, in any case."""
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def only_file(root: Path, *suffixes: str, folders: tuple[str, ...] = ("",)) -> Path:
+    """Return ``root`` itself if it is a file, else the only one of some suffixes in it.
+
+    Args:
+        root: a file, or a folder.
+        suffixes: lower-case suffixes; files may have them in any case.
+        folders: the folders in ``root`` that are searched.
 
     Raises:
         SourceError: there is none, or several.
     """
     if root.is_file():
         return root
-    found = sorted({path for pattern in patterns for path in root.glob(pattern)})
+    found = sorted(
+        path
+        for folder in folders
+        for path in (root / folder).glob("*")
+        if path.suffix.lower() in suffixes and path.is_file()
+    )
     if len(found) == 1:
         return found[0]
     got = ", ".join(path.name for path in found[:4]) if found else "none"
-    raise SourceError(f"expected one {patterns[0]} in {root}, got {got}: name the file itself")
+    raise SourceError(f"expected one *{suffixes[0]} in {root}, got {got}: name the file itself")
 
 
 def read_numbers(path: Path, columns: int) -> NDArray[np.float64]:
@@ -97,7 +92,9 @@ def read_numbers(path: Path, columns: int) -> NDArray[np.float64]:
         ValueError: a line has too few of them, or something else.
     """
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    with naming(path):
+        lines = read_text(path).splitlines()
+    for number, line in enumerate(lines, 1):
         words = line.replace(",", " ").split()
         if not words:
             continue
@@ -109,5 +106,7 @@ def read_numbers(path: Path, columns: int) -> NDArray[np.float64]:
             raise ValueError(
                 f"{path.name}, line {number}: expected {columns} numbers, got {len(row)}"
             )
+        if not all(map(isfinite, row)):
+            raise ValueError(f"{path.name}, line {number}: expected finite numbers, got {row}")
         rows.append(row)
     return np.array(rows, np.float64).reshape(-1, columns)

@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 
 from edgecount.errors import MissingExtraError, SourceError
 
+_MOST_COLUMNS = 8  # of the sets that are read here none has more
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def load_mat(path: Path) -> dict[str, Any]:
-    """Read the variables of a MATLAB file; from version 7.3 only plain arrays of numbers.
+    """Read the variables of a MATLAB file: numbers, cells and structs, as SciPy nests them.
 
     Raises:
         OSError: the file cannot be read.
-        SourceError: it is of version 7.3 and h5py is not installed.
+        SourceError: it is no regular file, or of version 7.3 and h5py is not installed.
         ValueError: it is damaged.
     """
+    if path.exists() and not path.is_file():
+        raise SourceError(f"{path} is not a regular file")
     with path.open("rb") as file:
         # A 7.3 file is HDF5 behind a MATLAB header of 512 bytes.
         head = file.read(520)
@@ -34,25 +37,31 @@ def load_mat(path: Path) -> dict[str, Any]:
     try:
         contents: dict[str, Any] = loadmat(path)
     except Exception as error:  # a damaged file raises whatever its parser stumbled over
-        raise ValueError(f"{path.name}: {error}") from error
+        raise ValueError(f"damaged, or not a MATLAB file: {error}") from error
     return contents
 
 
 def _load_hdf5(path: Path) -> dict[str, Any]:
     try:
-        h5py = importlib.import_module("h5py")
+        importlib.import_module("h5py")
     except ImportError as error:
         raise SourceError(
             f"{path} is a MATLAB 7.3 file: run  pip install h5py , or save it with MATLAB's -v7"
         ) from error
-    contents: dict[str, Any] = {}
-    with h5py.File(path, "r") as file:
-        for name, item in file.items():
-            if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
-                # MATLAB stores columns first, and of an empty array its shape.
-                empty = item.attrs.get("MATLAB_empty", 0)
-                contents[name] = np.zeros((0, 0)) if empty else np.asarray(item).T
-    return contents
+    from edgecount.train.data.readers.hdf5 import load_hdf5
+
+    try:
+        return load_hdf5(path)
+    except Exception as error:  # HDF5's library raises whatever it stumbled over
+        raise ValueError(
+            f"damaged, or a MATLAB 7.3 file of another kind: {error}: save it with MATLAB's -v7"
+        ) from error
+
+
+def field_of(struct: Any, name: str) -> Any:
+    """Return a field of a 1 x 1 struct, or its first where the fields have other names."""
+    one = struct[0, 0]
+    return one[name] if name in (one.dtype.names or ()) else one[0]
 
 
 def columns_of(value: Any, columns: int = 2) -> NDArray[np.float32]:
@@ -68,7 +77,12 @@ def columns_of(value: Any, columns: int = 2) -> NDArray[np.float32]:
         raise ValueError(
             f"expected N x {columns} numbers, got shape {array.shape} of {array.dtype}"
         )
-    numbers = array[:, :columns].astype(np.float32)
-    if not np.isfinite(numbers).all():
+    if array.shape[1] > _MOST_COLUMNS:
+        raise ValueError(
+            f"expected N x {columns} numbers, got {array.shape[0]} x {array.shape[1]}: are rows "
+            "and columns exchanged?"
+        )
+    numbers = array[:, :columns].astype(np.float64)
+    if not np.isfinite(numbers).all() or (np.abs(numbers) > np.finfo(np.float32).max).any():
         raise ValueError("expected finite coordinates")
-    return numbers
+    return numbers.astype(np.float32)

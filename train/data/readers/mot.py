@@ -7,47 +7,72 @@ from pathlib import Path
 import numpy as np
 
 from edgecount.errors import SourceError
-from edgecount.train.data.readers.files import images_in, part_with, read_numbers
+from edgecount.train.data.readers.files import naming, part_with, read_numbers
+from edgecount.train.data.readers.reading import Reading, Unannotated
 from edgecount.train.data.readers.samples import from_boxes
 from edgecount.train.data.sample import Sample
 
 _TRUTH = Path("gt", "gt.txt")
 
 
-def read_mot(root: Path) -> list[Sample]:
+def read_mot(root: Path, reading: Reading) -> list[Sample]:
     """Read ``HT21-01/img1/000001.jpg`` with ``HT21-01/gt/gt.txt``.
 
     A line has frame, track, left, top, width, height, flag, class and visibility. Pixels are
     counted from 1. Heads whose flag is 0 are left out, as MOTChallenge asks; hidden ones count.
     ``root`` is one sequence, the folder of several, or the set's folder, whose ``train`` is read.
-    A sample is called SEQUENCE_FRAME. GTA_Head's own page documents this layout.
+    A frame without a line is one without people. A sample is called SEQUENCE_FRAME. GTA_Head's own
+    page documents this layout.
     """
     if (root / "img1").is_dir():
-        return _read(root)
+        return _read(root, reading)
     folder = part_with(root, "*/img1", "train")
     sequences = sorted(path.parent for path in folder.glob("*/img1"))
-    return [sample for sequence in sequences for sample in _read(sequence)]
+    return [sample for sequence in sequences for sample in _read(sequence, reading)]
 
 
-def _read(sequence: Path) -> list[Sample]:
-    images = {_frame(path): path for path in images_in(sequence / "img1")}
+def _read(sequence: Path, reading: Reading) -> list[Sample]:
+    images = _by_frame(reading.images_in(sequence / "img1"))
     path = sequence / _TRUTH
     if not path.is_file():
         raise SourceError(f"{sequence / 'img1'} has no annotation: expected {path}")
     numbers = read_numbers(path, 7)
-    frames = numbers[:, 0].astype(int)
+    # As whole as a float can say: a frame that there is not is refused below.
+    frames = numbers[:, 0].clip(-1, 2.0**53).astype(int)
     unknown = np.setdiff1d(frames, list(images))
     if len(unknown):
         raise ValueError(f"{path} annotates frame {unknown[0]}, which {sequence / 'img1'} lacks")
     kept = numbers[:, 6] != 0
+    reading.leave_out("boxes whose flag is 0", (~kept).sum())
+    named = set(frames.tolist())
+    for number, image in images.items():
+        if number not in named:
+            name = _name(sequence, image)
+            reading.unannotated[image] = Unannotated(None, "empty", name)
+    images = {number: image for number, image in images.items() if number in named}
     frames, corners = frames[kept], numbers[kept, 2:4] - 1
     boxes = np.concatenate([corners, corners + numbers[kept, 4:6]], axis=1)
     order = np.argsort(frames, kind="stable")
     starts = np.searchsorted(frames[order], [*images, max(images, default=0) + 1])
-    return [
-        from_boxes(image, boxes[order[first:last]], name=f"{sequence.name}_{image.stem}")
-        for image, first, last in zip(images.values(), starts[:-1], starts[1:], strict=True)
-    ]
+    with naming(path):
+        return [
+            from_boxes(image, boxes[order[first:last]], name=_name(sequence, image))
+            for image, first, last in zip(images.values(), starts[:-1], starts[1:], strict=True)
+        ]
+
+
+def _name(sequence: Path, image: Path) -> str:
+    return f"{sequence.name}_{image.stem}"
+
+
+def _by_frame(paths: list[Path]) -> dict[int, Path]:
+    """Return the images by their frame's number, in its order."""
+    found: dict[int, Path] = {}
+    for path in paths:
+        other = found.setdefault(_frame(path), path)
+        if other is not path:
+            raise ValueError(f"{other} and {path.name} are the same frame: expected one")
+    return dict(sorted(found.items()))
 
 
 def _frame(image: Path) -> int:

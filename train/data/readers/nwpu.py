@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.train.data.readers.files import annotation_of, image_of, listed_names, naming
+from edgecount.train.data.readers.files import listed_names, naming
 from edgecount.train.data.readers.matlab import columns_of, load_mat
+from edgecount.train.data.readers.reading import Reading
 from edgecount.train.data.readers.samples import from_boxes, from_points
+from edgecount.train.data.readers.text import read_json
 from edgecount.train.data.sample import Sample
 
 Array = NDArray[np.float32]
 
 
-def read_nwpu_crowd(root: Path) -> list[Sample]:
+def read_nwpu_crowd(root: Path, reading: Reading) -> list[Sample]:
     """Read ``images/0001.jpg`` with ``jsons/0001.json`` or ``mats/0001.mat``.
 
     A json has ``points`` (x, y) and ``boxes`` (left, top, right, bottom), a mat ``annPoints`` and,
@@ -31,22 +32,27 @@ def read_nwpu_crowd(root: Path) -> list[Sample]:
     samples = []
     for name in listed_names(listing):
         expected = base / "images" / f"{name}.jpg"
-        path = annotation_of(
+        path = reading.annotation_of(
             expected, base / "jsons" / f"{name}.json", base / "mats" / f"{name}.mat"
         )
+        if path is None:
+            continue
         with naming(path):
-            points, boxes = _read_json(path) if path.suffix == ".json" else _read_mat(path)
-            image = image_of(path, folders)
+            points, boxes = _read_json(path) if path.suffix.lower() == ".json" else _read_mat(path)
+            image = reading.image_of(path, folders, name)
             # A release without a box for every head gives none.
             if boxes is not None and len(boxes) == len(points):
                 samples.append(from_boxes(image, boxes, points=points))
             else:
+                reading.leave_out(
+                    "boxes, not one for every head", 0 if boxes is None else len(boxes)
+                )
                 samples.append(from_points(image, points))
     return samples
 
 
 def _read_json(path: Path) -> tuple[Array, Array | None]:
-    contents = json.loads(path.read_text())
+    contents = read_json(path)
     return columns_of(contents["points"]), columns_of(contents.get("boxes", []), 4)
 
 

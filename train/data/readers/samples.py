@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.train.data.sample import Sample
+from edgecount.train.data.sample import AnnotatedSize, Sample
 from edgecount.train.targets.points import sizes_from_neighbours
 
 Array = NDArray[np.float32]
+
+_FURTHEST = 1e8  # px: beyond it, squares of distances are lost in float32
 
 
 def from_points(
@@ -19,16 +21,16 @@ def from_points(
     *,
     region: Array | Path | None = None,
     name: str = "",
+    size: AnnotatedSize | None = None,
 ) -> Sample:
     """Make a sample of (N, 2) head centres; guess the sizes from the neighbours.
 
     Raises:
-        ValueError: a coordinate is not finite.
+        ValueError: a coordinate is not finite, or that of no image.
     """
-    array = np.asarray(points, np.float32).reshape(-1, 2)
-    if not np.isfinite(array).all():
-        raise ValueError("expected finite coordinates")
-    return Sample(path, array, sizes_from_neighbours(array), region=region, name=name)
+    array = _coordinates(points, 2, "finite coordinates")
+    diameters = sizes_from_neighbours(array)
+    return Sample(path, array, diameters, region=region, name=name, annotated_size=size)
 
 
 def from_boxes(
@@ -37,16 +39,26 @@ def from_boxes(
     *,
     points: NDArray[np.floating] | None = None,
     name: str = "",
+    size: AnnotatedSize | None = None,
 ) -> Sample:
     """Make a sample of (N, 4) left, top, right, bottom; points not given are the centres.
 
     Raises:
-        ValueError: a number is not finite.
+        ValueError: a number is not finite, or that of no image.
     """
-    sides = np.asarray(boxes, np.float32).reshape(-1, 4)
-    if not np.isfinite(sides).all():
-        raise ValueError("expected boxes of four finite sides")
+    sides = _coordinates(boxes, 4, "boxes of four finite sides")
     centres = (sides[:, :2] + sides[:, 2:]) / 2 if points is None else points
     spans = (sides[:, 2:] - sides[:, :2]).clip(1.0)
     diameters: Array = np.sqrt(spans[:, 0] * spans[:, 1]).astype(np.float32)
-    return Sample(path, np.asarray(centres, np.float32), diameters, sides, name=name)
+    points = _coordinates(centres, 2, "finite coordinates")
+    return Sample(path, points, diameters, sides, name=name, annotated_size=size)
+
+
+def _coordinates(values: NDArray[np.floating], columns: int, expected: str) -> Array:
+    """Return (N, columns) float32 of numbers that can be those of an image."""
+    array = np.asarray(values, np.float64).reshape(-1, columns)
+    if not np.isfinite(array).all():
+        raise ValueError(f"expected {expected}")
+    if (np.abs(array) > _FURTHEST).any():
+        raise ValueError(f"expected pixels of an image, got {np.abs(array).max():g}")
+    return array.astype(np.float32)

@@ -7,21 +7,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import read_image
-from edgecount.train.data.readers.files import (
-    annotation_of,
-    images_in,
-    listed_names,
-    naming,
-    read_numbers,
-)
+from edgecount.train.data.readers.files import listed_names, naming, read_numbers
 from edgecount.train.data.readers.matlab import load_mat
+from edgecount.train.data.readers.reading import Reading
 from edgecount.train.data.readers.regions import inside_mask, outline
 from edgecount.train.data.readers.samples import from_points
 from edgecount.train.data.sample import Sample
 
 
-def read_trancos(root: Path) -> list[Sample]:
+def read_trancos(root: Path, reading: Reading) -> list[Sample]:
     """Read ``images/image-1-000001.jpg`` with its ``.txt`` or ``dots.png``, and its ``mask.mat``.
 
     The text has x y of each vehicle, the image a red dot; the text is read where both are there.
@@ -33,19 +29,26 @@ def read_trancos(root: Path) -> list[Sample]:
     if listing.is_file():
         images = [folder / f"{name}.jpg" for name in listed_names(listing)]
     else:
-        images = [path for path in images_in(folder, "image-*") if "dots" not in path.stem]
-    return [_read(image) for image in images]
+        images = [path for path in reading.images_in(folder, "image-*") if "dots" not in path.stem]
+    found = (_read(image, reading) for image in images)
+    return [sample for sample in found if sample]
 
 
-def _read(image: Path) -> Sample:
-    mask_path = annotation_of(image, image.with_name(f"{image.stem}mask.mat"))
+def _read(image: Path, reading: Reading) -> Sample | None:
+    mask_path = image.with_name(f"{image.stem}mask.mat")
+    if not mask_path.is_file():
+        raise SourceError(f"{image} has no annotation: expected {mask_path}")
     with naming(mask_path):
         mask = np.asarray(load_mat(mask_path)["BW"]) > 0
         region = outline(mask)
     dots = image.with_name(f"{image.stem}dots.png")
-    path = annotation_of(image, image.with_suffix(".txt"), dots)
+    path = reading.annotation_of(image, image.with_suffix(".txt"), dots)
+    if path is None:
+        return None
     points = _dots(path) if path == dots else read_numbers(path, 2).astype(np.float32)
-    return from_points(image, points[inside_mask(points, mask)], region=region)
+    inside = inside_mask(points, mask)
+    reading.leave_out("points outside the annotated region", (~inside).sum())
+    return from_points(image, points[inside], region=region)
 
 
 def _dots(path: Path) -> NDArray[np.float32]:

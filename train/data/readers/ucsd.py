@@ -10,6 +10,7 @@ import numpy as np
 from edgecount.errors import SourceError
 from edgecount.train.data.readers.files import naming
 from edgecount.train.data.readers.matlab import columns_of, load_mat
+from edgecount.train.data.readers.reading import Reading
 from edgecount.train.data.readers.regions import inside_mask, outline
 from edgecount.train.data.readers.samples import from_points
 from edgecount.train.data.sample import Sample
@@ -20,7 +21,7 @@ _REGION = "vidf1_33_roi_mainwalkway.mat"
 _MATLAB = 0.5
 
 
-def read_ucsd(root: Path) -> list[Sample]:
+def read_ucsd(root: Path, reading: Reading) -> list[Sample]:
     """Read ``vidf1_33_000.y/vidf1_33_000_f001.png`` with ``vidf1_33_000_frame_full.mat``.
 
     Both folders, such as ``vidf`` and ``vidf-cvpr``, lie anywhere in ``root``. All clips are read;
@@ -33,11 +34,11 @@ def read_ucsd(root: Path) -> list[Sample]:
         folder = next(iter(sorted(root.rglob(f"{clip}.y"))), None)
         if folder is None:
             raise SourceError(f"{path} has no images: expected a folder {clip}.y in {root}")
-        samples += _read_clip(path, folder, clip)
+        samples += _read_clip(path, folder, clip, reading)
     return samples
 
 
-def _read_clip(path: Path, folder: Path, clip: str) -> list[Sample]:
+def _read_clip(path: Path, folder: Path, clip: str, reading: Reading) -> list[Sample]:
     region_path = path.with_name(_REGION)
     with naming(region_path):
         mask = np.asarray(load_mat(region_path)["roi"]["mask"][0, 0]) > 0
@@ -46,7 +47,9 @@ def _read_clip(path: Path, folder: Path, clip: str) -> list[Sample]:
     with naming(path):
         for index, location in enumerate(_locations(load_mat(path)), 1):
             points = columns_of(location) - np.float32(_MATLAB)
-            points = points[inside_mask(points, mask)]
+            inside = inside_mask(points, mask)
+            points = points[inside]
+            reading.leave_out("points outside the annotated region", (~inside).sum())
             image = folder / f"{clip}_f{index:03d}.png"
             samples.append(from_points(image, points, region=region))
     return samples

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import SourceError
-from edgecount.train.data.readers.files import image_of, naming
+from edgecount.train.data.readers.files import naming
 from edgecount.train.data.readers.matlab import columns_of, load_mat
+from edgecount.train.data.readers.reading import Reading
 from edgecount.train.data.readers.regions import inside_polygon
 from edgecount.train.data.readers.samples import from_points
 from edgecount.train.data.sample import Sample
 
 
-def read_worldexpo(root: Path) -> list[Sample]:
+def read_worldexpo(root: Path, reading: Reading) -> list[Sample]:
     """Read ``train_label/SCENE/NAME.mat`` with ``train_frame/NAME.jpg``.
 
     Each scene's ``roi.mat`` bounds what is annotated: people outside it are left out. The images
@@ -28,20 +29,22 @@ def read_worldexpo(root: Path) -> list[Sample]:
         raise SourceError(f"{frames} has no annotations: expected the folder {labels}")
     samples: list[Sample] = []
     for scene in sorted(path for path in labels.iterdir() if path.is_dir()):
-        samples += _read_scene(scene, frames)
+        samples += _read_scene(scene, frames, reading)
     return samples
 
 
-def _read_scene(scene: Path, frames: Path) -> list[Sample]:
+def _read_scene(scene: Path, frames: Path, reading: Reading) -> list[Sample]:
     region = _region(scene / "roi.mat")
     samples = []
-    for path in sorted(scene.glob("*.mat")):
-        if path.name == "roi.mat":
+    for path in reading.files_in(scene, (".mat",)):
+        if path.name.lower() == "roi.mat":
             continue
-        image = image_of(path, (frames, frames / scene.name))
+        image = reading.image_of(path, (frames, frames / scene.name))
         with naming(path):
             points = columns_of(load_mat(path)["point_position"])
-        points = points[inside_polygon(points, region)]
+        inside = inside_polygon(points, region)
+        points = points[inside]
+        reading.leave_out("points outside the annotated region", (~inside).sum())
         samples.append(from_points(image, points, region=region))
     return samples
 

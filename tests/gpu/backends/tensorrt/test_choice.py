@@ -24,13 +24,13 @@ def test_auto_takes_the_best_engine_of_a_folder(
     make("model.engine", precision="fp32")
     make("model.fp16.engine", precision="fp16")
     folder = open_model(model.path.parent)
-    with caplog.at_level(logging.INFO), open_backend(folder) as backend:
+    with caplog.at_level(logging.INFO), open_backend(folder).backend as backend:
         assert backend.name == "tensorrt-rtx"
     assert "backend tensorrt-rtx on cuda:0; not tensorrt: there is no engine of it" in caplog.text
     for name in ("model.engine", "model.fp16.engine"):
-        with open_backend(open_model(model.path.with_name(name))) as backend:
+        with open_backend(open_model(model.path.with_name(name))).backend as backend:
             assert backend.name == "tensorrt-rtx"
-    with open_backend(folder, "onnxruntime") as backend:
+    with open_backend(folder, "onnxruntime").backend as backend:
         assert backend.name == "onnxruntime"
 
 
@@ -40,11 +40,11 @@ def test_auto_takes_the_next_one_and_tells_why(
     assert model.path is not None
     make("model.fp16.engine", version="1.2.0")
     folder = open_model(model.path.parent)
-    with caplog.at_level(logging.INFO), open_backend(folder) as backend:
+    with caplog.at_level(logging.INFO), open_backend(folder).backend as backend:
         assert backend.name == "onnxruntime"
     assert "built by 1.2.0, here is 1.7.1" in caplog.text
     make("model.engine", precision="fp32")
-    with open_backend(folder) as backend:
+    with open_backend(folder).backend as backend:
         assert backend.name == "tensorrt-rtx"
 
 
@@ -63,7 +63,7 @@ def test_auto_builds_again_only_where_no_engine_fits(
     folder = open_model(model.path.parent)
     with (
         caplog.at_level(logging.INFO),
-        open_backend(folder, rebuild=rebuild) as backend,
+        open_backend(folder, rebuild=rebuild).backend as backend,
     ):
         assert backend.name == "tensorrt-rtx"
         assert_same(backend.infer({"image": image()}), on_host(model, image()))
@@ -74,5 +74,5 @@ def test_auto_builds_again_only_where_no_engine_fits(
     assert re.search(r"built .*model\.fp16\.engine again in \d+ s", caplog.text)
     make("model.fp16.engine", version="1.2.0")
     make("model.engine", precision="fp32")
-    with open_backend(folder, rebuild=rebuild):
+    with open_backend(folder, rebuild=rebuild).backend:
         assert len(asked) == 1

@@ -38,7 +38,7 @@ def test_a_real_engine_on_a_real_gpu(target: Any, tmp_path: Path, tiny_model: Pa
         pytest.skip(str(error))
     model = open_model(onnx_file)
     write_sidecar(record.path, make_sidecar(record, model.manifest))
-    with open_backend(open_model(tmp_path)) as backend:
+    with open_backend(open_model(tmp_path)).backend as backend:
         assert backend.name == target
         assert isinstance(backend, TensorRTBackend)
         pictures = [image(seed=1), image(4, 128, 160), image(1, 64, 64)]

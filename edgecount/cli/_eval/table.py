@@ -1,0 +1,37 @@
+"""Several models, or several sets, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Summaries = Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+def comparison(summaries: Summaries) -> Iterator[str]:
+    """Yield the lines of a table with a row for each model and set.
+
+    Args:
+        summaries: model to set to the set's summary.
+    """
+    sets = {name for by_set in summaries.values() for name in by_set}
+    shown = len(sets) > 1
+    width = max(len("model"), *map(len, summaries)) + 2
+    second = max(len("set"), *map(len, sets)) + 2 if shown else 0
+    head = f"{'model':{width}}" + (f"{'set':{second}}" if shown else "")
+    head += f"{'images':>7}{'MAE':>9}{'RMSE':>9}{'NAE':>8}{'bias':>9}"
+    yield f"{head}{'F1':>8}{'inside':>9}{'width':>8}"
+    for model, by_set in summaries.items():
+        for name, summary in by_set.items():
+            yield f"{model:{width}}{name if shown else '':{second}}" + _numbers(summary)
+
+
+def _numbers(summary: Mapping[str, Any]) -> str:
+    count = summary["count"]
+    text = f"{count['images']:7.0f}{count['mae']:9.2f}{count['rmse']:9.2f}{count['nae']:8.3f}"
+    text += f"{count['bias']:+9.2f}"
+    text += f"{summary['points']['f1']:8.3f}" if "points" in summary else f"{'-':>8}"
+    if "interval" in summary:
+        interval = summary["interval"]
+        return f"{text}{interval['coverage']:9.1%}{interval['width']:8.2f}"
+    return f"{text}{'-':>9}{'-':>8}"

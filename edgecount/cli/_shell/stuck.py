@@ -1,0 +1,80 @@
+"""Ctrl-C and SIGTERM for calls into native code that do not return."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from edgecount.cli._shell.signals import PATIENCE, interrupt_raises
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GRACE = 2.0  # s that a call which was asked to end may take to do so
+_PERIOD = 0.05  # s
+_CALLS = "edgecount.runtime.backends.onnxruntime.calls"
+
+
+@contextmanager
+def end_stuck_calls() -> Iterator[None]:
+    """End a run of a model that a signal finds in hand and that is so still, some seconds later.
+
+    Python's handlers wait until native code returns, and a graph may hold a loop that never does.
+    Where the command lets the frame in hand finish (`stop_on_interrupt`), it gets `PATIENCE` to do
+    so; a second signal ends it at once. What cannot be ended is ended with the process.
+    """
+    if threading.current_thread() is not threading.main_thread() or os.name != "posix":
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    # Written by Python's handler in C, which does not wait.
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=_watch, args=(reader,), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writer)
+        watcher.join()
+        os.close(reader)
+
+
+def _watch(reader: int) -> None:
+    while number := os.read(reader, 1):
+        calls: Any = sys.modules.get(_CALLS)  # no model is run where it was not imported
+        stuck = calls.calls_in_hand() if calls and number[0] in _SIGNALS else set()
+
+        def returned(stuck: Any = stuck, calls: Any = calls) -> bool:
+            return not stuck or stuck.isdisjoint(calls.calls_in_hand())
+
+        if _wait(reader, 0.0 if interrupt_raises() else PATIENCE, returned):
+            continue
+        for call in stuck:
+            call.end(KeyboardInterrupt())
+        if not _wait(-1, _GRACE, returned):
+            os._exit(128 + number[0])
+
+
+def _wait(reader: int, seconds: float, returned: Callable[[], bool]) -> bool:
+    """Return whether the calls return in time and before another signal, of which -1 has none."""
+    end = time.monotonic() + seconds
+    while not returned():
+        left = end - time.monotonic()
+        if left <= 0 or (reader >= 0 and _next_signal(reader)):
+            return False
+        time.sleep(_PERIOD)
+    return True
+
+
+def _next_signal(reader: int) -> bool:
+    """Take what was written since; return whether it is a signal that stops."""
+    if not select.select([reader], [], [], 0)[0]:
+        return False
+    return any(number in _SIGNALS for number in os.read(reader, 64))

@@ -1,0 +1,47 @@
+"""Facts of this machine's CPU that decide how fast a model file is."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+# Instructions that add products of bytes in one step: x86 (AVX-512 and AVX), and ARM.
+_INT8 = {"avx512_vnni", "avx_vnni", "asimddp", "i8mm"}
+_HEAD = 16384  # bytes of /proc/cpuinfo: the first core's part
+
+
+class Cpu(NamedTuple):
+    """A CPU.
+
+    Attributes:
+        name: its name, or the kind of machine where the system does not say.
+        machine: the kind of machine, such as "x86_64".
+        int8: whether it has instructions for INT8; None where the system does not say.
+    """
+
+    name: str
+    machine: str
+    int8: bool | None
+
+
+def this_cpu(info: Path = Path("/proc/cpuinfo")) -> Cpu:
+    """Return the facts of this CPU; ``info`` is where Linux describes it."""
+    machine = platform.machine()
+    try:
+        with info.open("rb") as file:
+            text = file.read(_HEAD).decode(errors="replace")
+    except OSError:
+        # Every Mac with ARM has them.
+        known = True if sys.platform == "darwin" and machine == "arm64" else None
+        return Cpu(platform.processor() or machine, machine, known)
+    name = _field(text, "model name") or _field(text, "Model") or machine
+    flags = _field(text, "flags") or _field(text, "Features")
+    return Cpu(name, machine, bool(_INT8 & set(flags.split())) if flags else None)
+
+
+def _field(text: str, name: str) -> str:
+    found = re.search(rf"^{name}\s*:\s*(.*)$", text, re.MULTILINE)
+    return found.group(1).strip() if found else ""
