@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgecount._options import MAX_PIXELS
 from edgecount._typed import build
 from edgecount.errors import ConfigError
 
@@ -62,6 +63,8 @@ class DataConfig:
         shrink: factor, at most 1, by which every image is made smaller when it is read.
         unannotated: what pictures are that have no annotation: ``empty`` (without people), left
             out (``skip``), an ``error``, or what is ``usual`` for the reader.
+        accept_damaged: whether damaged images are trained on, as far as they can be decoded.
+        max_pixels: most pixels of an image; a larger one is an error.
     """
 
     reader: str
@@ -76,6 +79,8 @@ class DataConfig:
     number: int = 0
     shrink: float = 1.0
     unannotated: Literal["usual", "empty", "skip", "error"] = "usual"
+    accept_damaged: bool = False
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -84,6 +89,7 @@ class DataConfig:
         _check(0 <= self.native <= 1, "data.native", "a share in [0, 1]", self.native)
         _check(0 <= self.holdout < 1, "data.holdout", "a share in [0, 1)", self.holdout)
         _check(0 < self.shrink <= 1, "data.shrink", "a number in (0, 1]", self.shrink)
+        _check(self.max_pixels >= 1, "data.max_pixels", "1 or more", self.max_pixels)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 import edgecount
 
-HEAVY = ("cv2", "onnxruntime", "onnx", "torch", "PIL", "scipy", "tqdm", "click")
+HEAVY = ("cv2", "simplejpeg", "onnxruntime", "onnx", "torch", "PIL", "scipy", "tqdm", "click")
 
 
 def run_python(code: str) -> str:

@@ -112,7 +112,14 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     kept = [sample for sample in samples if sample.name not in entry.exclude]
     if not kept:
         raise ConfigError(f"data.exclude: it names every image of {entry.reader}")
-    return [fitted(sample).shrunk(entry.shrink) for sample in kept]
+    return [
+        dataclasses.replace(
+            fitted(sample).shrunk(entry.shrink),
+            accept_damaged=entry.accept_damaged,
+            max_pixels=entry.max_pixels,
+        )
+        for sample in kept
+    ]
 
 
 def fitted(sample: Sample) -> Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ def read_png(data: bytes) -> Header:
 
     The orientation is that of the eXIf chunk. Data after IEND is allowed.
     """
-    width = height = 0
+    size = (0, 0)
     orientation, position, damaged = 1, len(PNG), None
     view = memoryview(data)
     while position + 12 <= len(data):
@@ -34,15 +35,17 @@ def read_png(data: bytes) -> Header:
             found = zlib.crc32(view[position + 4 : end - 4])
             if found != struct.unpack_from(">I", data, end - 4)[0]:
                 damaged = damaged or f"the checksum of its {kind.decode()} chunk is wrong"
+                if kind == b"IHDR":
+                    break  # a size that is not to be trusted
         if kind == b"IHDR" and length >= 8:
-            width, height = struct.unpack_from(">II", data, position + 8)
+            size = max(size, struct.unpack_from(">II", data, position + 8), key=math.prod)
         elif kind == b"eXIf":
             orientation = exif_orientation(data[position + 8 : end - 4])
         elif kind == b"IEND":
-            return Header("PNG", width, height, orientation, damaged=damaged)
+            return Header("PNG", *size, orientation, damaged=damaged)
         position = end
-    missing = "the PNG's IEND chunk is missing"
-    return Header("PNG", width, height, orientation, missing=missing, damaged=damaged)
+    missing = None if damaged else "the PNG's IEND chunk is missing"
+    return Header("PNG", *size, orientation, missing=missing, damaged=damaged)
 
 
 def read_webp(data: bytes) -> Header:
@@ -56,7 +59,7 @@ def read_webp(data: bytes) -> Header:
     name, orientation, damaged = "WebP", 1, None
     for kind, start, end in _webp_chunks(data, min(total, len(data))):
         if end > total:
-            damaged = damaged or f"its {kind.decode('latin-1')} chunk goes beyond its end"
+            damaged = damaged or "a chunk goes beyond its end"
         body = data[start : min(end, start + 10)]
         if kind == b"ANIM":
             name = WEBP_ANIMATION
@@ -64,7 +67,7 @@ def read_webp(data: bytes) -> Header:
             orientation = exif_orientation(data[start:end])
         elif (size := _webp_size(kind, body)) is not None:
             sizes.append(size)
-    width, height = max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+    width, height = max(sizes, key=math.prod, default=(0, 0))
     missing = f"{lost} of its bytes are missing" if lost > 0 else None
     return Header(name, width, height, orientation, missing=missing, damaged=damaged)
 

@@ -7,16 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.errors import SourceError
+from edgecount.errors import EdgeCountError, SourceError
 from edgecount.runtime.frames.depth import to_eight_bits
 from edgecount.runtime.frames.opencv import load_cv2, quiet_cv2
+from edgecount.runtime.frames.stills.avif import avif_without_end
 from edgecount.runtime.frames.stills.chunks import webp_without_end
-from edgecount.runtime.frames.stills.formats import PILLOW, open_with_pillow, read_header
+from edgecount.runtime.frames.stills.formats import (
+    PILLOW,
+    avif_tells_of_missing,
+    one_line,
+    open_with_pillow,
+    read_header,
+)
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, MOST_SCANS, Jpeg, decode_jpeg, read_jpeg
 from edgecount.runtime.frames.stills.tiff import find_corrupt_tiff, without_orientation
 
-_AGAIN = "copy or download it again, or set `accept_damaged` to take it all the same"
+_SURPLUS = "its picture is complete before its data end"
 
 
 def decode_still(
@@ -45,13 +52,17 @@ def decode_still(
     if header.unsupported:
         raise SourceError(f"{name} is a {header.format} that cannot be read: {header.unsupported}")
     damage = _damage_of(header.missing, header.damaged)
+    if damage and header.format == "PNG":  # of which libpng gives nothing, and may take long
+        raise SourceError(f"{name} {damage}; copy or download it again")
     if damage and not accept_damaged:
-        raise SourceError(f"{name} {damage}; {_AGAIN}")
+        raise _refusal(name, damage)
+    if not header.pixels:  # nothing is decoded whose size is not known
+        raise SourceError(f"{name} cannot be decoded: {damage or 'its size cannot be read'}")
     try:
         image, corrupt = _pixels(name, header, data, jpeg, accept_damaged)
         damage = damage or _damage_of(None, corrupt)
         if damage and not accept_damaged:
-            raise SourceError(f"{name} {damage}; {_AGAIN}")
+            raise _refusal(name, damage)
         return _turned(_in_eight_bits(image, header), header.orientation), damage
     except MemoryError:
         raise SourceError(
@@ -77,6 +88,11 @@ def _check_size(name: str, header: Header, scans: int, max_pixels: int) -> None:
         )
 
 
+def _refusal(name: str, damage: str) -> SourceError:
+    again = "copy or download it again, or set `accept_damaged` to take it all the same"
+    return SourceError(f"{name} {damage}; {again}")
+
+
 def _damage_of(missing: str | None, damaged: str | None) -> str | None:
     if missing:
         return f"is truncated: {missing}"
@@ -89,25 +105,43 @@ def _pixels(
     """Return the picture as it is stored, and what its decoder says of corrupt data."""
     if jpeg is not None:
         image, corrupt = decode_jpeg(jpeg)
-        # What TurboJPEG cannot decode OpenCV may.
-        return (_by_opencv(name, header, data) if image is None else image), corrupt
+        if image is None and not corrupt:  # what TurboJPEG cannot decode OpenCV may
+            image = _by_opencv(name, header, jpeg.data)
+        if image is None:
+            raise SourceError(f"{name} is damaged beyond decoding: {corrupt}")
+        return image, corrupt
     if header.format in PILLOW:
         try:
-            return _by_pillow(header, data), None
-        except MemoryError:
+            image = _by_pillow(header, data)
+            return image, _SURPLUS if _avif_has_surplus(header, data) else None
+        except (MemoryError, EdgeCountError):
             raise
         except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
             if not accept_damaged:
-                raise SourceError(f"{name} is damaged: {error}; {_AGAIN}") from None
-            return _by_opencv(name, header, data), str(error)
+                raise _refusal(name, f"is damaged: {one_line(error)}") from None
+            return _by_opencv(name, header, data), one_line(error)
     corrupt = find_corrupt_tiff(data, header.pixels) if header.format == "TIFF" else None
+    if corrupt and not accept_damaged:
+        raise _refusal(name, f"is damaged: {corrupt}")
     image = _by_opencv(name, header, data)
-    if header.format == "WebP" and _has_surplus(data):
-        corrupt = "its picture is complete before its data end"
+    if header.format == "WebP" and _webp_has_surplus(data):
+        corrupt = _SURPLUS
     return image, corrupt
 
 
-def _has_surplus(data: bytes) -> bool:
+def _avif_has_surplus(header: Header, data: bytes) -> bool:
+    """Return whether an AVIF's picture is there without the end of its data."""
+    cut = avif_without_end(data) if header.format == "AVIF" and avif_tells_of_missing() else None
+    if cut is None:
+        return False
+    try:
+        _by_pillow(header, cut)
+    except Exception:  # noqa: BLE001  # as it should be
+        return False
+    return True
+
+
+def _webp_has_surplus(data: bytes) -> bool:
     """Return whether a WebP's picture is there without the end of its data."""
     cut = webp_without_end(data)
     if cut is None:

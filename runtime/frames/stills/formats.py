@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from edgecount.errors import EdgeCountError
 from edgecount.runtime.frames.stills.chunks import PNG, WEBP_ANIMATION, read_png, read_webp
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, read_jpeg
@@ -59,14 +60,37 @@ def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
     """Open a file of one of `PILLOW`, past Pillow's limit on pixels, which its users may set.
 
     Raises:
+        EdgeCountError: Pillow cannot be loaded, or is too old.
         Exception: whatever Pillow's parsers meet.
     """
-    from PIL.AvifImagePlugin import AvifImageFile
-    from PIL.GifImagePlugin import GifImageFile
-    from PIL.WebPImagePlugin import WebPImageFile
-
-    readers = {"AVIF": AvifImageFile, "GIF": GifImageFile, WEBP_ANIMATION: WebPImageFile}
+    try:
+        from PIL.AvifImagePlugin import AvifImageFile
+        from PIL.GifImagePlugin import GifImageFile
+        from PIL.WebPImagePlugin import WebPImageFile
+    except ImportError as error:
+        raise EdgeCountError(
+            f"Pillow cannot be loaded ({error}), and {format} is decoded with it: run  "
+            'pip install "pillow>=11.3"'
+        ) from error
+    readers: dict[str, Any] = {
+        "AVIF": AvifImageFile,
+        "GIF": GifImageFile,
+        WEBP_ANIMATION: WebPImageFile,
+    }
     return readers[format](io.BytesIO(data))
+
+
+def avif_tells_of_missing() -> bool:
+    """Return whether Pillow decodes AVIF with dav1d, which refuses pictures without their end."""
+    from PIL.AvifImagePlugin import DECODE_CODEC_CHOICE, get_codec_version
+
+    return DECODE_CODEC_CHOICE in ("auto", "dav1d") and get_codec_version("dav1d") is not None
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error of Pillow says, which may quote bytes of the file."""
+    words = " ".join(str(error).split())
+    return words if words.isprintable() and words else type(error).__name__
 
 
 def _reader(head: bytes) -> Callable[[bytes], Header] | None:
@@ -121,14 +145,17 @@ def _read_sun(data: bytes) -> Header:
 
 def _read_jp2(data: bytes) -> Header:
     """Read the SIZ segment. Source: ITU-T T.800, annex A.5.1."""
+    found = []
     start = data.find(_JPEG_2000)
-    if start < 0:
-        return Header("JPEG 2000", missing="its codestream is missing")
-    right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
-    # OpenCV gives the values of 9 to 15 bits as they are.
-    bits = (data[start + 42] & 0x7F) + 1
-    white = (1 << bits) - 1 if bits < 16 else None
-    return Header("JPEG 2000", max(right - left, 0), max(bottom - top, 0), white=white)
+    while start >= 0:
+        right, bottom, left, top = struct.unpack_from(">4I", data, start + 8)
+        # OpenCV gives the values of 9 to 15 bits as they are.
+        bits = (data[start + 42] & 0x7F) + 1
+        white = (1 << bits) - 1 if bits < 16 else None
+        found.append(Header("JPEG 2000", max(right - left, 0), max(bottom - top, 0), white=white))
+        start = data.find(_JPEG_2000, start + 4)
+    missing = Header("JPEG 2000", missing="its codestream is missing")
+    return max(found, key=lambda header: header.pixels, default=missing)
 
 
 def _read_avif(data: bytes) -> Header:
@@ -146,8 +173,10 @@ def _read_by_pillow(format: str, data: bytes) -> Header:  # noqa: A002
             orientation = exif_orientation(image.info.get("exif", b""))
             width, height = image.size
             return Header(format, width, height, orientation)
+    except EdgeCountError:
+        raise
     except Exception as error:  # noqa: BLE001  # Pillow raises whatever its parsers met
-        return Header(format, damaged=str(error) or type(error).__name__)
+        return Header(format, damaged=one_line(error))
 
 
 def _read_heic(data: bytes) -> Header:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.errors import EdgeCountError
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.tags import exif_orientation
 
@@ -143,8 +144,17 @@ def decode_jpeg(jpeg: Jpeg) -> tuple[NDArray[np.uint8] | None, str | None]:
     Returns:
         uint8 (H, W, 3), BGR, not turned, or None if TurboJPEG cannot decode it; and what is corrupt
         in the data, None if nothing is.
+
+    Raises:
+        EdgeCountError: simplejpeg cannot be loaded.
     """
-    import simplejpeg
+    try:
+        import simplejpeg
+    except ImportError as error:
+        raise EdgeCountError(
+            f"simplejpeg cannot be loaded ({error}), and JPEGs are decoded with it: run  "
+            "pip install simplejpeg"
+        ) from error
 
     def attempt(*, strict: bool) -> Any:
         return simplejpeg.decode_jpeg(jpeg.data, "BGR", strict=strict)

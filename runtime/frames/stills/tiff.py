@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgecount.runtime.frames.stills.header import Header
-from edgecount.runtime.frames.stills.jpeg import decode_jpeg, read_jpeg
+from edgecount.runtime.frames.stills.jpeg import MOST_SCANS, decode_jpeg, read_jpeg
 from edgecount.runtime.frames.stills.tags import ORIENTATION, Tag, read_tags
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -80,8 +80,13 @@ def find_corrupt_tiff(data: bytes, pixels: int) -> str | None:
     elif method == _JPEG:
         tables = tags.get(_JPEG_TABLES)
         shared = bytes(tables.values(data))[:-2] if tables else b""  # without its end mark
+        budget = _CHUNK + 4 * pixels  # tiles reach over the edges
         for part in _parts(data, tags):
-            corrupt = decode_jpeg(read_jpeg(shared + part[2:] if shared else part))[1]
+            jpeg = read_jpeg(shared + part[2:] if shared else part)
+            budget -= jpeg.header.pixels
+            if budget < 0 or jpeg.scans > MOST_SCANS:
+                return "its parts are larger than the picture"
+            corrupt = decode_jpeg(jpeg)[1]
             if corrupt:
                 return corrupt
     return None

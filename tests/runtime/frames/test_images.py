@@ -293,7 +293,7 @@ def test_a_large_file_that_is_no_image_is_not_read(tmp_path: Path) -> None:
 def test_an_opencv_that_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(EdgeCountError, match=r"apt install libgl1.*opencv-python-headless"):
-        read_image(write(tmp_path / "a.bmp", b"BM" + bytes(60)))
+        read_image(write(tmp_path / "a.bmp", encode("bmp")))
 
 
 def test_the_users_log_levels_stay(tmp_path: Path) -> None:

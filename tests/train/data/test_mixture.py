@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytest.importorskip("yaml")
 
+from edgecount.errors import ConfigError, SourceError  # noqa: E402
 from edgecount.train.config import config_from_dict  # noqa: E402
 from edgecount.train.data.assemble import load_data  # noqa: E402
 from edgecount.train.data.mixture import Mixture  # noqa: E402
@@ -70,3 +71,16 @@ def test_images_of_the_same_name_are_held_out_one_by_one(shanghaitech):
     twins = [dataclasses.replace(sample, name="twin") for sample in samples * 5]
     training, held = hold_out(twins, 3)
     assert (len(training), len(held)) == (7, 3)
+
+
+def test_sets_say_how_their_images_are_read(settings, tmp_path):
+    entry = {"reader": "shanghaitech", "path": "part_X", "max_pixels": 99, "accept_damaged": True}
+    settings["data"] = [entry]
+    mixture = mixture_of(config_from_dict(settings), tmp_path)
+    sample = mixture.components[0].samples[0]
+    assert sample.accept_damaged
+    with pytest.raises(SourceError, match="expected at most 99"):
+        sample.image()
+    settings["data"] = [entry | {"max_pixels": 0}]
+    with pytest.raises(ConfigError, match=r"data.max_pixels: expected 1 or more, got 0"):
+        config_from_dict(settings)

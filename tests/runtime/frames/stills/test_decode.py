@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgecount.errors import SourceError
+from edgecount.errors import EdgeCountError, SourceError
 from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.frames.stills import decode
 
@@ -243,8 +244,15 @@ ENCODED = {
 @pytest.mark.parametrize("suffix", DAMAGED)
 def test_damage_is_an_error(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"a.{suffix}", DAMAGED[suffix](ENCODED[suffix]))
-    with pytest.raises(SourceError, match=r"a\.\w+ is damaged: .*; copy .*`accept_damaged`"):
+    hint = "" if suffix == "png" else ".*`accept_damaged`"
+    with pytest.raises(SourceError, match=rf"a\.\w+ is damaged: .*; copy {hint}"):
         read_image(path)
+
+
+def test_a_damaged_png_is_never_taken(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.png", encode("PNG")[:-3])
+    with pytest.raises(SourceError, match=r"a.png is truncated: .* copy or download it again$"):
+        read_image(path, accept_damaged=True)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])
@@ -277,6 +285,9 @@ def test_jpegs_inside_a_tiff_are_checked(tmp_path: Path) -> None:
     damaged = data[:middle] + b"\x5a\xa5" * 9 + data[middle + 18 :]
     with pytest.raises(SourceError, match="is damaged: Corrupt JPEG data"):
         read_image(write(tmp_path / "b.tif", damaged))
+    huge = data.replace(struct.pack(">HH", 60, 80), struct.pack(">HH", 60000, 60000))
+    with pytest.raises(SourceError, match="its parts are larger than the picture"):
+        read_image(write(tmp_path / "c.tif", huge))
 
 
 @pytest.mark.parametrize("quality", [5, 50, 95])
@@ -321,6 +332,18 @@ def test_animations_give_their_first_picture(tmp_path: Path) -> None:
         path = tmp_path / f"a.{suffix}"
         first.save(path, save_all=True, append_images=[first.rotate(180)])
         assert np.abs(read_image(path).astype(int) - PICTURE).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("package", "kind"), [("simplejpeg", "JPEG"), ("PIL.AvifImagePlugin", "AVIF")]
+)
+def test_a_decoder_that_does_not_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, kind: str
+) -> None:
+    path = write(tmp_path / "a", encode(kind))
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(EdgeCountError, match=r"cannot be loaded .* pip install"):
+        read_image(path)
 
 
 def test_heic_is_named(tmp_path: Path) -> None:
