@@ -72,6 +72,8 @@ class ToPicture:
     def __init__(self) -> None:
         # One for all frames: making its tables anew takes longer than a small frame.
         self._reformatter = av.video.reformatter.VideoReformatter()
+        self._rotation: int | None = None
+        self._matrix: tuple[int, ...] | None = None
 
     def __call__(self, frame: Any) -> NDArray[np.uint8]:
         """Return a frame as uint8 (H, W, 3), BGR, in memory of its own."""
@@ -79,16 +81,29 @@ class ToPicture:
         picture: NDArray[np.uint8] = converted.to_ndarray()
         if converted is frame:  # BGR as it came, in memory which the decoder may look at again
             picture = picture.copy()
-        return _upright(picture, frame)
+        # Not for every frame: who looks at its side data keeps its memory from being used again
+        # until Python collects garbage, which takes longer than all the rest.
+        if frame.rotation != self._rotation:
+            self._rotation = frame.rotation
+            self._matrix = _display_matrix(frame)
+        return picture if self._matrix is None else _upright(picture, self._matrix)
 
 
-def _upright(picture: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
-    """Turn and mirror a picture by the frame's display matrix."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return picture
-    # Where the axes of the stored picture point to when it is shown, in 16.16 fixed point.
-    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+def _display_matrix(frame: Any) -> tuple[int, ...] | None:
+    """Return where the axes of the stored picture point to when it is shown, in 16.16 fixed point.
+
+    x is shown at a x + c y and y at b x + d y, for (a, b, c, d).
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    a, b, _, c, d = np.frombuffer(data, np.int32)[:5].tolist()
+    return a, b, c, d
+
+
+def _upright(picture: NDArray[np.uint8], matrix: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Turn and mirror a picture."""
+    a, b, c, d = matrix
     cv2 = load_cv2()  # NumPy takes ten times as long to turn a picture
     if abs(b) > abs(a):
         picture, a, d = cv2.transpose(picture), c, b

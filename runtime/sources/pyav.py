@@ -214,9 +214,8 @@ class PyAVClip:
     def fault(self) -> str:
         """Say what was wrong, once all pictures were taken; an empty text if nothing was."""
         damage = self._filter.damage()
-        if damage.found == 0:
-            reason = damage.reason or self._broken
-            reason = f" ({reason})" if reason else ""
+        if damage.found + damage.lost == 0:
+            reason = f" ({self._broken})" if self._broken else ""
             return f"{self._name} holds no frame that can be decoded{reason}"
         stops = self._early_end()
         # What was damaged where the file was cut is no news.

@@ -25,6 +25,7 @@ NAMES = [
     "onnxruntime",
     "tensorrt",
     "opencv",
+    "pyav",
     "counting",
 ]
 
@@ -157,6 +158,14 @@ def test_cpu_of_an_arm_board(tmp_path):
     info = tmp_path / "cpuinfo"
     info.write_text("processor : 0\nFeatures\t: fp asimd crc32 asimddp\n")
     assert "asimd asimddp" in machine.cpu(info).found
+
+
+def test_pyav_is_missed(monkeypatch):
+    assert video.pyav().status == "ok"
+    monkeypatch.setitem(sys.modules, "av", None)
+    check = video.pyav()
+    assert check.status == "warn"
+    assert "pip install av" in check.advice
 
 
 def test_opencv_lists_only_what_it_has(tmp_path):

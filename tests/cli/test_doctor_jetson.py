@@ -31,6 +31,7 @@ JETSON_NAMES = [
     "tensorrt",
     "backends",
     "opencv",
+    "pyav",
     "counting",
 ]
 NOTHING = Modules(None, None)

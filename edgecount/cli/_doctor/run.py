@@ -43,6 +43,7 @@ def run_checks(model: str, root: Path = Path("/")) -> list[Check]:
         ("tensorrt", True, lambda: tensorrt.tensorrt(root, modules())),
         ("backends", gpu, lambda: backends.backends(root, modules(), runtime())),
         ("opencv", True, lambda: video.opencv(root)),
+        ("pyav", True, video.pyav),
         ("counting", True, lambda: counting.counting(model, crash=runtime().crashes)),
     ]
     return [_run(name, check) for name, wanted, check in checks if wanted]
