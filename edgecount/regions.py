@@ -46,8 +46,9 @@ class Region:
     __slots__ = ("name", "polygon")
 
     def __init__(self, name: str, polygon: ArrayLike) -> None:
-        if not isinstance(name, str) or not name.strip():
-            raise ConfigError(f"a region needs a name, a text, got {shown(name)}")
+        given: object = name  # which may be anything
+        if not (isinstance(given, str) and given.strip()):
+            raise ConfigError(f"a region needs a name, a text, got {shown(given)}")
         self.name = name
         self.polygon = _check_polygon(name, polygon)
 
@@ -181,7 +182,7 @@ def _has_area(points: NDArray[np.float64]) -> bool:
     # Between numbers so large, what is wide on the frame is lost to rounding.
     (x0, y0), *others = _exact(points)
     steps = [(x - x0, y - y0) for x, y in others]
-    dx, dy = next((step for step in steps if step != (0, 0)), (Fraction(0), Fraction(0)))
+    dx, dy = next((step for step in steps if any(step)), (Fraction(0), Fraction(0)))
     return any(dx * y != dy * x for x, y in steps)
 
 

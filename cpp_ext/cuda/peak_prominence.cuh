@@ -172,7 +172,7 @@ __device__ inline void drop_near_ties(const Plan& plan, const Cells& map, const 
                 atomicAnd(&memory.bits[code / kTile][column % 4], ~(1U << (column / 4 + 1)));
             }
         }
-        __syncwarp();  // the list is still read
+        __syncwarp();  // the list is still read, and bits are still dropped
     }
 }
 

@@ -241,7 +241,6 @@ __device__ void scan_heatmap(const Plan& plan, const Cells& map, const Cells& of
     if (!finite && threadIdx.x % 32 == 0) atomicOr(&plan.list.bad[at.image], kBadHeatmap);
     __syncwarp();
     drop_near_ties(plan, map, at, memory);
-    __syncwarp();
     place_strip(plan, map, offset, at, memory);
 }
 

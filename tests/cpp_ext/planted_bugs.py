@@ -88,7 +88,6 @@ BUGS = [
     Bug("near ties across corners", PROMINENCE, "dy != 0 || dx != 0", "dy == 0 && dx != 0"),
     Bug("columns of the other word", PROMINENCE, "row[1] >> 1 | row[0] >> 31", "row[1] >> 1"),
     Bug("the row over the lower half", PROMINENCE, "above[1] = last_upper;"),
-    Bug("cells too far away", PROMINENCE, "dy > kAround || dx > kAround", "false"),
     Bug(
         "a peak that is beaten from afar",
         PROMINENCE,

@@ -173,3 +173,12 @@ def test_masks_are_rasterised_once_per_size() -> None:
     assert masks.on_grid((64, 64), (8, 8), (8.0, 8.0)) is first
     assert masks.on_grid((64, 32), (4, 8), (8.0, 8.0)) is not first
     assert RegionMasks(()).on_grid((64, 64), (8, 8), (8.0, 8.0)) is None
+
+
+def test_a_density_of_less_than_nobody_is_an_error(manifest: Manifest) -> None:
+    maps = blank(manifest, 64, 64)
+    maps["density"][...] = -0.01  # rounding of a network without a last ReLU
+    assert count(maps, manifest, (64, 64)).density_count == pytest.approx(-0.64)
+    maps["density"][...] = -5
+    with pytest.raises(BackendError, match=r"density.*expected 0 people or more in a frame, got -"):
+        count(maps, manifest, (64, 64))
