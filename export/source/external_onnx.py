@@ -109,12 +109,18 @@ def check_runs(graph: onnx.ModelProto, manifest: Manifest) -> None:
 
     Raises:
         ConfigError: the graph has no such outputs.
-        ModelError: it does not run, or does not end.
+        ModelError: it does not run, does not end, or gives what is no number.
     """
     names = [value.name for value in graph.graph.input]
     if manifest.input.name not in names:
         raise _wrong("input.name", f"one of {', '.join(names)}", repr(manifest.input.name))
-    _run(graph, manifest.input, [output.name for output in manifest.outputs])
+    _, maps = _run(graph, manifest.input, [output.name for output in manifest.outputs])
+    for name, values in maps.items():
+        if not np.isfinite(values).all():
+            raise ModelError(
+                f"the output {name} has a NaN or an infinity on an image of noise: expected finite "
+                "values, are the weights whole?"
+            )
 
 
 def _wrong(name: str, expected: object, got: object) -> ConfigError:

@@ -86,8 +86,7 @@ def load_source(
     original = _only_outputs(graph, [output.name for output in manifest.outputs])
     try:
         _check_float(original, model)
-        if not checkpoint:
-            check_runs(original, manifest)
+        check_runs(original, manifest)
         made = simplify(with_opset(original, version))
     except ConfigError:
         raise

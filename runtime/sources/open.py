@@ -17,7 +17,7 @@ from edgecount.runtime.frames.images import MAX_PIXELS
 from edgecount.runtime.sources.base import Source
 from edgecount.runtime.sources.image import ImageSource
 from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES, KNOWN, VIDEO_SUFFIXES
-from edgecount.runtime.sources.urls import shown_url
+from edgecount.runtime.sources.urls import shown_url, stream_name
 
 __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "SourceLike", "open_sources"]
 
@@ -25,8 +25,8 @@ SourceLike: TypeAlias = "str | os.PathLike[str] | int | Sequence[str | os.PathLi
 
 _log = logging.getLogger(__name__)
 
-_STREAM = re.compile(r"(rtsps?|https?)://", re.IGNORECASE)
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_STREAM = re.compile(r"\s*(rtsps?|https?)://", re.IGNORECASE)
+_URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _EXPECTED = "expected a path, a URL or a camera's number"
 _CAMERAS = 81  # Linux' device number (major) of video4linux
 _MOST_SUFFIXES = 5  # that are named among those left out
@@ -83,11 +83,11 @@ def _open_path(text: str, options: dict[str, Any]) -> list[Source]:
     if path.is_char_device() and os.major(path.stat().st_rdev) == _CAMERAS:
         return [CameraSource(text)]
     if _URL.match(text) and not path.exists():
-        raise SourceError(f"streams are rtsp:// or http:// here, got {shown_url(text)}")
+        raise SourceError(f"streams are rtsp:// or http:// here, got {stream_name(text)}")
     if not path.exists() and glob.has_magic(text):
         return _open_glob(text, options)
     if not os.path.lexists(text):
-        raise SourceError(f"no such file: {text}")
+        raise SourceError(f"no such file: {shown_url(text)}")
     if path.exists() and not path.is_file():
         raise SourceError(f"{text} is not a regular file, and neither a folder nor a camera")
     return [_open_file(text, options)]
@@ -108,7 +108,7 @@ def _open_glob(pattern: str, options: dict[str, Any]) -> list[Source]:
     # Path.glob takes no absolute pattern.
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207
     if not names:
-        raise SourceError(f"no file matches {pattern}")
+        raise SourceError(f"no file matches {shown_url(pattern)}")
     return _open_known(names, f"what matches {pattern}", options)
 
 

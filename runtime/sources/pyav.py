@@ -38,6 +38,9 @@ _CHECKS = {
 }
 # Decoders of the same format that notice more, if more slowly.
 _STRICTER = {"vp9": "libvpx-vp9"}
+# Decoders that, working on frames side by side, may hand one on before they find it damaged; and
+# that look for damage less closely where they work on its slices side by side.
+_LATE_MARKS = ("h264", "mpeg4")
 _PAIRED = ("h264", "hevc")  # a frame for every packet, unless they are interlaced
 # Containers that say how long they are, and whose length is not merely guessed at by FFmpeg.
 _TIMED = ("matroska", "flv", "asf", "ogg", "mxf")
@@ -126,7 +129,10 @@ class PyAVClip:
         if self._is_strict and self._codec.name in _CHECKS:
             options["err_detect"] = _CHECKS[self._codec.name]
         self._codec.options = options
-        self._codec.thread_count = threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+        threads = min(_MOST_THREADS, len(os.sched_getaffinity(0)))
+        if self._codec.name in _LATE_MARKS and not self._accept_damaged:
+            threads = 1
+        self._codec.thread_count = threads
         delay = 0
         if self._is_file:  # frames that are decoded side by side come later: not of a camera
             self._codec.thread_type = "AUTO"

@@ -18,7 +18,7 @@ from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS, read_file
 from edgecount.runtime.frames.opencv import load_cv2
 from edgecount.runtime.sources.base import Frame, Source
-from edgecount.runtime.sources.urls import shown_url
+from edgecount.runtime.sources.urls import stream_name
 
 if TYPE_CHECKING:
     from edgecount.runtime.sources.opencv import OpenCVClip
@@ -137,8 +137,9 @@ class StreamSource(Source):
     def __init__(
         self, url: str, *, accept_damaged: bool = False, max_pixels: int = MAX_PIXELS
     ) -> None:
-        self.name = shown_url(url)
-        self._url = url
+        self.name = stream_name(url)
+        scheme, mark, rest = url.strip().partition("://")
+        self._url = scheme.lower() + mark + rest  # FFmpeg knows no protocol HTTP
         self._accept_damaged = accept_damaged
         self._max_pixels = max_pixels
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from graphs import small_manifest, small_model
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgecount import EdgeCounter
 from edgecount.errors import ConfigError, ModelError
@@ -94,6 +94,18 @@ def test_files_that_are_no_model(tmp_path):
         load_source(str(tmp_path / "cut.onnx"))
     with pytest.raises(ModelError, match="no such model"):
         load_source(str(tmp_path / "none.onnx"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers(tmp_path, value):
+    model, path = small_model(), tmp_path / "damaged.onnx"
+    weights = next(one for one in model.graph.initializer if one.name == "people_w")
+    numbers = numpy_helper.to_array(weights).copy()
+    numbers[0, 0] = value
+    weights.CopyFrom(numpy_helper.from_array(numbers, "people_w"))
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r"damaged\.onnx: the output density has a NaN"):
+        load_source(str(path))
 
 
 def test_half_precision_is_no_start(tmp_path):

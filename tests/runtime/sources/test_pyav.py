@@ -15,6 +15,7 @@ import pytest
 from clips import GOP, TICKS, encode, packet_places, picture, remux
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.base import Frame
+from edgecount.runtime.sources.pyav import PyAVClip
 from edgecount.runtime.sources.video import VideoSource
 
 
@@ -100,6 +101,22 @@ def test_flipped_bits_do_not_pass_without_a_word(write, codec, container):
             wrong += np.abs(frame.image.astype(int) - whole[round(frame.time, 3)]).mean() > 3
     assert given < 0.6 * 6 * 13
     assert wrong < 0.1 * 6 * 13
+
+
+@pytest.mark.parametrize("timeout", [None, 10.0])  # of a file, and of a stream
+def test_half_a_picture_at_the_end_is_told(write, timeout):
+    """Each time, however many threads decode: a frame must not be handed on before it is whole."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(-60, 60, (64, 96, 3))
+    images = [np.clip(picture(i) + np.roll(noise, i), 0, 255).astype(np.uint8) for i in range(2)]
+    data = encode("libx264", "h264", images)
+    path = write("a.h264", data[: len(data) * 9 // 10])
+    for _ in range(5):
+        with PyAVClip(
+            f"file:{path}", "a", accept_damaged=False, max_pixels=10_000, timeout=timeout
+        ) as clip:
+            assert len(list(clip.pictures())) == 1
+            assert "1 of 2 frames is lost or damaged" in clip.fault()
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])

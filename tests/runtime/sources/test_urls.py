@@ -33,6 +33,13 @@ from edgecount.runtime.sources.video import StreamSource
             "rtsp://host/user=***_password=***_channel=1.sdp",
         ),
         ("cannot open rtmp://user:secret@host/x: no", "cannot open rtmp://host/x: no"),
+        ("rtsp://user:12/34@10.0.0.7:554/x", "rtsp://10.0.0.7:554/x"),
+        ("rtsp://us/er:sec@host/x", "rtsp://host/x"),
+        ("rtsp://user:se@cr/et@host/x", "rtsp://host/x"),
+        ("rtsp://10.0.0.7:554/a@b/x", "rtsp://10.0.0.7:554/a@b/x"),
+        ("no such file: rtsp:/user:secret@host/x", "no such file: rtsp:/host/x"),
+        ("rtsp//user:secret@host/x", "rtsp//host/x"),
+        ("/data/http/a@b.mp4", "/data/http/a@b.mp4"),
         ("clip.mp4", "clip.mp4"),
     ],
 )
@@ -51,5 +58,11 @@ def test_sources_and_errors_show_no_secret() -> None:
         assert "127.0.0.1:9/door" in str(error.value)
 
 
+@pytest.mark.parametrize("url", [" rtsp://user:se cret@host/x", "rtsp://user:se\ncret@host/x\n"])
+def test_spaces_in_a_password(url: str) -> None:
+    assert StreamSource(url).name == open_sources(url)[0].name == "rtsp://host/x"
+
+
 def test_the_address_is_used_as_it_is() -> None:
+    assert StreamSource("HTTP://User:Secret@host/")._url == "http://User:Secret@host/"
     assert StreamSource("http://user:secret@host/")._url == "http://user:secret@host/"

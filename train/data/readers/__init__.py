@@ -88,8 +88,10 @@ def read_samples(reader: str, root: Path, *, unannotated: Choice | None = None) 
         MissingExtraError: a package is missing that reads the annotations.
     """
     samples, reading = read_set(reader, root, unannotated=unannotated)
-    for reason, number in (reading.left_out + reading.notes).items():
+    for reason, number in reading.left_out.items():
         log.info("%s: %s: %d", reader, reason, number)
+    for what, number in reading.notes.items():
+        log.warning("%s: %s: %d", reader, what, number)
     if reading.no_picture:
         number, first = len(reading.no_picture), reading.no_picture[0]
         log.warning("%s: %d annotations have no picture, first %s", reader, number, first)
@@ -119,6 +121,7 @@ def read_set(
             f"{reader}: cannot read the annotations in {root}: {str(error) or repr(error)}"
         ) from error
     _check_pixels(reader, samples)
+    _check_once(reader, samples)
     samples = _with_unannotated(reader, samples, reading, unannotated)
     if not samples:
         raise SourceError(f"{reader}: found no annotated images in {root}")
@@ -139,6 +142,21 @@ def _check_pixels(reader: str, samples: list[Sample]) -> None:
             f"{reader}: expected coordinates in pixels, got numbers from 0 to 1 alone: shares of "
             "the images' sides are read by yolo"
         )
+
+
+def _check_once(reader: str, samples: list[Sample]) -> None:
+    """Check that no picture has two annotations, each of which would be taken for all of it.
+
+    Raises:
+        SourceError: one has.
+    """
+    seen: set[Path] = set()
+    for sample in samples:
+        if sample.path in seen:
+            raise SourceError(
+                f"{reader}: two annotations are of the picture {sample.path}: expected one"
+            )
+        seen.add(sample.path)
 
 
 def _with_unannotated(

@@ -90,6 +90,7 @@ def _boxes(document: _Document, reading: Reading) -> dict[str, list[list[float]]
     categories = [_id(item["category_id"]) for item in document.annotations]
     counted = _counted(set(categories), document.categories)
     boxes: dict[str, list[list[float]]] = {}
+    ignored = 0
     ids = Counter(_id(item["id"]) for item in document.annotations if "id" in item)
     for place, (item, category) in enumerate(zip(document.annotations, categories, strict=True)):
         name = document.categories.get(category, category)
@@ -99,7 +100,9 @@ def _boxes(document: _Document, reading: Reading) -> dict[str, list[list[float]]
             reading.leave_out("boxes of whole crowds (iscrowd)", 1)
         else:
             reading.counted[name] += 1
+            ignored += _flag(item.get("ignore"))
             boxes.setdefault(_id(item["image_id"]), []).append(_sides(item, place))
+    reading.note("boxes marked ignore, which count all the same", ignored)
     twice = sum(number - 1 for number in ids.values())
     reading.note("annotations with the id of another, all counted", twice)
     return boxes

@@ -50,8 +50,8 @@ def part_with(root: Path, inside: str, *parts: str) -> Path:
 
 
 def listed_names(path: Path) -> list[str]:
-    """Read the first words of a list's lines, without the extensions of images."""
-    words = (line.split()[0] for line in read_text(path).splitlines() if line.strip())
+    """Read the first words of a list's lines, each once, without the extensions of images."""
+    words = dict.fromkeys(line.split()[0] for line in read_text(path).splitlines() if line.strip())
     return [word[: -len(Path(word).suffix)] if is_image(word) else word for word in words]
 
 

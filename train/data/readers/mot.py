@@ -37,6 +37,8 @@ def _read(sequence: Path, reading: Reading) -> list[Sample]:
     if not path.is_file():
         raise SourceError(f"{sequence / 'img1'} has no annotation: expected {path}")
     numbers = read_numbers(path, 7)
+    if (numbers[:, 0] % 1 != 0).any():
+        raise ValueError(f"{path}: expected whole numbers of frames first")
     # As whole as a float can say: a frame that there is not is refused below.
     frames = numbers[:, 0].clip(-1, 2.0**53).astype(int)
     unknown = np.setdiff1d(frames, list(images))

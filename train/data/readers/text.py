@@ -59,12 +59,21 @@ def read_json(path: Path) -> Any:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: it is no JSON, has a key twice, or is nested too deeply.
     """
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path), object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError("nested too deeply to be annotations") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
+        raise ValueError(f"the key {twice[:100]!r} is given twice")
+    return values
 
 
 def read_xml(path: Path) -> ET.Element:

@@ -79,7 +79,7 @@ def _read(names: Mapping[Path, str], root: Path, reading: Reading) -> list[Sampl
     trees = {}
     for path in names:
         with naming(path):
-            trees[path] = read_xml(path)
+            trees[path] = _tree(path)
     times = Counter(name for tree in trees.values() for name, _ in _objects(tree))
     counted = counted_class(times)
     for name, number in times.items():
@@ -96,6 +96,19 @@ def _read(names: Mapping[Path, str], root: Path, reading: Reading) -> list[Sampl
             image = _image(folders, names[path], reading, tree)
             samples.append(from_boxes(image, _boxes(tree, counted), size=_size(path, tree)))
     return samples
+
+
+def _tree(path: Path) -> ET.Element:
+    """Read one file of annotations.
+
+    Raises:
+        OSError, ET.ParseError: it cannot be read.
+        ValueError: it is another XML document, in which there would be nobody.
+    """
+    root = read_xml(path)
+    if root.tag.lower() != "annotation":
+        raise ValueError(f"expected the element annotation, got {root.tag[:100]}")
+    return root
 
 
 def _objects(root: ET.Element) -> list[tuple[str, ET.Element]]:

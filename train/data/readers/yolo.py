@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edgecount._documents import load_yaml, shown
 from edgecount.errors import MissingExtraError, SourceError
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.readers.classes import counted_class
@@ -21,6 +22,7 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.targets.boxes import boxes_around
 
 _CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_LISTS = ("classes.txt", "obj.names")  # a class's name in each line, from class 0 on
 
 
 def read_yolo(root: Path, reading: Reading) -> list[Sample]:
@@ -31,13 +33,14 @@ def read_yolo(root: Path, reading: Reading) -> list[Sample]:
     polygon or of an oriented box, whose bounds are read; see :mod:`.yolo_rows`. Subfolders of
     ``images`` are those of ``labels``, and either may lie within the other's folder, as in
     ``train/images`` and ``train/labels``. An image without a file is one without people, as with
-    YOLO's own tools. ``data.yaml`` names the classes: of several head counts, else person; every
-    class where it names neither.
+    YOLO's own tools. ``data.yaml``, ``classes.txt`` or ``obj.names`` name the classes: of several
+    head counts, else person; every class where nothing names them.
     """
     pictures, texts = folder_in(root, "images"), folder_in(root, "labels")
     folder = pictures if pictures.is_dir() else root
     images = reading.images_in(folder, deep=True)
     described = _describe(root)
+    names = _names(described, (root, texts, root.absolute().parent))
     paths = {image: _label_of(image, texts, folder) for image in images}
     found = {image: reading.find(path) for image, path in paths.items()}
     own = set(paths.values())
@@ -54,7 +57,7 @@ def read_yolo(root: Path, reading: Reading) -> list[Sample]:
             continue
         with naming(path):
             labels[image] = read_labels(path, _keypoints(described))
-    kept = _classes(labels, described, reading)
+    kept = _classes(labels, names, reading)
     confident = sum(one.confident for rows in labels.values() for one in rows)
     reading.note("boxes with a confidence: are these predictions?", confident)
     read = {path for path in found.values() if path}
@@ -97,14 +100,37 @@ def _describe(root: Path) -> Mapping[str, Any]:
     if path is None:
         return {}
     try:
-        import yaml
+        values = load_yaml(read_text(path), f"cannot read {path}", SourceError)
     except ImportError as error:
         raise MissingExtraError("pyyaml", "train", f"to read {path.name}") from error
-    try:
-        values = yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (OSError, UnicodeError) as error:
         raise SourceError(f"cannot read {path}: {error}") from error
-    return values if isinstance(values, dict) else {}
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise SourceError(f"{path}: expected keys and values, got {shown(values)}")
+    return values
+
+
+def _names(described: Mapping[str, Any], folders: Iterable[Path]) -> dict[int, str]:
+    """Return the classes' names, lower-case, by their numbers; {} where nothing names them."""
+    names = described.get("names")
+    if names is None:
+        paths = (folder / name for folder in folders for name in _LISTS)
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            return {}
+        with naming(path):
+            names = read_text(path).splitlines()
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict):
+        raise SourceError(f"data.yaml: names: expected a list of classes, got {shown(names)}")
+    return {
+        int(number): str(name).strip().lower()
+        for number, name in names.items()
+        if str(number).isdecimal() and isinstance(name, str | int)
+    }
 
 
 def _keypoints(described: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -119,27 +145,24 @@ def _keypoints(described: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _classes(
-    labels: Mapping[Path, list[Label]], described: Mapping[str, Any], reading: Reading
+    labels: Mapping[Path, list[Label]], names: Mapping[int, str], reading: Reading
 ) -> set[int] | None:
-    """Return the numbers of the classes that count, None for all, and record how many do."""
+    """Return the numbers of the classes that count, None for all, and record how many do.
+
+    Raises:
+        ValueError: there are several, with names, and none is head or person.
+    """
     used = Counter(label.kind for rows in labels.values() for label in rows)
-    names = described.get("names")
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    named = names if isinstance(names, dict) else {}
-    # Nothing but texts: what an anchor of YAML repeats may be endless as one.
-    texts = {n: named[n] for n in used if isinstance(named.get(n), str)}
-    known = {n: text.strip().lower() for n, text in texts.items()}
-    wanted = None
-    if {"head", "person"} & set(known.values()):
-        wanted = counted_class({known.get(n, str(n)) for n in used})
-    kept = {n for n in used if known.get(n) == wanted} if wanted else None
+    called = {number: names.get(number, str(number)) for number in used}
+    wanted = counted_class(called.values()) if names else None
+    if not names and len(used) > 1:
+        reading.note("heads of several classes, which nothing names, all counted", used.total())
+    kept = {n for n in used if called[n] == wanted} if wanted else None
     for number, times in used.items():
-        name = known.get(number, str(number))
         if kept is None or number in kept:
-            reading.counted[name] += times
+            reading.counted[called[number]] += times
         else:
-            reading.leave_out(f"heads of class {name}", times)
+            reading.leave_out(f"heads of class {called[number]}", times)
     return kept
 
 

@@ -97,3 +97,11 @@ def test_what_is_left_out_is_counted(folder):
         "annotations of category dog": 1,
     }
     assert reading.notes == {"annotations with the id of another, all counted": 1}
+
+
+def test_a_key_given_twice_is_an_error(folder):
+    write(folder)
+    path = folder / "a.JSON"
+    path.write_text(path.read_text(encoding="utf-8-sig")[:-1] + ', "annotations": []}')
+    with pytest.raises(SourceError, match="the key 'annotations' is given twice"):
+        read_samples("coco", folder)

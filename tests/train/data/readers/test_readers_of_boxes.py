@@ -55,6 +55,25 @@ def test_voc_counts_one_class_over_the_whole_set(tmp_path):
         read_samples("voc", tmp_path)
 
 
+def test_voc_two_annotations_of_one_picture_are_an_error(tmp_path):
+    touch(tmp_path / "a.jpg")
+    for name in ("1.xml", "2.xml"):
+        text = voc(("head", 10, 20, 19, 24)).replace(
+            "<object>", "<filename>a.jpg</filename><object>"
+        )
+        touch(tmp_path / name, text)
+    with pytest.raises(SourceError, match=r"two annotations are of the picture .*a\.jpg"):
+        read_samples("voc", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["<html/>", '<annotation xmlns="https://x"/>'])
+def test_voc_other_documents_are_no_empty_pictures(tmp_path, text):
+    touch(tmp_path / "a.jpg")
+    touch(tmp_path / "a.xml", text)
+    with pytest.raises(SourceError, match=r"a\.xml: expected the element annotation"):
+        read_samples("voc", tmp_path)
+
+
 def test_scut_head_reads_its_lists_of_both_parts(tmp_path):
     for part in "AB":
         root = tmp_path / f"SCUT_HEAD_Part_{part}"

@@ -77,16 +77,47 @@ def test_keypoints_are_read_where_the_set_says_how_many(folder):
         read_samples("yolo", folder)
 
 
-@pytest.mark.parametrize("names", ["[person, Head]", "{0: person, 1: head}"])
+@pytest.mark.parametrize(
+    "names", ["[person, Head]", "{0: person, 1: head}", "{'0': person, '1': head}"]
+)
 def test_named_classes_count_heads_alone(folder, names):
     write(folder, f"{BOX}\n1{BOX[1:]}\n7{BOX[1:]}\n")
     (sample,), reading = read_set("yolo", folder)
     assert len(sample.points) == 3  # nobody says what they are
+    assert reading.notes.total() == 3
     (folder / "data.yaml").write_text(f"names: {names}\n")
     (sample,), reading = read_set("yolo", folder)
     assert len(sample.points) == 1
     assert reading.counted == {"head": 1}
     assert reading.left_out == {"heads of class person": 1, "heads of class 7": 1}
+
+
+@pytest.mark.parametrize("place", ["classes.txt", "labels/classes.txt", "obj.names"])
+def test_lists_of_names_say_what_classes_are(folder, place):
+    write(folder, f"{BOX}\n1{BOX[1:]}\n")
+    (folder / place).write_text("car\nhead\n")
+    (sample,), reading = read_set("yolo", folder)
+    assert len(sample.points) == 1
+    assert reading.left_out == {"heads of class car": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("names: [car, bus]", "expected a class head or person, or a single one, got bus, car"),
+        ("names: head", "names: expected a list of classes, got 'head'"),
+        ("[head]", "expected keys and values"),
+        ("names: [a", "while parsing"),
+        ("names: [head]\nnames: [car]", "given twice"),
+        ("names: " + "[" * 3000 + "]" * 3000, "nests deeper"),
+    ],
+)
+def test_what_names_no_class_is_refused_in_one_line(folder, text, message):
+    write(folder, f"{BOX}\n1{BOX[1:]}\n")
+    (folder / "data.yaml").write_text(text)
+    with pytest.raises(SourceError, match=message) as caught:
+        read_samples("yolo", folder)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_layouts_of_other_exports(folder):
