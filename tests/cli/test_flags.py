@@ -13,7 +13,7 @@ from edgecount.cli._shell.flags import with_flags
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 # A command to type may have flags.
-COMMAND = re.compile(r"edgecount (export|inspect|train|adapt)|\bpip\b|python3? -m|Usage")
+COMMAND = re.compile(r"edgecount (export|inspect|train|adapt|data)|\bpip\b|python3? -m|Usage")
 
 
 @click.command()
