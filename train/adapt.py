@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,8 @@ def adapt(
         ConfigError: too few images, or an option makes no sense.
         ModelError: the model's weights cannot be taken up again.
     """
+    if not 0 < rate < math.inf:
+        raise ConfigError(f"rate: expected a number above 0, got {rate}")
     training, held = hold_out([fitted(sample) for sample in samples], holdout, seed)
     network, manifest, objective_choice = open_trainable(model)
     before = mean_error(network, manifest, held)

@@ -101,9 +101,12 @@ def test_an_external_network(run, photos, tmp_path):
     assert refused.exit_code == 2
     assert f"--manifest: {described}: " in refused.stderr
     assert "FILL IN" in refused.stderr
+    described.write_text("{}", encoding="utf-16")
+    refused = run(*words, "--manifest", described)
+    assert f"--manifest: {described} is no text in UTF-8" in refused.stderr
     manifest = json.loads(template.stdout)
     manifest["input"] |= {"channels": "RGB", "mean": [0, 0, 0], "scale": [0.01, 0.01, 0.01]}
-    described.write_text(json.dumps(manifest))
+    described.write_text(json.dumps(manifest), encoding="utf-8-sig")  # as some editors save
     result = run(*words, "--manifest", described)
     assert result.exit_code == 0, result.stderr
     made = onnx.load(tmp_path / "made" / "model.onnx")

@@ -1,6 +1,7 @@
 """Fine-tuning of a deployed model: its own weights to start with, better ones or none to end."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -66,6 +67,9 @@ def test_what_measures_does_not_train(camera):
         hold_out(training, 0.25, seed=3)
     with pytest.raises(ConfigError, match="holdout: expected a share"):
         hold_out(samples, 1.5, seed=3)
+    for rate in (0, math.nan, math.inf):
+        with pytest.raises(ConfigError, match="rate: expected a number above 0"):
+            adapt("edgecount-n", samples, rate=rate)
 
 
 @pytest.mark.slow

@@ -115,8 +115,10 @@ def manifest_of(path: Path | None) -> Manifest | None:
         return None
     require_regular(path, ConfigError)
     try:
-        return Manifest.from_json(path.read_text(encoding="utf-8"))
+        return Manifest.from_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"manifest: cannot read {path}: {error.strerror}") from error
-    except (ModelError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"manifest: {path} is no text in UTF-8: save it as that") from error
+    except ModelError as error:
         raise ConfigError(f"manifest: {path}: {error}") from error
