@@ -74,9 +74,12 @@ def writable(path: Path) -> Path:
         OutputError: it is there and no file: a device or a folder must not be replaced by one.
     """
     real = Path(os.path.realpath(path))
-    require_regular(real, OutputError)
+    try:
+        require_regular(real, OutputError)
+    except OutputError as error:
+        raise OutputError(f"cannot write {path}: {error}") from None
     if real.is_dir():
-        raise OutputError(f"{path} is a folder: expected a regular file")
+        raise OutputError(f"cannot write {path}: it is a folder, expected a regular file")
     return real
 
 

@@ -174,8 +174,7 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch, full):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(Path, "write_bytes", no_space)
-    expected = "is a folder: expected a regular file" if full == "folder" else "No space left"
-    with pytest.raises(OutputError, match=rf"calibration\.npz.*{expected}"):
+    with pytest.raises(OutputError, match=r"cannot write .*calibration\.npz"):
         seen.save(path, "key")
     assert [entry.name for entry in tmp_path.iterdir()] == ["calibration.npz"]
     assert full == "folder" or path.read_bytes() == b"older"
