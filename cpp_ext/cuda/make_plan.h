@@ -76,11 +76,10 @@ inline HeatmapPlan plan_heatmap(const Planes& map, const CountOptions& options,
 }
 
 /// The factor that gives the same as dividing by the unit, for every value: there is one for powers
-/// of two. Else 0.
+/// of two, which are no smaller than the normal numbers (check_unit), so that it is finite. Else 0.
 inline float exact_factor(float unit) {
     int exponent = 0;
-    const float factor = 1.0F / unit;
-    return std::frexp(unit, &exponent) == 0.5F && std::isfinite(factor) ? factor : 0.0F;
+    return std::frexp(unit, &exponent) == 0.5F ? 1.0F / unit : 0.0F;
 }
 
 /// How the plain sums are taken, and who keeps the density where that takes a division.

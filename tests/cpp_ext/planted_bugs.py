@@ -192,7 +192,6 @@ BUGS = [
         "std::frexp(unit, &exponent) == 0.5F",
         "true",
     ),
-    Bug("a factor that overflows", "make_plan.h", "std::isfinite(factor)", "true"),
     Bug("no end of the points", LIST, "i < count && rank + i < list.room", "i < count"),
     Bug("no end of a block's list", LIST, "at < kListed", "before + k >= first"),
     Bug("a NaN in the offset", LIST, "isfinite(point.x) && isfinite(point.y)", "true"),
