@@ -73,8 +73,8 @@ def writable(path: Path) -> Path:
     Raises:
         OutputError: it is there and no file: a device or a folder must not be replaced by one.
     """
+    require_regular(path, OutputError)  # behind /dev/stdout there may be what has no other name
     real = Path(os.path.realpath(path))
-    require_regular(real, OutputError)
     if real.is_dir():
         raise OutputError(f"{path} is a folder: expected a regular file")
     return real
