@@ -30,7 +30,7 @@ from edgecount.runtime.pipeline.job import CountSettings, FrameJob
 from edgecount.runtime.pipeline.pipelines import GpuPipeline, HostPipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 from edgecount.runtime.sources import Frame, Source, open_sources
-from edgecount.runtime.sources.urls import stream_name
+from edgecount.runtime.sources.urls import shown_url, stream_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -316,10 +316,11 @@ def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
 
 def _refuse_url(path: str | os.PathLike[str]) -> None:
     """Refuse an address, which would be taken for a path, and shown with its password."""
-    text = os.fspath(path)
-    shown = stream_name(text) if isinstance(text, str) else text
-    if ("://" in str(text) or shown != text) and not os.path.lexists(text):
-        raise SourceError(f"expected an image file, got {shown}: addresses are for stream()")
+    text = os.fsdecode(path)
+    if ("://" in text or shown_url(text) != text) and not os.path.lexists(text):
+        raise SourceError(
+            f"expected an image file, got {stream_name(text)}: addresses are for stream()"
+        )
 
 
 def _kind(value: object) -> str:

@@ -473,3 +473,5 @@ def test_an_address_is_for_stream_and_shows_no_password() -> None:
     for url in ("http://user:secret@host/a.jpg", Path("http://user:secret@host/a.jpg")):
         with pytest.raises(SourceError, match=r"got http:/+host/a.jpg: addresses are for stream"):
             counter.count(url)
+    with pytest.raises(SourceError, match=r"no such file:  a b\.jpg"):
+        counter.count(" a b.jpg")
