@@ -73,11 +73,12 @@ def writable(path: Path) -> Path:
     Raises:
         OutputError: it is there and no file: a device or a folder must not be replaced by one.
     """
-    real = Path(os.path.realpath(path))
     try:
-        require_regular(real, OutputError)
+        # Not what it leads to: behind /dev/stdout there may be what has no other name.
+        require_regular(path, OutputError)
     except OutputError as error:
         raise OutputError(f"cannot write {path}: {error}") from None
+    real = Path(os.path.realpath(path))
     if real.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder, expected a regular file")
     return real

@@ -15,6 +15,9 @@ MODEL_DEFAULT: Literal["model"] = "model"
 MAX_PIXELS = 250_000_000
 """Most pixels of an image file, unless more are allowed: 750 MB as 8-bit BGR."""
 
+MOST_THREADS = 1024
+"""More than any CPU has cores; starting a hundred thousand takes minutes."""
+
 
 def check_threshold(threshold: float | None, manifest: Manifest) -> float:
     """Return the threshold, a score in [0, 1); for None the model's."""
@@ -57,9 +60,12 @@ def check_max_pixels(max_pixels: int) -> int:
 
 
 def check_threads(threads: int | None) -> None:
-    """Refuse a number of threads that is neither None nor a whole number, 1 or more."""
-    if threads is not None and not (_is_number(threads, Integral) and 1 <= threads < 2**31):
-        raise ConfigError(f"threads: expected 1 or more, or None for all cores, got {threads!r}")
+    """Refuse a number of threads that is neither None nor a whole number from 1 to the most."""
+    if threads is not None and not (_is_number(threads, Integral) and 1 <= threads <= MOST_THREADS):
+        raise ConfigError(
+            f"threads: expected a number from 1 to {MOST_THREADS}, or None for all cores, "
+            f"got {threads!r}"
+        )
 
 
 def check_timeout(timeout: float | None) -> None:

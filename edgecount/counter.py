@@ -30,6 +30,7 @@ from edgecount.runtime.pipeline.job import CountSettings, FrameJob
 from edgecount.runtime.pipeline.pipelines import GpuPipeline, HostPipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 from edgecount.runtime.sources import Frame, Source, open_sources
+from edgecount.runtime.sources.urls import shown_url, stream_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -283,6 +284,7 @@ class EdgeCounter:
 
     def _job(self, frame: Any) -> FrameJob:
         if isinstance(frame, (str, os.PathLike)):
+            _refuse_url(frame)
             return self._job_of(Frame(read_image(frame, **self._reading), str(frame), 0, 0.0))
         return FrameJob(self._intake.take(frame))
 
@@ -310,6 +312,15 @@ def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
     from edgecount._rebuild import rebuild_engine
 
     return rebuild_engine
+
+
+def _refuse_url(path: str | os.PathLike[str]) -> None:
+    """Refuse an address, which would be taken for a path, and shown with its password."""
+    text = os.fsdecode(path)
+    if ("://" in text or shown_url(text) != text) and not os.path.lexists(text):
+        raise SourceError(
+            f"expected an image file, got {stream_name(text)}: addresses are for stream()"
+        )
 
 
 def _kind(value: object) -> str:

@@ -156,6 +156,8 @@ def rasterise(
 
 
 def _check_polygon(name: str, polygon: ArrayLike) -> NDArray[np.float64]:
+    if np.ma.is_masked(polygon):
+        raise ConfigError(f"region {name!r}: some of its coordinates are masked: leave them out")
     try:
         points = np.array(polygon, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):

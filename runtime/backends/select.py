@@ -64,7 +64,7 @@ def open_backend(
         BackendError: the engine does not exist or does not work here.
         MissingExtraError: its package is not installed.
         ModelError: the engine cannot load the model.
-        ConfigError: threads is below 1.
+        ConfigError: there is no such number of threads.
     """
     check_threads(threads)
     if isinstance(backend, Backend):

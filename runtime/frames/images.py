@@ -214,6 +214,12 @@ def _from_pil(image: Any) -> NDArray[Any]:
     # PIL clips 16-bit grey to 255 when it converts to RGB.
     if values.size and not 0 <= values.min() <= values.max() <= 65535:
         raise InputError(f"{_EXPECTED}, got a PIL image with values beyond 16 bits")
+    # As 16 bits it would be black, which nobody means by such an image.
+    if upright.mode == "I" and values.size and 0 < values.max() <= 255:
+        raise InputError(
+            f"{_EXPECTED}, got a PIL image of mode I without a value above 255: convert it to L if "
+            "it has 8 bits, or to I;16"
+        )
     return values.astype(np.uint16)
 
 

@@ -106,10 +106,22 @@ def _open_folder(folder: Path, options: dict[str, Any]) -> list[Source]:
 
 def _open_glob(pattern: str, options: dict[str, Any]) -> list[Source]:
     # Path.glob takes no absolute pattern.
-    names = glob.glob(pattern, recursive=True)  # noqa: PTH207
+    names = _each_once(glob.glob(pattern, recursive=True))  # noqa: PTH207
     if not names:
         raise SourceError(f"no file matches {shown_url(pattern)}")
     return _open_known(names, f"what matches {pattern}", options)
+
+
+def _each_once(names: Sequence[str]) -> list[str]:
+    """Leave out what is met again by links to folders, among them loops; the shortest name stays.
+
+    Links to files stay: somebody made each of them.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(names, key=len):
+        folder, file = os.path.split(name)
+        found.setdefault(os.path.join(os.path.realpath(folder), file), name)  # noqa: PTH118
+    return list(found.values())
 
 
 def _open_known(names: Sequence[str], where: str, options: dict[str, Any]) -> list[Source]:

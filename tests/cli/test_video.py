@@ -35,6 +35,7 @@ def test_json_is_a_line_per_frame(run, files, json_lines):
         (["--max-frames", 2], [0, 1]),
         (["--every", 4, "--max-frames", 2], [0, 4]),
         (["--every", 99], [0]),
+        (["--every", 10**30, "--max-frames", 10**30], [0]),
     ],
 )
 def test_pace(run, files, json_lines, args, frames):

@@ -324,7 +324,8 @@ def test_regions_may_change_between_frames(tiny_model: Path, frame: NDArray[np.u
         ({"max_pixels": 0}, "max_pixels: expected a whole number, 1 or more, got 0"),
         ({"max_pixels": None}, "max_pixels: expected a whole number, 1 or more, got None"),
         ({"regions": 5}, "regions: expected Region objects or a mapping, got 5"),
-        ({"threads": -1}, "threads: expected 1 or more"),
+        ({"threads": -1}, "threads: expected a number from 1 to 1024"),
+        ({"threads": 100_000}, "threads: expected a number from 1 to 1024"),
         ({"regions": {"gate": [(0, 0)]}}, "region 'gate': expected three or more points"),
     ],
 )
@@ -465,3 +466,12 @@ def test_whatever_a_source_raises_is_an_error_of_that_source(
     assert [str(error) for error in errors] == [f"{paths[1]}: MemoryError: 1 TiB"]
     with pytest.raises(SourceError, match=r"b\.png: MemoryError"):
         list(counter.stream(tmp_path))
+
+
+def test_an_address_is_for_stream_and_shows_no_password() -> None:
+    counter = EdgeCounter(backend=FakeBackend())
+    for url in ("http://user:secret@host/a.jpg", Path("http://user:secret@host/a.jpg")):
+        with pytest.raises(SourceError, match=r"got http:/+host/a.jpg: addresses are for stream"):
+            counter.count(url)
+    with pytest.raises(SourceError, match=r"no such file:  a b\.jpg"):
+        counter.count(" a b.jpg")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecount._files import replacing, require_regular, write_whole
+from edgecount._files import replacing, require_regular, writable, write_whole
 from edgecount.errors import ModelError, OutputError
 
 
@@ -86,3 +86,14 @@ def test_what_blocks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         require_regular(tmp_path / "pipe", OutputError)
     for path in (tmp_path, tmp_path / "missing", Path("a\0b")):  # whoever opens them says what is
         require_regular(path)
+
+
+def test_a_pipe_behind_a_number_is_told_as_a_pipe() -> None:
+    """What /dev/stdout leads to has no name of its own."""
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(OutputError, match=r"/dev/fd/\d+ is a FIFO: expected a regular file"):
+            writable(Path(f"/dev/fd/{writer}"))
+    finally:
+        os.close(reader)
+        os.close(writer)

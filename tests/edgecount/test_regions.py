@@ -155,6 +155,7 @@ def test_is_fast_enough_for_a_region_that_moves() -> None:
         ([(0, 0, 0)] * 3, "three or more points"),
         ([(0, 0), (1, 0), (0, float("nan"))], "finite"),
         ([(0, 0), (1, 0), (0, float("inf"))], "finite"),
+        (np.ma.array([(0, 0), (1, 0), (0, 1)], mask=[(0, 0), (0, 1), (0, 0)]), "masked"),
         ([(0, 0), (1, 1), (5, 5)], "no area"),
         ("gate", "expected points"),
         ([(0, 0), (1,), (2, 2)], "expected points"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +50,9 @@ class Pace:
         if not source.is_video:
             return frames
         last = None if self.at_most is None else self.every * (self.at_most - 1) + 1
-        return itertools.islice(frames, 0, last, self.every)
+        # islice takes no larger numbers, and no video is longer.
+        last = None if last is None else min(last, sys.maxsize)
+        return itertools.islice(frames, 0, last, min(self.every, sys.maxsize))
 
     def length(self, source: Source) -> int | None:
         """Return the number of frames that `pick` gives, None if the source has no length."""

@@ -301,3 +301,12 @@ def test_the_users_log_levels_stay(tmp_path: Path) -> None:
     read_image(write(tmp_path / "a.png", encode("png")))
     assert cv2.utils.logging.getLogLevel() == before
     assert "OPENCV_FFMPEG_LOGLEVEL" not in os.environ
+
+
+def test_pil_images_of_whole_numbers_are_not_taken_for_black_ones() -> None:
+    image_module = pytest.importorskip("PIL.Image")
+    grey = image_module.fromarray(np.full((4, 6), 200, np.uint8))
+    with pytest.raises(InputError, match="mode I without a value above 255: convert it to L"):
+        as_bgr(grey.convert("I"))
+    deep = image_module.fromarray(np.full((4, 6), 51400, np.int32))
+    assert as_bgr(deep).tolist() == np.full((4, 6, 3), 200).tolist()

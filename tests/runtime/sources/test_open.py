@@ -213,3 +213,10 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
 def test_an_empty_text_is_not_the_current_folder():
     with pytest.raises(SourceError, match="empty text"):
         open_sources("")
+
+
+def test_a_loop_of_links_gives_each_file_once(folder: Path) -> None:
+    (folder / "self").symlink_to(folder)
+    found = [source.name for source in open_sources(f"{folder}/**")]
+    own = [f"{folder}/{name}" for name in ("img1.png", "img2.PNG", "img10.png")]
+    assert found == [*own, f"{folder}/sub/img3.png"]
