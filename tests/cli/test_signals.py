@@ -123,19 +123,20 @@ def test_ctrl_c_within_an_import_that_never_ends(tmp_path):
     assert (done.returncode, done.stderr) == (130, "")
 
 
-def test_a_stalled_camera_does_not_keep_a_process_alive():
-    code = (
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_stalled_camera_does_not_keep_a_process_alive(name, code):
+    program = (
         "import os, signal, time\n"
         "from edgecount.cli._shell import signals\n"
         "from edgecount.cli._shell.signals import stop_on_interrupt\n"
         "signals.PATIENCE = 0.2\n"
         "with signals.interrupt_on_sigterm(), stop_on_interrupt() as stop:\n"
-        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"    os.kill(os.getpid(), signal.{name})\n"
         "    print(stop.requested, flush=True)\n"
         "    time.sleep(60)\n"
     )
-    done = run_code(code)
-    assert (done.returncode, done.stdout, done.stderr) == (143, "True\n", "")
+    done = run_code(program)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "True\n", "")
 
 
 def test_sigterm_that_is_ignored_stays_so():
@@ -154,7 +155,7 @@ def test_sigterm_that_is_ignored_stays_so():
 def test_handlers_are_as_they_were():
     from edgecount.cli import main
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     before = [signal.getsignal(number) for number in numbers]
     with pytest.raises(SystemExit) as ended:
         main(["models"])

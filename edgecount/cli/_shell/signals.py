@@ -1,4 +1,4 @@
-"""Ctrl-C that lets imports and the frame in hand finish, and SIGTERM as another Ctrl-C."""
+"""Ctrl-C that lets imports and the frame in hand finish, SIGTERM and SIGHUP as other Ctrl-Cs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-TERMINATED = 143  # 128 + SIGTERM
+_ENDS = (signal.SIGTERM, signal.SIGHUP)  # of `kill`, and of a terminal that is closed
 # Whoever sends SIGTERM sends it once, and SIGKILL after ten seconds or more.
 PATIENCE = 5.0  # s for what ends softly, such as the frame in hand; a camera may be stalled
 _AGAIN = 0.02  # s until a Ctrl-C that came within an import is sent again
@@ -143,12 +143,14 @@ def _imports(frame: FrameType | None) -> bool:
 def interrupt_on_sigterm() -> Iterator[Stop]:
     """Let SIGTERM do what Ctrl-C does: what that leaves tidy, `kill` and `docker stop` do too.
 
-    A SIGTERM that is ignored, or handled by a library in C, stays so. To leave this context by
-    Ctrl-C is to exit with 130, or with 143 if it was SIGTERM.
+    So does SIGHUP, of a terminal that is closed or a connection that is lost. One of them that is
+    ignored, as after `nohup`, or handled by a library in C, stays so. To leave this context by
+    Ctrl-C is to exit with 130, with 143 if it was SIGTERM, and with 129 if it was SIGHUP.
     """
-    stop, process = Stop(), os.getpid()
+    stop, process, came = Stop(), os.getpid(), signal.SIGTERM
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal came
         on_interrupt = signal.getsignal(signal.SIGINT)
         # A forked worker has this handler too, and none of its parent's work to tidy up. And an
         # engine's build that was asked to stop leaves it to the next signal to end the process.
@@ -156,7 +158,7 @@ def interrupt_on_sigterm() -> Iterator[Stop]:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
             return
-        again, stop.requested = stop.requested, True
+        again, stop.requested, came = stop.requested, True, signal.Signals(number)
         if again or not callable(on_interrupt):
             raise KeyboardInterrupt  # shells start what runs in the background with it ignored
         # Called, not sent as a signal: only if it returns has it put the stop off until later.
@@ -166,19 +168,20 @@ def interrupt_on_sigterm() -> Iterator[Stop]:
 
     before: dict[int, Any] = {}
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_main_thread and signal.getsignal(signal.SIGTERM) not in (None, signal.SIG_IGN):
-        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, interrupt)
+    for number in _ENDS if in_main_thread else ():
+        if signal.getsignal(number) not in (None, signal.SIG_IGN):
+            before[number] = signal.signal(number, interrupt)
     try:
         yield stop
     except (KeyboardInterrupt, SystemExit) as error:
         if isinstance(error, SystemExit) and error.code != INTERRUPTED:
             raise
-        raise SystemExit(TERMINATED if stop.requested else INTERRUPTED) from None
+        raise SystemExit(128 + came if stop.requested else INTERRUPTED) from None
     finally:
         if signal.SIGALRM in before:  # else a timer that runs is the caller's
             signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for restored, handler in before.items():
+            signal.signal(restored, handler)
 
 
 def _insist(_number: int, _frame: FrameType | None) -> None:
