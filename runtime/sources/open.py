@@ -6,8 +6,9 @@ import glob
 import logging
 import os
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -105,11 +106,48 @@ def _open_folder(folder: Path, options: dict[str, Any]) -> list[Source]:
 
 
 def _open_glob(pattern: str, options: dict[str, Any]) -> list[Source]:
-    # Path.glob takes no absolute pattern.
-    names = _each_once(glob.glob(pattern, recursive=True))  # noqa: PTH207
+    names = _each_once(_match(pattern))
     if not names:
         raise SourceError(f"no file matches {shown_url(pattern)}")
     return _open_known(names, f"what matches {pattern}", options)
+
+
+def _match(pattern: str) -> list[str]:
+    """Return what matches a pattern; `**` stands for any folders, each entered once.
+
+    `glob` itself follows links for `**` as often as they lead on, and two that lead up give more
+    paths than there is memory for.
+    """
+    parts = pattern.split("/")
+    if "**" not in parts:
+        return glob.glob(pattern)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    place = parts.index("**")
+    base, rest = "/".join(parts[:place]), "/".join(parts[place + 1 :]) or "*"
+    bases = [base or ("/" if place else "")]
+    if glob.has_magic(base):
+        bases = [name for name in glob.glob(base) if os.path.isdir(name)]  # noqa: PTH112, PTH207
+    return [
+        name
+        for folder in bases
+        for inside in _folders(folder)
+        for name in _match(os.path.join(glob.escape(inside), rest))  # noqa: PTH118
+    ]
+
+
+def _folders(top: str) -> Iterator[str]:
+    """Yield a folder and those below it, hidden ones left out; of links to one place the first."""
+    seen: set[str] = set()
+    waiting = deque([top])
+    while waiting:
+        folder = waiting.popleft()
+        real = os.path.realpath(folder or os.curdir)
+        if real in seen:
+            continue
+        seen.add(real)
+        yield folder
+        with suppress(OSError), os.scandir(folder or os.curdir) as entries:
+            inside = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+            waiting.extend(os.path.join(folder, name) for name in sorted(inside))  # noqa: PTH118
 
 
 def _each_once(names: Sequence[str]) -> list[str]:

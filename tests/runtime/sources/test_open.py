@@ -220,3 +220,21 @@ def test_a_loop_of_links_gives_each_file_once(folder: Path) -> None:
     found = [source.name for source in open_sources(f"{folder}/**")]
     own = [f"{folder}/{name}" for name in ("img1.png", "img2.PNG", "img10.png")]
     assert found == [*own, f"{folder}/sub/img3.png"]
+
+
+def test_loops_that_lead_up_from_everywhere_end(folder: Path, monkeypatch) -> None:
+    (folder / "self").symlink_to(folder)
+    (folder / "sub" / "up").symlink_to("..")
+    (folder / "sub" / "self").symlink_to(".")
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "img4.png").write_bytes(b"")
+    own = ["img1.png", "img2.PNG", "img10.png", "sub/img3.png"]
+    assert [s.name for s in open_sources(f"{folder}/**")] == [f"{folder}/{name}" for name in own]
+    monkeypatch.chdir(folder)
+    assert [source.name for source in open_sources("**")] == own
+    assert [source.name for source in open_sources("**/*3.png")] == ["sub/img3.png"]
+    monkeypatch.chdir(folder.parent)
+    found = [source.name for source in open_sources(f"{folder.name[:-1]}?/**/img3.png")]
+    assert found == [f"{folder.name}/sub/img3.png"]
+    with pytest.raises(SourceError, match="no file matches"):
+        open_sources("nowhere/**/*.png")
