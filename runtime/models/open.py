@@ -115,5 +115,9 @@ def _in_folder(folder: Path) -> Path:
                 f"the folder {folder} holds no model.onnx and no engine, but {', '.join(others)}: "
                 "name one of these"
             )
-        raise ModelError(f"the folder {folder} holds no model.onnx and no engine")
+        best = folder / "best.pt"
+        hint = (
+            f": export its checkpoint, edgecount export {best} --out DIR" if best.exists() else ""
+        )
+        raise ModelError(f"the folder {folder} holds no model.onnx and no engine{hint}")
     return choice.path

@@ -27,7 +27,10 @@ def test_a_folder_with_a_model(tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"holds no model.onnx and no engine"):
+    with pytest.raises(ModelError, match=r"holds no model.onnx and no engine$"):
+        open_model(tmp_path)
+    (tmp_path / "best.pt").touch()  # of a training run
+    with pytest.raises(ModelError, match=r"edgecount export .*best\.pt --out DIR$"):
         open_model(tmp_path)
 
 
