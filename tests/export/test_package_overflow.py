@@ -9,7 +9,7 @@ import pytest
 from graphs import small_manifest, small_model, write_photos
 from onnx import numpy_helper
 
-from edgecount.errors import AccuracyError, BackendError
+from edgecount.errors import AccuracyError, BackendError, ModelError
 from edgecount.export import package
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
@@ -133,14 +133,19 @@ def test_what_cannot_count_is_refused_by_picture(loud, tmp_path, monkeypatch, fo
     assert "`force` keeps no such file: export without `fp16`" in message
 
 
-def test_a_model_that_cannot_count_itself(tmp_path):
+def test_a_model_that_cannot_count_itself(tmp_path, monkeypatch):
     model = small_model()
     bias = next(weight for weight in model.graph.initializer if weight.name == "people_b")
     bias.CopyFrom(numpy_helper.from_array(np.full(1, np.nan, np.float32), "people_b"))
     onnx.save(model, tmp_path / "broken.onnx")
     photos = write_grey(tmp_path / "photos", 2)
+    options = ExportOptions(verify=photos)
+    with pytest.raises(ModelError, match=r"broken\.onnx: the output density has a NaN"):
+        export_model(str(tmp_path / "broken.onnx"), tmp_path / "made", options)
+    # One whose maps are finite on noise alone.
+    monkeypatch.setattr("edgecount.export.source.load.check_runs", lambda *_: None)
     with pytest.raises(BackendError, match=r"model itself cannot count 0\d\.png: .*density"):
-        export_model(str(tmp_path / "broken.onnx"), tmp_path / "made", ExportOptions(verify=photos))
+        export_model(str(tmp_path / "broken.onnx"), tmp_path / "made", options)
 
 
 def test_weights_beyond_float16_in_an_int8_export(tmp_path):

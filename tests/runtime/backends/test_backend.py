@@ -102,7 +102,7 @@ def test_unknown_backend_lists_those_there_are(model: ModelFile, name: str, hint
 
 
 def test_threads_are_checked(model: ModelFile) -> None:
-    with pytest.raises(ConfigError, match="threads: expected 1 or more"):
+    with pytest.raises(ConfigError, match="threads: expected a number from 1 to 1024"):
         open_backend(model, threads=0)
 
 
