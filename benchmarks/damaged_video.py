@@ -1,4 +1,4 @@
-"""What is noticed of flipped bits in videos, by codec.
+"""Count the damaged videos that are noticed, by codec.
 
 A clip of a rendered crowd is encoded, bits of it are flipped, and it is read as `count` reads it.
 Printed are the damaged files, those that were reported, those that went by with wrong frames and

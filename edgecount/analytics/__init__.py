@@ -1,4 +1,4 @@
-"""What crowds do over time, from results alone.
+"""Analytics of crowds over time, from results alone.
 
 Smoothing, lines, stays, alarms, the ground in view, the picture itself, privacy. Nothing here
 opens a camera or a file. Times are seconds of any clock that only goes forward, such as

@@ -24,7 +24,7 @@ _LEARN = 120.0  # seconds over which what is usual is learned
 
 
 class PictureState(enum.Enum):
-    """What is seen of the scene."""
+    """State of a camera's view of its scene."""
 
     GOOD = "good"
     LEARNING = "learning"  # what is usual is not known yet

@@ -21,7 +21,7 @@ _PATIENCE = 0.7  # s for which a head that is not found is still expected
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """What became of the heads that were followed, in one frame.
+    """Heads of one frame that were found again, and those that were lost.
 
     Attributes:
         ids: (M,) number of each head that was found again, the same for the same head.

@@ -21,7 +21,7 @@ SUBSAMPLINGS = (
 
 @dataclass(frozen=True, eq=False)
 class PhotometricChange:
-    """What is done to one crop, in this order; None leaves a step out.
+    """Changes of one crop, made in this order; None leaves a step out.
 
     Attributes:
         tone: (256,) uint8, the new value of each value.

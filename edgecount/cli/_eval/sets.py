@@ -1,4 +1,4 @@
-"""What `edgecount eval` measures models on: one annotated set, or those that a run holds out."""
+"""Sets that `edgecount eval` measures on: one annotated set, or those that a run holds out."""
 
 from __future__ import annotations
 

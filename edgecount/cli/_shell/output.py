@@ -1,4 +1,4 @@
-"""What commands print: safe on every terminal, and an error where stdout takes nothing."""
+"""Output of commands: safe on every terminal, and an error where stdout takes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ESCAPE = "edgecount.escape"  # our handler of what an encoding does not have
 
 
 class RunOutputError(OutputError):
-    """What all sources are written to takes nothing more: an error of the run, not of a source."""
+    """Nothing more can be written for any source: an error of the run, not of a source."""
 
 
 class StdoutError(RunOutputError):

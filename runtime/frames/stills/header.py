@@ -1,4 +1,4 @@
-"""What an image file says of itself before it is decoded."""
+"""Headers of image files, read before they are decoded."""
 
 from __future__ import annotations
 

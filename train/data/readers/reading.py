@@ -35,7 +35,7 @@ class Unannotated:
 
 @dataclass
 class Reading:
-    """What one reading of a set found beside its samples.
+    """Findings of one reading of a set, beside its samples.
 
     Attributes:
         counted: annotations that are counted, by the name of their class, where they have one.
