@@ -130,6 +130,7 @@ def test_a_stalled_camera_does_not_keep_a_process_alive(name, code):
         "from edgecount.cli._shell import signals\n"
         "from edgecount.cli._shell.signals import stop_on_interrupt\n"
         "signals.PATIENCE = 0.2\n"
+        f"signal.signal(signal.{name}, signal.SIG_DFL)\n"  # else it is ignored below nohup
         "with signals.interrupt_on_sigterm(), stop_on_interrupt() as stop:\n"
         f"    os.kill(os.getpid(), signal.{name})\n"
         "    print(stop.requested, flush=True)\n"
