@@ -45,7 +45,7 @@ def load_json(text: str, what: str, error: type[EdgeCountError]) -> Any:
             twice, or has NaN, endless numbers or halves of characters.
     """
     try:
-        values = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        values = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_no_constant)
         _check_values(values)
     except (ValueError, RecursionError) as failure:
         raise error(f"{what}: {_reason(failure)}") from None
@@ -74,7 +74,12 @@ def _reason(failure: Exception) -> str:
     return " ".join(str(failure).split())
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the values of a JSON object by key.
+
+    Raises:
+        ValueError: a key is given twice.
+    """
     values = dict(pairs)
     if len(values) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -136,4 +141,4 @@ def _check_nodes(root: Any) -> None:
             _check_text(node.value)
         elif isinstance(node, yaml.MappingNode):
             keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            _unique([(key, None) for key in keys if key != "<<"])
+            unique_keys([(key, None) for key in keys if key != "<<"])

@@ -59,7 +59,7 @@ def in_hand(options: Any = None) -> Iterator[None]:
     _calls.add(call)
     try:
         yield
-    except Exception:
+    except Exception:  # whatever the engine makes of being ended
         if call.reason is not None:
             raise call.reason from None
         raise

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from edgecount._documents import unique_keys
 from edgecount.errors import SourceError
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
@@ -62,18 +63,9 @@ def read_json(path: Path) -> Any:
         ValueError: it is no JSON, has a key twice, or is nested too deeply.
     """
     try:
-        return json.loads(read_text(path), object_pairs_hook=_unique)
+        return json.loads(read_text(path), object_pairs_hook=unique_keys)
     except RecursionError:
         raise ValueError("nested too deeply to be annotations") from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for index, key in enumerate(keys) if key in keys[:index])
-        raise ValueError(f"the key {twice[:100]!r} is given twice")
-    return values
 
 
 def read_xml(path: Path) -> ET.Element:
