@@ -108,6 +108,22 @@ def test_ctrl_c_within_an_import_is_ctrl_c(tmp_path, tiny_model, place):
     assert done.stderr in ("", "edgecount: stopped\n")
 
 
+def test_ctrl_c_while_the_module_that_knows_the_calls_is_half_imported():
+    code = (
+        "import os, signal, sys, time, types\n"
+        "from edgecount.cli._shell import stuck\n"
+        "sys.modules[stuck._CALLS] = types.ModuleType(stuck._CALLS)\n"
+        "try:\n"
+        "    with stuck.end_stuck_calls():\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = run_code(code)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
 def test_ctrl_c_within_an_import_that_never_ends(tmp_path):
     (tmp_path / "endless.py").write_text("import time\ntime.sleep(60)\n")
     code = (

@@ -48,11 +48,10 @@ def end_stuck_calls() -> Iterator[None]:
 
 def _watch(reader: int) -> None:
     while number := os.read(reader, 1):
-        calls: Any = sys.modules.get(_CALLS)  # no model is run where it was not imported
-        stuck = calls.calls_in_hand() if calls and number[0] in _SIGNALS else set()
+        stuck = _calls_in_hand() if number[0] in _SIGNALS else set()
 
-        def returned(stuck: Any = stuck, calls: Any = calls) -> bool:
-            return not stuck or stuck.isdisjoint(calls.calls_in_hand())
+        def returned(stuck: Any = stuck) -> bool:
+            return not stuck or stuck.isdisjoint(_calls_in_hand())
 
         if _wait(reader, 0.0 if interrupt_raises() else PATIENCE, returned):
             continue
@@ -60,6 +59,13 @@ def _watch(reader: int) -> None:
             call.end(KeyboardInterrupt())
         if not _wait(-1, _GRACE, returned):
             os._exit(128 + number[0])
+
+
+def _calls_in_hand() -> set[Any]:
+    """Return the runs of models in hand: none before the module that knows them is imported."""
+    # The main thread may be in the middle of that import: the module is there, its names are not.
+    calls = getattr(sys.modules.get(_CALLS), "calls_in_hand", None)
+    return calls() if calls else set()
 
 
 def _wait(reader: int, seconds: float, returned: Callable[[], bool]) -> bool:
