@@ -119,7 +119,7 @@ class LiveClip(PyAVClip):
             self._until_stopped(super()._packets()),
             newest=self._newest,
             intra_only=self._codec.codec.intra_only,
-            due=Pace() if self._is_segmented else self._came,
+            due=Pace() if self._is_segmented else lambda _, now: self._came(now),
             name=f"edgecount-packets {self._name}",
         )
         leading: int | None = None
@@ -137,8 +137,8 @@ class LiveClip(PyAVClip):
         if feed.error is not None and not self._is_stopped:
             raise feed.error
 
-    def _came(self, packet: Any, now: float) -> float:
-        """Return when a packet came that is whole now."""
+    def _came(self, now: float) -> float:
+        """Return when a packet came that is given out now: perhaps when the next one has begun."""
         before, self._before = self._before, now
         return now if before is None or not self._is_joined else before
 
