@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from edgecount.runtime.sources.live.feed import Pace, PacketFeed
+from edgecount.runtime.sources.live.joining import PictureJoiner
 from edgecount.runtime.sources.pyav import PyAVClip
 
 if TYPE_CHECKING:
@@ -59,6 +60,13 @@ class LiveClip(PyAVClip):
         self._arrivals: dict[Fraction, float] = {}
         self._left_behind = 0
         self._is_joined = kind.startswith(_JOINED) and self._codec.name in _JOINED_CODECS
+        flags = (options.get("options") or {}).get("fflags", "")
+        self._is_in_parts = "noparse" in flags and self.codec in ("h264", "hevc")
+
+    @property
+    def codec(self) -> str:
+        """Name of the decoder."""
+        return str(self._codec.name)
 
     @property
     def skipped(self) -> int:
@@ -121,6 +129,7 @@ class LiveClip(PyAVClip):
             newest=self._newest,
             intra_only=self._codec.codec.intra_only,
             due=Pace() if self._is_segmented else lambda _, now: now,
+            joiner=PictureJoiner(self.codec) if self._is_in_parts else None,
             name=f"edgecount-packets {self._name}",
         )
         leading: int | None = None
