@@ -55,6 +55,9 @@ class PictureJoiner:
 
     Args:
         codec: "h264" or "hevc".
+
+    Attributes:
+        left_out: pictures that build on one which was given too early, up to the next key frame.
     """
 
     def __init__(self, codec: str) -> None:
@@ -64,13 +67,16 @@ class PictureJoiner:
         self._slices = 0  # of a picture
         self._foretold = 0  # pictures in a row whose ends were foretold rightly
         self._needed = _OBSERVED
+        self._is_torn = False  # since a picture was given too early
+        self.left_out = 0
         self._given: int | None = None  # time stamp of the picture that was given before its end
 
     def add(self, packet: Any, now: float) -> list[Joined]:
         """Add a packet that came now; returns the pictures that are whole by it."""
         stamp = packet.pts
         if stamp is not None and stamp == self._given:
-            if self._foretold:
+            if not self._is_torn:
+                self._is_torn = True
                 self._foretold = 0
                 self._needed *= _CAUTION
             return []
@@ -90,6 +96,10 @@ class PictureJoiner:
         """Return the picture at hand, if there is one."""
         picture, self._picture = self._picture, None
         if picture is None:
+            return []
+        self._is_torn &= not picture.is_key
+        if self._is_torn:
+            self.left_out += 1
             return []
         packet: Any = av.Packet(b"".join(picture.parts))
         packet.pts, packet.time_base = picture.first.pts, picture.first.time_base

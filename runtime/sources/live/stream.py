@@ -61,7 +61,8 @@ class LiveClip(PyAVClip):
         self._left_behind = 0
         self._is_joined = kind.startswith(_JOINED) and self._codec.name in _JOINED_CODECS
         flags = (options.get("options") or {}).get("fflags", "")
-        self._is_in_parts = "noparse" in flags and self.codec in ("h264", "hevc")
+        is_in_parts = "noparse" in flags and self.codec in ("h264", "hevc")
+        self._joiner = PictureJoiner(self.codec) if is_in_parts else None
 
     @property
     def codec(self) -> str:
@@ -76,7 +77,8 @@ class LiveClip(PyAVClip):
     @property
     def left_out(self) -> int:
         """Number of pictures that were damaged, or built on damaged ones."""
-        return self._filter.left_out
+        torn = 0 if self._joiner is None else self._joiner.left_out
+        return self._filter.left_out + torn
 
     def pictures(  # type: ignore[override]
         self,
@@ -129,7 +131,7 @@ class LiveClip(PyAVClip):
             newest=self._newest,
             intra_only=self._codec.codec.intra_only,
             due=Pace() if self._is_segmented else lambda _, now: now,
-            joiner=PictureJoiner(self.codec) if self._is_in_parts else None,
+            joiner=self._joiner,
             name=f"edgecount-packets {self._name}",
         )
         leading: int | None = None
