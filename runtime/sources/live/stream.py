@@ -109,6 +109,15 @@ class LiveClip(PyAVClip):
                 first = stamp if first is None else first
                 yield image, number, float(stamp - first)
 
+    def fault(self) -> str:
+        """Say why a stream broke off, if FFmpeg says so; of a file see `PyAVClip.fault`."""
+        if self.is_finite:
+            return super().fault()
+        reason = f" ({self._broken})" if self._broken else ""
+        if not self.given:
+            return f"the stream {self._name} ended without a picture{reason}"
+        return f"the stream {self._name} broke off{reason}" if reason else ""
+
     def stop(self) -> None:
         """Have `pictures` end, from any thread; a read that hangs ends when it returns."""
         self._is_stopped = True
