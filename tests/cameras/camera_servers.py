@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import signal
@@ -10,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,18 +128,16 @@ class CameraServer:
             pipe.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def silent_listener() -> Iterator[int]:
     """Listen on a port, accept whoever comes, and never say a word; yields the port."""
     accepted: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:
-            while True:
-                try:
+            with contextlib.suppress(OSError):  # raised by the shutdown
+                while True:
                     accepted.append(server.accept()[0])
-                except OSError:
-                    return
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
