@@ -60,6 +60,17 @@ class HeadBackend(Backend):
         colour = HEAD_COLOUR if spec.channels == "BGR" else HEAD_COLOUR[::-1]
         for channel, level, mean, scale in zip(image, colour, spec.mean, spec.scale, strict=True):
             is_head &= np.abs(channel - (level - mean) * scale) < _NEAR * abs(scale)
-        _, _, _, centres = load_cv2().connectedComponentsWithStats(is_head.view(np.uint8))
-        points = np.asarray(centres[1:], np.float64) + 0.5  # the first one is all the rest
+        _, _, boxes, _ = load_cv2().connectedComponentsWithStats(is_head.view(np.uint8))
+        points = _centres(boxes[1:, :4])  # the first one is all the rest
         return draw_maps(points, image.shape[1], image.shape[2], manifest)
+
+
+def _centres(boxes: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the centres of heads of one size, (N, 2), some of which the border cuts.
+
+    Args:
+        boxes: (N, 4), left, top, width and height of what is seen of each.
+    """
+    corner, side = boxes[:, :2], boxes[:, 2:]
+    radius = side.max(axis=0, initial=0) / 2
+    return np.where(corner == 0, corner + side - radius, corner + radius)

@@ -108,7 +108,6 @@ class FakeCamera(LiveSource):
         return scene, second
 
     def _open(self) -> FakeClip:
-        self._clock.start()
         return FakeClip(self.name, self._script, self._clock, fps=self._fps, painter=self._painter)
 
 

@@ -30,11 +30,13 @@ class Clock:
         self._start: float | None = None
         self._lock = threading.Lock()
 
-    def start(self) -> None:
-        """Start it, unless it runs."""
+    def start(self) -> float:
+        """Return the second of the script, which begins with the first call."""
         with self._lock:
             if self._start is None:
                 self._start = time.monotonic()
+                return 0.0
+        return self.now()
 
     def now(self) -> float:
         """Return the second of the script."""
@@ -55,7 +57,7 @@ class FakeClip:
     Args:
         name: of the camera, for messages.
         script: what the camera does.
-        clock: time of the script, which runs.
+        clock: time of the script.
         fps: pictures per second of the script.
         painter: makes the pictures.
 
@@ -77,7 +79,7 @@ class FakeClip:
         self._fps = fps
         self._painter = painter
         self._stopped = threading.Event()
-        self._opened = clock.now()
+        self._opened = clock.start()
         scene = script.at(self._opened)
         if scene is None:
             raise Ended

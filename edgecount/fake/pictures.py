@@ -45,7 +45,7 @@ class Painter:
         """
         if self._rendered and getattr(scene.step, "walk", (0, 0)) != (0, 0):
             raise ConfigError("walk: rendered people stand still: leave out walk or rendered")
-        self.heads(scene, scene.begin)
+        self.picture(scene, scene.begin, 0)
 
     def heads(self, scene: Scene, second: float) -> NDArray[np.float64]:
         """Return the places of the heads in a picture, (N, 2): x and y in pixels."""

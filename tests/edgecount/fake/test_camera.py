@@ -54,7 +54,8 @@ def test_a_counter_sees_the_people_of_the_script(make_model) -> None:
         options=ALL,
     )
     with EdgeCounter(make_model(), backend=HeadBackend()) as counter:
-        results = [counter.count(frame.image) for frame in (frames := list(camera.frames()))]
+        frames = list(camera.frames())
+        results = [counter.count(frame.image) for frame in frames]
     counts = [round(result.count) for result in results]
     assert counts == [camera.people_in(frame) for frame in frames]
     assert counts == [20] * 10 + [21] * 10 + [0] * 5 + [7] * 5
@@ -64,7 +65,9 @@ def test_a_counter_sees_the_people_of_the_script(make_model) -> None:
 
 
 def test_drops_and_hangs_are_reconnects() -> None:
-    camera, frames = frames_of([Show(1, people=5), Drop(3), Show(1), Hang(3), Show(1)])
+    options = LiveOptions(newest=False, stall_timeout=60.0, backoff=(0.5, 0.5))
+    script = [Show(1, people=5), Drop(3), Show(5), Hang(3), Show(5)]
+    camera, frames = frames_of(script, options=options)
     health = camera.health()
     assert health.reconnects >= 2
     assert health.frames_in == health.counted == len(frames)
