@@ -26,6 +26,11 @@ INSTALL = (
     "apt install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good "
     "gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly"
 )
+_PROGRAMS = {
+    "rtsp": (SYSTEM_PYTHON, "rtsp_server.py"),
+    "http": (sys.executable, "mjpeg_server.py"),
+    "v4l2": (SYSTEM_PYTHON, "v4l2_writer.py"),
+}
 _PROBE = """
 import gi
 gi.require_version("Gst", "1.0"), gi.require_version("GstRtspServer", "1.0")
@@ -51,9 +56,9 @@ class CameraServer:
     """A server of cameras in a process of its own. A context manager.
 
     Args:
-        kind: "rtsp" or "http".
+        kind: "rtsp", "http", or "v4l2", which writes to a device.
         cameras: options of each camera by its path, such as {"/cam": {"fps": 10}}.
-        server: options of the server: user and password.
+        server: options of the server: user and password; or the device.
     """
 
     def __init__(self, kind: str, cameras: dict[str, dict[str, Any]], **server: Any) -> None:
@@ -98,11 +103,7 @@ class CameraServer:
             self.kill()
 
     def _start(self) -> None:
-        python, script = (
-            (SYSTEM_PYTHON, "rtsp_server.py")
-            if self._kind == "rtsp"
-            else (sys.executable, "mjpeg_server.py")
-        )
+        python, script = _PROGRAMS[self._kind]
         self._process = subprocess.Popen(
             [python, str(_HERE / script), json.dumps(self._options)],
             stdin=subprocess.PIPE,

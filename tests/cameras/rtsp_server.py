@@ -43,7 +43,7 @@ _ENCODERS = {
     " option-string=pools=1:frame-threads=1:log-level=0 ! rtph265pay config-interval=-1",
     "mjpeg": "jpegenc quality=90 ! rtpjpegpay",
 }
-_SOURCE = "appsrc name=source is-live=true format=time do-timestamp=true max-buffers=4 block=true"
+SOURCE = "appsrc name=source is-live=true format=time do-timestamp=true max-buffers=4 block=true"
 _TOP_FIELD_FIRST = 1 << 20 | 1 << 21  # GST_VIDEO_BUFFER_FLAG_INTERLACED, _TFF
 
 
@@ -69,7 +69,7 @@ class Camera:
     def launch(self) -> str:
         key = self.key or max(1, round(2 * self.fps))
         encoder = _ENCODERS[self.codec].format(key=key, interlaced=str(self.interlaced).lower())
-        return f"( {_SOURCE} ! {encoder} name=pay0 pt=96 )"
+        return f"( {SOURCE} ! {encoder} name=pay0 pt=96 )"
 
     def caps(self) -> Gst.Caps:
         mode = "interleaved,field-order=top-field-first" if self.interlaced else "progressive"
@@ -150,16 +150,16 @@ def _guard(server: Any, factories: list[Factory], user: str, password: str) -> N
         factory.set_permissions(permissions)
 
 
-def _answer(**values: Any) -> None:
+def answer(**values: Any) -> None:
     sys.stdout.write(json.dumps(values) + "\n")
     sys.stdout.flush()
 
 
-def _obey(cameras: dict[str, Camera], loop: Any) -> None:
+def obey(cameras: dict[str, Camera], loop: Any) -> None:
     for line in sys.stdin:
         order = json.loads(line)
         cameras[order.pop("camera")].change(order)
-        _answer(ok=True)
+        answer(ok=True)
     loop.quit()
 
 
@@ -179,8 +179,8 @@ def main() -> None:
         _guard(server, factories, options["user"], options["password"])
     if not server.attach(None):
         sys.exit("the port is taken")
-    _answer(port=server.get_bound_port())
-    threading.Thread(target=_obey, args=(cameras, loop), daemon=True).start()
+    answer(port=server.get_bound_port())
+    threading.Thread(target=obey, args=(cameras, loop), daemon=True).start()
     loop.run()
 
 
