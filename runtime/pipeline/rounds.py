@@ -79,9 +79,9 @@ class Rounds(Reader[list["FrameJob"]]):
             if not self._missing:
                 self._missing, self._begun, self._deadline = dict(left), time.monotonic(), math.inf
                 self._has_job = False
-            self._look(left)
+            has_asked_all = self._look(left)
             over, now = self._end_of_round(), time.monotonic()
-            if now >= over:
+            if has_asked_all and now >= over:
                 self._missing = {}
             if self._jobs and (self._live or not self._missing):
                 self._group()
@@ -115,8 +115,12 @@ class Rounds(Reader[list["FrameJob"]]):
             self._fail(place, error)
             return False
 
-    def _look(self, left: dict[int, Reader[FrameJob]]) -> None:
-        """Take the jobs that are there; of live sources no more than a group."""
+    def _look(self, left: dict[int, Reader[FrameJob]]) -> bool:
+        """Take the jobs that are there, of live sources no more than a group.
+
+        Returns:
+            Whether all sources were asked: a round is not over for one that has had no turn.
+        """
 
         def turn(place: int) -> tuple[tuple[object, ...], int]:
             # Those of one kind side by side: they may go into one group.
@@ -124,7 +128,7 @@ class Rounds(Reader[list["FrameJob"]]):
 
         for place in sorted(self._missing, key=turn):
             if self._live and self._jobs and self._is_full(turn(place)[0]):
-                return
+                return False
             try:
                 job = replace(self._missing[place].take(0), place=place)
             except NotReady:
@@ -141,6 +145,7 @@ class Rounds(Reader[list["FrameJob"]]):
                 self._has_job, self._deadline = True, time.monotonic() + self._timeout
             self._kinds[place] = job.kind
             self._jobs.append(job)
+        return True
 
     def _is_full(self, kind: tuple[object, ...]) -> bool:
         """Return whether a job of a kind, perhaps not known, is none for the group at hand."""
