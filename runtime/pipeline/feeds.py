@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from edgecount.errors import EdgeCountError, SourceError
@@ -56,12 +56,14 @@ class SourceReader(Reader["FrameJob"]):
         """Return how the live source that is read, or was last, is doing; None: there was none."""
         return None if self._live is None else self._live.health()
 
-    def is_live(self) -> bool:
-        """Return whether a live source is among the sources.
+    def open(self) -> None:
+        """Find the sources, and open the first one; see `Reader.open`."""
+        self._found()
+        with suppress(Ended):
+            self._open_next()
 
-        Raises:
-            SourceError: there are no such sources.
-        """
+    def is_live(self) -> bool:
+        """Return whether a live source is among the sources."""
         return any(isinstance(source, LiveSource) for source in self._found())
 
     @property

@@ -75,7 +75,7 @@ class Rounds(Reader[list["FrameJob"]]):
             self._changed.clear()  # before the look: what changes after it ends the wait
             if self._closed:
                 raise Ended
-            left = self._find() if self._left is None else self._left
+            left = self._open() if self._left is None else self._left
             if not self._missing:
                 self._missing, self._begun, self._deadline = dict(left), time.monotonic(), math.inf
                 self._has_job = False
@@ -101,19 +101,19 @@ class Rounds(Reader[list["FrameJob"]]):
         for reader in self._readers:
             reader.close()
 
-    def _find(self) -> dict[int, Reader[FrameJob]]:
-        """Find the sources; return the readers of those that are there, by place."""
+    def _open(self) -> dict[int, Reader[FrameJob]]:
+        """Open the sources; return the readers of those that are there, by place."""
         self._left = dict(enumerate(self._readers))
-        live = [self._finds_live(place) for place in range(len(self._readers))]
-        self._live = any(live)
+        for place, reader in enumerate(self._readers):
+            self._open_one(place, reader)
+        self._live = any(reader.is_live() for reader in self._left.values())
         return self._left
 
-    def _finds_live(self, place: int) -> bool:
+    def _open_one(self, place: int, reader: Reader[FrameJob]) -> None:
         try:
-            return self._readers[place].is_live()
+            reader.open()
         except SourceError as error:
             self._fail(place, error)
-            return False
 
     def _look(self, left: dict[int, Reader[FrameJob]]) -> bool:
         """Take the jobs that are there, of live sources no more than a group.

@@ -41,6 +41,13 @@ class Reader(ABC, Generic[Item_co]):
 
     on_change: Callable[[], None] = staticmethod(lambda: None)
 
+    def open(self) -> None:
+        """Begin to read; by default that was done when the reader was made.
+
+        Raises:
+            SourceError: there is nothing to read.
+        """
+
     @abstractmethod
     def take(self, timeout: float | None = None) -> Item_co:
         """Return the next item.

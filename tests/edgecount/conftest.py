@@ -23,19 +23,25 @@ class Studio:
         source: the source.
         away: whether it cannot be opened.
         opened: how often it was opened; closed: how often it was closed.
+        shown: pictures that were given; handed: those that have arrived.
     """
 
     def __init__(self, name: str, options: LiveOptions, size: tuple[int, int]) -> None:
         self.source = LiveSource(f"rtsp://{name}", options, name=name, open_clip=self._open)
         self.away = False
         self.size = size
-        self.opened = self.closed = 0
+        self.opened = self.closed = self.shown = self.handed = 0
         self._pictures: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def show(self, pictures: int = 1) -> None:
         """Give pictures."""
+        self.shown += pictures
         for _ in range(pictures):
             self._pictures.put(True)
+
+    def all_arrived(self) -> bool:
+        """Return whether the pictures have arrived; in place of the one before, if it waits."""
+        return self.handed == self.shown
 
     def drop(self) -> None:
         """Break off."""
@@ -65,6 +71,7 @@ class StudioClip:
             self.given += 1
             width, height = self._studio.size
             yield np.zeros((height, width, 3), np.uint8), self.given, self.given / 10
+            self._studio.handed += 1
 
     def fault(self) -> str:
         return ""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from edgecount import EdgeCounter, FakeBackend
-from edgecount.errors import BackendError
+from edgecount import EdgeCounter, FakeBackend, Frame, Source
+from edgecount.errors import BackendError, SourceError
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -69,7 +70,7 @@ def test_the_picture_that_is_counted_is_the_newest(
     for shown in (5, 7):
         assert backend.begun.acquire(timeout=20)  # the engine is busy: what comes now may be old
         camera.show(shown)
-        wait_for(lambda shown=shown: source.health().dropped >= shown - 1)
+        wait_for(camera.all_arrived)
         backend.go.release()
     assert backend.begun.acquire(timeout=20)
     backend.go.release()
@@ -94,27 +95,20 @@ def test_of_several_cameras_each_is_taken_at_its_turn(
     cameras = [studio("a"), studio("b", size=(96, 64)), studio("c")]
     counter = EdgeCounter(tiny_model, backend=backend)
     run = Run(counter.stream_many([camera.source for camera in cameras]))
-    for camera in cameras:
-        camera.show()
+    cameras[0].show()
     for _ in range(5):
         assert backend.begun.acquire(timeout=20)
-        dropped = [camera.source.health().dropped for camera in cameras]
         for camera in cameras:
-            camera.show(2)  # of these the second is the newest
-        wait_for(
-            lambda dropped=dropped: all(
-                camera.source.health().dropped > before
-                for camera, before in zip(cameras, dropped, strict=True)
-            )
-        )
+            camera.show(2)
+        wait_for(lambda: all(camera.all_arrived() for camera in cameras))
         backend.go.release()
     wait_for(lambda: len(run.found) == 5)
     counter.close()
     backend.go.release()
     run.join()
     # Two pictures of each came while a frame was counted.
-    assert [(one.source, one.frame) for one in run.found[1:]] == [
-        ("b", 2), ("c", 4), ("a", 6), ("b", 8)
+    assert [(one.source, one.frame) for one in run.found[:5]] == [
+        ("a", 0), ("b", 1), ("c", 3), ("a", 6), ("b", 7)
     ]  # fmt: skip
 
 
@@ -214,7 +208,7 @@ def test_without_anybody_to_tell_its_error_comes_after_the_results(
 def test_one_that_is_away_for_too_long_is_given_up(counter: EdgeCounter, studio: Studios) -> None:
     camera = studio(give_up=0.3)
     camera.away = True
-    with pytest.raises(SourceError, match="gave no picture for 0.3 s"):
+    with pytest.raises(SourceError, match=r"gave no picture for 0\.3 s"):
         next(counter.stream(camera.source))
 
 

@@ -284,7 +284,7 @@ def test_files_beside_a_camera_have_their_turns() -> None:
 
 def test_a_source_that_is_not_there_is_told() -> None:
     class Missing(Camera):
-        def is_live(self) -> bool:
+        def open(self) -> None:
             raise SourceError("no such file")
 
     readers = [Missing("x"), ReadAhead(frames("a", 1))]
