@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import SourceError
@@ -59,6 +60,18 @@ class LiveReader:
         """
         return self.core.take(timeout)
 
+    @property
+    def on_change(self) -> Callable[[], None]:
+        """What is called, by any thread, when there is a picture to take or the state changes.
+
+        It must return at once and take nothing.
+        """
+        return self.core.on_change
+
+    @on_change.setter
+    def on_change(self, call: Callable[[], None]) -> None:
+        self.core.on_change = call
+
     def health(self) -> SourceHealth:
         """Return how the camera is doing; from any thread."""
         return self.core.health()
@@ -82,6 +95,7 @@ class Core:
     """
 
     def __init__(self, name: str, open_clip: OpenClip, options: LiveOptions) -> None:
+        self.on_change: Callable[[], None] = lambda: None
         self._name = name
         self._open_clip = open_clip
         self._options = options
@@ -168,6 +182,7 @@ class Core:
             self._abandon()
             self._available.notify_all()
             self._changed.notify_all()
+            self.on_change()
         deadline = time.monotonic() + _JOIN
         if threading.current_thread() is not self._watcher and self._watcher.ident is not None:
             self._watcher.join(_JOIN)
@@ -202,6 +217,7 @@ class Core:
                 )
             )
             self._available.notify_all()
+            self.on_change()
             return True
 
     def _note_picture(self, image: NDArray[np.uint8], captured: float) -> None:
@@ -239,6 +255,7 @@ class Core:
                 self._state = SourceState.ENDED if is_end else SourceState.FAILED
                 self._error = self._error if is_end else str(last)
             self._available.notify_all()
+            self.on_change()
 
     def _keep_open(self) -> BaseException:
         """Open the camera again and again; returns what ended that."""
@@ -268,6 +285,7 @@ class Core:
                     self._backoff.note_uptime(self._well - attempt.first)
                 stalled = isinstance(error, _StallError)
                 self._state = SourceState.STALLED if stalled else SourceState.WAITING
+                self.on_change()
             is_first = False
             if not self._sleep(self._backoff.delay()):
                 return self._given_up()
