@@ -127,6 +127,17 @@ def test_a_connection_that_lives_without_pictures(make_server, kind: str) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_connections_that_the_camera_closes(make_server, kind: str) -> None:
+    """Again and again, and each time it is opened again."""
+    server: CameraServer = make_server(kind, {"/cam": {"fps": 50, "cut": 8}})
+    before = threading.active_count()
+    with watched(server.url()) as camera:
+        camera.wait_for(lambda: camera.source.health().reconnects >= 4)
+        assert threading.active_count() < before + 8
+        server.order(cut=None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_pictures_of_another_size(make_server, kind: str) -> None:
     server: CameraServer = make_server(kind, {"/cam": {"fps": 20}})
     with watched(server.url()) as camera:
