@@ -57,7 +57,7 @@ class Ledger:
         self._total = total
         self._limit = limit
         self._next = 0
-        self._halfway: tuple[float, int, int] | None = None
+        self._held: list[tuple[float, int, int]] = []
         self._begin = time.monotonic()
 
     def look(self, done: int) -> None:
@@ -72,12 +72,23 @@ class Ledger:
             f"{held[1]:3d} threads  {held[2]:3d} descriptors",
             flush=True,
         )
-        if done >= self._total / 2 and self._halfway is None:
-            self._halfway = held
-        if done >= self._total and self._halfway is not None:
-            grown = [after - before for before, after in zip(self._halfway, held, strict=True)]
-            self.is_fine = grown[0] <= self._limit and max(grown[1:]) <= 0
-            print(f"{self._name:18s} second half: {grown[0]:+.1f} MiB, {grown[1:]} others")
+        self._held.append(held)
+        if done >= self._total:
+            self._judge()
+
+    def _judge(self) -> None:
+        """Compare the halves: threads and descriptors come and go, but no more of them."""
+        middle = len(self._held) // 2
+        first, second = (
+            zip(*self._held[:middle], strict=True),
+            zip(*self._held[middle:], strict=True),
+        )
+        grown = [max(after) - max(before) for before, after in zip(first, second, strict=True)]
+        self.is_fine = grown[0] <= self._limit and max(grown[1:]) <= 0
+        print(
+            f"{self._name:18s} most in the second half: {grown[0]:+.1f} MiB, "
+            f"{grown[1]:+d} threads, {grown[2]:+d} descriptors"
+        )
 
 
 def count_frames(name: str, source: LiveSource, frames: int, limit: float) -> bool:
