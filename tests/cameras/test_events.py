@@ -94,7 +94,7 @@ def check(camera: Watched) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_camera_that_is_killed_and_comes_back(make_server, kind: str, caplog) -> None:
+def test_a_camera_that_is_killed_and_comes_back(make_server, kind: str) -> None:
     server: CameraServer = make_server(kind, {"/cam": {"fps": 20}})
     with watched(server.url()) as camera:
         server.kill()
@@ -103,7 +103,6 @@ def test_a_camera_that_is_killed_and_comes_back(make_server, kind: str, caplog) 
         server.restart()
         camera.wait_for_pictures()
         assert camera.source.health().reconnects >= 1
-    assert any("is back" in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.parametrize("kind", KINDS)
