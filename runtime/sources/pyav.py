@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -247,7 +247,7 @@ class PyAVClip:
         """Number of frames that were handed on."""
         return self._filter.given
 
-    def pictures(self) -> Iterator[tuple[NDArray[np.uint8], int, float]]:
+    def pictures(self) -> Generator[tuple[NDArray[np.uint8], int, float], None, None]:
         """Yield the frames in order, upright and progressive.
 
         Yields:

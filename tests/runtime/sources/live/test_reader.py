@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from edgecount.errors import ConfigError, SourceError
+from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.faults import PermanentError
 from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
 from edgecount.runtime.sources.prefetch import Ended, NotReady
@@ -62,11 +63,9 @@ def test_the_newest_picture_is_given_and_the_others_are_counted(hang: Hang) -> N
 
 def test_every_picture_is_given_where_all_are_wanted() -> None:
     source = camera(FakeClip(40), reconnect=False, newest=False)
-    frames = []
+    frames: list[Frame] = []
     with pytest.raises(SourceError, match="the stream rtsp://host/a ended after 40 frames"):
-        for frame in source.frames():
-            frames.append(frame)
-            assert balanced(source)
+        frames.extend(frame for frame in source.frames() if balanced(source))
     assert [frame.index for frame in frames] == list(range(40))
     health = source.health()
     assert (health.counted, health.dropped, health.state) == (40, 0, SourceState.FAILED)
