@@ -91,6 +91,7 @@ class Attempt:
         self.is_finite = False
         self.clip: Any = None
         self.is_abandoned = False
+        self._skipped = 0
         # A daemon: a camera that hangs in its driver must not keep the program from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -110,6 +111,12 @@ class Attempt:
         stop = getattr(self.clip, "stop", None)
         if stop is not None:
             stop()
+
+    def newly_skipped(self) -> int:
+        """Return the number of pictures that were not decoded since the last call."""
+        skipped = int(getattr(self.clip, "skipped", 0))
+        new, self._skipped = skipped - self._skipped, skipped
+        return new
 
     def enter(self, phase: Phase) -> None:
         """Note what the thread does from now on."""

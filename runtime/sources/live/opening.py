@@ -25,6 +25,10 @@ _NO_PYAV = "PyAV is not installed (pip install av)"
 _SLACK = 1.0  # s that FFmpeg has beyond our own time-outs, to end a read that was left behind
 # Over UDP, which comes first otherwise, pictures break up wherever a packet is lost.
 _RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp"}
+# The rate is of no interest, and takes twenty pictures to be told.
+_LIVE_OPTIONS = {"fpsprobesize": "0"}
+# HLS starts three segments before the end otherwise.
+_HLS_OPTIONS = {"live_start_index": "-1"}
 
 
 def check(source: object) -> None:
@@ -67,20 +71,32 @@ def _open_stream(
     address: str, name: str, options: LiveOptions, accept_damaged: bool, max_pixels: int
 ) -> Any:
     try:
-        from edgecount.runtime.sources import pyav
+        from edgecount.runtime.sources.live.hardware import accelerators
+        from edgecount.runtime.sources.live.stream import LiveClip
     except ImportError:
         return _open_stream_by_opencv(address, name, options)
-    return pyav.PyAVClip(
+    return LiveClip(
         address,
         name,
+        newest=options.newest,
         accept_damaged=accept_damaged,
         max_pixels=max_pixels,
-        options=_RTSP_OPTIONS if address.startswith("rtsp") else {},
-        timeout=(
-            options.open_timeout + _SLACK,
-            max(options.first_timeout, options.stall_timeout) + _SLACK,
-        ),
+        options=_protocol_options(address),
+        timeout=_limits(options),
+        hardware=accelerators(options.hardware),
     )
+
+
+def _limits(options: LiveOptions) -> tuple[float, float]:
+    """Return the seconds that FFmpeg may take to open a stream and to read a packet."""
+    read = max(options.first_timeout, options.stall_timeout)
+    return options.open_timeout + _SLACK, read + _SLACK
+
+
+def _protocol_options(address: str) -> dict[str, str]:
+    if address.startswith("http"):
+        return _HLS_OPTIONS  # and perhaps a file, whose rate is of interest
+    return _LIVE_OPTIONS | (_RTSP_OPTIONS if address.startswith("rtsp") else {})
 
 
 def _open_stream_by_opencv(address: str, name: str, options: LiveOptions) -> Any:

@@ -198,6 +198,7 @@ class Core:
         with self._changed:
             if attempt.is_abandoned:
                 return False
+            self._dropped += attempt.newly_skipped()
             self._note_picture(image, captured)
             if self._options.newest and not attempt.is_finite:
                 self._dropped += len(self._waiting)
