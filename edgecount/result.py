@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._heads import detections, head_boxes, keypoints
 from edgecount._text import valid_text
+
+if TYPE_CHECKING:
+    from supervision import Detections
 
 __all__ = ["CountResult", "RegionCount", "Timings"]
 
@@ -67,6 +71,10 @@ class CountResult:
         source: name of the file, video or camera; None for a bare array.
         frame: index of the frame in its source, from 0; None for a bare array.
         time: seconds since the source's start, 0 for an image; None for a bare array.
+        captured: UNIX time in seconds at which a live source's picture reached this machine; None
+            for files, images and arrays.
+        media_time: presentation time of a video or stream itself, in seconds; it starts anew when
+            a camera is opened again. None where there is none.
         model: name of the model.
         backend: name of the engine, such as "onnxruntime".
         timings: milliseconds of each step.
@@ -87,6 +95,8 @@ class CountResult:
     source: str | None = None
     frame: int | None = None
     time: float | None = None
+    captured: float | None = None
+    media_time: float | None = None
     timings: Timings = field(
         default_factory=lambda: Timings(preprocess=0.0, infer=0.0, postprocess=0.0)
     )
@@ -98,9 +108,9 @@ class CountResult:
             points: give the list of [x, y, score] rather than the number of points.
 
         Returns:
-            source (bytes of a path that are no UTF-8 as the text ``\xNN``), frame, time, size
-            (width, height), count, interval, density_count, points (None without a heatmap),
-            regions, overflow, model, backend and timings_ms.
+            source (bytes of a path that are no UTF-8 as the text ``\xNN``), frame, time, captured,
+            media_time, size (width, height), count, interval, density_count, points (None without
+            a heatmap), regions, overflow, model, backend and timings_ms.
         """
         found: int | list[list[float]] | None = self.peak_count
         if points and found is not None:
@@ -111,7 +121,9 @@ class CountResult:
         return {
             "source": None if self.source is None else valid_text(self.source),
             "frame": self.frame,
-            "time": None if self.time is None else round(self.time, 3),
+            "time": _milliseconds(self.time),
+            "captured": _milliseconds(self.captured),
+            "media_time": _milliseconds(self.media_time),
             "size": list(self.size),
             "count": self.count,
             "interval": None if self.interval is None else list(self.interval),
@@ -123,3 +135,46 @@ class CountResult:
             "backend": self.backend,
             "timings_ms": {step: round(ms, 3) for step, ms in timings.items()},
         }
+
+    def to_supervision(self, *, radius: float | None = None) -> Detections:
+        """Return the heads as `supervision.Detections`, for its zones, trackers and annotators.
+
+        Each head is a square around its point, with the score as its confidence, class 0 ("head"),
+        and in ``data`` the class's name and, if they are known, source and frame. The count of
+        dense crowds is more than its heads: see `count`.
+
+        Args:
+            radius: half a side of the squares in pixels; None: by the distance to the neighbours,
+                at most 3% of the frame's longer side. It is a guess: the model finds points.
+
+        Raises:
+            MissingExtraError: supervision is not installed.
+            ConfigError: the radius is not above 0.
+        """
+        boxes = head_boxes(self.points, self.size, radius)
+        about = {"source": self.source, "frame": self.frame}
+        return detections(
+            self.points, boxes, {name: value for name, value in about.items() if value is not None}
+        )
+
+    def to_coco(self, image_id: int | str, *, category_id: int = 1) -> list[dict[str, Any]]:
+        """Return the heads as COCO results, which ``COCO.loadRes`` of pycocotools reads.
+
+        Args:
+            image_id: the image's id in the COCO file.
+            category_id: the id of the category, which has one keypoint; 1 is COCO's person.
+
+        Returns:
+            One result per head: image_id, category_id, keypoints ([x, y, 2], in pixels from the
+            frame's upper left corner) and score. There are no boxes, which were not measured: to
+            match by distance, evaluate keypoints (``iouType="keypoints"``) with one
+            ``kpt_oks_sigmas``.
+
+        Raises:
+            ConfigError: an id is none.
+        """
+        return keypoints(self.points, image_id, category_id)
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -94,7 +94,10 @@ class CountSettings:
             backend=self.backend.name,
             source=None if job.origin is None else job.origin.source,
             frame=None if job.origin is None else job.origin.index,
+            # Frames of a caller's own class may lack the times.
             time=getattr(job.origin, "time", None),
+            captured=getattr(job.origin, "captured", None),
+            media_time=getattr(job.origin, "media_time", None),
             timings=timings,
         )
         return self.refine(job.frame, result)

@@ -149,6 +149,10 @@ class Attempt:
         with self._changed:
             self.clip = clip
             self.is_finite = bool(getattr(clip, "is_finite", False))
+            came_too_late = self.is_abandoned  # `stop` has met no clip
+        if came_too_late:
+            self._end(None)
+            return
         self.enter(Phase.FIRST)
         try:
             self._hand_on(clip)

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edgecount.errors import SourceError
@@ -35,6 +36,7 @@ _LOOK = 0.5  # s between looks whether a thread that hangs has returned
 _JOIN = 0.1  # s that closing waits for threads: a camera may take seconds for its next picture
 _MOST_TOLD = 20  # kinds of faults that the log gets, of a camera that never gets well
 _NUMBER = re.compile(r"\d+")
+_SOON = 0.02  # s in which a picture is worth waiting for that makes the one there an old one
 _RATE_OF = 30  # pictures whose times give the rate
 
 
@@ -63,6 +65,18 @@ class LiveReader:
         """
         return self.core.take(timeout)
 
+    @property
+    def on_change(self) -> Callable[[], None]:
+        """What is called, by any thread, when there is a picture to take or the state changes.
+
+        It must return at once and take nothing.
+        """
+        return self.core.on_change
+
+    @on_change.setter
+    def on_change(self, call: Callable[[], None]) -> None:
+        self.core.on_change = call
+
     def health(self) -> SourceHealth:
         """Return how the camera is doing; from any thread."""
         return self.core.health()
@@ -86,6 +100,7 @@ class Core:
     """
 
     def __init__(self, name: str, open_clip: OpenClip, options: LiveOptions) -> None:
+        self.on_change: Callable[[], None] = lambda: None
         self._name = name
         self._open_clip = open_clip
         self._options = options
@@ -127,12 +142,28 @@ class Core:
             there = self._available.wait_for(lambda: self._waiting or self._last, timeout)
             if not there:
                 raise NotReady
+            if self._options.newest and timeout is None:
+                self._wait_for_a_fresher_one()
             if self._last is not None and not self._waiting:
                 raise self._last.with_traceback(None)  # which would grow, asked again and again
             frame = self._waiting.popleft()
             self._counted += 1
             self._changed.notify_all()
             return frame
+
+    def _wait_for_a_fresher_one(self) -> None:
+        """Wait for the next picture if it is due at once, rather than take one about as old."""
+        now = time.monotonic()
+        rate = self._rate(now)
+        if rate is None or not self._waiting:
+            return
+        last = self._well
+        soon = min(_SOON, 0.5 / rate)
+        remaining = last + 1 / rate - now
+        if -soon < remaining < soon:
+            self._available.wait_for(
+                lambda: self._well > last or not self._waiting, remaining + soon
+            )
 
     def health(self) -> SourceHealth:
         """Return a snapshot."""
@@ -173,6 +204,7 @@ class Core:
             self._abandon()
             self._available.notify_all()
             self._changed.notify_all()
+            self.on_change()
         deadline = time.monotonic() + _JOIN
         if threading.current_thread() is not self._watcher and self._watcher.ident is not None:
             self._watcher.join(_JOIN)
@@ -211,6 +243,7 @@ class Core:
                 )
             )
             self._available.notify_all()
+            self.on_change()
             return True
 
     def _note_picture(self, image: NDArray[np.uint8], captured: float) -> None:
@@ -247,6 +280,7 @@ class Core:
                 self._state = SourceState.ENDED if is_end else SourceState.FAILED
                 self._error = self._error if is_end else str(last)
             self._available.notify_all()
+            self.on_change()
 
     def _keep_open(self) -> BaseException:
         """Open the camera again and again; returns what ended that."""
@@ -259,7 +293,8 @@ class Core:
                     break
                 attempt = self._start_attempt()
             error = self._wait_for_end(attempt)
-            if self._last is not None:
+            # An end for good, as a clip may say, is none of those that are mended.
+            if self._last is not None or isinstance(attempt.error, Ended):
                 break
             with self._changed:
                 self._abandon()
@@ -277,6 +312,7 @@ class Core:
                 self._note_fault(error)
                 stalled = isinstance(error, _StallError)
                 self._state = SourceState.STALLED if stalled else SourceState.WAITING
+                self.on_change()
             is_first = False
             if not self._sleep(self._backoff.delay()):
                 return self._given_up()
