@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,11 @@ import av
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
 from edgecount.runtime.sources.extent import cut_off
-from edgecount.runtime.sources.faults import NoDecoderError, PermanentError
+from edgecount.runtime.sources.faults import (
+    NoDecoderError,
+    PermanentError,
+    UnknownProtocolError,
+)
 from edgecount.runtime.sources.trust import FrameFilter
 
 if TYPE_CHECKING:
@@ -60,7 +64,6 @@ _PERMANENT = (
     av.error.HTTPUnauthorizedError,
     av.error.HTTPForbiddenError,
     av.error.HTTPNotFoundError,
-    av.ProtocolNotFoundError,
     av.DemuxerNotFoundError,
     av.DecoderNotFoundError,
     PermissionError,
@@ -124,8 +127,7 @@ class PyAVClip:
         except (av.FFmpegError, ValueError) as error:
             why = _reason(error)
             if not self._is_file:
-                kind = PermanentError if isinstance(error, _PERMANENT) else SourceError
-                raise kind(
+                raise _kind(error)(
                     f"cannot open the stream {name}: is the address right, and is it there? ({why})"
                 ) from None
             raise SourceError(
@@ -245,7 +247,7 @@ class PyAVClip:
         """Number of frames that were handed on."""
         return self._filter.given
 
-    def pictures(self) -> Iterator[tuple[NDArray[np.uint8], int, float]]:
+    def pictures(self) -> Generator[tuple[NDArray[np.uint8], int, float], None, None]:
         """Yield the frames in order, upright and progressive.
 
         Yields:
@@ -407,6 +409,13 @@ def _is_cut(*packets: Any) -> bool:
     """
     stamps = [packet.dts for packet in packets if packet.dts is not None]
     return bool(packets[0].is_corrupt) and stamps == sorted(stamps)
+
+
+def _kind(error: Exception) -> type[SourceError]:
+    """Return the class of error for what FFmpeg says when it opens a stream."""
+    if isinstance(error, av.ProtocolNotFoundError):
+        return UnknownProtocolError
+    return PermanentError if isinstance(error, _PERMANENT) else SourceError
 
 
 def _reason(error: Exception) -> str:

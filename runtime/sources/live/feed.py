@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 _LATE = 0.5  # s that a packet may wait for the decoder, before those up to a key frame are skipped
@@ -14,18 +14,20 @@ _TOO_LATE = 2.0  # s, before that is done though no key frame has come yet
 _MOST = 32  # packets that wait where none is skipped: then the camera has to wait
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Arrived:
     """A packet that has come.
 
     Attributes:
         packet: an `av.Packet`.
         due: when it came by `time.monotonic`, or when it is to be shown if that is later.
+        before: when the packet before it came; None for the first one.
         is_after_gap: whether packets before it were skipped.
     """
 
     packet: Any
     due: float
+    before: float | None
     is_after_gap: bool = False
 
 
@@ -102,7 +104,7 @@ class PacketFeed:
                     continue
                 item = self._waiting.popleft()
                 self._changed.notify_all()
-            yield Arrived(item.packet, item.due, is_after_gap)
+            yield dataclasses.replace(item, is_after_gap=is_after_gap)
 
     @property
     def _is_over(self) -> bool:
@@ -110,8 +112,11 @@ class PacketFeed:
 
     def _run(self) -> None:
         try:
+            before = None
             for packet in self._packets:
-                due = self._due(packet, time.monotonic())
+                now = time.monotonic()
+                item = Arrived(packet, self._due(packet, now), before)
+                before = now
                 with self._changed:
                     if not self._newest:
                         self._changed.wait_for(
@@ -119,7 +124,7 @@ class PacketFeed:
                         )
                     if self._is_stopped:
                         return
-                    self._waiting.append(Arrived(packet, due))
+                    self._waiting.append(item)
                     self._changed.notify_all()
         except BaseException as error:  # noqa: BLE001 (looked at by who takes the packets)
             self.error = error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,6 @@ class LiveClip(PyAVClip):
         self._arrivals: dict[Fraction, float] = {}
         self._left_behind = 0
         self._is_joined = kind.startswith(_JOINED) and self._codec.name in _JOINED_CODECS
-        self._before: float | None = None  # when the packet before the last one came
 
     @property
     def skipped(self) -> int:
@@ -71,7 +70,9 @@ class LiveClip(PyAVClip):
         """Number of pictures that were damaged, or built on damaged ones."""
         return self._filter.left_out
 
-    def pictures(self) -> Iterator[tuple[NDArray[np.uint8], int, float | None]]:
+    def pictures(  # type: ignore[override]
+        self,
+    ) -> Generator[tuple[NDArray[np.uint8], int, float | None], None, None]:
         """Yield the pictures as they come; see `PyAVClip.pictures`.
 
         Their times are None where the stream has none.
@@ -119,7 +120,7 @@ class LiveClip(PyAVClip):
             self._until_stopped(super()._packets()),
             newest=self._newest,
             intra_only=self._codec.codec.intra_only,
-            due=Pace() if self._is_segmented else self._came,
+            due=Pace() if self._is_segmented else lambda _, now: now,
             name=f"edgecount-packets {self._name}",
         )
         leading: int | None = None
@@ -132,15 +133,12 @@ class LiveClip(PyAVClip):
                 continue  # shown before the key frame, it may build on what was skipped
             else:
                 leading = None
-            self._note_arrival(packet, arrived.due)
+            # Of those that are given out when the next one begins, it was the one before.
+            came = arrived.before if self._is_joined else None
+            self._note_arrival(packet, arrived.due if came is None else came)
             yield packet
         if feed.error is not None and not self._is_stopped:
             raise feed.error
-
-    def _came(self, packet: Any, now: float) -> float:
-        """Return when a packet came that is whole now."""
-        before, self._before = self._before, now
-        return now if before is None or not self._is_joined else before
 
     def _until_stopped(self, packets: Iterator[Any]) -> Iterator[Any]:
         for packet in packets:
