@@ -29,7 +29,9 @@ _SLACK = 1.0  # s that FFmpeg has beyond our own time-outs, to end a read that w
 # The rate is of no interest, and takes twenty pictures to be told.
 _LIVE_OPTIONS = {"fpsprobesize": "0"}
 # Over UDP, which comes first otherwise, pictures break up wherever a packet is lost.
-_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp"}
+# What a camera sends is in its description, and need not be found out from seconds of pictures,
+# which would be that old when they are handed on.
+_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp", "probesize": "32", "analyzeduration": "0"}
 # HLS starts three segments before the end otherwise.
 _HLS_OPTIONS = {"live_start_index": "-1"}
 _V4L2 = "v4l2"

@@ -36,6 +36,7 @@ _LOOK = 0.5  # s between looks whether a thread that hangs has returned
 _JOIN = 0.1  # s that closing waits for threads: a camera may take seconds for its next picture
 _MOST_TOLD = 20  # kinds of faults that the log gets, of a camera that never gets well
 _NUMBER = re.compile(r"\d+")
+_SOON = 0.02  # s in which a picture is worth waiting for that makes the one there an old one
 _RATE_OF = 30  # pictures whose times give the rate
 
 
@@ -140,12 +141,28 @@ class Core:
             there = self._available.wait_for(lambda: self._waiting or self._last, timeout)
             if not there:
                 raise NotReady
+            if self._options.newest and timeout is None:
+                self._wait_for_a_fresher_one()
             if self._last is not None and not self._waiting:
                 raise self._last.with_traceback(None)  # which would grow, asked again and again
             frame = self._waiting.popleft()
             self._counted += 1
             self._changed.notify_all()
             return frame
+
+    def _wait_for_a_fresher_one(self) -> None:
+        """Wait for the next picture if it is due at once, rather than take one about as old."""
+        now = time.monotonic()
+        rate = self._rate(now)
+        if rate is None or not self._waiting:
+            return
+        last = self._well
+        soon = min(_SOON, 0.5 / rate)
+        remaining = last + 1 / rate - now
+        if -soon < remaining < soon:
+            self._available.wait_for(
+                lambda: self._well > last or not self._waiting, remaining + soon
+            )
 
     def health(self) -> SourceHealth:
         """Return a snapshot."""
@@ -272,7 +289,8 @@ class Core:
                     break
                 attempt = self._start_attempt()
             error = self._wait_for_end(attempt)
-            if self._last is not None:
+            # An end for good, as a clip may say, is none of those that are mended.
+            if self._last is not None or isinstance(attempt.error, Ended):
                 break
             with self._changed:
                 self._abandon()
