@@ -5,6 +5,7 @@ Imported where a clip is opened: PyAV loads slowly, and may not be installed.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections import deque
@@ -20,6 +21,7 @@ from edgecount.runtime.sources.extent import cut_off
 from edgecount.runtime.sources.faults import (
     NoDecoderError,
     PermanentError,
+    SizeError,
     UnknownProtocolError,
 )
 from edgecount.runtime.sources.trust import FrameFilter
@@ -59,6 +61,8 @@ _TIMED = ("matroska", "flv", "asf", "ogg", "mxf")
 _TOLERATED_SECONDS = 0.4
 _TOLERATED_SHARE = 0.01
 
+PLAYLISTS = ("hls", "dash")
+
 # Reasons for which a stream cannot be opened now or later.
 _PERMANENT = (
     av.error.HTTPUnauthorizedError,
@@ -68,7 +72,6 @@ _PERMANENT = (
     av.DecoderNotFoundError,
     PermissionError,
     FileNotFoundError,
-    ValueError,  # no address, or no video behind it
 )
 
 
@@ -127,7 +130,7 @@ class PyAVClip:
         except (av.FFmpegError, ValueError) as error:
             why = _reason(error)
             if not self._is_file:
-                raise _kind(error)(
+                raise _kind(error, is_download=self._is_download)(
                     f"cannot open the stream {name}: is the address right, and is it there? ({why})"
                 ) from None
             raise SourceError(
@@ -233,14 +236,16 @@ class PyAVClip:
         rate = self._stream.average_rate or self._stream.guessed_rate
         return float(rate) if rate else None
 
-    @property
+    @functools.cached_property
     def is_finite(self) -> bool:
         """Whether it has an end: a file, also one that comes over the network."""
-        if self._is_file:
-            return True
+        if self._is_file or not self._is_download:
+            return self._is_file
         kind = self._container.format.name
+        if kind.startswith(PLAYLISTS):  # their size is that of a list
+            return bool(self._container.duration)
         has_end = bool(self._container.duration) or self._container.size > 0
-        return has_end and self._is_download and not kind.startswith(("mpjpeg", "hls", "rtsp"))
+        return has_end and kind != "mpjpeg"
 
     @property
     def given(self) -> int:
@@ -307,7 +312,7 @@ class PyAVClip:
 
     def _refuse_size(self, frame: Any) -> None:
         if frame.width * frame.height > self._max_pixels:
-            raise PermanentError(
+            raise SizeError(
                 f"{self._name} has frames of {frame.width} x {frame.height} pixels, expected at "
                 f"most {self._max_pixels:,}: shrink it, or set `max_pixels` higher"
             )
@@ -411,11 +416,13 @@ def _is_cut(*packets: Any) -> bool:
     return bool(packets[0].is_corrupt) and stamps == sorted(stamps)
 
 
-def _kind(error: Exception) -> type[SourceError]:
+def _kind(error: Exception, *, is_download: bool) -> type[SourceError]:
     """Return the class of error for what FFmpeg says when it opens a stream."""
     if isinstance(error, av.ProtocolNotFoundError):
         return UnknownProtocolError
-    return PermanentError if isinstance(error, _PERMANENT) else SourceError
+    # What is no video behind http will be none; a camera that starts may give anything.
+    lasting = isinstance(error, _PERMANENT) or (is_download and isinstance(error, ValueError))
+    return PermanentError if lasting else SourceError
 
 
 def _reason(error: Exception) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
-import io
 import itertools
 import logging
 import socket
-import socketserver
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,77 +23,10 @@ from clips import encode, picture
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
 from fake_clips import wait_for
+from streams import INTERVAL, Sink, running, send, served
 
-INTERVAL = 0.04  # s between pictures
 EVERY = LiveOptions(newest=False, open_timeout=20, first_timeout=20, stall_timeout=20)
 NEWEST = LiveOptions(open_timeout=20, first_timeout=20, stall_timeout=20)
-
-
-class Sink(io.RawIOBase):
-    """A file that hands on what is written to it."""
-
-    def __init__(self, write: Callable[[bytes], Any]) -> None:
-        self._write = write
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._write(bytes(data))
-        return len(data)
-
-
-def send(
-    target: Any, until: Callable[[], bool], *, form: str = "mpegts", number: int = 2000, **kind: Any
-) -> None:
-    """Encode pictures in real time until they are not wanted any more."""
-    options = kind.pop("options", {})
-    with av.open(target, "w", format=form, options=options) as output:
-        stream: Any = output.add_stream(
-            "libx264", rate=25, options={"tune": "zerolatency", "preset": "ultrafast"}
-        )
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        stream.codec_context.gop_size = 10
-        begin = time.monotonic()
-        for index in range(number):
-            if until():
-                return
-            frame = av.VideoFrame.from_ndarray(picture(index), "bgr24")
-            frame.pts = index
-            output.mux(stream.encode(frame))
-            time.sleep(max(0.0, begin + index * INTERVAL - time.monotonic()))
-
-
-@contextlib.contextmanager
-def running(target: Callable[[Callable[[], bool]], None]) -> Iterator[None]:
-    """Run a sender in a thread, which asks whether it should end."""
-    done = threading.Event()
-    thread = threading.Thread(target=target, args=(done.is_set,))
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-@contextlib.contextmanager
-def served(handle: Callable[[Any], None]) -> Iterator[int]:
-    """Run a server, whose handler gets a connection; yields its port."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with contextlib.suppress(OSError):  # the player has gone
-                handle(self.request)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def free_udp_port() -> int:
@@ -259,6 +191,52 @@ def test_a_file_over_http_is_given_whole(tmp_path: Path) -> None:
             assert {frame.captured for frame in frames} == {None}
         with pytest.raises(SourceError, match=r"cannot open the stream .*none.mp4: is the address"):
             next(LiveSource(f"{address}/none.mp4", NEWEST).frames())
+
+
+def test_a_finished_playlist_is_given_whole(tmp_path: Path) -> None:
+    kind = {"hls_time": "0.2", "hls_playlist_type": "vod"}
+    send(str(tmp_path / "a.m3u8"), lambda: False, form="hls", number=20, options=kind)
+    with folder_over_http(tmp_path) as address:
+        source = LiveSource(f"{address}/a.m3u8", NEWEST)
+        assert len(list(source.frames())) == 20
+    assert source.health().state is SourceState.ENDED
+
+
+def test_a_file_over_http_that_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"dear diary" * 100)
+    with (
+        folder_over_http(tmp_path) as address,
+        pytest.raises(SourceError, match="cannot open the stream"),
+    ):
+        next(LiveSource(f"{address}/a.mp4", NEWEST).frames())
+
+
+def test_damage_of_a_file_over_http(tmp_path: Path, caplog) -> None:
+    data = bytearray(encode("libx264", "mpegts", [picture(i) for i in range(60)]))
+    for number in range(60, 65):
+        data[188 * number + 150 : 188 * number + 170] = bytes(range(60, 80))
+    (tmp_path / "a.ts").write_bytes(data)
+    with folder_over_http(tmp_path) as address:
+        source = LiveSource(f"{address}/a.ts", NEWEST)
+        with pytest.raises(SourceError, match=r"is damaged: \d+ of 60 frames"):
+            list(source.frames())
+        with caplog.at_level(logging.WARNING):
+            assert list(LiveSource(f"{address}/a.ts", NEWEST, accept_damaged=True).frames())
+        assert "is damaged" in caplog.text
+
+
+def test_opencv_without_pyav(tmp_path: Path, monkeypatch, caplog) -> None:
+    pictures = [picture(index) for index in range(25)]
+    (tmp_path / "a.mp4").write_bytes(encode("libx264", "mp4", pictures))
+    monkeypatch.setitem(sys.modules, "av", None)
+    for name in ("pyav", "convert", "live.stream"):
+        monkeypatch.delitem(sys.modules, f"edgecount.runtime.sources.{name}", raising=False)
+    with caplog.at_level(logging.WARNING), folder_over_http(tmp_path) as address:
+        frames = list(LiveSource(f"{address}/a.mp4", NEWEST).frames())
+        assert len(frames) == 25
+        with pytest.raises(SourceError, match="cannot open the stream"):
+            next(LiveSource(f"{address}/b.mp4", LiveOptions(reconnect=False)).frames())
+    assert "decoded by OpenCV, which tells neither damaged frames nor delays" in caplog.text
 
 
 def test_what_is_not_there_yet_is_waited_for(caplog) -> None:
