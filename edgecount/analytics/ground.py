@@ -50,6 +50,17 @@ def level_of_service(
     return "F"
 
 
+def level_limits(kind: Literal["walkway", "queue"] = "walkway") -> tuple[float, ...]:
+    """Return the people per square metre above which levels B to F begin; see `level_of_service`.
+
+    Raises:
+        ConfigError: there is no such kind.
+    """
+    if kind not in _FRUIN:
+        raise ConfigError(f"kind: expected walkway or queue, got {kind!r}")
+    return tuple(1 / (feet * _SQUARE_FOOT) for feet in _FRUIN[kind])
+
+
 @dataclass(frozen=True, eq=False)
 class GroundPlane:
     """The plane that people stand on, as one camera sees it.
