@@ -7,9 +7,11 @@ a second and at thirty.
 """
 
 from edgecount.analytics.alarm import Alarm, AlarmEvent, AlarmRule, AlarmState
+from edgecount.analytics.anchor import Anchor
 from edgecount.analytics.dwell import MeanStay, StayReport, Stays
-from edgecount.analytics.ground import GroundPlane, level_of_service
-from edgecount.analytics.lines import Anchor, Line, LineCount, LineCounter
+from edgecount.analytics.ground import GroundPlane, GroundRectangle, level_of_service, parse_ground
+from edgecount.analytics.line import Line, parse_line
+from edgecount.analytics.lines import LineCount, LineCounter
 from edgecount.analytics.picture import PictureCheck, PictureReport, PictureState
 from edgecount.analytics.privacy import pixelate
 from edgecount.analytics.smoothing import SmoothCount, Smoother
@@ -21,6 +23,7 @@ __all__ = [
     "AlarmState",
     "Anchor",
     "GroundPlane",
+    "GroundRectangle",
     "Line",
     "LineCount",
     "LineCounter",
@@ -33,5 +36,7 @@ __all__ = [
     "StayReport",
     "Stays",
     "level_of_service",
+    "parse_ground",
+    "parse_line",
     "pixelate",
 ]

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgecount.analytics._clock import check_seconds, later
 from edgecount.analytics.tracks import Tracker
@@ -122,7 +123,7 @@ class Stays:
         self._time = time
         points = result.points[:, :2].astype(np.float64)
         steps = self._tracker.update(time, points)
-        inside = _contains(self._region.polygon, steps.now)
+        inside = _contains(self._region.in_size(self._size), steps.now)
         for number in steps.ids[inside].tolist():
             self._since.setdefault(number, time - passed)
             self._last[number] = time
@@ -141,12 +142,22 @@ class Stays:
         return StayReport(staying, left, self._found)
 
 
-def _contains(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return whether (N, 2) points are inside a polygon, by the number of edges to their right."""
-    inside = np.zeros(len(points), bool)
+def _contains(region: Region, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether (N, 2) points in pixels are inside a region, given in pixels."""
+    inside = _winds_around(region.polygon, points)
+    for area in region.excluded:
+        inside &= ~_winds_around(area, points)
+    return inside
+
+
+def _winds_around(polygon: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether a polygon winds around (N, 2) points, by the edges to their right."""
+    turns = np.zeros(len(points), np.int64)
     x, y = points[:, 0], points[:, 1]
     for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        crosses = (ay > y) != (by > y)
         if ay != by:
-            inside ^= crosses & (x < ax + (y - ay) * (bx - ax) / (by - ay))
-    return inside
+            right = x < ax + (y - ay) * (bx - ax) / (by - ay)
+            turns += right * ((ay <= y) & (y < by)).astype(np.int64)
+            turns -= right * ((by <= y) & (y < ay)).astype(np.int64)
+    around: NDArray[np.bool_] = turns != 0
+    return around

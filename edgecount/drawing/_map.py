@@ -193,10 +193,10 @@ def _outline(
     if view.marked is not None:
         _polyline(canvas, sheet.at(view.marked), SOFT, stroke, closed=True)
     for region, colour in zip(regions, cycle(REGION_COLOURS), strict=False):
-        edge = view.plane.to_metres(region.polygon)
+        edge = view.plane.to_metres(region.polygon_in(view.plane.size))
         if np.isfinite(edge).all():
             _polyline(canvas, sheet.at(edge), colour, stroke, closed=True)
-    for line in lines:
+    for line in (given.in_size(view.plane.size) for given in lines):
         edge = view.plane.to_metres([line.start, line.end])
         if np.isfinite(edge).all():
             _polyline(canvas, sheet.at(edge), WHITE, stroke + 1, closed=False)

@@ -104,7 +104,8 @@ def draw_overlay(
         canvas = paint_heat(canvas, result, scale)
     shown = regions if "regions" in drawn else ()
     for region, colour in zip(shown, cycle(REGION_COLOURS), strict=False):
-        draw_region(canvas, region.polygon, colour, sizes.line)
+        for outline in (region.polygon_in((width, height)), *region.excluded_in((width, height))):
+            draw_region(canvas, outline, colour, sizes.line)
     across = [line.in_size((width, height)) for line in lines] if "lines" in drawn else []
     for line in across:
         draw_line(canvas, line, sizes.capital, sizes.line)
@@ -237,7 +238,7 @@ def _label_regions(
         runs = [Run(region.name, sizes.capital, SOFT)]
         if counted is not None:
             runs.append(Run(f"{counted.count:.1f}", round(1.3 * sizes.capital), WHITE, bold=True))
-        corners = np.clip(region.polygon, 0, (width, height))
+        corners = np.clip(region.polygon_in((width, height)), 0, (width, height))
         x, y = min(corners.tolist(), key=lambda corner: corner[0] + 2 * corner[1])
         _place(canvas, runs, (round(x) + sizes.line, round(y) + sizes.line), taken, edge=colour)
 
