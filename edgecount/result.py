@@ -67,6 +67,10 @@ class CountResult:
         source: name of the file, video or camera; None for a bare array.
         frame: index of the frame in its source, from 0; None for a bare array.
         time: seconds since the source's start, 0 for an image; None for a bare array.
+        captured: UNIX time in seconds at which a live source's picture reached this machine; None
+            for files, images and arrays.
+        media_time: presentation time of a video or stream itself, in seconds; it starts anew when
+            a camera is opened again. None where there is none.
         model: name of the model.
         backend: name of the engine, such as "onnxruntime".
         timings: milliseconds of each step.
@@ -87,6 +91,8 @@ class CountResult:
     source: str | None = None
     frame: int | None = None
     time: float | None = None
+    captured: float | None = None
+    media_time: float | None = None
     timings: Timings = field(
         default_factory=lambda: Timings(preprocess=0.0, infer=0.0, postprocess=0.0)
     )
@@ -98,9 +104,9 @@ class CountResult:
             points: give the list of [x, y, score] rather than the number of points.
 
         Returns:
-            source (bytes of a path that are no UTF-8 as the text ``\xNN``), frame, time, size
-            (width, height), count, interval, density_count, points (None without a heatmap),
-            regions, overflow, model, backend and timings_ms.
+            source (bytes of a path that are no UTF-8 as the text ``\xNN``), frame, time, captured,
+            media_time, size (width, height), count, interval, density_count, points (None without
+            a heatmap), regions, overflow, model, backend and timings_ms.
         """
         found: int | list[list[float]] | None = self.peak_count
         if points and found is not None:
@@ -111,7 +117,9 @@ class CountResult:
         return {
             "source": None if self.source is None else valid_text(self.source),
             "frame": self.frame,
-            "time": None if self.time is None else round(self.time, 3),
+            "time": _milliseconds(self.time),
+            "captured": _milliseconds(self.captured),
+            "media_time": _milliseconds(self.media_time),
             "size": list(self.size),
             "count": self.count,
             "interval": None if self.interval is None else list(self.interval),
@@ -123,3 +131,7 @@ class CountResult:
             "backend": self.backend,
             "timings_ms": {step: round(ms, 3) for step, ms in timings.items()},
         }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_TIMES = ("time", "captured", "media_time")  # which frames of one's own making may lack
+
 
 @dataclass(frozen=True, eq=False)
 class FrameJob:
@@ -94,7 +96,7 @@ class CountSettings:
             backend=self.backend.name,
             source=None if job.origin is None else job.origin.source,
             frame=None if job.origin is None else job.origin.index,
-            time=getattr(job.origin, "time", None),
+            **{name: getattr(job.origin, name, None) for name in _TIMES},
             timings=timings,
         )
         return self.refine(job.frame, result)

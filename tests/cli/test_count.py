@@ -58,6 +58,8 @@ def test_json_has_the_fields_of_the_contract(run, files, json_lines):
         "source",
         "frame",
         "time",
+        "captured",
+        "media_time",
         "size",
         "count",
         "interval",

@@ -29,11 +29,14 @@ def make(**changes: Any) -> CountResult:
 
 
 def test_fields_of_the_json_object() -> None:
-    parsed = json.loads(json.dumps(make(source="a.jpg", frame=0, time=1.23456).to_dict()))
+    made = make(source="a.jpg", frame=0, time=1.23456, captured=1.7e9 + 1 / 3, media_time=0.00251)
+    parsed = json.loads(json.dumps(made.to_dict()))
     assert parsed == {
         "source": "a.jpg",
         "frame": 0,
         "time": 1.235,
+        "captured": 1700000000.333,
+        "media_time": 0.003,
         "size": [16, 16],
         "count": 2.25,
         "interval": None,
