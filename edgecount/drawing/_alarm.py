@@ -51,7 +51,7 @@ def draw_alarm(canvas: NDArray[np.uint8], alarm: Alarm, capital: int) -> Box | N
     if look is None:
         return None
     height, width = canvas.shape[:2]
-    edge = max(2, capital // 3)
+    edge = max(3, capital // 2)
     big = round(1.4 * capital)
     band = Box(0, 0, width, min(height, big + 2 * pad_of(big)))
     cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), look.paint, 2 * edge)
@@ -85,4 +85,3 @@ def _draw_sign(canvas: NDArray[np.uint8], band: Box, big: int, look: _Look) -> N
     cv2.polylines(canvas, [stem.reshape(-1, 1, 2)], False, look.paint, width, cv2.LINE_AA, SHIFT)
     dot = fixed(np.array([(middle, float(foot))]))[0].tolist()
     cv2.circle(canvas, dot, round(0.6 * width * 16), look.paint, cv2.FILLED, cv2.LINE_AA, SHIFT)
-

@@ -71,7 +71,7 @@ def _turn(plane: GroundPlane) -> Array:
     width, height = plane.size
     at = _middle(plane)
     step = max(1.0, max(width, height) / 200)
-    places = plane.to_metres([at, at + (step, 0), at + (0, step)])
+    places = plane.to_metres(at + np.array([(0, 0), (step, 0), (0, step)]))
     right, away = places[1] - places[0], places[0] - places[2]
     along = abs(right[0]) * abs(away[1]) >= abs(right[1]) * abs(away[0])
     first, second = (0, 1) if along else (1, 0)

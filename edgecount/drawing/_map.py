@@ -156,7 +156,7 @@ def _levels(result: CountResult, view: GroundView, sheet: _Sheet) -> NDArray[np.
     people = np.asarray(spread / np.maximum(around, 0.2), np.float32)
     y, x = np.mgrid[0 : sheet.height, 0 : sheet.width].astype(np.float32)
     to_cell, offset = 1 / (sheet.scale * cell), margin / cell - 0.5
-    columns, rows = ((at + np.float32(0.5)) * np.float32(to_cell) + np.float32(offset) for at in (x, y))
+    columns, rows = (((at + 0.5) * to_cell + offset).astype(np.float32) for at in (x, y))
     found = cv2.remap(people, columns, rows, cv2.INTER_LINEAR)
     return np.searchsorted(level_limits(view.kind), found, side="right")
 

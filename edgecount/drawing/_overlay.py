@@ -98,7 +98,6 @@ def draw_overlay(
     height, width = canvas.shape[:2]
     _check_result(result, (width, height))
     sizes = _Sizes.of(width, height)
-    taken: list[Box] = []
     if heat := "heat" in drawn and bool(result.density.size):
         scale = scale or HeatScale.fit(result)
         canvas = paint_heat(canvas, result, scale)
@@ -111,15 +110,13 @@ def draw_overlay(
         draw_line(canvas, line, sizes.capital, sizes.line)
     if "points" in drawn:
         draw_points(canvas, result.points)
-    if alarm is not None and "alarm" in drawn:
-        band = draw_alarm(canvas, alarm, sizes.capital)
-        taken += [band] if band else []
+    taken = _draw_alarm(canvas, alarm if "alarm" in drawn else None, sizes)
     if "count" in drawn:
         _draw_count(canvas, result, time, sizes, taken)
     if heat and scale is not None and "legend" in drawn:
         legend = draw_legend(canvas, scale, sizes.capital, sizes.margin)
         taken += [legend] if legend else []
-    if ground is not None and "map" in drawn:
+    if "map" in drawn:
         _draw_map(canvas, result, ground, (regions, lines), sizes, taken)
     _label_regions(canvas, result, shown, sizes, taken)
     for line in across:
@@ -182,10 +179,15 @@ def _facts(result: CountResult, time: float | None) -> Iterator[str]:
         yield f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
 
 
+def _draw_alarm(canvas: NDArray[np.uint8], alarm: Alarm | None, sizes: _Sizes) -> list[Box]:
+    band = None if alarm is None else draw_alarm(canvas, alarm, sizes.capital)
+    return [band] if band else []
+
+
 def _draw_map(
     canvas: NDArray[np.uint8],
     result: CountResult,
-    ground: GroundView,
+    ground: GroundView | None,
     marks: tuple[Sequence[Region], Sequence[Line]],
     sizes: _Sizes,
     taken: list[Box],
@@ -194,7 +196,7 @@ def _draw_map(
     height, width = canvas.shape[:2]
     wide = max(round(_MAP_WIDTH * width), 24 * sizes.capital)
     regions, lines = marks
-    if wide > 0.5 * width:
+    if ground is None or wide > 0.5 * width:
         return
     inset = draw_ground_map(
         result, ground, regions=regions, lines=lines, width=wide, capital=sizes.capital

@@ -123,9 +123,19 @@ def _print_row(count: float | None, parts: Sequence[str]) -> None:
 
 
 def _video_facts(tally: Tally) -> str:
-    return (
+    facts = (
         f"mean of {_plural(tally.frames, 'frame')}, "
         f"lowest {tally.lowest:.1f}, highest {tally.highest:.1f}, {tally.fps:.1f} fps"
+    )
+    health = tally.health
+    if health is None:
+        return facts
+    # What --every leaves out was taken from the camera, and is not counted.
+    left_out = health.counted - tally.frames
+    return (
+        f"{facts}, {health.frames_in} frames in, {health.dropped} dropped"
+        f"{f', {left_out} left out' if left_out > 0 else ''}, "
+        f"{_plural(health.reconnects, 'reconnect')}"
     )
 
 

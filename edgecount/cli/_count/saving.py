@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -35,7 +35,7 @@ class Look:
     """
 
     regions: Sequence[Region] = ()
-    asked: Asked = Asked()
+    asked: Asked = field(default_factory=Asked)
     layers: Collection[str] = LAYERS
 
     def draw(
@@ -104,9 +104,7 @@ class VideoSaver(Saver):
             are left out.
     """
 
-    def __init__(
-        self, path: Path, fps: float | None, look: Look, *, timed: bool = False
-    ) -> None:
+    def __init__(self, path: Path, fps: float | None, look: Look, *, timed: bool = False) -> None:
         self._path = path
         self._fps = fps
         self._look = look

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from edgecount.cli._count.measures import Measured
 from edgecount.result import CountResult
+
+if TYPE_CHECKING:
+    from edgecount.runtime.sources.live import SourceHealth
 
 
 @dataclass
@@ -23,6 +27,7 @@ class Tally:
         regions: sum of the counts by the region's name.
         measured: what was measured beside the last frame's count.
         on_ground: sum of the people on the rectangle on the ground.
+        health: how a camera did until its end; None for what is no camera.
         started: `time.perf_counter` at the start, in seconds.
     """
 
@@ -34,6 +39,7 @@ class Tally:
     regions: dict[str, float] = field(default_factory=dict)
     measured: Measured = field(default_factory=Measured)
     on_ground: float = 0.0
+    health: SourceHealth | None = None
     started: float = field(default_factory=time.perf_counter)
 
     def add(self, result: CountResult, measured: Measured) -> None:
