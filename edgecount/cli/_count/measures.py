@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 GROUND = "--ground"  # name of the region that the rectangle is counted as
 _SLOWEST = 0.25  # s between frames, at which people who walk are still followed
-_JUDGED = 20  # frames, after which the rate is judged
+_JUDGED = 20  # frames, by which the rate is judged
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Meter:
         self._lines = LineCounter(lines, manifest=manifest) if lines else None
         self._plane: GroundPlane | None = None
         self._size: tuple[int, int] | None = None
-        self._first: float | None = None
-        self._frames = 0
+        self._times: list[float] = []
+        self._is_judged = False
 
     @property
     def plane(self) -> GroundPlane | None:
@@ -130,12 +130,13 @@ class Meter:
 
     def _judge_rate(self, time: float) -> None:
         """Warn, once, where frames are too rare for steps of people to be followed."""
-        self._first = time if self._first is None else self._first
-        self._frames += 1
-        if self._frames != _JUDGED:
+        self._times.append(time)
+        if self._is_judged or len(self._times) < _JUDGED:
             return
-        between = (time - self._first) / (self._frames - 1)
+        between = (self._times[-1] - self._times[0]) / (_JUDGED - 1)
+        self._times.clear()
         if between > _SLOWEST:
+            self._is_judged = True
             _log.warning(
                 "lines: %.1f frames a second were counted, and people who walk need five: some "
                 "are missed. A smaller model, a smaller --max-side or a smaller --every helps",

@@ -81,7 +81,7 @@ class Status(AbstractContextManager["Status"]):
         elif self._last is not None:
             yield from _counts(*self._last)
         if health.age is not None:
-            yield f"{health.age:.1f} s old"
+            yield f"picture {health.age:.1f} s old"
         if away is None and len(self._times) > 1:
             span = self._times[-1] - self._times[0]
             yield f"{(len(self._times) - 1) / max(span, 1e-3):.1f} fps"
