@@ -33,7 +33,15 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends import Backend
     from edgecount.runtime.backends.fake import FakeBackend
     from edgecount.runtime.frames.checked import NV12Frame
-    from edgecount.runtime.sources import Frame, Source, open_sources
+    from edgecount.runtime.sources import (
+        Frame,
+        LiveOptions,
+        LiveSource,
+        Source,
+        SourceHealth,
+        SourceState,
+        open_sources,
+    )
 
     __version__: str
 
@@ -48,6 +56,8 @@ __all__ = [
     "FakeBackend",
     "Frame",
     "InputError",
+    "LiveOptions",
+    "LiveSource",
     "Manifest",
     "MissingExtraError",
     "ModelError",
@@ -57,6 +67,8 @@ __all__ = [
     "RegionCount",
     "Source",
     "SourceError",
+    "SourceHealth",
+    "SourceState",
     "__version__",
     "draw_overlay",
     "open_sources",
@@ -68,11 +80,15 @@ _HOMES = {
     "EdgeCounter": "edgecount.counter",
     "FakeBackend": "edgecount.runtime.backends.fake",
     "Frame": "edgecount.runtime.sources",
+    "LiveOptions": "edgecount.runtime.sources",
+    "LiveSource": "edgecount.runtime.sources",
     "Manifest": "edgecount.manifest",
     "NV12Frame": "edgecount.runtime.frames.checked",
     "Region": "edgecount.regions",
     "RegionCount": "edgecount.result",
     "Source": "edgecount.runtime.sources",
+    "SourceHealth": "edgecount.runtime.sources",
+    "SourceState": "edgecount.runtime.sources",
     "draw_overlay": "edgecount.drawing",
     "open_sources": "edgecount.runtime.sources",
 }

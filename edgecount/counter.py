@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgecount._given import (
+    check_callback,
+    check_frame,
+    check_frames,
+    check_path,
+    check_several,
+    check_sources,
+)
 from edgecount._options import (
     MAX_PIXELS,
     MODEL_DEFAULT,
@@ -16,7 +24,7 @@ from edgecount._options import (
     check_threshold,
     check_timeout,
 )
-from edgecount.errors import ConfigError, EdgeCountError, InputError, SourceError
+from edgecount._stream import Stream, Watching
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
 from edgecount.regions import Region, RegionsLike, read_regions
@@ -26,23 +34,23 @@ from edgecount.runtime.backends.select import open_backend
 from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.frames.intake import FrameIntake
 from edgecount.runtime.models.open import open_model
+from edgecount.runtime.pipeline.feeds import SourceReader
 from edgecount.runtime.pipeline.job import CountSettings, FrameJob
 from edgecount.runtime.pipeline.pipelines import GpuPipeline, HostPipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 from edgecount.runtime.sources import Frame, Source, open_sources
-from edgecount.runtime.sources.urls import shown_url, stream_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from edgecount.errors import SourceError
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.models.engines import Rebuild
     from edgecount.runtime.pipeline.pipelines import Pipeline
+    from edgecount.runtime.sources.live import LiveOptions
     from edgecount.runtime.sources.open import SourceLike
 
 __all__ = ["EdgeCounter"]
-
-_FRAME = "Frame(image, source, index, time) of edgecount"
 
 
 class EdgeCounter:
@@ -177,82 +185,144 @@ class EdgeCounter:
             InputError: a frame cannot be counted, or it is one frame and not several.
             BackendError: see `count`.
         """
-        if _is_one_frame(frames):
-            raise InputError(
-                "count_batch: expected several frames, got one: use count(), or put it into a list"
-            )
+        check_several(frames)
         return self._pipeline.count_batch(self._job(frame) for frame in frames)
 
-    def stream(self, source: SourceLike) -> Iterator[CountResult]:
+    def stream(
+        self, source: SourceLike | Source, *, live: LiveOptions | None = None
+    ) -> Iterator[CountResult]:
         """Count frame after frame of a source; see `edgecount.open_sources`.
 
-        With an engine on a GPU the source is read ahead by a thread, a few frames at most, and the
-        next frame is on its way to the GPU while one is counted.
+        Files are read ahead by a thread, two frames at most, while one is counted. Of a camera or
+        a stream the newest picture is taken each time when the engine is free; the others are
+        dropped (`LiveOptions.newest`). One that breaks off is opened again, and the results go on.
 
         Args:
-            source: an image, a folder, a glob, a video, a stream's URL or a camera's number.
+            source: an image, a folder, a glob, a video, a stream's URL, a camera's number, or a
+                `Source`, such as a `LiveSource` whose health is of interest, or one of your own,
+                whose `frames` run in a thread of their own.
+            live: how cameras and streams are read; None: as `LiveOptions` says by default.
 
         Raises:
             SourceError: the source cannot be opened, or stops before its end.
             BackendError: see `count`; or the counter was closed.
         """
-        for _, result in self.count_frames(self._opened(source)):
-            yield result
+        yield from self._stream(source, live).results
 
-    def count_frames(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, CountResult]]:
+    def count_frames(self, frames: Iterable[Frame] | Source) -> Iterator[tuple[Frame, CountResult]]:
         """Count frames of a source of one's own, each with its result, in order; see `stream`.
 
         Args:
-            frames: such as those of an `edgecount.Source`. On a GPU they are read by a thread of
-                their own.
+            frames: a `Source`, or frames from anywhere. These are read by the thread that asks for
+                the results, each when the one before it is counted; with an engine on a GPU by a
+                thread of their own, up to two ahead.
 
         Raises:
             InputError: a frame cannot be counted, or is no `edgecount.Frame`.
             BackendError: see `count`; or the counter was closed.
         """
-        if not isinstance(frames, Iterable):
-            raise InputError(f"count_frames: expected several {_FRAME}, got {_kind(frames)}")
-        return self._pipeline.count_stream(frames, self._job_of)
+        if isinstance(frames, Source):
+            return self._pipeline.count_stream(SourceReader(lambda: [frames], self._job_of))
+        check_frames(frames)
+        return self._pipeline.count_frames(frames, self._job_of)
 
     def stream_many(
         self,
-        sources: Sequence[SourceLike],
+        sources: Sequence[SourceLike | Source],
         *,
         timeout: float | None = None,
-        on_error: Callable[[SourceError], None] | None = None,
+        on_error: Callable[[SourceError], object] | None = None,
+        live: LiveOptions | None = None,
     ) -> Iterator[CountResult]:
         """Count several sources side by side, in rounds of a frame each.
 
-        Every source is read ahead by a thread of its own, two frames at most. On a GPU the frames
-        of a round that have one size go through the engine together. Results come round by round,
-        in the order of the sources; `CountResult.source` and `frame` say whose they are. Sources
-        that have ended are left out.
+        `CountResult.source` and `frame` say whose results they are. Sources that have ended are
+        left out. On a GPU the frames of a round that have one size go through the engine together.
+
+        Without cameras the results of a round come in the order of the sources. With a camera
+        among the sources each comes as soon as it is counted, and each picture is taken when the
+        engine is free for it. A camera that is away, or much later than it should be, keeps its
+        place and is waited for by nobody; its next picture joins the round that it comes in.
 
         Args:
             sources: each as for `stream`, such as cameras' URLs.
             timeout: seconds that a round waits for late sources once it has a frame: for cameras of
-                different rates; None: for all of them.
-            on_error: called with the error of a source that cannot be opened or fails, perhaps by
-                another thread, while the others go on; None: the error is raised, after the results
-                before it.
+                different rates; None: for all of them that give frames.
+            on_error: called with the error of a source that cannot be opened or fails for good,
+                while the others go on; None: the error is raised, after the results before it.
+            live: see `stream`.
 
         Raises:
             ConfigError: an argument makes no sense.
             SourceError: a source cannot be opened, or fails.
             BackendError: see `count`; or the counter was closed.
         """
-        given: object = sources
-        one = isinstance(given, (str, os.PathLike, int))
-        if one or not isinstance(given, Sequence):
-            got = repr(given) if one else _kind(given)
-            raise ConfigError(
-                f"stream_many: expected a list of sources, got {got}: use stream() for one"
-            )
-        check_timeout(timeout)
-        opened = (
-            self._opened_late(source) if on_error else self._opened(source) for source in sources
-        )
-        return self._pipeline.count_sources(opened, self._job_of, timeout, on_error)
+        return self._stream_many(sources, timeout, on_error, live).results
+
+    async def count_async(self, frame: Any) -> CountResult:
+        """Count the people in one frame, in a thread of asyncio's; see `count`.
+
+        Cancelling it ends the waiting; the frame is counted to the end all the same.
+        """
+        import asyncio
+
+        return await asyncio.to_thread(self.count, frame)
+
+    def stream_async(
+        self, source: SourceLike | Source, *, live: LiveOptions | None = None
+    ) -> AsyncGenerator[CountResult, None]:
+        """Count frame after frame in a thread, for ``async for``; see `stream`.
+
+        A frame is counted when its result is asked for, so that a slow consumer gets no backlog.
+        Cancelling the task or closing the generator ends the thread and closes the source; use
+        ``contextlib.aclosing`` where the loop may be left early.
+        """
+        from edgecount._async import iterate
+
+        return iterate(self._stream(source, live))
+
+    def stream_many_async(
+        self,
+        sources: Sequence[SourceLike | Source],
+        *,
+        timeout: float | None = None,
+        on_error: Callable[[SourceError], object] | None = None,
+        live: LiveOptions | None = None,
+    ) -> AsyncGenerator[CountResult, None]:
+        """Count several sources in a thread, for ``async for``; see `stream_async`.
+
+        ``on_error`` is called by the event loop; for the arguments see `stream_many`.
+        """
+        from edgecount._async import ErrorTeller, iterate
+
+        teller = None if on_error is None else ErrorTeller(on_error)
+        return iterate(self._stream_many(sources, timeout, teller, live), teller)
+
+    def watch(
+        self,
+        source: SourceLike | Source,
+        on_result: Callable[[CountResult], object],
+        *,
+        on_error: Callable[[BaseException], object] | None = None,
+        live: LiveOptions | None = None,
+    ) -> Watching:
+        """Count a source in a thread that calls back with each result; see `stream`.
+
+        Args:
+            source: see `stream`.
+            on_result: called with each result. The next frame is counted when it has returned; what
+                it raises ends the watching.
+            on_error: called with what has ended it, and then done with; None: `Watching.join`
+                raises it, and the log has it.
+            live: see `stream`.
+
+        Raises:
+            ConfigError: a callback cannot be called.
+        """
+        check_callback("on_result", on_result)
+        if on_error is not None:
+            check_callback("on_error", on_error)
+        return Watching(self._stream(source, live), on_result, on_error)
 
     def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:
         """Return the result that callers get of a frame; by default the one that is given.
@@ -284,24 +354,36 @@ class EdgeCounter:
 
     def _job(self, frame: Any) -> FrameJob:
         if isinstance(frame, (str, os.PathLike)):
-            _refuse_url(frame)
+            check_path(frame)
             return self._job_of(Frame(read_image(frame, **self._reading), str(frame), 0, 0.0))
         return FrameJob(self._intake.take(frame))
 
     def _job_of(self, frame: Frame) -> FrameJob:
-        if not all(hasattr(frame, name) for name in ("image", "source", "index")):
-            raise InputError(
-                f"count_frames: expected {_FRAME}, got {_kind(frame)}: for bare images use "
-                "count_batch()"
-            )
+        check_frame(frame)
         return FrameJob(self._intake.take(frame.image), frame)
 
-    def _opened(self, source: SourceLike) -> Iterator[Frame]:
-        return _frames_of(open_sources(source, **self._reading))
+    def _sources(self, source: SourceLike | Source, live: LiveOptions | None) -> list[Source]:
+        return open_sources(source, live=live, **self._reading)
 
-    def _opened_late(self, source: SourceLike) -> Iterator[Frame]:
-        """Open a source at its first frame: one that is not there is an error of it alone."""
-        yield from self._opened(source)
+    def _stream(self, source: SourceLike | Source, live: LiveOptions | None) -> Stream[CountResult]:
+        jobs = SourceReader(lambda: self._sources(source, live), self._job_of)
+        results = (result for _, result in self._pipeline.count_stream(jobs))
+        return Stream(results, jobs.close, jobs.health)
+
+    def _stream_many(
+        self,
+        sources: Sequence[SourceLike | Source],
+        timeout: float | None,
+        on_error: Callable[[SourceError], object] | None,
+        live: LiveOptions | None,
+    ) -> Stream[CountResult]:
+        check_sources(sources)
+        check_timeout(timeout)
+        readers = [
+            SourceReader(partial(self._sources, source, live), self._job_of) for source in sources
+        ]
+        rounds = self._pipeline.rounds(readers, timeout, on_error)
+        return Stream(self._pipeline.count_rounds(rounds), rounds.close)
 
 
 def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
@@ -312,39 +394,3 @@ def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
     from edgecount._rebuild import rebuild_engine
 
     return rebuild_engine
-
-
-def _refuse_url(path: str | os.PathLike[str]) -> None:
-    """Refuse an address, which would be taken for a path, and shown with its password."""
-    text = os.fsdecode(path)
-    if ("://" in text or shown_url(text) != text) and not os.path.lexists(text):
-        raise SourceError(
-            f"expected an image file, got {stream_name(text)}: addresses are for stream()"
-        )
-
-
-def _kind(value: object) -> str:
-    return "None" if value is None else f"a value of type {type(value).__name__}"
-
-
-def _is_one_frame(frames: Any) -> bool:
-    several = isinstance(frames, Iterable) and not isinstance(frames, str)
-    return not several or len(getattr(frames, "shape", "BHWC")) < 4
-
-
-def _frames_of(sources: Iterable[Source]) -> Iterator[Frame]:
-    for source in sources:
-        with _errors_of(source):
-            yield from source.frames()
-
-
-@contextmanager
-def _errors_of(source: Source) -> Iterator[None]:
-    """Make what a codec raises, or memory that ends, an error that names the source."""
-    try:
-        yield
-    except EdgeCountError:
-        raise
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
-        raise SourceError(f"{source.name}: {reason}") from error

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from typing import TYPE_CHECKING, Generic, TypeAlias, cast
 
+from edgecount.runtime.pipeline.feeds import read_ahead
 from edgecount.runtime.pipeline.host_runner import HostRunner
+from edgecount.runtime.pipeline.rounds import Rounds, in_order
 from edgecount.runtime.pipeline.runner import QueueingRunner, RunnerPool, RunnerT
-from edgecount.runtime.pipeline.schedule import batches, in_order, overlap, rounds
-from edgecount.runtime.sources.prefetch import ReadAhead, each
+from edgecount.runtime.pipeline.schedule import batches, overlap
+from edgecount.runtime.sources.prefetch import Reader
 
 if TYPE_CHECKING:
     from edgecount.errors import SourceError
     from edgecount.result import CountResult
     from edgecount.runtime.backends.base import Backend
     from edgecount.runtime.backends.device import DeviceBackend
+    from edgecount.runtime.pipeline.feeds import ToJob
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
     from edgecount.runtime.sources.base import Frame
 
-_READ_AHEAD = 2  # frames of a source that are read before they are asked for
-
-ToJob: TypeAlias = "Callable[[Frame], FrameJob]"
-Groups: TypeAlias = "Generator[Sequence[tuple[FrameJob, CountResult]], None, None]"
+Counted: TypeAlias = "Sequence[tuple[FrameJob, CountResult]]"
 
 
 class Pipeline(ABC, Generic[RunnerT]):
@@ -36,6 +37,8 @@ class Pipeline(ABC, Generic[RunnerT]):
     def __init__(self, open_runner: Callable[[], RunnerT], largest_batch: int) -> None:
         self._runners = RunnerPool(open_runner)
         self._largest_batch = largest_batch
+        self._lock = threading.Lock()
+        self._feeds: set[Reader[list[FrameJob]]] = set()  # of the streams in progress
 
     def count(self, job: FrameJob) -> CountResult:
         """Count one frame."""
@@ -46,40 +49,61 @@ class Pipeline(ABC, Generic[RunnerT]):
     def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
         """Count several frames, in order."""
 
-    @abstractmethod
-    def count_stream(
+    def count_frames(
         self, frames: Iterable[Frame], to_job: ToJob
     ) -> Iterator[tuple[Frame, CountResult]]:
+        """Count a caller's own frames as they come, and yield each with its result, in order."""
+        yield from self.count_stream(read_ahead(frames, to_job))
+
+    def count_stream(self, jobs: Reader[FrameJob]) -> Iterator[tuple[Frame, CountResult]]:
         """Count frames as they come, and yield each with its result, in order."""
+        with closing(self._count_all(_Alone(jobs))) as groups:
+            for group in groups:
+                yield from ((cast("Frame", job.origin), result) for job, result in group)
 
-    @abstractmethod
-    def _count_groups(self, feed: ReadAhead[list[FrameJob]]) -> Groups:
-        """Count groups of frames of one kind, and yield them in order with their results."""
+    def count_rounds(self, rounds: Rounds) -> Iterator[CountResult]:
+        """Count several sources in rounds of one frame each; see `EdgeCounter.stream_many`."""
+        with closing(self._count_all(rounds)) as groups:
+            yield from in_order(groups)
 
-    def count_sources(
+    def rounds(
         self,
-        sources: Iterable[Iterable[Frame]],
-        to_job: ToJob,
+        readers: Sequence[Reader[FrameJob]],
         timeout: float | None,
         on_error: Callable[[SourceError], None] | None,
-    ) -> Iterator[CountResult]:
-        """Count several sources in rounds of one frame each; see `EdgeCounter.stream_many`."""
-        # Leaving it stops the counting first, then the rounds, then the sources' threads.
-        with ExitStack() as stack:
-            jobs = (each(to_job, frames) for frames in sources)
-            readers = [stack.enter_context(ReadAhead(one, _READ_AHEAD)) for one in jobs]
-            groups = rounds(readers, self._largest_batch, timeout, on_error)
-            # One group is put together while one is counted; more would be older than they need be.
-            feed = stack.enter_context(ReadAhead(groups, 1))
-            yield from in_order(stack.enter_context(closing(self._count_groups(feed))))
+    ) -> Rounds:
+        """Return the rounds of several sources, in groups that the engine takes at once."""
+        return Rounds(readers, self._largest_batch, timeout, on_error)
+
+    def _count_all(self, feed: Reader[list[FrameJob]]) -> Generator[Counted, None, None]:
+        """Count groups until the feed ends or the pipeline is closed, and close the feed."""
+        with self._lock:
+            self._feeds.add(feed)
+        try:
+            with feed:
+                self.check_open()
+                with closing(self._count_groups(feed)) as groups:
+                    yield from groups
+            self.check_open()  # a pipeline that is closed has ended the feed
+        finally:
+            with self._lock:
+                self._feeds.discard(feed)
+
+    @abstractmethod
+    def _count_groups(self, feed: Reader[list[FrameJob]]) -> Generator[Counted, None, None]:
+        """Count groups of frames of one kind, and yield them in order with their results."""
 
     def check_open(self) -> None:
         """Raise BackendError if the pipeline is closed."""
         self._runners.check_open()
 
     def close(self, after: Callable[[], None] | None = None) -> None:
-        """Close the runners once their frames are counted, then call `after`."""
+        """Close the runners once their frames are counted, then call `after`; end all streams."""
         self._runners.close(after)
+        with self._lock:
+            feeds = list(self._feeds)
+        for feed in feeds:  # whoever waits for a camera's next picture waits no longer
+            feed.close()
 
 
 class HostPipeline(Pipeline[HostRunner]):
@@ -93,14 +117,17 @@ class HostPipeline(Pipeline[HostRunner]):
         with self._runners.acquire() as runner:
             return [runner.count(job) for job in jobs]
 
-    def count_stream(
+    def count_frames(
         self, frames: Iterable[Frame], to_job: ToJob
     ) -> Iterator[tuple[Frame, CountResult]]:
-        """Count a frame when its result is asked for."""
+        """Count a frame when its result is asked for; all is done in the caller's thread.
+
+        What makes the frames may be of that thread alone, as connections to databases are.
+        """
         for frame in frames:
             yield frame, self.count(to_job(frame))
 
-    def _count_groups(self, feed: ReadAhead[list[FrameJob]]) -> Groups:
+    def _count_groups(self, feed: Reader[list[FrameJob]]) -> Generator[Counted, None, None]:
         for jobs in feed:
             yield list(zip(jobs, self.count_batch(jobs), strict=True))
 
@@ -119,14 +146,18 @@ class GpuPipeline(Pipeline[QueueingRunner]):
         counted = overlap(lambda _: next(groups), self._runners)
         return [result for group in counted for _, result in group]
 
-    def count_stream(
-        self, frames: Iterable[Frame], to_job: ToJob
-    ) -> Iterator[tuple[Frame, CountResult]]:
-        """Count frames that a thread reads ahead."""
-        # That thread takes the frames over from their library, too: see `FrameIntake`.
-        with ReadAhead(each(lambda frame: [to_job(frame)], frames), _READ_AHEAD) as feed:
-            for group in self._count_groups(feed):
-                yield from ((cast("Frame", job.origin), result) for job, result in group)
-
-    def _count_groups(self, feed: ReadAhead[list[FrameJob]]) -> Groups:
+    def _count_groups(self, feed: Reader[list[FrameJob]]) -> Generator[Counted, None, None]:
         return overlap(feed.take, self._runners)
+
+
+class _Alone(Reader["list[FrameJob]"]):
+    """Groups of one job each."""
+
+    def __init__(self, jobs: Reader[FrameJob]) -> None:
+        self._jobs = jobs
+
+    def take(self, timeout: float | None = None) -> list[FrameJob]:
+        return [self._jobs.take(timeout)]
+
+    def close(self) -> None:
+        self._jobs.close()

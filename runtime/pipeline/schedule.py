@@ -1,19 +1,16 @@
-"""The order of frames: in batches, in rounds of several sources, and overlapped on a GPU."""
+"""Frames in batches, and overlapped on a GPU."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-import math
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import replace
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
-from edgecount.errors import BackendError, SourceError
-from edgecount.runtime.sources.prefetch import Ended, NotReady, ReadAhead
+from edgecount.errors import BackendError
+from edgecount.runtime.sources.prefetch import Ended, NotReady
 
 if TYPE_CHECKING:
     from edgecount.result import CountResult
@@ -22,13 +19,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Result = TypeVar("Result")
 QueueingRunnerT = TypeVar("QueueingRunnerT", bound="QueueingRunner")
 
 # While the engine works on one runner's frames, the other's are copied to the GPU. A third would
 # take memory, and its frames would only wait longer.
 _RUNNERS = 2
-_POLL = 0.002  # seconds between looks at several cameras
 
 
 def overlap(
@@ -40,7 +35,7 @@ def overlap(
     soon as no group waits: nothing is held back until the next frame of a slow camera.
 
     Args:
-        take: returns the next group of jobs of one kind, as `ReadAhead.take` does: it is given the
+        take: returns the next group of jobs of one kind, as `Reader.take` does: it is given the
             seconds to wait, and raises `NotReady` if there is no group in time, `Ended` or
             StopIteration after the last.
         pool: lends the runners, at most two at once; one where there is no memory for two.
@@ -108,81 +103,3 @@ def batches(jobs: Iterable[FrameJob], most: int) -> Iterator[list[FrameJob]]:
     for _, run in itertools.groupby(jobs, lambda job: job.kind):
         while group := list(itertools.islice(run, most)):
             yield group
-
-
-def rounds(
-    readers: Sequence[ReadAhead[FrameJob]],
-    most: int,
-    timeout: float | None,
-    on_error: Callable[[SourceError], None] | None,
-) -> Iterator[list[FrameJob]]:
-    """Take a frame of each source at a time, and yield those of one kind together.
-
-    Args:
-        readers: one of each source.
-        most: most frames in a group.
-        timeout: seconds that a round waits for late sources once it has a frame; None: until each
-            source has one.
-        on_error: called with the error of a source that fails, and the others go on; None: the
-            error is raised.
-    """
-    left = dict(enumerate(readers))
-    while left:
-        jobs = list(_round(left, timeout, on_error))
-        # Frames of one kind side by side, so that they share a run of the engine.
-        jobs.sort(key=lambda job: (job.kind, job.place))
-        yield from batches([replace(job, together=len(jobs)) for job in jobs], most)
-
-
-def _round(
-    left: dict[int, ReadAhead[FrameJob]],
-    timeout: float | None,
-    on_error: Callable[[SourceError], None] | None,
-) -> Iterator[FrameJob]:
-    """Yield a frame of each source that has one in time; remove sources that end from `left`."""
-    missing = dict(left)
-    deadline = math.inf
-    while missing and time.monotonic() < deadline:
-        for place, reader in list(missing.items()):
-            with suppress(NotReady):
-                try:
-                    job = reader.take(None if timeout is None else 0)
-                except Ended:
-                    del left[place]
-                except SourceError as error:
-                    if on_error is None:
-                        raise
-                    del left[place]
-                    on_error(error)
-                else:
-                    # The first frame starts the clock: before it a round waits for any camera.
-                    deadline = min(deadline, time.monotonic() + (timeout or 0.0))
-                    yield replace(job, place=place)
-                del missing[place]
-        if missing:
-            time.sleep(_POLL)
-
-
-def in_order(groups: Iterable[Sequence[tuple[FrameJob, Result]]]) -> Iterator[Result]:
-    """Yield the results of rounds, by the places of their sources."""
-    found: list[tuple[FrameJob, Result]] = []
-
-    def give() -> Iterator[Result]:
-        found.sort(key=lambda one: one[0].place)
-        yield from (result for _, result in found)
-        found.clear()
-
-    left = iter(groups)
-    while True:
-        # Only errors of the groups are held back here: one that the caller throws in at a yield
-        # must reach the caller at once.
-        try:
-            group = next(left, None)
-        except Exception:  # of any kind: what was counted before it is given first
-            yield from give()
-            raise
-        if group is None:
-            return
-        found += group
-        if len(found) == found[0][0].together:
-            yield from give()

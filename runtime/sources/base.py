@@ -20,14 +20,23 @@ class Frame:
         image: uint8 (H, W, 3), BGR; an `NV12Frame` or another form that `EdgeCounter.count` takes
             will do as well.
         source: the source's name.
-        index: number of the frame in the source, from 0.
-        time: seconds since the source's start; 0 for an image.
+        index: number of the frame in the source, from 0; of a camera among all that came in,
+            dropped ones too.
+        time: seconds since the source's start; 0 for an image. Of a camera or stream the time of
+            capture since its first picture, which never goes back, and goes on when it is opened
+            again.
+        captured: UNIX time in seconds when a camera's picture reached this machine, freed of what
+            its own time stamp says that it waited in buffers; None for files and images.
+        media_time: presentation time in seconds by the stream's own clock, which starts anew when
+            a camera is opened again; None if it has none.
     """
 
     image: NDArray[np.uint8]
     source: str
     index: int
     time: float
+    captured: float | None = None
+    media_time: float | None = None
 
 
 class Source(ABC):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS
@@ -20,13 +20,18 @@ from edgecount.runtime.sources.image import ImageSource
 from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES, KNOWN, VIDEO_SUFFIXES
 from edgecount.runtime.sources.urls import shown_url, stream_name
 
+if TYPE_CHECKING:
+    from edgecount.runtime.sources.live.options import LiveOptions
+
 __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "SourceLike", "open_sources"]
 
-SourceLike: TypeAlias = "str | os.PathLike[str] | int | Sequence[str | os.PathLike[str] | int]"
+_One: TypeAlias = "str | os.PathLike[str] | int | Source"
+SourceLike: TypeAlias = "_One | Sequence[_One]"
 
 _log = logging.getLogger(__name__)
 
-_STREAM = re.compile(r"\s*(rtsps?|https?)://", re.IGNORECASE)
+_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp", "csi")
+_STREAM = re.compile(rf"\s*({'|'.join(_SCHEMES)})://", re.IGNORECASE)
 _URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _EXPECTED = "expected a path, a URL or a camera's number"
 _CAMERAS = 81  # Linux' device number (major) of video4linux
@@ -34,15 +39,21 @@ _MOST_SUFFIXES = 5  # that are named among those left out
 
 
 def open_sources(
-    spec: SourceLike, *, accept_damaged: bool = False, max_pixels: int = MAX_PIXELS
+    spec: SourceLike,
+    *,
+    live: LiveOptions | None = None,
+    accept_damaged: bool = False,
+    max_pixels: int = MAX_PIXELS,
 ) -> list[Source]:
     """Find the sources that a path, pattern, URL or camera number stands for.
 
     Args:
         spec: an image or video file; a folder (the images and videos in it; hidden files and
             subfolders are left out, and files of other kinds, which the log tells) or a glob (`**`
-            enters subfolders), both in natural order (2 before 10); an rtsp:// or http:// URL; a
-            camera's number or device such as /dev/video0; or a sequence of these.
+            enters subfolders), both in natural order (2 before 10); an address (rtsp://, http://, rtmp://,
+            srt://, udp:// ...); a camera's number or device such as /dev/video0, or csi://0; a
+            pipeline of GStreamer ("... ! ..."); a `Source`; or a sequence of these.
+        live: how cameras and streams are read; None: as `LiveOptions` are by themselves.
         accept_damaged: whether damaged images and frames of videos are given as well, as far as
             they can be decoded, with a warning in the log in place of an error.
         max_pixels: most pixels of an image or frame; larger ones are refused before decoding.
@@ -55,26 +66,33 @@ def open_sources(
         SourceError: nothing is there: no such file, an empty folder, a glob without a match; or it
             is no source, such as a negative number.
     """
-    from edgecount.runtime.sources.video import CameraSource, StreamSource
+    from edgecount.runtime.sources.live.source import LiveSource
 
     given: object = spec
     options: dict[str, Any] = {"accept_damaged": accept_damaged, "max_pixels": max_pixels}
+    if isinstance(given, Source):
+        return [given]
     if not isinstance(given, bool) and isinstance(given, Integral):
-        return [CameraSource(int(given))]
-    if isinstance(spec, str) and _STREAM.match(spec):
-        return [StreamSource(spec, **options)]
+        return [LiveSource(int(given), live, **options)]
+    if isinstance(spec, str) and _is_stream(spec):
+        return [LiveSource(spec, live, **options)]
     if isinstance(spec, (str, os.PathLike)):
-        return _open_path(os.fspath(spec), options)
+        return _open_path(os.fspath(spec), live, options)
     if isinstance(spec, Sequence) and not isinstance(spec, (bytes, bytearray, memoryview)):
-        return [source for item in spec for source in open_sources(item, **options)]
+        return [source for item in spec for source in open_sources(item, live=live, **options)]
     # An array would fill the screen.
     got = repr(given) if given is None or isinstance(given, Real) else f"a {type(given).__name__}"
     hint = ": images are for count()" if hasattr(given, "shape") else ""
     raise SourceError(f"{_EXPECTED}, got {got}{hint}")
 
 
-def _open_path(text: str, options: dict[str, Any]) -> list[Source]:
-    from edgecount.runtime.sources.video import CameraSource
+def _is_stream(text: str) -> bool:
+    """Return whether a text is an address of a stream, or a pipeline of GStreamer."""
+    return bool(_STREAM.match(text)) or " ! " in text
+
+
+def _open_path(text: str, live: LiveOptions | None, options: dict[str, Any]) -> list[Source]:
+    from edgecount.runtime.sources.live.source import LiveSource
 
     if not text:
         raise SourceError(f"{_EXPECTED}, got an empty text")
@@ -82,9 +100,10 @@ def _open_path(text: str, options: dict[str, Any]) -> list[Source]:
     if path.is_dir():
         return _open_folder(path, options)
     if path.is_char_device() and os.major(path.stat().st_rdev) == _CAMERAS:
-        return [CameraSource(text)]
+        return [LiveSource(text, live, **options)]
     if _URL.match(text) and not path.exists():
-        raise SourceError(f"streams are rtsp:// or http:// here, got {stream_name(text)}")
+        schemes = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
+        raise SourceError(f"expected a stream ({schemes}), got {stream_name(text)}")
     if not path.exists() and glob.has_magic(text):
         return _open_glob(text, options)
     if not os.path.lexists(text):

@@ -16,6 +16,7 @@ import av
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
 from edgecount.runtime.sources.extent import cut_off
+from edgecount.runtime.sources.faults import NoDecoderError, PermanentError
 from edgecount.runtime.sources.trust import FrameFilter
 
 if TYPE_CHECKING:
@@ -48,9 +49,18 @@ _TIMED = ("matroska", "flv", "asf", "ogg", "mxf")
 _TOLERATED_SECONDS = 0.4
 _TOLERATED_SHARE = 0.01
 
-
-class NoDecoderError(SourceError):
-    """A video in a format that this FFmpeg has no decoder for."""
+# Reasons for which a stream cannot be opened now or later.
+_PERMANENT = (
+    av.error.HTTPUnauthorizedError,
+    av.error.HTTPForbiddenError,
+    av.error.HTTPNotFoundError,
+    av.ProtocolNotFoundError,
+    av.DemuxerNotFoundError,
+    av.DecoderNotFoundError,
+    PermissionError,
+    FileNotFoundError,
+    ValueError,  # no address, or no video behind it
+)
 
 
 class PyAVClip:
@@ -66,7 +76,7 @@ class PyAVClip:
         accept_damaged: whether damaged frames are handed on too, as the decoder patches them.
         max_pixels: most pixels of a frame.
         options: FFmpeg's options for the file or protocol.
-        timeout: seconds that opening and each read may take; None: no limit, of a file.
+        timeout: seconds that opening and each read of a stream may take; None: a file.
 
     Raises:
         NoDecoderError: there is no decoder for it.
@@ -81,13 +91,14 @@ class PyAVClip:
         accept_damaged: bool,
         max_pixels: int,
         options: Mapping[str, str] | None = None,
-        timeout: float | None = None,
+        timeout: tuple[float, float] | None = None,
     ) -> None:
         self._name = name
         self._path = url.removeprefix("file:")
         self._accept_damaged = accept_damaged
         self._max_pixels = max_pixels
         self._is_file = timeout is None
+        self._is_download = url.startswith(("http:", "https:"))
         self._is_strict = self._is_file and not accept_damaged
         try:
             # Names of camera makers and titles are not always UTF-8.
@@ -97,7 +108,8 @@ class PyAVClip:
         except (av.FFmpegError, ValueError) as error:
             why = _reason(error)
             if not self._is_file:
-                raise SourceError(
+                kind = PermanentError if isinstance(error, _PERMANENT) else SourceError
+                raise kind(
                     f"cannot open the stream {name}: is the address right, and is it there? ({why})"
                 ) from None
             raise SourceError(
@@ -116,7 +128,7 @@ class PyAVClip:
         self._codec: Any = getattr(self._stream, "codec_context", None)
         if self._codec is None:
             if self._stream is None:
-                raise SourceError(f"{self._name} cannot be opened as a video: none is in it")
+                raise PermanentError(f"{self._name} cannot be opened as a video: none is in it")
             raise NoDecoderError(f"{self._name}: FFmpeg has no decoder for its video here")
         self._refuse_size(self._codec)
         if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:
@@ -184,6 +196,15 @@ class PyAVClip:
         return float(rate) if rate else None
 
     @property
+    def is_finite(self) -> bool:
+        """Whether it has an end: a file, also one that comes over the network."""
+        if self._is_file:
+            return True
+        kind = self._container.format.name
+        has_end = bool(self._container.duration) or self._container.size > 0
+        return has_end and self._is_download and not kind.startswith(("mpjpeg", "hls", "rtsp"))
+
+    @property
     def given(self) -> int:
         """Number of frames that were handed on."""
         return self._filter.given
@@ -243,7 +264,7 @@ class PyAVClip:
 
     def _refuse_size(self, frame: Any) -> None:
         if frame.width * frame.height > self._max_pixels:
-            raise SourceError(
+            raise PermanentError(
                 f"{self._name} has frames of {frame.width} x {frame.height} pixels, expected at "
                 f"most {self._max_pixels:,}: shrink it, or set `max_pixels` higher"
             )

@@ -1,9 +1,7 @@
-"""Batches, overlapped runners and rounds of several sources."""
+"""Batches, and overlapped runners."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,9 +12,8 @@ from edgecount.errors import BackendError, SourceError
 from edgecount.runtime.frames.checked import NV12Frame, check_host_frame
 from edgecount.runtime.pipeline.job import FrameJob
 from edgecount.runtime.pipeline.runner import Pending, QueueingRunner, RunnerPool
-from edgecount.runtime.pipeline.schedule import batches, in_order, overlap, rounds
-from edgecount.runtime.sources.base import Frame
-from edgecount.runtime.sources.prefetch import Ended, NotReady, ReadAhead
+from edgecount.runtime.pipeline.schedule import batches, overlap
+from edgecount.runtime.sources.prefetch import Ended, NotReady
 
 
 class Counting(QueueingRunner):
@@ -169,125 +166,3 @@ def test_jobs_of_one_kind_go_together() -> None:
     assert [group[0].kind for group in groups] == [
         ((64, 32), True), ((64, 32), True), ((64, 32), False), ((64, 32), True), ((32, 64), True),
     ]  # fmt: skip
-
-
-def frames(name: str, number: int, size: tuple[int, int] = (8, 8)) -> Iterator[FrameJob]:
-    for index in range(number):
-        yield FrameJob(check_host_frame(black(*size)), Frame(black(*size), name, index, 0.0))
-
-
-def name_of(job: FrameJob) -> str:
-    assert job.origin is not None
-    return f"{job.origin.source}{job.origin.index}"
-
-
-def names(groups: Iterator[list[FrameJob]]) -> list[list[str]]:
-    return [[name_of(job) for job in group] for group in groups]
-
-
-def test_a_round_has_a_frame_of_each_source_that_is_left() -> None:
-    readers = [ReadAhead(frames("a", 3)), ReadAhead(frames("b", 1)), ReadAhead(frames("c", 2))]
-    found = names(rounds(readers, 8, None, None))
-    assert found == [["a0", "b0", "c0"], ["a1", "c1"], ["a2"]]
-
-
-def test_frames_of_other_sizes_go_apart_and_come_back_in_order() -> None:
-    readers = [
-        ReadAhead(frames("a", 2)), ReadAhead(frames("b", 2, (16, 8))), ReadAhead(frames("c", 2)),
-    ]  # fmt: skip
-    groups = list(rounds(readers, 8, None, None))
-    assert names(iter(groups)) == [["a0", "c0"], ["b0"], ["a1", "c1"], ["b1"]]
-    results = in_order([[(job, name_of(job)) for job in group] for group in groups])
-    assert list(results) == ["a0", "b0", "c0", "a1", "b1", "c1"]
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_a_late_camera_is_not_waited_for_longer_than_asked(first: bool) -> None:
-    gate = threading.Event()
-
-    def late() -> Iterator[FrameJob]:
-        gate.wait(10)
-        yield from frames("late", 1)
-
-    readers = [ReadAhead(late()), ReadAhead(frames("a", 2))][:: 1 if first else -1]
-    found = rounds(readers, 8, 0.01, None)
-    assert names(iter([next(found), next(found)])) == [["a0"], ["a1"]]
-    gate.set()
-    assert names(found) == [["late0"]]
-
-
-def test_a_round_waits_for_cameras_that_come_in_time() -> None:
-    gates = [threading.Event() for _ in range(3)]
-
-    def late() -> Iterator[FrameJob]:
-        for gate, frame in zip(gates, frames("late", 3), strict=True):
-            gate.wait(10)
-            yield frame
-
-    found = rounds([ReadAhead(late()), ReadAhead(frames("a", 3))], 8, 10.0, None)
-    for index, gate in enumerate(gates):
-        threading.Timer(0.02, gate.set).start()
-        assert names(iter([next(found)])) == [[f"late{index}", f"a{index}"]]
-
-
-def test_leaving_several_cameras_stops_their_threads() -> None:
-    gate = threading.Event()
-
-    def late() -> Iterator[FrameJob]:
-        gate.wait(10)
-        yield from frames("late", 1)
-
-    readers = [ReadAhead(frames("a", 9)), ReadAhead(late())]
-    feed = ReadAhead(rounds(readers, 8, None, None), 1, name="rounds-of-test")
-    for reader in (*readers, feed):
-        reader.close()
-    deadline = time.monotonic() + 10
-    while any(thread.name == "rounds-of-test" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    gate.set()
-
-
-def test_what_a_round_has_counted_comes_before_its_error() -> None:
-    def groups() -> Iterator[list[tuple[FrameJob, str]]]:
-        yield [(job(1), "b")]
-        raise BackendError("the engine does not take a's size")
-
-    results = in_order(groups())
-    assert next(results) == "b"
-    with pytest.raises(BackendError, match="a's size"):
-        next(results)
-
-
-@pytest.mark.parametrize(
-    "error", [ValueError("no room"), BackendError("stop"), SourceError("stop")]
-)
-def test_what_a_caller_throws_in_is_raised_at_once(error: Exception) -> None:
-    groups = (
-        [(job(place), f"{name}{index}") for place, name in enumerate("ab")] for index in range(3)
-    )
-    results = in_order(groups)
-    assert [next(results) for _ in range(3)] == ["a0", "b0", "a1"]
-    with pytest.raises(type(error)) as caught:
-        results.throw(error)  # type: ignore[attr-defined]
-    assert caught.value is error
-    assert list(results) == []
-
-
-def job(place: int) -> FrameJob:
-    return FrameJob(check_host_frame(black(8, 8)), place=place, together=2)
-
-
-def test_a_dead_camera_ends_all_or_only_itself() -> None:
-    def dying() -> Iterator[FrameJob]:
-        yield from frames("b", 1)
-        raise SourceError("b is dead")
-
-    def readers() -> list[ReadAhead[FrameJob]]:
-        return [ReadAhead(frames("a", 3)), ReadAhead(dying())]
-
-    with pytest.raises(SourceError, match="b is dead"):
-        list(rounds(readers(), 8, None, None))
-    told: list[SourceError] = []
-    assert names(rounds(readers(), 8, None, told.append)) == [["a0", "b0"], ["a1"], ["a2"]]
-    assert [str(error) for error in told] == ["b is dead"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,11 +37,64 @@ def test_reads_no_further_than_its_depth() -> None:
             yield number
 
     with ReadAhead(items(), 3) as reader:
-        wait_for(lambda: len(read) >= 4)
+        wait_for(lambda: len(read) >= 3)
         time.sleep(0.05)
-        assert len(read) == 4  # three in the queue, and one that waits for room
+        assert len(read) == 3
         assert reader.take() == 0
-        wait_for(lambda: len(read) == 5)
+        wait_for(lambda: len(read) == 4)
+
+
+def test_what_follows_a_large_item_is_read_when_it_is_asked_for() -> None:
+    read = []
+
+    def items() -> Iterator[int]:
+        for number in range(6):
+            read.append(number)
+            yield number
+
+    with ReadAhead(items(), 3, is_large=lambda number: number < 4) as reader:
+        for number in range(4):
+            assert reader.take(10) == number
+            time.sleep(0.02)
+            assert len(read) == number + 1
+        with pytest.raises(NotReady):  # a look is a question, too
+            reader.take(0)
+        wait_for(lambda: len(read) == 6)
+        assert list(reader) == [4, 5]
+
+
+def test_changes_are_told() -> None:
+    told = threading.Semaphore(0)
+    gate = threading.Event()
+
+    def items() -> Iterator[int]:
+        gate.wait(10)
+        yield 1
+        raise OSError("gone")
+
+    with ReadAhead(items()) as reader:
+        reader.on_change = told.release
+        gate.set()
+        for _ in range(2):  # an item, and the end
+            assert told.acquire(timeout=10)
+    assert told.acquire(timeout=10)  # closed
+
+
+def test_threads_are_stopped_before_the_interpreter_ends() -> None:
+    code = (
+        "import threading, time\n"
+        "from edgecount.runtime.sources.prefetch import ReadAhead\n"
+        "def items():\n"
+        "    try:\n"
+        "        while True:\n"
+        "            yield 0\n"
+        "    finally:\n"
+        "        print('closed', flush=True)\n"
+        "reader = ReadAhead(items())\n"
+        "reader.take()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "closed\n"
 
 
 def test_an_error_comes_after_the_items_before_it_and_again() -> None:

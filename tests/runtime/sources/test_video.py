@@ -19,8 +19,9 @@ import pytest
 from clips import remux
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.base import Frame
+from edgecount.runtime.sources.live import LiveOptions, LiveSource
 from edgecount.runtime.sources.open import open_sources
-from edgecount.runtime.sources.video import CameraSource, StreamSource, VideoSource
+from edgecount.runtime.sources.video import VideoSource
 
 FRAMES, FPS = 30, 10.0
 
@@ -150,7 +151,7 @@ def server(mp4: Path) -> Iterator[str]:
 
 
 def test_a_stream_over_http(server: str) -> None:
-    frames = list(StreamSource(f"{server}/clip.mp4").frames())
+    frames = list(LiveSource(f"{server}/clip.mp4").frames())
     assert len(frames) == FRAMES
     assert frames[0].time == 0
     assert frames[0].source == f"{server}/clip.mp4"
@@ -175,7 +176,7 @@ def test_a_body_that_is_cut_short(h264: bytes) -> None:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
         try:
-            source = StreamSource(f"http://127.0.0.1:{running.server_port}/clip.mkv")
+            source = LiveSource(f"http://127.0.0.1:{running.server_port}/clip.mkv")
             with pytest.raises(SourceError, match=r"stops after \d+ of 25 frames"):
                 got.extend(source.frames())
         finally:
@@ -187,15 +188,15 @@ def test_a_body_that_is_cut_short(h264: bytes) -> None:
 def test_streams_that_are_not_there(server: str) -> None:
     for url in (f"{server}/none.mp4", "rtsp://127.0.0.1:9/door"):
         with pytest.raises(SourceError, match=f"cannot open the stream {url}"):
-            list(StreamSource(url).frames())
+            list(LiveSource(url, LiveOptions(reconnect=False)).frames())
 
 
 def test_a_camera_that_is_not_there() -> None:
     with pytest.raises(SourceError, match="cannot open camera 99: is it connected"):
-        list(CameraSource(99).frames())
+        list(LiveSource(99).frames())
 
 
 @pytest.mark.parametrize("camera", [-1, True, 0.0, None])
 def test_what_is_no_camera(camera: Any) -> None:
     with pytest.raises(SourceError, match="expected a camera's number, 0 or more, or its device"):
-        CameraSource(camera)
+        LiveSource(camera)

@@ -1,0 +1,66 @@
+"""Checks of what callers give to be counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from edgecount.errors import ConfigError, InputError, SourceError
+from edgecount.runtime.sources import Source
+from edgecount.runtime.sources.urls import shown_url, stream_name
+
+_FRAME = "Frame(image, source, index, time) of edgecount"
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Refuse an address, which would be taken for a path, and shown with its password."""
+    text = os.fsdecode(path)
+    if ("://" in text or shown_url(text) != text) and not os.path.lexists(text):
+        raise SourceError(
+            f"expected an image file, got {stream_name(text)}: addresses are for stream()"
+        )
+
+
+def check_several(frames: Any) -> None:
+    """Refuse one frame where several are expected."""
+    several = isinstance(frames, Iterable) and not isinstance(frames, str)
+    if not several or len(getattr(frames, "shape", "BHWC")) < 4:
+        raise InputError(
+            "count_batch: expected several frames, got one: use count(), or put it into a list"
+        )
+
+
+def check_frames(frames: object) -> None:
+    """Refuse what gives no frames one after the other."""
+    if not isinstance(frames, Iterable):
+        raise InputError(f"count_frames: expected several {_FRAME}, got {_kind(frames)}")
+
+
+def check_frame(frame: object) -> None:
+    """Refuse what is no `Frame`, nor has what one has."""
+    if not all(hasattr(frame, name) for name in ("image", "source", "index")):
+        raise InputError(
+            f"count_frames: expected {_FRAME}, got {_kind(frame)}: for bare images use "
+            "count_batch()"
+        )
+
+
+def check_sources(sources: object) -> None:
+    """Refuse what is no sequence of sources."""
+    one = isinstance(sources, (str, os.PathLike, int, Source))
+    if one or not isinstance(sources, Sequence):
+        got = repr(sources) if one else _kind(sources)
+        raise ConfigError(
+            f"stream_many: expected a list of sources, got {got}: use stream() for one"
+        )
+
+
+def check_callback(name: str, call: Callable[..., object] | None) -> None:
+    """Refuse what cannot be called."""
+    if not callable(call):
+        raise ConfigError(f"{name}: expected a function, got {_kind(call)}")
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"

@@ -1,0 +1,13 @@
+"""Faults of sources that no later try will mend."""
+
+from __future__ import annotations
+
+from edgecount.errors import SourceError
+
+
+class PermanentError(SourceError):
+    """A source that stays as it is until somebody changes it: a wrong address, no permission."""
+
+
+class NoDecoderError(PermanentError):
+    """A video in a format that there is no decoder for."""
