@@ -63,7 +63,7 @@ class FakeBackend(Backend):
         batch, _, height, width = image.shape
         if ((points < 0) | (points >= (width, height))).any():
             raise ConfigError(f"FakeBackend: people outside the {width} x {height} network input")
-        maps = _draw(points, height, width, self._manifest)
+        maps = draw_maps(points, height, width, self._manifest)
         return {name: np.repeat(value[None], batch, axis=0) for name, value in maps.items()}
 
     def close(self) -> None:
@@ -81,9 +81,17 @@ def _check_people(people: ArrayLike) -> NDArray[np.float64]:
     return points
 
 
-def _draw(
+def draw_maps(
     points: NDArray[np.float64], height: int, width: int, manifest: Manifest
 ) -> dict[str, NDArray[np.float32]]:
+    """Return a model's maps of one image, without the batch, with people in them.
+
+    Args:
+        points: (N, 2) x, y in pixels of the network's input.
+        height: of that input in pixels.
+        width: of that input in pixels.
+        manifest: the layout of the maps.
+    """
     maps = {
         output.name: np.zeros(
             (2 if output.role == "offset" else 1, height // output.stride, width // output.stride),

@@ -1,0 +1,38 @@
+"""Cameras of all formats and rates, from a real RTSP server."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from camera_servers import CameraServer, burnt_in, gstreamer_encoders
+from edgecount.runtime.sources.live import LiveOptions, LiveSource
+
+FORMATS = {
+    "h264": {},
+    "h264-10bit": {},
+    "h265": {},
+    "mjpeg": {},
+    "interlaced": {"codec": "h264", "interlaced": True},
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_pictures_and_their_times(make_server, name: str) -> None:
+    """Captured is when a picture came, and its true age is known from its pixels."""
+    if name == "h265" and "x265enc" not in gstreamer_encoders():
+        pytest.skip("no H.265 encoder: apt install gstreamer1.0-plugins-bad")
+    server: CameraServer = make_server(
+        "rtsp", {"/cam": {"codec": name, "fps": 20, **FORMATS[name]}}
+    )
+    with LiveSource(server.url(), LiveOptions(newest=False)).reader() as reader:
+        for index in range(12):
+            frame = reader.take(60)
+            assert frame.image.shape == (480, 640, 3)
+            assert frame.captured is not None
+            known = time.time() - frame.captured
+            true, number = burnt_in(frame.image)
+            assert number == index
+            # Pictures wait in no buffer by now, and if they do, that is known.
+            assert -0.05 < true - known < 0.5
