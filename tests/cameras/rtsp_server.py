@@ -7,8 +7,9 @@ such as {"camera": "/cam", "size": [320, 240]}, which changes what a running cam
 answered with {"ok": true}. It ends with its standard input.
 
 Options of a camera: size [640, 480], fps 10, codec "h264" (or "h265", "mjpeg", "h264-10bit"),
-interlaced false, key (pictures from one key picture to the next; two seconds of them), frozen
-false (the connection lives, but no picture comes). Of the server: port (0: any), user, password.
+interlaced false, sound false, key (pictures from one key picture to the next; two seconds of them),
+frozen false (the connection lives, but no picture comes). Of the server: port (0: any), user,
+password.
 
     apt install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good \
         gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
@@ -43,6 +44,10 @@ _ENCODERS = {
     " option-string=pools=1:frame-threads=1:log-level=0 ! rtph265pay config-interval=-1",
     "mjpeg": "jpegenc quality=90 ! rtpjpegpay",
 }
+_SOUND = (
+    "appsrc name=sound is-live=true format=time do-timestamp=true"
+    " caps=audio/x-alaw,rate=8000,channels=1 ! rtppcmapay name=pay1 pt=8 "
+)
 SOURCE = "appsrc name=source is-live=true format=time do-timestamp=true max-buffers=4 block=true"
 _TOP_FIELD_FIRST = 1 << 20 | 1 << 21  # GST_VIDEO_BUFFER_FLAG_INTERLACED, _TFF
 
@@ -56,6 +61,7 @@ class Camera:
         self.codec = "h264"
         self.interlaced = False
         self.frozen = False
+        self.sound = False
         self.key: int | None = None
         self.change(options)
 
@@ -69,7 +75,8 @@ class Camera:
     def launch(self) -> str:
         key = self.key or max(1, round(2 * self.fps))
         encoder = _ENCODERS[self.codec].format(key=key, interlaced=str(self.interlaced).lower())
-        return f"( {SOURCE} ! {encoder} name=pay0 pt=96 )"
+        sound = _SOUND if self.sound else ""
+        return f"( {SOURCE} ! {encoder} name=pay0 pt=96 {sound})"
 
     def caps(self) -> Gst.Caps:
         mode = "interleaved,field-order=top-field-first" if self.interlaced else "progressive"
@@ -89,11 +96,12 @@ class Camera:
 class Feeder(threading.Thread):
     """Push a camera's pictures into one client's pipeline, on time, until it is taken down."""
 
-    def __init__(self, camera: Camera, source: Any) -> None:
+    def __init__(self, camera: Camera, source: Any, sound: Any = None) -> None:
         super().__init__(daemon=True)
         self.stopped = threading.Event()
         self._camera = camera
         self._source = source
+        self._sound = sound
 
     def start_once(self) -> None:
         if not self.is_alive() and not self.stopped.is_set():
@@ -113,6 +121,9 @@ class Feeder(threading.Thread):
                 if self._source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
                     return
                 number += 1
+            if self._sound is not None:
+                silence = b"\xd5" * round(8000 / self._camera.fps)
+                self._sound.emit("push-buffer", Gst.Buffer.new_wrapped(silence))
             self.stopped.wait(max(0.0, due - time.monotonic()))
 
 
@@ -131,7 +142,7 @@ class Factory(GstRtspServer.RTSPMediaFactory):
     def _configure(self, _factory: Any, media: Any) -> None:
         source = media.get_element().get_by_name_recurse_up("source")
         source.set_property("caps", self._camera.caps())
-        feeder = Feeder(self._camera, source)
+        feeder = Feeder(self._camera, source, media.get_element().get_by_name_recurse_up("sound"))
         media.connect("unprepared", lambda _media: feeder.stopped.set())
         source.connect("need-data", lambda *_: feeder.start_once())
 

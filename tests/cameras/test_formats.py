@@ -14,6 +14,7 @@ FORMATS = {
     "h264-10bit": {},
     "h265": {},
     "mjpeg": {},
+    "sound": {"codec": "h264", "sound": True},
     "interlaced": {"codec": "h264", "interlaced": True},
 }
 

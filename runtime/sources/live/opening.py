@@ -24,7 +24,9 @@ _URL = re.compile(r"\s*([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _NO_PYAV = "PyAV is not installed (pip install av)"
 _SLACK = 1.0  # s that FFmpeg has beyond our own time-outs, to end a read that was left behind
 # Over UDP, which comes first otherwise, pictures break up wherever a packet is lost.
-_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp"}
+# What a camera sends is in its description, and need not be found out from seconds of pictures,
+# which would be that old when they are handed on.
+_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp", "probesize": "32", "analyzeduration": "0"}
 
 
 def check(source: object) -> None:

@@ -272,6 +272,8 @@ class Core:
                 break
             with self._changed:
                 self._abandon()
+                if isinstance(attempt.error, Ended):  # for good, as its own end says
+                    return attempt.error
                 if attempt.is_finite and attempt.first is not None:
                     return Ended() if error is None else error
                 error = error or self._ended()
