@@ -85,20 +85,19 @@ def test_as_a_program(name: str, options: list[str], printed: str, clip: Path) -
 
 
 def test_people_who_walk_through_the_door_are_in(counter: EdgeCounter) -> None:
-    camera = FakeCamera(
-        [Show(12, people=3, walk=(80, 0))], speed=4, options=LiveOptions(newest=False)
-    )
-    reports = load("door_counter").count_door(camera, counter, "50%,100%;50%,0%", every=2.5)
-    crossed, there = list(reports)[-1]
-    # Three people who go 80 px/s for ten seconds or more cross the middle of 640 px once or twice.
-    assert 2 <= crossed.into <= 6.5
+    every = LiveOptions(newest=False)
+    # Once through the picture and its middle, 640 px.
+    camera = FakeCamera([Show(8, people=3, walk=(80, 0))], speed=2, options=every)
+    reports = load("door_counter").count_door(camera, counter, "50%,100%;50%,0%", every=3.5)
+    ((crossed, there),) = list(reports)
+    assert crossed.into == pytest.approx(3, abs=1.2)
     assert crossed.out < 0.5
-    assert there == pytest.approx(3, abs=1.5)
+    assert there > 0
 
 
 def test_an_alarm_is_raised_lost_and_cleared(counter: EdgeCounter) -> None:
-    script = [Show(4, people=2), Show(6, people=9), Drop(8), Show(10, people=9), Show(20, people=2)]
-    rule = AlarmRule(above=6, below=5, enter=0.2, leave=0.2, cooldown=0, stale=0.8)
+    script = [Show(5, people=9), Drop(12), Show(4, people=9), Show(20, people=2)]
+    rule = AlarmRule(above=8, below=8, enter=0.2, leave=0.2, cooldown=0, stale=0.8)
     camera = FakeCamera(script, speed=5, options=LiveOptions(backoff=(1, 1)))
     example = load("overcrowding")
     kinds = [event.kind for event in example.watch(camera, counter, rule)]
@@ -134,20 +133,24 @@ def served(app: Any) -> Iterator[str]:
     assert not thread.is_alive()
 
 
+def fetch(address: str) -> Any:
+    return urllib.request.urlopen(address, timeout=60)  # noqa: S310 (an address of ours)
+
+
 @NEEDS_FASTAPI
 def test_a_browser_sees_the_camera(counter: EdgeCounter) -> None:
     camera = FakeCamera([Show(60, people=5)], size=(320, 240), speed=4)
     with served(load("live_view").make_app(camera, counter)) as address:
-        with urllib.request.urlopen(f"{address}/", timeout=60) as answer:
+        with fetch(f"{address}/") as answer:
             assert b'src="view"' in answer.read()
-        with urllib.request.urlopen(f"{address}/view", timeout=60) as answer:
+        with fetch(f"{address}/view") as answer:
             assert "boundary=part" in answer.headers["Content-Type"]
             stream = b""
             while stream.count(b"--part") < 3:
                 stream += answer.read1()
         _, _, jpeg = stream.split(b"--part")[1].partition(b"\r\n\r\n")
         assert jpeg.startswith(b"\xff\xd8")
-        with urllib.request.urlopen(f"{address}/count", timeout=60) as answer:
+        with fetch(f"{address}/count") as answer:
             numbers = json.load(answer)
         assert numbers["count"] == 5
         assert numbers["source"] == "fake camera"
@@ -160,6 +163,6 @@ def test_the_page_tells_why_there_is_no_camera(counter: EdgeCounter) -> None:
         numbers: dict[str, Any] = {}
         deadline = time.monotonic() + 60
         while not numbers and time.monotonic() < deadline:
-            with urllib.request.urlopen(f"{address}/count", timeout=60) as answer:
+            with fetch(f"{address}/count") as answer:
                 numbers = json.load(answer)
         assert "connection refused" in numbers["error"]
