@@ -169,7 +169,7 @@ def _in_view(
     places = np.column_stack([left + x.ravel() * cell, far - y.ravel() * cell])
     with np.errstate(divide="ignore", invalid="ignore"):
         pixels = view.plane.to_pixels(places)
-    inside = ((pixels >= 0) & (pixels <= view.plane.size)).all(axis=1)
+    inside = np.asarray(((pixels >= 0) & (pixels <= view.plane.size)).all(axis=1))
     # Ground behind the camera is mapped to pixels above the horizon, where there is none.
     inside[inside] &= np.isfinite(view.plane.to_metres(pixels[inside])).all(axis=1)
     return inside.reshape(shape[:2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from edgecount.cli._shell.signals import Stop
 from edgecount.runtime.sources.base import Frame
@@ -14,7 +14,7 @@ _LOOK = 0.25  # s between looks for a Ctrl-C, while no picture comes
 
 def live_frames(
     source: LiveSource, every: int, stop: Stop, on_wait: Callable[[], None]
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """Yield the pictures to count as they are asked for, until a stop is requested.
 
     Args:

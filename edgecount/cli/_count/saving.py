@@ -104,10 +104,12 @@ class VideoSaver(Saver):
             are left out.
     """
 
-    def __init__(self, path: Path, fps: float | None, look: Look, *, timed: bool = False) -> None:
+    def __init__(
+        self, path: Path, fps: float | None, look: Look | None = None, *, timed: bool = False
+    ) -> None:
         self._path = path
         self._fps = fps
-        self._look = look
+        self._look = look or Look()
         self._timed = timed
         self._scale: HeatScale | None = None
         self._writer: ClipWriter | None = None

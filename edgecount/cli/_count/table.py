@@ -80,10 +80,10 @@ class CsvPrinter(Printer):
             numbers = line_numbers(measured.lines[line.name]) if measured.lines else {}
             yield from (_rounded(numbers.get(key)) for key in ("in", "out", "net"))
         if self._asked.ground is not None:
-            yield _rounded(measured.ground and measured.ground.count)
+            yield _rounded(measured.ground.count if measured.ground else None)
             for ground in (measured.ground, *(measured.regions.get(n) for n in self._regions)):
-                yield _rounded(ground and ground.people_per_m2)
-                yield ground and ground.level
+                yield _rounded(ground.people_per_m2 if ground else None)
+                yield ground.level if ground else None
 
     def _write(self, values: Iterable[object]) -> None:
         line = io.StringIO()

@@ -58,7 +58,7 @@ class Tally:
     def areas(self) -> dict[str, float | None]:
         """Square metres of the regions by name, at the last frame's size."""
         found = self.measured.regions
-        return {name: ground and ground.area for name, ground in found.items()}
+        return {name: ground.area if ground else None for name, ground in found.items()}
 
     @property
     def mean(self) -> float:
