@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from edgecount.errors import SourceError
@@ -79,7 +80,7 @@ class _Steps(Generic[Item]):
             target=_serve, args=(stream.results, requests), name="edgecount-async", daemon=True
         )
         self._requests = requests
-        self._end = lambda: _end(stream, requests, thread)
+        self._end = partial(_end, stream, requests, thread)
         self._finalizer = weakref.finalize(self, _run_in_thread, self._end)
         self._finalizer.atexit = False
         thread.start()
@@ -94,9 +95,12 @@ class _Steps(Generic[Item]):
 
     async def close(self) -> None:
         """Stop the stream, and wait for the thread without keeping the loop from its work."""
-        if self._finalizer.detach() is None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # it is gone, and the stream is collected as garbage
+            self._finalizer()
             return
-        loop = asyncio.get_running_loop()
+        self._finalizer.detach()
         ended: asyncio.Future[None] = loop.create_future()
 
         def end() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._heads import detections, head_boxes, keypoints
 from edgecount._text import valid_text
+
+if TYPE_CHECKING:
+    from supervision import Detections
 
 __all__ = ["CountResult", "RegionCount", "Timings"]
 
@@ -131,6 +135,45 @@ class CountResult:
             "backend": self.backend,
             "timings_ms": {step: round(ms, 3) for step, ms in timings.items()},
         }
+
+    def to_supervision(self, *, radius: float | None = None) -> Detections:
+        """Return the heads as `supervision.Detections`, for its zones, trackers and annotators.
+
+        Each head is a square around its point, with the score as its confidence, class 0 ("head"),
+        and in ``data`` the class's name and, if they are known, source and frame. The count of
+        dense crowds is more than its heads: see `count`.
+
+        Args:
+            radius: half a side of the squares in pixels; None: by the distance to the neighbours,
+                at most 3% of the frame's longer side. It is a guess: the model finds points.
+
+        Raises:
+            MissingExtraError: supervision is not installed.
+            ConfigError: the radius is not above 0.
+        """
+        boxes = head_boxes(self.points, self.size, radius)
+        about = {"source": self.source, "frame": self.frame}
+        return detections(
+            self.points, boxes, {name: value for name, value in about.items() if value is not None}
+        )
+
+    def to_coco(self, image_id: int | str, *, category_id: int = 1) -> list[dict[str, Any]]:
+        """Return the heads as COCO results, which ``COCO.loadRes`` of pycocotools reads.
+
+        Args:
+            image_id: the image's id in the COCO file.
+            category_id: the id of the category, which has one keypoint; 1 is COCO's person.
+
+        Returns:
+            One result per head: image_id, category_id, keypoints ([x, y, 2], in pixels from the
+            frame's upper left corner) and score. There are no boxes, which were not measured: to
+            match by distance, evaluate keypoints (``iouType="keypoints"``) with one
+            ``kpt_oks_sigmas``.
+
+        Raises:
+            ConfigError: an id is none.
+        """
+        return keypoints(self.points, image_id, category_id)
 
 
 def _milliseconds(seconds: float | None) -> float | None:

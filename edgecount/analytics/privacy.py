@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._heads import neighbour_distance
 from edgecount.errors import ConfigError, InputError
 from edgecount.result import CountResult
 
@@ -93,13 +94,7 @@ def _crowds(result: CountResult, crowded: float) -> Image:
 
 def _radii(points: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     """Return a radius for each head by the distance to its two nearest neighbours, (N,) px."""
-    smallest, largest = _SMALLEST * side, _LARGEST * side
-    if len(points) < 3:
-        return np.full(len(points), largest)
-    found = np.empty(len(points))
-    for first in range(0, len(points), 1024):  # a square of thousands would take gigabytes
-        part = points[first : first + 1024]
-        squares = ((part[:, None] - points[None]) ** 2).sum(2)
-        found[first : first + 1024] = np.sqrt(np.partition(squares, 2, axis=1)[:, 2])
-    radii: NDArray[np.float64] = np.clip(_SPACING * found, smallest, largest)
+    radii: NDArray[np.float64] = np.clip(
+        _SPACING * neighbour_distance(points), _SMALLEST * side, _LARGEST * side
+    )
     return radii

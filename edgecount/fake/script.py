@@ -162,6 +162,7 @@ class Script:
         self.seconds = self.scenes[-1].end
         self._loop = loop
         self._begins = [scene.begin for scene in self.scenes]
+        self._breaks = [scene.begin for scene in self.scenes if scene.step.breaks]
 
     def at(self, second: float) -> Scene | None:
         """Return what is done in a second from the start; None after the end."""
@@ -171,12 +172,12 @@ class Script:
         return self.scenes[bisect.bisect_right(self._begins, within) - 1]
 
     def breaks_between(self, first: float, last: float) -> bool:
-        """Return whether the connection breaks between two seconds from the start."""
-        at = first
-        while at <= last and (scene := self.at(at)) is not None:
-            if scene.step.breaks:
+        """Return whether the connection breaks after one second from the start, up to another."""
+        for begin in self._breaks:
+            # The first time round that is not before `first`; without a loop there is one round.
+            rounds = math.ceil((first - begin) / self.seconds) if self._loop else 0
+            if first <= begin + rounds * self.seconds <= last:
                 return True
-            at += scene.end - at % self.seconds
         return False
 
 

@@ -146,7 +146,7 @@ class _LiveReader(Reader["FrameJob"]):
 
 
 def _is_large(job: FrameJob) -> bool:
-    return job.frame.on_host and job.frame.pixels.nbytes > _LARGE  # type: ignore[union-attr]
+    return job.frame.on_host and job.frame.pixels.nbytes > _LARGE
 
 
 def _frames_of(sources: Iterable[Source]) -> Iterator[Frame]:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_TIMES = ("time", "captured", "media_time")  # which frames of one's own making may lack
-
 
 @dataclass(frozen=True, eq=False)
 class FrameJob:
@@ -96,7 +94,10 @@ class CountSettings:
             backend=self.backend.name,
             source=None if job.origin is None else job.origin.source,
             frame=None if job.origin is None else job.origin.index,
-            **{name: getattr(job.origin, name, None) for name in _TIMES},
+            # Frames of a caller's own class may lack the times.
+            time=getattr(job.origin, "time", None),
+            captured=getattr(job.origin, "captured", None),
+            media_time=getattr(job.origin, "media_time", None),
             timings=timings,
         )
         return self.refine(job.frame, result)

@@ -61,7 +61,7 @@ class Pipeline(ABC, Generic[RunnerT]):
             for group in groups:
                 yield from ((cast("Frame", job.origin), result) for job, result in group)
 
-    def count_rounds(self, rounds: Rounds) -> Iterator[CountResult]:
+    def count_rounds(self, rounds: Rounds) -> Generator[CountResult, None, None]:
         """Count several sources in rounds of one frame each; see `EdgeCounter.stream_many`."""
         with closing(self._count_all(rounds)) as groups:
             yield from in_order(groups)
@@ -70,7 +70,7 @@ class Pipeline(ABC, Generic[RunnerT]):
         self,
         readers: Sequence[Reader[FrameJob]],
         timeout: float | None,
-        on_error: Callable[[SourceError], None] | None,
+        on_error: Callable[[SourceError], object] | None,
     ) -> Rounds:
         """Return the rounds of several sources, in groups that the engine takes at once."""
         return Rounds(readers, self._largest_batch, timeout, on_error)

@@ -47,7 +47,7 @@ class Rounds(Reader[list["FrameJob"]]):
         readers: Sequence[Reader[FrameJob]],
         most: int,
         timeout: float | None,
-        on_error: Callable[[SourceError], None] | None,
+        on_error: Callable[[SourceError], object] | None,
     ) -> None:
         self._readers, self._most, self._on_error = tuple(readers), most, on_error
         self._timeout = math.inf if timeout is None else timeout

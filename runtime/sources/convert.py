@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def deinterlaced(frames: Iterable[Any], time_base: Fraction) -> Iterator[Any]:
+def deinterlaced(
+    frames: Iterable[Any], time_base: Fraction, *, at_once: bool = False
+) -> Iterator[Any]:
     """Yield a progressive frame for each frame; those that are progressive pass as they are.
 
     FFmpeg's bwdif fills in the lines of one field from those around them, in space and in time.
@@ -26,29 +29,37 @@ def deinterlaced(frames: Iterable[Any], time_base: Fraction) -> Iterator[Any]:
     Args:
         frames: `av.VideoFrame`, in order.
         time_base: unit of their time stamps.
+        at_once: whether to give each frame before the next one is there: the lines of its first
+            field, and between them what a cubic through them gives.
     """
     graph, kind = None, None
     for frame in frames:
-        if graph is None and not frame.interlaced_frame:
+        if not frame.interlaced_frame and (graph is None or at_once):
             yield frame
             continue
         if kind != (frame.width, frame.height, frame.format.name):
             if graph is not None:
                 yield from _through(graph, None)
             kind = (frame.width, frame.height, frame.format.name)
-            graph = _deinterlacer(*kind, time_base)
+            graph = _deinterlacer(*kind, time_base, at_once=at_once)
         yield from _through(graph, frame)
     if graph is not None:
         yield from _through(graph, None)
 
 
-def _deinterlacer(width: int, height: int, pixels: str, time_base: Fraction) -> Any:
+def _deinterlacer(
+    width: int, height: int, pixels: str, time_base: Fraction, *, at_once: bool
+) -> Any:
     graph: Any = av.filter.Graph()
-    source = graph.add_buffer(width=width, height=height, format=pixels, time_base=time_base)
-    bwdif = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
-    sink = graph.add("buffersink")
-    source.link_to(bwdif)
-    bwdif.link_to(sink)
+    filters = [graph.add_buffer(width=width, height=height, format=pixels, time_base=time_base)]
+    if at_once:
+        filters.append(graph.add("field", "type=top"))
+        filters.append(graph.add("scale", f"{width}:{height}:flags=bicubic"))
+    else:
+        filters.append(graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced"))
+    filters.append(graph.add("buffersink"))
+    for before, after in itertools.pairwise(filters):
+        before.link_to(after)
     graph.configure()
     return graph
 

@@ -9,5 +9,9 @@ class PermanentError(SourceError):
     """A source that stays as it is until somebody changes it: a wrong address, no permission."""
 
 
+class UnknownProtocolError(PermanentError):
+    """An address of a kind that this build of a library does not know."""
+
+
 class NoDecoderError(PermanentError):
     """A video in a format that there is no decoder for."""

@@ -10,7 +10,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -201,7 +201,7 @@ class ReadAhead(Reader[Item]):
                 self._changed.wait_for(lambda: self._stopped or self._wanted)
 
 
-_running: weakref.WeakSet[ReadAhead[object]] = weakref.WeakSet()
+_running: weakref.WeakSet[ReadAhead[Any]] = weakref.WeakSet()
 
 
 @atexit.register

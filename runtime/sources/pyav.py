@@ -5,9 +5,10 @@ Imported where a clip is opened: PyAV loads slowly, and may not be installed.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,22 @@ import av
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
 from edgecount.runtime.sources.extent import cut_off
-from edgecount.runtime.sources.faults import NoDecoderError, PermanentError
+from edgecount.runtime.sources.faults import (
+    NoDecoderError,
+    PermanentError,
+    UnknownProtocolError,
+)
 from edgecount.runtime.sources.trust import FrameFilter
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import numpy as np
+    from av.codec.hwaccel import HWAccel
     from numpy.typing import NDArray
     from typing_extensions import Self
+
+_log = logging.getLogger(__name__)
 
 _MOST_THREADS = 4  # they decode far more than is counted, and each holds frames in memory
 _MOST_FAILURES = 10  # reads in a row that fail, before a file is given up
@@ -54,7 +64,6 @@ _PERMANENT = (
     av.error.HTTPUnauthorizedError,
     av.error.HTTPForbiddenError,
     av.error.HTTPNotFoundError,
-    av.ProtocolNotFoundError,
     av.DemuxerNotFoundError,
     av.DecoderNotFoundError,
     PermissionError,
@@ -76,6 +85,8 @@ class PyAVClip:
         accept_damaged: whether damaged frames are handed on too, as the decoder patches them.
         max_pixels: most pixels of a frame.
         options: FFmpeg's options for the file or protocol.
+        device: kind of device that `url` is one of, such as "v4l2"; None: a file or an address.
+        hardware: settings of devices to decode with, the first that works; the CPU if none does.
         timeout: seconds that opening and each read of a stream may take; None: a file.
 
     Raises:
@@ -92,6 +103,8 @@ class PyAVClip:
         max_pixels: int,
         options: Mapping[str, str] | None = None,
         timeout: tuple[float, float] | None = None,
+        device: str | None = None,
+        hardware: Sequence[HWAccel] = (),
     ) -> None:
         self._name = name
         self._path = url.removeprefix("file:")
@@ -100,16 +113,21 @@ class PyAVClip:
         self._is_file = timeout is None
         self._is_download = url.startswith(("http:", "https:"))
         self._is_strict = self._is_file and not accept_damaged
+        self._deinterlaces_at_once = False
+        self._shown: Fraction | None = None  # time stamp of the last picture, in seconds
         try:
             # Names of camera makers and titles are not always UTF-8.
             self._container = av.open(
-                url, options=dict(options or {}), timeout=timeout, metadata_errors="replace"
+                url,
+                format=device,
+                options=dict(options or {}),
+                timeout=timeout,
+                metadata_errors="replace",
             )
         except (av.FFmpegError, ValueError) as error:
             why = _reason(error)
             if not self._is_file:
-                kind = PermanentError if isinstance(error, _PERMANENT) else SourceError
-                raise kind(
+                raise _kind(error)(
                     f"cannot open the stream {name}: is the address right, and is it there? ({why})"
                 ) from None
             raise SourceError(
@@ -117,12 +135,12 @@ class PyAVClip:
                 f"FFmpeg does not decode ({why})"
             ) from None
         try:
-            self._set_up()
+            self._set_up(hardware)
         except BaseException:
             self._container.close()
             raise
 
-    def _set_up(self) -> None:
+    def _set_up(self, hardware: Sequence[HWAccel]) -> None:
         streams: Any = self._container.streams  # typed for streams of any kind
         self._stream = streams.best("video")
         self._codec: Any = getattr(self._stream, "codec_context", None)
@@ -131,6 +149,7 @@ class PyAVClip:
                 raise PermanentError(f"{self._name} cannot be opened as a video: none is in it")
             raise NoDecoderError(f"{self._name}: FFmpeg has no decoder for its video here")
         self._refuse_size(self._codec)
+        self._use_hardware(hardware)
         if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:
             with suppress(ValueError):  # not in this build of FFmpeg
                 stricter: Any = av.CodecContext.create(_STRICTER[self._codec.name], "r")
@@ -165,6 +184,25 @@ class PyAVClip:
         self._read = 0  # number of packets of the video
         self._ends = 0.0  # end of all streams so far, in seconds
         self._last = 0.0  # time of the last frame that was handed on
+
+    def _use_hardware(self, devices: Sequence[HWAccel]) -> None:
+        """Have the first of the devices decode that can."""
+        reasons = []
+        for device in devices:
+            try:
+                codec: Any = av.CodecContext.create(self._codec.name, "r", hwaccel=device)
+            except (av.FFmpegError, NotImplementedError, RuntimeError, ValueError) as error:
+                reasons.append(str(getattr(error, "strerror", None) or error))
+                continue
+            if codec.is_hwaccel:
+                codec.extradata = self._codec.extradata
+                self._codec = codec
+                return
+            reasons.append(f"it does not decode {self._codec.name}")
+        if devices:
+            _log.warning(
+                "%s is decoded on the CPU: the hardware cannot (%s)", self._name, reasons[0]
+            )
 
     @property
     def length(self) -> int | None:
@@ -209,7 +247,7 @@ class PyAVClip:
         """Number of frames that were handed on."""
         return self._filter.given
 
-    def pictures(self) -> Iterator[tuple[NDArray[np.uint8], int, float]]:
+    def pictures(self) -> Generator[tuple[NDArray[np.uint8], int, float], None, None]:
         """Yield the frames in order, upright and progressive.
 
         Yields:
@@ -228,11 +266,16 @@ class PyAVClip:
                 yield frame
 
         to_picture = ToPicture()
-        for frame in deinterlaced(numbered(), self._stream.time_base):
+        frames = deinterlaced(
+            numbered(), self._stream.time_base, at_once=self._deinterlaces_at_once
+        )
+        for frame in frames:
             number = numbers.popleft()
             seconds = number / self.fps if self.fps else 0.0
+            self._shown = None
             if frame.pts is not None:
-                seconds = float(frame.pts * (frame.time_base or self._stream.time_base))
+                self._shown = frame.pts * (frame.time_base or self._stream.time_base)
+                seconds = float(self._shown)
                 self._start = seconds if self._start is None else self._start
                 seconds = max(0.0, seconds - self._start)
             self._last = seconds
@@ -366,6 +409,13 @@ def _is_cut(*packets: Any) -> bool:
     """
     stamps = [packet.dts for packet in packets if packet.dts is not None]
     return bool(packets[0].is_corrupt) and stamps == sorted(stamps)
+
+
+def _kind(error: Exception) -> type[SourceError]:
+    """Return the class of error for what FFmpeg says when it opens a stream."""
+    if isinstance(error, av.ProtocolNotFoundError):
+        return UnknownProtocolError
+    return PermanentError if isinstance(error, _PERMANENT) else SourceError
 
 
 def _reason(error: Exception) -> str:

@@ -78,6 +78,8 @@ class FrameFilter:
             if self._paired and not packet.is_discard:
                 self._awaited.add(stamp)
         if is_cut and not self._is_before_start(stamp):
+            if len(self._cut) > _LONGEST and not self._paired:
+                self._cut.clear()  # of a stream that loses packets for months
             self._cut.add(stamp)
             # Of a transport stream it may be a part of this packet or of the next one.
             self._note_damage(stamp, "a part of the file is missing", further=1)
@@ -113,6 +115,11 @@ class FrameFilter:
         missing = self._cut | self._awaited if self._paired else self._cut
         self._damage.lost = max(self._failures, len(missing))
         return self._damage
+
+    @property
+    def left_out(self) -> int:
+        """Number of frames so far that are damaged, or doubtful because they build on one."""
+        return self._damage.left_out + self._failures
 
     @property
     def given(self) -> int:

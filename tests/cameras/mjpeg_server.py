@@ -1,6 +1,6 @@
 """An HTTP server of moving test cameras that send JPEGs, controlled as `rtsp_server.py` is.
 
-Options of a camera: size [640, 480], fps 10, frozen false. Of the server: port (0: any), user,
+Options of a camera: size [640, 480], fps 10, frozen false, cut. Of the server: port (0: any), user,
 password. What is not a camera is 404.
 """
 
@@ -29,6 +29,7 @@ class Camera:
         self.size = [640, 480]
         self.fps = 10.0
         self.frozen = False
+        self.cut: int | None = None
         self.change(options)
 
     def change(self, options: dict[str, Any]) -> None:
@@ -70,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _stream(self, camera: Camera) -> None:
         number, due = 0, time.monotonic()
-        while True:
+        while number != camera.cut:
             if not camera.frozen:
                 data = camera.jpeg(number)
                 self.wfile.write(_BOUNDARY % len(data) + data + b"\r\n")

@@ -8,8 +8,8 @@ answered with {"ok": true}. It ends with its standard input.
 
 Options of a camera: size [640, 480], fps 10, codec "h264" (or "h265", "mjpeg", "h264-10bit"),
 interlaced false, sound false, key (pictures from one key picture to the next; two seconds of them),
-frozen false (the connection lives, but no picture comes). Of the server: port (0: any), user,
-password.
+frozen false (the connection lives, but no picture comes), cut (pictures after which the server
+closes its connections). Of the server: port (0: any), user, password.
 
     apt install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good \
         gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
@@ -21,6 +21,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gi
@@ -62,6 +63,7 @@ class Camera:
         self.interlaced = False
         self.frozen = False
         self.sound = False
+        self.cut: int | None = None
         self.key: int | None = None
         self.change(options)
 
@@ -96,12 +98,19 @@ class Camera:
 class Feeder(threading.Thread):
     """Push a camera's pictures into one client's pipeline, on time, until it is taken down."""
 
-    def __init__(self, camera: Camera, source: Any, sound: Any = None) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        source: Any,
+        sound: Any = None,
+        hang_up: Callable[[], object] = lambda: None,
+    ) -> None:
         super().__init__(daemon=True)
         self.stopped = threading.Event()
         self._camera = camera
         self._source = source
         self._sound = sound
+        self._hang_up = hang_up
 
     def start_once(self) -> None:
         if not self.is_alive() and not self.stopped.is_set():
@@ -121,6 +130,8 @@ class Feeder(threading.Thread):
                 if self._source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
                     return
                 number += 1
+            if number == self._camera.cut:
+                GLib.idle_add(self._hang_up)
             if self._sound is not None:
                 silence = b"\xd5" * round(8000 / self._camera.fps)
                 self._sound.emit("push-buffer", Gst.Buffer.new_wrapped(silence))
@@ -130,19 +141,24 @@ class Feeder(threading.Thread):
 class Factory(GstRtspServer.RTSPMediaFactory):
     """Make a pipeline for each client."""
 
-    def __init__(self, camera: Camera) -> None:
+    def __init__(self, camera: Camera, server: Any) -> None:
         super().__init__()
         self._camera = camera
+        self._server = server
         self.set_shared(False)
         self.connect("media-configure", self._configure)
 
     def do_create_element(self, _url: Any) -> Any:
         return Gst.parse_launch(self._camera.launch)
 
+    def _hang_up(self) -> None:
+        self._server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
+
     def _configure(self, _factory: Any, media: Any) -> None:
         source = media.get_element().get_by_name_recurse_up("source")
         source.set_property("caps", self._camera.caps())
-        feeder = Feeder(self._camera, source, media.get_element().get_by_name_recurse_up("sound"))
+        sound = media.get_element().get_by_name_recurse_up("sound")
+        feeder = Feeder(self._camera, source, sound, self._hang_up)
         media.connect("unprepared", lambda _media: feeder.stopped.set())
         source.connect("need-data", lambda *_: feeder.start_once())
 
@@ -184,7 +200,7 @@ def main() -> None:
     cameras = {path: Camera(given) for path, given in options["cameras"].items()}
     factories = []
     for path, camera in cameras.items():
-        factories.append(Factory(camera))
+        factories.append(Factory(camera, server))
         server.get_mount_points().add_factory(path, factories[-1])
     if "user" in options:
         _guard(server, factories, options["user"], options["password"])

@@ -91,6 +91,7 @@ class Attempt:
         self.is_finite = False
         self.clip: Any = None
         self.is_abandoned = False
+        self._skipped = self._left_out = 0
         # A daemon: a camera that hangs in its driver must not keep the program from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -111,6 +112,18 @@ class Attempt:
         if stop is not None:
             stop()
 
+    def newly_skipped(self) -> int:
+        """Return the number of pictures that were not decoded since the last call."""
+        skipped = max(self._skipped, getattr(self.clip, "skipped", 0))
+        new, self._skipped = skipped - self._skipped, skipped
+        return new
+
+    @property
+    def left_out(self) -> int:
+        """Number of pictures that were left out because they were damaged."""
+        self._left_out = max(self._left_out, getattr(self.clip, "left_out", 0))
+        return self._left_out
+
     def enter(self, phase: Phase) -> None:
         """Note what the thread does from now on."""
         with self._changed:
@@ -129,13 +142,16 @@ class Attempt:
         finally:
             self._close(clip)
             with self._changed:
-                self.clip = None
                 self._changed.notify_all()
 
     def _read(self, clip: Any) -> None:
         with self._changed:
             self.clip = clip
             self.is_finite = bool(getattr(clip, "is_finite", False))
+            came_too_late = self.is_abandoned  # `stop` has met no clip
+        if came_too_late:
+            self._end(None)
+            return
         self.enter(Phase.FIRST)
         try:
             self._hand_on(clip)

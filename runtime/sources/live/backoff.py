@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-_WELL = 10.0  # s with pictures after which a camera counts as well
-
 
 class Backoff:
     """Delays between tries, which double up to a limit.
@@ -29,7 +27,6 @@ class Backoff:
         self._next = min(self._most, 2 * delay)
         return delay * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
 
-    def note_uptime(self, seconds: float) -> None:
-        """Start anew if the camera has given pictures for long enough, in seconds."""
-        if seconds >= _WELL:
-            self._next = self._first
+    def reset(self) -> None:
+        """Start anew with the first delay."""
+        self._next = self._first

@@ -33,8 +33,8 @@ class CaptureClock:
         """
         if media is None or not math.isfinite(media):
             return arrival
-        if self._media is not None and media < self._media:
-            self._minima.clear()  # the camera's clock was set back: nothing is known of the new one
+        if self._media is not None and media <= self._media:
+            self._minima.clear()  # set back, or standing still: nothing is known of the new one
         self._media = media
         difference = arrival - media
         if self._minima and arrival - self._minima[-1][0] < _SPAN:

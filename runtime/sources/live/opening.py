@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import SourceError
-from edgecount.runtime.frames.opencv import load_cv2
-from edgecount.runtime.sources.faults import PermanentError
+from edgecount.runtime.sources.faults import PermanentError, UnknownProtocolError
+from edgecount.runtime.sources.live import opencv
+from edgecount.runtime.sources.live.hardware import accelerators, check_hardware
 from edgecount.runtime.sources.urls import shown_url, stream_name
 
 if TYPE_CHECKING:
@@ -21,26 +22,36 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _URL = re.compile(r"\s*([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_PIPELINE = " ! "
+_PASSWORD = re.compile(r"\b(user-id|user-pw|passphrase|password)=(\"[^\"]*\"|\S+)", re.IGNORECASE)
 _NO_PYAV = "PyAV is not installed (pip install av)"
 _SLACK = 1.0  # s that FFmpeg has beyond our own time-outs, to end a read that was left behind
+# The rate is of no interest, and takes twenty pictures to be told.
+_LIVE_OPTIONS = {"fpsprobesize": "0"}
 # Over UDP, which comes first otherwise, pictures break up wherever a packet is lost.
 # What a camera sends is in its description, and need not be found out from seconds of pictures,
 # which would be that old when they are handed on.
 _RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp", "probesize": "32", "analyzeduration": "0"}
+# HLS starts three segments before the end otherwise.
+_HLS_OPTIONS = {"live_start_index": "-1"}
+_V4L2 = "v4l2"
 
 
-def check(source: object) -> None:
-    """Refuse what is neither an address nor the number of a camera."""
+def check(source: object, options: LiveOptions) -> None:
+    """Refuse what is neither an address nor the number of a camera, and unknown hardware."""
     numbered = isinstance(source, Integral) and not isinstance(source, bool)
     # OpenCV 5.0 ends the process at -1, and takes no number past 31 bits.
     if not isinstance(source, str) and not (numbered and 0 <= source < 2**31):  # type: ignore[operator]
         raise SourceError(f"expected a camera's number, 0 or more, or its device, got {source!r}")
+    check_hardware(options.hardware)
 
 
 def default_name(source: str | int) -> str:
     """Return the name of a source in results: without the secrets that its address may hold."""
     if not isinstance(source, str):
         return f"camera {int(source)}"
+    if _PIPELINE in source:
+        return _PASSWORD.sub(r"\1=***", shown_url(source))
     return stream_name(source) if _URL.match(source) else shown_url(source)
 
 
@@ -59,65 +70,86 @@ def opener(
     max_pixels: int,
 ) -> OpenClip:
     """Return a function that opens a source; see `LiveSource`."""
+    kind: dict[str, Any] = {"accept_damaged": accept_damaged, "max_pixels": max_pixels}
+    if isinstance(source, str) and _PIPELINE in source:
+        return functools.partial(opencv.open_pipeline, source, name)
     if isinstance(source, str) and _URL.match(source):
         address = address_of(source)
-        return functools.partial(_open_stream, address, name, options, accept_damaged, max_pixels)
-    return functools.partial(_open_camera, source, name)
+        if address.startswith("csi://"):
+            return functools.partial(opencv.open_pipeline, opencv.csi_pipeline(address), name)
+        return functools.partial(_open_stream, address, name, options, kind)
+    return functools.partial(_open_camera, source, name, options, kind)
 
 
-def _open_stream(
-    address: str, name: str, options: LiveOptions, accept_damaged: bool, max_pixels: int
-) -> Any:
+def _open_stream(address: str, name: str, options: LiveOptions, kind: dict[str, Any]) -> Any:
     try:
-        from edgecount.runtime.sources import pyav
+        from edgecount.runtime.sources.live.stream import LiveClip
     except ImportError:
-        return _open_stream_by_opencv(address, name, options)
-    return pyav.PyAVClip(
-        address,
-        name,
-        accept_damaged=accept_damaged,
-        max_pixels=max_pixels,
-        options=_RTSP_OPTIONS if address.startswith("rtsp") else {},
-        timeout=(
-            options.open_timeout + _SLACK,
-            max(options.first_timeout, options.stall_timeout) + _SLACK,
-        ),
-    )
-
-
-def _open_stream_by_opencv(address: str, name: str, options: LiveOptions) -> Any:
-    from edgecount.runtime.sources.opencv import OpenCVClip
-
-    cv2 = load_cv2()
-    # OpenCV's own limit is half a minute.
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(1000 * options.open_timeout)]
-    limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(1000 * options.stall_timeout)]
+        return opencv.open_stream(address, name, options, _NO_PYAV)
     try:
-        clip = OpenCVClip(address, name, (cv2.CAP_FFMPEG, limits))
-    except SourceError:
-        raise SourceError(
-            f"cannot open the stream {name}: is the address right, and is it there?"
-        ) from None
-    _log.warning(
-        "%s is decoded by OpenCV, which does not tell damaged frames, and may show interlaced ones "
-        "wrongly: %s",
-        name,
-        _NO_PYAV,
-    )
-    return clip
+        return LiveClip(
+            address,
+            name,
+            newest=options.newest,
+            options=_protocol_options(address),
+            timeout=_limits(options),
+            hardware=accelerators(options.hardware),
+            **kind,
+        )
+    except UnknownProtocolError:
+        # Its own FFmpeg may know one that PyAV's does not.
+        why = f"PyAV's FFmpeg has no {address.partition(':')[0]}://"
+        try:
+            return opencv.open_stream(address, name, options, why)
+        except SourceError as error:
+            raise PermanentError(f"{error}; {why}, and neither may OpenCV's") from None
 
 
-def _open_camera(camera: str | int, name: str) -> Any:
-    from edgecount.runtime.sources.opencv import OpenCVClip
+def _limits(options: LiveOptions) -> tuple[float, float]:
+    """Return the seconds that FFmpeg may take to open a stream and to read a packet."""
+    read = max(options.first_timeout, options.stall_timeout)
+    return options.open_timeout + _SLACK, read + _SLACK
 
+
+def _protocol_options(address: str) -> dict[str, str]:
+    if address.startswith("http"):
+        return _HLS_OPTIONS  # and perhaps a file, whose rate is of interest
+    return _LIVE_OPTIONS | (_RTSP_OPTIONS if address.startswith("rtsp") else {})
+
+
+def _open_camera(camera: str | int, name: str, options: LiveOptions, kind: dict[str, Any]) -> Any:
     text = (
         f"cannot open {name}: is it connected, not in use by another program, "
         "and are you in the group video?"
     )
-    device = Path(camera if isinstance(camera, str) else f"/dev/video{camera}")
-    if not device.exists():
+    device = camera if isinstance(camera, str) else f"/dev/video{camera}"
+    if not Path(device).exists():
         raise PermanentError(text)
     try:
-        return OpenCVClip(camera, name)
-    except SourceError:
-        raise SourceError(text) from None
+        clip = _open_v4l2(device, name, options, kind)
+        return opencv.open_camera(camera, name) if clip is None else clip
+    except PermanentError:
+        raise
+    except SourceError as error:
+        raise SourceError(f"{text} ({error})") from None
+
+
+def _open_v4l2(device: str, name: str, options: LiveOptions, kind: dict[str, Any]) -> Any:
+    """Open a device by PyAV; returns None if it is not there, or has no V4L2."""
+    try:
+        import av
+
+        from edgecount.runtime.sources.live.stream import LiveClip
+    except ImportError:
+        return None
+    if not any(_V4L2 in form.split(",") for form in av.formats_available):
+        return None
+    return LiveClip(
+        device,
+        name,
+        newest=options.newest,
+        options=_LIVE_OPTIONS,
+        timeout=_limits(options),
+        device=_V4L2,
+        **kind,
+    )

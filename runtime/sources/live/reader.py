@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.base import Frame
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MOST_LEFT = 3  # threads that hang, before no further one is started
+_WELL = 10.0  # s with pictures after which a camera counts as well
 _DEPTH = 2  # pictures that wait where every one is given
 _LOOK = 0.5  # s between looks whether a thread that hangs has returned
 _JOIN = 0.1  # s that closing waits for threads: a camera may take seconds for its next picture
+_MOST_TOLD = 20  # kinds of faults that the log gets, of a camera that never gets well
+_NUMBER = re.compile(r"\d+")
+_SOON = 0.02  # s in which a picture is worth waiting for that makes the one there an old one
 _RATE_OF = 30  # pictures whose times give the rate
 
 
@@ -136,12 +141,28 @@ class Core:
             there = self._available.wait_for(lambda: self._waiting or self._last, timeout)
             if not there:
                 raise NotReady
+            if self._options.newest and timeout is None:
+                self._wait_for_a_fresher_one()
             if self._last is not None and not self._waiting:
                 raise self._last.with_traceback(None)  # which would grow, asked again and again
             frame = self._waiting.popleft()
             self._counted += 1
             self._changed.notify_all()
             return frame
+
+    def _wait_for_a_fresher_one(self) -> None:
+        """Wait for the next picture if it is due at once, rather than take one about as old."""
+        now = time.monotonic()
+        rate = self._rate(now)
+        if rate is None or not self._waiting:
+            return
+        last = self._well
+        soon = min(_SOON, 0.5 / rate)
+        remaining = last + 1 / rate - now
+        if -soon < remaining < soon:
+            self._available.wait_for(
+                lambda: self._well > last or not self._waiting, remaining + soon
+            )
 
     def health(self) -> SourceHealth:
         """Return a snapshot."""
@@ -157,7 +178,7 @@ class Core:
                 error=self._error,
                 size=self._size,
                 fps=self._rate(now),
-                damaged=self._damaged + _left_out(self._attempt),
+                damaged=self._damaged + (self._attempt.left_out if self._attempt else 0),
             )
 
     def _rate(self, now: float) -> float | None:
@@ -198,6 +219,7 @@ class Core:
         with self._changed:
             if attempt.is_abandoned:
                 return False
+            self._dropped += attempt.newly_skipped()
             self._note_picture(image, captured)
             if self._options.newest and not attempt.is_finite:
                 self._dropped += len(self._waiting)
@@ -223,8 +245,7 @@ class Core:
     def _note_picture(self, image: NDArray[np.uint8], captured: float) -> None:
         if self._state is not SourceState.LIVE:
             if self._told:
-                _log.warning("%s is back", self._name)
-            self._told.clear()
+                _log.info("%s gives pictures again", self._name)
             self._times.clear()
             self._state = SourceState.LIVE
         self._well = time.monotonic()
@@ -268,21 +289,23 @@ class Core:
                     break
                 attempt = self._start_attempt()
             error = self._wait_for_end(attempt)
-            if self._last is not None:
+            # An end for good, as a clip may say, is none of those that are mended.
+            if self._last is not None or isinstance(attempt.error, Ended):
                 break
             with self._changed:
                 self._abandon()
-                if isinstance(attempt.error, Ended):  # for good, as its own end says
-                    return attempt.error
                 if attempt.is_finite and attempt.first is not None:
                     return Ended() if error is None else error
                 error = error or self._ended()
-                is_final = is_first and isinstance(error, PermanentError)
-                if is_final or not self._options.reconnect or self._is_given_up():
+                is_lasting = isinstance(error, PermanentError)
+                is_final = is_first and is_lasting and attempt.first is None
+                if is_final or not self._options.reconnect:
                     return error
+                if self._is_given_up():
+                    self._error = str(error)
+                    return self._given_up()
+                self._note_uptime(attempt)
                 self._note_fault(error)
-                if attempt.first is not None:
-                    self._backoff.note_uptime(self._well - attempt.first)
                 stalled = isinstance(error, _StallError)
                 self._state = SourceState.STALLED if stalled else SourceState.WAITING
                 self.on_change()
@@ -291,6 +314,12 @@ class Core:
                 return self._given_up()
             self._reconnects += 1
         return Ended()
+
+    def _note_uptime(self, attempt: Attempt) -> None:
+        """Begin anew, with delays and messages, when a camera had been well for a while."""
+        if attempt.first is not None and self._well - attempt.first >= _WELL:
+            self._backoff.reset()
+            self._told.clear()
 
     def _start_attempt(self) -> Attempt:
         self._state = SourceState.CONNECTING
@@ -333,7 +362,8 @@ class Core:
 
     def _abandon(self) -> None:
         if self._attempt is not None:
-            self._damaged += _left_out(self._attempt)
+            self._damaged += self._attempt.left_out
+            self._dropped += self._attempt.newly_skipped()
             self._attempt.abandon()
             self._attempt = None
             self._changed.notify_all()
@@ -385,8 +415,9 @@ class Core:
 
     def _note_fault(self, error: SourceError) -> None:
         self._error = str(error)
-        if self._error not in self._told and len(self._told) < 20:
-            self._told.add(self._error)
+        kind = _NUMBER.sub("#", self._error)  # of frames, for instance
+        if kind not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(kind)
             _log.warning("%s; it is tried again", self._error)
 
     def _as_source_error(self, error: BaseException) -> SourceError:
@@ -400,7 +431,3 @@ class Core:
 
 class _StallError(SourceError):
     """A camera that took too long."""
-
-
-def _left_out(attempt: Any) -> int:
-    return int(getattr(attempt and attempt.clip, "left_out", 0))

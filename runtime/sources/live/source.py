@@ -48,8 +48,8 @@ class LiveSource(Source):
     ) -> None:
         from edgecount.runtime.sources.live.opening import check, default_name, opener
 
-        check(source)
         self.options = options or LiveOptions()
+        check(source, self.options)
         self.name = name or default_name(source)
         self._open_clip = open_clip or opener(
             source,

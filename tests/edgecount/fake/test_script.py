@@ -38,6 +38,22 @@ def test_breaks_are_seen_however_short() -> None:
     assert script.breaks_between(0.9, 1.1)
     assert not script.breaks_between(1.1, 2)
     assert script.breaks_between(1.5, 3.5)
+    assert not Script([Show(1), Drop(1)], (640, 480)).breaks_between(1.5, 99)
+
+
+def test_breaks_of_a_loop_that_runs_for_months() -> None:
+    """Seconds are no whole numbers of binary fractions, and steps no whole numbers of them."""
+    script = Script([Show(0.1), Drop(0.05), Show(0.1), Hang(0.05)], (640, 480), loop=True)
+    at = 0.0
+    for _ in range(5000):
+        at += 0.073
+        scene = script.at(at)
+        assert scene is not None
+        left = scene.end - at % script.seconds
+        if not scene.step.breaks and left > 1e-6:
+            assert not script.breaks_between(at, at + left - 1e-6)
+            assert script.breaks_between(at, at + left + 0.11)
+    assert script.breaks_between(1e7, 1e7 + 0.3)
 
 
 @pytest.mark.parametrize(

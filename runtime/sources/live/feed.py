@@ -1,0 +1,184 @@
+"""The packets of a stream, read by a thread that never waits for the decoder."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+_LATE = 0.5  # s that a packet may wait for the decoder, before those up to a key frame are skipped
+_TOO_LATE = 2.0  # s, before that is done though no key frame has come yet
+_MOST = 32  # packets that wait where none is skipped: then the camera has to wait
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrived:
+    """A packet that has come.
+
+    Attributes:
+        packet: an `av.Packet`.
+        due: when it came by `time.monotonic`, or when it is to be shown if that is later.
+        before: when the packet before it came; None for the first one.
+        is_after_gap: whether packets before it were skipped.
+    """
+
+    packet: Any
+    due: float
+    before: float | None
+    is_after_gap: bool = False
+
+
+class PacketFeed:
+    """A thread that reads packets, so that they pile up where one can see them: not in sockets.
+
+    A decoder that is slower than the camera falls behind, without end. When only the newest
+    picture counts, the packets up to the latest key frame are skipped then; of formats that have
+    nothing but key frames, all but the last one.
+
+    Args:
+        packets: read in the thread, which also closes them.
+        newest: whether packets may be skipped; if not, the thread waits when many are there.
+        intra_only: whether each packet is a picture by itself.
+        due: gives the moment when a packet is to be shown, from that of its arrival.
+        name: name of the thread.
+
+    Attributes:
+        skipped: number of packets that were skipped.
+        error: what ended the reading; None if it came to its end.
+    """
+
+    def __init__(
+        self,
+        packets: Iterable[Any],
+        *,
+        newest: bool,
+        intra_only: bool,
+        due: Callable[[Any, float], float],
+        name: str = "edgecount-packets",
+    ) -> None:
+        self._packets = packets
+        self._newest = newest
+        self._intra_only = intra_only
+        self._due = due
+        self._changed = threading.Condition()
+        self._waiting: deque[Arrived] = deque()
+        self._is_stopped = self._has_ended = False
+        self._skips = False  # until the next key frame
+        self.skipped = 0
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether packets wait for the decoder."""
+        return bool(self._waiting)
+
+    def stop(self) -> None:
+        """Have the thread end when its read returns, and the packets at once."""
+        with self._changed:
+            self._is_stopped = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def join(self) -> None:
+        """Wait until the thread has ended, which takes as long as a read may."""
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[Arrived]:
+        """Yield the packets as they are due, those that are not skipped."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_over)
+                if not self._waiting:
+                    return
+                early = self._waiting[0].due - time.monotonic()
+                if early > 0:
+                    self._changed.wait(early)
+                    continue
+                is_after_gap = self._newest and self._catch_up()
+                if not self._waiting:
+                    continue
+                item = self._waiting.popleft()
+                self._changed.notify_all()
+            yield dataclasses.replace(item, is_after_gap=is_after_gap)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_stopped or self._has_ended
+
+    def _run(self) -> None:
+        try:
+            before = None
+            for packet in self._packets:
+                now = time.monotonic()
+                item = Arrived(packet, self._due(packet, now), before)
+                before = now
+                with self._changed:
+                    if not self._newest:
+                        self._changed.wait_for(
+                            lambda: self._is_stopped or len(self._waiting) < _MOST
+                        )
+                    if self._is_stopped:
+                        return
+                    self._waiting.append(item)
+                    self._changed.notify_all()
+        except BaseException as error:  # noqa: BLE001 (looked at by who takes the packets)
+            self.error = error
+        finally:
+            with self._changed:
+                self._has_ended = True
+                self._changed.notify_all()
+
+    def _catch_up(self) -> bool:
+        """Skip what is too late; returns whether the next packet comes after a gap."""
+        before = self.skipped
+        now = time.monotonic()
+        if self._intra_only:
+            while len(self._waiting) > 1 and self._waiting[1].due <= now:
+                self._skip(1)
+            return False  # nothing builds on what was skipped
+        late = now - self._waiting[0].due
+        if late > _LATE and not self._skips:
+            keys = [place for place, item in enumerate(self._waiting) if item.packet.is_keyframe]
+            self._skip(keys[-1] if keys else 0)
+            # Without a key frame the decoder may still catch up by itself.
+            self._skips = not keys and late > _TOO_LATE
+        was_skipping = self._skips
+        while self._skips and self._waiting:
+            if self._waiting[0].packet.is_keyframe:
+                self._skips = False
+            else:
+                self._skip(1)
+        return self.skipped > before or (was_skipping and bool(self._waiting))
+
+    def _skip(self, number: int) -> None:
+        for _ in range(number):
+            self._waiting.popleft()
+        self.skipped += number
+
+
+class Pace:
+    """The moments when packets are to be shown, which come in bursts of several seconds.
+
+    Args:
+        most: seconds that a packet may be ahead, or behind, of its time.
+    """
+
+    def __init__(self, most: float = 30.0) -> None:
+        self._most = most
+        self._offset: float | None = None
+
+    def __call__(self, packet: Any, now: float) -> float:
+        """Return when a packet is due that came now."""
+        if packet.dts is None or not packet.time_base:
+            return now
+        media = float(packet.dts * packet.time_base)
+        due = now if self._offset is None else media + self._offset
+        if self._offset is None or not now <= due <= now + self._most:
+            self._offset = now - media  # the first one, or they came too late: then from now on
+            due = now
+        return due

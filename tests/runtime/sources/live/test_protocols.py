@@ -1,0 +1,301 @@
+"""Real sockets: MPEG-TS over UDP and TCP, MJPEG and MPEG-TS over HTTP, HLS, files over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import io
+import itertools
+import logging
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import pytest
+
+from clips import encode, picture
+from edgecount.errors import SourceError
+from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
+from fake_clips import wait_for
+
+INTERVAL = 0.04  # s between pictures
+EVERY = LiveOptions(newest=False, open_timeout=20, first_timeout=20, stall_timeout=20)
+NEWEST = LiveOptions(open_timeout=20, first_timeout=20, stall_timeout=20)
+
+
+class Sink(io.RawIOBase):
+    """A file that hands on what is written to it."""
+
+    def __init__(self, write: Callable[[bytes], Any]) -> None:
+        self._write = write
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._write(bytes(data))
+        return len(data)
+
+
+def send(
+    target: Any, until: Callable[[], bool], *, form: str = "mpegts", number: int = 2000, **kind: Any
+) -> None:
+    """Encode pictures in real time until they are not wanted any more."""
+    options = kind.pop("options", {})
+    with av.open(target, "w", format=form, options=options) as output:
+        stream: Any = output.add_stream(
+            "libx264", rate=25, options={"tune": "zerolatency", "preset": "ultrafast"}
+        )
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.gop_size = 10
+        begin = time.monotonic()
+        for index in range(number):
+            if until():
+                return
+            frame = av.VideoFrame.from_ndarray(picture(index), "bgr24")
+            frame.pts = index
+            output.mux(stream.encode(frame))
+            time.sleep(max(0.0, begin + index * INTERVAL - time.monotonic()))
+
+
+@contextlib.contextmanager
+def running(target: Callable[[Callable[[], bool]], None]) -> Iterator[None]:
+    """Run a sender in a thread, which asks whether it should end."""
+    done = threading.Event()
+    thread = threading.Thread(target=target, args=(done.is_set,))
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def served(handle: Callable[[Any], None]) -> Iterator[int]:
+    """Run a server, whose handler gets a connection; yields its port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):  # the player has gone
+                handle(self.request)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def free_udp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def take(source: LiveSource, number: int) -> list[Any]:
+    with source.reader() as reader:
+        return [reader.take(60) for _ in range(number)]
+
+
+def assert_steady(frames: list[Any]) -> None:
+    """Every picture is there, at its time."""
+    first = frames[0].index
+    assert [frame.index for frame in frames] == list(range(first, first + len(frames)))
+    media = [frame.media_time for frame in frames[1:]]
+    for before, after in itertools.pairwise(media):
+        assert after - before == pytest.approx(INTERVAL, abs=1e-3)
+    assert all(frame.image.shape == (64, 96, 3) for frame in frames)
+    assert all(0 <= time.time() - frame.captured < 60 for frame in frames)
+
+
+def test_mpegts_over_udp() -> None:
+    port = free_udp_port()
+    with running(lambda until: send(f"udp://127.0.0.1:{port}?pkt_size=1316", until)):
+        frames = take(LiveSource(f"udp://127.0.0.1:{port}", EVERY), 12)
+    assert_steady(frames)
+
+
+def test_nothing_comes_over_udp() -> None:
+    source = LiveSource(
+        f"udp://127.0.0.1:{free_udp_port()}", LiveOptions(reconnect=False, open_timeout=0.3)
+    )
+    with pytest.raises(SourceError, match=r"cannot open the stream udp:.*: no answer for 0\.3 s"):
+        next(source.frames())
+
+
+def test_mpegts_over_tcp_that_breaks_off_and_comes_back() -> None:
+    connections = []
+
+    def handle(connection: socket.socket) -> None:
+        connections.append(connection)
+        number = 15 if len(connections) == 1 else 2000
+        send(Sink(connection.sendall), lambda: False, number=number)
+
+    options = LiveOptions(newest=False, backoff=(0.05, 0.1), open_timeout=20)
+    with served(handle) as port:
+        source = LiveSource(f"tcp://127.0.0.1:{port}", options)
+        frames = take(source, 25)
+    assert [frame.index for frame in frames] == list(range(25))
+    assert source.health().reconnects == 1
+    times = [frame.time for frame in frames]
+    assert times == sorted(times)
+    assert "ended after" in (source.health().error or "")
+
+
+def test_a_server_that_falls_silent_is_noticed() -> None:
+    silent = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        send(Sink(connection.sendall), lambda: False, number=15)
+        silent.wait(60)
+
+    options = LiveOptions(stall_timeout=0.5, backoff=(0.05, 0.1), open_timeout=20)
+    with served(handle) as port:
+        source = LiveSource(f"tcp://127.0.0.1:{port}", options)
+        with source.reader() as reader:
+            reader.take(60)
+            wait_for(lambda: source.health().reconnects)
+            assert "gave no picture for 0.5 s" in (source.health().error or "")
+            silent.set()
+
+
+BOUNDARY = b"--edge\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+HEADER = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n\r\n"
+
+
+def test_mjpeg_over_http() -> None:
+    """At 12 pictures per second: FFmpeg, which takes them for 25, must not tell the time."""
+
+    def handle(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(HEADER % b"multipart/x-mixed-replace; boundary=edge")
+        for index in range(1000):
+            data = bytes(cv2.imencode(".jpg", picture(index))[1])
+            connection.sendall(BOUNDARY % len(data) + data + b"\r\n")
+            time.sleep(1 / 12)
+
+    with served(handle) as port:
+        source = LiveSource(f"http://127.0.0.1:{port}/video", NEWEST)
+        frames = take(source, 8)
+        health = source.health()
+    assert [frame.image.shape for frame in frames] == [(64, 96, 3)] * 8
+    assert {frame.media_time for frame in frames} == {None}
+    assert health.frames_in == health.counted + health.dropped
+    assert frames[-1].time - frames[0].time == pytest.approx(7 / 12, rel=0.9)
+
+
+def test_mpegts_over_http_without_an_end() -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(HEADER % b"video/mp2t")
+        send(Sink(connection.sendall), lambda: False)
+
+    with served(handle) as port:
+        frames = take(LiveSource(f"http://127.0.0.1:{port}/live", EVERY), 12)
+    assert_steady(frames)
+
+
+@contextlib.contextmanager
+def folder_over_http(folder: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+        def copyfile(self, source: Any, outputfile: Any) -> None:
+            with contextlib.suppress(OSError):
+                super().copyfile(source, outputfile)
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_hls_is_shown_at_its_pace(tmp_path: Path) -> None:
+    """Pictures come a segment of 0.4 seconds at a time; they are given one by one."""
+    kind = {"hls_time": "0.4", "hls_list_size": "5", "hls_flags": "delete_segments"}
+
+    def write(until: Callable[[], bool]) -> None:
+        send(str(tmp_path / "a.m3u8"), until, form="hls", options=kind)
+
+    with running(write), folder_over_http(tmp_path) as address:
+        wait_for((tmp_path / "a.m3u8").exists)
+        source = LiveSource(f"{address}/a.m3u8", NEWEST)
+        with source.reader() as reader:
+            frames = [reader.take(60) for _ in range(20)]
+            assert source.health().state is SourceState.LIVE
+    # Of bursts, one picture of ten would be the newest.
+    assert frames[-1].index - frames[0].index < 60
+    assert frames[-1].media_time - frames[0].media_time >= 19 * INTERVAL - 1e-3
+
+
+def test_a_file_over_http_is_given_whole(tmp_path: Path) -> None:
+    pictures = [picture(index) for index in range(25)]
+    for name, form in (("a.mp4", "mp4"), ("a.ts", "mpegts")):
+        (tmp_path / name).write_bytes(encode("libx264", form, pictures))
+    with folder_over_http(tmp_path) as address:
+        for name in ("a.mp4", "a.ts"):
+            source = LiveSource(f"{address}/{name}", NEWEST)
+            frames = list(source.frames())
+            assert [frame.index for frame in frames] == list(range(25))
+            assert source.health().state is SourceState.ENDED
+            assert {frame.captured for frame in frames} == {None}
+        with pytest.raises(SourceError, match=r"cannot open the stream .*none.mp4: is the address"):
+            next(LiveSource(f"{address}/none.mp4", NEWEST).frames())
+
+
+def test_what_is_not_there_yet_is_waited_for(caplog) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    source = LiveSource(f"http://127.0.0.1:{port}/a.mp4", LiveOptions(backoff=(0.02, 0.05)))
+    with source.reader(), caplog.at_level(logging.WARNING):
+        wait_for(lambda: source.health().reconnects >= 3)
+        assert "Connection refused" in (source.health().error or "")
+    assert len([record for record in caplog.records if "refused" in record.message]) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("srt://127.0.0.1:9000", "FFmpeg has no srt://"),
+        ("csi://0", "this OpenCV has no GStreamer"),
+        ("videotestsrc ! user-pw=secret", "this OpenCV has no GStreamer"),
+    ],
+)
+def test_what_this_machine_has_not(address: str, message: str) -> None:
+    if "GStreamer" in message and cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        pytest.skip("this OpenCV has GStreamer")
+    if address.startswith("srt") and "srt" in getattr(av, "protocols_available", ()):
+        pytest.skip("this FFmpeg has SRT")
+    with pytest.raises(SourceError) as error:
+        next(LiveSource(address).frames())
+    assert message in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_csi_addresses() -> None:
+    from edgecount.runtime.sources.live.opencv import csi_pipeline
+
+    assert "sensor-id=1 ! video/x-raw(memory:NVMM), width=640, height=480" in csi_pipeline(
+        "csi://1?size=640x480"
+    )
+    with pytest.raises(SourceError, match=r"expected csi://N or csi://N\?size=WIDTHxHEIGHT"):
+        LiveSource("csi://front").reader()

@@ -1,0 +1,455 @@
+"""Live sources: what is dropped and counted, faults, time-outs, reconnects, ends."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from edgecount.errors import ConfigError, SourceError
+from edgecount.runtime.sources.base import Frame
+from edgecount.runtime.sources.faults import PermanentError
+from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
+from edgecount.runtime.sources.prefetch import Ended, NotReady
+from fake_clips import FakeClip, Hang, camera, wait_for
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    gc.collect()
+    wait_for(lambda: not (set(threading.enumerate()) - before))
+
+
+@pytest.fixture
+def hang() -> Iterator[Hang]:
+    hang = Hang()
+    yield hang
+    hang.let_go()
+
+
+def balanced(source: LiveSource) -> bool:
+    health = source.health()
+    return health.frames_in == health.counted + health.dropped
+
+
+# What is dropped and counted.
+
+
+def test_the_newest_picture_is_given_and_the_others_are_counted(hang: Hang) -> None:
+    source = camera(FakeClip(10, then=hang))
+    assert source.health().state is SourceState.IDLE
+    with source.reader() as reader:
+        wait_for(lambda: hang.waiting)
+        assert (source.health().counted, source.health().dropped) == (0, 9)
+        frame = reader.take()
+        assert (frame.index, frame.source) == (9, "rtsp://host/a")
+        with pytest.raises(NotReady):
+            reader.take(0)
+        health = source.health()
+        assert (health.counted, health.dropped, health.frames_in) == (1, 9, 10)
+        assert (health.state, health.size) == (SourceState.LIVE, (8, 6))
+        hang.let_go()
+    assert balanced(source)
+
+
+def test_every_picture_is_given_where_all_are_wanted() -> None:
+    source = camera(FakeClip(40), reconnect=False, newest=False)
+    frames: list[Frame] = []
+    with pytest.raises(SourceError, match="the stream rtsp://host/a ended after 40 frames"):
+        frames.extend(frame for frame in source.frames() if balanced(source))
+    assert [frame.index for frame in frames] == list(range(40))
+    health = source.health()
+    assert (health.counted, health.dropped, health.state) == (40, 0, SourceState.FAILED)
+
+
+def test_a_camera_that_waits_for_room_has_not_stalled() -> None:
+    source = camera(FakeClip(9), newest=False, stall_timeout=0.1)
+    with source.reader() as reader:
+        time.sleep(0.5)
+        assert [reader.take().index for _ in range(9)] == list(range(9))
+        assert source.health().reconnects == 0
+
+
+def test_what_waits_is_dropped_by_closing(hang: Hang) -> None:
+    source = camera(FakeClip(1, then=hang))
+    with source.reader():
+        wait_for(lambda: hang.waiting)
+        assert source.health().frames_in == 0
+        hang.let_go()
+    health = source.health()
+    assert (health.frames_in, health.dropped, health.state) == (1, 1, SourceState.IDLE)
+
+
+def test_skipped_pictures_are_dropped_ones() -> None:
+    clip = FakeClip(1, skipped=7, left_out=2)
+    source = camera(clip, reconnect=False)
+    frames = source.frames()
+    assert next(frames).index == 7
+    with pytest.raises(SourceError):
+        next(frames)
+    assert source.health().dropped == 7
+    assert source.health().damaged == 2
+
+
+# Times.
+
+
+def test_times_go_on_when_the_camera_comes_back() -> None:
+    source = camera(lambda: FakeClip(4, interval=0.02), newest=False)
+    begin = time.time()
+    with source.reader() as reader:
+        frames = [reader.take() for _ in range(12)]
+    assert [frame.index for frame in frames] == list(range(12))
+    times = [frame.time for frame in frames]
+    assert times[0] == 0
+    assert times == sorted(times)
+    assert [round(frame.media_time or 0, 2) for frame in frames[4:8]] == [0, 0.02, 0.04, 0.06]
+    for frame in frames:
+        assert frame.captured is not None
+        assert begin - 0.1 <= frame.captured <= time.time() + 0.1
+    assert source.health().reconnects >= 2
+
+
+def test_the_age_betrays_what_waited_in_buffers(hang: Hang) -> None:
+    """Two pictures half a second apart by the camera's clock, that come one right after another."""
+    source = camera(FakeClip(2, then=hang, clock=lambda index: -0.5 * (1 - index)), newest=False)
+    with source.reader() as reader:
+        late, fresh = reader.take(), reader.take()
+        assert late.captured is not None
+        assert fresh.captured is not None
+        wait_for(lambda: hang.waiting)
+        age = source.health().age
+        time.sleep(0.05)
+        assert age is not None
+        assert (source.health().age or 0) >= age + 0.05
+        hang.let_go()
+
+
+def test_the_rate_is_that_of_late() -> None:
+    source = camera(FakeClip(12, interval=0.03), reconnect=False)
+    with pytest.raises(SourceError):
+        list(source.frames())
+    fps = source.health().fps
+    assert fps is not None
+    assert 0 < fps < 40
+
+
+# Time-outs.
+
+
+def test_an_opening_that_hangs_is_left_behind(hang: Hang, caplog) -> None:
+    source = camera(hang, lambda: FakeClip(5, interval=0.01))
+    begin = time.monotonic()
+    with source.reader() as reader, caplog.at_level(logging.WARNING):
+        frame = reader.take(20)
+        assert time.monotonic() - begin > 0.35
+        assert frame.index >= 0
+        assert source.health().error == "cannot open the stream rtsp://host/a: no answer for 0.4 s"
+        hang.let_go()
+    assert "no answer for 0.4 s; it is tried again" in caplog.text
+
+
+def test_what_a_late_opening_gives_is_closed(hang: Hang) -> None:
+    late = FakeClip(5)
+
+    def open_late() -> FakeClip:
+        hang()
+        return late
+
+    source = camera(open_late, lambda: FakeClip(1000, interval=0.01))
+    with source.reader() as reader:
+        reader.take(20)
+        hang.let_go()
+        wait_for(lambda: late.closed == 1)
+        assert late.given == 0
+
+
+def test_a_camera_that_answers_and_sends_nothing(hang: Hang) -> None:
+    source = camera(FakeClip(0, then=hang), reconnect=False)
+    with pytest.raises(SourceError, match=r"is open, but gave no picture for 0\.4 s"):
+        next(source.frames())
+    hang.let_go()
+
+
+def test_a_read_that_hangs_is_left_behind(hang: Hang) -> None:
+    source = camera(FakeClip(2, then=hang), lambda: FakeClip(1000, interval=0.01), backoff=(1, 1))
+    with source.reader() as reader:
+        assert reader.take(20).index in (0, 1)
+        wait_for(lambda: source.health().state is SourceState.STALLED)
+        assert source.health().error == "the stream rtsp://host/a gave no picture for 0.4 s"
+        wait_for(lambda: source.health().state is SourceState.LIVE)
+        hang.let_go()
+    assert balanced(source)
+
+
+def test_a_closing_that_hangs_holds_nothing_up(hang: Hang) -> None:
+    source = camera(FakeClip(1, on_close=hang), lambda: FakeClip(1000, interval=0.01))
+    with source.reader() as reader:
+        wait_for(lambda: hang.waiting)
+        wait_for(lambda: source.health().frames_in > 5)
+        reader.take(20)
+        hang.let_go()
+
+
+def test_no_more_than_a_few_threads_are_left_behind(hang: Hang) -> None:
+    source = camera(hang, open_timeout=0.05)
+    with source.reader() as reader:
+        wait_for(lambda: "3 reads hang" in (source.health().error or ""))
+        time.sleep(0.3)
+        assert hang.waiting == 3
+        assert source.health().state is SourceState.STALLED
+        with pytest.raises(NotReady):
+            reader.take(0)
+        hang.let_go()
+        wait_for(lambda: hang.waiting > 3)
+
+
+def test_a_clip_that_comes_in_bursts_has_more_time(hang: Hang) -> None:
+    def slow() -> None:
+        time.sleep(0.8)
+
+    source = camera(FakeClip(1, then=slow, patience=5.0), reconnect=False)
+    with pytest.raises(SourceError, match="ended after 1 frames"):
+        list(source.frames())
+
+
+# Faults.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SourceError("it is away"), OSError("no route"), EOFError(), TimeoutError("slow")],
+)
+def test_what_time_can_mend_is_tried_again(error: Exception, caplog) -> None:
+    source = camera(error, error, error, lambda: FakeClip(9, interval=0.01))
+    with source.reader() as reader, caplog.at_level(logging.WARNING):
+        reader.take(20)
+        assert source.health().reconnects == 3
+        assert source.health().error
+    told = [record.message for record in caplog.records if "tried again" in record.message]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermanentError("no video in it"), "no video in it"),
+        (TypeError("a bug"), "rtsp://host/a: TypeError: a bug"),
+        (ValueError("rtsp://user:pass@host/"), "rtsp://host/a: ValueError: rtsp://host/"),
+        (MemoryError(), "MemoryError: no reason given"),
+        (SystemExit(1), "SystemExit: 1"),
+    ],
+)
+def test_what_time_cannot_mend_is_an_error_at_once(error: BaseException, message: str) -> None:
+    source = camera(error)
+    with source.reader() as reader:
+        for _ in range(3):
+            with pytest.raises(SourceError) as caught:
+                reader.take(20)
+            assert message in str(caught.value)
+        assert source.health().state is SourceState.FAILED
+        assert message in (source.health().error or "")
+
+
+def test_after_the_first_try_everything_is_tried_again() -> None:
+    def fail() -> None:
+        raise TypeError("a bug")
+
+    source = camera(
+        FakeClip(1, then=fail), PermanentError("404"), lambda: FakeClip(9, interval=0.01)
+    )
+    with source.reader() as reader:
+        wait_for(lambda: source.health().reconnects >= 2)
+        wait_for(lambda: source.health().state is SourceState.LIVE)
+        reader.take(20)
+
+
+def test_without_reconnecting_a_fault_is_an_error() -> None:
+    source = camera(OSError("no route"), reconnect=False)
+    with pytest.raises(SourceError, match="OSError: no route"):
+        next(source.frames())
+
+
+def test_the_fault_of_a_clip_comes_after_its_pictures() -> None:
+    class Damaged(FakeClip):
+        def fault(self) -> str:
+            return "it is damaged"
+
+    source = camera(Damaged(3), reconnect=False, newest=False)
+    frames = []
+    with pytest.raises(SourceError, match="it is damaged"):
+        frames.extend(source.frames())
+    frames = source.frames()
+    assert next(frames).index == 0
+    frames.close()
+
+
+def test_a_finite_clip_is_given_whole_and_ends() -> None:
+    source = camera(FakeClip(30, is_finite=True))
+    frames = list(source.frames())
+    assert [frame.index for frame in frames] == list(range(30))
+    assert {frame.captured for frame in frames} == {None}
+    assert source.health().state is SourceState.ENDED
+    with source.reader() as reader:
+        wait_for(lambda: source.health().frames_in == 0)
+        reader.close()
+        with pytest.raises(Ended):
+            reader.take()
+
+
+def test_it_is_given_up_after_a_while() -> None:
+    source = camera(OSError("no route"), give_up=0.3)
+    with pytest.raises(SourceError, match=r"gave no picture for 0\.3 s: .*no route"):
+        next(source.frames())
+    assert source.health().reconnects >= 1
+
+
+def test_it_is_given_up_while_it_hangs(hang: Hang) -> None:
+    source = camera(hang, give_up=0.3, open_timeout=60)
+    begin = time.monotonic()
+    with pytest.raises(SourceError, match=r"for 0\.3 s"):
+        next(source.frames())
+    assert time.monotonic() - begin < 20
+    hang.let_go()
+
+
+# Ends.
+
+
+def test_a_waiting_take_gets_the_end() -> None:
+    source = camera(lambda: FakeClip(0, then=lambda: time.sleep(0.05)))
+    reader = source.reader()
+    caught: list[BaseException] = []
+
+    def take() -> None:
+        try:
+            reader.take()
+        except BaseException as error:  # noqa: BLE001
+            caught.append(error)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    time.sleep(0.1)
+    reader.close()
+    thread.join(20)
+    assert [type(error) for error in caught] == [Ended]
+    with pytest.raises(Ended):
+        reader.take(0)
+
+
+def test_closing_does_not_wait_for_what_hangs(hang: Hang) -> None:
+    for source in (camera(hang), camera(FakeClip(0, then=hang)), camera(FakeClip(1, then=hang))):
+        reader = source.reader()
+        before = hang.waiting
+        wait_for(lambda before=before: hang.waiting > before)
+        begin = time.monotonic()
+        reader.close()
+        assert time.monotonic() - begin < 5
+        reader.close()
+        assert source.health().state is SourceState.IDLE
+    hang.let_go()
+
+
+def test_closing_right_after_opening() -> None:
+    for _ in range(50):
+        source = camera(lambda: FakeClip(3))
+        source.reader().close()
+        assert balanced(source)
+
+
+def test_a_reader_that_nobody_holds_is_closed() -> None:
+    source = camera(lambda: FakeClip(10_000, interval=0.01))
+    reader = source.reader()
+    reader.take(20)
+    del reader
+    frames = source.frames()
+    next(frames)
+    del frames
+    gc.collect()  # and the fixture waits for the threads
+
+
+def test_an_exception_of_who_takes_the_frames_closes_the_camera() -> None:
+    source = camera(lambda: FakeClip(10_000, interval=0.01))
+
+    def count() -> None:
+        for _ in source.frames():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        count()
+
+
+def test_a_thousand_reconnects_leave_nothing_behind() -> None:
+    opened = [0]
+
+    def flaky() -> FakeClip:
+        opened[0] += 1
+        if opened[0] % 3 == 0:
+            raise OSError("no route")
+        return FakeClip(1)
+
+    source = camera(flaky, backoff=(1e-5, 1e-5))
+    with source.reader() as reader:
+        most = 0
+        while opened[0] < 1000:
+            try:
+                reader.take(0.01)
+            except NotReady:
+                continue
+            most = max(most, threading.active_count())
+            assert balanced(source)
+        assert most < 12
+    assert balanced(source)
+
+
+def test_a_program_ends_while_its_camera_hangs() -> None:
+    code = (
+        "import time, edgecount\n"
+        "def hang(): time.sleep(1000)\n"
+        "source = edgecount.LiveSource('rtsp://host/a', open_clip=hang)\n"
+        "reader = source.reader()\n"
+        "time.sleep(0.2)\n"
+    )
+    begin = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert time.monotonic() - begin < 60
+
+
+# Options.
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"newest": 1}, "newest: expected True or False, got 1"),
+        ({"reconnect": None}, "reconnect: expected True or False, got None"),
+        ({"open_timeout": 0}, "open_timeout: expected seconds, more than 0, got 0"),
+        ({"first_timeout": "1"}, "first_timeout: expected seconds, more than 0, got '1'"),
+        ({"stall_timeout": float("nan")}, "stall_timeout: expected seconds, more than 0, got nan"),
+        ({"give_up": -1}, "give_up: expected seconds, more than 0, got -1"),
+        ({"backoff": 1}, "backoff: expected two numbers"),
+        ({"backoff": (2, 1)}, "backoff: expected the shorter time first"),
+        ({"backoff": (0, 1)}, "backoff: expected seconds, more than 0, got 0"),
+        ({"hardware": ""}, 'hardware: expected "auto", a device such as "cuda", or None'),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        LiveOptions(**options)
+    assert message in str(error.value)
+
+
+def test_hardware_that_ffmpeg_does_not_know() -> None:
+    with pytest.raises(ConfigError, match=r"hardware: expected .* got 'cudda'"):
+        LiveSource("rtsp://host/a", LiveOptions(hardware="cudda"))
+    LiveSource("rtsp://host/a", LiveOptions(hardware="auto"))
