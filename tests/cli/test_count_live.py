@@ -5,16 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -27,9 +24,7 @@ from edgecount.cli._count.status import Status
 from edgecount.cli._shell.signals import Stop
 from edgecount.fake import Drop, FakeCamera, Show
 from edgecount.runtime.sources import LiveOptions, SourceState
-
-PART = b"--part\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n"
-PERIOD = 0.02  # s
+from jpeg_camera import serve_jpegs
 
 
 def picture() -> NDArray[np.uint8]:
@@ -40,33 +35,9 @@ def picture() -> NDArray[np.uint8]:
     return frame
 
 
-@contextmanager
-def camera(pictures: int) -> Iterator[str]:
-    """Serve a camera that ends after so many pictures, every time; yields its address."""
-    jpeg = cv2.imencode(".jpg", picture())[1].tobytes()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=part")
-            self.end_headers()
-            with suppress(OSError):
-                for _ in range(pictures):
-                    self.wfile.write(PART % (len(jpeg), jpeg))
-                    time.sleep(PERIOD)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/door?token=secret"
-        finally:
-            server.shutdown()
-            thread.join()
+def camera(pictures: int) -> AbstractContextManager[str]:
+    """Serve a camera that ends after so many pictures, every time."""
+    return serve_jpegs([picture()], number=pictures)
 
 
 def test_a_camera_that_ends_is_an_error_with_what_was_counted(run):
