@@ -73,4 +73,5 @@ def _centres(boxes: NDArray[np.int32]) -> NDArray[np.float64]:
     """
     corner, side = boxes[:, :2], boxes[:, 2:]
     radius = side.max(axis=0, initial=0) / 2
-    return np.where(corner == 0, corner + side - radius, corner + radius)
+    centres: NDArray[np.float64] = np.where(corner == 0, corner + side - radius, corner + radius)
+    return centres

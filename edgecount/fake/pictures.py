@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +73,7 @@ class Painter:
         else:
             picture = self._draw(scene, second)
         if not isinstance(scene.step, (Show, Cover)):
-            return picture.copy()
+            return np.array(picture)
         shift = 7 * number % _SHIFTS
         noise = self._noise(scene.size)[shift : shift + scene.size[1]]
         added: NDArray[np.uint8] = load_cv2().add(picture, noise)
@@ -80,7 +81,7 @@ class Painter:
 
     def _draw(self, scene: Scene, second: float) -> NDArray[np.uint8]:
         cv2 = load_cv2()
-        picture = self._backdrop(scene.size).copy()
+        picture: NDArray[np.uint8] = np.array(self._backdrop(scene.size))
         _, radius = self._crowd(scene.people, scene.size)
         places = [(int(x), int(y)) for x, y in self.heads(scene, second)]
         for x, y in places:
@@ -105,10 +106,10 @@ class Painter:
 
     def _make_crowd(self, people: int, size: Size) -> tuple[NDArray[np.float64], int]:
         """Return places with room between them, also across the borders, and the heads' radius."""
-        for radius in range(_LARGEST_HEAD, _SMALLEST_HEAD - 1, -1):
-            columns, rows = (side // (2 * radius + _GAP) for side in size)
-            if 4 * people <= columns * rows or radius == _SMALLEST_HEAD:
-                break
+        radius = _LARGEST_HEAD
+        while 4 * people > math.prod(_cells(size, radius)) and radius > _SMALLEST_HEAD:
+            radius -= 1
+        columns, rows = _cells(size, radius)
         if people > columns * rows:
             raise ConfigError(
                 f"people: expected at most {columns * rows} in pictures of {size[0]} x {size[1]} "
@@ -126,3 +127,9 @@ class Painter:
 
         scene = render_scene(people, size=size, seed=self._seed)
         return scene.image, scene.points
+
+
+def _cells(size: Size, radius: int) -> tuple[int, int]:
+    """Return how many columns and rows of heads there is room for."""
+    side = 2 * radius + _GAP
+    return size[0] // side, size[1] // side

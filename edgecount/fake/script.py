@@ -187,8 +187,11 @@ def check_size(size: object) -> None:
     Raises:
         ConfigError: it is not two whole numbers from 64 to 8192.
     """
-    fine = isinstance(size, tuple) and len(size) == 2
-    fine = fine and all(isinstance(n, int) and _LEAST_SIDE <= n <= _MOST_SIDE for n in size)
+    fine = (
+        isinstance(size, tuple)
+        and len(size) == 2
+        and all(isinstance(n, int) and _LEAST_SIDE <= n <= _MOST_SIDE for n in size)
+    )
     if not fine:
         raise ConfigError(
             f"size: expected width and height from {_LEAST_SIDE} to {_MOST_SIDE} pixels, such as "

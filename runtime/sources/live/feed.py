@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from edgecount.runtime.sources.live.joining import Joined, PictureJoiner
+
 _LATE = 0.5  # s that a packet may wait for the decoder, before those up to a key frame are skipped
 _TOO_LATE = 2.0  # s, before that is done though no key frame has come yet
 _MOST = 32  # packets that wait where none is skipped: then the camera has to wait
@@ -43,6 +45,7 @@ class PacketFeed:
         newest: whether packets may be skipped; if not, the thread waits when many are there.
         intra_only: whether each packet is a picture by itself.
         due: gives the moment when a packet is to be shown, from that of its arrival.
+        joiner: joins pictures from packets that are parts of them.
         name: name of the thread.
 
     Attributes:
@@ -57,15 +60,18 @@ class PacketFeed:
         newest: bool,
         intra_only: bool,
         due: Callable[[Any, float], float],
+        joiner: PictureJoiner | None = None,
         name: str = "edgecount-packets",
     ) -> None:
         self._packets = packets
         self._newest = newest
         self._intra_only = intra_only
         self._due = due
+        self._joiner = joiner
         self._changed = threading.Condition()
         self._waiting: deque[Arrived] = deque()
         self._is_stopped = self._has_ended = False
+        self._before: float | None = None  # when the last packet came
         self._skips = False  # until the next key frame
         self.skipped = 0
         self.error: BaseException | None = None
@@ -112,11 +118,7 @@ class PacketFeed:
 
     def _run(self) -> None:
         try:
-            before = None
             for packet in self._packets:
-                now = time.monotonic()
-                item = Arrived(packet, self._due(packet, now), before)
-                before = now
                 with self._changed:
                     if not self._newest:
                         self._changed.wait_for(
@@ -124,14 +126,27 @@ class PacketFeed:
                         )
                     if self._is_stopped:
                         return
-                    self._waiting.append(item)
+                    self._add(packet, time.monotonic())
                     self._changed.notify_all()
+            with self._changed:
+                self._take([] if self._joiner is None else self._joiner.take())
         except BaseException as error:  # noqa: BLE001 (looked at by who takes the packets)
             self.error = error
         finally:
             with self._changed:
                 self._has_ended = True
                 self._changed.notify_all()
+
+    def _add(self, packet: Any, now: float) -> None:
+        if self._joiner is None:
+            self._waiting.append(Arrived(packet, self._due(packet, now), self._before))
+            self._before = now
+        else:
+            self._take(self._joiner.add(packet, now))
+
+    def _take(self, pictures: Iterable[Joined]) -> None:
+        for joined in pictures:
+            self._waiting.append(Arrived(joined.packet, joined.came, None))
 
     def _catch_up(self) -> bool:
         """Skip what is too late; returns whether the next packet comes after a gap."""

@@ -29,9 +29,10 @@ _SLACK = 1.0  # s that FFmpeg has beyond our own time-outs, to end a read that w
 # The rate is of no interest, and takes twenty pictures to be told.
 _LIVE_OPTIONS = {"fpsprobesize": "0"}
 # Over UDP, which comes first otherwise, pictures break up wherever a packet is lost.
-# What a camera sends is in its description, and need not be found out from seconds of pictures,
-# which would be that old when they are handed on.
-_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp", "probesize": "32", "analyzeduration": "0"}
+_RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp"}
+# Pictures in the parts that they come in, which we join without waiting for the next picture.
+_IN_PARTS = {"fflags": "noparse+nofillin", "analyzeduration": "1000000"}
+_JOINED = ("h264", "hevc", "mjpeg")
 # HLS starts three segments before the end otherwise.
 _HLS_OPTIONS = {"live_start_index": "-1"}
 _V4L2 = "v4l2"
@@ -86,16 +87,27 @@ def _open_stream(address: str, name: str, options: LiveOptions, kind: dict[str, 
         from edgecount.runtime.sources.live.stream import LiveClip
     except ImportError:
         return opencv.open_stream(address, name, options, _NO_PYAV)
-    try:
+
+    def open_with(protocol: dict[str, str]) -> LiveClip:
         return LiveClip(
             address,
             name,
             newest=options.newest,
-            options=_protocol_options(address),
+            options=protocol,
             timeout=_limits(options),
             hardware=accelerators(options.hardware),
             **kind,
         )
+
+    protocol = _protocol_options(address)
+    try:
+        if not address.startswith("rtsp"):
+            return open_with(protocol)
+        clip = open_with(protocol | _IN_PARTS)
+        if clip.codec in _JOINED:
+            return clip
+        clip.close()
+        return open_with(protocol)
     except UnknownProtocolError:
         # Its own FFmpeg may know one that PyAV's does not.
         why = f"PyAV's FFmpeg has no {address.partition(':')[0]}://"

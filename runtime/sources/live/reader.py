@@ -117,6 +117,7 @@ class Core:
         self._newest: float | None = None  # and the newest one
         self._times: deque[float] = deque(maxlen=_RATE_OF)  # of the pictures of one attempt
         self._damaged = 0  # of earlier attempts
+        self._damaged_told = False
         self._last: BaseException | None = None  # what `take` raises when nothing is left
         self._is_closed = False
         self._attempt: Attempt | None = None
@@ -220,6 +221,9 @@ class Core:
             if attempt.is_abandoned:
                 return False
             self._dropped += attempt.newly_skipped()
+            if attempt.left_out and not self._damaged_told:
+                self._damaged_told = True
+                _log.warning("%s: damaged pictures are left out", self._name)
             self._note_picture(image, captured)
             if self._options.newest and not attempt.is_finite:
                 self._dropped += len(self._waiting)
@@ -320,6 +324,7 @@ class Core:
         if attempt.first is not None and self._well - attempt.first >= _WELL:
             self._backoff.reset()
             self._told.clear()
+            self._damaged_told = False
 
     def _start_attempt(self) -> Attempt:
         self._state = SourceState.CONNECTING

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from edgecount.runtime.sources.live.feed import Pace, PacketFeed
+from edgecount.runtime.sources.live.joining import PictureJoiner
 from edgecount.runtime.sources.pyav import PyAVClip
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ class LiveClip(PyAVClip):
         self._arrivals: dict[Fraction, float] = {}
         self._left_behind = 0
         self._is_joined = kind.startswith(_JOINED) and self._codec.name in _JOINED_CODECS
+        flags = (options.get("options") or {}).get("fflags", "")
+        is_in_parts = "noparse" in flags and self.codec in ("h264", "hevc")
+        self._joiner = PictureJoiner(self.codec) if is_in_parts else None
+
+    @property
+    def codec(self) -> str:
+        """Name of the decoder."""
+        return str(self._codec.name)
 
     @property
     def skipped(self) -> int:
@@ -68,7 +77,8 @@ class LiveClip(PyAVClip):
     @property
     def left_out(self) -> int:
         """Number of pictures that were damaged, or built on damaged ones."""
-        return self._filter.left_out
+        torn = 0 if self._joiner is None else self._joiner.left_out
+        return self._filter.left_out + torn
 
     def pictures(  # type: ignore[override]
         self,
@@ -99,6 +109,15 @@ class LiveClip(PyAVClip):
                 first = stamp if first is None else first
                 yield image, number, float(stamp - first)
 
+    def fault(self) -> str:
+        """Say why a stream broke off, if FFmpeg says so; of a file see `PyAVClip.fault`."""
+        if self.is_finite:
+            return super().fault()
+        reason = f" ({self._broken})" if self._broken else ""
+        if not self.given:
+            return f"the stream {self._name} ended without a picture{reason}"
+        return f"the stream {self._name} broke off{reason}" if reason else ""
+
     def stop(self) -> None:
         """Have `pictures` end, from any thread; a read that hangs ends when it returns."""
         self._is_stopped = True
@@ -121,6 +140,7 @@ class LiveClip(PyAVClip):
             newest=self._newest,
             intra_only=self._codec.codec.intra_only,
             due=Pace() if self._is_segmented else lambda _, now: now,
+            joiner=self._joiner,
             name=f"edgecount-packets {self._name}",
         )
         leading: int | None = None

@@ -67,7 +67,7 @@ def test_a_counter_sees_the_people_of_the_script(make_model) -> None:
 def test_drops_and_hangs_are_reconnects() -> None:
     options = LiveOptions(newest=False, stall_timeout=60.0, backoff=(0.5, 0.5))
     script = [Show(1, people=5), Drop(3), Show(5), Hang(3), Show(5)]
-    camera, frames = frames_of(script, options=options)
+    camera, frames = frames_of(script, options=options, fps=5, size=(64, 64))
     health = camera.health()
     assert health.reconnects >= 2
     assert health.frames_in == health.counted == len(frames)
