@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import cv2
 import uvicorn
@@ -26,18 +27,18 @@ PAGE = '<!doctype html><title>edgecount</title><img src="view" alt="the camera" 
 class View:
     """The newest picture as JPEG, and its numbers."""
 
-    def __init__(self, source: Source, counter: EdgeCounter) -> None:
-        self.source, self.counter = source, counter
-        self.jpeg, self.numbers, self.number, self.stopping = b"", {}, 0, False
+    def __init__(self, server: uvicorn.Server) -> None:
+        self.server, self.number = server, 0
+        self.jpeg, self.numbers = b"", dict[str, Any]()
 
-    def run(self) -> None:
-        """Count and draw, in a thread, until the source ends."""
+    def run(self, source: Source, counter: EdgeCounter) -> None:
+        """Count and draw, in a thread, until the source or the server ends."""
         try:
-            for frame, result in self.counter.count_frames(self.source):
+            for frame, result in counter.count_frames(source):
                 drawn = draw_overlay(pixelate(frame.image, result), result, time=frame.time)
                 self.jpeg = cv2.imencode(".jpg", drawn)[1].tobytes()
                 self.numbers, self.number = result.to_dict(), self.number + 1
-                if self.stopping:
+                if self.server.should_exit:
                     return
         except EdgeCountError as error:
             self.numbers = {"error": str(error)}
@@ -45,28 +46,24 @@ class View:
     async def parts(self) -> AsyncIterator[bytes]:
         """Yield the pictures as parts of an MJPEG stream; a slow viewer skips some."""
         seen = 0
-        while not self.stopping:
+        while not self.server.should_exit:  # viewers do not leave by themselves
             if self.number != seen:
                 seen = self.number
                 yield b"--part\r\nContent-Type: image/jpeg\r\n\r\n" + self.jpeg + b"\r\n"
             await asyncio.sleep(0.02)
 
 
-def make_app(source: Source, counter: EdgeCounter) -> FastAPI:
-    """Return the app: / is the page, /view the pictures, /count the numbers."""
-    view = View(source, counter)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=view.run, daemon=True).start()
-        yield
-        view.stopping = True
-
-    app, mjpeg = FastAPI(lifespan=lifespan), "multipart/x-mixed-replace; boundary=part"
+def make_server(source: Source, counter: EdgeCounter, port: int) -> uvicorn.Server:
+    """Return a server of / (the page), /view (the pictures) and /count (the numbers)."""
+    app, mjpeg = FastAPI(), "multipart/x-mixed-replace; boundary=part"
+    server = uvicorn.Server(uvicorn.Config(app, port=port))
+    view = View(server)
     app.get("/", response_class=HTMLResponse)(lambda: PAGE)
     app.get("/count")(lambda: view.numbers)
     app.get("/view")(lambda: StreamingResponse(view.parts(), media_type=mjpeg))
-    return app
+    # A daemon: a camera that is away must not keep the program from ending.
+    threading.Thread(target=view.run, args=(source, counter), daemon=True).start()
+    return server
 
 
 if __name__ == "__main__":
@@ -74,6 +71,5 @@ if __name__ == "__main__":
     parser.add_argument("source", help="a camera's address, or a video")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
-    with EdgeCounter("edgecount-n") as counter:
-        app = make_app(open_sources(options.source)[0], counter)
-        uvicorn.run(app, port=options.port, timeout_graceful_shutdown=1)  # viewers never leave
+    with EdgeCounter("edgecount-n") as counter, contextlib.suppress(KeyboardInterrupt):
+        make_server(open_sources(options.source)[0], counter, options.port).run()

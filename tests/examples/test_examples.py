@@ -113,12 +113,9 @@ def test_a_camera_that_fails_is_told(counter: EdgeCounter) -> None:
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve an app by a real server at a free port; yields its address."""
-    import uvicorn
-
-    config = uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+def served(camera: FakeCamera, counter: EdgeCounter) -> Iterator[str]:
+    """Serve a camera at a free port; yields its address."""
+    server = load("live_view").make_server(camera, counter, 0)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -140,7 +137,7 @@ def fetch(address: str) -> Any:
 @NEEDS_FASTAPI
 def test_a_browser_sees_the_camera(counter: EdgeCounter) -> None:
     camera = FakeCamera([Show(60, people=5)], size=(320, 240), speed=4)
-    with served(load("live_view").make_app(camera, counter)) as address:
+    with served(camera, counter) as address:
         with fetch(f"{address}/") as answer:
             assert b'src="view"' in answer.read()
         with fetch(f"{address}/view") as answer:
@@ -159,7 +156,7 @@ def test_a_browser_sees_the_camera(counter: EdgeCounter) -> None:
 @NEEDS_FASTAPI
 def test_the_page_tells_why_there_is_no_camera(counter: EdgeCounter) -> None:
     camera = FakeCamera([Drop(50)], options=LiveOptions(reconnect=False))
-    with served(load("live_view").make_app(camera, counter)) as address:
+    with served(camera, counter) as address:
         numbers: dict[str, Any] = {}
         deadline = time.monotonic() + 60
         while not numbers and time.monotonic() < deadline:
