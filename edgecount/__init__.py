@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgecount._stream import Watching
     from edgecount.counter import EdgeCounter
     from edgecount.drawing import draw_overlay
     from edgecount.errors import (
@@ -69,6 +70,7 @@ __all__ = [
     "SourceError",
     "SourceHealth",
     "SourceState",
+    "Watching",
     "__version__",
     "draw_overlay",
     "open_sources",
@@ -89,6 +91,7 @@ _HOMES = {
     "Source": "edgecount.runtime.sources",
     "SourceHealth": "edgecount.runtime.sources",
     "SourceState": "edgecount.runtime.sources",
+    "Watching": "edgecount._stream",
     "draw_overlay": "edgecount.drawing",
     "open_sources": "edgecount.runtime.sources",
 }

@@ -15,14 +15,17 @@ from edgecount.scenes import render_scene
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "embedding.md"
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+NAMES = [
+    *("backend", "source", "cameras", "asyncio", "callbacks", "conversions", "drawing", "refine")
+]
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def test_the_page_has_an_example_of_each_seam() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == len(NAMES)
 
 
-@pytest.mark.parametrize("code", BLOCKS, ids=["backend", "source", "drawing", "refine"])
+@pytest.mark.parametrize("code", BLOCKS, ids=NAMES)
 def test_blocks_run(code: str, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     picture = render_scene(20, size=(640, 480), seed=1).image

@@ -35,8 +35,9 @@ _SLACK = 1.0  # s that FFmpeg has beyond our own time-outs, to end a read that w
 _LIVE_OPTIONS = {"fpsprobesize": "0"}
 # Over UDP, which comes first otherwise, pictures break up wherever a packet is lost.
 _RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp"}
-# Pictures in the parts that they come in, which we join without waiting for the next picture.
-_IN_PARTS = {"fflags": "noparse+nofillin", "analyzeduration": "1000000"}
+# Pictures in the parts that they come in, which we join without waiting for the next picture; and
+# without looking at some seconds of them first, which would be that old when they are handed on.
+_IN_PARTS = {"fflags": "noparse+nofillin", "probesize": "32", "analyzeduration": "0"}
 _JOINED = ("h264", "hevc", "mjpeg")
 # Packets that came too fast are lost, and not the stream.
 _UDP_OPTIONS = {"overrun_nonfatal": "1", "buffer_size": "4194304"}
