@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from camera_servers import CameraServer, burnt_in, gstreamer_encoders
+from camera_servers import CameraServer, burnt_in, gstreamer_encoders, is_whole
 from edgecount.runtime.sources.live import LiveOptions, LiveSource
 
 FORMATS = {
@@ -37,3 +37,17 @@ def test_pictures_and_their_times(make_server, name: str) -> None:
             assert number == index
             # Pictures wait in no buffer by now, and if they do, that is known.
             assert -0.05 < true - known < 0.5
+
+
+@pytest.mark.parametrize("slices", [1, 4])
+def test_pictures_of_many_packets_are_whole(make_server, slices: int) -> None:
+    """Also once the ends of pictures are foretold, which takes some pictures to learn."""
+    camera = {"fps": 20, "detail": True, "slices": slices, "bitrate": 16000, "key": 10}
+    server: CameraServer = make_server("rtsp", {"/cam": camera})
+    source = LiveSource(server.url(), LiveOptions(newest=False))
+    with source.reader() as reader:
+        for index in range(25):
+            image = reader.take(60).image
+            assert burnt_in(image)[1] == index
+            assert is_whole(image, index)
+    assert source.health().damaged == 0
