@@ -252,7 +252,9 @@ class Core:
                 if is_final or not self._options.reconnect:
                     return error
                 if self._is_given_up():
-                    self._error = str(error)
+                    # A try that had little time says less than those before it.
+                    if attempt.first is not None or self._error is None:
+                        self._error = str(error)
                     return self._given_up()
                 self._note_uptime(attempt)
                 self._note_fault(error)
