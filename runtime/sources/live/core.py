@@ -258,7 +258,7 @@ class Core:
                     return self._given_up()
                 self._note_uptime(attempt)
                 self._note_fault(error)
-                stalled = isinstance(error, _StallError)
+                stalled = isinstance(error, _StallError) and attempt.first is not None
                 self._state = SourceState.STALLED if stalled else SourceState.WAITING
                 self.on_change()
             is_first = False
