@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgecount.analytics._blend import contains
 from edgecount.analytics._clock import check_seconds, later
-from edgecount.analytics.tracks import Tracker
+from edgecount.analytics.tracks import FoundAgain, Tracker
 from edgecount.errors import ConfigError, InputError
-from edgecount.regions import Region
+from edgecount.regions import Region, SizeWatch
 from edgecount.result import CountResult
 
 _ARRIVALS = 10.0  # people that have to come in before a mean says anything
-_FOUND = 0.9  # share of the heads that have to be found again for stays to be told
-_SETTLE = 5.0  # s over which that share is smoothed
+_PARTS = 1000  # of the horizon: moments that are kept, whatever the frame rate
 
 
 class MeanStay:
@@ -58,6 +58,8 @@ class MeanStay:
         last = self._passed[-1] if self._passed else None
         waited = later(time, last[0] if last else None)
         total = (last[1] if last else 0.0) + count * waited
+        if len(self._passed) > 1 and last and time - self._passed[-2][0] < self._horizon / _PARTS:
+            self._passed.pop()  # the sums are whole without it
         self._passed.append((time, total, into))
         while len(self._passed) > 2 and time - self._passed[1][0] >= self._horizon:
             self._passed.popleft()
@@ -91,17 +93,17 @@ class Stays:
 
     Args:
         region: the region.
-        size: (width, height) of the frames in pixels.
+        size: (width, height) of the frames in pixels; None: that of the first. Where it changes,
+            everybody starts anew; a region in fractions stays where it is in the scene.
     """
 
-    def __init__(self, region: Region, size: tuple[int, int]) -> None:
+    def __init__(self, region: Region, size: tuple[int, int] | None = None) -> None:
         self._region = region
-        self._size = size
-        self._tracker = Tracker(size)
+        self._sizes = SizeWatch([region])
         self._time: float | None = None
-        self._since: dict[int, float] = {}  # when each head came in
-        self._last: dict[int, float] = {}  # when it was last inside
-        self._found = 1.0
+        self._size: tuple[int, int] | None = None
+        if size is not None:
+            self._resize(size)
 
     def update(self, time: float, result: CountResult) -> StayReport:
         """Take a frame and return who is in the region for how long.
@@ -111,18 +113,17 @@ class Stays:
             result: its result, with head points.
 
         Raises:
-            InputError: the time is before the last one, the frame has another size, or the model
-                gives no head points.
+            InputError: the time is before the last one, or the model gives no head points.
         """
-        if result.size != self._size:
-            raise InputError(f"result: expected frames of {self._size}, got {result.size}")
         if result.peak_count is None:
             raise InputError(f"result: expected head points, and {result.model} gives none")
         passed = later(time, self._time)
         self._time = time
+        if result.size != self._size:
+            self._resize(result.size)
         points = result.points[:, :2].astype(np.float64)
         steps = self._tracker.update(time, points)
-        inside = _contains(self._region.polygon, steps.now)
+        inside = contains(self._drawn, steps.now)
         for number in steps.ids[inside].tolist():
             self._since.setdefault(number, time - passed)
             self._last[number] = time
@@ -132,21 +133,17 @@ class Stays:
             for number in gone
             if number in self._since
         )
-        if len(points) and passed:
-            share = -math.expm1(-passed / _SETTLE)
-            self._found += share * (min(len(steps.ids) / len(points), 1.0) - self._found)
+        self._found.add(passed, len(steps.ids), len(points))
         staying = None
-        if self._found >= _FOUND and not result.overflow:
+        if self._found.enough and not result.overflow:
             staying = tuple(sorted((time - since for since in self._since.values()), reverse=True))
-        return StayReport(staying, left, self._found)
+        return StayReport(staying, left, self._found.share)
 
-
-def _contains(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return whether (N, 2) points are inside a polygon, by the number of edges to their right."""
-    inside = np.zeros(len(points), bool)
-    x, y = points[:, 0], points[:, 1]
-    for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        crosses = (ay > y) != (by > y)
-        if ay != by:
-            inside ^= crosses & (x < ax + (y - ay) * (bx - ax) / (by - ay))
-    return inside
+    def _resize(self, size: tuple[int, int]) -> None:
+        self._sizes.see(size)
+        self._size = size
+        self._drawn = self._region.in_size(size)
+        self._tracker = Tracker(size)
+        self._since: dict[int, float] = {}  # when each head came in
+        self._last: dict[int, float] = {}  # when it was last inside
+        self._found = FoundAgain()

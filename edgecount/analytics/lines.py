@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics._clock import later
 from edgecount.analytics.flow import FlowAt
-from edgecount.analytics.tracks import Array, Steps, Tracker
-from edgecount.errors import ConfigError, InputError
+from edgecount.analytics.line import Array, Line
+from edgecount.analytics.tracks import Steps, Tracker
+from edgecount.errors import ConfigError
 from edgecount.manifest import Manifest
+from edgecount.regions import SizeWatch
 from edgecount.result import CountResult
 
 _BAND = 0.05  # of the frame's longer side: a line is crossed once its whole band is
@@ -23,56 +24,6 @@ _BAND = 0.05  # of the frame's longer side: a line is crossed once its whole ban
 _CELL, _SINGLE, _CROWD = 64, 3.0, 8.0
 _LEAST = 0.25  # of the band: less of it, of a head that is lost there, is the points' noise
 _STILL = 0.02  # of the longer side a second, below which the crowd at a place stands
-
-
-class Line:
-    """A line across which people are counted.
-
-    Walk from its start to its end: who goes from your left to your right goes in.
-
-    Args:
-        name: how it is called in results.
-        start: x, y in pixels of the frame.
-        end: x, y of its other end.
-
-    Raises:
-        ConfigError: it has no name, no length, or a coordinate is not finite.
-    """
-
-    def __init__(self, name: str, start: ArrayLike, end: ArrayLike) -> None:
-        if not str(name).strip():
-            raise ConfigError(f"line: expected a name, got {name!r}")
-        self.name = name
-        self.start, self.end = np.asarray(start, np.float64), np.asarray(end, np.float64)
-        for given in (self.start, self.end):
-            if given.shape != (2,) or not np.isfinite(given).all():
-                raise ConfigError(
-                    f"line {name}: expected x, y of both ends, got {start!r}, {end!r}"
-                )
-        self.length = float(np.linalg.norm(self.end - self.start))
-        if not self.length:
-            raise ConfigError(f"line {name}: expected two different ends, got {start!r} twice")
-        self._along = (self.end - self.start) / self.length
-        # To the right of somebody who walks along it; y points down.
-        self.inwards = np.array([-self._along[1], self._along[0]])
-
-    @classmethod
-    def from_fractions(
-        cls, name: str, start: ArrayLike, end: ArrayLike, size: tuple[int, int]
-    ) -> Line:
-        """Return a line whose ends are given as shares of the frame's width and height."""
-        whole = np.array(size, np.float64)
-        return cls(name, np.asarray(start, np.float64) * whole, np.asarray(end, np.float64) * whole)
-
-    def side(self, points: Array) -> Array:
-        """Return how far (N, 2) points are beyond the line, in pixels; inwards is above 0."""
-        distances: Array = (points - self.start) @ self.inwards
-        return distances
-
-    def beside(self, points: Array) -> NDArray[np.bool_]:
-        """Return whether (N, 2) points are abreast of the line, neither before nor behind it."""
-        along = (points - self.start) @ self._along
-        return (along >= 0) & (along <= self.length)
 
 
 @dataclass(frozen=True)
@@ -124,19 +75,21 @@ class LineCounter:
 
     Args:
         lines: the lines.
-        size: (width, height) of the frames in pixels.
+        size: (width, height) of the frames in pixels; None: that of the first. Where it changes,
+            counting goes on: lines in fractions stay where they are in the scene, of lines in
+            pixels a warning is logged. Who is on a line then is counted by what was crossed.
         manifest: the model's, ``counter.manifest``, which says how the frame is scaled; None: head
             points alone where there are any.
-        band: width of the bands in pixels; None: a twentieth of the frame's longer side.
+        band: width of the bands in shares of the frame's longer side; None: a twentieth.
 
     Raises:
-        ConfigError: there is no line, two have one name, or the band is not above 0.
+        ConfigError: there is no line, two have one name, or the band is no share.
     """
 
     def __init__(
         self,
         lines: Sequence[Line],
-        size: tuple[int, int],
+        size: tuple[int, int] | None = None,
         *,
         manifest: Manifest | None = None,
         band: float | None = None,
@@ -144,18 +97,22 @@ class LineCounter:
         names = [line.name for line in lines]
         if not lines or len(set(names)) < len(names):
             raise ConfigError(f"lines: expected one or more, each with its own name, got {names}")
-        if band is not None and not (math.isfinite(band) and band > 0):
-            raise ConfigError(f"band: expected pixels above 0, got {band!r}")
+        if band is not None and not 0 < band < 1:
+            raise ConfigError(
+                f"band: expected a share of the frame's longer side, above 0 and below 1, got "
+                f"{band!r}"
+            )
         self.lines = tuple(lines)
-        self.size = size
         self._manifest = manifest
-        self._band = _BAND * max(size) if band is None else band
-        self._tracker = Tracker(size)
-        self._flow = FlowAt(size)
+        self._share = _BAND if band is None else band
+        self._sizes = SizeWatch(self.lines)
         self._time: float | None = None
         self._tallies = {line.name: _Tally() for line in lines}
         # Share of the band that a head has crossed, by its number and the line.
         self._progress: dict[tuple[int, str], float] = {}
+        self.size: tuple[int, int] | None = None
+        if size is not None:
+            self._resize(size)
 
     def update(
         self, time: float, result: CountResult, image: NDArray[np.uint8] | None = None
@@ -169,12 +126,12 @@ class LineCounter:
                 alone.
 
         Raises:
-            InputError: the time is before the last one, or the frame has another size.
+            InputError: the time is before the last one.
         """
-        if result.size != self.size:
-            raise InputError(f"result: expected frames of {self.size}, got {result.size}")
         passed = later(time, self._time)
         first, self._time = self._time is None, time
+        if result.size != self.size:
+            self._resize(result.size)
         weights = _density_weights(result, self._manifest)
         near = self._near(result.points[:, :2].astype(np.float64))
         steps = self._tracker.update(time, result.points[:, :2][near])
@@ -194,10 +151,27 @@ class LineCounter:
             found[line.name] = LineCount(into, out, tally.dense / max(into + out, 1e-9))
         return found
 
+    def _resize(self, size: tuple[int, int]) -> None:
+        """Begin anew at another frame size, with what has been counted."""
+        self._sizes.see(size)
+        self.size = size
+        self._drawn = tuple(line.in_size(size) for line in self.lines)
+        self._band = self._share * max(size)
+        self._tracker = Tracker(size)
+        self._flow = FlowAt(size)
+        for number, name in list(self._progress):
+            self._settle(number, name)
+
+    def _settle(self, number: int, name: str) -> None:
+        """Count a head that is not followed any more by what it has crossed of a line's band."""
+        part = self._progress.pop((number, name), 0.0)
+        if abs(part) >= _LEAST:
+            self._tallies[name].add(part, dense=False)
+
     def _near(self, points: Array) -> NDArray[np.bool_]:
         """Return which points may be in a band within a few frames: the others are not followed."""
         found = np.zeros(len(points), bool)
-        for line in self.lines:
+        for line in self._drawn:
             middle = (line.start + line.end) / 2
             reach = line.length / 2 + 3 * self._band
             found |= (np.abs(line.side(points)) < 3 * self._band) & (
@@ -213,7 +187,7 @@ class LineCounter:
         shares = np.ones(len(middles))
         if weights is not None:
             shares -= _at(weights, middles, result.density_stride_xy)
-        for line in self.lines:
+        for line in self._drawn:
             before, now = line.side(steps.before), line.side(steps.now)
             covered = np.clip(now, -half, half) - np.clip(before, -half, half)
             covered *= shares * line.beside(middles) / self._band
@@ -224,9 +198,7 @@ class LineCounter:
                 if abs(place) >= half:
                     self._tallies[line.name].add(self._progress.pop(key, 0.0), dense=False)
             for number in steps.lost.tolist():
-                part = self._progress.pop((number, line.name), 0.0)
-                if abs(part) >= _LEAST:
-                    self._tallies[line.name].add(part, dense=False)
+                self._settle(number, line.name)
 
     def _add_flow(
         self,
@@ -241,7 +213,7 @@ class LineCounter:
         people = (weights * result.density)[rows, columns].astype(np.float64)
         bands = [
             (np.abs(line.side(middles)) <= self._band / 2) & line.beside(middles)
-            for line in self.lines
+            for line in self._drawn
         ]
         wanted = np.any(bands, axis=0)
         moved = self._flow.update(image, middles[wanted])
@@ -249,55 +221,12 @@ class LineCounter:
             return
         steps = np.zeros((len(middles), 2))
         steps[wanted] = moved
-        for line, band in zip(self.lines, bands, strict=True):
+        for line, band in zip(self._drawn, bands, strict=True):
             across = steps[band] @ line.inwards
-            across[np.abs(across) < _STILL * max(self.size) * passed] = 0.0
+            across[np.abs(across) < _STILL * max(result.size) * passed] = 0.0
             parts = people[band] * across / self._band
             for direction in (parts[parts > 0], parts[parts < 0]):
                 self._tallies[line.name].add(float(direction.sum()), dense=True)
-
-
-class Anchor:
-    """A net flow that does not drift: it is held to the absolute count of the place behind.
-
-    A line misses a person now and then, and after a day what went in less what went out is off by
-    hundreds. The count of the regions behind the line is noisy and does not drift. So the flow is
-    trusted from minute to minute, and the count in the long run: the difference between the two is
-    smoothed over ``horizon`` and taken off.
-
-    Args:
-        horizon: seconds over which the count is averaged against the flow.
-
-    Raises:
-        ConfigError: the horizon is negative or not finite.
-    """
-
-    def __init__(self, horizon: float = 300.0) -> None:
-        check_seconds("horizon", horizon)
-        self._horizon = horizon
-        self._time: float | None = None
-        self._started: float | None = None
-        self._offset = 0.0
-
-    def update(self, time: float, net: float, count: float) -> float:
-        """Return the people behind the line.
-
-        Args:
-            time: time of the frame, in seconds, not before that of the last call.
-            net: people that went in less those that went out, since any moment.
-            count: people counted behind the line now.
-
-        Raises:
-            InputError: the time is before the last one.
-        """
-        passed = later(time, self._time)
-        self._time = time
-        self._started = time if self._started is None else self._started
-        # At first the mean over all there was, then the last minutes count more.
-        span = min(self._horizon, time - self._started)
-        share = 1.0 if span <= 0 else min(1.0, passed / span)
-        self._offset += share * (count - net - self._offset)
-        return max(net + self._offset, 0.0)
 
 
 def _density_weights(result: CountResult, manifest: Manifest | None) -> NDArray[np.float32] | None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.analytics._clock import check_seconds, later
-from edgecount.errors import ConfigError, InputError
+from edgecount.analytics._compare import (
+    Image,
+    check_image,
+    correlation,
+    edges_of,
+    grey_of,
+    shrunk,
+)
+from edgecount.errors import ConfigError
 
-Image = NDArray[np.uint8]
-
-_SIDE = (160, 90)  # px, at which frames are compared: people hardly show, the scene does
 _FLAT = 6.0  # levels: a picture whose spread is below shows nothing
 _SHARP = 0.35  # of the usual sharpness, below which a picture is blurred
 _MATCHED = 0.35  # correlation of edges with the usual ones, below which the camera was turned
@@ -106,20 +110,17 @@ class PictureCheck:
         Raises:
             InputError: the time is before the last one, or the image is another array.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise InputError(
-                f"image: expected uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}"
-            )
+        check_image(image)
         passed = later(time, self._time)
         self._time = time
         if self._started is None:
             self._started = self._since = self._still_since = time
-        colour = cv2.resize(image, _SIDE, interpolation=cv2.INTER_AREA)
-        small = cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY).astype(np.float32)
+        colour = shrunk(image)
+        small = grey_of(colour)
         if self._small is None or float(np.abs(small - self._small).mean()) > _SAME:
             self._still_since = time
         self._small = small
-        edges = _edges(small)
+        edges = edges_of(small)
         asked = self._judge(time, small, edges)
         changed = self._take(asked, time)
         if asked.is_trusted:  # a hand before the lens has no colour either
@@ -139,7 +140,7 @@ class PictureCheck:
             return PictureState.COVERED
         if self._edges is None or time - self._started < self._learn:
             return PictureState.LEARNING
-        matched = _correlation(edges, self._edges)
+        matched = correlation(edges, self._edges)
         if _sharpness(small, edges) < _SHARP * self._sharpness:
             # Something near before the lens has no sharp edges, and none of the scene's.
             return PictureState.BLURRED if matched > _MATCHED / 2 else PictureState.COVERED
@@ -172,20 +173,6 @@ class PictureCheck:
         self._sharpness += float(share) * (sharpness - self._sharpness)
 
 
-def _edges(small: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the strength of the edges, which light changes less than the levels."""
-    across = cv2.Sobel(small, cv2.CV_32F, 1, 0)
-    down = cv2.Sobel(small, cv2.CV_32F, 0, 1)
-    found: NDArray[np.float32] = cv2.magnitude(across, down).astype(np.float32)
-    return found
-
-
 def _sharpness(small: NDArray[np.float32], edges: NDArray[np.float32]) -> float:
     """Return the strength of the strongest edges, beyond noise, for the picture's contrast."""
     return float(np.percentile(edges, 98)) / max(float(small.std()), 1.0)
-
-
-def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float((a * b).sum()) / size if size else 0.0

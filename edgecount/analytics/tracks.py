@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,32 @@ _ROOM = 0.5  # of the way to the nearest neighbour, in which a head is taken for
 _JITTER = 0.01  # of the longer side, by which a head that stands may seem to move
 _STEADY = 0.3  # share of the newest velocity in the one that is kept
 _PATIENCE = 0.7  # s for which a head that is not found is still expected
+
+
+_ENOUGH = 0.9  # share of the heads that have to be found again to speak of single people
+_SETTLE = 5.0  # s over which that share is smoothed
+
+
+class FoundAgain:
+    """The share of heads that are found again from frame to frame, over some seconds.
+
+    Attributes:
+        share: the share, 0 to 1.
+    """
+
+    def __init__(self) -> None:
+        self.share = 1.0
+
+    def add(self, passed: float, found: int, heads: int) -> None:
+        """Take a frame, some seconds after the one before: heads in it, and those found again."""
+        if heads and passed:
+            part = -math.expm1(-passed / _SETTLE)
+            self.share += part * (min(found / heads, 1.0) - self.share)
+
+    @property
+    def enough(self) -> bool:
+        """Whether single people can be told apart from frame to frame."""
+        return self.share >= _ENOUGH
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,21 +121,41 @@ class Tracker:
 
     def _match(self, expected: Array, now: Array, waited: Array) -> tuple[Numbers, Numbers]:
         """Return the pairs of heads, as indices of the old and of the new ones."""
-        nobody = np.zeros(0, np.int64)
-        if not len(expected) or not len(now):
-            return nobody, nobody
-        distances = np.linalg.norm(expected[:, None] - now[None], axis=2)
-        to_new, to_old = distances.argmin(1), distances.argmin(0)
-        old = np.flatnonzero(to_old[to_new] == np.arange(len(expected)))
-        new = to_new[old]
+        old, new = nearest_pairs(expected, now, np.inf)
         reach = np.minimum(_ROOM * _nearest(now)[new], _FASTEST * self._side * waited[old])
-        close = distances[old, new] <= np.maximum(reach, _JITTER * self._side)
+        apart = np.linalg.norm(expected[old] - now[new], axis=1)
+        close = apart <= np.maximum(reach, _JITTER * self._side)
         return old[close], new[close]
+
+
+def nearest_pairs(before: Array, now: Array, reach: float) -> tuple[Numbers, Numbers]:
+    """Return the pairs of (N, 2) and (M, 2) points that are nearest to each other, within reach.
+
+    Returns:
+        Indices of the points before, and of those now.
+    """
+    if not len(before) or not len(now):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    squares = _squares(before, now)
+    to_now, to_before = squares.argmin(1), squares.argmin(0)
+    old = np.flatnonzero(to_before[to_now] == np.arange(len(before)))
+    old = old[squares[old, to_now[old]] <= reach**2]
+    return old, to_now[old]
 
 
 def _nearest(points: Array) -> Array:
     """Return the distance from each point to its nearest neighbour, infinite for a lone one."""
-    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
-    np.fill_diagonal(distances, np.inf)
-    nearest: Array = distances.min(1)
+    if len(points) < 2:
+        return np.full(len(points), np.inf)
+    squares = _squares(points, points)
+    np.fill_diagonal(squares, np.inf)
+    nearest: Array = np.sqrt(squares.min(1))
     return nearest
+
+
+def _squares(a: Array, b: Array) -> Array:
+    """Return the squared distances of (N, 2) and (M, 2) points, (N, M)."""
+    across, down = a[:, 0, None] - b[None, :, 0], a[:, 1, None] - b[None, :, 1]
+    squares: Array = across * across
+    squares += down * down
+    return squares

@@ -12,6 +12,8 @@ import click
 
 from edgecount.cli._shell.group import FAILED, INTERRUPTED
 from edgecount.cli._types.options import (
+    GroundType,
+    LineType,
     RegionType,
     backend_option,
     damaged_option,
@@ -27,6 +29,8 @@ from edgecount.cli._types.options import (
 from edgecount.cli._types.paths import UserPath
 
 if TYPE_CHECKING:
+    from edgecount.analytics import GroundRectangle, Line
+    from edgecount.cli._count.measures import Asked
     from edgecount.cli._count.printing import Printer
     from edgecount.cli._count.run import Task
     from edgecount.counter import EdgeCounter
@@ -57,8 +61,31 @@ if TYPE_CHECKING:
     type=RegionType(),
     metavar="NAME:x,y;x,y;x,y",
     multiple=True,
-    help="Also count the people in this polygon, whose corners are pixels of the source; repeat "
-    "the option for more regions.",
+    help="Also count the people in this polygon, whose corners are pixels of the source, or all "
+    "in percent (0%,0%;50%,0%;50%,100%); repeat the option for more regions.",
+)
+@click.option(
+    "--line",
+    "lines",
+    type=LineType(),
+    metavar="NAME:x,y;x,y",
+    multiple=True,
+    help="Count the people of a video who cross this line: those who go from the left to the "
+    "right of somebody who walks along it go in. Pixels or percent; repeat it for more lines.",
+)
+@click.option(
+    "--ground",
+    type=GroundType(),
+    metavar="x,y;x,y;x,y;x,y=WIDTHxDEPTH",
+    help="Corners of a rectangle on the ground, in order around it, and its sides in metres, from "
+    "the first corner to the second and on to the third: gives people per square metre of it and "
+    "of the regions. Pixels or percent.",
+)
+@click.option(
+    "--smooth",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Also give a count that does not bounce, of a median and a mean over so many seconds.",
 )
 @folder_option(
     "--save",
@@ -70,7 +97,8 @@ if TYPE_CHECKING:
     "--draw",
     "layers",
     metavar="LAYER,...",
-    help="With --save: what is drawn, of heat, points, regions, count and legend.  [default: all]",
+    help="With --save: what is drawn, of heat, points, regions, lines, count, legend and map "
+    "(of --ground).  [default: all]",
 )
 @click.option(
     "--csv",
@@ -85,6 +113,17 @@ if TYPE_CHECKING:
 @click.option(
     "--points", is_flag=True, help="With --json: print every head point as [x, y, score] in pixels."
 )
+@click.option(
+    "--reconnect/--no-reconnect",
+    default=None,
+    help="Open a camera or stream again when it fails, for ever; else that is an error.",
+)
+@click.option(
+    "--newest/--every-frame",
+    default=None,
+    help="Of a camera or stream: count the newest picture and drop those that are late, or make "
+    "them wait and count them all.  [default: newest]",
+)
 @number_option("--every", "Count every N-th frame of a video.", default=1)
 @number_option("--max-frames", "Stop each video after N counted frames.  [default: at its end]")
 @damaged_option
@@ -96,7 +135,8 @@ def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> No
 
     SOURCE is an image, a folder, a glob in quotes, a video, a camera's number, or a stream's
     URL. One line is printed per image or video, and the mean and range of all images; with --json
-    one object per frame.
+    one object per frame. A camera or stream is counted until it ends or Ctrl-C is pressed; on a
+    terminal a line shows how it is doing.
 
     A source that cannot be read is reported on stderr and the others are counted; the exit code
     is 1 then. Ctrl-C finishes the frame in hand, prints and closes what was done so far, and
@@ -108,6 +148,7 @@ def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> No
       edgecount count photos/ --save overlays/
       edgecount count clip.mp4 --every 5 --csv clip.csv
       edgecount count door.png --region "gate:0,0;640,0;640,240"
+      edgecount count rtsp://camera/stream --reconnect --smooth 5 --line "door:50%,100%;50%,0%"
     """  # noqa: D301 (click looks for the character, not for backslash and b)
     failed, stopped = _count(sources, **options)
     if stopped:
@@ -130,13 +171,21 @@ def _count(
     max_frames: int | None,
     quiet: bool,
     regions: tuple[Region, ...],
+    lines: tuple[Line, ...],
+    ground: GroundRectangle | None,
+    smooth: float | None,
+    reconnect: bool | None,
+    newest: bool | None,
     **engine: Any,
 ) -> tuple[int, bool]:
     """Count what can be opened; returns the number of failures, and whether the user stopped."""
+    from edgecount.cli._count.measures import Asked
     from edgecount.cli._count.names import refuse_sources
     from edgecount.cli._count.run import Pace, Run
+    from edgecount.cli._count.saving import Look
     from edgecount.cli._count.table import STDOUT, CsvFile, CsvPrinter
     from edgecount.drawing import LAYERS, check_layers
+    from edgecount.runtime.sources.live import LiveOptions
 
     if layers is not None and folder is None:
         raise click.UsageError("--draw is about the overlays: pass --save DIR too")
@@ -147,32 +196,82 @@ def _count(
     if as_json and table == STDOUT:
         raise click.UsageError("--json and --csv - both print: name a file for the table")
     drawn = LAYERS if layers is None else check_layers(layers.split(","))
+    _refuse_same_names(lines)
+    asked = Asked(lines, ground, smooth)
     reading = {name: engine[name] for name in ("accept_damaged", "max_pixels")}
-    sources, unopened = _open(specs, **reading)
+    live = LiveOptions(newest=newest is not False, reconnect=bool(reconnect))
+    sources, unopened = _open(specs, live=live, **reading)
     if not sources:
         return unopened, False
+    is_live = _check_kinds(sources, asked, reconnect, newest, max_frames)
     tasks = _plan(sources, folder, overwrite)
     if table not in (None, STDOUT):
         refuse_sources(sources, [table], "--csv")
     names = [region.name for region in regions]
-    printers = [_printer(sources, as_json=as_json, points=points, summary=not quiet)]
+    printers = [_printer(sources, asked, as_json=as_json, points=points, summary=not quiet)]
     if table == STDOUT:
-        printers = [CsvPrinter(names)]
+        printers = [CsvPrinter(names, asked, live=is_live)]
     with ExitStack() as stack:
         if table is not None and table != STDOUT:
-            printers.append(stack.enter_context(CsvFile(table, names, overwrite)))
-        counter = stack.enter_context(_counter(regions=regions, quiet=quiet, **engine))
-        run = Run(counter, printers, Pace(every, max_frames), regions, drawn, bars=not quiet)
+            file = CsvFile(table, names, overwrite, asked, live=is_live)
+            printers.append(stack.enter_context(file))
+        counted = asked.with_ground(regions)
+        counter = stack.enter_context(_counter(regions=counted, quiet=quiet, **engine))
+        look = Look(regions, asked, drawn)
+        prints_frames = as_json or table == STDOUT
+        pace = Pace(every, max_frames)
+        run = Run(counter, printers, pace, look, bars=not quiet, journal=not prints_frames)
         run.all(tasks)
     written = [path for printer in printers for path in printer.written]
     printers[0].end(run.failed + unopened, run.written + written)
     return run.failed + unopened, run.stopped
 
 
-def _printer(sources: Sequence[Source], *, as_json: bool, points: bool, summary: bool) -> Printer:
+def _refuse_same_names(lines: Sequence[Line]) -> None:
+    names = [line.name for line in lines]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f"--line: the name {twice!r} is given twice; names must differ")
+
+
+def _check_kinds(
+    sources: Sequence[Source],
+    asked: Asked,
+    reconnect: bool | None,
+    newest: bool | None,
+    max_frames: int | None,
+) -> bool:
+    """Refuse options that none of the sources has a use for; return whether one is live."""
+    from edgecount.runtime.sources.live import LiveSource
+
+    live = [source for source in sources if isinstance(source, LiveSource)]
+    if not live and reconnect is not None:
+        raise click.UsageError("--reconnect is about cameras and streams, and there is none")
+    if not live and newest is not None:
+        flag = "--newest" if newest else "--every-frame"
+        raise click.UsageError(
+            f"{flag} is about cameras and streams: every frame of a file is counted, or one of N "
+            "with --every N"
+        )
+    if not any(source.is_video for source in sources):
+        for flag, given in (("--line", asked.lines), ("--smooth", asked.smooth)):
+            if given:
+                raise click.UsageError(f"{flag} is about videos and cameras, and there is none")
+    endless = [source for source in live if not source.name.lower().startswith("http")]
+    if len(endless) > 1 and max_frames is None:
+        raise click.UsageError(
+            "cameras are counted one after the other, and the first has no end: run one command "
+            "for each, or give --max-frames"
+        )
+    return bool(live)
+
+
+def _printer(
+    sources: Sequence[Source], asked: Asked, *, as_json: bool, points: bool, summary: bool
+) -> Printer:
     from edgecount.cli._count.printing import JsonPrinter, TextPrinter
 
-    return JsonPrinter(points) if as_json else TextPrinter(sources, summary)
+    return JsonPrinter(points, asked) if as_json else TextPrinter(sources, summary)
 
 
 def _open(specs: tuple[str, ...], **reading: Any) -> tuple[list[Source], int]:

@@ -84,6 +84,7 @@ def _picture(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict
 
 
 def _clip(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict[str, Any]:
+    from edgecount.cli._count.measures import Measured
     from edgecount.cli._count.saving import VideoSaver
     from edgecount.cli._shell.progress import Progress
     from edgecount.scenes import render_clip
@@ -96,7 +97,7 @@ def _clip(counter: EdgeCounter, folder: Path, people: int, seed: int) -> dict[st
         for scene in scenes:
             result = counter.count(scene.image)
             result = dataclasses.replace(result, time=len(counts) / _CLIP_FPS)
-            saver.add(scene.image, result)
+            saver.add(scene.image, result, Measured())
             counts.append(result.count)
             truths.append(len(scene.points))
             bar.step()

@@ -91,7 +91,7 @@ def shade(canvas: NDArray[np.uint8], box: Box) -> None:
 def label_box(runs: list[Run], left: int, top: int) -> Box:
     """Return the box that one line of text needs."""
     tallest = max(run.capital for run in runs)
-    pad = _pad(tallest)
+    pad = pad_of(tallest)
     gaps = _gap(tallest) * (len(runs) - 1)
     width = sum(run.width for run in runs) + gaps + 2 * pad
     return Box(left, top, left + width, top + tallest + 2 * pad)
@@ -112,13 +112,14 @@ def draw_label(
     shade(canvas, box)
     if edge is not None:
         canvas[box.top : box.bottom, box.left : box.left + max(2, tallest // 4)] = edge
-    left = box.left + _pad(tallest)
+    left = box.left + pad_of(tallest)
     for run in runs:
-        run.draw(canvas, left, box.bottom - _pad(tallest))
+        run.draw(canvas, left, box.bottom - pad_of(tallest))
         left += run.width + _gap(tallest)
 
 
-def _pad(capital: int) -> int:
+def pad_of(capital: int) -> int:
+    """Return the room between text and the edge of its box, in pixels."""
     return max(3, round(0.65 * capital))
 
 
@@ -141,7 +142,7 @@ def draw_legend(
         The legend's box, or None when the canvas is too small for it.
     """
     title = Run("people per 100 x 100 px", capital, SOFT)
-    pad, bar_height = _pad(capital), max(4, round(0.8 * capital))
+    pad, bar_height = pad_of(capital), max(4, round(0.8 * capital))
     width = max(title.width, 12 * capital)
     height = 2 * capital + bar_height + 4 * pad - pad // 2
     bottom = canvas.shape[0] - margin

@@ -21,14 +21,14 @@ REGION_COLOURS: tuple[Colour, ...] = (
     (160, 255, 230),
 )
 _DOT_OF_RING = 0.45  # radius of a dot, of that of a ring around the head
-_SHIFT = 4  # OpenCV's drawing takes fixed-point coordinates: 4 fractional bits
+SHIFT = 4  # OpenCV's drawing takes fixed-point coordinates: 4 fractional bits
 
 
-def _fixed(coordinates: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.int32]:
+def fixed(coordinates: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.int32]:
     """Convert coordinates, pixel i covers [i, i+1), to OpenCV's, where i is a pixel's centre."""
     # The limit keeps far-away corners of a region within what OpenCV can shift without overflow.
     limited = np.clip(np.asarray(coordinates, np.float64) - 0.5, -30000.0, 30000.0)
-    return np.rint(limited * (1 << _SHIFT)).astype(np.int32)
+    return np.rint(limited * (1 << SHIFT)).astype(np.int32)
 
 
 def ring_radii(size: tuple[int, int], points: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -65,11 +65,11 @@ def draw_points(canvas: NDArray[np.uint8], points: NDArray[np.float32]) -> None:
     """
     height, width = canvas.shape[:2]
     radii = np.maximum(_DOT_OF_RING * ring_radii((width, height), points), 1.3)
-    centres = _fixed(points[:, :2]).tolist()
+    centres = fixed(points[:, :2]).tolist()
     for colour, edge in ((INK, np.maximum(1.0, radii / 3)), (DOT, 0.0)):
-        fixed_radii = np.rint((radii + edge) * (1 << _SHIFT)).astype(int).tolist()
+        fixed_radii = np.rint((radii + edge) * (1 << SHIFT)).astype(int).tolist()
         for (x, y), radius in zip(centres, fixed_radii, strict=True):
-            cv2.circle(canvas, (x, y), radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+            cv2.circle(canvas, (x, y), radius, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
 
 
 def draw_region(
@@ -83,6 +83,6 @@ def draw_region(
         colour: BGR, 0 to 255.
         line: width of the coloured line in pixels.
     """
-    corners = [_fixed(polygon).reshape(-1, 1, 2)]
+    corners = [fixed(polygon).reshape(-1, 1, 2)]
     for stroke, thickness in ((INK, line + max(2, line // 2)), (colour, line)):
-        cv2.polylines(canvas, corners, True, stroke, thickness, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(canvas, corners, True, stroke, thickness, cv2.LINE_AA, SHIFT)

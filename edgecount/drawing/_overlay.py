@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount.drawing._alarm import draw_alarm
+from edgecount.drawing._ground import GroundView
 from edgecount.drawing._heat import HeatScale, paint_heat
 from edgecount.drawing._labels import (
     SOFT,
@@ -19,12 +22,19 @@ from edgecount.drawing._labels import (
     draw_legend,
     label_box,
 )
+from edgecount.drawing._lines import LINE_COLOUR, arrow, draw_line, line_runs
+from edgecount.drawing._map import draw_ground_map
 from edgecount.drawing._marks import REGION_COLOURS, draw_points, draw_region
 from edgecount.errors import ConfigError, InputError
 from edgecount.regions import Region
 from edgecount.result import CountResult
 
-LAYERS = ("heat", "points", "regions", "count", "legend")
+if TYPE_CHECKING:
+    from edgecount.analytics import Alarm, Line, LineCount
+
+LAYERS = ("heat", "points", "regions", "lines", "count", "legend", "map", "alarm")
+
+_MAP_WIDTH = 0.26  # of the frame's
 
 
 @dataclass(frozen=True)
@@ -46,11 +56,15 @@ def draw_overlay(
     result: CountResult,
     *,
     regions: Sequence[Region] = (),
+    lines: Sequence[Line] = (),
+    crossed: Mapping[str, LineCount] | None = None,
+    ground: GroundView | None = None,
+    alarm: Alarm | None = None,
     scale: HeatScale | None = None,
     time: float | None = None,
     layers: Iterable[str] = LAYERS,
 ) -> NDArray[np.uint8]:
-    """Draw a result over its frame: heat, legend, regions, head points, the count and its interval.
+    """Draw a result over its frame: heat, regions, lines, head points, the count and its interval.
 
     Parts that do not fit on a small frame are left out; the heat and the points always show.
 
@@ -60,10 +74,15 @@ def draw_overlay(
         result: result of `EdgeCounter.count` for the frame.
         regions: regions to outline, those that were counted; each is labelled with its
             count in `result`.
+        lines: lines to draw, with an arrow to the side that is in.
+        crossed: how many people crossed each line, by its name, as `LineCounter.update` says.
+        ground: ground to show from above in a corner; see `draw_ground_map`.
+        alarm: alarm whose state is shown, unless it is quiet.
         scale: density of the hottest colour; fitted to this result if None. Pass one
             scale for all frames of a video to keep the colours comparable.
         time: seconds to write beside the count, such as `result.time`; None: no time.
-        layers: what is drawn, of "heat", "points", "regions", "count" and "legend" (of the heat).
+        layers: what is drawn, of "heat", "points", "regions", "lines", "count", "legend" (of the
+            heat), "map" (of the ground) and "alarm".
 
     Returns:
         A new uint8 (H, W, 3) BGR picture.
@@ -79,21 +98,29 @@ def draw_overlay(
     height, width = canvas.shape[:2]
     _check_result(result, (width, height))
     sizes = _Sizes.of(width, height)
-    taken: list[Box] = []
     if heat := "heat" in drawn and bool(result.density.size):
         scale = scale or HeatScale.fit(result)
         canvas = paint_heat(canvas, result, scale)
     shown = regions if "regions" in drawn else ()
     for region, colour in zip(shown, cycle(REGION_COLOURS), strict=False):
-        draw_region(canvas, region.polygon, colour, sizes.line)
+        for outline in (region.polygon_in((width, height)), *region.excluded_in((width, height))):
+            draw_region(canvas, outline, colour, sizes.line)
+    across = [line.in_size((width, height)) for line in lines] if "lines" in drawn else []
+    for line in across:
+        draw_line(canvas, line, sizes.capital, sizes.line)
     if "points" in drawn:
         draw_points(canvas, result.points)
+    taken = _draw_alarm(canvas, alarm if "alarm" in drawn else None, sizes)
     if "count" in drawn:
         _draw_count(canvas, result, time, sizes, taken)
     if heat and scale is not None and "legend" in drawn:
         legend = draw_legend(canvas, scale, sizes.capital, sizes.margin)
         taken += [legend] if legend else []
+    if "map" in drawn:
+        _draw_map(canvas, result, ground, (regions, lines), sizes, taken)
     _label_regions(canvas, result, shown, sizes, taken)
+    for line in across:
+        _label_line(canvas, line, (crossed or {}).get(line.name), sizes, taken)
     return canvas
 
 
@@ -152,6 +179,54 @@ def _facts(result: CountResult, time: float | None) -> Iterator[str]:
         yield f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
 
 
+def _draw_alarm(canvas: NDArray[np.uint8], alarm: Alarm | None, sizes: _Sizes) -> list[Box]:
+    band = None if alarm is None else draw_alarm(canvas, alarm, sizes.capital)
+    return [band] if band else []
+
+
+def _draw_map(
+    canvas: NDArray[np.uint8],
+    result: CountResult,
+    ground: GroundView | None,
+    marks: tuple[Sequence[Region], Sequence[Line]],
+    sizes: _Sizes,
+    taken: list[Box],
+) -> None:
+    """Put the map into the lower right corner, if there is room."""
+    height, width = canvas.shape[:2]
+    wide = max(round(_MAP_WIDTH * width), 24 * sizes.capital)
+    regions, lines = marks
+    if ground is None or wide > 0.5 * width:
+        return
+    inset = draw_ground_map(
+        result, ground, regions=regions, lines=lines, width=wide, capital=sizes.capital
+    )
+    right, bottom = width - sizes.margin, height - sizes.margin
+    box = Box(right - inset.shape[1], bottom - inset.shape[0], right, bottom)
+    if box.top < height // 5 or any(box.meets(other) for other in taken):
+        return
+    canvas[box.top : box.bottom, box.left : box.right] = inset
+    taken.append(box)
+
+
+def _label_line(
+    canvas: NDArray[np.uint8],
+    line: Line,
+    crossed: LineCount | None,
+    sizes: _Sizes,
+    taken: list[Box],
+) -> None:
+    """Write a line's label on the side that is out, where the arrow is not."""
+    runs = line_runs(line, crossed, sizes.capital)
+    box = label_box(runs, 0, 0)
+    middle, _ = arrow(canvas, line, sizes.capital)
+    # Far enough that the label's nearest edge is a margin away, whatever the line's slant.
+    half = np.array([box.right, box.bottom]) / 2
+    away = float(np.abs(line.inwards) @ half) + sizes.margin + sizes.line
+    left, top = middle - line.inwards * away - half
+    _place(canvas, runs, (round(left), round(top)), taken, edge=LINE_COLOUR)
+
+
 def _label_regions(
     canvas: NDArray[np.uint8],
     result: CountResult,
@@ -165,7 +240,7 @@ def _label_regions(
         runs = [Run(region.name, sizes.capital, SOFT)]
         if counted is not None:
             runs.append(Run(f"{counted.count:.1f}", round(1.3 * sizes.capital), WHITE, bold=True))
-        corners = np.clip(region.polygon, 0, (width, height))
+        corners = np.clip(region.polygon_in((width, height)), 0, (width, height))
         x, y = min(corners.tolist(), key=lambda corner: corner[0] + 2 * corner[1])
         _place(canvas, runs, (round(x) + sizes.line, round(y) + sizes.line), taken, edge=colour)
 

@@ -13,7 +13,7 @@ import numpy as np
 from edgecount import _ext
 from edgecount.errors import BackendError
 from edgecount.manifest import CHANNELS
-from edgecount.regions import Region, rasterise
+from edgecount.regions import Region, SizeWatch, rasterise
 from edgecount.result import RegionCount
 
 if TYPE_CHECKING:
@@ -49,12 +49,16 @@ class RegionMasks:
         self.regions = tuple(regions)
         # Cameras have one size; a folder of photos has many, and should not keep all their masks.
         self._rasterise = functools.lru_cache(8)(functools.partial(rasterise, self.regions))
+        self._sizes = SizeWatch(self.regions)
 
     def on_grid(
         self, size: tuple[int, int], grid: tuple[int, int], cell: tuple[float, float]
     ) -> NDArray[np.float32] | None:
         """Return float32 (R, rows, columns) coverage, see `rasterise`; None without regions."""
-        return self._rasterise(size=size, grid=grid, cell=cell) if self.regions else None
+        if not self.regions:
+            return None
+        self._sizes.see(size)
+        return self._rasterise(size=size, grid=grid, cell=cell)
 
 
 def check_outputs(

@@ -6,7 +6,6 @@ Imported where a clip is opened: PyAV loads slowly, and may not be installed.
 from __future__ import annotations
 
 import functools
-import logging
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -15,15 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from edgecount.errors import SourceError
+from edgecount.runtime.sources.containers import accelerated, open_container, reason_of
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
 from edgecount.runtime.sources.extent import cut_off
-from edgecount.runtime.sources.faults import (
-    NoDecoderError,
-    PermanentError,
-    SizeError,
-    UnknownProtocolError,
-)
+from edgecount.runtime.sources.faults import NoDecoderError, PermanentError, SizeError
 from edgecount.runtime.sources.trust import FrameFilter
 
 if TYPE_CHECKING:
@@ -33,8 +27,6 @@ if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
     from numpy.typing import NDArray
     from typing_extensions import Self
-
-_log = logging.getLogger(__name__)
 
 _MOST_THREADS = 4  # they decode far more than is counted, and each holds frames in memory
 _MOST_FAILURES = 10  # reads in a row that fail, before a file is given up
@@ -62,17 +54,6 @@ _TOLERATED_SECONDS = 0.4
 _TOLERATED_SHARE = 0.01
 
 PLAYLISTS = ("hls", "dash")
-
-# Reasons for which a stream cannot be opened now or later.
-_PERMANENT = (
-    av.error.HTTPUnauthorizedError,
-    av.error.HTTPForbiddenError,
-    av.error.HTTPNotFoundError,
-    av.DemuxerNotFoundError,
-    av.DecoderNotFoundError,
-    PermissionError,
-    FileNotFoundError,
-)
 
 
 class PyAVClip:
@@ -118,25 +99,7 @@ class PyAVClip:
         self._is_strict = self._is_file and not accept_damaged
         self._deinterlaces_at_once = False
         self._shown: Fraction | None = None  # time stamp of the last picture, in seconds
-        try:
-            # Names of camera makers and titles are not always UTF-8.
-            self._container = av.open(
-                url,
-                format=device,
-                options=dict(options or {}),
-                timeout=timeout,
-                metadata_errors="replace",
-            )
-        except (av.FFmpegError, ValueError) as error:
-            why = _reason(error)
-            if not self._is_file:
-                raise _kind(error, is_download=self._is_download)(
-                    f"cannot open the stream {name}: is the address right, and is it there? ({why})"
-                ) from None
-            raise SourceError(
-                f"{name} cannot be opened as a video: it is damaged, cut off, or in a format that "
-                f"FFmpeg does not decode ({why})"
-            ) from None
+        self._container = open_container(url, name, device=device, options=options, timeout=timeout)
         try:
             self._set_up(hardware)
         except BaseException:
@@ -152,7 +115,7 @@ class PyAVClip:
                 raise PermanentError(f"{self._name} cannot be opened as a video: none is in it")
             raise NoDecoderError(f"{self._name}: FFmpeg has no decoder for its video here")
         self._refuse_size(self._codec)
-        self._use_hardware(hardware)
+        self._codec = accelerated(self._codec, hardware, self._name)
         if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:
             with suppress(ValueError):  # not in this build of FFmpeg
                 stricter: Any = av.CodecContext.create(_STRICTER[self._codec.name], "r")
@@ -187,25 +150,6 @@ class PyAVClip:
         self._read = 0  # number of packets of the video
         self._ends = 0.0  # end of all streams so far, in seconds
         self._last = 0.0  # time of the last frame that was handed on
-
-    def _use_hardware(self, devices: Sequence[HWAccel]) -> None:
-        """Have the first of the devices decode that can."""
-        reasons = []
-        for device in devices:
-            try:
-                codec: Any = av.CodecContext.create(self._codec.name, "r", hwaccel=device)
-            except (av.FFmpegError, NotImplementedError, RuntimeError, ValueError) as error:
-                reasons.append(str(getattr(error, "strerror", None) or error))
-                continue
-            if codec.is_hwaccel:
-                codec.extradata = self._codec.extradata
-                self._codec = codec
-                return
-            reasons.append(f"it does not decode {self._codec.name}")
-        if devices:
-            _log.warning(
-                "%s is decoded on the CPU: the hardware cannot (%s)", self._name, reasons[0]
-            )
 
     @property
     def length(self) -> int | None:
@@ -244,8 +188,8 @@ class PyAVClip:
         kind = self._container.format.name
         if kind.startswith(PLAYLISTS):  # their size is that of a list
             return bool(self._container.duration)
-        has_end = bool(self._container.duration) or self._container.size > 0
-        return has_end and kind != "mpjpeg"
+        has_end = self._container.duration or self._container.size > 0
+        return bool(has_end) and kind != "mpjpeg"
 
     @property
     def given(self) -> int:
@@ -345,7 +289,7 @@ class PyAVClip:
                 return  # PyAV's, at the end, where streams have joined in between
             except av.FFmpegError as error:
                 failures += 1
-                self._broken = _reason(error)
+                self._broken = reason_of(error)
             else:
                 return
 
@@ -366,7 +310,7 @@ class PyAVClip:
         except EOFError:
             return ()
         except av.FFmpegError as error:
-            self._filter.take_error(_reason(error))
+            self._filter.take_error(reason_of(error))
             return ()
         return frames
 
@@ -414,18 +358,3 @@ def _is_cut(*packets: Any) -> bool:
     """
     stamps = [packet.dts for packet in packets if packet.dts is not None]
     return bool(packets[0].is_corrupt) and stamps == sorted(stamps)
-
-
-def _kind(error: Exception, *, is_download: bool) -> type[SourceError]:
-    """Return the class of error for what FFmpeg says when it opens a stream."""
-    if isinstance(error, av.ProtocolNotFoundError):
-        return UnknownProtocolError
-    # What is no video behind http will be none; a camera that starts may give anything.
-    lasting = isinstance(error, _PERMANENT) or (is_download and isinstance(error, ValueError))
-    return PermanentError if lasting else SourceError
-
-
-def _reason(error: Exception) -> str:
-    """Return FFmpeg's words without the address, which may hold a password."""
-    words = getattr(error, "strerror", None) or type(error).__name__
-    return "it took too long" if words == "Immediate exit requested" else words

@@ -128,8 +128,8 @@ class FullDisk:
 def test_a_full_disk_keeps_the_rows_that_are_whole(run, files, tmp_path, monkeypatch):
     made = table.CsvFile.__init__
 
-    def make(self, *args):
-        made(self, *args)
+    def make(self, *args, **options):
+        made(self, *args, **options)
         self._file = FullDisk(self._file, 100)
 
     monkeypatch.setattr(table.CsvFile, "__init__", make)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecount import ConfigError, InputError
-from edgecount.drawing import LAYERS, HeatScale, draw_overlay
+from edgecount.analytics import Alarm, AlarmRule, GroundPlane, Line
+from edgecount.drawing import LAYERS, GroundView, HeatScale, draw_overlay
 from edgecount.drawing._heat import paint_heat
 from edgecount.drawing._labels import Box, Run, label_box
 from edgecount.drawing._marks import draw_points, ring_radii
@@ -210,8 +212,15 @@ def test_each_layer_is_a_switch(layer: str) -> None:
     density = grid_for((640, 480), 0.1)
     result = make_result((640, 480), [(320, 300)], density=density, regions={"gate": 3.0})
     without = [one for one in LAYERS if one != layer]
+    line = Line("door", (0.3, 1.0), (0.3, 0.0), fractions=True)
+    plane = GroundPlane.from_rectangle(
+        [(200, 200), (440, 200), (640, 480), (0, 480)], 5, 5, (640, 480)
+    )
+    alarm = Alarm(AlarmRule(above=2, below=1, enter=0))
+    alarm.update(0, 3)
+    marks: Any = {"lines": [line], "ground": GroundView(plane), "alarm": alarm}
     whole, none, part, alone = (
-        draw_overlay(frame, result, regions=[region], layers=layers)
+        draw_overlay(frame, result, regions=[region], layers=layers, **marks)
         for layers in (LAYERS, (), without, [layer, "heat"])
     )
     assert (none == frame).all()

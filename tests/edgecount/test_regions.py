@@ -249,3 +249,102 @@ def test_a_concave_region_that_is_cut_apart() -> None:
 def test_names_are_texts(name: Any) -> None:
     with pytest.raises(ConfigError, match="a region needs a name, a text"):
         Region(name, [(0, 0), (1, 0), (1, 1)])
+
+
+def test_shares_hold_at_any_size() -> None:
+    gate = Region("gate", [(0, 0), (0.5, 0), (0.5, 1)], fractions=True)
+    assert gate.polygon_in((640, 480)).tolist() == [[0, 0], [320, 0], [320, 480]]
+    assert parse_region("gate:0%,0%; 50%,0 %;50%,100%") == gate
+    assert gate.in_size((640, 480)) == Region("gate", [(0, 0), (320, 0), (320, 480)])
+    assert gate != Region("gate", gate.polygon)
+    assert read_regions({"door": gate})[0].fractions
+    for size in ((640, 480), (61, 45), (1920, 1080)):
+        cells = rasterise([gate], size=size, grid=(60, 80), cell=(size[0] / 80, size[1] / 60))
+        assert cells.mean() == pytest.approx(0.25)
+
+
+def test_shares_and_pixels_are_not_mistaken(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ConfigError, match=r"expected shares .* got 640; pixels go without"):
+        Region("gate", [(0, 0), (640, 0), (640, 480)], fractions=True)
+    assert area([(0, 0), (1, 0), (1, 1), (0, 1)]) == 1
+    assert "covers a pixel at most: shares of width and height need fractions=True" in caplog.text
+    with pytest.raises(ConfigError, match="each number in percent"):
+        parse_region("gate:0%,0;50%,0;50%,100%")
+
+
+def without(polygon: Any, *excluded: Any) -> NDArray[np.float32]:
+    region = Region("a", polygon, excluded=excluded)
+    return rasterise([region], size=SIZE, grid=GRID, cell=(CELL, CELL))[0]
+
+
+def test_excluded_areas_count_nowhere() -> None:
+    whole = [(0, 0), (640, 0), (640, 480), (0, 480)]
+    screen, poster = (
+        [(103, 51), (203, 51), (203, 101), (103, 101)],
+        [(150, 60), (300, 61), (160, 90)],
+    )
+    both = without(whole, screen, poster)
+    assert both.min() == 0
+    one = without(whole, screen)
+    assert one.sum() * 64 == pytest.approx(640 * 480 - 100 * 50)
+    assert (both <= one + 1e-7).all()
+    # What one excludes twice is left out once.
+    np.testing.assert_allclose(without(whole, screen, screen), one, atol=1e-7)
+    np.testing.assert_allclose(without(whole, whole), 0, atol=1e-7)
+    # What lies beyond the region changes nothing.
+    above = [(0, 0), (640, 0), (640, 50), (0, 50)]
+    np.testing.assert_allclose(without(screen, above), without(screen))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_any_polygons_agree_with_samples(seed: int) -> None:
+    """Polygons that cross themselves and each other, against the winding of a grid of points."""
+    rng = np.random.default_rng(seed)
+    shapes = [rng.uniform(-8, 40, (int(rng.integers(3, 7)), 2)) for _ in range(3)]
+    region = Region("a", shapes[0], excluded=shapes[1:])
+    mask = rasterise([region], size=(32, 24), grid=(3, 4), cell=(8.0, 8.0))[0]
+    x, y = np.meshgrid((np.arange(256) + 0.5) / 8, (np.arange(192) + 0.5) / 8)
+    wound = [winding(shape, x, y) != 0 for shape in shapes]
+    inside = wound[0] & ~wound[1] & ~wound[2]
+    sampled = inside.reshape(3, 64, 4, 64).mean(axis=(1, 3))
+    np.testing.assert_allclose(mask, sampled, atol=0.03)
+
+
+def winding(polygon: NDArray[np.float64], x: Any, y: Any) -> NDArray[np.int64]:
+    turns = np.zeros(x.shape, np.int64)
+    for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, 0), strict=True):
+        right = x < ax + (y - ay) / (by - ay if by != ay else 1) * (bx - ax)
+        turns += right & (ay <= y) & (y < by)
+        turns -= right & (by <= y) & (y < ay)
+    return turns
+
+
+def test_a_polygon_that_winds_twice_counts_once_in_cells_that_it_cuts() -> None:
+    half = [(0, 0), (12, 0), (12, 12), (0, 12)]
+    np.testing.assert_array_equal(cover([*half, *half])[0], cover(half)[0])
+    bow_tie = [(0, 0), (8, 8), (8, 0), (0, 8)]
+    assert cover(bow_tie)[0][0, 0] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("excluded", "message"),
+    [
+        ([(0, 0), (1, 0), (1, 1)], "excluded: expected polygons, a list for each"),
+        ("screen", "excluded: expected polygons"),
+        (7, "excluded: expected polygons"),
+        ([[(0, 0), (1, 1), (2, 2)]], "excluded area 1: its points lie on one line"),
+    ],
+)
+def test_excluded_areas_are_checked(excluded: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Region("gate", SQUARE, excluded=excluded)
+
+
+def test_many_corners_are_fast_enough_to_exclude() -> None:
+    angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    ring = np.c_[np.cos(angle), np.sin(angle)]
+    region = Region("r", 960 + 900 * ring, excluded=[700 + 300 * ring, 1100 + 300 * ring])
+    start = time.process_time()
+    mask = rasterise([region], size=(1920, 1920), grid=(480, 480), cell=(4.0, 4.0))
+    assert time.process_time() - start < 1
+    assert 0 < mask.mean() < 1

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _FALLBACK_FPS = 10.0  # for streams that do not say
 _LOWEST = Fraction(1, 3600)  # frames per second
+_TICK = Fraction(1, 1000)  # s, of frames with times of their own
 _MOST_TICKS = 65535  # units of time per second, in MPEG-4
 # H.264 plays in browsers; MPEG-4 is for a build of FFmpeg without x264.
 _ENCODERS = {
@@ -32,13 +33,16 @@ class ClipWriter:
         path: the file to write; its folder is made.
         size: width and height of the frames in pixels, both even.
         fps: frames per second, rounded to what the format holds; None or 0 for 10.
+        timed: whether every picture comes with its own time.
 
     Raises:
         MissingExtraError: PyAV is not installed.
         OutputError: the file cannot be made.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: float | None) -> None:
+    def __init__(
+        self, path: Path, size: tuple[int, int], fps: float | None, *, timed: bool = False
+    ) -> None:
         try:
             import av
             import av.video.reformatter
@@ -47,7 +51,8 @@ class ClipWriter:
 
         self._av = av
         self._path = path
-        self._frames = 0
+        self._first: float | None = None  # s, time of the first frame that has one
+        self._pts = -1
         self._reformatter = av.video.reformatter.VideoReformatter()
         rate = clip_rate(fps)
         with ExitStack() as stack:
@@ -60,14 +65,19 @@ class ClipWriter:
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
             context = stream.codec_context
-            context.time_base = 1 / rate
+            context.time_base = _TICK if timed else 1 / rate
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = av.video.reformatter.ColorRange.MPEG
             self._container, self._stream = container, stream
             self._files = stack.pop_all()
 
-    def write(self, picture: NDArray[np.uint8]) -> None:
+    def write(self, picture: NDArray[np.uint8], time: float | None = None) -> None:
         """Append a BGR picture of the clip's size.
+
+        Args:
+            picture: uint8 (H, W, 3), BGR.
+            time: when it was taken, in seconds, if pictures have times: it is shown as long after
+                the first one, to a millisecond. None: by its place in the clip.
 
         Raises:
             OutputError: it cannot be written; the file is deleted.
@@ -78,8 +88,11 @@ class ClipWriter:
             dst_colorspace=self._av.video.reformatter.Colorspace.ITU709,
             dst_color_range=self._av.video.reformatter.ColorRange.MPEG,
         )
-        frame.pts, frame.time_base = self._frames, self._stream.codec_context.time_base
-        self._frames += 1
+        self._pts += 1
+        if time is not None:
+            self._first = time if self._first is None else self._first
+            self._pts = max(self._pts, round((time - self._first) / float(_TICK)))
+        frame.pts, frame.time_base = self._pts, self._stream.codec_context.time_base
         self._encode(frame)
 
     def close(self) -> None:

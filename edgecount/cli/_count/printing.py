@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
+from edgecount.cli._count.ground import GroundCount
+from edgecount.cli._count.measures import Asked, Measured, measured_json
 from edgecount.cli._count.tally import ImageTally, Tally
 from edgecount.cli._shell.output import printable, to_json
 from edgecount.cli._shell.progress import echo
@@ -24,8 +26,8 @@ class Printer:
 
     written: Sequence[Path] = ()
 
-    def frame(self, result: CountResult) -> None:
-        """Take the result of a frame."""
+    def frame(self, result: CountResult, measured: Measured) -> None:
+        """Take the result of a frame, and what was measured beside it."""
 
     def source(self, source: Source, tally: Tally) -> None:
         """Take the sum of a source that is at its end; it holds one frame or more."""
@@ -40,14 +42,16 @@ class Printer:
 
 
 class JsonPrinter(Printer):
-    """One JSON object per line and frame, as `CountResult.to_dict` gives it."""
+    """One JSON object per line and frame: `CountResult.to_dict`, and the measures asked for."""
 
-    def __init__(self, points: bool) -> None:
+    def __init__(self, points: bool, asked: Asked) -> None:
         self._points = points
+        self._asked = asked
 
-    def frame(self, result: CountResult) -> None:
+    def frame(self, result: CountResult, measured: Measured) -> None:
         """Print the object."""
-        echo(to_json(result.to_dict(points=self._points)))
+        found = result.to_dict(points=self._points)
+        echo(to_json(measured_json(found, self._asked, measured)))
 
 
 class TextPrinter(Printer):
@@ -76,7 +80,8 @@ class TextPrinter(Printer):
             if tally.interval:
                 facts.append("likely {:.0f} to {:.0f}".format(*tally.interval))
         if tally.regions:
-            facts.append(_regions(tally.regions, tally.frames))
+            facts.append(_regions(tally.regions, tally.frames, tally.areas))
+        facts += _measures(tally)
         _print_row(tally.mean, [name.ljust(self._width), *facts])
 
     def end(self, failed: int, written: Sequence[Path]) -> None:
@@ -118,14 +123,54 @@ def _print_row(count: float | None, parts: Sequence[str]) -> None:
 
 
 def _video_facts(tally: Tally) -> str:
-    return (
+    facts = (
         f"mean of {_plural(tally.frames, 'frame')}, "
         f"lowest {tally.lowest:.1f}, highest {tally.highest:.1f}, {tally.fps:.1f} fps"
     )
+    health = tally.health
+    if health is None:
+        return facts
+    # What --every leaves out was taken from the camera, and is not counted.
+    left_out = health.counted - tally.frames
+    return (
+        f"{facts}, {health.frames_in} frames in, {health.dropped} dropped"
+        f"{f', {left_out} left out' if left_out > 0 else ''}, "
+        f"{_plural(health.reconnects, 'reconnect')}"
+    )
 
 
-def _regions(totals: Mapping[str, float], frames: int) -> str:
-    return ", ".join(f"{printable(name)} {total / frames:.1f}" for name, total in totals.items())
+def _regions(
+    totals: Mapping[str, float], frames: int, areas: Mapping[str, float | None] | None = None
+) -> str:
+    return ", ".join(
+        f"{printable(name)} {total / frames:.1f}{_density(total / frames, (areas or {}).get(name))}"
+        for name, total in totals.items()
+    )
+
+
+def _density(people: float, area: float | None) -> str:
+    """Return people per square metre of a region, in brackets; nothing if it has no area."""
+    if area is None:
+        return ""
+    found = GroundCount(people, area)
+    return f" ({found.people_per_m2:.2f} per m2, level {found.level})"
+
+
+def _measures(tally: Tally) -> list[str]:
+    """Return what was measured beside the counts, as at the last frame."""
+    last, facts = tally.measured, []
+    if last.smooth is not None:
+        facts.append(f"smoothed {last.smooth.count:.1f} at the end")
+    for name, line in (last.lines or {}).items():
+        numbers = f"{line.into:.1f} in, {line.out:.1f} out, net {line.net:+.1f}"
+        facts.append(f"line {printable(name)}: {numbers}")
+    if last.ground is not None:
+        mean = GroundCount(tally.on_ground / tally.frames, last.ground.area)
+        facts.append(
+            f"on the ground: {mean.count:.1f} on {mean.area:.1f} m2, "
+            f"{mean.people_per_m2:.2f} per m2, level {mean.level}"
+        )
+    return facts
 
 
 def _plural(number: int, noun: str) -> str:

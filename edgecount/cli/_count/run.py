@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from edgecount.cli._count.live import live_frames
+from edgecount.cli._count.measures import Meter
 from edgecount.cli._count.printing import Printer
-from edgecount.cli._count.saving import ImageSaver, Saver, VideoSaver
+from edgecount.cli._count.saving import ImageSaver, Look, Saver, VideoSaver
+from edgecount.cli._count.status import Status
 from edgecount.cli._count.tally import Tally
 from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.output import RunOutputError
 from edgecount.cli._shell.progress import Progress
 from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
-from edgecount.drawing import LAYERS
 from edgecount.errors import BackendError, OutputError
-from edgecount.regions import Region
+from edgecount.result import CountResult
 from edgecount.runtime.sources.base import Frame, Source
+from edgecount.runtime.sources.live import LiveSource
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,15 @@ class Pace:
 
 @dataclass
 class Run:
-    """A run over a list of sources, whose overlays show the regions, and what `layers` says.
+    """A run over a list of sources.
 
     Attributes:
+        counter: what counts, in the regions of `look` and on the ground.
+        printers: receivers of the results.
+        pace: which frames are counted.
+        look: what overlays show, and what is measured beside the counts.
+        bars: whether progress is shown.
+        journal: whether a camera has a line a minute where there is no terminal.
         failed: number of sources that failed.
         stopped: whether the user stopped the run.
         written: overlays that were written.
@@ -75,9 +85,9 @@ class Run:
     counter: EdgeCounter
     printers: Sequence[Printer]
     pace: Pace
-    regions: Sequence[Region] = ()
-    layers: Collection[str] = LAYERS
+    look: Look = field(default_factory=Look)
     bars: bool = True
+    journal: bool = False
     failed: int = 0
     stopped: bool = False
     written: list[Path] = field(default_factory=list)
@@ -124,24 +134,63 @@ class Run:
         return True
 
     def _frames(self, task: Task, tally: Tally, stop: Stop) -> None:
-        source = task.source
-        shown = self.bars and source.is_video
-        bar = Progress(self.pace.length(source), "frame", Path(source.name).name, shown)
-        with self._saver(task) as saver, bar:
-            for frame, result in self.counter.count_frames(self.pace.pick(source)):
-                tally.add(result)
+        source, look = task.source, self.look
+        meter = Meter(look.asked, self.counter.manifest, source.is_video)
+        with ExitStack() as stack:
+            saver = stack.enter_context(self._saver(task))
+            for frame, counted in self._counted(source, tally, stop, stack):
+                result, measured = meter.update(counted, frame.image, look.regions)
+                tally.add(result, measured)
                 for printer in self.printers:
-                    printer.frame(result)
-                saver.add(frame.image, result)
-                bar.step(note=f"{result.count:.1f} people")
+                    printer.frame(result, measured)
+                saver.add(frame.image, result, measured)
                 if stop.requested:
                     break
+
+    def _counted(
+        self, source: Source, tally: Tally, stop: Stop, stack: ExitStack
+    ) -> Iterator[tuple[Frame, CountResult]]:
+        """Yield the frames of a source with their results, and show how far it is."""
+        if isinstance(source, LiveSource):
+            yield from self._live(source, tally, stop, stack)
+            return
+        shown = self.bars and source.is_video
+        name = Path(source.name).name
+        bar = stack.enter_context(Progress(self.pace.length(source), "frame", name, shown))
+        for frame, result in self.counter.count_frames(self.pace.pick(source)):
+            yield frame, result
+            bar.step(note=f"{result.count:.1f} people")
+
+    def _live(
+        self, source: LiveSource, tally: Tally, stop: Stop, stack: ExitStack
+    ) -> Iterator[tuple[Frame, CountResult]]:
+        """Yield the pictures of a camera, each taken when the engine is free for it."""
+        status = Status(source, on_terminal=self.bars, in_logs=self.bars and self.journal)
+        stack.enter_context(status)
+        stack.callback(lambda: setattr(tally, "health", source.health()))
+        frames = stack.enter_context(
+            closing(live_frames(source, self.pace.every, stop, status.refresh))
+        )
+        for frame in itertools.islice(frames, self.pace.at_most):
+            result = self.counter.count(frame.image)
+            result = replace(
+                result,
+                source=frame.source,
+                frame=frame.index,
+                time=frame.time,
+                captured=frame.captured,
+                media_time=frame.media_time,
+            )
+            yield frame, result
+            status.counted(result, tally.measured)
 
     def _saver(self, task: Task) -> Saver:
         if task.output is None:
             return Saver()
         if not task.source.is_video:
-            return ImageSaver(task.output, self.regions, self.layers)
+            return ImageSaver(task.output, self.look)
+        if isinstance(task.source, LiveSource):
+            return VideoSaver(task.output, None, self.look, timed=True)
         fps = task.source.fps
         pace = fps / self.pace.every if fps else None
-        return VideoSaver(task.output, pace, self.regions, self.layers)
+        return VideoSaver(task.output, pace, self.look)

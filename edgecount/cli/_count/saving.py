@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -12,18 +14,67 @@ from numpy.typing import NDArray
 
 from edgecount._files import write_whole
 from edgecount.cli._count.clips import ClipWriter
-from edgecount.drawing import LAYERS, HeatScale, draw_overlay
+from edgecount.cli._count.measures import Asked, Measured
+from edgecount.drawing import LAYERS, GroundView, HeatScale, draw_overlay
 from edgecount.errors import OutputError
 from edgecount.regions import Region
 from edgecount.result import CountResult
 
 _JPEG_QUALITY = 92
+_AROUND = 0.3  # of the rectangle on the ground, that a map shows on every side of it
+
+
+@dataclass(frozen=True)
+class Look:
+    """What overlays show.
+
+    Attributes:
+        regions: the regions that were counted.
+        asked: what was measured beside the counts: lines and the ground are drawn.
+        layers: what is drawn; see `draw_overlay`.
+    """
+
+    regions: Sequence[Region] = ()
+    asked: Asked = field(default_factory=Asked)
+    layers: Collection[str] = LAYERS
+
+    def draw(
+        self,
+        frame: NDArray[np.uint8],
+        result: CountResult,
+        measured: Measured,
+        scale: HeatScale | None = None,
+        time: float | None = None,
+    ) -> NDArray[np.uint8]:
+        """Return the overlay of a frame; see `draw_overlay`."""
+        return draw_overlay(
+            frame,
+            result,
+            regions=self.regions,
+            lines=self.asked.lines,
+            crossed=measured.lines,
+            ground=_ground(self.asked, result.size),
+            scale=scale,
+            time=time,
+            layers=self.layers,
+        )
+
+
+@functools.lru_cache(maxsize=8)  # a view is the same for all frames of a size
+def _ground(asked: Asked, size: tuple[int, int]) -> GroundView | None:
+    if asked.ground is None:
+        return None
+    width, depth = asked.ground.width, asked.ground.depth
+    around = _AROUND * max(width, depth)
+    extent = (-around, -around, width + around, depth + around)
+    marked = np.array([(0, 0), (width, 0), (width, depth), (0, depth)], np.float64)
+    return GroundView(asked.ground.in_size(size), extent, marked)
 
 
 class Saver(AbstractContextManager["Saver"]):
     """A receiver of the frames of one source, which closes its file; this one writes nothing."""
 
-    def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
+    def add(self, frame: NDArray[np.uint8], result: CountResult, measured: Measured) -> None:
         """Draw and write one frame."""
 
     def __exit__(self, *_: object) -> None:
@@ -33,17 +84,13 @@ class Saver(AbstractContextManager["Saver"]):
 class ImageSaver(Saver):
     """A writer of the overlay of an image to a .png or .jpg file, whose folder is made."""
 
-    def __init__(
-        self, path: Path, regions: Sequence[Region] = (), layers: Collection[str] = LAYERS
-    ) -> None:
+    def __init__(self, path: Path, look: Look) -> None:
         self._path = path
-        self._regions = regions
-        self._layers = layers
+        self._look = look
 
-    def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
+    def add(self, frame: NDArray[np.uint8], result: CountResult, measured: Measured) -> None:
         """Draw and write the frame; OutputError if the file cannot be written."""
-        picture = draw_overlay(frame, result, regions=self._regions, layers=self._layers)
-        write_image(self._path, picture)
+        write_image(self._path, self._look.draw(frame, result, measured))
 
 
 class VideoSaver(Saver):
@@ -52,21 +99,18 @@ class VideoSaver(Saver):
     Args:
         path: an .mp4 file to write; its folder is made.
         fps: frames per second of the clip; None or 0 for 10.
-        regions: the regions that were counted.
-        layers: what is drawn; see `draw_overlay`.
+        look: what is drawn.
+        timed: whether each frame is shown at its own time, as a live source's are, of which some
+            are left out.
     """
 
     def __init__(
-        self,
-        path: Path,
-        fps: float | None,
-        regions: Sequence[Region] = (),
-        layers: Collection[str] = LAYERS,
+        self, path: Path, fps: float | None, look: Look | None = None, *, timed: bool = False
     ) -> None:
         self._path = path
         self._fps = fps
-        self._layers = layers
-        self._regions = regions
+        self._look = look or Look()
+        self._timed = timed
         self._scale: HeatScale | None = None
         self._writer: ClipWriter | None = None
         self._size = (0, 0)
@@ -77,27 +121,20 @@ class VideoSaver(Saver):
         if writer is not None:
             writer.close()
 
-    def add(self, frame: NDArray[np.uint8], result: CountResult) -> None:
+    def add(self, frame: NDArray[np.uint8], result: CountResult, measured: Measured) -> None:
         """Draw and append the frame; OutputError if the clip cannot be written."""
         self._scale = self._scale or HeatScale.fit(result)
-        picture = draw_overlay(
-            frame,
-            result,
-            regions=self._regions,
-            scale=self._scale,
-            time=result.time,
-            layers=self._layers,
-        )
+        picture = self._look.draw(frame, result, measured, self._scale, result.time)
         height, width = picture.shape[:2]
         if self._writer is None:
             # The colour planes have half the sides: odd ones do not encode.
             self._size = (max(2, width - width % 2), max(2, height - height % 2))
-            self._writer = ClipWriter(self._path, self._size, self._fps)
+            self._writer = ClipWriter(self._path, self._size, self._fps, timed=self._timed)
         # The frames of a clip have one size, and streams do change theirs.
         if (width, height) != self._size:
             picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
         try:
-            self._writer.write(picture)
+            self._writer.write(picture, result.time if self._timed else None)
         except OutputError:
             self._writer = None  # it has deleted its file
             raise

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
 from edgecount._files import writable
 from edgecount._text import valid_text
+from edgecount.cli._count.measures import Asked, Measured, line_numbers
 from edgecount.cli._count.printing import Printer
 from edgecount.cli._shell.output import RunOutputError
 from edgecount.cli._shell.progress import echo
@@ -30,13 +31,17 @@ class CsvPrinter(Printer):
 
     Args:
         regions: names of the regions, each a column `region NAME` of its count.
+        asked: what is measured beside the counts, and has columns of its own.
+        live: whether there is a column of when a picture was captured.
     """
 
-    def __init__(self, regions: Sequence[str] = ()) -> None:
-        self._regions = regions
-        self._write([*COLUMNS, *(f"region {name}" for name in regions)])
+    def __init__(
+        self, regions: Sequence[str] = (), asked: Asked | None = None, *, live: bool = False
+    ) -> None:
+        self._regions, self._asked, self._live = regions, asked or Asked(), live
+        self._write([*COLUMNS, *(f"region {name}" for name in regions), *self._more_columns()])
 
-    def frame(self, result: CountResult) -> None:
+    def frame(self, result: CountResult, measured: Measured) -> None:
         """Write the row of a frame."""
         low, high = result.interval or (None, None)
         numbers = (result.count, low, high, result.density_count)
@@ -47,8 +52,38 @@ class CsvPrinter(Printer):
                 *(_rounded(number) for number in numbers),
                 result.peak_count,
                 *(_rounded(count) for count in regions),
+                *self._more(result, measured),
             ]
         )
+
+    def _more_columns(self) -> Iterator[str]:
+        if self._live:
+            yield "captured"
+        if self._asked.smooth is not None:
+            yield from ("smooth", "smooth low", "smooth high")
+        for line in self._asked.lines:
+            yield from (f"line {line.name} {key}" for key in ("in", "out", "net"))
+        if self._asked.ground is not None:
+            names = ["ground", *(f"region {name}" for name in self._regions)]
+            yield "ground"
+            yield from (f"{name} {key}" for name in names for key in ("per m2", "level"))
+
+    def _more(self, result: CountResult, measured: Measured) -> Iterator[object]:
+        """Yield what `_more_columns` names."""
+        if self._live:
+            yield _rounded(result.captured)
+        if self._asked.smooth is not None:
+            smooth = measured.smooth
+            ends = (smooth and smooth.interval) or (None, None)
+            yield from (_rounded(value) for value in (smooth and smooth.count, *ends))
+        for line in self._asked.lines:
+            numbers = line_numbers(measured.lines[line.name]) if measured.lines else {}
+            yield from (_rounded(numbers.get(key)) for key in ("in", "out", "net"))
+        if self._asked.ground is not None:
+            yield _rounded(measured.ground.count if measured.ground else None)
+            for ground in (measured.ground, *(measured.regions.get(n) for n in self._regions)):
+                yield _rounded(ground.people_per_m2 if ground else None)
+                yield ground.level if ground else None
 
     def _write(self, values: Iterable[object]) -> None:
         line = io.StringIO()
@@ -70,12 +105,22 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
         path: the file to write; its folder is made.
         regions: names of the regions.
         overwrite: whether a file of that name may be replaced.
+        asked: what is measured beside the counts.
+        live: whether there is a column of when a picture was captured.
 
     Raises:
         OutputError: the file exists, or cannot be written.
     """
 
-    def __init__(self, path: Path, regions: Sequence[str], overwrite: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        regions: Sequence[str],
+        overwrite: bool,
+        asked: Asked | None = None,
+        *,
+        live: bool = False,
+    ) -> None:
         self._path, path = path, writable(path)
         if path.exists() and not overwrite:
             raise OutputError(f"--csv: {path} exists: choose another name, or pass --overwrite")
@@ -88,7 +133,7 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from None
         try:
-            super().__init__(regions)
+            super().__init__(regions, asked, live=live)
         except RunOutputError:
             self.__exit__(RunOutputError, None, None)
             raise

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from edgecount.cli._count.measures import Measured
 from edgecount.result import CountResult
+
+if TYPE_CHECKING:
+    from edgecount.runtime.sources.live import SourceHealth
 
 
 @dataclass
@@ -20,6 +25,9 @@ class Tally:
         highest: largest count of a frame.
         interval: likely range of the last frame's count; None if the model gives none.
         regions: sum of the counts by the region's name.
+        measured: what was measured beside the last frame's count.
+        on_ground: sum of the people on the rectangle on the ground.
+        health: how a camera did until its end; None for what is no camera.
         started: `time.perf_counter` at the start, in seconds.
     """
 
@@ -29,10 +37,15 @@ class Tally:
     highest: float = 0.0
     interval: tuple[float, float] | None = None
     regions: dict[str, float] = field(default_factory=dict)
+    measured: Measured = field(default_factory=Measured)
+    on_ground: float = 0.0
+    health: SourceHealth | None = None
     started: float = field(default_factory=time.perf_counter)
 
-    def add(self, result: CountResult) -> None:
-        """Add the result of a frame."""
+    def add(self, result: CountResult, measured: Measured) -> None:
+        """Add the result of a frame, and what was measured beside it."""
+        self.measured = measured
+        self.on_ground += measured.ground.count if measured.ground else 0.0
         self.frames += 1
         self.total += result.count
         self.lowest = min(self.lowest, result.count)
@@ -40,6 +53,12 @@ class Tally:
         self.interval = result.interval
         for name, region in result.regions.items():
             self.regions[name] = self.regions.get(name, 0.0) + region.count
+
+    @property
+    def areas(self) -> dict[str, float | None]:
+        """Square metres of the regions by name, at the last frame's size."""
+        found = self.measured.regions
+        return {name: ground.area if ground else None for name, ground in found.items()}
 
     @property
     def mean(self) -> float:

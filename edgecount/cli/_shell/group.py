@@ -19,6 +19,7 @@ from edgecount.cli._shell.output import (
     silence_stdout,
     stdout_error,
 )
+from edgecount.cli._shell.progress import echo
 from edgecount.cli._shell.signals import INTERRUPTED, raise_on_interrupt
 from edgecount.errors import ConfigError, EdgeCountError
 
@@ -137,11 +138,11 @@ def _lower_level(level: int, ctx: click.Context, _param: click.Parameter, value:
 
 
 class _EchoHandler(logging.Handler):
-    """A handler that writes to the current sys.stderr, which tests and progress bars replace."""
+    """A handler that writes to the current sys.stderr, which tests replace, above progress bars."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = "\n".join(printable(line) for line in self.format(record).splitlines())
-        click.echo(f"edgecount: {record.levelname.lower()}: {text}", err=True)
+        echo(f"edgecount: {record.levelname.lower()}: {text}", err=True)
 
 
 @contextmanager

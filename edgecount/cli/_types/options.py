@@ -14,6 +14,7 @@ from edgecount.cli._types.paths import UserPath
 from edgecount.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from edgecount.analytics import GroundRectangle, Line
     from edgecount.regions import Region
     from edgecount.train.data.sample import Sample
 
@@ -36,6 +37,40 @@ class RegionType(click.ParamType):  # type: ignore[type-arg] # older releases ca
             return parse_region(value)
         except ConfigError as error:
             self.fail(str(error).removeprefix("region: "), param, ctx)
+
+
+class LineType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
+    """A line with a direction: NAME:x,y;x,y."""
+
+    name = "NAME:x,y;x,y"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Line:
+        """Parse the text; a mistake is a usage error."""
+        from edgecount.analytics import parse_line
+        from edgecount.errors import ConfigError
+
+        try:
+            return parse_line(value)
+        except ConfigError as error:
+            self.fail(str(error).removeprefix("line: "), param, ctx)
+
+
+class GroundType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
+    """A rectangle on the ground and its sides: x,y;x,y;x,y;x,y=WIDTHxDEPTH."""
+
+    name = "x,y;x,y;x,y;x,y=WIDTHxDEPTH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> GroundRectangle:
+        """Parse the text; a mistake is a usage error."""
+        from edgecount.analytics import parse_ground
+        from edgecount.errors import ConfigError
+
+        try:
+            return parse_ground(value)
+        except ConfigError as error:
+            self.fail(str(error).removeprefix("ground: "), param, ctx)
 
 
 class SideType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it

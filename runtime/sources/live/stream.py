@@ -146,10 +146,13 @@ class LiveClip(PyAVClip):
             self._until_stopped(super()._packets()),
             newest=self._newest,
             intra_only=self._codec.codec.intra_only,
+            is_joined=self._is_joined and self._joiner is None,
             due=Pace() if self._is_segmented else lambda _, now: now,
             joiner=self._joiner,
             name=f"edgecount-packets {self._name}",
         )
+        if not self._is_segmented and not self._is_clockless:
+            feed.settle()
         leading: int | None = None
         for arrived in feed:
             packet = arrived.packet
@@ -161,9 +164,7 @@ class LiveClip(PyAVClip):
                 continue  # shown before the key frame, it may build on what was skipped
             else:
                 leading = None
-            # Of those that are given out when the next one begins, it was the one before.
-            came = arrived.before if self._is_joined else None
-            self._note_arrival(packet, arrived.due if came is None else came)
+            self._note_arrival(packet, arrived.came)
             yield packet
         if feed.error is not None and not self._is_stopped:
             raise feed.error

@@ -83,6 +83,33 @@ def test_somebody_who_is_missed_for_a_moment_has_not_left():
     assert report.staying == (pytest.approx(9.9, abs=0.1),)
 
 
+@pytest.mark.parametrize("fps", [1, 30])
+def test_the_mean_stay_is_the_same_at_any_rate_and_keeps_little(fps):
+    stay = MeanStay(horizon=100.0)
+    for step in range(400 * fps):
+        time = step / fps
+        mean = stay.update(time, 12.0, 0.5 * np.floor(time))
+    assert mean == pytest.approx(24.0, rel=0.02)
+    assert len(stay._passed) <= 2002
+
+
+def test_a_frame_of_another_size_starts_everybody_anew():
+    shares = Region("shop", SHOP.polygon / SIZE, fractions=True)
+    stays = Stays(shares)
+    for step in range(60):
+        size = SIZE if step < 30 else (320, 240)
+        here = np.array([[300.0, 200.0]]) * (size[0] / SIZE[0])
+        report = stays.update(step / 10, result_of(here, size=size))
+    assert report.staying == (pytest.approx(2.9, abs=0.2),)
+
+
+def test_heads_in_excluded_areas_do_not_stay():
+    stays = Stays(Region("shop", SHOP.polygon, excluded=[[(250, 150), (350, 150), (350, 250)]]))
+    for step in range(20):
+        report = stays.update(step / 10, result_of(np.array([[340.0, 160.0], [220.0, 300.0]])))
+    assert len(report.staying) == 1
+
+
 def test_what_is_refused():
     with pytest.raises(ConfigError, match="horizon: expected seconds above 0"):
         MeanStay(0.0)
@@ -91,5 +118,3 @@ def test_what_is_refused():
     stays = Stays(SHOP, SIZE)
     with pytest.raises(InputError, match="expected head points, and tiny gives none"):
         stays.update(0.0, result_of(np.zeros((0, 2)), None))
-    with pytest.raises(InputError, match="expected frames of"):
-        stays.update(0.0, result_of(np.zeros((0, 2)), size=(64, 48)))

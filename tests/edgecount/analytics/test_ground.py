@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from edgecount.analytics import GroundPlane, level_of_service
+from edgecount.analytics import GroundPlane, level_of_service, parse_ground
 from edgecount.errors import ConfigError
 from edgecount.result import CountResult
 
@@ -157,3 +157,31 @@ def test_what_makes_no_plane():
         level_of_service(-1)
     with pytest.raises(ConfigError, match="walkway or queue"):
         level_of_service(1, "stairs")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "190,290;450,290;640,480;0,480=6x9",
+        "29.6875%,60.41666667%;70.3125%,60.41666667%;100%,100%;0%,100% = 6 X 9",
+    ],
+)
+def test_a_rectangle_as_text(text):
+    plane = parse_ground(text).in_size((640, 480))
+    found = plane.to_metres([(190, 290), (640, 480)])
+    assert found == pytest.approx(np.array([[0, 0], [6, 9]]), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,2;3,4=1x2", "0,0;9,0;9,9;0,9", "0,0;9,0;9,9;0,9=6", "0,0;9%,0;9,9;0,9=6x9"]
+)
+def test_a_rectangle_as_text_shows_an_example(text):
+    with pytest.raises(ConfigError, match="ground: expected x,y;x,y;x,y;x,y=WIDTHxDEPTH"):
+        parse_ground(text)
+
+
+def test_a_rectangle_as_text_is_checked():
+    with pytest.raises(ConfigError, match="ground: corners: expected a convex quadrilateral"):
+        parse_ground("0,0;9,9;9,0;0,9=6x9")
+    with pytest.raises(ConfigError, match="ground: width: expected metres above 0, got -6"):
+        parse_ground("0,0;9,0;9,9;0,9=-6x9")

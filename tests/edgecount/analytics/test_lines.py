@@ -1,10 +1,12 @@
 """Crossings that are known, of walkers, of crowds and of people who stand."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from edgecount.analytics import Anchor, Line, LineCounter
+from edgecount.analytics import Anchor, Line, LineCounter, parse_line
 from edgecount.analytics.tracks import Tracker
 from edgecount.errors import ConfigError, InputError
 from edgecount.manifest import InputSpec, Manifest, OutputSpec
@@ -88,7 +90,7 @@ def test_who_turns_back_has_not_crossed():
 
 def test_lines_have_ends_and_a_direction():
     upper = Line("upper", (320, 0), (320, 200))
-    back = Line.from_fractions("back", (0.5, 1.0), (0.5, 0.0), SIZE)
+    back = Line("back", (0.5, 1.0), (0.5, 0.0), fractions=True)
     counter = LineCounter([upper, MIDDLE, back], SIZE)
     for step in range(80):
         x = 500 - 5.0 * step
@@ -183,6 +185,42 @@ def test_tracks_keep_their_numbers_through_a_crossing():
     assert [one[1][1] for one in seen] == [200.0] * len(seen)
 
 
+@pytest.mark.parametrize("text", ["door:320,480;320,0", " door : 50%,100% ; 50%,0 %"])
+def test_lines_as_text(text):
+    line = parse_line(text).in_size(SIZE)
+    assert (line.name, line.start.tolist(), line.end.tolist()) == ("door", [320, 480], [320, 0])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "door", "door:1,2", ":1,2;3,4", "a:1,2;3,4;5,6", "a:1%,2;3,4"]
+)
+def test_lines_as_text_show_an_example(text):
+    with pytest.raises(ConfigError, match="line: expected NAME:x,y;x,y such as door:320,480;320,0"):
+        parse_line(text)
+
+
+def test_lines_in_fractions_go_on_where_the_frame_changes_its_size(caplog):
+    door = Line("door", (0.5, 0), (0.5, 1), fractions=True)
+    counter = LineCounter([door])
+    for step in range(120):
+        shrink = 2 if step >= 60 else 1  # as a camera that falls back to a smaller picture
+        points = np.array([[640 - 10.0 * (step % 60), 100.0]]) / shrink
+        result = replace(result_of(points), size=(640 // shrink, 480 // shrink))
+        found = counter.update(step / 10, result)["door"]
+    assert found.into == pytest.approx(2.0)
+    assert found.out == pytest.approx(0.0, abs=0.01)
+    assert not caplog.records
+
+
+def test_lines_in_pixels_warn_once_of_another_size(caplog):
+    counter = LineCounter([MIDDLE])
+    for step in range(4):
+        size = (640, 480) if step % 2 else (320, 240)
+        counter.update(step, replace(result_of(np.zeros((0, 2))), size=size))
+    (record,) = caplog.records
+    assert "from 320 x 240 to 640 x 480 pixels: door, given in pixels" in record.getMessage()
+
+
 def test_what_is_refused():
     with pytest.raises(ConfigError, match="expected a name, got ''"):
         Line("", (0, 0), (1, 1))
@@ -190,10 +228,15 @@ def test_what_is_refused():
         Line("a", (1, 1), (1, 1))
     with pytest.raises(ConfigError, match="x, y of both ends"):
         Line("a", (1, np.nan), (1, 1))
+    with pytest.raises(ConfigError, match=r"expected pixels, got .* give fractions=True"):
+        Line("a", (0, 0.5), (1, 0.5))
+    with pytest.raises(ConfigError, match=r"expected shares of the frame's width .* got 320"):
+        Line("a", (320, 0), (0, 0), fractions=True)
     with pytest.raises(ConfigError, match="each with its own name"):
         LineCounter([MIDDLE, MIDDLE], SIZE)
-    with pytest.raises(ConfigError, match="band: expected pixels above 0, got 0"):
+    with pytest.raises(ConfigError, match="band: expected a share"):
         LineCounter([MIDDLE], SIZE, band=0)
-    counter = LineCounter([MIDDLE], (320, 240))
-    with pytest.raises(InputError, match=r"expected frames of \(320, 240\), got \(640, 480\)"):
+    counter = LineCounter([MIDDLE])
+    counter.update(1.0, result_of(np.zeros((0, 2))))
+    with pytest.raises(InputError, match="expected 1 s or later, got 0"):
         counter.update(0.0, result_of(np.zeros((0, 2))))

@@ -175,6 +175,20 @@ def test_masks_are_rasterised_once_per_size() -> None:
     assert RegionMasks(()).on_grid((64, 64), (8, 8), (8.0, 8.0)) is None
 
 
+def test_a_size_that_changes_under_regions_in_pixels_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    corners = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0)]
+    shares = Region("shares", corners, fractions=True)
+    for regions, told in (([shares], 0), ([shares, Region("gate", np.multiply(corners, 64))], 1)):
+        caplog.clear()
+        masks = RegionMasks(regions)
+        for side in (64, 64, 32, 16):
+            masks.on_grid((side, side), (4, 4), (side / 4, side / 4))
+        assert len(caplog.records) == told
+    assert "from 64 x 64 to 32 x 32 pixels: gate, given in pixels" in caplog.text
+
+
 def test_a_density_of_less_than_nobody_is_an_error(manifest: Manifest) -> None:
     maps = blank(manifest, 64, 64)
     maps["density"][...] = -0.01  # rounding of a network without a last ReLU

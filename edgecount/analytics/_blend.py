@@ -1,0 +1,168 @@
+"""Density and head points blended as the counter blends them, from its results."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.errors import InputError
+from edgecount.manifest import FusionSpec, Manifest
+from edgecount.regions import Region, rasterise
+from edgecount.result import CountResult, RegionCount
+
+Array = NDArray[np.float64]
+
+
+class Blend:
+    """Counts of parts of a frame, from its result alone.
+
+    The weight of the density in each block of cells is the counter's own (`FusionSpec`), and so is
+    a region's share of a cell. Of head points the result tells where they are, not from which cell
+    they come: one at the very border of two cells may count for the other one.
+
+    Args:
+        manifest: the model's; None: for models that give a density or points and not both.
+    """
+
+    def __init__(self, manifest: Manifest | None) -> None:
+        self._manifest = manifest
+
+    def weights(self, result: CountResult) -> Array:
+        """Return the weight of the density against the points in each of its cells, (h, w).
+
+        Raises:
+            InputError: both are there, and no manifest tells how they are blended.
+        """
+        if result.peak_count is None:
+            return np.ones(result.density.shape)
+        if self._manifest is None:
+            raise InputError(
+                f"result: {result.model} gives a density and head points: expected manifest="
+                "counter.manifest, which says how they are blended"
+            )
+        fusion = self._manifest.postprocess.fusion
+        density = self._manifest.output("density")
+        if fusion is None or density is None:
+            return np.ones(result.density.shape)
+        return _block_weights(result.density, fusion, fusion.cell // density.stride)
+
+    def counts(
+        self, result: CountResult, regions: Sequence[Region], masks: NDArray[np.float32] | None
+    ) -> list[RegionCount]:
+        """Return the counts of regions.
+
+        Args:
+            result: the frame's result.
+            regions: R regions in pixels.
+            masks: (R, h, w) their share of each cell of the density; None without a density.
+
+        Raises:
+            InputError: the points are cut off, or see `weights`.
+        """
+        _check_whole(result)
+        points = result.points[:, :2].astype(np.float64)
+        heads = result.peak_count is not None
+        if masks is None:
+            inside = [float(contains(region, points).sum()) for region in regions]
+            return [
+                RegionCount(region.name, found, None, found)
+                for region, found in zip(regions, inside, strict=True)
+            ]
+        weights = self.weights(result)
+        shares = masks.reshape(len(regions), result.density.size)
+        people = result.density.astype(np.float64)
+        table = np.stack([people.ravel(), (weights * people).ravel()], axis=1)
+        density, counts = (shares.astype(np.float64) @ table).T
+        peaks = np.zeros(len(regions))
+        if heads:
+            cells = cells_of(points, result)
+            at = shares[:, cells].astype(np.float64)
+            peaks = at.sum(1)
+            counts = counts + at @ (1 - weights.ravel()[cells])
+        return [
+            RegionCount(
+                region.name, float(counts[i]), float(density[i]), float(peaks[i]) if heads else None
+            )
+            for i, region in enumerate(regions)
+        ]
+
+
+class Masks:
+    """Regions and their share of the density's cells, for the frame sizes that come.
+
+    Args:
+        regions: the regions.
+    """
+
+    def __init__(self, regions: Sequence[Region]) -> None:
+        self.regions = tuple(regions)
+        self._made = functools.lru_cache(4)(self._make)
+
+    def of(self, result: CountResult) -> tuple[tuple[Region, ...], NDArray[np.float32] | None]:
+        """Return the regions in pixels, and (R, h, w) shares; None without a density."""
+        return self._made(result.size, result.density.shape, result.density_stride_xy)
+
+    def _make(
+        self, size: tuple[int, int], grid: tuple[int, int], cell: tuple[float, float]
+    ) -> tuple[tuple[Region, ...], NDArray[np.float32] | None]:
+        regions = tuple(region.in_size(size) for region in self.regions)
+        if 0 in grid:
+            return regions, None
+        return regions, rasterise(self.regions, size=size, grid=grid, cell=cell)
+
+
+def cells_of(points: Array, result: CountResult) -> NDArray[np.int64]:
+    """Return the index of the density cell, in the flattened map, of (N, 2) points in pixels."""
+    rows, columns = result.density.shape
+    place = (points / np.array(result.density_stride_xy)).astype(np.int64)
+    column, row = np.clip(place, 0, (columns - 1, rows - 1)).T
+    cells: NDArray[np.int64] = row * columns + column
+    return cells
+
+
+def contains(region: Region, points: Array) -> NDArray[np.bool_]:
+    """Return whether (N, 2) points in pixels are inside a region, given in pixels."""
+    inside = _winds_around(region.polygon, points)
+    for area in region.excluded:
+        inside &= ~_winds_around(area, points)
+    return inside
+
+
+def _check_whole(result: CountResult) -> None:
+    if result.overflow:
+        raise InputError(
+            f"result: its {result.peak_count} head points are cut off at {len(result.points)}: "
+            "expected all of them: give the counter no capacity, or a larger one"
+        )
+
+
+def _block_weights(density: NDArray[np.float32], fusion: FusionSpec, side: int) -> Array:
+    """Return the smoothstep of the people in blocks of side x side cells, for each cell."""
+    rows, columns = density.shape
+    down, across = (np.arange(0, length, side) for length in (rows, columns))
+    people = np.add.reduceat(np.add.reduceat(density, down, 0, np.float64), across, 1)
+    high, wide = np.diff(down, append=rows), np.diff(across, append=columns)
+    people *= side * side / np.outer(high, wide)  # blocks at the edges may be cut
+    if fusion.high <= fusion.low:
+        blocks = (people > fusion.low).astype(np.float64)
+    else:
+        share = np.clip((people - fusion.low) / (fusion.high - fusion.low), 0, 1)
+        blocks = share * share * (3 - 2 * share)
+    weights: Array = np.repeat(np.repeat(blocks, high, axis=0), wide, axis=1)
+    return weights
+
+
+def _winds_around(polygon: Array, points: Array) -> NDArray[np.bool_]:
+    """Return whether a polygon winds around (N, 2) points, by the edges to their right."""
+    turns = np.zeros(len(points), np.int64)
+    x, y = points[:, 0], points[:, 1]
+    for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if ay != by:
+            right = x < ax + (y - ay) * (bx - ax) / (by - ay)
+            turns += right * ((ay <= y) & (y < by)).astype(np.int64)
+            turns -= right * ((by <= y) & (y < ay)).astype(np.int64)
+    around: NDArray[np.bool_] = turns != 0
+    return around

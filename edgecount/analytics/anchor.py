@@ -1,0 +1,48 @@
+"""A net flow over lines that is held to an absolute count."""
+
+from __future__ import annotations
+
+from edgecount.analytics._clock import check_seconds, later
+
+
+class Anchor:
+    """A net flow that does not drift: it is held to the absolute count of the place behind.
+
+    A line misses a person now and then, and after a day what went in less what went out is off by
+    hundreds. The count of the regions behind the line is noisy and does not drift. So the flow is
+    trusted from minute to minute, and the count in the long run: the difference between the two is
+    smoothed over ``horizon`` and taken off.
+
+    Args:
+        horizon: seconds over which the count is averaged against the flow.
+
+    Raises:
+        ConfigError: the horizon is negative or not finite.
+    """
+
+    def __init__(self, horizon: float = 300.0) -> None:
+        check_seconds("horizon", horizon)
+        self._horizon = horizon
+        self._time: float | None = None
+        self._started: float | None = None
+        self._offset = 0.0
+
+    def update(self, time: float, net: float, count: float) -> float:
+        """Return the people behind the line.
+
+        Args:
+            time: time of the frame, in seconds, not before that of the last call.
+            net: people that went in less those that went out, since any moment.
+            count: people counted behind the line now.
+
+        Raises:
+            InputError: the time is before the last one.
+        """
+        passed = later(time, self._time)
+        self._time = time
+        self._started = time if self._started is None else self._started
+        # At first the mean over all there was, then the last minutes count more.
+        span = min(self._horizon, time - self._started)
+        share = 1.0 if span <= 0 else min(1.0, passed / span)
+        self._offset += share * (count - net - self._offset)
+        return max(net + self._offset, 0.0)

@@ -1,0 +1,180 @@
+"""Numbers beside the count of a frame: smoothed, across lines, per square metre."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount.analytics import (
+    GroundPlane,
+    GroundRectangle,
+    Line,
+    LineCount,
+    LineCounter,
+    SmoothCount,
+    Smoother,
+)
+from edgecount.cli._count.ground import GroundCount, ground_counts
+from edgecount.errors import ConfigError
+from edgecount.manifest import Manifest
+from edgecount.regions import Region
+from edgecount.result import CountResult
+
+_log = logging.getLogger(__name__)
+
+GROUND = "--ground"  # name of the region that the rectangle is counted as
+_SLOWEST = 0.25  # s between frames, at which people who walk are still followed
+_JUDGED = 20  # frames, by which the rate is judged
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The measures that are asked for.
+
+    Attributes:
+        lines: lines to count people across.
+        ground: rectangle on the ground, for people per square metre.
+        smooth: seconds to smooth over.
+    """
+
+    lines: tuple[Line, ...] = ()
+    ground: GroundRectangle | None = None
+    smooth: float | None = None
+
+    def with_ground(self, regions: Sequence[Region]) -> list[Region]:
+        """Return the regions to count: those that are given, and the rectangle on the ground."""
+        if self.ground is None:
+            return list(regions)
+        rectangle = Region(GROUND, self.ground.corners, fractions=self.ground.fractions)
+        return [*regions, rectangle]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The measures of one frame.
+
+    Attributes:
+        smooth: smoothed count; None if there is none.
+        lines: people that crossed each line so far, by its name; None for an image.
+        ground: people on the rectangle on the ground; None if there is none.
+        regions: people per square metre of regions, by name; None where there is no ground.
+    """
+
+    smooth: SmoothCount | None = None
+    lines: Mapping[str, LineCount] | None = None
+    ground: GroundCount | None = None
+    regions: Mapping[str, GroundCount | None] = field(default_factory=dict)
+
+
+class Meter:
+    """The measures of one source, frame after frame.
+
+    Args:
+        asked: what is measured.
+        manifest: that of the model.
+        is_video: whether the source has times; an image is neither smoothed nor crossed.
+    """
+
+    def __init__(self, asked: Asked, manifest: Manifest, is_video: bool) -> None:
+        self._asked = asked
+        smooth = asked.smooth if is_video else None
+        self._smoother = None if smooth is None else Smoother(smooth, smooth)
+        lines = asked.lines if is_video else ()
+        self._lines = LineCounter(lines, manifest=manifest) if lines else None
+        self._plane: GroundPlane | None = None
+        self._size: tuple[int, int] | None = None
+        self._times: list[float] = []
+        self._is_judged = False
+
+    @property
+    def plane(self) -> GroundPlane | None:
+        """The ground plane at the size of the last frame."""
+        return self._plane
+
+    def update(
+        self, result: CountResult, image: NDArray[np.uint8], regions: Sequence[Region]
+    ) -> tuple[CountResult, Measured]:
+        """Return the result of a frame without the region of the ground, and its measures.
+
+        Raises:
+            ConfigError: a line lies outside of the frame.
+        """
+        if result.size != self._size:
+            self._resize(result.size)
+        time = result.time or 0.0
+        smooth = crossed = ground = None
+        areas: Mapping[str, GroundCount | None] = {}
+        if self._smoother is not None:
+            smooth = self._smoother.update(time, result.count, result.interval)
+        if self._lines is not None:
+            crossed = self._lines.update(time, result, image)
+            self._judge_rate(time)
+        if self._plane is not None:
+            areas = ground_counts(self._plane, self._asked.with_ground(regions), result)
+            ground = areas.pop(GROUND)
+            counted = {name: one for name, one in result.regions.items() if name != GROUND}
+            result = replace(result, regions=counted)
+        return result, Measured(smooth, crossed, ground, areas)
+
+    def _resize(self, size: tuple[int, int]) -> None:
+        self._size = size
+        for line in self._asked.lines if self._lines is not None else ():
+            _check_inside(line, size)
+        if self._asked.ground is not None:
+            self._plane = self._asked.ground.in_size(size)
+
+    def _judge_rate(self, time: float) -> None:
+        """Warn, once, where frames are too rare for steps of people to be followed."""
+        self._times.append(time)
+        if self._is_judged or len(self._times) < _JUDGED:
+            return
+        between = (self._times[-1] - self._times[0]) / (_JUDGED - 1)
+        self._times.clear()
+        if between > _SLOWEST:
+            self._is_judged = True
+            _log.warning(
+                "lines: %.1f frames a second were counted, and people who walk need five: some "
+                "are missed. A smaller model, a smaller --max-side or a smaller --every helps",
+                1 / between,
+            )
+
+
+def _check_inside(line: Line, size: tuple[int, int]) -> None:
+    seen = line.in_size(size)
+    steps = seen.start + np.linspace(0, 1, 101)[:, None] * (seen.end - seen.start)
+    if not ((steps >= 0) & (steps <= size)).all(axis=1).any():
+        raise ConfigError(
+            f"--line {line.name}: lies outside of the frame, which has {size[0]} x {size[1]} "
+            "pixels; coordinates in percent fit every size, such as door:50%,100%;50%,0%"
+        )
+
+
+def measured_json(result: dict[str, Any], asked: Asked, measured: Measured) -> dict[str, Any]:
+    """Return a result's JSON with the measures that are asked for."""
+    if asked.smooth is not None:
+        found = measured.smooth
+        result["smooth"] = found and {
+            "count": round(found.count, 3),
+            "interval": found.interval and [round(end, 3) for end in found.interval],
+        }
+    if asked.lines:
+        result["lines"] = measured.lines and {
+            name: {key: round(value, 3) for key, value in line_numbers(line).items()}
+            for name, line in measured.lines.items()
+        }
+    if asked.ground is not None:
+        result["ground"] = measured.ground and measured.ground.to_dict()
+        for name, ground in measured.regions.items():
+            numbers = ground.to_dict() if ground else dict.fromkeys(GroundCount.KEYS)
+            result["regions"][name] |= {key: numbers[key] for key in GroundCount.KEYS}
+    return result
+
+
+def line_numbers(line: LineCount) -> dict[str, float]:
+    """Return in, out and net of a line."""
+    return {"in": line.into, "out": line.out, "net": line.net}

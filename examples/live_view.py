@@ -1,0 +1,75 @@
+"""Show a camera in the browser: heads, density and the count, while it is counted.
+
+    pip install fastapi uvicorn
+    python live_view.py rtsp://user:password@camera/stream     # and open http://127.0.0.1:8000
+
+Heads are pixelated. Whoever reaches the port can look: put a proxy with a login before it.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import cv2
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, StreamingResponse
+
+from edgecount import EdgeCounter, EdgeCountError, Source, draw_overlay, open_sources
+from edgecount.analytics import pixelate
+
+PAGE = '<!doctype html><title>edgecount</title><img src="view" alt="the camera" width="100%">'
+
+
+class View:
+    """The newest picture as JPEG, and its numbers."""
+
+    def __init__(self, server: uvicorn.Server) -> None:
+        self.server, self.number = server, 0
+        self.jpeg, self.numbers = b"", dict[str, Any]()
+
+    def run(self, source: Source, counter: EdgeCounter) -> None:
+        """Count and draw, in a thread, until the source or the server ends."""
+        try:
+            for frame, result in counter.count_frames(source):
+                drawn = draw_overlay(pixelate(frame.image, result), result, time=frame.time)
+                self.jpeg = cv2.imencode(".jpg", drawn)[1].tobytes()
+                self.numbers, self.number = result.to_dict(), self.number + 1
+                if self.server.should_exit:
+                    return
+        except EdgeCountError as error:
+            self.numbers = {"error": str(error)}
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield the pictures as parts of an MJPEG stream; a slow viewer skips some."""
+        seen = 0
+        while not self.server.should_exit:  # viewers do not leave by themselves
+            if self.number != seen:
+                seen = self.number
+                yield b"--part\r\nContent-Type: image/jpeg\r\n\r\n" + self.jpeg + b"\r\n"
+            await asyncio.sleep(0.02)
+
+
+def make_server(source: Source, counter: EdgeCounter, port: int) -> uvicorn.Server:
+    """Return a server of / (the page), /view (the pictures) and /count (the numbers)."""
+    app, mjpeg = FastAPI(), "multipart/x-mixed-replace; boundary=part"
+    server = uvicorn.Server(uvicorn.Config(app, port=port))
+    view = View(server)
+    app.get("/", response_class=HTMLResponse)(lambda: PAGE)
+    app.get("/count")(lambda: view.numbers)
+    app.get("/view")(lambda: StreamingResponse(view.parts(), media_type=mjpeg))
+    # A daemon: a camera that is away must not keep the program from ending.
+    threading.Thread(target=view.run, args=(source, counter), daemon=True).start()
+    return server
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", help="a camera's address, or a video")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    with EdgeCounter("edgecount-n") as counter, contextlib.suppress(KeyboardInterrupt):
+        make_server(open_sources(options.source)[0], counter, options.port).run()

@@ -1,0 +1,136 @@
+"""`count` with --line, --ground and --smooth."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+DOOR = "door:50%,100%;50%,0%"
+GROUND = "0,0;320,0;320,240;0,240=8x6"  # 320 x 240 pixels from straight above
+HALF = "half:0,0;160,0;160,240;0,240"
+
+
+def test_json_has_what_is_asked_for_and_nothing_else(run, files, json_lines):
+    clip = files.video("c.avi", [2, 4, 4, 4])
+    plain = json_lines(run("count", clip, "--json").stdout)
+    assert not {"smooth", "lines", "ground"} & set(plain[0])
+    asked = ("--line", DOOR, "--ground", GROUND, "--smooth", 1, "--region", HALF)
+    result = run("count", clip, "--json", *asked)
+    assert result.exit_code == 0, result.stderr
+    *_, last = json_lines(result.stdout)
+    assert last["count"] == plain[-1]["count"]
+    assert plain[0]["count"] < last["smooth"]["count"] < last["count"]
+    assert last["lines"] == {"door": {"in": 0, "out": 0, "net": 0}}
+    assert list(last["regions"]) == ["half"]
+    ground, half = last["ground"], last["regions"]["half"]
+    assert ground["area_m2"] == pytest.approx(48)
+    assert ground["count"] == pytest.approx(last["count"], rel=0.02)
+    assert ground["people_per_m2"] == pytest.approx(ground["count"] / 48, abs=1e-3)
+    assert ground["level_of_service"] == "A"
+    assert half["area_m2"] == pytest.approx(24, rel=0.01)
+    assert half["people_per_m2"] == pytest.approx(half["count"] / 24, rel=0.02, abs=1e-3)
+
+
+def test_a_table_has_columns_of_its_own_for_each(run, files):
+    clip = files.video("c.avi", [2, 4])
+    asked = ("--line", DOOR, "--ground", GROUND, "--smooth", 1, "--region", HALF)
+    plain = run("count", clip, "--csv", "-", "--region", HALF).stdout
+    rows = list(csv.reader(io.StringIO(run("count", clip, "--csv", "-", *asked).stdout)))
+    columns = next(csv.reader(io.StringIO(plain)))
+    assert rows[0] == [
+        *columns,
+        *("smooth", "smooth low", "smooth high"),
+        *("line door in", "line door out", "line door net"),
+        *("ground", "ground per m2", "ground level"),
+        *("region half per m2", "region half level"),
+    ]
+    last = dict(zip(rows[0], rows[-1], strict=True))
+    assert float(last["ground"]) == pytest.approx(float(last["count"]), rel=0.02)
+    assert last["ground level"] == "A"
+    assert last["line door in"] == "0.0"
+
+
+def test_a_line_of_text_has_them_too(run, files):
+    clip = files.video("c.avi", [2, 4])
+    asked = ("--line", DOOR, "--ground", GROUND, "--smooth", 1, "--region", HALF)
+    (line,) = run("count", clip, *asked).stdout.splitlines()
+    assert "half 2.5 (0.10 per m2, level A)" in line
+    assert "smoothed 2.2 at the end" in line
+    assert "line door: 0.0 in, 0.0 out, net +0.0" in line
+    assert "on the ground: 3.0 on 48.0 m2, 0.06 per m2, level A" in line
+
+
+def test_an_image_has_a_ground_and_no_time(run, files, json_lines):
+    image, clip = files.image("a.png", 3), files.video("c.avi", [2])
+    (line,) = run("count", image, "--ground", GROUND).stdout.splitlines()
+    assert "on the ground: 3.0 on 48.0 m2" in line
+    first, _ = json_lines(run("count", image, clip, "--line", DOOR, "--smooth", 1, "--json").stdout)
+    assert first["smooth"] is None
+    assert first["lines"] is None
+
+
+def test_regions_above_the_horizon_have_no_density(run, files, json_lines):
+    ground = "0%,60%;100%,60%;150%,100%;-50%,100%=8x6"
+    sky = "sky:0%,0%;100%,0%;100%,100%;0%,100%"
+    result = run("count", files.image("a.png", 3), "--ground", ground, "--region", sky, "--json")
+    (found,) = json_lines(result.stdout)
+    assert found["regions"]["sky"]["people_per_m2"] is None
+    assert found["ground"]["people_per_m2"] is not None
+    assert "'sky' reaches above the horizon of --ground" in result.stderr
+
+
+def test_overlays_show_lines_and_the_ground(run, files, tmp_path):
+    clip = files.video("c.avi", [2, 4], size=(640, 480))
+    sizes = []
+    for name, asked in (("a", ()), ("b", ("--line", DOOR, "--ground", GROUND))):
+        assert run("count", clip, "--save", tmp_path / name, *asked).exit_code == 0
+        sizes.append((tmp_path / name / "c.overlay.mp4").stat().st_size)
+    assert sizes[1] > sizes[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--line", "door"), "such as door:320,480;320,0"),
+        (("--line", "door:1,2;1,2"), "two different ends"),
+        (("--line", DOOR, "--line", DOOR), "--line: the name 'door' is given twice"),
+        (("--region", HALF, "--region", HALF), "the name 'half' is given twice"),
+        (("--ground", "0,0;9,0;9,9;0,9"), "WIDTHxDEPTH"),
+        (("--ground", "0,0;9,9;9,0;0,9=3x3"), "convex quadrilateral, in order around it"),
+        (("--ground", "0,0;9,0;9,9;0,9=0x3"), "metres"),
+        (("--smooth", "0"), "--smooth"),
+        (("--newest",), "--newest is about cameras and streams"),
+        (("--every-frame",), "--every-frame is about cameras and streams"),
+        (("--reconnect",), "--reconnect is about cameras and streams"),
+    ],
+)
+def test_mistakes_are_usage_errors_in_one_line(run, files, options, message):
+    result = run("count", files.video("c.avi", [2]), *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert sum("rror" in line for line in result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [("--line", DOOR), ("--smooth", "3")])
+def test_images_alone_have_neither_lines_nor_smoothing(run, files, options):
+    result = run("count", files.image("a.png", 2), *options)
+    assert result.exit_code == 2
+    assert f"{options[0]} is about videos and cameras" in result.stderr
+
+
+def test_a_line_outside_of_the_frame_is_an_error_of_its_source(run, files):
+    small, large = files.video("s.avi", [1]), files.video("l.avi", [1], size=(640, 480))
+    result = run("count", small, large, "--line", "door:600,0;600,480")
+    assert result.exit_code == 1
+    (line,) = (line for line in result.stderr.splitlines() if "error" in line)
+    assert "s.avi: --line door: lies outside of the frame, which has 320 x 240 pixels" in line
+    assert "l.avi" in result.stdout
+
+
+def test_frames_too_rare_for_a_line_are_told_once(run, files):
+    clip = files.video("c.avi", [1] * 90)
+    result = run("count", clip, "--line", DOOR, "--every", 4)
+    assert result.stderr.count("2.5 frames a second were counted") == 1
+    assert not run("count", clip, "--line", DOOR, "--every", 2).stderr

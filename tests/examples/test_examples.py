@@ -1,0 +1,165 @@
+"""The examples run: as programs on a clip, and on fake cameras."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import pytest
+
+from edgecount import EdgeCounter, LiveOptions
+from edgecount.analytics import AlarmRule
+from edgecount.fake import Drop, FakeCamera, HeadBackend, Show
+from edgecount.scenes import render_clip
+
+FOLDER = Path(__file__).resolve().parent.parent.parent / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.py"))
+NEEDS_FASTAPI = pytest.mark.skipif(
+    not all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn")),
+    reason="FastAPI is not installed: pip install fastapi uvicorn",
+)
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("examples") / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (320, 240))
+    for scene in render_clip(8, frames=6, fps=10, size=(320, 240), seed=3):
+        writer.write(scene.image)
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def counter() -> Iterator[EdgeCounter]:
+    with EdgeCounter(backend=HeadBackend()) as made:
+        yield made
+
+
+def test_the_page_names_them_all() -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\]\((\w+\.py)\)", page)) == {path.name for path in EXAMPLES}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_short_and_says_how_to_run_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 80
+    assert f"python {path.name} rtsp://" in (ast.get_docstring(ast.parse(text)) or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "printed"),
+    [
+        ("door_counter", ["--line", "50%,100%;50%,0%", "--every", "0.4"], r"in \d+  out \d+  ins"),
+        ("overcrowding", ["--above", "1", "--enter", "0"], r"raised people: \d+"),
+    ],
+)
+def test_as_a_program(name: str, options: list[str], printed: str, clip: Path) -> None:
+    command = [sys.executable, "-W", "error", FOLDER / f"{name}.py", clip, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(printed, done.stdout)
+
+
+def test_people_who_walk_through_the_door_are_in(counter: EdgeCounter) -> None:
+    every = LiveOptions(newest=False)
+    # Once through the picture and its middle, 640 px.
+    camera = FakeCamera([Show(8, people=3, walk=(80, 0))], speed=2, options=every)
+    reports = load("door_counter").count_door(camera, counter, "50%,100%;50%,0%", every=3.5)
+    ((crossed, there),) = list(reports)
+    assert crossed.into == pytest.approx(3, abs=1.2)
+    assert crossed.out < 0.5
+    assert there > 0
+
+
+def test_an_alarm_is_raised_lost_and_cleared(counter: EdgeCounter) -> None:
+    script = [Show(5, people=9), Drop(12), Show(4, people=9), Show(20, people=2)]
+    rule = AlarmRule(above=8, below=8, enter=0.2, leave=0.2, cooldown=0, stale=0.8)
+    camera = FakeCamera(script, speed=5, options=LiveOptions(backoff=(1, 1)))
+    example = load("overcrowding")
+    kinds = [event.kind for event in example.watch(camera, counter, rule)]
+    assert [kind for kind in kinds if kind in ("raised", "cleared")] == ["raised", "cleared"]
+    assert kinds.index("lost") < kinds.index("back")
+
+
+def test_a_camera_that_fails_is_told(counter: EdgeCounter) -> None:
+    camera = FakeCamera([Drop(50)], options=LiveOptions(reconnect=False))
+    rule = AlarmRule(above=6, below=5)
+    with pytest.raises(ValueError, match="connection refused"):
+        list(load("overcrowding").watch(camera, counter, rule))
+
+
+@contextmanager
+def served(camera: FakeCamera, counter: EdgeCounter) -> Iterator[str]:
+    """Serve a camera at a free port; yields its address."""
+    server = load("live_view").make_server(camera, counter, 0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(60)
+    assert not thread.is_alive()
+
+
+def fetch(address: str) -> Any:
+    return urllib.request.urlopen(address, timeout=60)  # noqa: S310 (an address of ours)
+
+
+@NEEDS_FASTAPI
+def test_a_browser_sees_the_camera(counter: EdgeCounter) -> None:
+    camera = FakeCamera([Show(60, people=5)], size=(320, 240), speed=4)
+    with served(camera, counter) as address:
+        with fetch(f"{address}/") as answer:
+            assert b'src="view"' in answer.read()
+        with fetch(f"{address}/view") as answer:
+            assert "boundary=part" in answer.headers["Content-Type"]
+            stream = b""
+            while stream.count(b"--part") < 3:
+                stream += answer.read1()
+        _, _, jpeg = stream.split(b"--part")[1].partition(b"\r\n\r\n")
+        assert jpeg.startswith(b"\xff\xd8")
+        with fetch(f"{address}/count") as answer:
+            numbers = json.load(answer)
+        assert numbers["count"] == 5
+        assert numbers["source"] == "fake camera"
+
+
+@NEEDS_FASTAPI
+def test_the_page_tells_why_there_is_no_camera(counter: EdgeCounter) -> None:
+    camera = FakeCamera([Drop(50)], options=LiveOptions(reconnect=False))
+    with served(camera, counter) as address:
+        numbers: dict[str, Any] = {}
+        deadline = time.monotonic() + 60
+        while not numbers and time.monotonic() < deadline:
+            with fetch(f"{address}/count") as answer:
+                numbers = json.load(answer)
+        assert "connection refused" in numbers["error"]
