@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from edgecount.errors import ConfigError, InputError, SourceError
-from edgecount.runtime.sources import Source
+from edgecount.runtime.sources import LiveOptions, Source
 from edgecount.runtime.sources.urls import shown_url, stream_name
 
 _FRAME = "Frame(image, source, index, time) of edgecount"
@@ -54,6 +54,12 @@ def check_sources(sources: object) -> None:
         raise ConfigError(
             f"stream_many: expected a list of sources, got {got}: use stream() for one"
         )
+
+
+def check_live(live: object) -> None:
+    """Refuse options of live sources that are none."""
+    if live is not None and not isinstance(live, LiveOptions):
+        raise ConfigError(f"live: expected LiveOptions or None, got {_kind(live)}")
 
 
 def check_callback(name: str, call: Callable[..., object] | None) -> None:

@@ -53,10 +53,11 @@ def head_boxes(
     Raises:
         ConfigError: the radius is not a number above 0.
     """
+    given: object = radius
     if radius is None:
         limits = _SMALLEST * max(size), _LARGEST * max(size)
         radii = np.clip(_OF_SPACING * neighbour_distance(points[:, :2]), *limits)[:, None]
-    elif isinstance(radius, (int, float)) and 0 < radius < np.inf:
+    elif isinstance(given, (int, float)) and 0 < given < np.inf:
         radii = np.full((len(points), 1), float(radius))
     else:
         raise ConfigError(f"radius: expected pixels above 0, or None, got {radius!r}")
@@ -108,15 +109,20 @@ def keypoints(
     Raises:
         ConfigError: an id is none.
     """
-    for name, value in (("image_id", image_id), ("category_id", category_id)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer, str)) or value == "":
-            raise ConfigError(f"{name}: expected a COCO id, a whole number, got {value!r}")
     ids = {
-        name: int(value) if isinstance(value, np.integer) else value
-        for name, value in (("image_id", image_id), ("category_id", category_id))
+        "image_id": _coco_id("image_id", image_id),
+        "category_id": _coco_id("category_id", category_id),
     }
     # 1/100 pixel and 1/10,000 of a score: float32 digits past that are noise. 2 is "visible".
     return [
         {**ids, "keypoints": [round(x, 2), round(y, 2), 2], "score": round(score, 4)}
         for x, y, score in points.tolist()
     ]
+
+
+def _coco_id(name: str, value: object) -> int | str:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)  # NumPy's are none of JSON's
+    if isinstance(value, str) and value:
+        return value
+    raise ConfigError(f"{name}: expected a COCO id, a whole number, got {value!r}")

@@ -11,6 +11,7 @@ from edgecount._given import (
     check_callback,
     check_frame,
     check_frames,
+    check_live,
     check_path,
     check_several,
     check_sources,
@@ -366,6 +367,7 @@ class EdgeCounter:
         return open_sources(source, live=live, **self._reading)
 
     def _stream(self, source: SourceLike | Source, live: LiveOptions | None) -> Stream[CountResult]:
+        check_live(live)
         jobs = SourceReader(lambda: self._sources(source, live), self._job_of)
         results = (result for _, result in self._pipeline.count_stream(jobs))
         return Stream(results, jobs.close, jobs.health)
@@ -379,6 +381,7 @@ class EdgeCounter:
     ) -> Stream[CountResult]:
         check_sources(sources)
         check_timeout(timeout)
+        check_live(live)
         readers = [
             SourceReader(partial(self._sources, source, live), self._job_of) for source in sources
         ]

@@ -13,5 +13,9 @@ class UnknownProtocolError(PermanentError):
     """An address of a kind that this build of a library does not know."""
 
 
+class SizeError(PermanentError):
+    """A video with pictures that are larger than allowed."""
+
+
 class NoDecoderError(PermanentError):
     """A video in a format that there is no decoder for."""

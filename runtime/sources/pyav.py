@@ -5,7 +5,7 @@ Imported where a clip is opened: PyAV loads slowly, and may not be installed.
 
 from __future__ import annotations
 
-import logging
+import functools
 import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -14,14 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import av
 
-from edgecount.errors import SourceError
+from edgecount.runtime.sources.containers import accelerated, open_container, reason_of
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
 from edgecount.runtime.sources.extent import cut_off
-from edgecount.runtime.sources.faults import (
-    NoDecoderError,
-    PermanentError,
-    UnknownProtocolError,
-)
+from edgecount.runtime.sources.faults import NoDecoderError, PermanentError, SizeError
 from edgecount.runtime.sources.trust import FrameFilter
 
 if TYPE_CHECKING:
@@ -31,8 +27,6 @@ if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
     from numpy.typing import NDArray
     from typing_extensions import Self
-
-_log = logging.getLogger(__name__)
 
 _MOST_THREADS = 4  # they decode far more than is counted, and each holds frames in memory
 _MOST_FAILURES = 10  # reads in a row that fail, before a file is given up
@@ -59,17 +53,7 @@ _TIMED = ("matroska", "flv", "asf", "ogg", "mxf")
 _TOLERATED_SECONDS = 0.4
 _TOLERATED_SHARE = 0.01
 
-# Reasons for which a stream cannot be opened now or later.
-_PERMANENT = (
-    av.error.HTTPUnauthorizedError,
-    av.error.HTTPForbiddenError,
-    av.error.HTTPNotFoundError,
-    av.DemuxerNotFoundError,
-    av.DecoderNotFoundError,
-    PermissionError,
-    FileNotFoundError,
-    ValueError,  # no address, or no video behind it
-)
+PLAYLISTS = ("hls", "dash")
 
 
 class PyAVClip:
@@ -115,25 +99,7 @@ class PyAVClip:
         self._is_strict = self._is_file and not accept_damaged
         self._deinterlaces_at_once = False
         self._shown: Fraction | None = None  # time stamp of the last picture, in seconds
-        try:
-            # Names of camera makers and titles are not always UTF-8.
-            self._container = av.open(
-                url,
-                format=device,
-                options=dict(options or {}),
-                timeout=timeout,
-                metadata_errors="replace",
-            )
-        except (av.FFmpegError, ValueError) as error:
-            why = _reason(error)
-            if not self._is_file:
-                raise _kind(error)(
-                    f"cannot open the stream {name}: is the address right, and is it there? ({why})"
-                ) from None
-            raise SourceError(
-                f"{name} cannot be opened as a video: it is damaged, cut off, or in a format that "
-                f"FFmpeg does not decode ({why})"
-            ) from None
+        self._container = open_container(url, name, device=device, options=options, timeout=timeout)
         try:
             self._set_up(hardware)
         except BaseException:
@@ -149,7 +115,7 @@ class PyAVClip:
                 raise PermanentError(f"{self._name} cannot be opened as a video: none is in it")
             raise NoDecoderError(f"{self._name}: FFmpeg has no decoder for its video here")
         self._refuse_size(self._codec)
-        self._use_hardware(hardware)
+        self._codec = accelerated(self._codec, hardware, self._name)
         if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:
             with suppress(ValueError):  # not in this build of FFmpeg
                 stricter: Any = av.CodecContext.create(_STRICTER[self._codec.name], "r")
@@ -185,25 +151,6 @@ class PyAVClip:
         self._ends = 0.0  # end of all streams so far, in seconds
         self._last = 0.0  # time of the last frame that was handed on
 
-    def _use_hardware(self, devices: Sequence[HWAccel]) -> None:
-        """Have the first of the devices decode that can."""
-        reasons = []
-        for device in devices:
-            try:
-                codec: Any = av.CodecContext.create(self._codec.name, "r", hwaccel=device)
-            except (av.FFmpegError, NotImplementedError, RuntimeError, ValueError) as error:
-                reasons.append(str(getattr(error, "strerror", None) or error))
-                continue
-            if codec.is_hwaccel:
-                codec.extradata = self._codec.extradata
-                self._codec = codec
-                return
-            reasons.append(f"it does not decode {self._codec.name}")
-        if devices:
-            _log.warning(
-                "%s is decoded on the CPU: the hardware cannot (%s)", self._name, reasons[0]
-            )
-
     @property
     def length(self) -> int | None:
         """Number of frames by the container, perhaps an estimate."""
@@ -233,14 +180,16 @@ class PyAVClip:
         rate = self._stream.average_rate or self._stream.guessed_rate
         return float(rate) if rate else None
 
-    @property
+    @functools.cached_property
     def is_finite(self) -> bool:
         """Whether it has an end: a file, also one that comes over the network."""
-        if self._is_file:
-            return True
+        if self._is_file or not self._is_download:
+            return self._is_file
         kind = self._container.format.name
-        has_end = bool(self._container.duration) or self._container.size > 0
-        return has_end and self._is_download and not kind.startswith(("mpjpeg", "hls", "rtsp"))
+        if kind.startswith(PLAYLISTS):  # their size is that of a list
+            return bool(self._container.duration)
+        has_end = self._container.duration or self._container.size > 0
+        return bool(has_end) and kind != "mpjpeg"
 
     @property
     def given(self) -> int:
@@ -307,7 +256,7 @@ class PyAVClip:
 
     def _refuse_size(self, frame: Any) -> None:
         if frame.width * frame.height > self._max_pixels:
-            raise PermanentError(
+            raise SizeError(
                 f"{self._name} has frames of {frame.width} x {frame.height} pixels, expected at "
                 f"most {self._max_pixels:,}: shrink it, or set `max_pixels` higher"
             )
@@ -340,7 +289,7 @@ class PyAVClip:
                 return  # PyAV's, at the end, where streams have joined in between
             except av.FFmpegError as error:
                 failures += 1
-                self._broken = _reason(error)
+                self._broken = reason_of(error)
             else:
                 return
 
@@ -361,7 +310,7 @@ class PyAVClip:
         except EOFError:
             return ()
         except av.FFmpegError as error:
-            self._filter.take_error(_reason(error))
+            self._filter.take_error(reason_of(error))
             return ()
         return frames
 
@@ -409,16 +358,3 @@ def _is_cut(*packets: Any) -> bool:
     """
     stamps = [packet.dts for packet in packets if packet.dts is not None]
     return bool(packets[0].is_corrupt) and stamps == sorted(stamps)
-
-
-def _kind(error: Exception) -> type[SourceError]:
-    """Return the class of error for what FFmpeg says when it opens a stream."""
-    if isinstance(error, av.ProtocolNotFoundError):
-        return UnknownProtocolError
-    return PermanentError if isinstance(error, _PERMANENT) else SourceError
-
-
-def _reason(error: Exception) -> str:
-    """Return FFmpeg's words without the address, which may hold a password."""
-    words = getattr(error, "strerror", None) or type(error).__name__
-    return "it took too long" if words == "Immediate exit requested" else words

@@ -155,3 +155,10 @@ def burnt_in(image: NDArray[np.uint8]) -> tuple[float, int]:
     found = time_strip.read(lambda x, y: float(grey[y, x]), grey.shape[1])
     assert found is not None, "the strip of the picture cannot be read"
     return time_strip.age_of(found[0]), found[1]
+
+
+def is_whole(image: NDArray[np.uint8], number: int) -> bool:
+    """Return whether the bottom of a picture with detail is that of the picture with a number."""
+    grey = float(image[-8:, :, 1].mean())
+    # Of video: luma goes from 16 to 235.
+    return abs(16 + grey * 219 / 255 - time_strip.band_luma(number)) < 3

@@ -7,9 +7,10 @@ such as {"camera": "/cam", "size": [320, 240]}, which changes what a running cam
 answered with {"ok": true}. It ends with its standard input.
 
 Options of a camera: size [640, 480], fps 10, codec "h264" (or "h265", "mjpeg", "h264-10bit"),
-interlaced false, sound false, key (pictures from one key picture to the next; two seconds of them),
-frozen false (the connection lives, but no picture comes), cut (pictures after which the server
-closes its connections). Of the server: port (0: any), user, password.
+interlaced false, sound false, detail false (noise, and a band below that tells the picture's
+number), slices 1 and bitrate 3000 (of H.264; kbit/s), key (pictures from one key picture to the
+next; two seconds of them), frozen false (the connection lives, but no picture comes), cut (pictures
+after which the server closes its connections). Of the server: port (0: any), user, password.
 
     apt install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good \
         gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
@@ -17,7 +18,9 @@ closes its connections). Of the server: port (0: any), user, password.
 
 from __future__ import annotations
 
+import functools
 import json
+import random
 import sys
 import threading
 import time
@@ -33,8 +36,8 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 import time_strip  # noqa: E402
 
 _X264 = (
-    "x264enc tune=zerolatency speed-preset=ultrafast threads=1 bitrate=3000 key-int-max={key}"
-    " interlaced={interlaced}"
+    "x264enc tune=zerolatency speed-preset=ultrafast threads=1 bitrate={bitrate} key-int-max={key}"
+    " interlaced={interlaced} option-string=slices={slices}"
 )
 _H264_PAY = " ! rtph264pay config-interval=-1"
 _ENCODERS = {
@@ -53,6 +56,13 @@ SOURCE = "appsrc name=source is-live=true format=time do-timestamp=true max-buff
 _TOP_FIELD_FIRST = 1 << 20 | 1 << 21  # GST_VIDEO_BUFFER_FLAG_INTERLACED, _TFF
 
 
+@functools.cache
+def _noise(length: int, seed: int) -> bytes:
+    """Return grey noise, too much of it for one packet of the network."""
+    noise = random.Random(seed).randbytes(length)  # noqa: S311 (no secret)
+    return noise.translate(bytes(100 + b % 48 for b in range(256)))
+
+
 class Camera:
     """One camera's picture and rate, which may change while it is watched."""
 
@@ -63,6 +73,9 @@ class Camera:
         self.interlaced = False
         self.frozen = False
         self.sound = False
+        self.detail = False
+        self.slices = 1
+        self.bitrate = 3000
         self.cut: int | None = None
         self.key: int | None = None
         self.change(options)
@@ -75,8 +88,12 @@ class Camera:
 
     @property
     def launch(self) -> str:
-        key = self.key or max(1, round(2 * self.fps))
-        encoder = _ENCODERS[self.codec].format(key=key, interlaced=str(self.interlaced).lower())
+        encoder = _ENCODERS[self.codec].format(
+            key=self.key or max(1, round(2 * self.fps)),
+            interlaced=str(self.interlaced).lower(),
+            slices=self.slices,
+            bitrate=self.bitrate,
+        )
         sound = _SOUND if self.sound else ""
         return f"( {SOURCE} ! {encoder} name=pay0 pt=96 {sound})"
 
@@ -90,9 +107,13 @@ class Camera:
 
     def picture(self, number: int) -> bytes:
         width, height = self.size
-        top = time_strip.luma_rows(number, width)
-        grey = bytes([60 + number % 16]) * (width * height - len(top))
-        return top + grey + b"\x80" * (width * height // 2)
+        top, colours = time_strip.luma_rows(number, width), b"\x80" * (width * height // 2)
+        if not self.detail:
+            grey = bytes([60 + number % 16]) * (width * height - len(top))
+            return top + grey + colours
+        bottom = bytes([time_strip.band_luma(number)]) * (width * time_strip.HEIGHT)
+        noise = _noise(width * height - len(top) - len(bottom), number % 4)
+        return top + noise + bottom + colours
 
 
 class Feeder(threading.Thread):

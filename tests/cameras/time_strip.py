@@ -32,6 +32,11 @@ def luma_rows(number: int, width: int, milliseconds: int | None = None) -> bytes
     )
 
 
+def band_luma(number: int) -> int:
+    """Return the luma of a band that tells a picture from those before and after it."""
+    return 40 + 8 * (number % 16)
+
+
 def read(luma: Callable[[int, int], float], width: int) -> tuple[int, int] | None:
     """Return the time in milliseconds and the number in a picture; None if they do not agree.
 

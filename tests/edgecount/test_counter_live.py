@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgecount import EdgeCounter, FakeBackend, Frame, Source
-from edgecount.errors import BackendError, SourceError
+from edgecount.errors import BackendError, ConfigError, SourceError
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
@@ -223,6 +223,14 @@ def test_every_picture_is_counted_where_it_is_asked_for(
     assert all(frame.captured == result.captured for frame, result in found)
     results.close()  # type: ignore[attr-defined]
     assert camera.source.health().dropped == 0
+
+
+@pytest.mark.parametrize("live", [5, {"newest": True}])
+def test_options_are_checked(counter: EdgeCounter, live: Any) -> None:
+    with pytest.raises(ConfigError, match="live: expected LiveOptions or None, got a value of"):
+        next(counter.stream("rtsp://a", live=live))
+    with pytest.raises(ConfigError, match="live: expected LiveOptions"):
+        counter.stream_many(["rtsp://a"], live=live)
 
 
 def test_leaving_a_stream_closes_the_camera(

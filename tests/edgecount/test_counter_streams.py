@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,22 @@ def test_whatever_a_source_raises_is_an_error_of_that_source(
     assert [str(error) for error in errors] == [f"{paths[1]}: MemoryError: 1 TiB"]
     with pytest.raises(SourceError, match=r"b\.png: MemoryError"):
         list(counter.stream(tmp_path))
+
+
+def test_a_program_may_end_with_open_streams(squares: Squares, tmp_path: Path) -> None:
+    """Threads that decode must not be met by the end of the interpreter."""
+    for index in range(9):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), squares(640, 480))
+    code = (
+        "import sys\n"
+        "from edgecount import EdgeCounter, FakeBackend\n"
+        "counter = EdgeCounter(backend=FakeBackend())\n"
+        "streams = [counter.stream(sys.argv[1]), counter.stream_many([sys.argv[1]] * 2)]\n"
+        "for results in streams: next(results)\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_address_is_for_stream_and_shows_no_password() -> None:

@@ -102,8 +102,9 @@ class Attempt:
         return self._thread.is_alive()
 
     def join(self, timeout: float) -> None:
-        """Wait for the end of the thread."""
-        self._thread.join(timeout)
+        """Wait for the end of the thread, unless this is it: garbage may be collected there."""
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
 
     def abandon(self) -> None:
         """Have the thread end as soon as its read returns; whatever it gives is ignored."""

@@ -13,6 +13,7 @@ from edgecount.runtime.sources.live.joining import Joined, PictureJoiner
 
 _LATE = 0.5  # s that a packet may wait for the decoder, before those up to a key frame are skipped
 _TOO_LATE = 2.0  # s, before that is done though no key frame has come yet
+_CALM, _SETTLING = 0.03, 0.3  # s without a packet that end the first ones, and at most
 _MOST = 32  # packets that wait where none is skipped: then the camera has to wait
 
 
@@ -22,14 +23,14 @@ class Arrived:
 
     Attributes:
         packet: an `av.Packet`.
-        due: when it came by `time.monotonic`, or when it is to be shown if that is later.
-        before: when the packet before it came; None for the first one.
+        due: when it was given out by `time.monotonic`, or when it is to be shown if that is later.
+        came: when it came.
         is_after_gap: whether packets before it were skipped.
     """
 
     packet: Any
     due: float
-    before: float | None
+    came: float
     is_after_gap: bool = False
 
 
@@ -44,7 +45,8 @@ class PacketFeed:
         packets: read in the thread, which also closes them.
         newest: whether packets may be skipped; if not, the thread waits when many are there.
         intra_only: whether each packet is a picture by itself.
-        due: gives the moment when a packet is to be shown, from that of its arrival.
+        is_joined: whether a packet is given out when the next one begins: it came a packet before.
+        due: gives the moment when a packet is to be shown, from that when it was given out.
         joiner: joins pictures from packets that are parts of them.
         name: name of the thread.
 
@@ -59,20 +61,23 @@ class PacketFeed:
         *,
         newest: bool,
         intra_only: bool,
-        due: Callable[[Any, float], float],
+        is_joined: bool = False,
+        due: Callable[[Any, float], float] = lambda _, now: now,
         joiner: PictureJoiner | None = None,
         name: str = "edgecount-packets",
     ) -> None:
         self._packets = packets
         self._newest = newest
         self._intra_only = intra_only
+        self._is_joined = is_joined
         self._due = due
         self._joiner = joiner
         self._changed = threading.Condition()
         self._waiting: deque[Arrived] = deque()
         self._is_stopped = self._has_ended = False
-        self._before: float | None = None  # when the last packet came
+        self._before: float | None = None  # when the last packet was given out
         self._skips = False  # until the next key frame
+        self._read = 0  # number of packets
         self.skipped = 0
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -82,6 +87,29 @@ class PacketFeed:
     def is_waited_for(self) -> bool:
         """Whether packets wait for the decoder."""
         return bool(self._waiting)
+
+    def settle(self) -> None:
+        """Wait until no more packets lie ready, and note when those there came.
+
+        They came while the stream was looked at, and seem to have come at once. The last of them,
+        which had to be waited for, tells when the others did.
+        """
+        end = time.monotonic() + _SETTLING
+        with self._changed:
+            number = -1
+            while number < self._read and time.monotonic() < end and not self._is_over:
+                number = self._read
+                self._changed.wait(_CALM)
+            stamps = [_media(item.packet) for item in self._waiting]
+            delays = [
+                item.came - media
+                for item, media in zip(self._waiting, stamps, strict=True)
+                if media is not None
+            ]
+            for place, (item, media) in enumerate(zip(self._waiting, stamps, strict=True)):
+                if media is not None:
+                    came = min(item.came, media + min(delays))
+                    self._waiting[place] = dataclasses.replace(item, came=came)
 
     def stop(self) -> None:
         """Have the thread end when its read returns, and the packets at once."""
@@ -138,15 +166,18 @@ class PacketFeed:
                 self._changed.notify_all()
 
     def _add(self, packet: Any, now: float) -> None:
+        self._read += 1
         if self._joiner is None:
-            self._waiting.append(Arrived(packet, self._due(packet, now), self._before))
+            due = self._due(packet, now)
+            before = self._before if self._is_joined else None
+            self._waiting.append(Arrived(packet, due, due if before is None else before))
             self._before = now
         else:
             self._take(self._joiner.add(packet, now))
 
     def _take(self, pictures: Iterable[Joined]) -> None:
         for joined in pictures:
-            self._waiting.append(Arrived(joined.packet, joined.came, None))
+            self._waiting.append(Arrived(joined.packet, joined.came, joined.came))
 
     def _catch_up(self) -> bool:
         """Skip what is too late; returns whether the next packet comes after a gap."""
@@ -174,6 +205,12 @@ class PacketFeed:
         for _ in range(number):
             self._waiting.popleft()
         self.skipped += number
+
+
+def _media(packet: Any) -> float | None:
+    """Return the time stamp of a packet in seconds."""
+    stamp = packet.pts
+    return None if stamp is None or not packet.time_base else float(stamp * packet.time_base)
 
 
 class Pace:

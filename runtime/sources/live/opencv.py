@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import SourceError
@@ -30,17 +30,28 @@ _SINK = "appsink drop=true max-buffers=1 sync=false"
 
 
 class LiveOpenCVClip(OpenCVClip):
-    """An open camera or stream, whose time stamps are none that one can rely on."""
+    """An open camera or stream, whose time stamps are none that one can rely on.
 
-    is_finite = False
+    Attributes:
+        is_finite: whether it has an end: then it is a file, over the network.
+    """
 
-    def pictures(self) -> Iterator[tuple[NDArray[np.uint8], int, float | None]]:  # type: ignore[override]
-        """Yield the pictures as they come, without times; see `LiveClip.pictures`."""
-        for image, number, _ in super().pictures():
-            yield image, number, None
+    def __init__(self, source: str | int, name: str, settings: Sequence[Any] = ()) -> None:
+        super().__init__(source, name, settings)
+        is_download = isinstance(source, str) and source.startswith(("http:", "https:"))
+        self.is_finite = is_download and self.length is not None
+
+    def pictures(  # type: ignore[override]
+        self,
+    ) -> Iterator[tuple[NDArray[np.uint8], int, float | None]]:
+        """Yield the pictures as they come, those of a camera without times."""
+        for image, number, seconds in super().pictures():
+            yield image, number, seconds if self.is_finite else None
 
     def fault(self) -> str:
-        """Say that nothing came; of a camera nothing else can be told."""
+        """Say what was wrong; of a camera nothing can be told but that no picture came."""
+        if self.is_finite:
+            return super().fault()
         return "" if self.given else f"{self._name} gave no picture that can be decoded"
 
 
@@ -62,10 +73,7 @@ def open_stream(address: str, name: str, options: LiveOptions, why: str) -> Open
     limits += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(1000 * options.stall_timeout)]
     settings = (cv2.CAP_FFMPEG, limits)
     try:
-        clip = OpenCVClip(address, name, settings)
-        if clip.length is None or not address.startswith("http"):
-            clip.close()
-            clip = LiveOpenCVClip(address, name, settings)
+        clip = LiveOpenCVClip(address, name, settings)
     except SourceError:
         raise SourceError(
             f"cannot open the stream {name}: is the address right, and is it there?"

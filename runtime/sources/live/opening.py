@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import SourceError
-from edgecount.runtime.sources.faults import PermanentError, UnknownProtocolError
+from edgecount.runtime.sources.faults import (
+    NoDecoderError,
+    PermanentError,
+    SizeError,
+    UnknownProtocolError,
+)
 from edgecount.runtime.sources.live import opencv
 from edgecount.runtime.sources.live.hardware import accelerators, check_hardware
 from edgecount.runtime.sources.urls import shown_url, stream_name
@@ -30,9 +35,12 @@ _SLACK = 1.0  # s that FFmpeg has beyond our own time-outs, to end a read that w
 _LIVE_OPTIONS = {"fpsprobesize": "0"}
 # Over UDP, which comes first otherwise, pictures break up wherever a packet is lost.
 _RTSP_OPTIONS = {"rtsp_flags": "prefer_tcp"}
-# Pictures in the parts that they come in, which we join without waiting for the next picture.
-_IN_PARTS = {"fflags": "noparse+nofillin", "analyzeduration": "1000000"}
+# Pictures in the parts that they come in, which we join without waiting for the next picture; and
+# without looking at some seconds of them first, which would be that old when they are handed on.
+_IN_PARTS = {"fflags": "noparse+nofillin", "probesize": "32", "analyzeduration": "0"}
 _JOINED = ("h264", "hevc", "mjpeg")
+# Packets that came too fast are lost, and not the stream.
+_UDP_OPTIONS = {"overrun_nonfatal": "1", "buffer_size": "4194304"}
 # HLS starts three segments before the end otherwise.
 _HLS_OPTIONS = {"live_start_index": "-1"}
 _V4L2 = "v4l2"
@@ -79,7 +87,8 @@ def opener(
         if address.startswith("csi://"):
             return functools.partial(opencv.open_pipeline, opencv.csi_pipeline(address), name)
         return functools.partial(_open_stream, address, name, options, kind)
-    return functools.partial(_open_camera, source, name, options, kind)
+    camera = source if isinstance(source, str) else int(source)
+    return functools.partial(_open_camera, camera, name, options, kind)
 
 
 def _open_stream(address: str, name: str, options: LiveOptions, kind: dict[str, Any]) -> Any:
@@ -119,14 +128,14 @@ def _open_stream(address: str, name: str, options: LiveOptions, kind: dict[str, 
 
 def _limits(options: LiveOptions) -> tuple[float, float]:
     """Return the seconds that FFmpeg may take to open a stream and to read a packet."""
-    read = max(options.first_timeout, options.stall_timeout)
-    return options.open_timeout + _SLACK, read + _SLACK
+    return options.open_timeout + _SLACK, options.stall_timeout + _SLACK
 
 
 def _protocol_options(address: str) -> dict[str, str]:
     if address.startswith("http"):
         return _HLS_OPTIONS  # and perhaps a file, whose rate is of interest
-    return _LIVE_OPTIONS | (_RTSP_OPTIONS if address.startswith("rtsp") else {})
+    special = {"rtsp": _RTSP_OPTIONS, "rtsps": _RTSP_OPTIONS, "udp": _UDP_OPTIONS}
+    return _LIVE_OPTIONS | special.get(address.partition(":")[0], {})
 
 
 def _open_camera(camera: str | int, name: str, options: LiveOptions, kind: dict[str, Any]) -> Any:
@@ -140,10 +149,10 @@ def _open_camera(camera: str | int, name: str, options: LiveOptions, kind: dict[
     try:
         clip = _open_v4l2(device, name, options, kind)
         return opencv.open_camera(camera, name) if clip is None else clip
-    except PermanentError:
+    except (NoDecoderError, SizeError):
         raise
     except SourceError as error:
-        raise SourceError(f"{text} ({error})") from None
+        raise type(error)(text) from None
 
 
 def _open_v4l2(device: str, name: str, options: LiveOptions, kind: dict[str, Any]) -> Any:

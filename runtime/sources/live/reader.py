@@ -298,7 +298,7 @@ class Core:
                 break
             with self._changed:
                 self._abandon()
-                if attempt.is_finite and attempt.first is not None:
+                if attempt.is_finite:
                     return Ended() if error is None else error
                 error = error or self._ended()
                 is_lasting = isinstance(error, PermanentError)

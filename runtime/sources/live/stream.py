@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -10,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.runtime.sources.live.feed import Pace, PacketFeed
 from edgecount.runtime.sources.live.joining import PictureJoiner
-from edgecount.runtime.sources.pyav import PyAVClip
+from edgecount.runtime.sources.pyav import PLAYLISTS, PyAVClip
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_log = logging.getLogger(__name__)
+
 # Formats without time stamps: FFmpeg makes some up, at 25 pictures per second.
 _CLOCKLESS = ("mpjpeg", "mjpeg", "h264", "hevc", "rawvideo", "m4v", "image2pipe")
-# Formats that come in files of some seconds each.
-_SEGMENTED = ("hls", "dash")
 # Formats and codecs whose end of a picture FFmpeg knows by the start of the next one.
 _JOINED = ("rtsp", "sdp", "rtp", "mpegts", "h264", "hevc", "m4v", "mpegvideo")
 _JOINED_CODECS = ("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video")
-_SEGMENTS = 15.0  # s that they may be without pictures, beyond what others may
+# Seconds that playlists, whose pictures come some seconds at a time, may be without any beyond what
+# others may.
+_SEGMENTS = 15.0
 _FIRST_BURST = 2.0  # s that the pictures may last which came while the stream was looked at
 _REMEMBERED = 512  # packets whose arrival is known, far more than any decoder keeps back
 
@@ -48,12 +51,12 @@ class LiveClip(PyAVClip):
 
     def __init__(self, url: str, name: str, *, newest: bool, **options: Any) -> None:
         self._feed: PacketFeed | None = None
-        self._is_stopped = False
+        self._is_stopped = self._is_slow = False
         self._newest = newest
         super().__init__(url, name, **options)
         kind = self._container.format.name
         self._is_clockless = kind.startswith(_CLOCKLESS)
-        self._is_segmented = kind.startswith(_SEGMENTED)
+        self._is_segmented = kind.startswith(PLAYLISTS)
         self.patience = _SEGMENTS if self._is_segmented else 0.0
         # Who waits for the next field shows every picture one later.
         self._deinterlaces_at_once = newest and not self.is_finite
@@ -112,7 +115,11 @@ class LiveClip(PyAVClip):
     def fault(self) -> str:
         """Say why a stream broke off, if FFmpeg says so; of a file see `PyAVClip.fault`."""
         if self.is_finite:
-            return super().fault()
+            fault = super().fault()
+            if fault and self.given and self._accept_damaged:
+                _log.warning("%s", fault)
+                return ""
+            return fault
         reason = f" ({self._broken})" if self._broken else ""
         if not self.given:
             return f"the stream {self._name} ended without a picture{reason}"
@@ -139,26 +146,36 @@ class LiveClip(PyAVClip):
             self._until_stopped(super()._packets()),
             newest=self._newest,
             intra_only=self._codec.codec.intra_only,
+            is_joined=self._is_joined and self._joiner is None,
             due=Pace() if self._is_segmented else lambda _, now: now,
             joiner=self._joiner,
             name=f"edgecount-packets {self._name}",
         )
+        if not self._is_segmented and not self._is_clockless:
+            feed.settle()
         leading: int | None = None
         for arrived in feed:
             packet = arrived.packet
             if arrived.is_after_gap:
+                self._tell_slowness()
                 self._codec.flush_buffers()
                 leading = packet.pts
             elif leading is not None and packet.pts is not None and packet.pts < leading:
                 continue  # shown before the key frame, it may build on what was skipped
             else:
                 leading = None
-            # Of those that are given out when the next one begins, it was the one before.
-            came = arrived.before if self._is_joined else None
-            self._note_arrival(packet, arrived.due if came is None else came)
+            self._note_arrival(packet, arrived.came)
             yield packet
         if feed.error is not None and not self._is_stopped:
             raise feed.error
+
+    def _tell_slowness(self) -> None:
+        if not self._is_slow:
+            self._is_slow = True
+            _log.warning(
+                "%s comes faster than it can be decoded: pictures up to key frames are skipped",
+                self._name,
+            )
 
     def _until_stopped(self, packets: Iterator[Any]) -> Iterator[Any]:
         for packet in packets:

@@ -20,6 +20,7 @@ class Packet:
     number: int
     is_keyframe: bool = False
     dts: int | None = None
+    pts: int | None = None
     time_base: Fraction = Fraction(1, 10)
 
 
@@ -84,6 +85,21 @@ def test_of_pictures_by_themselves_the_last_one_is_given() -> None:
     fed = feed(packets(*range(12)), intra_only=True)
     assert read(fed) == [(11, False)]
     assert fed.skipped == 11
+
+
+def test_what_lay_ready_came_when_its_times_say() -> None:
+    """Ten packets lie ready, 0.1 s apart by their times; the next one has to be waited for."""
+    gate = threading.Event()
+
+    def items() -> Iterator[Packet]:
+        yield from (Packet(index, index == 0, pts=index) for index in range(10))
+        gate.wait(PATIENCE)
+
+    fed = feed(items(), newest=False)
+    fed.settle()
+    gate.set()
+    came = [item.came for item in fed]
+    assert [came[-1] - time for time in came] == pytest.approx([0.9 - i / 10 for i in range(10)])
 
 
 def test_where_all_are_wanted_the_camera_waits() -> None:

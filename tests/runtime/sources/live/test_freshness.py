@@ -26,7 +26,9 @@ def core(monkeypatch) -> Any:
 
 
 def hand(core: Any, number: int) -> None:
-    attempt: Any = SimpleNamespace(is_abandoned=False, is_finite=False, newly_skipped=lambda: 0)
+    attempt: Any = SimpleNamespace(
+        is_abandoned=False, is_finite=False, newly_skipped=lambda: 0, left_out=0
+    )
     captured = time.monotonic() + INTERVAL * (number - 2)
     core._hand(attempt, np.zeros((4, 4, 3), np.uint8), captured, None)
 

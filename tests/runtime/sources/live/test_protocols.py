@@ -8,6 +8,7 @@ import http.server
 import itertools
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -190,6 +191,52 @@ def test_a_file_over_http_is_given_whole(tmp_path: Path) -> None:
             assert {frame.captured for frame in frames} == {None}
         with pytest.raises(SourceError, match=r"cannot open the stream .*none.mp4: is the address"):
             next(LiveSource(f"{address}/none.mp4", NEWEST).frames())
+
+
+def test_a_finished_playlist_is_given_whole(tmp_path: Path) -> None:
+    kind = {"hls_time": "0.2", "hls_playlist_type": "vod"}
+    send(str(tmp_path / "a.m3u8"), lambda: False, form="hls", number=20, options=kind)
+    with folder_over_http(tmp_path) as address:
+        source = LiveSource(f"{address}/a.m3u8", NEWEST)
+        assert len(list(source.frames())) == 20
+    assert source.health().state is SourceState.ENDED
+
+
+def test_a_file_over_http_that_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"dear diary" * 100)
+    with (
+        folder_over_http(tmp_path) as address,
+        pytest.raises(SourceError, match="cannot open the stream"),
+    ):
+        next(LiveSource(f"{address}/a.mp4", NEWEST).frames())
+
+
+def test_damage_of_a_file_over_http(tmp_path: Path, caplog) -> None:
+    data = bytearray(encode("libx264", "mpegts", [picture(i) for i in range(60)]))
+    for number in range(60, 65):
+        data[188 * number + 150 : 188 * number + 170] = bytes(range(60, 80))
+    (tmp_path / "a.ts").write_bytes(data)
+    with folder_over_http(tmp_path) as address:
+        source = LiveSource(f"{address}/a.ts", NEWEST)
+        with pytest.raises(SourceError, match=r"is damaged: \d+ of 60 frames"):
+            list(source.frames())
+        with caplog.at_level(logging.WARNING):
+            assert list(LiveSource(f"{address}/a.ts", NEWEST, accept_damaged=True).frames())
+        assert "is damaged" in caplog.text
+
+
+def test_opencv_without_pyav(tmp_path: Path, monkeypatch, caplog) -> None:
+    pictures = [picture(index) for index in range(25)]
+    (tmp_path / "a.mp4").write_bytes(encode("libx264", "mp4", pictures))
+    monkeypatch.setitem(sys.modules, "av", None)
+    for name in ("pyav", "convert", "live.stream"):
+        monkeypatch.delitem(sys.modules, f"edgecount.runtime.sources.{name}", raising=False)
+    with caplog.at_level(logging.WARNING), folder_over_http(tmp_path) as address:
+        frames = list(LiveSource(f"{address}/a.mp4", NEWEST).frames())
+        assert len(frames) == 25
+        with pytest.raises(SourceError, match="cannot open the stream"):
+            next(LiveSource(f"{address}/b.mp4", LiveOptions(reconnect=False)).frames())
+    assert "decoded by OpenCV, which tells neither damaged frames nor delays" in caplog.text
 
 
 def test_what_is_not_there_yet_is_waited_for(caplog) -> None:

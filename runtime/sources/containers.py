@@ -1,0 +1,111 @@
+"""Opening files, streams and devices by FFmpeg, and decoders on hardware."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from edgecount.errors import SourceError
+from edgecount.runtime.sources.faults import PermanentError, UnknownProtocolError
+
+if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
+
+_log = logging.getLogger(__name__)
+
+# Reasons for which a stream cannot be opened now or later.
+_PERMANENT = (
+    av.error.HTTPUnauthorizedError,
+    av.error.HTTPForbiddenError,
+    av.error.HTTPNotFoundError,
+    av.DemuxerNotFoundError,
+    av.DecoderNotFoundError,
+    PermissionError,
+    FileNotFoundError,
+)
+
+
+def open_container(
+    url: str,
+    name: str,
+    *,
+    device: str | None = None,
+    options: Mapping[str, str] | None = None,
+    timeout: tuple[float, float] | None = None,
+) -> Any:
+    """Open a file, stream or device.
+
+    Args:
+        url: a path or an address.
+        name: how it is called in messages.
+        device: kind of device that it is one of, such as "v4l2"; None: a file or an address.
+        options: FFmpeg's options for the file or protocol.
+        timeout: seconds that opening and each read of a stream may take; None: a file.
+
+    Returns:
+        An `av.InputContainer`.
+
+    Raises:
+        SourceError: it cannot be opened; a `PermanentError` if time will not change that.
+    """
+    try:
+        # Names of camera makers and titles are not always UTF-8.
+        return av.open(
+            url,
+            format=device,
+            options=dict(options or {}),
+            timeout=timeout,
+            metadata_errors="replace",
+        )
+    except (av.FFmpegError, ValueError) as error:
+        why = reason_of(error)
+        if timeout is not None:
+            raise _kind(error, is_download=url.startswith(("http:", "https:")))(
+                f"cannot open the stream {name}: is the address right, and is it there? ({why})"
+            ) from None
+        raise SourceError(
+            f"{name} cannot be opened as a video: it is damaged, cut off, or in a format that "
+            f"FFmpeg does not decode ({why})"
+        ) from None
+
+
+def accelerated(codec: Any, devices: Sequence[HWAccel], name: str) -> Any:
+    """Return a decoder on the first of the devices that has one, or else the decoder as it is.
+
+    Args:
+        codec: an `av.CodecContext`.
+        devices: settings of devices.
+        name: of the video, for the log.
+    """
+    reasons = []
+    for device in devices:
+        try:
+            other: Any = av.CodecContext.create(codec.name, "r", hwaccel=device)
+        except (av.FFmpegError, NotImplementedError, RuntimeError, ValueError) as error:
+            reasons.append(str(getattr(error, "strerror", None) or error))
+            continue
+        if other.is_hwaccel:
+            other.extradata = codec.extradata
+            return other
+        reasons.append(f"it does not decode {codec.name}")
+    if devices:
+        _log.warning("%s is decoded on the CPU: the hardware cannot (%s)", name, reasons[0])
+    return codec
+
+
+def _kind(error: Exception, *, is_download: bool) -> type[SourceError]:
+    """Return the class of error for what FFmpeg says when it opens a stream."""
+    if isinstance(error, av.ProtocolNotFoundError):
+        return UnknownProtocolError
+    # What is no video behind http will be none; a camera that starts may give anything.
+    lasting = isinstance(error, _PERMANENT) or (is_download and isinstance(error, ValueError))
+    return PermanentError if lasting else SourceError
+
+
+def reason_of(error: Exception) -> str:
+    """Return FFmpeg's words without the address, which may hold a password."""
+    words = getattr(error, "strerror", None) or type(error).__name__
+    return "it took too long" if words == "Immediate exit requested" else words
