@@ -138,3 +138,23 @@ def test_a_second_camera_never_notices(make_server, model: Any, kind: str) -> No
             r.wait_for(first, 1)
     assert first.health().reconnects >= 2
     assert second.health().reconnects == 0
+
+
+def test_a_camera_that_is_not_there_yet_joins_the_others(make_server, model: Any) -> None:
+    late: CameraServer = make_server("http", {"/cam": {"fps": 20}})
+    there: CameraServer = make_server("http", {"/cam": {"fps": 20}})
+    late.kill()
+    first, second = (LiveSource(server.url(), QUICK) for server in (late, there))
+    with counting(TimedBackend(0.01), model) as counter:
+        r = Round(counter, [first, second])
+        thread = threading.Thread(target=r.run)
+        thread.start()
+        try:
+            r.wait_for(second, 5)
+            assert not r.of(first)
+            late.restart()
+            r.wait_for(first)
+            r.wait_for(second)
+        finally:
+            r.stop()
+            thread.join(DEADLINE)

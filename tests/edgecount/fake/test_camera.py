@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,26 @@ def test_a_counter_sees_the_people_of_the_script(make_model) -> None:
         assert (distances.min(axis=1, initial=99) < 2).all()
 
 
+def test_cameras_side_by_side_share_a_backend(make_model) -> None:
+    cameras = {
+        name: FakeCamera(
+            [Show(2, people=people), Show(2, people=people + 1)],
+            size=(320, 240),
+            fps=5,
+            speed=5,
+            seed=people,
+            options=TRUSTING,
+            name=name,
+        )
+        for name, people in (("door", 3), ("hall", 40))
+    }
+    with EdgeCounter(make_model(), backend=HeadBackend()) as counter:
+        results = list(counter.stream_many(list(cameras.values())))
+    assert len(results) == 40
+    for result in results:
+        assert round(result.count) == cameras[result.source].people_in(result)
+
+
 def test_drops_and_hangs_are_reconnects() -> None:
     options = LiveOptions(newest=False, stall_timeout=60.0, backoff=(0.5, 0.5))
     script = [Show(1, people=5), Drop(3), Show(5), Hang(3), Show(5)]
@@ -107,6 +128,27 @@ def test_closing_wakes_a_camera_that_waits() -> None:
     reader.take(30)
     reader.close()
     assert not [t for t in threading.enumerate() if camera.name in t.name and not t.daemon]
+
+
+def test_many_reconnects_leave_nothing_behind() -> None:
+    camera = FakeCamera(
+        [Show(0.5, people=2), Drop(0.2), Show(0.5), Hang(0.2)],
+        size=(64, 64),
+        speed=10,
+        loop=True,
+        options=LiveOptions(backoff=(0.1, 0.1)),
+    )
+    before = threading.active_count()
+    with camera.reader() as reader:
+        while camera.health().reconnects < 15:
+            reader.take(30)
+            assert threading.active_count() <= before + 4
+    deadline = time.monotonic() + 30
+    while threading.active_count() > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    health = camera.health()
+    assert health.frames_in == health.counted + health.dropped
 
 
 def test_rendered_people() -> None:
