@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from edgecount.train.adapt import Adaptation, Intervals
     from edgecount.train.data.readers import Choice
 
-STEPS = 360
+STEPS = 360  # again as in train.adapt, which help must not import
+TOLERATED = 0.5  # people per megapixel where nobody is
 
 
 @click.command(epilog=readers_help())
@@ -111,8 +112,8 @@ def adapt(
     else:
         for line in report(done):
             click.echo(line)
-    if done.abilities.lost:
-        click.echo(f"edgecount: warning: {lost(done)}", err=True)
+    for warning in warnings(done):
+        click.echo(f"edgecount: warning: {warning}", err=True)
     if not done.better:
         raise EdgeCountError(not_written(done))
     if not as_json:
@@ -175,13 +176,25 @@ def interval_line(found: Intervals, pictures: int) -> str:
     return f"{line}; {pictures} pictures are too few to fit it: it is the model's own, or wider"
 
 
-def lost(done: Adaptation) -> str:
-    """Say that the model counts rendered scenes worse, and what helps."""
-    return (
-        f"the model lost abilities: on rendered scenes of other places its error rose from "
-        f"{done.abilities.before:.1%} to {done.abilities.after:.1%} of the people. Use it on this "
-        "camera alone, or lower --rate or --steps"
-    )
+def warnings(done: Adaptation) -> Iterator[str]:
+    """Yield what a user should know before the model is used."""
+    scenes, empty = done.abilities, done.empty
+    if done.better and done.errors.verdict == "open":
+        yield (
+            "the gain may be chance: it is less than its standard error. More pictures would "
+            "tell, or those of another day by edgecount eval"
+        )
+    if scenes.lost:
+        yield (
+            "the model lost abilities: on rendered scenes of other places its error rose from "
+            f"{scenes.before:.1%} to {scenes.after:.1%} of the people. Use it on this camera "
+            "alone, or lower --rate or --steps"
+        )
+    if empty and empty.after > max(empty.before, TOLERATED):
+        yield (
+            f"it sees {empty.after:.2f} people per megapixel where nobody is, {empty.before:.2f} "
+            "before: add pictures without people (--negatives)"
+        )
 
 
 def not_written(done: Adaptation) -> str:

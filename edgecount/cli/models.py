@@ -65,18 +65,25 @@ def measured_lines(metrics: Any) -> list[str]:
     sets = {name: one for name, one in metrics.items() if isinstance(one, Mapping)}
     if len(sets) < len(metrics) or not all("mae" in one for one in sets.values()):
         return metric_lines(metrics)
-    new = [_sentence(name, one) for name, one in sets.items() if one.get("seen") is False]
-    lines = [f"cameras it never saw: {'; '.join(new)}"] if new else []
+    new = {name: one for name, one in sets.items() if one.get("seen") is False}
+    lines = [f"cameras it never saw: {_sentence(new)}"] if new else []
     if any("seen" in one for one in sets.values()) and not new:
         lines = ["cameras it never saw: not measured"]
     return [*lines, *_table(sets)]
 
 
-def _sentence(name: str, measured: Mapping[str, Any]) -> str:
+def _sentence(sets: Mapping[str, Mapping[str, Any]]) -> str:
     """Return such as ``MAE 1.8 of 11 people (68 pictures, a cafe from above)``."""
-    people, images = measured.get("people"), f"{measured.get('images', '?')} pictures"
-    of = "" if people is None else f" of {people:.0f} people"
-    return f"MAE {measured['mae']:.1f}{of} ({images}, {set_title(name, measured)})"
+    pictures = [float(one.get("images", 1)) for one in sets.values()]
+
+    def mean(key: str) -> float:
+        values = (float(one[key]) for one in sets.values())
+        return sum(n * value for n, value in zip(pictures, values, strict=True)) / sum(pictures)
+
+    of = f" of {mean('people'):.0f} people" if all("people" in one for one in sets.values()) else ""
+    (name, only), *more = sets.items()
+    where = f" of {len(sets)} sets" if more else f", {set_title(name, only)}"
+    return f"MAE {mean('mae'):.1f}{of} ({sum(pictures):.0f} pictures{where})"
 
 
 def set_title(name: str, measured: Mapping[str, Any]) -> str:
@@ -107,7 +114,10 @@ def _table(sets: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield f"{'held-out pictures':{width}}" + "".join(f"{title:>10}" for title in shown)
     for name in order:
         one = sets[name]
-        cells = (form.format(one[key]) if key in one else "-" for key, form in shown.values())
+        # where nobody is, no point can be right
+        hidden = {"f1"} if one.get("people") == 0 else set()
+        known = one.keys() - hidden
+        cells = (form.format(one[key]) if key in known else "-" for key, form in shown.values())
         yield f"{titles[name]:{width}}" + "".join(f"{cell:>10}" for cell in cells)
 
 
@@ -115,13 +125,23 @@ def metric_lines(metrics: Any) -> list[str]:
     """Return the validation numbers of a manifest, a line for each data set."""
     if not isinstance(metrics, Mapping):
         return []
-    return [f"{name}: {', '.join(_flatten(value))}" for name, value in metrics.items()]
+    return [
+        f"{_name(name, value)}: {', '.join(_flatten(value))}" for name, value in metrics.items()
+    ]
+
+
+def _name(name: str, value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return name
+    new = " (never seen)" if value.get("seen") is False else ""
+    return f"{value.get('title', name)}{new}"
 
 
 def _flatten(value: Any, path: str = "") -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _flatten(inner, f"{path} {name}".strip())
+            if name not in ("title", "seen"):
+                yield from _flatten(inner, f"{path} {name}".strip())
     else:
         number = f"{value:.4g}" if isinstance(value, float) else str(value)
         yield f"{path} {number}".strip()

@@ -59,6 +59,10 @@ def update(options: argparse.Namespace) -> None:
     if missing:
         numbers["sets"] |= measure(target, missing, options.config, options.data)
         metrics |= {name: compact(numbers["sets"][name]) for name in missing}
+    for name in options.unseen:  # no interval was fitted to these, so that the model's own is tried
+        interval = numbers["sets"][name].get("interval")
+        if interval and "coverage" not in metrics[name]:
+            metrics[name] = {**metrics[name], "coverage": round(interval["coverage"], 3)}
     people = {name: people_each(numbers["sets"][name]) for name in metrics}
     described = describe(metrics, people, options.unseen)
     manifest = dataclasses.replace(manifest, training={**manifest.training, "metrics": described})

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 CLEAR = 1.0  # standard errors of a difference that is taken for one
+LIKELY = 0.5  # standard errors from which a model is better with a probability of 0.7
+SLIGHT = 0.01  # of the error: a change that nobody needs
 # The error of a fitted mean falls as the root of the images; no network learns faster for long.
 STEEPEST = 0.5
 _DRAWS = 400
@@ -41,11 +43,25 @@ class Comparison:
         return fall / self.noise if self.noise > 0 else math.copysign(math.inf, fall)
 
     @property
+    def slight(self) -> bool:
+        """Return whether the two are the same for all that anybody needs."""
+        return abs(self.before - self.after) < SLIGHT * self.before
+
+    @property
     def verdict(self) -> str:
         """Return ``better``, ``worse``, or ``open`` where it may be chance."""
-        if abs(self.gain) < CLEAR:
+        if self.slight or abs(self.gain) < CLEAR:
             return "open"
         return "better" if self.gain > 0 else "worse"
+
+    @property
+    def likely_better(self) -> bool:
+        """Return whether the model after is the one to choose.
+
+        Where it may be chance the choice still has to be made: refusing what is not certain would
+        refuse most good models with five images, and an error that only seems to fall is small.
+        """
+        return not self.slight and self.gain >= LIKELY
 
 
 def compare(before: Sequence[float], after: Sequence[float]) -> Comparison:

@@ -71,8 +71,8 @@ class Adaptation:
 
     @property
     def better(self) -> bool:
-        """Return whether the error fell by more than chance."""
-        return self.errors.verdict == "better"
+        """Return whether the model is the one to choose, sure (``errors.verdict``) or not."""
+        return self.errors.likely_better
 
     def numbers(self) -> dict[str, Any]:
         """Return what was measured as plain JSON types."""

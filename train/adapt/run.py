@@ -48,6 +48,7 @@ def adapt(
     holdout: float | None = None,
     rate: float = 3e-4,
     seed: int = 0,
+    scenes: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Adaptation:
     """Fine-tune a model; nothing is written.
@@ -66,6 +67,7 @@ def adapt(
             turn: one training, and fewer images that measure it.
         rate: the peak learning rate.
         seed: seed of the crops and of the scenes that are mixed in.
+        scenes: folder that keeps the rendered scenes for the next adaptation.
         progress: called with the number of steps just done.
 
     Raises:
@@ -81,12 +83,13 @@ def adapt(
     # A few pictures of one place would bend what the backbone knows of all places.
     frozen = (network.pretrained,) if network.pretrained else ()
     config = tuning_config(manifest.name, objective, each, rate, frozen)
-    with tempfile.TemporaryDirectory(prefix="edgecount-adapt-") as folder:
-        rendered = training_scenes(Path(folder) / "training", seed)
-        tuner = Tuner(network, manifest, dataclasses.replace(config, seed=seed), rendered, progress)
+    config = dataclasses.replace(config, seed=seed)
+    with tempfile.TemporaryDirectory(prefix="edgecount-adapt-") as temporary:
+        folder = scenes or Path(temporary)
+        rendered = training_scenes(folder / "training", seed)
+        tuner = Tuner(network, manifest, config, rendered, progress)
         seen = leave_out(tuner, plan, camera)
-        scenes = check_scenes(Path(folder) / "check")
-        return _conclude(tuner, plan, camera, seen, scenes)
+        return _conclude(tuner, plan, camera, seen, check_scenes(folder / "check"))
 
 
 def sort_images(samples: Sequence[Sample], negatives: Sequence[Sample]) -> Camera:

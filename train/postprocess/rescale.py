@@ -41,8 +41,10 @@ def fewest_images(coverage: float) -> int:
 def rescale(spec: IntervalSpec, seen: Sequence[CountedImage]) -> IntervalSpec:
     """Return the source model's interval with ends that hold for one camera.
 
-    With fewer images than :func:`fewest_images` the source's ends are kept, and widened where an
-    image lies outside: never narrowed, because so few cannot show that they are too wide.
+    With fewer images than :func:`fewest_images` no quantile is theirs. The source's ends are kept,
+    and widened if the errors ask for it by a Laplace distribution, whose tails the spread was
+    fitted with: the next error over the mean of n has an F distribution with 2 and 2n degrees of
+    freedom. They are never narrowed, because so few cannot show that they are too wide.
 
     Args:
         spec: the source model's interval.
@@ -58,10 +60,11 @@ def rescale(spec: IntervalSpec, seen: Sequence[CountedImage]) -> IntervalSpec:
         # A camera's own errors have no side that another camera's would have.
         end = float(np.sort(errors)[place - 1])
         return dataclasses.replace(spec, below=end, above=end)
-    furthest = max(errors, default=0.0)
-    return dataclasses.replace(
-        spec, below=max(spec.below, furthest), above=max(spec.above, furthest)
-    )
+    number = len(errors)
+    least = 0.0
+    if number:
+        least = float(np.mean(errors)) * number * ((1 - spec.coverage) ** (-1 / number) - 1)
+    return dataclasses.replace(spec, below=max(spec.below, least), above=max(spec.above, least))
 
 
 def check_interval(spec: IntervalSpec, seen: Sequence[CountedImage]) -> IntervalCheck:

@@ -21,6 +21,9 @@ def test_what_may_be_chance_stays_open():
     assert compare([3, 1, 2, 5, 1], [1, 2, 3, 3, 2]).verdict == "open"
     assert compare([3.0], [1.0]).verdict == "open"
     assert Comparison(3, 2, 1.1).verdict == "open"
+    assert Comparison(3, 2, 1.1).likely_better  # the better choice, though it is not certain
+    assert not Comparison(3, 2, 2.1).likely_better
+    assert not Comparison(3, 2.99, 1e-6).likely_better  # a change that nobody needs
     assert Comparison(3, 2, 0.9).verdict == "better"
 
 

@@ -48,10 +48,20 @@ def test_too_few_images_only_widen_it():
     rng = np.random.default_rng(0)
     assert rescale(SOURCE, counted(rng, 8, wide=0.01)) == SOURCE
     assert rescale(SOURCE, []) == SOURCE
-    far = [CountedImage(10.0, 0.0, 10.0 + 5 * SOURCE.spread(10.0))]
+    far = [CountedImage(10.0, 0.0, 10.0 + 2 * SOURCE.spread(10.0))] * 5
     wider = rescale(SOURCE, far)
-    assert (wider.below, wider.above) == pytest.approx((5.0, 5.0))
+    assert (wider.below, wider.above) == pytest.approx((5.85, 5.85), abs=0.01)
     assert dataclasses.replace(wider, below=2.0, above=3.0) == SOURCE
+
+
+def test_five_images_widen_it_enough_for_the_next():
+    rng = np.random.default_rng(0)
+    spreads = rng.laplace(0, 3, (4000, 6))  # beyond the source's ends
+    inside = []
+    for errors in spreads:
+        *seen, following = (CountedImage(50.0, 0.0, 50 + e * SOURCE.spread(50)) for e in errors)
+        inside.append(check_interval(rescale(SOURCE, seen), [following]).coverage)
+    assert 0.88 < np.mean(inside) < 0.95
 
 
 def test_coverage_is_that_of_images_left_out():
