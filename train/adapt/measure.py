@@ -57,7 +57,7 @@ class EmptyPictures:
 
 def per_megapixel(counted: Sequence[CountedImage], samples: Sequence[Sample]) -> float:
     """Return the people counted in pictures, over their area in megapixels as they are counted."""
-    pixels = sum(image.shape[0] * image.shape[1] for image in (s.image() for s in samples))
+    pixels = sum(float(image.shape[0] * image.shape[1]) for image in (s.image() for s in samples))
     return sum(one.count for one in counted) / pixels * 1e6
 
 

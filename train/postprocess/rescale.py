@@ -82,10 +82,12 @@ def check_rescaled(
     Args:
         spec: the source model's interval.
         seen: images of the camera, counted by networks that had not seen them.
-        folds: numbers of the images that are left out together; a single fold is left out image
-            by image.
+        folds: numbers of the images that are left out together, where what is left of them still
+            has a quantile; else each image is left out alone.
     """
-    split = list(folds) if len(folds) > 1 else [[number] for number in range(len(seen))]
+    rest = len(seen) - max(map(len, folds))
+    together = rest >= fewest_images(spec.coverage)
+    split = folds if together else [[number] for number in range(len(seen))]
     covered = widths = 0.0
     for fold in split:
         left_out = {*fold}
