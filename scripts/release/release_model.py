@@ -3,7 +3,9 @@
     python scripts/release/release_model.py RUN/last.pt --name edgecount-s --version 0.2.0 \
         --data DATA
 
-with --licence "the terms of the weights" where no older file is replaced.
+with --licence "the terms of the weights" where no older file is replaced. Sets that the config only
+measures (``weight: 0``) are called cameras that the model never saw; --seen NAME takes out one that
+an earlier run behind its weights was trained on.
 
 Threshold, blend and interval are fitted anew, so that a run of older code is released with this
 code's. What is measured is the exported file, through the counter that users call, on every set
@@ -36,6 +38,7 @@ from model_card import (
     mean_coverage,
     measured_section,
 )
+from set_names import describe, never_seen, people_each
 
 from edgecount import EdgeCounter
 from edgecount._files import write_whole
@@ -80,6 +83,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--licence", help="terms of the weights; default: the replaced file's")
     threads = "of PyTorch and ONNX Runtime; default: one per core"
     parser.add_argument("--threads", type=int, help=threads)
+    seen = "sets that an earlier run was trained on, though this one only measures them"
+    parser.add_argument("--seen", nargs="*", default=[], metavar="SET", help=seen)
     unfinished = "take a run that is not at its end"
     parser.add_argument("--unfinished", action="store_true", help=unfinished)
     try:
@@ -113,7 +118,11 @@ def release(options: argparse.Namespace) -> None:
         export_onnx(network, manifest, exported)
         evaluations, flat, trials = measure(exported, samples, options.threads)
         summaries = summarise(evaluations, manifest.postprocess.interval)
-        metrics = {name: compact(summary) for name, summary in summaries.items()}
+        metrics = describe(
+            {name: compact(summary) for name, summary in summaries.items()},
+            {name: people_each(summary) for name, summary in summaries.items()},
+            never_seen(config, options.seen) & set(summaries),
+        )
         training = {**manifest.training, "metrics": metrics}
         manifest = dataclasses.replace(manifest, training=training)
         write_whole(exported, with_manifest(onnx.load(exported), manifest).SerializeToString())

@@ -8,7 +8,7 @@ import sys
 import onnx
 import pytest
 
-from edgecount.cli.models import metric_lines
+from edgecount.cli.models import measured_lines, metric_lines
 from edgecount.models import list_models
 
 
@@ -29,6 +29,32 @@ def test_metrics_are_a_line_per_data_set():
     metrics = {"street": {"images": 80, "fused": {"mae": 12.345, "rmse": 20.0}}, "hall": 3.0}
     assert metric_lines(metrics) == ["street: images 80, fused mae 12.35, fused rmse 20", "hall: 3"]
     assert metric_lines(None) == []
+
+
+def test_cameras_that_a_model_never_saw_come_first():
+    street = {"images": 80, "mae": 12.3, "people": 120.0, "title": "a street", "seen": True}
+    cafe = {"images": 68, "mae": 1.77, "people": 10.8, "title": "a cafe", "seen": False}
+    empty = {"images": 12, "mae": 0.2, "people": 0.0, "f1": 0.0, "seen": False}
+    lines = measured_lines({"street": street, "more-cafe": cafe})
+    assert lines[0] == "cameras it never saw: MAE 1.8 of 11 people (68 pictures, a cafe)"
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "held-out pictures",
+        "a cafe",
+        "a street",
+    ]
+    lines = measured_lines({"street": street, "more-cafe": cafe, "no_one": empty})
+    assert lines[0] == "cameras it never saw: MAE 1.5 of 9 people (80 pictures of 2 sets)"
+    assert lines[3].split() == ["no", "one", "12", "0", "0.2", "-"]
+    assert measured_lines({"street": street})[0] == "cameras it never saw: not measured"
+    assert measured_lines({"hall": {"images": 3, "mae": 1.0}})[0].startswith("held-out pictures")
+    assert measured_lines({"hall": 3.0}) == ["hall: 3"]
+    assert measured_lines(None) == []
+
+
+def test_bundled_models_say_how_they_count_where_they_never_were(run):
+    text = run("models").stdout
+    assert text.count("cameras it never saw: MAE ") == len(list_models())
+    assert "(68 pictures, a cafe from above)" in text
 
 
 def test_inspect_json(run, tiny_model):

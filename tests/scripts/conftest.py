@@ -32,11 +32,11 @@ By hand, below.
 
 @pytest.fixture(scope="module")
 def scripts() -> Iterator[SimpleNamespace]:
-    """Import the three modules as the program imports them."""
+    """Import the modules as the program imports them."""
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
     sys.path.insert(0, str(SCRIPTS))
-    names = ("hard_scenes", "model_card", "release_model")
+    names = ("hard_scenes", "model_card", "set_names", "release_model", "describe_metrics")
     try:
         yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     finally:

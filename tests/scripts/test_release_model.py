@@ -94,7 +94,9 @@ def test_the_manifest_has_name_version_licence_and_numbers(released):
     assert (manifest.name, manifest.version, manifest.licence) == ("tiny", "1.2.3", "of tests")
     metrics = manifest.training["metrics"]
     assert list(metrics) == ["scenes"]
-    assert list(metrics["scenes"]) == ["images", "mae", "rmse", "bias", "f1"]
+    numbers = ["images", "mae", "rmse", "bias", "f1"]
+    assert list(metrics["scenes"]) == [*numbers, "people", "title", "seen"]
+    assert metrics["scenes"]["seen"] is True
     assert metrics["scenes"]["images"] == 2
     assert not list(released.glob("*.partial"))
 

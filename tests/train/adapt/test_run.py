@@ -1,0 +1,184 @@
+"""Fine-tuning of a deployed model: its own weights to start with, better ones or none to end."""
+
+import json
+import math
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sidecars import write_engine
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("lightning_fabric")
+cv2 = pytest.importorskip("cv2")
+
+from click.testing import CliRunner  # noqa: E402
+
+from edgecount import EdgeCounter  # noqa: E402
+from edgecount.cli import cli  # noqa: E402
+from edgecount.errors import ConfigError, ModelError  # noqa: E402
+from edgecount.train.adapt import adapt, open_trainable  # noqa: E402
+from edgecount.train.adapt import run as run_module  # noqa: E402
+from edgecount.train.adapt.run import make_plan, sort_images  # noqa: E402
+from edgecount.train.data.readers import read_samples  # noqa: E402
+from edgecount.train.evaluate.torch_backend import counter_for  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory):
+    """Twelve pictures of 4 to 15 pale discs on a dark floor, which no model takes for heads."""
+    folder = tmp_path_factory.mktemp("camera")
+    rng = np.random.default_rng(0)
+    rows = ["image,x,y"]
+    for number in range(12):
+        image = rng.integers(30, 50, (160, 224, 3), dtype=np.uint8)
+        places = rng.permutation(54)[: 4 + number]
+        for place in places:
+            x, y = 16 + 24 * (place % 9), 16 + 24 * (place // 9)
+            cv2.circle(image, (int(x), int(y)), 6, (150, 180, 200), -1, cv2.LINE_AA)
+            rows.append(f"{number}.png,{x},{y}")
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+    (folder / "points.csv").write_text("\n".join(rows))
+    return folder
+
+
+def run(*args):
+    return CliRunner().invoke(cli, [str(arg) for arg in args])
+
+
+def test_a_bundled_model_is_taken_up_where_it_was():
+    network, manifest, objective = open_trainable("edgecount-s")
+    assert objective.name == "edge"
+    image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    with EdgeCounter("edgecount-s") as bundled, counter_for(network, manifest) as again:
+        one, other = bundled.count(image), again.count(image)
+    np.testing.assert_allclose(other.density, one.density, rtol=1e-3, atol=1e-5)
+    assert other.count == pytest.approx(one.count, rel=1e-3, abs=1e-4)
+
+
+def test_images_without_people_are_negatives(camera):
+    samples = read_samples("csv", camera)
+    nobody = read_samples("empty", camera)
+    sorted_out = sort_images([*samples, nobody[0]], nobody[1:3])
+    assert (len(sorted_out.occupied), len(sorted_out.empty)) == (12, 3)
+    with pytest.raises(ConfigError, match=r"negatives: expected pictures without people, .*0\.png"):
+        sort_images(samples, samples[:1])
+
+
+def test_options_that_make_no_sense(camera):
+    samples = read_samples("csv", camera)
+    with pytest.raises(
+        ConfigError, match="expected at least 5 annotated images with people, got 4"
+    ):
+        make_plan(samples[:4], None)
+    for rate in (0, math.nan, math.inf):
+        with pytest.raises(ConfigError, match="rate: expected a number above 0"):
+            adapt("edgecount-n", samples, rate=rate)
+
+
+@pytest.fixture
+def few_scenes(monkeypatch):
+    """Two small rendered scenes in place of dozens of large ones."""
+    from edgecount.scenes import render_scene
+    from edgecount.train.data.readers.samples import from_points
+
+    def render(folder, *_):
+        folder.mkdir()
+        scenes = []
+        for seed in (1, 2):
+            scene = render_scene(4 * seed, size=(128, 96), seed=seed)
+            cv2.imwrite(str(folder / f"{seed}.png"), scene.image)
+            scenes.append(from_points(folder / f"{seed}.png", scene.points))
+        return scenes
+
+    monkeypatch.setattr(run_module, "training_scenes", render)
+    monkeypatch.setattr(run_module, "check_scenes", render)
+
+
+@pytest.mark.slow
+def test_a_better_model_is_written_and_can_be_adapted_again(camera, tmp_path):
+    out, nobody = tmp_path / "adapted.onnx", tmp_path / "nobody"
+    nobody.mkdir()
+    for number in range(4):
+        image = np.random.default_rng(number).integers(30, 50, (160, 224, 3), dtype=np.uint8)
+        cv2.imwrite(str(nobody / f"{number}.png"), image)
+    done = run(
+        "adapt", "edgecount-s", camera, "--reader", "csv", "--out", out, "--steps", 240,
+        "--rate", "1e-3", "--negatives", nobody, "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    assert record["after"] < 0.7 * record["before"]
+    assert record["verdict"] == "better"
+    assert len(record["held_out"]) == record["trained"] == 12
+    assert record["empty"]["images"] == 4
+    assert record["interval"]["after"]["coverage"] > 0.6
+    samples = read_samples("csv", camera)
+    with EdgeCounter(out) as counter:
+        errors = [abs(counter.count(s.image()).count - len(s.points)) for s in samples]
+        assert counter.manifest.name == "edgecount-s-adapted"
+        assert counter.manifest.training["adapted"]["images"] == 12
+        assert counter.manifest.version.startswith("0.0.0+")
+        assert counter.manifest.training["metrics"]["held out"]["images"] == 12
+        assert counter.manifest.postprocess.interval is not None
+    # The mean of the networks has seen all of them.
+    assert np.mean(errors) < record["before"]
+    assert run("adapt", "edgecount-s", camera, "--reader", "csv", "--out", out).exit_code == 1
+    network, manifest, _ = open_trainable(out)
+    assert manifest.name == "edgecount-s-adapted"
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_a_model_that_is_not_better_is_not_written(camera, tmp_path):
+    out = tmp_path / "adapted.onnx"
+    done = run(
+        "adapt", "edgecount-n", camera, "--reader", "csv", "--out", out, "--steps", 6,
+        "--rate", "1e-30", "--threads", 1,
+    )  # fmt: skip
+    assert done.exit_code == 1
+    assert "not written: on 12 pictures that training left out the mean error went" in done.stderr
+    assert "which may be chance" in done.stderr
+    assert not out.exists()
+    report = done.stdout.splitlines()
+    assert report[0].startswith("mean error on 12 pictures that training left out: ")
+    assert re.match(
+        r"pictures trained on: error .* with none, .* with 3, .* with 9; 12 more", report[1]
+    )
+    assert re.match(r"90% interval: \d+% of these pictures inside and .* people wide", report[2])
+    assert report[3].startswith("rendered scenes of other places (2): ")
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_five_pictures_and_a_few_without_people_will_do(camera):
+    samples, nobody = read_samples("csv", camera)[:5], read_samples("empty", camera)[:2]
+    done = adapt("edgecount-n", samples, negatives=nobody, steps=6, rate=1e-4)
+    assert (done.trained, len(done.held_out), done.empty.images) == (5, 5, 2)
+    assert done.intervals.kept
+    spec = done.manifest.postprocess.interval
+    assert spec.above >= open_trainable("edgecount-n")[1].postprocess.interval.above
+    numbers = json.loads(json.dumps(done.numbers()))
+    assert numbers["learning_curve"]["few"][0] == 1.0
+    source = open_trainable("edgecount-n")[0]
+    kept = dict(source.named_parameters())
+    for name, value in done.network.named_parameters():
+        assert torch.equal(value, kept[name]) == name.startswith("backbone")
+
+
+def test_models_that_cannot_be_trained(camera, tiny_model):
+    samples = read_samples("csv", camera)
+    with pytest.raises(ModelError, match="expected an edge model"):
+        adapt(tiny_model, samples)
+    with pytest.raises(ModelError, match="cannot read the checkpoint"):
+        adapt("nothing.pt", samples)
+
+
+def test_an_engine_cannot_be_trained(tmp_path, tiny_model):
+    onnx = Path(shutil.copy(tiny_model, tmp_path / "model.onnx"))
+    engine = write_engine(tmp_path / "model.engine", b"a plan", onnx)
+    with pytest.raises(ModelError, match=r"is an engine, .* expected the \.onnx that it was built"):
+        open_trainable(engine.path)
