@@ -85,13 +85,15 @@ class Core:
     def take(self, timeout: float | None) -> Frame:
         """Return the next picture; see `LiveReader.take`."""
         with self._available:
-            there = self._available.wait_for(lambda: self._waiting or self._last, timeout)
-            if not there:
-                raise NotReady
-            if self._options.newest and timeout is None:
-                self._wait_for_a_fresher_one()
-            if self._last is not None and not self._waiting:
-                raise self._last.with_traceback(None)  # which would grow, asked again and again
+            while True:
+                if not self._available.wait_for(lambda: self._waiting or self._last, timeout):
+                    raise NotReady
+                if self._options.newest and timeout is None:
+                    self._wait_for_a_fresher_one()
+                if self._waiting:
+                    break  # else another thread took it meanwhile
+                if self._last is not None:
+                    raise self._last.with_traceback(None)  # which would grow, asked often
             frame = self._waiting.popleft()
             self._counted += 1
             self._changed.notify_all()
