@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -71,6 +72,7 @@ class Core:
         self._backoff = Backoff(*options.backoff)
         self._told: set[str] = set()  # faults that the log has, since the camera was last well
         self._well = time.monotonic()  # when the last picture came, or else the start
+        self._process = os.getpid()
         self._watcher = threading.Thread(
             target=self._watch, name=f"edgecount-watch {name}", daemon=True
         )
@@ -141,6 +143,8 @@ class Core:
 
     def close(self) -> None:
         """End everything; threads that hang end when their reads return."""
+        if os.getpid() != self._process:
+            return  # a forked child has none of the threads, and perhaps a lock that one held
         with self._available:
             if not self._is_closed:
                 self._is_closed = True
@@ -217,9 +221,9 @@ class Core:
 
     def _watch(self) -> None:
         try:
-            last = self._keep_open()
+            last: BaseException = self._keep_open()
         except BaseException as error:  # noqa: BLE001 (raised where the pictures are taken)
-            last = error
+            last = self._as_source_error(error)
         with self._available:
             self._abandon()
             if self._last is None:
