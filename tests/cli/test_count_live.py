@@ -63,6 +63,10 @@ def test_with_reconnect_it_goes_on(run, json_lines):
     times = [one["time"] for one in found]
     assert times == sorted(times)
     assert all(abs(one["captured"] - time.time()) < 60 for one in found)
+    last = found[-1]["camera"]
+    assert last["frames_in"] == 9
+    assert (last["dropped"], last["reconnects"]) == (0, 2)
+    assert 0 <= last["age"] < 60
     assert "it is tried again" in result.stderr
 
 

@@ -140,6 +140,8 @@ class Run:
             saver = stack.enter_context(self._saver(task))
             for frame, counted in self._counted(source, tally, stop, stack):
                 result, measured = meter.update(counted, frame.image, look.regions)
+                if isinstance(source, LiveSource):
+                    measured = replace(measured, health=source.health())
                 tally.add(result, measured)
                 for printer in self.printers:
                     printer.frame(result, measured)
