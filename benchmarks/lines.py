@@ -1,6 +1,7 @@
 """Measure crossings of lines on rendered clips whose people are known.
 
     python benchmarks/lines.py [--model edgecount-s] [--people 10,40,150] [--clips 2] [--seconds 8]
+    EDGECOUNT_DATA=../shared/data python benchmarks/lines.py --mall
 
 Walkers cross seven vertical and three horizontal lines of the frame, at ten frames a second. Each
 row gives the true crossings of all lines, those counted from the true heads, and those counted from

@@ -2,9 +2,11 @@
 
 The clip of benchmarks/video.py (H.264, 1080p) is counted by `EdgeCounter.stream`, whose thread
 decodes the next frames while one is counted, and by `count_frames` on the bare frames, which are
-decoded when they are asked for. The two go by turns; the ratio is of medians.
+decoded when they are asked for. The two go by turns; the ratio is of medians. With --waiting MS
+the engine takes so long and no time of the CPU, as one on a chip of its own.
 
     python benchmarks/overlap.py [--rounds 5] [--model MODEL] [--threads N] [--max-side N]
+                                 [--waiting MS]
 """
 
 from __future__ import annotations
@@ -13,13 +15,28 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
 from video import encode
 
-from edgecount import EdgeCounter, open_sources
+from edgecount import EdgeCounter, FakeBackend, open_sources
 from edgecount.models import DEFAULT_MODEL
+
+
+class Waiting(FakeBackend):
+    """An engine that waits."""
+
+    def __init__(self, milliseconds: float) -> None:
+        super().__init__([(100, 100)])
+        self._seconds = milliseconds / 1000
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return one person, after a while."""
+        time.sleep(self._seconds)
+        return super().infer(inputs)
 
 
 def main() -> None:
@@ -30,8 +47,12 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--threads", type=int, help="of the engine; all cores by default")
     parser.add_argument("--max-side", type=int, default=640, help="of the counted frames, px")
+    parser.add_argument("--waiting", type=float, help="an engine that only waits, ms a frame")
     options = parser.parse_args()
-    counter = EdgeCounter(options.model, threads=options.threads, max_side=options.max_side)
+    backend = "auto" if options.waiting is None else Waiting(options.waiting)
+    counter = EdgeCounter(
+        options.model, backend=backend, threads=options.threads, max_side=options.max_side
+    )
     with tempfile.TemporaryDirectory() as folder, counter:
         path = Path(folder) / "clip.mp4"
         encode(path, options.codec)

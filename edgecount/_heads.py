@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,8 +58,8 @@ def head_boxes(
     if radius is None:
         limits = _SMALLEST * max(size), _LARGEST * max(size)
         radii = np.clip(_OF_SPACING * neighbour_distance(points[:, :2]), *limits)[:, None]
-    elif isinstance(given, (int, float)) and 0 < given < np.inf:
-        radii = np.full((len(points), 1), float(radius))
+    elif isinstance(given, Real) and 0 < float(given) < np.inf:
+        radii = np.full((len(points), 1), float(given))
     else:
         raise ConfigError(f"radius: expected pixels above 0, or None, got {radius!r}")
     middles = points[:, :2].astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -191,7 +191,7 @@ class EdgeCounter:
 
     def stream(
         self, source: SourceLike | Source, *, live: LiveOptions | None = None
-    ) -> Iterator[CountResult]:
+    ) -> Generator[CountResult, None, None]:
         """Count frame after frame of a source; see `edgecount.open_sources`.
 
         Files are read ahead by a thread, two frames at most, while one is counted. Of a camera or
@@ -234,7 +234,7 @@ class EdgeCounter:
         timeout: float | None = None,
         on_error: Callable[[SourceError], object] | None = None,
         live: LiveOptions | None = None,
-    ) -> Iterator[CountResult]:
+    ) -> Generator[CountResult, None, None]:
         """Count several sources side by side, in rounds of a frame each.
 
         `CountResult.source` and `frame` say whose results they are. Sources that have ended are

@@ -1,4 +1,4 @@
-"""Checks of times and of settings in seconds."""
+"""Checks of times, of settings in seconds and of counts."""
 
 from __future__ import annotations
 
@@ -30,3 +30,14 @@ def later(time: float, last: float | None) -> float:
             f"time: expected {last:g} s or later, got {time:g}: use a clock that only goes forward"
         )
     return 0.0 if last is None else time - last
+
+
+def check_people(**counts: float) -> None:
+    """Refuse counts that are no numbers.
+
+    Raises:
+        InputError: one of them is infinite or NaN.
+    """
+    for name, count in counts.items():
+        if not math.isfinite(count):
+            raise InputError(f"{name}: expected a finite number of people, got {count!r}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgecount.analytics._clock import check_seconds, later
+from typing import overload
+
+from edgecount.analytics._clock import check_people, check_seconds, later
 
 
 class Anchor:
@@ -27,20 +29,32 @@ class Anchor:
         self._started: float | None = None
         self._offset = 0.0
 
-    def update(self, time: float, net: float, count: float) -> float:
+    @overload
+    def update(self, time: float, net: float, count: float) -> float: ...
+
+    @overload
+    def update(self, time: float, net: float, count: float | None) -> float | None: ...
+
+    def update(self, time: float, net: float, count: float | None) -> float | None:
         """Return the people behind the line.
 
         Args:
             time: time of the frame, in seconds, not before that of the last call.
             net: people that went in less those that went out, since any moment.
-            count: people counted behind the line now.
+            count: people counted behind the line now; None: nothing was counted, and the flow goes
+                on alone. Before the first count there is nothing to hold it to, and None is
+                returned.
 
         Raises:
-            InputError: the time is before the last one.
+            InputError: the time is before the last one, or a number is not finite.
         """
+        check_people(net=net, count=count or 0.0)
         passed = later(time, self._time)
+        if count is None:
+            return None if self._time is None else max(net + self._offset, 0.0)
         self._time = time
-        self._started = time if self._started is None else self._started
+        if self._started is None or passed > self._horizon:
+            self._started = time  # after so long the flow has missed too many
         # At first the mean over all there was, then the last minutes count more.
         span = min(self._horizon, time - self._started)
         share = 1.0 if span <= 0 else min(1.0, passed / span)

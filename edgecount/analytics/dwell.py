@@ -17,6 +17,7 @@ from edgecount.result import CountResult
 
 _ARRIVALS = 10.0  # people that have to come in before a mean says anything
 _PARTS = 1000  # of the horizon: moments that are kept, whatever the frame rate
+_GAP = 0.1  # of the horizon without a count, after which the mean starts anew
 
 
 class MeanStay:
@@ -41,22 +42,28 @@ class MeanStay:
         # Time, people-seconds so far and people that have come in so far.
         self._passed: deque[tuple[float, float, float]] = deque()
 
-    def update(self, time: float, count: float, into: float) -> float | None:
+    def update(self, time: float, count: float | None, into: float) -> float | None:
         """Return the mean stay in seconds; None before ten people have come in.
 
         Args:
             time: time of the frame, in seconds, not before that of the last call.
-            count: people in the place.
+            count: people in the place; None: nothing was counted. After a tenth of the horizon
+                without a count the mean starts anew.
             into: people that have come in since any moment, such as `LineCount.into`, added over
                 the lines around the place.
 
         Raises:
             InputError: the time is before the last one, or a number is negative or not finite.
         """
-        if not (math.isfinite(count) and math.isfinite(into) and count >= 0):
-            raise InputError(f"count, into: expected people, got {count!r}, {into!r}")
         last = self._passed[-1] if self._passed else None
         waited = later(time, last[0] if last else None)
+        if count is None:
+            return None
+        if not (math.isfinite(count) and math.isfinite(into) and count >= 0):
+            raise InputError(f"count, into: expected people, got {count!r}, {into!r}")
+        if waited > _GAP * self._horizon:
+            self._passed.clear()
+            last = None
         total = (last[1] if last else 0.0) + count * waited
         if len(self._passed) > 1 and last and time - self._passed[-2][0] < self._horizon / _PARTS:
             self._passed.pop()  # the sums are whole without it

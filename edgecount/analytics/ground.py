@@ -16,11 +16,11 @@ from edgecount.result import CountResult
 
 Array = NDArray[np.float64]
 
-# Fruin, "Designing for Pedestrians: A Level-of-Service Concept", Highway Research Record 355
-# (1971): least area of a person in square feet at levels A to E.
+# Least area of a person in square feet at levels A to E; sources in `level_of_service`.
 _FRUIN = {"walkway": (35, 25, 15, 10, 5), "queue": (13, 10, 7, 3, 2)}
 _SQUARE_FOOT = 0.3048**2
 _SAMPLES = 4  # points along each side of a density cell that is spread over the ground
+_MOST_CELLS = 4_000_000  # of a map
 _LEAST_PEOPLE = 2  # whose heights give a ground
 
 
@@ -29,9 +29,10 @@ def level_of_service(
 ) -> Literal["A", "B", "C", "D", "E", "F"]:
     """Return Fruin's level of service, from A (free) to F (at a standstill).
 
-    Fruin, "Designing for Pedestrians: A Level-of-Service Concept", Highway Research Record 355,
-    1971. Least square metres a person of A to E: walkways 3.25, 2.32, 1.39, 0.93, 0.46; queues and
-    waiting areas 1.21, 0.93, 0.65, 0.28, 0.19.
+    Walkways: Fruin, "Designing for Pedestrians: A Level-of-Service Concept", Highway Research
+    Record 355, 1971; queues and waiting areas: Fruin, "Pedestrian Planning and Design", 1971. Both
+    are in square feet a person; least square metres of A to E: walkways 3.25, 2.32, 1.39, 0.93,
+    0.46 (35, 25, 15, 10, 5 square feet); queues 1.21, 0.93, 0.65, 0.28, 0.19 (13, 10, 7, 3, 2).
 
     Args:
         people_per_m2: people per square metre, 0 or more.
@@ -70,7 +71,8 @@ class GroundPlane:
     Attributes:
         matrix: (3, 3) homography from pixels of the frame to metres on the ground, x to the right
             and y away from the camera where the plane was made from people's heights, along the
-            rectangle's sides where it was made from one.
+            rectangle's sides where it was made from one. Its last row times (x, y, 1) is above 0
+            where there is ground, and 0 at the horizon.
         size: (width, height) of the frame in pixels that the matrix is for.
     """
 
@@ -110,7 +112,8 @@ class GroundPlane:
                 "corners: expected a convex quadrilateral, in order around it, no three in a line"
             )
         metres = np.array([[0, 0], [width, 0], [width, depth], [0, depth]], np.float64)
-        return cls(_homography(seen, metres), _size(size))
+        matrix = _homography(seen, metres)
+        return cls(matrix * np.sign(matrix[2] @ (*seen[0], 1)), _size(size))
 
     @classmethod
     def from_heights(
@@ -186,20 +189,17 @@ class GroundPlane:
         given = np.asarray(points, np.float64)
         seen = given[:, :2] if given.ndim == 2 and given.shape[1] > 2 else _points("points", points)
         mapped = np.column_stack([seen, np.ones(len(seen))]) @ self.matrix.T
-        # On one side of the horizon, that of the frame's bottom, the sign is this one.
-        sign = np.sign(self._weight(self.size[0] / 2, self.size[1]))
-        weight = mapped[:, 2] * sign
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found: Array = mapped[:, :2] * sign / weight[:, None]
-        found[~(weight > 1e-9 * abs(self.matrix[2]).max())] = np.nan
-        return found
+        return _seen_places(mapped, 1e-9 * float(abs(self.matrix[2]).max()))
 
     def to_pixels(self, points: ArrayLike) -> Array:
-        """Return where points on the ground, (N, 2) in metres, are in the picture, (N, 2)."""
+        """Return where points on the ground, (N, 2) in metres, are in the picture.
+
+        Returns:
+            (N, 2) x, y in pixels; NaN for points behind the camera.
+        """
         places = _points("points", points)
         mapped = np.column_stack([places, np.ones(len(places))]) @ np.linalg.inv(self.matrix).T
-        found: Array = mapped[:, :2] / mapped[:, 2:]
-        return found
+        return _seen_places(mapped, 0.0)
 
     def area(self, polygon: ArrayLike) -> float:
         """Return the square metres of ground inside a polygon of the picture.
@@ -267,13 +267,18 @@ class GroundPlane:
                 no area.
         """
         left, near, right, far = extent
-        if not (left < right and near < far and cell > 0):
+        if not (left < right and near < far and cell > 0 and math.isfinite(sum(extent) + cell)):
             raise ConfigError(f"extent: expected left < right and near < far, got {extent}")
         if result.size != self.size:
             raise ConfigError(f"result: expected frames of {self.size}, got {result.size}")
         if not result.density.size:
             raise ConfigError(f"result: expected a density map, and {result.model} gives none")
         rows, columns = math.ceil((far - near) / cell), math.ceil((right - left) / cell)
+        if rows * columns > _MOST_CELLS:
+            raise ConfigError(
+                f"cell: expected larger ones: {rows} x {columns} would cover the extent, and "
+                f"{_MOST_CELLS} may"
+            )
         points, people = _spread(result)
         ground = self.to_metres(points)
         with np.errstate(invalid="ignore"):
@@ -283,9 +288,6 @@ class GroundPlane:
         cells = (row[inside] * columns + column[inside]).astype(np.int64)
         sums = np.bincount(cells, people[inside], rows * columns)
         return (sums.reshape(rows, columns) / cell**2).astype(np.float32)
-
-    def _weight(self, x: float, y: float) -> float:
-        return float(self.matrix[2] @ (x, y, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,6 +344,14 @@ def parse_ground(text: str) -> GroundRectangle:
         found.in_size((1, 1))  # convex at one size is convex at any
     except ConfigError as error:
         raise ConfigError(f"ground: {error}") from None
+    return found
+
+
+def _seen_places(mapped: Array, least: float) -> Array:
+    """Return (N, 2) places of homogeneous (N, 3) ones; NaN for those with a weight too small."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Array = mapped[:, :2] / mapped[:, 2:]
+    found[~(mapped[:, 2] > least)] = np.nan
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,11 +20,18 @@ from edgecount.manifest import Manifest
 from edgecount.regions import SizeWatch
 from edgecount.result import CountResult
 
+_log = logging.getLogger(__name__)
+
 _BAND = 0.05  # of the frame's longer side: a line is crossed once its whole band is
-# People in 64 x 64 pixels of the network up to which heads can be followed, and from which on only
-# the crowd as a whole: at ten frames a second a step has to stay below half the way to a neighbour.
-_CELL, _SINGLE, _CROWD = 64, 3.0, 8.0
-_LEAST = 0.25  # of the band: less of it, of a head that is lost there, is the points' noise
+# People in 64 x 64 pixels of the network up to which heads are followed, and from which on only the
+# crowd as a whole, where steps from frame to frame are some 5 px; for longer ones as many people
+# fewer as the squares of the steps: it is the step against the way to a neighbour that matters.
+_CELL, _SINGLE, _CROWD = 64, 5.0, 14.0
+_STEP, _FEWER = 5.0, 8.0  # px of the network, and the factor at the most
+_PACE = 1.0  # s over which the steps are averaged
+_LEAST = 0.3  # of the band: less of it, of a head that is lost there, is the points' noise
+_TOO_RARE = 0.35  # s from frame to frame: people who walk are across a band by then
+_FRAMES = 20  # whose mean rate is judged
 _STILL = 0.02  # of the longer side a second, below which the crowd at a place stands
 
 
@@ -71,7 +80,8 @@ class LineCounter:
     (`Tracker`). Where they are many, it is the density times the crowd's motion, by dense optical
     flow (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016, in OpenCV):
     the people in the band times their speed across it, over its width. The two are blended by the
-    local density, as counts are, from 3 to 8 people in 64 x 64 pixels of the network.
+    local density, as counts are, from 5 to 14 people in 64 x 64 pixels of the network, or fewer
+    where they move fast.
 
     Args:
         lines: the lines.
@@ -110,6 +120,7 @@ class LineCounter:
         self._tallies = {line.name: _Tally() for line in lines}
         # Share of the band that a head has crossed, by its number and the line.
         self._progress: dict[tuple[int, str], float] = {}
+        self._frames, self._watched = 0, 0.0
         self.size: tuple[int, int] | None = None
         if size is not None:
             self._resize(size)
@@ -130,9 +141,11 @@ class LineCounter:
         """
         passed = later(time, self._time)
         first, self._time = self._time is None, time
+        if not first:
+            self._check_rate(passed)
         if result.size != self.size:
             self._resize(result.size)
-        weights = _density_weights(result, self._manifest)
+        weights = _density_weights(result, self._manifest, self._step)
         near = self._near(result.points[:, :2].astype(np.float64))
         steps = self._tracker.update(time, result.points[:, :2][near])
         self._add_heads(steps, weights, result)
@@ -159,8 +172,21 @@ class LineCounter:
         self._band = self._share * max(size)
         self._tracker = Tracker(size)
         self._flow = FlowAt(size)
+        self._step = 0.0  # px from frame to frame of those who move in a crowd
         for number, name in list(self._progress):
             self._settle(number, name)
+
+    def _check_rate(self, passed: float) -> None:
+        """Warn, once, of frames between which people cross a line unseen."""
+        if self._frames >= _FRAMES:
+            return
+        self._frames, self._watched = self._frames + 1, self._watched + passed
+        if self._frames == _FRAMES and self._watched / _FRAMES > _TOO_RARE:
+            _log.warning(
+                "frames come every %.1f s: people cross lines between them, and flows will be too "
+                "small: expected 5 frames a second or more",
+                self._watched / _FRAMES,
+            )
 
     def _settle(self, number: int, name: str) -> None:
         """Count a head that is not followed any more by what it has crossed of a line's band."""
@@ -207,30 +233,39 @@ class LineCounter:
         result: CountResult,
         passed: float,
     ) -> None:
-        rows, columns = np.nonzero(weights * result.density > 0)
-        stride = np.array(result.density_stride_xy)
-        middles = (np.column_stack([columns, rows]) + 0.5) * stride
-        people = (weights * result.density)[rows, columns].astype(np.float64)
+        crowd = weights * result.density
+        rows, columns = np.nonzero(crowd > 0)
+        middles = (np.column_stack([columns, rows]) + 0.5) * np.array(result.density_stride_xy)
+        people = crowd[rows, columns].astype(np.float64)
         bands = [
             (np.abs(line.side(middles)) <= self._band / 2) & line.beside(middles)
             for line in self._drawn
         ]
-        wanted = np.any(bands, axis=0)
-        moved = self._flow.update(image, middles[wanted])
-        if moved is None or not passed:
+        moved = self._flow.update(image, [middles[band] for band in bands])
+        if moved is None or not 0 < passed <= _TOO_RARE:
             return
-        steps = np.zeros((len(middles), 2))
-        steps[wanted] = moved
-        for line, band in zip(self._drawn, bands, strict=True):
-            across = steps[band] @ line.inwards
+        lengths = [np.zeros(1)]
+        for line, band, steps in zip(self._drawn, bands, moved, strict=True):
+            across = steps @ line.inwards
             across[np.abs(across) < _STILL * max(result.size) * passed] = 0.0
+            lengths += [np.abs(across[across != 0])]
             parts = people[band] * across / self._band
             for direction in (parts[parts > 0], parts[parts < 0]):
                 self._tallies[line.name].add(float(direction.sum()), dense=True)
+        share = -math.expm1(-passed / _PACE)
+        self._step += share * (float(np.percentile(np.concatenate(lengths), 75)) - self._step)
 
 
-def _density_weights(result: CountResult, manifest: Manifest | None) -> NDArray[np.float32] | None:
-    """Return the weight of the density against the points in each cell; None: points alone."""
+def _density_weights(
+    result: CountResult, manifest: Manifest | None, step: float
+) -> NDArray[np.float32] | None:
+    """Return the weight of the density against the points in each cell; None: points alone.
+
+    Args:
+        result: the frame's result.
+        manifest: the model's.
+        step: px of the frame that people in a crowd go from frame to frame.
+    """
     if not result.density.size:
         return None
     if result.peak_count is None:
@@ -242,6 +277,8 @@ def _density_weights(result: CountResult, manifest: Manifest | None) -> NDArray[
     sums = cv2.boxFilter(
         result.density, -1, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT_101
     )
+    in_network = step * stride / result.density_stride_xy[0]
+    sums *= min(max(in_network / _STEP, 1.0) ** 2, _FEWER)
     share = np.clip((sums - _SINGLE) / (_CROWD - _SINGLE), 0, 1)
     weights: NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
     return weights

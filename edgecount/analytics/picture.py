@@ -95,6 +95,7 @@ class PictureCheck:
         self._small: NDArray[np.float32] | None = None
         self._edges: NDArray[np.float32] | None = None  # usual ones
         self._sharpness = 0.0  # usual
+        self._learned = 0.0  # seconds that what is usual was learned from
         self._still_since = 0.0
         self._state, self._since = PictureState.LEARNING, 0.0
         self._asked: tuple[PictureState, float] | None = None
@@ -117,9 +118,10 @@ class PictureCheck:
             self._started = self._since = self._still_since = time
         colour = shrunk(image)
         small = grey_of(colour)
+        # Against the picture that was new last, and not the one before: at any frame rate a slow
+        # change is one.
         if self._small is None or float(np.abs(small - self._small).mean()) > _SAME:
-            self._still_since = time
-        self._small = small
+            self._still_since, self._small = time, small
         edges = edges_of(small)
         asked = self._judge(time, small, edges)
         changed = self._take(asked, time)
@@ -162,15 +164,14 @@ class PictureCheck:
         return True
 
     def _learn_from(self, edges: NDArray[np.float32], sharpness: float, passed: float) -> None:
-        share = -np.expm1(-passed / _LEARN) if self._edges is not None else 1.0
         if self._edges is None:
-            self._edges = edges
-        else:
-            # At first every frame counts alike, or the very first would be usual for minutes.
-            early = self._state is PictureState.LEARNING
-            share = max(float(share), 0.2 if early else 0.0)
-            self._edges = self._edges + np.float32(share) * (edges - self._edges)
-        self._sharpness += float(share) * (sharpness - self._sharpness)
+            self._edges, self._sharpness, self._learned = edges, sharpness, 0.0
+            return
+        # At first every second counts alike, then the last minutes count more.
+        self._learned = min(self._learned + passed, _LEARN)
+        share = min(passed / self._learned, 1.0) if self._learned else 0.0
+        self._edges = self._edges + np.float32(share) * (edges - self._edges)
+        self._sharpness += share * (sharpness - self._sharpness)
 
 
 def _sharpness(small: NDArray[np.float32], edges: NDArray[np.float32]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -56,19 +57,31 @@ class Smoother:
         self._time: float | None = None
         self._state: tuple[float, ...] = ()
 
+    @overload
     def update(
         self, time: float, count: float, interval: tuple[float, float] | None = None
-    ) -> SmoothCount:
+    ) -> SmoothCount: ...
+
+    @overload
+    def update(self, time: float, count: None, interval: None = None) -> None: ...
+
+    def update(
+        self, time: float, count: float | None, interval: tuple[float, float] | None = None
+    ) -> SmoothCount | None:
         """Take a count and return the smoothed one.
 
         Args:
             time: time of the frame, in seconds, not before that of the last call.
-            count: people in the frame or in a region of it.
+            count: people in the frame or in a region of it; None: nothing was counted, as where the
+                picture cannot be trusted: there is no smoothed count either.
             interval: its likely range.
 
         Raises:
             InputError: the time is before the last one, or a number is not finite.
         """
+        if count is None:
+            later(time, self._time)  # the next count stands for the time since the last one
+            return None
         values = (count, *(interval or ()))
         if not all(math.isfinite(value) for value in values):
             raise InputError(f"count: expected finite numbers, got {count!r} in {interval!r}")
@@ -77,7 +90,8 @@ class Smoother:
             self._window.clear()
             self._state = ()
         self._time = time
-        self._window.append((time, passed, values))
+        # A count after a gap stands for no more of the gap than others do for their time.
+        self._window.append((time, passed if passed <= self._median else 0.0, values))
         while self._window and self._window[0][0] < time - self._median:
             self._window.popleft()
         middle = self._middle()

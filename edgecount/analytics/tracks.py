@@ -16,7 +16,9 @@ Numbers = NDArray[np.int64]
 _FASTEST = 0.5  # of the frame's longer side a second: nobody crosses it in less than two seconds
 _ROOM = 0.5  # of the way to the nearest neighbour, in which a head is taken for the same
 _JITTER = 0.01  # of the longer side, by which a head that stands may seem to move
+_LOOSE, _ROUNDS = 0.02, 2  # of the longer side, for heads that nothing else was found for
 _STEADY = 0.3  # share of the newest velocity in the one that is kept
+_GAP = 5.0  # s without a frame after which nobody is taken for the same
 _PATIENCE = 0.7  # s for which a head that is not found is still expected
 
 
@@ -67,10 +69,11 @@ class Tracker:
     """Heads followed by their positions and velocities; no pictures are compared.
 
     Each head is expected where its velocity takes it, and is found again in the nearest head that
-    has no nearer one, within half of the way to that head's neighbours. In a crowd at ten frames a
-    second that holds while people move by less than a head a frame. A head that is missed is
-    expected for 0.7 s where its velocity takes it. Where people are denser or frames rarer, tracks
-    break, and what counts by them has to bear it.
+    has no nearer one, within half of the way to that head's neighbours; those left over are paired
+    with what is left near them. In a crowd at ten frames a second that holds while people move by
+    less than a head a frame. A head that is missed is expected for 0.7 s where its velocity takes
+    it. Where people are denser or frames rarer, tracks break or change from one to another, and
+    what counts by them has to bear it.
 
     Args:
         size: (width, height) of the frames in pixels.
@@ -95,11 +98,13 @@ class Tracker:
         Raises:
             InputError: the time is before the last one.
         """
-        later(time, self._time)
+        gap = later(time, self._time) > _GAP
         self._time = time
         now = np.asarray(points, np.float64)[:, :2]
         waited = time - self._seen
-        old, new = self._match(self._points + self._velocities * waited[:, None], now, waited)
+        old = new = np.zeros(0, np.int64)
+        if not gap:
+            old, new = self._match(self._points + self._velocities * waited[:, None], now, waited)
         steps_before, velocities = self._points[old], np.zeros((len(now), 2))
         moved = np.flatnonzero(waited[old] > 0)
         measured = (now[new] - steps_before)[moved] / waited[old][moved][:, None]
@@ -121,11 +126,29 @@ class Tracker:
 
     def _match(self, expected: Array, now: Array, waited: Array) -> tuple[Numbers, Numbers]:
         """Return the pairs of heads, as indices of the old and of the new ones."""
+        jitter = _JITTER * self._side
         old, new = nearest_pairs(expected, now, np.inf)
         reach = np.minimum(_ROOM * _nearest(now)[new], _FASTEST * self._side * waited[old])
-        apart = np.linalg.norm(expected[old] - now[new], axis=1)
-        close = apart <= np.maximum(reach, _JITTER * self._side)
-        return old[close], new[close]
+        close = _apart(expected[old], now[new]) <= np.maximum(reach, jitter)
+        old, new = old[close], new[close]
+        # Who is left over is near others. The flow over a line does not depend on who is who, but
+        # a head for which none is found takes its step with it.
+        speeds = np.linalg.norm(self._velocities, axis=1)
+        reach = np.minimum(jitter + speeds * waited, _LOOSE * self._side)
+        for _ in range(_ROUNDS):
+            left = np.setdiff1d(np.arange(len(expected)), old)
+            free = np.setdiff1d(np.arange(len(now)), new)
+            more, found = nearest_pairs(expected[left], now[free], np.inf)
+            close = _apart(expected[left[more]], now[free[found]]) <= reach[left[more]]
+            old = np.concatenate([old, left[more[close]]])
+            new = np.concatenate([new, free[found[close]]])
+        return old, new
+
+
+def _apart(a: Array, b: Array) -> Array:
+    """Return the distances of pairs of points, (N,)."""
+    distances: Array = np.hypot(a[:, 0] - b[:, 0], a[:, 1] - b[:, 1])
+    return distances
 
 
 def nearest_pairs(before: Array, now: Array, reach: float) -> tuple[Numbers, Numbers]:

@@ -149,7 +149,7 @@ def _levels(result: CountResult, view: GroundView, sheet: _Sheet) -> NDArray[np.
     margin = math.ceil(3 * _SPREAD / cell) * cell
     left, top = sheet.left - margin, sheet.far + margin
     extent = (left, sheet.far - tall - margin, sheet.left + wide + margin, top)
-    people = view.plane.map_density(result, extent, cell)
+    people = _people(result, view, extent, cell)
     seen = _in_view(view, left, top, cell, people.shape).astype(np.float32)
     spread, around = (cv2.GaussianBlur(one, (0, 0), _SPREAD / cell) for one in (people, seen))
     # Beyond what is seen nobody is counted: the mean is one over the ground in view.
@@ -159,6 +159,20 @@ def _levels(result: CountResult, view: GroundView, sheet: _Sheet) -> NDArray[np.
     columns, rows = (((at + 0.5) * to_cell + offset).astype(np.float32) for at in (x, y))
     found = cv2.remap(people, columns, rows, cv2.INTER_LINEAR)
     return np.searchsorted(level_limits(view.kind), found, side="right")
+
+
+def _people(result: CountResult, view: GroundView, extent: Extent, cell: float) -> Array:
+    """Return people per square metre of the cells of a map; see `GroundPlane.map_density`."""
+    if result.density.size:
+        return view.plane.map_density(result, extent, cell).astype(np.float64)
+    # A model that gives head points alone.
+    left, near, right, far = extent
+    places = view.plane.to_metres(result.points[:, :2]) if len(result.points) else np.zeros((0, 2))
+    places = places[np.isfinite(places).all(axis=1)]
+    rows, columns = math.ceil((far - near) / cell), math.ceil((right - left) / cell)
+    bounds = [(far - rows * cell, far), (left, left + columns * cell)]
+    heads, _, _ = np.histogram2d(places[:, 1], places[:, 0], (rows, columns), bounds)
+    return np.asarray(heads[::-1] / cell**2, np.float64)
 
 
 def _in_view(

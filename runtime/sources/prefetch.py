@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import threading
 import time
 import weakref
@@ -216,6 +217,11 @@ def _stop_all() -> None:
     deadline = time.monotonic() + _EXIT_JOIN
     for reader in readers:
         reader.join(max(0.0, deadline - time.monotonic()))
+
+
+if hasattr(os, "register_at_fork"):
+    # A child has none of the threads, and perhaps a lock that one of them held.
+    os.register_at_fork(after_in_child=_running.clear)
 
 
 def each(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:

@@ -47,7 +47,7 @@ class TestSupervision:
         return import_or_skip("supervision")
 
     def test_heads_are_squares_around_their_points(self, sv: Any) -> None:
-        found = make(CROWD, source="a.jpg", frame=3).to_supervision(radius=7)
+        found = make(CROWD, source="a.jpg", frame=3).to_supervision(radius=np.float32(7))
         assert isinstance(found, sv.Detections)
         np.testing.assert_allclose(found.xyxy[0], [93, 43, 107, 57])
         np.testing.assert_allclose(found.get_anchors_coordinates(sv.Position.CENTER)[3], [900, 400])

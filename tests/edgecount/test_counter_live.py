@@ -245,6 +245,30 @@ def test_leaving_a_stream_closes_the_camera(
         wait_for(lambda camera=camera: camera.closed == 1)
 
 
+def test_large_frames_are_not_read_ahead(counter: EdgeCounter, wait_for: Any) -> None:
+    """Each takes the memory of many small ones."""
+
+    class Photos(Source):
+        name = "photos"
+        is_video = True
+        length = fps = None
+
+        def frames(self) -> Iterator[Frame]:
+            for index in range(2):
+                made.append(index)
+                yield Frame(np.broadcast_to(image, (4200, 4000, 3)), self.name, index, 0.0)
+            made.append(2)
+            yield Frame(np.zeros((64, 64, 3), np.uint8), self.name, 2, 0.0)
+
+    image = np.zeros((1, 1, 3), np.uint8)
+    made: list[int] = []
+    results = counter.stream(Photos())
+    for index in range(2):
+        assert next(results).frame == index
+        assert len(made) == index + 1
+    assert next(results).frame == 2
+
+
 def test_a_source_of_one_s_own_runs_in_a_thread(counter: EdgeCounter) -> None:
     class Own(Source):
         name = "own"

@@ -135,6 +135,17 @@ def test_the_map_has_the_colour_of_the_density(people: float) -> None:
     assert abs(middle - _level_colours()[level]).max() < 40 or level == 0
 
 
+def test_the_map_of_a_model_without_density_is_of_its_points() -> None:
+    size = (640, 480)
+    plane = GroundPlane.from_rectangle([(0, 0), (640, 0), (640, 480), (0, 480)], 16, 12, size)
+    heads = np.random.default_rng(0).normal((480, 120), 15, (60, 2))
+    points = np.column_stack([heads, np.ones(60)]).astype(np.float32)
+    bare = dataclasses.replace(result_of(size), density=np.zeros((0, 0), np.float32), points=points)
+    picture = draw_ground_map(bare, GroundView(plane, (0, 0, 16, 12)), width=480)
+    assert picture[90, 360 + 40].max() > 150  # beside the dots, which hide the middle
+    assert picture[270, 120].max() < 110
+
+
 def marked_at(corners: list[tuple[float, float]]) -> NDArray[np.float64]:
     """Return where on the map the person stands who is near and right in the picture."""
     size = (640, 480)

@@ -88,6 +88,7 @@ class Meter:
         self._lines = LineCounter(lines, manifest=manifest) if lines else None
         self._plane: GroundPlane | None = None
         self._size: tuple[int, int] | None = None
+        self._time = 0.0
         self._times: list[float] = []
         self._is_judged = False
 
@@ -106,7 +107,8 @@ class Meter:
         """
         if result.size != self._size:
             self._resize(result.size)
-        time = result.time or 0.0
+        # The times of a file that was cut together may go back.
+        time = self._time = max(self._time, result.time or 0.0)
         smooth = crossed = ground = None
         areas: Mapping[str, GroundCount | None] = {}
         if self._smoother is not None:

@@ -134,6 +134,7 @@ def _video_facts(tally: Tally) -> str:
     left_out = health.counted - tally.frames
     return (
         f"{facts}, {health.frames_in} frames in, {health.dropped} dropped"
+        f"{f', {health.damaged} damaged' if health.damaged else ''}"
         f"{f', {left_out} left out' if left_out > 0 else ''}, "
         f"{_plural(health.reconnects, 'reconnect')}"
     )

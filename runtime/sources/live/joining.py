@@ -16,12 +16,19 @@ from typing import Any
 
 import av
 
+from edgecount.errors import SourceError
+
 _START = re.compile(rb"\x00\x00\x01(?=.)", re.DOTALL)  # of a unit, which holds no such bytes itself
 _RECOVERY_POINT = 6  # a kind of message
 _OBSERVED = 8  # pictures whose ends are foretold rightly, before one is given by that
 _CAUTION = 8  # times as many after one that was given too early
 _ROOM = 8  # bytes by which the parts of a slice may differ, but for its last one: of its header
 _MOST = 1 << 26  # bytes of a picture, far more than any has
+_LONGEST = 1.0  # s from the first to the last packet of a picture
+
+
+class JoiningError(SourceError):
+    """Packets that tell no pictures apart."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class _Picture:
     parts: list[bytes] = field(default_factory=list)
     size: int = 0  # bytes
     came: float = 0.0  # when the last one came
+    begin: float = 0.0  # and the first one
     is_key: bool = False
     slices: int = 0
     end: int | None = None  # number of packets after which it was foretold to be whole
@@ -72,7 +80,11 @@ class PictureJoiner:
         self._given: int | None = None  # time stamp of the picture that was given before its end
 
     def add(self, packet: Any, now: float) -> list[Joined]:
-        """Add a packet that came now; returns the pictures that are whole by it."""
+        """Add a packet that came now; returns the pictures that are whole by it.
+
+        Raises:
+            JoiningError: the packets of one time stamp come for so long that it is no picture's.
+        """
         stamp = packet.pts
         if stamp is not None and stamp == self._given:
             if not self._is_torn:
@@ -86,7 +98,9 @@ class PictureJoiner:
             self._judge(picture)
             whole += self.take()
         if self._picture is None:
-            self._picture = _Picture(packet)
+            self._picture = _Picture(packet, begin=now)
+        elif now - self._picture.begin > _LONGEST:
+            raise JoiningError("its time stamps stand still")
         if self._note(self._picture, bytes(packet), now) and self._foretold >= self._needed:
             self._given = stamp
             whole += self.take()

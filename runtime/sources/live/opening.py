@@ -86,12 +86,15 @@ def opener(
         address = address_of(source)
         if address.startswith("csi://"):
             return functools.partial(opencv.open_pipeline, opencv.csi_pipeline(address), name)
-        return functools.partial(_open_stream, address, name, options, kind)
+        return functools.partial(_open_stream, address, name, options, kind, set())
     camera = source if isinstance(source, str) else int(source)
     return functools.partial(_open_camera, camera, name, options, kind)
 
 
-def _open_stream(address: str, name: str, options: LiveOptions, kind: dict[str, Any]) -> Any:
+def _open_stream(
+    address: str, name: str, options: LiveOptions, kind: dict[str, Any], unjoinable: set[str]
+) -> Any:
+    """Open a stream; `unjoinable` remembers one whose packets tell no pictures apart."""
     try:
         from edgecount.runtime.sources.live.stream import LiveClip
     except ImportError:
@@ -110,10 +113,11 @@ def _open_stream(address: str, name: str, options: LiveOptions, kind: dict[str, 
 
     protocol = _protocol_options(address)
     try:
-        if not address.startswith("rtsp"):
+        if not address.startswith("rtsp") or address in unjoinable:
             return open_with(protocol)
         clip = open_with(protocol | _IN_PARTS)
         if clip.codec in _JOINED:
+            clip.on_joining_error = lambda: unjoinable.add(address)
             return clip
         clip.close()
         return open_with(protocol)

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from edgecount._options import MAX_PIXELS
 from edgecount.runtime.sources.base import Frame, Source
 from edgecount.runtime.sources.live.attempt import OpenClip
+from edgecount.runtime.sources.live.core import Core
 from edgecount.runtime.sources.live.health import SourceHealth, SourceState
 from edgecount.runtime.sources.live.options import LiveOptions
-from edgecount.runtime.sources.live.reader import Core, LiveReader
+from edgecount.runtime.sources.live.reader import LiveReader
 from edgecount.runtime.sources.prefetch import Ended
 
 

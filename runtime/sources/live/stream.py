@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from edgecount.errors import SourceError
 from edgecount.runtime.sources.live.feed import Pace, PacketFeed
-from edgecount.runtime.sources.live.joining import PictureJoiner
+from edgecount.runtime.sources.live.joining import JoiningError, PictureJoiner
 from edgecount.runtime.sources.pyav import PLAYLISTS, PyAVClip
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class LiveClip(PyAVClip):
 
     Attributes:
         arrived: when the last picture came, by `time.monotonic`; None if it is a file.
+        on_joining_error: called when its packets tell no pictures apart.
         patience: seconds that it may be without pictures beyond what is allowed.
     """
 
     arrived: float | None = None
+    on_joining_error: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, url: str, name: str, *, newest: bool, **options: Any) -> None:
         self._feed: PacketFeed | None = None
@@ -166,6 +169,9 @@ class LiveClip(PyAVClip):
                 leading = None
             self._note_arrival(packet, arrived.came)
             yield packet
+        if isinstance(feed.error, JoiningError):
+            self.on_joining_error()
+            raise SourceError(f"the stream {self._name} is opened in another way: {feed.error}")
         if feed.error is not None and not self._is_stopped:
             raise feed.error
 

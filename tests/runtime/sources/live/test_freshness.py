@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecount.runtime.sources.live import LiveOptions, reader
+from edgecount.runtime.sources.live import LiveOptions
+from edgecount.runtime.sources.live import core as live_core
 
 INTERVAL = 10.0  # s between pictures, as they say; none is waited for
 
@@ -18,8 +19,8 @@ INTERVAL = 10.0  # s between pictures, as they say; none is waited for
 @pytest.fixture
 def core(monkeypatch) -> Any:
     """Return the core of a reader that nobody has started, with one picture to take."""
-    monkeypatch.setattr(reader, "_SOON", 4.0)
-    core = reader.Core("camera", lambda: None, LiveOptions())
+    monkeypatch.setattr(live_core, "_SOON", 4.0)
+    core = live_core.Core("camera", lambda: None, LiveOptions())
     for number in range(3):
         hand(core, number)
     return core
@@ -52,7 +53,7 @@ def test_the_next_one_is_waited_for_when_it_is_due(core: Any) -> None:
 
 
 def test_the_old_one_is_taken_where_no_other_comes(core: Any, monkeypatch) -> None:
-    monkeypatch.setattr(reader, "_SOON", 0.05)
+    monkeypatch.setattr(live_core, "_SOON", 0.05)
     let_the_last_one_be(core, INTERVAL)
     assert core.take(None).index == 2
 

@@ -13,7 +13,7 @@ import av
 import pytest
 
 from clips import encode, picture
-from edgecount.runtime.sources.live.joining import Joined, PictureJoiner
+from edgecount.runtime.sources.live.joining import Joined, JoiningError, PictureJoiner
 
 SIZE = 200  # bytes of a packet at most
 
@@ -60,10 +60,10 @@ def packets(all_units: Iterable[list[bytes]]) -> list[list[Part]]:
 def join(groups: Iterable[list[Part]], codec: str = "h264") -> tuple[list[list[Joined]], int]:
     """Return what is whole after each picture's last packet, and what is left at the end."""
     joiner = PictureJoiner(codec)
-    clock = itertools.count()
+    clock = itertools.count(step=0.001)
     given = []
     for group in groups:
-        whole = [joined for part in group for joined in joiner.add(part, float(next(clock)))]
+        whole = [joined for part in group for joined in joiner.add(part, next(clock))]
         given.append(whole)
     return given, len(joiner.take())
 
@@ -121,6 +121,14 @@ def test_the_number_of_slices_that_changes_all_the_time() -> None:
     joined = [whole for wholes in given for whole in wholes]
     for whole, group in zip(joined, groups, strict=False):
         assert bytes(whole.packet) == b"".join(part.data for part in group)
+
+
+def test_times_that_stand_still_tell_no_pictures_apart() -> None:
+    joiner = PictureJoiner("h264")
+    joiner.add(Part(b"\0\0\0\1\x65" + bytes(20), 0), 5.0)
+    assert joiner.add(Part(bytes(20), 0), 5.9) == []
+    with pytest.raises(JoiningError, match="stand still"):
+        joiner.add(Part(bytes(20), 0), 6.1)
 
 
 def test_key_frames_by_recovery_points() -> None:

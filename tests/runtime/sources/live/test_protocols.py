@@ -19,6 +19,7 @@ import av
 import cv2
 import pytest
 
+import rtmp_server
 from clips import encode, picture
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
@@ -101,6 +102,14 @@ def test_a_server_that_falls_silent_is_noticed() -> None:
             wait_for(lambda: source.health().reconnects)
             assert "gave no picture for 0.5 s" in (source.health().error or "")
             silent.set()
+
+
+def test_rtmp() -> None:
+    with served(rtmp_server.play) as port:
+        source = LiveSource(f"rtmp://127.0.0.1:{port}/live/door?token=secret", EVERY)
+        frames = take(source, 12)
+    assert source.name.endswith("/live/door?token=***")
+    assert_steady(frames)
 
 
 BOUNDARY = b"--edge\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
