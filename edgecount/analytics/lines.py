@@ -278,7 +278,7 @@ def _density_weights(
         result.density, -1, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT_101
     )
     in_network = step * stride / result.density_stride_xy[0]
-    sums *= min(max(in_network / _STEP, 1.0) ** 2, _FEWER)
+    sums = sums * np.float32(min(max(in_network / _STEP, 1.0) ** 2, _FEWER))
     share = np.clip((sums - _SINGLE) / (_CROWD - _SINGLE), 0, 1)
     weights: NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
     return weights
