@@ -188,6 +188,22 @@ def test_an_anchor_bears_gaps_and_what_was_not_counted():
         anchor.update(9003.0, 5.0, np.nan)
 
 
+def test_without_the_image_heads_alone_are_counted():
+    heads = LineCounter([MIDDLE], SIZE)
+    both = LineCounter([MIDDLE], SIZE, manifest=MANIFEST)
+    for step in range(30):
+        x, y = np.meshgrid(np.arange(0, 640, 16) - 5.0 * step, np.arange(8, 480, 16))
+        points = np.column_stack([x.ravel(), y.ravel()])
+        dense = np.full((60, 80), 0.25, np.float32)
+        one = heads.update(step / 10, result_of(points))["door"]
+        other = both.update(step / 10, result_of(points, dense))["door"]
+    assert other == one
+    assert one.into > 100
+    blind = replace(result_of(np.zeros((0, 2)), dense), peak_count=None)
+    with pytest.raises(InputError, match="image: expected the frame, got None: tiny gives no head"):
+        both.update(9.0, blind)
+
+
 def test_a_gap_of_hours_crosses_nothing():
     counter = LineCounter([MIDDLE], SIZE)
     for time in (0.0, 0.1, 0.2, 7200.0, 7200.1):
