@@ -181,3 +181,20 @@ def test_the_line_tells_what_was_counted(monkeypatch):
     with Status(FakeCamera([Show(60)]), on_terminal=True, in_logs=False) as status:
         status.counted(result, Measured())
     assert "fake camera  2.0 people  0 dropped" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("corners", "warned"),
+    [("0,0;320,0;320,240;0,240", True), ("0%,0%;100%,0%;100%,100%;0%,100%", False)],
+)
+def test_a_picture_that_changes_its_size(corners, warned, run, json_lines):
+    small = np.ascontiguousarray(picture()[:120, :160])
+    with serve_jpegs([picture(), small]) as address:
+        asked = ("--every-frame", "--max-frames", 2, "--json", "--line", "door:9%,9%;50%,90%")
+        result = run("count", address, *asked, "--ground", f"{corners}=8x6")
+    assert result.exit_code == 0, result.stderr
+    first, second = json_lines(result.stdout)
+    assert (first["size"], second["size"]) == ([320, 240], [160, 120])
+    assert ("--ground, given in pixels" in result.stderr) == warned
+    # The rectangle in pixels is only in part on the smaller picture.
+    assert second["ground"]["area_m2"] == pytest.approx(12 if warned else 48, rel=0.01)
