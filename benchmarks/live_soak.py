@@ -6,8 +6,8 @@
 Counts a real RTSP camera and a fake one, every picture and at once, with an engine that takes no
 time; then a real one that hangs up after every third picture, and a fake one that drops and hangs
 by turns. Prints what the process holds as it goes, and exits with 1 if the second half of a part
-added more than --limit MiB, or more threads or descriptors than one connection has. The servers are those of the tests; see
-tests/cameras/rtsp_server.py.
+added more than --limit MiB, or more threads or descriptors than one connection has. The servers are
+those of the tests; see tests/cameras/rtsp_server.py.
 """
 
 from __future__ import annotations

@@ -35,7 +35,11 @@ def test_the_page_is_one_program(clip: Path) -> None:
         command, cwd=clip.parent, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    count, crossed, density = done.stdout.splitlines()[:3]
+    count, regions, view, crossed, stay, queue, density = done.stdout.splitlines()[:7]
+    assert re.fullmatch(r"\d+\.\d in hall, \d+\.\d in stage", regions)
+    assert re.fullmatch(r"entrance \d+ people", view)
+    assert re.fullmatch(r"mean stay None s; longest \d\.\d+", stay)
+    assert re.fullmatch(r"0 wait, 0\.0 px; None", queue)
     assert re.fullmatch(r"\d+ people, likely \d+ to \d+", count)
     assert re.fullmatch(r"\d+\.\d in, \d+\.\d out, \d+ there", crossed)
     assert re.fullmatch(r"0\.\d\d people per square metre, level of service A", density)

@@ -27,12 +27,15 @@ def check_image(image: Image) -> None:
 def shrunk(image: Image) -> Image:
     """Return a frame at 160 x 90 pixels, uint8 (90, 160, 3).
 
-    Large frames are thinned first: the mean of every fourth pixel or so is as good, and ten times
-    as fast.
+    It is halved as often as that goes: a mean over 2 x 2 pixels takes a tenth of the time of one
+    over any others.
     """
-    step = max(min(image.shape[0] // (4 * SIDE[1]), image.shape[1] // (4 * SIDE[0])), 1)
-    thin = np.ascontiguousarray(image[::step, ::step]) if step > 1 else image
-    small: Image = cv2.resize(thin, SIDE, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    while image.shape[0] >= 2 * SIDE[1] and image.shape[1] >= 2 * SIDE[0]:
+        half = image.shape[1] // 2, image.shape[0] // 2
+        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    small: Image = cv2.resize(image, SIDE, interpolation=cv2.INTER_AREA).astype(
+        np.uint8, copy=False
+    )
     return small
 
 
@@ -40,6 +43,13 @@ def grey_of(small: Image) -> Map:
     """Return the levels of a picture, float32 (h, w)."""
     grey: Map = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float32)
     return grey
+
+
+def colour_of(small: Image) -> float:
+    """Return the mean distance of a picture's channels from each other, in levels; 0: grey."""
+    blue, green, red = cv2.split(small)
+    most, least = cv2.max(cv2.max(blue, green), red), cv2.min(cv2.min(blue, green), red)
+    return float(cv2.mean(cv2.subtract(most, least))[0])
 
 
 def edges_of(grey: Map | Image) -> Map:

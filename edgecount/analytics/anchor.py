@@ -15,6 +15,9 @@ class Anchor:
     trusted from minute to minute, and the count in the long run: the difference between the two is
     smoothed over ``horizon`` and taken off.
 
+    For places that people enter and leave over lines that are counted: where they come and go
+    elsewhere too, as at the edge of the picture, the plain count is nearer.
+
     Args:
         horizon: seconds over which the count is averaged against the flow.
 

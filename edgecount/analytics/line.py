@@ -70,14 +70,28 @@ class Line:
         return Line(self.name, self.start * whole, self.end * whole)
 
     def side(self, points: Array) -> Array:
-        """Return how far (N, 2) points are beyond the line, in pixels; inwards is above 0."""
+        """Return how far (N, 2) points are beyond the line, in pixels; inwards is above 0.
+
+        Raises:
+            ConfigError: the line is one in shares: see `in_size`.
+        """
+        self._check_pixels()
         distances: Array = (points - self.start) @ self.inwards
         return distances
 
     def beside(self, points: Array) -> NDArray[np.bool_]:
-        """Return whether (N, 2) points are abreast of the line, neither before nor behind it."""
+        """Return whether (N, 2) points are abreast of the line, neither before nor behind it.
+
+        Raises:
+            ConfigError: the line is one in shares: see `in_size`.
+        """
+        self._check_pixels()
         along = (points - self.start) @ self._along
         return (along >= 0) & (along <= self.length)
+
+    def _check_pixels(self) -> None:
+        if self.fractions:
+            raise ConfigError(f"line {self.name}: expected one in pixels: take its in_size(...)")
 
 
 def parse_line(text: str) -> Line:

@@ -15,7 +15,7 @@ from edgecount.analytics._clock import later
 from edgecount.analytics.flow import FlowAt
 from edgecount.analytics.line import Array, Line
 from edgecount.analytics.tracks import Steps, Tracker
-from edgecount.errors import ConfigError
+from edgecount.errors import ConfigError, InputError
 from edgecount.manifest import Manifest
 from edgecount.regions import SizeWatch
 from edgecount.result import CountResult
@@ -137,7 +137,8 @@ class LineCounter:
                 alone.
 
         Raises:
-            InputError: the time is before the last one.
+            InputError: the time is before the last one, or the model gives no head points and there
+                is no image.
         """
         passed = later(time, self._time)
         first, self._time = self._time is None, time
@@ -145,7 +146,14 @@ class LineCounter:
             self._check_rate(passed)
         if result.size != self.size:
             self._resize(result.size)
-        weights = _density_weights(result, self._manifest, self._step)
+        if image is None and result.peak_count is None:
+            raise InputError(
+                f"image: expected the frame, got None: {result.model} gives no head points, and "
+                "lines are counted by the crowd's motion alone"
+            )
+        weights = None
+        if image is not None:
+            weights = _density_weights(result, self._manifest, self._step)
         near = self._near(result.points[:, :2].astype(np.float64))
         steps = self._tracker.update(time, result.points[:, :2][near])
         self._add_heads(steps, weights, result)
@@ -278,7 +286,7 @@ def _density_weights(
         result.density, -1, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT_101
     )
     in_network = step * stride / result.density_stride_xy[0]
-    sums *= min(max(in_network / _STEP, 1.0) ** 2, _FEWER)
+    sums = sums * np.float32(min(max(in_network / _STEP, 1.0) ** 2, _FEWER))
     share = np.clip((sums - _SINGLE) / (_CROWD - _SINGLE), 0, 1)
     weights: NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
     return weights

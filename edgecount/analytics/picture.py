@@ -12,6 +12,7 @@ from edgecount.analytics._clock import check_seconds, later
 from edgecount.analytics._compare import (
     Image,
     check_image,
+    colour_of,
     correlation,
     edges_of,
     grey_of,
@@ -126,7 +127,7 @@ class PictureCheck:
         asked = self._judge(time, small, edges)
         changed = self._take(asked, time)
         if asked.is_trusted:  # a hand before the lens has no colour either
-            night = float(np.ptp(colour.astype(np.float32), axis=2).mean()) < _GREY
+            night = colour_of(colour) < _GREY
             changed = changed or night != self._night
             self._night = night
             self._learn_from(edges, _sharpness(small, edges), passed)

@@ -15,7 +15,7 @@ HALF = "half:0,0;160,0;160,240;0,240"
 def test_json_has_what_is_asked_for_and_nothing_else(run, files, json_lines):
     clip = files.video("c.avi", [2, 4, 4, 4])
     plain = json_lines(run("count", clip, "--json").stdout)
-    assert not {"smooth", "lines", "ground"} & set(plain[0])
+    assert not {"smooth", "lines", "ground", "camera"} & set(plain[0])
     asked = ("--line", DOOR, "--ground", GROUND, "--smooth", 1, "--region", HALF)
     result = run("count", clip, "--json", *asked)
     assert result.exit_code == 0, result.stderr

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from edgecount.errors import ConfigError
 from edgecount.manifest import Manifest
 from edgecount.regions import Region
 from edgecount.result import CountResult
+
+if TYPE_CHECKING:
+    from edgecount.runtime.sources.live import SourceHealth
 
 _log = logging.getLogger(__name__)
 
@@ -63,12 +67,14 @@ class Measured:
         lines: people that crossed each line so far, by its name; None for an image.
         ground: people on the rectangle on the ground; None if there is none.
         regions: people per square metre of regions, by name; None where there is no ground.
+        health: how the camera does; None for what is no camera.
     """
 
     smooth: SmoothCount | None = None
     lines: Mapping[str, LineCount] | None = None
     ground: GroundCount | None = None
     regions: Mapping[str, GroundCount | None] = field(default_factory=dict)
+    health: SourceHealth | None = None
 
 
 class Meter:
@@ -108,14 +114,14 @@ class Meter:
         if result.size != self._size:
             self._resize(result.size)
         # The times of a file that was cut together may go back.
-        time = self._time = max(self._time, result.time or 0.0)
+        now = self._time = max(self._time, result.time or 0.0)
         smooth = crossed = ground = None
         areas: Mapping[str, GroundCount | None] = {}
         if self._smoother is not None:
-            smooth = self._smoother.update(time, result.count, result.interval)
+            smooth = self._smoother.update(now, result.count, result.interval)
         if self._lines is not None:
-            crossed = self._lines.update(time, result, image)
-            self._judge_rate(time)
+            crossed = self._lines.update(now, result, image)
+            self._judge_rate(now)
         if self._plane is not None:
             areas = ground_counts(self._plane, self._asked.with_ground(regions), result)
             ground = areas.pop(GROUND)
@@ -130,9 +136,9 @@ class Meter:
         if self._asked.ground is not None:
             self._plane = self._asked.ground.in_size(size)
 
-    def _judge_rate(self, time: float) -> None:
+    def _judge_rate(self, now: float) -> None:
         """Warn, once, where frames are too rare for steps of people to be followed."""
-        self._times.append(time)
+        self._times.append(now)
         if self._is_judged or len(self._times) < _JUDGED:
             return
         between = (self._times[-1] - self._times[0]) / (_JUDGED - 1)
@@ -174,6 +180,14 @@ def measured_json(result: dict[str, Any], asked: Asked, measured: Measured) -> d
         for name, ground in measured.regions.items():
             numbers = ground.to_dict() if ground else dict.fromkeys(GroundCount.KEYS)
             result["regions"][name] |= {key: numbers[key] for key in GroundCount.KEYS}
+    if measured.health is not None:
+        health, captured = measured.health, result["captured"]
+        result["camera"] = {
+            "frames_in": health.frames_in,
+            "dropped": health.dropped,
+            "reconnects": health.reconnects,
+            "age": None if captured is None else round(max(time.time() - captured, 0.0), 3),
+        }
     return result
 
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from edgecount.cli._count.ground import GroundCount
 from edgecount.cli._count.measures import Asked, Measured, measured_json
 from edgecount.cli._count.tally import ImageTally, Tally
-from edgecount.cli._shell.output import printable, to_json
+from edgecount.cli._shell.output import plural, printable, to_json
 from edgecount.cli._shell.progress import echo
 from edgecount.result import CountResult
 from edgecount.runtime.sources.base import Source
@@ -102,11 +102,11 @@ class TextPrinter(Printer):
         """Print a mean, for the sum of a camera's frames would count people again and again."""
         found, others = self._images, []
         if self._videos:
-            others.append(_plural(self._videos, "video"))
+            others.append(plural(self._videos, "video"))
         if failed:
             others.append(f"{failed} failed")
         if found.images < 2:
-            images = [_plural(found.images, "image")] if found.images else []
+            images = [plural(found.images, "image")] if found.images else []
             _print_row(None, [", ".join(images + others)])
             return
         (low, lowest), (high, highest) = found.lowest, found.highest
@@ -124,7 +124,7 @@ def _print_row(count: float | None, parts: Sequence[str]) -> None:
 
 def _video_facts(tally: Tally) -> str:
     facts = (
-        f"mean of {_plural(tally.frames, 'frame')}, "
+        f"mean of {plural(tally.frames, 'frame')}, "
         f"lowest {tally.lowest:.1f}, highest {tally.highest:.1f}, {tally.fps:.1f} fps"
     )
     health = tally.health
@@ -136,7 +136,7 @@ def _video_facts(tally: Tally) -> str:
         f"{facts}, {health.frames_in} frames in, {health.dropped} dropped"
         f"{f', {health.damaged} damaged' if health.damaged else ''}"
         f"{f', {left_out} left out' if left_out > 0 else ''}, "
-        f"{_plural(health.reconnects, 'reconnect')}"
+        f"{plural(health.reconnects, 'reconnect')}"
     )
 
 
@@ -172,7 +172,3 @@ def _measures(tally: Tally) -> list[str]:
             f"{mean.people_per_m2:.2f} per m2, level {mean.level}"
         )
     return facts
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

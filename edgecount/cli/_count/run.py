@@ -48,6 +48,11 @@ class Pace:
     every: int = 1
     at_most: int | None = None
 
+    def of(self, source: Source) -> Source | Iterator[Frame]:
+        """Return what to count: a whole video as a source, which is decoded ahead of the engine."""
+        whole = source.is_video and self.every == 1 and self.at_most is None
+        return source if whole else self.pick(source)
+
     def pick(self, source: Source) -> Iterator[Frame]:
         """Return the frames to count; the one of an image in any case."""
         frames = source.frames()
@@ -140,6 +145,8 @@ class Run:
             saver = stack.enter_context(self._saver(task))
             for frame, counted in self._counted(source, tally, stop, stack):
                 result, measured = meter.update(counted, frame.image, look.regions)
+                if isinstance(source, LiveSource):
+                    measured = replace(measured, health=source.health())
                 tally.add(result, measured)
                 for printer in self.printers:
                     printer.frame(result, measured)
@@ -157,7 +164,7 @@ class Run:
         shown = self.bars and source.is_video
         name = Path(source.name).name
         bar = stack.enter_context(Progress(self.pace.length(source), "frame", name, shown))
-        for frame, result in self.counter.count_frames(self.pace.pick(source)):
+        for frame, result in self.counter.count_frames(self.pace.of(source)):
             yield frame, result
             bar.step(note=f"{result.count:.1f} people")
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from edgecount.cli._count.measures import Measured
-from edgecount.cli._shell.output import printable
+from edgecount.cli._shell.output import plural, printable
 from edgecount.cli._shell.progress import echo
 from edgecount.result import CountResult
 from edgecount.runtime.sources.live import LiveSource, SourceHealth, SourceState
@@ -87,7 +87,7 @@ class Status(AbstractContextManager["Status"]):
             yield f"{(len(self._times) - 1) / max(span, 1e-3):.1f} fps"
         yield f"{health.dropped} dropped"
         if health.reconnects:
-            yield f"{health.reconnects} reconnects"
+            yield plural(health.reconnects, "reconnect")
 
 
 def _counts(result: CountResult, measured: Measured) -> Iterator[str]:

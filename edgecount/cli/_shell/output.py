@@ -43,6 +43,11 @@ def text_of(lines: Iterable[str]) -> str:
     return "\n".join(printable(line) for line in lines)
 
 
+def plural(number: int, noun: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     return _SHORT.get(match[0]) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -71,6 +72,7 @@ class Core:
         self._backoff = Backoff(*options.backoff)
         self._told: set[str] = set()  # faults that the log has, since the camera was last well
         self._well = time.monotonic()  # when the last picture came, or else the start
+        self._process = os.getpid()
         self._watcher = threading.Thread(
             target=self._watch, name=f"edgecount-watch {name}", daemon=True
         )
@@ -85,13 +87,15 @@ class Core:
     def take(self, timeout: float | None) -> Frame:
         """Return the next picture; see `LiveReader.take`."""
         with self._available:
-            there = self._available.wait_for(lambda: self._waiting or self._last, timeout)
-            if not there:
-                raise NotReady
-            if self._options.newest and timeout is None:
-                self._wait_for_a_fresher_one()
-            if self._last is not None and not self._waiting:
-                raise self._last.with_traceback(None)  # which would grow, asked again and again
+            while True:
+                if not self._available.wait_for(lambda: self._waiting or self._last, timeout):
+                    raise NotReady
+                if self._options.newest and timeout is None:
+                    self._wait_for_a_fresher_one()
+                if self._waiting:
+                    break  # else another thread took it meanwhile
+                if self._last is not None:
+                    raise self._last.with_traceback(None)  # which would grow, asked often
             frame = self._waiting.popleft()
             self._counted += 1
             self._changed.notify_all()
@@ -139,6 +143,8 @@ class Core:
 
     def close(self) -> None:
         """End everything; threads that hang end when their reads return."""
+        if os.getpid() != self._process:
+            return  # a forked child has none of the threads, and perhaps a lock that one held
         with self._available:
             if not self._is_closed:
                 self._is_closed = True
@@ -215,9 +221,9 @@ class Core:
 
     def _watch(self) -> None:
         try:
-            last = self._keep_open()
+            last: BaseException = self._keep_open()
         except BaseException as error:  # noqa: BLE001 (raised where the pictures are taken)
-            last = error
+            last = self._as_source_error(error)
         with self._available:
             self._abandon()
             if self._last is None:

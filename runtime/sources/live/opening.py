@@ -41,8 +41,17 @@ _IN_PARTS = {"fflags": "noparse+nofillin", "probesize": "32", "analyzeduration":
 _JOINED = ("h264", "hevc", "mjpeg")
 # Packets that came too fast are lost, and not the stream.
 _UDP_OPTIONS = {"overrun_nonfatal": "1", "buffer_size": "4194304"}
+# It says late whether there is sound, and FFmpeg waits for that.
+_RTMP_OPTIONS = {"analyzeduration": "2000000"}
 # HLS starts three segments before the end otherwise.
 _HLS_OPTIONS = {"live_start_index": "-1"}
+_SPECIAL_OPTIONS = {
+    "rtsp": _RTSP_OPTIONS,
+    "rtsps": _RTSP_OPTIONS,
+    "rtmp": _RTMP_OPTIONS,
+    "rtmps": _RTMP_OPTIONS,
+    "udp": _UDP_OPTIONS,
+}
 _V4L2 = "v4l2"
 
 
@@ -138,8 +147,7 @@ def _limits(options: LiveOptions) -> tuple[float, float]:
 def _protocol_options(address: str) -> dict[str, str]:
     if address.startswith("http"):
         return _HLS_OPTIONS  # and perhaps a file, whose rate is of interest
-    special = {"rtsp": _RTSP_OPTIONS, "rtsps": _RTSP_OPTIONS, "udp": _UDP_OPTIONS}
-    return _LIVE_OPTIONS | special.get(address.partition(":")[0], {})
+    return _LIVE_OPTIONS | _SPECIAL_OPTIONS.get(address.partition(":")[0], {})
 
 
 def _open_camera(camera: str | int, name: str, options: LiveOptions, kind: dict[str, Any]) -> Any:

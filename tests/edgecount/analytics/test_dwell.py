@@ -42,6 +42,19 @@ def test_the_mean_stay_needs_nobody_to_be_recognised():
     assert mean == pytest.approx(120.0, rel=0.12)
 
 
+def test_a_gap_starts_the_mean_stay_anew():
+    stay = MeanStay(horizon=100.0)
+    for step in range(200):
+        stay.update(float(step), 12.0, 0.5 * step)
+    assert stay.update(200.0, None, 100.0) is None
+    assert stay.update(205.0, 12.0, 102.5) == pytest.approx(24.0, rel=0.05)
+    # In hours without a count people were there that nobody counted in.
+    assert stay.update(9000.0, 12.0, 103.0) is None
+    for step in range(40):
+        mean = stay.update(9001.0 + step, 12.0, 103.0 + 0.5 * step)
+    assert mean == pytest.approx(24.0, rel=0.06)
+
+
 def test_few_arrivals_say_nothing():
     stay = MeanStay()
     assert stay.update(0.0, 5.0, 100.0) is None

@@ -185,3 +185,22 @@ def test_a_rectangle_as_text_is_checked():
         parse_ground("0,0;9,9;9,0;0,9=6x9")
     with pytest.raises(ConfigError, match="ground: width: expected metres above 0, got -6"):
         parse_ground("0,0;9,0;9,9;0,9=-6x9")
+
+
+def test_places_beyond_the_horizon_are_nowhere():
+    plane = parse_ground("190,290;450,290;640,480;0,480=6x9").in_size((640, 480))
+    there = plane.to_pixels([(3.0, 5.0), (3.0, -1e3)])
+    assert not np.isnan(there[0]).any()
+    assert np.isnan(plane.to_metres([(320.0, 0.0)])).all()
+    with pytest.raises(ConfigError, match="expected corners below the horizon"):
+        plane.people_per_m2([(0, 0), (640, 0), (640, 480)], 3.0)
+    around = [(450, 290), (190, 290), (0, 480), (640, 480)]  # the other way
+    other = GroundPlane.from_rectangle(around, 6.0, 9.0, (640, 480))
+    assert not np.isnan(other.to_metres([(320.0, 470.0)])).any()
+
+
+def test_a_map_of_too_many_cells_is_refused():
+    plane = parse_ground("0,0;9,0;9,9;0,9=6x9").in_size(SIZE)
+    result = result_with(np.ones((90, 160)), (8.0, 8.0))
+    with pytest.raises(ConfigError, match="cell: expected larger ones"):
+        plane.map_density(result, (0, 0, 1e5, 1e5), 0.5)

@@ -175,6 +175,51 @@ def test_an_anchor_takes_the_drift_away_and_keeps_the_steps():
     assert np.mean(steps) < 0.2
 
 
+def test_an_anchor_bears_gaps_and_what_was_not_counted():
+    anchor = Anchor(horizon=60.0)
+    assert anchor.update(0.0, 3.0, None) is None
+    assert anchor.update(1.0, 3.0, 20.0) == 20
+    assert anchor.update(2.0, 5.0, None) == 22
+    # Hours later the flow has missed everybody: the count alone holds, and its noise is averaged.
+    assert anchor.update(9000.0, 5.0, 80.0) == 80
+    assert anchor.update(9001.0, 5.0, 90.0) == 90
+    assert anchor.update(9002.0, 5.0, 80.0) == 85
+    with pytest.raises(InputError, match="count: expected a finite number of people, got nan"):
+        anchor.update(9003.0, 5.0, np.nan)
+
+
+def test_without_the_image_heads_alone_are_counted():
+    heads = LineCounter([MIDDLE], SIZE)
+    both = LineCounter([MIDDLE], SIZE, manifest=MANIFEST)
+    for step in range(30):
+        x, y = np.meshgrid(np.arange(0, 640, 16) - 5.0 * step, np.arange(8, 480, 16))
+        points = np.column_stack([x.ravel(), y.ravel()])
+        dense = np.full((60, 80), 0.25, np.float32)
+        one = heads.update(step / 10, result_of(points))["door"]
+        other = both.update(step / 10, result_of(points, dense))["door"]
+    assert other == one
+    assert one.into > 100
+    blind = replace(result_of(np.zeros((0, 2)), dense), peak_count=None)
+    with pytest.raises(InputError, match="image: expected the frame, got None: tiny gives no head"):
+        both.update(9.0, blind)
+
+
+def test_a_gap_of_hours_crosses_nothing():
+    counter = LineCounter([MIDDLE], SIZE)
+    for time in (0.0, 0.1, 0.2, 7200.0, 7200.1):
+        x = 300.0 if time < 1 else 340.0
+        found = counter.update(time, result_of(np.array([[x, 200.0]])))["door"]
+    assert (found.into, found.out) == (0.0, 0.0)
+
+
+def test_frames_that_are_too_rare_are_told_once(caplog):
+    counter = LineCounter([MIDDLE], SIZE)
+    for step in range(60):
+        counter.update(float(step), result_of(np.zeros((0, 2))))
+    (record,) = caplog.records
+    assert "frames come every 1.0 s" in record.getMessage()
+
+
 def test_tracks_keep_their_numbers_through_a_crossing():
     tracker = Tracker(SIZE)
     seen = []
@@ -234,6 +279,8 @@ def test_what_is_refused():
         Line("a", (0, 0.5), (1, 0.5))
     with pytest.raises(ConfigError, match=r"expected shares of the frame's width .* got 320"):
         Line("a", (320, 0), (0, 0), fractions=True)
+    with pytest.raises(ConfigError, match=r"expected one in pixels: take its in_size"):
+        Line("a", (0.5, 0), (0.5, 1), fractions=True).side(np.zeros((1, 2)))
     with pytest.raises(ConfigError, match="each with its own name"):
         LineCounter([MIDDLE, MIDDLE], SIZE)
     with pytest.raises(ConfigError, match="band: expected a share"):

@@ -91,3 +91,34 @@ def test_times_that_go_back_and_counts_that_are_none():
         smoother.update(6.0, math.nan)
     with pytest.raises(InputError, match="expected seconds, got inf"):
         smoother.update(math.inf, 1.0)
+
+
+@pytest.mark.parametrize("fps", [1, 30])
+def test_steps_are_followed_alike_at_any_rate(fps):
+    smoother = Smoother(4.0, 3.0)
+    for step in range(40 * fps):
+        found = smoother.update(step / fps, 10.0 if step < 20 * fps else 50.0)
+        if step == 26 * fps:
+            middle = found.count
+    assert middle == pytest.approx(10 + 40 * (1 - np.exp(-4 / 3)), abs=6)
+    assert found.count == pytest.approx(50, abs=0.5)
+
+
+def test_what_was_not_counted_is_not_smoothed():
+    smoother = Smoother(3.0, 3.0)
+    assert smoother.update(0.0, None) is None
+    assert smoother.update(1.0, 10.0).count == 10
+    assert smoother.update(2.0, None) is None
+    assert smoother.update(3.0, 10.0).count == 10
+    with pytest.raises(InputError, match="expected 3 s or later"):
+        smoother.update(2.0, None)
+
+
+def test_the_first_count_after_hours_is_one_of_many():
+    smoother = Smoother(3.0, 0.0)
+    for step in range(50):
+        smoother.update(step / 10, 20.0)
+    smoother.update(7200.0, 500.0)  # a single wrong one
+    for step in range(1, 10):
+        found = smoother.update(7200.0 + step / 10, 30.0)
+    assert found.count == 30

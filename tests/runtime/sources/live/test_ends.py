@@ -141,6 +141,22 @@ def test_a_program_ends_while_its_camera_hangs() -> None:
     assert time.monotonic() - begin < 60
 
 
+def test_a_forked_child_ends_while_its_parent_reads() -> None:
+    code = (
+        "import os, time, edgecount\n"
+        "source = edgecount.LiveSource('rtsp://host/a', open_clip=lambda: time.sleep(1000))\n"
+        "reader = source.reader()\n"
+        "time.sleep(0.1)\n"
+        "with reader.core._available:\n"
+        "    child = os.fork()\n"
+        "    if child == 0: raise SystemExit(7)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("7\n", "")
+
+
 # Options.
 
 

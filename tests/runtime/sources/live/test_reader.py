@@ -7,13 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.faults import PermanentError
-from edgecount.runtime.sources.live import LiveSource, SourceState
+from edgecount.runtime.sources.live import LiveReader, LiveSource, SourceState
 from edgecount.runtime.sources.prefetch import Ended, NotReady
 from fake_clips import FakeClip, Hang, camera, wait_for
 
@@ -95,6 +96,25 @@ def test_skipped_pictures_are_dropped_ones() -> None:
         next(frames)
     assert source.health().dropped == 7
     assert source.health().damaged == 2
+
+
+def test_two_threads_take_each_picture_once() -> None:
+    source = camera(FakeClip(200, interval=0.002), reconnect=False, newest=False)
+    taken: list[int] = []
+
+    def take(reader: LiveReader) -> None:
+        with suppress(SourceError):
+            while True:
+                taken.append(reader.take().index)
+
+    with source.reader() as reader:
+        threads = [threading.Thread(target=take, args=(reader,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(taken) == list(range(200))
+    assert source.health().counted == 200
 
 
 # Times.
