@@ -10,6 +10,7 @@ import av
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.faults import PermanentError, UnknownProtocolError
+from edgecount.runtime.sources.once import warn_once
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
@@ -92,7 +93,7 @@ def accelerated(codec: Any, devices: Sequence[HWAccel], name: str) -> Any:
             return other
         reasons.append(f"it does not decode {codec.name}")
     if devices:
-        _log.warning("%s is decoded on the CPU: the hardware cannot (%s)", name, reasons[0])
+        warn_once(_log, f"{name} is decoded on the CPU: the hardware cannot ({reasons[0]})")
     return codec
 
 

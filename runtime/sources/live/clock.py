@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
-_SPAN = 5.0  # s of one minimum
-_SPANS = 6  # minima that are remembered: half a minute
+_SPAN = 5.0  # s of one window
+_SPANS = 6  # windows that are remembered: half a minute
+
+
+@dataclass
+class _Window:
+    """The two smallest differences between arrival and time stamp in some seconds."""
+
+    begin: float
+    least: float
+    second: float = math.inf
+
+    def add(self, difference: float) -> None:
+        if difference < self.least:
+            self.least, self.second = difference, self.least
+        else:
+            self.second = min(self.second, difference)
 
 
 class CaptureClock:
@@ -14,14 +30,17 @@ class CaptureClock:
 
     A picture that waited in a buffer, of the network or of the decoder, arrives late by its own
     time stamp. The smallest difference between arrival and time stamp of the last half minute is
-    that of a picture which did not wait; what another one has beyond it is its delay. The window
-    is short since clocks of cameras run at rates of their own: at 1% beside ours, a picture seems
-    at most 0.3 s older than it is. In turn, a delay that grows steadily for longer than half a
-    minute is told up to what it has grown in that time.
+    that of a picture which did not wait; what another one has beyond it is its delay. It is the
+    second smallest of five seconds, since the first picture that a server sends may have a stamp
+    apart from the rest.
+
+    The window is short since clocks of cameras run at rates of their own: at 1% beside ours, a
+    picture seems at most 0.3 s older than it is. In turn, a delay that grows steadily for longer
+    than half a minute is told up to what it has grown in that time.
     """
 
     def __init__(self) -> None:
-        self._minima: deque[tuple[float, float]] = deque(maxlen=_SPANS)  # begin, difference
+        self._windows: deque[_Window] = deque(maxlen=_SPANS)
         self._media: float | None = None  # time stamp of the last picture
 
     def captured(self, arrival: float, media: float | None) -> float:
@@ -34,12 +53,11 @@ class CaptureClock:
         if media is None or not math.isfinite(media):
             return arrival
         if self._media is not None and media <= self._media:
-            self._minima.clear()  # set back, or standing still: nothing is known of the new one
+            self._windows.clear()  # set back, or standing still: nothing is known of the new one
         self._media = media
         difference = arrival - media
-        if self._minima and arrival - self._minima[-1][0] < _SPAN:
-            begin, least = self._minima[-1]
-            self._minima[-1] = begin, min(least, difference)
+        if self._windows and arrival - self._windows[-1].begin < _SPAN:
+            self._windows[-1].add(difference)
         else:
-            self._minima.append((arrival, difference))
-        return min(arrival, media + min(least for _, least in self._minima))
+            self._windows.append(_Window(arrival, difference))
+        return min(arrival, media + min(window.second for window in self._windows))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.opencv import load_cv2
 from edgecount.runtime.sources.faults import PermanentError
+from edgecount.runtime.sources.once import warn_once
 from edgecount.runtime.sources.opencv import OpenCVClip
 
 if TYPE_CHECKING:
@@ -78,11 +79,10 @@ def open_stream(address: str, name: str, options: LiveOptions, why: str) -> Open
         raise SourceError(
             f"cannot open the stream {name}: is the address right, and is it there?"
         ) from None
-    _log.warning(
-        "%s is decoded by OpenCV, which tells neither damaged frames nor delays and changes of "
-        "size, and may show interlaced ones wrongly: %s",
-        name,
-        why,
+    warn_once(
+        _log,
+        f"{name} is decoded by OpenCV, which tells neither damaged frames nor delays and changes "
+        f"of size, and may show interlaced ones wrongly: {why}",
     )
     return clip
 

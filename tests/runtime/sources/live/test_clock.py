@@ -18,7 +18,7 @@ def test_a_steady_stream_has_no_age() -> None:
 
 def test_jitter_is_taken_off() -> None:
     clock = CaptureClock()
-    delays = [0.0, 0.08, 0.02, 0.05, 0.0, 0.09]
+    delays = [0.0, 0.0, 0.08, 0.02, 0.05, 0.0, 0.09]
     for index, delay in enumerate(delays):
         arrival = 50 + index / 10 + delay
         assert clock.captured(arrival, index / 10) == pytest.approx(50 + index / 10)
@@ -48,7 +48,8 @@ def test_a_clock_that_is_set_back() -> None:
     for index in range(20):
         clock.captured(50 + index / 10, 1000 + index / 10)
     assert clock.captured(52.0, 0.0) == 52.0
-    assert clock.captured(52.3, 0.1) == pytest.approx(52.1)
+    assert clock.captured(52.1, 0.1) == pytest.approx(52.1)
+    assert clock.captured(52.4, 0.2) == pytest.approx(52.2)
 
 
 def test_a_clock_that_is_set_forward() -> None:
@@ -56,6 +57,13 @@ def test_a_clock_that_is_set_forward() -> None:
     clock.captured(50.0, 0.0)
     assert clock.captured(50.1, 500.1) == 50.1
     assert clock.captured(50.2, 500.2) == pytest.approx(50.2)
+
+
+def test_a_first_picture_that_is_apart_from_the_rest() -> None:
+    clock = CaptureClock()
+    clock.captured(50.0, 0.1)
+    for index in range(2, 20):
+        assert clock.captured(50 + index / 10, index / 10) == pytest.approx(50 + index / 10)
 
 
 def test_one_stamp_that_is_wrong() -> None:

@@ -186,6 +186,8 @@ def test_hardware_that_is_not_there(hardware: str, caplog: Any) -> None:
     options = LiveOptions(newest=False, reconnect=False, hardware=hardware, open_timeout=20)
     with caplog.at_level(logging.WARNING):
         frames, _ = sent(data, options)
+    told = [record for record in caplog.records if "decoded on the CPU" in record.getMessage()]
+    assert len(told) <= 1  # none where it is there
     assert len(frames) == 12
     for index, frame in enumerate(frames):
         assert_is(frame, index)
