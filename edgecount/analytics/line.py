@@ -60,7 +60,7 @@ class Line:
         self.start: Array = ends[0]
         self.end: Array = ends[1]
         self.length = float(np.linalg.norm(self.end - self.start))
-        self._along = (self.end - self.start) / self.length
+        self._along: Array = (self.end - self.start) / self.length
         # To the right of somebody who walks along it; y points down.
         self.inwards = np.array([-self._along[1], self._along[0]])
 
