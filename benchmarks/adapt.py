@@ -158,7 +158,7 @@ def line(place: str, size: int, now: list[Any], earlier: list[Any]) -> str:
     def mean(values: Any) -> float:
         return float(np.mean(list(values)))
 
-    written = [r["said"]["verdict"] == "better" for r in now]
+    written = [r["said"]["after"] < r["said"]["before"] for r in now]
     truly = [r["truth"][1] < r["truth"][0] for r in now]
     pairs = list(zip(written, truly, strict=True))
     outcomes = f"{pairs.count((True, True))}, {pairs.count((True, False))}; "

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 CLEAR = 1.0  # standard errors of a difference that is taken for one
-LIKELY = 0.5  # standard errors from which a model is better with a probability of 0.7
 SLIGHT = 0.01  # of the error: a change that nobody needs
 # The error of a fitted mean falls as the root of the images; no network learns faster for long.
 STEEPEST = 0.5
@@ -56,12 +55,13 @@ class Comparison:
 
     @property
     def likely_better(self) -> bool:
-        """Return whether the model after is the one to choose.
+        """Return whether the model after is the one to choose, certain or not.
 
-        Where it may be chance the choice still has to be made: refusing what is not certain would
-        refuse most good models with five images, and an error that only seems to fall is small.
+        Most adaptations help, so that of two models which few images cannot tell apart the one
+        that counted them better is the better bet: refusing what is not certain would refuse most
+        good models with five images, and one that is worse by much is seldom seen as better.
         """
-        return not self.slight and self.gain >= LIKELY
+        return not self.slight and self.after < self.before
 
 
 def compare(before: Sequence[float], after: Sequence[float]) -> Comparison:
