@@ -128,30 +128,31 @@ class Feeder(threading.Thread):
     ) -> None:
         super().__init__(daemon=True)
         self.stopped = threading.Event()
+        self.sent = 0  # pictures
         self._camera = camera
         self._source = source
         self._sound = sound
         self._hang_up = hang_up
 
     def start_once(self) -> None:
-        if not self.is_alive() and not self.stopped.is_set():
+        if self.ident is None and not self.stopped.is_set():
             self.start()
 
     def run(self) -> None:
-        number, size, due = 0, self._camera.size, time.monotonic()
+        size, due = self._camera.size, time.monotonic()
         while not self.stopped.is_set():
             due = max(due + 1 / self._camera.fps, time.monotonic() - 1)
             if not self._camera.frozen:
                 if size != self._camera.size:
                     size = self._camera.size
                     self._source.set_property("caps", self._camera.caps())
-                buffer = Gst.Buffer.new_wrapped(self._camera.picture(number))
+                buffer = Gst.Buffer.new_wrapped(self._camera.picture(self.sent))
                 if self._camera.interlaced:
                     buffer.mini_object.flags |= _TOP_FIELD_FIRST
                 if self._source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
                     return
-                number += 1
-            if number == self._camera.cut:
+                self.sent += 1
+            if self.sent == self._camera.cut:
                 GLib.idle_add(self._hang_up)
             if self._sound is not None:
                 silence = b"\xd5" * round(8000 / self._camera.fps)

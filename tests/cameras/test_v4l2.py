@@ -11,7 +11,7 @@ from camera_servers import CameraServer, burnt_in
 from edgecount import open_sources
 from edgecount.runtime.sources.live import LiveOptions, SourceState
 
-INSTALL = "sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback exclusive_caps=1"
+INSTALL = "sudo apt install v4l2loopback-dkms && sudo modprobe v4l2loopback"
 DEADLINE = 30.0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from typing import Any
 
 import rtsp_server
@@ -19,7 +20,7 @@ _SINK = "videoconvert ! video/x-raw,format=YUY2 ! {sink}"
 
 
 def start(camera: Camera, device: str) -> Any:
-    """Start to write to a device; an empty name writes to nowhere."""
+    """Start to write to a device, until some pictures are there; an empty name: to nowhere."""
     sink = f"v4l2sink device={device}" if device else "fakesink sync=true"
     pipeline = Gst.parse_launch(f"{rtsp_server.SOURCE} ! {_SINK.format(sink=sink)}")
     source = pipeline.get_by_name("source")
@@ -27,6 +28,9 @@ def start(camera: Camera, device: str) -> Any:
     feeder = Feeder(camera, source)
     source.connect("need-data", lambda *_: feeder.start_once())
     pipeline.set_state(Gst.State.PLAYING)
+    deadline = time.monotonic() + 30
+    while feeder.sent < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
     return pipeline
 
 
