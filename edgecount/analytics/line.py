@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -42,10 +44,8 @@ class Line:
             raise ConfigError(f"line: expected a name, got {name!r}")
         self.name = name
         self.fractions = bool(fractions)
-        self.start, self.end = _end(name, start), _end(name, end)
-        ends = np.array([self.start, self.end])
-        self.length = float(np.linalg.norm(self.end - self.start))
-        if not self.length:
+        ends = np.array([_end(name, start), _end(name, end)])
+        if (ends[0] == ends[1]).all():
             raise ConfigError(f"line {name}: expected two different ends, got {start!r} twice")
         if self.fractions:
             check_shares(f"line {name}", ends)
@@ -54,7 +54,13 @@ class Line:
                 f"line {name}: expected pixels, got {start!r} to {end!r}, a pixel at most: for "
                 "shares of width and height give fractions=True"
             )
-        self._along = (self.end - self.start) / self.length
+        self._lay(ends)
+
+    def _lay(self, ends: Array) -> None:
+        self.start: Array = ends[0]
+        self.end: Array = ends[1]
+        self.length = float(np.linalg.norm(self.end - self.start))
+        self._along: Array = (self.end - self.start) / self.length
         # To the right of somebody who walks along it; y points down.
         self.inwards = np.array([-self._along[1], self._along[0]])
 
@@ -66,8 +72,11 @@ class Line:
         """Return the line in pixels of a frame of (width, height)."""
         if not self.fractions:
             return self
-        whole = np.array(size, np.float64)
-        return Line(self.name, self.start * whole, self.end * whole)
+        # A copy, for in a frame of a pixel its ends are no pixel apart, which is refused else.
+        drawn = copy.copy(self)
+        drawn.fractions = False
+        drawn._lay(np.array([self.start, self.end]) * np.array(size, np.float64))
+        return drawn
 
     def side(self, points: Array) -> Array:
         """Return how far (N, 2) points are beyond the line, in pixels; inwards is above 0.

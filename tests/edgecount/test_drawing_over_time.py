@@ -16,7 +16,7 @@ from edgecount.drawing._map import _level_colours
 from edgecount.regions import Region
 from edgecount.result import CountResult
 
-SIZES = [(2, 2), (1, 300), (300, 1), (64, 64), (640, 480), (1920, 1080)]
+SIZES = [(1, 1), (1, 300), (300, 1), (64, 64), (640, 480), (1920, 1080)]
 DOOR = Line("door", (0.5, 1.0), (0.5, 0.0), fractions=True)
 # A camera that looks down a square of 10 x 10 m.
 CORNERS = [(0.3, 0.3), (0.7, 0.3), (1.0, 1.0), (0.0, 1.0)]
