@@ -111,13 +111,13 @@ class Tracker:
         known = self._velocities[old][moved]
         velocities[new[moved]] = known + _STEADY * (measured - known)
         ids = np.empty(len(now), np.int64)
-        fresh = np.setdiff1d(np.arange(len(now)), new)
+        fresh = _others(len(now), new)
         ids[new], ids[fresh] = self._ids[old], self._next + np.arange(len(fresh))
         self._next += len(fresh)
-        missed = np.setdiff1d(np.arange(len(self._ids)), old)
-        lost = missed[waited[missed] > _PATIENCE]
+        missed = _others(len(self._ids), old)
+        late = waited[missed] > _PATIENCE
+        lost, kept = missed[late], missed[~late]
         steps = Steps(self._ids[old], steps_before, now[new], self._ids[lost])
-        kept = np.setdiff1d(missed, lost)
         self._ids = np.concatenate([ids, self._ids[kept]])
         self._points = np.concatenate([now, self._points[kept]])
         self._velocities = np.concatenate([velocities, self._velocities[kept]])
@@ -136,13 +136,21 @@ class Tracker:
         speeds = np.linalg.norm(self._velocities, axis=1)
         reach = np.minimum(jitter + speeds * waited, _LOOSE * self._side)
         for _ in range(_ROUNDS):
-            left = np.setdiff1d(np.arange(len(expected)), old)
-            free = np.setdiff1d(np.arange(len(now)), new)
+            left, free = _others(len(expected), old), _others(len(now), new)
+            if not len(left) or not len(free):
+                break
             more, found = nearest_pairs(expected[left], now[free], np.inf)
             close = _apart(expected[left[more]], now[free[found]]) <= reach[left[more]]
             old = np.concatenate([old, left[more[close]]])
             new = np.concatenate([new, free[found[close]]])
         return old, new
+
+
+def _others(number: int, taken: Numbers) -> Numbers:
+    """Return the indices below a number that are not taken."""
+    free = np.ones(number, bool)
+    free[taken] = False
+    return np.flatnonzero(free)
 
 
 def _apart(a: Array, b: Array) -> Array:

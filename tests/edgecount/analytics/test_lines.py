@@ -62,7 +62,7 @@ def test_walkers_are_counted_both_ways(number, fps):
     into = out = true_into = true_out = 0.0
     for seed in range(3):
         counter = LineCounter([MIDDLE], SIZE)
-        for time, points, crossed in walkers(seed, number, 30, fps):
+        for time, points, crossed in walkers(seed, number, 20, fps):
             found, true = counter.update(time, result_of(points))["door"], crossed
         into, out = into + found.into, out + found.out
         true_into, true_out = true_into + true[0], true_out + true[1]
@@ -73,7 +73,7 @@ def test_walkers_are_counted_both_ways(number, fps):
 
 def test_people_who_stand_on_the_line_are_nobody():
     counter = LineCounter([MIDDLE], SIZE)
-    for time, points, _ in walkers(1, 0, 120, 10, noise=2.0, missed=0.1, standing=12):
+    for time, points, _ in walkers(1, 0, 60, 10, noise=2.0, missed=0.1, standing=12):
         found = counter.update(time, result_of(points))["door"]
     assert abs(found.net) < 0.5
     assert found.into + found.out < 1.5

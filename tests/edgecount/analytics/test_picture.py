@@ -121,3 +121,22 @@ def test_what_is_refused(scene):
     check.update(5.0, scene)
     with pytest.raises(InputError, match="5 s or later"):
         check.update(4.0, scene)
+
+
+@pytest.mark.parametrize("fps", [1, 30])
+def test_tampering_is_seen_alike_at_any_rate(scene, fps):
+    small = cv2.resize(scene, (160, 90), interpolation=cv2.INTER_AREA).astype(np.int16)
+    noise = np.random.default_rng(0).integers(-3, 4, (7, 90, 160, 3), dtype=np.int16)
+    check, seen = PictureCheck(), {}
+    for step in range(36 * fps):
+        time = step / fps
+        image = np.clip(small + noise[step % 7], 0, 255).astype(np.uint8)
+        if 12 <= time < 20:
+            image = np.clip(40 + noise[step % 7], 0, 255).astype(np.uint8)
+        elif time >= 24:
+            image = small.astype(np.uint8)
+        report = check.update(time, image)
+        if report.changed:
+            seen[report.state] = time
+    assert seen[PictureState.COVERED] == pytest.approx(17, abs=0.01)
+    assert seen[PictureState.FROZEN] == pytest.approx(34, abs=1.01)
