@@ -39,9 +39,8 @@ def outline(polygon: Polygon, excluded: Sequence[Polygon] = ()) -> Segments:
         _bounds(edges, place, high, low)
         for place, (high, low) in enumerate(itertools.pairwise(heights.tolist()))
     ]
-    if not found:
-        return np.zeros((0, 2, 2))
-    return _joined(edges, heights, np.concatenate(found))
+    bounds = np.concatenate([np.zeros((0, 3), np.int64), *found])
+    return _joined(edges, heights, bounds) if len(bounds) else np.zeros((0, 2, 2))
 
 
 @dataclass(frozen=True)
