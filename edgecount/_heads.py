@@ -11,6 +11,7 @@ from edgecount.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from supervision import Detections
 
 _OF_SPACING = 0.4  # radius of a head, by the distance to its neighbours: there are shoulders, too
 _SMALLEST, _LARGEST = 0.006, 0.03  # radius, of the frame's longer side
@@ -68,7 +69,7 @@ def head_boxes(
 
 def detections(
     points: NDArray[np.float32], boxes: NDArray[np.float32], about: dict[str, Any]
-) -> Any:
+) -> Detections:
     """Return heads as `supervision.Detections`.
 
     Args:
@@ -80,7 +81,7 @@ def detections(
         MissingExtraError: supervision is not installed.
     """
     try:
-        from supervision import Detections
+        import supervision
     except ModuleNotFoundError as error:
         if error.name != "supervision":
             raise
@@ -89,7 +90,7 @@ def detections(
         ) from None
     number = len(points)
     named = {"class_name": "head"} | about
-    return Detections(
+    return supervision.Detections(
         xyxy=boxes,
         confidence=points[:, 2].astype(np.float32),
         class_id=np.zeros(number, np.int64),
