@@ -189,10 +189,11 @@ class LineCounter:
         """Warn, once, of frames between which people cross a line unseen."""
         if self._frames >= _FRAMES:
             return
-        self._frames, self._watched = self._frames + 1, self._watched + passed
+        self._frames += 1
+        self._watched += min(passed, 1.0)  # a single gap is no rate
         if self._frames == _FRAMES and self._watched / _FRAMES > _TOO_RARE:
             _log.warning(
-                "frames come every %.1f s: people cross lines between them, and flows will be too "
+                "frames come every %.1f s or so: people cross lines between them, and flows will be too "
                 "small: expected 5 frames a second or more",
                 self._watched / _FRAMES,
             )
