@@ -193,8 +193,8 @@ class LineCounter:
         self._watched += min(passed, 1.0)  # a single gap is no rate
         if self._frames == _FRAMES and self._watched / _FRAMES > _TOO_RARE:
             _log.warning(
-                "frames come every %.1f s or so: people cross lines between them, and flows will be too "
-                "small: expected 5 frames a second or more",
+                "frames come every %.1f s or so: people cross lines between them, and flows will "
+                "be too small: expected 5 frames a second or more",
                 self._watched / _FRAMES,
             )
 
