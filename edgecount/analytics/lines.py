@@ -27,6 +27,7 @@ _BAND = 0.05  # of the frame's longer side: a line is crossed once its whole ban
 # crowd as a whole, where steps from frame to frame are some 5 px; for longer ones as many people
 # fewer as the squares of the steps: it is the step against the way to a neighbour that matters.
 _CELL, _SINGLE, _CROWD = 64, 5.0, 14.0
+_LEAST_WEIGHT = 0.05  # of the crowd's flow: for less it is not worth its time
 _STEP, _FEWER = 5.0, 8.0  # px of the network, and the factor at the most
 _PACE = 1.0  # s over which the steps are averaged
 _LEAST = 0.3  # of the band: less of it, of a head that is lost there, is the points' noise
@@ -188,11 +189,12 @@ class LineCounter:
         """Warn, once, of frames between which people cross a line unseen."""
         if self._frames >= _FRAMES:
             return
-        self._frames, self._watched = self._frames + 1, self._watched + passed
+        self._frames += 1
+        self._watched += min(passed, 1.0)  # a single gap is no rate
         if self._frames == _FRAMES and self._watched / _FRAMES > _TOO_RARE:
             _log.warning(
-                "frames come every %.1f s: people cross lines between them, and flows will be too "
-                "small: expected 5 frames a second or more",
+                "frames come every %.1f s or so: people cross lines between them, and flows will "
+                "be too small: expected 5 frames a second or more",
                 self._watched / _FRAMES,
             )
 
@@ -225,12 +227,15 @@ class LineCounter:
             before, now = line.side(steps.before), line.side(steps.now)
             covered = np.clip(now, -half, half) - np.clip(before, -half, half)
             covered *= shares * line.beside(middles) / self._band
-            for number, part, place in zip(steps.ids.tolist(), covered, now, strict=True):
+            parts = np.flatnonzero(covered)
+            for number, part in zip(
+                steps.ids[parts].tolist(), covered[parts].tolist(), strict=True
+            ):
                 key = (number, line.name)
-                if part:
-                    self._progress[key] = self._progress.get(key, 0.0) + float(part)
-                if abs(place) >= half:
-                    self._tallies[line.name].add(self._progress.pop(key, 0.0), dense=False)
+                self._progress[key] = self._progress.get(key, 0.0) + part
+            over = set(steps.ids[np.abs(now) >= half].tolist())
+            for key in [key for key in self._progress if key[1] == line.name and key[0] in over]:
+                self._tallies[line.name].add(self._progress.pop(key), dense=False)
             for number in steps.lost.tolist():
                 self._settle(number, line.name)
 
@@ -289,6 +294,7 @@ def _density_weights(
     sums = sums * np.float32(min(max(in_network / _STEP, 1.0) ** 2, _FEWER))
     share = np.clip((sums - _SINGLE) / (_CROWD - _SINGLE), 0, 1)
     weights: NDArray[np.float32] = (share * share * (3 - 2 * share)).astype(np.float32)
+    weights[weights < _LEAST_WEIGHT] = 0.0
     return weights
 
 
