@@ -31,6 +31,7 @@ _LEAST_WEIGHT = 0.05  # of the crowd's flow: for less it is not worth its time
 _STEP, _FEWER = 5.0, 8.0  # px of the network, and the factor at the most
 _PACE = 1.0  # s over which the steps are averaged
 _LEAST = 0.3  # of the band: less of it, of a head that is lost there, is the points' noise
+_NOISE = 0.1  # of the band: less of it, of a head that leaves it, is noise as well
 _TOO_RARE = 0.35  # s from frame to frame: people who walk are across a band by then
 _FRAMES = 20  # whose mean rate is judged
 _STILL = 0.02  # of the longer side a second, below which the crowd at a place stands
@@ -163,11 +164,16 @@ class LineCounter:
         return self.counts()
 
     def counts(self) -> dict[str, LineCount]:
-        """Return the counts of each line so far, those who are on it included in part."""
+        """Return the counts of each line so far, those who are crossing it included in part."""
         found = {}
         for line in self.lines:
             tally = self._tallies[line.name]
-            begun = [part for (_, name), part in self._progress.items() if name == line.name]
+            # Less is the points' noise: somebody who stands there has crossed nothing.
+            begun = [
+                part
+                for (_, name), part in self._progress.items()
+                if name == line.name and abs(part) >= _LEAST
+            ]
             into = tally.into + sum(part for part in begun if part > 0)
             out = tally.out - sum(part for part in begun if part < 0)
             found[line.name] = LineCount(into, out, tally.dense / max(into + out, 1e-9))
@@ -235,7 +241,9 @@ class LineCounter:
                 self._progress[key] = self._progress.get(key, 0.0) + part
             over = set(steps.ids[np.abs(now) >= half].tolist())
             for key in [key for key in self._progress if key[1] == line.name and key[0] in over]:
-                self._tallies[line.name].add(self._progress.pop(key), dense=False)
+                part = self._progress.pop(key)
+                if abs(part) >= _NOISE:
+                    self._tallies[line.name].add(part, dense=False)
             for number in steps.lost.tolist():
                 self._settle(number, line.name)
 
