@@ -16,6 +16,7 @@ from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.faults import PermanentError
 from edgecount.runtime.sources.live.attempt import Attempt, OpenClip, Phase
 from edgecount.runtime.sources.live.backoff import Backoff
+from edgecount.runtime.sources.live.clock import rate_of
 from edgecount.runtime.sources.live.health import SourceHealth, SourceState
 from edgecount.runtime.sources.prefetch import Ended, NotReady
 from edgecount.runtime.sources.urls import shown_url
@@ -86,6 +87,8 @@ class Core:
 
     def take(self, timeout: float | None) -> Frame:
         """Return the next picture; see `LiveReader.take`."""
+        if self._is_of_another_process:
+            raise SourceError(f"{self._name} was opened before a fork: open it in the child")
         with self._available:
             while True:
                 if not self._available.wait_for(lambda: self._waiting or self._last, timeout):
@@ -104,7 +107,7 @@ class Core:
     def _wait_for_a_fresher_one(self) -> None:
         """Wait for the next picture if it is due at once, rather than take one about as old."""
         now = time.monotonic()
-        rate = self._rate(now)
+        rate = rate_of(self._times, now)
         if rate is None or not self._waiting:
             return
         last = self._well
@@ -117,6 +120,8 @@ class Core:
 
     def health(self) -> SourceHealth:
         """Return a snapshot."""
+        if self._is_of_another_process:
+            return SourceHealth(SourceState.IDLE)
         with self._available:
             now = time.monotonic()
             return SourceHealth(
@@ -128,23 +133,14 @@ class Core:
                 age=None if self._newest is None else max(0.0, now - self._newest),
                 error=self._error,
                 size=self._size,
-                fps=self._rate(now),
+                fps=rate_of(self._times, now),
                 damaged=self._damaged + (self._attempt.left_out if self._attempt else 0),
             )
 
-    def _rate(self, now: float) -> float | None:
-        if len(self._times) < 2 or self._times[-1] <= self._times[0]:
-            return None
-        intervals = len(self._times) - 1
-        span = self._times[-1] - self._times[0]
-        silence = now - self._times[-1]
-        # A camera that has stopped is slower than it was.
-        return intervals / (span if silence < 2 * span / intervals else span + silence)
-
     def close(self) -> None:
         """End everything; threads that hang end when their reads return."""
-        if os.getpid() != self._process:
-            return  # a forked child has none of the threads, and perhaps a lock that one held
+        if self._is_of_another_process:
+            return
         with self._available:
             if not self._is_closed:
                 self._is_closed = True
@@ -162,6 +158,11 @@ class Core:
             self._watcher.join(_JOIN)
         for attempt in list(self._left):
             attempt.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def _is_of_another_process(self) -> bool:
+        """Whether this is a forked child: it has no thread, and perhaps a lock that one held."""
+        return os.getpid() != self._process
 
     # The thread of an attempt.
 
@@ -245,10 +246,10 @@ class Core:
                     break
                 attempt = self._start_attempt()
             error = self._wait_for_end(attempt)
-            # An end for good, as a clip may say, is none of those that are mended.
-            if self._last is not None or isinstance(attempt.error, Ended):
-                break
             with self._changed:
+                # An end for good, as a clip may say, is none of those that are mended.
+                if self._is_closed or isinstance(attempt.error, Ended):
+                    break
                 self._abandon()
                 if attempt.is_finite:
                     return Ended() if error is None else error
