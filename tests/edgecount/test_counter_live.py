@@ -212,9 +212,7 @@ def test_one_that_is_away_for_too_long_is_given_up(counter: EdgeCounter, studio:
         next(counter.stream(camera.source))
 
 
-def test_a_stream_tells_the_health_of_its_own_reader(
-    counter: EdgeCounter, studio: Studios
-) -> None:
+def test_a_stream_tells_the_health_of_its_own_reader(counter: EdgeCounter, studio: Studios) -> None:
     camera, counted = studio(), threading.Event()
     with counter.watch(camera.source, lambda _: counted.set()) as watching:
         camera.show()

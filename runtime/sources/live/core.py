@@ -177,20 +177,21 @@ class Core:
             if attempt.left_out and not self._damaged_told:
                 self._damaged_told = True
                 _log.warning("%s: damaged pictures are left out", self._name)
-            self._note_picture(image, captured)
+            seconds = self._note_picture(image, captured)
+            if attempt.is_finite and media is not None:
+                seconds = media  # a file's, which is read faster or slower than it was taken
             if self._options.newest and not attempt.is_finite:
                 self._dropped += len(self._waiting)
                 self._waiting.clear()
             elif not self._wait_for_room(attempt):
                 return False
             now, wall = time.monotonic(), time.time()
-            start = captured if self._start is None else self._start
             self._waiting.append(
                 Frame(
                     image,
                     self._name,
                     index=self._counted + self._dropped + len(self._waiting),
-                    time=max(0.0, (self._newest or captured) - start),
+                    time=seconds,
                     captured=None if attempt.is_finite else wall - (now - captured),
                     media_time=media,
                 )
@@ -199,7 +200,8 @@ class Core:
             self.on_change()
             return True
 
-    def _note_picture(self, image: NDArray[np.uint8], captured: float) -> None:
+    def _note_picture(self, image: NDArray[np.uint8], captured: float) -> float:
+        """Note that a picture came; returns the seconds since the first one."""
         if self._state is not SourceState.LIVE:
             if self._told:
                 _log.info("%s gives pictures again", self._name)
@@ -211,6 +213,7 @@ class Core:
         self._newest = captured if self._newest is None else max(self._newest, captured)
         self._times.append(self._newest)
         self._size = image.shape[1], image.shape[0]
+        return self._newest - self._start
 
     def _wait_for_room(self, attempt: Attempt) -> bool:
         attempt.enter(Phase.HANDING)

@@ -185,7 +185,7 @@ def test_a_forked_child_is_told_that_the_camera_is_its_parent_s() -> None:
 
 def test_a_file_is_no_camera(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
-    with pytest.raises(SourceError, match=r"expected an address or a camera, got the path .*a\.mp4"):
+    with pytest.raises(SourceError, match=r"expected an address or a camera, got the path"):
         LiveSource(str(tmp_path / "a.mp4"))
 
 

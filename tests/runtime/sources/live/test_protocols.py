@@ -199,7 +199,9 @@ def test_a_file_over_http_is_given_whole(tmp_path: Path) -> None:
             assert [frame.index for frame in frames] == list(range(25))
             assert source.health().state is SourceState.ENDED
             assert {frame.captured for frame in frames} == {None}
-        with pytest.raises(SourceError, match=r"cannot open the stream .*none.mp4: is the path right"):
+            times = [frame.time for frame in frames]
+            assert times == pytest.approx([index * INTERVAL for index in range(25)], abs=1e-3)
+        with pytest.raises(SourceError, match=r"cannot open .*none.mp4: is the path right"):
             next(LiveSource(f"{address}/none.mp4", NEWEST).frames())
 
 
