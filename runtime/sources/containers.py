@@ -125,12 +125,14 @@ def _fault_of_name(error: Exception, url: str) -> str:
         return ""
     try:
         host = urlsplit(url).hostname
-        if host:
-            socket.getaddrinfo(host, None)
-    except OSError as fault:
-        return f"{host}: {fault.strerror}"
     except ValueError:  # no address that Python knows
         return ""
+    if not host:
+        return ""
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as fault:
+        return f"{host}: {fault.strerror}"
     return ""
 
 

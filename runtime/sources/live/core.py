@@ -251,7 +251,7 @@ class Core:
             error = self._wait_for_end(attempt)
             with self._changed:
                 # An end for good, as a clip may say, is none of those that are mended.
-                if self._is_closed or isinstance(attempt.error, Ended):
+                if self._last is not None or isinstance(attempt.error, Ended):
                     break
                 self._abandon()
                 if attempt.is_finite:
