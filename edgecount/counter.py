@@ -202,7 +202,7 @@ class EdgeCounter:
             source: an image, a folder, a glob, a video, a stream's URL, a camera's number, or a
                 `Source`, such as a `LiveSource` whose health is of interest, or one of your own,
                 whose `frames` run in a thread of their own.
-            live: how cameras and streams are read; None: as `LiveOptions` says by default.
+            live: how cameras and streams are read that are no `LiveSource`; None: the defaults.
 
         Raises:
             SourceError: the source cannot be opened, or stops before its end.

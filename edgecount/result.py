@@ -153,9 +153,10 @@ class CountResult:
         """
         boxes = head_boxes(self.points, self.size, radius)
         about = {"source": self.source, "frame": self.frame}
-        return detections(
+        found: Detections = detections(
             self.points, boxes, {name: value for name, value in about.items() if value is not None}
         )
+        return found
 
     def to_coco(self, image_id: int | str, *, category_id: int = 1) -> list[dict[str, Any]]:
         """Return the heads as COCO results, which ``COCO.loadRes`` of pycocotools reads.

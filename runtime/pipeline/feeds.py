@@ -50,7 +50,7 @@ class SourceReader(Reader["FrameJob"]):
         self._reader: Reader[FrameJob] | None = None
         self._lock = threading.Lock()  # of the reader that is opened and of closing
         self._closed = False
-        self._live: LiveSource | None = None  # the last one that was opened
+        self._live: _LiveReader | None = None  # the last one that was opened
 
     def health(self) -> SourceHealth | None:
         """Return how the live source that is read, or was last, is doing; None: there was none."""
@@ -116,8 +116,8 @@ class SourceReader(Reader["FrameJob"]):
                 yield reader
                 continue
             for source in cast("Iterator[LiveSource]", group):
-                self._live = source
-                yield _LiveReader(source, self._to_job, self.on_change)
+                self._live = _LiveReader(source, self._to_job, self.on_change)
+                yield self._live
 
 
 class _LiveReader(Reader["FrameJob"]):
@@ -128,10 +128,14 @@ class _LiveReader(Reader["FrameJob"]):
         self._frames = source.reader()
         self._frames.on_change = on_change
 
+    def health(self) -> SourceHealth:
+        """Return how the camera is doing by this reader: the source may have others, too."""
+        return self._frames.health()
+
     @property
     def patience(self) -> float | None:
         """Nothing while the camera is away, else a little longer than its picture should take."""
-        health = self._source.health()
+        health = self.health()
         if health.state is not SourceState.LIVE:
             return 0.0
         return max(_FRAME_TIMES / health.fps, _SHORTEST) if health.fps else _RATE_UNKNOWN

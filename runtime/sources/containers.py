@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import av
 
@@ -64,8 +67,9 @@ def open_container(
     except (av.FFmpegError, ValueError) as error:
         why = reason_of(error)
         if timeout is not None:
+            why = _fault_of_name(error, url) or why
             raise _kind(error, is_download=url.startswith(("http:", "https:")))(
-                f"cannot open the stream {name}: is the address right, and is it there? ({why})"
+                f"cannot open the stream {name}: {_question(error)} ({why})"
             ) from None
         raise SourceError(
             f"{name} cannot be opened as a video: it is damaged, cut off, or in a format that "
@@ -104,6 +108,32 @@ def _kind(error: Exception, *, is_download: bool) -> type[SourceError]:
     # What is no video behind http will be none; a camera that starts may give anything.
     lasting = isinstance(error, _PERMANENT) or (is_download and isinstance(error, ValueError))
     return PermanentError if lasting else SourceError
+
+
+def _question(error: Exception) -> str:
+    """Return what to look at first."""
+    if isinstance(error, (av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError)):
+        return "are user and password right?"
+    if isinstance(error, av.error.HTTPNotFoundError):
+        return "is the path right?"
+    return "is the address right, and is it there?"
+
+
+def _fault_of_name(error: Exception, url: str) -> str:
+    """Say that a host's name is not known, which FFmpeg calls an input/output error; or nothing."""
+    if getattr(error, "errno", None) != errno.EIO:
+        return ""
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:  # no address that Python knows
+        return ""
+    if not host:
+        return ""
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as fault:
+        return f"{host}: {fault.strerror}"
+    return ""
 
 
 def reason_of(error: Exception) -> str:

@@ -52,6 +52,8 @@ _TIMED = ("matroska", "flv", "asf", "ogg", "mxf")
 # At the end: containers round, some count hidden frames, and last frames may have no duration.
 _TOLERATED_SECONDS = 0.4
 _TOLERATED_SHARE = 0.01
+# FFmpeg shows texts by their suffix, such as what a server has at /readme.txt, as a terminal would.
+_TEXT = ("ansi", "bintext", "xbin", "idf")
 
 PLAYLISTS = ("hls", "dash")
 
@@ -114,6 +116,8 @@ class PyAVClip:
             if self._stream is None:
                 raise PermanentError(f"{self._name} cannot be opened as a video: none is in it")
             raise NoDecoderError(f"{self._name}: FFmpeg has no decoder for its video here")
+        if self._codec.name in _TEXT:
+            raise PermanentError(f"{self._name} cannot be opened as a video: it is a text")
         self._refuse_size(self._codec)
         self._codec = accelerated(self._codec, hardware, self._name)
         if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:

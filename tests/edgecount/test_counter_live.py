@@ -212,6 +212,17 @@ def test_one_that_is_away_for_too_long_is_given_up(counter: EdgeCounter, studio:
         next(counter.stream(camera.source))
 
 
+def test_a_stream_tells_the_health_of_its_own_reader(counter: EdgeCounter, studio: Studios) -> None:
+    camera, counted = studio(), threading.Event()
+    with counter.watch(camera.source, lambda _: counted.set()) as watching:
+        camera.show()
+        assert counted.wait(20)
+        with camera.source.reader():  # of somebody else, and newer
+            health = watching.health()
+            assert health is not None
+            assert (health.counted, camera.source.health().counted) == (1, 0)
+
+
 def test_every_picture_is_counted_where_it_is_asked_for(
     counter: EdgeCounter, studio: Studios
 ) -> None:

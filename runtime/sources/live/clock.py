@@ -1,9 +1,10 @@
-"""The moment when a live picture reached this machine, told from arrival and media time."""
+"""When live pictures reached this machine, told from arrival and media time, and how many do."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _SPAN = 5.0  # s of one window
@@ -61,3 +62,18 @@ class CaptureClock:
         else:
             self._windows.append(_Window(arrival, difference))
         return min(arrival, media + min(window.second for window in self._windows))
+
+
+def rate_of(times: Sequence[float], now: float) -> float | None:
+    """Return how many pictures come per second; None if fewer than two moments are known.
+
+    Args:
+        times: when the last pictures came, in seconds.
+        now: the present moment: a camera that has stopped is slower than it was.
+    """
+    if len(times) < 2 or times[-1] <= times[0]:
+        return None
+    intervals = len(times) - 1
+    span = times[-1] - times[0]
+    silence = now - times[-1]
+    return intervals / (span if silence < 2 * span / intervals else span + silence)

@@ -16,6 +16,7 @@ from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.faults import PermanentError
 from edgecount.runtime.sources.live.attempt import Attempt, OpenClip, Phase
 from edgecount.runtime.sources.live.backoff import Backoff
+from edgecount.runtime.sources.live.clock import rate_of
 from edgecount.runtime.sources.live.health import SourceHealth, SourceState
 from edgecount.runtime.sources.prefetch import Ended, NotReady
 from edgecount.runtime.sources.urls import shown_url
@@ -86,6 +87,8 @@ class Core:
 
     def take(self, timeout: float | None) -> Frame:
         """Return the next picture; see `LiveReader.take`."""
+        if self._is_of_another_process:
+            raise SourceError(f"{self._name} was opened before a fork: open it in the child")
         with self._available:
             while True:
                 if not self._available.wait_for(lambda: self._waiting or self._last, timeout):
@@ -104,7 +107,7 @@ class Core:
     def _wait_for_a_fresher_one(self) -> None:
         """Wait for the next picture if it is due at once, rather than take one about as old."""
         now = time.monotonic()
-        rate = self._rate(now)
+        rate = rate_of(self._times, now)
         if rate is None or not self._waiting:
             return
         last = self._well
@@ -117,6 +120,8 @@ class Core:
 
     def health(self) -> SourceHealth:
         """Return a snapshot."""
+        if self._is_of_another_process:
+            return SourceHealth(SourceState.IDLE)
         with self._available:
             now = time.monotonic()
             return SourceHealth(
@@ -128,23 +133,14 @@ class Core:
                 age=None if self._newest is None else max(0.0, now - self._newest),
                 error=self._error,
                 size=self._size,
-                fps=self._rate(now),
+                fps=rate_of(self._times, now),
                 damaged=self._damaged + (self._attempt.left_out if self._attempt else 0),
             )
 
-    def _rate(self, now: float) -> float | None:
-        if len(self._times) < 2 or self._times[-1] <= self._times[0]:
-            return None
-        intervals = len(self._times) - 1
-        span = self._times[-1] - self._times[0]
-        silence = now - self._times[-1]
-        # A camera that has stopped is slower than it was.
-        return intervals / (span if silence < 2 * span / intervals else span + silence)
-
     def close(self) -> None:
         """End everything; threads that hang end when their reads return."""
-        if os.getpid() != self._process:
-            return  # a forked child has none of the threads, and perhaps a lock that one held
+        if self._is_of_another_process:
+            return
         with self._available:
             if not self._is_closed:
                 self._is_closed = True
@@ -163,6 +159,11 @@ class Core:
         for attempt in list(self._left):
             attempt.join(max(0.0, deadline - time.monotonic()))
 
+    @property
+    def _is_of_another_process(self) -> bool:
+        """Whether this is a forked child: it has no thread, and perhaps a lock that one held."""
+        return os.getpid() != self._process
+
     # The thread of an attempt.
 
     def _hand(
@@ -176,20 +177,21 @@ class Core:
             if attempt.left_out and not self._damaged_told:
                 self._damaged_told = True
                 _log.warning("%s: damaged pictures are left out", self._name)
-            self._note_picture(image, captured)
+            seconds = self._note_picture(image, captured)
+            if attempt.is_finite and media is not None:
+                seconds = media  # a file's, which is read faster or slower than it was taken
             if self._options.newest and not attempt.is_finite:
                 self._dropped += len(self._waiting)
                 self._waiting.clear()
             elif not self._wait_for_room(attempt):
                 return False
             now, wall = time.monotonic(), time.time()
-            start = captured if self._start is None else self._start
             self._waiting.append(
                 Frame(
                     image,
                     self._name,
                     index=self._counted + self._dropped + len(self._waiting),
-                    time=max(0.0, (self._newest or captured) - start),
+                    time=seconds,
                     captured=None if attempt.is_finite else wall - (now - captured),
                     media_time=media,
                 )
@@ -198,7 +200,8 @@ class Core:
             self.on_change()
             return True
 
-    def _note_picture(self, image: NDArray[np.uint8], captured: float) -> None:
+    def _note_picture(self, image: NDArray[np.uint8], captured: float) -> float:
+        """Note that a picture came; returns the seconds since the first one."""
         if self._state is not SourceState.LIVE:
             if self._told:
                 _log.info("%s gives pictures again", self._name)
@@ -210,6 +213,7 @@ class Core:
         self._newest = captured if self._newest is None else max(self._newest, captured)
         self._times.append(self._newest)
         self._size = image.shape[1], image.shape[0]
+        return self._newest - self._start
 
     def _wait_for_room(self, attempt: Attempt) -> bool:
         attempt.enter(Phase.HANDING)
@@ -245,10 +249,10 @@ class Core:
                     break
                 attempt = self._start_attempt()
             error = self._wait_for_end(attempt)
-            # An end for good, as a clip may say, is none of those that are mended.
-            if self._last is not None or isinstance(attempt.error, Ended):
-                break
             with self._changed:
+                # An end for good, as a clip may say, is none of those that are mended.
+                if self._last is not None or isinstance(attempt.error, Ended):
+                    break
                 self._abandon()
                 if attempt.is_finite:
                     return Ended() if error is None else error

@@ -28,7 +28,7 @@ class SourceHealth:
         counted: pictures that were taken.
         dropped: pictures that nobody took before the next one came, or before the end; skipped
             ones among them, as far as they are known.
-        reconnects: how often it was opened again after it had given pictures or failed.
+        reconnects: how often it was opened again, or tried to be, after the first time.
         age: seconds since the newest picture was captured; None before the first one.
         error: the last thing that went wrong, without secrets; None if nothing has.
         size: width and height of the newest picture in pixels; None before the first one.

@@ -24,7 +24,7 @@ _OBSERVED = 8  # pictures whose ends are foretold rightly, before one is given b
 _CAUTION = 8  # times as many after one that was given too early
 _ROOM = 8  # bytes by which the parts of a slice may differ, but for its last one: of its header
 _MOST = 1 << 26  # bytes of a picture, far more than any has
-_LONGEST = 1.0  # s from the first to the last packet of a picture
+_LONGEST = 1.0  # s from the first to the last packet of a picture, but for one gap of the network
 
 
 class JoiningError(SourceError):
@@ -53,6 +53,7 @@ class _Picture:
     size: int = 0  # bytes
     came: float = 0.0  # when the last one came
     begin: float = 0.0  # and the first one
+    gap: float = 0.0  # s, the longest between two of them
     is_key: bool = False
     slices: int = 0
     end: int | None = None  # number of packets after which it was foretold to be whole
@@ -98,9 +99,8 @@ class PictureJoiner:
             self._judge(picture)
             whole += self.take()
         if self._picture is None:
-            self._picture = _Picture(packet, begin=now)
-        elif now - self._picture.begin > _LONGEST:
-            raise JoiningError("its time stamps stand still")
+            self._picture = _Picture(packet, begin=now, came=now)
+        self._refuse_a_long_one(self._picture, now)
         if self._note(self._picture, bytes(packet), now) and self._foretold >= self._needed:
             self._given = stamp
             whole += self.take()
@@ -119,6 +119,12 @@ class PictureJoiner:
         packet.pts, packet.time_base = picture.first.pts, picture.first.time_base
         packet.is_keyframe = picture.is_key
         return [Joined(packet, picture.came)]
+
+    @staticmethod
+    def _refuse_a_long_one(picture: _Picture, now: float) -> None:
+        picture.gap = max(picture.gap, now - picture.came)
+        if now - picture.begin - picture.gap > _LONGEST:
+            raise JoiningError("its time stamps stand still")
 
     def _note(self, picture: _Picture, data: bytes, now: float) -> bool:
         """Add a packet to a picture; returns whether it seems whole."""

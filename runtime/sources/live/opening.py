@@ -61,6 +61,13 @@ def check(source: object, options: LiveOptions) -> None:
     # OpenCV 5.0 ends the process at -1, and takes no number past 31 bits.
     if not isinstance(source, str) and not (numbered and 0 <= source < 2**31):  # type: ignore[operator]
         raise SourceError(f"expected a camera's number, 0 or more, or its device, got {source!r}")
+    if isinstance(source, str) and not _URL.match(source) and _PIPELINE not in source:
+        path = Path(source)
+        if path.exists() and not path.is_char_device():
+            raise SourceError(
+                f"expected an address or a camera, got the path {source}: files are for "
+                "`EdgeCounter.stream` and `open_sources`, which need no `LiveSource`"
+            )
     check_hardware(options.hardware)
 
 

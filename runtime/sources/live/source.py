@@ -29,7 +29,7 @@ class LiveSource(Source):
         open_clip: opens it in another way; returns an object like `PyAVClip`.
 
     Raises:
-        SourceError: there is no such camera number.
+        SourceError: there is no such camera number, or it is a file of this machine.
         ConfigError: FFmpeg knows no such hardware.
     """
 

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgecount.errors import ConfigError
+from edgecount.errors import ConfigError, SourceError
 from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
 from edgecount.runtime.sources.prefetch import Ended, NotReady
 from fake_clips import FakeClip, Hang, camera, wait_for
@@ -157,7 +158,35 @@ def test_a_forked_child_ends_while_its_parent_reads() -> None:
     assert (done.stdout, done.stderr) == ("7\n", "")
 
 
+def test_a_forked_child_is_told_that_the_camera_is_its_parent_s() -> None:
+    code = (
+        "import os, time, edgecount\n"
+        "source = edgecount.LiveSource('rtsp://host/a', open_clip=lambda: time.sleep(1000))\n"
+        "reader = source.reader()\n"
+        "with reader.core._available:\n"
+        "    child = os.fork()\n"
+        "if child == 0:\n"
+        "    print(source.health().state.value, flush=True)\n"
+        "    try: reader.take()\n"
+        "    except edgecount.SourceError as error: print(error, flush=True)\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines() == [
+        "idle",
+        "rtsp://host/a was opened before a fork: open it in the child",
+    ]
+
+
 # Options.
+
+
+def test_a_file_is_no_camera(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(SourceError, match=r"expected an address or a camera, got the path"):
+        LiveSource(str(tmp_path / "a.mp4"))
 
 
 @pytest.mark.parametrize(

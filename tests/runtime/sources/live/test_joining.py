@@ -126,9 +126,19 @@ def test_the_number_of_slices_that_changes_all_the_time() -> None:
 def test_times_that_stand_still_tell_no_pictures_apart() -> None:
     joiner = PictureJoiner("h264")
     joiner.add(Part(b"\0\0\0\1\x65" + bytes(20), 0), 5.0)
-    assert joiner.add(Part(bytes(20), 0), 5.9) == []
+    for came in (5.5, 6.0, 6.4):
+        assert joiner.add(Part(bytes(20), 0), came) == []
     with pytest.raises(JoiningError, match="stand still"):
-        joiner.add(Part(bytes(20), 0), 6.1)
+        joiner.add(Part(bytes(20), 0), 6.6)
+
+
+def test_a_network_that_pauses_within_a_picture() -> None:
+    joiner = PictureJoiner("h264")
+    unit = b"\0\0\0\1\x65" + bytes(20)
+    for number, came in enumerate((5.0, 5.1, 8.0, 8.2)):
+        assert joiner.add(Part(bytes(20) if number else unit, 0), came) == []
+    (whole,) = joiner.add(Part(unit, 1), 8.3)
+    assert bytes(whole.packet) == unit + 3 * bytes(20)
 
 
 def test_key_frames_by_recovery_points() -> None:

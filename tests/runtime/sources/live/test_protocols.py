@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import http.server
 import itertools
@@ -198,7 +199,9 @@ def test_a_file_over_http_is_given_whole(tmp_path: Path) -> None:
             assert [frame.index for frame in frames] == list(range(25))
             assert source.health().state is SourceState.ENDED
             assert {frame.captured for frame in frames} == {None}
-        with pytest.raises(SourceError, match=r"cannot open the stream .*none.mp4: is the address"):
+            times = [frame.time for frame in frames]
+            assert times == pytest.approx([index * INTERVAL for index in range(25)], abs=1e-3)
+        with pytest.raises(SourceError, match=r"cannot open .*none.mp4: is the path right"):
             next(LiveSource(f"{address}/none.mp4", NEWEST).frames())
 
 
@@ -218,6 +221,41 @@ def test_a_file_over_http_that_holds_nothing(tmp_path: Path) -> None:
         pytest.raises(SourceError, match="cannot open the stream"),
     ):
         next(LiveSource(f"{address}/a.mp4", NEWEST).frames())
+
+
+def test_a_text_over_http_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"dear diary\n" * 100)
+    with (
+        folder_over_http(tmp_path) as address,
+        pytest.raises(SourceError, match=r"a\.txt cannot be opened as a video: it is a text"),
+    ):
+        next(LiveSource(f"{address}/a.txt", NEWEST).frames())
+
+
+def test_a_wrong_password_is_told_as_that() -> None:
+    def refuse(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+
+    with served(refuse) as port:
+        source = LiveSource(f"http://user:secret@127.0.0.1:{port}/cam", NEWEST)
+        with pytest.raises(SourceError, match="are user and password right") as error:
+            next(source.frames())
+    assert "secret" not in str(error.value)
+
+
+def test_a_host_without_an_address_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise av.error.FFmpegError(errno.EIO, "Input/output error")
+
+    def look_up(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(av, "open", fail)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    source = LiveSource("rtsp://user:secret@door.invalid/cam", LiveOptions(reconnect=False))
+    with pytest.raises(SourceError, match=r"\(door\.invalid: Name or service not known\)$"):
+        next(source.frames())
 
 
 def test_damage_of_a_file_over_http(tmp_path: Path, caplog) -> None:
