@@ -379,8 +379,10 @@ def _points(name: str, values: ArrayLike) -> Array:
         points = np.asarray(values, np.float64)
     except (TypeError, ValueError):
         points = np.zeros(0)
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise ConfigError(f"{name}: expected finite x, y of every point, got {shown(values)}")
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ConfigError(f"{name}: expected x, y of every point, got {shown(values)}")
+    if not np.isfinite(points).all():
+        raise ConfigError(f"{name}: expected finite numbers, got NaN or infinity")
     return points
 
 
