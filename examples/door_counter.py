@@ -8,10 +8,11 @@ the picture behind the door, whose absolute count keeps in minus out from drifti
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 
-from edgecount import EdgeCounter, Source, open_sources
+from edgecount import EdgeCounter, EdgeCountError, Source, open_sources
 from edgecount.analytics import Anchor, LineCount, LineCounter, parse_line
 from edgecount.regions import parse_region
 
@@ -27,13 +28,18 @@ def count_door(
     lines = LineCounter([door], manifest=counter.manifest)
     anchor = Anchor(horizon=300)
     due = every
+    report: tuple[LineCount, float] | None = None
     # Of a camera this is the newest picture each time; one that breaks off is opened again.
     for frame, result in counter.count_frames(source):
         crossed = lines.update(frame.time, result, frame.image)["door"]
         there = anchor.update(frame.time, crossed.net, result.regions["inside"].count)
+        report = crossed, there
         if frame.time >= due:
             due = frame.time + every
-            yield crossed, there
+            yield report
+            report = None
+    if report:  # what is left of a video
+        yield report
 
 
 def main() -> None:
@@ -55,4 +61,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EdgeCountError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        pass

@@ -9,6 +9,7 @@ Heads are pixelated. Whoever reaches the port can look: put a proxy with a login
 import argparse
 import asyncio
 import contextlib
+import sys
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -71,5 +72,8 @@ if __name__ == "__main__":
     parser.add_argument("source", help="a camera's address, or a video")
     parser.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
-    with EdgeCounter("edgecount-n") as counter, contextlib.suppress(KeyboardInterrupt):
-        make_server(open_sources(options.source)[0], counter, options.port).run()
+    try:
+        with EdgeCounter("edgecount-n") as counter, contextlib.suppress(KeyboardInterrupt):
+            make_server(open_sources(options.source)[0], counter, options.port).run()
+    except EdgeCountError as error:
+        sys.exit(f"error: {error}")

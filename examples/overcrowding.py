@@ -9,6 +9,7 @@ are not counted, and a camera that is away is no empty place: both are "lost" af
 
 import argparse
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,4 +69,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except EdgeCountError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        pass

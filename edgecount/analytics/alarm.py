@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics._clock import check_people, check_seconds, later
 from edgecount.errors import ConfigError
 
 
@@ -112,10 +112,11 @@ class Alarm:
                 are sure; None, or NaN, if the picture cannot be trusted: like no call at all.
 
         Raises:
-            InputError: the time is before the last one.
+            InputError: the time is before the last one, or the count is infinite.
         """
         if count is None or math.isnan(count):
             return self.tick(time)
+        check_people(count=count)
         events = self.tick(time)
         self._counted, self._count = time, count
         if self._lost:

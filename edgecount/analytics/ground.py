@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgecount._documents import shown
+from edgecount.analytics._heights import ground_under
 from edgecount.errors import ConfigError
 from edgecount.regions import parse_points
 from edgecount.result import CountResult
@@ -127,11 +128,12 @@ class GroundPlane:
     ) -> GroundPlane:
         """Return the plane that people of known height stand on, seen by a camera without roll.
 
-        A person's height in the picture shrinks linearly towards the horizon: the camera's height
-        and the horizon follow from a line through the heights of two people or more, the farther
-        apart the better. How far a row is away follows from the angle of view; distances, and
-        areas with them, are proportional to the focal length that it stands for. Valid for cameras
-        that look down by less than some 30 degrees; from above, use a rectangle.
+        Nearer people look taller, and from above they look shorter: how far the camera looks down,
+        and how high it hangs, are those with which everybody is as tall as the others. Distances,
+        and areas with them, depend on the angle of view. The farther apart people are, nearer and
+        farther off, the better, and the more of them the less their own heights matter. For whole
+        pictures, not parts of them, of cameras that look down by less than some 45 degrees; from
+        higher up, use a rectangle.
 
         Args:
             feet: (N, 2) x, y in pixels where people's feet are, N >= 2.
@@ -159,23 +161,11 @@ class GroundPlane:
             raise ConfigError("heads: expected each above its feet in the picture")
         if np.ptp(low[:, 1]) < 1:
             raise ConfigError("feet: expected people at different distances, got all in one row")
-        slope, offset = np.polyfit(low[:, 1], tall, 1)
-        if slope <= 0:
+        if np.polyfit(low[:, 1], tall, 1)[0] <= 0:
             raise ConfigError("heads: expected nearer people to look taller than those farther off")
-        horizon = -offset / slope
-        width, _ = _size(size)
-        focal = width / 2 / math.tan(math.radians(field_of_view) / 2)
-        camera = height / slope  # metres above the ground
-        # A row y below the horizon is focal * camera / (y - horizon) away, and camera / (y -
-        # horizon) metres wide a pixel.
-        matrix = np.array(
-            [
-                [camera, 0, -camera * width / 2],
-                [0, 0, focal * camera],
-                [0, 1, -horizon],
-            ]
-        )
-        return cls(matrix, _size(size))
+        frame = _size(size)
+        focal = frame[0] / 2 / math.tan(math.radians(field_of_view) / 2)
+        return cls(ground_under(low[:, 1], high[:, 1], height, focal, frame), frame)
 
     def to_metres(self, points: ArrayLike) -> Array:
         """Return where points of the picture are on the ground.
@@ -389,8 +379,10 @@ def _points(name: str, values: ArrayLike) -> Array:
         points = np.asarray(values, np.float64)
     except (TypeError, ValueError):
         points = np.zeros(0)
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise ConfigError(f"{name}: expected finite x, y of every point, got {np.shape(points)}")
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ConfigError(f"{name}: expected x, y of every point, got {shown(values)}")
+    if not np.isfinite(points).all():
+        raise ConfigError(f"{name}: expected finite numbers, got NaN or infinity")
     return points
 
 

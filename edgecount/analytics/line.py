@@ -46,13 +46,15 @@ class Line:
         self.fractions = bool(fractions)
         ends = np.array([_end(name, start), _end(name, end)])
         if (ends[0] == ends[1]).all():
-            raise ConfigError(f"line {name}: expected two different ends, got {start!r} twice")
+            raise ConfigError(
+                f"line {name}: expected two different ends, got {ends[0].tolist()} twice"
+            )
         if self.fractions:
             check_shares(f"line {name}", ends)
         elif 0 <= ends.min() <= ends.max() <= 1:
             raise ConfigError(
-                f"line {name}: expected pixels, got {start!r} to {end!r}, a pixel at most: for "
-                "shares of width and height give fractions=True"
+                f"line {name}: expected pixels, got {ends[0].tolist()} to {ends[1].tolist()}, a "
+                "pixel at most: for shares of width and height give fractions=True"
             )
         self._lay(ends)
 
@@ -127,7 +129,9 @@ def _end(name: str, point: ArrayLike) -> Array:
         end = np.array(point, np.float64)
     except (TypeError, ValueError, OverflowError):
         end = np.zeros(0)
-    if end.shape != (2,) or not np.isfinite(end).all():
-        raise ConfigError(f"line {name}: expected x, y of both ends, finite numbers, got {point!r}")
+    if end.shape != (2,):
+        raise ConfigError(f"line {name}: expected x, y of both ends, got {shown(point)}")
+    if not np.isfinite(end).all():
+        raise ConfigError(f"line {name}: expected finite numbers, got {end.tolist()}")
     end.flags.writeable = False
     return end

@@ -51,7 +51,7 @@ def pixelate(
             f"image: expected {result.size[0]} x {result.size[1]} px, as was counted, got "
             f"{width} x {height}"
         )
-    if radius is not None and not radius > 0:
+    if radius is not None and not 0 < radius < np.inf:
         raise ConfigError(f"radius: expected pixels above 0, got {radius!r}")
     if not crowded >= 0:
         raise ConfigError(f"crowded: expected people in a cell, 0 or more, got {crowded!r}")

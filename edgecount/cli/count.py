@@ -15,6 +15,7 @@ from edgecount.cli._types.options import (
     GroundType,
     LineType,
     RegionType,
+    SecondsType,
     backend_option,
     damaged_option,
     folder_option,
@@ -83,7 +84,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--smooth",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SecondsType(),
     metavar="SECONDS",
     help="Also give a count that does not bounce, of a median and a mean over so many seconds.",
 )
@@ -195,7 +196,7 @@ def _count(
         raise click.UsageError("--overwrite is about --save DIR and --csv FILE: pass one of them")
     if as_json and table == STDOUT:
         raise click.UsageError("--json and --csv - both print: name a file for the table")
-    drawn = LAYERS if layers is None else check_layers(layers.split(","))
+    drawn = LAYERS if layers in (None, "all") else check_layers(layers.split(","))
     _refuse_same_names(lines)
     asked = Asked(lines, ground, smooth)
     reading = {name: engine[name] for name in ("accept_damaged", "max_pixels")}

@@ -101,6 +101,10 @@ def test_overlays_show_lines_and_the_ground(run, files, tmp_path):
         (("--ground", "0,0;9,9;9,0;0,9=3x3"), "convex quadrilateral, in order around it"),
         (("--ground", "0,0;9,0;9,9;0,9=0x3"), "metres"),
         (("--smooth", "0"), "--smooth"),
+        (("--smooth", "nan"), "'--smooth': expected seconds above 0, got nan"),
+        (("--smooth", "inf"), "'--smooth': expected seconds above 0, got inf"),
+        (("--line", "d:nan,0;9,9"), "line d: expected finite numbers, got [nan, 0.0]"),
+        (("--ground", "0,0;9,0;nan,9;0,9=3x3"), "corners: expected finite numbers"),
         (("--newest",), "--newest is about cameras and streams"),
         (("--every-frame",), "--every-frame is about cameras and streams"),
         (("--reconnect",), "--reconnect is about cameras and streams"),
@@ -134,3 +138,11 @@ def test_frames_too_rare_for_a_line_are_told_once(run, files):
     result = run("count", clip, "--line", DOOR, "--every", 4)
     assert result.stderr.count("2.5 frames a second were counted") == 1
     assert not run("count", clip, "--line", DOOR, "--every", 2).stderr
+
+
+def test_all_layers_may_be_asked_for_by_name(run, files, tmp_path):
+    image = files.image("a.png", 2)
+    for name, asked in (("a", ()), ("b", ("--draw", "all"))):
+        assert run("count", image, "--save", tmp_path / name, *asked).exit_code == 0
+    first, second = ((tmp_path / name / "a.overlay.png").read_bytes() for name in "ab")
+    assert first == second

@@ -84,12 +84,27 @@ def test_as_a_program(name: str, options: list[str], printed: str, clip: Path) -
     assert re.search(printed, done.stdout)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "printed"),
+    [
+        ("door_counter", ["--line", "50%,100%"], "error: line: expected NAME:x,y;x,y"),
+        ("overcrowding", ["--above", "nan"], "error: above, below: expected people"),
+    ],
+)
+def test_a_mistake_is_one_line(name: str, options: list[str], printed: str, clip: Path) -> None:
+    command = [sys.executable, FOLDER / f"{name}.py", clip, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(printed)
+
+
 def test_people_who_walk_through_the_door_are_in(counter: EdgeCounter) -> None:
     every = LiveOptions(newest=False)
     # Once through the picture and its middle, 640 px.
     camera = FakeCamera([Show(8, people=3, walk=(80, 0))], speed=2, options=every)
     reports = load("door_counter").count_door(camera, counter, "50%,100%;50%,0%", every=3.5)
-    ((crossed, there),) = list(reports)
+    *_, (crossed, there) = reports
     assert crossed.into == pytest.approx(3, abs=1.2)
     assert crossed.out < 0.5
     assert there > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,6 +72,22 @@ class GroundType(click.ParamType):  # type: ignore[type-arg] # older releases ca
             return parse_ground(value)
         except ConfigError as error:
             self.fail(str(error).removeprefix("ground: "), param, ctx)
+
+
+class SecondsType(click.FloatRange):
+    """A span of time in seconds, above 0 and finite."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; what compares with no number is refused, too."""
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"expected seconds above 0, got {value}", param, ctx)
+        return seconds
 
 
 class SideType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it

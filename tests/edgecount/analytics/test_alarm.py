@@ -91,5 +91,7 @@ def test_rules_that_make_no_sense():
         AlarmRule(above=float("nan"), below=40)
     alarm = Alarm(RULE)
     alarm.update(5.0, 1.0)
+    with pytest.raises(InputError, match="count: expected a finite number of people, got inf"):
+        Alarm(AlarmRule(above=50, below=40)).update(0.0, float("inf"))
     with pytest.raises(InputError, match="a clock that only goes forward"):
         alarm.tick(4.0)

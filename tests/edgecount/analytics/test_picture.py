@@ -70,6 +70,18 @@ def test_tampering_is_seen_once_it_lasts(scene, change, state):
     assert back[-1].state is PictureState.GOOD
 
 
+@pytest.mark.parametrize("sigma", [4, 8, 16])
+def test_a_blur_that_hides_heads_is_seen(sigma):
+    # At the least of these models find one in five of the people, and call it a count.
+    sharp = render_scene(40, size=(640, 480), seed=5).image
+    noise = np.random.default_rng(0).integers(-3, 4, (5, 480, 640, 3), dtype=np.int16)
+    check, blurred = PictureCheck(), cv2.GaussianBlur(sharp, (0, 0), sigma)
+    frames = (np.clip(sharp + noise[step % 5], 0, 255).astype(np.uint8) for step in range(24))
+    assert run(check, frames)[-1].state is PictureState.GOOD
+    frames = (np.clip(blurred + noise[step % 5], 0, 255).astype(np.uint8) for step in range(24))
+    assert run(check, frames, 6.0)[-1].state is PictureState.BLURRED
+
+
 def test_what_passes_soon_is_no_tampering(scene):
     check, _ = used(scene)
     passing = run(check, shots(scene, 20, lambda i, t: hand(i, t) if 5 < t < 9 else i), 30.0)

@@ -82,6 +82,8 @@ def test_what_is_refused(frame):
         pixelate(frame[:, :-1], result_of([]))
     with pytest.raises(InputError, match="expected uint8"):
         pixelate(frame.astype(float), result_of([]))
+    with pytest.raises(ConfigError, match="radius: expected pixels above 0, got inf"):
+        pixelate(frame, result_of([]), radius=float("inf"))
     with pytest.raises(ConfigError, match="radius: expected pixels above 0, got 0"):
         pixelate(frame, result_of([]), radius=0)
     with pytest.raises(ConfigError, match="crowded: expected people in a cell"):
