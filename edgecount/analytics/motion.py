@@ -56,7 +56,7 @@ class CameraMotion:
         check_image(image)
         later(time, self._time)
         self._time = time
-        if self._key is None or time - self._key[0] >= _STEP or self._is_moving(time):
+        if self._key is None or time - self._key[0] >= _STEP or self.moves_at(time):
             grey = cv2.cvtColor(shrunk(image), cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
             if self._key is None:
                 self._key = time, grey
@@ -65,9 +65,10 @@ class CameraMotion:
                     self._moved = time
                 if time - self._key[0] >= _STEP:
                     self._key = time, grey
-        return self._is_moving(time)
+        return self.moves_at(time)
 
-    def _is_moving(self, time: float) -> bool:
+    def moves_at(self, time: float) -> bool:
+        """Return whether the camera moves, or has not settled, by the frames that were seen."""
         return self._moved is not None and time - self._moved < max(self._settle, 1e-9)
 
 

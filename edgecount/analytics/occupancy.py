@@ -94,7 +94,8 @@ class Occupancy:
             time: time of the frame, in seconds, not before that of the last call.
             result: its result.
             image: the frame, uint8 (H, W, 3) BGR, by which motion of the camera is seen and presets
-                are recognised; None: no motion is looked for.
+                are recognised; None: no motion is looked for, and one that was seen ends after
+                ``settle`` seconds.
             preset: the view that the camera has now; None: recognised, or none of them.
 
         Returns:
@@ -113,7 +114,9 @@ class Occupancy:
         later(time, self._time)
         self._time = time
         self._sizes.see(result.size)
-        if image is not None:
+        if image is None:
+            self._moving = self._motion.moves_at(time)
+        else:
             self._moving = self._motion.update(time, image)
         masks = self._fixed or self._in_view(time, image, preset)
         if self._moving or masks is None:

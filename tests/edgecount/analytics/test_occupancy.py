@@ -152,6 +152,16 @@ def test_people_who_walk_are_no_motion_of_the_camera(fps: int, scene: NDArray[np
         assert occupancy.update(step / fps, heads([(20, 20)]), image) is not None
 
 
+def test_a_pause_ends_where_no_more_pictures_are_given(scene: NDArray[np.uint8]) -> None:
+    occupancy = Occupancy([LEFT], settle=1.0)
+    for step in range(10):
+        occupancy.update(step / 5, heads([(20, 20)]), view(scene, 20.0 * step, 0, step))
+    assert occupancy.moving
+    assert occupancy.update(2.5, heads([(20, 20)])) is None
+    assert occupancy.update(3.0, heads([(20, 20)])) is not None
+    assert not occupancy.moving
+
+
 def test_a_told_preset_and_none() -> None:
     occupancy = Occupancy(presets={"gate": [LEFT], "stage": [REST]})
     assert occupancy.update(0.0, heads([])) is None
