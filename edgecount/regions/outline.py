@@ -85,7 +85,7 @@ def _crossings(edges: _Edges) -> NDArray[np.float64]:
         others = steps[place + 1 :]
         apart = edges.top[place + 1 :] - edges.top[place]
         turn = steps[place, 0] * others[:, 1] - steps[place, 1] * others[:, 0]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             along = (apart[:, 0] * others[:, 1] - apart[:, 1] * others[:, 0]) / turn
             across = (apart[:, 0] * steps[place, 1] - apart[:, 1] * steps[place, 0]) / turn
         meet = (along > 0) & (along < 1) & (across > 0) & (across < 1)

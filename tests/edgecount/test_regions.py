@@ -73,6 +73,7 @@ def test_direction_does_not_matter(turn: int) -> None:
 
 
 @settings(deadline=None)
+@example([0.0, 1.0, 2.0, 2.225073858507e-311], (0.0, 0.0, 5.0))
 @example([0.0, 1.0, 2.0, 2.2250738585072014e-308], (0.0, 0.0, 5.0))
 @given(
     st.lists(st.floats(0, 2 * np.pi), min_size=3, max_size=12, unique=True),
