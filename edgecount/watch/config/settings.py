@@ -33,6 +33,7 @@ class WatchConfig:
         keep: pictures for labelling; None: none can be kept.
         sinks: what receives readings and events.
         path: the file that it was read from; None: it was made by a program.
+        version: SHA-256 of that file; empty: it was made by a program.
     """
 
     cameras: Mapping[str, CameraConfig]
@@ -45,6 +46,7 @@ class WatchConfig:
     keep: KeepConfig | None = None
     sinks: SinksConfig = field(default_factory=SinksConfig)
     path: Path | None = field(default=None, compare=False)
+    version: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check(bool(self.cameras), "cameras", "one camera or more", self.cameras)
