@@ -22,10 +22,12 @@ from edgecount.watch.config.outputs import (
     SinksConfig,
     WebhookConfig,
 )
+from edgecount.watch.config.saving import ABSENT, save
 from edgecount.watch.config.secrets import read_secret
 from edgecount.watch.config.settings import WatchConfig
 
 __all__ = [
+    "ABSENT",
     "AlarmConfig",
     "CameraConfig",
     "ClipsConfig",
@@ -46,4 +48,5 @@ __all__ = [
     "WebhookConfig",
     "load",
     "read_secret",
+    "save",
 ]

@@ -52,7 +52,7 @@ def has_variables(text: str) -> bool:
 
 def escaped(text: str) -> str:
     """Return a text in which nothing is taken from the environment."""
-    return _VARIABLE.sub(lambda match: f"$$${match[0]}"[1:], text)
+    return _VARIABLE.sub(lambda match: f"${match[0]}", text)
 
 
 def read_secret(path: Path) -> str:
