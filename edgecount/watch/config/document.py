@@ -196,7 +196,7 @@ def _yaml_error(error: Exception, name: str) -> ConfigError:
     if key:
         return ConfigError(f"{where}: the key {key[1]} is given twice")
     # Behind a quote there may be what should be nowhere else, such as a password with a * in front.
-    what = re.split("['\"]", problem)[0].strip(" ,:") or "it cannot be read"
+    what = re.split("['\"]|, but ", problem)[0].strip(" ,:") or "it cannot be read"
     hint = ""
     if "alias" in what or "token" in what or "tag" in what or "escape" in what:
         hint = "; texts with * & ! % @ ` or a backslash are put in 'single quotes'"

@@ -111,17 +111,19 @@ class _Edit:
         if node.anchor is not None:
             raise _refusal(keys)
         if _is_block(node):
-            after = text.index(":", _end(key)) + 1
+            after = self._after_colon(key)
             first, last = self._line_start(_start(node)), self._line_end(self._last(node))
             return f"{text[:after]} {flow(value)}{text[after:first]}{text[last:]}"
-        blank = " " if _start(node) == _end(node) else ""
+        if _start(node) == _end(node):
+            after = self._after_colon(key)
+            return f"{text[:after]} {flow(value)}{text[after:]}"
         newline = "\n" if getattr(node, "style", None) in ("|", ">") else ""
-        return f"{text[: _start(node)]}{blank}{flow(value)}{newline}{text[_end(node) :]}"
+        return f"{text[: _start(node)]}{flow(value)}{newline}{text[_end(node) :]}"
 
     def _remove(self, key: Any, node: Any) -> str:
         """Remove the lines of a key of a block; flow mappings are replaced as a whole."""
         first = self._line_start(_start(key))
-        last = self._line_end(max(_end(key), self._last(node)))
+        last = self._line_end(self._last_of(key, node))
         return self._text[:first] + self._text[last:]
 
     def _insert(self, node: Any, key: str, value: Any) -> str:
@@ -130,7 +132,7 @@ class _Edit:
             if not node.value:
                 inside = text.index("{", _start(node)) + 1
                 return f"{text[:inside]}{pair}{text[inside:]}"
-            inside = max(_end(node.value[-1][0]), _end(node.value[-1][1]))
+            inside = self._last_of(*node.value[-1])
             return f"{text[:inside]}, {pair}{text[inside:]}"
         at = self._line_end(self._last(node))
         before = text[:at] if text[:at].endswith("\n") else f"{text[:at]}\n"
@@ -142,10 +144,19 @@ class _Edit:
         if _is_block(node) and node.value:
             last = node.value[-1]
             if isinstance(last, tuple):
-                return max(_end(last[0]), self._last(last[1]))
+                return self._last_of(*last)
             return max(_start(node), self._last(last))
         end = _end(node)
         return end - 1 if self._text[end - 1 : end] == "\n" else end
+
+    def _last_of(self, key: Any, node: Any) -> int:
+        """Return where a key's value ends."""
+        if _start(node) == _end(node):  # nothing: its marks may be those of what follows
+            return self._after_colon(key)
+        return max(_end(key), self._last(node))
+
+    def _after_colon(self, key: Any) -> int:
+        return self._text.find(":", _end(key)) + 1 or _end(key)
 
     def _line_start(self, place: int) -> int:
         return self._text.rfind("\n", 0, place) + 1

@@ -68,13 +68,14 @@ def located(error: SettingError, values: Any, name: str) -> SettingError:
 def _check_secrets(config: WatchConfig) -> None:
     """Refuse files of secrets that cannot be read, at once and not when they are needed."""
     serve, mqtt, webhook = config.serve, config.sinks.mqtt, config.sinks.webhook
-    files: list[tuple[Sequence[str], Path | None]] = [
-        (("serve", "token_file"), serve and serve.token_file),
-        (("serve", "viewer_token_file"), serve and serve.viewer_token_file),
-        (("sinks", "mqtt", "password_file"), mqtt and mqtt.password_file),
-        (("sinks", "webhook", "secret_file"), webhook and webhook.secret_file),
-    ]
-    for keys, path in files:
+    files = (
+        (("serve", "token_file"), serve),
+        (("serve", "viewer_token_file"), serve),
+        (("sinks", "mqtt", "password_file"), mqtt),
+        (("sinks", "webhook", "secret_file"), webhook),
+    )
+    for keys, section in files:
+        path = getattr(section, keys[-1], None)  # neither section nor file need be there
         if path is not None:
             _check_secret(keys, path)
     if mqtt is not None and mqtt.ca_file is not None and not os.access(mqtt.ca_file, os.R_OK):
