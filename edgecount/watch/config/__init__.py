@@ -9,6 +9,7 @@ from edgecount.watch.config.camera import (
     SmoothConfig,
 )
 from edgecount.watch.config.checks import SettingError
+from edgecount.watch.config.loading import load
 from edgecount.watch.config.outputs import (
     ClipsConfig,
     CsvConfig,
@@ -21,9 +22,12 @@ from edgecount.watch.config.outputs import (
     SinksConfig,
     WebhookConfig,
 )
+from edgecount.watch.config.saving import ABSENT, save
+from edgecount.watch.config.secrets import read_secret
 from edgecount.watch.config.settings import WatchConfig
 
 __all__ = [
+    "ABSENT",
     "AlarmConfig",
     "CameraConfig",
     "ClipsConfig",
@@ -42,4 +46,7 @@ __all__ = [
     "SmoothConfig",
     "WatchConfig",
     "WebhookConfig",
+    "load",
+    "read_secret",
+    "save",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -28,16 +29,20 @@ class SettingError(ConfigError):
         keys: where it stands, from the outside in; empty: the whole config.
         expected: what is wrong, such as "expected 1 or more".
         got: the value, which is shown without the passwords of addresses; nothing if not given.
+        where: file and line.
     """
 
-    def __init__(self, keys: Sequence[str | int], expected: str, *got: Any) -> None:
-        self.keys, self.expected = tuple(keys), expected
-        self.got = got
-        super().__init__(f"{key_text(self.keys) or 'config'}: {self.reason}")
+    def __init__(
+        self, keys: Sequence[str | int], expected: str, *got: Any, where: str = ""
+    ) -> None:
+        self.keys, self.expected, self.got, self.where = tuple(keys), expected, got, where
+        start = f"{where}: " if where else ""
+        super().__init__(f"{start}{key_text(self.keys) or 'config'}: {self.reason}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how the error is made again, in another process or as a copy."""
-        return type(self), (self.keys, self.expected, *self.got)
+        again = functools.partial(type(self), where=self.where)
+        return again, (self.keys, self.expected, *self.got)
 
     @property
     def reason(self) -> str:
@@ -46,7 +51,11 @@ class SettingError(ConfigError):
 
     def below(self, *keys: str | int) -> SettingError:
         """Return the error of the same setting as seen from farther outside."""
-        return type(self)((*keys, *self.keys), self.expected, *self.got)
+        return type(self)((*keys, *self.keys), self.expected, *self.got, where=self.where)
+
+    def at(self, where: str) -> SettingError:
+        """Return the error with a file and a line."""
+        return type(self)(self.keys, self.expected, *self.got, where=where)
 
 
 def key_text(keys: Sequence[str | int]) -> str:
@@ -90,7 +99,7 @@ def check_seconds(settings: object, *keys: str, least: float = 0.0) -> None:
     """Refuse settings that are no spans of time, of ``least`` seconds or more."""
     for key in keys:
         value = getattr(settings, key)
-        span = f"seconds, {least:g} to {_SECONDS:g}"
+        span = f"seconds, {least:g} to {_SECONDS:.15g}"
         check(least <= value <= _SECONDS, key, span, value)
 
 
@@ -161,4 +170,4 @@ def check_finite(key: str, value: float | None, least: float, most: float, what:
     """Refuse a number out of its range; None passes."""
     if value is not None:
         good = math.isfinite(value) and least <= value <= most
-        check(good, key, f"{what}, {least:g} to {most:g}", value)
+        check(good, key, f"{what}, {least:.15g} to {most:.15g}", value)

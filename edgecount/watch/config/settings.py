@@ -33,6 +33,7 @@ class WatchConfig:
         keep: pictures for labelling; None: none can be kept.
         sinks: what receives readings and events.
         path: the file that it was read from; None: it was made by a program.
+        version: SHA-256 of that file; empty: it was made by a program.
     """
 
     cameras: Mapping[str, CameraConfig]
@@ -45,6 +46,7 @@ class WatchConfig:
     keep: KeepConfig | None = None
     sinks: SinksConfig = field(default_factory=SinksConfig)
     path: Path | None = field(default=None, compare=False)
+    version: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check(bool(self.cameras), "cameras", "one camera or more", self.cameras)
@@ -89,21 +91,21 @@ class WatchConfig:
     def _check_files(self) -> None:
         """Refuse a file that two parts write."""
         sinks = self.sinks
-        files = [
-            (("history", "path"), self.history and self.history.path),
-            (("sinks", "jsonl", "path"), sinks.jsonl and sinks.jsonl.path),
-            (("sinks", "csv", "path"), sinks.csv and sinks.csv.path),
-            (("sinks", "webhook", "spool"), sinks.webhook and sinks.webhook.spool),
-            (("sinks", "clips", "folder"), sinks.clips and sinks.clips.folder),
-            (("keep", "folder"), self.keep and self.keep.folder),
-        ]
+        files = (
+            (("history", "path"), self.history),
+            (("sinks", "jsonl", "path"), sinks.jsonl),
+            (("sinks", "csv", "path"), sinks.csv),
+            (("sinks", "webhook", "spool"), sinks.webhook),
+            (("sinks", "clips", "folder"), sinks.clips),
+            (("keep", "folder"), self.keep),
+        )
         seen: dict[Path, str] = {}
         if self.path is not None:
             seen[self.path.absolute()] = "the config itself"
-        for keys, path in files:
-            if path is None:
+        for keys, section in files:
+            if section is None:
                 continue
-            name = ".".join(keys)
+            name, path = ".".join(keys), Path(getattr(section, keys[-1]))
             other = seen.setdefault(path.absolute(), name)
             if other != name:
                 raise SettingError(keys, f"expected a file of its own: {other} has the same")
