@@ -110,6 +110,7 @@ class SinkThread:
         self._changed = threading.Condition()
         self._waiting: deque[Reading | Event] = deque()
         self._events = 0  # of those that wait
+        self._taking: Reading | Event | None = None  # first of them, while the sink has it
         self._delivered = self._dropped = 0
         self._is_open = self._is_closing = False
         self._error: str | None = None
@@ -163,8 +164,13 @@ class SinkThread:
             self._events = 0
 
     def _drop_oldest(self, kind: type) -> None:
-        oldest = next(item for item in self._waiting if isinstance(item, kind))
-        self._waiting.remove(oldest)
+        """Drop the oldest of a kind that the sink has not yet."""
+        place, oldest = next(
+            (place, item)
+            for place, item in enumerate(self._waiting)
+            if isinstance(item, kind) and item is not self._taking
+        )
+        del self._waiting[place]
         self._events -= isinstance(oldest, Event)
         self._dropped += 1
 
@@ -191,7 +197,7 @@ class SinkThread:
                 self._changed.wait_for(lambda: self._waiting or self._is_closing, 1.0)
                 if not self._waiting and self._is_closing:
                     return
-                item = self._waiting[0] if self._waiting else None
+                item = self._taking = self._waiting[0] if self._waiting else None
             if item is None:
                 self._sink.idle()
                 continue
@@ -211,9 +217,10 @@ class SinkThread:
         self._take(item, delivered=True)
 
     def _take(self, item: Reading | Event, *, delivered: bool) -> None:
-        """Take an item off the queue, unless it was dropped meanwhile."""
+        """Take an item off the queue, unless that was closed meanwhile."""
         with self._changed:
-            if not self._waiting or self._waiting[0] is not item:
+            self._taking = None
+            if not self._waiting:
                 return
             self._waiting.popleft()
             self._events -= isinstance(item, Event)
@@ -235,6 +242,7 @@ class SinkThread:
         with self._changed:
             if self._is_closing:
                 return False
+            self._taking = None
             # Readings that come meanwhile are worth nothing later.
             stale = [item for item in self._waiting if isinstance(item, Reading)]
             for item in stale:
