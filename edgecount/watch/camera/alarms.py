@@ -88,12 +88,12 @@ class CameraAlarms:
         self, camera: str, rules: Mapping[str, AlarmConfig], before: CameraAlarms | None = None
     ) -> None:
         self._camera = camera
-        old = {} if before is None else before._watched
-        self._watched = {
+        old: dict[str, _Watched] = {} if before is None else before._watched
+        self._watched: dict[str, _Watched] = {
             name: old[name] if name in old and old[name].config == config else _Watched(config)
             for name, config in rules.items()
         }
-        self._time = 0.0 if before is None else before._time
+        self._time: float = 0.0 if before is None else before._time
 
     def update(
         self, time: float, wall: float, measured: Mapping[str | None, Measured]
@@ -152,11 +152,9 @@ class CameraAlarms:
         return self._time
 
     def _event(self, name: str, one: _Watched, change: AlarmEvent, wall: float) -> Event:
-        config = one.config
+        config, rule = one.config, one.alarm.rule
         unit = "people per square metre" if config.by == "per_m2" else "people"
-        words = _WORDS[change.kind].format(
-            above=config.above, below=one.alarm.rule.below, unit=unit
-        )
+        words = _WORDS[change.kind].format(above=rule.above, below=rule.below, unit=unit)
         where = "the picture" if config.region is None else config.region
         return Event(
             camera=self._camera,

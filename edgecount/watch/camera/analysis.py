@@ -97,7 +97,8 @@ class Analysis:
         self.regions = config.region_list()
         self.lines = config.line_list()
         self.ground = RegionAreas(config.ground)
-        self.alarms = CameraAlarms(camera, config.alarms, before and before.alarms)
+        earlier = None if before is None else before.alarms
+        self.alarms: CameraAlarms = CameraAlarms(camera, config.alarms, earlier)
         self._occupancy = Occupancy(self.regions, manifest=manifest) if self.regions else None
         self._exclusion = None
         if config.excluded:
@@ -116,8 +117,8 @@ class Analysis:
         if config.check_picture:
             self._check = (before and before._check) or PictureCheck()
             self._motion = (before and before._motion) or CameraMotion()
-        self._state = before._state if before else PictureState.GOOD
-        self._time = before._time if before else 0.0
+        self._state: PictureState = before._state if before else PictureState.GOOD
+        self._time: float = before._time if before else 0.0
 
     def restart(self) -> None:
         """Forget what the picture usually looks like, as after the camera was moved."""

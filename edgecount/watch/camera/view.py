@@ -119,7 +119,8 @@ def encode(image: Image, width: int | None = None, quality: int = _QUALITY) -> b
         import cv2
 
         height = max(round(image.shape[0] * width / image.shape[1]), 1)
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        image = small.astype(np.uint8, copy=False)
     pixels = np.ascontiguousarray(image)
     data: bytes = simplejpeg.encode_jpeg(
         pixels, quality=quality, colorspace="BGR", colorsubsampling="420"

@@ -93,7 +93,7 @@ class Counting:
         while not self._is_stopping:
             try:
                 wait = self._go_round()
-            except Exception:  # the service is to run on, whatever it is
+            except Exception:  # noqa: BLE001 (the service is to run on, whatever it is)
                 _log.exception("a round of counting failed")
                 wait = _PAUSE
             if wait > 0 and not self._is_stopping:
@@ -140,7 +140,8 @@ class Counting:
             return False
         except Exception as error:  # noqa: BLE001 (one odd picture must not hide the others)
             if len(taken) > 1:
-                return all([self._count([one]) for one in taken])
+                worked = [self._count([one]) for one in taken]
+                return all(worked)
             self._note(taken[0][0], error)
             return True
         if self._error is not None:

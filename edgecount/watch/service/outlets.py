@@ -60,7 +60,7 @@ class Outlets:
             sinks, subscriptions = list(self._sinks.values()), list(self._subscriptions)
         shown = None
         for sink, thread in sinks:
-            if picture is not None and getattr(sink, "wants_pictures", False):
+            if picture is not None and getattr(sink, "wants_images", False):
                 shown = shown or replace(picture.reading, image=picture.image())
                 thread.put(shown)
             else:

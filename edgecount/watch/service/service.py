@@ -8,23 +8,24 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from edgecount.errors import ConfigError
+from edgecount._files import replacing
+from edgecount.errors import ConfigError, EdgeCountError
 from edgecount.watch.camera import Camera
 from edgecount.watch.service.counting import Counting
 from edgecount.watch.service.keep import keep_picture
-from edgecount.watch.service.line_state import LineState, load_lines
+from edgecount.watch.service.line_state import load_lines
 from edgecount.watch.service.outlets import Outlets
+from edgecount.watch.service.parts import Parts, state_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from typing_extensions import Self
 
     from edgecount.counter import EdgeCounter
     from edgecount.runtime.sources.live import LiveSource
     from edgecount.watch.camera import Picture
     from edgecount.watch.config import WatchConfig
-    from edgecount.watch.readings import Event, Reading
+    from edgecount.watch.history import History
+    from edgecount.watch.readings import Reading
     from edgecount.watch.service.subscription import Subscription
     from edgecount.watch.sinks.base import Sink, SinkHealth
 
@@ -68,8 +69,8 @@ class Service:
         self._counting = Counting(self._counter, self._told, self._outlets.tell)
         self._cameras: Mapping[str, Camera] = MappingProxyType({})
         try:
-            self._kept = load_lines(_state_path(config))
-            self._parts = _Parts(config, self._given_sinks)
+            self._kept = load_lines(state_path(config))
+            self._parts = Parts(config, self._given_sinks)
             self._cameras = MappingProxyType(self._cameras_by(config, self._counter))
         except BaseException:
             self._close_counter()
@@ -86,7 +87,7 @@ class Service:
         return self._cameras
 
     @property
-    def history(self) -> Any:
+    def history(self) -> History | None:
         """The history of counts; None: none is kept."""
         return self._parts.history
 
@@ -98,6 +99,7 @@ class Service:
     def start(self) -> None:
         """Open the cameras and the sinks, and count."""
         with self._changing:
+            self._parts.announce(self._config)
             self._outlets.use(self._parts.all)
             self._counting.use(list(self._cameras.values()))
             self._counting.start()
@@ -151,6 +153,7 @@ class Service:
             self._config, self._counter = config, counter
             self._cameras = MappingProxyType(cameras)
             self._parts = parts
+            parts.announce(config)
             self._outlets.use(parts.all)
 
     def heartbeat(self) -> float:
@@ -193,7 +196,7 @@ class Service:
                 changed.
             OutputError: the file cannot be written.
         """
-        from edgecount.watch.config import load, save
+        from edgecount.watch.config import save
 
         known = ("regions", "excluded", "lines", "ground")
         with self._changing:
@@ -203,8 +206,14 @@ class Service:
                 raise ConfigError("shapes: expected a config that was read from a file, got none")
             if not shapes or any(key not in known for key in shapes):
                 raise ConfigError(f"shapes: expected some of {', '.join(known)}, got {[*shapes]}")
-            save(path, {"cameras": {camera: dict(shapes)}})
-            self.reload(load(path))
+            before = path.read_bytes()
+            config = save(path, {("cameras", camera, key): value for key, value in shapes.items()})
+            try:
+                self.reload(config)
+            except EdgeCountError:
+                with replacing(path) as old:
+                    old.write_bytes(before)
+                raise
 
     def keep(self, camera: str) -> str:
         """Keep the newest picture of a camera for labelling, as it is; return its file's name.
@@ -254,60 +263,6 @@ class Service:
     def _close_counter(self) -> None:
         if self._owns_counter:
             self._counter.close()
-
-
-class _Parts:
-    """Sinks and history of a config."""
-
-    def __init__(
-        self, config: WatchConfig, given: list[Sink] | None, before: _Parts | None = None
-    ) -> None:
-        self._config, self._given = config, given
-        old = None if before is None else before._config
-        if before is not None and old is not None and old.history == config.history:
-            self.history, self._state = before.history, before._state
-        else:
-            self.history = _history(config)
-            path = _state_path(config)
-            self._state = None if path is None else LineState(path)
-        if given is not None:
-            self._sinks = given
-        elif before is not None and old is not None and old.sinks == config.sinks:
-            self._sinks = before._sinks
-        else:
-            self._sinks = _sinks(config)
-
-    @property
-    def all(self) -> list[Sink]:
-        """All that is to be told."""
-        own = [sink for sink in (self.history, self._state) if sink is not None]
-        return [*own, *self._sinks]
-
-    def changed(self, config: WatchConfig) -> _Parts:
-        """Return those of another config; what has not changed is the same."""
-        return _Parts(config, self._given, self)
-
-
-def _sinks(config: WatchConfig) -> list[Sink]:
-    from edgecount.watch.sinks import open_sinks
-
-    return list(open_sinks(config))
-
-
-def _history(config: WatchConfig) -> Any:
-    if config.history is None:
-        return None
-    from edgecount.watch.history import History
-
-    return History(config.history)
-
-
-def _state_path(config: WatchConfig) -> Path | None:
-    """Return the file of what survives a restart, beside the history; None: nothing does."""
-    if config.history is None:
-        return None
-    path = config.history.path
-    return path.with_name(path.name + ".state.json")
 
 
 def _engine(config: WatchConfig) -> tuple[object, ...]:
