@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgecount.watch.camera.analysis import Analysed, Analysis
@@ -172,6 +173,14 @@ class Camera:
             result: its result.
         """
         wall = time.time() if frame.captured is None else frame.captured
+        result = replace(  # a batch knows nothing of its pictures' sources
+            result,
+            source=frame.source,
+            frame=frame.index,
+            time=frame.time,
+            captured=frame.captured,
+            media_time=frame.media_time,
+        )
         with self._lock:
             analysis = self._analysis
             found = analysis.update(seconds, wall, frame.image, result)
