@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -108,8 +109,7 @@ class Service:
         """Stop counting, close the cameras, and let the sinks take what waits."""
         with self._changing:
             self._counting.stop(_LAST)
-            for camera in self._cameras.values():
-                camera.close()
+            _close(self._cameras.values())
             self._outlets.close()
             self._close_counter()
 
@@ -143,8 +143,7 @@ class Service:
             gone = [one for one in self._cameras.values() if one not in cameras.values()]
             going_on = [one for one in self._cameras.values() if one not in gone]
             self._counting.use(going_on if counter is self._counter else ())
-            for camera in gone:
-                camera.close()
+            _close(gone)
             for camera, analysis in changes:
                 camera.become(config.cameras[camera.id], analysis)
             self._counting.use(list(cameras.values()), counter)
@@ -263,6 +262,14 @@ class Service:
     def _close_counter(self) -> None:
         if self._owns_counter:
             self._counter.close()
+
+
+def _close(cameras: Iterable[Camera]) -> None:
+    """Close cameras side by side: each may take a moment for what it reads."""
+    closing = list(cameras)
+    if closing:
+        with ThreadPoolExecutor(len(closing), "edgecount-close") as pool:
+            list(pool.map(Camera.close, closing))
 
 
 def _engine(config: WatchConfig) -> tuple[object, ...]:

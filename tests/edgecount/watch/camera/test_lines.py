@@ -14,7 +14,14 @@ from edgecount.watch.camera.lines import DailyLines, last_reset
 from edgecount.watch.readings import LineReading
 
 DOOR = Line("door", (0.5, 1.0), (0.5, 0.0), fractions=True)
-NOON = datetime(2026, 5, 4, 12).timestamp()
+
+
+def local(*parts: int) -> float:
+    """Return a local time in UNIX seconds."""
+    return datetime(*parts).timestamp()  # noqa: DTZ001 (lines are reset at a local time)
+
+
+NOON = local(2026, 5, 4, 12)
 IMAGE = np.zeros((240, 320, 3), np.uint8)
 
 
@@ -47,7 +54,7 @@ def test_counts_go_on_from_what_was_kept():
 def test_counts_start_anew_at_the_local_time():
     lines = DailyLines([DOOR], None, reset="13:30", kept={}, now=NOON)
     assert walk(lines, NOON)["door"].into == 1
-    later = datetime(2026, 5, 4, 13, 30).timestamp()
+    later = local(2026, 5, 4, 13, 30)
     assert lines.readings(later - 1)["door"] == LineReading(1.0, 0.0, NOON)
     assert lines.readings(later) == {"door": LineReading(0.0, 0.0, later)}
     assert walk(lines, later, begin=9.0)["door"] == LineReading(1.0, 0.0, later)
@@ -56,7 +63,7 @@ def test_counts_start_anew_at_the_local_time():
 def test_a_reset_that_was_slept_through_is_made_up_for():
     kept = {"door": LineReading(4.0, 2.0, NOON - 86_400)}
     lines = DailyLines([DOOR], None, reset="00:00", kept=kept, now=NOON)
-    midnight = datetime(2026, 5, 4).timestamp()
+    midnight = local(2026, 5, 4)
     assert lines.readings(NOON) == {"door": LineReading(0.0, 0.0, midnight)}
 
 
@@ -77,7 +84,7 @@ def test_without_a_reset_counts_go_on_for_ever():
     ],
 )
 def test_days_of_23_and_of_25_hours(now: tuple[int, ...], expected: tuple[int, ...]):
-    wall = datetime(*now).timestamp()
-    assert last_reset("00:00", wall) == datetime(*expected).timestamp()
+    wall = local(*now)
+    assert last_reset("00:00", wall) == local(*expected)
     day_before = last_reset("00:00", last_reset("00:00", wall) - 1)
     assert 22.9 * 3600 < last_reset("00:00", wall) - day_before < 25.1 * 3600

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from watching import LEFT, SECONDS, Kept, config, section, until
 
 from edgecount import Backend, BackendError, ConfigError, EdgeCounter
 from edgecount.fake import Drop, FakeCamera, HeadBackend, Resize, Show
@@ -18,73 +17,14 @@ from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
 from edgecount.watch.camera import feed
 from edgecount.watch.config import (
     AlarmConfig,
-    CameraConfig,
     HistoryConfig,
     KeepConfig,
     LineConfig,
-    RegionConfig,
-    SmoothConfig,
-    WatchConfig,
     load,
 )
 from edgecount.watch.readings import Event, LineReading, Reading
-from edgecount.watch.service import Service
+from edgecount.watch.service import Service, counting
 from edgecount.watch.service.line_state import LineState, load_lines
-from edgecount.watch.sinks.base import Sink
-
-LEFT = RegionConfig(((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
-SECONDS = 30.0  # that a slow machine may take
-
-
-class Kept(Sink):
-    """A sink that keeps what it is given."""
-
-    def __init__(self, *, images: bool = False) -> None:
-        self.name = "kept"
-        self.wants_images = images
-        self.readings: list[Reading] = []
-        self.events: list[Event] = []
-        self.opened = self.closed = 0
-
-    def open(self) -> None:
-        self.opened += 1
-
-    def reading(self, reading: Reading) -> None:
-        self.readings.append(reading)
-
-    def event(self, event: Event) -> None:
-        self.events.append(event)
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def of(self, camera: str) -> list[Reading]:
-        return [one for one in self.readings if one.camera == camera]
-
-    def changes(self, camera: str = "door", kind: str = "camera") -> list[str]:
-        return [one.change for one in self.events if (one.camera, one.kind) == (camera, kind)]
-
-
-def section(**options: Any) -> CameraConfig:
-    defaults = {"rate": None, "smooth": SmoothConfig(0, 0), "check_picture": False}
-    return CameraConfig("rtsp://camera", **(defaults | options))
-
-
-def config(cameras: Mapping[str, CameraConfig], **options: Any) -> WatchConfig:
-    return WatchConfig(cameras=dict(cameras), **options)
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.005)
-
-
-@pytest.fixture
-def counter() -> Iterator[EdgeCounter]:
-    with EdgeCounter(backend=HeadBackend()) as made:
-        yield made
 
 
 def test_every_camera_is_counted_exactly(counter: EdgeCounter):
@@ -125,10 +65,9 @@ def test_only_a_sink_that_wants_pictures_gets_them(counter: EdgeCounter):
     assert len(result.points) == 3
 
 
-def test_lost_and_back_while_another_goes_on(
-    counter: EdgeCounter, monkeypatch: pytest.MonkeyPatch
-):
+def test_lost_and_back_while_another_goes_on(counter: EdgeCounter, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(feed, "_LOST", 0.1)
+    monkeypatch.setattr(counting, "_TICK", 0.05)
     cameras = {
         "door": FakeCamera([Show(5, people=2), Drop(15), Show(6000)], name="door", speed=10),
         "hall": FakeCamera([Show(600, people=1)], name="hall"),
@@ -156,14 +95,14 @@ def test_a_camera_that_fails_for_good_takes_no_other_along(counter: EdgeCounter)
     sections = {name: section() for name in cameras}
     with Service(config(sections), counter=counter, sinks=[], sources=cameras) as service:
         until(lambda: service.cameras["door"].health().state is SourceState.FAILED)
-        until(lambda: service.cameras["hall"].latest())
+        until(service.cameras["hall"].latest)
         assert service.cameras["door"].latest() is None
         assert service.cameras["door"].jpeg() is None
         assert "no such path" in service.cameras["door"].health().error
 
 
 def test_an_alarm_is_raised_acknowledged_and_cleared(counter: EdgeCounter):
-    door = FakeCamera([Show(10, people=3), Show(40, people=9), Show(6000, people=1)], speed=10)
+    door = FakeCamera([Show(3, people=3), Show(25, people=9), Show(6000, people=1)], speed=10)
     kept = Kept()
     alarms = {"full": AlarmConfig(5, enter=0.2, leave=0.2, cooldown=0)}
     with Service(
@@ -244,18 +183,20 @@ class Failing(Backend):
 def test_an_engine_that_fails_is_told_and_tried_again():
     backend = Failing()
     door = FakeCamera([Show(600, people=1)], name="door")
-    with EdgeCounter(backend=backend) as counter:
-        with Service(
+    with (
+        EdgeCounter(backend=backend) as counter,
+        Service(
             config({"door": section()}), counter=counter, sinks=[], sources={"door": door}
-        ) as service:
-            until(service.cameras["door"].latest)
-            backend.fails = True
-            until(lambda: service.error)
-            assert "fell off the bus" in service.error
-            until(lambda: service.heartbeat() > 0.5)
-            backend.fails = False
-            until(lambda: service.error is None)
-            assert service.heartbeat() < SECONDS
+        ) as service,
+    ):
+        until(service.cameras["door"].latest)
+        backend.fails = True
+        until(lambda: service.error)
+        assert "fell off the bus" in service.error
+        until(lambda: service.heartbeat() > 0.5)
+        backend.fails = False
+        until(lambda: service.error is None)
+        assert service.heartbeat() < SECONDS
 
 
 def test_who_looks_gets_the_newest_reading_and_every_event(counter: EdgeCounter):
