@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from edgecount import EdgeCounter, LiveSource
-from edgecount.fake import FakeCamera, Show
+from edgecount.scenes import render_clip
 from edgecount.watch.config import (
     AlarmConfig,
     CameraConfig,
@@ -72,15 +72,10 @@ class Replay:
 
 
 def render(size: tuple[int, int], people: int) -> list[np.ndarray]:
-    """Return pictures of a rendered crowd that walks."""
-    camera = FakeCamera([Show(600, people=people, walk=(8, 0))], size=size, fps=5, rendered=True)
-    images: list[np.ndarray] = []
-    with closing(camera.frames()) as frames:
-        for frame in frames:
-            images.append(frame.image)
-            if len(images) == PICTURES:
-                return images
-    raise AssertionError
+    """Return pictures of a rendered crowd that walks, there and back."""
+    clip = render_clip(people, frames=PICTURES, fps=5, size=size, seed=3, light="day")
+    there = [np.asarray(scene.image) for scene in clip]
+    return there + there[::-1]
 
 
 def sources(images: list[np.ndarray], cameras: int, fps: float) -> dict[str, LiveSource]:
