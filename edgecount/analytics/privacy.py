@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +68,7 @@ def pixelate(
         np.maximum(mask, _crowds(result, crowded), out=mask)
     out: Image = image.copy()
     # The coarsest come last: a near face in the small blocks of one behind it could be seen.
-    small = image
+    small: Any = image  # OpenCV's arrays are of any type
     for grain, mask in sorted(masks.items()):
         blocks = (max(width // grain, 1), max(height // grain, 1))
         small = cv2.resize(small, blocks, interpolation=cv2.INTER_AREA)
