@@ -39,12 +39,12 @@ class Sink(ABC):
     Attributes:
         name: how it is called in health and in the log.
         wants_readings: whether it takes readings at all.
-        wants_pictures: whether its readings come with their `image` and `result`.
+        wants_images: whether its readings come with their `image` and `result`.
     """
 
     name: str
     wants_readings: bool = True
-    wants_pictures: bool = False
+    wants_images: bool = False
 
     def open(self) -> None:  # noqa: B027 (most have something to open, some do not)
         """Connect or open files; called again after a failure.
@@ -106,7 +106,7 @@ class SinkThread:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._most = _PICTURES if sink.wants_pictures else _READINGS
+        self._most = _PICTURES if sink.wants_images else _READINGS
         self._changed = threading.Condition()
         self._waiting: deque[Reading | Event] = deque()
         self._events = 0  # of those that wait
@@ -125,7 +125,7 @@ class SinkThread:
             if not self._sink.wants_readings:
                 return
             has_picture = item.image is not None or item.result is not None
-            if has_picture and not self._sink.wants_pictures:
+            if has_picture and not self._sink.wants_images:
                 item = replace(item, image=None, result=None)
         with self._changed:
             if self._is_closing:

@@ -161,7 +161,7 @@ def test_numbers_as_json():
 def test_only_sinks_that_want_pictures_get_them():
     image = np.zeros((4, 4, 3), np.uint8)
     plain, drawing, deaf = Recorder(), Recorder(), Recorder()
-    drawing.wants_pictures, deaf.wants_readings = True, False
+    drawing.wants_images, deaf.wants_readings = True, False
     for sink in (plain, drawing, deaf):
         thread = SinkThread(sink)
         thread.put(replace(reading(), image=image))
