@@ -28,7 +28,7 @@ class BrokerOptions:
         tls: whether the connection is encrypted, and the broker's certificate checked.
         ca_file: PEM file of the authority that signed it; None: those that the system trusts.
         user: user's name; None: anonymous.
-        password: the user's password, which is never shown.
+        password: the user's password, which is never shown; or what reads it at each connection.
         timeout: seconds that connecting, or an answer, may take.
 
     Raises:
@@ -40,7 +40,7 @@ class BrokerOptions:
     tls: bool = False
     ca_file: str | Path | None = None
     user: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | Callable[[], str] | None = field(default=None, repr=False)
     timeout: float = 10.0
 
     def __post_init__(self) -> None:
@@ -98,7 +98,8 @@ class Broker:
         client.connect_timeout = options.timeout
         client.will_set(will[0], will[1], qos=1, retain=True)
         if options.user is not None:
-            client.username_pw_set(options.user, options.password)
+            password = options.password
+            client.username_pw_set(options.user, password() if callable(password) else password)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = lambda _client, _data, message: heard(

@@ -6,7 +6,7 @@ import contextlib
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgecount.errors import ConfigError, EdgeCountError
@@ -45,7 +45,7 @@ class Mqtt(Sink):
         tls: whether the connection is encrypted, and the broker's certificate checked.
         ca_file: PEM file of the authority that signed it; None: those that the system trusts.
         user: user's name; None: anonymous.
-        password: the user's password.
+        password: the user's password, or what reads it at each connection.
         topic: what all topics begin with; each edgecount of a broker needs one of its own.
         discovery: Home Assistant's topic for devices that announce themselves; None: no announcing.
         every: seconds between readings of a camera; 0 for all.
@@ -64,7 +64,7 @@ class Mqtt(Sink):
         tls: bool = False,
         ca_file: str | None = None,
         user: str | None = None,
-        password: str | None = None,
+        password: str | Callable[[], str] | None = None,
         topic: str = "edgecount",
         discovery: str | None = "homeassistant",
         every: float = 5.0,
