@@ -147,10 +147,10 @@ def endless(handler):
 
 def test_a_receiver_that_fails_in_every_way_gets_everything(receiver, tmp_path, make_event, until):
     there = {"Location": "http://example.invalid/other"}
-    receiver.answers += [
-        500, 503, (429, {"Retry-After": "0"}, b""), 408,
-        (503, {"Retry-After": "soon"}, b"x" * 90_000), broken, half, nonsense, silent, (302, there, b""), (307, there, b""), (301, {}, b""), 502,
-    ]  # fmt: skip
+    busy, full = (429, {"Retry-After": "0"}, b""), (503, {"Retry-After": "soon"}, b"x" * 90_000)
+    away, moved, lost = (302, there, b""), (307, there, b""), (301, {}, b"")
+    receiver.answers += [500, 503, busy, 408, full, broken, half, nonsense, silent, away, moved]
+    receiver.answers += [lost, 502]
     failures = len(receiver.answers)
     sink = Webhook(receiver.url, tmp_path / "spool.sqlite", timeout=0.3)
     thread = SinkThread(sink)
