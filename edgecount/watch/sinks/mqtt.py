@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edgecount.errors import ConfigError, EdgeCountError
+from edgecount.errors import ConfigError, EdgeCountError, OutputError
 from edgecount.watch.readings import Event, Reading
 from edgecount.watch.sinks.base import Sink
 from edgecount.watch.sinks.broker import Broker, BrokerOptions
@@ -154,7 +154,8 @@ class Mqtt(Sink):
 
     def _ready(self) -> Broker:
         """Return the connection after telling what has changed about the cameras."""
-        assert self._broker is not None, "open() comes first"  # noqa: S101
+        if self._broker is None:
+            raise OutputError("mqtt: expected an open connection, got none: call open() first")
         self._broker.check()
         with self._lock:
             has_changed = self._given != self._cameras
