@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import ssl
 import threading
@@ -137,14 +138,20 @@ class Broker:
         self.check()
         self._client.subscribe(topic, qos=1)
 
-    def wait(self, message: Any) -> None:
-        """Wait until the broker has confirmed a message; OutputError if it does not in time."""
-        end = time.monotonic() + self._options.timeout
+    def wait(self, message: Any, most: float = math.inf) -> None:
+        """Wait until the broker has confirmed a message; OutputError if it does not in time.
+
+        Args:
+            message: what `publish` or `tell` returned.
+            most: seconds, if that is less than the time-out.
+        """
+        allowed = min(self._options.timeout, most)
+        end = time.monotonic() + allowed
         try:
             while not message.is_published():
                 self.check()
                 if time.monotonic() > end:
-                    raise self._error(f"confirmed nothing for {self._options.timeout:g} s")
+                    raise self._error(f"confirmed nothing for {allowed:g} s")
                 message.wait_for_publish(_STEP)
         except (RuntimeError, ValueError) as error:
             raise self._error(f"broke off: {error}") from None

@@ -25,7 +25,7 @@ _TRUSTED = frozenset({"good", "learning"})  # as `PictureState.is_trusted`
 _MOST_NAMES = 256  # regions, lines and alarms of a camera, each, that have metrics
 
 _Labels = tuple[str, ...]
-_Family = tuple[str, str, str, tuple[str, ...], list[tuple[_Labels, float]]]
+_Family = tuple[str, str, str, tuple[str, ...], Sequence[tuple[_Labels, float]]]
 
 
 @dataclass
@@ -282,7 +282,7 @@ def _of_sinks(sinks: Sequence[SinkHealth]) -> Iterator[_Family]:
         yield kind, name, text, ("sink",), samples
 
 
-def _known(samples: list[tuple[_Labels, float | None]]) -> list[tuple[_Labels, float]]:
+def _known(samples: Sequence[tuple[_Labels, float | None]]) -> list[tuple[_Labels, float]]:
     return [(labels, value) for labels, value in samples if value is not None]
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
@@ -20,6 +21,7 @@ from edgecount.watch.sinks.watched import Watched
 
 _log = logging.getLogger(__name__)
 
+_LEAVE = 2.0  # s for the last word; after it the broker itself says that the service is gone
 _QUIET: dict[str, Any] = {"state": "OFF", "acknowledged": False, "data": True}
 _CHANGES: dict[str, dict[str, Any]] = {
     "raised": {"state": "ON", "acknowledged": False},
@@ -62,7 +64,7 @@ class Mqtt(Sink):
         port: int | None = None,
         *,
         tls: bool = False,
-        ca_file: str | None = None,
+        ca_file: str | Path | None = None,
         user: str | None = None,
         password: str | Callable[[], str] | None = None,
         topic: str = "edgecount",
@@ -149,7 +151,7 @@ class Mqtt(Sink):
         if broker is None:
             return
         with contextlib.suppress(EdgeCountError):
-            broker.wait(broker.publish(self._topics.status, "offline", sure=True))
+            broker.wait(broker.publish(self._topics.status, "offline", sure=True), _LEAVE)
         broker.close()
 
     def _ready(self) -> Broker:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from edgecount.errors import ConfigError, MissingExtraError
 
-_HOPS = 3  # redirects within one host
+_HOPS = 3  # requests of a try that follows redirects within one host
 _MOST_ANSWER = 65536  # bytes of an answer that are read
 _LONGEST_PAUSE = 3600.0  # s that a receiver may ask for
 _LATER = frozenset({408, 425, 429})  # client errors that time may mend
@@ -84,10 +84,9 @@ class Poster:
         self._timeout = timeout
         self._headers = {"Content-Type": "application/json", "User-Agent": "edgecount"}
         self._url, self.shown = _split(url, self._headers)
-        trust = {} if ca_file is None else {"ca_certs": str(ca_file)}
-        self._pool = urllib3.PoolManager(
-            1, retries=False, timeout=urllib3.Timeout(connect=timeout, read=timeout), **trust
-        )
+        trust: dict[str, Any] = {} if ca_file is None else {"ca_certs": str(ca_file)}
+        wait = urllib3.Timeout(connect=timeout, read=timeout)
+        self._pool = urllib3.PoolManager(1, retries=False, timeout=wait, **trust)
 
     def post(self, identity: str, body: bytes) -> Answer:
         """Send a message once.
@@ -95,18 +94,18 @@ class Poster:
         Raises:
             EdgeCountError: the secret cannot be read.
         """
-        url = self._url
-        for _ in range(_HOPS):
+        url, hops = self._url, 0
+        while True:
             try:
                 status, headers = self._send(url, identity, body)
             except (self._urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 return Answer(Outcome.LATER, f"{self.shown} {self._explain(error)}")
             target = _target(url, headers.get("Location", ""))
+            hops += 1
             # Others (301, 302, 303) ask for a GET, which would lose the message.
-            if status not in {307, 308} or _origin(target) != _origin(url):
-                break
+            if status not in {307, 308} or _origin(target) != _origin(url) or hops >= _HOPS:
+                return self._judge(status, headers, target)
             url = target
-        return self._judge(status, headers, target)
 
     def close(self) -> None:
         """Close the connection."""

@@ -110,7 +110,7 @@ class Webhook(Sink):
             self._more.clear()
             try:
                 message = self._spool.next()
-                answer = message and self._try(message)
+                answer = None if message is None else self._try(message)
             except EdgeCountError as error:  # a full disk, or a secret that cannot be read
                 answer = Answer(Outcome.LATER, str(error))
                 self._tell(str(error))

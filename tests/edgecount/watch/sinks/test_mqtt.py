@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -149,6 +150,19 @@ def test_a_broker_that_is_killed_and_comes_back(
     assert thread.health().error is None
     thread.close()
     assert thread.health().dropped == 0
+
+
+def test_a_broker_that_hangs(broker, make_event):
+    sink = sink_to(broker, timeout=0.3)
+    sink.open()
+    broker.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(OutputError, match=r"confirmed nothing for 0.3 s"):
+        sink.event(make_event())
+    sink.close()
+    with pytest.raises(OutputError, match=r"gave no answer in 0.3 s"):
+        sink.open()
+    broker.process.send_signal(signal.SIGCONT)
+    sink.close()
 
 
 LEFT = """
