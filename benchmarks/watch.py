@@ -234,8 +234,10 @@ def main() -> None:
             for name, way in ways.items():
                 found[name].append(way())
     alone = min(found["counting alone"])
-    print(f"| {options.cameras} x {options.size}, {options.people} people, {options.model} | "
-          "ms of CPU a picture | more |\n|---|---|---|")
+    print(
+        f"| {options.cameras} x {options.size}, {options.people} people, {options.model} | "
+        "ms of CPU a picture | more |\n|---|---|---|"
+    )
     for name, times in found.items():
         print(f"| {name} | {min(times):.1f} | {min(times) / alone - 1:+.1%} |")
 

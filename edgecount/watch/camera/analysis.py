@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edgecount.analytics import (
@@ -153,6 +153,8 @@ class Analysis:
         smooth = self._smoothers[None].update(time, result.count, result.interval)
         low = smooth.count if smooth.interval is None else smooth.interval[0]
         measured: dict[str | None, Measured] = {None: Measured(smooth.count, low, None)}
+        counts = {} if self._occupancy is None else self._occupancy.update(time, result) or {}
+        result = replace(result, regions=counts)
         regions = self._in_regions(time, result, measured)
         lines = {}
         if self._crossed is not None:
@@ -196,13 +198,10 @@ class Analysis:
         self, time: float, result: CountResult, measured: dict[str | None, Measured]
     ) -> dict[str, RegionReading]:
         """Return the readings of the regions, and add to what alarms look at."""
-        if self._occupancy is None:
-            return {}
-        counts = self._occupancy.update(time, result) or {}
         spec = self._manifest.postprocess.interval if result.interval is not None else None
         found = {}
         for region in self.regions:
-            count = counts[region.name]
+            count = result.regions[region.name]
             difference = (count.density_count or 0.0) - (count.peak_count or 0.0)
             if count.density_count is None or count.peak_count is None:
                 difference = 0.0

@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.watch.camera.analysis import Analysed, Analysis
 from edgecount.watch.camera.feed import Feed, source_of
-from edgecount.watch.camera.view import Picture
+from edgecount.watch.camera.view import Picture, draw_over
 from edgecount.watch.readings import Event, LineReading, Reading
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgecount.drawing import HeatScale
     from edgecount.manifest import Manifest
     from edgecount.result import CountResult
     from edgecount.runtime.sources import Frame
     from edgecount.runtime.sources.live import LiveSource, SourceHealth
     from edgecount.watch.config import CameraConfig
+
+    Image = NDArray[np.uint8]
 
 
 class Camera:
@@ -76,6 +82,10 @@ class Camera:
         """Return the newest picture as JPEG; see `Picture.jpeg`; None before the first one."""
         picture = self._picture
         return None if picture is None else picture.jpeg(layers, width)
+
+    def drawn(self, image: Image, reading: Reading, scale: HeatScale | None = None) -> Image:
+        """Return a picture of it with everything drawn over it; see `draw_over`."""
+        return draw_over(image, reading, self._analysis, scale=scale)
 
     def health(self) -> SourceHealth:
         """Return how the camera is doing."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgecount.drawing import GroundView
+    from edgecount.drawing import GroundView, HeatScale
     from edgecount.result import CountResult
     from edgecount.watch.camera.analysis import Analysis
     from edgecount.watch.readings import Reading
@@ -85,29 +85,56 @@ class Picture:
         return self._image
 
     def _drawn(self, layers: frozenset[str]) -> Image:
-        image, result = self._shown(), self.reading.result
-        if not layers or result is None:
-            return image
-        from edgecount.drawing import draw_overlay
+        image = self._shown()
+        return draw_over(image, self.reading, self._analysis, layers) if layers else image
 
-        analysis = self._analysis
-        return draw_overlay(
-            image,
-            result,
-            regions=analysis.regions,
-            lines=analysis.lines,
-            ground=self._ground(result.size),
-            layers=layers,
-        )
 
-    def _ground(self, size: tuple[int, int]) -> GroundView | None:
-        from edgecount.drawing import GroundView
+def draw_over(
+    image: Image,
+    reading: Reading,
+    analysis: Analysis,
+    layers: Iterable[str] | None = None,
+    scale: HeatScale | None = None,
+) -> Image:
+    """Return a picture with its reading drawn over it; as it is if it cannot be trusted.
 
-        rectangle = self._analysis.ground.rectangle
-        if rectangle is None:
-            return None
-        extent = (0.0, 0.0, rectangle.width, rectangle.depth)
-        return GroundView(rectangle.in_size(size), extent=extent)
+    Args:
+        image: uint8 (H, W, 3) BGR.
+        reading: its reading, with its result.
+        analysis: has the regions, the lines and the ground.
+        layers: what is drawn; None: everything. See `draw_overlay`.
+        scale: density of the hottest colour.
+
+    Raises:
+        ConfigError: there is no such layer.
+    """
+    from edgecount.analytics import LineCount
+    from edgecount.drawing import LAYERS, draw_overlay
+
+    result = reading.result
+    if result is None:
+        return image
+    crossed = {name: LineCount(one.into, one.out, 0.0) for name, one in reading.lines.items()}
+    return draw_overlay(
+        image,
+        result,
+        regions=analysis.regions,
+        lines=analysis.lines,
+        crossed=crossed,
+        ground=_ground(analysis, result.size),
+        scale=scale,
+        layers=LAYERS if layers is None else layers,
+    )
+
+
+def _ground(analysis: Analysis, size: tuple[int, int]) -> GroundView | None:
+    from edgecount.drawing import GroundView
+
+    rectangle = analysis.ground.rectangle
+    if rectangle is None:
+        return None
+    extent = (0.0, 0.0, rectangle.width, rectangle.depth)
+    return GroundView(rectangle.in_size(size), extent=extent)
 
 
 def encode(image: Image, width: int | None = None, quality: int = _QUALITY) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgecount.watch.service.line_state import LineState
@@ -10,18 +12,49 @@ from edgecount.watch.sinks.watched import Watched
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgecount.watch.config import CameraConfig, WatchConfig
+    from edgecount.runtime.sources.live import SourceHealth
+    from edgecount.watch.config import WatchConfig
     from edgecount.watch.history import History
-    from edgecount.watch.sinks.base import Sink
+    from edgecount.watch.sinks.base import Sink, SinkHealth
+    from edgecount.watch.sinks.clips import Draw
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What sinks are given of the service.
+
+    Attributes:
+        draw: draws over a reading's picture, for clips.
+        health: returns the health of each camera, for metrics.
+        sinks: returns the health of each sink, for metrics.
+    """
+
+    draw: Draw
+    health: Callable[[], Mapping[str, SourceHealth]]
+    sinks: Callable[[], Sequence[SinkHealth]]
 
 
 class Parts:
-    """Sinks and history of a config."""
+    """Sinks and history of a config.
+
+    Args:
+        config: the config.
+        tools: what the sinks are given.
+        given: sinks in place of those of the config; None: those.
+        before: those of an earlier config; what has not changed is the same.
+
+    Attributes:
+        history: the history; None: none is kept.
+    """
 
     def __init__(
-        self, config: WatchConfig, given: list[Sink] | None, before: Parts | None = None
+        self,
+        config: WatchConfig,
+        tools: Tools,
+        given: list[Sink] | None,
+        before: Parts | None = None,
     ) -> None:
-        self._config, self._given = config, given
+        self._config, self._tools, self._given = config, tools, given
         self.history: History | None
         self._state: LineState | None
         self._sinks: list[Sink]
@@ -36,7 +69,7 @@ class Parts:
         elif before is not None and before._config.sinks == config.sinks:
             self._sinks = before._sinks
         else:
-            self._sinks = _sinks(config)
+            self._sinks = _sinks(config, tools)
 
     @property
     def all(self) -> list[Sink]:
@@ -46,33 +79,49 @@ class Parts:
 
     def announce(self, config: WatchConfig) -> None:
         """Tell the sinks that want to know what is counted by a config."""
-        watched = {name: _watched(name, camera) for name, camera in config.cameras.items()}
         for sink in self._sinks:
             set_cameras = getattr(sink, "set_cameras", None)
             if set_cameras is not None:
-                set_cameras(watched)
+                set_cameras(_watched(config))
+
+    def metrics(self) -> bytes | None:
+        """Return Prometheus' metrics; None: the config asks for none."""
+        for sink in self._sinks:
+            render: Callable[[], bytes] | None = getattr(sink, "render", None)
+            if render is not None:
+                return render()
+        return None
 
     def changed(self, config: WatchConfig) -> Parts:
         """Return those of another config; what has not changed is the same."""
-        return Parts(config, self._given, self)
+        return Parts(config, self._tools, self._given, self)
 
 
-def _watched(name: str, config: CameraConfig) -> Watched:
-    return Watched(
-        title=config.title or name,
-        regions=tuple(config.regions),
-        lines=tuple(config.lines),
-        alarms=tuple(config.alarms),
-        ground=config.ground is not None,
-    )
+def _watched(config: WatchConfig) -> dict[str, Watched]:
+    return {
+        name: Watched(
+            title=camera.title or name,
+            regions=tuple(camera.regions),
+            lines=tuple(camera.lines),
+            alarms=tuple(camera.alarms),
+            ground=camera.ground is not None,
+        )
+        for name, camera in config.cameras.items()
+    }
 
 
-def _sinks(config: WatchConfig) -> list[Sink]:
+def _sinks(config: WatchConfig, tools: Tools) -> list[Sink]:
     if all(section is None for section in vars(config.sinks).values()):
         return []
-    from edgecount.watch.sinks.opening import open_sinks  # type: ignore[import-untyped]
+    from edgecount.watch.sinks.opening import open_sinks
 
-    return list(open_sinks(config.sinks))
+    return open_sinks(
+        config.sinks,
+        _watched(config),
+        draw=tools.draw,
+        health=tools.health,
+        sinks=tools.sinks,
+    )
 
 
 def _history(config: WatchConfig) -> History | None:

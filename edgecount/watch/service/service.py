@@ -16,19 +16,24 @@ from edgecount.watch.service.counting import Counting
 from edgecount.watch.service.keep import keep_picture
 from edgecount.watch.service.line_state import load_lines
 from edgecount.watch.service.outlets import Outlets
-from edgecount.watch.service.parts import Parts, state_path
+from edgecount.watch.service.parts import Parts, Tools, state_path
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
     from edgecount.counter import EdgeCounter
-    from edgecount.runtime.sources.live import LiveSource
+    from edgecount.drawing import HeatScale
+    from edgecount.runtime.sources.live import LiveSource, SourceHealth
     from edgecount.watch.camera import Picture
     from edgecount.watch.config import WatchConfig
     from edgecount.watch.history import History
     from edgecount.watch.readings import Reading
     from edgecount.watch.service.subscription import Subscription
     from edgecount.watch.sinks.base import Sink, SinkHealth
+
+    Image = NDArray[np.uint8]
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +76,8 @@ class Service:
         self._cameras: Mapping[str, Camera] = MappingProxyType({})
         try:
             self._kept = load_lines(state_path(config))
-            self._parts = Parts(config, self._given_sinks)
+            tools = Tools(self._draw, self._healths, self._outlets.health)
+            self._parts = Parts(config, tools, self._given_sinks)
             self._cameras = MappingProxyType(self._cameras_by(config, self._counter))
         except BaseException:
             self._close_counter()
@@ -166,6 +172,10 @@ class Service:
         """Return how the sinks are doing."""
         return self._outlets.health()
 
+    def metrics(self) -> bytes | None:
+        """Return Prometheus' metrics; None: the config asks for none."""
+        return self._parts.metrics()
+
     def subscribe(self) -> Subscription:
         """Return a subscription of the readings of all cameras, and of events."""
         return self._outlets.subscribe()
@@ -234,6 +244,13 @@ class Service:
 
     def _told(self, reading: Reading, picture: Picture) -> None:
         self._outlets.tell(reading, picture)
+
+    def _draw(self, image: Image, reading: Reading, scale: HeatScale | None) -> Image:
+        camera = self._cameras.get(reading.camera)
+        return image if camera is None else camera.drawn(image, reading, scale)
+
+    def _healths(self) -> dict[str, SourceHealth]:
+        return {name: camera.health() for name, camera in self._cameras.items()}
 
     def _camera(self, name: str) -> Camera:
         if name not in self._cameras:
