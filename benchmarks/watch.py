@@ -17,10 +17,9 @@ import pstats
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -35,9 +34,11 @@ from edgecount.watch.config import (
     RegionConfig,
     WatchConfig,
 )
-from edgecount.watch.readings import Reading
+from edgecount.watch.readings import Event, Reading
 from edgecount.watch.service import Service, counting
 from edgecount.watch.sinks.base import Sink
+from edgecount.watch.sinks.jsonl import JsonLines
+from edgecount.watch.sinks.table import CsvTable
 
 PICTURES = 12
 LEFT = RegionConfig(((0, 0.5), (0.5, 0.5), (0.5, 1), (0, 1)))
@@ -55,6 +56,7 @@ class Replay:
         self._stopped = threading.Event()
 
     def pictures(self) -> Iterator[tuple[np.ndarray, int, float]]:
+        """Yield the pictures with their numbers and times in seconds."""
         begin = time.monotonic()
         while not self._stopped.wait(max(begin + self.given / self._fps - time.monotonic(), 0)):
             image = self._images[self.given % len(self._images)].copy()
@@ -62,13 +64,15 @@ class Replay:
             self.given += 1
 
     def fault(self) -> str:
+        """Return an empty text: nothing goes wrong."""
         return ""
 
     def stop(self) -> None:
+        """End the pictures."""
         self._stopped.set()
 
     def close(self) -> None:
-        pass
+        """Do nothing: there is nothing to close."""
 
 
 def render(size: tuple[int, int], people: int) -> list[np.ndarray]:
@@ -141,12 +145,13 @@ class Metered(Sink):
     def __init__(self, seconds: float) -> None:
         self.meter, self.done = Meter(seconds), threading.Event()
 
-    def reading(self, reading: Reading) -> None:
+    def reading(self, reading: Reading) -> None:  # noqa: ARG002
+        """Note a picture."""
         if self.meter.see():
             self.done.set()
 
-    def event(self, event: Any) -> None:
-        pass
+    def event(self, event: Event) -> None:
+        """Take no notice."""
 
 
 def look(service: Service, done: threading.Event) -> None:
@@ -170,7 +175,11 @@ def watch(
             history=HistoryConfig(Path(folder) / "history.sqlite"),
         )
         metered = Metered(seconds)
-        sinks = [metered, *_files(Path(folder))]
+        sinks = [
+            metered,
+            JsonLines(Path(folder) / "counts.jsonl", every=1),
+            CsvTable(Path(folder) / "counts.csv", every=60),
+        ]
         service = Service(config, counter=counter, sinks=sinks, sources=cameras)
         stack.enter_context(service)
         if looked_at:
@@ -181,14 +190,7 @@ def watch(
         return metered.meter.ms
 
 
-def _files(folder: Path) -> list[Sink]:
-    from edgecount.watch.sinks.jsonl import JsonLines
-    from edgecount.watch.sinks.table import CsvTable
-
-    return [JsonLines(folder / "counts.jsonl", every=1), CsvTable(folder / "counts.csv", every=60)]
-
-
-def profile(run: Any) -> None:
+def profile(run: Callable[[], object]) -> None:
     """Print where the counting thread spends its time."""
     profiler = cProfile.Profile()
     inner = counting.Counting._run
