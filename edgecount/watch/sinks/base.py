@@ -6,15 +6,31 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgecount.watch.readings import Event, Reading
 
 _log = logging.getLogger(__name__)
 
 _READINGS = 256  # that wait for a slow sink; the oldest are dropped for new ones
+_PICTURES = 16  # readings of a sink that wants their pictures, of 6 MB each
 _EVENTS = 4096
 _FIRST, _LONGEST = 1.0, 60.0  # s between tries of a sink that fails
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The state of a sink that keeps events itself until somebody takes them.
+
+    Attributes:
+        waiting: events that wait in it.
+        dropped: events that it has given up.
+        error: why they wait; None if nothing is wrong.
+    """
+
+    waiting: int = 0
+    dropped: int = 0
+    error: str | None = None
 
 
 class Sink(ABC):
@@ -22,9 +38,13 @@ class Sink(ABC):
 
     Attributes:
         name: how it is called in health and in the log.
+        wants_readings: whether it takes readings at all.
+        wants_images: whether its readings come with their `image` and `result`.
     """
 
     name: str
+    wants_readings: bool = True
+    wants_images: bool = False
 
     def open(self) -> None:  # noqa: B027 (most have something to open, some do not)
         """Connect or open files; called again after a failure.
@@ -47,6 +67,10 @@ class Sink(ABC):
     def close(self) -> None:  # noqa: B027
         """Write what is left and close; called before each further `open`, too."""
 
+    def backlog(self) -> Backlog:
+        """Return what it keeps itself; called from any thread, at any time."""
+        return Backlog()
+
 
 @dataclass(frozen=True)
 class SinkHealth:
@@ -58,7 +82,7 @@ class SinkHealth:
         delivered: readings and events that it has taken.
         dropped: readings and events that were lost because it was slow or failed.
         waiting: readings and events that wait for it.
-        error: why it failed last; None if it has not failed since it was opened.
+        error: why it failed last, or why what it keeps is not taken; None if nothing is wrong.
     """
 
     name: str
@@ -73,7 +97,8 @@ class SinkThread:
     """A thread in which a sink takes what it is given; giving never waits.
 
     Readings that the sink is too slow for are dropped, the oldest first, and so are those that come
-    while it does not work. Events are kept and tried again.
+    while it does not work. Events are kept and tried again. Sinks get no pictures unless they want
+    them: those of a queue would fill the memory.
 
     Args:
         sink: the sink; it is opened by the thread.
@@ -81,9 +106,11 @@ class SinkThread:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
+        self._most = _PICTURES if sink.wants_images else _READINGS
         self._changed = threading.Condition()
         self._waiting: deque[Reading | Event] = deque()
         self._events = 0  # of those that wait
+        self._taking: Reading | Event | None = None  # first of them, while the sink has it
         self._delivered = self._dropped = 0
         self._is_open = self._is_closing = False
         self._error: str | None = None
@@ -94,6 +121,12 @@ class SinkThread:
 
     def put(self, item: Reading | Event) -> None:
         """Hand on a reading or an event; never waits."""
+        if isinstance(item, Reading):
+            if not self._sink.wants_readings:
+                return
+            has_picture = item.image is not None or item.result is not None
+            if has_picture and not self._sink.wants_images:
+                item = replace(item, image=None, result=None)
         with self._changed:
             if self._is_closing:
                 self._dropped += 1
@@ -102,20 +135,21 @@ class SinkThread:
             self._events += isinstance(item, Event)
             if self._events > _EVENTS:
                 self._drop_oldest(Event)
-            elif len(self._waiting) - self._events > _READINGS:
+            elif len(self._waiting) - self._events > self._most:
                 self._drop_oldest(Reading)
             self._changed.notify_all()
 
     def health(self) -> SinkHealth:
         """Return how the sink is doing."""
+        backlog = self._sink.backlog()
         with self._changed:
             return SinkHealth(
                 name=self._sink.name,
                 is_open=self._is_open,
                 delivered=self._delivered,
-                dropped=self._dropped,
-                waiting=len(self._waiting),
-                error=self._error,
+                dropped=self._dropped + backlog.dropped,
+                waiting=len(self._waiting) + backlog.waiting,
+                error=self._error or backlog.error,
             )
 
     def close(self, timeout: float = 5.0) -> None:
@@ -130,8 +164,13 @@ class SinkThread:
             self._events = 0
 
     def _drop_oldest(self, kind: type) -> None:
-        oldest = next(item for item in self._waiting if isinstance(item, kind))
-        self._waiting.remove(oldest)
+        """Drop the oldest of a kind that the sink has not yet."""
+        place, oldest = next(
+            (place, item)
+            for place, item in enumerate(self._waiting)
+            if isinstance(item, kind) and item is not self._taking
+        )
+        del self._waiting[place]
         self._events -= isinstance(oldest, Event)
         self._dropped += 1
 
@@ -158,7 +197,7 @@ class SinkThread:
                 self._changed.wait_for(lambda: self._waiting or self._is_closing, 1.0)
                 if not self._waiting and self._is_closing:
                     return
-                item = self._waiting[0] if self._waiting else None
+                item = self._taking = self._waiting[0] if self._waiting else None
             if item is None:
                 self._sink.idle()
                 continue
@@ -178,9 +217,10 @@ class SinkThread:
         self._take(item, delivered=True)
 
     def _take(self, item: Reading | Event, *, delivered: bool) -> None:
-        """Take an item off the queue, unless it was dropped meanwhile."""
+        """Take an item off the queue, unless that was closed meanwhile."""
         with self._changed:
-            if not self._waiting or self._waiting[0] is not item:
+            self._taking = None
+            if not self._waiting:
                 return
             self._waiting.popleft()
             self._events -= isinstance(item, Event)
@@ -202,6 +242,7 @@ class SinkThread:
         with self._changed:
             if self._is_closing:
                 return False
+            self._taking = None
             # Readings that come meanwhile are worth nothing later.
             stale = [item for item in self._waiting if isinstance(item, Reading)]
             for item in stale:

@@ -2,13 +2,15 @@
 
 import threading
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from edgecount.runtime.sources.live import SourceHealth, SourceState
 from edgecount.watch.readings import Event, LineReading, Reading, RegionReading
 from edgecount.watch.sinks import base
-from edgecount.watch.sinks.base import Sink, SinkThread
+from edgecount.watch.sinks.base import Backlog, Sink, SinkThread
 
 DEADLINE = 20.0  # s
 
@@ -154,3 +156,29 @@ def test_numbers_as_json():
     assert told["change"] == "raised"
     assert len(told["id"]) == 32
     assert told["id"] != event().to_dict()["id"]
+
+
+def test_only_sinks_that_want_pictures_get_them():
+    image = np.zeros((4, 4, 3), np.uint8)
+    plain, drawing, deaf = Recorder(), Recorder(), Recorder()
+    drawing.wants_images, deaf.wants_readings = True, False
+    for sink in (plain, drawing, deaf):
+        thread = SinkThread(sink)
+        thread.put(replace(reading(), image=image))
+        thread.put(event())
+        thread.close()
+    assert plain.taken[0].image is None
+    assert drawing.taken[0].image is image
+    assert [type(item) for item in deaf.taken] == [Event]
+
+
+def test_what_a_sink_keeps_itself_is_shown():
+    sink = Recorder()
+    sink.backlog = lambda: Backlog(3, 2, "the receiver is away")
+    thread = SinkThread(sink)
+    thread.put(event())
+    until(lambda: sink.taken)
+    thread.close()
+    health = thread.health()
+    assert (health.waiting, health.dropped, health.delivered) == (3, 2, 1)
+    assert health.error == "the receiver is away"
