@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
 import time
-from collections.abc import Iterator
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -28,7 +24,6 @@ from edgecount.watch.page.messages import encode, state_message
 _WHAT = re.compile(r"count|(region|line):.{1,200}", re.DOTALL)
 _MOST_POINTS = 5000
 _LONGEST = 12 * 366 * 86400.0  # s that one question may cover
-_FORMULA = tuple("=+-@\t\r")  # a spreadsheet would run a cell that begins with one of these
 _SHAPES = frozenset({"regions", "excluded", "lines", "ground"})
 
 
@@ -132,12 +127,10 @@ async def export(request: Request) -> Response:
     """Answer with counts over time as a CSV file."""
     store, camera, what = _asked(request)
     start, end = _range(request)
-    rows = await run_in_threadpool(store.rows, camera, what, start, end)
+    rows = store.export(start, end, camera=camera, what=what)
     name = re.sub(r"[^a-z0-9]+", "-", f"{camera}-{what}".lower()).strip("-")
     headers = {"Content-Disposition": f'attachment; filename="edgecount-{name}.csv"'}
-    return StreamingResponse(
-        _csv(camera, what, rows), headers=headers, media_type="text/csv; charset=utf-8"
-    )
+    return StreamingResponse(rows, headers=headers, media_type="text/csv; charset=utf-8")
 
 
 async def acknowledge(request: Request) -> Response:
@@ -262,18 +255,6 @@ async def _json(request: Request) -> Any:
 
 def _no_constant(name: str) -> float:
     raise ValueError(name)
-
-
-def _csv(camera: str, what: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[str]:
-    yield "time,unix,camera,what,min,mean,max,low,high\r\n"
-    if what.startswith(_FORMULA):
-        what = "'" + what
-    for at, *values in rows:
-        moment = datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")
-        line = io.StringIO()
-        numbers = ["" if value is None else f"{value:.3f}" for value in values]
-        csv.writer(line).writerow([moment, f"{at:.0f}", camera, what, *numbers])
-        yield line.getvalue()
 
 
 ERRORS: tuple[type[Exception], ...] = (Refused, EdgeCountError)

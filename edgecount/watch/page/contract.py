@@ -21,8 +21,10 @@ class CameraView(Protocol):
     def latest(self) -> Reading | None:
         """Return the newest reading; None before the first one."""
 
-    def jpeg(self) -> bytes | None:
+    def jpeg(self, *, width: int | None = None) -> bytes | None:
         """Return the newest picture as a JPEG, encoded once however many ask; None: there is none.
+
+        It is at most so many pixels wide.
 
         Heads are pixelated in it if the config asks for that.
         """
@@ -60,7 +62,10 @@ class History(Protocol):
     def series(
         self, camera: str, what: str, start: float, end: float, points: int
     ) -> dict[str, Any]:
-        """Return step (s), time (UNIX s), min, mean, max, low and high as lists of one length."""
+        """Return step (s), and time (UNIX s), min, mean, max, low and high as lists of one length.
+
+        Of a line it is into and out, people that crossed in each step, and the others are None.
+        """
 
     def patterns(self, camera: str, what: str) -> dict[str, Any]:
         """Return hours ([7][24] means, from Monday), busiest ({hour, mean, max}) and weeks.
@@ -71,8 +76,10 @@ class History(Protocol):
     def events(self, camera: str | None, start: float, end: float) -> list[dict[str, Any]]:
         """Return events as `Event.to_dict` makes them, the newest first."""
 
-    def rows(self, camera: str, what: str, start: float, end: float) -> Iterator[tuple[Any, ...]]:
-        """Return rows of UNIX time (s), min, mean, max, low and high, the oldest first."""
+    def export(
+        self, start: float, end: float, *, camera: str | None = None, what: str | None = None
+    ) -> Iterator[str]:
+        """Return a stretch of time as CSV, some rows at a time."""
 
 
 class Service(Protocol):

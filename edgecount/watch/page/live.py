@@ -33,6 +33,7 @@ _MOST = 32  # connections
 _EVENTS = 256  # that wait for a slow browser; the oldest are dropped, history has them all
 _SLOWEST = 20.0  # s that one message may take
 _STATE = 1.0  # s between states
+_WIDEST = 1280  # px of a picture
 _LONGEST = 16_384  # characters of a message from a browser
 _BURST, _PER_SECOND = 200.0, 100.0  # messages from a browser
 CAMERA = re.compile(r"[a-z0-9_-]{1,64}")
@@ -213,7 +214,7 @@ class Connection:
         reading = None if view is None else view.latest()
         if view is None or reading is None or self._shown.get(camera) == reading.time:
             return
-        picture = await run_in_threadpool(view.jpeg)
+        picture = await run_in_threadpool(lambda: view.jpeg(width=_WIDEST))
         if picture is None:
             return
         self._wanted.discard(camera)

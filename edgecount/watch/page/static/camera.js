@@ -21,7 +21,7 @@ export class CameraPage {
     this.mapCanvas = h("canvas", { role: "img", "aria-label": "The ground from above, in people per square metre" });
     this.mapPanel = h("section.panel.map", {}, h("header", {}, h("h2", {}, "From above"), h("span.small", {}, "people per m²")), this.mapCanvas);
     this.facts = h("dl.facts");
-    this.editorPlace = h("div.stack");
+    this.editorPlace = h("div");
     this.history = history ? new HistoryPanel(camera, (what) => this.patterns.load(what)) : null;
     this.patterns = history ? new PatternsPanel(camera) : null;
     this.alarms = new AlarmsPanel(camera);
@@ -33,9 +33,8 @@ export class CameraPage {
         h("section.panel.count", { "aria-label": "Count" }, h("h2", {}, camera.title), this.number, this.interval, this.spark),
         h("section.panel", { "aria-label": "Regions and lines" }, this.parts, this.tools),
         this.mapPanel),
-      this.history?.element, this.alarms.element, this.patterns?.element,
+      this.history?.element ?? h("p.hint", {}, "No history is kept. Add history: {path: ...} to the config to see counts over time."), this.alarms.element, this.patterns?.element,
       h("section.panel.wide", { "aria-labelledby": "health" }, h("header", {}, h("h2", { id: "health" }, "Camera")), this.facts));
-    if (!history) this.element.children[1].after(h("p.hint.wide", {}, "No history is kept. Add history: {path: ...} to the config to see counts over time."));
     this.fillTools();
   }
 
@@ -103,7 +102,7 @@ export class CameraPage {
       ["Damaged pictures", `${health.damaged}`], ["Picture", camera.reading ? `${camera.reading.picture}${camera.reading.night ? ", night" : ""}` : "–"],
     ];
     if (health.error) facts.push(["Last error", health.error]);
-    fill(this.facts, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+    fill(this.facts, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
   }
 
   setReading(reading) {

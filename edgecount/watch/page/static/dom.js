@@ -46,7 +46,7 @@ export function likely(interval) {
 /** Return a time of day, with the day if it is not today. */
 export function when(seconds) {
   const moment = new Date(seconds * 1000);
-  const clock = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const clock = moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   if (moment.toDateString() === new Date().toDateString()) return clock;
   return `${moment.toLocaleDateString([], { day: "numeric", month: "short" })} ${clock}`;
 }

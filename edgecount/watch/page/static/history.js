@@ -20,7 +20,7 @@ export class HistoryPanel {
       this.load();
       this.onWhat(this.what);
     } });
-    this.element = h("section.panel.wide", { "aria-labelledby": "history" },
+    this.element = h("section.panel", { "aria-labelledby": "history" },
       h("header", {}, h("h2", { id: "history" }, "Over time"), this.select, h("div.ranges", { role: "group", "aria-label": "Range" }, this.buttons),
         h("div.ranges", {}, h("button", { type: "button", onclick: () => this.saveCsv() }, "CSV"), h("button", { type: "button", onclick: () => this.savePng() }, "PNG"))),
       this.plotPlace, this.read);
@@ -31,7 +31,7 @@ export class HistoryPanel {
   }
 
   fillSelect() {
-    const names = [["count", "Whole picture"], ...Object.keys(this.camera.regions).map((name) => [`region:${name}`, name]), ...Object.keys(this.camera.lines).map((name) => [`line:${name}`, `${name}, in less out`])];
+    const names = [["count", "Whole picture"], ...Object.keys(this.camera.regions).map((name) => [`region:${name}`, name]), ...Object.keys(this.camera.lines).map((name) => [`line:${name}`, `${name}, in and out`])];
     fill(this.select, names.map(([value, title]) => h("option", { value }, title)));
     this.select.value = names.some(([value]) => value === this.what) ? this.what : (this.what = "count");
   }
@@ -76,9 +76,10 @@ export class HistoryPanel {
   }
 
   show(found) {
+    this.found = found;
+    if (this.what.startsWith("line:")) return this.showLine(found);
     const mean = found.mean.filter((value) => value !== null);
     if (!mean.length) return this.empty("Nothing was counted in this range.");
-    this.found = found;
     this.plot?.destroy();
     fill(this.plotPlace);
     const { series, bands } = bandSeries();
@@ -90,6 +91,32 @@ export class HistoryPanel {
     });
     const most = found.max.reduce((best, value, i) => (value !== null && value > (found.max[best] ?? -Infinity) ? i : best), 0);
     this.summary = `${mean.length} values of ${unit(found.step)}: mean ${people(mean.reduce((a, b) => a + b) / mean.length)}, most ${people(found.max[most])} at ${when(found.time[most])}. Band: likely range; pale: least and most. Drag over a part to see it closer.`;
+    this.describe();
+  }
+
+  /** Show how many went in, and as how many below the middle went out, in each step. */
+  showLine(found) {
+    const [into, out] = [found.into || [], found.out || []].map((values) => values.filter((value) => value !== null && value !== undefined));
+    if (!into.length) return this.empty("Nobody was counted across this line in this range.");
+    const sum = (values) => values.reduce((a, b) => a + b, 0);
+    this.plot?.destroy();
+    fill(this.plotPlace);
+    const steps = uPlot.paths.stepped({ align: 1 });
+    this.plot = chart(this.plotPlace, {
+      data: [found.time, found.into, found.out],
+      series: [
+        { stroke: colour("line"), fill: colour("reach"), width: 2, points: { show: false }, paths: steps },
+        { stroke: colour("other"), width: 2, dash: [5, 4], points: { show: false }, paths: steps },
+      ],
+      range: this.range(),
+      onPick: (from, to) => { this.fixed = [from, to]; this.load(); },
+      onRead: (index) => this.tell(index),
+    });
+    this.summary = `${people(sum(into))} in (line), ${people(sum(out))} out (dashed), by ${unit(found.step)}. Drag over a part to see it closer.`;
+    this.describe();
+  }
+
+  describe() {
     this.plotPlace.setAttribute("role", "img");
     this.plotPlace.setAttribute("aria-label", `${this.select.selectedOptions[0]?.text} of ${this.camera.title}: ${this.summary}`);
     this.tell(null);
@@ -97,7 +124,8 @@ export class HistoryPanel {
 
   tell(index) {
     const { found } = this;
-    if (index === null || index === undefined || found.mean[index] === null || found.mean[index] === undefined) this.read.textContent = this.summary;
+    if (index !== null && index !== undefined && this.what.startsWith("line:")) this.read.textContent = `${when(found.time[index])}: ${people(found.into[index])} in, ${people(found.out[index])} out`;
+    else if (index === null || index === undefined || found.mean[index] === null || found.mean[index] === undefined) this.read.textContent = this.summary;
     else this.read.textContent = `${when(found.time[index])}: ${people(found.mean[index])}, likely ${people(found.low[index])} to ${people(found.high[index])}, least ${people(found.min[index])}, most ${people(found.max[index])}`;
   }
 
@@ -148,6 +176,7 @@ export class PatternsPanel {
   }
 
   async load(what) {
+    this.what = what;
     try {
       this.show(await get("/api/patterns", { camera: this.camera.id, what }));
     } catch (error) {
@@ -156,11 +185,11 @@ export class PatternsPanel {
   }
 
   show({ hours, busiest, weeks }) {
-    this.weeks = h("div.plot", { role: "img", "aria-label": "Mean count by hour, this week against last" });
+    this.weeks = h("div.plot.low", { role: "img", "aria-label": "Mean count by hour, this week against last" });
     const list = h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Busiest hours"), h("th", {}, "mean"), h("th", {}, "most"))),
       h("tbody", {}, busiest.map((one) => h("tr", {}, h("th", { scope: "row" }, `${new Date(one.hour * 1000).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" })}, ${clock(one.hour)}`), h("td", {}, people(one.mean)), h("td", {}, people(one.max))))));
     fill(this.body,
-      h("div", {}, h("h3", {}, "A week, hour by hour"), heat(hours)),
+      h("div", {}, h("h3", {}, this.what.startsWith("line:") ? "A week, people in by hour" : "A week, hour by hour"), heat(hours)),
       h("div.stack", {}, h("h3", {}, "This week (line) against last (dashed)"), this.weeks, busiest.length ? list : null));
     this.plot?.destroy();
     this.resized.disconnect();
@@ -199,7 +228,7 @@ function shade(share) {
 }
 
 function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 function startOfWeek() {

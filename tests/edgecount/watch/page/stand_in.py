@@ -108,7 +108,7 @@ class Camera:
     def latest(self) -> Reading | None:
         return self.reading
 
-    def jpeg(self) -> bytes | None:
+    def jpeg(self, *, width: int | None = None) -> bytes | None:
         if self.reading is None or self.reading.image is None:
             return None
         if self.encoded is None or self.encoded[0] != self.reading.time:
@@ -180,6 +180,10 @@ class StandInHistory:
             name: [None if away else round(value, 2) for value, away in zip(values.tolist(), gap, strict=True)]
             for name, values in found.items()
         }
+        if what.startswith("line:"):
+            crossed = [None if value is None else value * step / 600 for value in lists["mean"]]
+            lists = dict.fromkeys(found, [None] * len(times))
+            lists |= {"into": crossed, "out": [None if one is None else 0.9 * one for one in crossed]}
         return {"step": step, "time": times.tolist(), **lists}
 
     def patterns(self, camera: str, what: str) -> dict[str, Any]:
@@ -203,11 +207,18 @@ class StandInHistory:
         kept = [one for one in self.kept if start <= one.time <= end and camera in {None, one.camera}]
         return [one.to_dict() for one in sorted(kept, key=lambda one: -one.time)]
 
-    def rows(self, camera: str, what: str, start: float, end: float) -> Iterator[tuple[Any, ...]]:
-        found = self.series(camera, what, start, end, 5000)
-        return zip(*(found[name] for name in ("time", "min", "mean", "max", "low", "high")), strict=True)
+    def export(
+        self, start: float, end: float, *, camera: str | None = None, what: str | None = None
+    ) -> Iterator[str]:
+        self._check(camera)
+        yield "time,camera,what,mean
+"
+        found = self.series(camera or "", what or "", start, end, 5000)
+        for at, mean in zip(found["time"], found["mean"], strict=True):
+            yield f"{at},{camera},{what},{mean}
+"
 
-    def _check(self, camera: str) -> None:
+    def _check(self, camera: str | None) -> None:
         if camera not in self.cameras:
             raise ConfigError(f"camera: expected one of {', '.join(self.cameras)}, got {camera!r}")
 
