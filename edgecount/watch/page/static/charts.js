@@ -45,21 +45,22 @@ export function bandSeries() {
   };
 }
 
-/** Draw the counts of the last minutes: the smoothed line, and single counts as dots. */
-export function sparkline(canvas, points, minutes = 3) {
+/** Draw the counts of the last three minutes: the smoothed line, and single counts as dots. */
+export function sparkline(canvas, points) {
   const ratio = window.devicePixelRatio || 1;
   const [wide, tall] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
   if (!wide) return;
   Object.assign(canvas, { width: wide, height: tall });
   const context = canvas.getContext("2d");
   const now = points.at(-1)?.at ?? 0;
-  const shown = points.filter(({ at }) => at > now - 60 * minutes);
+  const span = Math.min(180, Math.max(20, now - (points[0]?.at ?? now)));
+  const shown = points.filter(({ at }) => at >= now - span);
   const values = shown.flatMap(({ count, smooth }) => [count, smooth]).filter((value) => value !== null);
   if (!values.length) return;
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const reach = Math.max(high - low, 0.15 * high, 2);
   const middle = (low + high) / 2;
-  const x = (at) => wide - ((now - at) / (60 * minutes)) * wide;
+  const x = (at) => wide - ((now - at) / span) * wide;
   const y = (value) => tall / 2 - ((value - middle) / reach) * 0.8 * tall;
   context.fillStyle = colour("soft");
   context.globalAlpha = 0.55;
@@ -75,5 +76,5 @@ export function sparkline(canvas, points, minutes = 3) {
     previous = smooth === null ? null : at;
   }
   context.stroke();
-  canvas.setAttribute("aria-label", `The last ${minutes} minutes: ${people(low)} to ${people(high)} people`);
+  canvas.setAttribute("aria-label", `The last ${Math.round(span)} seconds: ${people(low)} to ${people(high)} people`);
 }

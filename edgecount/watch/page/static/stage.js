@@ -33,7 +33,7 @@ export class Stage {
     const parts = [];
     if (state !== "live") parts.push(`${camera.title} ${words[state] || state}${error ? `: ${error}` : "."}`);
     else if (age > 15) parts.push(`The picture is ${Math.round(age)} s old.`);
-    if (state === "live" && this.reading.count === null && !["good", "learning"].includes(picture)) parts.push(`The picture cannot be trusted: ${picture}. Nothing is counted.`);
+    if (state === "live" && this.reading && this.reading.count === null && !["good", "learning"].includes(picture)) parts.push(`The picture cannot be trusted: ${picture}. Nothing is counted.`);
     this.message.textContent = parts.join(" ");
     this.message.hidden = !parts.length;
   }

@@ -211,12 +211,10 @@ class StandInHistory:
         self, start: float, end: float, *, camera: str | None = None, what: str | None = None
     ) -> Iterator[str]:
         self._check(camera)
-        yield "time,camera,what,mean
-"
+        yield "time,camera,what,mean\r\n"
         found = self.series(camera or "", what or "", start, end, 5000)
         for at, mean in zip(found["time"], found["mean"], strict=True):
-            yield f"{at},{camera},{what},{mean}
-"
+            yield f"{at},{camera},{what},{mean}\r\n"
 
     def _check(self, camera: str | None) -> None:
         if camera not in self.cameras:
