@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 
 import pytest
-from stand_in import Camera, StandIn, blank
+from stand_in import EDITOR, VIEWER, Camera, StandIn, blank
 
 pytest.importorskip("starlette", reason='needs pip install "edgecount[watch]"')
 pytest.importorskip("httpx")
 
-from starlette.testclient import TestClient
+with warnings.catch_warnings():
+    # It would rather have httpx2, which does not exist for Python 3.10.
+    warnings.filterwarnings("ignore", "Using `httpx` with `starlette.testclient`")
+    from starlette.testclient import TestClient
 
 from edgecount.watch.page.access import Access
 from edgecount.watch.page.app import build_app
 
-EDITOR, VIEWER = "editor-token-0123456789", "viewer-token-0123456789"
 HALL = {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]], "excluded": []}
 
 ClientMaker = Callable[..., TestClient]

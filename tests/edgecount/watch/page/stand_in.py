@@ -22,6 +22,8 @@ from edgecount.watch.readings import Event, LineReading, Reading, RegionReading
 from edgecount.watch.sinks.base import SinkHealth
 
 STRIDE = 8
+WS = "ws://127.0.0.1:8080/ws"
+EDITOR, VIEWER = "editor-token-0123456789", "viewer-token-0123456789"
 
 
 def result_of(image: NDArray[np.uint8], heads: NDArray[np.float32]) -> CountResult:

@@ -2,14 +2,13 @@ import stat
 from pathlib import Path
 
 import pytest
-from stand_in import StandIn
+from stand_in import EDITOR, VIEWER, StandIn
 
 from edgecount.errors import ConfigError
 from edgecount.watch.page.access import COOKIE, SESSION, Access, is_loopback
 from edgecount.watch.page.limits import RateLimit
 from edgecount.watch.page.server import PageServer, parse_address
 
-EDITOR, VIEWER = "editor-token-0123456789", "viewer-token-0123456789"
 
 
 def bearer(token):

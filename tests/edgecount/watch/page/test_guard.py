@@ -1,7 +1,7 @@
 """Attacks on the page from other sites, by other names, and with too much."""
 
 import pytest
-from conftest import EDITOR
+from stand_in import EDITOR, WS
 from starlette.websockets import WebSocketDisconnect
 
 ACKNOWLEDGE = "/api/cameras/door/alarms/crowded/acknowledge"
@@ -45,7 +45,7 @@ def test_names_of_the_config_are_taken(client_of):
 def test_other_sites_change_nothing_and_watch_nothing(client, service, headers):
     assert client.post(ACKNOWLEDGE, headers=headers).status_code == 403
     assert service.calls == []
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/ws", headers=headers):
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(WS, headers=headers):
         pass
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import socket
 import threading
 import urllib.error
@@ -42,14 +43,15 @@ def test_many_browsers_get_pictures_at_once(service):
     server = PageServer(service, "127.0.0.1:0")
     server.start()
     try:
-        sockets = [connect(server.url.replace("http", "ws") + "ws", compression=None) for _ in range(4)]
-        for websocket in sockets:
-            websocket.send('{"type":"watch","cameras":{"door":{"image":true}}}')
-            websocket.send('{"type":"next","camera":"door"}')
-        for websocket in sockets:
-            while not isinstance(websocket.recv(timeout=10), bytes):
-                pass
-            websocket.close()
+        url = server.url.replace("http", "ws") + "ws"
+        with contextlib.ExitStack() as stack:
+            sockets = [stack.enter_context(connect(url, compression=None)) for _ in range(4)]
+            for websocket in sockets:
+                websocket.send('{"type":"watch","cameras":{"door":{"image":true}}}')
+                websocket.send('{"type":"next","camera":"door"}')
+            for websocket in sockets:
+                while not isinstance(websocket.recv(timeout=10), bytes):
+                    pass
     finally:
         server.stop()
 
