@@ -62,6 +62,7 @@ def build_app(
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
     app.state.service, app.state.access, app.state.hub = service, access, hub
     app.state.metrics = metrics
     app.state.about = {

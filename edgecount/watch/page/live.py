@@ -118,6 +118,7 @@ class Connection:
         self._readings: dict[str, Reading] = {}
         self._events: deque[Event] = deque(maxlen=_EVENTS)
         self._changed = asyncio.Event()
+        self._is_ended = False
         self._tokens, self._at = _BURST, 0.0
 
     def offer(self, items: list[Reading | Event]) -> None:
@@ -135,6 +136,9 @@ class Connection:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # Before Python 3.12 wait_for may swallow a cancellation: the sender looks for itself, too.
+            self._is_ended = True
+            self._changed.set()
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -188,7 +192,7 @@ class Connection:
     async def _send_all(self) -> None:
         loop = asyncio.get_running_loop()
         state_due = loop.time()
-        while True:
+        while not self._is_ended:
             if loop.time() >= state_due:
                 state = await run_in_threadpool(state_message, self._service)
                 await self._send(encode(state))
