@@ -58,7 +58,7 @@ class HeatScale:
         Returns:
             uint8 (h, w): 0 for no one to 255 for `top` and more, averaged over an area.
         """
-        return np.clip(_average(result) * (255.0 / self.top), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(_average(result) * (255.0 / self.top), 0, 255), np.uint8)
 
 
 def _average(result: CountResult) -> NDArray[np.float32]:

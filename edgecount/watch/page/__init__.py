@@ -1,9 +1,9 @@
 """The page of a running service: live pictures, counts, history, alarms, and who may see them.
 
-`PageServer` serves it beside the service from a thread of its own. `contract` says what it needs of
-the service; `app` puts the parts together: `guard` (hosts, origins, headers, sizes), `access`
-(tokens, roles, the cookie), `api` (routes), `live` (the WebSocket), `messages` (numbers as JSON) and
-`assets` (the files of the page itself, which are all in `static/`).
+`PageServer` serves it beside the service from a thread of its own. `contract` says what it needs
+of the service; `app` puts the parts together: `guard` (hosts, origins, headers, sizes), `access`
+(tokens, roles, the cookie), `api` (routes), `live` (the WebSocket), `messages` (numbers as JSON)
+and `assets` (the files of the page itself, which are all in `static/`).
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Access:
         return f"{role}.{until}.{self._seal(role, until)}"
 
     def role_of_cookie(self, value: str) -> Role | None:
-        """Return the role that a cookie gives; None if it is false, too old or of a former token."""
+        """Return the role that a cookie gives; None if it is false, too old or of an old token."""
         role, _, rest = value.partition(".")
         until, _, seal = rest.partition(".")
         for name in _ROLES:

@@ -27,7 +27,7 @@ _LONGEST = 12 * 366 * 86400.0  # s that one question may cover
 _SHAPES = frozenset({"regions", "excluded", "lines", "ground"})
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that cannot be answered.
 
     Args:
@@ -49,7 +49,7 @@ async def static(request: Request) -> Response:
     """Answer with a file of the page."""
     found = serve(request, request.path_params["path"])
     if found is None:
-        raise Refused(404, "there is no such file")
+        raise RefusedError(404, "there is no such file")
     return found
 
 
@@ -64,7 +64,7 @@ async def login(request: Request) -> Response:
     access, guard = request.app.state.access, request.state.guard
     wait = guard.tries.wait(client_of(request.scope))
     if wait:
-        raise Refused(429, f"too many wrong tokens; wait {wait:.0f} s")
+        raise RefusedError(429, f"too many wrong tokens; wait {wait:.0f} s")
     form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=4)
     role = access.role_of(form.get("token", [""])[0].strip())
     if role is None:
@@ -83,7 +83,7 @@ async def login(request: Request) -> Response:
     return answer
 
 
-async def logout(request: Request) -> Response:
+async def logout(_: Request) -> Response:
     """Take the cookie away."""
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
@@ -103,7 +103,7 @@ async def history(request: Request) -> Response:
     start, end = _range(request)
     points = int(_number(request, "points", 600))
     if not 1 <= points <= _MOST_POINTS:
-        raise Refused(400, f"points: expected 1 to {_MOST_POINTS}, got {points}")
+        raise RefusedError(400, f"points: expected 1 to {_MOST_POINTS}, got {points}")
     return reply(await run_in_threadpool(store.series, camera, what, start, end, points))
 
 
@@ -137,7 +137,7 @@ async def acknowledge(request: Request) -> Response:
     """Note that somebody knows of an alarm."""
     camera, name = request.path_params["camera"], request.path_params["name"]
     if name not in _view(request, camera).alarms():
-        raise Refused(404, "there is no such alarm")
+        raise RefusedError(404, "there is no such alarm")
     await run_in_threadpool(_service(request).acknowledge, camera, name)
     return reply({"acknowledged": name})
 
@@ -148,7 +148,7 @@ async def shapes(request: Request) -> Response:
     view = _view(request, camera)
     given = await _json(request)
     if not isinstance(given, dict) or not given or given.keys() - _SHAPES:
-        raise Refused(400, f"expected an object with some of {', '.join(sorted(_SHAPES))}")
+        raise RefusedError(400, f"expected an object with some of {', '.join(sorted(_SHAPES))}")
     await run_in_threadpool(_service(request).change_shapes, camera, given)
     return reply(view.shapes())
 
@@ -164,7 +164,7 @@ async def snapshot(request: Request) -> Response:
     """Answer with a camera's newest picture."""
     picture = await run_in_threadpool(_view(request, request.path_params["camera"]).jpeg)
     if picture is None:
-        raise Refused(503, "there is no picture yet")
+        raise RefusedError(503, "there is no picture yet")
     return Response(picture, media_type="image/jpeg")
 
 
@@ -172,7 +172,7 @@ async def metrics(request: Request) -> Response:
     """Answer with Prometheus' metrics, if the config asks for them."""
     make = request.app.state.metrics
     if make is None:
-        raise Refused(404, "metrics are off: add prometheus: {} to sinks in the config")
+        raise RefusedError(404, "metrics are off: add prometheus: {} to sinks in the config")
     text, kind = await run_in_threadpool(make)
     return Response(text, media_type=kind)
 
@@ -184,7 +184,7 @@ async def live(websocket: Any) -> None:
 
 async def refused(_: Request, error: Exception) -> Response:
     """Answer with why not, in one line."""
-    if isinstance(error, Refused):
+    if isinstance(error, RefusedError):
         return reply({"error": str(error)}, error.status)
     status = 400 if isinstance(error, ConfigError) else 503
     return reply({"error": " ".join(str(error).split())}, status)
@@ -203,14 +203,14 @@ def _service(request: Request) -> Service:
 def _view(request: Request, camera: str) -> CameraView:
     view = _service(request).cameras.get(camera) if CAMERA.fullmatch(camera) else None
     if view is None:
-        raise Refused(404, "there is no such camera")
+        raise RefusedError(404, "there is no such camera")
     return view
 
 
 def _history(request: Request) -> History:
     store = _service(request).history
     if store is None:
-        raise Refused(404, "no history is kept: add history: {path: ...} to the config")
+        raise RefusedError(404, "no history is kept: add history: {path: ...} to the config")
     return store
 
 
@@ -220,7 +220,7 @@ def _asked(request: Request) -> tuple[History, str, str]:
     _view(request, camera)
     what = request.query_params.get("what", "count")
     if not _WHAT.fullmatch(what):
-        raise Refused(400, "what: expected count, region:NAME or line:NAME")
+        raise RefusedError(400, "what: expected count, region:NAME or line:NAME")
     return _history(request), camera, what
 
 
@@ -228,7 +228,7 @@ def _range(request: Request) -> tuple[float, float]:
     end = _number(request, "to", time.time())
     start = _number(request, "from", end - 86400)
     if not 0 <= start < end <= 1e11 or end - start > _LONGEST:
-        raise Refused(400, "from, to: expected UNIX times in seconds, from before to")
+        raise RefusedError(400, "from, to: expected UNIX times in seconds, from before to")
     return start, end
 
 
@@ -239,22 +239,22 @@ def _number(request: Request, name: str, default: float) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise Refused(400, f"{name}: expected a number")
+        raise RefusedError(400, f"{name}: expected a number")
     return value
 
 
 async def _json(request: Request) -> Any:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise Refused(415, "expected application/json")
+        raise RefusedError(415, "expected application/json")
     try:
         return json.loads(await request.body(), parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise Refused(400, "expected JSON") from None
+        raise RefusedError(400, "expected JSON") from None
 
 
 def _no_constant(name: str) -> float:
     raise ValueError(name)
 
 
-ERRORS: tuple[type[Exception], ...] = (Refused, EdgeCountError)
+ERRORS: tuple[type[Exception], ...] = (RefusedError, EdgeCountError)

@@ -113,17 +113,10 @@ class Guard:
 
     def _decide(self, scope: Scope, headers: Headers) -> tuple[Role | None, tuple[Any, ...] | None]:
         """Return the role, and why the request is turned away: status, text, seconds to wait."""
-        target = len(scope.get("raw_path") or b"") + len(scope["query_string"])
-        if target > _LONGEST_TARGET:
-            return None, (414, "the address is too long")
-        if not self._is_known_host(headers.getlist("host")):
-            return None, (
-                421,
-                "the page is not served under this name; add it to serve.hosts in the config",
-            )
         is_write = scope["type"] == "websocket" or scope["method"] not in _SAFE
-        if is_write and not _is_same_origin(headers):
-            return None, (403, "requests from other sites are not taken")
+        refusal = self._check_request(scope, headers, is_write=is_write)
+        if refusal is not None:
+            return None, refusal
         role, wait = self._role(scope, headers)
         if wait:
             return None, (429, f"too many wrong tokens; wait {wait:.0f} s", wait)
@@ -132,6 +125,22 @@ class Guard:
         if role is None:
             return None, (401, "a token is needed: log in, or send Authorization: Bearer TOKEN")
         return role, self._forbid(scope, role) if is_write else None
+
+    def _check_request(
+        self, scope: Scope, headers: Headers, *, is_write: bool
+    ) -> tuple[Any, ...] | None:
+        """Return why a request is turned away, whoever asks."""
+        target = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if target > _LONGEST_TARGET:
+            return 414, "the address is too long"
+        if not self._is_known_host(headers.getlist("host")):
+            return (
+                421,
+                "the page is not served under this name; add it to serve.hosts in the config",
+            )
+        if is_write and not _is_same_origin(headers):
+            return 403, "requests from other sites are not taken"
+        return None
 
     def _forbid(self, scope: Scope, role: Role) -> tuple[Any, ...] | None:
         if scope["type"] == "websocket" or scope["path"] == "/logout":

@@ -89,7 +89,7 @@ class Hub:
         while (loop := self._loop) is not None:
             try:
                 items = subscription.get(0.5)
-            except Exception:
+            except Exception:  # noqa: BLE001 (whatever it is, the service must go on)
                 _log.exception("the page gets nothing from the service")
                 return
             # The loop may have been closed since it was looked at.
@@ -103,7 +103,7 @@ class Hub:
 
 
 class Connection:
-    """One browser. What it is too slow for is left out: of readings and pictures it gets the newest.
+    """One browser; of readings and pictures that it is too slow for it gets the newest.
 
     Args:
         websocket: an accepted connection.
@@ -136,7 +136,7 @@ class Connection:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # Before Python 3.12 wait_for may swallow a cancellation: the sender looks for itself, too.
+            # Before Python 3.12 wait_for may swallow a cancellation: the sender looks, too.
             self._is_ended = True
             self._changed.set()
             for task in tasks:

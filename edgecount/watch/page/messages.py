@@ -155,7 +155,12 @@ def _map(result: CountResult, view: GroundView) -> dict[str, Any]:
     left, near, right, far = view.ends
     cell = max(right - left, far - near) / _MAP_CELLS
     margin = math.ceil(3 * _SPREAD / cell)
-    around = (left - margin * cell, near - margin * cell, right + margin * cell, far + margin * cell)
+    around = (
+        left - margin * cell,
+        near - margin * cell,
+        right + margin * cell,
+        far + margin * cell,
+    )
     if not result.density.size:
         return {}
     people = view.plane.map_density(result, around, cell)

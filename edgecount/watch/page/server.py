@@ -131,7 +131,7 @@ class PageServer:
         try:
             self._server.run(sockets=[self._socket] if self._socket else None)
         except SystemExit:
-            _log.error("the page's server ended")  # noqa: TRY400 (uvicorn has said why)
+            _log.error("the page's server ended")
 
 
 def parse_address(text: str) -> tuple[str, int]:

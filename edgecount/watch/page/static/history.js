@@ -186,11 +186,12 @@ export class PatternsPanel {
 
   show({ hours, busiest, weeks }) {
     this.weeks = h("div.plot.low", { role: "img", "aria-label": "Mean count by hour, this week against last" });
-    const list = h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Busiest hours"), h("th", {}, "mean"), h("th", {}, "most"))),
+    const list = h("table.wide", {}, h("thead", {}, h("tr", {}, h("th", {}, "Busiest hours"), h("th", {}, "mean"), h("th", {}, "most"))),
       h("tbody", {}, busiest.map((one) => h("tr", {}, h("th", { scope: "row" }, `${new Date(one.hour * 1000).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" })}, ${clock(one.hour)}`), h("td", {}, people(one.mean)), h("td", {}, people(one.max))))));
     fill(this.body,
-      h("div", {}, h("h3", {}, this.what.startsWith("line:") ? "A week, people in by hour" : "A week, hour by hour"), heat(hours)),
-      h("div.stack", {}, h("h3", {}, "This week (line) against last (dashed)"), this.weeks, busiest.length ? list : null));
+      h("div.stack", {}, h("h3", {}, this.what.startsWith("line:") ? "A week, people in by hour" : "A week, hour by hour"), heat(hours)),
+      h("div.stack", {}, h("h3", {}, "This week (line) against last (dashed)"), this.weeks),
+      busiest.length ? list : null);
     this.plot?.destroy();
     this.resized.disconnect();
     const monday = startOfWeek();

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from stand_in import EDITOR, VIEWER, Camera, StandIn, blank
 
 pytest.importorskip("starlette", reason='needs pip install "edgecount[watch]"')
@@ -33,12 +34,22 @@ def service() -> StandIn:
         shapes={
             "regions": {"hall": HALL},
             "lines": {"gate": {"start": [0.5, 1], "end": [0.5, 0]}},
-            "ground": {"corners": [[0.3, 0.3], [0.7, 0.3], [0.9, 1], [0.1, 1]], "width": 4, "depth": 6},
+            "ground": {
+                "corners": [[0.3, 0.3], [0.7, 0.3], [0.9, 1], [0.1, 1]],
+                "width": 4,
+                "depth": 6,
+            },
         },
         alarms={
             "crowded": {
-                "region": "hall", "above": 2, "below": 1, "by": "count",
-                "state": "raised", "since": 1.0, "count": 3.0, "peak": 4.0,
+                "region": "hall",
+                "above": 2,
+                "below": 1,
+                "by": "count",
+                "state": "raised",
+                "since": 1.0,
+                "count": 3.0,
+                "peak": 4.0,
             }
         },
     )
@@ -52,7 +63,9 @@ def client_of(service: StandIn) -> Iterator[ClientMaker]:
     """Make a client of the page; by `tokens`, one that has to show one."""
     opened: list[TestClient] = []
 
-    def make(*, tokens: bool = False, host: str = "127.0.0.1:8080", **options: object) -> TestClient:
+    def make(
+        *, tokens: bool = False, host: str = "127.0.0.1:8080", **options: object
+    ) -> TestClient:
         access = Access(EDITOR, VIEWER) if tokens else Access()
         app = build_app(service, access, **options)
         client = TestClient(

@@ -30,7 +30,9 @@ def result_of(image: NDArray[np.uint8], heads: NDArray[np.float32]) -> CountResu
     """Return what a perfect model would say of heads at x and y in pixels."""
     height, width = image.shape[:2]
     density = np.zeros((math.ceil(height / STRIDE), math.ceil(width / STRIDE)), np.float32)
-    cells = np.clip((heads[:, :2] / STRIDE).astype(int), 0, [density.shape[1] - 1, density.shape[0] - 1])
+    cells = np.clip(
+        (heads[:, :2] / STRIDE).astype(int), 0, [density.shape[1] - 1, density.shape[0] - 1]
+    )
     np.add.at(density, (cells[:, 1], cells[:, 0]), 1.0)
     count = float(len(heads))
     return CountResult(
@@ -87,7 +89,9 @@ class Camera:
             interval=result.interval,
             smooth=smooth,
             smooth_interval=(0.9 * smooth, 1.15 * smooth),
-            regions={name: self._region(one, result) for name, one in self.given["regions"].items()},
+            regions={
+                name: self._region(one, result) for name, one in self.given["regions"].items()
+            },
             lines={
                 name: LineReading(412.0 + self.turn / 40, 398.0 + self.turn / 50, self.since)
                 for name in self.given["lines"]
@@ -102,10 +106,15 @@ class Camera:
 
     def _region(self, region: Mapping[str, Any], result: CountResult) -> RegionReading:
         polygon = (np.array(region["polygon"]) * result.size).astype(np.float32)
-        inside = [cv2.pointPolygonTest(polygon, (float(x), float(y)), False) >= 0 for x, y, _ in result.points]
+        inside = [
+            cv2.pointPolygonTest(polygon, (float(x), float(y)), False) >= 0
+            for x, y, _ in result.points
+        ]
         count = float(sum(inside))
         per_m2 = count / 60 if self.given["ground"] else None
-        return RegionReading(count, count, per_m2, None if per_m2 is None else level_of_service(per_m2))
+        return RegionReading(
+            count, count, per_m2, None if per_m2 is None else level_of_service(per_m2)
+        )
 
     def latest(self) -> Reading | None:
         return self.reading
@@ -143,7 +152,9 @@ class Subscription:
     def put(self, item: Reading | Event) -> None:
         with self.changed:
             if isinstance(item, Reading):
-                self.items = [one for one in self.items if isinstance(one, Event) or one.camera != item.camera]
+                self.items = [
+                    one for one in self.items if isinstance(one, Event) or one.camera != item.camera
+                ]
             self.items.append(item)
             self.changed.notify_all()
 
@@ -169,23 +180,34 @@ class StandInHistory:
         self, camera: str, what: str, start: float, end: float, points: int
     ) -> dict[str, Any]:
         self._check(camera)
-        step = next(one for one in (60, 300, 900, 3600, 6 * 3600, 86400) if (end - start) / one <= points)
+        step = next(
+            one for one in (60, 300, 900, 3600, 6 * 3600, 86400) if (end - start) / one <= points
+        )
         times = np.arange(math.ceil(start / step) * step, min(end, time.time()), step)
         mean = np.array([people(at, step) for at in times])
         gap = (times % 1e6) < step  # where the camera was away
         noise = np.random.default_rng(1).random(len(times))
         found = {
-            "min": mean * (0.8 - 0.1 * noise), "mean": mean, "max": mean * (1.15 + 0.15 * noise),
-            "low": mean * 0.9, "high": mean * 1.1,
+            "min": mean * (0.8 - 0.1 * noise),
+            "mean": mean,
+            "max": mean * (1.15 + 0.15 * noise),
+            "low": mean * 0.9,
+            "high": mean * 1.1,
         }
         lists = {
-            name: [None if away else round(value, 2) for value, away in zip(values.tolist(), gap, strict=True)]
+            name: [
+                None if away else round(value, 2)
+                for value, away in zip(values.tolist(), gap, strict=True)
+            ]
             for name, values in found.items()
         }
         if what.startswith("line:"):
             crossed = [None if value is None else value * step / 600 for value in lists["mean"]]
             lists = dict.fromkeys(found, [None] * len(times))
-            lists |= {"into": crossed, "out": [None if one is None else 0.9 * one for one in crossed]}
+            lists |= {
+                "into": crossed,
+                "out": [None if one is None else 0.9 * one for one in crossed],
+            }
         return {"step": step, "time": times.tolist(), **lists}
 
     def patterns(self, camera: str, what: str) -> dict[str, Any]:
@@ -199,14 +221,20 @@ class StandInHistory:
         return {
             "hours": [hours[24 * day : 24 * day + 24] for day in range(7)],
             "busiest": [
-                {"hour": monday - 7 * 86400 + 3600 * i, "mean": hours[i], "max": round(1.2 * hours[i], 1)}
+                {
+                    "hour": monday - 7 * 86400 + 3600 * i,
+                    "mean": hours[i],
+                    "max": round(1.2 * hours[i], 1),
+                }
                 for i in busiest
             ],
             "weeks": {"this": this, "last": last},
         }
 
     def events(self, camera: str | None, start: float, end: float) -> list[dict[str, Any]]:
-        kept = [one for one in self.kept if start <= one.time <= end and camera in {None, one.camera}]
+        kept = [
+            one for one in self.kept if start <= one.time <= end and camera in {None, one.camera}
+        ]
         return [one.to_dict() for one in sorted(kept, key=lambda one: -one.time)]
 
     def export(
@@ -247,7 +275,9 @@ class StandIn:
         for subscription in list(self.subscriptions):
             subscription.put(item)
 
-    def raise_alarm(self, camera: str, name: str, change: str = "raised", at: float | None = None) -> None:
+    def raise_alarm(
+        self, camera: str, name: str, change: str = "raised", at: float | None = None
+    ) -> None:
         alarm = self.cameras[camera].given_alarms[name]
         state = {"raised": "raised", "cleared": "quiet", "acknowledged": "acknowledged"}[change]
         at = time.time() if at is None else at
@@ -307,7 +337,9 @@ def people(at: float, step: float) -> float:
     return max(0.0, week * (6 + rush) + 5 * math.sin(at / 700) + 3 * math.sin(at / 97))
 
 
-def blank(width: int = 64, height: int = 48, heads: int = 3) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def blank(
+    width: int = 64, height: int = 48, heads: int = 3
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return a grey picture with heads in a row."""
     points = np.column_stack([np.linspace(8, width - 8, heads), np.full(heads, height / 2)])
     return np.full((height, width, 3), 90, np.uint8), points.astype(np.float32)

@@ -32,8 +32,17 @@ def test_history(client):
 @pytest.mark.parametrize(
     "query",
     [
-        "what=x", "what=region:", "from=a", "from=nan", "from=5&to=4", "from=-1", "to=1e300",
-        "from=0&to=99999999999", "points=0", "points=1e9", "points=inf",
+        "what=x",
+        "what=region:",
+        "from=a",
+        "from=nan",
+        "from=5&to=4",
+        "from=-1",
+        "to=1e300",
+        "from=0&to=99999999999",
+        "points=0",
+        "points=1e9",
+        "points=inf",
     ],
 )
 def test_questions_that_make_no_sense(client, query):
@@ -46,16 +55,23 @@ def test_patterns_and_events(client, service):
     patterns = client.get("/api/patterns?camera=door").json()
     assert [len(patterns["hours"]), len(patterns["weeks"]["this"])] == [7, 168]
     service.raise_alarm("door", "crowded")
-    (event,) = client.get("/api/events?camera=door&to=99999999999&from=99990000000").json()["events"] or [None]
+    (event,) = client.get("/api/events?camera=door&to=99999999999&from=99990000000").json()[
+        "events"
+    ] or [None]
     assert event is None
     events = client.get("/api/events").json()["events"]
     assert [one["change"] for one in events] in (["raised"], [])
 
 
 def test_export(client):
-    answer = client.get("/api/export.csv?camera=door&what=region:ha%0D%0Al%22l&from=1000000&to=1003600")
+    answer = client.get(
+        "/api/export.csv?camera=door&what=region:ha%0D%0Al%22l&from=1000000&to=1003600"
+    )
     assert answer.headers["content-type"].startswith("text/csv")
-    assert answer.headers["content-disposition"] == 'attachment; filename="edgecount-door-region-ha-l-l.csv"'
+    assert (
+        answer.headers["content-disposition"]
+        == 'attachment; filename="edgecount-door-region-ha-l-l.csv"'
+    )
     assert answer.text.startswith("time,")
 
 
@@ -82,7 +98,9 @@ def test_shapes_are_saved(client, service):
 
 
 def test_what_the_config_refuses_is_told_in_one_line(client, service):
-    service.refuse = ConfigError("cameras.door.regions.x.polygon: expected 3 corners\nor more, got 2")
+    service.refuse = ConfigError(
+        "cameras.door.regions.x.polygon: expected 3 corners\nor more, got 2"
+    )
     answer = client.put("/api/cameras/door/shapes", json={"regions": {}})
     assert answer.status_code == 400
     assert answer.json()["error"].endswith("3 corners or more, got 2")
@@ -121,7 +139,9 @@ def test_keep(client):
 
 def test_metrics(client_of):
     assert client_of().get("/metrics").status_code == 404
-    answer = client_of(metrics=lambda: (b"edgecount_people 3\n", "text/plain; version=1.0.0")).get("/metrics")
+    answer = client_of(metrics=lambda: (b"edgecount_people 3\n", "text/plain; version=1.0.0")).get(
+        "/metrics"
+    )
     assert answer.text == "edgecount_people 3\n"
 
 
@@ -138,7 +158,9 @@ def test_the_page_is_small_and_asks_nobody_else():
     assert (len(files["vendor/uplot.js"].content)) > 50_000
     for name, one in files.items():
         text = one.content.decode()
-        outside = text.replace("http://www.w3.org/", "").replace("https://github.com/leeoniya/uPlot", "")
+        outside = text.replace("http://www.w3.org/", "").replace(
+            "https://github.com/leeoniya/uPlot", ""
+        )
         assert "https://" not in outside.replace('"https:"', "")
         assert "innerHTML" not in text or name.startswith("vendor/")
         if name.endswith(".html"):

@@ -1,15 +1,25 @@
 """Attacks on the page from other sites, by other names, and with too much."""
 
 import pytest
-from stand_in import EDITOR, WS
 from starlette.websockets import WebSocketDisconnect
+
+from stand_in import EDITOR, WS
 
 ACKNOWLEDGE = "/api/cameras/door/alarms/crowded/acknowledge"
 
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.com", "evil.com:8080", "127.0.0.1.evil.com", "localhost@evil.com", "192.168.1.9:8080", "", "a/b", "127.0.0.1:x"],
+    [
+        "evil.com",
+        "evil.com:8080",
+        "127.0.0.1.evil.com",
+        "localhost@evil.com",
+        "192.168.1.9:8080",
+        "",
+        "a/b",
+        "127.0.0.1:x",
+    ],
 )
 def test_a_name_that_was_bent_to_this_machine_is_refused(client, host):
     answer = client.get("/api/state", headers={"Host": host})
@@ -91,8 +101,15 @@ def test_failures_tell_nothing_and_carry_the_headers(client, service, monkeypatc
 @pytest.mark.parametrize(
     "path",
     [
-        "/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py", "/static//etc/passwd",
-        "/static/vendor", "/static/", "/static/main.js%00", "/static/....//server.py", "/static/.",
+        "/static/../server.py",
+        "/static/%2e%2e/server.py",
+        "/static/..%2fserver.py",
+        "/static//etc/passwd",
+        "/static/vendor",
+        "/static/",
+        "/static/main.js%00",
+        "/static/....//server.py",
+        "/static/.",
     ],
 )
 def test_paths_lead_nowhere(client, path):
@@ -123,7 +140,10 @@ def test_changes_are_slowed_down(client):
 
 def test_read_only(client_of, service):
     client = client_of(read_only=True)
-    for answer in (client.post(ACKNOWLEDGE), client.put("/api/cameras/door/shapes", json={"regions": {}})):
+    for answer in (
+        client.post(ACKNOWLEDGE),
+        client.put("/api/cameras/door/shapes", json={"regions": {}}),
+    ):
         assert answer.status_code == 403
         assert "read-only" in answer.json()["error"]
     assert service.calls == []

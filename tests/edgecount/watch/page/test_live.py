@@ -3,10 +3,10 @@ import struct
 import time
 
 import pytest
-from stand_in import VIEWER, WS
 from starlette.websockets import WebSocketDisconnect
 
 from edgecount.watch.readings import Event
+from stand_in import VIEWER, WS
 
 
 def receive(websocket, kind):
@@ -70,16 +70,24 @@ def test_events_come_in_order(client, service):
         for change in ("raised", "acknowledged", "cleared"):
             service.put(Event("door", time.time(), "alarm", "crowded", change))
         assert [receive(websocket, "event")["change"] for _ in range(3)] == [
-            "raised", "acknowledged", "cleared",
+            "raised",
+            "acknowledged",
+            "cleared",
         ]
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        "no JSON", "[]", '{"type": "other"}', '{"type": "next"}', '{"type": "watch"}',
-        '{"type": "watch", "cameras": {"../x": {}}}', '{"type": "watch", "cameras": {"door": 1}}',
-        "[" * 16_000, "x" * 20_000,
+        "no JSON",
+        "[]",
+        '{"type": "other"}',
+        '{"type": "next"}',
+        '{"type": "watch"}',
+        '{"type": "watch", "cameras": {"../x": {}}}',
+        '{"type": "watch", "cameras": {"door": 1}}',
+        "[" * 16_000,
+        "x" * 20_000,
     ],
 )
 def test_a_message_that_makes_no_sense_ends_the_connection(client, message):

@@ -5,10 +5,10 @@ import urllib.error
 import urllib.request
 
 import pytest
-from stand_in import StandIn
 
 from edgecount.errors import ConfigError
 from edgecount.watch.page import PageServer
+from stand_in import StandIn
 
 
 def fetch(url):
@@ -29,9 +29,8 @@ def test_it_is_served_from_a_thread_and_ends_with_its_connections(service):
         with websocket:
             assert '"type":"state"' in websocket.recv(timeout=10)
             server.stop()
-            with pytest.raises(Exception, match=r"1001|1012|close"):
-                while True:
-                    websocket.recv(timeout=10)
+            left = list(websocket)  # until it is closed, properly
+            assert all(isinstance(message, str) for message in left)
     finally:
         server.stop()
     assert threading.active_count() <= before + 1  # of the client
