@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -66,11 +68,12 @@ def pixelate(
         np.maximum(mask, _crowds(result, crowded), out=mask)
     out: Image = image.copy()
     # The coarsest come last: a near face in the small blocks of one behind it could be seen.
+    small: Any = image  # OpenCV's arrays are of any type
     for grain, mask in sorted(masks.items()):
         blocks = (max(width // grain, 1), max(height // grain, 1))
-        small = cv2.resize(image, blocks, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(small, blocks, interpolation=cv2.INTER_AREA)
         coarse = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
-        np.copyto(out, coarse, where=mask[:, :, None] > 0, casting="unsafe")
+        cv2.copyTo(coarse, mask, out)
     return out
 
 
@@ -88,7 +91,7 @@ def _crowds(result: CountResult, crowded: float) -> Image:
     wide, tall = result.density_stride_xy
     x = np.minimum((np.arange(width) / wide).astype(np.int64), grown.shape[1] - 1)
     y = np.minimum((np.arange(height) / tall).astype(np.int64), grown.shape[0] - 1)
-    mask: Image = grown[y[:, None], x[None]]
+    mask: Image = grown[y][:, x]  # faster than by both at once
     return mask
 
 

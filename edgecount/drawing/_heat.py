@@ -49,6 +49,17 @@ class HeatScale:
         highest = float(np.percentile(people, _MOST)) if people.size else 0.0
         return cls(_round_up(max(_AREA / max(spacing, 1.0) ** 2, highest)))
 
+    def levels(self, result: CountResult) -> NDArray[np.uint8]:
+        """Return how hot each cell of a density map is drawn, where the heat is drawn elsewhere.
+
+        Args:
+            result: result with a density map.
+
+        Returns:
+            uint8 (h, w): 0 for no one to 255 for `top` and more, averaged over an area.
+        """
+        return np.asarray(np.clip(_average(result) * (255.0 / self.top), 0, 255), np.uint8)
+
 
 def _average(result: CountResult) -> NDArray[np.float32]:
     """Return float32 (h, w): people per 100 x 100 pixels around each cell of the density."""
@@ -106,7 +117,7 @@ def paint_heat(
         A new uint8 (H, W, 3) picture.
     """
     height, width = canvas.shape[:2]
-    levels = np.clip(_average(result) * (255.0 / scale.top), 0, 255).astype(np.uint8)
+    levels = scale.levels(result)
     # warpAffine, not resize: the grid need not end where the frame does. It maps pixel centres.
     cell = result.density_stride_xy
     to_cell = np.array(

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecount import EdgeCounter, FakeBackend
-from edgecount.cli._count.clips import ClipWriter
+from edgecount._clips import ClipWriter
 from edgecount.cli._count.live import live_frames
 from edgecount.cli._count.measures import Measured
 from edgecount.cli._count.status import Status

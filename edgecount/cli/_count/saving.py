@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._clips import ClipWriter
 from edgecount._files import write_whole
-from edgecount.cli._count.clips import ClipWriter
 from edgecount.cli._count.measures import Asked, Measured
 from edgecount.drawing import LAYERS, GroundView, HeatScale, draw_overlay
 from edgecount.errors import OutputError

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from edgecount.cli._count.clips import ClipWriter, clip_rate
+from edgecount._clips import ClipWriter, clip_rate
 from edgecount.errors import OutputError
 
 SIZE = (64, 48)
@@ -98,7 +98,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from edgecount.cli._count.clips import ClipWriter
+from edgecount._clips import ClipWriter
 from edgecount.errors import OutputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 noise = np.random.default_rng(0)

@@ -1,0 +1,1 @@
+"""The service behind `edgecount watch`: cameras that are counted for months, and who is told."""

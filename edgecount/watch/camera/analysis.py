@@ -1,0 +1,220 @@
+"""What a camera's counted pictures mean: regions, lines, smoothed counts, alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from edgecount.analytics import (
+    CameraMotion,
+    Exclusion,
+    Occupancy,
+    PictureCheck,
+    PictureState,
+    Smoother,
+    level_of_service,
+)
+from edgecount.watch.camera.alarms import CameraAlarms, Measured
+from edgecount.watch.camera.ground import RegionAreas
+from edgecount.watch.camera.lines import DailyLines
+from edgecount.watch.readings import Event, LineReading, RegionReading
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgecount.manifest import Manifest
+    from edgecount.result import CountResult
+    from edgecount.watch.config import CameraConfig
+
+    Image = NDArray[np.uint8]
+
+_MOVING = "moving"
+_STATES = {
+    PictureState.COVERED: "nothing can be seen: the lens is covered, or it is dark",
+    PictureState.BLURRED: "the picture is out of focus",
+    PictureState.TURNED: "the camera shows another view than it usually does",
+    PictureState.FROZEN: "the picture does not change any more",
+}
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What a picture means; the attributes are those of `Reading`.
+
+    Attributes:
+        is_trusted: whether its count is one.
+        events: what it changes.
+    """
+
+    is_trusted: bool
+    picture: str
+    night: bool
+    count: float | None = None
+    interval: tuple[float, float] | None = None
+    smooth: float | None = None
+    smooth_interval: tuple[float, float] | None = None
+    regions: Mapping[str, RegionReading] = field(default_factory=dict)
+    lines: Mapping[str, LineReading] = field(default_factory=dict)
+    result: CountResult | None = None
+    events: list[Event] = field(default_factory=list)
+
+
+class Analysis:
+    """The analytics of a camera, as its section of the config says.
+
+    Args:
+        camera: the camera's id.
+        config: its section.
+        manifest: the model's, ``counter.manifest``.
+        lines: counts of its lines to go on from.
+        now: UNIX time in seconds.
+        before: the analytics by an earlier section; what that has learned of the picture is kept,
+            and so are alarms whose rule is the same.
+
+    Attributes:
+        regions: its regions.
+        lines: its lines.
+        ground: areas of the regions.
+        alarms: its alarms.
+
+    Raises:
+        ConfigError: a section makes no sense.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        config: CameraConfig,
+        manifest: Manifest,
+        *,
+        lines: Mapping[str, LineReading],
+        now: float,
+        before: Analysis | None = None,
+    ) -> None:
+        self._camera, self._manifest = camera, manifest
+        self.regions = config.region_list()
+        self.lines = config.line_list()
+        self.ground = RegionAreas(config.ground)
+        earlier = None if before is None else before.alarms
+        self.alarms: CameraAlarms = CameraAlarms(camera, config.alarms, earlier)
+        self._occupancy = Occupancy(self.regions, manifest=manifest) if self.regions else None
+        self._exclusion = None
+        if config.excluded:
+            self._exclusion = Exclusion(config.excluded, fractions=True, manifest=manifest)
+        self._crossed = None
+        if self.lines:
+            self._crossed = DailyLines(
+                self.lines, manifest, reset=config.reset, kept=lines, now=now
+            )
+        median, mean = config.smooth.median, config.smooth.mean
+        self._smoothers = {
+            name: Smoother(median, mean) for name in (None, *(one.name for one in self.regions))
+        }
+        self._check: PictureCheck | None = None
+        self._motion: CameraMotion | None = None
+        if config.check_picture:
+            self._check = (before and before._check) or PictureCheck()
+            self._motion = (before and before._motion) or CameraMotion()
+        self._state: PictureState = before._state if before else PictureState.GOOD
+        self._time: float = before._time if before else 0.0
+
+    def restart(self) -> None:
+        """Forget what the picture usually looks like, as after the camera was moved."""
+        if self._check is not None:
+            self._check.restart()
+
+    def crossed(self, wall: float) -> Mapping[str, LineReading]:
+        """Return the counts of the lines at a UNIX time in seconds."""
+        return {} if self._crossed is None else self._crossed.readings(wall)
+
+    def update(self, time: float, wall: float, image: Image, result: CountResult) -> Analysed:
+        """Take a counted picture, and return what it means.
+
+        Args:
+            time: time of the picture by a clock that only goes forward, in seconds.
+            wall: its UNIX time in seconds.
+            image: the picture, uint8 (H, W, 3) BGR.
+            result: its result.
+        """
+        self._time = time = max(time, self._time)
+        state, night, events = self._look(time, wall, image)
+        moving = self._motion is not None and self._motion.update(time, image)
+        if moving or not state.is_trusted:
+            for smoother in self._smoothers.values():
+                smoother.update(time, None)
+            events += self.alarms.update(time, wall, {})
+            picture = _MOVING if moving and state.is_trusted else state.value
+            lines = self.crossed(wall)
+            return Analysed(False, picture, night, lines=lines, events=events)
+        if self._exclusion is not None:
+            result = self._exclusion.apply(result)
+        smooth = self._smoothers[None].update(time, result.count, result.interval)
+        low = smooth.count if smooth.interval is None else smooth.interval[0]
+        measured: dict[str | None, Measured] = {None: Measured(smooth.count, low, None)}
+        counts = {} if self._occupancy is None else self._occupancy.update(time, result) or {}
+        result = replace(result, regions=counts)
+        regions = self._in_regions(time, result, measured)
+        lines = {}
+        if self._crossed is not None:
+            lines = self._crossed.update(time, wall, result, image)
+        events += self.alarms.update(time, wall, measured)
+        return Analysed(
+            is_trusted=True,
+            picture=state.value,
+            night=night,
+            count=result.count,
+            interval=result.interval,
+            smooth=smooth.count,
+            smooth_interval=smooth.interval,
+            regions=regions,
+            lines=lines,
+            result=result,
+            events=events,
+        )
+
+    def _look(
+        self, time: float, wall: float, image: Image
+    ) -> tuple[PictureState, bool, list[Event]]:
+        """Return the picture's state, whether it has no colour, and the event of a change."""
+        if self._check is None:
+            return PictureState.GOOD, False, []
+        report = self._check.update(time, image)
+        before, self._state = self._state, report.state
+        if before is report.state or (before.is_trusted and report.state.is_trusted):
+            return report.state, report.night, []
+        event = Event(
+            camera=self._camera,
+            time=wall,
+            kind="picture",
+            name="",
+            change=report.state.value,
+            detail=_STATES.get(report.state, "the picture can be trusted again"),
+        )
+        return report.state, report.night, [event]
+
+    def _in_regions(
+        self, time: float, result: CountResult, measured: dict[str | None, Measured]
+    ) -> dict[str, RegionReading]:
+        """Return the readings of the regions, and add to what alarms look at."""
+        spec = self._manifest.postprocess.interval if result.interval is not None else None
+        found = {}
+        for region in self.regions:
+            count = result.regions[region.name]
+            difference = (count.density_count or 0.0) - (count.peak_count or 0.0)
+            if count.density_count is None or count.peak_count is None:
+                difference = 0.0
+            interval = None if spec is None else spec.around(count.count, difference)
+            smooth = self._smoothers[region.name].update(time, count.count, interval)
+            area = self.ground.area(region, result.size)
+            per_m2 = None if area is None else smooth.count / area
+            low = smooth.count if smooth.interval is None else smooth.interval[0]
+            measured[region.name] = Measured(smooth.count, low, per_m2)
+            found[region.name] = RegionReading(
+                count=count.count,
+                smooth=smooth.count,
+                per_m2=per_m2,
+                level=None if per_m2 is None else level_of_service(max(per_m2, 0.0)),
+            )
+        return found

@@ -1,0 +1,241 @@
+"""A camera that is watched."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edgecount.watch.camera.analysis import Analysed, Analysis
+from edgecount.watch.camera.feed import Feed, source_of
+from edgecount.watch.camera.view import Picture, draw_over
+from edgecount.watch.readings import Event, LineReading, Reading
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgecount.drawing import HeatScale
+    from edgecount.manifest import Manifest
+    from edgecount.result import CountResult
+    from edgecount.runtime.sources import Frame
+    from edgecount.runtime.sources.live import LiveSource, SourceHealth
+    from edgecount.watch.config import CameraConfig
+
+    Image = NDArray[np.uint8]
+
+
+class Camera:
+    """A camera, what its pictures mean, and the newest of them for who looks.
+
+    `take`, `handle` and `tick` are for the thread that counts, all others for any thread.
+
+    Args:
+        name: its id.
+        config: its section.
+        manifest: the model's.
+        wake: called, by any thread, when there may be a picture to take.
+        lines: counts of its lines to go on from.
+        source: the camera; None: the one that the section names.
+
+    Raises:
+        ConfigError: a section makes no sense.
+        SourceError: there is no such camera number.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: CameraConfig,
+        manifest: Manifest,
+        wake: Callable[[], None],
+        *,
+        lines: Mapping[str, LineReading],
+        source: LiveSource | None = None,
+    ) -> None:
+        self.id = name
+        self.config = config
+        self._feed = Feed(name, source or source_of(name, config), config.rate, wake)
+        self._lock = threading.Lock()  # of the analysis: alarms are acknowledged by other threads
+        self._analysis = Analysis(name, config, manifest, lines=lines, now=time.time())
+        self._picture: Picture | None = None
+
+    # For who looks.
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return self.config.title or self.id
+
+    def latest(self) -> Reading | None:
+        """Return the newest reading, without its picture; None before the first one."""
+        picture = self._picture
+        return None if picture is None else picture.reading
+
+    def picture(self) -> Picture | None:
+        """Return the newest counted picture; None before the first one."""
+        return self._picture
+
+    def jpeg(self, layers: Iterable[str] = (), width: int | None = None) -> bytes | None:
+        """Return the newest picture as JPEG; see `Picture.jpeg`; None before the first one."""
+        picture = self._picture
+        return None if picture is None else picture.jpeg(layers, width)
+
+    def drawn(self, image: Image, reading: Reading, scale: HeatScale | None = None) -> Image:
+        """Return a picture of it with everything drawn over it; see `draw_over`."""
+        return draw_over(image, reading, self._analysis, scale=scale)
+
+    def health(self) -> SourceHealth:
+        """Return how the camera is doing."""
+        return self._feed.health()
+
+    def shapes(self) -> dict[str, Any]:
+        """Return regions, excluded, lines and ground in plain JSON types, as in the config."""
+        config = self.config
+        ground = config.ground
+        return {
+            "regions": {
+                name: {"polygon": _points(one.polygon), "excluded": _polygons(one.excluded)}
+                for name, one in config.regions.items()
+            },
+            "excluded": _polygons(config.excluded),
+            "lines": {
+                name: {"start": list(one.start), "end": list(one.end)}
+                for name, one in config.lines.items()
+            },
+            "ground": None
+            if ground is None
+            else {
+                "corners": _points(ground.corners),
+                "width": ground.width,
+                "depth": ground.depth,
+            },
+        }
+
+    def alarms(self) -> dict[str, dict[str, Any]]:
+        """Return the alarms by name in plain JSON types; see `CameraAlarms.states`."""
+        with self._lock:
+            return self._analysis.alarms.states()
+
+    def acknowledge(self, alarm: str) -> list[Event]:
+        """Note that somebody knows of an alarm; returns the event, none if it is not raised.
+
+        Raises:
+            ConfigError: there is no such alarm.
+        """
+        with self._lock:
+            return self._analysis.alarms.acknowledge(alarm, time.monotonic(), time.time())
+
+    def relearn(self) -> None:
+        """Forget what the picture usually looks like, as after the camera was moved."""
+        with self._lock:
+            self._analysis.restart()
+
+    # For who runs it.
+
+    def can_become(self, config: CameraConfig) -> bool:
+        """Return whether it can go on by another section without being opened again."""
+        old = self.config
+        same = (old.source, old.live_options()) == (config.source, config.live_options())
+        return same and old.every_frame == config.every_frame
+
+    def analysis_by(self, config: CameraConfig, manifest: Manifest) -> Analysis:
+        """Return the analytics by another section, for `become`; counts of lines go on.
+
+        Raises:
+            ConfigError: the section makes no sense.
+        """
+        now = time.time()
+        with self._lock:
+            lines = self._analysis.crossed(now)
+            return Analysis(self.id, config, manifest, lines=lines, now=now, before=self._analysis)
+
+    def become(self, config: CameraConfig, analysis: Analysis) -> None:
+        """Go on by another section, from the next picture on."""
+        with self._lock:
+            self.config, self._analysis = config, analysis
+            self._feed.rate = config.rate
+
+    def crossed(self) -> Mapping[str, LineReading]:
+        """Return the counts of the lines."""
+        with self._lock:
+            return self._analysis.crossed(time.time())
+
+    @property
+    def due(self) -> float:
+        """When the next picture may be taken, by `time.monotonic`."""
+        return self._feed.due
+
+    def take(self, now: float) -> tuple[float, Frame] | None:
+        """Return a picture to count with its time; see `Feed.take`."""
+        return self._feed.take(now)
+
+    def handle(
+        self, seconds: float, frame: Frame, result: CountResult
+    ) -> tuple[Reading, Picture, list[Event]]:
+        """Take a counted picture, and return what is told of it.
+
+        Args:
+            seconds: its time, as `take` gave it.
+            frame: the picture.
+            result: its result.
+        """
+        wall = time.time() if frame.captured is None else frame.captured
+        result = replace(  # a batch knows nothing of its pictures' sources
+            result,
+            source=frame.source,
+            frame=frame.index,
+            time=frame.time,
+            captured=frame.captured,
+            media_time=frame.media_time,
+        )
+        with self._lock:
+            analysis = self._analysis
+            found = analysis.update(seconds, wall, frame.image, result)
+        reading = self._reading(wall, found)
+        picture = Picture(
+            reading, frame.image, result, pixelated=self.config.pixelate, analysis=analysis
+        )
+        self._picture = picture
+        return reading, picture, found.events
+
+    def tick(self, now: float, wall: float) -> list[Event]:
+        """Return the events of time that has passed, with or without pictures.
+
+        Args:
+            now: the time by `time.monotonic`.
+            wall: the UNIX time in seconds.
+        """
+        events = self._feed.tick(now, wall)
+        with self._lock:
+            return events + self._analysis.alarms.tick(now, wall)
+
+    def close(self) -> None:
+        """Close the camera."""
+        self._feed.close()
+
+    def _reading(self, wall: float, found: Analysed) -> Reading:
+        return Reading(
+            camera=self.id,
+            time=wall,
+            count=found.count,
+            interval=found.interval,
+            smooth=found.smooth,
+            smooth_interval=found.smooth_interval,
+            regions=found.regions,
+            lines=found.lines,
+            picture=found.picture,
+            night=found.night,
+            health=self._feed.health(),
+            result=found.result,
+        )
+
+
+def _points(points: Iterable[Iterable[float]]) -> list[list[float]]:
+    return [list(point) for point in points]
+
+
+def _polygons(polygons: Iterable[Iterable[Iterable[float]]]) -> list[list[list[float]]]:
+    return [_points(polygon) for polygon in polygons]

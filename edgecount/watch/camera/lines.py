@@ -1,0 +1,105 @@
+"""Lines whose counts start anew once a day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from edgecount.analytics import LineCounter
+from edgecount.watch.readings import LineReading
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgecount.analytics import Line, LineCount
+    from edgecount.manifest import Manifest
+    from edgecount.result import CountResult
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a line's counts are, beyond those of its counter."""
+
+    into: float
+    out: float
+    since: float
+
+
+class DailyLines:
+    """A counter of the people that cross lines, since a time of the day.
+
+    Args:
+        lines: the lines.
+        manifest: the model's.
+        reset: local time, "HH:MM", at which the counts start anew; None: never.
+        kept: counts to go on from, by the line's name, as of before a restart.
+        now: UNIX time in seconds.
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        manifest: Manifest | None,
+        *,
+        reset: str | None,
+        kept: Mapping[str, LineReading],
+        now: float,
+    ) -> None:
+        self._counter = LineCounter(lines, manifest=manifest)
+        self._reset = reset
+        fresh = LineReading(0.0, 0.0, now)
+        known = {line.name: kept.get(line.name, fresh) for line in lines}
+        self._starts = {
+            name: _Start(one.into, one.out, min(one.since, now)) for name, one in known.items()
+        }
+        self._start_anew(now)
+
+    def update(
+        self, time: float, wall: float, result: CountResult, image: NDArray[np.uint8]
+    ) -> dict[str, LineReading]:
+        """Take a picture, and return the counts of each line; see `LineCounter.update`.
+
+        Args:
+            time: time of the picture by a clock that only goes forward, in seconds.
+            wall: its UNIX time in seconds.
+            result: its result.
+            image: the picture, uint8 (H, W, 3) BGR.
+        """
+        self._counter.update(time, result, image)
+        return self.readings(wall)
+
+    def readings(self, wall: float) -> dict[str, LineReading]:
+        """Return the counts of each line at a UNIX time in seconds."""
+        self._start_anew(wall)
+        return {name: self._reading(name, one) for name, one in self._counter.counts().items()}
+
+    def _reading(self, name: str, count: LineCount) -> LineReading:
+        start = self._starts[name]
+        # Not below 0: somebody who was half across when the counts started anew may turn back.
+        return LineReading(
+            max(count.into + start.into, 0.0), max(count.out + start.out, 0.0), start.since
+        )
+
+    def _start_anew(self, wall: float) -> None:
+        begin = None if self._reset is None else last_reset(self._reset, wall)
+        if begin is None:
+            return
+        for name, count in self._counter.counts().items():
+            if self._starts[name].since < begin:
+                self._starts[name] = _Start(-count.into, -count.out, begin)
+
+
+def last_reset(reset: str, wall: float) -> float:
+    """Return when a local time of the day, "HH:MM", was last, both in UNIX seconds.
+
+    A time that the clocks skip in spring is an hour later that day.
+    """
+    hour, minute = map(int, reset.split(":"))
+    local = datetime.fromtimestamp(wall)  # noqa: DTZ006 (the day's start is a local time)
+    moment = local.replace(hour=hour, minute=minute, second=0, microsecond=0, fold=0)
+    if moment.timestamp() > wall:
+        moment -= timedelta(days=1)
+    return moment.timestamp()

@@ -1,0 +1,280 @@
+"""Settings of a camera: how it is read, and what is made of its counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from edgecount.errors import ConfigError
+from edgecount.runtime.sources.urls import stream_name
+from edgecount.watch.config.checks import (
+    Point,
+    Points,
+    SettingError,
+    check,
+    check_finite,
+    check_name,
+    check_number_of,
+    check_polygon,
+    check_polygons,
+    check_seconds,
+    check_shares,
+)
+
+if TYPE_CHECKING:
+    from edgecount.analytics import AlarmRule, GroundRectangle, Line
+    from edgecount.regions import Region
+    from edgecount.runtime.sources.live import LiveOptions
+
+_PEOPLE = 1e6
+_MOST = 64  # regions, lines and alarms of a camera, of each
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+
+
+@dataclass(frozen=True)
+class RegionConfig:
+    """A part of the picture whose people are counted by themselves.
+
+    Attributes:
+        polygon: its corners, x and y in shares of the frame's width and height.
+        excluded: polygons that are left out of it.
+    """
+
+    polygon: Points
+    excluded: tuple[Points, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_polygon(("polygon",), self.polygon)
+        check_polygons("excluded", self.excluded)
+
+
+@dataclass(frozen=True)
+class LineConfig:
+    """A line whose crossings are counted: from the left to the right of who walks along it is in.
+
+    Attributes:
+        start: x, y in shares of the frame.
+        end: x, y of its other end.
+    """
+
+    start: Point
+    end: Point
+
+    def __post_init__(self) -> None:
+        for key in ("start", "end"):
+            check_shares((key,), (getattr(self, key),))
+        if self.start == self.end:
+            raise SettingError(("end",), "expected another point than start")
+
+
+@dataclass(frozen=True)
+class GroundConfig:
+    """A rectangle on the ground, from which people per square metre follow.
+
+    Attributes:
+        corners: its four corners in order around it, x and y in shares of the frame.
+        width: metres from the first corner to the second.
+        depth: metres from the second to the third.
+    """
+
+    corners: Points
+    width: float
+    depth: float
+
+    def __post_init__(self) -> None:
+        check(len(self.corners) == 4, "corners", "4 points [x, y]", self.corners)
+        check_shares(("corners",), self.corners)
+        for key in ("width", "depth"):
+            check_finite(key, getattr(self, key), 0.01, 10_000, "metres")
+        try:
+            self.rectangle().in_size((1, 1))
+        except ConfigError:
+            raise SettingError(
+                ("corners",),
+                "expected a convex quadrilateral, in order around it, no three corners in a line",
+            ) from None
+
+    def rectangle(self) -> GroundRectangle:
+        """Return the rectangle as `edgecount.analytics` takes it."""
+        import numpy as np
+
+        from edgecount.analytics import GroundRectangle
+
+        return GroundRectangle(np.array(self.corners), self.width, self.depth, fractions=True)
+
+
+@dataclass(frozen=True)
+class SmoothConfig:
+    """How counts are smoothed; see `edgecount.analytics.Smoother`.
+
+    Attributes:
+        median: window of the median, in seconds; 0: none.
+        mean: time constant of the mean, in seconds; 0: none.
+    """
+
+    median: float = 3.0
+    mean: float = 3.0
+
+    def __post_init__(self) -> None:
+        check_seconds(self, "median", "mean")
+
+
+@dataclass(frozen=True)
+class AlarmConfig:
+    """When an alarm is raised and cleared; see `edgecount.analytics.AlarmRule`.
+
+    Attributes:
+        above: it is raised when there are more than this,
+        region: in this region; None: in the whole picture,
+        enter: for so many seconds;
+        below: and cleared when there are fewer than this (None: than ``above``),
+        leave: for so many seconds.
+        cooldown: seconds after it was cleared in which it is not raised again.
+        stale: seconds without a count after which its state is unknown.
+        by: what is compared: the smoothed ``count``, the ``low`` end of its interval (for alarms
+            that are sure), or people per square metre (``per_m2``; needs ``ground``).
+    """
+
+    above: float
+    region: str | None = None
+    below: float | None = None
+    enter: float = 5.0
+    leave: float = 10.0
+    cooldown: float = 60.0
+    stale: float = 10.0
+    by: Literal["count", "low", "per_m2"] = "count"
+
+    def __post_init__(self) -> None:
+        check_finite("above", self.above, 0, _PEOPLE, "people")
+        if self.below is not None:
+            check_finite("below", self.below, 0, _PEOPLE, "people")
+            at_most = f"at most above ({self.above:g})"
+            check(self.below <= self.above, "below", at_most, self.below)
+        check_seconds(self, "enter", "leave", "cooldown")
+        check_seconds(self, "stale", least=1)
+
+    def rule(self) -> AlarmRule:
+        """Return the rule as `edgecount.analytics` takes it."""
+        from edgecount.analytics import AlarmRule
+
+        below = self.above if self.below is None else self.below
+        return AlarmRule(
+            self.above, below, self.enter, self.leave, cooldown=self.cooldown, stale=self.stale
+        )
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """A camera.
+
+    Attributes:
+        source: address, device, number of a camera, file or pipeline; may hold a password, which is
+            in no repr. See docs/cameras.md.
+        title: how it is called on the page; empty: by its id.
+        rate: pictures that are counted a second at most; None: as many as the engine can.
+        every_frame: count every picture, and make the camera wait, in place of the newest.
+        open_timeout: seconds until the address has answered.
+        first_timeout: seconds from then to the first picture.
+        stall_timeout: seconds that it may be without a picture.
+        hardware: where to decode: "auto", or a device such as "cuda"; None: on the CPU.
+        regions: parts of the picture by name.
+        excluded: polygons in which nobody counts.
+        lines: lines by name.
+        ground: a rectangle on the ground.
+        smooth: how counts are smoothed.
+        alarms: alarms by name.
+        check_picture: whether counts of a covered, blurred, frozen or turned picture are left out.
+        pixelate: whether heads are made unrecognisable in what is shown or stored.
+        reset: local time at which the lines' counts start anew, HH:MM; None: never.
+    """
+
+    source: str | int = field(repr=False)
+    title: str = ""
+    rate: float | None = 5.0
+    every_frame: bool = False
+    open_timeout: float = 10.0
+    first_timeout: float = 10.0
+    stall_timeout: float = 5.0
+    hardware: str | None = None
+    regions: Mapping[str, RegionConfig] = field(default_factory=dict)
+    excluded: tuple[Points, ...] = ()
+    lines: Mapping[str, LineConfig] = field(default_factory=dict)
+    ground: GroundConfig | None = None
+    smooth: SmoothConfig = field(default_factory=SmoothConfig)
+    alarms: Mapping[str, AlarmConfig] = field(default_factory=dict)
+    check_picture: bool = True
+    pixelate: bool = True
+    reset: str | None = "00:00"
+
+    def __post_init__(self) -> None:
+        self._check_source()
+        good = len(self.title) <= 200 and (self.title.isprintable() or not self.title)
+        check(good, "title", "one line of at most 200 characters", self.title)
+        check_finite("rate", self.rate, 0.01, 240, "pictures a second")
+        check_seconds(self, "open_timeout", "first_timeout", "stall_timeout", least=0.1)
+        check(self.hardware != "", "hardware", '"auto", a device such as "cuda", or null', "")
+        clock = self.reset is None or bool(_CLOCK.fullmatch(self.reset))
+        check(clock, "reset", 'a time such as "04:30", in quotes, or null', self.reset)
+        for key in ("regions", "lines", "alarms"):
+            check_number_of(key, getattr(self, key), _MOST)
+            for name in getattr(self, key):
+                check_name(key, name)
+        check_polygons("excluded", self.excluded)
+        self._check_alarms()
+
+    @property
+    def shown_source(self) -> str:
+        """The source without user, password and what looks like another secret."""
+        return stream_name(str(self.source))
+
+    def live_options(self) -> LiveOptions:
+        """Return how it is read."""
+        from edgecount.runtime.sources.live import LiveOptions
+
+        return LiveOptions(
+            newest=not self.every_frame,
+            open_timeout=self.open_timeout,
+            first_timeout=self.first_timeout,
+            stall_timeout=self.stall_timeout,
+            hardware=self.hardware,
+        )
+
+    def region_list(self) -> list[Region]:
+        """Return the regions as the counter takes them."""
+        from edgecount.regions import Region
+
+        return [
+            Region(name, one.polygon, fractions=True, excluded=one.excluded)
+            for name, one in self.regions.items()
+        ]
+
+    def line_list(self) -> list[Line]:
+        """Return the lines as `edgecount.analytics` takes them."""
+        from edgecount.analytics import Line
+
+        return [Line(name, one.start, one.end, fractions=True) for name, one in self.lines.items()]
+
+    def _check_source(self) -> None:
+        source = self.source
+        if isinstance(source, int):
+            check(0 <= source < 1000, "source", "the number of a camera, 0 or more", source)
+        else:
+            good = bool(source.strip()) and len(source) <= 4000 and source.isprintable()
+            check(good, "source", "an address, a device, a file or a camera's number", source)
+
+    def _check_alarms(self) -> None:
+        for name, alarm in self.alarms.items():
+            if alarm.region is not None and alarm.region not in self.regions:
+                known = ", ".join(self.regions) or "none is defined"
+                raise SettingError(
+                    ("alarms", name, "region"),
+                    f"expected the name of one of the camera's regions ({known})",
+                    alarm.region,
+                )
+            if alarm.by == "per_m2" and self.ground is None:
+                raise SettingError(
+                    ("alarms", name, "by"),
+                    "expected count or low, got per_m2, for which the camera needs its ground",
+                )

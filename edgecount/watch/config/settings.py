@@ -1,0 +1,111 @@
+"""The whole config of the service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgecount._options import MOST_THREADS
+from edgecount.models import DEFAULT_MODEL
+from edgecount.watch.config.camera import CameraConfig
+from edgecount.watch.config.checks import ID, SettingError, check, check_number_of
+from edgecount.watch.config.outputs import HistoryConfig, KeepConfig, ServeConfig, SinksConfig
+
+MOST_CAMERAS = 64
+_BACKENDS = ("auto", "tensorrt", "tensorrt-rtx", "onnxruntime", "onnxruntime-cuda", "fake")
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    """What is watched, and where its counts go. Relative paths are of the working folder.
+
+    Attributes:
+        cameras: the cameras by id: a-z, 0-9, _ and -.
+        model: a bundled model, an .onnx file, a TensorRT engine, or a folder of edgecount export.
+        backend: the engine; see `EdgeCounter`.
+        threads: threads of the engine on the CPU; None: one per core.
+        max_side: pixels of the longer side that larger pictures are shrunk to; "model": the
+            model's own limit, "native": never shrink.
+        serve: the page; None: there is none.
+        history: the history of counts; None: none is kept.
+        keep: pictures for labelling; None: none can be kept.
+        sinks: what receives readings and events.
+        path: the file that it was read from; None: it was made by a program.
+        version: SHA-256 of that file; empty: it was made by a program.
+    """
+
+    cameras: Mapping[str, CameraConfig]
+    model: str = DEFAULT_MODEL
+    backend: str = "auto"
+    threads: int | None = None
+    max_side: int | str = "model"
+    serve: ServeConfig | None = None
+    history: HistoryConfig | None = None
+    keep: KeepConfig | None = None
+    sinks: SinksConfig = field(default_factory=SinksConfig)
+    path: Path | None = field(default=None, compare=False)
+    version: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check(bool(self.cameras), "cameras", "one camera or more", self.cameras)
+        check_number_of("cameras", self.cameras, MOST_CAMERAS)
+        for name in self.cameras:
+            if not ID.fullmatch(name):
+                raise SettingError(
+                    ("cameras", name),
+                    "expected an id of 1 to 64 characters of a-z, 0-9, _ and - (its title may be "
+                    "anything)",
+                )
+        check(bool(self.model.strip()), "model", "a model's name or path", self.model)
+        check(self.backend in _BACKENDS, "backend", f"one of {', '.join(_BACKENDS)}", self.backend)
+        threads = self.threads is None or 1 <= self.threads <= MOST_THREADS
+        check(threads, "threads", f"1 to {MOST_THREADS}, or null for all cores", self.threads)
+        side = self.max_side
+        good = side in ("model", "native") if isinstance(side, str) else side >= 16
+        check(good, "max_side", "pixels, 16 or more, model or native", side)
+        self._check_devices()
+        self._check_files()
+        if self.sinks.prometheus is not None and self.serve is None:
+            raise SettingError(
+                ("sinks", "prometheus"), "it is served with the page: give serve, too"
+            )
+
+    def _check_devices(self) -> None:
+        """Refuse a device that two cameras read: it can be opened once."""
+        seen: dict[str, str] = {}
+        for name, camera in self.cameras.items():
+            source = str(camera.source).strip()
+            device = re.fullmatch(r"(?:/dev/video)?(\d{1,3})|(csi://\d*)", source)
+            if not device or (source.isdigit() and not isinstance(camera.source, int)):
+                continue
+            other = seen.setdefault(device[1] or device[2], name)
+            if other != name:
+                raise SettingError(
+                    ("cameras", name, "source"),
+                    f"{other} reads this device, which can be opened once: give one camera both "
+                    "regions",
+                )
+
+    def _check_files(self) -> None:
+        """Refuse a file that two parts write."""
+        sinks = self.sinks
+        files = (
+            (("history", "path"), self.history),
+            (("sinks", "jsonl", "path"), sinks.jsonl),
+            (("sinks", "csv", "path"), sinks.csv),
+            (("sinks", "webhook", "spool"), sinks.webhook),
+            (("sinks", "clips", "folder"), sinks.clips),
+            (("keep", "folder"), self.keep),
+        )
+        seen: dict[Path, str] = {}
+        if self.path is not None:
+            seen[self.path.absolute()] = "the config itself"
+        for keys, section in files:
+            if section is None:
+                continue
+            name, path = ".".join(keys), Path(getattr(section, keys[-1]))
+            other = seen.setdefault(path.absolute(), name)
+            if other != name:
+                raise SettingError(keys, f"expected a file of its own: {other} has the same")

@@ -1,0 +1,33 @@
+"""Events of the past."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timezone
+from typing import Any
+
+from edgecount.watch.readings import Event
+
+
+def past_events(
+    database: sqlite3.Connection, camera: str | None, start: float, end: float, limit: int
+) -> list[dict[str, Any]]:
+    """Return events from start to end as plain JSON types, the newest first."""
+    rows = database.execute(
+        "SELECT camera, time, kind, name, change, count, peak, detail, id, acknowledged "
+        "FROM events WHERE time >= ? AND time < ? AND camera = coalesce(?, camera) "
+        "ORDER BY time DESC LIMIT ?",
+        (start, end, camera, limit),
+    )
+    return [
+        {**Event(*event).to_dict(), "acknowledged": _stamp(acknowledged)}
+        for *event, acknowledged in rows
+    ]
+
+
+def _stamp(time: float | None) -> str | None:
+    """Return a UNIX time as events have it, in UTC to the millisecond."""
+    if time is None:
+        return None
+    moment = datetime.fromtimestamp(time, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,253 @@
+"""Questions to a history, from any thread."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from edgecount.errors import ConfigError
+from edgecount.watch.history.database import reading
+from edgecount.watch.history.events import past_events
+from edgecount.watch.history.export import csv_rows
+from edgecount.watch.history.grid import HOURS, Grid, Series, grid_of, table_of
+from edgecount.watch.history.patterns import patterns_of
+from edgecount.watch.history.schema import TABLES
+from edgecount.watch.history.spans import COLUMNS, Span
+from edgecount.watch.history.zones import DAY, HOUR, day_start, week_start
+
+_MOST_POINTS = 10_000
+_MOST_WEEKS = 520
+_LATEST = 250_000_000_000  # s: dates end not long after
+
+# The rows of a table in equal stretches of time; a percentile cannot be had from percentiles.
+_GROUPED = """
+SELECT (time - :start) / :step, sum(seconds), sum(readings), min(min),
+    sum(mean * seconds) / sum(seconds), max(max), NULL,
+    sum(low * seconds) / sum(CASE WHEN low IS NULL THEN 0 ELSE seconds END),
+    sum(high * seconds) / sum(CASE WHEN high IS NULL THEN 0 ELSE seconds END),
+    sum("into"), sum(out)
+FROM {table} WHERE series = :series AND time >= :start AND time < :end GROUP BY 1
+"""
+
+
+class Questions:
+    """Questions about what a history has written, or is writing meanwhile.
+
+    They may come from any number of threads; each opens the file for itself and holds the writer up
+    at no time. A file that is not there yet is an empty history, and so is a camera that has none.
+
+    Attributes:
+        path: the file.
+        zone: time zone of days and hours, in which they were written.
+    """
+
+    path: Path
+    zone: tzinfo
+
+    def known(self) -> list[tuple[str, str]]:
+        """Return the cameras' ids with what there is of each: count, smooth, region:NAME, ...
+
+        Raises:
+            OutputError: the file cannot be read; so do the other questions.
+        """
+        with reading(self.path) as database:
+            return [] if database is None else [one[1:] for one in _chosen(database, None, None)]
+
+    def series(
+        self, camera: str, what: str, start: float, end: float, points: int = 500
+    ) -> dict[str, Any]:
+        """Return a stretch of time in as many steps as are wanted at most.
+
+        Steps are round parts of local hours and days. Where the fine ones are no longer kept they
+        are coarser than asked for.
+
+        Args:
+            camera: its id.
+            what: count, smooth, region:NAME or line:NAME.
+            start: UNIX time in seconds.
+            end: where it ends; later than that.
+            points: steps that are wanted, 1 to 10,000.
+
+        Returns:
+            As plain JSON types what `Series` has: step in seconds, and lists of one length. A step
+            without numbers has None and not zero.
+
+        Raises:
+            ConfigError: times or points that make no sense.
+            OutputError: the file cannot be read.
+        """
+        _check_times(start, end)
+        if not 1 <= points <= _MOST_POINTS:
+            raise ConfigError(f"points: expected 1 to {_MOST_POINTS}, got {points}")
+        with reading(self.path) as database:
+            number = None if database is None else _number(database, camera, what)
+            if database is None or number is None:
+                return Series.of(grid_of(start, end, points, self.zone), []).to_dict()
+            finest = _finest(database, number, start)
+            grid = grid_of(start, end, points, self.zone, finest)
+            return Series.of(grid, _on_grid(database, number, grid)).to_dict()
+
+    def patterns(
+        self, camera: str, what: str, weeks: int = 8, *, now: float | None = None
+    ) -> dict[str, Any]:
+        """Return how the hours of the week usually are, and this week beside the last.
+
+        Args:
+            camera: its id.
+            what: as in `series`; of a line, those who went in.
+            weeks: how many weeks before this one are looked at, 1 to 520.
+            now: UNIX time in seconds; None for now.
+
+        Returns:
+            As plain JSON types what `Patterns` has.
+
+        Raises:
+            ConfigError: a number of weeks that makes no sense.
+            OutputError: the file cannot be read.
+        """
+        if not 1 <= weeks <= _MOST_WEEKS:
+            raise ConfigError(f"weeks: expected 1 to {_MOST_WEEKS}, got {weeks}")
+        now = time.time() if now is None else now
+        this = week_start(now, self.zone)
+        first = day_start(this, self.zone, -7 * weeks)
+        with reading(self.path) as database:
+            number = None if database is None else _number(database, camera, what)
+            spans = []
+            if database is not None and number is not None:
+                spans = _spans(database, number, HOURS, first, math.ceil(now))
+        return patterns_of(spans, this, self.zone).to_dict()
+
+    def events(
+        self,
+        camera: str | None = None,
+        start: float = 0.0,
+        end: float = _LATEST,
+        limit: int = 1000,
+    ) -> list[dict[str, Any]]:
+        """Return the newest events of a stretch of time, the newest first.
+
+        Each is as `Event.to_dict` makes it, with `acknowledged`: when somebody acknowledged an
+        alarm that was raised, None of others.
+
+        Args:
+            camera: its id; None for all of them.
+            start: UNIX time in seconds.
+            end: where it ends.
+            limit: how many at most, 1 to 10,000.
+
+        Raises:
+            ConfigError: times or a limit that make no sense.
+            OutputError: the file cannot be read.
+        """
+        _check_times(start, end)
+        if not 1 <= limit <= _MOST_POINTS:
+            raise ConfigError(f"limit: expected 1 to {_MOST_POINTS}, got {limit}")
+        with reading(self.path) as database:
+            return [] if database is None else past_events(database, camera, start, end, limit)
+
+    def export(
+        self,
+        start: float,
+        end: float,
+        *,
+        camera: str | None = None,
+        what: str | None = None,
+        resolution: str | None = None,
+    ) -> Iterator[str]:
+        """Give a stretch of time as CSV, some rows at a time.
+
+        Times are local, with their difference to UTC. Rows are those that are kept: a minute, hour
+        or day without data has none.
+
+        Args:
+            start: UNIX time in seconds.
+            end: where it ends.
+            camera: its id; None for all of them.
+            what: as in `series`; None for all that there is.
+            resolution: minutes, hours or days; None for the finest that reaches back to the start.
+
+        Raises:
+            ConfigError: times or a resolution that make no sense.
+            OutputError: the file cannot be read.
+        """
+        _check_times(start, end)
+        if resolution not in (None, *TABLES):
+            raise ConfigError(f"resolution: expected {', '.join(TABLES)}, got {resolution}")
+        return self._export(start, end, camera, what, resolution)
+
+    def _export(
+        self, start: float, end: float, camera: str | None, what: str | None, table: str | None
+    ) -> Iterator[str]:
+        with reading(self.path) as database:
+            chosen = [] if database is None else _chosen(database, camera, what)
+            if database is not None and table is None:
+                steps = [_finest(database, number, start) for number, _, _ in chosen]
+                table = table_of(max(steps, default=0))
+            yield from csv_rows(database, chosen, table or TABLES[0], (start, end), self.zone)
+
+
+def _check_times(start: float, end: float) -> None:
+    if not 0 <= start < end <= _LATEST:
+        raise ConfigError(
+            f"from, to: expected UNIX times in seconds, one before the other, got {start} and {end}"
+        )
+
+
+def _number(database: sqlite3.Connection, camera: str, what: str) -> int | None:
+    found = database.execute(
+        "SELECT id FROM series WHERE camera = ? AND what = ?", (camera, what)
+    ).fetchone()
+    return found[0] if found else None
+
+
+def _chosen(
+    database: sqlite3.Connection, camera: str | None, what: str | None
+) -> list[tuple[int, str, str]]:
+    """Return number, camera and what of each series that is asked for."""
+    return database.execute(
+        "SELECT id, camera, what FROM series WHERE camera = coalesce(?, camera) "
+        "AND what = coalesce(?, what) ORDER BY camera, what",
+        (camera, what),
+    ).fetchall()
+
+
+def _finest(database: sqlite3.Connection, number: int, start: float) -> int:
+    """Return the shortest step of a series, in seconds, of which there is still the beginning."""
+    minutes, hours, days = (
+        database.execute(
+            f"SELECT min(time) FROM {table} WHERE series = ?",  # noqa: S608 (one of ours)
+            (number,),
+        ).fetchone()[0]
+        for table in TABLES
+    )
+    if hours is not None and days is not None and hours > start and days < hours - DAY:
+        return DAY
+    if minutes is not None and hours is not None and minutes > start and hours < minutes - HOUR:
+        return HOUR
+    return 0
+
+
+def _on_grid(database: sqlite3.Connection, number: int, grid: Grid) -> list[Span]:
+    """Return what there is, each with the number of its step in place of its time."""
+    start, end = grid.edges[0], grid.edges[-1]
+    if grid.step >= DAY:
+        return grid.placed(_spans(database, number, grid.table, start, end))
+    values = {"series": number, "start": start, "end": end, "step": grid.step}
+    rows = database.execute(_GROUPED.format(table=grid.table), values)
+    return [Span(*row) for row in rows]
+
+
+def _spans(
+    database: sqlite3.Connection, number: int, table: str, start: int, end: int
+) -> list[Span]:
+    rows = database.execute(
+        f"SELECT {COLUMNS} FROM {table} "  # noqa: S608 (one of ours)
+        "WHERE series = ? AND time >= ? AND time < ? ORDER BY time",
+        (number, start, end),
+    )
+    return [Span(*row) for row in rows]

@@ -1,0 +1,85 @@
+"""The tables of a history, made and brought up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecount.errors import OutputError
+
+APPLICATION = 0x45434854  # "ECHT" in the file's header: a history of edgecount
+TABLES = ("minutes", "hours", "days")
+
+_SPANS = """
+CREATE TABLE {name} (
+    series INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    readings INTEGER NOT NULL,
+    min REAL, mean REAL, max REAL, p95 REAL, low REAL, high REAL,
+    "into" REAL, out REAL,
+    PRIMARY KEY (series, time)
+) WITHOUT ROWID;
+"""
+
+_FIRST = """
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    camera TEXT NOT NULL,
+    what TEXT NOT NULL,
+    UNIQUE (camera, what)
+);
+CREATE TABLE crossed (
+    series INTEGER PRIMARY KEY,
+    since REAL NOT NULL,
+    "into" REAL NOT NULL,
+    out REAL NOT NULL
+);
+CREATE TABLE events (
+    id TEXT PRIMARY KEY,
+    time REAL NOT NULL,
+    camera TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    change TEXT NOT NULL,
+    count REAL,
+    peak REAL,
+    detail TEXT NOT NULL,
+    acknowledged REAL
+);
+CREATE INDEX events_by_time ON events (time);
+""" + "".join(_SPANS.format(name=name) for name in TABLES)
+
+STEPS: Sequence[str] = (_FIRST,)
+"""Scripts of SQL; the file's user_version says how many of them it has had."""
+
+
+def prepare(database: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or bring those of an older version up to date; all of a step or nothing.
+
+    Raises:
+        OutputError: the file is of a newer version, or a database of something else.
+        sqlite3.Error: the file is damaged, or cannot be written.
+    """
+    version = _number(database, "user_version")
+    if version > len(STEPS):
+        raise OutputError(
+            f"{path} is of a newer edgecount: expected tables of version {len(STEPS)} or older, "
+            f"got {version}: install the newer edgecount, or set history.path to another file"
+        )
+    if version and _number(database, "application_id") == APPLICATION:
+        pass
+    elif version or _number(database, "schema_version"):
+        raise OutputError(
+            f"{path} is a database of another program: set history.path to another file"
+        )
+    for step in range(version, len(STEPS)):
+        database.executescript(
+            f"BEGIN IMMEDIATE; {STEPS[step]} PRAGMA application_id = {APPLICATION};"
+            f"PRAGMA user_version = {step + 1}; COMMIT;"
+        )
+
+
+def _number(database: sqlite3.Connection, pragma: str) -> int:
+    return int(database.execute(f"PRAGMA {pragma}").fetchone()[0])

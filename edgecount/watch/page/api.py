@@ -1,0 +1,260 @@
+"""The routes of the page: what is asked, what is changed, and how it is answered."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from edgecount.errors import ConfigError, EdgeCountError
+from edgecount.watch.page.access import COOKIE, SESSION
+from edgecount.watch.page.assets import serve
+from edgecount.watch.page.contract import CameraView, History, Service
+from edgecount.watch.page.guard import client_of
+from edgecount.watch.page.live import CAMERA
+from edgecount.watch.page.messages import encode, state_message
+
+_WHAT = re.compile(r"count|(region|line):.{1,200}", re.DOTALL)
+_MOST_POINTS = 5000
+_LONGEST = 12 * 366 * 86400.0  # s that one question may cover
+_SHAPES = frozenset({"regions", "excluded", "lines", "ground"})
+
+
+class RefusedError(Exception):
+    """A request that cannot be answered.
+
+    Args:
+        status: HTTP status.
+        text: one line for people.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+async def index(request: Request) -> Response:
+    """Answer with the page."""
+    return serve(request, "index.html") or reply({"error": "the page is not installed"}, 500)
+
+
+async def static(request: Request) -> Response:
+    """Answer with a file of the page."""
+    found = serve(request, request.path_params["path"])
+    if found is None:
+        raise RefusedError(404, "there is no such file")
+    return found
+
+
+async def login_form(request: Request) -> Response:
+    """Answer with the form that asks for a token."""
+    name = "login-again.html" if "wrong" in request.query_params else "login.html"
+    return serve(request, name) or reply({"error": "the page is not installed"}, 500)
+
+
+async def login(request: Request) -> Response:
+    """Take a token from the form and set the cookie."""
+    access, guard = request.app.state.access, request.state.guard
+    wait = guard.tries.wait(client_of(request.scope))
+    if wait:
+        raise RefusedError(429, f"too many wrong tokens; wait {wait:.0f} s")
+    form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=4)
+    role = access.role_of(form.get("token", [""])[0].strip())
+    if role is None:
+        guard.tries.take(client_of(request.scope))
+        return RedirectResponse("/login?wrong", 303)
+    answer = RedirectResponse("/", 303)
+    is_tls = request.headers.get("origin", "").startswith("https:")
+    answer.set_cookie(
+        COOKIE,
+        access.cookie(role),
+        max_age=SESSION,
+        httponly=True,
+        samesite="strict",
+        secure=is_tls,
+    )
+    return answer
+
+
+async def logout(_: Request) -> Response:
+    """Take the cookie away."""
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return answer
+
+
+async def state(request: Request) -> Response:
+    """Answer with all that the page shows when it is opened."""
+    about = request.app.state.about
+    more = {**about, "role": request.state.role, "time": time.time()}
+    return reply(await run_in_threadpool(state_message, _service(request), **more))
+
+
+async def history(request: Request) -> Response:
+    """Answer with counts over time."""
+    store, camera, what = _asked(request)
+    start, end = _range(request)
+    points = int(_number(request, "points", 600))
+    if not 1 <= points <= _MOST_POINTS:
+        raise RefusedError(400, f"points: expected 1 to {_MOST_POINTS}, got {points}")
+    return reply(await run_in_threadpool(store.series, camera, what, start, end, points))
+
+
+async def patterns(request: Request) -> Response:
+    """Answer with what weeks look like."""
+    store, camera, what = _asked(request)
+    return reply(await run_in_threadpool(store.patterns, camera, what))
+
+
+async def events(request: Request) -> Response:
+    """Answer with events, the newest first."""
+    store = _history(request)
+    camera = request.query_params.get("camera")
+    if camera is not None:
+        _view(request, camera)
+    start, end = _range(request)
+    return reply({"events": await run_in_threadpool(store.events, camera, start, end)})
+
+
+async def export(request: Request) -> Response:
+    """Answer with counts over time as a CSV file."""
+    store, camera, what = _asked(request)
+    start, end = _range(request)
+    rows = store.export(start, end, camera=camera, what=what)
+    name = re.sub(r"[^a-z0-9]+", "-", f"{camera}-{what}".lower()).strip("-")
+    headers = {"Content-Disposition": f'attachment; filename="edgecount-{name}.csv"'}
+    return StreamingResponse(rows, headers=headers, media_type="text/csv; charset=utf-8")
+
+
+async def acknowledge(request: Request) -> Response:
+    """Note that somebody knows of an alarm."""
+    camera, name = request.path_params["camera"], request.path_params["name"]
+    if name not in _view(request, camera).alarms():
+        raise RefusedError(404, "there is no such alarm")
+    await run_in_threadpool(_service(request).acknowledge, camera, name)
+    return reply({"acknowledged": name})
+
+
+async def shapes(request: Request) -> Response:
+    """Change regions, lines and ground of a camera."""
+    camera = request.path_params["camera"]
+    view = _view(request, camera)
+    given = await _json(request)
+    if not isinstance(given, dict) or not given or given.keys() - _SHAPES:
+        raise RefusedError(400, f"expected an object with some of {', '.join(sorted(_SHAPES))}")
+    await run_in_threadpool(_service(request).change_shapes, camera, given)
+    return reply(view.shapes())
+
+
+async def keep(request: Request) -> Response:
+    """Keep a camera's picture for labelling."""
+    camera = request.path_params["camera"]
+    _view(request, camera)
+    return reply({"kept": await run_in_threadpool(_service(request).keep, camera)})
+
+
+async def snapshot(request: Request) -> Response:
+    """Answer with a camera's newest picture."""
+    picture = await run_in_threadpool(_view(request, request.path_params["camera"]).jpeg)
+    if picture is None:
+        raise RefusedError(503, "there is no picture yet")
+    return Response(picture, media_type="image/jpeg")
+
+
+async def metrics(request: Request) -> Response:
+    """Answer with Prometheus' metrics, if the config asks for them."""
+    make = request.app.state.metrics
+    if make is None:
+        raise RefusedError(404, "metrics are off: add prometheus: {} to sinks in the config")
+    text, kind = await run_in_threadpool(make)
+    return Response(text, media_type=kind)
+
+
+async def live(websocket: Any) -> None:
+    """Serve readings, events and pictures over a WebSocket."""
+    await websocket.app.state.hub.serve(websocket)
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    """Answer with why not, in one line."""
+    if isinstance(error, RefusedError):
+        return reply({"error": str(error)}, error.status)
+    status = 400 if isinstance(error, ConfigError) else 503
+    return reply({"error": " ".join(str(error).split())}, status)
+
+
+def reply(body: Any, status: int = 200) -> Response:
+    """Return an answer as one line of JSON."""
+    return Response(encode(body) + "\n", status, media_type="application/json")
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _view(request: Request, camera: str) -> CameraView:
+    view = _service(request).cameras.get(camera) if CAMERA.fullmatch(camera) else None
+    if view is None:
+        raise RefusedError(404, "there is no such camera")
+    return view
+
+
+def _history(request: Request) -> History:
+    store = _service(request).history
+    if store is None:
+        raise RefusedError(404, "no history is kept: add history: {path: ...} to the config")
+    return store
+
+
+def _asked(request: Request) -> tuple[History, str, str]:
+    """Return the history, the camera and what of it is asked for."""
+    camera = request.query_params.get("camera", "")
+    _view(request, camera)
+    what = request.query_params.get("what", "count")
+    if not _WHAT.fullmatch(what):
+        raise RefusedError(400, "what: expected count, region:NAME or line:NAME")
+    return _history(request), camera, what
+
+
+def _range(request: Request) -> tuple[float, float]:
+    end = _number(request, "to", time.time())
+    start = _number(request, "from", end - 86400)
+    if not 0 <= start < end <= 1e11 or end - start > _LONGEST:
+        raise RefusedError(400, "from, to: expected UNIX times in seconds, from before to")
+    return start, end
+
+
+def _number(request: Request, name: str, default: float) -> float:
+    text = request.query_params.get(name)
+    try:
+        value = default if text is None else float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise RefusedError(400, f"{name}: expected a number")
+    return value
+
+
+async def _json(request: Request) -> Any:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RefusedError(415, "expected application/json")
+    try:
+        return json.loads(await request.body(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise RefusedError(400, "expected JSON") from None
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+ERRORS: tuple[type[Exception], ...] = (RefusedError, EdgeCountError)

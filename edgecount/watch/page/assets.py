@@ -1,0 +1,65 @@
+"""The page's own files, read once: no path of a request ever reaches the disk."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file of the page.
+
+    Attributes:
+        content: its bytes.
+        packed: the same, by gzip.
+        kind: its media type.
+        tag: its ETag.
+    """
+
+    content: bytes
+    packed: bytes
+    kind: str
+    tag: str
+
+
+@cache
+def assets() -> dict[str, Asset]:
+    """Return the files by their path below `static`, with slashes."""
+    folder = Path(__file__).parent / "static"
+    found = sorted(path for path in folder.rglob("*") if path.suffix in _TYPES)
+    return {path.relative_to(folder).as_posix(): _read(path) for path in found}
+
+
+def serve(request: Request, name: str, status: int = 200) -> Response | None:
+    """Return the answer with a file; None if there is none of that name."""
+    asset = assets().get(name)
+    if asset is None:
+        return None
+    headers = {"ETag": asset.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if request.headers.get("if-none-match") == asset.tag:
+        return Response(status_code=304, headers=headers)
+    content = asset.content
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        content, headers["Content-Encoding"] = asset.packed, "gzip"
+    return Response(content, status, headers, media_type=asset.kind)
+
+
+def _read(path: Path) -> Asset:
+    content = path.read_bytes()
+    tag = hashlib.sha256(content).hexdigest()[:16]
+    return Asset(content, gzip.compress(content, mtime=0), _TYPES[path.suffix], f'"{tag}"')

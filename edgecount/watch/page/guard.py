@@ -1,0 +1,264 @@
+"""What every request has to pass, and what every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Collection
+from http.cookies import CookieError, SimpleCookie
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edgecount.watch.page.access import COOKIE, Access, Role, is_loopback
+from edgecount.watch.page.limits import RateLimit
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+MOST_BYTES = 256 * 1024  # of a request's body
+_BODY_SECONDS = 15.0  # in which it has to come
+_LONGEST_TARGET = 4096  # of path and query
+_OPEN = frozenset({"/login", "/static/login.css", "/static/icon.svg"})  # without a token
+_SAFE = frozenset({"GET", "HEAD"})
+_TRIES, _TRY_SECONDS = 8, 120.0  # wrong tokens of one client
+_WRITES, _WRITE_SECONDS = 60, 60.0
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
+
+
+class Guard:
+    """Middleware that turns away what is not meant for the page, and knows who asks.
+
+    Args:
+        app: the app behind it; `scope["state"]["role"]` is "viewer", "editor" or None there.
+        access: the tokens.
+        hosts: names by which the page may be asked for, besides addresses and this machine's name.
+        listens: name or address that the page listens at.
+        read_only: whether nothing may be changed.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        access: Access,
+        hosts: Collection[str] = (),
+        listens: str = "127.0.0.1",
+        read_only: bool = False,
+    ) -> None:
+        self._app, self._access, self._read_only = app, access, read_only
+        self._local = is_loopback(listens)
+        own = {"localhost"} if self._local else {"localhost", socket.gethostname().lower()}
+        self._hosts = own | {host.lower() for host in hosts}
+        self.tries = RateLimit(_TRIES, _TRY_SECONDS)
+        self._writes = RateLimit(_WRITES, _WRITE_SECONDS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, or turn it away by one line of JSON."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        role, refusal = self._decide(scope, headers)
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send, role, refusal)
+            return
+        send = _with_headers(send, private=not scope["path"].startswith("/static/"))
+        if refusal is not None:
+            is_visit = scope["path"] == "/" and refusal[0] == 401
+            answer = RedirectResponse("/login", 303) if is_visit else _refuse(refusal)
+            await answer(scope, receive, send)
+            return
+        scope.setdefault("state", {}).update(role=role, guard=self)
+        try:
+            body = await asyncio.wait_for(_read(headers, receive), _BODY_SECONDS)
+        except asyncio.TimeoutError:
+            await _refuse((408, "the request did not come to its end"))(scope, receive, send)
+            return
+        if body is None:
+            text = f"expected {MOST_BYTES // 1024} kB at most"
+            await _refuse((413, text))(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _websocket(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        role: Role | None,
+        refusal: tuple[Any, ...] | None,
+    ) -> None:
+        if refusal is not None:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            return
+        scope.setdefault("state", {}).update(role=role, guard=self)
+        await self._app(scope, receive, send)
+
+    def _decide(self, scope: Scope, headers: Headers) -> tuple[Role | None, tuple[Any, ...] | None]:
+        """Return the role, and why the request is turned away: status, text, seconds to wait."""
+        is_write = scope["type"] == "websocket" or scope["method"] not in _SAFE
+        refusal = self._check_request(scope, headers, is_write=is_write)
+        if refusal is not None:
+            return None, refusal
+        role, wait = self._role(scope, headers)
+        if wait:
+            return None, (429, f"too many wrong tokens; wait {wait:.0f} s", wait)
+        if scope["path"] in _OPEN:
+            return role, None
+        if role is None:
+            return None, (401, "a token is needed: log in, or send Authorization: Bearer TOKEN")
+        return role, self._forbid(scope, role) if is_write else None
+
+    def _check_request(
+        self, scope: Scope, headers: Headers, *, is_write: bool
+    ) -> tuple[Any, ...] | None:
+        """Return why a request is turned away, whoever asks."""
+        target = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if target > _LONGEST_TARGET:
+            return 414, "the address is too long"
+        if not self._is_known_host(headers.getlist("host")):
+            return (
+                421,
+                "the page is not served under this name; add it to serve.hosts in the config",
+            )
+        if is_write and not _is_same_origin(headers):
+            return 403, "requests from other sites are not taken"
+        return None
+
+    def _forbid(self, scope: Scope, role: Role) -> tuple[Any, ...] | None:
+        if scope["type"] == "websocket" or scope["path"] == "/logout":
+            return None
+        if self._read_only:
+            return 403, "the page is read-only (serve.read_only in the config)"
+        if role != "editor":
+            return 403, "only editors may change something; log in with the editors' token"
+        wait = self._writes.take(client_of(scope))
+        return (429, f"too many changes; wait {wait:.0f} s", wait) if wait else None
+
+    def _role(self, scope: Scope, headers: Headers) -> tuple[Role | None, float]:
+        """Return the role, and the seconds to wait after too many wrong tokens."""
+        if self._access.is_open:
+            return "editor", 0.0
+        given = headers.get("authorization", "")
+        if given:
+            client = client_of(scope)
+            if wait := self.tries.wait(client):
+                return None, wait
+            kind, _, token = given.partition(" ")
+            role = self._access.role_of(token.strip()) if kind.lower() == "bearer" else None
+            if role is None:
+                self.tries.take(client)
+            return role, 0.0
+        return self._access.role_of_cookie(_cookie(headers)), 0.0
+
+    def _is_known_host(self, given: list[str]) -> bool:
+        """Return whether a request asks for this page, and not for a name that was bent to it.
+
+        A page of another site can have its own name resolved to this machine (DNS rebinding) and
+        read the answers. It cannot do that with an address or with this machine's own name.
+        """
+        found = _HOST.fullmatch(given[0]) if len(given) == 1 else None
+        if found is None:
+            return False
+        host = found[1].lower().rstrip(".")
+        try:
+            address = ip_address(host.strip("[]"))
+        except ValueError:
+            return host in self._hosts
+        return address.is_loopback or not self._local
+
+
+def client_of(scope: Scope) -> str:
+    """Return the address of who asks."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def _is_same_origin(headers: Headers) -> bool:
+    """Return whether a request comes from the page itself, or from no page at all."""
+    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origins = headers.getlist("origin")
+    if not origins:
+        return True
+    # A proxy that ends TLS is asked by https and asks by http: only the host and port are compared.
+    parts = urlsplit(origins[0])
+    return (
+        len(origins) == 1
+        and parts.scheme in {"http", "https"}
+        and parts.netloc.lower() == headers.get("host", "").lower()
+    )
+
+
+def _cookie(headers: Headers) -> str:
+    try:
+        cookies = SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    return cookies[COOKIE].value if COOKIE in cookies else ""
+
+
+def _with_headers(send: Send, *, private: bool) -> Send:
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            if private:
+                headers["Cache-Control"] = "no-store"
+        await send(message)
+
+    return wrapped
+
+
+def _refuse(refusal: tuple[Any, ...]) -> JSONResponse:
+    status, text, *wait = refusal
+    headers = {"Retry-After": str(max(1, round(wait[0])))} if wait else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse({"error": text}, status, headers)
+
+
+async def _read(headers: Headers, receive: Receive) -> bytes | None:
+    """Return a request's body; None if it is too large."""
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > MOST_BYTES:
+        return None
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return bytes(body)
+        body += message.get("body", b"")
+        if len(body) > MOST_BYTES:
+            return None
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    parts = [body]
+
+    async def replay() -> Message:
+        if parts:
+            return {"type": "http.request", "body": parts.pop(), "more_body": False}
+        return await receive()
+
+    return replay

@@ -1,0 +1,190 @@
+"""What the page is told, as plain JSON types."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import math
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgecount._text import valid_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgecount.drawing import GroundView
+    from edgecount.result import CountResult
+    from edgecount.runtime.sources.live import SourceHealth
+    from edgecount.watch.page.contract import CameraView, Service
+    from edgecount.watch.readings import Event, Reading
+
+LAYERS = frozenset({"points", "density", "map"})
+_MOST_POINTS = 5000  # heads that a browser still draws quickly
+_WIDEST = 160  # cells of a density grid; a browser blurs them anyway
+_MAP_CELLS = 64  # along the longer side of the map
+_SPREAD = 1.0  # m that a person is spread over: a level of service is one of an area
+
+
+def encode(message: Mapping[str, Any]) -> str:
+    """Return a message as one line of JSON; what is no finite number is null."""
+    try:
+        return json.dumps(message, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps(_finite(message), separators=(",", ":"))
+
+
+def event_message(event: Event) -> dict[str, Any]:
+    """Return the message of an event."""
+    return {"type": "event", "at": event.time, **event.to_dict()}
+
+
+def reading_message(
+    reading: Reading, layers: Collection[str] = (), view: GroundView | None = None
+) -> dict[str, Any]:
+    """Return the message of a reading.
+
+    Args:
+        reading: the reading.
+        layers: what is to be drawn, of "points", "density" and "map".
+        view: ground of the map.
+    """
+    message = {"type": "reading", "at": round(reading.time, 3), **reading.to_dict()}
+    result = reading.result
+    if result is None:
+        return message
+    message["overflow"] = result.overflow
+    if "points" in layers:
+        message["points"] = _points(result)
+    if "density" in layers and result.density.size:
+        message["density"] = _density(result)
+    if "map" in layers and view is not None and view.plane.size == result.size:
+        message["map"] = _map(result, view)
+    return message
+
+
+def state_message(service: Service, **more: Any) -> dict[str, Any]:
+    """Return cameras, their shapes, alarms and health, and how the sinks are doing."""
+    return {
+        "type": "state",
+        "cameras": [_camera(name, view) for name, view in list(service.cameras.items())],
+        "sinks": [{**vars(sink), "error": _text(sink.error)} for sink in service.sinks()],
+        "history": service.history is not None,
+        **more,
+    }
+
+
+def ground_view(
+    ground: Mapping[str, Any] | None, size: tuple[int, int] | None
+) -> GroundView | None:
+    """Return the ground of a camera as the page shows it from above; None if it has none."""
+    if not ground or not size:
+        return None
+    corners = tuple((float(x), float(y)) for x, y in ground["corners"])
+    return _ground_view(corners, float(ground["width"]), float(ground["depth"]), size)
+
+
+@functools.lru_cache(maxsize=64)
+def _ground_view(
+    corners: tuple[tuple[float, float], ...], width: float, depth: float, size: tuple[int, int]
+) -> GroundView:
+    from edgecount.analytics import GroundPlane
+    from edgecount.drawing import GroundView
+
+    pixels = np.array(corners) * size
+    plane = GroundPlane.from_rectangle(pixels, width, depth, size)
+    return GroundView(plane, marked=plane.to_metres(pixels)).upright
+
+
+def _camera(name: str, view: CameraView) -> dict[str, Any]:
+    health, reading, shapes = view.health(), view.latest(), view.shapes()
+    return {
+        "id": name,
+        "title": _text(view.title),
+        "health": _health(health),
+        "reading": None if reading is None else reading_message(reading),
+        "alarms": view.alarms(),
+        "view": _view(ground_view(shapes.get("ground"), health.size)),
+        **shapes,
+    }
+
+
+def _health(health: SourceHealth) -> dict[str, Any]:
+    return {**vars(health), "state": health.state.value, "error": _text(health.error)}
+
+
+def _view(view: GroundView | None) -> dict[str, Any] | None:
+    """Return the map's extent in metres, and the matrix from shares of the frame to metres."""
+    if view is None:
+        return None
+    matrix = view.plane.matrix @ np.diag([*view.plane.size, 1.0])
+    marked = [] if view.marked is None else view.marked.tolist()
+    return {"extent": list(view.ends), "matrix": matrix.tolist(), "marked": marked}
+
+
+def _points(result: CountResult) -> list[float]:
+    """Return x and y of each head in turn, in shares of the frame."""
+    shares = result.points[:_MOST_POINTS, :2] / np.array(result.size, np.float32)
+    return [round(value, 4) for value in shares.ravel().tolist()]
+
+
+def _density(result: CountResult) -> dict[str, Any]:
+    """Return the heat as a grid, the share of the frame that it covers, and its scale."""
+    import cv2
+
+    from edgecount.drawing import HeatScale
+
+    scale = HeatScale.fit(result)
+    levels = scale.levels(result)
+    rows, columns = levels.shape
+    width, height = result.density_stride_xy
+    covers = [columns * width / result.size[0], rows * height / result.size[1]]
+    if columns > _WIDEST:
+        size = (_WIDEST, max(1, round(rows * _WIDEST / columns)))
+        levels = np.asarray(cv2.resize(levels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return {**_grid(levels), "covers": covers, "top": scale.top}
+
+
+def _map(result: CountResult, view: GroundView) -> dict[str, Any]:
+    """Return people per square metre as a grid from above, row 0 the farthest."""
+    import cv2
+
+    left, near, right, far = view.ends
+    cell = max(right - left, far - near) / _MAP_CELLS
+    margin = math.ceil(3 * _SPREAD / cell)
+    around = (
+        left - margin * cell,
+        near - margin * cell,
+        right + margin * cell,
+        far + margin * cell,
+    )
+    if not result.density.size:
+        return {}
+    people = view.plane.map_density(result, around, cell)
+    people = np.asarray(cv2.GaussianBlur(people, (0, 0), _SPREAD / cell), np.float32)
+    inner = people[margin : people.shape[0] - margin, margin : people.shape[1] - margin]
+    top = 4.0  # people per square metre of the brightest: level F begins at 2.15
+    levels = np.clip(inner * (255.0 / top), 0, 255).astype(np.uint8)
+    return {**_grid(levels), "top": top}
+
+
+def _grid(levels: NDArray[np.uint8]) -> dict[str, Any]:
+    data = base64.b64encode(np.ascontiguousarray(levels).tobytes()).decode("ascii")
+    return {"rows": levels.shape[0], "columns": levels.shape[1], "data": data}
+
+
+def _text(text: str | None) -> str | None:
+    return None if text is None else valid_text(text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return value

@@ -1,0 +1,88 @@
+// Alarms: the band over everything, the card of each, and what has happened.
+
+import { get, send } from "/static/api.js";
+import { fill, h, people, since, svg, toast, when } from "/static/dom.js";
+
+const WORDS = { quiet: "quiet", raised: "raised", acknowledged: "raised, acknowledged", "no data": "no counts" };
+
+/** Show what is raised above the page; nothing else is announced by itself. */
+export function banners(place, cameras, mayEdit) {
+  const raised = cameras.flatMap((camera) => Object.entries(camera.alarms).map(([name, alarm]) => ({ camera, name, alarm }))).filter(({ alarm }) => alarm.state === "raised");
+  const key = JSON.stringify(raised.map(({ camera, name }) => [camera.id, name, mayEdit]));
+  if (place.dataset.key === key) return;
+  place.dataset.key = key;
+  fill(place, raised.map(({ camera, name, alarm }) => h("div.banner", {}, sign(), h("b", {}, "ALARM"), h("span", {}, `${camera.title}: ${name}, ${sentence(alarm)}`), mayEdit ? acknowledge(camera.id, name) : null, h("a", { href: `#/${camera.id}` }, "Look"))));
+}
+
+function sign() {
+  return svg("svg", { width: 20, height: 18, viewBox: "0 0 20 18", "aria-hidden": "true" }, svg("path", { d: "M10 1 19 17H1z", fill: "none", stroke: "currentColor", "stroke-width": 2, "stroke-linejoin": "round" }), svg("path", { d: "M10 7v4.5M10 13.4v1", stroke: "currentColor", "stroke-width": 2, "stroke-linecap": "round" }));
+}
+
+function acknowledge(camera, name) {
+  return h("button", { type: "button", onclick: async (event) => {
+    event.target.disabled = true;
+    try {
+      await send("POST", `/api/cameras/${camera}/alarms/${encodeURIComponent(name)}/acknowledge`);
+    } catch (error) {
+      toast(error.message, true);
+      event.target.disabled = false;
+    }
+  } }, "Acknowledge");
+}
+
+/** Return what an alarm waits for. */
+function sentence({ above, below, by, region, count, peak }) {
+  const unit = by === "per_m2" ? "people per m²" : "people";
+  const place = region ? ` in ${region}` : "";
+  const now = count !== null && count !== undefined ? `, ${people(count)} now` : "";
+  const most = peak !== null && peak !== undefined ? `, ${people(peak)} at most` : "";
+  return `above ${above} ${unit}${place}, clear below ${below}${now}${most}`;
+}
+
+/** The panel of a camera's alarms and events. */
+export class AlarmsPanel {
+  constructor(camera) {
+    this.camera = camera;
+    this.cards = h("div.stack");
+    this.list = h("ul.events", { tabindex: 0, "aria-label": "Events" });
+    this.element = h("section.panel.wide", { "aria-labelledby": "alarms" }, h("header", {}, h("h2", { id: "alarms" }, "Alarms and events")), h("div.patterns", {}, this.cards, this.list));
+  }
+
+  setCamera(camera, mayEdit) {
+    this.camera = camera;
+    const key = JSON.stringify([camera.alarms, mayEdit]);
+    if (key === this.key) return;
+    this.key = key;
+    const cards = Object.entries(camera.alarms).map(([name, alarm]) => h(`div.alarm.${alarm.state.replace(" ", "-")}`, {},
+      h("div.row", {}, alarm.state === "raised" ? h("i.mark.raised", { "aria-hidden": "true" }) : null, h("strong", {}, name), h("span.small.fill", {}, `${WORDS[alarm.state] || alarm.state}${alarm.since ? ` for ${since(alarm.since)}` : ""}`), alarm.state === "raised" && mayEdit ? acknowledge(camera.id, name) : null),
+      h("p.small", {}, `${sentence(alarm)}.${alarm.state === "raised" && !mayEdit ? " Editors can acknowledge it." : ""}`)));
+    fill(this.cards, cards.length ? cards : h("p.hint", {}, "This camera has no alarms; the config can give it some."));
+  }
+
+  async load() {
+    try {
+      const to = Math.ceil(Date.now() / 1000) + 60;
+      const { events } = await get("/api/events", { camera: this.camera.id, from: to - 7 * 86400, to });
+      this.show(events);
+    } catch (error) {
+      fill(this.list, h("li", {}, h("i"), h("i"), h("span.small", {}, error.message)));
+    }
+  }
+
+  show(events) {
+    const rows = events.slice(0, 200).map((event) => h("li", {}, h(`i.mark.${mark(event)}`, { "aria-hidden": "true" }), h("time", { datetime: event.time }, when(Date.parse(event.time) / 1000)), h("span", {}, words(event))));
+    fill(this.list, rows.length ? rows : h("li", {}, h("i"), h("i"), h("span.small", {}, "Nothing in the last seven days.")));
+  }
+}
+
+function mark({ kind, change }) {
+  if (change === "raised") return "raised";
+  if (change === "lost" || (kind === "picture" && change !== "good")) return "away";
+  return change === "acknowledged" ? "wait" : "live";
+}
+
+function words({ kind, name, change, count, peak, detail }) {
+  const what = kind === "alarm" ? `${name} ${change}` : kind === "camera" ? `camera ${change}` : `picture: ${change}`;
+  const numbers = [count !== null && count !== undefined ? `${people(count)} people` : "", peak !== null && peak !== undefined && change === "cleared" ? `${people(peak)} at most` : ""].filter(Boolean).join(", ");
+  return [what, numbers, detail].filter(Boolean).join(" · ");
+}

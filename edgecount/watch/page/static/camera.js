@@ -1,0 +1,153 @@
+// The page of one camera: picture, count, map, history, patterns, alarms, health.
+
+import { send } from "/static/api.js";
+import { AlarmsPanel } from "/static/alarms.js";
+import { sparkline } from "/static/charts.js";
+import { download, fill, h, likely, people, toast, when } from "/static/dom.js";
+import { Editor } from "/static/editor.js";
+import { HistoryPanel, PatternsPanel } from "/static/history.js";
+import { drawMap } from "/static/map.js";
+import { REGIONS } from "/static/overlay.js";
+import { Stage } from "/static/stage.js";
+
+export class CameraPage {
+  constructor(camera, { mayEdit, history, watch, recent }) {
+    Object.assign(this, { camera, mayEdit, watch, recent });
+    this.stage = new Stage(camera.id);
+    this.number = h("p.big", {}, "–");
+    this.interval = h("p.small");
+    this.spark = h("canvas", { role: "img" });
+    this.parts = h("div");
+    this.mapCanvas = h("canvas", { role: "img", "aria-label": "The ground from above, in people per square metre" });
+    this.mapPanel = h("section.panel.map", {}, h("header", {}, h("h2", {}, "From above"), h("span.small", {}, "people per m²")), this.mapCanvas);
+    this.facts = h("dl.facts");
+    this.editorPlace = h("div");
+    this.history = history ? new HistoryPanel(camera, (what) => this.patterns.load(what)) : null;
+    this.patterns = history ? new PatternsPanel(camera) : null;
+    this.alarms = new AlarmsPanel(camera);
+    this.tools = h("div.row");
+    this.element = h("div.grid", {},
+      h("section.panel.stage", { "aria-label": camera.title }, this.stage.element, this.stage.switches(() => this.ask())),
+      h("div.side", {},
+        this.editorPlace,
+        h("section.panel.count", { "aria-label": "Count" }, h("h2", {}, camera.title), this.number, this.interval, this.spark),
+        h("section.panel", { "aria-label": "Regions and lines" }, this.parts, this.tools),
+        this.mapPanel),
+      this.history?.element ?? h("p.hint", {}, "No history is kept. Add history: {path: ...} to the config to see counts over time."), this.alarms.element, this.patterns?.element,
+      h("section.panel.wide", { "aria-labelledby": "health" }, h("header", {}, h("h2", { id: "health" }, "Camera")), this.facts));
+    this.fillTools();
+  }
+
+  /** Begin: ask for pictures and for what is shown below them. */
+  open() {
+    this.ask();
+    this.setCamera(this.camera);
+    this.setReading(this.camera.reading);
+    this.history?.load();
+    this.patterns?.load("count");
+    this.alarms.load();
+  }
+
+  ask() {
+    const { on } = this.stage;
+    const hasMap = Boolean(this.camera.view) && on.map;
+    this.mapPanel.hidden = !hasMap;
+    this.watch({ [this.camera.id]: { image: true, points: on.points || hasMap, density: on.density, map: hasMap } });
+  }
+
+  fillTools() {
+    const save = h("button", { type: "button", onclick: () => this.stage.canvas.toBlob((blob) => download(blob, `${this.camera.id}.png`)) }, "Save picture");
+    const keep = h("button", { type: "button", title: "Keep this frame, to be labelled", onclick: () => this.keep() }, "Keep for labelling");
+    this.edit = h("button.key", { type: "button", onclick: () => this.startEditing() }, "Edit regions");
+    fill(this.tools, this.mayEdit ? [this.edit, keep, save] : [save]);
+  }
+
+  async keep() {
+    try {
+      const { kept } = await send("POST", `/api/cameras/${this.camera.id}/keep`);
+      toast(`Kept as ${kept}`);
+    } catch (error) {
+      toast(error.message, true);
+    }
+  }
+
+  startEditing() {
+    if (this.editor) return;
+    this.edit.disabled = true;
+    this.stage.editing = true;
+    this.editor = new Editor(this.camera, this.stage, () => {
+      this.editor = null;
+      this.stage.editing = false;
+      this.edit.disabled = false;
+      fill(this.editorPlace);
+      this.stage.draw();
+      this.edit.focus();
+    });
+    fill(this.editorPlace, this.editor.element);
+    this.editor.open();
+  }
+
+  setCamera(camera) {
+    const before = Boolean(this.camera.view);
+    this.camera = camera;
+    this.stage.setCamera(camera);
+    this.history?.setCamera(camera);
+    this.alarms.setCamera(camera, this.mayEdit);
+    if (before !== Boolean(camera.view)) this.ask();
+    const { health } = camera;
+    const facts = [
+      ["State", health.state], ["Newest picture", health.age === null ? "none yet" : `${health.age.toFixed(1)} s old`],
+      ["Pictures a second", health.fps === null ? "–" : health.fps.toFixed(1)], ["Size", health.size ? health.size.join(" × ") : "–"],
+      ["Counted, dropped", `${health.counted.toLocaleString()}, ${health.dropped.toLocaleString()}`], ["Reconnects", `${health.reconnects}`],
+      ["Damaged pictures", `${health.damaged}`], ["Picture", camera.reading ? `${camera.reading.picture}${camera.reading.night ? ", night" : ""}` : "–"],
+    ];
+    if (health.error) facts.push(["Last error", health.error]);
+    fill(this.facts, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+  }
+
+  setReading(reading) {
+    if (!reading) return;
+    const { count, smooth, interval, smooth_interval } = reading;
+    const shown = smooth ?? count;
+    fill(this.number, people(shown), h("small", {}, shown === null ? "not counted" : "people"));
+    this.interval.textContent = [likely(smooth_interval ?? interval), count !== null ? `this picture ${people(count)}` : ""].filter(Boolean).join(" · ");
+    sparkline(this.spark, this.recent(this.camera.id));
+    this.fillParts(reading);
+    this.stage.setReading(reading);
+    this.stage.showScale();
+    if (!this.mapPanel.hidden && this.camera.view) drawMap(this.mapCanvas, this.camera, reading);
+  }
+
+  fillParts({ regions, lines }) {
+    const rows = Object.entries(this.camera.regions).map(([name], i) => {
+      const region = regions[name];
+      const swatch = h("i.swatch", { "aria-hidden": "true" });
+      swatch.style.backgroundColor = REGIONS[i % REGIONS.length];
+      const level = region?.level ? `${region.per_m2.toFixed(2)} per m², level ${region.level}` : "";
+      return h("tr", {}, h("th", { scope: "row" }, swatch, name, level ? h("div.small", {}, level) : null), h("td", {}, h("strong", {}, people(region?.smooth ?? region?.count))));
+    });
+    for (const name of Object.keys(this.camera.lines)) {
+      const line = lines[name];
+      rows.push(h("tr", {}, h("th", { scope: "row" }, `→ ${name}`, line ? h("div.small", {}, `since ${when(Date.parse(line.since) / 1000)}`) : null), h("td", {}, line ? [h("strong", {}, people(line.in)), " in ", h("strong", {}, people(line.out)), " out"] : "–")));
+    }
+    const table = rows.length ? h("table", {}, h("tbody", {}, rows)) : h("p.small", {}, "No regions or lines yet.");
+    // Only what has changed is put in anew: a screen reader would lose its place.
+    if (table.textContent !== this.parts.textContent) fill(this.parts, table);
+  }
+
+  onEvent(event) {
+    if (event.camera === this.camera.id) this.alarms.load();
+  }
+
+  onPicture(camera, picture) {
+    if (camera === this.camera.id) this.stage.setPicture(picture);
+    else picture.close();
+  }
+
+  close() {
+    this.editor?.finish();
+    this.history?.close();
+    this.patterns?.close();
+    this.stage.picture?.close();
+  }
+}

@@ -1,0 +1,238 @@
+// Counts over time, their export, and what weeks look like.
+
+import { get } from "/static/api.js";
+import { bandSeries, chart } from "/static/charts.js";
+import { colour, download, fill, h, people, when } from "/static/dom.js";
+import { inferno } from "/static/overlay.js";
+
+const RANGES = [["15 min", 900], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 days", 604800], ["30 days", 2592000], ["1 year", 31536000]];
+const DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+/** The panel of counts over time. */
+export class HistoryPanel {
+  constructor(camera, onWhat) {
+    Object.assign(this, { camera, onWhat, what: "count", span: 86400, fixed: null, found: null });
+    this.plotPlace = h("div.plot");
+    this.read = h("p.read.small", { "aria-live": "off" });
+    this.buttons = RANGES.map(([title, span]) => h("button", { type: "button", "aria-pressed": "false", onclick: () => this.choose(span) }, title));
+    this.select = h("select", { "aria-label": "What is shown", onchange: () => {
+      this.what = this.select.value;
+      this.load();
+      this.onWhat(this.what);
+    } });
+    this.element = h("section.panel", { "aria-labelledby": "history" },
+      h("header", {}, h("h2", { id: "history" }, "Over time"), this.select, h("div.ranges", { role: "group", "aria-label": "Range" }, this.buttons),
+        h("div.ranges", {}, h("button", { type: "button", onclick: () => this.saveCsv() }, "CSV"), h("button", { type: "button", onclick: () => this.savePng() }, "PNG"))),
+      this.plotPlace, this.read);
+    this.fillSelect();
+    this.resized = new ResizeObserver(() => this.plot?.setSize({ width: this.plotPlace.clientWidth, height: 260 }));
+    this.resized.observe(this.plotPlace);
+    this.timer = setInterval(() => !this.fixed && !document.hidden && this.load(), 15000);
+  }
+
+  fillSelect() {
+    const names = [["count", "Whole picture"], ...Object.keys(this.camera.regions).map((name) => [`region:${name}`, name]), ...Object.keys(this.camera.lines).map((name) => [`line:${name}`, `${name}, in and out`])];
+    fill(this.select, names.map(([value, title]) => h("option", { value }, title)));
+    this.select.value = names.some(([value]) => value === this.what) ? this.what : (this.what = "count");
+  }
+
+  setCamera(camera) {
+    const same = JSON.stringify([Object.keys(camera.regions), Object.keys(camera.lines)]) === JSON.stringify([Object.keys(this.camera.regions), Object.keys(this.camera.lines)]);
+    this.camera = camera;
+    if (!same) this.fillSelect();
+  }
+
+  choose(span) {
+    Object.assign(this, { span, fixed: null });
+    this.load();
+  }
+
+  range() {
+    const now = Date.now() / 1000;
+    return this.fixed || [now - this.span, now];
+  }
+
+  query() {
+    const [from, to] = this.range();
+    return { camera: this.camera.id, what: this.what, from: from.toFixed(0), to: to.toFixed(0) };
+  }
+
+  async load() {
+    RANGES.forEach(([, span], i) => this.buttons[i].setAttribute("aria-pressed", `${!this.fixed && span === this.span}`));
+    const asked = (this.asked = {});
+    try {
+      const found = await get("/api/history", { ...this.query(), points: Math.max(120, Math.min(900, this.plotPlace.clientWidth || 600)) });
+      if (asked === this.asked) this.show(found);
+    } catch (error) {
+      if (asked === this.asked) this.empty(error.message);
+    }
+  }
+
+  empty(text) {
+    this.plot?.destroy();
+    this.plot = null;
+    fill(this.plotPlace, h("p.empty", {}, text));
+    this.read.textContent = "";
+  }
+
+  show(found) {
+    this.found = found;
+    if (this.what.startsWith("line:")) return this.showLine(found);
+    const mean = found.mean.filter((value) => value !== null);
+    if (!mean.length) return this.empty("Nothing was counted in this range.");
+    this.plot?.destroy();
+    fill(this.plotPlace);
+    const { series, bands } = bandSeries();
+    this.plot = chart(this.plotPlace, {
+      data: [found.time, found.min, found.max, found.low, found.high, found.mean],
+      series, bands, range: this.range(),
+      onPick: (from, to) => { this.fixed = [from, to]; this.load(); },
+      onRead: (index) => this.tell(index),
+    });
+    const most = found.max.reduce((best, value, i) => (value !== null && value > (found.max[best] ?? -Infinity) ? i : best), 0);
+    this.summary = `${mean.length} values of ${unit(found.step)}: mean ${people(mean.reduce((a, b) => a + b) / mean.length)}, most ${people(found.max[most])} at ${when(found.time[most])}. Band: likely range; pale: least and most. Drag over a part to see it closer.`;
+    this.describe();
+  }
+
+  /** Show how many went in, and as how many below the middle went out, in each step. */
+  showLine(found) {
+    const [into, out] = [found.into || [], found.out || []].map((values) => values.filter((value) => value !== null && value !== undefined));
+    if (!into.length) return this.empty("Nobody was counted across this line in this range.");
+    const sum = (values) => values.reduce((a, b) => a + b, 0);
+    this.plot?.destroy();
+    fill(this.plotPlace);
+    const steps = uPlot.paths.stepped({ align: 1 });
+    this.plot = chart(this.plotPlace, {
+      data: [found.time, found.into, found.out],
+      series: [
+        { stroke: colour("line"), fill: colour("reach"), width: 2, points: { show: false }, paths: steps },
+        { stroke: colour("other"), width: 2, dash: [5, 4], points: { show: false }, paths: steps },
+      ],
+      range: this.range(),
+      onPick: (from, to) => { this.fixed = [from, to]; this.load(); },
+      onRead: (index) => this.tell(index),
+    });
+    this.summary = `${people(sum(into))} in (line), ${people(sum(out))} out (dashed), by ${unit(found.step)}. Drag over a part to see it closer.`;
+    this.describe();
+  }
+
+  describe() {
+    this.plotPlace.setAttribute("role", "img");
+    this.plotPlace.setAttribute("aria-label", `${this.select.selectedOptions[0]?.text} of ${this.camera.title}: ${this.summary}`);
+    this.tell(null);
+  }
+
+  tell(index) {
+    const { found } = this;
+    if (index !== null && index !== undefined && this.what.startsWith("line:")) this.read.textContent = `${when(found.time[index])}: ${people(found.into[index])} in, ${people(found.out[index])} out`;
+    else if (index === null || index === undefined || found.mean[index] === null || found.mean[index] === undefined) this.read.textContent = this.summary;
+    else this.read.textContent = `${when(found.time[index])}: ${people(found.mean[index])}, likely ${people(found.low[index])} to ${people(found.high[index])}, least ${people(found.min[index])}, most ${people(found.max[index])}`;
+  }
+
+  async saveCsv() {
+    const response = await fetch(`/api/export.csv?${new URLSearchParams(this.query())}`);
+    if (response.ok) download(await response.blob(), `${this.fileName()}.csv`);
+  }
+
+  savePng() {
+    if (!this.plot) return;
+    const chartCanvas = this.plot.ctx.canvas;
+    const [ratio, head] = [window.devicePixelRatio || 1, 44];
+    const canvas = h("canvas", { width: chartCanvas.width + 32 * ratio, height: chartCanvas.height + (head + 12) * ratio });
+    const context = canvas.getContext("2d");
+    context.fillStyle = colour("panel");
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.fillStyle = colour("ink");
+    context.font = `600 ${16 * ratio}px system-ui, sans-serif`;
+    context.fillText(`${this.camera.title}: ${this.select.selectedOptions[0].text}`, 16 * ratio, 28 * ratio);
+    context.drawImage(chartCanvas, 16 * ratio, head * ratio);
+    canvas.toBlob((blob) => download(blob, `${this.fileName()}.png`));
+  }
+
+  fileName() {
+    const day = new Date(this.range()[0] * 1000).toISOString().slice(0, 10);
+    return `${this.camera.id}-${this.what}-${day}`.replace(/[^\w-]+/g, "-");
+  }
+
+  close() {
+    clearInterval(this.timer);
+    this.resized.disconnect();
+    this.plot?.destroy();
+  }
+}
+
+function unit(step) {
+  for (const [seconds, word] of [[86400, "day"], [3600, "hour"], [60, "minute"]]) if (step >= seconds) return step === seconds ? `a ${word}` : `${Math.round(step / seconds)} ${word}s`;
+  return `${step} s`;
+}
+
+/** The panel of hours of the week, of this week against the last, and of the busiest hours. */
+export class PatternsPanel {
+  constructor(camera) {
+    this.camera = camera;
+    this.body = h("div.patterns");
+    this.element = h("section.panel.wide", { "aria-labelledby": "patterns" }, h("header", {}, h("h2", { id: "patterns" }, "Hours and weeks")), this.body);
+    this.resized = new ResizeObserver(() => this.plot?.setSize({ width: this.weeks.clientWidth, height: 190 }));
+  }
+
+  async load(what) {
+    this.what = what;
+    try {
+      this.show(await get("/api/patterns", { camera: this.camera.id, what }));
+    } catch (error) {
+      fill(this.body, h("p.hint", {}, error.message));
+    }
+  }
+
+  show({ hours, busiest, weeks }) {
+    this.weeks = h("div.plot.low", { role: "img", "aria-label": "Mean count by hour, this week against last" });
+    const list = h("table.wide", {}, h("thead", {}, h("tr", {}, h("th", {}, "Busiest hours"), h("th", {}, "mean"), h("th", {}, "most"))),
+      h("tbody", {}, busiest.map((one) => h("tr", {}, h("th", { scope: "row" }, `${new Date(one.hour * 1000).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" })}, ${clock(one.hour)}`), h("td", {}, people(one.mean)), h("td", {}, people(one.max))))));
+    fill(this.body,
+      h("div.stack", {}, h("h3", {}, this.what.startsWith("line:") ? "A week, people in by hour" : "A week, hour by hour"), heat(hours)),
+      h("div.stack", {}, h("h3", {}, "This week (line) against last (dashed)"), this.weeks),
+      busiest.length ? list : null);
+    this.plot?.destroy();
+    this.resized.disconnect();
+    const monday = startOfWeek();
+    const times = weeks.last.map((_, i) => monday + 3600 * i);
+    this.plot = chart(this.weeks, { data: [times, weeks.last, weeks.this], height: 190, series: [
+      { stroke: colour("other"), width: 1.5, dash: [5, 4], points: { show: false } },
+      { stroke: colour("line"), width: 2, points: { show: false } },
+    ] });
+    this.resized.observe(this.weeks);
+  }
+
+  close() {
+    this.resized.disconnect();
+    this.plot?.destroy();
+  }
+}
+
+function heat(hours) {
+  const top = Math.max(1, ...hours.flat().filter((value) => value !== null));
+  const head = h("tr", {}, h("td"), Array.from({ length: 24 }, (_, hour) => h("th", { scope: "col" }, hour % 3 ? "" : `${hour}`)));
+  const rows = hours.map((day, i) => h("tr", {}, h("th", { scope: "row" }, DAYS[i].slice(0, 3)), day.map((value, hour) => {
+    const text = value === null ? "nothing counted" : `${people(value)} people`;
+    const cell = h("td", { title: `${DAYS[i]} ${hour}:00, ${text}`, "aria-label": text });
+    if (value !== null) cell.style.backgroundColor = shade(value / top);
+    return cell;
+  })));
+  return h("table.heat", { "aria-label": `Mean count by hour of the week, at most ${people(top)}` }, h("thead", {}, head), h("tbody", {}, rows));
+}
+
+/** Return a colour that grows brighter (in the light, darker) with a share. */
+function shade(share) {
+  const light = document.documentElement.dataset.theme === "light";
+  const [red, green, blue] = inferno(light ? 1 - share : share);
+  return `rgb(${red} ${green} ${blue} / ${Math.round(14 + 86 * share ** 0.7)}%)`;
+}
+
+function clock(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
+function startOfWeek() {
+  const now = new Date();
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() - ((now.getDay() + 6) % 7)).getTime() / 1000;
+}

@@ -1,0 +1,182 @@
+"""The thread that counts the pictures of all cameras."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from edgecount.errors import BackendError
+from edgecount.runtime.backends import DeviceBackend
+
+if TYPE_CHECKING:
+    from edgecount.counter import EdgeCounter
+    from edgecount.runtime.sources import Frame
+    from edgecount.watch.camera import Camera, Picture
+    from edgecount.watch.readings import Event, Reading
+
+    Taken: TypeAlias = tuple[Camera, float, Frame]
+
+_log = logging.getLogger(__name__)
+
+_TICK = 1.0  # s between looks at cameras that give no pictures
+_PAUSE = 1.0  # s before an engine that failed is tried again
+
+
+class Counting:
+    """A thread that takes the pictures of cameras when they are due, and counts them.
+
+    On a CPU each picture is taken when the engine is free for it, those of the camera first that
+    has waited longest. An engine that takes batches gets as many pictures at once as are there.
+
+    Args:
+        counter: counts; it stays the caller's to close.
+        told: called with each reading and its picture.
+        happened: called with each event.
+    """
+
+    def __init__(
+        self,
+        counter: EdgeCounter,
+        told: Callable[[Reading, Picture], None],
+        happened: Callable[[Event], None],
+    ) -> None:
+        self._counter = counter
+        self._told, self._happened = told, happened
+        self._cameras: tuple[Camera, ...] = ()
+        self._served: dict[str, float] = {}  # when a picture of each camera was counted last
+        self._wake = threading.Event()
+        self._round = threading.Lock()  # held for a round
+        self._is_stopping = False
+        self._ticked = 0.0
+        self._beat = time.monotonic()
+        self._error: str | None = None
+        self._failures: set[tuple[str, str]] = set()  # that the log has, by camera
+        self._thread = threading.Thread(target=self._run, name="edgecount-counting", daemon=True)
+
+    @property
+    def error(self) -> str | None:
+        """What is wrong with the engine; None if nothing is."""
+        return self._error
+
+    def heartbeat(self) -> float:
+        """Return the seconds since it last went round without an error of the engine."""
+        return time.monotonic() - self._beat
+
+    def wake(self) -> None:
+        """Have the thread look at the cameras, from any thread."""
+        self._wake.set()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._beat = time.monotonic()
+        self._thread.start()
+
+    def use(self, cameras: Sequence[Camera], counter: EdgeCounter | None = None) -> None:
+        """Go on with other cameras, or another counter, once the round in progress is over."""
+        with self._round:
+            self._cameras = tuple(cameras)
+            self._counter = counter or self._counter
+        self.wake()
+
+    def stop(self, timeout: float) -> None:
+        """End the thread after the picture that is being counted, for which it waits so long."""
+        self._is_stopping = True
+        self.wake()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            try:
+                wait = self._go_round()
+            except Exception:  # noqa: BLE001 (the service is to run on, whatever it is)
+                _log.exception("a round of counting failed")
+                wait = _PAUSE
+            if wait > 0 and not self._is_stopping:
+                self._wake.wait(wait)
+
+    def _go_round(self) -> float:
+        """Count what is there; returns the seconds that may be waited then."""
+        with self._round:
+            self._wake.clear()  # before the look: what comes after it ends the wait
+            now = time.monotonic()
+            taken = self._take(now)
+            if taken and not self._count(taken):
+                return _PAUSE
+            self._beat = time.monotonic()
+            if self._beat - self._ticked >= _TICK:
+                self._ticked = self._beat
+                self._tick(self._beat)
+            if taken:
+                return 0.0
+            due = [camera.due for camera in self._cameras if camera.due > now]
+            return max(min(*due, self._ticked + _TICK, math.inf) - time.monotonic(), 0.0)
+
+    def _take(self, now: float) -> list[Taken]:
+        """Return pictures that are there and due, no more than the engine takes at once."""
+        backend = self._counter.backend
+        most = backend.batches[1] if isinstance(backend, DeviceBackend) else 1
+        taken: list[Taken] = []
+        for camera in sorted(self._cameras, key=lambda one: self._served.get(one.id, 0.0)):
+            if len(taken) == most:
+                break
+            found = camera.take(now)
+            if found is not None:
+                self._served[camera.id] = now
+                taken.append((camera, *found))
+        # Pictures of one size side by side go through the engine together.
+        return sorted(taken, key=lambda one: one[2].image.shape)
+
+    def _count(self, taken: list[Taken]) -> bool:
+        """Count pictures and hand on their results; returns whether the engine works."""
+        try:
+            results = self._counter.count_batch([frame.image for _, _, frame in taken])
+        except BackendError as error:
+            self._fail(error)
+            return False
+        except Exception as error:  # noqa: BLE001 (one odd picture must not hide the others)
+            if len(taken) > 1:
+                worked = [self._count([one]) for one in taken]
+                return all(worked)
+            self._note(taken[0][0], error)
+            return True
+        if self._error is not None:
+            self._error = None
+            _log.warning("the engine works again")
+        for (camera, seconds, frame), result in zip(taken, results, strict=True):
+            try:
+                reading, picture, events = camera.handle(seconds, frame, result)
+            except Exception as error:  # noqa: BLE001
+                self._note(camera, error)
+                continue
+            self._told(reading, picture)
+            for event in events:
+                self._happened(event)
+        return True
+
+    def _tick(self, now: float) -> None:
+        wall = time.time()
+        for camera in self._cameras:
+            try:
+                events = camera.tick(now, wall)
+            except Exception as error:  # noqa: BLE001
+                self._note(camera, error)
+                continue
+            for event in events:
+                self._happened(event)
+
+    def _fail(self, error: BackendError) -> None:
+        if self._error is None:
+            _log.error("counting stands still: %s; it is tried again", error)
+        self._error = str(error)
+
+    def _note(self, camera: Camera, error: Exception) -> None:
+        """Tell of a camera's picture that could not be counted, once of each kind."""
+        kind = camera.id, type(error).__name__
+        if kind not in self._failures:
+            self._failures.add(kind)
+            _log.error("%s: a picture was not counted: %s", camera.id, error, exc_info=error)

@@ -1,0 +1,300 @@
+"""The service behind `edgecount watch`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from edgecount._files import replacing
+from edgecount.errors import ConfigError, EdgeCountError
+from edgecount.watch.camera import Camera
+from edgecount.watch.service.counting import Counting
+from edgecount.watch.service.keep import keep_picture
+from edgecount.watch.service.line_state import load_lines
+from edgecount.watch.service.outlets import Outlets
+from edgecount.watch.service.parts import Parts, Tools, state_path
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from typing_extensions import Self
+
+    from edgecount.counter import EdgeCounter
+    from edgecount.drawing import HeatScale
+    from edgecount.runtime.sources.live import LiveSource, SourceHealth
+    from edgecount.watch.camera import Picture
+    from edgecount.watch.config import WatchConfig
+    from edgecount.watch.history import History
+    from edgecount.watch.readings import Reading
+    from edgecount.watch.service.subscription import Subscription
+    from edgecount.watch.sinks.base import Sink, SinkHealth
+
+    Image = NDArray[np.uint8]
+
+_log = logging.getLogger(__name__)
+
+_LAST = 10.0  # s that stopping waits for the picture that is being counted
+
+
+class Service:
+    """Cameras that are counted until they are stopped, and everybody who is told.
+
+    A context manager: entering starts it, leaving stops it. Its methods may be called from any
+    thread.
+
+    Args:
+        config: what is watched.
+        counter: counts, and stays the caller's to close; None: one as the config says.
+        sinks: who is told; None: the sinks of the config.
+        sources: cameras by their ids, in place of those that the config names.
+
+    Raises:
+        ConfigError: the config makes no sense.
+        EdgeCountError: a model, an engine or a camera that it names cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: WatchConfig,
+        *,
+        counter: EdgeCounter | None = None,
+        sinks: Sequence[Sink] | None = None,
+        sources: Mapping[str, LiveSource] | None = None,
+    ) -> None:
+        self._config = config
+        self._given_sinks = None if sinks is None else list(sinks)
+        self._sources = dict(sources or {})
+        self._changing = threading.RLock()  # one start, stop or reload at a time
+        self._owns_counter = counter is None
+        self._counter = counter or _counter(config)
+        self._outlets = Outlets()
+        self._counting = Counting(self._counter, self._told, self._outlets.tell)
+        self._cameras: Mapping[str, Camera] = MappingProxyType({})
+        try:
+            self._kept = load_lines(state_path(config))
+            tools = Tools(self._draw, self._healths, self._outlets.health)
+            self._parts = Parts(config, tools, self._given_sinks)
+            self._cameras = MappingProxyType(self._cameras_by(config, self._counter))
+        except BaseException:
+            self._close_counter()
+            raise
+
+    @property
+    def config(self) -> WatchConfig:
+        """The config that it runs by."""
+        return self._config
+
+    @property
+    def cameras(self) -> Mapping[str, Camera]:
+        """Cameras by their ids, in the order of the config."""
+        return self._cameras
+
+    @property
+    def history(self) -> History | None:
+        """The history of counts; None: none is kept."""
+        return self._parts.history
+
+    @property
+    def error(self) -> str | None:
+        """What is wrong with the engine; None if nothing is."""
+        return self._counting.error
+
+    def start(self) -> None:
+        """Open the cameras and the sinks, and count."""
+        with self._changing:
+            self._parts.announce(self._config)
+            self._outlets.use(self._parts.all)
+            self._counting.use(list(self._cameras.values()))
+            self._counting.start()
+
+    def stop(self) -> None:
+        """Stop counting, close the cameras, and let the sinks take what waits."""
+        with self._changing:
+            self._counting.stop(_LAST)
+            _close(self._cameras.values())
+            self._outlets.close()
+            self._close_counter()
+
+    def reload(self, config: WatchConfig) -> None:
+        """Go on by another config; cameras whose section is the same go on undisturbed.
+
+        Sections of a camera other than where and how it is read change without opening it again.
+
+        Raises:
+            EdgeCountError: the config cannot be used; everything goes on as it was.
+        """
+        with self._changing:
+            old = self._config
+            counter = self._counter
+            if self._owns_counter and _engine(old) != _engine(config):
+                counter = _counter(config)
+            try:
+                parts = self._parts.changed(config)
+                cameras = self._cameras_by(config, counter)
+                changes = [
+                    (camera, camera.analysis_by(config.cameras[name], counter.manifest))
+                    for name, camera in cameras.items()
+                    if camera is self._cameras.get(name)
+                    and (camera.config != config.cameras[name] or counter is not self._counter)
+                ]
+            except BaseException:
+                if counter is not self._counter:
+                    counter.close()
+                raise
+            # Those that go are closed before new ones are opened: some devices can be opened once.
+            gone = [one for one in self._cameras.values() if one not in cameras.values()]
+            going_on = [one for one in self._cameras.values() if one not in gone]
+            self._counting.use(going_on if counter is self._counter else ())
+            _close(gone)
+            for camera, analysis in changes:
+                camera.become(config.cameras[camera.id], analysis)
+            self._counting.use(list(cameras.values()), counter)
+            if counter is not self._counter:
+                self._counter.close()
+            self._config, self._counter = config, counter
+            self._cameras = MappingProxyType(cameras)
+            self._parts = parts
+            parts.announce(config)
+            self._outlets.use(parts.all)
+
+    def heartbeat(self) -> float:
+        """Return the seconds since counting last went on without an error of the engine.
+
+        It goes on as well, a second at a time, while no camera gives pictures.
+        """
+        return self._counting.heartbeat()
+
+    def sinks(self) -> list[SinkHealth]:
+        """Return how the sinks are doing."""
+        return self._outlets.health()
+
+    def metrics(self) -> bytes | None:
+        """Return Prometheus' metrics; None: the config asks for none."""
+        return self._parts.metrics()
+
+    def subscribe(self) -> Subscription:
+        """Return a subscription of the readings of all cameras, and of events."""
+        return self._outlets.subscribe()
+
+    def acknowledge(self, camera: str, alarm: str) -> None:
+        """Note that somebody knows of an alarm; nothing happens if it is not raised.
+
+        Raises:
+            ConfigError: there is no such camera, or no such alarm.
+        """
+        for event in self._camera(camera).acknowledge(alarm):
+            self._outlets.tell(event)
+
+    def relearn(self, camera: str) -> None:
+        """Take the picture of a camera as it is now for what it usually shows.
+
+        Raises:
+            ConfigError: there is no such camera.
+        """
+        self._camera(camera).relearn()
+
+    def change_shapes(self, camera: str, shapes: Mapping[str, Any]) -> None:
+        """Save regions, excluded, lines and ground of a camera to the config, and go on by them.
+
+        Raises:
+            ConfigError: they make no sense, or the config was not read from a file; nothing has
+                changed.
+            OutputError: the file cannot be written.
+        """
+        from edgecount.watch.config import save
+
+        known = ("regions", "excluded", "lines", "ground")
+        with self._changing:
+            self._camera(camera)
+            path = self._config.path
+            if path is None:
+                raise ConfigError("shapes: expected a config that was read from a file, got none")
+            if not shapes or any(key not in known for key in shapes):
+                raise ConfigError(f"shapes: expected some of {', '.join(known)}, got {[*shapes]}")
+            before = path.read_bytes()
+            config = save(path, {("cameras", camera, key): value for key, value in shapes.items()})
+            try:
+                self.reload(config)
+            except EdgeCountError:
+                with replacing(path) as old:
+                    old.write_bytes(before)
+                raise
+
+    def keep(self, camera: str) -> str:
+        """Keep the newest picture of a camera for labelling, as it is; return its file's name.
+
+        Raises:
+            ConfigError: there is no such camera, no picture, or no folder to keep it in.
+            OutputError: it cannot be written, or the folder is full.
+        """
+        if self._config.keep is None:
+            raise ConfigError("keep: expected a folder in the config (keep: {folder: ...})")
+        return keep_picture(self._camera(camera), self._config.keep)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _told(self, reading: Reading, picture: Picture) -> None:
+        self._outlets.tell(reading, picture)
+
+    def _draw(self, image: Image, reading: Reading, scale: HeatScale | None) -> Image:
+        camera = self._cameras.get(reading.camera)
+        return image if camera is None else camera.drawn(image, reading, scale)
+
+    def _healths(self) -> dict[str, SourceHealth]:
+        return {name: camera.health() for name, camera in self._cameras.items()}
+
+    def _camera(self, name: str) -> Camera:
+        if name not in self._cameras:
+            raise ConfigError(f"camera: expected one of {sorted(self._cameras)}, got {name!r}")
+        return self._cameras[name]
+
+    def _cameras_by(self, config: WatchConfig, counter: EdgeCounter) -> dict[str, Camera]:
+        """Return the cameras of a config: those that can go on, and new ones."""
+        cameras = {}
+        for name, section in config.cameras.items():
+            camera = self._cameras.get(name)
+            if camera is not None and camera.can_become(section):
+                cameras[name] = camera
+                continue
+            lines = self._kept.get(name, {}) if camera is None else camera.crossed()
+            cameras[name] = Camera(
+                name,
+                section,
+                counter.manifest,
+                self._counting.wake,
+                lines=lines,
+                source=self._sources.get(name),
+            )
+        return cameras
+
+    def _close_counter(self) -> None:
+        if self._owns_counter:
+            self._counter.close()
+
+
+def _close(cameras: Iterable[Camera]) -> None:
+    """Close cameras side by side: each may take a moment for what it reads."""
+    closing = list(cameras)
+    if closing:
+        with ThreadPoolExecutor(len(closing), "edgecount-close") as pool:
+            list(pool.map(Camera.close, closing))
+
+
+def _engine(config: WatchConfig) -> tuple[object, ...]:
+    return config.model, config.backend, config.threads, config.max_side
+
+
+def _counter(config: WatchConfig) -> EdgeCounter:
+    from edgecount.counter import EdgeCounter
+
+    side: Any = None if config.max_side == "native" else config.max_side
+    return EdgeCounter(config.model, backend=config.backend, threads=config.threads, max_side=side)

@@ -1,0 +1,1 @@
+"""Receivers of readings and events: files, brokers, databases, other services."""

@@ -1,0 +1,251 @@
+"""Sinks, and the thread of each, so that a slow or dead one holds nothing up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass, replace
+
+from edgecount.watch.readings import Event, Reading
+
+_log = logging.getLogger(__name__)
+
+_READINGS = 256  # that wait for a slow sink; the oldest are dropped for new ones
+_PICTURES = 16  # readings of a sink that wants their pictures, of 6 MB each
+_EVENTS = 4096
+_FIRST, _LONGEST = 1.0, 60.0  # s between tries of a sink that fails
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """The state of a sink that keeps events itself until somebody takes them.
+
+    Attributes:
+        waiting: events that wait in it.
+        dropped: events that it has given up.
+        error: why they wait; None if nothing is wrong.
+    """
+
+    waiting: int = 0
+    dropped: int = 0
+    error: str | None = None
+
+
+class Sink(ABC):
+    """A receiver of readings and events, used by one thread.
+
+    Attributes:
+        name: how it is called in health and in the log.
+        wants_readings: whether it takes readings at all.
+        wants_images: whether its readings come with their `image` and `result`.
+    """
+
+    name: str
+    wants_readings: bool = True
+    wants_images: bool = False
+
+    def open(self) -> None:  # noqa: B027 (most have something to open, some do not)
+        """Connect or open files; called again after a failure.
+
+        Raises:
+            EdgeCountError: it cannot be opened now; it is tried again later.
+        """
+
+    @abstractmethod
+    def reading(self, reading: Reading) -> None:
+        """Take a reading; what is raised counts as not delivered, and closes the sink."""
+
+    @abstractmethod
+    def event(self, event: Event) -> None:
+        """Take an event; as `reading`, but it is tried again once the sink is open again."""
+
+    def idle(self) -> None:  # noqa: B027
+        """Do what is due without a reading, every second or so."""
+
+    def close(self) -> None:  # noqa: B027
+        """Write what is left and close; called before each further `open`, too."""
+
+    def backlog(self) -> Backlog:
+        """Return what it keeps itself; called from any thread, at any time."""
+        return Backlog()
+
+
+@dataclass(frozen=True)
+class SinkHealth:
+    """A snapshot of how a sink is doing.
+
+    Attributes:
+        name: its name.
+        is_open: whether it works.
+        delivered: readings and events that it has taken.
+        dropped: readings and events that were lost because it was slow or failed.
+        waiting: readings and events that wait for it.
+        error: why it failed last, or why what it keeps is not taken; None if nothing is wrong.
+    """
+
+    name: str
+    is_open: bool
+    delivered: int
+    dropped: int
+    waiting: int
+    error: str | None
+
+
+class SinkThread:
+    """A thread in which a sink takes what it is given; giving never waits.
+
+    Readings that the sink is too slow for are dropped, the oldest first, and so are those that come
+    while it does not work. Events are kept and tried again. Sinks get no pictures unless they want
+    them: those of a queue would fill the memory.
+
+    Args:
+        sink: the sink; it is opened by the thread.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._most = _PICTURES if sink.wants_images else _READINGS
+        self._changed = threading.Condition()
+        self._waiting: deque[Reading | Event] = deque()
+        self._events = 0  # of those that wait
+        self._taking: Reading | Event | None = None  # first of them, while the sink has it
+        self._delivered = self._dropped = 0
+        self._is_open = self._is_closing = False
+        self._error: str | None = None
+        self._thread = threading.Thread(
+            target=self._run, name=f"edgecount-sink {sink.name}", daemon=True
+        )
+        self._thread.start()
+
+    def put(self, item: Reading | Event) -> None:
+        """Hand on a reading or an event; never waits."""
+        if isinstance(item, Reading):
+            if not self._sink.wants_readings:
+                return
+            has_picture = item.image is not None or item.result is not None
+            if has_picture and not self._sink.wants_images:
+                item = replace(item, image=None, result=None)
+        with self._changed:
+            if self._is_closing:
+                self._dropped += 1
+                return
+            self._waiting.append(item)
+            self._events += isinstance(item, Event)
+            if self._events > _EVENTS:
+                self._drop_oldest(Event)
+            elif len(self._waiting) - self._events > self._most:
+                self._drop_oldest(Reading)
+            self._changed.notify_all()
+
+    def health(self) -> SinkHealth:
+        """Return how the sink is doing."""
+        backlog = self._sink.backlog()
+        with self._changed:
+            return SinkHealth(
+                name=self._sink.name,
+                is_open=self._is_open,
+                delivered=self._delivered,
+                dropped=self._dropped + backlog.dropped,
+                waiting=len(self._waiting) + backlog.waiting,
+                error=self._error or backlog.error,
+            )
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Let the sink take what waits, for so many seconds at most, and close it."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+        with self._changed:
+            self._dropped += len(self._waiting)
+            self._waiting.clear()
+            self._events = 0
+
+    def _drop_oldest(self, kind: type) -> None:
+        """Drop the oldest of a kind that the sink has not yet."""
+        place, oldest = next(
+            (place, item)
+            for place, item in enumerate(self._waiting)
+            if isinstance(item, kind) and item is not self._taking
+        )
+        del self._waiting[place]
+        self._events -= isinstance(oldest, Event)
+        self._dropped += 1
+
+    def _run(self) -> None:
+        delay = _FIRST
+        while True:
+            try:
+                self._sink.open()
+                self._note(is_open=True)
+                delay = _FIRST
+                self._serve()
+            except Exception as error:  # noqa: BLE001 (sinks are libraries, which raise anything)
+                self._note(is_open=False, error=f"{error}" or type(error).__name__)
+                _log.warning("%s: %s; trying again in %g s", self._sink.name, error, delay)
+            self._close_sink()
+            if not self._wait_before_next(delay):
+                return
+            delay = min(2 * delay, _LONGEST)
+
+    def _serve(self) -> None:
+        """Hand on what comes, until the end."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_closing, 1.0)
+                if not self._waiting and self._is_closing:
+                    return
+                item = self._taking = self._waiting[0] if self._waiting else None
+            if item is None:
+                self._sink.idle()
+                continue
+            self._deliver(item)
+
+    def _deliver(self, item: Reading | Event) -> None:
+        is_event = isinstance(item, Event)
+        try:
+            if isinstance(item, Event):
+                self._sink.event(item)
+            else:
+                self._sink.reading(item)
+        except Exception:
+            if not is_event:
+                self._take(item, delivered=False)
+            raise
+        self._take(item, delivered=True)
+
+    def _take(self, item: Reading | Event, *, delivered: bool) -> None:
+        """Take an item off the queue, unless that was closed meanwhile."""
+        with self._changed:
+            self._taking = None
+            if not self._waiting:
+                return
+            self._waiting.popleft()
+            self._events -= isinstance(item, Event)
+            self._delivered += delivered
+            self._dropped += not delivered
+
+    def _note(self, *, is_open: bool, error: str | None = None) -> None:
+        with self._changed:
+            self._is_open, self._error = is_open, error
+
+    def _close_sink(self) -> None:
+        try:
+            self._sink.close()
+        except Exception as error:  # noqa: BLE001
+            _log.warning("%s was not closed properly: %s", self._sink.name, error)
+
+    def _wait_before_next(self, delay: float) -> bool:
+        """Wait before the sink is opened again; returns False if it is not to be."""
+        with self._changed:
+            if self._is_closing:
+                return False
+            self._taking = None
+            # Readings that come meanwhile are worth nothing later.
+            stale = [item for item in self._waiting if isinstance(item, Reading)]
+            for item in stale:
+                self._waiting.remove(item)
+            self._dropped += len(stale)
+            return not self._changed.wait_for(lambda: self._is_closing, delay)

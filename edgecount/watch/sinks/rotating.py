@@ -1,0 +1,175 @@
+"""Files of lines that are whole, and rotated by size."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edgecount._files import writable
+from edgecount.errors import ConfigError, OutputError
+
+_TAIL = 65536  # bytes that are read at once to find the last line's end
+
+
+class RotatingFile:
+    r"""A file to which whole lines are appended, and which is put aside when it is full.
+
+    ``counts.jsonl`` becomes ``counts.1.jsonl``, that one ``counts.2.jsonl``, and so on. What a
+    kill, a power cut or a full disk left of a line is cut off before the next one is written. A
+    file that somebody else moves or deletes is begun anew.
+
+    Args:
+        path: the file; its folder is made.
+        size: bytes that it grows to at most, unless one line is longer.
+        keep: full files that are kept beside it; older ones are deleted.
+        header: first line of each file, with its ``\n``; a file that begins with another one is put
+            aside when it is opened.
+
+    Raises:
+        ConfigError: a number makes no sense.
+    """
+
+    def __init__(self, path: str | Path, size: float, keep: int, header: bytes = b"") -> None:
+        if not size >= 1:
+            raise ConfigError(f"size_mb: expected more than 0, got {size / 1e6:g}")
+        if keep < 0:
+            raise ConfigError(f"keep: expected a number of files, 0 or more, got {keep}")
+        self._given = Path(path)
+        self._path = self._given
+        self._most, self._keep, self._header = size, keep, header
+        self._file = -1
+        self._size = 0
+
+    def open(self) -> None:
+        """Open the file, mend its last line, and see to it that nobody else writes it.
+
+        Raises:
+            OutputError: it cannot be opened, or another process writes it.
+        """
+        self.close()
+        self._path = writable(self._given)
+        with self._told():
+            make_folder(self._path.parent)
+            self._begin()
+            if self._header and self._size and not self._has_header():
+                self._rotate()
+
+    def write(self, lines: bytes) -> None:
+        r"""Append whole lines, all of them or, if that fails, none.
+
+        Args:
+            lines: text that ends in ``\n``.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        with self._told():
+            if not self._is_ours():
+                self._begin()
+            if self._size > len(self._header) and self._size + len(lines) > self._most:
+                self._rotate()
+            self._append(lines if self._size else self._header + lines)
+
+    def close(self) -> None:
+        """Close the file, after what was written is on the disk."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            try:
+                with suppress(OSError):  # it was written; a full disk was told by the write
+                    os.fsync(file)
+            finally:
+                os.close(file)
+
+    def _begin(self) -> None:
+        self.close()
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(
+                f"cannot write {self._path}: another process writes it; give each its own file"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        self._size = _whole_lines(self._file)
+        os.ftruncate(self._file, self._size)
+
+    def _append(self, data: bytes) -> None:
+        """Write all or nothing: one call, so that a kill or a reader meets no half line."""
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError:
+            with suppress(OSError):  # or it is cut off when the file is opened again
+                os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(data)
+
+    def _rotate(self) -> None:
+        """Put the file aside and begin a new one; a kill in between leaves a gap in the numbers."""
+        for number in sorted(self._aside(), reverse=True):
+            if number >= self._keep:
+                self._numbered(number).unlink(missing_ok=True)
+            else:
+                self._numbered(number).replace(self._numbered(number + 1))
+        if self._keep:
+            self._path.replace(self._numbered(1))
+        else:
+            self._path.unlink(missing_ok=True)
+        self._begin()
+
+    def _aside(self) -> Iterator[int]:
+        """Yield the numbers of the files that were put aside."""
+        stem, suffix = re.escape(self._path.stem), re.escape(self._path.suffix)
+        pattern = re.compile(rf"{stem}\.([1-9][0-9]{{0,5}}){suffix}")
+        for path in self._path.parent.iterdir():
+            if match := pattern.fullmatch(path.name):
+                yield int(match[1])
+
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.stem}.{number}{self._path.suffix}")
+
+    def _is_ours(self) -> bool:
+        """Return whether the path still leads to the file that is open."""
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._file))
+
+    def _has_header(self) -> bool:
+        return os.pread(self._file, len(self._header), 0) == self._header
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or error
+            raise OutputError(f"cannot write {self._path}: {reason}") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; OSError if it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(None, f"{folder} is no folder") from None
+
+
+def _whole_lines(file: int) -> int:
+    """Return the length of a file without what follows its last line's end."""
+    end = os.fstat(file).st_size
+    while end > 0:
+        start = max(0, end - _TAIL)
+        found = os.pread(file, end - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0

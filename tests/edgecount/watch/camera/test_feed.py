@@ -1,0 +1,134 @@
+"""Pictures of a camera: no more than are asked for, and what becomes of one that fails."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+
+from edgecount import EdgeCounter
+from edgecount.fake import Drop, FakeCamera, HeadBackend, Show
+from edgecount.runtime.sources.faults import PermanentError
+from edgecount.runtime.sources.live import LiveSource, SourceState
+from edgecount.watch.camera import feed as feeds
+from edgecount.watch.camera.feed import Feed
+
+WALL = 1_700_000_000.0
+
+
+def take(feed: Feed, seconds: float) -> list[float]:
+    """Take pictures for a while; return their times."""
+    taken, end = [], time.monotonic() + seconds
+    while (now := time.monotonic()) < end:
+        found = feed.take(now)
+        if found is not None:
+            taken.append(found[0])
+        time.sleep(0.001)
+    return taken
+
+
+def test_no_more_pictures_than_the_rate():
+    camera = FakeCamera([Show(60, people=1)], fps=40)
+    feed = Feed("door", camera, 10, lambda: None)
+    try:
+        taken = take(feed, 1.0)
+    finally:
+        feed.close()
+    assert 1 <= len(taken) <= 11  # a slow machine takes fewer
+    assert taken == sorted(taken)
+    health = feed.health()
+    assert health.counted == len(taken)
+    assert health.frames_in == health.counted + health.dropped
+
+
+def test_times_are_those_of_the_capture():
+    camera = FakeCamera([Show(60, people=1)], fps=20)
+    feed = Feed("door", camera, None, lambda: None)
+    begin = time.monotonic()
+    try:
+        taken = take(feed, 0.5)
+    finally:
+        feed.close()
+    assert all(begin - 1 <= one <= time.monotonic() for one in taken)
+
+
+def test_it_wakes_who_waits_when_a_picture_is_due():
+    woken = []
+    camera = FakeCamera([Show(60, people=1)], fps=50)
+    feed = Feed("door", camera, None, lambda: woken.append(1))
+    try:
+        feed.take(time.monotonic())  # opens it
+        end = time.monotonic() + 10
+        while len(woken) < 5 and time.monotonic() < end:
+            time.sleep(0.01)
+    finally:
+        feed.close()
+    assert len(woken) >= 5
+
+
+def broken() -> None:
+    raise PermanentError("the password is wrong")
+
+
+def test_a_camera_that_is_given_up_is_tried_again_later():
+    feed = Feed("door", LiveSource("rtsp://door", open_clip=broken), None, lambda: None)
+    feed.take(time.monotonic())
+    end = time.monotonic() + 10
+    while feed.health().state is not SourceState.FAILED and time.monotonic() < end:
+        time.sleep(0.01)
+    now = time.monotonic()
+    assert feed.take(now) is None
+    assert feed.due == pytest.approx(now + 60)
+    assert feed.tick(now, WALL) == []
+    (lost,) = feed.tick(now + 3, WALL)
+    assert (lost.change, lost.kind) == ("lost", "camera")
+    assert "the password is wrong" in lost.detail
+    feed.take(now + 61)  # opened again
+    assert feed.health().state is not SourceState.FAILED or feed.due <= now + 61
+    feed.close()
+
+
+def test_a_stream_that_is_over_is_not_opened_again():
+    feed = Feed("door", FakeCamera([Show(0.1, people=1)]), None, lambda: None)
+    end = time.monotonic() + 10
+    while not math.isinf(feed.due) and time.monotonic() < end:
+        feed.take(time.monotonic())
+        time.sleep(0.001)
+    assert math.isinf(feed.due)
+    assert feed.health().state is SourceState.ENDED
+
+
+def test_lost_and_back(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(feeds, "_LOST", 0.2)
+    camera = FakeCamera([Show(3, people=1), Drop(10), Show(999)], speed=10)
+    feed = Feed("door", camera, None, lambda: None)
+    changes, end = [], time.monotonic() + 20
+    while len(changes) < 2 and time.monotonic() < end:
+        feed.take(time.monotonic())
+        changes += [event.change for event in feed.tick(time.monotonic(), WALL)]
+        time.sleep(0.005)
+    feed.close()
+    assert changes == ["lost", "back"]
+
+
+def test_a_section_whose_camera_makes_no_sense():
+    from edgecount.watch.config import CameraConfig
+
+    config = CameraConfig(source="rtsp://a:secret@door/", hardware="warp")
+    with pytest.raises(Exception, match="cameras: door: ") as raised:
+        feeds.source_of("door", config)
+    assert "secret" not in str(raised.value)
+
+
+def test_counts_of_a_fake_camera_are_exact():
+    camera = FakeCamera([Show(60, people=9)])
+    feed = Feed("door", camera, None, lambda: None)
+    with EdgeCounter(backend=HeadBackend()) as counter:
+        end = time.monotonic() + 10
+        found = None
+        while found is None and time.monotonic() < end:
+            found = feed.take(time.monotonic())
+        feed.close()
+        assert found is not None
+        assert counter.count(found[1].image).count == 9

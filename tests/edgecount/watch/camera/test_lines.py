@@ -1,0 +1,90 @@
+"""Lines whose counts start anew once a day, and go on after a restart."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from edgecount import EdgeCounter, FakeBackend
+from edgecount.analytics import Line
+from edgecount.watch.camera.lines import DailyLines, last_reset
+from edgecount.watch.readings import LineReading
+
+DOOR = Line("door", (0.5, 1.0), (0.5, 0.0), fractions=True)
+
+
+def local(*parts: int) -> float:
+    """Return a local time in UNIX seconds."""
+    return datetime(*parts).timestamp()  # noqa: DTZ001 (lines are reset at a local time)
+
+
+NOON = local(2026, 5, 4, 12)
+IMAGE = np.zeros((240, 320, 3), np.uint8)
+
+
+def walk(lines: DailyLines, wall: float, *, begin: float = 0.0) -> dict[str, LineReading]:
+    """Have somebody walk through the picture to the right."""
+    found = {}
+    for step in range(30):
+        with EdgeCounter(backend=FakeBackend([(40 + 8 * step, 120)])) as counter:
+            result = counter.count(IMAGE)
+        found = lines.update(begin + 0.1 * step, wall + 0.1 * step, result, IMAGE)
+    return found
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_counts_go_on_from_what_was_kept():
+    kept = {"door": LineReading(4.0, 2.0, NOON - 3600), "gone": LineReading(9.0, 9.0, 0.0)}
+    lines = DailyLines([DOOR], None, reset="00:00", kept=kept, now=NOON)
+    assert lines.readings(NOON) == {"door": kept["door"]}
+    assert walk(lines, NOON) == {"door": LineReading(5.0, 2.0, NOON - 3600)}
+
+
+def test_counts_start_anew_at_the_local_time():
+    lines = DailyLines([DOOR], None, reset="13:30", kept={}, now=NOON)
+    assert walk(lines, NOON)["door"].into == 1
+    later = local(2026, 5, 4, 13, 30)
+    assert lines.readings(later - 1)["door"] == LineReading(1.0, 0.0, NOON)
+    assert lines.readings(later) == {"door": LineReading(0.0, 0.0, later)}
+    assert walk(lines, later, begin=9.0)["door"] == LineReading(1.0, 0.0, later)
+
+
+def test_a_reset_that_was_slept_through_is_made_up_for():
+    kept = {"door": LineReading(4.0, 2.0, NOON - 86_400)}
+    lines = DailyLines([DOOR], None, reset="00:00", kept=kept, now=NOON)
+    midnight = local(2026, 5, 4)
+    assert lines.readings(NOON) == {"door": LineReading(0.0, 0.0, midnight)}
+
+
+def test_without_a_reset_counts_go_on_for_ever():
+    kept = {"door": LineReading(4.0, 2.0, 0.0)}
+    lines = DailyLines([DOOR], None, reset=None, kept=kept, now=NOON)
+    assert lines.readings(NOON + 1e7) == {"door": kept["door"]}
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        ((2026, 3, 29, 12), (2026, 3, 29, 0)),  # 02:00 became 03:00 in between
+        ((2026, 3, 29, 23, 59), (2026, 3, 29, 0)),
+        ((2026, 10, 25, 12), (2026, 10, 25, 0)),  # 03:00 became 02:00
+        ((2026, 1, 1, 0), (2026, 1, 1, 0)),
+    ],
+)
+def test_days_of_23_and_of_25_hours(now: tuple[int, ...], expected: tuple[int, ...]):
+    wall = local(*now)
+    assert last_reset("00:00", wall) == local(*expected)
+    day_before = last_reset("00:00", last_reset("00:00", wall) - 1)
+    assert 22.9 * 3600 < last_reset("00:00", wall) - day_before < 25.1 * 3600

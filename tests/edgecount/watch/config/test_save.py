@@ -1,0 +1,272 @@
+"""Configs that a program changes in the file that people wrote."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ruamel.yaml")
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgecount.errors import ConfigError, OutputError
+from edgecount.watch.config import ABSENT, SettingError, load, save
+
+WRITTEN = """\
+# What is watched
+---
+cameras:
+    door:   # the door
+        source: "rtsp://viewer:${PASSWORD}@h/s"   # its password is in the environment
+        rate: 5.0
+        regions: {hall: {polygon: [[0, 0], [0.5, 0],
+                                   [0.5, 1.00]]}}   # half
+        # The lines
+        lines:
+            entrance: {start: [0.5, 1], end: [0.5, 0]}
+            # no more
+        excluded:
+        - [[0, 0], [0.1, 0], [0.1, 0.1]]  # the screen
+        smooth:
+    hall:
+        source: 'clip.mp4'
+        title: |
+            The hall
+sinks: {}
+"""
+DOOR = ("cameras", "door")
+TRIANGLE = [[0, 0], [0.25, 0], [0.5, 1]]
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PASSWORD", "hunter2")
+    path = tmp_path / "cameras.yaml"
+    path.write_text(WRITTEN.replace(": |\n            The hall", ": The hall"))
+    return path
+
+
+def changed_lines(path: Path, changes: dict[Any, Any]) -> tuple[list[str], list[str]]:
+    """Return the lines that are gone, and those that came."""
+    before = path.read_text().splitlines()
+    assert save(path, changes) == load(path)
+    after = path.read_text().splitlines()
+    return [x for x in before if x not in after], [x for x in after if x not in before]
+
+
+def test_what_is_not_changed_stays_as_it_is(path: Path) -> None:
+    before = path.read_bytes()
+    save(path, {(*DOOR, "rate"): 5, (*DOOR, "lines", "entrance", "end"): [0.5, 0]})
+    assert path.read_bytes() == before
+    gone, came = changed_lines(path, {(*DOOR, "rate"): 2.5})
+    assert (gone, came) == (["        rate: 5.0"], ["        rate: 2.5"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "gone", "came"),
+    [
+        (
+            {(*DOOR, "lines", "yes"): {"start": [0, 0], "end": [1, 1]}},
+            [],
+            ['            "yes": {start: [0, 0], end: [1, 1]}'],
+        ),
+        ({(*DOOR, "smooth"): {"mean": 1}}, ["        smooth:"], ["        smooth: {mean: 1}"]),
+        (
+            {(*DOOR, "excluded"): [TRIANGLE]},
+            ["        excluded:", "        - [[0, 0], [0.1, 0], [0.1, 0.1]]  # the screen"],
+            ["        excluded: [[[0, 0], [0.25, 0], [0.5, 1]]]"],
+        ),
+        ({(*DOOR, "rate"): ABSENT}, ["        rate: 5.0"], []),
+        (
+            {("cameras", "hall", "title"): "a: b"},
+            ["        title: The hall"],
+            ['        title: "a: b"'],
+        ),
+        ({("sinks", "csv", "every"): 3}, ["sinks: {}"], ["sinks: {csv: {every: 3}}"]),
+        ({("serve",): {}}, [], ["serve: {}"]),
+        ({("serve", "read_only"): ABSENT}, [], []),
+    ],
+)
+def test_changes(path: Path, changes: dict[Any, Any], gone: list[str], came: list[str]) -> None:
+    assert changed_lines(path, changes) == (gone, came)
+
+
+def test_a_region_is_renamed_and_comments_stay(path: Path) -> None:
+    save(path, {(*DOOR, "regions"): {"room": {"polygon": TRIANGLE}}})
+    text = path.read_text()
+    for comment in (
+        "# What is",
+        "---",
+        "# the door",
+        "# its pass",
+        "# half",
+        "# The lines",
+        "# no",
+    ):
+        assert comment in text
+    assert "regions: {room: {polygon: [[0, 0], [0.25, 0], [0.5, 1]]}}   # half" in text
+
+
+def test_secrets_stay_as_they_were_written(path: Path) -> None:
+    config = save(path, {(*DOOR, "source"): "rtsp://viewer:hunter2@h/s", (*DOOR, "rate"): 1})
+    assert config.cameras["door"].source == "rtsp://viewer:hunter2@h/s"
+    assert "hunter2" not in path.read_text()
+    assert "${PASSWORD}@h/s" in path.read_text()
+
+
+def test_a_new_text_takes_nothing_from_the_environment(path: Path) -> None:
+    config = save(path, {(*DOOR, "title"): "${PASSWORD} $${PASSWORD} $$${PASSWORD}"})
+    assert config.cameras["door"].title == "${PASSWORD} $${PASSWORD} $$${PASSWORD}"
+    assert load(path) == config
+
+
+def test_rights_line_ends_and_links_stay(path: Path) -> None:
+    link = path.with_name("link.yaml")
+    link.symlink_to(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    path.chmod(0o640)
+    save(link, {(*DOOR, "rate"): 1, ("serve",): {}})
+    data = path.read_bytes()
+    assert link.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert data.startswith(b"\xef\xbb\xbf# What")
+    assert data.count(b"\r\n") == data.count(b"\n") == len(WRITTEN.splitlines())
+    assert sorted(path.parent.iterdir()) == [path, link]
+
+
+def test_a_file_that_somebody_changed_is_refused(path: Path) -> None:
+    config = load(path)
+    path.write_text(path.read_text().replace("rate: 5.0", "rate: 7"))
+    with pytest.raises(ConfigError, match="was changed since it was read"):
+        save(path, {(*DOOR, "rate"): 1}, since=config)
+    assert "rate: 7" in path.read_text()
+    after = save(path, {(*DOOR, "title"): "Door"})  # what they changed stays
+    assert (after.cameras["door"].rate, after.cameras["door"].title) == (7, "Door")
+    save(path, {(*DOOR, "title"): "A door"}, since=after)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({(*DOOR, "rate"): -1}, r"^cameras\.door\.rate: expected pictures"),
+        ({(*DOOR, "rate"): float("nan")}, r"^cameras\.door\.rate: expected a finite number"),
+        ({(*DOOR, "rate"): "5"}, r"^cameras\.door\.rate: expected a number"),
+        ({(*DOOR, "rat"): 5}, r"did you mean rate\?"),
+        ({(*DOOR, "title"): "\ud800"}, "expected a text of whole characters"),
+        ({(*DOOR, "title"): {1, 2}}, "expected a number, a text"),
+        ({(*DOOR, "source", "x"): 1}, r"^cameras\.door\.source: expected keys and values"),
+        ({(*DOOR, "source"): ABSENT}, r"^cameras\.door\.source: it is missing"),
+        ({"rate": 1}, "expected keys of changes as a tuple"),
+    ],
+)
+def test_refused_changes_leave_the_file(path: Path, changes: dict[Any, Any], expected: str) -> None:
+    before = path.read_bytes()
+    with pytest.raises(SettingError, match=expected):
+        save(path, changes)
+    assert path.read_bytes() == before
+
+
+def test_what_an_anchor_shares_is_left_to_people(path: Path) -> None:
+    text = (
+        "cameras:\n  a: &a\n    source: x\n    smooth: &s {mean: 1}\n  b: *a\n"
+        "  c: {<<: *a, rate: 1}\n  d: {source: y, smooth: *s}\n"
+    )
+    path.write_text(text)
+    for keys in (("b", "rate"), ("a", "title"), ("c", "source"), ("d", "smooth", "mean")):
+        value: Any = 2 if keys[-1] in ("rate", "mean") else "z"
+        if keys == ("c", "source"):
+            save(path, {("cameras", *keys): value})  # beside what is merged into it
+            assert load(path).cameras["a"].source == "x"
+            path.write_text(text)
+            continue
+        with pytest.raises(SettingError, match="by hand"):
+            save(path, {("cameras", *keys): value})
+        assert path.read_text() == text
+
+
+def test_a_file_that_cannot_be_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+        with pytest.raises(OutputError, match="read-only for this user"):
+            save(path, {(*DOOR, "rate"): 1})
+    assert path.read_bytes() == before
+
+
+_names = st.text(max_size=8)
+_texts = st.text(max_size=20)
+_share = st.floats(-0.5, 1.5).map(lambda value: round(value, 4))
+_points = st.lists(st.tuples(_share, _share).map(list), min_size=3, max_size=5)
+_anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),
+    max_leaves=8,
+)
+_shapes = st.fixed_dictionaries(
+    {},
+    optional={
+        "regions": st.dictionaries(_names, st.fixed_dictionaries({"polygon": _points}), max_size=2),
+        "excluded": st.lists(_points, max_size=2),
+        "lines": st.dictionaries(
+            _names,
+            st.fixed_dictionaries({"start": st.just([0, 0]), "end": st.just([1, 0.5])}),
+            max_size=2,
+        ),
+        "title": _texts,
+        "rate": st.floats(0.01, 240) | st.none(),
+    },
+)
+_quick = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@_quick
+@given(first=_shapes, second=_shapes)
+def test_what_is_saved_is_what_is_read(path: Path, first: Any, second: Any) -> None:
+    path.write_text(WRITTEN.replace(": |\n            The hall", ": The hall"))
+    for shapes in (first, second):
+        before = path.read_bytes()
+        try:
+            config = save(path, {(*DOOR, key): value for key, value in shapes.items()})
+        except SettingError:
+            assert path.read_bytes() == before
+            continue
+        assert load(path) == config
+        assert "title" not in shapes or config.cameras["door"].title == shapes["title"]
+        assert "regions" not in shapes or config.cameras["door"].regions.keys() == set(
+            shapes["regions"]
+        )
+        again = path.read_bytes()
+        assert save(path, {}) == config
+        assert path.read_bytes() == again
+        assert all(mark in again for mark in (b"# What is", b"# the door", b"# The lines"))
+
+
+@_quick
+@given(key=st.sampled_from(["rate", "regions", "ground", "title", "alarms", "x"]), value=_anything)
+def test_no_value_is_anything_but_refused(path: Path, key: str, value: Any) -> None:
+    path.write_text(WRITTEN.replace(": |\n            The hall", ": The hall"))
+    try:
+        config = save(path, {(*DOOR, key): value})
+    except ConfigError as error:
+        assert "\n" not in str(error)  # noqa: PT017 (what is raised is optional)
+    else:
+        assert load(path) == config
+
+
+@_quick
+@given(text=st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,? \n\t1.~<", max_size=40))
+def test_no_text_crashes_it(path: Path, text: str) -> None:
+    path.write_text(f"cameras: {{a: {{source: x}}}}\nmodel: {text}\n")
+    try:
+        load(path)
+    except ConfigError as error:
+        assert "\n" not in str(error)  # noqa: PT017

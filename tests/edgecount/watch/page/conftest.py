@@ -1,0 +1,85 @@
+"""The page over a service that stands in for a real one."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from stand_in import EDITOR, VIEWER, Camera, StandIn, blank
+
+pytest.importorskip("starlette", reason='needs pip install "edgecount[watch]"')
+pytest.importorskip("httpx")
+
+with warnings.catch_warnings():
+    # It would rather have httpx2, which does not exist for Python 3.10.
+    warnings.filterwarnings("ignore", "Using `httpx` with `starlette.testclient`")
+    from starlette.testclient import TestClient
+
+from edgecount.watch.page.access import Access
+from edgecount.watch.page.app import build_app
+
+HALL = {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]], "excluded": []}
+
+ClientMaker = Callable[..., TestClient]
+
+
+@pytest.fixture
+def service() -> StandIn:
+    door = Camera(
+        "door",
+        "Main <b>door</b>",
+        [blank()],
+        shapes={
+            "regions": {"hall": HALL},
+            "lines": {"gate": {"start": [0.5, 1], "end": [0.5, 0]}},
+            "ground": {
+                "corners": [[0.3, 0.3], [0.7, 0.3], [0.9, 1], [0.1, 1]],
+                "width": 4,
+                "depth": 6,
+            },
+        },
+        alarms={
+            "crowded": {
+                "region": "hall",
+                "above": 2,
+                "below": 1,
+                "by": "count",
+                "state": "raised",
+                "since": 1.0,
+                "count": 3.0,
+                "peak": 4.0,
+            }
+        },
+    )
+    service = StandIn([door, Camera("away", "Away")])
+    service.step()
+    return service
+
+
+@pytest.fixture
+def client_of(service: StandIn) -> Iterator[ClientMaker]:
+    """Make a client of the page; by `tokens`, one that has to show one."""
+    opened: list[TestClient] = []
+
+    def make(
+        *, tokens: bool = False, host: str = "127.0.0.1:8080", **options: object
+    ) -> TestClient:
+        access = Access(EDITOR, VIEWER) if tokens else Access()
+        app = build_app(service, access, **options)
+        client = TestClient(
+            app, base_url=f"http://{host}", raise_server_exceptions=False, follow_redirects=False
+        )
+        client.__enter__()
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(client_of: ClientMaker) -> TestClient:
+    return client_of()

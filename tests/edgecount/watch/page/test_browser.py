@@ -1,0 +1,248 @@
+"""The page in Chromium, over a service that shows rendered people."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from edgecount.runtime.sources.live import SourceState
+from edgecount.scenes import render_scene
+from edgecount.watch.page import PageServer
+from stand_in import Camera, StandIn
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.chrome.service import Service as Driver  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("chromium") and shutil.which("chromedriver")),
+    reason="needs Chromium: apt install chromium chromium-driver",
+)
+
+PATIENCE = 30.0  # s
+RAISED = {
+    "region": "hall",
+    "above": 2,
+    "below": 1,
+    "by": "count",
+    "state": "raised",
+    "since": 1.0,
+    "count": 3.0,
+    "peak": 4.0,
+}
+
+
+class Browser:
+    """Chromium without a screen, and what one does with it."""
+
+    def __init__(self, driver: Any, url: str, service: StandIn) -> None:
+        self.driver, self.url, self.service = driver, url, service
+
+    def open(self, camera: str = "", *, width: int = 1280, height: int = 900) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.get("about:blank")
+        self.driver.get(f"{self.url}#/{camera}")
+        self.until(lambda: self.script("return document.querySelector('main canvas') !== null"))
+
+    def script(self, code: str, *given: Any) -> Any:
+        return self.driver.execute_script(code, *given)
+
+    def find(self, selector: str) -> Any:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def button(self, text: str) -> Any:
+        return self.driver.find_element(By.XPATH, f"//button[normalize-space()='{text}']")
+
+    def text(self, selector: str) -> str:
+        return str(
+            self.script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+        )
+
+    def until(self, test: Callable[[], Any]) -> None:
+        """Wait until something is so, showing pictures meanwhile."""
+        end = time.monotonic() + PATIENCE
+        while not test():
+            assert time.monotonic() < end, self.driver.get_log("browser")
+            self.service.step()
+            time.sleep(0.05)
+
+    def is_painted(self) -> bool:
+        """Return whether the picture shows anything but one colour."""
+        code = """
+        const canvas = document.querySelector(".view canvas"), c = canvas.getContext("2d");
+        const data = c.getImageData(0, 0, canvas.width, canvas.height).data;
+        return new Set(Array.from({length: 400}, (_, i) => data[4 * i * 97])).size;"""
+        return bool(self.script(code) > 20)
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Driver(shutil.which("chromedriver")))
+    driver.set_script_timeout(PATIENCE)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def picture() -> Any:
+    scene = render_scene(12, size=(320, 240), seed=3, place="plaza", light="day")
+    return scene.image, scene.points
+
+
+@pytest.fixture
+def browser(driver: Any, picture: Any) -> Iterator[Browser]:
+    shapes = {
+        "regions": {"hall": {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}},
+        "lines": {"gate": {"start": [0.5, 1], "end": [0.5, 0]}},
+        "ground": {"corners": [[0.4, 0.5], [0.6, 0.5], [0.8, 1], [0.2, 1]], "width": 4, "depth": 6},
+    }
+    door = Camera("door", "<i>Door</i>", [picture], shapes=shapes, alarms={"crowded": RAISED})
+    service = StandIn([door, Camera("yard", "Yard", [picture])])
+    service.step()
+    server = PageServer(service, "127.0.0.1:0")
+    server.start()
+    try:
+        yield Browser(driver, server.url, service)
+        faults = [one["message"] for one in driver.get_log("browser") if one["level"] == "SEVERE"]
+        assert not [one for one in faults if "status of 4" not in one]
+    finally:
+        driver.get("about:blank")
+        server.stop()
+
+
+def test_a_camera_is_shown_with_its_numbers(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    assert browser.text(".big").startswith("12")
+    assert "likely 11 to 14" in browser.text(".count")
+    assert "gate" in browser.text("table")
+    browser.until(lambda: "mean" in browser.text(".read"))
+    browser.until(lambda: "Busiest hours" in browser.text(".patterns table:last-child"))
+    # Names are text, whatever is in them.
+    assert browser.text("h2") == "<i>Door</i>"
+    assert browser.script("return document.querySelectorAll('h2 i').length") == 0
+    assert browser.script("return document.querySelectorAll('.heat td[aria-label]').length") == 168
+
+
+def test_density_is_switched_on_and_stays_on(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.find("[data-layer=density]").click()
+    browser.until(lambda: "people per 100" in browser.text(".legend"))
+    browser.open("door")
+    assert browser.find("[data-layer=density]").get_attribute("aria-pressed") == "true"
+    browser.find("[data-layer=density]").click()
+
+
+def test_an_alarm_is_acknowledged(browser):
+    browser.open("door")
+    browser.until(lambda: "ALARM" in browser.text("#banners"))
+    browser.find("#banners button").click()
+    browser.until(lambda: not browser.text("#banners"))
+    assert browser.service.calls == [("acknowledge", "door", "crowded")]
+    browser.until(lambda: "raised, acknowledged" in browser.text(".alarm"))
+    browser.until(lambda: "crowded acknowledged" in browser.text(".events"))
+
+
+def test_a_corner_is_moved_with_keys_and_saved(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.button("Edit regions").click()
+    handle = browser.find("[data-corner='0']")
+    assert "hall, corner 1 of 4, 10% across" in handle.get_attribute("aria-label")
+    handle.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
+    browser.button("Save").click()
+    browser.until(lambda: browser.service.calls)
+    name, camera, shapes = browser.service.calls[0]
+    assert (name, camera) == ("change_shapes", "door")
+    assert shapes["regions"]["hall"]["polygon"][0] == [0.105, 0.105]
+    assert shapes["lines"]["gate"] == {"start": [0.5, 1], "end": [0.5, 0]}
+
+
+def test_a_region_is_drawn_with_the_mouse_and_its_count_appears(browser):
+    browser.open("yard")
+    browser.until(browser.is_painted)
+    browser.button("Edit regions").click()
+    browser.button("+ Region").click()
+    browser.button("Undo").click()
+    browser.button("+ Region").click()
+    for corner, place in enumerate([(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98)]):
+        drag(browser, f"[data-corner='{corner}']", place)
+    browser.button("Save").click()
+    browser.until(lambda: "region 1\n12" in browser.text("table"))
+
+
+def test_a_refusal_is_told_and_nothing_is_lost(browser):
+    from edgecount.errors import ConfigError
+
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.service.refuse = ConfigError("cameras.door.regions.hall: expected 3 corners")
+    browser.button("Edit regions").click()
+    browser.button("Save").click()
+    browser.until(lambda: "expected 3 corners" in browser.text("#toasts"))
+    assert browser.button("Save").is_enabled()
+    browser.button("Cancel").click()
+
+
+def test_a_camera_that_is_away_is_told_and_comes_back(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    door = browser.service.cameras["door"]
+    door.state, door.error = SourceState.WAITING, "no answer"
+    browser.until(lambda: "is away; it is tried again: no answer" in browser.text(".message"))
+    door.state, door.error = SourceState.LIVE, None
+    browser.until(lambda: not browser.find(".message").is_displayed())
+
+
+def test_all_cameras_on_a_phone(browser):
+    browser.open(width=390, height=800)
+    browser.until(browser.is_painted)
+    assert browser.script("return document.querySelectorAll('.tile').length") == 2
+    for camera in ("", "door"):
+        browser.open(camera, width=390, height=800)
+        browser.until(browser.is_painted)
+        assert browser.script("return document.documentElement.scrollWidth") == 390
+
+
+def test_dark_and_light(browser):
+    browser.open("door")
+    shown = [browser.script("return getComputedStyle(document.body.parentElement).backgroundColor")]
+    browser.find("#theme").click()
+    shown.append(
+        browser.script("return getComputedStyle(document.body.parentElement).backgroundColor")
+    )
+    assert len(set(shown)) == 2
+    browser.find("#theme").click()
+
+
+def drag(browser: Browser, selector: str, place: tuple[float, float]) -> None:
+    """Drag a handle to a place of the picture, in shares of it."""
+    box = "return (({x, y, width, height}) => [x, y, width, height])(arguments[0].getBoundingClientRect())"
+    handle = browser.find(selector)
+    browser.script("window.scrollTo(0, 0)")
+    left, top, wide, tall = browser.script(box, handle)
+    x, y = left + wide / 2, top + tall / 2
+    frame = browser.script(box, browser.find(".view canvas"))
+    goal = frame[0] + place[0] * frame[2], frame[1] + place[1] * frame[3]
+    for kind, at in (("mousePressed", (x, y)), ("mouseMoved", goal), ("mouseReleased", goal)):
+        event = {
+            "type": kind,
+            "x": at[0],
+            "y": at[1],
+            "button": "left",
+            "buttons": 1,
+            "clickCount": 1,
+        }
+        browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)

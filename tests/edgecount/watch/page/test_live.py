@@ -1,0 +1,137 @@
+import json
+import struct
+import time
+
+import pytest
+from starlette.websockets import WebSocketDisconnect
+
+from edgecount.watch.readings import Event
+from stand_in import VIEWER, WS
+
+
+def receive(websocket, kind):
+    """Return the next message of a kind, leaving out the others."""
+    for _ in range(50):
+        message = websocket.receive()
+        if message["type"] == "websocket.close":
+            raise WebSocketDisconnect(message["code"])
+        if kind == "picture" and message.get("bytes"):
+            return message["bytes"]
+        if message.get("text"):
+            found = json.loads(message["text"])
+            if found["type"] == kind:
+                return found
+    raise AssertionError(f"no {kind} came")
+
+
+def watch(websocket, **layers):
+    websocket.send_json({"type": "watch", "cameras": {"door": {"image": True, **layers}}})
+
+
+def test_a_state_comes_first_and_readings_follow(client, service):
+    with client.websocket_connect(WS) as websocket:
+        assert receive(websocket, "state")["cameras"][0]["id"] == "door"
+        watch(websocket, points=True, density=True, map=True)
+        reading = receive(websocket, "reading")
+        assert reading["camera"] == "door"
+        assert len(reading["points"]) == 6
+        assert reading["density"]["rows"] * reading["density"]["columns"] == 48
+        assert reading["map"]["top"] == 4
+        service.step()
+        assert receive(websocket, "reading")["at"] > reading["at"]
+
+
+def test_layers_come_only_when_asked_for(client):
+    with client.websocket_connect(WS) as websocket:
+        watch(websocket)
+        assert not {"points", "density", "map"} & receive(websocket, "reading").keys()
+
+
+def test_a_picture_comes_for_each_next(client, service):
+    with client.websocket_connect(WS) as websocket:
+        watch(websocket)
+        websocket.send_json({"type": "next", "camera": "door"})
+        picture = receive(websocket, "picture")
+        assert picture[1:5] == b"door"
+        assert struct.unpack(">d", picture[5:13])[0] == service.cameras["door"].latest().time
+        assert picture[13:15] == b"\xff\xd8"
+        for _ in range(5):
+            service.step()
+            assert receive(websocket, "reading")
+        # Nothing was asked for meanwhile: the next one is the newest.
+        websocket.send_json({"type": "next", "camera": "door"})
+        newest = service.cameras["door"].latest().time
+        assert struct.unpack(">d", receive(websocket, "picture")[5:13])[0] == newest
+
+
+def test_events_come_in_order(client, service):
+    with client.websocket_connect(WS) as websocket:
+        receive(websocket, "state")
+        for change in ("raised", "acknowledged", "cleared"):
+            service.put(Event("door", time.time(), "alarm", "crowded", change))
+        assert [receive(websocket, "event")["change"] for _ in range(3)] == [
+            "raised",
+            "acknowledged",
+            "cleared",
+        ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "no JSON",
+        "[]",
+        '{"type": "other"}',
+        '{"type": "next"}',
+        '{"type": "watch"}',
+        '{"type": "watch", "cameras": {"../x": {}}}',
+        '{"type": "watch", "cameras": {"door": 1}}',
+        "[" * 16_000,
+        "x" * 20_000,
+    ],
+)
+def test_a_message_that_makes_no_sense_ends_the_connection(client, message):
+    with client.websocket_connect(WS) as websocket:
+        websocket.send_text(message)
+        with pytest.raises(WebSocketDisconnect) as ended:
+            receive(websocket, "none")
+    assert ended.value.code == 1008
+
+
+def test_a_flood_ends_the_connection(client):
+    with client.websocket_connect(WS) as websocket:
+        for _ in range(400):
+            websocket.send_text('{"type": "watch", "cameras": {}}')
+        with pytest.raises(WebSocketDisconnect):
+            receive(websocket, "none")
+
+
+def test_cameras_that_are_none_are_left_out(client):
+    with client.websocket_connect(WS) as websocket:
+        websocket.send_json({"type": "watch", "cameras": {"none": {"image": True}}})
+        websocket.send_json({"type": "next", "camera": "none"})
+        assert receive(websocket, "state")
+
+
+def test_a_connection_needs_a_token(client_of):
+    client = client_of(tokens=True)
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect(WS):
+        pass
+    headers = {"Authorization": f"Bearer {VIEWER}"}
+    with client.websocket_connect(WS, headers=headers) as websocket:
+        assert receive(websocket, "state")
+
+
+def test_only_so_many_connections(client, service, monkeypatch):
+    monkeypatch.setattr("edgecount.watch.page.live._MOST", 1)
+    with client.websocket_connect(WS) as websocket:
+        receive(websocket, "state")
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect(WS) as second:
+            receive(second, "state")
+
+
+def test_the_service_may_fail_or_go(client, service):
+    with client.websocket_connect(WS) as websocket:
+        receive(websocket, "state")
+        service.cameras.pop("door")
+        assert [one["id"] for one in receive(websocket, "state")["cameras"]] == ["away"]

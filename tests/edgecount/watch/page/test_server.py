@@ -1,0 +1,71 @@
+import contextlib
+import socket
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from edgecount.errors import ConfigError
+from edgecount.watch.page import PageServer
+from stand_in import StandIn
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
+        return answer.read()
+
+
+def test_it_is_served_from_a_thread_and_ends_with_its_connections(service):
+    connect = pytest.importorskip("websockets.sync.client").connect
+    before = threading.active_count()
+    server = PageServer(service, "127.0.0.1:0")
+    server.start()
+    try:
+        assert b"<!doctype html>" in fetch(server.url)
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            fetch(server.url + "none")
+        websocket = connect(server.url.replace("http", "ws") + "ws", compression=None)
+        with websocket:
+            assert '"type":"state"' in websocket.recv(timeout=10)
+            server.stop()
+            left = list(websocket)  # until it is closed, properly
+            assert all(isinstance(message, str) for message in left)
+    finally:
+        server.stop()
+    assert threading.active_count() <= before + 1  # of the client
+    assert service.subscriptions[0].is_closed
+
+
+def test_many_browsers_get_pictures_at_once(service):
+    connect = pytest.importorskip("websockets.sync.client").connect
+    server = PageServer(service, "127.0.0.1:0")
+    server.start()
+    try:
+        url = server.url.replace("http", "ws") + "ws"
+        with contextlib.ExitStack() as stack:
+            sockets = [stack.enter_context(connect(url, compression=None)) for _ in range(4)]
+            for websocket in sockets:
+                websocket.send('{"type":"watch","cameras":{"door":{"image":true}}}')
+                websocket.send('{"type":"next","camera":"door"}')
+            for websocket in sockets:
+                while not isinstance(websocket.recv(timeout=10), bytes):
+                    pass
+    finally:
+        server.stop()
+
+
+def test_an_address_that_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = PageServer(StandIn(), f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(ConfigError, match="cannot be listened at: Address already in use"):
+            server.start()
+        server.stop()
+
+
+def test_an_address_that_is_none(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("x" * 20)
+    server = PageServer(StandIn(), "no.such.host.invalid:0", token_file=str(token))
+    with pytest.raises(ConfigError, match=r"no address of this machine"):
+        server.start()

@@ -1,0 +1,62 @@
+"""Readings and events to give to sinks."""
+
+import time
+
+import pytest
+
+from edgecount.runtime.sources.live import SourceHealth, SourceState
+from edgecount.watch.readings import Event, LineReading, Reading, RegionReading
+
+START = 1_700_000_000.0
+
+
+@pytest.fixture
+def make_reading():
+    def make(at=0.0, **given):
+        health = SourceHealth(SourceState.LIVE, frames_in=5, counted=4, dropped=1, age=0.1)
+        usual = {
+            "camera": "door",
+            "time": START + at,
+            "count": 12.25,
+            "interval": (10.0, 14.5),
+            "smooth": 12.0,
+            "smooth_interval": (10.0, 14.0),
+            "regions": {"hall": RegionReading(2.0, 1.98765, 0.5, "A")},
+            "lines": {"entrance": LineReading(3.6, 1.0, START - 60)},
+            "picture": "good",
+            "night": False,
+            "health": health,
+        }
+        return Reading(**{**usual, **given})
+
+    return make
+
+
+@pytest.fixture
+def make_event():
+    def make(change="raised", at=0.0, **given):
+        usual = {
+            "camera": "door",
+            "time": START + at,
+            "kind": "alarm",
+            "name": "crowded",
+            "change": change,
+            "count": 51.0,
+            "peak": 60.0,
+            "detail": "more than 50 people",
+        }
+        return Event(**{**usual, **given})
+
+    return make
+
+
+@pytest.fixture
+def until():
+    def wait(condition, deadline=30.0):
+        end = time.monotonic() + deadline
+        while not (found := condition()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return found
+
+    return wait

@@ -1,0 +1,231 @@
+"""JSON lines and CSV: whole lines, rotation, full disks, kills."""
+
+import csv
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from edgecount.errors import ConfigError, OutputError
+from edgecount.watch.sinks import base
+from edgecount.watch.sinks.base import SinkThread
+from edgecount.watch.sinks.jsonl import JsonLines
+from edgecount.watch.sinks.rotating import RotatingFile
+from edgecount.watch.sinks.table import COLUMNS, CsvTable
+
+
+def documents(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_json_lines(tmp_path, make_reading, make_event):
+    sink = JsonLines(tmp_path / "new" / "counts.jsonl", every=10)
+    sink.open()
+    # 1,700,000,000 is a multiple of 10.
+    for at in (1, 2, 9.9, 10, 19, 35):
+        sink.reading(make_reading(at))
+        sink.reading(make_reading(at, camera="hall"))
+    sink.event(make_event(detail="caf\udce9\n"))
+    sink.close()
+    found = documents(tmp_path / "new" / "counts.jsonl")
+    assert [one["type"] for one in found] == ["reading"] * 6 + ["event"]
+    # The first of each ten seconds of the clock.
+    times = [one["time"] for one in found if one["camera"] == "door"]
+    assert [time[17:19] for time in times] == ["21", "30", "55", "20"]
+    counters = found[0]["counters"]
+    assert {one["reset_time"] for one in counters} == {"2023-11-14T22:12:20.000Z"}
+    whole = [(one["rule"], one["direction"], one["count"]) for one in counters]
+    assert whole == [("entrance", "in", 4), ("entrance", "out", 1)]
+    assert found[-1]["detail"] == "caf\\xe9\n"
+
+
+def test_numbers_that_json_does_not_have(tmp_path, make_event):
+    sink = JsonLines(tmp_path / "counts.jsonl")
+    sink.open()
+    sink.event(make_event(count=float("nan"), peak=float("inf")))
+    sink.close()
+    (found,) = documents(tmp_path / "counts.jsonl")
+    assert found["count"] is None
+    assert found["peak"] is None
+
+
+def test_a_table(tmp_path, make_reading, make_event):
+    path = tmp_path / "counts.csv"
+    sink = CsvTable(path, every=0)
+    sink.open()
+    sink.reading(make_reading())
+    sink.reading(make_reading(1, count=None, interval=None, regions={}, picture="covered"))
+    sink.event(make_event(name='a "quoted", broken\nname'))
+    sink.close()
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    kinds = [row["kind"] for row in rows]
+    assert kinds == ["frame", "region", "line", "frame", "line", "alarm"]
+    frame, region, line, untrusted, _, alarm = rows
+    assert (frame["count"], frame["low"], frame["high"]) == ("12.25", "10.0", "14.5")
+    assert (region["name"], region["per_m2"], region["level"]) == ("hall", "0.5", "A")
+    assert (line["in"], line["out"], line["since"]) == ("3.6", "1.0", "2023-11-14T22:12:20.000Z")
+    assert (untrusted["count"], untrusted["picture"]) == ("", "covered")
+    assert (alarm["name"], alarm["change"]) == ('a "quoted", broken name', "raised")
+
+
+def test_rotation_keeps_so_many_files(tmp_path):
+    path = tmp_path / "a.b.jsonl"
+    (tmp_path / "a.b.x.jsonl").write_text("of somebody else")
+    file = RotatingFile(path, 20, 2)
+    file.open()
+    for number in range(100, 110):
+        file.write(b"%d 5678\n" % number)  # two to a file
+    file.close()
+    names = ["a.b.1.jsonl", "a.b.2.jsonl", "a.b.jsonl", "a.b.x.jsonl"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == names
+    kept = [tmp_path / name for name in ("a.b.2.jsonl", "a.b.1.jsonl", "a.b.jsonl")]
+    assert b"".join(one.read_bytes() for one in kept) == b"".join(
+        b"%d 5678\n" % number for number in range(104, 110)
+    )
+    fewer = RotatingFile(path, 20, 0)
+    fewer.open()
+    fewer.write(b"another\n")
+    fewer.close()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.b.jsonl", "a.b.x.jsonl"]
+
+
+def test_a_line_that_is_longer_than_a_file(tmp_path):
+    file = RotatingFile(tmp_path / "a.txt", 10, 3)
+    file.open()
+    for line in (b"x" * 50 + b"\n", b"short\n"):
+        file.write(line)
+    file.close()
+    assert (tmp_path / "a.txt").read_bytes() == b"short\n"
+    assert (tmp_path / "a.1.txt").stat().st_size == 51
+
+
+@pytest.mark.parametrize("torn", [b"whole\n" + b"x" * 100_000, b"whole\n{", b"whole\n"])
+def test_what_a_kill_left_of_a_line_is_cut_off(tmp_path, torn):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(torn)
+    file = RotatingFile(path, 1e6, 1)
+    file.open()
+    file.write(b"next\n")
+    file.close()
+    assert path.read_bytes() == b"whole\nnext\n"
+
+
+def test_a_table_of_another_kind_is_put_aside(tmp_path):
+    path = tmp_path / "counts.csv"
+    path.write_text("time,people\n1,2\n")
+    for _ in range(2):
+        sink = CsvTable(path)
+        sink.open()
+        sink.close()
+    assert (tmp_path / "counts.1.csv").read_text() == "time,people\n1,2\n"
+    assert not (tmp_path / "counts.2.csv").exists()
+
+
+def test_a_file_that_is_moved_is_begun_anew(tmp_path):
+    path = tmp_path / "a.csv"
+    file = RotatingFile(path, 1e6, 1, b"header\n")
+    file.open()
+    file.write(b"1\n")
+    path.rename(tmp_path / "moved")
+    file.write(b"2\n")
+    path.unlink()
+    file.write(b"3\n")
+    file.close()
+    assert (tmp_path / "moved").read_bytes() == b"header\n1\n"
+    assert path.read_bytes() == b"header\n3\n"
+
+
+def test_two_writers_are_told(tmp_path):
+    first, second = (RotatingFile(tmp_path / "a", 1e6, 1) for _ in range(2))
+    first.open()
+    with pytest.raises(OutputError, match="another process writes it"):
+        second.open()
+    second.close()
+    first.close()
+    second.open()
+    second.close()
+
+
+def test_places_that_are_no_file(tmp_path):
+    (tmp_path / "file").touch()
+    for path, reason in (
+        (tmp_path, "is a folder"),
+        ("/dev/full", "is a device"),
+        (tmp_path / "file" / "a", "is no folder"),
+    ):
+        with pytest.raises(OutputError, match=f"cannot write .*{reason}"):
+            JsonLines(path).open()
+    for wrong in ({"every": -1}, {"every": float("nan")}, {"size_mb": 0}, {"keep": -1}):
+        with pytest.raises(ConfigError, match=f"{next(iter(wrong))}: expected"):
+            JsonLines(tmp_path / "a", **wrong)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """A limit of files' size, which the kernel holds writes to as it does on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_told_and_heals(tmp_path, make_event, disk, until, monkeypatch):
+    monkeypatch.setattr(base, "_FIRST", 0.01)
+    monkeypatch.setattr(base, "_LONGEST", 0.05)
+    path = tmp_path / "counts.jsonl"
+    path.write_bytes(b"{}\n" * 100_000)
+    thread = SinkThread(JsonLines(path))
+    first, second = make_event(), make_event("cleared")
+    thread.put(first)
+    until(lambda: thread.health().delivered == 1)
+    full = path.stat().st_size
+    disk(full + 50)  # the next line fits by a part
+    thread.put(second)
+    until(lambda: "File too large" in (thread.health().error or ""))
+    assert path.stat().st_size <= full + 50
+    disk(resource.RLIM_INFINITY)
+    until(lambda: thread.health().delivered == 2)
+    assert thread.health().error is None
+    thread.close()
+    assert thread.health().dropped == 0
+    lines = path.read_bytes()[300_000:].splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [first.id, second.id]
+
+
+KILLED = """
+import sys
+from edgecount.watch.sinks.rotating import RotatingFile
+file = RotatingFile(sys.argv[1], 20_000, 50)
+file.open()
+print("open", flush=True)
+for number in range(1_000_000):
+    file.write(b"%d " % number + b"x" * 500 + b"\\n")
+"""
+
+
+def test_a_kill_leaves_whole_lines(tmp_path):
+    path = tmp_path / "a.txt"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        while not (tmp_path / "a.3.txt").exists():
+            os.sched_yield()
+        process.send_signal(signal.SIGKILL)
+    file = RotatingFile(path, 20_000, 50)
+    file.open()
+    file.close()
+    found = []
+    for one in tmp_path.iterdir():
+        lines = one.read_bytes().splitlines(keepends=True)
+        assert all(line.endswith(b"x" * 500 + b"\n") for line in lines)
+        found += [int(line.split()[0]) for line in lines]
+    assert sorted(found)[-20:] == list(range(max(found) - 19, max(found) + 1))
