@@ -131,7 +131,8 @@ def _connected(address: str) -> sqlite3.Connection:
 
 def _has_tables(database: sqlite3.Connection) -> bool:
     version, application = (
-        database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
+        database.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("user_version", "application_id")
     )
     return bool(version) and application == APPLICATION
 
