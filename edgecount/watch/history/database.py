@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgecount._files import require_regular
 from edgecount.errors import OutputError
-from edgecount.watch.history.schema import APPLICATION, prepare
+from edgecount.watch.history.schema import APPLICATION, prepare, require_history
 
 _log = logging.getLogger(__name__)
 
@@ -142,9 +142,10 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         database.execute(f"PRAGMA journal_size_limit = {_CHECKPOINT}")
         database.execute("PRAGMA synchronous = FULL")
+        require_history(database, path)
         _require_log(database, path)
         _require_whole(database)
-        prepare(database, path)
+        prepare(database)
         database.execute(f"PRAGMA busy_timeout = {_SHORT_WAIT}")
     except BaseException:
         database.close()

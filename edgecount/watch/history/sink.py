@@ -200,6 +200,10 @@ class HistorySink(Sink):
         except OSError:
             pass
         _log.warning("history: %s was deleted or replaced while it was open", self.path)
+        if self._database is not None:
+            # What is not in the file yet goes to where it was moved; to close it would not do that.
+            with suppress(sqlite3.Error):
+                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._close_database()
         waiting, self._waiting = self._waiting, deque()  # for the caller to write
         try:
