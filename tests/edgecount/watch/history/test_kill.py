@@ -1,6 +1,5 @@
 """What is left when the process is killed, and what another process sees of it meanwhile."""
 
-import random
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from contextlib import closing, contextmanager
 from datetime import timezone
 from pathlib import Path
 
+import numpy as np
 import pytest
 from recorded import START, rows
 
@@ -38,14 +38,14 @@ def last_taken(process):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_all_but_the_minute_in_progress_is_there_after_kills(tmp_path, seed):
-    path, chance = tmp_path / "history.sqlite", random.Random(seed)
+    path, chance = tmp_path / "history.sqlite", np.random.default_rng(seed)
     first, runs = START, []
     for _ in range(4):
         with writing(path, first) as process:
             time.sleep(chance.uniform(0.05, 0.4))  # any moment will do
             process.kill()
             runs.append((first, last_taken(process)))
-        first = runs[-1][1] + chance.randrange(1, 200)
+        first = runs[-1][1] + int(chance.integers(1, 200))
     history = History(Keep(path), timezone.utc, wall=lambda: first, monotonic=lambda: first)
     history.open()
     history.close()

@@ -1,8 +1,8 @@
 """Numbers of minutes, hours and days beside a computation by hand over what was counted."""
 
-import random
-from math import floor
+from math import ceil, floor
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,11 +27,9 @@ def by_hand(readings, step):
     """Return {begin: (seconds, min, mean, max)} of steps that are known."""
     parts = {}
     for start, end, value in stretches(readings):
-        while start < end:
-            begin = floor(start / step) * step
-            stop = min(end, begin + step)
-            parts.setdefault(begin, []).append((stop - start, value))
-            start = stop
+        for begin in range(floor(start / step) * step, ceil(end), step):
+            if (seconds := min(end, begin + step) - max(start, begin)) > 0:
+                parts.setdefault(begin, []).append((seconds, value))
     told = {}
     for begin, held in parts.items():
         seconds = sum(weight for weight, _ in held)
@@ -43,11 +41,13 @@ def by_hand(readings, step):
 
 def random_readings(seed, number=1500):
     """Return times and counts of two days, with pictures that cannot be trusted, and gaps."""
-    chance = random.Random(seed)
+    chance = np.random.default_rng(seed)
     time, readings = START + chance.random() * 60, []
     while len(readings) < number:
         count = (
-            None if chance.random() < 0.05 else chance.choice((0.0, 7.0, 50.0)) * chance.random()
+            None
+            if chance.random() < 0.05
+            else float(chance.choice((0.0, 7.0, 50.0)) * chance.random())
         )
         readings.append((time, count))
         is_gap = chance.random() < 0.01 and len(readings) % 3 == 0
@@ -209,7 +209,7 @@ def test_the_same_minutes_again_after_the_clock_was_set_back(open_history, clock
 
 def test_readings_out_of_order(open_history, clock):
     history = open_history()
-    chance = random.Random(1)
+    chance = np.random.default_rng(1)
     for second in range(300):
         clock.pass_(1)
         history.reading(reading(START + second + chance.uniform(-3, 3), second % 2))
