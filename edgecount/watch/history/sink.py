@@ -80,7 +80,7 @@ class HistorySink(Sink):
         self._waiting: deque[tuple[str, Part] | Event] = deque()
         self._retry = self._delete = self._trusted = 0.0
         self._offset = wall() - monotonic()
-        self._warned = False
+        self._warned = self._is_suspect = False
 
     def open(self) -> None:
         """Open the file, which is made if it is missing, and moved aside if it is damaged."""
@@ -152,6 +152,10 @@ class HistorySink(Sink):
         waiting = len(self._waiting) if self.problem else 0
         return Backlog(waiting, self.lost, self.problem)
 
+    def check_soon(self) -> None:
+        """Have the file checked before it is written next; may be called in any thread."""
+        self._is_suspect = True
+
     def _wait(self, camera: str, parts: list[Part]) -> None:
         self._waiting.extend((camera, part) for part in parts)
 
@@ -159,7 +163,7 @@ class HistorySink(Sink):
         """Write what waits; what cannot be written goes on waiting."""
         if not self._waiting or self._monotonic() < self._retry:
             return
-        self._reopen_if_deleted()
+        self._reopen_if_needed()
         some = list(islice(self._waiting, _AT_ONCE))
         try:
             self._put(some)
@@ -193,23 +197,29 @@ class HistorySink(Sink):
             self._waiting.popleft()
             self.lost += 1
 
-    def _reopen_if_deleted(self) -> None:
-        try:
-            if _number(self.path) == self._file:
-                return
-        except OSError:
-            pass
-        _log.warning("history: %s was deleted or replaced while it was open", self.path)
-        if self._database is not None:
-            # What is not in the file yet goes to where it was moved; to close it would not do that.
+    def _reopen_if_needed(self) -> None:
+        """Open the file again if it was deleted or replaced, or may be damaged."""
+        if self._is_gone():
+            _log.warning("history: %s was deleted or replaced while it was open", self.path)
+            # What is not in the file yet goes to where it was moved; to close it does not do that.
             with suppress(sqlite3.Error):
-                self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if self._database is not None:
+                    self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        elif not self._is_suspect:
+            return
+        self._is_suspect = False
         self._close_database()
         waiting, self._waiting = self._waiting, deque()  # for the caller to write
         try:
             self.open()
         finally:
             self._waiting = waiting
+
+    def _is_gone(self) -> bool:
+        try:
+            return _number(self.path) != self._file
+        except OSError:
+            return True
 
     def _delete_old(self) -> None:
         """Delete what is too old once an hour, unless the clock may be wrong.

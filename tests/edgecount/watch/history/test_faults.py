@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import threading
+import time
 from contextlib import closing, contextmanager
 
 import numpy as np
@@ -14,6 +15,7 @@ from recorded import START, event, rows, write_minutes
 
 from edgecount.errors import ConfigError, OutputError
 from edgecount.watch.history import History, Keep, schema
+from edgecount.watch.sinks.base import SinkThread
 
 
 def filled(open_history, minutes=3000):
@@ -381,3 +383,41 @@ def test_an_export_that_nobody_reads_to_its_end_holds_nothing(open_history):
     pieces.close()
     again = open_history()
     again._database.execute("VACUUM")
+
+
+def test_a_service_goes_on_after_damage_that_a_question_meets(tmp_path, until):
+    history = History(Keep(tmp_path / "history.sqlite"))
+    thread = SinkThread(history)
+    try:
+        thread.put(event(time.time(), name="before"))
+        until(lambda: thread.health().delivered)
+        history._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        overwrite(history.path, 0, history.path.stat().st_size)
+        with pytest.raises(OutputError, match="file is not a database"):
+            history.events()
+        thread.put(event(time.time(), name="after"))
+        until(lambda: thread.health().delivered == 2)
+        assert [one["name"] for one in history.events()] == ["after"]
+        assert thread.health().is_open
+    finally:
+        thread.close()
+    assert list(tmp_path.glob("*damaged*"))
+
+
+def test_the_health_of_the_sink_says_why_minutes_wait(tmp_path, until):
+    history = History(Keep(tmp_path / "history.sqlite"))
+    thread = SinkThread(history)
+    try:
+        until(lambda: thread.health().is_open)
+        with closing(sqlite3.connect(history.path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            thread.put(event(time.time()))
+            until(lambda: thread.health().delivered == 1)  # taken, though not written yet
+            health = thread.health()
+            assert (health.error, health.waiting, health.is_open) == ("database is locked", 1, True)
+            other.execute("ROLLBACK")
+        history._retry = 0.0  # it would be tried again after some seconds
+        until(lambda: thread.health().error is None)
+        assert len(history.events()) == 1
+    finally:
+        thread.close()
