@@ -34,6 +34,8 @@ class MachineZone(tzinfo):
 
 def local(time: float, zone: tzinfo) -> datetime:
     """Return a UNIX time as a time of the zone."""
+    if isinstance(zone, MachineZone):  # at once in C: exports have many of them
+        return datetime.fromtimestamp(time, timezone.utc).astimezone()
     return datetime.fromtimestamp(time, zone)
 
 

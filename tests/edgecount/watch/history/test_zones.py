@@ -45,9 +45,10 @@ def machine_zone(monkeypatch):
 def test_it_is_that_of_the_c_library(machine_zone, name, same_as):
     zone, known = machine_zone(name), ZoneInfo(same_as)
     for moment in HOURS:
-        here, there = local(moment, zone), local(moment, known)
+        here, there = datetime.fromtimestamp(moment, zone), local(moment, known)
         assert (here.isoformat(), here.fold) == (there.isoformat(), there.fold)
         assert here.timestamp() == moment
+        assert local(moment, zone).isoformat() == there.isoformat()
     for moment in HOURS[::37]:
         for start in (hour_start, day_start, week_start):
             assert start(moment, zone) == start(moment, known)
