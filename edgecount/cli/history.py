@@ -16,14 +16,20 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"])
 
 @click.command()
 @click.argument("file", type=UserPath(exists=True, dir_okay=False))
-@click.option("--camera", metavar="ID", help="One camera.  [default: all]")
+@click.option("--camera", metavar="ID", help="Of one camera only.")
 @click.option(
     "--what",
     metavar="SERIES",
-    help="count, smooth, region:NAME or line:NAME.  [default: all]",
+    help="Only this of it: count, smooth, region:NAME or line:NAME.",
 )
-@click.option("--from", "start", type=_MOMENT, help="Local time.  [default: a day before --to]")
-@click.option("--to", "end", type=_MOMENT, help="Local time, not included.  [default: now]")
+@click.option(
+    "--from",
+    "start",
+    type=_MOMENT,
+    metavar="TIME",
+    help='Local, 2026-11-01 or "2026-11-01 12:30".  [default: a day before --to]',
+)
+@click.option("--to", "end", type=_MOMENT, metavar="TIME", help="Its end.  [default: now]")
 @click.option(
     "--by",
     type=click.Choice(["minutes", "hours", "days"]),
@@ -37,7 +43,7 @@ def history(
     end: datetime | None,
     by: str | None,
 ) -> None:
-    r"""Print the history of counts in FILE as CSV.
+    """Print the history of counts in FILE as CSV.
 
     FILE is the one that history.path in the config of `edgecount watch` names, which may go on
     writing it. Times have their difference to UTC; where nothing was counted there is no row.
@@ -46,7 +52,7 @@ def history(
     Examples:
       edgecount history edgecount.sqlite > day.csv
       edgecount history edgecount.sqlite --camera door --what count --from 2026-11-01 --by hours
-    """
+    """  # noqa: D301 (click looks for the character, not for backslash and b)
     from edgecount.watch.history import History, Keep
 
     until = time.time() if end is None else end.timestamp()
