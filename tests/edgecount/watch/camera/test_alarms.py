@@ -7,6 +7,7 @@ import pytest
 from edgecount import ConfigError
 from edgecount.watch.camera.alarms import CameraAlarms, Measured
 from edgecount.watch.config import AlarmConfig
+from edgecount.watch.readings import AlarmStatus
 
 WALL = 1_700_000_000.0
 
@@ -111,6 +112,32 @@ def test_a_cooldown_goes_on_over_a_restart(passed: float, raised: bool):
     first.update(1, WALL, {None: people(1)})
     again = restarted(first, WALL + passed, a=config)
     assert bool(again.update(500, WALL + passed, {None: people(6)})) is raised
+
+
+def test_the_alarm_that_is_drawn_over_a_picture():
+    rules = {
+        "known": rule(5),
+        "raised": AlarmConfig(3, region="hall", by="per_m2"),
+        "lost": rule(1),
+        "quiet": rule(9),
+    }
+    watched = alarms(**rules)
+    raised = AlarmStatus(raised=True)
+    known = AlarmStatus(raised=True, acknowledged=True)
+    lost = AlarmStatus(has_data=False)
+    quiet = {"quiet": AlarmStatus(), "gone": raised}
+    assert watched.banner(quiet) is None
+    for statuses, state, reason in (
+        ({"lost": lost}, "no data", "the picture: no counts come, its state is not known"),
+        ({"lost": lost, "known": known}, "acknowledged", "the picture: more than 5 people"),
+        (
+            {"lost": lost, "known": known, "raised": raised},
+            "raised",
+            "hall: more than 3 people per square metre",
+        ),
+    ):
+        alarm, words = watched.banner(quiet | statuses)
+        assert (alarm.state.value, words) == (state, reason)
 
 
 def test_an_alarm_without_counts_goes_on_without_them():

@@ -148,6 +148,7 @@ class Counter:
     """A counter that notes how many pictures it is given at once."""
 
     def __init__(self, counter: EdgeCounter) -> None:
+        self.manifest = counter.manifest
         self.backend = Batches()
         self.sizes: list[list[tuple[int, ...]]] = []
         self._counter = counter
@@ -162,8 +163,8 @@ def test_an_engine_that_takes_batches_gets_them(counter: EdgeCounter):
     batched, kept = Counter(counter), Kept()
     sections = {f"c{number}": section() for number in range(len(sizes))}
     cameras = {
-        name: FakeCamera([Show(600, people=1)], name=name, size=size, fps=50)
-        for name, size in zip(sections, sizes, strict=True)
+        name: FakeCamera([Show(600, people=people)], name=name, size=size, fps=50)
+        for people, (name, size) in enumerate(zip(sections, sizes, strict=True))
     }
     views = Service(config(sections), counter=counter, sinks=[kept], sources=cameras)
     counting = Counting(batched, lambda reading, _: kept.reading(reading), kept.event)
@@ -175,3 +176,5 @@ def test_an_engine_that_takes_batches_gets_them(counter: EdgeCounter):
     assert all(len(one) <= 3 for one in batched.sizes)
     assert all(one == sorted(one) for one in batched.sizes)
     assert {len(one) for one in batched.sizes} - {1}  # some came together
+    for people, name in enumerate(cameras):  # and each camera has its own count
+        assert {one.count for one in kept.of(name)} == {people}
