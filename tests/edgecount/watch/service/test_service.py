@@ -23,6 +23,7 @@ from edgecount.watch.config import (
 )
 from edgecount.watch.readings import Event, LineReading, Reading
 from edgecount.watch.service import Service, counting
+from edgecount.watch.service.outlets import Outlets
 from edgecount.watch.service.state import load_state
 
 
@@ -217,6 +218,16 @@ def test_who_looks_gets_the_newest_reading_and_every_event(counter: EdgeCounter)
         left = service.subscribe()
     assert left.get(SECONDS) is not None
     assert left.get(SECONDS) == []  # it was stopped
+
+
+def test_events_that_nobody_takes_do_not_fill_the_memory():
+    handed = Outlets()
+    nobody = handed.subscribe()
+    for number in range(5000):
+        handed.tell(Event("door", float(number), "alarm", "full", "raised"))
+    assert [one.time for one in nobody.get(0)] == list(range(5000 - 4096, 5000))
+    assert nobody.dropped == 5000 - 4096
+    handed.close()
 
 
 def test_lines_go_on_after_a_restart(counter: EdgeCounter, tmp_path: Path):
