@@ -114,6 +114,8 @@ class SinkThread:
         self._delivered = self._dropped = 0
         self._is_open = self._is_closing = False
         self._error: str | None = None
+        self._told: str | None = None  # error that the log has
+        self._delay = _FIRST
         self._thread = threading.Thread(
             target=self._run, name=f"edgecount-sink {sink.name}", daemon=True
         )
@@ -175,20 +177,31 @@ class SinkThread:
         self._dropped += 1
 
     def _run(self) -> None:
-        delay = _FIRST
         while True:
             try:
                 self._sink.open()
                 self._note(is_open=True)
-                delay = _FIRST
                 self._serve()
             except Exception as error:  # noqa: BLE001 (sinks are libraries, which raise anything)
-                self._note(is_open=False, error=f"{error}" or type(error).__name__)
-                _log.warning("%s: %s; trying again in %g s", self._sink.name, error, delay)
+                self._fail(f"{error}" or type(error).__name__)
             self._close_sink()
-            if not self._wait_before_next(delay):
+            if not self._wait_before_next(self._delay):
                 return
-            delay = min(2 * delay, _LONGEST)
+            self._delay = min(2 * self._delay, _LONGEST)
+
+    def _fail(self, error: str) -> None:
+        """Note why the sink failed; the log is told once, and not each time that it is tried."""
+        self._note(is_open=False, error=error)
+        if error != self._told:
+            self._told = error
+            _log.warning("%s: %s; it is tried again", self._sink.name, error)
+
+    def _recover(self) -> None:
+        """Note that the sink has taken something: opening a file on a full disk is no sign yet."""
+        self._delay = _FIRST
+        if self._told is not None:
+            self._told = None
+            _log.warning("%s works again", self._sink.name)
 
     def _serve(self) -> None:
         """Hand on what comes, until the end."""
@@ -215,6 +228,7 @@ class SinkThread:
                 self._take(item, delivered=False)
             raise
         self._take(item, delivered=True)
+        self._recover()
 
     def _take(self, item: Reading | Event, *, delivered: bool) -> None:
         """Take an item off the queue, unless that was closed meanwhile."""
