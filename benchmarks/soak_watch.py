@@ -30,8 +30,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(_ROOT / "tests" / "cameras"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "cameras"))
 
 from camera_servers import INSTALL, CameraServer, gstreamer_encoders
 from endurance.accounts import Accounts, settle, show

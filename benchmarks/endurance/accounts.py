@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +138,8 @@ def _settle_faults(
         if fault.recovered is None or fault.note:
             late.append(f"{at}: {fault.note or 'not back in time'}")
         for expected in fault.expected:
-            if not _was_told(fault, expected, events):
-                untold.append(f"{at}: no {' '.join(expected)}")
+            what = None if _was_told(fault, expected, events) else f"{at}: no {' '.join(expected)}"
+            untold += [what] if what else []
     rows: list[tuple[Any, ...]] = [("what", "how often", "back s, median", "worst")]
     for (target, name), group in groups.items():
         took = [one.recovered - one.end for one in group if one.recovered is not None]
@@ -154,7 +154,6 @@ def _settle_faults(
 
 
 def _was_told(fault: Fault, expected: tuple[str, str], events: list[Any]) -> bool:
-    kind, change = expected
     return any(
         one["camera"] == fault.target
         and (one["kind"], one["change"]) == expected
@@ -176,8 +175,10 @@ def _count_cameras(accounts: Accounts, subject: Subject) -> None:
     names = ("frames_received", "frames_counted", "frames_dropped", "frames_damaged", "reconnects")
     cameras = sorted({key[1] for key in totals if key[0] == "camera_reconnects"})
     rows: list[tuple[Any, ...]] = [("camera", *names)]
-    for camera in cameras:
-        rows.append((camera, *(f"{totals[f'camera_{name}', camera]:.0f}" for name in names)))
+    rows += [
+        (camera, *(f"{totals[f'camera_{name}', camera]:.0f}" for name in names))
+        for camera in cameras
+    ]
     accounts.tables["cameras"] = rows
     sinks = sorted({key[1] for key in totals if key[0] == "sink_delivered"})
     rows = [("sink", "delivered", "dropped (readings while it did not work)")]
@@ -239,9 +240,7 @@ def _sum(line: dict[str, float]) -> float:
     return line["in"] + line["out"]
 
 
-def _settle_process(
-    accounts: Accounts, subject: Subject, ended: tuple[int | None, float]
-) -> None:
+def _settle_process(accounts: Accounts, subject: Subject, ended: tuple[int | None, float]) -> None:
     """Look at memory, threads and descriptors, and at how the process ended."""
     rows: list[tuple[Any, ...]] = [("process", "after s", "MiB", "threads", "descriptors")]
     grown = {}
@@ -304,7 +303,7 @@ def _was_in_flight(moment: float, kills: list[float]) -> bool:
 
 
 def _clock(moment: float) -> str:
-    return datetime.fromtimestamp(moment).strftime("%H:%M:%S")
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%H:%M:%S")
 
 
 def _shown(one: Any) -> str:

@@ -13,6 +13,8 @@ from edgecount.watch.page.server import PageServer
 from edgecount.watch.service import Service
 from edgecount.watch.sinks.metrics import CONTENT_TYPE
 
+_log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Run it."""
@@ -40,9 +42,9 @@ def main() -> None:
                 reload.clear()
                 try:
                     service.reload(load(sys.argv[1]))
-                    logging.info("reloaded")
+                    _log.info("reloaded")
                 except EdgeCountError as error:
-                    logging.error("not reloaded: %s", error)
+                    _log.error("not reloaded: %s", error)
         page.stop()
 
 

@@ -1,5 +1,4 @@
-"""A broker with somebody who listens there, and a receiver of webhooks, that fail as they are told.
-"""
+"""A broker with somebody who listens there, and a receiver of webhooks, which fail as told."""
 
 from __future__ import annotations
 
@@ -15,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
-from endurance.proxy import Proxy
 from paho.mqtt.enums import CallbackAPIVersion
 from typing_extensions import Self
+
+from endurance.proxy import Proxy
 
 _PATIENCE = 30.0  # s
 TOPIC = "soak"

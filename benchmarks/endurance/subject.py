@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -189,7 +188,7 @@ class Subject:
         own = Path(f"/proc/{self._process.pid}")
         try:
             kib = re.search(r"^Pss:\s+(\d+)", (own / "smaps_rollup").read_text(), re.M)
-            threads, descriptors = (len(os.listdir(own / name)) for name in ("task", "fd"))
+            threads, descriptors = (len(list((own / name).iterdir())) for name in ("task", "fd"))
         except OSError:
             raise SystemExit(f"the service has ended by itself: see {self.log}") from None
         mib = int(kib[1]) / 1024 if kib else 0.0

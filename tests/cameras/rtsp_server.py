@@ -10,9 +10,9 @@ Options of a camera: size [640, 480], fps 10, codec "h264" (or "h265", "mjpeg", 
 interlaced false, sound false, detail false (noise, and a band below that tells the picture's
 number), slices 1 and bitrate 3000 (of H.264; kbit/s), key (pictures from one key picture to the
 next; two seconds of them), frozen false (the connection lives, but no picture comes), cut (pictures
-after which the server closes its connections), clip (a folder with files such as 640x480.i420, whose
-pictures are played over and over, without the strip), still false (it is always the same picture).
-Of the server: port (0: any), user, password.
+after which the server closes its connections), clip (a folder with files such as 640x480.i420,
+whose pictures are played over and over, without the strip), still false (it is always the same
+picture). Of the server: port (0: any), user, password.
 
     apt install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good \
         gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
@@ -27,6 +27,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gi
@@ -67,8 +68,7 @@ def _noise(length: int, seed: int) -> bytes:
 
 @functools.lru_cache(8)
 def _frames(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    return Path(path).read_bytes()
 
 
 def _played(folder: str, size: tuple[int, int], number: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ _READINGS = 256  # that wait for a slow sink; the oldest are dropped for new one
 _PICTURES = 16  # readings of a sink that wants their pictures, of 6 MB each
 _EVENTS = 4096
 _FIRST, _LONGEST = 1.0, 60.0  # s between tries of a sink that fails
+_STEADY = 15.0  # s without a failure after which a sink is said to work again
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ class SinkThread:
         self._is_open = self._is_closing = False
         self._error: str | None = None
         self._told: str | None = None  # error that the log has
+        self._failed = 0.0
         self._delay = _FIRST
         self._thread = threading.Thread(
             target=self._run, name=f"edgecount-sink {sink.name}", daemon=True
@@ -192,6 +195,7 @@ class SinkThread:
     def _fail(self, error: str) -> None:
         """Note why the sink failed; the log is told once, and not each time that it is tried."""
         self._note(is_open=False, error=error)
+        self._failed = time.monotonic()
         if error != self._told:
             self._told = error
             _log.warning("%s: %s; it is tried again", self._sink.name, error)
@@ -199,7 +203,8 @@ class SinkThread:
     def _recover(self) -> None:
         """Note that the sink has taken something: opening a file on a full disk is no sign yet."""
         self._delay = _FIRST
-        if self._told is not None:
+        # Some fail now and then only, such as one that writes every ten seconds.
+        if self._told is not None and time.monotonic() - self._failed >= _STEADY:
             self._told = None
             _log.warning("%s works again", self._sink.name)
 
@@ -249,7 +254,8 @@ class SinkThread:
         try:
             self._sink.close()
         except Exception as error:  # noqa: BLE001
-            _log.warning("%s was not closed properly: %s", self._sink.name, error)
+            if f"{error}" != self._told:
+                _log.warning("%s was not closed properly: %s", self._sink.name, error)
 
     def _wait_before_next(self, delay: float) -> bool:
         """Wait before the sink is opened again; returns False if it is not to be."""
