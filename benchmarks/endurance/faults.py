@@ -203,14 +203,13 @@ class CameraFaults:
     def _recover(self, fault: Fault) -> None:
         """Wait until pictures are counted again."""
         key = "camera_frames_counted", self._name
-        life, before = 0, 0.0
+        before: dict[int, float] = {}  # by the process: a new one counts from 0
         end = time.time() + RECOVERY
         while time.time() < end:
-            samples = self._subject.samples
-            if life != self._subject.life:  # counters begin at 0 again
-                life, before = self._subject.life, samples.get(key, 0.0)
-            is_well = samples.get(("camera_picture_trusted", self._name)) == 1
-            if is_well and samples.get(key, 0.0) > before + 2:
+            look = self._subject.newest()
+            is_well = look.samples.get(("camera_picture_trusted", self._name)) == 1
+            counted = look.samples.get(key, 0.0)
+            if is_well and counted > before.setdefault(look.life, counted) + 2:
                 fault.recovered = time.time()
                 break
             self._diary.wait(0.3)

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.scenes import render_clip
+from edgecount.scenes.compose import compose
+from edgecount.scenes.photo import develop
+from edgecount.scenes.stage import Setting, set_stage
 
 SIZES = ((640, 480), (480, 360))
 PEOPLE = 30
@@ -21,10 +24,10 @@ def write_clips(folder: Path, seed: int) -> dict[str, Path]:
 
     In each are files of I420 pictures, one file for each size; see `rtsp_server.py`.
     """
+    setting = Setting(PEOPLE, SIZES[0], "auto", "day", "auto", seed)
     scenes = render_clip(PEOPLE, frames=_PICTURES, fps=2, size=SIZES[0], seed=seed, light="day")
     crowd = [np.asarray(scene.image) for scene in scenes]
-    # Who walks stands at no pixel for long: the median is the place itself.
-    empty = np.median(crowd, axis=0).astype(np.uint8)
+    empty = _empty(setting)
     clips = {
         "empty": [empty] * _PICTURES,
         "crowd": crowd + crowd[::-1],
@@ -38,6 +41,13 @@ def write_clips(folder: Path, seed: int) -> dict[str, Path]:
             path = folder / name / "{}x{}.i420".format(*size)
             path.write_bytes(b"".join(_packed(one, size, noise, rng) for one in pictures))
     return {name: folder / name for name in clips}
+
+
+def _empty(setting: Setting) -> NDArray[np.uint8]:
+    """Return the place of a clip without its people."""
+    rng = np.random.default_rng(setting.seed)
+    stage = set_stage(rng, setting)
+    return np.asarray(develop(compose(stage, []), stage.lens, rng))
 
 
 def _packed(

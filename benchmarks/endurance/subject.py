@@ -147,10 +147,16 @@ class Subject:
         self._process.kill()
         self._process.wait()
 
+    def newest(self) -> Look:
+        """Return the newest look at which it answered."""
+        while not (found := [look for look in self.looks[-30:] if look.samples]):
+            time.sleep(0.1)
+        return found[-1]
+
     @property
     def samples(self) -> Samples:
         """The newest metrics."""
-        return next((look.samples for look in reversed(self.looks) if look.samples), {})
+        return self.newest().samples
 
     def value(self, *key: str) -> float:
         """Return a metric of now, 0 if there is none."""
@@ -182,15 +188,14 @@ class Subject:
     def _watch(self) -> None:
         while not self._stopped.wait(1.0):
             with self._lock:
+                if self._process.poll() is not None:
+                    return  # it has ended by itself: its exit code tells
                 self.looks.append(self._look())
 
     def _look(self) -> Look:
         own = Path(f"/proc/{self._process.pid}")
-        try:
-            kib = re.search(r"^Pss:\s+(\d+)", (own / "smaps_rollup").read_text(), re.M)
-            threads, descriptors = (len(list((own / name).iterdir())) for name in ("task", "fd"))
-        except OSError:
-            raise SystemExit(f"the service has ended by itself: see {self.log}") from None
+        kib = re.search(r"^Pss:\s+(\d+)", (own / "smaps_rollup").read_text(), re.MULTILINE)
+        threads, descriptors = (len(list((own / name).iterdir())) for name in ("task", "fd"))
         mib = int(kib[1]) / 1024 if kib else 0.0
         return Look(time.time(), self.life, mib, threads, descriptors, self._ask())
 
