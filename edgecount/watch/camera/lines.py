@@ -68,6 +68,7 @@ class DailyLines:
             result: its result.
             image: the picture, uint8 (H, W, 3) BGR.
         """
+        self._start_anew(wall)  # before: who crosses in this picture belongs to the new day
         self._counter.update(time, result, image)
         return self.readings(wall)
 

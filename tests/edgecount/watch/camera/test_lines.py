@@ -88,3 +88,18 @@ def test_days_of_23_and_of_25_hours(now: tuple[int, ...], expected: tuple[int, .
     assert last_reset("00:00", wall) == local(*expected)
     day_before = last_reset("00:00", last_reset("00:00", wall) - 1)
     assert 22.9 * 3600 < last_reset("00:00", wall) - day_before < 25.1 * 3600
+
+
+@pytest.mark.parametrize("step", range(10, 22))
+def test_nobody_is_lost_when_the_counts_start_anew_between_two_pictures(step: int):
+    later = local(2026, 5, 4, 13, 30)
+    begin = later - 0.1 * step
+    lines = DailyLines([DOOR], None, reset="13:30", kept={}, now=begin - 1)
+    most: dict[float, float] = {}
+    for number in range(30):
+        with EdgeCounter(backend=FakeBackend([(40 + 8 * number, 120)])) as counter:
+            result = counter.count(IMAGE)
+        found = lines.update(0.1 * number, begin + 0.1 * number, result, IMAGE)["door"]
+        most[found.since] = max(most.get(found.since, 0.0), found.into)
+    assert len(most) == 2
+    assert sum(most.values()) == 1
