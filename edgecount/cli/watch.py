@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 # What belongs into the config where there is one.
 _OF_CONFIG = (
-    "model", "backend", "threads", "max_side", "rate", "regions", "lines", "history", "jsonl", "csv",
-)  # fmt: skip
+    *("model", "backend", "threads", "max_side"),
+    *("rate", "regions", "lines", "history", "jsonl", "csv"),
+)
 _ONLY_ALONE = "--new-token writes a token and does nothing else: give it alone"
 
 
@@ -54,7 +55,7 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
 
 
 @click.command()
-@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option(
     "--config",
     "path",

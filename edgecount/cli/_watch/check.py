@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from edgecount.errors import EdgeCountError
 
 if TYPE_CHECKING:
-    from edgecount.watch.config import WatchConfig
+    from edgecount.watch.config import CameraConfig, WatchConfig
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,17 @@ def _of_model(config: WatchConfig) -> Iterator[Finding]:
 
 
 def _of_cameras(config: WatchConfig) -> Iterator[Finding]:
+    for name, camera in config.cameras.items():
+        yield from _of_camera(name, camera)
+
+
+def _of_camera(name: str, camera: CameraConfig) -> Iterator[Finding]:
     from edgecount.runtime.sources.live import LiveSource
 
-    for name, camera in config.cameras.items():
-        try:
-            LiveSource(camera.source, camera.live_options(), name=name)
-        except EdgeCountError as error:
-            yield Finding(f"cameras.{name}: {error}")
+    try:
+        LiveSource(camera.source, camera.live_options(), name=name)
+    except EdgeCountError as error:
+        yield Finding(f"cameras.{name}: {error}")
 
 
 def _of_files(config: WatchConfig) -> Iterator[Finding]:

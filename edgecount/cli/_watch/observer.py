@@ -60,11 +60,14 @@ class Observer:
 
     def _run(self) -> None:
         while not self._end.wait(_EVERY):
-            try:
-                self.look()
-            except Exception:
-                _log.exception("the service could not be looked at")
-        self.look()
+            self._try_to_look()
+        self._try_to_look()
+
+    def _try_to_look(self) -> None:
+        try:
+            self.look()
+        except Exception:  # noqa: BLE001 (its next look may succeed; without one systemd restarts)
+            _log.exception("the service could not be looked at")
 
     def _log_sinks(self) -> None:
         """Log the sinks that work again; that one fails is logged by itself."""

@@ -10,22 +10,19 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Literal, TypeAlias
 
-Order: TypeAlias = Literal["stop", "reload"]
+Order: TypeAlias = signal.Signals | Literal["reload"]
+"""The signal that stops the service, or a reload."""
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Orders:
-    """What signals have ordered.
-
-    Attributes:
-        stopped_by: the signal that ordered the end; None before it.
-    """
+    """What signals have ordered."""
 
     def __init__(self) -> None:
         # Its put may be called by a handler that has interrupted get.
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
-        self.stopped_by: signal.Signals | None = None
+        self._is_stopping = False
 
     def next(self, timeout: float) -> Order | None:
         """Return the next order; None if none has come within so many seconds."""
@@ -36,10 +33,10 @@ class Orders:
 
     def stop(self, number: int, _frame: FrameType | None) -> None:
         """Order the end, or, the second time, end at once: a handler of signals."""
-        if self.stopped_by is not None:
+        if self._is_stopping:
             raise KeyboardInterrupt
-        self.stopped_by = signal.Signals(number)
-        self._orders.put("stop")
+        self._is_stopping = True
+        self._orders.put(signal.Signals(number))
 
     def reload(self) -> None:
         """Order that the config is read again."""

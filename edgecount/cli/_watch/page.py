@@ -9,7 +9,7 @@ from edgecount.errors import EdgeCountError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgecount.watch.config import WatchConfig
+    from edgecount.watch.config import ServeConfig, WatchConfig
     from edgecount.watch.page import PageServer
     from edgecount.watch.service import Service
 
@@ -42,7 +42,7 @@ class Page:
         settings = _settings(config)
         if settings == self._settings:
             return
-        server = None if config.serve is None else _server(self._service, config)
+        server = None if config.serve is None else self._made(config, config.serve)
         before, old = self._server, self._settings
         has_moved = settings is None or old is None or settings[0].address != old[0].address
         if server is not None and has_moved:
@@ -63,6 +63,24 @@ class Page:
             self._server.stop()
         self._server = self._settings = None
 
+    def _made(self, config: WatchConfig, serve: ServeConfig) -> PageServer:
+        from edgecount.watch.page import PageServer
+        from edgecount.watch.sinks.metrics import CONTENT_TYPE
+
+        return PageServer(
+            self._service,
+            serve.address,
+            token_file=None if serve.token_file is None else str(serve.token_file),
+            viewer_token_file=None
+            if serve.viewer_token_file is None
+            else str(serve.viewer_token_file),
+            hosts=serve.hosts,
+            read_only=serve.read_only,
+            metrics=(lambda: (self._service.metrics() or b"", CONTENT_TYPE))
+            if config.sinks.prometheus is not None
+            else None,
+        )
+
 
 def _settings(config: WatchConfig) -> tuple[Any, ...] | None:
     """Return all that the server depends on, the tokens included."""
@@ -76,22 +94,3 @@ def _settings(config: WatchConfig) -> tuple[Any, ...] | None:
         return None
     tokens = secret(serve.token_file), secret(serve.viewer_token_file)
     return serve, *tokens, config.sinks.prometheus is not None
-
-
-def _server(service: Service, config: WatchConfig) -> PageServer:
-    from edgecount.watch.page import PageServer
-    from edgecount.watch.sinks.metrics import CONTENT_TYPE
-
-    serve = config.serve
-    assert serve is not None
-    return PageServer(
-        service,
-        serve.address,
-        token_file=None if serve.token_file is None else str(serve.token_file),
-        viewer_token_file=None if serve.viewer_token_file is None else str(serve.viewer_token_file),
-        hosts=serve.hosts,
-        read_only=serve.read_only,
-        metrics=(lambda: (service.metrics() or b"", CONTENT_TYPE))
-        if config.sinks.prometheus is not None
-        else None,
-    )

@@ -46,7 +46,7 @@ class Printer:
             return
         self._due = max(self._due + self._every, now)
         for camera in self._service.cameras.values():
-            moment = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+            moment = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
             write_line(printable(f"{moment}  {camera.id}: {self._line(camera, now - self._last)}"))
         self._last = now
 

@@ -71,17 +71,18 @@ class Run:
             self._say_start(config)
             self._notifier.ready(status_of(service))
             printer = Printer(service, _print_every(config, self._every))
-            self._obey(orders, service, page, printer)
+            stopped_by = self._obey(orders, service, page, printer)
         _log.info("stopped")
-        assert orders.stopped_by is not None
-        return orders.stopped_by
+        return stopped_by
 
-    def _obey(self, orders: Orders, service: Service, page: Page, printer: Printer) -> None:
+    def _obey(
+        self, orders: Orders, service: Service, page: Page, printer: Printer
+    ) -> signal.Signals:
         while True:
             order = orders.next(printer.wait)
-            if order == "stop":
-                _log.info("stopping: %s came", orders.stopped_by and orders.stopped_by.name)
-                return
+            if isinstance(order, signal.Signals):
+                _log.info("stopping: %s came", order.name)
+                return order
             if order == "reload":
                 self._notifier.reloading()
                 self._reload(service, page)
@@ -102,7 +103,7 @@ class Run:
         except EdgeCountError as error:
             _log.error("not reloaded, everything goes on as before: %s", error)
             return
-        except Exception:
+        except Exception:  # noqa: BLE001 (a mistake of ours is no reason to stop counting, either)
             _log.exception("not reloaded")
             return
         self._config = config
