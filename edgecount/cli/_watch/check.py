@@ -40,7 +40,7 @@ def check_config(config: WatchConfig) -> Iterator[Finding]:
 
 
 def _of_model(config: WatchConfig) -> Iterator[Finding]:
-    from edgecount.runtime.models import open_model
+    from edgecount.runtime.models.open import open_model
 
     try:
         open_model(config.model)

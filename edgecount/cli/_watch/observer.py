@@ -80,6 +80,14 @@ class Observer:
 
 def log_event(event: Event) -> None:
     """Log an event at the level that fits it."""
+    worrying = event.change in ("raised", "lost") or (
+        event.kind == "picture" and event.change not in _TRUSTED
+    )
+    level = logging.WARNING if worrying else logging.INFO
+    _log.log(level, "%s: %s", event.camera, _text_of(event), extra={"camera": event.camera})
+
+
+def _text_of(event: Event) -> str:
     what = f"alarm {event.name} is {event.change}" if event.kind == "alarm" else ""
     if event.kind == "alarm" and event.change in ("lost", "back"):
         has = "has no counts any more" if event.change == "lost" else "has counts again"
@@ -87,16 +95,10 @@ def log_event(event: Event) -> None:
     elif event.kind == "camera":
         what = "the camera is lost" if event.change == "lost" else "the camera is back"
     elif event.kind == "picture":
-        what = f"the picture is {event.change}"
+        return event.detail or f"the picture is {event.change}"
     if event.count is not None:
         what += f": {event.count:.1f} people"
-    if event.detail:
-        what += f": {event.detail}"
-    worrying = event.change in ("raised", "lost") or (
-        event.kind == "picture" and event.change not in _TRUSTED
-    )
-    level = logging.WARNING if worrying else logging.INFO
-    _log.log(level, "%s: %s", event.camera, what, extra={"camera": event.camera})
+    return f"{what}: {event.detail}" if event.detail else what
 
 
 def status_of(service: Service) -> str:
