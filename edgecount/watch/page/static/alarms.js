@@ -11,7 +11,7 @@ export function banners(place, cameras, mayEdit) {
   const key = JSON.stringify(raised.map(({ camera, name }) => [camera.id, name, mayEdit]));
   if (place.dataset.key === key) return;
   place.dataset.key = key;
-  fill(place, raised.map(({ camera, name, alarm }) => h("div.banner", {}, sign(), h("b", {}, "ALARM"), h("span", {}, `${camera.title}: ${name}, ${sentence(alarm)}`), mayEdit ? acknowledge(camera.id, name) : null, h("a", { href: `#/${camera.id}` }, "Look"))));
+  fill(place, raised.map(({ camera, name, alarm }) => h("div.banner", {}, sign(), h("b", {}, "ALARM"), h("span", {}, `${camera.title}: ${name}, ${rule(alarm)}`), mayEdit ? acknowledge(camera.id, name) : null, h("a", { href: `#/${camera.id}` }, "Look"))));
 }
 
 function sign() {
@@ -31,12 +31,15 @@ function acknowledge(camera, name) {
 }
 
 /** Return what an alarm waits for. */
-function sentence({ above, below, by, region, count, peak }) {
-  const unit = by === "per_m2" ? "people per m²" : "people";
-  const place = region ? ` in ${region}` : "";
+function rule({ above, by, region }) {
+  return `above ${above} ${by === "per_m2" ? "people per m²" : "people"}${region ? ` in ${region}` : ""}`;
+}
+
+/** Return what an alarm waits for, when it ends, and how many people there are. */
+function sentence({ below, count, peak, ...alarm }) {
   const now = count !== null && count !== undefined ? `, ${people(count)} now` : "";
   const most = peak !== null && peak !== undefined ? `, ${people(peak)} at most` : "";
-  return `above ${above} ${unit}${place}, clear below ${below}${now}${most}`;
+  return `${rule(alarm)}, clear below ${below}${now}${most}`;
 }
 
 /** The panel of a camera's alarms and events. */

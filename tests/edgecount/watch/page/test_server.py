@@ -18,6 +18,8 @@ def fetch(url):
 
 def test_it_is_served_from_a_thread_and_ends_with_its_connections(service):
     connect = pytest.importorskip("websockets.sync.client").connect
+    from websockets.exceptions import ConnectionClosed
+
     before = threading.active_count()
     server = PageServer(service, "127.0.0.1:0")
     server.start()
@@ -29,8 +31,10 @@ def test_it_is_served_from_a_thread_and_ends_with_its_connections(service):
         with websocket:
             assert '"type":"state"' in websocket.recv(timeout=10)
             server.stop()
-            left = list(websocket)  # until it is closed, properly
-            assert all(isinstance(message, str) for message in left)
+            with pytest.raises(ConnectionClosed) as ended:
+                while True:
+                    assert isinstance(websocket.recv(timeout=10), str)
+            assert ended.value.rcvd.code in {1001, 1012}
     finally:
         server.stop()
     assert threading.active_count() <= before + 1  # of the client
