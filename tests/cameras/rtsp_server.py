@@ -9,7 +9,8 @@ answered with {"ok": true}. It ends with its standard input.
 Options of a camera: size [640, 480], fps 10, codec "h264" (or "h265", "mjpeg", "h264-10bit"),
 interlaced false, sound false, detail false (noise, and a band below that tells the picture's
 number), slices 1 and bitrate 3000 (of H.264; kbit/s), key (pictures from one key picture to the
-next; two seconds of them), frozen false (the connection lives, but no picture comes), cut (pictures
+next; two seconds of them), still (file with an I420 picture of that size, to be sent in place of
+the moving one), frozen false (the connection lives, but no picture comes), cut (pictures
 after which the server closes its connections). Of the server: port (0: any), user, password.
 
     apt install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good \
@@ -25,6 +26,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gi
@@ -78,6 +80,7 @@ class Camera:
         self.bitrate = 3000
         self.cut: int | None = None
         self.key: int | None = None
+        self.still: str | None = None
         self.change(options)
 
     def change(self, options: dict[str, Any]) -> None:
@@ -106,6 +109,8 @@ class Camera:
         )
 
     def picture(self, number: int) -> bytes:
+        if self.still is not None:
+            return Path(self.still).read_bytes()
         width, height = self.size
         top, colours = time_strip.luma_rows(number, width), b"\x80" * (width * height // 2)
         if not self.detail:

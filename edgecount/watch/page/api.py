@@ -24,7 +24,7 @@ from edgecount.watch.page.messages import encode, state_message
 _WHAT = re.compile(r"count|(region|line):.{1,200}", re.DOTALL)
 _MOST_POINTS = 5000
 _LONGEST = 12 * 366 * 86400.0  # s that one question may cover
-_NO_TOKEN = "This is not a token of this page. Mind spaces and line ends."
+_REFUSAL = "This is not a token of this page. Mind spaces and line ends."
 _SHAPES = frozenset({"regions", "excluded", "lines", "ground"})
 
 
@@ -57,7 +57,7 @@ async def static(request: Request) -> Response:
 async def login_form(request: Request) -> Response:
     """Answer with the form that asks for a token."""
     page = assets()["login.html"].content.decode()
-    refusal = _NO_TOKEN if "wrong" in request.query_params else ""
+    refusal = _REFUSAL if "wrong" in request.query_params else ""
     return HTMLResponse(page.replace("<!-- refusal -->", refusal))
 
 

@@ -84,7 +84,7 @@ export class Editor {
     else if (kind === "excluded") key = `excluded:${this.shapes.excluded.push(around) - 1}`;
     else {
       const name = this.freeName(kind, kind === "regions" ? "region" : "line");
-      this.shapes[kind][name] = kind === "regions" ? { polygon: around, excluded: [] } : { start: [0.5, 0.8], end: [0.5, 0.4] };
+      this.shapes[kind][name] = kind === "regions" ? { polygon: around } : { start: [0.5, 0.8], end: [0.5, 0.4] };
       key = `${kind}:${name}`;
     }
     this.choose(key);
