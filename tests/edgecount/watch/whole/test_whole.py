@@ -1,4 +1,4 @@
-"""All of `edgecount watch` at once: a camera, the service with its config file, a broker, a browser.
+"""All of `edgecount watch` at once: a camera, the service and its config file, a broker, a browser.
 
 The camera sends the figures of fake cameras, which are counted exactly, so that every number on the
 page is known.
@@ -116,7 +116,7 @@ def whole(tmp_path: Path, pictures: Pictures) -> Iterator[Whole]:
         browser = Browser(driver, page.url)
         browser.open("door")
         whole = Whole(server, path, service, page, browser, heard)
-        stack.callback(lambda: whole.page.stop())
+        stack.callback(lambda: whole.page.stop())  # noqa: PLW0108 (it is another one by then)
         stack.callback(driver.get, "about:blank")
         yield whole
         assert PASSWORD not in driver.page_source
