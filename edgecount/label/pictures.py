@@ -162,6 +162,7 @@ class Pictures:
             image = read_image(self.folder / name, **self._reading)  # type: ignore[arg-type]
         except SourceError as error:
             text = str(error).replace(f"{self.folder / name}", name)
+            text = text.replace("set `accept_damaged`", "start with --accept-damaged")
             self._problems[name] = (file, text)
             raise SourceError(text) from error
         self._problems.pop(name, None)

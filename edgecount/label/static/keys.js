@@ -34,7 +34,7 @@ export function action(event, hasSelection) {
   if (step) return step[0] ? ["go", step[0]] : null;
   const plain = {
     n: ["go", 1], p: ["go", -1], "+": ["zoom", 1.4], "=": ["zoom", 1.4], "-": ["zoom", 1 / 1.4], 0: ["fit"],
-    delete: ["remove"], backspace: ["remove"], e: ["empty"], enter: ["finish"], x: ["erase"], s: ["size"],
+    delete: ["remove"], backspace: ["remove"], e: ["nobody"], enter: ["accept"], x: ["erase"], s: ["size"],
     a: ["middle"], "[": ["select", -1], "]": ["select", 1], escape: ["release"], "?": ["help"],
   };
   return plain[low] ?? null;

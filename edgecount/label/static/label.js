@@ -36,7 +36,7 @@ async function open(name) {
   if (current !== name) return;
   if (status !== 200) {
     board.show(null);
-    message(`${name} cannot be annotated: ${answer.error}`);
+    message(`This picture cannot be annotated: ${answer.error}`);
     await refresh();
     return;
   }
@@ -218,6 +218,14 @@ const commands = {
     }
     work.finish(points());
     onwards();
+  },
+  accept() {
+    if (work?.state === "done") onwards();
+    else commands.finish();
+  },
+  nobody() {
+    if (work?.state === "empty") onwards();
+    else commands.empty();
   },
   empty() {
     if (!work) return;
