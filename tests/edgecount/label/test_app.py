@@ -138,9 +138,7 @@ def test_what_is_no_picture(client, folder):
     answer = client.get("/api/picture", params={"name": "c.jpg"})
     assert answer.status_code == 422
     assert str(folder) not in answer.text
-    problems = {
-        one["name"]: one["problem"] for one in client.get("/api/state").json()["pictures"]
-    }
+    problems = {one["name"]: one["problem"] for one in client.get("/api/state").json()["pictures"]}
     assert problems["a.jpg"] is None
     assert "c.jpg" in problems["c.jpg"]
     (folder / "c.jpg").write_bytes((folder / "a.jpg").read_bytes())
@@ -194,7 +192,11 @@ def test_proposals_come_from_the_model(client_of, folder):
     while answer.get("state") != "ready":
         answer = client.get("/api/proposal", params={"name": "a.jpg"}).json()
         assert answer["state"] in {"waiting", "ready"}
-    assert sorted([round(x), round(y)] for x, y, _ in answer["heads"]) == [[20, 10], [40, 30], [60, 50]]
+    assert sorted([round(x), round(y)] for x, y, _ in answer["heads"]) == [
+        [20, 10],
+        [40, 30],
+        [60, 50],
+    ]
     assert not (folder / "labels.csv.drafts").exists()  # looking at one is no act
     proposer = client.desk.proposer
     assert proposer.get("b.png", 30.0) is not None  # counted ahead
