@@ -9,6 +9,8 @@ import pytest
 
 from edgecount.label.pictures import TILE
 
+HEADS = [(20, 10), (40, 30), (60, 50)]  # that the model of conftest finds
+
 
 def picture(client, name):
     answer = client.get("/api/picture", params={"name": name})
