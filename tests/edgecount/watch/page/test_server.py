@@ -73,3 +73,18 @@ def test_an_address_that_is_none(tmp_path):
     server = PageServer(StandIn(), "no.such.host.invalid:0", token_file=str(token))
     with pytest.raises(ConfigError, match=r"no address of this machine"):
         server.start()
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: "])
+def test_who_asks_for_nothing_is_hung_up_on(service, monkeypatch, said):
+    monkeypatch.setattr("edgecount.watch.page.patience._SECONDS", 0.2)
+    server = PageServer(service, "127.0.0.1:0")
+    server.start()
+    try:
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
+            one.sendall(said)
+            assert one.recv(1) == b""
+        assert fetch(server.url)
+    finally:
+        server.stop()
