@@ -31,7 +31,7 @@ export class CameraPage {
       h("section.panel.stage", { "aria-label": camera.title }, this.stage.element, this.stage.switches(() => this.ask())),
       h("div.side", {},
         this.editorPlace,
-        h("section.panel.count", { "aria-label": "Count" }, this.title, this.number, this.interval, this.spark),
+        h("section.panel.count", { "aria-label": "Count" }, this.title, this.number, this.interval, this.spark, h("p.small")),
         h("section.panel", { "aria-label": "Regions and lines" }, this.parts, this.tools),
         this.mapPanel),
       this.history?.element ?? h("p.hint", {}, "No history is kept. Add history: {path: ...} to the config to see counts over time."), this.alarms.element, this.patterns?.element,
@@ -136,7 +136,7 @@ export class CameraPage {
   }
 
   onEvent(event) {
-    if (event.camera === this.camera.id) this.alarms.load();
+    if (event.camera === this.camera.id) this.alarms.add(event);
   }
 
   onPicture(camera, picture) {

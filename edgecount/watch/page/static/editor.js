@@ -157,7 +157,7 @@ export class Editor {
       const isChosen = shape.key === this.chosen;
       const corners = shape.points.map((point) => at(point).map((value) => value.toFixed(1)).join(",")).join(" ");
       const tag = shape.closed ? "polygon" : "polyline";
-      const body = svg(tag, { points: corners, class: shape.closed ? "draft" : "draft line", fill: shape.colour, stroke: shape.colour, "stroke-opacity": isChosen ? 1 : 0.75 });
+      const body = svg(tag, { points: corners, class: shape.closed ? "draft" : "draft line", fill: shape.kind === "ground" ? "none" : shape.colour, stroke: shape.colour, "stroke-opacity": isChosen ? 1 : 0.75 });
       body.addEventListener("pointerdown", (event) => (isChosen ? this.drag(event, (dx, dy, start) => this.shift(shape.key, start, dx, dy)) : this.choose(shape.key)));
       this.layer.append(svg(tag, { points: corners, class: "casing" }), body);
       if (shape.kind === "lines") this.layer.append(...arrow(at(shape.points[0]), at(shape.points[1])));
