@@ -129,7 +129,7 @@ class CameraFaults:
             lambda: self.disturbed("slow", 8),
             lambda: self.disturbed("refuse", 4),
             self.other_size,
-            lambda: self.odd_picture("frozen picture", still=True),
+            lambda: self.odd_picture("frozen picture", same=True),
             lambda: self.odd_picture("dark picture", clip=str(self._clips["dark"])),
         ]
         self._random.shuffle(faults)
@@ -188,7 +188,7 @@ class CameraFaults:
 
     def odd_picture(self, name: str, **changes: Any) -> None:
         """Show a picture that is not to be counted, long enough to be noticed."""
-        back = {"still": False, "clip": str(self._clips["empty"])}
+        back = {"same": False, "clip": str(self._clips["empty"])}
         self._changed(name, changes, back, 30)
 
     def _changed(

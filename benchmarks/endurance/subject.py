@@ -176,7 +176,7 @@ class Subject:
 
     def _start(self) -> None:
         self.life += 1
-        command = [sys.executable, str(Path(__file__).with_name("driver.py")), str(self.config)]
+        command = [sys.executable, "-m", "edgecount", "watch", "--config", str(self.config)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         end = time.monotonic() + _START

@@ -32,6 +32,7 @@ COMMANDS = {
     "train": "Train a network from a config.",
     "eval": "Measure a model on annotated images.",
     "adapt": "Fine-tune a model to your own camera.",
+    "label": "Mark the heads in your own pictures, in the browser.",
     "data": "Check annotated images; turn points into boxes.",
     "export": "Write a model as checked files for deployment.",
     "bench": "Time models, stage by stage.",

@@ -9,10 +9,11 @@ answered with {"ok": true}. It ends with its standard input.
 Options of a camera: size [640, 480], fps 10, codec "h264" (or "h265", "mjpeg", "h264-10bit"),
 interlaced false, sound false, detail false (noise, and a band below that tells the picture's
 number), slices 1 and bitrate 3000 (of H.264; kbit/s), key (pictures from one key picture to the
-next; two seconds of them), frozen false (the connection lives, but no picture comes), cut (pictures
-after which the server closes its connections), clip (a folder with files such as 640x480.i420,
-whose pictures are played over and over, without the strip), still false (it is always the same
-picture). Of the server: port (0: any), user, password.
+next; two seconds of them), still (file with an I420 picture of that size, to be sent in place of
+the moving one), clip (folder with files such as 640x480.i420, whose pictures are played over and
+over), same false (it is the same picture again and again), frozen false (the connection lives, but
+no picture comes), cut (pictures after which the server closes its connections). Of the server: port
+(0: any), user, password.
 
     apt install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good \
         gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
@@ -94,9 +95,10 @@ class Camera:
         self.bitrate = 3000
         self.cut: int | None = None
         self.key: int | None = None
+        self.still: str | None = None
         self.clip: str | None = None
-        self.still = False
-        self._still: tuple[tuple[int, int], bytes] | None = None
+        self.same = False
+        self._same: tuple[tuple[int, int], bytes] | None = None
         self.change(options)
 
     def change(self, options: dict[str, Any]) -> None:
@@ -125,17 +127,19 @@ class Camera:
         )
 
     def picture(self, number: int, size: tuple[int, int]) -> bytes:
-        if not self.still:
-            self._still = None
+        if not self.same:
+            self._same = None
             return self._draw(number, size)
-        if self._still is None or self._still[0] != size:
-            self._still = size, self._draw(number, size)
-        return self._still[1]
+        if self._same is None or self._same[0] != size:
+            self._same = size, self._draw(number, size)
+        return self._same[1]
 
     def _draw(self, number: int, size: tuple[int, int]) -> bytes:
-        width, height = size
+        if self.still is not None:
+            return Path(self.still).read_bytes()
         if self.clip is not None:
             return _played(self.clip, size, number)
+        width, height = size
         top, colours = time_strip.luma_rows(number, width), b"\x80" * (width * height // 2)
         if not self.detail:
             grey = bytes([60 + number % 16]) * (width * height - len(top))
