@@ -83,6 +83,7 @@ def settle(
     _settle_csv(accounts, disk, events["jsonl"])
     known = {one["id"]: one for every in events.values() for one in every}
     _settle_faults(accounts, faults, list(known.values()), subject)
+    _settle_alarms(accounts, list(known.values()), subject)
     readings = [one for one in written if one["type"] == "reading"] + broker.readings
     _settle_minutes(accounts, readings, minutes, subject)
     _settle_lines(accounts, readings, subject)
@@ -238,6 +239,29 @@ def _settle_lines(accounts: Accounts, readings: list[Any], subject: Subject) -> 
 
 def _sum(line: dict[str, float]) -> float:
     return line["in"] + line["out"]
+
+
+def _settle_alarms(accounts: Accounts, events: list[Any], subject: Subject) -> None:
+    """Look whether each alarm was raised and cleared by turns, over a kill, too."""
+    turns = sorted(
+        (
+            one
+            for one in events
+            if one["kind"] == "alarm" and one["change"] in {"raised", "cleared"}
+        ),
+        key=_moment,
+    )
+    wrong, over_kill = [], 0
+    state: dict[str, Any] = {}
+    for one in turns:
+        before, state[one["camera"]] = state.get(one["camera"]), one
+        if one["change"] == (before["change"] if before else "cleared"):
+            wrong.append(f"twice: {_shown(one)}")
+        elif before and one["change"] == "cleared":
+            over_kill += any(_moment(before) < kill < _moment(one) for kill in subject.kills)
+    raised = sum(one["change"] == "raised" for one in turns)
+    found = f"{raised} raised, {over_kill} of them before the kill and cleared after it"
+    accounts.judge("alarms raised and cleared by turns", wrong, found)
 
 
 def _settle_process(accounts: Accounts, subject: Subject, ended: tuple[int | None, float]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from endurance.subject import Subject
 
 RECOVERY = 60.0  # s that a camera may take to be back: its tries are up to 30 s apart
+_PATIENCE = 90.0  # s that a sink may take: tries are up to a minute apart
 _CALM = 5.0  # s between two faults
 _CROWD = 15.0  # s that a crowd stays, and that the place is empty after it
 
@@ -314,6 +315,8 @@ class OtherFaults:
         with self._diary.fault("killed", "service") as fault:
             self._receiver.proxy.mood = "refuse"
             self._diary.wait(20)
+            # With an alarm that is raised, which is not to be raised again afterwards.
+            self._until(lambda: self._subject.raised() > 0)
             self._subject.kill()
             self._diary.wait(5)
             self._receiver.proxy.mood = "pass"
@@ -331,8 +334,7 @@ class OtherFaults:
         self._diary.wait(_CALM)
 
     def _until(self, condition: Callable[[], bool]) -> bool:
-        # A webhook's tries are five minutes apart at most, a file's one.
-        end = time.time() + 90
+        end = time.time() + _PATIENCE
         self._diary.wait(2)  # metrics of before
         while not condition():
             if time.time() > end:

@@ -162,6 +162,10 @@ class Subject:
         """Return a metric of now, 0 if there is none."""
         return self.samples.get(key, 0.0)
 
+    def raised(self) -> int:
+        """Return how many alarms are raised."""
+        return sum(key[0] == "alarm_raised" and value for key, value in self.samples.items())
+
     def totals(self) -> dict[tuple[str, ...], float]:
         """Return counters over all lives."""
         last: dict[int, Samples] = {}

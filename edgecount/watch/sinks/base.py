@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ _READINGS = 256  # that wait for a slow sink; the oldest are dropped for new one
 _PICTURES = 16  # readings of a sink that wants their pictures, of 6 MB each
 _EVENTS = 4096
 _FIRST, _LONGEST = 1.0, 60.0  # s between tries of a sink that fails
-_STEADY = 15.0  # s without a failure after which a sink is said to work again
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ class SinkThread:
         self._is_open = self._is_closing = False
         self._error: str | None = None
         self._told: str | None = None  # error that the log has
-        self._failed = 0.0
+        self._unproven: str | None = None  # error since which nothing was taken
         self._delay = _FIRST
         self._thread = threading.Thread(
             target=self._run, name=f"edgecount-sink {sink.name}", daemon=True
@@ -183,7 +181,8 @@ class SinkThread:
         while True:
             try:
                 self._sink.open()
-                self._note(is_open=True)
+                # Opening a file on a full disk is no sign yet that it works.
+                self._note(is_open=True, error=self._unproven)
                 self._serve()
             except Exception as error:  # noqa: BLE001 (sinks are libraries, which raise anything)
                 self._fail(f"{error}" or type(error).__name__)
@@ -195,18 +194,17 @@ class SinkThread:
     def _fail(self, error: str) -> None:
         """Note why the sink failed; the log is told once, and not each time that it is tried."""
         self._note(is_open=False, error=error)
-        self._failed = time.monotonic()
         if error != self._told:
             self._told = error
             _log.warning("%s: %s; it is tried again", self._sink.name, error)
 
-    def _recover(self) -> None:
-        """Note that the sink has taken something: opening a file on a full disk is no sign yet."""
+    def _succeed(self) -> None:
+        """Note that the sink has taken something."""
         self._delay = _FIRST
-        # Some fail now and then only, such as one that writes every ten seconds.
-        if self._told is not None and time.monotonic() - self._failed >= _STEADY:
-            self._told = None
-            _log.warning("%s works again", self._sink.name)
+        self._told = None
+        if self._unproven is not None:
+            self._unproven = None
+            self._note(is_open=True)
 
     def _serve(self) -> None:
         """Hand on what comes, until the end."""
@@ -228,12 +226,13 @@ class SinkThread:
                 self._sink.event(item)
             else:
                 self._sink.reading(item)
-        except Exception:
+        except Exception as error:
+            self._unproven = f"{error}" or type(error).__name__
             if not is_event:
                 self._take(item, delivered=False)
             raise
+        self._succeed()
         self._take(item, delivered=True)
-        self._recover()
 
     def _take(self, item: Reading | Event, *, delivered: bool) -> None:
         """Take an item off the queue, unless that was closed meanwhile."""
