@@ -3,12 +3,12 @@
     python benchmarks/soak_watch.py [--cameras 3] [--minutes 20] [--seed 1] [--no-kill]
         [--folder soak] [--out soak.json]
 
-Real RTSP servers, each behind a proxy, are killed, halted, and show pictures of another size, in
-the dark, or always the same one; their packets are damaged, lost, late, or do not come at all. A
-real Mosquitto and a receiver of webhooks are killed, hang, are slow and answer with errors; the
-disk is full; the config is reloaded, also in vain; after a third of the time the service is killed
-and started again. In between a crowd comes and goes in front of each camera, which raises an alarm
-and clears it. The seed decides the turns.
+It is `edgecount watch` in a process of its own. Real RTSP servers, each behind a proxy, are killed,
+halted, and show pictures of another size, in the dark, or always the same one; their packets are
+damaged, lost, late, or do not come at all. A real Mosquitto and a receiver of webhooks are killed,
+hang, are slow and answer with errors; the disk is full; the config is reloaded, also in vain; after
+a third of the time the service is killed and started again. In between a crowd comes and goes in
+front of each camera, which raises an alarm and clears it. The seed decides the turns.
 
 At the end it is compared what came where. Prints tables, and exits with 1 if a goal was missed.
 
@@ -24,6 +24,7 @@ import argparse
 import dataclasses
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -106,6 +107,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where logs stay; default: nowhere")
     parser.add_argument("--out", type=Path, help="JSON file of the result")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all processes are ended
     if "x264enc" not in gstreamer_encoders():
         raise SystemExit(f"no GStreamer with an RTSP server here: {INSTALL}")
     with tempfile.TemporaryDirectory() as temporary:

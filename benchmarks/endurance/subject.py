@@ -64,7 +64,7 @@ class Look:
     Attributes:
         time: UNIX time in seconds.
         life: number of the process.
-        mib: proportional share of the memory that it uses.
+        mib: resident memory.
         threads: its threads.
         descriptors: its open files and sockets.
         samples: its metrics by name and labels; empty while it does not answer.
@@ -198,7 +198,7 @@ class Subject:
 
     def _look(self) -> Look:
         own = Path(f"/proc/{self._process.pid}")
-        kib = re.search(r"^Pss:\s+(\d+)", (own / "smaps_rollup").read_text(), re.MULTILINE)
+        kib = re.search(r"^Rss:\s+(\d+)", (own / "smaps_rollup").read_text(), re.MULTILINE)
         threads, descriptors = (len(list((own / name).iterdir())) for name in ("task", "fd"))
         mib = int(kib[1]) / 1024 if kib else 0.0
         return Look(time.time(), self.life, mib, threads, descriptors, self._ask())
