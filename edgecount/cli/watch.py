@@ -281,7 +281,7 @@ def _new_token(ctx: click.Context, token: Path, sources: tuple[str, ...]) -> Non
     from edgecount.cli._watch.token import write_token
 
     others = (one.name for one in ctx.command.params if one.name not in ("token", "sources"))
-    if sources or any(name is not None and _is_given(ctx, name) for name in others):
+    if sources or any(_is_given(ctx, str(name)) for name in others):
         raise click.UsageError(_ONLY_ALONE)
     write_token(token)
     shown = printable(str(token))
