@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 pytest.importorskip("ruamel.yaml", reason='needs pip install "edgecount[watch]"')
 
 from edgecount.cli import cli
+from edgecount.watch.config import load
 
 DEPLOY = Path(__file__).resolve().parents[4] / "deploy"
 CAMERA = "rtsp://viewer:hunter2@127.0.0.1:1/cam"
@@ -141,6 +142,33 @@ def test_a_new_token(run: Run) -> None:
     assert "page.token exists" in refusal(run("--new-token", "page.token"), 1)
     result = run(CAMERA, "--serve", "0.0.0.0:0", "--token-file", "page.token", "--check")
     assert result.exit_code == 0, result.output
+
+
+def test_a_config_of_the_command_line(run: Run) -> None:
+    given = (CAMERA + "${X}", "--rate", 2, "--region", "half:0%,0%;50%,0%;50%,100%", "--threads", 1)
+    more = (
+        "--line",
+        "gate:50%,100%;50%,0%",
+        "--serve",
+        "127.0.0.1:0",
+        "--history",
+        "counts.sqlite",
+    )
+    result = run(*given, *more, "--write-config", "new.yaml")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "hunter2" not in result.output
+    assert stat.S_IMODE(os.stat("new.yaml").st_mode) == 0o600  # noqa: PTH116
+    config = load("new.yaml")
+    assert (config.threads, config.sinks.jsonl) == (1, None)
+    assert config.history is not None
+    assert str(config.history.path) == "counts.sqlite"
+    camera = config.cameras["127-0-0-1"]
+    assert (camera.source, camera.rate) == (CAMERA + "${X}", 2)
+    assert camera.regions["half"].polygon == ((0, 0), (0.5, 0), (0.5, 1))
+    assert list(camera.lines) == ["gate"]
+    assert run("--config", "new.yaml", "--check").exit_code == 0
+    assert "new.yaml exists" in refusal(run(*given, "--write-config", "new.yaml"), 1)
+    assert "without --config" in refusal(run("--config", "new.yaml", "--write-config", "x.yaml"))
 
 
 def test_a_missing_extra(
