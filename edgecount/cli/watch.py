@@ -149,6 +149,13 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
     "--check", "is_check", is_flag=True, help="Check the config and what it names, and exit."
 )
 @click.option(
+    "--write-config",
+    "new_config",
+    type=UserPath(dir_okay=False),
+    metavar="FILE",
+    help="Write what the command line says to a new config, readable by you alone, and exit.",
+)
+@click.option(
     "--new-token",
     "token",
     type=UserPath(dir_okay=False),
@@ -176,6 +183,7 @@ def watch(
     Examples:
       edgecount watch rtsp://user:password@192.168.1.20/stream
       edgecount watch rtsp://door/stream rtsp://hall/stream --history counts.sqlite --serve
+      edgecount watch rtsp://door/stream --serve --write-config cameras.yaml
       edgecount watch --config cameras.yaml --check
       edgecount watch --new-token page.token
       edgecount watch --config cameras.yaml --serve 0.0.0.0:8080 --token-file page.token
@@ -184,8 +192,12 @@ def watch(
         _new_token(ctx, token, sources)
         return
     _refuse_mixture(ctx, sources)
-    if options.pop("is_check"):
+    is_check, new_config = options.pop("is_check"), options.pop("new_config")
+    if is_check:
         _check(ctx, sources, **options)
+    if new_config is not None:
+        _write(new_config, sources, **options)
+    if is_check or new_config is not None:
         return
     stopped_by = _watch(sources, **options)
     if stopped_by != signal.SIGTERM:
@@ -240,6 +252,25 @@ def _check(
     click.echo(printable(f"{name}: {number} camera{'' if number == 1 else 's'}, fine"))
 
 
+def _write(
+    new_config: Path,
+    sources: tuple[str, ...],
+    *,
+    path: Path | None,
+    log_format: Any,  # noqa: ARG001
+    print_every: float | None,  # noqa: ARG001
+    **options: Any,
+) -> None:
+    """Write a config of the command line."""
+    from edgecount.cli._watch.write import write_config
+
+    if path is not None:
+        raise click.UsageError("--write-config is for cameras without --config")
+    write_config(_config(sources, None, _page(options), options), new_config)
+    shown = printable(str(new_config))
+    click.echo(f"{shown}: go on by  edgecount watch --config {shown}")
+
+
 def _page(options: dict[str, Any]) -> PageOptions:
     """Take the options that are about the page off the others."""
     from edgecount.cli._watch.setup import PageOptions
@@ -281,7 +312,7 @@ def _new_token(ctx: click.Context, token: Path, sources: tuple[str, ...]) -> Non
     from edgecount.cli._watch.token import write_token
 
     others = (one.name for one in ctx.command.params if one.name not in ("token", "sources"))
-    if sources or any(name is not None and _is_given(ctx, name) for name in others):
+    if sources or any(_is_given(ctx, str(name)) for name in others):
         raise click.UsageError(_ONLY_ALONE)
     write_token(token)
     shown = printable(str(token))

@@ -63,7 +63,7 @@ class LogFormatter(logging.Formatter):
         fields["message"] = valid_text(message)
         trace = _trace(record)
         if trace:
-            fields["exception"] = valid_text(shown_url(trace))
+            fields["exception"] = valid_text(trace)
         return json.dumps(fields)  # ASCII: no control character of a stream gets through
 
     def _text(self, record: logging.LogRecord, message: str) -> str:
@@ -175,7 +175,7 @@ def _message(record: logging.LogRecord) -> str:
 def _trace(record: logging.LogRecord) -> str:
     if not record.exc_info or record.exc_info[1] is None:
         return ""
-    return "".join(traceback.format_exception(*record.exc_info)).strip()
+    return shown_url("".join(traceback.format_exception(*record.exc_info)).strip())
 
 
 def _one_line(text: str) -> str:

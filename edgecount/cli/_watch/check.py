@@ -64,22 +64,22 @@ def _of_camera(name: str, camera: CameraConfig) -> Iterator[Finding]:
 
 def _of_files(config: WatchConfig) -> Iterator[Finding]:
     sinks = config.sinks
-    files = (
-        ("history.path", config.history and config.history.path),
-        ("sinks.jsonl.path", sinks.jsonl and sinks.jsonl.path),
-        ("sinks.csv.path", sinks.csv and sinks.csv.path),
-        ("sinks.webhook.spool", sinks.webhook and sinks.webhook.spool),
+    places: tuple[tuple[str, object], ...] = (
+        ("history.path", config.history),
+        ("sinks.jsonl.path", sinks.jsonl),
+        ("sinks.csv.path", sinks.csv),
+        ("sinks.webhook.spool", sinks.webhook),
+        ("sinks.clips.folder", sinks.clips),
+        ("keep.folder", config.keep),
     )
-    for key, path in files:
-        if path is not None and (why := _why_not_file(path)):
+    for key, section in places:
+        if section is None:
+            continue
+        name = key.rpartition(".")[2]
+        path: Path = getattr(section, name)
+        why = _why_not_folder(path) if name == "folder" else _why_not_file(path)
+        if why:
             yield Finding(f"{key}: {path} cannot be written: {why}")
-    folders = (
-        ("sinks.clips.folder", sinks.clips and sinks.clips.folder),
-        ("keep.folder", config.keep and config.keep.folder),
-    )
-    for key, path in folders:
-        if path is not None and (why := _why_not_folder(path)):
-            yield Finding(f"{key}: {path} cannot be written to: {why}")
     # The page saves regions by writing a file beside the config.
     if config.serve and not config.serve.read_only and config.path:
         why = _why_not_folder(config.path.absolute().parent)

@@ -236,6 +236,7 @@ class Service:
                 with replacing(path) as old:
                     old.write_bytes(before)
                 raise
+            _log.info("%s: %s changed and saved to %s", camera, ", ".join(shapes), path)
 
     def keep(self, camera: str) -> str:
         """Keep the newest picture of a camera for labelling, as it is; return its file's name.

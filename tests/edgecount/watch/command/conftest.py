@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -30,22 +29,31 @@ class Systemd:
         self.states: list[dict[str, str]] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
-        self._socket.settimeout(0.05)
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
 
     def wait_for(self, key: str, *, after: int = 0) -> int:
         """Wait until a state with a key has come; return how many states had come by then."""
-        end = time.monotonic() + SECONDS
-        while True:
-            for number, state in enumerate(self.states[after:], after + 1):
-                if key in state:
-                    return number
-            assert time.monotonic() < end, f"no {key}: {self.states[-3:]}"
-            with contextlib.suppress(TimeoutError):
-                lines = self._socket.recv(4096).decode().split("\n")
-                self.states.append(dict(line.split("=", 1) for line in lines))
+        found: list[int] = []
+
+        def has_come() -> list[int]:
+            states = enumerate(self.states[after:], after + 1)
+            found.extend(number for number, state in states if key in state)
+            return found
+
+        until(has_come, lambda: f"no {key} in {self.states[-3:]}")
+        return found[0]
 
     def close(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            address = self.address
+            sender.sendto(b"", "\0" + address[1:] if address.startswith("@") else address)
+        self._thread.join()
         self._socket.close()
+
+    def _listen(self) -> None:
+        while text := self._socket.recv(4096).decode():
+            self.states.append(dict(line.split("=", 1) for line in text.split("\n")))
 
 
 class Watch:

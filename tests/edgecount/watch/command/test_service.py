@@ -17,15 +17,16 @@ from camera_servers import CameraServer
 pytest.importorskip("ruamel.yaml", reason='needs pip install "edgecount[watch]"')
 
 Start = Callable[..., Any]
+EDITOR = "some-letters-and-more"
 REGION = "regions: {half: {polygon: [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}}"
 
 
 def test_it_counts_reloads_and_ends(
     start: Start, write_config: Callable[..., Path], systemd: Any, until: Callable[..., None]
 ) -> None:
-    path = write_config()
+    write_config()
     watch = start(
-        "--config", path, "--log-format", "json",
+        "--config", "cameras.yaml", "--log-format", "json",
         NOTIFY_SOCKET=systemd.address, WATCHDOG_USEC="60000000",
     )  # fmt: skip
     seen = systemd.wait_for("READY")
@@ -111,7 +112,7 @@ def test_the_page_follows_the_config(
 ) -> None:
     pytest.importorskip("uvicorn")
     token = tmp_path / "page.token"
-    token.write_text("a-token-of-some-length\n")
+    token.write_text(EDITOR)
     token.chmod(0o600)
     served = "serve: {address: 127.0.0.1:0}\nsinks:\n  prometheus: {}"
     path = write_config("sinks:", served)
@@ -126,9 +127,9 @@ def test_the_page_follows_the_config(
     watch.send(signal.SIGHUP)
     systemd.wait_for("READY", after=systemd.wait_for("RELOADING", after=seen))
     assert _ask(watch, "/api/state")[0] == 401
-    assert _ask(watch, "/api/state", token="a-token-of-some-length")[0] == 200
+    assert _ask(watch, "/api/state", token=EDITOR)[0] == 200
     assert watch.end() == 0
-    assert "a-token-of" not in json.dumps(watch.log())
+    assert EDITOR not in json.dumps(watch.log())
 
 
 def _ask(watch: Any, path: str, token: str = "") -> tuple[int, str]:
