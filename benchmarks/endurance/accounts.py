@@ -20,7 +20,7 @@ from endurance.subject import Look, Subject, documents, lines_of
 _FLIGHT = 3.0  # s before a kill in which an event may not have come everywhere
 _SLACK = 30.0  # s after a fault in which its events may come
 _UNSEEN = 6.0  # s of a minute that the history may have less of than others have seen
-_WINDOW = 30.0  # s over which memory is averaged
+_WINDOW = 120.0  # s of which the least memory counts: clips and new connections come and go
 
 
 @dataclass
@@ -266,7 +266,7 @@ def _settle_alarms(accounts: Accounts, events: list[Any], subject: Subject) -> N
 
 def _settle_process(accounts: Accounts, subject: Subject, ended: tuple[int | None, float]) -> None:
     """Look at memory, threads and descriptors, and at how the process ended."""
-    rows: list[tuple[Any, ...]] = [("process", "after s", "MiB", "threads", "descriptors")]
+    rows: list[tuple[Any, ...]] = [("process", "until s", "least MiB", "threads", "descriptors")]
     grown = {}
     for life in range(1, subject.life + 1):
         looks = [look for look in subject.looks if look.life == life]
@@ -290,7 +290,7 @@ Mark = tuple[float, int, int]
 
 
 def _marks(looks: list[Look]) -> list[tuple[float, Mark]]:
-    """Return averages at the first third, the middle and the end of a process's life.
+    """Return what a process held at the beginning, the middle and the end of its life.
 
     Everything has been used once by the middle: encoders, buffers of the largest pictures, files.
     """
@@ -302,7 +302,7 @@ def _marks(looks: list[Look]) -> list[tuple[float, Mark]]:
         chosen = [look for look in looks if until - _WINDOW <= look.time <= until]
         if chosen:
             mark = (
-                round(statistics.median(look.mib for look in chosen), 1),
+                round(min(look.mib for look in chosen), 1),
                 round(statistics.median(look.threads for look in chosen)),
                 round(statistics.median(look.descriptors for look in chosen)),
             )
