@@ -62,8 +62,8 @@ class State(Sink):
         """Write what is new if that was not done lately; OutputError if it cannot be written."""
         now = time.monotonic()
         if self._is_new and (self._written is None or now - self._written >= self._every):
-            self._written = now
             self._write()
+            self._written = now  # if it failed, the next one is not to be taken for a success
 
     def close(self) -> None:
         """Write what is new; OutputError if it cannot be written."""

@@ -211,33 +211,6 @@ def test_the_last_will(broker, until):
         until(lambda: listener.kept["edgecount/status"] == "offline")
 
 
-def openssl(folder, *arguments):
-    command = ["openssl", *arguments]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-
-
-@pytest.fixture
-def certificates(tmp_path):
-    """An authority of our own, and a broker's certificate for 127.0.0.1."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: apt install openssl")
-    folder = tmp_path / "tls"
-    folder.mkdir()
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    for name in ("ca", "other"):
-        openssl(
-            folder, "req", "-x509", *curve, "-keyout", f"{name}.key", "-out", f"{name}.pem",
-            "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-        )  # fmt: skip
-    openssl(folder, "req", *curve, "-keyout", "key.pem", "-out", "asked.pem", "-subj", "/CN=x")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    openssl(
-        folder, "x509", "-req", "-in", "asked.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
-        "-CAcreateserial", "-out", "cert.pem", "-extfile", "names",
-    )  # fmt: skip
-    return folder
-
-
 def test_tls_and_passwords(tmp_path, certificates, make_event, until):
     passwords = tmp_path / "passwords"
     passwords.write_text("edgecount:s3cret-word\n")
@@ -269,7 +242,7 @@ def test_tls_and_passwords(tmp_path, certificates, make_event, until):
             ({"tls": True, "ca_file": str(passwords)}, "expected certificates in PEM form"),
             (user, f"MQTT broker 127.0.0.1:{broker.port} "),
         ):
-            with pytest.raises(OutputError, match=message) as caught:
+            with pytest.raises(EdgeCountError, match=message) as caught:
                 attempt(**given)
             assert "\n" not in str(caught.value)
             assert "s3cret" not in str(caught.value)
