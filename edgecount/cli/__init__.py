@@ -25,6 +25,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
     "count": "Count people in images, folders, videos and cameras.",
+    "watch": "Count cameras for months, with a page to look at.",
     "demo": "Render a crowd with known truth and count it.",
     "history": "Print the history of counts as CSV.",
     "models": "List the bundled models.",
@@ -32,6 +33,7 @@ COMMANDS = {
     "train": "Train a network from a config.",
     "eval": "Measure a model on annotated images.",
     "adapt": "Fine-tune a model to your own camera.",
+    "label": "Mark the heads in your own pictures, in the browser.",
     "data": "Check annotated images; turn points into boxes.",
     "export": "Write a model as checked files for deployment.",
     "bench": "Time models, stage by stage.",
