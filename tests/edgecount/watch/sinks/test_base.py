@@ -182,3 +182,16 @@ def test_what_a_sink_keeps_itself_is_shown():
     health = thread.health()
     assert (health.waiting, health.dropped, health.delivered) == (3, 2, 1)
     assert health.error == "the receiver is away"
+
+
+def test_a_failure_is_logged_once_until_something_is_taken(caplog):
+    sink = Recorder(failures=3)
+    thread = SinkThread(sink)
+    thread.put(event())
+    until(lambda: sink.taken)
+    sink.failures = 2
+    thread.put(event())
+    until(lambda: len(sink.taken) == 2)
+    thread.close(DEADLINE)
+    logged = [one.message for one in caplog.records if one.levelname == "WARNING"]
+    assert logged == ["recorder: the broker is away; it is tried again"] * 2
