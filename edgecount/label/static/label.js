@@ -88,7 +88,7 @@ function showCount() {
   const kind = work.isProposing ? "proposed" : work.state;
   const said = { proposed: "proposed", new: isWaiting ? "· looking for heads…" : "marked", open: "marked", done: "marked · done ✓", empty: "· nobody here ✓" }[kind];
   badge.className = `badge ${kind}`;
-  fill(badge, h("b", {}, number), said);
+  fill(badge, h("b", {}, number), ` ${said}`);
   board.canvas.setAttribute("aria-label", `${work.name}: ${number} heads ${said}. Arrow keys and N, P change the picture; press question mark for all keys.`);
 }
 
