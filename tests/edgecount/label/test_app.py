@@ -127,6 +127,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(client, folder, monkeypatch):
 
 def test_pictures_that_arrive_while_it_runs(client, folder):
     image = cv2.imread(str(folder / "a.jpg"))
+    (folder / "b3.jpg.1234.partial").write_bytes(b"")  # as `keep` of watch writes them
     cv2.imwrite(str(folder / "b2.jpg"), image)
     end = time.monotonic() + 30
     while len(client.get("/api/state").json()["pictures"]) < 4:
