@@ -2,6 +2,7 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -134,6 +135,23 @@ def test_pictures_that_arrive_while_it_runs(client, folder):
         assert time.monotonic() < end
         time.sleep(0.1)
     assert put(client, "b2.jpg", "empty").status_code == 200
+
+
+def test_a_picture_that_watch_keeps_is_taken_up(client, folder):
+    pytest.importorskip("ruamel.yaml", reason='needs pip install "edgecount[watch]"')
+    from edgecount.watch.config import KeepConfig
+    from edgecount.watch.service.keep import keep_picture
+
+    shown = SimpleNamespace(
+        original=np.zeros((48, 64, 3), np.uint8), reading=SimpleNamespace(time=1_700_000_000.0)
+    )
+    door = SimpleNamespace(id="door", picture=lambda: shown)
+    name = keep_picture(door, KeepConfig(folder=folder))
+    end = time.monotonic() + 30
+    while name not in {one["name"] for one in client.get("/api/state").json()["pictures"]}:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert picture(client, name)["width"] == 64
 
 
 def test_what_is_no_picture(client, folder):
