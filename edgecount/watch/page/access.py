@@ -19,7 +19,7 @@ COOKIE = "edgecount_session"
 SESSION = 30 * 24 * 3600  # s that a login lasts
 _ROLES: tuple[Role, ...] = ("editor", "viewer")
 _SHORTEST, _LONGEST = 16, 512  # characters of a token
-_HOW = "(umask 077; openssl rand -base64 33 > page.token)"
+_HOW = "edgecount watch --new-token page.token"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Access:
         if not (editor or viewer) and not is_loopback(address):
             raise ConfigError(
                 f"serve.address: other machines can reach {address}, so the page needs a token: "
-                f"make one by {_HOW} and set serve.token_file to page.token"
+                f"make one by {_HOW} and set serve.token_file to its path"
             )
         access = cls(_token("token_file", editor), _token("viewer_token_file", viewer))
         if access.editor and access.editor == access.viewer:

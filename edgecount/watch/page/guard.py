@@ -8,7 +8,7 @@ import socket
 from collections.abc import Collection
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +37,7 @@ _BODY_SECONDS = 15.0  # in which it has to come
 _OTHER_NAME = "the page is not served under this name; add it to serve.hosts in the config"
 _LONGEST_TARGET = 4096  # of path and query
 _OPEN = frozenset({"/login", "/static/login.css", "/static/icon.svg"})  # without a token
+_FROM_HERE = frozenset({"same-origin", "none"})  # the page itself, or what somebody has typed
 _SAFE = frozenset({"GET", "HEAD"})
 _TRIES, _TRY_SECONDS = 8, 120.0  # wrong tokens of one client
 _WRITE_SECONDS = 60.0  # in which all writes come back
@@ -85,7 +86,8 @@ class Guard:
         self._app, self._access, self._read_only = app, access, read_only
         self._limits = limits
         self._local = is_loopback(listens)
-        own = {"localhost"} if self._local else {"localhost", socket.gethostname().lower()}
+        machine = socket.gethostname().lower()
+        own = {"localhost"} if self._local else {"localhost", machine, f"{machine}.local"}
         self._hosts = own | {host.lower() for host in hosts}
         self.tries = RateLimit(_TRIES, _TRY_SECONDS)
         self._writes = RateLimit(limits.writes, _WRITE_SECONDS)
@@ -157,8 +159,12 @@ class Guard:
             return 414, "the address is too long"
         if not self._is_known_host(headers.getlist("host")):
             return 421, self._limits.other_name
-        if is_write and not _is_same_origin(headers):
+        is_from_here = headers.get("sec-fetch-site", "none") in _FROM_HERE
+        if is_write and not (is_from_here and _is_same_origin(headers)):
             return 403, "requests from other sites are not taken"
+        # Another site may lead people here, and include nothing of what is here.
+        if not is_from_here and headers.get("sec-fetch-dest") != "document":
+            return 403, "other sites cannot include anything of this page"
         return None
 
     def _forbid(self, scope: Scope, role: Role) -> tuple[Any, ...] | None:
@@ -205,15 +211,20 @@ class Guard:
 
 
 def client_of(scope: Scope) -> str:
-    """Return the address of who asks."""
+    """Return who asks: an IPv4 address, or an IPv6 network, of which one has all addresses."""
     client = scope.get("client")
-    return str(client[0]) if client else "unknown"
+    text = str(client[0]) if client else "unknown"
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text
+    if isinstance(address, IPv4Address):
+        return text
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    """Return whether a request comes from the page itself, or from no page at all."""
-    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        return False
+    """Return whether a request names the page itself as where it comes from, or no page at all."""
     origins = headers.getlist("origin")
     if not origins:
         return True

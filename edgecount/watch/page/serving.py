@@ -35,6 +35,8 @@ class AppServer:
     def __init__(self, app: ASGIApp, host: str, port: int, *, setting: str) -> None:
         import uvicorn
 
+        from edgecount.watch.page.patience import ImpatientProtocol
+
         self._host, self._port, self._setting = host, port, setting
         config = uvicorn.Config(
             app,
@@ -42,7 +44,7 @@ class AppServer:
             ws="websockets-sansio",
             ws_max_size=_LONGEST_MESSAGE,
             ws_per_message_deflate=False,  # pictures are compressed, and zip bombs are not wanted
-            http="h11",
+            http=ImpatientProtocol,
             h11_max_incomplete_event_size=16_384,
             limit_concurrency=_MOST_REQUESTS,
             proxy_headers=False,  # anybody can send X-Forwarded-For
