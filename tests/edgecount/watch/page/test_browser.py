@@ -225,7 +225,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser):
         assert browser.script(
             "const style = getComputedStyle(document.activeElement);"
             "return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0"
-        )
+        ), browser.focused("outerHTML")
         reached.append(browser.script("return document.activeElement.innerText.trim()"))
     assert reached[0] == "Skip to the picture"
     wanted = ["All", "Acknowledge", "Density", "Edit regions", "24 h", "CSV"]
