@@ -134,7 +134,7 @@ def draw(driver: Any, url: str, service: Service, folder: Path) -> None:
     page.click("[data-layer=density]")
     page.draw("watch-camera-dark")
     page.click("[data-layer=density]")
-    page.open("", 1240, 640)
+    page.open("", 1360, 560)
     page.draw("watch-all")
     page.open("square", 1240, 720)
     page.script(f"{BUTTONS}.find((one) => one.innerText === 'Edit regions').click()")
@@ -200,14 +200,14 @@ class Page:
 
 
 def shrink(image: Image.Image, boxes: list[list[int]]) -> Image.Image:
-    """Return a picture with 256 colours, 96 of them for the cameras' pictures."""
+    """Return a picture with 256 colours, 88 of them for the cameras' pictures."""
     rest, views = image.copy(), []
     for box in boxes:
         views.append(np.asarray(image.crop(box)).reshape(-1, 3))
         rest.paste(image.getpixel((0, 0)), tuple(box))
     pixels = np.concatenate(views)
-    colours = Image.fromarray(pixels[: len(pixels) // 8 * 8].reshape(8, -1, 3)).quantize(96)
-    both = [*colours.getpalette(), *rest.quantize(160).getpalette()]
+    colours = Image.fromarray(pixels[: len(pixels) // 8 * 8].reshape(8, -1, 3)).quantize(88)
+    both = [*colours.getpalette(), *rest.quantize(168).getpalette()]
     palette = Image.new("P", (1, 1))
     palette.putpalette(both)
     return image.quantize(palette=palette, dither=Image.Dither.NONE)
