@@ -124,7 +124,7 @@ def make_it_evening() -> None:
 def draw(driver: Any, url: str, service: Service, folder: Path) -> None:
     """Draw all pictures."""
     page = Page(driver, url)
-    page.open("square", 1240, 1130)
+    page.open("square", 1240, 1060)
     time.sleep(60)  # the short line beside the count becomes as long as it gets
     page.draw("watch-camera-light")
     page.script("scrollTo(0, document.body.scrollHeight)")
