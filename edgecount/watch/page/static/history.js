@@ -228,7 +228,7 @@ export class PatternsPanel {
     const list = h("table.wide", {}, h("thead", {}, h("tr", {}, h("th", {}, "Busiest hours"), h("th", {}, "mean"), h("th", {}, "most"))),
       h("tbody", {}, busiest.map((one) => h("tr", {}, h("th", { scope: "row" }, `${new Date(one.hour * 1000).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" })}, ${clock(one.hour)}`), h("td", {}, people(one.mean)), h("td", {}, people(one.max))))));
     fill(this.body,
-      h("div.stack", {}, h("h3", {}, this.what.startsWith("line:") ? "A week, people in by hour" : "A week, hour by hour"), heat(hours)),
+      h("div.stack", {}, h("h3", {}, `A week by hour: ${this.what.startsWith("line:") ? "people in" : "mean"}, up to ${people(most(hours))}`), heat(hours)),
       h("div.stack", {}, h("h3", {}, "This week (line) against last (dashed)"), this.weeks),
       busiest.length ? list : null);
     this.plot?.destroy();
@@ -249,7 +249,7 @@ export class PatternsPanel {
 }
 
 function heat(hours) {
-  const top = Math.max(1, ...hours.flat().filter((value) => value !== null));
+  const top = Math.max(1, most(hours));
   const head = h("tr", {}, h("td"), Array.from({ length: 24 }, (_, hour) => h("th", { scope: "col" }, hour % 3 ? "" : `${hour}`)));
   const rows = hours.map((day, i) => h("tr", {}, h("th", { scope: "row" }, DAYS[i].slice(0, 3)), day.map((value, hour) => {
     const text = value === null ? "nothing counted" : `${people(value)} people`;
@@ -258,6 +258,10 @@ function heat(hours) {
     return cell;
   })));
   return h("table.heat", { "aria-label": `Mean count by hour of the week, at most ${people(top)}` }, h("thead", {}, head), h("tbody", {}, rows));
+}
+
+function most(hours) {
+  return Math.max(0, ...hours.flat().filter((value) => value !== null));
 }
 
 /** Return a colour that grows brighter (in the light, darker) with a share. */
