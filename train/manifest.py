@@ -46,7 +46,7 @@ def manifest_of(
         postprocess=postprocess_of(state, roles),
         training={
             "network": {"name": config.model.name, **config.model.options},
-            "data": sorted({entry.path or entry.reader for entry in config.data}),
+            "data": sorted({entry.path or entry.reader for entry in config.data if entry.weight}),
             "steps": state["step"],
             "parameters": sum(p.numel() for p in network.parameters()),
             "metrics": metrics or {},

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass
 from typing import Literal
 
-from edgecount.analytics._clock import check_people, check_seconds, later
+from edgecount.analytics._checks import check_people, check_seconds, is_finite, is_missing, later
 from edgecount.errors import ConfigError
 
 
@@ -37,8 +36,8 @@ class AlarmRule:
     def __post_init__(self) -> None:
         for name in ("enter", "leave", "cooldown", "stale"):
             check_seconds(name, getattr(self, name))
-        if not (math.isfinite(self.above) and math.isfinite(self.below)):
-            raise ConfigError(f"above, below: expected people, got {self.above}, {self.below}")
+        if not is_finite(self.above, self.below):
+            raise ConfigError(f"above, below: expected people, got {self.above!r}, {self.below!r}")
         if self.below > self.above:
             raise ConfigError(f"below: expected at most above ({self.above:g}), got {self.below:g}")
 
@@ -114,7 +113,7 @@ class Alarm:
         Raises:
             InputError: the time is before the last one, or the count is infinite.
         """
-        if count is None or math.isnan(count):
+        if count is None or is_missing(count):
             return self.tick(time)
         check_people(count=count)
         events = self.tick(time)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import overload
 
-from edgecount.analytics._clock import check_people, check_seconds, later
+from edgecount.analytics._checks import check_people, check_seconds, later
 
 
 class Anchor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgecount.analytics._blend import contains
-from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics._checks import check_seconds, is_finite, later
 from edgecount.analytics.tracks import FoundAgain, Tracker
 from edgecount.errors import ConfigError, InputError
 from edgecount.regions import Region, SizeWatch
@@ -59,7 +58,7 @@ class MeanStay:
         waited = later(time, last[0] if last else None)
         if count is None:
             return None
-        if not (math.isfinite(count) and math.isfinite(into) and count >= 0):
+        if not (is_finite(count, into) and count >= 0):
             raise InputError(f"count, into: expected people, got {count!r}, {into!r}")
         if waited > _GAP * self._horizon:
             self._passed.clear()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgecount._documents import shown
+from edgecount.analytics._checks import is_finite
 from edgecount.analytics._heights import ground_under
 from edgecount.errors import ConfigError
 from edgecount.regions import parse_points
@@ -104,7 +105,7 @@ class GroundPlane:
         if len(seen) != 4:
             raise ConfigError(f"corners: expected 4 points, got {len(seen)}")
         for name, length in (("width", width), ("depth", depth)):
-            if not (math.isfinite(length) and length > 0):
+            if not (is_finite(length) and length > 0):
                 raise ConfigError(f"{name}: expected metres above 0, got {length!r}")
         sides = np.roll(seen, -1, axis=0) - seen
         turns = _cross(sides, np.roll(sides, -1, axis=0))
@@ -152,9 +153,9 @@ class GroundPlane:
                 f"feet, heads: expected as many of both, {_LEAST_PEOPLE} or more, got {len(low)} "
                 f"and {len(high)}"
             )
-        if not 1 < field_of_view < 170:
+        if not (is_finite(field_of_view) and 1 < field_of_view < 170):
             raise ConfigError(f"field_of_view: expected degrees, 1 to 170, got {field_of_view!r}")
-        if not (math.isfinite(height) and height > 0):
+        if not (is_finite(height) and height > 0):
             raise ConfigError(f"height: expected metres above 0, got {height!r}")
         tall = low[:, 1] - high[:, 1]
         if (tall <= 0).any():
@@ -257,7 +258,7 @@ class GroundPlane:
                 no area.
         """
         left, near, right, far = extent
-        if not (left < right and near < far and cell > 0 and math.isfinite(sum(extent) + cell)):
+        if not (is_finite(*extent, cell) and left < right and near < far and cell > 0):
             raise ConfigError(f"extent: expected left < right and near < far, got {extent}")
         if result.size != self.size:
             raise ConfigError(f"result: expected frames of {self.size}, got {result.size}")

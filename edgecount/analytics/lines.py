@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.analytics._clock import later
+from edgecount.analytics._checks import is_finite, later
 from edgecount.analytics.flow import FlowAt
 from edgecount.analytics.line import Array, Line
 from edgecount.analytics.tracks import Steps, Tracker
@@ -109,7 +109,7 @@ class LineCounter:
         names = [line.name for line in lines]
         if not lines or len(set(names)) < len(names):
             raise ConfigError(f"lines: expected one or more, each with its own name, got {names}")
-        if band is not None and not 0 < band < 1:
+        if band is not None and not (is_finite(band) and 0 < band < 1):
             raise ConfigError(
                 f"band: expected a share of the frame's longer side, above 0 and below 1, got "
                 f"{band!r}"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics._checks import check_seconds, later
 from edgecount.analytics._compare import SIDE, Image, check_image, correlation, edges_of, shrunk
 
 _STEP = 0.4  # s between the pictures that are compared, if frames come faster

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from edgecount._documents import shown
 from edgecount.analytics._blend import Blend, Masks
-from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics._checks import check_seconds, later
 from edgecount.analytics._compare import (
     Image,
     Map,

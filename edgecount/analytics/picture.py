@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics._checks import check_seconds, later
 from edgecount.analytics._compare import (
     Image,
     check_image,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgecount.analytics._blend import contains
-from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics._checks import check_seconds, is_finite, later
 from edgecount.analytics.ground import GroundPlane
 from edgecount.analytics.tracks import FoundAgain, Tracker, nearest_pairs
 from edgecount.errors import ConfigError, InputError
@@ -80,7 +80,7 @@ class Queue:
             self._front = np.zeros(0)
         if self._front.shape != (2,) or not np.isfinite(self._front).all():
             raise ConfigError(f"front: expected x, y, finite numbers, got {front!r}")
-        if gap is not None and not 0 < gap < np.inf:
+        if gap is not None and not (is_finite(gap) and gap > 0):
             raise ConfigError(f"gap: expected a length above 0, got {gap!r}")
         default = _GAP if plane is None else _GAP_METRES
         self._gap_given = default if gap is None else gap

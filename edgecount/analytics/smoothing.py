@@ -9,7 +9,7 @@ from typing import overload
 
 import numpy as np
 
-from edgecount.analytics._clock import check_seconds, later
+from edgecount.analytics._checks import check_seconds, is_finite, later
 from edgecount.errors import InputError
 
 
@@ -83,7 +83,7 @@ class Smoother:
             later(time, self._time)  # the next count stands for the time since the last one
             return None
         values = (count, *(interval or ()))
-        if not all(math.isfinite(value) for value in values):
+        if not is_finite(*values):
             raise InputError(f"count: expected finite numbers, got {count!r} in {interval!r}")
         passed = later(time, self._time)
         if len(values) != len(self._state):  # the first, or a model with or without intervals

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.analytics._clock import later
+from edgecount.analytics._checks import later
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]

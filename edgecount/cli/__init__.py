@@ -25,6 +25,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
     "count": "Count people in images, folders, videos and cameras.",
+    "watch": "Count cameras for months, with a page to look at.",
     "demo": "Render a crowd with known truth and count it.",
     "models": "List the bundled models.",
     "inspect": "Show what a model expects and gives.",

@@ -197,6 +197,8 @@ def _count(
     if as_json and table == STDOUT:
         raise click.UsageError("--json and --csv - both print: name a file for the table")
     drawn = LAYERS if layers in (None, "all") else check_layers(layers.split(","))
+    if layers not in (None, "all") and "map" in drawn and ground is None:
+        raise click.UsageError("--draw map shows the ground from above: pass --ground too")
     _refuse_same_names(lines)
     asked = Asked(lines, ground, smooth)
     reading = {name: engine[name] for name in ("accept_damaged", "max_pixels")}

@@ -123,6 +123,9 @@ def test_layers_are_switches(run, files, tmp_path):
     assert (wrong.exit_code, len(wrong.stderr.splitlines())) == (2, 1)
     assert wrong.stderr.startswith("edgecount: error: --draw: expected names of heat, points,")
     assert run("count", path, "--draw", "heat").exit_code == 2
+    mapless = run("count", path, "--save", tmp_path / "x", "--draw", "heat,map")
+    assert mapless.exit_code == 2
+    assert "pass --ground too" in mapless.stderr
 
 
 def test_colours_of_a_clip_stay(run, files, tmp_path, monkeypatch):

@@ -153,6 +153,39 @@ def validate(
         out.write_text(json.dumps(reports, indent=1) + "\n")
 
 
+@relay.command()
+@click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The new checkpoint.")
+@click.option(
+    "--shares", metavar="N,N,...", help="Weight of each in the mean.  [default: the same for all]"
+)
+@threads_option
+def average(checkpoints: tuple[Path, ...], out: Path, shares: str | None, threads: int) -> None:
+    """Write the mean of the weights of CHECKPOINTS, such as the last stages of a recipe.
+
+    Threshold, blend and interval are fitted to the images that the config of the last one holds
+    out.
+    """
+    _use_threads(threads)
+    from edgecount.train.checkpoint import config_of, load_network, save_checkpoint
+    from edgecount.train.data.assemble import load_held_out
+    from edgecount.train.manifest import postprocess_to_dict
+    from edgecount.train.postprocess.fusion import fit_postprocess
+    from edgecount.train.relay.average import average as mean_of
+
+    try:
+        parts = None if shares is None else [float(share) for share in shares.split(",")]
+    except ValueError:
+        raise click.UsageError(f"--shares: expected numbers, got {shares!r}") from None
+    state = mean_of(checkpoints, parts)
+    sets = load_held_out(config_of(state), checkpoints[-1].parent)
+    save_checkpoint(out, state)
+    click.echo(f"fitting threshold, blend and interval of {out}", err=True)
+    network, _ = load_network(out)
+    spec = fit_postprocess(network, list(sets.values()))
+    save_checkpoint(out, {**state, "postprocess": postprocess_to_dict(spec)})
+
+
 def _use_threads(threads: int) -> None:
     import cv2
     import torch

@@ -48,7 +48,7 @@ def end_stuck_calls() -> Iterator[None]:
 
 def _watch(reader: int) -> None:
     while number := os.read(reader, 1):
-        stuck = _calls_in_hand() if number[0] in _SIGNALS else set()
+        stuck = _calls_in_hand() if _ends(number[0]) else set()
 
         def returned(stuck: Any = stuck) -> bool:
             return not stuck or stuck.isdisjoint(_calls_in_hand())
@@ -59,6 +59,11 @@ def _watch(reader: int) -> None:
             call.end(KeyboardInterrupt())
         if not _wait(-1, _GRACE, returned):
             os._exit(128 + number[0])
+
+
+def _ends(number: int) -> bool:
+    """Return whether a signal is to end the process; a service may reload its config instead."""
+    return number in _SIGNALS and getattr(signal.getsignal(number), "ends_process", True)
 
 
 def _calls_in_hand() -> set[Any]:
@@ -83,4 +88,4 @@ def _next_signal(reader: int) -> bool:
     """Take what was written since; return whether it is a signal that stops."""
     if not select.select([reader], [], [], 0)[0]:
         return False
-    return any(number in _SIGNALS for number in os.read(reader, 64))
+    return any(map(_ends, os.read(reader, 64)))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _PEOPLE = 1e6
 _MOST = 64  # regions, lines and alarms of a camera, of each
+_SOURCE = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*://|/dev/)|.* ! ")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -170,8 +171,8 @@ class CameraConfig:
     """A camera.
 
     Attributes:
-        source: address, device, number of a camera, file or pipeline; may hold a password, which is
-            in no repr. See docs/cameras.md.
+        source: address, number of a camera, its device, or a pipeline; may hold a password, which
+            is in no repr. See docs/cameras.md.
         title: how it is called on the page; empty: by its id.
         rate: pictures that are counted a second at most; None: as many as the engine can.
         every_frame: count every picture, and make the camera wait, in place of the newest.
@@ -261,8 +262,14 @@ class CameraConfig:
         if isinstance(source, int):
             check(0 <= source < 1000, "source", "the number of a camera, 0 or more", source)
         else:
-            good = bool(source.strip()) and len(source) <= 4000 and source.isprintable()
-            check(good, "source", "an address, a device, a file or a camera's number", source)
+            good = bool(_SOURCE.match(source)) and len(source) <= 4000 and source.isprintable()
+            check(
+                good,
+                "source",
+                "an address such as rtsp://HOST/..., a camera's number, a device such as "
+                "/dev/video0, or a pipeline; files are for edgecount count",
+                source,
+            )
 
     def _check_alarms(self) -> None:
         for name, alarm in self.alarms.items():

@@ -19,8 +19,8 @@ from edgecount.watch.config.checks import (
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})")
 _TOPIC = re.compile(r"[^\x00-\x1f+#]{1,200}")
 _HOW_TO = (
-    "a token must be asked for where others can reach the page: make one with  (umask 077; openssl "
-    "rand -hex 32 > token)  and give token_file: token"
+    "a token must be asked for where others can reach the page: make one with  edgecount watch "
+    "--new-token page.token  and give token_file: page.token (--token-file page.token)"
 )
 
 

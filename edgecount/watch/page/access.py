@@ -19,7 +19,7 @@ COOKIE = "edgecount_session"
 SESSION = 30 * 24 * 3600  # s that a login lasts
 _ROLES: tuple[Role, ...] = ("editor", "viewer")
 _SHORTEST, _LONGEST = 16, 512  # characters of a token
-_HOW = "(umask 077; openssl rand -hex 32 > token)"
+_HOW = "edgecount watch --new-token page.token"
 
 
 @dataclass(frozen=True)

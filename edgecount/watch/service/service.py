@@ -212,7 +212,10 @@ class Service:
             self._camera(camera)
             path = self._config.path
             if path is None:
-                raise ConfigError("shapes: expected a config that was read from a file, got none")
+                raise ConfigError(
+                    "shapes: they are saved to the config, and this one was not read from a file: "
+                    "start edgecount watch with --config FILE"
+                )
             if not shapes or any(key not in known for key in shapes):
                 raise ConfigError(f"shapes: expected some of {', '.join(known)}, got {[*shapes]}")
             before = path.read_bytes()
@@ -223,6 +226,7 @@ class Service:
                 with replacing(path) as old:
                     old.write_bytes(before)
                 raise
+            _log.info("%s: %s changed and saved to %s", camera, ", ".join(shapes), path)
 
     def keep(self, camera: str) -> str:
         """Keep the newest picture of a camera for labelling, as it is; return its file's name.

@@ -114,6 +114,7 @@ class SinkThread:
         self._delivered = self._dropped = 0
         self._is_open = self._is_closing = False
         self._error: str | None = None
+        self._logged = ""  # the failure that the log has
         self._thread = threading.Thread(
             target=self._run, name=f"edgecount-sink {sink.name}", daemon=True
         )
@@ -184,7 +185,7 @@ class SinkThread:
                 self._serve()
             except Exception as error:  # noqa: BLE001 (sinks are libraries, which raise anything)
                 self._note(is_open=False, error=f"{error}" or type(error).__name__)
-                _log.warning("%s: %s; trying again in %g s", self._sink.name, error, delay)
+                self._log_failure(error)
             self._close_sink()
             if not self._wait_before_next(delay):
                 return
@@ -214,6 +215,7 @@ class SinkThread:
             if not is_event:
                 self._take(item, delivered=False)
             raise
+        self._logged = ""
         self._take(item, delivered=True)
 
     def _take(self, item: Reading | Event, *, delivered: bool) -> None:
@@ -230,6 +232,13 @@ class SinkThread:
     def _note(self, *, is_open: bool, error: str | None = None) -> None:
         with self._changed:
             self._is_open, self._error = is_open, error
+
+    def _log_failure(self, error: Exception) -> None:
+        """Log why the sink fails: once until it has taken something again, or fails otherwise."""
+        text = f"{error}" or type(error).__name__
+        level = logging.DEBUG if text == self._logged else logging.WARNING
+        self._logged = text
+        _log.log(level, "%s: %s; it is tried again", self._sink.name, text)
 
     def _close_sink(self) -> None:
         try:

@@ -1,10 +1,32 @@
-"""Checks of times, of settings in seconds and of counts."""
+"""Checks of numbers: times, settings in seconds, counts."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from edgecount.errors import ConfigError, InputError
+
+
+def is_finite(*values: object) -> bool:
+    """Return whether each is a number (no text, no truth value), neither infinite nor NaN."""
+    return all(_is_finite(value) for value in values)
+
+
+def _is_finite(value: object) -> bool:
+    if type(value) is bool or not isinstance(value, (int, float, np.integer, np.floating)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # of a whole number that no float holds
+        return False
+
+
+def is_missing(count: Any) -> bool:
+    """Return whether a count is None or NaN: nothing was counted."""
+    return count is None or (isinstance(count, float) and math.isnan(count))
 
 
 def check_seconds(name: str, value: float) -> None:
@@ -13,7 +35,7 @@ def check_seconds(name: str, value: float) -> None:
     Raises:
         ConfigError: it is negative, infinite or NaN.
     """
-    if isinstance(value, bool) or not (math.isfinite(value) and value >= 0):
+    if not (is_finite(value) and value >= 0):
         raise ConfigError(f"{name}: expected seconds, 0 or more, got {value!r}")
 
 
@@ -23,7 +45,7 @@ def later(time: float, last: float | None) -> float:
     Raises:
         InputError: the time is not finite, or before the last one.
     """
-    if not math.isfinite(time):
+    if not is_finite(time):
         raise InputError(f"time: expected seconds, got {time!r}")
     if last is not None and time < last:
         raise InputError(
@@ -39,5 +61,5 @@ def check_people(**counts: float) -> None:
         InputError: one of them is infinite or NaN.
     """
     for name, count in counts.items():
-        if not math.isfinite(count):
+        if not is_finite(count):
             raise InputError(f"{name}: expected a finite number of people, got {count!r}")

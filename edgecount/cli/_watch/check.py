@@ -1,0 +1,164 @@
+"""`edgecount watch --check`: what would go wrong, without opening a camera."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgecount.errors import EdgeCountError
+
+if TYPE_CHECKING:
+    from edgecount.watch.config import CameraConfig, WatchConfig
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong, or may be.
+
+    Attributes:
+        text: what it is, with the key that it is about.
+        is_error: whether the service could not run so.
+    """
+
+    text: str
+    is_error: bool = True
+
+
+def check_config(config: WatchConfig) -> Iterator[Finding]:
+    """Yield what is wrong with a config on this machine, cameras and brokers aside."""
+    yield from _of_model(config)
+    yield from _of_cameras(config)
+    yield from _of_files(config)
+    yield from _of_sinks(config)
+    yield from _of_page(config)
+
+
+def _of_model(config: WatchConfig) -> Iterator[Finding]:
+    from edgecount.runtime.models.open import open_model
+
+    try:
+        open_model(config.model)
+    except EdgeCountError as error:
+        yield Finding(f"model: {error}")
+
+
+def _of_cameras(config: WatchConfig) -> Iterator[Finding]:
+    for name, camera in config.cameras.items():
+        yield from _of_camera(name, camera)
+
+
+def _of_camera(name: str, camera: CameraConfig) -> Iterator[Finding]:
+    from edgecount.runtime.sources.live import LiveSource
+
+    try:
+        LiveSource(camera.source, camera.live_options(), name=name)
+    except EdgeCountError as error:
+        yield Finding(f"cameras.{name}: {error}")
+
+
+def _of_files(config: WatchConfig) -> Iterator[Finding]:
+    sinks = config.sinks
+    places: tuple[tuple[str, object], ...] = (
+        ("history.path", config.history),
+        ("sinks.jsonl.path", sinks.jsonl),
+        ("sinks.csv.path", sinks.csv),
+        ("sinks.webhook.spool", sinks.webhook),
+        ("sinks.clips.folder", sinks.clips),
+        ("keep.folder", config.keep),
+    )
+    for key, section in places:
+        if section is None:
+            continue
+        name = key.rpartition(".")[2]
+        path: Path = getattr(section, name)
+        why = _why_not_folder(path) if name == "folder" else _why_not_file(path)
+        if why:
+            yield Finding(f"{key}: {path} cannot be written: {why}")
+    # The page saves regions by writing a file beside the config.
+    if config.serve and not config.serve.read_only and config.path:
+        why = _why_not_folder(config.path.absolute().parent)
+        if why:
+            yield Finding(f"{config.path}: the page cannot save to it: {why}", is_error=False)
+
+
+def _of_sinks(config: WatchConfig) -> Iterator[Finding]:
+    from edgecount.watch.sinks.opening import open_sinks
+
+    try:
+        open_sinks(config.sinks)  # made and not opened: their packages are there
+    except EdgeCountError as error:
+        yield Finding(f"sinks: {error}")
+    mqtt = config.sinks.mqtt
+    if mqtt is not None and mqtt.ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=mqtt.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            reason = getattr(error, "reason", None) or error
+            yield Finding(
+                f"sinks.mqtt.ca_file: expected certificates as PEM in {mqtt.ca_file}: {reason}"
+            )
+
+
+def _of_page(config: WatchConfig) -> Iterator[Finding]:
+    serve = config.serve
+    if serve is None:
+        return
+    from edgecount.watch.page.access import Access
+
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+    except ImportError as error:
+        yield Finding(f'serve: {error.name} is not installed: pip install "edgecount[watch]"')
+    tokens = (
+        None if path is None else str(path) for path in (serve.token_file, serve.viewer_token_file)
+    )
+    try:
+        Access.from_files(serve.host, *tokens)
+    except EdgeCountError as error:
+        text = str(error)
+        yield Finding(text if text.startswith("serve") else f"serve: {text}")
+    yield from _of_address(serve.host, serve.port)
+
+
+def _of_address(host: str, port: int) -> Iterator[Finding]:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        # It may be the very service whose config is checked before a reload.
+        in_use = error.errno == errno.EADDRINUSE and port != 0
+        text = f"serve.address: {host}:{port}: {error.strerror or error}"
+        yield Finding(f"{text}; by a service that runs?" if in_use else text, is_error=not in_use)
+
+
+def _why_not_file(path: Path) -> str | None:
+    """Return why a file cannot be written; None if it can."""
+    if path.is_dir():
+        return "it is a folder"
+    if path.exists() and not path.is_file():
+        return "it is no regular file"
+    if path.exists() and not os.access(path, os.W_OK):
+        return "no permission"
+    return _why_not_folder(path.absolute().parent)
+
+
+def _why_not_folder(path: Path) -> str | None:
+    """Return why files cannot be made in a folder, which is made if need be; None if they can."""
+    place = path.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        return f"{place} is no folder"
+    return None if os.access(place, os.W_OK | os.X_OK) else f"no permission in {place}"

@@ -1,0 +1,114 @@
+"""What happens in a service, for the log and for systemd."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from edgecount.runtime.sources.live import SourceState
+from edgecount.watch.readings import Event
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from edgecount.watch.service import Service
+    from edgecount.watch.systemd import Notifier
+
+_log = logging.getLogger(__name__)
+
+_EVERY = 1.0  # s between looks
+HUNG = 20.0  # s after which counting that has not gone on has hung
+_TRUSTED = ("good", "learning")  # states of a picture that are no reason to worry
+
+
+class Observer:
+    """A thread that logs a service's events and tells systemd that it is alive.
+
+    A context manager. It is no part of the service, so that it notices when that hangs.
+
+    Args:
+        service: the service.
+        notifier: who tells systemd.
+    """
+
+    def __init__(self, service: Service, notifier: Notifier) -> None:
+        self._service, self._notifier = service, notifier
+        self._subscription = service.subscribe()
+        self._failing: dict[str, str] = {}  # sinks that fail, and why
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="edgecount-observer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+        self._subscription.close()
+
+    def look(self) -> None:
+        """Log what is new, and tell systemd if the service is well."""
+        for item in self._subscription.get(0):
+            if isinstance(item, Event):
+                log_event(item)
+        self._log_sinks()
+        self._notifier.status(status_of(self._service))
+        if self._service.heartbeat() < HUNG:
+            self._notifier.alive()
+
+    def _run(self) -> None:
+        while not self._end.wait(_EVERY):
+            self._try_to_look()
+        self._try_to_look()
+
+    def _try_to_look(self) -> None:
+        try:
+            self.look()
+        except Exception:  # noqa: BLE001 (its next look may succeed; without one systemd restarts)
+            _log.exception("the service could not be looked at")
+
+    def _log_sinks(self) -> None:
+        """Log the sinks that work again; that one fails is logged by itself."""
+        failing = {one.name: one.error for one in self._service.sinks() if one.error is not None}
+        for name in self._failing:
+            if name not in failing:
+                _log.info("%s: it works again", name)
+        self._failing = failing
+
+
+def log_event(event: Event) -> None:
+    """Log an event at the level that fits it."""
+    worrying = event.change in ("raised", "lost") or (
+        event.kind == "picture" and event.change not in _TRUSTED
+    )
+    level = logging.WARNING if worrying else logging.INFO
+    _log.log(level, "%s: %s", event.camera, _text_of(event), extra={"camera": event.camera})
+
+
+def _text_of(event: Event) -> str:
+    what = f"alarm {event.name} is {event.change}" if event.kind == "alarm" else ""
+    if event.kind == "alarm" and event.change in ("lost", "back"):
+        has = "has no counts any more" if event.change == "lost" else "has counts again"
+        what = f"alarm {event.name} {has}"
+    elif event.kind == "camera":
+        what = "the camera is lost" if event.change == "lost" else "the camera is back"
+    elif event.kind == "picture":
+        return event.detail or f"the picture is {event.change}"
+    if event.count is not None:
+        what += f": {event.count:.1f} people"
+    return f"{what}: {event.detail}" if event.detail else what
+
+
+def status_of(service: Service) -> str:
+    """Return how a service is doing in one line."""
+    cameras = service.cameras.values()
+    live = sum(camera.health().state is SourceState.LIVE for camera in cameras)
+    text = f"{live} of {len(cameras)} cameras give pictures"
+    failing = [sink.name for sink in service.sinks() if sink.error is not None]
+    if service.error is not None:
+        text += f"; counting stands still: {service.error}"
+    if failing:
+        text += f"; failing: {', '.join(failing)}"
+    return text

@@ -1,0 +1,79 @@
+"""Signals as orders to a service: stop, or read the config again."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Literal, TypeAlias
+
+Order: TypeAlias = signal.Signals | Literal["reload"]
+"""The signal that stops the service, or a reload."""
+
+_STOPS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Orders:
+    """What signals have ordered."""
+
+    def __init__(self) -> None:
+        # Its put may be called by a handler that has interrupted get.
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._is_stopping = False
+
+    def next(self, timeout: float) -> Order | None:
+        """Return the next order; None if none has come within so many seconds."""
+        try:
+            return self._orders.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def stop(self, number: int, _frame: FrameType | None) -> None:
+        """Order the end, or, the second time, end at once: a handler of signals."""
+        if self._is_stopping:
+            raise KeyboardInterrupt
+        self._is_stopping = True
+        self._orders.put(signal.Signals(number))
+
+    def reload(self) -> None:
+        """Order that the config is read again."""
+        self._orders.put("reload")
+
+
+class Reload:
+    """A handler of a signal that does not end the process, which `end_stuck_calls` looks at."""
+
+    ends_process = False
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        """Order that the config is read again."""
+        self._orders.reload()
+
+
+@contextmanager
+def orders_by_signals(*, reloads: bool) -> Iterator[Orders]:
+    """Take SIGTERM and Ctrl-C for the order to stop, and SIGHUP for the order to reload.
+
+    Args:
+        reloads: whether there is a config to reload; SIGHUP stops otherwise, as it does where a
+            terminal is closed. Where it is ignored, as after `nohup`, it stays so.
+    """
+    orders = Orders()
+    handlers: dict[int, Any] = dict.fromkeys(_STOPS, orders.stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = Reload(orders) if reloads else orders.stop
+    if threading.current_thread() is not threading.main_thread():
+        yield orders
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield orders
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

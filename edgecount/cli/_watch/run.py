@@ -1,0 +1,128 @@
+"""The service as long as it is to run: its start, its reloads and its end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from edgecount.cli._watch.observer import Observer, status_of
+from edgecount.cli._watch.orders import Orders, orders_by_signals
+from edgecount.cli._watch.page import Page
+from edgecount.cli._watch.printing import Printer
+from edgecount.errors import EdgeCountError
+from edgecount.watch.service import Service
+from edgecount.watch.systemd import Notifier
+
+if TYPE_CHECKING:
+    from edgecount.watch.config import WatchConfig
+    from edgecount.watch.logs import LogFormatter
+
+_log = logging.getLogger(__name__)
+
+_PRINTED = 10.0  # s between lines of counts that go nowhere else
+
+
+class Run:
+    """A service that runs until a signal stops it.
+
+    Args:
+        load: reads the config; called again at each SIGHUP.
+        formatter: of the log, which is told the cameras' ids.
+        reloads: whether SIGHUP reloads; else it stops.
+        print_every: seconds between two lines of a camera on stdout; 0: none; None: some if the
+            counts go nowhere else.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], WatchConfig],
+        formatter: LogFormatter,
+        *,
+        reloads: bool,
+        print_every: float | None,
+    ) -> None:
+        self._load, self._formatter, self._reloads = load, formatter, reloads
+        self._every = print_every
+        self._notifier = Notifier()
+        self._config: WatchConfig
+
+    def until_stopped(self) -> signal.Signals:
+        """Run; return the signal that has ended it.
+
+        Raises:
+            EdgeCountError: it cannot start with this config.
+            StdoutError: stdout takes nothing.
+        """
+        config = self._config = self._load()
+        self._formatter.cameras = config.cameras
+        service = Service(config)
+        with ExitStack() as stack:
+            stack.callback(service.stop)
+            page = Page(service)
+            stack.callback(page.stop)
+            page.follow(config)
+            orders = stack.enter_context(orders_by_signals(reloads=self._reloads))
+            stack.enter_context(Observer(service, self._notifier))
+            service.start()
+            stack.callback(self._notifier.stopping)
+            self._say_start(config)
+            self._notifier.ready(status_of(service))
+            printer = Printer(service, _print_every(config, self._every))
+            stopped_by = self._obey(orders, service, page, printer)
+        _log.info("stopped")
+        return stopped_by
+
+    def _obey(
+        self, orders: Orders, service: Service, page: Page, printer: Printer
+    ) -> signal.Signals:
+        while True:
+            order = orders.next(printer.wait)
+            if isinstance(order, signal.Signals):
+                _log.info("stopping: %s came", order.name)
+                return order
+            if order == "reload":
+                self._notifier.reloading()
+                self._reload(service, page)
+                self._notifier.ready(status_of(service))
+            printer.print_due()
+
+    def _reload(self, service: Service, page: Page) -> None:
+        """Go on by the config as it is now; a wrong one is logged, and changes nothing."""
+        try:
+            config = self._load()
+            self._formatter.cameras = {*service.cameras, *config.cameras}
+            page.follow(config)
+            try:
+                service.reload(config)
+            except Exception:
+                page.follow(self._config)
+                raise
+        except EdgeCountError as error:
+            _log.error("not reloaded, everything goes on as before: %s", error)
+            return
+        except Exception:  # noqa: BLE001 (a mistake of ours is no reason to stop counting, either)
+            _log.exception("not reloaded")
+            return
+        self._config = config
+        _log.info("reloaded: %s", _summary(config))
+
+    def _say_start(self, config: WatchConfig) -> None:
+        _log.info("watching %s", _summary(config))
+        for name, camera in config.cameras.items():
+            _log.info("%s: %s", name, camera.shown_source, extra={"camera": name})
+
+
+def _print_every(config: WatchConfig, every: float | None) -> float:
+    if every is not None:
+        return every
+    sinks = any(section is not None for section in vars(config.sinks).values())
+    goes_nowhere = config.serve is None and config.history is None and not sinks
+    return _PRINTED if goes_nowhere else 0.0
+
+
+def _summary(config: WatchConfig) -> str:
+    number = len(config.cameras)
+    return f"{number} camera{'' if number == 1 else 's'} with {config.model}"

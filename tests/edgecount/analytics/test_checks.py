@@ -1,0 +1,67 @@
+"""Values that are no numbers are one clear error of the analytics, whatever their type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edgecount.analytics import (
+    Alarm,
+    AlarmRule,
+    Anchor,
+    CameraMotion,
+    GroundPlane,
+    LineCounter,
+    MeanStay,
+    Occupancy,
+    PictureCheck,
+    Smoother,
+)
+from edgecount.errors import ConfigError, EdgeCountError, InputError
+
+_CORNERS = [(0, 0), (9, 0), (9, 9), (0, 9)]
+
+
+@pytest.mark.parametrize("value", ["50", [1], True, float("nan"), float("inf"), 10**400, object()])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda value: AlarmRule(value, 4),
+        lambda value: AlarmRule(50, value),
+        lambda value: AlarmRule(50, 4, enter=value),
+        Anchor,
+        CameraMotion,
+        MeanStay,
+        Occupancy,
+        PictureCheck,
+        lambda value: Smoother(value, 1),
+        lambda value: LineCounter([], band=value),
+        lambda value: GroundPlane.from_rectangle(_CORNERS, value, 2, size=(9, 9)),
+    ],
+)
+def test_settings(use: Callable[[Any], Any], value: Any) -> None:
+    with pytest.raises(ConfigError):
+        use(value)
+
+
+@pytest.mark.parametrize("value", ["5", [1], True, float("inf"), 10**400, object()])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda value: Alarm(AlarmRule(50, 4)).update(value, 1),
+        lambda value: Alarm(AlarmRule(50, 4)).update(1, value),
+        lambda value: Smoother().update(value, 1),
+        lambda value: Smoother().update(1, value),
+        lambda value: MeanStay().update(1, value, 1),
+    ],
+)
+def test_times_and_counts(use: Callable[[Any], Any], value: Any) -> None:
+    with pytest.raises(InputError):
+        use(value)
+
+
+def test_the_value_is_in_the_message() -> None:
+    with pytest.raises(EdgeCountError, match="expected people, got '50', 4"):
+        AlarmRule("50", 4)  # type: ignore[arg-type]

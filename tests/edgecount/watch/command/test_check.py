@@ -1,0 +1,179 @@
+"""`edgecount watch --check`, and what the command line refuses."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+pytest.importorskip("ruamel.yaml", reason='needs pip install "edgecount[watch]"')
+
+from edgecount.cli import cli
+from edgecount.watch.config import load
+
+DEPLOY = Path(__file__).resolve().parents[4] / "deploy"
+CAMERA = "rtsp://viewer:hunter2@127.0.0.1:1/cam"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Call the command in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(cli, ["watch", *map(str, arguments)], prog_name="edgecount")
+
+    return call
+
+
+def refusal(result: Result, code: int = 2) -> str:
+    """Return the last line of a refusal."""
+    assert result.exit_code == code, result.output
+    assert "hunter2" not in result.output
+    assert not result.stdout
+    return result.stderr.splitlines()[-1]
+
+
+def test_a_good_config(run: Run, write_config: Callable[..., Path]) -> None:
+    write_config()
+    result = run("--config", "cameras.yaml", "--check")
+    assert (result.exit_code, result.output) == (0, "cameras.yaml: 1 camera, fine\n")
+    assert not list(Path().glob("counts*"))
+
+
+def test_cameras_of_the_command_line(run: Run) -> None:
+    result = run(CAMERA, "rtsp://hall/cam", "--rate", 2, "--history", "counts.sqlite", "--check")
+    assert result.output == "the command line: 2 cameras, fine\n"
+
+
+def test_the_example_config(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (DEPLOY / "cameras.yaml").read_text()
+    path = Path("cameras.yaml")
+    path.write_text(text)
+    assert run("--config", path, "--check", "--serve", "127.0.0.1:0").exit_code == 0
+    # So are the settings in it that are switched off.
+    everything = re.sub(r"^( *)#(?=\S)", r"\1", text, flags=re.MULTILINE)
+    everything = re.sub(
+        r"^( *source: )(rtsp://192.168.1.20/stream)$", "", everything, count=1, flags=re.MULTILINE
+    )
+    path.write_text(everything)
+    monkeypatch.setenv("DOOR_PASSWORD", "hunter2")
+    for name in ("page.token", "viewer.token", "mqtt.password", "webhook.secret"):
+        Path(name).write_text(f"the-secret-of-{name}\n")
+        Path(name).chmod(0o600)
+    result = run("--config", path, "--check", "--serve", "127.0.0.1:0")
+    assert (result.exit_code, result.output) == (0, "cameras.yaml: 2 cameras, fine\n")
+
+
+def test_every_finding_has_a_line(run: Run, write_config: Callable[..., Path]) -> None:
+    Path("full").write_text("")
+    Path("ca.pem").write_text("no certificate")
+    Path("short.token").write_text("short")
+    Path("short.token").chmod(0o600)
+    write_config(
+        "sinks:\n  jsonl: {every: 0}\n",
+        "serve: {address: 127.0.0.1:0, token_file: short.token}\nhistory: {path: full/x.sqlite}\n"
+        "keep: {folder: full}\n"
+        "sinks:\n  jsonl: {path: /dev/null}\n  mqtt: {host: broker, ca_file: ca.pem}\n",
+    )
+    Path("cameras.yaml").write_text(
+        re.sub("model: .*", "model: nobody", Path("cameras.yaml").read_text())
+    )
+    result = run("--config", "cameras.yaml", "--check")
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    starts = ("model: unknown model 'nobody'", "history.path: full/x.sqlite cannot be written",
+              "sinks.jsonl.path: /dev/null", "keep.folder: full cannot be", "sinks.mqtt.ca_file",
+              "serve.token_file")  # fmt: skip
+    assert [line for start, line in zip(starts, lines, strict=True) if start not in line] == []
+    assert {line.partition(" cameras.yaml: ")[0] for line in lines} == {"edgecount: error:"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "expected cameras (SOURCE...) or --config FILE"),
+        (["clip.mp4"], "SOURCE: expected an address such as rtsp://HOST/..."),
+        (["rtsp//viewer:hunter2@host/x"], "got 'rtsp//host/x'"),
+        (["--serve", CAMERA], "put --serve behind the cameras"),
+        (
+            [CAMERA, "--serve", "0.0.0.0:80"],
+            "make one with  edgecount watch --new-token page.token",
+        ),
+        ([CAMERA, "--token-file", "x"], "--token-file is about the page: pass --serve, too"),
+        ([CAMERA, "--region", "a:0,0;9,9;9,0"], "--region a: expected percent of the picture"),
+        ([CAMERA, "--region", "a/b:0%,0%;9%,9%;9%,0%"], "--region a/b: expected a name of 1 to 64"),
+        ([CAMERA, "rtsp://x", "--line", "a:0%,0%;9%,9%"], "--line is for one camera"),
+        ([CAMERA, "--jsonl", "a", "--csv", "a"], "--csv: expected a file of its own"),
+        ([CAMERA, "--config", "x"], "cameras are in --config FILE or given as SOURCE..., not both"),
+        (["--config", "x", "--rate", "3"], "--rate is for cameras without --config"),
+        (["--config", "nobody.yaml"], "nobody.yaml: cannot read the config"),
+        (["--new-token", "x", CAMERA], "--new-token writes a token and does nothing else"),
+    ],
+)
+def test_refusals(run: Run, arguments: list[str], line: str) -> None:
+    assert line in refusal(run(*arguments))
+
+
+def test_an_address_in_use_is_a_note(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = run(CAMERA, "--serve", f"127.0.0.1:{port}", "--check")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("edgecount: note: serve.address: ")
+    assert result.stdout == "the command line: 1 camera, fine\n"
+
+
+def test_a_new_token(run: Run) -> None:
+    result = run("--new-token", "page.token")
+    assert result.exit_code == 0
+    token = Path("page.token").read_text().strip()
+    assert token not in result.output
+    assert len(token) >= 40
+    assert stat.S_IMODE(os.stat("page.token").st_mode) == 0o600  # noqa: PTH116
+    assert "page.token exists" in refusal(run("--new-token", "page.token"), 1)
+    result = run(CAMERA, "--serve", "0.0.0.0:0", "--token-file", "page.token", "--check")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_config_of_the_command_line(run: Run) -> None:
+    given = (CAMERA + "${X}", "--rate", 2, "--region", "half:0%,0%;50%,0%;50%,100%", "--threads", 1)
+    more = (
+        "--line",
+        "gate:50%,100%;50%,0%",
+        "--serve",
+        "127.0.0.1:0",
+        "--history",
+        "counts.sqlite",
+    )
+    result = run(*given, *more, "--write-config", "new.yaml")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "hunter2" not in result.output
+    assert stat.S_IMODE(os.stat("new.yaml").st_mode) == 0o600  # noqa: PTH116
+    config = load("new.yaml")
+    assert (config.threads, config.sinks.jsonl) == (1, None)
+    assert config.history is not None
+    assert str(config.history.path) == "counts.sqlite"
+    camera = config.cameras["127-0-0-1"]
+    assert (camera.source, camera.rate) == (CAMERA + "${X}", 2)
+    assert camera.regions["half"].polygon == ((0, 0), (0.5, 0), (0.5, 1))
+    assert list(camera.lines) == ["gate"]
+    assert run("--config", "new.yaml", "--check").exit_code == 0
+    assert "new.yaml exists" in refusal(run(*given, "--write-config", "new.yaml"), 1)
+    assert "without --config" in refusal(run("--config", "new.yaml", "--write-config", "x.yaml"))
+
+
+def test_a_missing_extra(
+    run: Run, write_config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config()
+    monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
+    assert 'pip install "edgecount[watch]"' in refusal(run("--config", "cameras.yaml"), 1)

@@ -1,0 +1,65 @@
+"""The mean of several checkpoints' weights, as one checkpoint.
+
+Stages that start from each other's weights lie in one valley of the loss: the mean of their weights
+is often better on scenes that none of them saw than each of them (Izmailov et al., UAI 2018;
+Wortsman et al., ICML 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgecount.errors import ConfigError
+from edgecount.train.checkpoint import load_checkpoint
+
+_KEPT = ("config", "step", "objective")
+
+
+def average(paths: Sequence[Path], shares: Sequence[float] | None = None) -> dict[str, Any]:
+    """Return a checkpoint with the mean of the averaged weights of several.
+
+    Config and step are those of the last one. It has no threshold and no blend: those are fitted
+    to the weights.
+
+    Args:
+        paths: checkpoints of one network, two or more.
+        shares: weight of each in the mean, above 0; None: the same for all.
+
+    Raises:
+        ConfigError: there are too few, their networks differ, or the shares make no sense.
+        ModelError: a checkpoint cannot be read.
+    """
+    if len(paths) < 2:
+        raise ConfigError(f"average: expected two checkpoints or more, got {len(paths)}")
+    given = [1.0] * len(paths) if shares is None else list(shares)
+    if len(given) != len(paths) or not all(0 < share < float("inf") for share in given):
+        raise ConfigError(
+            f"average: expected a share above 0 for each of {len(paths)} checkpoints, got {given}"
+        )
+    states = [load_checkpoint(path) for path in paths]
+    for path, state in zip(paths, states, strict=True):
+        if _shapes(state) != _shapes(states[0]):
+            raise ConfigError(f"average: {path} has another network than {paths[0]}")
+    total = sum(given)
+    mean = {
+        name: _mean([state["ema"][name] for state in states], [share / total for share in given])
+        for name in states[0]["ema"]
+    }
+    kept = {name: states[-1][name] for name in _KEPT if name in states[-1]}
+    return {**kept, "ema": mean}
+
+
+def _shapes(state: dict[str, Any]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state["ema"].items()}
+
+
+def _mean(tensors: list[torch.Tensor], shares: list[float]) -> torch.Tensor:
+    if not tensors[-1].is_floating_point():  # the counters of batch norms
+        return tensors[-1]
+    mean = sum(tensor.double() * share for tensor, share in zip(tensors, shares, strict=True))
+    assert isinstance(mean, torch.Tensor)
+    return mean.to(tensors[-1].dtype)
