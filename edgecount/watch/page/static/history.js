@@ -2,7 +2,7 @@
 
 import { get } from "/static/api.js";
 import { bandSeries, chart } from "/static/charts.js";
-import { colour, download, fill, h, people, toast, when, whole } from "/static/dom.js";
+import { colour, download, fill, h, now, people, toast, when, whole } from "/static/dom.js";
 import { inferno } from "/static/overlay.js";
 
 const RANGES = [["15 min", 900], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 days", 604800], ["30 days", 2592000], ["1 year", 31536000]];
@@ -46,7 +46,7 @@ export class HistoryPanel {
   /** Go on or back by as much time as is shown, not beyond now. */
   shift(way) {
     const [from, to] = this.range();
-    const end = Math.min(to + way * (to - from), Date.now() / 1000);
+    const end = Math.min(to + way * (to - from), now());
     this.zoom(end - (to - from), end);
   }
 
@@ -80,8 +80,7 @@ export class HistoryPanel {
   }
 
   range() {
-    const now = Date.now() / 1000;
-    return this.fixed || [now - this.span, now];
+    return this.fixed || [now() - this.span, now()];
   }
 
   query() {

@@ -140,6 +140,21 @@ def test_a_refusal_is_told_and_nothing_is_lost(browser):
     browser.until(lambda: not browser.script("return document.querySelector('#editor')"))
 
 
+def test_what_was_drawn_is_not_lost_by_a_link(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.button("Edit regions").click()
+    browser.button("+ Line").click()
+    browser.find("#cameras [data-id='yard']").click()
+    browser.driver.switch_to.alert.dismiss()
+    assert browser.button("Save").is_enabled()
+    assert browser.script("return location.hash") == "#/door"
+    browser.find("#cameras [data-id='yard']").click()
+    browser.driver.switch_to.alert.accept()
+    browser.until(lambda: browser.text("h1") == "Yard")
+    assert browser.service.calls == []
+
+
 def test_a_camera_that_is_away_is_told_and_comes_back(browser):
     browser.open("door")
     browser.until(browser.is_painted)
