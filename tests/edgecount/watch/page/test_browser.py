@@ -326,3 +326,32 @@ def test_a_viewer_is_offered_no_changes(driver, picture, tmp_path):
         driver.get("about:blank")
         driver.get_log("browser")
         server.stop()
+
+
+def test_three_cameras_at_five_pictures_a_second(driver, picture):
+    names = ("one", "two", "three")
+    service = StandIn([Camera(name, name.title(), [picture]) for name in names])
+    service.run(5.0)
+    server = PageServer(service, "127.0.0.1:0")
+    server.start()
+    try:
+        browser = Browser(driver, server.url)
+        browser.open()
+        browser.script("""
+            window.drawn = new Map();
+            const draw = CanvasRenderingContext2D.prototype.drawImage;
+            CanvasRenderingContext2D.prototype.drawImage = function (source, ...rest) {
+              if (source instanceof ImageBitmap) {
+                window.drawn.set(this.canvas, (window.drawn.get(this.canvas) || 0) + 1);
+              }
+              return draw.call(this, source, ...rest);
+            };""")
+        # As readings draw the picture anew, too, it takes more than one each.
+        often = "return [...window.drawn.values()].filter((times) => times >= 10).length"
+        browser.until(lambda: browser.script(often) == len(names))
+        assert browser.text(".tile footer").split()[0] == "One"
+        assert browser.faults() == []
+    finally:
+        driver.get("about:blank")
+        server.stop()
+        service.end()
