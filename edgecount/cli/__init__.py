@@ -27,6 +27,7 @@ COMMANDS = {
     "count": "Count people in images, folders, videos and cameras.",
     "watch": "Count cameras for months, with a page to look at.",
     "demo": "Render a crowd with known truth and count it.",
+    "history": "Print the history of counts as CSV.",
     "models": "List the bundled models.",
     "inspect": "Show what a model expects and gives.",
     "train": "Train a network from a config.",

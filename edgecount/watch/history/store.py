@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
 
+from edgecount._text import valid_text
 from edgecount.watch.history.keep import Settings
 from edgecount.watch.history.spans import COLUMNS, Span, merged
 from edgecount.watch.history.tally import Crossed, Part
@@ -48,13 +49,16 @@ class Store:
         self._database = database
         self._zone = zone
         self._series: dict[tuple[str, str], int] = {}
+        self._stale: set[tuple[str, int, int, int]] = set()  # hours and days with new minutes
 
     @contextmanager
     def change(self) -> Iterator[None]:
         """Do all that the block does, on the disk when it ends, or nothing of it."""
         self._database.execute("BEGIN IMMEDIATE")
+        self._stale.clear()
         try:
             yield
+            self._roll_up()
             self._database.execute("COMMIT")
         except BaseException:
             self._series.clear()  # some of them may have been new
@@ -79,9 +83,9 @@ class Store:
             (
                 event.id,
                 event.time,
-                event.camera,
+                valid_text(event.camera),
                 event.kind,
-                event.name,
+                valid_text(event.name),
                 event.change,
                 event.count,
                 event.peak,
@@ -93,17 +97,17 @@ class Store:
                 "UPDATE events SET acknowledged = ? WHERE id = (SELECT id FROM events "
                 "WHERE camera = ? AND kind = 'alarm' AND name = ? AND change = 'raised' "
                 "AND time <= ? ORDER BY time DESC LIMIT 1) AND acknowledged IS NULL",
-                (event.time, event.camera, event.name, event.time),
+                (event.time, valid_text(event.camera), valid_text(event.name), event.time),
             )
 
-    def crossed(self, camera: str) -> dict[str, Crossed]:
-        """Return the counts of a camera's lines when they were last noted, by series."""
-        rows = self._database.execute(
-            'SELECT what, since, "into", out FROM crossed JOIN series ON id = series '
-            "WHERE camera = ?",
-            (camera,),
-        )
-        return {what: Crossed(*line) for what, *line in rows}
+    def crossed(self) -> dict[str, dict[str, Crossed]]:
+        """Return the counts of lines when they were last noted, by camera and series."""
+        found: dict[str, dict[str, Crossed]] = {}
+        for camera, what, *line in self._database.execute(
+            'SELECT camera, what, since, "into", out FROM crossed JOIN series ON id = series'
+        ):
+            found.setdefault(camera, {})[what] = Crossed(*line)
+        return found
 
     def delete_old(self, now: float, keep: Settings) -> None:
         """Delete what is too old, at most a day's worth of each table at once.
@@ -136,7 +140,7 @@ class Store:
 
     def _number(self, camera: str, what: str) -> int:
         """Return the number of a series, which is made if it is new."""
-        key = camera, what
+        key = valid_text(camera), valid_text(what)
         if key not in self._series:
             self._database.execute("INSERT OR IGNORE INTO series (camera, what) VALUES (?, ?)", key)
             (self._series[key],) = self._database.execute(
@@ -154,7 +158,10 @@ class Store:
         self._database.execute(_PUT, (series, *span))
         hour = hour_start(span.time, self._zone)
         day = day_start(span.time, self._zone)
-        ends = {"hours": (hour, hour + HOUR), "days": (day, day_start(day, self._zone, 1))}
-        for table, (start, end) in ends.items():
+        self._stale.add(("hours", series, hour, hour + HOUR))
+        self._stale.add(("days", series, day, day_start(day, self._zone, 1)))
+
+    def _roll_up(self) -> None:
+        for table, series, start, end in self._stale:
             values = {"series": series, "start": start, "end": end}
             self._database.execute(_ROLL_UP.format(table=table), values)

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("paho.mqtt", reason="pip install edgecount[watch]")
 
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
+from edgecount.watch.readings import AlarmStatus
 from edgecount.watch.sinks import base
 from edgecount.watch.sinks.base import SinkThread
 from edgecount.watch.sinks.discovery import slug
@@ -108,6 +109,29 @@ def test_home_assistant_is_told_of_devices(broker, until):
         until(lambda: not [topic for topic in listener.kept if "door" in topic])
         assert "site/one/side/availability" in listener.kept
         again.close()
+
+
+def test_an_alarm_that_goes_on_from_an_earlier_run_is_kept_as_it_is(broker, make_event, until):
+    topic = "edgecount/door/alarms/crowded"
+    statuses = {"crowded": AlarmStatus(raised=True, acknowledged=True, since=1.0, peak=9.0)}
+    watched = Watched("Door", alarms=("crowded",), statuses=statuses)
+    with Listener(broker.port) as listener:
+        sink = sink_to(broker, cameras={"door": watched})
+        sink.open()
+        until(lambda: topic in listener.kept)
+        assert json.loads(listener.kept[topic]) == {
+            "state": "ON",
+            "acknowledged": True,
+            "data": True,
+        }
+        sink.event(make_event("cleared"))
+        until(lambda: json.loads(listener.kept[topic])["state"] == "OFF")
+        sink.set_cameras({"door": watched})  # an event says more than what there was before it
+        sink.idle()
+        sink.event(make_event("lost"))
+        until(lambda: not json.loads(listener.kept[topic])["data"])
+        assert json.loads(listener.kept[topic])["state"] == "OFF"
+        sink.close()
 
 
 def test_what_somebody_else_keeps_is_left_alone(broker, until):
