@@ -2,8 +2,10 @@
 
 The cameras play rendered pictures over and over. They are counted by `EdgeCounter.stream_many`,
 then by the service with regions, lines, alarms, a ground plane, checks of the picture, and files
-and history for its counts; then with somebody who looks at every picture of every camera as well.
-Prints a table in Markdown.
+and history for its counts; then with its page served to a program of its own, which takes readings,
+heads and pictures of all cameras by the WebSocket as the page in a browser does. CPU time is that
+of the service's process, the page's server included, and the browser's not. Prints a table in
+Markdown.
 
     python benchmarks/watch.py [--model edgecount-s] [--cameras 3] [--fps 2] [--seconds 20]
 """
@@ -14,14 +16,18 @@ import argparse
 import cProfile
 import json
 import pstats
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from edgecount import EdgeCounter, LiveSource
 from edgecount.scenes import render_clip
@@ -34,6 +40,7 @@ from edgecount.watch.config import (
     RegionConfig,
     WatchConfig,
 )
+from edgecount.watch.page import PageServer
 from edgecount.watch.readings import Event, Reading
 from edgecount.watch.service import Service, counting
 from edgecount.watch.sinks.base import Sink
@@ -154,19 +161,47 @@ class Metered(Sink):
         """Take no notice."""
 
 
-def look(service: Service, done: threading.Event) -> None:
-    """Take every reading and picture, as an open page does."""
-    subscription = service.subscribe()
-    while not done.is_set():
-        for item in subscription.get(0.2):
-            json.dumps(item.to_dict())
-            if isinstance(item, Reading):
-                service.cameras[item.camera].jpeg()
-    subscription.close()
+def look(url: str) -> None:
+    """Take readings, heads and pictures as a page in a browser does; prints how many came."""
+    found = {"pictures": 0, "readings": 0, "bytes": 0}
+    with connect(f"{url.replace('http', 'ws')}ws", compression=None) as socket:
+        cameras = [one["id"] for one in json.loads(socket.recv())["cameras"]]
+        watched = {name: {"image": True, "points": True} for name in cameras}
+        socket.send(json.dumps({"type": "watch", "cameras": watched}))
+        for name in cameras:
+            socket.send(json.dumps({"type": "next", "camera": name}))
+        shown = dict.fromkeys(cameras, 0.0)
+        with suppress(ConnectionClosed):
+            for message in socket:
+                found["bytes"] += len(message)
+                if isinstance(message, str):
+                    found["readings"] += json.loads(message)["type"] == "reading"
+                    continue
+                found["pictures"] += 1
+                name = message[1 : 1 + message[0]].decode()
+                # No more than 5 a second, as a browser on a slow machine.
+                time.sleep(max(shown[name] + 0.2 - time.monotonic(), 0))
+                shown[name] = time.monotonic()
+                socket.send(json.dumps({"type": "next", "camera": name}))
+    print(json.dumps(found))
+
+
+@contextmanager
+def looked_at(service: Service) -> Iterator[None]:
+    """Serve the page, and have a program look at it."""
+    server = PageServer(service, "127.0.0.1:0")
+    server.start()
+    command = [sys.executable, __file__, "--look", server.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as browser:  # noqa: S603
+        try:
+            yield
+        finally:
+            server.stop()
+            print(f"the browser took {browser.communicate(timeout=30)[0].strip()}", file=sys.stderr)
 
 
 def watch(
-    counter: EdgeCounter, cameras: dict[str, LiveSource], seconds: float, *, looked_at: bool
+    counter: EdgeCounter, cameras: dict[str, LiveSource], seconds: float, *, page: bool
 ) -> float:
     """Return the ms of CPU time for each picture of the service."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -182,10 +217,8 @@ def watch(
         ]
         service = Service(config, counter=counter, sinks=sinks, sources=cameras)
         stack.enter_context(service)
-        if looked_at:
-            looking = threading.Thread(target=look, args=(service, metered.done))
-            looking.start()
-            stack.callback(looking.join)
+        if page:
+            stack.enter_context(looked_at(service))
         metered.done.wait(10 * seconds + 60)
         return metered.meter.ms
 
@@ -215,7 +248,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--look", help=argparse.SUPPRESS)  # the browser's process
     options = parser.parse_args()
+    if options.look:
+        look(options.look)
+        return
     width, height = map(int, options.size.split("x"))
     images = render((width, height), options.people)
     with EdgeCounter(options.model, threads=options.threads) as counter:
@@ -224,12 +261,12 @@ def main() -> None:
             return sources(images, options.cameras, options.fps)
 
         if options.profile:
-            profile(lambda: watch(counter, cameras(), options.seconds, looked_at=False))
+            profile(lambda: watch(counter, cameras(), options.seconds, page=False))
             return
         ways = {
             "counting alone": lambda: count_alone(counter, cameras(), options.seconds),
-            "watched": lambda: watch(counter, cameras(), options.seconds, looked_at=False),
-            "looked at": lambda: watch(counter, cameras(), options.seconds, looked_at=True),
+            "watched": lambda: watch(counter, cameras(), options.seconds, page=False),
+            "looked at": lambda: watch(counter, cameras(), options.seconds, page=True),
         }
         found: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(options.rounds):

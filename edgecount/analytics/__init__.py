@@ -6,7 +6,7 @@ goes forward, such as `Frame.time` or `time.monotonic`; every setting is in seco
 the same at one frame a second and at thirty.
 """
 
-from edgecount.analytics.alarm import Alarm, AlarmEvent, AlarmRule, AlarmState
+from edgecount.analytics.alarm import Alarm, AlarmEvent, AlarmMemory, AlarmRule, AlarmState
 from edgecount.analytics.anchor import Anchor
 from edgecount.analytics.dwell import MeanStay, StayReport, Stays
 from edgecount.analytics.exclusion import Exclusion
@@ -23,6 +23,7 @@ from edgecount.analytics.smoothing import SmoothCount, Smoother
 __all__ = [
     "Alarm",
     "AlarmEvent",
+    "AlarmMemory",
     "AlarmRule",
     "AlarmState",
     "Anchor",

@@ -70,6 +70,25 @@ class AlarmEvent:
     state: AlarmState
 
 
+@dataclass(frozen=True)
+class AlarmMemory:
+    """What an alarm that goes on after a restart has to know; see `Alarm.memory`.
+
+    Attributes:
+        raised: whether it is raised.
+        acknowledged: whether somebody knows.
+        lost: whether counts stay away.
+        peak: most people since it was raised; None while it is not.
+        since_cleared: seconds since it was last cleared; None if it never was.
+    """
+
+    raised: bool = False
+    acknowledged: bool = False
+    lost: bool = False
+    peak: float | None = None
+    since_cleared: float | None = None
+
+
 class Alarm:
     """An alarm with hysteresis in people and in seconds.
 
@@ -79,15 +98,19 @@ class Alarm:
 
     Args:
         rule: the rule.
+        memory: of an alarm that this one goes on from, at the first call; its rule may have been
+            another one.
     """
 
-    def __init__(self, rule: AlarmRule) -> None:
+    def __init__(self, rule: AlarmRule, memory: AlarmMemory | None = None) -> None:
+        memory = memory or AlarmMemory()
         self.rule = rule
-        self._raised = False
-        self._acknowledged = False
-        self._lost = False
+        self._raised = memory.raised
+        self._acknowledged = memory.raised and memory.acknowledged
+        self._lost = memory.lost
         self._count: float | None = None
-        self._peak: float | None = None
+        self._peak: float | None = memory.peak if memory.raised else None
+        self._since_cleared = memory.since_cleared  # at the first call
         self._time: float | None = None  # of the newest call
         self._counted: float | None = None  # of the newest count
         self._since: float | None = None  # how long the count has asked for a change
@@ -101,6 +124,14 @@ class Alarm:
         if not self._raised:
             return AlarmState.QUIET
         return AlarmState.ACKNOWLEDGED if self._acknowledged else AlarmState.RAISED
+
+    @property
+    def memory(self) -> AlarmMemory:
+        """What it knows at the newest call, for one that is to go on from it."""
+        since = self._since_cleared
+        if self._cleared is not None and self._time is not None:
+            since = self._time - self._cleared
+        return AlarmMemory(self._raised, self._acknowledged, self._lost, self._peak, since)
 
     def update(self, time: float, count: float | None) -> list[AlarmEvent]:
         """Take a count and return what it changes, mostly nothing.
@@ -132,8 +163,7 @@ class Alarm:
         Raises:
             InputError: the time is before the last one.
         """
-        later(time, self._time)
-        self._time = time
+        self._pass(time)
         if self._counted is None:
             self._counted = time  # of the first call: a source that never starts is lost, too
         if self._lost or time - self._counted <= self.rule.stale:
@@ -147,12 +177,17 @@ class Alarm:
         Raises:
             InputError: the time is before the last one.
         """
-        later(time, self._time)
-        self._time = time
+        self._pass(time)
         if not self._raised or self._acknowledged:
             return []
         self._acknowledged = True
         return [self._event("acknowledged", time)]
+
+    def _pass(self, time: float) -> None:
+        later(time, self._time)
+        self._time = time
+        if self._since_cleared is not None:
+            self._cleared, self._since_cleared = time - self._since_cleared, None
 
     def _step(self, time: float, count: float) -> list[AlarmEvent]:
         rule = self.rule

@@ -59,22 +59,49 @@ def pixelate(
         raise ConfigError(f"crowded: expected people in a cell, 0 or more, got {crowded!r}")
     points = result.points[:, :2].astype(np.float64)
     radii = _radii(points, max(width, height)) if radius is None else np.full(len(points), radius)
-    masks = {grain: np.zeros((height, width), np.uint8) for grain in set(_grains(radii))}
-    for (x, y), disc, grain in zip(points, radii, _grains(radii), strict=True):
-        cv2.circle(masks[grain], (int(x), int(y)), int(np.ceil(disc)), 255, cv2.FILLED)
+    grains = _grains(radii)
+    covered = np.zeros((height, width), np.uint8)
+    for (x, y), disc in zip(points, radii, strict=True):
+        cv2.circle(covered, (int(x), int(y)), int(np.ceil(disc)), 255, cv2.FILLED)
+    finest = grains
     if result.density.size:
-        grain = _grains(np.array(result.density_stride_xy) * _GRAINS / 2)[0]
-        mask = masks.setdefault(grain, np.zeros((height, width), np.uint8))
-        np.maximum(mask, _crowds(result, crowded), out=mask)
+        finest = [*grains, *_grains(np.array(result.density_stride_xy) * _GRAINS / 2)]
+        np.maximum(covered, _crowds(result, crowded), out=covered)
     out: Image = image.copy()
-    # The coarsest come last: a near face in the small blocks of one behind it could be seen.
-    small: Any = image  # OpenCV's arrays are of any type
-    for grain, mask in sorted(masks.items()):
-        blocks = (max(width // grain, 1), max(height // grain, 1))
-        small = cv2.resize(small, blocks, interpolation=cv2.INTER_AREA)
-        coarse = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
-        cv2.copyTo(coarse, mask, out)
+    if finest:
+        blocks = _blocks(image, points, radii, grains, min(finest))
+        coarse = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_NEAREST)
+        cv2.copyTo(coarse, covered, out)
     return out
+
+
+def _blocks(
+    image: Image,
+    points: NDArray[np.float64],
+    radii: NDArray[np.float64],
+    grains: list[int],
+    finest: int,
+) -> Image:
+    """Return the frame in blocks of the finest grain; near coarser heads several are alike."""
+    height, width = image.shape[:2]
+    size = (max(width // finest, 1), max(height // finest, 1))
+    blocks: Any = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # OpenCV's: of any type
+    small, share = blocks, np.array(size) / (width, height)
+    masks = {grain: np.zeros(size[::-1], np.uint8) for grain in set(grains) if grain > finest}
+    # Half a block more for the centre's rounding, and one for blocks that are cut.
+    reaches = np.ceil(radii * share.max() + 1.5).astype(int).tolist()
+    for centre, reach, grain in zip(
+        (points * share).astype(int).tolist(), reaches, grains, strict=True
+    ):
+        if grain > finest:
+            cv2.circle(masks[grain], centre, reach, 255, cv2.FILLED)
+    # The coarsest come last: a near face in the small blocks of one behind it could be seen.
+    for grain, mask in sorted(masks.items()):
+        few = (max(width // grain, 1), max(height // grain, 1))
+        small = cv2.resize(small, few, interpolation=cv2.INTER_AREA)
+        cv2.copyTo(cv2.resize(small, size, interpolation=cv2.INTER_NEAREST), mask, blocks)
+    found: Image = blocks
+    return found
 
 
 def _grains(radii: NDArray[np.float64]) -> list[int]:

@@ -36,13 +36,16 @@ _LOOKS = {
 }
 
 
-def draw_alarm(canvas: NDArray[np.uint8], alarm: Alarm, capital: int) -> Box | None:
+def draw_alarm(
+    canvas: NDArray[np.uint8], alarm: Alarm, capital: int, reason: str | None = None
+) -> Box | None:
     """Draw a band along the top that says what is wrong, and a frame, in place.
 
     Args:
         canvas: uint8 (H, W, 3), BGR.
         alarm: alarm; a quiet one draws nothing.
         capital: height of a capital letter in pixels.
+        reason: what the band says besides; None: the number that the alarm's rule has.
 
     Returns:
         The band's box; None if nothing is drawn.
@@ -60,7 +63,11 @@ def draw_alarm(canvas: NDArray[np.uint8], alarm: Alarm, capital: int) -> Box | N
         _draw_sign(canvas, band, big, look)
     left = band.left + pad_of(big) + (0 if look.paint == _GREY else round(1.9 * big))
     baseline = band.bottom - pad_of(big)
-    for run in (Run(look.word, big, look.ink, bold=True), Run(_reason(alarm), capital, look.ink)):
+    runs = (
+        Run(look.word, big, look.ink, bold=True),
+        Run(reason or _reason(alarm), capital, look.ink),
+    )
+    for run in runs:
         if left + run.width <= width - pad_of(big):
             run.draw(canvas, left, baseline)
         left += run.width + capital

@@ -60,6 +60,7 @@ def draw_overlay(
     crossed: Mapping[str, LineCount] | None = None,
     ground: GroundView | None = None,
     alarm: Alarm | None = None,
+    reason: str | None = None,
     scale: HeatScale | None = None,
     time: float | None = None,
     layers: Iterable[str] = LAYERS,
@@ -78,6 +79,7 @@ def draw_overlay(
         crossed: how many people crossed each line, by its name, as `LineCounter.update` says.
         ground: ground to show from above in a corner; see `draw_ground_map`.
         alarm: alarm whose state is shown, unless it is quiet.
+        reason: what is written beside the alarm's state; None: the number that its rule has.
         scale: density of the hottest colour; fitted to this result if None. Pass one
             scale for all frames of a video to keep the colours comparable.
         time: seconds to write beside the count, such as `result.time`; None: no time.
@@ -110,7 +112,7 @@ def draw_overlay(
         draw_line(canvas, line, sizes.capital, sizes.line)
     if "points" in drawn:
         draw_points(canvas, result.points)
-    taken = _draw_alarm(canvas, alarm if "alarm" in drawn else None, sizes)
+    taken = _draw_alarm(canvas, alarm if "alarm" in drawn else None, sizes, reason)
     if "count" in drawn:
         _draw_count(canvas, result, time, sizes, taken)
     if heat and scale is not None and "legend" in drawn:
@@ -179,8 +181,10 @@ def _facts(result: CountResult, time: float | None) -> Iterator[str]:
         yield f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
 
 
-def _draw_alarm(canvas: NDArray[np.uint8], alarm: Alarm | None, sizes: _Sizes) -> list[Box]:
-    band = None if alarm is None else draw_alarm(canvas, alarm, sizes.capital)
+def _draw_alarm(
+    canvas: NDArray[np.uint8], alarm: Alarm | None, sizes: _Sizes, reason: str | None
+) -> list[Box]:
+    band = None if alarm is None else draw_alarm(canvas, alarm, sizes.capital, reason)
     return [band] if band else []
 
 

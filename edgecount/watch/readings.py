@@ -52,6 +52,40 @@ class LineReading:
     since: float
 
 
+@dataclass(frozen=True)
+class AlarmStatus:
+    """The state of an alarm, as far as it survives a restart.
+
+    Attributes:
+        raised: whether it is raised.
+        acknowledged: whether somebody knows.
+        has_data: whether counts come.
+        since: when it was raised, UNIX time in seconds; None while it is not.
+        peak: most people since then.
+        cleared: when it was last cleared, UNIX time in seconds; None if it never was.
+    """
+
+    raised: bool = False
+    acknowledged: bool = False
+    has_data: bool = True
+    since: float | None = None
+    peak: float | None = None
+    cleared: float | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What goes on of a camera after a restart.
+
+    Attributes:
+        lines: counts of its lines by name.
+        alarms: its alarms by name.
+    """
+
+    lines: Mapping[str, LineReading] = field(default_factory=dict)
+    alarms: Mapping[str, AlarmStatus] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """A counted picture of a camera.
@@ -68,6 +102,7 @@ class Reading:
         picture: state of the picture, as `PictureState` calls it; "moving" while the camera turns.
         night: whether the picture has no colour.
         health: how the camera is doing.
+        alarms: state of each alarm, by name, after this picture.
         result: what was counted; None where the count is.
         image: the picture, uint8 (H, W, 3) BGR, its heads pixelated if the config asks for that.
     """
@@ -83,6 +118,7 @@ class Reading:
     picture: str
     night: bool
     health: SourceHealth
+    alarms: Mapping[str, AlarmStatus] = field(default_factory=dict)
     result: CountResult | None = None
     image: NDArray[np.uint8] | None = None
 

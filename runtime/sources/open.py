@@ -17,7 +17,12 @@ from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS
 from edgecount.runtime.sources.base import Source
 from edgecount.runtime.sources.image import ImageSource
-from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES, KNOWN, VIDEO_SUFFIXES
+from edgecount.runtime.sources.suffixes import (
+    IMAGE_SUFFIXES,
+    KNOWN,
+    VIDEO_SUFFIXES,
+    natural_order,
+)
 from edgecount.runtime.sources.urls import shown_url, stream_name
 
 if TYPE_CHECKING:
@@ -189,7 +194,7 @@ def _open_known(names: Sequence[str], where: str, options: dict[str, Any]) -> li
     if len(known) < len(files):
         left_out = _kinds(sorted(set(files) - set(known)))
         _log.warning("%s: left out: %s", where, left_out)
-    return [_open_file(name, options) for name in sorted(known, key=_natural)]
+    return [_open_file(name, options) for name in sorted(known, key=natural_order)]
 
 
 def _kinds(names: Sequence[str]) -> str:
@@ -208,8 +213,3 @@ def _open_file(name: str, options: dict[str, Any]) -> Source:
 
     is_video = name.lower().endswith(VIDEO_SUFFIXES)
     return VideoSource(name, **options) if is_video else ImageSource(name, **options)
-
-
-def _natural(name: str) -> list[str | int]:
-    """Return a sort key that puts frame2 before frame10: texts and numbers in turn."""
-    return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # fmt: off
 # What OpenCV and Pillow decode.
 IMAGE_SUFFIXES = (
@@ -21,3 +23,8 @@ KNOWN = (
     f"images ({', '.join(suffix[1:] for suffix in IMAGE_SUFFIXES)}) "
     f"and videos ({', '.join(suffix[1:] for suffix in VIDEO_SUFFIXES)})"
 )
+
+
+def natural_order(name: str) -> list[str | int]:
+    """Return a sort key that puts frame2 before frame10: texts and numbers in turn."""
+    return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)]

@@ -9,8 +9,11 @@ answered with {"ok": true}. It ends with its standard input.
 Options of a camera: size [640, 480], fps 10, codec "h264" (or "h265", "mjpeg", "h264-10bit"),
 interlaced false, sound false, detail false (noise, and a band below that tells the picture's
 number), slices 1 and bitrate 3000 (of H.264; kbit/s), key (pictures from one key picture to the
-next; two seconds of them), frozen false (the connection lives, but no picture comes), cut (pictures
-after which the server closes its connections). Of the server: port (0: any), user, password.
+next; two seconds of them), still (file with an I420 picture of that size, to be sent in place of
+the moving one), clip (folder with files such as 640x480.i420, whose pictures are played over and
+over), same false (it is the same picture again and again), frozen false (the connection lives, but
+no picture comes), cut (pictures after which the server closes its connections). Of the server: port
+(0: any), user, password.
 
     apt install gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good \
         gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
@@ -25,6 +28,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gi
@@ -63,6 +67,19 @@ def _noise(length: int, seed: int) -> bytes:
     return noise.translate(bytes(100 + b % 48 for b in range(256)))
 
 
+@functools.lru_cache(8)
+def _frames(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+def _played(folder: str, size: tuple[int, int], number: int) -> bytes:
+    """Return a picture of a clip, I420."""
+    width, height = size
+    frames, length = _frames(f"{folder}/{width}x{height}.i420"), width * height * 3 // 2
+    begin = number % (len(frames) // length) * length
+    return frames[begin : begin + length]
+
+
 class Camera:
     """One camera's picture and rate, which may change while it is watched."""
 
@@ -78,6 +95,10 @@ class Camera:
         self.bitrate = 3000
         self.cut: int | None = None
         self.key: int | None = None
+        self.still: str | None = None
+        self.clip: str | None = None
+        self.same = False
+        self._same: tuple[tuple[int, int], bytes] | None = None
         self.change(options)
 
     def change(self, options: dict[str, Any]) -> None:
@@ -97,16 +118,28 @@ class Camera:
         sound = _SOUND if self.sound else ""
         return f"( {SOURCE} ! {encoder} name=pay0 pt=96 {sound})"
 
-    def caps(self) -> Gst.Caps:
+    def caps(self, size: tuple[int, int]) -> Gst.Caps:
         mode = "interleaved,field-order=top-field-first" if self.interlaced else "progressive"
-        width, height = self.size
+        width, height = size
         return Gst.Caps.from_string(
             f"video/x-raw,format=I420,width={width},height={height},interlace-mode={mode},"
             f"framerate={round(1000 * self.fps)}/1000"
         )
 
-    def picture(self, number: int) -> bytes:
-        width, height = self.size
+    def picture(self, number: int, size: tuple[int, int]) -> bytes:
+        if not self.same:
+            self._same = None
+            return self._draw(number, size)
+        if self._same is None or self._same[0] != size:
+            self._same = size, self._draw(number, size)
+        return self._same[1]
+
+    def _draw(self, number: int, size: tuple[int, int]) -> bytes:
+        if self.still is not None:
+            return Path(self.still).read_bytes()
+        if self.clip is not None:
+            return _played(self.clip, size, number)
+        width, height = size
         top, colours = time_strip.luma_rows(number, width), b"\x80" * (width * height // 2)
         if not self.detail:
             grey = bytes([60 + number % 16]) * (width * height - len(top))
@@ -139,14 +172,14 @@ class Feeder(threading.Thread):
             self.start()
 
     def run(self) -> None:
-        size, due = self._camera.size, time.monotonic()
+        size, due = tuple(self._camera.size), time.monotonic()
         while not self.stopped.is_set():
             due = max(due + 1 / self._camera.fps, time.monotonic() - 1)
             if not self._camera.frozen:
-                if size != self._camera.size:
-                    size = self._camera.size
-                    self._source.set_property("caps", self._camera.caps())
-                buffer = Gst.Buffer.new_wrapped(self._camera.picture(self.sent))
+                if size != tuple(self._camera.size):
+                    size = tuple(self._camera.size)
+                    self._source.set_property("caps", self._camera.caps(size))
+                buffer = Gst.Buffer.new_wrapped(self._camera.picture(self.sent, size))
                 if self._camera.interlaced:
                     buffer.mini_object.flags |= _TOP_FIELD_FIRST
                 if self._source.emit("push-buffer", buffer) != Gst.FlowReturn.OK:
@@ -178,7 +211,7 @@ class Factory(GstRtspServer.RTSPMediaFactory):
 
     def _configure(self, _factory: Any, media: Any) -> None:
         source = media.get_element().get_by_name_recurse_up("source")
-        source.set_property("caps", self._camera.caps())
+        source.set_property("caps", self._camera.caps(tuple(self._camera.size)))
         sound = media.get_element().get_by_name_recurse_up("sound")
         feeder = Feeder(self._camera, source, sound, self._hang_up)
         media.connect("unprepared", lambda _media: feeder.stopped.set())

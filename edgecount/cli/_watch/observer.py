@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
+from edgecount._latency import free_unused
 from edgecount.runtime.sources.live import SourceState
 from edgecount.watch.readings import Event
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _EVERY = 1.0  # s between looks
+_TRIM = 30.0  # s between returns of memory to the system
 HUNG = 20.0  # s after which counting that has not gone on has hung
 _TRUSTED = ("good", "learning")  # states of a picture that are no reason to worry
 
@@ -59,8 +62,14 @@ class Observer:
             self._notifier.alive()
 
     def _run(self) -> None:
+        trimmed = time.monotonic()
         while not self._end.wait(_EVERY):
             self._try_to_look()
+            if time.monotonic() - trimmed >= _TRIM:
+                # Readers of cameras come and go with their threads, and the C library keeps what
+                # each of them had: with cameras that are lost now and then it grew for hours.
+                free_unused()
+                trimmed = time.monotonic()
         self._try_to_look()
 
     def _try_to_look(self) -> None:

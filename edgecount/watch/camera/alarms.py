@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgecount.analytics import Alarm, AlarmEvent, AlarmState
+from edgecount.analytics import Alarm, AlarmEvent, AlarmMemory
 from edgecount.errors import ConfigError
-from edgecount.watch.readings import Event
+from edgecount.watch.readings import AlarmStatus, Event
 
 if TYPE_CHECKING:
     from edgecount.watch.config import AlarmConfig
@@ -45,12 +45,24 @@ class Measured:
 class _Watched:
     """An alarm with its rule, and what is told of it."""
 
-    def __init__(self, config: AlarmConfig) -> None:
+    def __init__(self, config: AlarmConfig, status: AlarmStatus, wall: float) -> None:
         self.config = config
-        self.alarm = Alarm(config.rule())
-        self.since: float | None = None  # UNIX time at which it was raised
+        # A clock that was set back meanwhile makes the cooldown no longer than it is.
+        since_cleared = None if status.cleared is None else max(wall - status.cleared, 0.0)
+        self.alarm = Alarm(
+            config.rule(),
+            AlarmMemory(
+                raised=status.raised,
+                acknowledged=status.acknowledged,
+                lost=not status.has_data,
+                peak=status.peak,
+                since_cleared=since_cleared,
+            ),
+        )
+        self.since = status.since  # UNIX time at which it was raised
+        self.cleared = status.cleared  # and cleared
         self.count: float | None = None
-        self.peak: float | None = None
+        self.peak = status.peak
 
     def take(self, changes: list[AlarmEvent], wall: float) -> list[AlarmEvent]:
         for change in changes:
@@ -58,9 +70,21 @@ class _Watched:
                 self.since, self.peak = wall, change.count
             elif change.kind == "cleared":
                 self.since = self.peak = None
+                self.cleared = wall
         if self.since is not None and self.count is not None:
             self.peak = max(self.peak or 0.0, self.count)
         return changes
+
+    def status(self) -> AlarmStatus:
+        memory = self.alarm.memory
+        return AlarmStatus(
+            raised=memory.raised,
+            acknowledged=memory.acknowledged,
+            has_data=not memory.lost,
+            since=self.since,
+            peak=self.peak,
+            cleared=self.cleared,
+        )
 
     def told(self) -> dict[str, Any]:
         return {
@@ -81,18 +105,30 @@ class CameraAlarms:
     Args:
         camera: the camera's id.
         rules: the rules by the alarms' names.
-        before: alarms by an earlier config; those whose rule is the same go on.
+        kept: alarms to go on from by name, as of before a restart; their rules may be new.
+        before: alarms by an earlier config, in place of ``kept``; of those whose rule is the same
+            also what has been sustained goes on.
+        wall: UNIX time in seconds.
     """
 
     def __init__(
-        self, camera: str, rules: Mapping[str, AlarmConfig], before: CameraAlarms | None = None
+        self,
+        camera: str,
+        rules: Mapping[str, AlarmConfig],
+        *,
+        kept: Mapping[str, AlarmStatus],
+        wall: float,
+        before: CameraAlarms | None = None,
     ) -> None:
         self._camera = camera
         old: dict[str, _Watched] = {} if before is None else before._watched
-        self._watched: dict[str, _Watched] = {
-            name: old[name] if name in old and old[name].config == config else _Watched(config)
-            for name, config in rules.items()
-        }
+        kept = kept if before is None else before.statuses()
+        self._watched: dict[str, _Watched] = {}
+        for name, config in rules.items():
+            one = old.get(name)
+            if one is None or one.config != config:
+                one = _Watched(config, kept.get(name, AlarmStatus()), wall)
+            self._watched[name] = one
         self._time: float = 0.0 if before is None else before._time
 
     def update(
@@ -141,10 +177,50 @@ class CameraAlarms:
         """
         return {name: one.told() for name, one in self._watched.items()}
 
-    def is_raised(self) -> bool:
-        """Return whether an alarm is raised, also one that somebody knows of."""
-        raised = (AlarmState.RAISED, AlarmState.ACKNOWLEDGED)
-        return any(one.alarm.state in raised for one in self._watched.values())
+    def statuses(self) -> dict[str, AlarmStatus]:
+        """Return what survives a restart of each alarm by name."""
+        return {name: one.status() for name, one in self._watched.items()}
+
+    def banner(self, statuses: Mapping[str, AlarmStatus]) -> tuple[Alarm, str] | None:
+        """Return the alarm that is to be drawn over a picture, and its reason; None: none is.
+
+        Args:
+            statuses: the alarms' states after that picture; see `statuses`.
+        """
+        found = [
+            (status.raised and status.has_data, status.raised, not status.acknowledged, name)
+            for name, status in statuses.items()
+            if name in self._watched and (status.raised or not status.has_data)
+        ]
+        if not found:
+            return None
+        name = max(found)[-1]
+        config = self._watched[name].config
+        alarm = _Watched(config, statuses[name], 0.0).alarm
+        return alarm, _reason(config, alarm, "raised" if statuses[name].has_data else "lost")
+
+    def end(self, names: Iterable[str], wall: float) -> list[Event]:
+        """Return the events of alarms that are there no more: those that were raised are cleared.
+
+        Args:
+            names: the alarms that go on.
+            wall: UNIX time in seconds.
+        """
+        going_on = set(names)
+        return [
+            Event(
+                camera=self._camera,
+                time=wall,
+                kind="alarm",
+                name=name,
+                change="cleared",
+                count=one.count,
+                peak=one.peak,
+                detail="the alarm is no longer in the config",
+            )
+            for name, one in self._watched.items()
+            if name not in going_on and one.status().raised
+        ]
 
     def _later(self, time: float) -> float:
         # A picture may have been captured before the last look at the clock.
@@ -152,10 +228,6 @@ class CameraAlarms:
         return self._time
 
     def _event(self, name: str, one: _Watched, change: AlarmEvent, wall: float) -> Event:
-        config, rule = one.config, one.alarm.rule
-        unit = "people per square metre" if config.by == "per_m2" else "people"
-        words = _WORDS[change.kind].format(above=rule.above, below=rule.below, unit=unit)
-        where = "the picture" if config.region is None else config.region
         return Event(
             camera=self._camera,
             time=wall,
@@ -164,5 +236,13 @@ class CameraAlarms:
             change=change.kind,
             count=change.count,
             peak=change.peak,
-            detail=f"{where}: {words}",
+            detail=_reason(one.config, one.alarm, change.kind),
         )
+
+
+def _reason(config: AlarmConfig, alarm: Alarm, change: str) -> str:
+    rule = alarm.rule
+    unit = "people per square metre" if config.by == "per_m2" else "people"
+    words = _WORDS[change].format(above=rule.above, below=rule.below, unit=unit)
+    where = "the picture" if config.region is None else config.region
+    return f"{where}: {words}"

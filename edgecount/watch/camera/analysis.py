@@ -18,7 +18,7 @@ from edgecount.analytics import (
 from edgecount.watch.camera.alarms import CameraAlarms, Measured
 from edgecount.watch.camera.ground import RegionAreas
 from edgecount.watch.camera.lines import DailyLines
-from edgecount.watch.readings import Event, LineReading, RegionReading
+from edgecount.watch.readings import AlarmStatus, Event, Kept, LineReading, RegionReading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +57,7 @@ class Analysed:
     smooth_interval: tuple[float, float] | None = None
     regions: Mapping[str, RegionReading] = field(default_factory=dict)
     lines: Mapping[str, LineReading] = field(default_factory=dict)
+    alarms: Mapping[str, AlarmStatus] = field(default_factory=dict)
     result: CountResult | None = None
     events: list[Event] = field(default_factory=list)
 
@@ -68,10 +69,9 @@ class Analysis:
         camera: the camera's id.
         config: its section.
         manifest: the model's, ``counter.manifest``.
-        lines: counts of its lines to go on from.
+        kept: counts of its lines and alarms to go on from.
         now: UNIX time in seconds.
-        before: the analytics by an earlier section; what that has learned of the picture is kept,
-            and so are alarms whose rule is the same.
+        before: the analytics by an earlier section; what that has learned of the picture is kept.
 
     Attributes:
         regions: its regions.
@@ -89,7 +89,7 @@ class Analysis:
         config: CameraConfig,
         manifest: Manifest,
         *,
-        lines: Mapping[str, LineReading],
+        kept: Kept,
         now: float,
         before: Analysis | None = None,
     ) -> None:
@@ -98,7 +98,9 @@ class Analysis:
         self.lines = config.line_list()
         self.ground = RegionAreas(config.ground)
         earlier = None if before is None else before.alarms
-        self.alarms: CameraAlarms = CameraAlarms(camera, config.alarms, earlier)
+        self.alarms: CameraAlarms = CameraAlarms(
+            camera, config.alarms, kept=kept.alarms, wall=now, before=earlier
+        )
         self._occupancy = Occupancy(self.regions, manifest=manifest) if self.regions else None
         self._exclusion = None
         if config.excluded:
@@ -106,7 +108,7 @@ class Analysis:
         self._crossed = None
         if self.lines:
             self._crossed = DailyLines(
-                self.lines, manifest, reset=config.reset, kept=lines, now=now
+                self.lines, manifest, reset=config.reset, kept=kept.lines, now=now
             )
         median, mean = config.smooth.median, config.smooth.mean
         self._smoothers = {
@@ -124,6 +126,10 @@ class Analysis:
         """Forget what the picture usually looks like, as after the camera was moved."""
         if self._check is not None:
             self._check.restart()
+
+    def kept(self, wall: float) -> Kept:
+        """Return what other analytics of the camera go on from, at a UNIX time in seconds."""
+        return Kept(self.crossed(wall), self.alarms.statuses())
 
     def crossed(self, wall: float) -> Mapping[str, LineReading]:
         """Return the counts of the lines at a UNIX time in seconds."""
@@ -146,8 +152,14 @@ class Analysis:
                 smoother.update(time, None)
             events += self.alarms.update(time, wall, {})
             picture = _MOVING if moving and state.is_trusted else state.value
-            lines = self.crossed(wall)
-            return Analysed(False, picture, night, lines=lines, events=events)
+            return Analysed(
+                is_trusted=False,
+                picture=picture,
+                night=night,
+                lines=self.crossed(wall),
+                alarms=self.alarms.statuses(),
+                events=events,
+            )
         if self._exclusion is not None:
             result = self._exclusion.apply(result)
         smooth = self._smoothers[None].update(time, result.count, result.interval)
@@ -170,6 +182,7 @@ class Analysis:
             smooth_interval=smooth.interval,
             regions=regions,
             lines=lines,
+            alarms=self.alarms.statuses(),
             result=result,
             events=events,
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgecount.watch.camera.analysis import Analysed, Analysis
 from edgecount.watch.camera.feed import Feed, source_of
 from edgecount.watch.camera.view import Picture, draw_over
-from edgecount.watch.readings import Event, LineReading, Reading
+from edgecount.watch.readings import Event, Kept, Reading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ class Camera:
         config: its section.
         manifest: the model's.
         wake: called, by any thread, when there may be a picture to take.
-        lines: counts of its lines to go on from.
+        kept: counts of its lines and alarms to go on from.
         source: the camera; None: the one that the section names.
 
     Raises:
@@ -52,14 +52,15 @@ class Camera:
         manifest: Manifest,
         wake: Callable[[], None],
         *,
-        lines: Mapping[str, LineReading],
+        kept: Kept,
         source: LiveSource | None = None,
     ) -> None:
         self.id = name
         self.config = config
+        self._manifest = manifest
         self._feed = Feed(name, source or source_of(name, config), config.rate, wake)
         self._lock = threading.Lock()  # of the analysis: alarms are acknowledged by other threads
-        self._analysis = Analysis(name, config, manifest, lines=lines, now=time.time())
+        self._analysis = Analysis(name, config, manifest, kept=kept, now=time.time())
         self._picture: Picture | None = None
 
     # For who looks.
@@ -141,27 +142,42 @@ class Camera:
         same = (old.source, old.live_options()) == (config.source, config.live_options())
         return same and old.every_frame == config.every_frame
 
-    def analysis_by(self, config: CameraConfig, manifest: Manifest) -> Analysis:
-        """Return the analytics by another section, for `become`; counts of lines go on.
+    def check(self, config: CameraConfig, manifest: Manifest) -> None:
+        """Refuse another section that it cannot go on by.
 
         Raises:
             ConfigError: the section makes no sense.
         """
+        Analysis(self.id, config, manifest, kept=Kept(), now=time.time())
+
+    def become(self, config: CameraConfig, manifest: Manifest) -> list[Event]:
+        """Go on by another section, from the next picture on; counts of lines and alarms go on.
+
+        Returns:
+            The events of alarms that are there no more.
+
+        Raises:
+            ConfigError: the section makes no sense; `check` it first.
+        """
         now = time.time()
         with self._lock:
-            lines = self._analysis.crossed(now)
-            return Analysis(self.id, config, manifest, lines=lines, now=now, before=self._analysis)
+            old = self._analysis
+            self._analysis = Analysis(
+                self.id, config, manifest, kept=old.kept(now), now=now, before=old
+            )
+            self.config, self._manifest, self._feed.rate = config, manifest, config.rate
+            return old.alarms.end(config.alarms, now)
 
-    def become(self, config: CameraConfig, analysis: Analysis) -> None:
-        """Go on by another section, from the next picture on."""
+    def succeed(self, other: Camera) -> None:
+        """Go on from the counts of lines and the alarms of another camera, before it is read."""
+        kept, now = other.kept(), time.time()
         with self._lock:
-            self.config, self._analysis = config, analysis
-            self._feed.rate = config.rate
+            self._analysis = Analysis(self.id, self.config, self._manifest, kept=kept, now=now)
 
-    def crossed(self) -> Mapping[str, LineReading]:
-        """Return the counts of the lines."""
+    def kept(self) -> Kept:
+        """Return what goes on of it after a restart."""
         with self._lock:
-            return self._analysis.crossed(time.time())
+            return self._analysis.kept(time.time())
 
     @property
     def due(self) -> float:
@@ -229,6 +245,7 @@ class Camera:
             picture=found.picture,
             night=found.night,
             health=self._feed.health(),
+            alarms=found.alarms,
             result=found.result,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from edgecount.analytics import Line, LineCount
     from edgecount.manifest import Manifest
     from edgecount.result import CountResult
+
+
+_DAY = 86_400.0  # s
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class DailyLines:
             result: its result.
             image: the picture, uint8 (H, W, 3) BGR.
         """
+        self._start_anew(wall)  # before: who crosses in this picture belongs to the new day
         self._counter.update(time, result, image)
         return self.readings(wall)
 
@@ -85,10 +89,11 @@ class DailyLines:
 
     def _start_anew(self, wall: float) -> None:
         begin = None if self._reset is None else last_reset(self._reset, wall)
-        if begin is None:
-            return
-        for name, count in self._counter.counts().items():
-            if self._starts[name].since < begin:
+        for name, start in self._starts.items():
+            if start.since > wall + _DAY:  # the clock was ahead when they started, and was set
+                self._starts[name] = replace(start, since=wall)
+            if begin is not None and self._starts[name].since < begin:
+                count = self._counter.counts()[name]
                 self._starts[name] = _Start(-count.into, -count.out, begin)
 
 

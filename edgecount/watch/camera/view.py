@@ -53,13 +53,16 @@ class Picture:
         self.original = image
         self._counted, self._analysis = counted, analysis
         self._image = None if pixelated else image
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of what is encoded
+        self._pixelating = threading.Lock()  # who counts must not wait for what is encoded
         self._jpegs: dict[tuple[frozenset[str], int | None], bytes] = {}
 
     def image(self) -> Image:
         """Return the picture as it may be shown or stored, uint8 (H, W, 3) BGR."""
-        with self._lock:
-            return self._shown()
+        with self._pixelating:
+            if self._image is None:
+                self._image = pixelate(self.original, self._counted)
+            return self._image
 
     def jpeg(self, layers: Iterable[str] = (), width: int | None = None) -> bytes:
         """Return the picture as JPEG.
@@ -79,13 +82,8 @@ class Picture:
                 self._jpegs[key] = encode(self._drawn(key[0]), width)
             return self._jpegs[key]
 
-    def _shown(self) -> Image:
-        if self._image is None:
-            self._image = pixelate(self.original, self._counted)
-        return self._image
-
     def _drawn(self, layers: frozenset[str]) -> Image:
-        image = self._shown()
+        image = self.image()
         return draw_over(image, self.reading, self._analysis, layers) if layers else image
 
 
@@ -114,6 +112,7 @@ def draw_over(
     result = reading.result
     if result is None:
         return image
+    alarm, reason = analysis.alarms.banner(reading.alarms) or (None, None)
     crossed = {name: LineCount(one.into, one.out, 0.0) for name, one in reading.lines.items()}
     return draw_overlay(
         image,
@@ -122,6 +121,8 @@ def draw_over(
         lines=analysis.lines,
         crossed=crossed,
         ground=_ground(analysis, result.size),
+        alarm=alarm,
+        reason=reason,
         scale=scale,
         layers=LAYERS if layers is None else layers,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecount.errors import ConfigError
+from edgecount.watch.config.certificates import trusting
 from edgecount.watch.config.checks import SettingError
 from edgecount.watch.config.document import Text, line_of, parse, plain
 from edgecount.watch.config.secrets import has_variables, read_secret
@@ -78,10 +79,16 @@ def _check_secrets(config: WatchConfig) -> None:
         path = getattr(section, keys[-1], None)  # neither section nor file need be there
         if path is not None:
             _check_secret(keys, path)
-    if mqtt is not None and mqtt.ca_file is not None and not os.access(mqtt.ca_file, os.R_OK):
-        raise SettingError(
-            ("sinks", "mqtt", "ca_file"), "expected a file that can be read", str(mqtt.ca_file)
-        )
+    for name, sink in (("mqtt", mqtt), ("webhook", webhook)):
+        if sink is not None and sink.ca_file is not None:
+            _check_authority(("sinks", name, "ca_file"), sink.ca_file)
+
+
+def _check_authority(keys: Sequence[str], path: Path) -> None:
+    try:
+        trusting(path)
+    except ConfigError as error:
+        raise SettingError(keys, str(error).removeprefix("ca_file ")) from None
 
 
 def _check_secret(keys: Sequence[str], path: Path) -> None:

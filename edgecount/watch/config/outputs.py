@@ -239,17 +239,21 @@ class WebhookConfig:
     Attributes:
         url: its address; may hold a secret, which is in no repr.
         secret_file: file with the secret by which messages are signed; None: they are not.
+        ca_file: certificates to trust, PEM; None: the system's.
         spool: file in which events wait while the receiver does not answer.
     """
 
     url: str = field(repr=False)
     secret_file: Path | None = None
+    ca_file: Path | None = None
     spool: Path = Path("spool.sqlite")
 
     def __post_init__(self) -> None:
         check(_is_web(self.url), "url", "an address such as https://example.org/hook", self.url)
-        check_path("secret_file", self.secret_file)
-        check_path("spool", self.spool)
+        for key in ("secret_file", "ca_file", "spool"):
+            check_path(key, getattr(self, key))
+        if self.ca_file is not None and urlsplit(self.url).scheme != "https":
+            raise SettingError(("ca_file",), "it is of use with an https address alone")
 
 
 @dataclass(frozen=True)

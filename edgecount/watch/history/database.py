@@ -11,11 +11,12 @@ from pathlib import Path
 
 from edgecount._files import require_regular
 from edgecount.errors import OutputError
-from edgecount.watch.history.schema import prepare
+from edgecount.watch.history.schema import APPLICATION, prepare, require_history
 
 _log = logging.getLogger(__name__)
 
 _WAIT = 5.0  # s for a lock; readers and the writer never lock each other out, other programs may
+_SHORT_WAIT = 1000  # ms, of the writer once it is open: readings queue up meanwhile
 _CHECKPOINT = 4_000_000  # bytes: what the log of changes is cut to after one
 _CORRUPT, _NOT_A_DATABASE = 11, 26  # SQLite's codes, which Python 3.10 has no names for
 
@@ -30,11 +31,10 @@ def open_database(path: Path) -> sqlite3.Connection:
         OutputError: the file cannot be opened or made, or is none of a history.
     """
     require_regular(path, OutputError)
+    if path.is_dir():
+        raise OutputError(f"cannot open the history {path}: expected a file, got a folder")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         return _open(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise OutputError(f"cannot open the history {path}: {error}") from error
@@ -85,28 +85,57 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
     """Give a connection that only reads, in the thread that asks; None while there is no file.
 
     It is opened for each question, which takes less than a millisecond, and so belongs to no thread
-    and to no file that was moved aside meanwhile. It holds no writer up.
+    and to no file that was moved aside meanwhile. It holds no writer up. One thread may use it
+    after the other, as those of a server that ask for the parts of an export do.
 
     Raises:
         OutputError: the file cannot be read.
     """
-    if not path.exists():
-        yield None
-        return
     try:
-        # The name may have characters that mean something in an address.
-        address = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(
-            sqlite3.connect(address, timeout=_WAIT, isolation_level=None, uri=True)
-        ) as database:
-            database.execute("PRAGMA query_only = ON")
+        if not path.exists():
+            yield None
+            return
+        with closing(_reader(path)) as database:
             yield database if _has_tables(database) else None
+    except OSError as error:
+        raise OutputError(f"cannot read the history {path}: {error.strerror or error}") from error
     except sqlite3.Error as error:
         raise OutputError(f"cannot read the history {path}: {error}") from error
 
 
+def _reader(path: Path) -> sqlite3.Connection:
+    # The name may have characters that mean something in an address.
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        return _connected(address)
+    except sqlite3.OperationalError as error:
+        # SQLite makes a file beside it even to read, which a folder may not allow. One that nobody
+        # writes, so that there is no log of changes, can be read without.
+        is_refused = "readonly" in str(error) or "unable to open" in str(error)
+        if not is_refused or path.with_name(path.name + "-wal").exists():
+            raise
+        return _connected(f"{address}&immutable=1")
+
+
+def _connected(address: str) -> sqlite3.Connection:
+    database = sqlite3.connect(
+        address, timeout=_WAIT, isolation_level=None, check_same_thread=False, uri=True
+    )
+    try:
+        database.execute("PRAGMA query_only = ON")
+        database.execute("PRAGMA schema_version").fetchone()
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 def _has_tables(database: sqlite3.Connection) -> bool:
-    return bool(database.execute("PRAGMA user_version").fetchone()[0])
+    version, application = (
+        database.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("user_version", "application_id")
+    )
+    return bool(version) and application == APPLICATION
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -114,9 +143,11 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         database.execute(f"PRAGMA journal_size_limit = {_CHECKPOINT}")
         database.execute("PRAGMA synchronous = FULL")
+        require_history(database, path)
         _require_log(database, path)
         _require_whole(database)
-        prepare(database, path)
+        prepare(database)
+        database.execute(f"PRAGMA busy_timeout = {_SHORT_WAIT}")
     except BaseException:
         database.close()
         raise

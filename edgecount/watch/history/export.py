@@ -10,6 +10,7 @@ from datetime import tzinfo
 
 from edgecount.watch.history.spans import COLUMNS, Span
 from edgecount.watch.history.zones import local
+from edgecount.watch.sinks.table import plain_cell
 
 _HEADING = (
     *("time", "camera", "what", "seconds", "readings"),
@@ -53,7 +54,7 @@ def csv_rows(
 
 def _cells(span: Span, camera: str, what: str, zone: tzinfo) -> list[object]:
     numbers = (None if value is None else round(value, 3) for value in span[1:])
-    return [local(span.time, zone).isoformat(), camera, what, *numbers]
+    return [local(span.time, zone).isoformat(), plain_cell(camera), plain_cell(what), *numbers]
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:

@@ -11,3 +11,7 @@ class History(Questions, HistorySink):
 
     One thread writes; any number may ask meanwhile, and before it is opened and after it is closed.
     """
+
+    def found_damage(self) -> None:
+        """Have the file checked before it is written next: the writer may not meet the damage."""
+        self.check_soon()

@@ -79,6 +79,7 @@ def patterns_of(spans: Sequence[Span], this_week: int, zone: tzinfo) -> Patterns
     """
     last_week = day_start(this_week, zone, -7)
     every: list[list[float]] = [[] for _ in range(168)]
+    weeks: list[set[int]] = [set() for _ in range(168)]  # an hour may come twice in one of them
     this: list[list[float]] = [[] for _ in range(168)]
     last: list[list[float]] = [[] for _ in range(168)]
     counted = [span for span in spans if span.seconds >= _ENOUGH]
@@ -87,19 +88,21 @@ def patterns_of(spans: Sequence[Span], this_week: int, zone: tzinfo) -> Patterns
         moment = local(span.time, zone)
         place = 24 * moment.weekday() + moment.hour
         every[place].append(value)
+        weeks[place].add(moment.toordinal() - moment.weekday())
         if span.time >= this_week:
             this[place].append(value)
         elif span.time >= last_week:
             last[place].append(value)
     means = [_mean(values) for values in every]
-    weeks = _mean_all(this), _mean_all(last)
+    counts = [len(some) for some in weeks]
+    compared = _mean_all(this), _mean_all(last)
     return Patterns(
         [means[day : day + 24] for day in range(0, 168, 24)],
-        [[len(values) for values in every[day : day + 24]] for day in range(0, 168, 24)],
-        _usual(means, [len(values) for values in every]),
+        [counts[day : day + 24] for day in range(0, 168, 24)],
+        _usual(means, counts),
         sorted(counted, key=_value, reverse=True)[:_BUSIEST],
-        *weeks,
-        _compared(*weeks),
+        *compared,
+        _compared(*compared),
     )
 
 

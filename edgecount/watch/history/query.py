@@ -6,12 +6,13 @@ import math
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from edgecount.errors import ConfigError
-from edgecount.watch.history.database import reading
+from edgecount.errors import ConfigError, OutputError
+from edgecount.watch.history.database import is_damage, reading
 from edgecount.watch.history.events import past_events
 from edgecount.watch.history.export import csv_rows
 from edgecount.watch.history.grid import HOURS, Grid, Series, grid_of, table_of
@@ -55,7 +56,7 @@ class Questions:
         Raises:
             OutputError: the file cannot be read; so do the other questions.
         """
-        with reading(self.path) as database:
+        with self._reading() as database:
             return [] if database is None else [one[1:] for one in _chosen(database, None, None)]
 
     def series(
@@ -84,7 +85,7 @@ class Questions:
         _check_times(start, end)
         if not 1 <= points <= _MOST_POINTS:
             raise ConfigError(f"points: expected 1 to {_MOST_POINTS}, got {points}")
-        with reading(self.path) as database:
+        with self._reading() as database:
             number = None if database is None else _number(database, camera, what)
             if database is None or number is None:
                 return Series.of(grid_of(start, end, points, self.zone), []).to_dict()
@@ -115,7 +116,7 @@ class Questions:
         now = time.time() if now is None else now
         this = week_start(now, self.zone)
         first = day_start(this, self.zone, -7 * weeks)
-        with reading(self.path) as database:
+        with self._reading() as database:
             number = None if database is None else _number(database, camera, what)
             spans = []
             if database is not None and number is not None:
@@ -147,7 +148,7 @@ class Questions:
         _check_times(start, end)
         if not 1 <= limit <= _MOST_POINTS:
             raise ConfigError(f"limit: expected 1 to {_MOST_POINTS}, got {limit}")
-        with reading(self.path) as database:
+        with self._reading() as database:
             return [] if database is None else past_events(database, camera, start, end, limit)
 
     def export(
@@ -180,10 +181,23 @@ class Questions:
             raise ConfigError(f"resolution: expected {', '.join(TABLES)}, got {resolution}")
         return self._export(start, end, camera, what, resolution)
 
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        try:
+            with reading(self.path) as database:
+                yield database
+        except OutputError as error:
+            if isinstance(error.__cause__, sqlite3.Error) and is_damage(error.__cause__):
+                self.found_damage()
+            raise
+
+    def found_damage(self) -> None:
+        """Take notice of a question that met damage in the file; called in any thread."""
+
     def _export(
         self, start: float, end: float, camera: str | None, what: str | None, table: str | None
     ) -> Iterator[str]:
-        with reading(self.path) as database:
+        with self._reading() as database:
             chosen = [] if database is None else _chosen(database, camera, what)
             if database is not None and table is None:
                 steps = [_finest(database, number, start) for number, _, _ in chosen]

@@ -36,6 +36,13 @@ CREATE TABLE crossed (
     "into" REAL NOT NULL,
     out REAL NOT NULL
 );
+CREATE TABLE stale (
+    name TEXT NOT NULL, -- of the table that lacks something
+    series INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (name, series, time)
+) WITHOUT ROWID;
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
     time REAL NOT NULL,
@@ -55,26 +62,33 @@ STEPS: Sequence[str] = (_FIRST,)
 """Scripts of SQL; the file's user_version says how many of them it has had."""
 
 
-def prepare(database: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, or bring those of an older version up to date; all of a step or nothing.
+def require_history(database: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that is none of ours, before anything in it is changed.
 
     Raises:
         OutputError: the file is of a newer version, or a database of something else.
-        sqlite3.Error: the file is damaged, or cannot be written.
+        sqlite3.Error: the file is damaged, or no database.
     """
     version = _number(database, "user_version")
+    is_ours = _number(database, "application_id") == APPLICATION
+    if not is_ours and (version or _number(database, "schema_version")):
+        raise OutputError(
+            f"{path} is a database of another program: set history.path to another file"
+        )
     if version > len(STEPS):
         raise OutputError(
             f"{path} is of a newer edgecount: expected tables of version {len(STEPS)} or older, "
             f"got {version}: install the newer edgecount, or set history.path to another file"
         )
-    if version and _number(database, "application_id") == APPLICATION:
-        pass
-    elif version or _number(database, "schema_version"):
-        raise OutputError(
-            f"{path} is a database of another program: set history.path to another file"
-        )
-    for step in range(version, len(STEPS)):
+
+
+def prepare(database: sqlite3.Connection) -> None:
+    """Make the tables, or bring those of an older version up to date; all of a step or nothing.
+
+    Raises:
+        sqlite3.Error: the file is damaged, or cannot be written.
+    """
+    for step in range(_number(database, "user_version"), len(STEPS)):
         database.executescript(
             f"BEGIN IMMEDIATE; {STEPS[step]} PRAGMA application_id = {APPLICATION};"
             f"PRAGMA user_version = {step + 1}; COMMIT;"

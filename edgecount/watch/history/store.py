@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
 
+from edgecount._text import valid_text
 from edgecount.watch.history.keep import Settings
 from edgecount.watch.history.spans import COLUMNS, Span, merged
 from edgecount.watch.history.tally import Crossed, Part
 from edgecount.watch.history.zones import DAY, HOUR, MINUTE, day_start, hour_start
 from edgecount.watch.readings import Event
 
+EVERY = 600.0  # s between two times at which hours and days are made
 _EVENTS = 100_000  # that are kept: an alarm that flickers must not fill the disk
 _PUT = "INSERT OR REPLACE INTO minutes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
-# Hours and days are made anew from their minutes whenever one of these is written, so that nothing
-# has to be made good after a kill. One that had more readings stays: its minutes may have been
-# deleted since, and the clock set back.
+# Hours and days are made from their minutes. One that had more readings stays: its minutes may have
+# been deleted since, and the clock set back.
 _ROLL_UP = """
 INSERT INTO {table} (series, time, seconds, readings, min, mean, max, p95, low, high, "into", out)
 SELECT :series, :start, min(sum(seconds), :end - :start), sum(readings),
@@ -42,12 +43,27 @@ WHERE excluded.readings >= readings
 
 
 class Store:
-    """Statements on an open history; a block `with store.change():` is done as a whole or not."""
+    """Statements on an open history; a block `with store.change():` is done as a whole or not.
 
-    def __init__(self, database: sqlite3.Connection, zone: tzinfo) -> None:
+    Hours and days follow their minutes within `EVERY` seconds: each minute of each series would
+    write pages of all three tables otherwise, which wears out a memory card. Those that wait for
+    it are noted in the file, so that a kill leaves none behind.
+
+    Args:
+        database: the open file.
+        zone: time zone of hours and days.
+        monotonic: seconds that no setting of the clock changes.
+    """
+
+    def __init__(
+        self, database: sqlite3.Connection, zone: tzinfo, monotonic: Callable[[], float]
+    ) -> None:
         self._database = database
         self._zone = zone
+        self._monotonic = monotonic
         self._series: dict[tuple[str, str], int] = {}
+        self._noted: set[tuple[str, int, int, int]] = set()  # rows of the table of stale ones
+        self._settled = monotonic()
 
     @contextmanager
     def change(self) -> Iterator[None]:
@@ -55,12 +71,24 @@ class Store:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            if self._monotonic() - self._settled >= EVERY:
+                self.settle()
             self._database.execute("COMMIT")
         except BaseException:
-            self._series.clear()  # some of them may have been new
+            self._series.clear()  # some of them may have been new,
+            self._noted.clear()  # and of these
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+
+    def settle(self) -> None:
+        """Bring hours and days up to their minutes, within a change."""
+        for table, series, start, end in self._database.execute("SELECT * FROM stale").fetchall():
+            values = {"series": series, "start": start, "end": end}
+            self._database.execute(_ROLL_UP.format(table=table), values)
+        self._database.execute("DELETE FROM stale")
+        self._noted.clear()
+        self._settled = self._monotonic()
 
     def put_part(self, camera: str, part: Part) -> None:
         """Add the minute of a camera, or a part of one, to what is there of it."""
@@ -79,9 +107,9 @@ class Store:
             (
                 event.id,
                 event.time,
-                event.camera,
+                valid_text(event.camera),
                 event.kind,
-                event.name,
+                valid_text(event.name),
                 event.change,
                 event.count,
                 event.peak,
@@ -93,23 +121,24 @@ class Store:
                 "UPDATE events SET acknowledged = ? WHERE id = (SELECT id FROM events "
                 "WHERE camera = ? AND kind = 'alarm' AND name = ? AND change = 'raised' "
                 "AND time <= ? ORDER BY time DESC LIMIT 1) AND acknowledged IS NULL",
-                (event.time, event.camera, event.name, event.time),
+                (event.time, valid_text(event.camera), valid_text(event.name), event.time),
             )
 
-    def crossed(self, camera: str) -> dict[str, Crossed]:
-        """Return the counts of a camera's lines when they were last noted, by series."""
-        rows = self._database.execute(
-            'SELECT what, since, "into", out FROM crossed JOIN series ON id = series '
-            "WHERE camera = ?",
-            (camera,),
-        )
-        return {what: Crossed(*line) for what, *line in rows}
+    def crossed(self) -> dict[str, dict[str, Crossed]]:
+        """Return the counts of lines when they were last noted, by camera and series."""
+        found: dict[str, dict[str, Crossed]] = {}
+        for camera, what, *line in self._database.execute(
+            'SELECT camera, what, since, "into", out FROM crossed JOIN series ON id = series'
+        ):
+            found.setdefault(camera, {})[what] = Crossed(*line)
+        return found
 
     def delete_old(self, now: float, keep: Settings) -> None:
         """Delete what is too old, at most a day's worth of each table at once.
 
         A large part would hold up whoever reads, and a clock that is wrong takes little with it.
         """
+        self.settle()  # before their minutes are gone
         days = {"minutes": max(keep.minutes, 2), "hours": keep.hours, "days": keep.days}
         for table, kept in days.items():
             until = now - kept * DAY
@@ -136,7 +165,7 @@ class Store:
 
     def _number(self, camera: str, what: str) -> int:
         """Return the number of a series, which is made if it is new."""
-        key = camera, what
+        key = valid_text(camera), valid_text(what)
         if key not in self._series:
             self._database.execute("INSERT OR IGNORE INTO series (camera, what) VALUES (?, ?)", key)
             (self._series[key],) = self._database.execute(
@@ -154,7 +183,11 @@ class Store:
         self._database.execute(_PUT, (series, *span))
         hour = hour_start(span.time, self._zone)
         day = day_start(span.time, self._zone)
-        ends = {"hours": (hour, hour + HOUR), "days": (day, day_start(day, self._zone, 1))}
-        for table, (start, end) in ends.items():
-            values = {"series": series, "start": start, "end": end}
-            self._database.execute(_ROLL_UP.format(table=table), values)
+        self._note("hours", series, hour, hour + HOUR)
+        self._note("days", series, day, day_start(day, self._zone, 1))
+
+    def _note(self, table: str, series: int, start: int, end: int) -> None:
+        row = table, series, start, end
+        if row not in self._noted:
+            self._database.execute("INSERT OR REPLACE INTO stale VALUES (?, ?, ?, ?)", row)
+            self._noted.add(row)

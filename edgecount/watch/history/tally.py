@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -12,8 +12,9 @@ from edgecount.watch.history.spans import Span, mean, percentile
 from edgecount.watch.history.zones import MINUTE
 from edgecount.watch.readings import LineReading, Reading
 
-HOLD = 10.0  # s for which a count is believed if no other one follows
-
+_HOLD, _LONGEST = 10.0, 300.0  # s for which a count is believed if no other one follows
+_INTERVALS = 4  # between readings, which tell how far apart they are
+_RECENT = 120.0  # s ago that a line's counts may have started for all of them to be counted
 _MOST = 4096  # stretches of a minute that are kept apart: more than 60 readings a second
 _SHORTEST = 0.001  # s, so that every reading has a weight
 
@@ -92,8 +93,11 @@ class _Line:
 class Tally:
     """The minute of a camera: takes its readings, and gives the numbers of what is over.
 
-    A count holds until the camera's next reading, for `HOLD` seconds at most. A clock that is set
+    A count holds until the camera's next reading, for `hold` seconds at most. A clock that is set
     ends a minute early; another part of the same minute may follow later.
+
+    Of a line that nothing is known of, those who crossed it long ago are left out: they belong to
+    no minute. Counts that started later than the noted ones started anew, from nobody.
 
     Args:
         crossed: counts of the camera's lines by series, as far as they were noted before.
@@ -107,11 +111,20 @@ class Tally:
         self._time = 0.0
         self._levels: dict[str, _Level] = {}  # that hold since that time
         self._lines: list[str] = []
+        self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which a count is believed: 10, or more of a camera with few pictures."""
+        usual = min(self._intervals) if len(self._intervals) == _INTERVALS else 0.0
+        return min(max(_HOLD, 1.5 * usual), _LONGEST)
 
     def add(self, reading: Reading) -> list[Part]:
         """Take a reading; returns what is over with it."""
         parts = self._hold_until(reading.time)
         parts += self._enter(reading.time)
+        if self._time and reading.time > self._time:
+            self._intervals.append(reading.time - self._time)
         if any(len(one.held) >= _MOST for one in self._series.values()):
             parts += self._take()
             self._enter(reading.time)
@@ -123,12 +136,16 @@ class Tally:
         for name, line in reading.lines.items():
             if math.isfinite(line.into) and math.isfinite(line.out):
                 self._lines.append(f"line:{name}")
-                self._cross(self._lines[-1], line)
+                self._cross(self._lines[-1], line, reading.time)
         return parts
 
-    def finish(self) -> list[Part]:
-        """Return what there is of the minute, because no reading follows."""
-        parts = [*self._hold_until(self._time + HOLD), *self._take()]
+    def finish(self, seconds: float) -> list[Part]:
+        """Return what there is of the minute, because no reading follows.
+
+        Args:
+            seconds: how long ago the newest reading came.
+        """
+        parts = [*self._hold_until(self._time + seconds), *self._take()]
         self._levels, self._lines = {}, []
         return parts
 
@@ -156,7 +173,7 @@ class Tally:
             return parts
         start = self._time
         # At least a moment, also where the clock was set back.
-        end = min(max(time, start + _SHORTEST), start + HOLD)
+        end = min(max(time, start + _SHORTEST), start + self.hold)
         while start < end:
             parts += self._enter(start)
             stop = min(end, math.floor(start / MINUTE) * MINUTE + MINUTE)
@@ -167,10 +184,13 @@ class Tally:
             start = stop
         return parts
 
-    def _cross(self, what: str, line: LineReading) -> None:
+    def _cross(self, what: str, line: LineReading, time: float) -> None:
         """Add those who crossed a line since it was looked at."""
         before = self._crossed.get(what)
-        if before is None or before.since != line.since:
+        if before is None and time - line.since > _RECENT:
+            before = Crossed(line.since, line.into, line.out)
+        # A start that is earlier than the noted one is the same, by a clock that was set.
+        if before is None or line.since > before.since:
             before = Crossed(line.since, 0.0, 0.0)
         one = self._line[what]
         one.readings += 1

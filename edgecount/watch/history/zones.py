@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta, timezone, tzinfo
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
-_LOCALTIME = Path("/etc/localtime")
 
+class MachineZone(tzinfo):
+    """The time zone of this machine, as its C library has it, past and future changes included.
 
-def local_zone() -> tzinfo:
-    """Return the time zone of this machine: that of TZ, or of /etc/localtime, or else UTC."""
-    try:
-        named = os.environ.get("TZ", "").lstrip(":")
-        if named:
-            return ZoneInfo(named)
-        with _LOCALTIME.open("rb") as file:
-            return ZoneInfo.from_file(file)
-    except (OSError, ValueError):  # no such zone, or no zones on this machine
-        return timezone.utc
+    `zoneinfo` knows only zones by name, but TZ may hold their rules as well (``CET-1CEST,M3.5.0,
+    M10.5.0/3``), and a small machine may have no list of zones.
+    """
+
+    def fromutc(self, moment: datetime) -> datetime:
+        """Return a moment of UTC as local time."""
+        utc = moment.replace(tzinfo=timezone.utc)
+        local = datetime.fromtimestamp(utc.timestamp())  # noqa: DTZ006 (it is told which below)
+        return local.replace(tzinfo=self)
+
+    def utcoffset(self, moment: datetime | None) -> timedelta | None:
+        """Return the difference of local time to UTC."""
+        return None if moment is None else moment.replace(tzinfo=None).astimezone().utcoffset()
+
+    def dst(self, moment: datetime | None) -> timedelta | None:
+        """Return None: what part of the difference is daylight saving is not known."""
+
+    def tzname(self, moment: datetime | None) -> str | None:
+        """Return the zone's abbreviation."""
+        return None if moment is None else moment.replace(tzinfo=None).astimezone().tzname()
 
 
 def local(time: float, zone: tzinfo) -> datetime:
     """Return a UNIX time as a time of the zone."""
+    if isinstance(zone, MachineZone):  # at once in C: exports have many of them
+        return datetime.fromtimestamp(time, timezone.utc).astimezone()
     return datetime.fromtimestamp(time, zone)
 
 

@@ -11,11 +11,11 @@ from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from edgecount.errors import ConfigError, EdgeCountError
 from edgecount.watch.page.access import COOKIE, SESSION
-from edgecount.watch.page.assets import serve
+from edgecount.watch.page.assets import assets, serve
 from edgecount.watch.page.contract import CameraView, History, Service
 from edgecount.watch.page.guard import client_of
 from edgecount.watch.page.live import CAMERA
@@ -24,6 +24,7 @@ from edgecount.watch.page.messages import encode, state_message
 _WHAT = re.compile(r"count|(region|line):.{1,200}", re.DOTALL)
 _MOST_POINTS = 5000
 _LONGEST = 12 * 366 * 86400.0  # s that one question may cover
+_REFUSAL = "This is not a token of this page. Mind spaces and line ends."
 _SHAPES = frozenset({"regions", "excluded", "lines", "ground"})
 
 
@@ -55,8 +56,9 @@ async def static(request: Request) -> Response:
 
 async def login_form(request: Request) -> Response:
     """Answer with the form that asks for a token."""
-    name = "login-again.html" if "wrong" in request.query_params else "login.html"
-    return serve(request, name) or reply({"error": "the page is not installed"}, 500)
+    page = assets()["login.html"].content.decode()
+    refusal = _REFUSAL if "wrong" in request.query_params else ""
+    return HTMLResponse(page.replace("<!-- refusal -->", refusal))
 
 
 async def login(request: Request) -> Response:

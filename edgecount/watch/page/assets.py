@@ -37,17 +37,21 @@ class Asset:
     tag: str
 
 
+STATIC = Path(__file__).parent / "static"
+
+
 @cache
-def assets() -> dict[str, Asset]:
-    """Return the files by their path below `static`, with slashes."""
-    folder = Path(__file__).parent / "static"
+def assets(folder: Path = STATIC) -> dict[str, Asset]:
+    """Return the files of a folder by their path in it, with slashes."""
     found = sorted(path for path in folder.rglob("*") if path.suffix in _TYPES)
     return {path.relative_to(folder).as_posix(): _read(path) for path in found}
 
 
-def serve(request: Request, name: str, status: int = 200) -> Response | None:
-    """Return the answer with a file; None if there is none of that name."""
-    asset = assets().get(name)
+def serve(
+    request: Request, name: str, status: int = 200, *, folder: Path = STATIC
+) -> Response | None:
+    """Return the answer with a file of a folder; None if there is none of that name."""
+    asset = assets(folder).get(name)
     if asset is None:
         return None
     headers = {"ETag": asset.tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}

@@ -6,8 +6,9 @@ import asyncio
 import re
 import socket
 from collections.abc import Collection
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,12 +34,31 @@ HEADERS = {
 }
 MOST_BYTES = 256 * 1024  # of a request's body
 _BODY_SECONDS = 15.0  # in which it has to come
+_OTHER_NAME = "the page is not served under this name; add it to serve.hosts in the config"
 _LONGEST_TARGET = 4096  # of path and query
 _OPEN = frozenset({"/login", "/static/login.css", "/static/icon.svg"})  # without a token
+_FROM_HERE = frozenset({"same-origin", "none"})  # the page itself, or what somebody has typed
 _SAFE = frozenset({"GET", "HEAD"})
 _TRIES, _TRY_SECONDS = 8, 120.0  # wrong tokens of one client
-_WRITES, _WRITE_SECONDS = 60, 60.0
+_WRITE_SECONDS = 60.0  # in which all writes come back
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits and names of an app behind the guard.
+
+    Attributes:
+        body: most bytes of a request's body.
+        writes: changes that a client may make in a minute.
+        cookie: name of the cookie of a login. Browsers send cookies to every port of a host.
+        other_name: line for who asks for the page under a name that is not its own.
+    """
+
+    body: int = MOST_BYTES
+    writes: int = 60
+    cookie: str = COOKIE
+    other_name: str = _OTHER_NAME
 
 
 class Guard:
@@ -50,6 +70,7 @@ class Guard:
         hosts: names by which the page may be asked for, besides addresses and this machine's name.
         listens: name or address that the page listens at.
         read_only: whether nothing may be changed.
+        limits: limits and names of the app.
     """
 
     def __init__(
@@ -60,13 +81,16 @@ class Guard:
         hosts: Collection[str] = (),
         listens: str = "127.0.0.1",
         read_only: bool = False,
+        limits: Limits = Limits(),
     ) -> None:
         self._app, self._access, self._read_only = app, access, read_only
+        self._limits = limits
         self._local = is_loopback(listens)
-        own = {"localhost"} if self._local else {"localhost", socket.gethostname().lower()}
+        machine = socket.gethostname().lower()
+        own = {"localhost"} if self._local else {"localhost", machine, f"{machine}.local"}
         self._hosts = own | {host.lower() for host in hosts}
         self.tries = RateLimit(_TRIES, _TRY_SECONDS)
-        self._writes = RateLimit(_WRITES, _WRITE_SECONDS)
+        self._writes = RateLimit(limits.writes, _WRITE_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on, or turn it away by one line of JSON."""
@@ -86,12 +110,12 @@ class Guard:
             return
         scope.setdefault("state", {}).update(role=role, guard=self)
         try:
-            body = await asyncio.wait_for(_read(headers, receive), _BODY_SECONDS)
+            body = await asyncio.wait_for(_read(headers, receive, self._limits.body), _BODY_SECONDS)
         except asyncio.TimeoutError:
             await _refuse((408, "the request did not come to its end"))(scope, receive, send)
             return
         if body is None:
-            text = f"expected {MOST_BYTES // 1024} kB at most"
+            text = f"expected {self._limits.body // 1024} kB at most"
             await _refuse((413, text))(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
@@ -134,12 +158,13 @@ class Guard:
         if target > _LONGEST_TARGET:
             return 414, "the address is too long"
         if not self._is_known_host(headers.getlist("host")):
-            return (
-                421,
-                "the page is not served under this name; add it to serve.hosts in the config",
-            )
-        if is_write and not _is_same_origin(headers):
+            return 421, self._limits.other_name
+        is_from_here = headers.get("sec-fetch-site", "none") in _FROM_HERE
+        if is_write and not (is_from_here and _is_same_origin(headers)):
             return 403, "requests from other sites are not taken"
+        # Another site may lead people here, and include nothing of what is here.
+        if not is_from_here and headers.get("sec-fetch-dest") != "document":
+            return 403, "other sites cannot include anything of this page"
         return None
 
     def _forbid(self, scope: Scope, role: Role) -> tuple[Any, ...] | None:
@@ -166,7 +191,7 @@ class Guard:
             if role is None:
                 self.tries.take(client)
             return role, 0.0
-        return self._access.role_of_cookie(_cookie(headers)), 0.0
+        return self._access.role_of_cookie(_cookie(headers, self._limits.cookie)), 0.0
 
     def _is_known_host(self, given: list[str]) -> bool:
         """Return whether a request asks for this page, and not for a name that was bent to it.
@@ -186,15 +211,20 @@ class Guard:
 
 
 def client_of(scope: Scope) -> str:
-    """Return the address of who asks."""
+    """Return who asks: an IPv4 address, or an IPv6 network, of which one has all addresses."""
     client = scope.get("client")
-    return str(client[0]) if client else "unknown"
+    text = str(client[0]) if client else "unknown"
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text
+    if isinstance(address, IPv4Address):
+        return text
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
 
 
 def _is_same_origin(headers: Headers) -> bool:
-    """Return whether a request comes from the page itself, or from no page at all."""
-    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        return False
+    """Return whether a request names the page itself as where it comes from, or no page at all."""
     origins = headers.getlist("origin")
     if not origins:
         return True
@@ -207,12 +237,12 @@ def _is_same_origin(headers: Headers) -> bool:
     )
 
 
-def _cookie(headers: Headers) -> str:
+def _cookie(headers: Headers, name: str) -> str:
     try:
         cookies = SimpleCookie(headers.get("cookie", ""))
     except CookieError:
         return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
+    return cookies[name].value if name in cookies else ""
 
 
 def _with_headers(send: Send, *, private: bool) -> Send:
@@ -236,10 +266,10 @@ def _refuse(refusal: tuple[Any, ...]) -> JSONResponse:
     return JSONResponse({"error": text}, status, headers)
 
 
-async def _read(headers: Headers, receive: Receive) -> bytes | None:
-    """Return a request's body; None if it is too large."""
+async def _read(headers: Headers, receive: Receive, most: int) -> bytes | None:
+    """Return a request's body; None if it has more bytes than ``most``."""
     length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MOST_BYTES:
+    if not length.isdigit() or int(length) > most:
         return None
     body = bytearray()
     while True:
@@ -247,7 +277,7 @@ async def _read(headers: Headers, receive: Receive) -> bytes | None:
         if message["type"] != "http.request":
             return bytes(body)
         body += message.get("body", b"")
-        if len(body) > MOST_BYTES:
+        if len(body) > most:
             return None
         if not message.get("more_body"):
             return bytes(body)

@@ -35,7 +35,8 @@ _SLOWEST = 20.0  # s that one message may take
 _STATE = 1.0  # s between states
 _WIDEST = 1280  # px of a picture
 _LONGEST = 16_384  # characters of a message from a browser
-_BURST, _PER_SECOND = 200.0, 100.0  # messages from a browser
+_BURST, _PER_SECOND = 1000.0, 500.0  # messages from a browser
+_WATCH = 20.0  # messages that one of those counts for which make readings be sent anew
 CAMERA = re.compile(r"[a-z0-9_-]{1,64}")
 
 
@@ -160,24 +161,28 @@ class Connection:
         while True:
             text = await self._socket.receive_text()
             now = loop.time()
-            self._tokens = min(_BURST, self._tokens + (now - self._at) * _PER_SECOND) - 1
+            self._tokens = min(_BURST, self._tokens + (now - self._at) * _PER_SECOND)
             self._at = now
-            if self._tokens < 0 or len(text) > _LONGEST or not self._take(text):
+            cost = self._take(text) if len(text) <= _LONGEST else None
+            if cost is None or cost > self._tokens:
                 return
+            self._tokens -= cost
 
-    def _take(self, text: str) -> bool:
-        """Do as a message says; returns False if it makes no sense."""
+    def _take(self, text: str) -> float | None:
+        """Do as a message says; returns for how many it counts, None if it makes no sense."""
         try:
             message = json.loads(text)
         except (ValueError, RecursionError):
-            return False
+            return None
         if not isinstance(message, dict):
-            return False
+            return None
+        cost = 1.0
         kind = message.get("type")
         if kind == "watch":
             watched = _watched(message.get("cameras"), self._service)
             if watched is None:
-                return False
+                return None
+            cost = _WATCH
             self._watched = watched
             self._wanted &= watched.keys()
             self._readings |= _latest(self._service, watched)
@@ -185,9 +190,9 @@ class Connection:
             if message["camera"] in self._watched:
                 self._wanted.add(message["camera"])
         else:
-            return False
+            return None
         self._changed.set()
-        return True
+        return cost
 
     async def _send_all(self) -> None:
         loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgecount.errors import BackendError
@@ -14,6 +15,7 @@ from edgecount.runtime.backends import DeviceBackend
 
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
+    from edgecount.result import CountResult
     from edgecount.runtime.sources import Frame
     from edgecount.watch.camera import Camera, Picture
     from edgecount.watch.readings import Event, Reading
@@ -24,6 +26,16 @@ _log = logging.getLogger(__name__)
 
 _TICK = 1.0  # s between looks at cameras that give no pictures
 _PAUSE = 1.0  # s before an engine that failed is tried again
+_PATIENCE = 30.0  # s that a change waits for the pictures that are being counted
+_AGAIN = 3600.0  # s after which a fault that goes on is told once more
+
+
+@dataclass(frozen=True, eq=False)
+class _Change:
+    """What is counted from the next round on; without a counter by the one that is in use."""
+
+    cameras: tuple[Camera, ...]
+    counter: EdgeCounter | None
 
 
 class Counting:
@@ -49,12 +61,13 @@ class Counting:
         self._cameras: tuple[Camera, ...] = ()
         self._served: dict[str, float] = {}  # when a picture of each camera was counted last
         self._wake = threading.Event()
-        self._round = threading.Lock()  # held for a round
+        self._changed = threading.Condition()  # of the cameras and the counter
+        self._next: _Change | None = None  # from the next round on
         self._is_stopping = False
         self._ticked = 0.0
         self._beat = time.monotonic()
         self._error: str | None = None
-        self._failures: set[tuple[str, str]] = set()  # that the log has, by camera
+        self._failures: dict[tuple[str, str], float] = {}  # when the log got them, by camera
         self._thread = threading.Thread(target=self._run, name="edgecount-counting", daemon=True)
 
     @property
@@ -76,18 +89,44 @@ class Counting:
         self._thread.start()
 
     def use(self, cameras: Sequence[Camera], counter: EdgeCounter | None = None) -> None:
-        """Go on with other cameras, or another counter, once the round in progress is over."""
-        with self._round:
-            self._cameras = tuple(cameras)
-            self._counter = counter or self._counter
-        self.wake()
+        """Go on with other cameras, or another counter; returns when the thread does.
 
-    def stop(self, timeout: float) -> None:
-        """End the thread after the picture that is being counted, for which it waits so long."""
-        self._is_stopping = True
+        Raises:
+            BackendError: the engine hangs, or the thread has been stopped; nothing has changed.
+        """
+        change = self.plan(cameras, counter)
+        with self._changed:
+            self._changed.wait_for(lambda: self._next is not change or self._is_stopping, _PATIENCE)
+            if self._next is not change:
+                return
+            self._next = None
+        if self._is_stopping:
+            raise BackendError("counting has been stopped: nothing was changed")
+        raise BackendError(f"the engine gave no answer for {_PATIENCE:g} s: nothing was changed")
+
+    def plan(self, cameras: Sequence[Camera], counter: EdgeCounter | None = None) -> _Change:
+        """Go on with other cameras, or another counter, from the next round on; never waits."""
+        change = _Change(tuple(cameras), counter)
+        with self._changed:
+            self._next = change
+            if self._thread.ident is None:
+                self._change()
+        self.wake()
+        return change
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread after the picture that is being counted, for which it waits so long.
+
+        Returns:
+            Whether it has ended; else the engine hangs.
+        """
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
         self.wake()
         if self._thread.ident is not None:
             self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while not self._is_stopping:
@@ -99,22 +138,34 @@ class Counting:
             if wait > 0 and not self._is_stopping:
                 self._wake.wait(wait)
 
+    def _change(self) -> None:
+        """Take up what was planned."""
+        with self._changed:
+            if self._next is not None:
+                self._cameras = self._next.cameras
+                self._counter = self._next.counter or self._counter
+                self._next = None
+                self._changed.notify_all()
+
     def _go_round(self) -> float:
         """Count what is there; returns the seconds that may be waited then."""
-        with self._round:
-            self._wake.clear()  # before the look: what comes after it ends the wait
-            now = time.monotonic()
-            taken = self._take(now)
-            if taken and not self._count(taken):
-                return _PAUSE
-            self._beat = time.monotonic()
-            if self._beat - self._ticked >= _TICK:
-                self._ticked = self._beat
-                self._tick(self._beat)
-            if taken:
-                return 0.0
-            due = [camera.due for camera in self._cameras if camera.due > now]
-            return max(min(*due, self._ticked + _TICK, math.inf) - time.monotonic(), 0.0)
+        self._wake.clear()  # before the look: what comes after it ends the wait
+        self._change()
+        begin = time.monotonic()
+        taken = self._take(begin)
+        works = not taken or self._count(taken)
+        now = time.monotonic()
+        if works:
+            self._beat = now
+        if now - self._ticked >= _TICK:
+            self._ticked = now
+            self._tick(now)
+        if not works:
+            return _PAUSE
+        if taken:
+            return 0.0
+        due = [camera.due for camera in self._cameras if camera.due > begin]
+        return max(min(*due, self._ticked + _TICK, math.inf) - time.monotonic(), 0.0)
 
     def _take(self, now: float) -> list[Taken]:
         """Return pictures that are there and due, no more than the engine takes at once."""
@@ -148,15 +199,17 @@ class Counting:
             self._error = None
             _log.warning("the engine works again")
         for (camera, seconds, frame), result in zip(taken, results, strict=True):
-            try:
-                reading, picture, events = camera.handle(seconds, frame, result)
-            except Exception as error:  # noqa: BLE001
-                self._note(camera, error)
-                continue
-            self._told(reading, picture)
-            for event in events:
-                self._happened(event)
+            self._hand_on(camera, seconds, frame, result)
         return True
+
+    def _hand_on(self, camera: Camera, seconds: float, frame: Frame, result: CountResult) -> None:
+        try:
+            reading, picture, events = camera.handle(seconds, frame, result)
+            for event in events:  # first: a picture that cannot be shown must not keep them back
+                self._happened(event)
+            self._told(reading, picture)
+        except Exception as error:  # noqa: BLE001
+            self._note(camera, error)
 
     def _tick(self, now: float) -> None:
         wall = time.time()
@@ -175,8 +228,8 @@ class Counting:
         self._error = str(error)
 
     def _note(self, camera: Camera, error: Exception) -> None:
-        """Tell of a camera's picture that could not be counted, once of each kind."""
-        kind = camera.id, type(error).__name__
-        if kind not in self._failures:
-            self._failures.add(kind)
+        """Tell of a camera's picture that could not be counted, now and then of each kind."""
+        kind, now = (camera.id, type(error).__name__), time.monotonic()
+        if now - self._failures.get(kind, -math.inf) >= _AGAIN:
+            self._failures[kind] = now
             _log.error("%s: a picture was not counted: %s", camera.id, error, exc_info=error)

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from edgecount.watch.readings import Event
 from edgecount.watch.service.subscription import Subscription
 from edgecount.watch.sinks.base import Sink, SinkThread
 
 if TYPE_CHECKING:
     from edgecount.watch.camera import Picture
-    from edgecount.watch.readings import Event, Reading
+    from edgecount.watch.readings import Reading
     from edgecount.watch.sinks.base import SinkHealth
 
 _FLUSH = 5.0  # s that sinks have at the end for what waits
@@ -26,20 +27,28 @@ class Outlets:
         self._lock = threading.Lock()
         self._sinks: dict[int, tuple[Sink, SinkThread]] = {}  # by the sink's identity
         self._subscriptions: list[Subscription] = []
+        self._held: list[Event] | None = None  # events that come while sinks are changed
 
     def use(self, sinks: Iterable[Sink]) -> None:
         """Hand on to these sinks from now on; those that are used already go on.
 
-        The others are closed before new ones are opened, which may write the same file.
+        The others are closed before new ones are opened, which may write the same file. New ones
+        are told of the events that come meanwhile.
         """
         wanted = {id(sink): sink for sink in sinks}
         with self._lock:
+            self._held = []
             gone = [thread for key, (_, thread) in self._sinks.items() if key not in wanted]
             self._sinks = {key: pair for key, pair in self._sinks.items() if key in wanted}
         _close(gone)
         with self._lock:
             new = {key: sink for key, sink in wanted.items() if key not in self._sinks}
-            self._sinks |= {key: (sink, SinkThread(sink)) for key, sink in new.items()}
+            opened = {key: (sink, SinkThread(sink)) for key, sink in new.items()}
+            for _, thread in opened.values():
+                for event in self._held or ():
+                    thread.put(event)
+            self._sinks |= opened
+            self._held = None
 
     def close(self) -> None:
         """Let the sinks take what waits, close them, and end the subscriptions."""
@@ -58,6 +67,8 @@ class Outlets:
         """Hand on a reading with its picture, or an event; never waits."""
         with self._lock:
             sinks, subscriptions = list(self._sinks.values()), list(self._subscriptions)
+            if self._held is not None and isinstance(item, Event):
+                self._held.append(item)
         shown = None
         for sink, thread in sinks:
             if picture is not None and getattr(sink, "wants_images", False):

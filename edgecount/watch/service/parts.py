@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgecount.watch.service.line_state import LineState
+from edgecount.watch.service.state import State
 from edgecount.watch.sinks.watched import Watched
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgecount.runtime.sources.live import SourceHealth
     from edgecount.watch.config import WatchConfig
     from edgecount.watch.history import History
+    from edgecount.watch.readings import AlarmStatus
     from edgecount.watch.sinks.base import Sink, SinkHealth
     from edgecount.watch.sinks.clips import Draw
 
@@ -45,6 +46,7 @@ class Parts:
 
     Attributes:
         history: the history; None: none is kept.
+        state: what survives a restart; None: nothing does.
     """
 
     def __init__(
@@ -56,14 +58,14 @@ class Parts:
     ) -> None:
         self._config, self._tools, self._given = config, tools, given
         self.history: History | None
-        self._state: LineState | None
+        self.state: State | None
         self._sinks: list[Sink]
         if before is not None and before._config.history == config.history:
-            self.history, self._state = before.history, before._state
+            self.history, self.state = before.history, before.state
         else:
             self.history = _history(config)
             path = state_path(config)
-            self._state = None if path is None else LineState(path)
+            self.state = None if path is None else State(path)
         if given is not None:
             self._sinks = given
         elif before is not None and before._config.sinks == config.sinks:
@@ -74,15 +76,17 @@ class Parts:
     @property
     def all(self) -> list[Sink]:
         """All that is to be told."""
-        own = [sink for sink in (self.history, self._state) if sink is not None]
+        own = [sink for sink in (self.history, self.state) if sink is not None]
         return [*own, *self._sinks]
 
-    def announce(self, config: WatchConfig) -> None:
-        """Tell the sinks that want to know what is counted by a config."""
+    def announce(
+        self, config: WatchConfig, statuses: Mapping[str, Mapping[str, AlarmStatus]]
+    ) -> None:
+        """Tell the sinks that want to know what is counted by a config, and alarms' states."""
         for sink in self._sinks:
             set_cameras = getattr(sink, "set_cameras", None)
             if set_cameras is not None:
-                set_cameras(_watched(config))
+                set_cameras(_watched(config, statuses))
 
     def metrics(self) -> bytes | None:
         """Return Prometheus' metrics; None: the config asks for none."""
@@ -97,7 +101,9 @@ class Parts:
         return Parts(config, self._tools, self._given, self)
 
 
-def _watched(config: WatchConfig) -> dict[str, Watched]:
+def _watched(
+    config: WatchConfig, statuses: Mapping[str, Mapping[str, AlarmStatus]]
+) -> dict[str, Watched]:
     return {
         name: Watched(
             title=camera.title or name,
@@ -105,6 +111,7 @@ def _watched(config: WatchConfig) -> dict[str, Watched]:
             lines=tuple(camera.lines),
             alarms=tuple(camera.alarms),
             ground=camera.ground is not None,
+            statuses=statuses.get(name, {}),
         )
         for name, camera in config.cameras.items()
     }
@@ -117,7 +124,7 @@ def _sinks(config: WatchConfig, tools: Tools) -> list[Sink]:
 
     return open_sinks(
         config.sinks,
-        _watched(config),
+        _watched(config, {}),
         draw=tools.draw,
         health=tools.health,
         sinks=tools.sinks,

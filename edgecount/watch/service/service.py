@@ -10,13 +10,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from edgecount._files import replacing
-from edgecount.errors import ConfigError, EdgeCountError
+from edgecount.errors import ConfigError, EdgeCountError, OutputError
 from edgecount.watch.camera import Camera
+from edgecount.watch.readings import Kept
 from edgecount.watch.service.counting import Counting
 from edgecount.watch.service.keep import keep_picture
-from edgecount.watch.service.line_state import load_lines
 from edgecount.watch.service.outlets import Outlets
-from edgecount.watch.service.parts import Parts, Tools, state_path
+from edgecount.watch.service.parts import Parts, Tools
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,16 +69,17 @@ class Service:
         self._given_sinks = None if sinks is None else list(sinks)
         self._sources = dict(sources or {})
         self._changing = threading.RLock()  # one start, stop or reload at a time
+        self._is_stopped = False
         self._owns_counter = counter is None
         self._counter = counter or _counter(config)
         self._outlets = Outlets()
         self._counting = Counting(self._counter, self._told, self._outlets.tell)
         self._cameras: Mapping[str, Camera] = MappingProxyType({})
         try:
-            self._kept = load_lines(state_path(config))
             tools = Tools(self._draw, self._healths, self._outlets.health)
             self._parts = Parts(config, tools, self._given_sinks)
-            self._cameras = MappingProxyType(self._cameras_by(config, self._counter))
+            cameras = self._cameras_by(config, self._counter, self._parts)
+            self._cameras = MappingProxyType(cameras)
         except BaseException:
             self._close_counter()
             raise
@@ -106,18 +107,25 @@ class Service:
     def start(self) -> None:
         """Open the cameras and the sinks, and count."""
         with self._changing:
-            self._parts.announce(self._config)
+            self._announce()
             self._outlets.use(self._parts.all)
             self._counting.use(list(self._cameras.values()))
             self._counting.start()
 
     def stop(self) -> None:
-        """Stop counting, close the cameras, and let the sinks take what waits."""
+        """Stop counting, close the cameras, and let the sinks take what waits.
+
+        It ends, some seconds later, whatever hangs: the engine, cameras or sinks.
+        """
+        has_ended = self._counting.stop(_LAST)  # first: a reload may wait for an engine that hangs
         with self._changing:
-            self._counting.stop(_LAST)
+            self._is_stopped = True
             _close(self._cameras.values())
             self._outlets.close()
-            self._close_counter()
+            if has_ended:
+                self._close_counter()
+            else:
+                _log.error("the engine hangs: it was left as it is")
 
     def reload(self, config: WatchConfig) -> None:
         """Go on by another config; cameras whose section is the same go on undisturbed.
@@ -125,40 +133,39 @@ class Service:
         Sections of a camera other than where and how it is read change without opening it again.
 
         Raises:
-            EdgeCountError: the config cannot be used; everything goes on as it was.
+            EdgeCountError: the config cannot be used, or the engine hangs; everything goes on as it
+                was.
         """
         with self._changing:
-            old = self._config
+            if self._is_stopped:
+                raise ConfigError("reload: the service has been stopped")
+            before = self._config
             counter = self._counter
-            if self._owns_counter and _engine(old) != _engine(config):
+            if self._owns_counter and _engine(before) != _engine(config):
                 counter = _counter(config)
             try:
                 parts = self._parts.changed(config)
-                cameras = self._cameras_by(config, counter)
-                changes = [
-                    (camera, camera.analysis_by(config.cameras[name], counter.manifest))
-                    for name, camera in cameras.items()
-                    if camera is self._cameras.get(name)
-                    and (camera.config != config.cameras[name] or counter is not self._counter)
-                ]
+                cameras = self._cameras_by(config, counter, parts)
+                changing = self._changing_cameras(config, cameras, counter)
+                # Those that go are closed before new ones are opened: some devices can be opened
+                # once.
+                going_on = [one for one in self._cameras.values() if one in cameras.values()]
+                self._counting.use(going_on if counter is self._counter else ())
             except BaseException:
                 if counter is not self._counter:
                     counter.close()
                 raise
-            # Those that go are closed before new ones are opened: some devices can be opened once.
-            gone = [one for one in self._cameras.values() if one not in cameras.values()]
-            going_on = [one for one in self._cameras.values() if one not in gone]
-            self._counting.use(going_on if counter is self._counter else ())
-            _close(gone)
-            for camera, analysis in changes:
-                camera.become(config.cameras[camera.id], analysis)
-            self._counting.use(list(cameras.values()), counter)
+            self._replace_cameras(cameras)
+            for camera in changing:
+                for event in camera.become(config.cameras[camera.id], counter.manifest):
+                    self._outlets.tell(event)
+            self._counting.plan(list(cameras.values()), counter)
             if counter is not self._counter:
                 self._counter.close()
             self._config, self._counter = config, counter
             self._cameras = MappingProxyType(cameras)
             self._parts = parts
-            parts.announce(config)
+            self._announce()
             self._outlets.use(parts.all)
 
     def heartbeat(self) -> float:
@@ -218,7 +225,10 @@ class Service:
                 )
             if not shapes or any(key not in known for key in shapes):
                 raise ConfigError(f"shapes: expected some of {', '.join(known)}, got {[*shapes]}")
-            before = path.read_bytes()
+            try:
+                before = path.read_bytes()
+            except OSError as error:
+                raise OutputError(f"cannot read {path}: {error.strerror or error}") from error
             config = save(path, {("cameras", camera, key): value for key, value in shapes.items()})
             try:
                 self.reload(config)
@@ -261,7 +271,35 @@ class Service:
             raise ConfigError(f"camera: expected one of {sorted(self._cameras)}, got {name!r}")
         return self._cameras[name]
 
-    def _cameras_by(self, config: WatchConfig, counter: EdgeCounter) -> dict[str, Camera]:
+    def _announce(self) -> None:
+        statuses = {name: camera.kept().alarms for name, camera in self._cameras.items()}
+        self._parts.announce(self._config, statuses)
+
+    def _changing_cameras(
+        self, config: WatchConfig, cameras: Mapping[str, Camera], counter: EdgeCounter
+    ) -> list[Camera]:
+        """Return the cameras that go on by another section; ConfigError if one cannot."""
+        changing = [
+            camera
+            for name, camera in cameras.items()
+            if camera is self._cameras.get(name)
+            and (camera.config != config.cameras[name] or counter is not self._counter)
+        ]
+        for camera in changing:
+            camera.check(config.cameras[camera.id], counter.manifest)
+        return changing
+
+    def _replace_cameras(self, cameras: Mapping[str, Camera]) -> None:
+        """Close the cameras that go; those in their places go on from their counts."""
+        gone = [one for one in self._cameras.values() if one not in cameras.values()]
+        _close(gone)
+        for one in gone:
+            if one.id in cameras:
+                cameras[one.id].succeed(one)
+
+    def _cameras_by(
+        self, config: WatchConfig, counter: EdgeCounter, parts: Parts
+    ) -> dict[str, Camera]:
         """Return the cameras of a config: those that can go on, and new ones."""
         cameras = {}
         for name, section in config.cameras.items():
@@ -269,13 +307,15 @@ class Service:
             if camera is not None and camera.can_become(section):
                 cameras[name] = camera
                 continue
-            lines = self._kept.get(name, {}) if camera is None else camera.crossed()
+            kept = Kept()
+            if camera is None and parts.state is not None:
+                kept = parts.state.kept(name)
             cameras[name] = Camera(
                 name,
                 section,
                 counter.manifest,
                 self._counting.wake,
-                lines=lines,
+                kept=kept,
                 source=self._sources.get(name),
             )
         return cameras

@@ -114,7 +114,9 @@ class SinkThread:
         self._delivered = self._dropped = 0
         self._is_open = self._is_closing = False
         self._error: str | None = None
-        self._logged = ""  # the failure that the log has
+        self._told: str | None = None  # error that the log has
+        self._unproven: str | None = None  # error since which nothing was taken
+        self._delay = _FIRST
         self._thread = threading.Thread(
             target=self._run, name=f"edgecount-sink {sink.name}", daemon=True
         )
@@ -176,20 +178,33 @@ class SinkThread:
         self._dropped += 1
 
     def _run(self) -> None:
-        delay = _FIRST
         while True:
             try:
                 self._sink.open()
-                self._note(is_open=True)
-                delay = _FIRST
+                # Opening a file on a full disk is no sign yet that it works.
+                self._note(is_open=True, error=self._unproven)
                 self._serve()
             except Exception as error:  # noqa: BLE001 (sinks are libraries, which raise anything)
-                self._note(is_open=False, error=f"{error}" or type(error).__name__)
-                self._log_failure(error)
+                self._fail(f"{error}" or type(error).__name__)
             self._close_sink()
-            if not self._wait_before_next(delay):
+            if not self._wait_before_next(self._delay):
                 return
-            delay = min(2 * delay, _LONGEST)
+            self._delay = min(2 * self._delay, _LONGEST)
+
+    def _fail(self, error: str) -> None:
+        """Note why the sink failed; the log is told once, and not each time that it is tried."""
+        self._note(is_open=False, error=error)
+        if error != self._told:
+            self._told = error
+            _log.warning("%s: %s; it is tried again", self._sink.name, error)
+
+    def _succeed(self) -> None:
+        """Note that the sink has taken something."""
+        self._delay = _FIRST
+        self._told = None
+        if self._unproven is not None:
+            self._unproven = None
+            self._note(is_open=True)
 
     def _serve(self) -> None:
         """Hand on what comes, until the end."""
@@ -211,11 +226,12 @@ class SinkThread:
                 self._sink.event(item)
             else:
                 self._sink.reading(item)
-        except Exception:
+        except Exception as error:
+            self._unproven = f"{error}" or type(error).__name__
             if not is_event:
                 self._take(item, delivered=False)
             raise
-        self._logged = ""
+        self._succeed()
         self._take(item, delivered=True)
 
     def _take(self, item: Reading | Event, *, delivered: bool) -> None:
@@ -233,18 +249,12 @@ class SinkThread:
         with self._changed:
             self._is_open, self._error = is_open, error
 
-    def _log_failure(self, error: Exception) -> None:
-        """Log why the sink fails: once until it has taken something again, or fails otherwise."""
-        text = f"{error}" or type(error).__name__
-        level = logging.DEBUG if text == self._logged else logging.WARNING
-        self._logged = text
-        _log.log(level, "%s: %s; it is tried again", self._sink.name, text)
-
     def _close_sink(self) -> None:
         try:
             self._sink.close()
         except Exception as error:  # noqa: BLE001
-            _log.warning("%s was not closed properly: %s", self._sink.name, error)
+            if f"{error}" != self._told:
+                _log.warning("%s was not closed properly: %s", self._sink.name, error)
 
     def _wait_before_next(self, delay: float) -> bool:
         """Wait before the sink is opened again; returns False if it is not to be."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecount.errors import ConfigError, MissingExtraError, OutputError
+from edgecount.watch.config import trusting
 
 _KEEPALIVE = 30  # s; a broker that is silent for one and a half of it is given up
 _STEP = 0.1  # s between looks at whether the connection is still there
@@ -70,6 +71,7 @@ class Broker:
             thread of the connection; must not raise.
 
     Raises:
+        ConfigError: the file of the authority is none.
         MissingExtraError: paho-mqtt is not installed.
         OutputError: there is no connection.
     """
@@ -225,12 +227,7 @@ class _Socket(ssl.SSLSocket):
 
 
 def _context(ca_file: str | Path | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise OutputError(
-            f"ca_file {ca_file}: expected certificates in PEM form, {_reason(error)}"
-        ) from None
+    context = trusting(ca_file)
     context.sslsocket_class = _Socket
     return context
 

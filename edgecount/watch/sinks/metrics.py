@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount._text import valid_text
 from edgecount.errors import MissingExtraError
-from edgecount.watch.readings import Event, LineReading, Reading
+from edgecount.watch.readings import AlarmStatus, Event, LineReading, Reading
 from edgecount.watch.sinks.base import Sink, SinkHealth
 from edgecount.watch.sinks.watched import Watched
 
@@ -52,6 +52,13 @@ class _Alarm:
     is_acknowledged: bool = False
     has_data: bool = True
     times: int = 0
+
+    @classmethod
+    def of(cls, status: AlarmStatus | None) -> _Alarm:
+        """Return an alarm of which no event has come yet."""
+        if status is None:
+            return cls()
+        return cls(status.raised, status.acknowledged, status.has_data)
 
     def update(self, change: str) -> None:
         self.times += change == "raised"
@@ -118,7 +125,10 @@ class Metrics(Sink):
             for name, watched in cameras.items():
                 camera = self._cameras[name]
                 camera.lines = _kept(camera.lines, watched.lines)
-                known = {alarm: camera.alarms.get(alarm, _Alarm()) for alarm in watched.alarms}
+                known = {
+                    alarm: camera.alarms.get(alarm) or _Alarm.of(watched.statuses.get(alarm))
+                    for alarm in watched.alarms
+                }
                 camera.alarms = _kept(known, watched.alarms)
 
     def reading(self, reading: Reading) -> None:

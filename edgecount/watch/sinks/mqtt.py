@@ -185,7 +185,7 @@ class Mqtt(Sink):
             is_available = self._available.setdefault(camera, False)
             kept[self._topics.of(camera, "availability")] = _word(is_available)
             for alarm in watched.alarms:
-                state = self._alarms.get((camera, alarm), _QUIET)
+                state = self._alarms.setdefault((camera, alarm), _state_of(watched, alarm))
                 kept[self._topics.of(camera, "alarms", alarm)] = encode(state)
             if self._discovery:
                 told = announcements(
@@ -194,7 +194,11 @@ class Mqtt(Sink):
                 )  # fmt: skip
                 kept.update({topic: encode(content) for topic, content in told})
         self._available = {camera: self._available[camera] for camera in cameras}
-        self._alarms = {key: state for key, state in self._alarms.items() if key[0] in cameras}
+        self._alarms = {
+            (camera, alarm): self._alarms[camera, alarm]
+            for camera, watched in cameras.items()
+            for alarm in watched.alarms
+        }
         for topic, content in kept.items():
             if content and self._announced.get(topic) != content:
                 broker.publish(topic, content, sure=True)
@@ -239,6 +243,15 @@ class Mqtt(Sink):
         if self._available.get(camera) != available:
             broker.publish(self._topics.of(camera, "availability"), _word(available), sure=True)
             self._available[camera] = available
+
+
+def _state_of(watched: Watched, alarm: str) -> dict[str, Any]:
+    """Return the state of an alarm of which no event has come yet."""
+    status = watched.statuses.get(alarm)
+    if status is None:
+        return _QUIET
+    told = {"acknowledged": status.acknowledged, "data": status.has_data}
+    return {"state": "ON" if status.raised else "OFF", **told}
 
 
 def _word(available: bool) -> bytes:

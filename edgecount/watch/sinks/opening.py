@@ -88,7 +88,12 @@ def _remote(config: SinksConfig, cameras: Mapping[str, Watched] | None) -> Itera
     if (webhook := config.webhook) is not None:
         from edgecount.watch.sinks.webhook import Webhook
 
-        yield Webhook(webhook.url, webhook.spool, secret=_secret(webhook.secret_file))
+        yield Webhook(
+            webhook.url,
+            webhook.spool,
+            secret=_secret(webhook.secret_file),
+            ca_file=webhook.ca_file,
+        )
 
 
 def _secret(path: Path | None) -> Callable[[], str] | None:

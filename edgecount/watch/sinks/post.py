@@ -7,6 +7,7 @@ import binascii
 import enum
 import hashlib
 import hmac
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-from edgecount.errors import ConfigError, MissingExtraError
+from edgecount.errors import ConfigError, EdgeCountError, MissingExtraError
+from edgecount.watch.config import trusting
 
 _HOPS = 3  # requests of a try that follows redirects within one host
 _MOST_ANSWER = 65536  # bytes of an answer that are read
@@ -84,20 +86,21 @@ class Poster:
         self._timeout = timeout
         self._headers = {"Content-Type": "application/json", "User-Agent": "edgecount"}
         self._url, self.shown = _split(url, self._headers)
-        trust: dict[str, Any] = {} if ca_file is None else {"ca_certs": str(ca_file)}
-        wait = urllib3.Timeout(connect=timeout, read=timeout)
-        self._pool = urllib3.PoolManager(1, retries=False, timeout=wait, **trust)
+        self._ca_file = ca_file
+        self._pool: Any = None  # made when it is needed, and again after a certificate was refused
 
     def post(self, identity: str, body: bytes) -> Answer:
         """Send a message once.
 
         Raises:
-            EdgeCountError: the secret cannot be read.
+            EdgeCountError: the secret or the authority's certificate cannot be read.
         """
         url, hops = self._url, 0
         while True:
             try:
                 status, headers = self._send(url, identity, body)
+            except EdgeCountError:
+                raise
             except (self._urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 return Answer(Outcome.LATER, f"{self.shown} {self._explain(error)}")
             target = _target(url, headers.get("Location", ""))
@@ -109,7 +112,18 @@ class Poster:
 
     def close(self) -> None:
         """Close the connection."""
-        self._pool.clear()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.clear()
+
+    def _open_pool(self) -> Any:
+        if self._pool is None:
+            trust: dict[str, Any] = {}
+            if urlsplit(self._url).scheme == "https":
+                trust["ssl_context"] = trusting(self._ca_file)
+            wait = self._urllib3.Timeout(connect=self._timeout, read=self._timeout)
+            self._pool = self._urllib3.PoolManager(1, retries=False, timeout=wait, **trust)
+        return self._pool
 
     def _send(self, url: str, identity: str, body: bytes) -> tuple[int, Any]:
         headers = {**self._headers, "Idempotency-Key": identity}
@@ -118,7 +132,7 @@ class Poster:
         secret = self._secret() if callable(self._secret) else self._secret
         if secret:
             headers["webhook-signature"] = sign(secret, identity, moment, body)
-        answer = self._pool.request(
+        answer = self._open_pool().request(
             "POST", url, body=body, headers=headers, redirect=False, preload_content=False
         )
         try:
@@ -147,8 +161,8 @@ class Poster:
         """Return what went wrong; urllib3's own messages hold the address with its secrets."""
         known = self._urllib3.exceptions
         if isinstance(error, known.SSLError):
-            cause = error.args[0] if error.args else error
-            return f"has no certificate that is trusted: {getattr(cause, 'verify_message', cause)}"
+            self.close()  # a ca_file that is mended holds from the next try on
+            return _of_tls(error)
         if isinstance(error, known.NameResolutionError):
             return "cannot be reached: its name is not known"
         if isinstance(error, (known.NewConnectionError, known.ConnectTimeoutError)):
@@ -159,6 +173,17 @@ class Poster:
         if isinstance(error, known.ProtocolError):
             return "broke off the connection"
         return f"could not be sent to ({type(error).__name__})"
+
+
+def _of_tls(error: Exception) -> str:
+    cause: Any = error.args[0] if error.args else error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"has a certificate that is not trusted ({cause.verify_message}): for an authority of "
+            "your own give ca_file"
+        )
+    reason = getattr(cause, "reason", None) or type(cause).__name__
+    return f"does not agree on TLS ({reason}): is it an https address?"
 
 
 def sign(secret: str, identity: str, moment: str, body: bytes) -> str:

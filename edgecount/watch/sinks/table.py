@@ -91,4 +91,13 @@ def _text(rows: Any) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    return valid_text(" ".join(value.splitlines())) if isinstance(value, str) else value
+    return plain_cell(value) if isinstance(value, str) else value
+
+
+def plain_cell(text: str) -> str:
+    """Return a text that spreadsheets show as it is, in one line.
+
+    What begins like a formula gets an apostrophe in front, or they would run it.
+    """
+    line = valid_text(" ".join(text.splitlines()))
+    return f"'{line}" if line.startswith(("=", "+", "-", "@", "\t")) else line

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgecount.watch.readings import AlarmStatus
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,7 @@ class Watched:
         lines: names of its lines.
         alarms: names of its alarms.
         ground: whether it has a ground plane, and so people per square metre.
+        statuses: states of alarms that go on from an earlier run, by name.
     """
 
     title: str
@@ -22,3 +28,4 @@ class Watched:
     lines: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     ground: bool = False
+    statuses: Mapping[str, AlarmStatus] = field(default_factory=dict)

@@ -123,6 +123,22 @@ def read_heads(path: Path) -> Heads:
     return heads
 
 
+def read_columns(path: Path) -> Columns:
+    """Read what the columns of a table of heads mean.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: its first line is wrong.
+    """
+    separator, text = _separator(read_text(path))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    for words in reader:
+        row = [word.strip() for word in words]
+        if any(row):
+            return read_heading(row) if is_heading(row) else DEFAULT
+    return DEFAULT
+
+
 def read_records(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read a table whose first row names its columns; others than these may be there too.
 

@@ -11,7 +11,7 @@ export function banners(place, cameras, mayEdit) {
   const key = JSON.stringify(raised.map(({ camera, name }) => [camera.id, name, mayEdit]));
   if (place.dataset.key === key) return;
   place.dataset.key = key;
-  fill(place, raised.map(({ camera, name, alarm }) => h("div.banner", {}, sign(), h("b", {}, "ALARM"), h("span", {}, `${camera.title}: ${name}, ${sentence(alarm)}`), mayEdit ? acknowledge(camera.id, name) : null, h("a", { href: `#/${camera.id}` }, "Look"))));
+  fill(place, raised.map(({ camera, name, alarm }) => h("div.banner", {}, sign(), h("b", {}, "ALARM"), h("span", {}, `${camera.title}: ${name}, ${rule(alarm)}`), mayEdit ? acknowledge(camera.id, name) : null, h("a", { href: `#/${camera.id}` }, "Look"))));
 }
 
 function sign() {
@@ -31,18 +31,21 @@ function acknowledge(camera, name) {
 }
 
 /** Return what an alarm waits for. */
-function sentence({ above, below, by, region, count, peak }) {
-  const unit = by === "per_m2" ? "people per m²" : "people";
-  const place = region ? ` in ${region}` : "";
+function rule({ above, by, region }) {
+  return `above ${above} ${by === "per_m2" ? "people per m²" : "people"}${region ? ` in ${region}` : ""}`;
+}
+
+/** Return what an alarm waits for, when it ends, and how many people there are. */
+function sentence({ below, count, peak, ...alarm }) {
   const now = count !== null && count !== undefined ? `, ${people(count)} now` : "";
   const most = peak !== null && peak !== undefined ? `, ${people(peak)} at most` : "";
-  return `above ${above} ${unit}${place}, clear below ${below}${now}${most}`;
+  return `${rule(alarm)}, clear below ${below}${now}${most}`;
 }
 
 /** The panel of a camera's alarms and events. */
 export class AlarmsPanel {
   constructor(camera) {
-    this.camera = camera;
+    Object.assign(this, { camera, events: [] });
     this.cards = h("div.stack");
     this.list = h("ul.events", { tabindex: 0, "aria-label": "Events" });
     this.element = h("section.panel.wide", { "aria-labelledby": "alarms" }, h("header", {}, h("h2", { id: "alarms" }, "Alarms and events")), h("div.patterns", {}, this.cards, this.list));
@@ -50,12 +53,21 @@ export class AlarmsPanel {
 
   setCamera(camera, mayEdit) {
     this.camera = camera;
-    const key = JSON.stringify([camera.alarms, mayEdit]);
-    if (key === this.key) return;
+    const alarms = Object.entries(camera.alarms);
+    const key = JSON.stringify([alarms.map(([name, { state }]) => [name, state]), mayEdit]);
+    if (key !== this.key) this.build(alarms, mayEdit);
     this.key = key;
-    const cards = Object.entries(camera.alarms).map(([name, alarm]) => h(`div.alarm.${alarm.state.replace(" ", "-")}`, {},
-      h("div.row", {}, alarm.state === "raised" ? h("i.mark.raised", { "aria-hidden": "true" }) : null, h("strong", {}, name), h("span.small.fill", {}, `${WORDS[alarm.state] || alarm.state}${alarm.since ? ` for ${since(alarm.since)}` : ""}`), alarm.state === "raised" && mayEdit ? acknowledge(camera.id, name) : null),
-      h("p.small", {}, `${sentence(alarm)}.${alarm.state === "raised" && !mayEdit ? " Editors can acknowledge it." : ""}`)));
+    alarms.forEach(([, alarm], i) => {
+      const [row, text] = this.cards.children[i].children;
+      row.querySelector("span").textContent = `${WORDS[alarm.state] || alarm.state}${alarm.since ? ` for ${since(alarm.since)}` : ""}`;
+      text.textContent = `${sentence(alarm)}.${alarm.state === "raised" && !mayEdit ? " Editors can acknowledge it." : ""}`;
+    });
+  }
+
+  /** Make the cards anew; while no state changes they stay, so that nobody's button goes away. */
+  build(alarms, mayEdit) {
+    const cards = alarms.map(([name, { state }]) => h(`div.alarm.${state.replace(" ", "-")}`, {},
+      h("div.row", {}, state === "raised" ? h("i.mark.raised", { "aria-hidden": "true" }) : null, h("strong", {}, name), h("span.small.fill"), state === "raised" && mayEdit ? acknowledge(this.camera.id, name) : null), h("p.small")));
     fill(this.cards, cards.length ? cards : h("p.hint", {}, "This camera has no alarms; the config can give it some."));
   }
 
@@ -63,14 +75,17 @@ export class AlarmsPanel {
     try {
       const to = Math.ceil(Date.now() / 1000) + 60;
       const { events } = await get("/api/events", { camera: this.camera.id, from: to - 7 * 86400, to });
-      this.show(events);
+      this.add(...events);
     } catch (error) {
       fill(this.list, h("li", {}, h("i"), h("i"), h("span.small", {}, error.message)));
     }
   }
 
-  show(events) {
-    const rows = events.slice(0, 200).map((event) => h("li", {}, h(`i.mark.${mark(event)}`, { "aria-hidden": "true" }), h("time", { datetime: event.time }, when(Date.parse(event.time) / 1000)), h("span", {}, words(event))));
+  /** Add events; what has just happened may not be in the history yet, or be told twice. */
+  add(...events) {
+    const all = new Map([...this.events, ...events].map((event) => [event.id, event]));
+    this.events = [...all.values()].sort((one, other) => other.time.localeCompare(one.time)).slice(0, 200);
+    const rows = this.events.map((event) => h("li", {}, h(`i.mark.${mark(event)}`, { "aria-hidden": "true" }), h("time", { datetime: event.time }, when(Date.parse(event.time) / 1000)), h("span", {}, words(event))));
     fill(this.list, rows.length ? rows : h("li", {}, h("i"), h("i"), h("span.small", {}, "Nothing in the last seven days.")));
   }
 }

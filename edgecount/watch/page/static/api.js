@@ -78,6 +78,8 @@ export class Live {
     try {
       const picture = await createImageBitmap(new Blob([bytes.subarray(end + 8)], { type: "image/jpeg" }));
       this.onPicture(camera, time, picture);
+    } catch {
+      // A damaged picture; the next one may be whole.
     } finally {
       requestAnimationFrame(() => this.ask(camera));
     }

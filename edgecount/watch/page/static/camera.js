@@ -3,7 +3,7 @@
 import { send } from "/static/api.js";
 import { AlarmsPanel } from "/static/alarms.js";
 import { sparkline } from "/static/charts.js";
-import { download, fill, h, likely, people, toast, when } from "/static/dom.js";
+import { download, fill, h, likely, people, refill, toast, when, whole } from "/static/dom.js";
 import { Editor } from "/static/editor.js";
 import { HistoryPanel, PatternsPanel } from "/static/history.js";
 import { drawMap } from "/static/map.js";
@@ -14,6 +14,7 @@ export class CameraPage {
   constructor(camera, { mayEdit, history, watch, recent }) {
     Object.assign(this, { camera, mayEdit, watch, recent });
     this.stage = new Stage(camera.id);
+    this.title = h("h1", {}, camera.title);
     this.number = h("p.big", {}, "–");
     this.interval = h("p.small");
     this.spark = h("canvas", { role: "img" });
@@ -30,7 +31,7 @@ export class CameraPage {
       h("section.panel.stage", { "aria-label": camera.title }, this.stage.element, this.stage.switches(() => this.ask())),
       h("div.side", {},
         this.editorPlace,
-        h("section.panel.count", { "aria-label": "Count" }, h("h2", {}, camera.title), this.number, this.interval, this.spark),
+        h("section.panel.count", { "aria-label": "Count" }, this.title, this.number, this.interval, this.spark, h("p.small")),
         h("section.panel", { "aria-label": "Regions and lines" }, this.parts, this.tools),
         this.mapPanel),
       this.history?.element ?? h("p.hint", {}, "No history is kept. Add history: {path: ...} to the config to see counts over time."), this.alarms.element, this.patterns?.element,
@@ -90,6 +91,7 @@ export class CameraPage {
   setCamera(camera) {
     const before = Boolean(this.camera.view);
     this.camera = camera;
+    this.title.textContent = camera.title;
     this.stage.setCamera(camera);
     this.history?.setCamera(camera);
     this.alarms.setCamera(camera, this.mayEdit);
@@ -102,7 +104,7 @@ export class CameraPage {
       ["Damaged pictures", `${health.damaged}`], ["Picture", camera.reading ? `${camera.reading.picture}${camera.reading.night ? ", night" : ""}` : "–"],
     ];
     if (health.error) facts.push(["Last error", health.error]);
-    fill(this.facts, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    refill(this.facts, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
   }
 
   setReading(reading) {
@@ -128,20 +130,28 @@ export class CameraPage {
     });
     for (const name of Object.keys(this.camera.lines)) {
       const line = lines[name];
-      rows.push(h("tr", {}, h("th", { scope: "row" }, `→ ${name}`, line ? h("div.small", {}, `since ${when(Date.parse(line.since) / 1000)}`) : null), h("td", {}, line ? [h("strong", {}, people(line.in)), " in ", h("strong", {}, people(line.out)), " out"] : "–")));
+      rows.push(h("tr", {}, h("th", { scope: "row" }, `→ ${name}`, line ? h("div.small", {}, `since ${when(Date.parse(line.since) / 1000)}`) : null), h("td", {}, line ? [h("strong", {}, whole(line.in)), " in ", h("strong", {}, whole(line.out)), " out"] : "–")));
     }
-    const table = rows.length ? h("table", {}, h("tbody", {}, rows)) : h("p.small", {}, "No regions or lines yet.");
-    // Only what has changed is put in anew: a screen reader would lose its place.
-    if (table.textContent !== this.parts.textContent) fill(this.parts, table);
+    refill(this.parts, rows.length ? h("table", {}, h("tbody", {}, rows)) : h("p.small", {}, "No regions or lines yet."));
   }
 
   onEvent(event) {
-    if (event.camera === this.camera.id) this.alarms.load();
+    if (event.camera === this.camera.id) this.alarms.add(event);
   }
 
   onPicture(camera, picture) {
     if (camera === this.camera.id) this.stage.setPicture(picture);
     else picture.close();
+  }
+
+  isDirty() {
+    return Boolean(this.editor?.isDirty());
+  }
+
+  /** Draw the charts in the colours of another theme. */
+  recolour() {
+    this.history?.load();
+    this.patterns?.load(this.patterns.what);
   }
 
   close() {

@@ -18,7 +18,7 @@ export function chart(place, { data, series, bands = [], height = 260, range, on
     width: Math.max(place.clientWidth, 240),
     height,
     legend: { show: false },
-    padding: [10, 8, 0, 0],
+    padding: [10, 20, 0, 0],
     cursor: { y: false, drag: { x: Boolean(onPick), y: false, setScale: false }, points: { size: 8 } },
     scales: { x: { time: true, range: range ? () => range : undefined }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.08)] } },
     axes: [{ ...axis, space: 64, values: DATES }, { ...axis, size: 46, values: (_, ticks) => ticks.map((tick) => (Math.abs(tick) >= 10000 ? `${tick / 1000}k` : `${tick}`)) }],
@@ -77,4 +77,5 @@ export function sparkline(canvas, points) {
   }
   context.stroke();
   canvas.setAttribute("aria-label", `The last ${Math.round(span)} seconds: ${people(low)} to ${people(high)} people`);
+  canvas.nextSibling.textContent = `last ${Math.round(span)} s, smoothed; dots: single pictures`;
 }

@@ -38,6 +38,11 @@ export function people(value) {
   return value >= 9.95 ? Math.round(value).toLocaleString() : value.toFixed(1);
 }
 
+/** Return how many have crossed a line. */
+export function whole(value) {
+  return Math.round(value).toLocaleString();
+}
+
 /** Return both ends of an interval, or nothing. */
 export function likely(interval) {
   return interval ? `likely ${Math.round(interval[0]).toLocaleString()} to ${Math.round(interval[1]).toLocaleString()}` : "";
@@ -63,6 +68,22 @@ export function since(seconds) {
 /** Return one of the colours of the style sheet. */
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+/** Return what this browser was told to remember, after noting a new value if one is given. */
+export function remembered(key, value) {
+  try {
+    if (value !== undefined) localStorage.setItem(key, value);
+    return localStorage.getItem(key);
+  } catch {
+    return value ?? null; // a browser that keeps nothing
+  }
+}
+
+/** Put other children into an element if that changes a word: else a reader would lose the place. */
+export function refill(element, ...children) {
+  const fresh = h("div", {}, ...children);
+  if (fresh.textContent !== element.textContent) element.replaceChildren(...fresh.childNodes);
 }
 
 /** Say something at the lower edge for some seconds. */

@@ -11,7 +11,7 @@ export class Editor {
   constructor(camera, stage, onEnd) {
     Object.assign(this, { camera, stage, onEnd, past: [], chosen: null });
     this.shapes = structuredClone({ regions: camera.regions, excluded: camera.excluded || [], lines: camera.lines, ground: camera.ground || null });
-    this.before = JSON.stringify(this.shapes);
+    this.before = structuredClone(this.shapes);
     this.layer = svg("svg", { role: "group", "aria-label": "Corners on the picture" });
     this.list = h("div.stack");
     this.fields = h("div.stack");
@@ -66,24 +66,30 @@ export class Editor {
 
   undo() {
     if (!this.past.length) return;
+    const focused = document.activeElement;
     this.shapes = JSON.parse(this.past.pop());
     this.undoButton.disabled = !this.past.length;
     if (!this.find()) this.chosen = this.all()[0]?.key ?? null;
     this.choose(this.chosen);
+    // A button that is disabled under the focus would lose it.
+    if (focused === this.undoButton && this.undoButton.disabled) this.saveButton.focus();
   }
 
   add(kind) {
     const around = [[0.35, 0.4], [0.65, 0.4], [0.65, 0.7], [0.35, 0.7]];
     let key = "ground:";
+    if (kind === "ground" && this.shapes.ground) return this.choose(key);
     this.note();
-    if (kind === "ground") this.shapes.ground ||= { corners: [[0.35, 0.45], [0.65, 0.45], [0.8, 0.85], [0.2, 0.85]], width: 5, depth: 5 };
+    if (kind === "ground") this.shapes.ground = { corners: [[0.35, 0.45], [0.65, 0.45], [0.8, 0.85], [0.2, 0.85]], width: 5, depth: 5 };
     else if (kind === "excluded") key = `excluded:${this.shapes.excluded.push(around) - 1}`;
     else {
       const name = this.freeName(kind, kind === "regions" ? "region" : "line");
-      this.shapes[kind][name] = kind === "regions" ? { polygon: around, excluded: [] } : { start: [0.5, 0.8], end: [0.5, 0.4] };
+      this.shapes[kind][name] = kind === "regions" ? { polygon: around } : { start: [0.5, 0.8], end: [0.5, 0.4] };
       key = `${kind}:${name}`;
     }
     this.choose(key);
+    this.layer.scrollIntoView({ block: "nearest" });
+    this.layer.querySelector("[data-corner]").focus({ preventScroll: true });
   }
 
   freeName(kind, word) {
@@ -98,6 +104,7 @@ export class Editor {
     else if (kind === "excluded") this.shapes.excluded.splice(name, 1);
     else delete this.shapes[kind][name];
     this.choose(this.all()[0]?.key ?? null);
+    this.undoButton.focus();
   }
 
   rename({ kind, name }, wanted) {
@@ -115,11 +122,13 @@ export class Editor {
   choose(key) {
     this.chosen = key;
     const shape = this.find();
+    const hadFocus = this.list.contains(document.activeElement);
     fill(this.list, this.all().map((one) => {
       const swatch = h("i.swatch", { "aria-hidden": "true" });
       swatch.style.backgroundColor = one.colour;
       return h("div.shape", { "aria-current": `${one.key === key}` }, swatch, h("button.name", { type: "button", onclick: () => this.choose(one.key) }, one.title), h("button", { type: "button", "aria-label": `Delete ${one.title}`, onclick: () => this.remove(one) }, "Delete"));
     }));
+    if (hadFocus) this.list.querySelector("[aria-current=true] .name")?.focus();
     fill(this.fields, shape ? this.fieldsOf(shape) : []);
     this.hint.textContent = shape ? (shape.kind === "lines" ? "Drag the ends. Who crosses towards the arrow goes in." : shape.kind === "ground" ? "Put the corners on a rectangle whose sides you know: paving, a crossing, a pitch." : "Drag the corners; drag a small one for another corner. Arrow keys move, Delete takes a corner away.") : "Add a region to count people in it, or a line to count who crosses it.";
     this.draw();
@@ -148,7 +157,7 @@ export class Editor {
       const isChosen = shape.key === this.chosen;
       const corners = shape.points.map((point) => at(point).map((value) => value.toFixed(1)).join(",")).join(" ");
       const tag = shape.closed ? "polygon" : "polyline";
-      const body = svg(tag, { points: corners, class: shape.closed ? "draft" : "draft line", fill: shape.colour, stroke: shape.colour, "stroke-opacity": isChosen ? 1 : 0.75 });
+      const body = svg(tag, { points: corners, class: shape.closed ? "draft" : "draft line", fill: shape.kind === "ground" ? "none" : shape.colour, stroke: shape.colour, "stroke-opacity": isChosen ? 1 : 0.75 });
       body.addEventListener("pointerdown", (event) => (isChosen ? this.drag(event, (dx, dy, start) => this.shift(shape.key, start, dx, dy)) : this.choose(shape.key)));
       this.layer.append(svg(tag, { points: corners, class: "casing" }), body);
       if (shape.kind === "lines") this.layer.append(...arrow(at(shape.points[0]), at(shape.points[1])));
@@ -175,9 +184,10 @@ export class Editor {
     points.forEach((point, i) => {
       const [x, y] = at(point);
       const label = `${shape.title}, corner ${i + 1} of ${points.length}, ${Math.round(100 * point[0])}% across, ${Math.round(100 * point[1])}% down`;
+      const reach = svg("circle", { cx: x, cy: y, r: 22, class: "touch" });
       const handle = svg("circle", { cx: x, cy: y, r: 11, class: "handle", fill: shape.colour, tabindex: 0, role: "button", "aria-label": label, "data-corner": `${i}` });
-      handle.addEventListener("pointerdown", (event) => this.drag(event, (dx, dy, start) => this.move(shape.key, i, start, dx, dy)));
-      this.layer.append(handle);
+      for (const one of [reach, handle]) one.addEventListener("pointerdown", (event) => this.drag(event, (dx, dy, start) => this.move(shape.key, i, start, dx, dy)));
+      this.layer.append(reach, handle);
       if (shape.kind === "ground") {
         const number = svg("text", { x: x + 15, y: y - 9, fill: "#fff", stroke: "#0d0f12", "stroke-width": 3, "paint-order": "stroke", "font-size": 15 });
         number.textContent = `${i + 1}`;
@@ -191,13 +201,15 @@ export class Editor {
     if (event.button) return;
     event.preventDefault();
     event.stopPropagation();
-    if (isNew) this.note();
+    let isNoted = !isNew;
     const { clientWidth: width, clientHeight: height } = this.stage.canvas;
     const start = structuredClone(this.find().points);
     const [x, y] = [event.clientX, event.clientY];
     // The handle is drawn anew at each move, so that the layer has to follow the pointer.
     this.layer.setPointerCapture(event.pointerId);
     const move = (next) => {
+      if (!isNoted) this.note();
+      isNoted = true;
       onMove((next.clientX - x) / width, (next.clientY - y) / height, start);
       this.draw();
     };
@@ -242,20 +254,31 @@ export class Editor {
     return undefined;
   }
 
+  /** Return what differs from before: the rest of the config stays as its writer left it. */
+  changes() {
+    return Object.fromEntries(Object.entries(this.shapes).filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(this.before[key])));
+  }
+
+  isDirty() {
+    return Object.keys(this.changes()).length > 0;
+  }
+
   async save() {
+    if (!this.isDirty()) return this.finish();
     this.saveButton.disabled = true;
     try {
-      await send("PUT", `/api/cameras/${this.camera.id}/shapes`, this.shapes);
+      await send("PUT", `/api/cameras/${this.camera.id}/shapes`, this.changes());
       toast("Saved. People are counted by it from now on.");
       this.finish();
     } catch (error) {
       toast(error.message, true);
       this.saveButton.disabled = false;
     }
+    return undefined;
   }
 
   cancel() {
-    if (JSON.stringify(this.shapes) !== this.before && !confirm("Leave without saving what you changed?")) return;
+    if (this.isDirty() && !confirm("Leave without saving what you changed?")) return;
     this.finish();
   }
 

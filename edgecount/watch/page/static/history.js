@@ -2,7 +2,7 @@
 
 import { get } from "/static/api.js";
 import { bandSeries, chart } from "/static/charts.js";
-import { colour, download, fill, h, people, when } from "/static/dom.js";
+import { colour, download, fill, h, people, toast, when, whole } from "/static/dom.js";
 import { inferno } from "/static/overlay.js";
 
 const RANGES = [["15 min", 900], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 days", 604800], ["30 days", 2592000], ["1 year", 31536000]];
@@ -21,13 +21,45 @@ export class HistoryPanel {
       this.onWhat(this.what);
     } });
     this.element = h("section.panel", { "aria-labelledby": "history" },
-      h("header", {}, h("h2", { id: "history" }, "Over time"), this.select, h("div.ranges", { role: "group", "aria-label": "Range" }, this.buttons),
-        h("div.ranges", {}, h("button", { type: "button", onclick: () => this.saveCsv() }, "CSV"), h("button", { type: "button", onclick: () => this.savePng() }, "PNG"))),
-      this.plotPlace, this.read);
+      h("header", {}, h("h2", { id: "history" }, "Over time"), this.select, h("div.ranges", { role: "group", "aria-label": "Range" }, this.buttons)),
+      this.plotPlace, this.read, this.controls());
     this.fillSelect();
     this.resized = new ResizeObserver(() => this.plot?.setSize({ width: this.plotPlace.clientWidth, height: 260 }));
     this.resized.observe(this.plotPlace);
-    this.timer = setInterval(() => !this.fixed && !document.hidden && this.load(), 15000);
+    this.timer = setInterval(() => this.keepUp(), 15000);
+  }
+
+  /** Return the row with which a range is chosen to the minute, moved, and saved. */
+  controls() {
+    const button = (text, label, onclick) => h("button", { type: "button", "aria-label": label, onclick }, text);
+    const [from, to] = (this.ends = ["From", "To"].map((label) => h("input", { type: "datetime-local", "aria-label": label, onchange: () => this.pick() })));
+    return h("div.row.ends", {}, button("‹", "Earlier", () => this.shift(-1)), from, h("span.small", {}, "to"), to, button("›", "Later", () => this.shift(1)), h("span.fill"),
+      button("CSV", "Save the range as CSV", () => this.saveCsv()), button("PNG", "Save the chart as PNG", () => this.savePng()));
+  }
+
+  pick() {
+    const [from, to] = this.ends.map((end) => new Date(end.value).getTime() / 1000);
+    if (from < to) this.zoom(from, to);
+    else if (from >= to) toast("The range has to begin before it ends.", true);
+  }
+
+  /** Go on or back by as much time as is shown, not beyond now. */
+  shift(way) {
+    const [from, to] = this.range();
+    const end = Math.min(to + way * (to - from), Date.now() / 1000);
+    this.zoom(end - (to - from), end);
+  }
+
+  zoom(from, to) {
+    this.fixed = [from, to];
+    this.load();
+  }
+
+  /** Show what has been counted since; long ranges seldom, and none under somebody's eyes. */
+  keepUp() {
+    this.turn = (this.turn || 0) + 1;
+    if (this.fixed || document.hidden || this.plot?.cursor.left >= 0) return;
+    if (this.span <= 3600 || this.turn % 8 === 0) this.load();
   }
 
   fillSelect() {
@@ -59,6 +91,7 @@ export class HistoryPanel {
 
   async load() {
     RANGES.forEach(([, span], i) => this.buttons[i].setAttribute("aria-pressed", `${!this.fixed && span === this.span}`));
+    this.range().forEach((at, i) => { this.ends[i].value = localMinute(at); });
     const asked = (this.asked = {});
     try {
       const found = await get("/api/history", { ...this.query(), points: Math.max(120, Math.min(900, this.plotPlace.clientWidth || 600)) });
@@ -86,11 +119,11 @@ export class HistoryPanel {
     this.plot = chart(this.plotPlace, {
       data: [found.time, found.min, found.max, found.low, found.high, found.mean],
       series, bands, range: this.range(),
-      onPick: (from, to) => { this.fixed = [from, to]; this.load(); },
+      onPick: (from, to) => this.zoom(from, to),
       onRead: (index) => this.tell(index),
     });
     const most = found.max.reduce((best, value, i) => (value !== null && value > (found.max[best] ?? -Infinity) ? i : best), 0);
-    this.summary = `${mean.length} values of ${unit(found.step)}: mean ${people(mean.reduce((a, b) => a + b) / mean.length)}, most ${people(found.max[most])} at ${when(found.time[most])}. Band: likely range; pale: least and most. Drag over a part to see it closer.`;
+    this.summary = `Mean ${people(mean.reduce((a, b) => a + b) / mean.length)}, most ${people(found.max[most])} (${when(found.time[most])}), by ${unit(found.step)}. Dark band: likely range; pale: least to most. Drag over a part to see it closer.`;
     this.describe();
   }
 
@@ -109,10 +142,10 @@ export class HistoryPanel {
         { stroke: colour("other"), width: 2, dash: [5, 4], points: { show: false }, paths: steps },
       ],
       range: this.range(),
-      onPick: (from, to) => { this.fixed = [from, to]; this.load(); },
+      onPick: (from, to) => this.zoom(from, to),
       onRead: (index) => this.tell(index),
     });
-    this.summary = `${people(sum(into))} in (line), ${people(sum(out))} out (dashed), by ${unit(found.step)}. Drag over a part to see it closer.`;
+    this.summary = `${whole(sum(into))} in (line), ${whole(sum(out))} out (dashed), by ${unit(found.step)}. Drag over a part to see it closer.`;
     this.describe();
   }
 
@@ -132,6 +165,7 @@ export class HistoryPanel {
   async saveCsv() {
     const response = await fetch(`/api/export.csv?${new URLSearchParams(this.query())}`);
     if (response.ok) download(await response.blob(), `${this.fileName()}.csv`);
+    else toast("The counts could not be exported.", true);
   }
 
   savePng() {
@@ -144,13 +178,13 @@ export class HistoryPanel {
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.fillStyle = colour("ink");
     context.font = `600 ${16 * ratio}px system-ui, sans-serif`;
-    context.fillText(`${this.camera.title}: ${this.select.selectedOptions[0].text}`, 16 * ratio, 28 * ratio);
+    context.fillText(`${this.camera.title}: ${this.select.selectedOptions[0].text}`, 16 * ratio, 28 * ratio, canvas.width - 32 * ratio);
     context.drawImage(chartCanvas, 16 * ratio, head * ratio);
     canvas.toBlob((blob) => download(blob, `${this.fileName()}.png`));
   }
 
   fileName() {
-    const day = new Date(this.range()[0] * 1000).toISOString().slice(0, 10);
+    const day = localMinute(this.range()[0]).slice(0, 10);
     return `${this.camera.id}-${this.what}-${day}`.replace(/[^\w-]+/g, "-");
   }
 
@@ -159,6 +193,11 @@ export class HistoryPanel {
     this.resized.disconnect();
     this.plot?.destroy();
   }
+}
+
+/** Return a time as an input of the browser's own zone has it. */
+function localMinute(seconds) {
+  return new Date(seconds * 1000 - new Date(seconds * 1000).getTimezoneOffset() * 60000).toISOString().slice(0, 16);
 }
 
 function unit(step) {

@@ -3,7 +3,7 @@
 import { Live, get } from "/static/api.js";
 import { banners } from "/static/alarms.js";
 import { CameraPage } from "/static/camera.js";
-import { fill, h, people } from "/static/dom.js";
+import { fill, h, people, remembered } from "/static/dom.js";
 import { Wall } from "/static/wall.js";
 
 const RECENT = 1000; // readings of a camera that the short line is drawn from
@@ -20,23 +20,29 @@ const byId = (name) => document.getElementById(name);
 function theme() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const apply = () => {
-    const chosen = localStorage.getItem("theme") || (dark.matches ? "dark" : "light");
+    const chosen = remembered("theme") || (dark.matches ? "dark" : "light");
     document.documentElement.dataset.theme = chosen;
     byId("theme").textContent = chosen === "dark" ? "Light" : "Dark";
     byId("theme").setAttribute("aria-label", `Change to ${chosen === "dark" ? "light" : "dark"} colours`);
   };
   byId("theme").addEventListener("click", () => {
-    localStorage.setItem("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
+    remembered("theme", document.documentElement.dataset.theme === "dark" ? "light" : "dark");
     apply();
-    if (page) show();
+    page?.recolour?.();
   });
   dark.addEventListener("change", apply);
   apply();
 }
 
+/** Go where the address says, unless something would be lost by it. */
+function go() {
+  if (page?.isDirty?.() && !confirm("Leave without saving what you changed?")) history.replaceState(null, "", `#/${page.camera.id}`);
+  else show();
+}
+
 /** Show what the address asks for: all cameras, or one. */
 function show() {
-  const name = decodeURIComponent(location.hash.replace(/^#\/?/, ""));
+  const name = location.hash.replace(/^#\/?/, "");
   const camera = state.cameras.find(({ id }) => id === name) || (state.cameras.length === 1 ? state.cameras[0] : null);
   page?.close();
   const tools = { mayEdit: mayEdit(), history: state.history, watch, recent: (id) => recent.get(id) || [] };
@@ -56,7 +62,8 @@ function navigate(current) {
   }
   links.forEach((camera, i) => {
     const [mark, title, number] = place.children[i].children;
-    if (current !== undefined) place.children[i].toggleAttribute("aria-current", camera.id === current);
+    if (current === camera.id) place.children[i].setAttribute("aria-current", "page");
+    else if (current !== undefined) place.children[i].removeAttribute("aria-current");
     title.textContent = camera.title;
     mark.hidden = number.hidden = !camera.id;
     if (!camera.id) return;
@@ -72,7 +79,7 @@ function navigate(current) {
 
 function onState(message) {
   const ids = (cameras) => cameras.map(({ id }) => id).join();
-  const isOther = ids(message.cameras) !== ids(state.cameras);
+  const isOther = ids(message.cameras) !== ids(state.cameras) || message.history !== state.history;
   state = { ...state, ...message };
   banners(byId("banners"), state.cameras, mayEdit());
   navigate();
@@ -94,7 +101,15 @@ function onMessage(message) {
   else if (message.type === "event") page.onEvent(message);
 }
 
+/** Take over what may have changed while there was no connection; another version is another page. */
+async function refresh() {
+  const fresh = await get("/api/state");
+  if (fresh.version !== state.version || fresh.read_only !== state.read_only || fresh.role !== state.role) location.reload();
+}
+
 function onLink(linked) {
+  // The first connection has just been preceded by the state; a refused one may want a new login.
+  if (linked !== isLinked || !linked) refresh().catch(() => {});
   // A moment's pause is not worth a word.
   isLinked = linked;
   setTimeout(() => { byId("link").textContent = isLinked ? "" : "No connection to the service; trying again…"; }, linked ? 0 : 1500);
@@ -114,7 +129,12 @@ async function start() {
   live = new Live({ onMessage, onLink, onPicture: (camera, time, picture) => page.onPicture(camera, picture) });
   show();
   banners(byId("banners"), state.cameras, mayEdit());
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", go);
+  addEventListener("beforeunload", (event) => page.isDirty?.() && event.preventDefault());
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    byId("main").focus();
+  });
 }
 
 start();

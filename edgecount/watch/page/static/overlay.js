@@ -1,5 +1,7 @@
 // What is drawn over a picture, as edgecount.drawing draws it: the same colours, the same marks.
 
+import { people, whole } from "/static/dom.js";
+
 export const REGIONS = ["#3cc8ff", "#5ae68c", "#be96ff", "#ebebeb", "#14bed2", "#e6ffa0"];
 export const DOT = "#96f5ff";
 const INK = "rgb(13 15 18 / 90%)";
@@ -77,19 +79,19 @@ export function drawShapes(context, camera, reading, width, height, unit) {
     const paint = REGIONS[i % REGIONS.length];
     for (const outline of [region.polygon, ...(region.excluded || [])]) outlineOf(context, outline, paint, width, height, unit, outline !== region.polygon);
     const [x, y] = region.polygon.reduce((best, corner) => (corner[0] + 2 * corner[1] < best[0] + 2 * best[1] ? corner : best));
-    label(context, [[name, false], [count(reading?.regions?.[name]?.count), true]], x * width + 3 * unit, y * height + 3 * unit, paint, unit, taken, width, height);
+    label(context, [[name, false], [shown(reading?.regions?.[name]), true]], x * width + 3 * unit, y * height + 3 * unit, paint, unit, taken, width, height);
   });
   for (const outline of camera.excluded || []) outlineOf(context, outline, "#9a9a9a", width, height, unit, true);
   for (const [name, line] of Object.entries(camera.lines || {})) {
     const { middle, inwards } = drawLine(context, line, width, height, unit);
     const crossed = reading?.lines?.[name];
-    const parts = crossed ? [[name, false], ["in", false], [count(crossed.in, 0), true], ["out", false], [count(crossed.out, 0), true]] : [[name, false]];
+    const parts = crossed ? [[name, false], ["in", false], [whole(crossed.in), true], ["out", false], [whole(crossed.out), true]] : [[name, false]];
     label(context, parts, middle[0] - inwards[0] * 14 * unit, middle[1] - inwards[1] * 40 * unit, "#ffffff", unit, taken, width, height, inwards[0] >= 0);
   }
 }
 
-function count(value, digits = 1) {
-  return value === undefined || value === null ? "" : value.toFixed(digits);
+function shown(region) {
+  return region ? people(region.smooth ?? region.count) : "";
 }
 
 function outlineOf(context, outline, paint, width, height, unit, dashed = false) {

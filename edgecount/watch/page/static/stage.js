@@ -1,6 +1,6 @@
 // A live picture with its overlays.
 
-import { fill, h } from "/static/dom.js";
+import { fill, h, remembered } from "/static/dom.js";
 import { drawHeat, drawPoints, drawShapes } from "/static/overlay.js";
 
 const LAYERS = { density: "Density", points: "Points", regions: "Regions", lines: "Lines", map: "Map" };
@@ -9,7 +9,7 @@ const DEFAULT = { density: false, points: true, regions: true, lines: true, map:
 /** Return which layers are switched on, as this browser left them. */
 export function layers() {
   try {
-    return { ...DEFAULT, ...JSON.parse(localStorage.getItem("layers")) };
+    return { ...DEFAULT, ...JSON.parse(remembered("layers")) };
   } catch {
     return { ...DEFAULT };
   }
@@ -51,7 +51,7 @@ export class Stage {
 
   toggle(layer) {
     this.on[layer] = !this.on[layer];
-    localStorage.setItem("layers", JSON.stringify(this.on));
+    remembered("layers", JSON.stringify(this.on));
     this.draw();
   }
 

@@ -1,6 +1,6 @@
 // All cameras beside each other.
 
-import { fill, h, people } from "/static/dom.js";
+import { h, people, refill } from "/static/dom.js";
 import { Stage } from "/static/stage.js";
 
 export class Wall {
@@ -9,6 +9,7 @@ export class Wall {
     this.tiles = new Map(cameras.map((camera) => [camera.id, tile(camera)]));
     this.sinks = h("tbody");
     this.element = h("div.stack", {},
+      h("h1.unseen", {}, "All cameras"),
       h("div.wall", {}, [...this.tiles.values()].map(({ element }) => element)),
       h("section.panel", { "aria-labelledby": "sinks" }, h("header", {}, h("h2", { id: "sinks" }, "Where counts go")),
         h("table", {}, h("thead", {}, h("tr", {}, ...["Sink", "taken", "waiting", "lost"].map((text) => h("th", { scope: "col" }, text)))), this.sinks)));
@@ -21,10 +22,12 @@ export class Wall {
 
   setState({ cameras, sinks }) {
     for (const camera of cameras) {
-      this.tiles.get(camera.id)?.stage.setCamera(camera);
+      const found = this.tiles.get(camera.id);
+      found?.stage.setCamera(camera);
+      if (found) found.title.textContent = camera.title;
       if (camera.reading) this.setReading(camera.reading);
     }
-    fill(this.sinks, sinks.length ? sinks.map((sink) => h("tr", {}, h("th", { scope: "row" }, h(`i.mark.${sink.is_open ? "live" : "away"}`, { "aria-hidden": "true" }), ` ${sink.name}`, h("div.small", {}, sink.error || (sink.is_open ? "" : "not open"))), ...[sink.delivered, sink.waiting, sink.dropped].map((value) => h("td", {}, value.toLocaleString())))) : h("tr", {}, h("th", {}, "Nowhere but here: the config names no sinks."), h("td")));
+    refill(this.sinks, sinks.length ? sinks.map((sink) => h("tr", {}, h("th", { scope: "row" }, h(`i.mark.${sink.is_open ? "live" : "away"}`, { "aria-hidden": "true" }), ` ${sink.name}`, h("div.small", {}, sink.error || (sink.is_open ? "" : "not open"))), ...[sink.delivered, sink.waiting, sink.dropped].map((value) => h("td", {}, value.toLocaleString())))) : h("tr", {}, h("th", {}, "Nowhere but here: the config names no sinks."), h("td")));
   }
 
   setReading(reading) {
@@ -49,8 +52,7 @@ export class Wall {
 
 function tile(camera) {
   const stage = new Stage(camera.id);
-  const number = h("b", {}, "–");
-  const element = h("a.panel.tile", { href: `#/${camera.id}` }, stage.element, h("footer", {}, h("span", {}, camera.title), number, h("span.small", {}, "people")));
-  element.querySelector("footer .small").style.flex = "none";
-  return { stage, number, element };
+  const [title, number] = [h("span"), h("b", {}, "–")];
+  const element = h("a.panel.tile", { href: `#/${camera.id}` }, stage.element, h("footer", {}, title, number, h("i.small", {}, "people")));
+  return { stage, title, number, element };
 }

@@ -7,12 +7,13 @@ import pytest
 from edgecount import ConfigError
 from edgecount.watch.camera.alarms import CameraAlarms, Measured
 from edgecount.watch.config import AlarmConfig
+from edgecount.watch.readings import AlarmStatus
 
 WALL = 1_700_000_000.0
 
 
 def alarms(before: CameraAlarms | None = None, **rules: AlarmConfig) -> CameraAlarms:
-    return CameraAlarms("door", rules, before)
+    return CameraAlarms("door", rules, kept={}, wall=WALL, before=before)
 
 
 def people(count: float, low: float = 0.0, per_m2: float | None = None) -> Measured:
@@ -71,13 +72,82 @@ def test_counts_that_stay_away_are_told_once():
     assert back.change == "back"
 
 
-def test_an_alarm_whose_rule_is_the_same_goes_on():
-    first = alarms(same=rule(5), other=rule(5))
+def test_alarms_go_on_by_another_config():
+    first = alarms(same=rule(5), other=rule(5), gone=rule(5), quiet=rule(9))
     for second in (0, 1):
         first.update(second, WALL, {None: people(6)})
     second = alarms(first, same=rule(5), other=rule(4), new=rule(1))
     states = {name: one["state"] for name, one in second.states().items()}
-    assert states == {"same": "raised", "other": "quiet", "new": "quiet"}
+    assert states == {"same": "raised", "other": "raised", "new": "quiet"}
+    (cleared,) = first.end(["same", "other", "new"], WALL)
+    assert (cleared.name, cleared.change, cleared.peak) == ("gone", "cleared", 6)
+    assert cleared.detail == "the alarm is no longer in the config"
+
+
+def restarted(before: CameraAlarms, wall: float, **rules: AlarmConfig) -> CameraAlarms:
+    return CameraAlarms("door", rules, kept=before.statuses(), wall=wall)
+
+
+def test_a_raised_alarm_is_neither_lost_nor_raised_again_by_a_restart():
+    config = rule(5)
+    first = alarms(a=config)
+    for second in (100, 101):
+        first.update(second, WALL + second, {None: people(6)})
+    first.acknowledge("a", 102, WALL + 102)
+    later = WALL + 1000
+    again = restarted(first, later, a=config)
+    assert again.states()["a"]["state"] == "acknowledged"
+    assert again.states()["a"]["since"] == WALL + 101
+    assert [again.update(second, later, {None: people(7)}) for second in (5, 6, 7)] == [[], [], []]
+    again.update(8, later, {None: people(1)})
+    (cleared,) = again.update(9, later + 9, {None: people(1)})
+    assert (cleared.change, cleared.peak) == ("cleared", 7)
+
+
+@pytest.mark.parametrize(("passed", "raised"), [(10, False), (40, True), (-3600, False)])
+def test_a_cooldown_goes_on_over_a_restart(passed: float, raised: bool):
+    config = AlarmConfig(5, enter=0, leave=0, cooldown=30)
+    first = alarms(a=config)
+    first.update(0, WALL, {None: people(6)})
+    first.update(1, WALL, {None: people(1)})
+    again = restarted(first, WALL + passed, a=config)
+    assert bool(again.update(500, WALL + passed, {None: people(6)})) is raised
+
+
+def test_the_alarm_that_is_drawn_over_a_picture():
+    rules = {
+        "known": rule(5),
+        "raised": AlarmConfig(3, region="hall", by="per_m2"),
+        "lost": rule(1),
+        "quiet": rule(9),
+    }
+    watched = alarms(**rules)
+    raised = AlarmStatus(raised=True)
+    known = AlarmStatus(raised=True, acknowledged=True)
+    lost = AlarmStatus(has_data=False)
+    quiet = {"quiet": AlarmStatus(), "gone": raised}
+    assert watched.banner(quiet) is None
+    for statuses, state, reason in (
+        ({"lost": lost}, "no data", "the picture: no counts come, its state is not known"),
+        ({"lost": lost, "known": known}, "acknowledged", "the picture: more than 5 people"),
+        (
+            {"lost": lost, "known": known, "raised": raised},
+            "raised",
+            "hall: more than 3 people per square metre",
+        ),
+    ):
+        alarm, words = watched.banner(quiet | statuses)
+        assert (alarm.state.value, words) == (state, reason)
+
+
+def test_an_alarm_without_counts_goes_on_without_them():
+    first = alarms(a=rule(5, stale=2))
+    first.update(0, WALL, {None: people(1)})
+    first.tick(5, WALL)
+    again = restarted(first, WALL, a=rule(5, stale=2))
+    assert again.tick(9, WALL) == []
+    (back,) = again.update(10, WALL, {None: people(1)})
+    assert back.change == "back"
 
 
 def test_an_alarm_that_is_none():

@@ -19,7 +19,7 @@ from edgecount.watch.config import (
     RegionConfig,
     SmoothConfig,
 )
-from edgecount.watch.readings import Reading
+from edgecount.watch.readings import Kept, Reading
 
 WALL = 1_700_000_000.0
 LEFT = RegionConfig(((0, 0), (0.5, 0), (0.5, 1), (0, 1)))
@@ -54,7 +54,7 @@ class Watched:
             "door",
             self.config,
             manifest,
-            lines={},
+            kept=Kept(),
             now=WALL,
             before=None if before is None else before.analysis,
         )

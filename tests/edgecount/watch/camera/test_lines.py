@@ -67,6 +67,31 @@ def test_a_reset_that_was_slept_through_is_made_up_for():
     assert lines.readings(NOON) == {"door": LineReading(0.0, 0.0, midnight)}
 
 
+def test_a_clock_that_is_set_back_over_midnight_resets_once():
+    midnight = local(2026, 5, 4)
+    lines = DailyLines([DOOR], None, reset="00:00", kept={}, now=midnight - 3600)
+    walk(lines, midnight - 60)
+    assert lines.readings(midnight + 1800)["door"] == LineReading(0.0, 0.0, midnight)
+    assert walk(lines, midnight + 1800, begin=9.0)["door"].into == 1
+    for wall in (midnight - 1800, midnight - 1, midnight, midnight + 3600):
+        assert lines.readings(wall)["door"] == LineReading(1.0, 0.0, midnight)
+    next_day = local(2026, 5, 5)
+    assert lines.readings(next_day)["door"] == LineReading(0.0, 0.0, next_day)
+
+
+def test_counts_that_started_in_a_future_that_never_was_start_anew_all_the_same():
+    lines = DailyLines([DOOR], None, reset="00:00", kept={}, now=local(2040, 1, 1, 12))
+    walk(lines, local(2040, 1, 1, 12))
+    assert lines.readings(NOON)["door"] == LineReading(1.0, 0.0, NOON)
+    midnight = local(2026, 5, 5)
+    assert lines.readings(midnight)["door"] == LineReading(0.0, 0.0, midnight)
+
+
+def test_a_clock_that_is_set_for_the_first_time():
+    lines = DailyLines([DOOR], None, reset="00:00", kept={}, now=60.0)  # a board without a battery
+    assert walk(lines, NOON)["door"] == LineReading(1.0, 0.0, local(2026, 5, 4))
+
+
 def test_without_a_reset_counts_go_on_for_ever():
     kept = {"door": LineReading(4.0, 2.0, 0.0)}
     lines = DailyLines([DOOR], None, reset=None, kept=kept, now=NOON)
@@ -88,3 +113,18 @@ def test_days_of_23_and_of_25_hours(now: tuple[int, ...], expected: tuple[int, .
     assert last_reset("00:00", wall) == local(*expected)
     day_before = last_reset("00:00", last_reset("00:00", wall) - 1)
     assert 22.9 * 3600 < last_reset("00:00", wall) - day_before < 25.1 * 3600
+
+
+@pytest.mark.parametrize("step", range(10, 22))
+def test_nobody_is_lost_when_the_counts_start_anew_between_two_pictures(step: int):
+    later = local(2026, 5, 4, 13, 30)
+    begin = later - 0.1 * step
+    lines = DailyLines([DOOR], None, reset="13:30", kept={}, now=begin - 1)
+    most: dict[float, float] = {}
+    for number in range(30):
+        with EdgeCounter(backend=FakeBackend([(40 + 8 * number, 120)])) as counter:
+            result = counter.count(IMAGE)
+        found = lines.update(0.1 * number, begin + 0.1 * number, result, IMAGE)["door"]
+        most[found.since] = max(most.get(found.since, 0.0), found.into)
+    assert len(most) == 2
+    assert sum(most.values()) == 1

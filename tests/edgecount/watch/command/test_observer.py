@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from edgecount.cli._watch import observer as observing
 from edgecount.cli._watch.observer import HUNG, Observer
 from edgecount.runtime.sources.live import SourceHealth, SourceState
 from edgecount.watch.readings import Event
@@ -108,3 +110,12 @@ def test_a_sink_that_works_again_is_told_once(caplog: pytest.LogCaptureFixture) 
             service.failing, service.delivered = {"mqtt": why}, delivered
             observer.look()
     assert [one.getMessage() for one in caplog.records] == ["mqtt: it works again"]
+
+
+def test_unused_memory_is_given_back_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    freed = threading.Event()
+    monkeypatch.setattr(observing, "_EVERY", 0.01)
+    monkeypatch.setattr(observing, "_TRIM", 0.0)
+    monkeypatch.setattr(observing, "free_unused", freed.set)
+    with Observer(StandIn(), Told()):  # type: ignore[arg-type]
+        assert freed.wait(30)

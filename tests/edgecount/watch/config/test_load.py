@@ -40,6 +40,7 @@ sinks:
   mqtt: {host: broker, tls: false}
   prometheus: {}
 """
+WEBHOOK = "webhook: {{url: '{}', ca_file: {}}}"
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +137,10 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("serve: {}\n", "", "sinks.prometheus: it is served with the page: give serve, too"),
         ("every: 2", "path: counts.sqlite", "jsonl.path: expected a file of its own: history"),
         ("host: broker", "user: me", ":17: sinks.mqtt.host: it is missing"),
-        ("tls: false", "ca_file: /nowhere", "sinks.mqtt.ca_file: expected a file"),
+        ("tls: false", "ca_file: /nowhere", "sinks.mqtt.ca_file: /nowhere: cannot be read"),
+        ("tls: false", "ca_file: /dev/null", "mqtt.ca_file: /dev/null: expected certificates"),
+        ("jsonl: {every: 2}", WEBHOOK.format("http://h", "/nowhere"), "of use with an https"),
+        ("jsonl: {every: 2}", WEBHOOK.format("https://h", "/nowhere"), "/nowhere: cannot be read"),
         ("minutes: 31", "minutes: 31.5", "history.minutes: expected a whole number, got 31.5"),
         ("title: Main door", "title: *hunter2", ":6: expected YAML: found undefined alias"),
         ("title: Main", "title: !hunter2", ":6: expected no tag"),

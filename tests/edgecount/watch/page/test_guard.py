@@ -1,8 +1,11 @@
 """Attacks on the page from other sites, by other names, and with too much."""
 
+import socket
+
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
+from edgecount.watch.page.guard import client_of as who_asks
 from stand_in import EDITOR, WS
 
 ACKNOWLEDGE = "/api/cameras/door/alarms/crowded/acknowledge"
@@ -37,6 +40,8 @@ def test_names_of_the_config_are_taken(client_of):
     token = {"Authorization": f"Bearer {EDITOR}"}
     for host in ("counts.example.org", "counts.example.org:443", "10.0.0.4:8080"):
         assert client.get("/api/state", headers={"Host": host, **token}).status_code == 200
+    own = f"{socket.gethostname()}.local"
+    assert client.get("/api/state", headers={"Host": own, **token}).status_code == 200
     assert client.get("/api/state", headers={"Host": "example.org", **token}).status_code == 421
 
 
@@ -57,6 +62,31 @@ def test_other_sites_change_nothing_and_watch_nothing(client, service, headers):
     assert service.calls == []
     with pytest.raises(WebSocketDisconnect), client.websocket_connect(WS, headers=headers):
         pass
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "other"])
+def test_other_sites_include_nothing(client, site):
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "image"}
+    for path in ("/api/cameras/door/snapshot.jpg", "/static/main.js", "/api/state", "/metrics"):
+        assert client.get(path, headers=headers).status_code == 403
+    # But they may link to the page.
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}
+    assert client.get("/", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "who"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("unix", "unix"),
+    ],
+)
+def test_a_network_of_ipv6_is_one_client(address, who):
+    assert who_asks({"client": (address, 1)}) in {who, "fe80::/64"}
+    assert who_asks({}) == "unknown"
 
 
 def test_the_page_itself_changes_things(client, service):
@@ -142,7 +172,9 @@ def test_read_only(client_of, service):
     client = client_of(read_only=True)
     for answer in (
         client.post(ACKNOWLEDGE),
+        client.post("/api/cameras/door/keep"),
         client.put("/api/cameras/door/shapes", json={"regions": {}}),
+        client.delete("/api/state"),
     ):
         assert answer.status_code == 403
         assert "read-only" in answer.json()["error"]

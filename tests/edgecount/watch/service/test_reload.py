@@ -14,7 +14,7 @@ from edgecount import ConfigError, EdgeCounter
 from edgecount.fake import FakeCamera, HeadBackend, Show
 from edgecount.runtime.backends import DeviceBackend
 from edgecount.runtime.sources.live import SourceState
-from edgecount.watch.config import AlarmConfig, LineConfig, WatchConfig
+from edgecount.watch.config import AlarmConfig, LineConfig, RegionConfig, WatchConfig
 from edgecount.watch.service import Service, service
 from edgecount.watch.service.counting import Counting
 
@@ -59,6 +59,37 @@ def test_cameras_that_did_not_change_lose_no_picture(running: Service, kept: Kep
         assert running.cameras[name].health().reconnects == 0
     assert (kept.opened, kept.closed) == (1, 0)
     assert {one.count for one in kept.of("door")} == {5}
+
+
+def test_a_picture_from_before_a_reload_is_drawn_after_it(running: Service, kept: Kept):
+    running.reload(changed(running.config, "door", regions={"left": LEFT}))
+    until(lambda: kept.of("door")[-1].regions)
+    old = kept.of("door")[-1]
+    alarms = {"full": AlarmConfig(1, enter=0)}
+    lines = {"line": LineConfig((0.5, 1), (0.5, 0))}
+    right = RegionConfig(((0.5, 0), (1, 0), (1, 1), (0.5, 1)))
+    running.reload(
+        changed(running.config, "door", regions={"right": right}, lines=lines, alarms=alarms)
+    )
+    until(lambda: kept.of("door")[-1].alarms)
+    door = running.cameras["door"]
+    for reading in (old, kept.of("door")[-1]):
+        assert (door.drawn(reading.image, reading) != reading.image).any()
+
+
+def test_lines_and_alarms_of_a_camera_that_moves_to_another_address_go_on(
+    running: Service, kept: Kept
+):
+    alarms = {"full": AlarmConfig(1, enter=0)}
+    running.reload(changed(running.config, "door", alarms=alarms))
+    until(lambda: kept.changes(kind="alarm") == ["raised"])
+    running.acknowledge("door", "full")
+    running.reload(changed(running.config, "door", alarms=alarms, source="rtsp://other"))
+    new = running.cameras["door"]
+    until(new.latest)
+    assert new.alarms()["full"]["state"] == "acknowledged"
+    running.reload(changed(running.config, "door", alarms={}))
+    until(lambda: kept.changes(kind="alarm") == ["raised", "acknowledged", "cleared"])
 
 
 def test_cameras_come_and_go(
@@ -148,6 +179,7 @@ class Counter:
     """A counter that notes how many pictures it is given at once."""
 
     def __init__(self, counter: EdgeCounter) -> None:
+        self.manifest = counter.manifest
         self.backend = Batches()
         self.sizes: list[list[tuple[int, ...]]] = []
         self._counter = counter
@@ -162,8 +194,8 @@ def test_an_engine_that_takes_batches_gets_them(counter: EdgeCounter):
     batched, kept = Counter(counter), Kept()
     sections = {f"c{number}": section() for number in range(len(sizes))}
     cameras = {
-        name: FakeCamera([Show(600, people=1)], name=name, size=size, fps=50)
-        for name, size in zip(sections, sizes, strict=True)
+        name: FakeCamera([Show(600, people=people)], name=name, size=size, fps=50)
+        for people, (name, size) in enumerate(zip(sections, sizes, strict=True))
     }
     views = Service(config(sections), counter=counter, sinks=[kept], sources=cameras)
     counting = Counting(batched, lambda reading, _: kept.reading(reading), kept.event)
@@ -175,3 +207,5 @@ def test_an_engine_that_takes_batches_gets_them(counter: EdgeCounter):
     assert all(len(one) <= 3 for one in batched.sizes)
     assert all(one == sorted(one) for one in batched.sizes)
     assert {len(one) for one in batched.sizes} - {1}  # some came together
+    for people, name in enumerate(cameras):  # and each camera has its own count
+        assert {one.count for one in kept.of(name)} == {people}

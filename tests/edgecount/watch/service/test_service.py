@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from edgecount.watch.config import (
 )
 from edgecount.watch.readings import Event, LineReading, Reading
 from edgecount.watch.service import Service, counting
-from edgecount.watch.service.line_state import LineState, load_lines
+from edgecount.watch.service.outlets import Outlets
+from edgecount.watch.service.state import load_state
 
 
 def test_every_camera_is_counted_exactly(counter: EdgeCounter):
@@ -220,6 +220,16 @@ def test_who_looks_gets_the_newest_reading_and_every_event(counter: EdgeCounter)
     assert left.get(SECONDS) == []  # it was stopped
 
 
+def test_events_that_nobody_takes_do_not_fill_the_memory():
+    handed = Outlets()
+    nobody = handed.subscribe()
+    for number in range(5000):
+        handed.tell(Event("door", float(number), "alarm", "full", "raised"))
+    assert [one.time for one in nobody.get(0)] == list(range(5000 - 4096, 5000))
+    assert nobody.dropped == 5000 - 4096
+    handed.close()
+
+
 def test_lines_go_on_after_a_restart(counter: EdgeCounter, tmp_path: Path):
     path = tmp_path / "history.sqlite.state.json"
     lines = {"line": LineConfig((0.5, 1), (0.5, 0))}
@@ -234,33 +244,7 @@ def test_lines_go_on_after_a_restart(counter: EdgeCounter, tmp_path: Path):
             until(service.cameras["door"].latest)
             reading = service.cameras["door"].latest()
             assert reading.lines["line"] == LineReading(7.0, 2.0, 5.0)
-    assert load_lines(path) == {"door": {"line": LineReading(7.0, 2.0, 5.0)}}
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{}", '{"lines": [1]}', '{"lines": {"a": {"b": {"into": -1}}}}', "\xff"]
-)
-def test_a_state_that_is_none_starts_at_zero(
-    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
-    path = tmp_path / "state.json"
-    path.write_text(text, encoding="latin-1")
-    assert load_lines(path) == {}
-    assert "counts of lines start at 0" in caplog.text
-    assert load_lines(tmp_path / "missing") == {}
-
-
-def test_the_state_is_written_now_and_then_and_at_the_end(tmp_path: Path):
-    state = LineState(tmp_path / "state.json", every=1000)
-    health = FakeCamera([Show(1)]).health()
-    reading = Reading(
-        "door", 1.0, None, None, None, None, {}, {}, "good", night=False, health=health
-    )
-    for into in (1.0, 2.0):
-        state.reading(replace(reading, lines={"line": LineReading(into, 0.0, 3.0)}))
-    assert load_lines(tmp_path / "state.json")["door"]["line"].into == 1
-    state.close()
-    assert load_lines(tmp_path / "state.json")["door"]["line"].into == 2
+    assert load_state(path)["door"].lines == {"line": LineReading(7.0, 2.0, 5.0)}
 
 
 YAML = """

@@ -1,5 +1,7 @@
 """Readings and events to give to sinks."""
 
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -60,3 +62,30 @@ def until():
         return found
 
     return wait
+
+
+def openssl(folder, *arguments):
+    command = ["openssl", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """An authority of our own, and a server's certificate for 127.0.0.1."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: apt install openssl")
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    for name in ("ca", "other"):
+        openssl(
+            folder, "req", "-x509", *curve, "-keyout", f"{name}.key", "-out", f"{name}.pem",
+            "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+        )  # fmt: skip
+    openssl(folder, "req", *curve, "-keyout", "key.pem", "-out", "asked.pem", "-subj", "/CN=x")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    openssl(
+        folder, "x509", "-req", "-in", "asked.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
+        "-CAcreateserial", "-out", "cert.pem", "-extfile", "names",
+    )  # fmt: skip
+    return folder

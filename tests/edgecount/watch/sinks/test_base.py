@@ -184,6 +184,48 @@ def test_what_a_sink_keeps_itself_is_shown():
     assert health.error == "the receiver is away"
 
 
+def test_a_sink_that_opens_and_fails_again_and_again_is_logged_once(caplog):
+    sink = Recorder(failures=5)
+    thread = SinkThread(sink)
+    thread.put(event())
+    until(lambda: sink.taken)
+    thread.close()
+    assert sink.opened == 6
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["recorder: the broker is away; it is tried again"]
+
+
+def test_an_error_is_shown_until_something_was_taken(monkeypatch):
+    sink = Recorder(failures=1)
+    opened = threading.Event()
+    monkeypatch.setattr(sink, "idle", lambda: opened.set() if sink.opened == 2 else None)
+    thread = SinkThread(sink)
+    thread.put(reading(0))
+    assert opened.wait(DEADLINE)
+    assert (thread.health().is_open, thread.health().error) == (True, "the broker is away")
+    thread.put(reading(1))
+    until(lambda: thread.health().delivered)
+    assert thread.health().error is None
+    thread.close()
+
+
+def test_a_sink_that_fails_at_each_try_is_tried_ever_less_often(monkeypatch):
+    waited = []
+    wait = SinkThread._wait_before_next
+
+    def noted(self, delay):
+        waited.append(delay)
+        return wait(self, 0.0)
+
+    monkeypatch.setattr(SinkThread, "_wait_before_next", noted)
+    sink = Recorder(failures=4)
+    thread = SinkThread(sink)
+    thread.put(event())
+    until(lambda: sink.taken)
+    thread.close()
+    assert waited[:4] == [0.01, 0.02, 0.04, 0.08]
+
+
 def test_a_failure_is_logged_once_until_something_is_taken(caplog):
     sink = Recorder(failures=3)
     thread = SinkThread(sink)

@@ -1,5 +1,6 @@
 """Metrics as Prometheus reads them."""
 
+import dataclasses
 import shutil
 import subprocess
 import time
@@ -11,7 +12,7 @@ pytest.importorskip("prometheus_client", reason="pip install edgecount[watch]")
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgecount.runtime.sources.live import SourceHealth, SourceState
-from edgecount.watch.readings import LineReading, RegionReading
+from edgecount.watch.readings import AlarmStatus, LineReading, RegionReading
 from edgecount.watch.sinks.base import SinkHealth
 from edgecount.watch.sinks.metrics import Metrics
 from edgecount.watch.sinks.watched import Watched
@@ -40,6 +41,15 @@ def now(make_reading):
         return make_reading(**{"time": time.time() + after, **given})
 
     return make
+
+
+def test_an_alarm_that_goes_on_from_an_earlier_run_was_not_raised_in_this_one():
+    statuses = {"crowded": AlarmStatus(raised=True, acknowledged=True, has_data=False)}
+    found = values(Metrics({"door": dataclasses.replace(DOOR, statuses=statuses)}))
+    assert found["alarm_raised", "door", "crowded"] == 1
+    assert found["alarm_acknowledged", "door", "crowded"] == 1
+    assert found["alarm_has_data", "door", "crowded"] == 0
+    assert found["alarms_raised_total", "door", "crowded"] == 0
 
 
 def test_what_is_counted(now, make_event):

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("paho.mqtt", reason="pip install edgecount[watch]")
 
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
+from edgecount.watch.readings import AlarmStatus
 from edgecount.watch.sinks import base
 from edgecount.watch.sinks.base import SinkThread
 from edgecount.watch.sinks.discovery import slug
@@ -110,6 +111,29 @@ def test_home_assistant_is_told_of_devices(broker, until):
         again.close()
 
 
+def test_an_alarm_that_goes_on_from_an_earlier_run_is_kept_as_it_is(broker, make_event, until):
+    topic = "edgecount/door/alarms/crowded"
+    statuses = {"crowded": AlarmStatus(raised=True, acknowledged=True, since=1.0, peak=9.0)}
+    watched = Watched("Door", alarms=("crowded",), statuses=statuses)
+    with Listener(broker.port) as listener:
+        sink = sink_to(broker, cameras={"door": watched})
+        sink.open()
+        until(lambda: topic in listener.kept)
+        assert json.loads(listener.kept[topic]) == {
+            "state": "ON",
+            "acknowledged": True,
+            "data": True,
+        }
+        sink.event(make_event("cleared"))
+        until(lambda: json.loads(listener.kept[topic])["state"] == "OFF")
+        sink.set_cameras({"door": watched})  # an event says more than what there was before it
+        sink.idle()
+        sink.event(make_event("lost"))
+        until(lambda: not json.loads(listener.kept[topic])["data"])
+        assert json.loads(listener.kept[topic])["state"] == "OFF"
+        sink.close()
+
+
 def test_what_somebody_else_keeps_is_left_alone(broker, until):
     with Listener(broker.port) as listener:
         client = listener._client
@@ -187,33 +211,6 @@ def test_the_last_will(broker, until):
         until(lambda: listener.kept["edgecount/status"] == "offline")
 
 
-def openssl(folder, *arguments):
-    command = ["openssl", *arguments]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-
-
-@pytest.fixture
-def certificates(tmp_path):
-    """An authority of our own, and a broker's certificate for 127.0.0.1."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: apt install openssl")
-    folder = tmp_path / "tls"
-    folder.mkdir()
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    for name in ("ca", "other"):
-        openssl(
-            folder, "req", "-x509", *curve, "-keyout", f"{name}.key", "-out", f"{name}.pem",
-            "-subj", f"/CN={name}", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-        )  # fmt: skip
-    openssl(folder, "req", *curve, "-keyout", "key.pem", "-out", "asked.pem", "-subj", "/CN=x")
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    openssl(
-        folder, "x509", "-req", "-in", "asked.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
-        "-CAcreateserial", "-out", "cert.pem", "-extfile", "names",
-    )  # fmt: skip
-    return folder
-
-
 def test_tls_and_passwords(tmp_path, certificates, make_event, until):
     passwords = tmp_path / "passwords"
     passwords.write_text("edgecount:s3cret-word\n")
@@ -245,7 +242,7 @@ def test_tls_and_passwords(tmp_path, certificates, make_event, until):
             ({"tls": True, "ca_file": str(passwords)}, "expected certificates in PEM form"),
             (user, f"MQTT broker 127.0.0.1:{broker.port} "),
         ):
-            with pytest.raises(OutputError, match=message) as caught:
+            with pytest.raises(EdgeCountError, match=message) as caught:
                 attempt(**given)
             assert "\n" not in str(caught.value)
             assert "s3cret" not in str(caught.value)

@@ -4,8 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ import pytest
 
 pytest.importorskip("urllib3", reason="pip install edgecount[watch]")
 
-from edgecount.errors import ConfigError, OutputError
+from edgecount.errors import ConfigError, EdgeCountError, OutputError
 from edgecount.watch.sinks import webhook
 from edgecount.watch.sinks.base import SinkThread
 from edgecount.watch.sinks.post import Outcome, Poster, sign
@@ -59,11 +61,18 @@ class Receiver(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, certificates=None):
         super().__init__(("127.0.0.1", port), Handler)
         self.requests, self.answers = [], []
         self.port = self.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/hook/s3cret"
+        self.url = f"http{'s' if certificates else ''}://127.0.0.1:{self.port}/hook/s3cret"
+        if certificates:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+            # A client that trusts nothing must not hold the server up: each thread shakes hands.
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -264,6 +273,63 @@ for number in range(10_000):
     sink.event(event)
     print(event.id, flush=True)
 """
+
+
+def test_https_with_an_authority_of_our_own(tmp_path, certificates, make_event, until):
+    with Receiver(certificates=certificates) as receiver:
+        spool, ca_file = tmp_path / "spool.sqlite", tmp_path / "ca.pem"
+        ca_file.write_bytes((certificates / "other.pem").read_bytes())
+        sink = Webhook(receiver.url, spool, secret=SECRET, ca_file=ca_file)
+        thread = SinkThread(sink)
+        for _ in range(2):
+            thread.put(make_event())
+        until(lambda: thread.health().error)
+        # What OpenSSL calls it depends on its version.
+        host = f"https://127.0.0.1:{receiver.port}"
+        told = rf"{host} has a certificate that is not trusted \([^()]+\): for an authority of "
+        assert re.fullmatch(told + "your own give ca_file", thread.health().error)
+        assert receiver.requests == []
+        ca_file.write_text("no certificate\n")
+        until(lambda: "expected certificates in PEM form" in (thread.health().error or ""))
+        # Nothing is lost, and a file that is mended holds without a restart.
+        ca_file.write_bytes((certificates / "ca.pem").read_bytes())
+        until(lambda: len(receiver.requests) == 2)
+        until(lambda: thread.health().waiting == 0)
+        assert (thread.health().error, thread.health().dropped) == (None, 0)
+        thread.close()
+
+
+def test_certificates_that_are_not_the_receivers(certificates):
+    with Receiver(certificates=certificates) as receiver:
+        port = receiver.port
+        for url, ca_file, reason in (
+            (receiver.url, None, "has a certificate that is not trusted"),
+            (f"https://localhost:{port}/", certificates / "ca.pem", "is not valid for 'localhost'"),
+            (f"http://127.0.0.1:{port}/", None, "broke off the connection"),
+        ):
+            poster = Poster(url, None, ca_file=ca_file, timeout=5)
+            answer = poster.post("a", b"{}")
+            poster.close()
+            assert answer.outcome is Outcome.LATER
+            assert reason in answer.reason
+            assert "\n" not in answer.reason
+    with Receiver() as plain:
+        poster = Poster(f"https://127.0.0.1:{plain.port}/", None, timeout=5)
+        assert "does not agree on TLS" in poster.post("a", b"{}").reason
+        poster.close()
+
+
+def test_secrets_and_certificates_that_cannot_be_read(receiver, tmp_path):
+    def unreadable():
+        raise ConfigError("secret: cannot be read")
+
+    poster = Poster(receiver.url, unreadable)
+    with pytest.raises(EdgeCountError, match="secret: cannot be read"):
+        poster.post("a", b"{}")
+    poster = Poster("https://127.0.0.1:1/", None, ca_file=tmp_path / "none.pem")
+    with pytest.raises(EdgeCountError, match=r"ca_file .*none.pem: cannot be read: No such file"):
+        poster.post("a", b"{}")
+    poster.close()
 
 
 def test_a_kill_loses_no_event_that_was_taken(receiver, tmp_path, until):

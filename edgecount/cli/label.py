@@ -1,0 +1,148 @@
+"""`edgecount label`: a local page for marking heads in one's own pictures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgecount.cli._shell.output import plural, printable, text_of
+from edgecount.cli._shell.signals import stop_on_interrupt
+from edgecount.cli._types.options import (
+    backend_option,
+    damaged_option,
+    model_option,
+    pixels_option,
+    threads_option,
+)
+from edgecount.cli._types.paths import UserPath
+
+if TYPE_CHECKING:
+    from edgecount import EdgeCounter
+    from edgecount.label import LabelServer
+
+PORT = 8087  # again as in label.server, which help must not import
+_PAUSE = 0.2  # s between two looks at whether Ctrl-C came
+
+
+@click.command()
+@click.argument("folder", type=UserPath())
+@click.option(
+    "--out",
+    type=UserPath(dir_okay=False),
+    metavar="FILE",
+    help="CSV to go on with.  [default: the folder's only one, or a new labels.csv]",
+)
+@model_option
+@click.option("--no-proposal", is_flag=True, help="Begin each picture without marks of a model.")
+@backend_option
+@threads_option
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=PORT,
+    show_default=True,
+    help="Port of 127.0.0.1 to serve at; 0 takes a free one.",
+)
+@click.option(
+    "--open/--no-open",
+    "opens",
+    default=None,
+    help="Open the page in the browser.  [default: where there is a desktop]",
+)
+@damaged_option
+@pixels_option
+def label(
+    folder: Path,
+    *,
+    out: Path | None,
+    model: str,
+    no_proposal: bool,
+    backend: str,
+    threads: int | None,
+    port: int,
+    opens: bool | None,
+    accept_damaged: bool,
+    max_pixels: int,
+) -> None:
+    """Mark the heads in the pictures of FOLDER, on a page that this machine alone reaches.
+
+    The model proposes heads to correct. Each change is saved at once: pictures that are done, and
+    those without people, are in a CSV that edgecount adapt, eval and data check read; those that
+    are begun wait in a file beside it. Ctrl-C ends it; the same command goes on. Pictures that
+    arrive meanwhile, such as those that edgecount watch keeps, are taken up.
+
+    From another machine:  ssh -L 8087:127.0.0.1:8087 HOST
+    """
+    from edgecount.label import LabelServer
+
+    def open_counter(threshold: float) -> EdgeCounter:
+        from edgecount import EdgeCounter
+
+        return EdgeCounter(model, backend=backend, threads=threads, threshold=threshold)
+
+    with (
+        stop_on_interrupt() as stop,
+        LabelServer(
+            folder,
+            out=out,
+            port=port,
+            open_counter=None if no_proposal else open_counter,
+            model=model,
+            accept_damaged=accept_damaged,
+            max_pixels=max_pixels,
+        ) as server,
+    ):
+        click.echo(f"{server.address}\nThe page is there, for this machine alone; Ctrl-C ends it.")
+        if opens or (opens is None and _has_desktop()):
+            _open_browser(server)
+        _wait(lambda: stop.requested)
+        click.echo(text_of(summary(server.tally(), server.store.table)))
+
+
+def summary(tally: Counter[str], table: Path) -> Iterator[str]:
+    """Yield the lines that say what is done and what to do next."""
+    done, empty, begun = tally["done"], tally["empty"], tally["open"]
+    if not done + empty:
+        also = f"; {plural(begun, 'picture')} begun" if begun else ""
+        yield f"no picture is done{also}"
+        return
+    also = f", and {begun} begun that {'is' if begun == 1 else 'are'} not in it" if begun else ""
+    yield (
+        f"{table}: {plural(done, 'picture')} with {plural(tally['heads'], 'head')}, {empty} "
+        f"without people{also}"
+    )
+    yield f"next:  edgecount adapt edgecount-s {table}"
+
+
+def _has_desktop() -> bool:
+    """Return whether a browser with windows can be expected; one in the terminal is not meant."""
+    if sys.platform in {"darwin", "win32"}:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _open_browser(server: LabelServer) -> None:
+    import webbrowser
+
+    try:
+        found = webbrowser.open(server.address_once())
+    except (webbrowser.Error, OSError):
+        found = False
+    if not found:
+        text = "edgecount: warning: no browser was found: open the address yourself"
+        click.echo(printable(text), err=True)
+
+
+def _wait(is_over: Callable[[], bool]) -> None:
+    import threading
+
+    pause = threading.Event()
+    while not is_over():
+        pause.wait(_PAUSE)

@@ -1,0 +1,114 @@
+"""A browser for the tests of the page."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.chrome.service import Service as Driver  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+__all__ = ["Browser", "Keys", "chromium", "drag"]
+
+PATIENCE = 30.0  # s
+
+
+class Browser:
+    """Chromium without a screen, and what one does with it.
+
+    Args:
+        driver: see `chromium`.
+        url: where the page is.
+        step: called again and again while something is waited for.
+    """
+
+    def __init__(self, driver: Any, url: str, step: Callable[[], object] = lambda: None) -> None:
+        self.driver, self.url, self.step = driver, url, step
+
+    def open(self, camera: str = "", *, width: int = 1280, height: int = 900) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.get("about:blank")
+        self.driver.get(f"{self.url}#/{camera}")
+        self.until(lambda: self.script("return document.querySelector('main canvas') !== null"))
+
+    def script(self, code: str, *given: Any) -> Any:
+        return self.driver.execute_script(code, *given)
+
+    def find(self, selector: str) -> Any:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def button(self, text: str) -> Any:
+        return self.driver.find_element(By.XPATH, f"//button[normalize-space()='{text}']")
+
+    def text(self, selector: str) -> str:
+        return str(
+            self.script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+        )
+
+    def until(self, test: Callable[[], Any]) -> None:
+        """Wait until something is so, and let the service go on meanwhile."""
+        end = time.monotonic() + PATIENCE
+        while not test():
+            assert time.monotonic() < end, (self.driver.get_log("browser"), self.text("body"))
+            self.step()
+            time.sleep(0.05)
+
+    def is_painted(self) -> bool:
+        """Return whether the picture shows anything but one colour."""
+        code = """
+        const canvas = document.querySelector(".view canvas"), c = canvas.getContext("2d");
+        const data = c.getImageData(0, 0, canvas.width, canvas.height).data;
+        return new Set(Array.from({length: 400}, (_, i) => data[4 * i * 97])).size;"""
+        return bool(self.script(code) > 20)
+
+    def faults(self) -> list[str]:
+        """Return the errors that the browser has noted since it was last asked."""
+        log = self.driver.get_log("browser")
+        return [one["message"] for one in log if one["level"] == "SEVERE"]
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """Start Chromium; skips where there is none."""
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("needs Chromium: apt install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Driver(shutil.which("chromedriver")))
+    driver.set_script_timeout(PATIENCE)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def drag(browser: Browser, selector: str, place: tuple[float, float]) -> None:
+    """Drag a handle to a place of the picture, in shares of it."""
+    box = "const a = arguments[0].getBoundingClientRect(); return [a.x, a.y, a.width, a.height]"
+    handle = browser.find(selector)
+    browser.script("window.scrollTo(0, 0)")
+    left, top, wide, tall = browser.script(box, handle)
+    x, y = left + wide / 2, top + tall / 2
+    frame = browser.script(box, browser.find(".view canvas"))
+    goal = frame[0] + place[0] * frame[2], frame[1] + place[1] * frame[3]
+    for kind, at in (("mousePressed", (x, y)), ("mouseMoved", goal), ("mouseReleased", goal)):
+        event = {
+            "type": kind,
+            "x": at[0],
+            "y": at[1],
+            "button": "left",
+            "buttons": 1,
+            "clickCount": 1,
+        }
+        browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
