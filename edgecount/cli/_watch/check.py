@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,15 +93,6 @@ def _of_sinks(config: WatchConfig) -> Iterator[Finding]:
         open_sinks(config.sinks)  # made and not opened: their packages are there
     except EdgeCountError as error:
         yield Finding(f"sinks: {error}")
-    mqtt = config.sinks.mqtt
-    if mqtt is not None and mqtt.ca_file is not None:
-        try:
-            ssl.create_default_context(cafile=mqtt.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            reason = getattr(error, "reason", None) or error
-            yield Finding(
-                f"sinks.mqtt.ca_file: expected certificates as PEM in {mqtt.ca_file}: {reason}"
-            )
 
 
 def _of_page(config: WatchConfig) -> Iterator[Finding]:

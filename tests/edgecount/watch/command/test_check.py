@@ -75,14 +75,13 @@ def test_the_example_config(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_finding_has_a_line(run: Run, write_config: Callable[..., Path]) -> None:
     Path("full").write_text("")
-    Path("ca.pem").write_text("no certificate")
     Path("short.token").write_text("short")
     Path("short.token").chmod(0o600)
     write_config(
         "sinks:\n  jsonl: {every: 0}\n",
         "serve: {address: 127.0.0.1:0, token_file: short.token}\nhistory: {path: full/x.sqlite}\n"
         "keep: {folder: full}\n"
-        "sinks:\n  jsonl: {path: /dev/null}\n  mqtt: {host: broker, ca_file: ca.pem}\n",
+        "sinks:\n  jsonl: {path: /dev/null}\n",
     )
     Path("cameras.yaml").write_text(
         re.sub("model: .*", "model: nobody", Path("cameras.yaml").read_text())
@@ -91,7 +90,7 @@ def test_every_finding_has_a_line(run: Run, write_config: Callable[..., Path]) -
     assert result.exit_code == 2
     lines = result.stderr.splitlines()
     starts = ("model: unknown model 'nobody'", "history.path: full/x.sqlite cannot be written",
-              "sinks.jsonl.path: /dev/null", "keep.folder: full cannot be", "sinks.mqtt.ca_file",
+              "sinks.jsonl.path: /dev/null", "keep.folder: full cannot be",
               "serve.token_file")  # fmt: skip
     assert [line for start, line in zip(starts, lines, strict=True) if start not in line] == []
     assert {line.partition(" cameras.yaml: ")[0] for line in lines} == {"edgecount: error:"}
