@@ -155,6 +155,22 @@ def test_what_was_drawn_is_not_lost_by_a_link(browser):
     assert browser.service.calls == []
 
 
+def test_what_somebody_else_drew_meanwhile_is_not_overwritten_unasked(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.button("Edit regions").click()
+    browser.find("[data-corner='0']").send_keys(Keys.ARROW_RIGHT)
+    given = browser.service.cameras["door"].given
+    given["regions"] = {**given["regions"], "theirs": given["regions"]["hall"]}
+    browser.until(lambda: "theirs" in browser.text(".side table"))
+    browser.button("Save").click()
+    browser.driver.switch_to.alert.dismiss()
+    assert browser.service.calls == []
+    browser.button("Save").click()
+    browser.driver.switch_to.alert.accept()
+    browser.until(lambda: browser.service.calls)
+
+
 def test_a_camera_that_is_away_is_told_and_comes_back(browser):
     browser.open("door")
     browser.until(browser.is_painted)
