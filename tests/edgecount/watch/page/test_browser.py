@@ -67,6 +67,12 @@ def test_a_camera_is_shown_with_its_numbers(browser):
     assert "gate" in browser.text("table")
     browser.until(lambda: "Mean" in browser.text(".read"))
     browser.until(lambda: "Busiest hours" in browser.text(".patterns > table"))
+    browser.script(
+        "const select = document.querySelector('select'); select.value = 'line:gate';"
+        "select.dispatchEvent(new Event('change'))"
+    )
+    browser.until(lambda: "in (line)" in browser.text(".read"))
+    browser.until(lambda: "people in" in browser.text(".patterns:has(.heat) h3"))
     # Names are text, whatever is in them.
     assert browser.text("h1") == "<i>Door</i>"
     assert browser.script("return document.querySelectorAll('h1 i').length") == 0
