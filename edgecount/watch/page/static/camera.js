@@ -92,6 +92,7 @@ export class CameraPage {
     const before = Boolean(this.camera.view);
     this.camera = camera;
     this.title.textContent = camera.title;
+    if (this.editor) this.editor.camera = camera;
     this.stage.setCamera(camera);
     this.history?.setCamera(camera);
     this.alarms.setCamera(camera, this.mayEdit);

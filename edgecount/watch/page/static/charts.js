@@ -2,13 +2,15 @@
 
 import { colour, people } from "/static/dom.js";
 
+const date = (step, text, year = null, day = null) => [step, text, year, null, day, null, null, null, 1];
+const DAY = "\n{D} {MMM}";
 const DATES = [
-  [86400 * 365, "{YYYY}", null, null, null, null, null, null, 1],
-  [86400 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-  [86400, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-  [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
-  [60, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
-  [1, "{HH}:{mm}:{ss}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
+  date(86400 * 365, "{YYYY}"),
+  date(86400 * 28, "{MMM}", "\n{YYYY}"),
+  date(86400, "{D} {MMM}", "\n{YYYY}"),
+  date(3600, "{HH}:{mm}", DAY, DAY),
+  date(60, "{HH}:{mm}", DAY, DAY),
+  date(1, "{HH}:{mm}:{ss}", DAY, DAY),
 ];
 
 /** Return a chart of several lines over time, drawn into a place of the page. */

@@ -10,8 +10,8 @@ const MOST = 100; // steps that can be taken back
 export class Editor {
   constructor(camera, stage, onEnd) {
     Object.assign(this, { camera, stage, onEnd, past: [], chosen: null });
-    this.shapes = structuredClone({ regions: camera.regions, excluded: camera.excluded || [], lines: camera.lines, ground: camera.ground || null });
-    this.before = structuredClone(this.shapes);
+    this.before = drawn(camera);
+    this.shapes = structuredClone(this.before);
     this.layer = svg("svg", { role: "group", "aria-label": "Corners on the picture" });
     this.list = h("div.stack");
     this.fields = h("div.stack");
@@ -265,6 +265,9 @@ export class Editor {
 
   async save() {
     if (!this.isDirty()) return this.finish();
+    const current = drawn(this.camera);
+    const isOther = Object.keys(this.changes()).some((key) => JSON.stringify(current[key]) !== JSON.stringify(this.before[key]));
+    if (isOther && !confirm("Somebody else has changed this meanwhile. Save over it?")) return undefined;
     this.saveButton.disabled = true;
     try {
       await send("PUT", `/api/cameras/${this.camera.id}/shapes`, this.changes());
@@ -288,6 +291,11 @@ export class Editor {
     this.layer.remove();
     this.onEnd();
   }
+}
+
+/** Return what of a camera can be drawn. */
+function drawn({ regions, excluded, lines, ground }) {
+  return { regions, excluded: excluded || [], lines, ground: ground || null };
 }
 
 function inside(share) {

@@ -112,45 +112,28 @@ export class HistoryPanel {
     if (this.what.startsWith("line:")) return this.showLine(found);
     const mean = found.mean.filter((value) => value !== null);
     if (!mean.length) return this.empty("Nothing was counted in this range.");
-    this.plot?.destroy();
-    fill(this.plotPlace);
-    const { series, bands } = bandSeries();
-    this.plot = chart(this.plotPlace, {
-      data: [found.time, found.min, found.max, found.low, found.high, found.mean],
-      series, bands, range: this.range(),
-      onPick: (from, to) => this.zoom(from, to),
-      onRead: (index) => this.tell(index),
-    });
-    const most = found.max.reduce((best, value, i) => (value !== null && value > (found.max[best] ?? -Infinity) ? i : best), 0);
-    this.summary = `Mean ${people(mean.reduce((a, b) => a + b) / mean.length)}, most ${people(found.max[most])} (${when(found.time[most])}), by ${unit(found.step)}. Dark band: likely range; pale: least to most. Drag over a part to see it closer.`;
-    this.describe();
+    const peak = found.max.reduce((best, value, i) => (value !== null && value > (found.max[best] ?? -Infinity) ? i : best), 0);
+    const summary = `Mean ${people(mean.reduce((a, b) => a + b) / mean.length)}, most ${people(found.max[peak])} (${when(found.time[peak])}), by ${unit(found.step)}. Dark band: likely range; pale: least to most.`;
+    return this.draw([found.time, found.min, found.max, found.low, found.high, found.mean], bandSeries(), summary);
   }
 
-  /** Show how many went in, and as how many below the middle went out, in each step. */
+  /** Show how many went in, and how many out, in each step. */
   showLine(found) {
     const [into, out] = [found.into || [], found.out || []].map((values) => values.filter((value) => value !== null && value !== undefined));
     if (!into.length) return this.empty("Nobody was counted across this line in this range.");
     const sum = (values) => values.reduce((a, b) => a + b, 0);
-    this.plot?.destroy();
-    fill(this.plotPlace);
-    const steps = uPlot.paths.stepped({ align: 1 });
-    this.plot = chart(this.plotPlace, {
-      data: [found.time, found.into, found.out],
-      series: [
-        { stroke: colour("line"), fill: colour("reach"), width: 2, points: { show: false }, paths: steps },
-        { stroke: colour("other"), width: 2, dash: [5, 4], points: { show: false }, paths: steps },
-      ],
-      range: this.range(),
-      onPick: (from, to) => this.zoom(from, to),
-      onRead: (index) => this.tell(index),
-    });
-    this.summary = `${whole(sum(into))} in (line), ${whole(sum(out))} out (dashed), by ${unit(found.step)}. Drag over a part to see it closer.`;
-    this.describe();
+    const line = { width: 2, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }) };
+    const series = [{ ...line, stroke: colour("line"), fill: colour("reach") }, { ...line, stroke: colour("other"), dash: [5, 4] }];
+    return this.draw([found.time, found.into, found.out], { series }, `${whole(sum(into))} in (line), ${whole(sum(out))} out (dashed), by ${unit(found.step)}.`);
   }
 
-  describe() {
+  draw(data, series, summary) {
+    this.plot?.destroy();
+    fill(this.plotPlace);
+    this.plot = chart(this.plotPlace, { data, ...series, range: this.range(), onPick: (from, to) => this.zoom(from, to), onRead: (index) => this.tell(index) });
+    this.summary = `${summary} Drag over a part to see it closer.`;
     this.plotPlace.setAttribute("role", "img");
-    this.plotPlace.setAttribute("aria-label", `${this.select.selectedOptions[0]?.text} of ${this.camera.title}: ${this.summary}`);
+    this.plotPlace.setAttribute("aria-label", `${this.select.selectedOptions[0]?.text} of ${this.camera.title}: ${summary}`);
     this.tell(null);
   }
 

@@ -67,6 +67,12 @@ def test_a_camera_is_shown_with_its_numbers(browser):
     assert "gate" in browser.text("table")
     browser.until(lambda: "Mean" in browser.text(".read"))
     browser.until(lambda: "Busiest hours" in browser.text(".patterns > table"))
+    browser.script(
+        "const select = document.querySelector('select'); select.value = 'line:gate';"
+        "select.dispatchEvent(new Event('change'))"
+    )
+    browser.until(lambda: "in (line)" in browser.text(".read"))
+    browser.until(lambda: "people in" in browser.text(".patterns:has(.heat) h3"))
     # Names are text, whatever is in them.
     assert browser.text("h1") == "<i>Door</i>"
     assert browser.script("return document.querySelectorAll('h1 i').length") == 0
@@ -153,6 +159,22 @@ def test_what_was_drawn_is_not_lost_by_a_link(browser):
     browser.driver.switch_to.alert.accept()
     browser.until(lambda: browser.text("h1") == "Yard")
     assert browser.service.calls == []
+
+
+def test_what_somebody_else_drew_meanwhile_is_not_overwritten_unasked(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.button("Edit regions").click()
+    browser.find("[data-corner='0']").send_keys(Keys.ARROW_RIGHT)
+    given = browser.service.cameras["door"].given
+    given["regions"] = {**given["regions"], "theirs": given["regions"]["hall"]}
+    browser.until(lambda: "theirs" in browser.text(".side table"))
+    browser.button("Save").click()
+    browser.driver.switch_to.alert.dismiss()
+    assert browser.service.calls == []
+    browser.button("Save").click()
+    browser.driver.switch_to.alert.accept()
+    browser.until(lambda: browser.service.calls)
 
 
 def test_a_camera_that_is_away_is_told_and_comes_back(browser):
