@@ -192,7 +192,7 @@ def looked_at(service: Service) -> Iterator[None]:
     server = PageServer(service, "127.0.0.1:0")
     server.start()
     command = [sys.executable, __file__, "--look", server.url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as browser:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as browser:
         try:
             yield
         finally:
