@@ -72,7 +72,7 @@ def part_of(time: int, camera: int, regions: int) -> Part:
 def write_year(history: History, cameras: int, regions: int, days: int) -> None:
     """Write the days before the end, as they would lie in the file then."""
     database = open_database(history.path)
-    store = Store(database, history.zone)
+    store = Store(database, history.zone, time.monotonic)
     keep = Keep(history.path, minutes=MINUTES)
     for day in range(days, 0, -1):
         begin = END - day * DAY

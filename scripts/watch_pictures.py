@@ -124,7 +124,7 @@ def make_it_evening() -> None:
 def draw(driver: Any, url: str, service: Service, folder: Path) -> None:
     """Draw all pictures."""
     page = Page(driver, url)
-    page.open("square", 1360, 1130)
+    page.open("square", 1240, 1060)
     time.sleep(60)  # the short line beside the count becomes as long as it gets
     page.draw("watch-camera-light")
     page.script("scrollTo(0, document.body.scrollHeight)")
@@ -134,13 +134,13 @@ def draw(driver: Any, url: str, service: Service, folder: Path) -> None:
     page.click("[data-layer=density]")
     page.draw("watch-camera-dark")
     page.click("[data-layer=density]")
-    page.open("", 1360, 640)
+    page.open("", 1360, 560)
     page.draw("watch-all")
-    page.open("square", 1360, 760)
+    page.open("square", 1240, 720)
     page.script(f"{BUTTONS}.find((one) => one.innerText === 'Edit regions').click()")
     page.draw("watch-editor")
     service.reload(load(folder / "alarm.yaml"))
-    page.open("square", 1360, 760)
+    page.open("square", 1240, 720)
     page.until("return document.querySelector('.banner') !== null")
     page.draw("watch-alarm")
     page.open("square", 390, 844, scale=2)
@@ -200,14 +200,14 @@ class Page:
 
 
 def shrink(image: Image.Image, boxes: list[list[int]]) -> Image.Image:
-    """Return a picture with 256 colours: half for the cameras' pictures, half for all the rest."""
+    """Return a picture with 256 colours, 88 of them for the cameras' pictures."""
     rest, views = image.copy(), []
     for box in boxes:
         views.append(np.asarray(image.crop(box)).reshape(-1, 3))
         rest.paste(image.getpixel((0, 0)), tuple(box))
     pixels = np.concatenate(views)
-    colours = Image.fromarray(pixels[: len(pixels) // 8 * 8].reshape(8, -1, 3)).quantize(112)
-    both = [*colours.getpalette(), *rest.quantize(144).getpalette()]
+    colours = Image.fromarray(pixels[: len(pixels) // 8 * 8].reshape(8, -1, 3)).quantize(88)
+    both = [*colours.getpalette(), *rest.quantize(168).getpalette()]
     palette = Image.new("P", (1, 1))
     palette.putpalette(both)
     return image.quantize(palette=palette, dither=Image.Dither.NONE)
@@ -321,11 +321,12 @@ def counts(
 def people(moment: datetime) -> float:
     """Return how many people a square has on an ordinary day of the week."""
     hour = moment.hour + moment.minute / 60
-    market = moment.weekday() in {2, 5}
+    weekday = (moment - timedelta(hours=5)).weekday()  # nights belong to the day before
+    market = weekday in {2, 5}
     day = math.exp(-(((hour - (11 if market else 13)) / 2.6) ** 2)) * (95 if market else 48)
-    evening = math.exp(-(((hour - 18) / 1.7) ** 2)) * (52 if moment.weekday() < 5 else 62)
+    evening = math.exp(-(((hour - 18) / 1.7) ** 2)) * (52 if weekday < 5 else 62)
     late = (hour - 22.5 + 12) % 24 - 12  # it goes on after midnight
-    night = math.exp(-((late / 1.6) ** 2)) * (34 if moment.weekday() in {4, 5} else 6)
+    night = math.exp(-((late / 1.6) ** 2)) * (34 if weekday in {4, 5} else 6)
     return 1.5 + day + evening + night
 
 

@@ -1,4 +1,4 @@
-"""The page's app: what is asked for, and how it is answered."""
+"""Routes of the page, and the answers to them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LIMITS = {"body": 4 * 1024 * 1024, "writes": 1200}
 
 
 class Desk:
-    """What the page works on.
+    """A folder's pictures with labels and proposals, in the words of the page.
 
     Args:
         folder: folder of the pictures.

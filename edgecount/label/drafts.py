@@ -1,4 +1,4 @@
-"""What is begun and not done yet: a file beside the CSV, which no reader of annotations takes."""
+"""A file beside the CSV for pictures that are begun, which no reader of annotations takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The heads that somebody marked in a picture, and how far the picture is."""
+"""Head points of a picture, and whether it is done."""
 
 from __future__ import annotations
 

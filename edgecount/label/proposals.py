@@ -60,8 +60,14 @@ class Proposer:
         self._thread.start()
 
     def want(self, names: Sequence[str]) -> None:
-        """Count these pictures next, in this order, in place of those that were wanted before."""
+        """Count these pictures next, in this order, in place of those that were wanted before.
+
+        If the first could not be counted before, it is tried again: it may have been half copied.
+        """
         with self._changed:
+            first = self._found.get(names[0]) if names else None
+            if first is not None and first.problem:
+                del self._found[names[0]]
             self._wanted = [name for name in names if name not in self._found]
             self._changed.notify_all()
 

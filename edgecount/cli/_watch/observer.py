@@ -38,7 +38,7 @@ class Observer:
     def __init__(self, service: Service, notifier: Notifier) -> None:
         self._service, self._notifier = service, notifier
         self._subscription = service.subscribe()
-        self._failing: dict[str, str] = {}  # sinks that fail, and why
+        self._failing: dict[str, int] = {}  # what sinks that fail had delivered
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edgecount-observer", daemon=True)
 
@@ -80,11 +80,13 @@ class Observer:
 
     def _log_sinks(self) -> None:
         """Log the sinks that work again; that one fails is logged by itself."""
-        failing = {one.name: one.error for one in self._service.sinks() if one.error is not None}
-        for name in self._failing:
-            if name not in failing:
-                _log.info("%s: it works again", name)
-        self._failing = failing
+        for sink in self._service.sinks():
+            if sink.error is not None:
+                self._failing[sink.name] = sink.delivered
+            # One that is open has not taken anything yet: a disk may still be full.
+            elif sink.delivered > self._failing.get(sink.name, sink.delivered):
+                del self._failing[sink.name]
+                _log.info("%s: it works again", sink.name)
 
 
 def log_event(event: Event) -> None:

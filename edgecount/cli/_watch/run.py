@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from edgecount._latency import use_few_arenas
 from edgecount.cli._watch.observer import Observer, status_of
 from edgecount.cli._watch.orders import Orders, orders_by_signals
 from edgecount.cli._watch.page import Page
@@ -58,6 +59,7 @@ class Run:
         """
         config = self._config = self._load()
         self._formatter.cameras = config.cameras
+        use_few_arenas()  # before there are threads
         service = Service(config)
         with ExitStack() as stack:
             stack.callback(service.stop)

@@ -28,7 +28,7 @@ def write_config(config: WatchConfig, path: Path) -> None:
         from ruamel.yaml import YAML
     except ImportError as error:
         raise MissingExtraError("ruamel.yaml", "watch", "to write configs") from error
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None  # a polygon on a line
     yaml.sort_base_mapping_type_on_output = False
     yaml.width = 200

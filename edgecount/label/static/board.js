@@ -11,7 +11,7 @@ export class Board {
   constructor(canvas) {
     Object.assign(this, { canvas, picture: null, image: null, points: [], isProposed: false, selected: -1, rectangle: null });
     this.view = { scale: 1, x: 0, y: 0 };
-    this.size = Number(localStorage.getItem("point size") ?? (innerWidth < 640 ? 0 : 1)) % SIZES.length;
+    this.size = Number(localStorage.getItem("point size") ?? (Math.min(innerWidth, innerHeight) < 500 ? 0 : 1)) % SIZES.length;
     this.tiles = new Map();
     this.fetching = 0;
     new ResizeObserver(() => this.resize()).observe(canvas);

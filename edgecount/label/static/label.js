@@ -20,6 +20,7 @@ let current = null;
 let mode = "mark";
 let threshold = 0.4;
 let hands = null;
+let isLinked = true;
 
 /** Open a picture by its name. */
 async function open(name) {
@@ -36,7 +37,7 @@ async function open(name) {
   if (current !== name) return;
   if (status !== 200) {
     board.show(null);
-    message(`This picture cannot be annotated: ${answer.error}`);
+    message(status === 422 ? `This picture cannot be annotated: ${answer.error}` : `${answer.error}.`);
     await refresh();
     return;
   }
@@ -88,7 +89,7 @@ function showCount() {
   const kind = work.isProposing ? "proposed" : work.state;
   const said = { proposed: "proposed", new: isWaiting ? "· looking for heads…" : "marked", open: "marked", done: "marked · done ✓", empty: "· nobody here ✓" }[kind];
   badge.className = `badge ${kind}`;
-  fill(badge, h("b", {}, number), said);
+  fill(badge, h("b", {}, number), ` ${said}`);
   board.canvas.setAttribute("aria-label", `${work.name}: ${number} heads ${said}. Arrow keys and N, P change the picture; press question mark for all keys.`);
 }
 
@@ -128,8 +129,8 @@ function showBars() {
 function showSaved() {
   const unsaved = [...works.values()].filter((one) => !one.isSaved);
   const isBad = unsaved.some((one) => one.problem);
-  byId("saved").textContent = isBad ? "Not saved" : unsaved.length ? "Saving…" : works.size ? "Saved" : "";
-  byId("saved").classList.toggle("bad", isBad);
+  byId("saved").textContent = isBad ? "Not saved" : !isLinked ? "No connection" : unsaved.length ? "Saving…" : works.size ? "Saved" : "";
+  byId("saved").classList.toggle("bad", isBad || !isLinked);
 }
 
 function changed(one) {
@@ -264,7 +265,9 @@ function listed(isOpen) {
 /** Look at what is in the folder now. */
 async function refresh() {
   const { status, answer } = await call("GET", "/api/state", about ? { known: about.version } : {});
-  if (status !== 200) {
+  isLinked = status === 200;
+  showSaved();
+  if (!isLinked) {
     if (!about || !works.size) message(`${answer.error}.`);
     return;
   }

@@ -266,8 +266,8 @@ class CameraConfig:
             check(
                 good,
                 "source",
-                "an address such as rtsp://HOST/..., a camera's number, a device such as "
-                "/dev/video0, or a pipeline; files are for edgecount count",
+                "an address such as rtsp://HOST/..., a camera's number without quotes, a device "
+                "such as /dev/video0, or a pipeline; files are for edgecount count",
                 source,
             )
 

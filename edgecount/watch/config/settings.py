@@ -78,7 +78,7 @@ class WatchConfig:
         for name, camera in self.cameras.items():
             source = str(camera.source).strip()
             device = re.fullmatch(r"(?:/dev/video)?(\d{1,3})|(csi://\d*)", source)
-            if not device or (source.isdigit() and not isinstance(camera.source, int)):
+            if not device:
                 continue
             other = seen.setdefault(device[1] or device[2], name)
             if other != name:

@@ -108,10 +108,11 @@ def _reader(path: Path) -> sqlite3.Connection:
     address = f"{path.absolute().as_uri()}?mode=ro"
     try:
         return _connected(address)
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         # SQLite makes a file beside it even to read, which a folder may not allow. One that nobody
         # writes, so that there is no log of changes, can be read without.
-        if path.with_name(path.name + "-wal").exists():
+        is_refused = "readonly" in str(error) or "unable to open" in str(error)
+        if not is_refused or path.with_name(path.name + "-wal").exists():
             raise
         return _connected(f"{address}&immutable=1")
 

@@ -36,6 +36,13 @@ CREATE TABLE crossed (
     "into" REAL NOT NULL,
     out REAL NOT NULL
 );
+CREATE TABLE stale (
+    name TEXT NOT NULL, -- of the table that lacks something
+    series INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (name, series, time)
+) WITHOUT ROWID;
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
     time REAL NOT NULL,

@@ -35,8 +35,9 @@ _UNSURE = 4 * HOUR  # for which it must go on without another step to be believe
 class HistorySink(Sink):
     """Writes minutes, hours and days of counts, and events, to a SQLite file.
 
-    A minute of a camera is on the disk, and its hour and day with it, once a reading of the next
-    minute has come, or none for `Tally.hold` seconds (10, unless the camera has few pictures). A
+    A minute of a camera is on the disk once a reading of the next minute has come, or none for
+    `Tally.hold` seconds (10, unless the camera has few pictures); its hour and day follow within
+    ten minutes, or when the history is closed or opened. A
     kill or a power cut loses at most the minute that each camera was in; people who crossed its
     lines in that minute are counted in the one after the restart, as far as the counts of the lines
     go on. While the file, once it is open, cannot be written (a full disk, another program that
@@ -88,7 +89,7 @@ class HistorySink(Sink):
         try:
             self._database = open_database(self.path)
             self._file = _number(self.path)
-            self._store = Store(self._database, self.zone)
+            self._store = Store(self._database, self.zone, self._monotonic)
             self._crossed, newest = self._store.crossed(), self._store.newest()
         except BaseException as error:
             self._close_database()
@@ -99,6 +100,7 @@ class HistorySink(Sink):
         self._delete = self._trusted = self._monotonic()
         if newest is not None and self._wall() - newest > DAY:
             self._trusted += _UNSURE  # is it the clock, or was nothing counted for so long?
+        self.settle()
         self._write()
 
     def reading(self, reading: Reading) -> None:
@@ -142,6 +144,7 @@ class HistorySink(Sink):
         try:
             while self._waiting and self._monotonic() >= self._retry:
                 self._write()
+            self.settle()
         finally:
             self._close_database()
         if self._waiting:
@@ -155,6 +158,12 @@ class HistorySink(Sink):
     def check_soon(self) -> None:
         """Have the file checked before it is written next; may be called in any thread."""
         self._is_suspect = True
+
+    def settle(self) -> None:
+        """Bring hours and days up to the minutes that are on the disk."""
+        # What fails here fails where minutes are written, too, and is told of there.
+        with suppress(sqlite3.Error), self._store.change():
+            self._store.settle()
 
     def _wait(self, camera: str, parts: list[Part]) -> None:
         self._waiting.extend((camera, part) for part in parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
 
@@ -14,12 +14,12 @@ from edgecount.watch.history.tally import Crossed, Part
 from edgecount.watch.history.zones import DAY, HOUR, MINUTE, day_start, hour_start
 from edgecount.watch.readings import Event
 
+EVERY = 600.0  # s between two times at which hours and days are made
 _EVENTS = 100_000  # that are kept: an alarm that flickers must not fill the disk
 _PUT = "INSERT OR REPLACE INTO minutes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
-# Hours and days are made anew from their minutes whenever one of these is written, so that nothing
-# has to be made good after a kill. One that had more readings stays: its minutes may have been
-# deleted since, and the clock set back.
+# Hours and days are made from their minutes. One that had more readings stays: its minutes may have
+# been deleted since, and the clock set back.
 _ROLL_UP = """
 INSERT INTO {table} (series, time, seconds, readings, min, mean, max, p95, low, high, "into", out)
 SELECT :series, :start, min(sum(seconds), :end - :start), sum(readings),
@@ -43,28 +43,52 @@ WHERE excluded.readings >= readings
 
 
 class Store:
-    """Statements on an open history; a block `with store.change():` is done as a whole or not."""
+    """Statements on an open history; a block `with store.change():` is done as a whole or not.
 
-    def __init__(self, database: sqlite3.Connection, zone: tzinfo) -> None:
+    Hours and days follow their minutes within `EVERY` seconds: each minute of each series would
+    write pages of all three tables otherwise, which wears out a memory card. Those that wait for
+    it are noted in the file, so that a kill leaves none behind.
+
+    Args:
+        database: the open file.
+        zone: time zone of hours and days.
+        monotonic: seconds that no setting of the clock changes.
+    """
+
+    def __init__(
+        self, database: sqlite3.Connection, zone: tzinfo, monotonic: Callable[[], float]
+    ) -> None:
         self._database = database
         self._zone = zone
+        self._monotonic = monotonic
         self._series: dict[tuple[str, str], int] = {}
-        self._stale: set[tuple[str, int, int, int]] = set()  # hours and days with new minutes
+        self._noted: set[tuple[str, int, int, int]] = set()  # rows of the table of stale ones
+        self._settled = monotonic()
 
     @contextmanager
     def change(self) -> Iterator[None]:
         """Do all that the block does, on the disk when it ends, or nothing of it."""
         self._database.execute("BEGIN IMMEDIATE")
-        self._stale.clear()
         try:
             yield
-            self._roll_up()
+            if self._monotonic() - self._settled >= EVERY:
+                self.settle()
             self._database.execute("COMMIT")
         except BaseException:
-            self._series.clear()  # some of them may have been new
+            self._series.clear()  # some of them may have been new,
+            self._noted.clear()  # and of these
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+
+    def settle(self) -> None:
+        """Bring hours and days up to their minutes, within a change."""
+        for table, series, start, end in self._database.execute("SELECT * FROM stale").fetchall():
+            values = {"series": series, "start": start, "end": end}
+            self._database.execute(_ROLL_UP.format(table=table), values)
+        self._database.execute("DELETE FROM stale")
+        self._noted.clear()
+        self._settled = self._monotonic()
 
     def put_part(self, camera: str, part: Part) -> None:
         """Add the minute of a camera, or a part of one, to what is there of it."""
@@ -114,6 +138,7 @@ class Store:
 
         A large part would hold up whoever reads, and a clock that is wrong takes little with it.
         """
+        self.settle()  # before their minutes are gone
         days = {"minutes": max(keep.minutes, 2), "hours": keep.hours, "days": keep.days}
         for table, kept in days.items():
             until = now - kept * DAY
@@ -158,10 +183,11 @@ class Store:
         self._database.execute(_PUT, (series, *span))
         hour = hour_start(span.time, self._zone)
         day = day_start(span.time, self._zone)
-        self._stale.add(("hours", series, hour, hour + HOUR))
-        self._stale.add(("days", series, day, day_start(day, self._zone, 1)))
+        self._note("hours", series, hour, hour + HOUR)
+        self._note("days", series, day, day_start(day, self._zone, 1))
 
-    def _roll_up(self) -> None:
-        for table, series, start, end in self._stale:
-            values = {"series": series, "start": start, "end": end}
-            self._database.execute(_ROLL_UP.format(table=table), values)
+    def _note(self, table: str, series: int, start: int, end: int) -> None:
+        row = table, series, start, end
+        if row not in self._noted:
+            self._database.execute("INSERT OR REPLACE INTO stale VALUES (?, ?, ?, ?)", row)
+            self._noted.add(row)

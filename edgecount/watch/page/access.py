@@ -52,7 +52,7 @@ class Access:
         if not (editor or viewer) and not is_loopback(address):
             raise ConfigError(
                 f"serve.address: other machines can reach {address}, so the page needs a token: "
-                f"make one by {_HOW} and set serve.token_file to its path"
+                f"make one by {_HOW} and set serve.token_file to page.token"
             )
         access = cls(_token("token_file", editor), _token("viewer_token_file", viewer))
         if access.editor and access.editor == access.viewer:

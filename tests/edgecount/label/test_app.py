@@ -2,6 +2,7 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -127,12 +128,30 @@ def test_a_full_disk_is_told_and_nothing_is_lost(client, folder, monkeypatch):
 
 def test_pictures_that_arrive_while_it_runs(client, folder):
     image = cv2.imread(str(folder / "a.jpg"))
+    (folder / "b3.jpg.1234.partial").write_bytes(b"")  # as `keep` of watch writes them
     cv2.imwrite(str(folder / "b2.jpg"), image)
     end = time.monotonic() + 30
     while len(client.get("/api/state").json()["pictures"]) < 4:
         assert time.monotonic() < end
         time.sleep(0.1)
     assert put(client, "b2.jpg", "empty").status_code == 200
+
+
+def test_a_picture_that_watch_keeps_is_taken_up(client, folder):
+    pytest.importorskip("ruamel.yaml", reason='needs pip install "edgecount[watch]"')
+    from edgecount.watch.config import KeepConfig
+    from edgecount.watch.service.keep import keep_picture
+
+    shown = SimpleNamespace(
+        original=np.zeros((48, 64, 3), np.uint8), reading=SimpleNamespace(time=1_700_000_000.0)
+    )
+    door = SimpleNamespace(id="door", picture=lambda: shown)
+    name = keep_picture(door, KeepConfig(folder=folder))
+    end = time.monotonic() + 30
+    while name not in {one["name"] for one in client.get("/api/state").json()["pictures"]}:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert picture(client, name)["width"] == 64
 
 
 def test_what_is_no_picture(client, folder):

@@ -1,7 +1,7 @@
 // Alarms: the band over everything, the card of each, and what has happened.
 
 import { get, send } from "/static/api.js";
-import { fill, h, people, since, svg, toast, when } from "/static/dom.js";
+import { fill, h, now, people, since, svg, toast, when } from "/static/dom.js";
 
 const WORDS = { quiet: "quiet", raised: "raised", acknowledged: "raised, acknowledged", "no data": "no counts" };
 
@@ -37,9 +37,9 @@ function rule({ above, by, region }) {
 
 /** Return what an alarm waits for, when it ends, and how many people there are. */
 function sentence({ below, count, peak, ...alarm }) {
-  const now = count !== null && count !== undefined ? `, ${people(count)} now` : "";
+  const current = count !== null && count !== undefined ? `, ${people(count)} now` : "";
   const most = peak !== null && peak !== undefined ? `, ${people(peak)} at most` : "";
-  return `${rule(alarm)}, clear below ${below}${now}${most}`;
+  return `${rule(alarm)}, clear below ${below}${current}${most}`;
 }
 
 /** The panel of a camera's alarms and events. */
@@ -73,7 +73,7 @@ export class AlarmsPanel {
 
   async load() {
     try {
-      const to = Math.ceil(Date.now() / 1000) + 60;
+      const to = Math.ceil(now()) + 60;
       const { events } = await get("/api/events", { camera: this.camera.id, from: to - 7 * 86400, to });
       this.add(...events);
     } catch (error) {

@@ -53,7 +53,7 @@ export function sparkline(canvas, points) {
   Object.assign(canvas, { width: wide, height: tall });
   const context = canvas.getContext("2d");
   const now = points.at(-1)?.at ?? 0;
-  const span = Math.min(180, Math.max(20, now - (points[0]?.at ?? now)));
+  const span = Math.min(180, Math.max(5, now - (points[0]?.at ?? now)));
   const shown = points.filter(({ at }) => at >= now - span);
   const values = shown.flatMap(({ count, smooth }) => [count, smooth]).filter((value) => value !== null);
   if (!values.length) return;

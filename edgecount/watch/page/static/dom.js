@@ -56,9 +56,22 @@ export function when(seconds) {
   return `${moment.toLocaleDateString([], { day: "numeric", month: "short" })} ${clock}`;
 }
 
+let ahead = 0; // s that the service's clock is ahead of this one's
+
+/** Note the service's time: devices without a battery seldom have the right one. */
+export function setClock(time) {
+  const found = time - Date.now() / 1000;
+  ahead = Math.abs(found) > 30 ? found : 0;
+}
+
+/** Return the service's time. */
+export function now() {
+  return Date.now() / 1000 + ahead;
+}
+
 /** Return how long ago something was. */
 export function since(seconds) {
-  const past = Math.max(0, Date.now() / 1000 - seconds);
+  const past = Math.max(0, now() - seconds);
   if (past < 90) return `${Math.round(past)} s`;
   if (past < 5400) return `${Math.round(past / 60)} min`;
   if (past < 129600) return `${Math.round(past / 3600)} h`;

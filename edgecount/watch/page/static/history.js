@@ -2,7 +2,7 @@
 
 import { get } from "/static/api.js";
 import { bandSeries, chart } from "/static/charts.js";
-import { colour, download, fill, h, people, toast, when, whole } from "/static/dom.js";
+import { colour, download, fill, h, now, people, toast, when, whole } from "/static/dom.js";
 import { inferno } from "/static/overlay.js";
 
 const RANGES = [["15 min", 900], ["1 h", 3600], ["6 h", 21600], ["24 h", 86400], ["7 days", 604800], ["30 days", 2592000], ["1 year", 31536000]];
@@ -46,7 +46,7 @@ export class HistoryPanel {
   /** Go on or back by as much time as is shown, not beyond now. */
   shift(way) {
     const [from, to] = this.range();
-    const end = Math.min(to + way * (to - from), Date.now() / 1000);
+    const end = Math.min(to + way * (to - from), now());
     this.zoom(end - (to - from), end);
   }
 
@@ -80,8 +80,7 @@ export class HistoryPanel {
   }
 
   range() {
-    const now = Date.now() / 1000;
-    return this.fixed || [now - this.span, now];
+    return this.fixed || [now() - this.span, now()];
   }
 
   query() {
@@ -228,7 +227,7 @@ export class PatternsPanel {
     const list = h("table.wide", {}, h("thead", {}, h("tr", {}, h("th", {}, "Busiest hours"), h("th", {}, "mean"), h("th", {}, "most"))),
       h("tbody", {}, busiest.map((one) => h("tr", {}, h("th", { scope: "row" }, `${new Date(one.hour * 1000).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" })}, ${clock(one.hour)}`), h("td", {}, people(one.mean)), h("td", {}, people(one.max))))));
     fill(this.body,
-      h("div.stack", {}, h("h3", {}, this.what.startsWith("line:") ? "A week, people in by hour" : "A week, hour by hour"), heat(hours)),
+      h("div.stack", {}, h("h3", {}, `A week by hour: ${this.what.startsWith("line:") ? "people in" : "mean"}, up to ${people(most(hours))}`), heat(hours)),
       h("div.stack", {}, h("h3", {}, "This week (line) against last (dashed)"), this.weeks),
       busiest.length ? list : null);
     this.plot?.destroy();
@@ -249,7 +248,7 @@ export class PatternsPanel {
 }
 
 function heat(hours) {
-  const top = Math.max(1, ...hours.flat().filter((value) => value !== null));
+  const top = Math.max(1, most(hours));
   const head = h("tr", {}, h("td"), Array.from({ length: 24 }, (_, hour) => h("th", { scope: "col" }, hour % 3 ? "" : `${hour}`)));
   const rows = hours.map((day, i) => h("tr", {}, h("th", { scope: "row" }, DAYS[i].slice(0, 3)), day.map((value, hour) => {
     const text = value === null ? "nothing counted" : `${people(value)} people`;
@@ -258,6 +257,10 @@ function heat(hours) {
     return cell;
   })));
   return h("table.heat", { "aria-label": `Mean count by hour of the week, at most ${people(top)}` }, h("thead", {}, head), h("tbody", {}, rows));
+}
+
+function most(hours) {
+  return Math.max(0, ...hours.flat().filter((value) => value !== null));
 }
 
 /** Return a colour that grows brighter (in the light, darker) with a share. */

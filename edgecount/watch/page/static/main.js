@@ -3,7 +3,7 @@
 import { Live, get } from "/static/api.js";
 import { banners } from "/static/alarms.js";
 import { CameraPage } from "/static/camera.js";
-import { fill, h, people, remembered } from "/static/dom.js";
+import { fill, h, people, remembered, setClock } from "/static/dom.js";
 import { Wall } from "/static/wall.js";
 
 const RECENT = 1000; // readings of a camera that the short line is drawn from
@@ -124,6 +124,7 @@ async function start() {
     setTimeout(start, 3000);
     return;
   }
+  setClock(state.time);
   byId("logout").hidden = !state.login;
   byId("about").textContent = `edgecount ${state.version}${state.read_only ? " · read-only" : state.role === "viewer" ? " · viewer" : ""}`;
   live = new Live({ onMessage, onLink, onPicture: (camera, time, picture) => page.onPicture(camera, picture) });

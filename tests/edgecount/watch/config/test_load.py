@@ -161,7 +161,7 @@ def test_a_device_is_read_by_one_camera() -> None:
     cameras = {"a": CameraConfig(0), "b": CameraConfig("/dev/video0")}
     with pytest.raises(SettingError, match=r"^cameras\.b\.source: a reads this device"):
         WatchConfig(cameras)
-    WatchConfig({"a": CameraConfig(0), "b": CameraConfig(1), "c": CameraConfig("0")})
+    WatchConfig({"a": CameraConfig(0), "b": CameraConfig(1), "c": CameraConfig("rtsp://0")})
 
 
 @pytest.mark.parametrize(

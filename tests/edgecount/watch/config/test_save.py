@@ -34,7 +34,7 @@ cameras:
         - [[0, 0], [0.1, 0], [0.1, 0.1]]  # the screen
         smooth:
     hall:
-        source: 'clip.mp4'
+        source: 'rtsp://hall/s'
         title: |
             The hall
 sinks: {}
@@ -173,15 +173,15 @@ def test_refused_changes_leave_the_file(path: Path, changes: dict[Any, Any], exp
 
 def test_what_an_anchor_shares_is_left_to_people(path: Path) -> None:
     text = (
-        "cameras:\n  a: &a\n    source: x\n    smooth: &s {mean: 1}\n  b: *a\n"
-        "  c: {<<: *a, rate: 1}\n  d: {source: y, smooth: *s}\n"
+        "cameras:\n  a: &a\n    source: 'rtsp://x'\n    smooth: &s {mean: 1}\n  b: *a\n"
+        "  c: {<<: *a, rate: 1}\n  d: {source: 'rtsp://y', smooth: *s}\n"
     )
     path.write_text(text)
     for keys in (("b", "rate"), ("a", "title"), ("c", "source"), ("d", "smooth", "mean")):
-        value: Any = 2 if keys[-1] in ("rate", "mean") else "z"
+        value: Any = 2 if keys[-1] in ("rate", "mean") else "rtsp://z"
         if keys == ("c", "source"):
             save(path, {("cameras", *keys): value})  # beside what is merged into it
-            assert load(path).cameras["a"].source == "x"
+            assert load(path).cameras["a"].source == "rtsp://x"
             path.write_text(text)
             continue
         with pytest.raises(SettingError, match="by hand"):
@@ -265,7 +265,7 @@ def test_no_value_is_anything_but_refused(path: Path, key: str, value: Any) -> N
 @_quick
 @given(text=st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,? \n\t1.~<", max_size=40))
 def test_no_text_crashes_it(path: Path, text: str) -> None:
-    path.write_text(f"cameras: {{a: {{source: x}}}}\nmodel: {text}\n")
+    path.write_text(f"cameras: {{a: {{source: 'rtsp://x'}}}}\nmodel: {text}\n")
     try:
         load(path)
     except ConfigError as error:

@@ -64,10 +64,13 @@ def write_minutes(history, what, minutes, camera="door"):
             else:
                 span = Span(time, 60.0, 60, value, value, value, value, None, None, None, None)
             history._store.put_part(camera, Part({what: span}, {}))
+        history._store.settle()
 
 
 def rows(history, table, what="count", camera="door"):
-    """Return the rows of a series as they lie in the file."""
+    """Return the rows of a series as they lie in the file once hours and days are made."""
+    if history._database is not None:
+        history.settle()
     with closing(sqlite3.connect(history.path)) as database:
         found = database.execute(
             f"SELECT t.* FROM {table} t JOIN series ON id = series "  # noqa: S608

@@ -205,3 +205,33 @@ def test_the_file_is_one_that_plain_sqlite_reads(open_history):
             "JOIN series ON id = series WHERE camera = 'door' AND what = 'count'"
         ).fetchall()
     assert found == ("2025-06-15 15:00:00", pytest.approx(3.0))
+
+
+def test_hours_follow_their_minutes_every_ten_minutes(open_history, clock, take):
+    history = open_history()
+
+    def readings():
+        with closing(sqlite3.connect(history.path)) as database:
+            query = "SELECT (SELECT sum(readings) FROM minutes), (SELECT sum(readings) FROM hours)"
+            return database.execute(query).fetchone()
+
+    for _ in range(540):
+        take(history)
+    in_minutes, in_hours = readings()
+    assert (in_minutes > 400, in_hours) == (True, None)
+    for _ in range(180):
+        take(history)
+    in_minutes, in_hours = readings()
+    assert 0 < in_minutes - in_hours <= 120
+
+
+def test_hours_that_a_kill_left_behind_are_made_at_the_next_start(open_history, clock, take):
+    history = open_history()
+    for _ in range(200):
+        take(history)
+    history._close_database()  # as a kill does: nothing is brought to its end
+    again = open_history()
+    with closing(sqlite3.connect(again.path)) as database:
+        for table in ("minutes", "hours", "days"):
+            (found,) = database.execute(f"SELECT sum(readings) FROM {table}").fetchone()  # noqa: S608
+            assert found == 179  # the minute that it was in is lost

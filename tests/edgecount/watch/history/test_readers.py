@@ -1,6 +1,11 @@
 """Questions that make no sense or find no history, and exports that others read."""
 
+import shutil
+import subprocess
+import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from recorded import START, write_minutes
@@ -85,3 +90,36 @@ def test_an_export_that_nobody_reads_to_its_end_holds_nothing(open_history):
     pieces.close()
     again = open_history()
     again._database.execute("VACUUM")
+
+
+_SOMEBODY = """
+import os, sys
+from pathlib import Path
+from edgecount.watch.history import History, Keep
+if not os.geteuid():
+    os.setgid(65534)
+    os.setuid(65534)
+history = History(Keep(Path(sys.argv[1])))
+print(history.known())
+try:
+    history.open()
+except Exception as error:
+    print(error)
+"""
+
+
+def test_somebody_who_may_only_read(open_history):
+    folder = Path(tempfile.mkdtemp())  # not in pytest's folder, which nobody else may enter
+    try:
+        path = filled(open_history(folder / "history.sqlite")).path
+        path.with_name(path.name + ".lock").unlink()
+        folder.chmod(0o555)
+        command = [sys.executable, "-c", _SOMEBODY, str(path)]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert told.splitlines() == [
+            "[('door', 'count')]",
+            f"cannot write {path}.lock: Permission denied",
+        ]
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)

@@ -229,3 +229,14 @@ def test_nothing_is_kept_before_the_clock_is_set(open_history, clock, take):
         take(history)
     history.close()
     assert min(one.time for one in rows(history, "minutes")) == START
+
+
+def test_more_readings_in_a_minute_than_are_kept_apart(open_history, take):
+    history = open_history()
+    for number in range(10_000):
+        take(history, 0.005, count=float(number % 2))
+    history.close()
+    (minute,) = rows(history, "minutes")
+    assert (minute.readings, minute.min, minute.max) == (10_000, 0.0, 1.0)
+    assert minute.seconds == pytest.approx(50, abs=0.01)
+    assert minute.mean == pytest.approx(0.5, abs=1e-3)

@@ -69,6 +69,11 @@ class Browser:
         return new Set(Array.from({length: 400}, (_, i) => data[4 * i * 97])).size;"""
         return bool(self.script(code) > 20)
 
+    def focused(self, attribute: str) -> Any:
+        """Return an attribute, or a property, of the element that has the focus."""
+        code = "const [e, name] = [document.activeElement, arguments[0]];"
+        return self.script(f"{code} return e.getAttribute(name) ?? e[name]", attribute)
+
     def faults(self) -> list[str]:
         """Return the errors that the browser has noted since it was last asked."""
         log = self.driver.get_log("browser")
@@ -93,22 +98,24 @@ def chromium() -> Iterator[Any]:
         driver.quit()
 
 
-def drag(browser: Browser, selector: str, place: tuple[float, float]) -> None:
-    """Drag a handle to a place of the picture, in shares of it."""
+def drag(
+    browser: Browser, selector: str, place: tuple[float, float], *, finger: bool = False
+) -> None:
+    """Drag a handle to a place of the picture, in shares of it, with the mouse or a finger."""
     box = "const a = arguments[0].getBoundingClientRect(); return [a.x, a.y, a.width, a.height]"
     handle = browser.find(selector)
-    browser.script("window.scrollTo(0, 0)")
+    browser.script("document.querySelector('.view').scrollIntoView({block: 'center'})")
     left, top, wide, tall = browser.script(box, handle)
-    x, y = left + wide / 2, top + tall / 2
+    begin = left + wide / 2, top + tall / 2
     frame = browser.script(box, browser.find(".view canvas"))
     goal = frame[0] + place[0] * frame[2], frame[1] + place[1] * frame[3]
-    for kind, at in (("mousePressed", (x, y)), ("mouseMoved", goal), ("mouseReleased", goal)):
-        event = {
-            "type": kind,
-            "x": at[0],
-            "y": at[1],
-            "button": "left",
-            "buttons": 1,
-            "clickCount": 1,
-        }
-        browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+    for kind, (x, y) in (("Pressed", begin), ("Moved", goal), ("Released", goal)):
+        if finger:
+            name = {"Pressed": "touchStart", "Moved": "touchMove", "Released": "touchEnd"}[kind]
+            points = [] if kind == "Released" else [{"x": x, "y": y}]
+            event = {"type": name, "touchPoints": points}
+            browser.driver.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+        else:
+            mouse = {"button": "left", "buttons": 1, "clickCount": 1}
+            event = {"type": f"mouse{kind}", "x": x, "y": y, **mouse}
+            browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)

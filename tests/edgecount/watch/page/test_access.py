@@ -29,7 +29,7 @@ def test_loopback_needs_no_token(host):
 
 @pytest.mark.parametrize("host", ["192.168.1.2", "::", "example.org", "localhost.evil.com"])
 def test_other_addresses_need_a_token_and_say_how_to_make_one(host):
-    with pytest.raises(ConfigError, match=r"needs a token: make one by .*openssl rand.*token_file"):
+    with pytest.raises(ConfigError, match=r"needs a token: .*--new-token page.*token_file"):
         Access.from_files(host, None, None)
 
 

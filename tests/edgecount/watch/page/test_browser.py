@@ -11,7 +11,7 @@ from browsing import Browser, Keys, chromium, drag
 from edgecount.runtime.sources.live import SourceState
 from edgecount.scenes import render_scene
 from edgecount.watch.page import PageServer
-from stand_in import Camera, StandIn
+from stand_in import EDITOR, VIEWER, Camera, StandIn
 
 RAISED = {
     "region": "hall",
@@ -140,6 +140,21 @@ def test_a_refusal_is_told_and_nothing_is_lost(browser):
     browser.until(lambda: not browser.script("return document.querySelector('#editor')"))
 
 
+def test_what_was_drawn_is_not_lost_by_a_link(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.button("Edit regions").click()
+    browser.button("+ Line").click()
+    browser.find("#cameras [data-id='yard']").click()
+    browser.driver.switch_to.alert.dismiss()
+    assert browser.button("Save").is_enabled()
+    assert browser.script("return location.hash") == "#/door"
+    browser.find("#cameras [data-id='yard']").click()
+    browser.driver.switch_to.alert.accept()
+    browser.until(lambda: browser.text("h1") == "Yard")
+    assert browser.service.calls == []
+
+
 def test_a_camera_that_is_away_is_told_and_comes_back(browser):
     browser.open("door")
     browser.until(browser.is_painted)
@@ -169,3 +184,174 @@ def test_dark_and_light(browser):
     )
     assert len(set(shown)) == 2
     browser.find("#theme").click()
+
+
+def test_a_line_is_drawn_with_a_finger_on_a_phone(browser):
+    browser.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        browser.open("yard", width=390, height=844)
+        browser.until(browser.is_painted)
+        browser.button("Edit regions").click()
+        browser.button("+ Line").click()
+        drag(browser, "[data-corner='0']", (0.1, 0.9), finger=True)
+        drag(browser, "[data-corner='1']", (0.9, 0.2), finger=True)
+        browser.button("Save").click()
+        browser.until(lambda: browser.service.calls)
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    line = browser.service.calls[0][2]["lines"]["line 1"]
+    assert line["start"] == pytest.approx([0.1, 0.9], abs=0.01)
+    assert line["end"] == pytest.approx([0.9, 0.2], abs=0.01)
+
+
+def test_the_ground_is_added_and_corners_come_and_go_by_keys(browser):
+    browser.open("yard")
+    browser.until(browser.is_painted)
+    browser.button("Edit regions").click()
+    browser.button("+ Ground").send_keys(Keys.ENTER)
+    assert "ground, corner 1 of 4" in browser.focused("aria-label")
+    fields = (
+        "return [...document.querySelectorAll('.panel input[type=number]')].map((i) => i.value)"
+    )
+    assert browser.script(fields) == ["5", "5"]
+    browser.button("+ Region").send_keys(Keys.ENTER)
+    browser.driver.switch_to.active_element.send_keys(Keys.DELETE)
+    assert "corner 1 of 3" in browser.focused("aria-label")
+    browser.driver.switch_to.active_element.send_keys(Keys.DELETE)  # three are the fewest
+    assert "corner 1 of 3" in browser.focused("aria-label")
+    browser.driver.switch_to.active_element.send_keys(Keys.CONTROL, "z")
+    browser.driver.switch_to.active_element.send_keys(Keys.SHIFT, Keys.ARROW_LEFT)
+    browser.button("Save").send_keys(Keys.ENTER)
+    browser.until(lambda: browser.service.calls)
+    shapes = browser.service.calls[0][2]
+    assert shapes["ground"]["width"] == 5
+    assert shapes["regions"]["region 1"]["polygon"][0] == [0.3, 0.4]
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.until(lambda: browser.text(".patterns > table"))
+    reached = []
+    for _ in range(60):
+        browser.driver.switch_to.active_element.send_keys(Keys.TAB)
+        if browser.focused("tagName") in {None, "BODY"}:
+            break
+        assert browser.script(
+            "const style = getComputedStyle(document.activeElement);"
+            "return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0"
+        ), browser.focused("outerHTML")
+        reached.append(browser.script("return document.activeElement.innerText.trim()"))
+    assert reached[0] == "Skip to the picture"
+    wanted = ["All", "Acknowledge", "Density", "Edit regions", "24 h", "CSV"]
+    places = [next(i for i, text in enumerate(reached) if text.startswith(one)) for one in wanted]
+    assert places == sorted(places)
+    # The first of them leads past all that is the same everywhere.
+    browser.script("document.querySelector('.skip').focus()")
+    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    assert browser.focused("id") == "main"
+    assert browser.script("return location.hash") == "#/door"
+
+
+@pytest.mark.parametrize("camera", ["", "door"])
+def test_a_screen_reader_has_a_name_for_everything(browser, camera):
+    browser.open(camera)
+    browser.until(browser.is_painted)
+    if camera:
+        browser.until(lambda: browser.text(".patterns > table"))
+        browser.button("Edit regions").click()
+    tree = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    seen = [one for one in tree if not one["ignored"]]
+    roles = {one["role"]["value"] for one in seen}
+    assert {"heading", "main", "navigation", "alert", "status", "banner"} <= roles
+    named = {"button", "link", "combobox", "textbox", "Date", "image", "region", "group"}
+    nameless = [one for one in seen if not one.get("name", {}).get("value")]
+    assert not [one["role"]["value"] for one in nameless if one["role"]["value"] in named]
+    assert next(one for one in seen if one["role"]["value"] == "heading")["name"]["value"]
+
+
+def test_a_range_is_saved_as_csv_and_as_png(browser, tmp_path):
+    allowed = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", allowed)
+    browser.open("door")
+    browser.until(lambda: "Mean" in browser.text(".read"))
+    ends = "return [...document.querySelectorAll('.ends input')].map((one) => one.value)"
+    before = browser.script(ends)
+    browser.find("[aria-label='Earlier']").click()
+    assert browser.script(ends)[1] == before[0]
+    browser.find("[aria-label*='as CSV']").click()
+    browser.until(lambda: list(tmp_path.glob("*.csv")))
+    browser.find("[aria-label*='as PNG']").click()
+    browser.until(lambda: list(tmp_path.glob("*.png")))
+    (table,), (chart,) = tmp_path.glob("*.csv"), tmp_path.glob("*.png")
+    assert table.read_text().startswith("time,camera,what,mean")
+    assert chart.name == table.name.replace(".csv", ".png")
+    assert chart.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_happens_while_nobody_keeps_a_history_is_shown(browser):
+    browser.service.history = None
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.service.raise_alarm("door", "crowded", "cleared")
+    browser.until(lambda: "crowded cleared" in browser.text(".events"))
+    assert "No history is kept" in browser.text("main")
+
+
+def test_a_viewer_is_offered_no_changes(driver, picture, tmp_path):
+    files = {}
+    for name, token in (("token_file", EDITOR), ("viewer_token_file", VIEWER)):
+        files[name] = str(tmp_path / name)
+        (tmp_path / name).write_text(token)
+    service = StandIn([Camera("door", "Door", [picture], alarms={"crowded": RAISED})])
+    service.step()
+    server = PageServer(service, "127.0.0.1:0", **files)
+    server.start()
+    try:
+        browser = Browser(driver, server.url, service.step)
+        driver.get(server.url)
+        assert driver.current_url.endswith("/login")
+        browser.find("#token").send_keys("wrong", Keys.ENTER)
+        browser.until(lambda: "not a token" in browser.text("#wrong"))
+        browser.find("#token").send_keys(VIEWER, Keys.ENTER)
+        browser.until(lambda: "ALARM" in browser.text("#banners"))
+        browser.until(browser.is_painted)
+        buttons = browser.script(
+            "return [...document.querySelectorAll('button')].map((b) => b.innerText)"
+        )
+        assert not {"Acknowledge", "Edit regions", "Keep for labelling"} & set(buttons)
+        browser.button("Log out").click()
+        browser.until(lambda: driver.current_url.endswith("/login"))
+    finally:
+        driver.get("about:blank")
+        driver.get_log("browser")
+        server.stop()
+
+
+def test_three_cameras_at_five_pictures_a_second(driver, picture):
+    names = ("one", "two", "three")
+    service = StandIn([Camera(name, name.title(), [picture]) for name in names])
+    service.run(5.0)
+    server = PageServer(service, "127.0.0.1:0")
+    server.start()
+    try:
+        browser = Browser(driver, server.url)
+        browser.open()
+        browser.script("""
+            window.drawn = new Map();
+            const draw = CanvasRenderingContext2D.prototype.drawImage;
+            CanvasRenderingContext2D.prototype.drawImage = function (source, ...rest) {
+              if (source instanceof ImageBitmap) {
+                window.drawn.set(this.canvas, (window.drawn.get(this.canvas) || 0) + 1);
+              }
+              return draw.call(this, source, ...rest);
+            };""")
+        # As readings draw the picture anew, too, it takes more than one each.
+        often = "return [...window.drawn.values()].filter((times) => times >= 10).length"
+        browser.until(lambda: browser.script(often) == len(names))
+        assert browser.text(".tile footer").split()[0] == "One"
+        assert browser.faults() == []
+    finally:
+        driver.get("about:blank")
+        server.stop()
+        service.end()

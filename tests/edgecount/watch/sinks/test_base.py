@@ -224,3 +224,16 @@ def test_a_sink_that_fails_at_each_try_is_tried_ever_less_often(monkeypatch):
     until(lambda: sink.taken)
     thread.close()
     assert waited[:4] == [0.01, 0.02, 0.04, 0.08]
+
+
+def test_a_failure_is_logged_once_until_something_is_taken(caplog):
+    sink = Recorder(failures=3)
+    thread = SinkThread(sink)
+    thread.put(event())
+    until(lambda: sink.taken)
+    sink.failures = 2
+    thread.put(event())
+    until(lambda: len(sink.taken) == 2)
+    thread.close(DEADLINE)
+    logged = [one.message for one in caplog.records if one.levelname == "WARNING"]
+    assert logged == ["recorder: the broker is away; it is tried again"] * 2
