@@ -104,7 +104,7 @@ def _text_of(event: Event) -> str:
         has = "has no counts any more" if event.change == "lost" else "has counts again"
         what = f"alarm {event.name} {has}"
     elif event.kind == "camera":
-        what = "the camera is lost" if event.change == "lost" else "the camera is back"
+        return f"the camera is lost: {event.detail}" if event.change == "lost" else "it is back"
     elif event.kind == "picture":
         return event.detail or f"the picture is {event.change}"
     if event.count is not None:

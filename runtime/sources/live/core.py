@@ -204,7 +204,7 @@ class Core:
         """Note that a picture came; returns the seconds since the first one."""
         if self._state is not SourceState.LIVE:
             if self._told:
-                _log.info("%s gives pictures again", self._name)
+                _log.info("%s gives pictures again", self._name, extra={"camera": self._name})
             self._times.clear()
             self._state = SourceState.LIVE
         self._well = time.monotonic()
@@ -381,7 +381,7 @@ class Core:
         kind = _NUMBER.sub("#", self._error)  # of frames, for instance
         if kind not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(kind)
-            _log.warning("%s; it is tried again", self._error)
+            _log.warning("%s; it is tried again", self._error, extra={"camera": self._name})
 
     def _as_source_error(self, error: BaseException) -> SourceError:
         if isinstance(error, SourceError):

@@ -64,7 +64,7 @@ class Told:
 def test_events_have_fitting_levels(caplog: pytest.LogCaptureFixture) -> None:
     kinds: list[Any] = [
         ("camera", "", "lost", None, "no answer"),
-        ("camera", "", "back", None, ""),
+        ("camera", "", "back", None, "the camera gives pictures again"),
         ("alarm", "crowded", "raised", 51.25, ""),
         ("alarm", "crowded", "acknowledged", None, ""),
         ("alarm", "crowded", "lost", None, ""),
@@ -81,7 +81,7 @@ def test_events_have_fitting_levels(caplog: pytest.LogCaptureFixture) -> None:
         Observer(service, Told()).look()  # type: ignore[arg-type]
     assert [(one.levelname, one.getMessage()) for one in caplog.records] == [
         ("WARNING", "door: the camera is lost: no answer"),
-        ("INFO", "door: the camera is back"),
+        ("INFO", "door: it is back"),
         ("WARNING", "door: alarm crowded is raised: 51.2 people"),
         ("INFO", "door: alarm crowded is acknowledged"),
         ("WARNING", "door: alarm crowded has no counts any more"),
