@@ -109,7 +109,9 @@ class Poster:
             except EdgeCountError:
                 raise
             except (self._urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                return Answer(Outcome.LATER, f"{self.shown} {self._explain(error)}")
+                late = f"gave no whole answer in {_WHOLE * self._timeout:g} s"
+                reason = late if self._limit.is_over else self._explain(error)
+                return Answer(Outcome.LATER, f"{self.shown} {reason}")
             finally:
                 if self._limit.is_over:
                     self.close()
@@ -172,8 +174,6 @@ class Poster:
     def _explain(self, error: Exception) -> str:
         """Return what went wrong; urllib3's own messages hold the address with its secrets."""
         known = self._urllib3.exceptions
-        if self._limit.is_over:
-            return f"gave no whole answer in {_WHOLE * self._timeout:g} s"
         if isinstance(error, known.SSLError):
             self.close()  # a ca_file that is mended holds from the next try on
             return _of_tls(error)

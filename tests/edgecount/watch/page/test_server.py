@@ -101,9 +101,9 @@ def test_who_reads_no_answers_is_hung_up_on(service, monkeypatch):
             one.settimeout(30)
             one.connect(("127.0.0.1", port))
             ask = b"GET /static/vendor/uplot.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-            with pytest.raises(ConnectionError):
+            with contextlib.suppress(ConnectionError):
                 while True:
-                    one.sendall(ask * 100)
+                    one.sendall(ask * 100)  # else this times out
         assert fetch(server.url)
     finally:
         server.stop()
@@ -118,10 +118,8 @@ def test_connections_are_limited_so_that_files_are_left_for_cameras(service, mon
         with contextlib.ExitStack() as stack:
             for _ in range(3):
                 stack.enter_context(socket.create_connection(address, timeout=30))
-            with socket.create_connection(address, timeout=30) as another:
-                with pytest.raises(ConnectionResetError):
-                    while another.recv(1) != b"":
-                        pass
-                    raise ConnectionResetError  # hung up on in either way
+            another = stack.enter_context(socket.create_connection(address, timeout=30))
+            with contextlib.suppress(ConnectionResetError):  # it is hung up on in either way
+                assert another.recv(1) == b""
     finally:
         server.stop()
