@@ -23,7 +23,7 @@ from edgecount.watch.config import (
     load,
 )
 from edgecount.watch.readings import Event, LineReading, Reading
-from edgecount.watch.service import Service, counting
+from edgecount.watch.service import Service, counting, outlets
 from edgecount.watch.service.outlets import Outlets
 from edgecount.watch.service.state import load_state
 
@@ -229,6 +229,29 @@ def test_events_that_nobody_takes_do_not_fill_the_memory():
     assert [one.time for one in nobody.get(0)] == list(range(5000 - 4096, 5000))
     assert nobody.dropped == 5000 - 4096
     handed.close()
+
+
+def test_a_sink_that_cannot_be_started_takes_no_other_along(monkeypatch: pytest.MonkeyPatch):
+    first, second = Kept(), Kept()
+    real = outlets.SinkThread
+
+    def start(sink: Kept) -> outlets.SinkThread:
+        if sink is second:
+            raise RuntimeError("can't start new thread")
+        return real(sink)
+
+    monkeypatch.setattr(outlets, "SinkThread", start)
+    told = Outlets()
+    with pytest.raises(RuntimeError, match="can't start"):
+        told.use([first, second])
+    event = Event("door", 1.0, "camera", "", "lost")
+    told.tell(event)
+    until(lambda: first.events == [event])
+    monkeypatch.setattr(outlets, "SinkThread", real)
+    told.use([first, second])  # as the next reload does
+    told.tell(event)
+    until(lambda: second.events == [event])  # none from before: it was not there
+    told.close()
 
 
 def test_lines_go_on_after_a_restart(counter: EdgeCounter, tmp_path: Path):
