@@ -58,7 +58,7 @@ def parse_labels(given: Any, size: tuple[int, int]) -> Labels:
         ValueError: it is something else, or a point lies outside the picture.
     """
     state = given.get("state") if isinstance(given, dict) else None
-    if state not in {"new", "open", "done", "empty"}:
+    if not isinstance(state, str) or state not in {"new", "open", "done", "empty"}:
         raise ValueError("state: expected new, open, done or empty")
     points = given.get("points")
     if not isinstance(points, list) or len(points) > MOST_POINTS:
@@ -70,7 +70,10 @@ def _point(given: Any, size: tuple[int, int]) -> Point:
     fine = isinstance(given, list) and len(given) == 2
     if not fine or not all(type(value) in {int, float} for value in given):
         raise ValueError("points: expected [x, y] in pixels")
-    x, y = (float(value) for value in given)
+    try:
+        x, y = (float(value) for value in given)
+    except OverflowError:  # of a whole number with hundreds of digits
+        x = y = math.inf
     if not (math.isfinite(x) and math.isfinite(y)):
         raise ValueError("points: expected finite numbers")
     # Heads that are cut by the border of the picture may have their centres just outside of it.

@@ -74,7 +74,8 @@ class Notifier:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
                 sender.settimeout(1.0)  # systemd that hangs does not make the service hang
-                sender.sendto("\n".join(lines).encode(), self._address)
+                # An error may name a path that is no text.
+                sender.sendto("\n".join(lines).encode(errors="replace"), self._address)
         except OSError as error:
             level = logging.DEBUG if self._has_failed else logging.WARNING
             _log.log(level, "systemd cannot be told how the service is doing: %s", error)

@@ -7,13 +7,18 @@ import re
 _HIDDEN = "***"
 # With one typing error too: rtsp:/user:password@host, rtsp//user:password@host.
 _URL = re.compile(
-    r"([a-z][a-z0-9+.-]*://|\b(?:rtsp|http)s?(?::/|//)(?=[^/\s]*:[^/\s]*@))([^/?#\s]*)(\S*)",
+    r"([a-z][a-z0-9+.-]{0,30}://|\b(?:rtsp|http)s?(?::/|//)(?=[^/\s:]*:[^/\s]*@))"
+    r"([^/?#\s]*)(\S*)",
     re.IGNORECASE,
 )
+# The lengths are bounded: messages may hold what a camera has sent, and time must not grow faster
+# than they do.
+_NAMED = re.compile(r"[\w.~-]{1,200}=(?=[^&;#/_\s])")
+_VALUE = re.compile(r"[^&;#/_\s]+")
 # A camera's user=admin&password=1234, and the keys and signatures of a cloud's links.
 _SECRET = re.compile(
-    r"(?P<name>[\w.~-]*?(?:pass|pwd|secret|token|key|auth|sig|cred|session|sid|code|hash"
-    r"|(?<![a-z])(?:usr|user|username|login|account|pw|pin|psw))[a-z]*)=[^&;#/_\s]+",
+    r"(?:pass|pwd|secret|token|key|auth|sig|cred|session|sid|code|hash"
+    r"|(?<![a-z])(?:usr|user|username|login|account|pw|pin|psw))[a-z]*=\Z",
     re.IGNORECASE,
 )
 
@@ -36,7 +41,19 @@ def _shown(scheme: str, host: str, rest: str) -> str:
     if "@" in rest and _ends_too_early(host, rest):
         host, rest = "", rest.rpartition("@")[2]
     host = host.rpartition("@")[2]
-    return scheme + host + _SECRET.sub(rf"\g<name>={_HIDDEN}", rest)
+    return scheme + host + _without_secrets(rest)
+
+
+def _without_secrets(rest: str) -> str:
+    """Return path, query and fragment with *** for the values of what is named like a secret."""
+    shown, at = "", 0
+    for match in _NAMED.finditer(rest):
+        # A value may be followed by the next name without anything between: user=a_password=b.
+        if match.end() > at and _SECRET.search(rest[max(at, match.start()) : match.end()]):
+            shown += rest[at : match.end()] + _HIDDEN
+            value = _VALUE.match(rest, match.end())
+            at = match.end() if value is None else value.end()
+    return shown + rest[at:]
 
 
 def _ends_too_early(host: str, rest: str) -> bool:

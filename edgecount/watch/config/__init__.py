@@ -23,7 +23,7 @@ from edgecount.watch.config.outputs import (
     SinksConfig,
     WebhookConfig,
 )
-from edgecount.watch.config.saving import ABSENT, save
+from edgecount.watch.config.saving import ABSENT, restore, save
 from edgecount.watch.config.secrets import read_secret
 from edgecount.watch.config.settings import WatchConfig
 
@@ -49,6 +49,7 @@ __all__ = [
     "WebhookConfig",
     "load",
     "read_secret",
+    "restore",
     "save",
     "trusting",
 ]

@@ -81,6 +81,25 @@ def save(
     return config
 
 
+def restore(path: str | os.PathLike[str], data: bytes, *, since: WatchConfig) -> None:
+    """Write the bytes of a config back after changes that did not work out; its rights stay.
+
+    Args:
+        path: the file.
+        data: what was in it before.
+        since: the config that was saved; a file that is another by now is left alone.
+
+    Raises:
+        ConfigError: somebody is changing it.
+        OutputError: the file cannot be written.
+    """
+    given = Path(path)
+    with _one_at_a_time:
+        current = Text.read(given)
+        if current.version == since.version:
+            _replace(given, data, current)
+
+
 def changed(values: dict[str, Any], changes: Mapping[Sequence[str], Any]) -> dict[str, Any]:
     """Return plain values with changes made to them.
 

@@ -229,7 +229,10 @@ def _is_same_origin(headers: Headers) -> bool:
     if not origins:
         return True
     # A proxy that ends TLS is asked by https and asks by http: only the host and port are compared.
-    parts = urlsplit(origins[0])
+    try:
+        parts = urlsplit(origins[0])
+    except ValueError:
+        return False
     return (
         len(origins) == 1
         and parts.scheme in {"http", "https"}

@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 _START = 10.0  # s
 _MOST_REQUESTS = 128  # at the same time, connections included
 _LONGEST_MESSAGE = 16_384  # bytes from a browser
+_UNREAD = 30_000  # ms after which the system ends a connection whose peer takes nothing
 
 
 class AppServer:
@@ -51,7 +52,7 @@ class AppServer:
             server_header=False,
             access_log=False,
             log_config=None,
-            log_level="warning",
+            log_level="error",  # anybody can send nonsense, as often as they like
             timeout_keep_alive=10,
             timeout_graceful_shutdown=3,
         )
@@ -100,6 +101,8 @@ class AppServer:
             self._server.run(sockets=[self._socket] if self._socket else None)
         except SystemExit:
             _log.error("the page's server ended")
+        except Exception:  # noqa: BLE001 (of whatever kind, somebody has to be told)
+            _log.exception("the page's server ended; it is served again after a restart")
 
 
 def _listen(host: str, port: int, setting: str) -> socket.socket:
@@ -112,6 +115,8 @@ def _listen(host: str, port: int, setting: str) -> socket.socket:
         raise ConfigError(f"{setting}: {host} is no address of this machine: {error}") from None
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections have it from the listener
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD)
         found.bind(address)
         found.listen(128)
     except OSError as error:

@@ -67,7 +67,7 @@ class Counting:
         self._ticked = 0.0
         self._beat = time.monotonic()
         self._error: str | None = None
-        self._failures: dict[tuple[str, str], float] = {}  # when the log got them, by camera
+        self._failures: dict[tuple[str, str, str], float] = {}  # when the log got them
         self._thread = threading.Thread(target=self._run, name="edgecount-counting", daemon=True)
 
     @property
@@ -132,8 +132,8 @@ class Counting:
         while not self._is_stopping:
             try:
                 wait = self._go_round()
-            except Exception:  # noqa: BLE001 (the service is to run on, whatever it is)
-                _log.exception("a round of counting failed")
+            except Exception as error:  # noqa: BLE001 (the service is to run on, whatever it is)
+                self._note(None, "a round of counting failed", error)
                 wait = _PAUSE
             if wait > 0 and not self._is_stopping:
                 self._wake.wait(wait)
@@ -193,7 +193,7 @@ class Counting:
             if len(taken) > 1:
                 worked = [self._count([one]) for one in taken]
                 return all(worked)
-            self._note(taken[0][0], error)
+            self._note(taken[0][0], "a picture was not counted", error)
             return True
         if self._error is not None:
             self._error = None
@@ -209,7 +209,7 @@ class Counting:
                 self._happened(event)
             self._told(reading, picture)
         except Exception as error:  # noqa: BLE001
-            self._note(camera, error)
+            self._note(camera, "a picture was not counted", error)
 
     def _tick(self, now: float) -> None:
         wall = time.time()
@@ -217,7 +217,7 @@ class Counting:
             try:
                 events = camera.tick(now, wall)
             except Exception as error:  # noqa: BLE001
-                self._note(camera, error)
+                self._note(camera, "the time that has passed was not noted", error)
                 continue
             for event in events:
                 self._happened(event)
@@ -227,9 +227,10 @@ class Counting:
             _log.error("counting stands still: %s; it is tried again", error)
         self._error = str(error)
 
-    def _note(self, camera: Camera, error: Exception) -> None:
-        """Tell of a camera's picture that could not be counted, now and then of each kind."""
-        kind, now = (camera.id, type(error).__name__), time.monotonic()
+    def _note(self, camera: Camera | None, what: str, error: Exception) -> None:
+        """Tell of something that failed, now and then of each kind."""
+        subject = "cameras" if camera is None else camera.id
+        kind, now = (subject, what, type(error).__name__), time.monotonic()
         if now - self._failures.get(kind, -math.inf) >= _AGAIN:
             self._failures[kind] = now
-            _log.error("%s: a picture was not counted: %s", camera.id, error, exc_info=error)
+            _log.error("%s: %s: %s", subject, what, error, exc_info=error)

@@ -40,15 +40,10 @@ class Outlets:
             self._held = []
             gone = [thread for key, (_, thread) in self._sinks.items() if key not in wanted]
             self._sinks = {key: pair for key, pair in self._sinks.items() if key in wanted}
-        _close(gone)
-        with self._lock:
-            new = {key: sink for key, sink in wanted.items() if key not in self._sinks}
-            opened = {key: (sink, SinkThread(sink)) for key, sink in new.items()}
-            for _, thread in opened.values():
-                for event in self._held or ():
-                    thread.put(event)
-            self._sinks |= opened
-            self._held = None
+        try:
+            _close(gone)
+        finally:
+            self._open(wanted)
 
     def close(self) -> None:
         """Let the sinks take what waits, close them, and end the subscriptions."""
@@ -84,6 +79,17 @@ class Outlets:
         with self._lock:
             threads = [thread for _, thread in self._sinks.values()]
         return [thread.health() for thread in threads]
+
+    def _open(self, wanted: dict[int, Sink]) -> None:
+        """Start the sinks that are new, each with the events that have come meanwhile."""
+        with self._lock:
+            held, self._held = self._held or [], None  # else it would grow if a start failed
+            for key, sink in wanted.items():
+                if key not in self._sinks:
+                    thread = SinkThread(sink)
+                    self._sinks[key] = sink, thread
+                    for event in held:
+                        thread.put(event)
 
     def _end(self, subscription: Subscription) -> None:
         with self._lock:

@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from edgecount._files import replacing
-from edgecount.errors import ConfigError, EdgeCountError, OutputError
+from edgecount.errors import ConfigError, OutputError
 from edgecount.watch.camera import Camera
 from edgecount.watch.readings import Kept
 from edgecount.watch.service.counting import Counting
@@ -212,7 +211,7 @@ class Service:
                 changed.
             OutputError: the file cannot be written.
         """
-        from edgecount.watch.config import save
+        from edgecount.watch.config import restore, save
 
         known = ("regions", "excluded", "lines", "ground")
         with self._changing:
@@ -232,9 +231,8 @@ class Service:
             config = save(path, {("cameras", camera, key): value for key, value in shapes.items()})
             try:
                 self.reload(config)
-            except EdgeCountError:
-                with replacing(path) as old:
-                    old.write_bytes(before)
+            except BaseException:
+                restore(path, before, since=config)
                 raise
             _log.info("%s: %s changed and saved to %s", camera, ", ".join(shapes), path)
 
@@ -330,7 +328,14 @@ def _close(cameras: Iterable[Camera]) -> None:
     closing = list(cameras)
     if closing:
         with ThreadPoolExecutor(len(closing), "edgecount-close") as pool:
-            list(pool.map(Camera.close, closing))
+            list(pool.map(_close_one, closing))
+
+
+def _close_one(camera: Camera) -> None:
+    try:
+        camera.close()
+    except Exception:  # noqa: BLE001 (the others, and the sinks, are to be closed as well)
+        _log.exception("%s: it could not be closed", camera.id)
 
 
 def _engine(config: WatchConfig) -> tuple[object, ...]:

@@ -7,9 +7,12 @@ import binascii
 import enum
 import hashlib
 import hmac
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from edgecount.watch.config import trusting
 
 _HOPS = 3  # requests of a try that follows redirects within one host
 _MOST_ANSWER = 65536  # bytes of an answer that are read
+_WHOLE = 3.0  # time-outs that a request and its answer may take together
 _LONGEST_PAUSE = 3600.0  # s that a receiver may ask for
 _LATER = frozenset({408, 425, 429})  # client errors that time may mend
 
@@ -61,7 +65,8 @@ class Poster:
             before each try; None: they are not signed.
         ca_file: PEM file of the authority that signed the receiver's certificate; None: those that
             the system trusts.
-        timeout: seconds that connecting and each part of the answer may take.
+        timeout: seconds that connecting and each part of the answer may take; the whole may take
+            three times as long.
 
     Raises:
         ConfigError: the address is none.
@@ -88,6 +93,7 @@ class Poster:
         self._url, self.shown = _split(url, self._headers)
         self._ca_file = ca_file
         self._pool: Any = None  # made when it is needed, and again after a certificate was refused
+        self._limit = _Limit()
 
     def post(self, identity: str, body: bytes) -> Answer:
         """Send a message once.
@@ -98,11 +104,17 @@ class Poster:
         url, hops = self._url, 0
         while True:
             try:
-                status, headers = self._send(url, identity, body)
+                with self._limit.within(_WHOLE * self._timeout):
+                    status, headers = self._send(url, identity, body)
             except EdgeCountError:
                 raise
             except (self._urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                return Answer(Outcome.LATER, f"{self.shown} {self._explain(error)}")
+                late = f"gave no whole answer in {_WHOLE * self._timeout:g} s"
+                reason = late if self._limit.is_over else self._explain(error)
+                return Answer(Outcome.LATER, f"{self.shown} {reason}")
+            finally:
+                if self._limit.is_over:
+                    self.close()
             target = _target(url, headers.get("Location", ""))
             hops += 1
             # Others (301, 302, 303) ask for a GET, which would lose the message.
@@ -122,7 +134,9 @@ class Poster:
             if urlsplit(self._url).scheme == "https":
                 trust["ssl_context"] = trusting(self._ca_file)
             wait = self._urllib3.Timeout(connect=self._timeout, read=self._timeout)
-            self._pool = self._urllib3.PoolManager(1, retries=False, timeout=wait, **trust)
+            pool = self._urllib3.PoolManager(1, retries=False, timeout=wait, **trust)
+            pool.pool_classes_by_scheme = self._limit.pools(self._urllib3)
+            self._pool = pool
         return self._pool
 
     def _send(self, url: str, identity: str, body: bytes) -> tuple[int, Any]:
@@ -173,6 +187,63 @@ class Poster:
         if isinstance(error, known.ProtocolError):
             return "broke off the connection"
         return f"could not be sent to ({type(error).__name__})"
+
+
+class _Limit:
+    """A time after which a request ends: time-outs begin anew with each byte of an answer.
+
+    Attributes:
+        is_over: whether the last request took longer.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Shut the socket if the block takes longer."""
+        self.is_over = False
+        timer = threading.Timer(seconds, self._end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def pools(self, urllib3: Any) -> dict[str, Any]:
+        """Return urllib3's pools by scheme, with connections whose sockets are known here."""
+        kinds = {"http": urllib3.HTTPConnectionPool, "https": urllib3.HTTPSConnectionPool}
+        return {scheme: self._pool(kind) for scheme, kind in kinds.items()}
+
+    def _pool(self, kind: Any) -> Any:
+        limit = self
+
+        class Connection(kind.ConnectionCls):  # type: ignore[misc]
+            def connect(self) -> None:
+                super().connect()
+                limit._watch(self.sock)
+
+        return type(kind.__name__, (kind,), {"ConnectionCls": Connection})
+
+    def _watch(self, opened: socket.socket) -> None:
+        with self._lock:
+            self._socket = opened
+            if self.is_over:
+                self._shut()
+
+    def _end(self) -> None:
+        with self._lock:
+            self.is_over = True
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not that of TLS, which would leave the thread that reads without a connection.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def _of_tls(error: Exception) -> str:

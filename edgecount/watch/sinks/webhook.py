@@ -39,7 +39,8 @@ class Webhook(Sink):
         ca_file: PEM file of the authority that signed the receiver's certificate; None: those that
             the system trusts.
         most: events that wait at most; the oldest are given up for new ones, and counted.
-        timeout: seconds that connecting and each part of the answer may take.
+        timeout: seconds that connecting and each part of the answer may take; the whole may take
+            three times as long.
 
     Raises:
         ConfigError: a value makes no sense.
@@ -73,7 +74,8 @@ class Webhook(Sink):
     def open(self) -> None:
         """Open the spool and begin to send what is in it; OutputError if it cannot be used."""
         self._spool.open()
-        self._refresh(None)
+        self._tell(None)
+        self._count()
         self._is_closing = threading.Event()
         self._more.set()
         self._thread = threading.Thread(
@@ -87,7 +89,7 @@ class Webhook(Sink):
     def event(self, event: Event) -> None:
         """Store an event, so that it is sent whatever happens; OutputError if it cannot be."""
         self._spool.put(event.id, encode(event_document(event)))
-        self._refresh(self._backlog.error)
+        self._count()
         self._more.set()
 
     def close(self) -> None:
@@ -114,6 +116,11 @@ class Webhook(Sink):
             except EdgeCountError as error:  # a full disk, or a secret that cannot be read
                 answer = Answer(Outcome.LATER, str(error))
                 self._tell(str(error))
+            except Exception as error:  # noqa: BLE001 (else nothing would be sent any more)
+                answer = Answer(Outcome.LATER, f"it could not be tried ({type(error).__name__})")
+                if answer.reason != self._backlog.error:
+                    _log.exception("webhook: %s", answer.reason)
+                self._tell(answer.reason)
             if answer is None:
                 self._more.wait()
             elif answer.outcome is Outcome.LATER:
@@ -132,17 +139,20 @@ class Webhook(Sink):
         if answer.reason and answer.reason != self._backlog.error:
             what = "given up" if answer.outcome is Outcome.REFUSED else "kept"
             _log.warning("webhook: %s; the event is %s", answer.reason, what)
-        self._refresh(answer.reason or None)
+        self._tell(answer.reason or None)
+        self._count()
         return answer
 
-    def _tell(self, error: str) -> None:
+    def _tell(self, error: str | None) -> None:
+        """Note what is wrong, for health."""
         with self._lock:
             self._backlog = replace(self._backlog, error=error)
 
-    def _refresh(self, error: str | None) -> None:
+    def _count(self) -> None:
         """Count what waits and what was given up, for health."""
         waiting, dropped = self._spool.counts()
         with self._lock:
             if self._dropped_before is None:
                 self._dropped_before = dropped
-            self._backlog = Backlog(waiting, dropped - self._dropped_before, error)
+            dropped -= self._dropped_before
+            self._backlog = replace(self._backlog, waiting=waiting, dropped=dropped)

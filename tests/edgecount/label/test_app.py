@@ -64,6 +64,8 @@ def test_a_picture_with_heads_is_done_and_one_without_is_empty(client, folder):
         ("done", [], "cannot be done"),
         ("empty", [[1, 1]], "has no points"),
         ("ready", [], "expected new, open, done or empty"),
+        (["done"], [], "expected new, open, done or empty"),
+        ("done", [[10**400, 1]], "expected finite numbers"),
         ("open", [[1]], "expected [x, y]"),
         ("open", [[1, "2"]], "expected [x, y]"),
         ("open", [[True, 2]], "expected [x, y]"),

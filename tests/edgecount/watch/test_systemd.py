@@ -30,6 +30,8 @@ def test_states(tmp_path: Path, is_abstract: bool) -> None:
         first, _, second = listener.recv(1000).decode().partition("\nMONOTONIC_USEC=")
         assert first == "RELOADING=1"
         assert before <= int(second) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        notifier.status("no file /srv/\udcff")
+        assert listener.recv(1000) == b"STATUS=no file /srv/?"
         notifier.stopping()
         assert listener.recv(1000) == b"STOPPING=1"
 

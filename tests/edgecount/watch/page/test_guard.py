@@ -53,6 +53,8 @@ def test_names_of_the_config_are_taken(client_of):
         {"Origin": "http://127.0.0.1:9999"},
         {"Origin": "http://127.0.0.1:8080.evil.com"},
         {"Origin": "file://127.0.0.1:8080"},
+        {"Origin": "http://["},
+        {"Origin": "http://[x]:8080"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],

@@ -88,3 +88,38 @@ def test_who_asks_for_nothing_is_hung_up_on(service, monkeypatch, said):
         assert fetch(server.url)
     finally:
         server.stop()
+
+
+def test_who_reads_no_answers_is_hung_up_on(service, monkeypatch):
+    monkeypatch.setattr("edgecount.watch.page.patience._SLOWEST", 0.2)
+    server = PageServer(service, "127.0.0.1:0")
+    server.start()
+    try:
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.settimeout(30)
+            one.connect(("127.0.0.1", port))
+            ask = b"GET /static/vendor/uplot.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    one.sendall(ask * 100)  # else this times out
+        assert fetch(server.url)
+    finally:
+        server.stop()
+
+
+def test_connections_are_limited_so_that_files_are_left_for_cameras(service, monkeypatch):
+    monkeypatch.setattr("edgecount.watch.page.patience._MOST", 3)
+    server = PageServer(service, "127.0.0.1:0")
+    server.start()
+    try:
+        address = "127.0.0.1", int(server.url.rstrip("/").rpartition(":")[2])
+        with contextlib.ExitStack() as stack:
+            for _ in range(3):
+                stack.enter_context(socket.create_connection(address, timeout=30))
+            another = stack.enter_context(socket.create_connection(address, timeout=30))
+            with contextlib.suppress(ConnectionResetError):  # it is hung up on in either way
+                assert another.recv(1) == b""
+    finally:
+        server.stop()

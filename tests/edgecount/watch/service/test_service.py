@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from edgecount.watch.config import (
     load,
 )
 from edgecount.watch.readings import Event, LineReading, Reading
-from edgecount.watch.service import Service, counting
+from edgecount.watch.service import Service, counting, outlets
 from edgecount.watch.service.outlets import Outlets
 from edgecount.watch.service.state import load_state
 
@@ -230,6 +231,29 @@ def test_events_that_nobody_takes_do_not_fill_the_memory():
     handed.close()
 
 
+def test_a_sink_that_cannot_be_started_takes_no_other_along(monkeypatch: pytest.MonkeyPatch):
+    first, second = Kept(), Kept()
+    real = outlets.SinkThread
+
+    def start(sink: Kept) -> outlets.SinkThread:
+        if sink is second:
+            raise RuntimeError("can't start new thread")
+        return real(sink)
+
+    monkeypatch.setattr(outlets, "SinkThread", start)
+    told = Outlets()
+    with pytest.raises(RuntimeError, match="can't start"):
+        told.use([first, second])
+    event = Event("door", 1.0, "camera", "", "lost")
+    told.tell(event)
+    until(lambda: first.events == [event])
+    monkeypatch.setattr(outlets, "SinkThread", real)
+    told.use([first, second])  # as the next reload does
+    told.tell(event)
+    until(lambda: second.events == [event])  # none from before: it was not there
+    told.close()
+
+
 def test_lines_go_on_after_a_restart(counter: EdgeCounter, tmp_path: Path):
     path = tmp_path / "history.sqlite.state.json"
     lines = {"line": LineConfig((0.5, 1), (0.5, 0))}
@@ -279,6 +303,53 @@ def test_shapes_are_saved_and_pictures_kept(counter: EdgeCounter, tmp_path: Path
         assert view.shapes()["regions"]["left"] == {"polygon": polygon, "excluded": []}
         assert view.health().reconnects == 0
     assert "# by the entrance" in path.read_text()
+
+
+@pytest.mark.parametrize("error", [ConfigError("the engine hangs"), RuntimeError("a mistake")])
+def test_a_config_that_did_not_work_out_is_put_back_with_its_rights(
+    counter: EdgeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    path = tmp_path / "cameras.yaml"
+    path.write_text(YAML.replace("FOLDER", str(tmp_path / "kept")))
+    path.chmod(0o600)  # there may be passwords in it
+    before = path.read_bytes()
+    service = Service(
+        load(path), counter=counter, sinks=[], sources={"door": FakeCamera([Show(1)])}
+    )
+
+    def refuse(_: object) -> None:
+        assert path.read_bytes() != before
+        raise error
+
+    monkeypatch.setattr(service, "reload", refuse)
+    with pytest.raises(type(error), match=str(error)):
+        service.change_shapes("door", {"lines": {"in": {"start": [0, 0], "end": [1, 1]}}})
+    assert path.read_bytes() == before
+    assert path.stat().st_mode & 0o777 == 0o600
+    service.stop()
+
+
+def test_a_camera_that_cannot_be_closed_keeps_nothing_open(
+    counter: EdgeCounter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    kept = Kept()
+    doors = {name: FakeCamera([Show(600)], name=name) for name in ("door", "hall")}
+    sections = {name: section() for name in doors}
+    with Service(config(sections), counter=counter, sinks=[kept], sources=doors) as service:
+        until(lambda: kept.of("door") and kept.of("hall"))
+        door = service.cameras["door"]
+        close = door.close
+
+        def fail() -> None:
+            close()
+            raise RuntimeError("a mistake")
+
+        monkeypatch.setattr(door, "close", fail)
+        service.reload(replace(service.config, cameras={"hall": sections["hall"]}))
+        seen = len(kept.of("hall"))
+        until(lambda: len(kept.of("hall")) > seen + 1)
+    assert kept.closed == 1
+    assert "door: it could not be closed" in caplog.text
 
 
 def test_without_a_file_or_a_folder_nothing_is_saved(counter: EdgeCounter):

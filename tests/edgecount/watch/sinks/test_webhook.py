@@ -19,7 +19,7 @@ import pytest
 pytest.importorskip("urllib3", reason="pip install edgecount[watch]")
 
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
-from edgecount.watch.sinks import webhook
+from edgecount.watch.sinks import post, webhook
 from edgecount.watch.sinks.base import SinkThread
 from edgecount.watch.sinks.post import Outcome, Poster, sign
 from edgecount.watch.sinks.spool import Spool
@@ -149,6 +149,14 @@ def silent(handler):
     handler.close_connection = True
 
 
+def trickle(handler, head=b"HTTP/1.1 "):
+    """Answer a letter at a time, for as long as somebody listens."""
+    handler.wfile.write(head)
+    while True:
+        handler.wfile.write(b"x")
+        time.sleep(0.01)
+
+
 def endless(handler):
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_000_000)
     handler.close_connection = True
@@ -172,6 +180,52 @@ def test_a_receiver_that_fails_in_every_way_gets_everything(receiver, tmp_path, 
     assert (health.delivered, health.dropped, health.error) == (3, 0, None)
     assert set(receiver.ids()[-3:]) == {event.id for event in events}
     thread.close()
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_an_answer_that_never_ends_is_broken_off(request, monkeypatch, is_tls):
+    folder = request.getfixturevalue("certificates") if is_tls else None
+    with Receiver(certificates=folder) as receiver:
+        receiver.answers += [trickle, 204]
+        poster = Poster(receiver.url, None, ca_file=folder and folder / "ca.pem")
+        monkeypatch.setattr(post, "_WHOLE", 0.05)
+        answer = poster.post("a", b"{}")
+        assert answer.outcome is Outcome.LATER
+        assert answer.reason.endswith("gave no whole answer in 0.5 s")
+        monkeypatch.setattr(post, "_WHOLE", 6.0)
+        assert poster.post("a", b"{}").outcome is Outcome.TAKEN
+        # What was taken is not sent again, though the rest of the answer does not come.
+        receiver.answers += [lambda one: trickle(one, b"HTTP/1.1 200 OK\r\n\r\n"), 204]
+        monkeypatch.setattr(post, "_WHOLE", 0.2)
+        assert poster.post("b", b"{}").outcome is Outcome.TAKEN
+        monkeypatch.setattr(post, "_WHOLE", 6.0)
+        assert poster.post("c", b"{}").outcome is Outcome.TAKEN
+        poster.close()
+        assert len(receiver.requests) >= 3
+
+
+def test_an_error_of_ours_does_not_end_the_thread(
+    receiver, tmp_path, make_event, until, monkeypatch, caplog
+):
+    real, tries = Poster.post, []
+
+    def fail(self, identity, body):
+        tries.append(identity)
+        if len(tries) < 4:
+            raise RuntimeError("a mistake")
+        return real(self, identity, body)
+
+    monkeypatch.setattr(Poster, "post", fail)
+    sink = Webhook(receiver.url, tmp_path / "spool.sqlite")
+    sink.open()
+    sink.event(make_event())
+    until(lambda: len(tries) > 1)
+    until(lambda: receiver.requests and sink.backlog().waiting == 0)
+    assert sink.backlog().error is None
+    sink.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "webhook: it could not be tried (RuntimeError)"
+    ]
 
 
 def test_what_is_refused_is_given_up_and_counted(receiver, tmp_path, make_event, until):
