@@ -40,7 +40,10 @@ def with_flags(message: str, command: click.Command | None = None) -> str:
         head, named, value = match.groups()
         return flags[head or named] + (f" {value}" if value else "")
 
-    return re.sub(rf"^(?:\w+\.)?({names})(?=: )|`({names})(?:=([^`]+))?`", flag, message)
+    # "page.token: ..." is about a file.
+    return re.sub(
+        rf"^(?:data\.(?!csv\b|token\b))?({names})(?=: )|`({names})(?:=([^`]+))?`", flag, message
+    )
 
 
 def _flags_of(command: click.Command) -> dict[str, str]:
