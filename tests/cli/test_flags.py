@@ -34,6 +34,7 @@ def command() -> None:
         ("model: expected a file", "model: expected a file"),
         ("run.yaml: split: expected a name", "run.yaml: split: expected a name"),
         ("the split: none", "the split: none"),
+        ("serve.split: expected a name", "--split: expected a name"),
         ("page.split: no such file", "page.split: no such file"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Literal, TypeAlias
@@ -57,23 +57,38 @@ class Reload:
 
 
 @contextmanager
-def orders_by_signals(*, reloads: bool) -> Iterator[Orders]:
-    """Take SIGTERM and Ctrl-C for the order to stop, and SIGHUP for the order to reload.
+def reloads_by_signal(orders: Orders) -> Iterator[None]:
+    """Take SIGHUP for the order to reload; where it is ignored, as after `nohup`, it stays so."""
+    with _handled(_of_hangup(Reload(orders))):
+        yield
+
+
+@contextmanager
+def stops_by_signals(orders: Orders, *, hangup: bool) -> Iterator[None]:
+    """Take SIGTERM and Ctrl-C for the order to stop.
 
     Args:
-        reloads: whether there is a config to reload; SIGHUP stops otherwise, as it does where a
-            terminal is closed. Where it is ignored, as after `nohup`, it stays so.
+        orders: takes the order.
+        hangup: whether SIGHUP stops, too, which comes when a terminal is closed.
     """
-    orders = Orders()
-    handlers: dict[int, Any] = dict.fromkeys(_STOPS, orders.stop)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        handlers[signal.SIGHUP] = Reload(orders) if reloads else orders.stop
+    handlers = dict.fromkeys(_STOPS, orders.stop)
+    with _handled(handlers | (_of_hangup(orders.stop) if hangup else {})):
+        yield
+
+
+def _of_hangup(handler: Any) -> dict[signal.Signals, Any]:
+    is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return {} if is_ignored else {signal.SIGHUP: handler}
+
+
+@contextmanager
+def _handled(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield orders
+        yield
         return
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield orders
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
