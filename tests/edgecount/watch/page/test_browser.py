@@ -208,6 +208,19 @@ def test_dark_and_light(browser):
     browser.find("#theme").click()
 
 
+def test_a_region_that_an_alarm_watches_stays(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.button("Edit regions").click()
+    browser.find("[aria-label='Delete hall']").click()
+    browser.button("Save").click()
+    browser.until(lambda: "The alarm crowded watches hall" in browser.text(".toasts"))
+    assert not browser.service.calls
+    browser.button("Undo").click()
+    browser.button("Save").click()
+    browser.until(lambda: not browser.driver.find_elements("css selector", "[data-corner]"))
+
+
 def test_a_phone_is_turned(browser):
     browser.open("door", width=390, height=844)
     browser.until(lambda: "This week" in browser.text(".patterns:has(.heat)"))
