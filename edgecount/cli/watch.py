@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,17 +213,22 @@ def _watch(
     print_every: float | None,
     **options: Any,
 ) -> signal.Signals:
-    from edgecount.cli._watch.run import Run
-    from edgecount.watch.logs import log_to
+    from edgecount.cli._watch.orders import Orders, reloads_by_signal
 
     page = _page(options)
 
     def load() -> WatchConfig:
         return _config(sources, path, page, options)
 
-    with log_to(sys.stderr, log_format) as formatter:
-        run = Run(load, formatter, reloads=path is not None, print_every=print_every)
-        return run.until_stopped()
+    orders, reloads = Orders(), path is not None
+    # A reload may be ordered while it starts, which takes a while.
+    with reloads_by_signal(orders) if reloads else nullcontext():
+        from edgecount.cli._watch.run import Run
+        from edgecount.watch.logs import log_to
+
+        with log_to(sys.stderr, log_format) as formatter:
+            run = Run(load, formatter, orders, reloads=reloads, print_every=print_every)
+            return run.until_stopped()
 
 
 def _check(

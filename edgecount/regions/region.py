@@ -203,10 +203,11 @@ def _check_polygon(whose: str, polygon: ArrayLike, *, fractions: bool) -> Polygo
         points = np.array(polygon, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{whose}: expected points (x, y), got {shown(polygon)}") from None
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3:
-        raise ConfigError(
-            f"{whose}: expected three or more points (x, y), got an array of shape {points.shape}"
-        )
+    is_list = points.ndim == 2 and points.shape[1] == 2
+    if not is_list or len(points) < 3:
+        number = f"{len(points)} point{'' if len(points) == 1 else 's'}" if is_list else ""
+        got = number or f"an array of shape {points.shape}"
+        raise ConfigError(f"{whose}: expected three or more points (x, y), got {got}")
     if not np.isfinite(points).all():
         raise ConfigError(f"{whose}: every coordinate must be a finite number")
     if fractions:

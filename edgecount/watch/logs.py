@@ -152,6 +152,8 @@ def log_to(stream: TextIO, form: Format = "text") -> Iterator[LogFormatter]:
 def _log_uncaught(uncaught: threading.ExceptHookArgs) -> None:
     name = uncaught.thread.name if uncaught.thread else "a thread"
     error = uncaught.exc_value
+    if isinstance(error, KeyboardInterrupt):
+        return  # a second Ctrl-C has ended what did not end by itself
     logging.getLogger(_PACKAGE).error("%s ended by an error: %r", name, error, exc_info=error)
 
 

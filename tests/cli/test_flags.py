@@ -34,6 +34,8 @@ def command() -> None:
         ("model: expected a file", "model: expected a file"),
         ("run.yaml: split: expected a name", "run.yaml: split: expected a name"),
         ("the split: none", "the split: none"),
+        ("serve.split: expected a name", "--split: expected a name"),
+        ("page.split: no such file", "page.split: no such file"),
     ],
 )
 def test_options_become_flags_where_they_are_named(said: str, shown: str) -> None:
@@ -54,6 +56,15 @@ def test_every_command_names_its_flags(run, tmp_path, monkeypatch, arguments, sh
     result = run(*arguments)
     assert result.exit_code in (1, 2)
     assert shown in result.stderr
+
+
+@pytest.mark.parametrize(("option", "name"), [("--token-file", "a.token"), ("--csv", "x/data.csv")])
+def test_names_of_files_are_no_options(run, tmp_path, monkeypatch, option, name) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").write_text("")
+    result = run("watch", "rtsp://127.0.0.1:1/x", "--serve", "127.0.0.1:0", option, name, "--check")
+    assert result.exit_code == 2
+    assert name in result.stderr
 
 
 @pytest.mark.parametrize("folder", ["runtime", "export", "train"])

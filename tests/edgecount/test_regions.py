@@ -153,7 +153,7 @@ def test_is_fast_enough_for_a_region_that_moves() -> None:
 @pytest.mark.parametrize(
     ("polygon", "message"),
     [
-        ([(0, 0), (1, 1)], "three or more points"),
+        ([(0, 0), (1, 1)], r"three or more points \(x, y\), got 2 points$"),
         ([], "three or more points"),
         ([(0, 0, 0)] * 3, "three or more points"),
         ([(0, 0), (1, 0), (0, float("nan"))], "finite"),

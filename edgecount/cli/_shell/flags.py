@@ -40,7 +40,9 @@ def with_flags(message: str, command: click.Command | None = None) -> str:
         head, named, value = match.groups()
         return flags[head or named] + (f" {value}" if value else "")
 
-    return re.sub(rf"^(?:\w+\.)?({names})(?=: )|`({names})(?:=([^`]+))?`", flag, message)
+    # Other words with a point in them are files, such as "page.token: ...".
+    head = rf"^(?:data\.(?!csv\b)|serve\.)?({names})(?=: )"
+    return re.sub(rf"{head}|`({names})(?:=([^`]+))?`", flag, message)
 
 
 def _flags_of(command: click.Command) -> dict[str, str]:

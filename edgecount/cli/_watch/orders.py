@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Literal, TypeAlias
@@ -57,25 +57,36 @@ class Reload:
 
 
 @contextmanager
-def orders_by_signals(*, reloads: bool) -> Iterator[Orders]:
-    """Take SIGTERM and Ctrl-C for the order to stop, and SIGHUP for the order to reload.
+def reloads_by_signal(orders: Orders) -> Iterator[None]:
+    """Take SIGHUP for the order to reload, after `nohup`, too: what that prevents is the end."""
+    with _handled({signal.SIGHUP: Reload(orders)}):
+        yield
+
+
+@contextmanager
+def stops_by_signals(orders: Orders, *, hangup: bool) -> Iterator[None]:
+    """Take SIGTERM and Ctrl-C for the order to stop.
 
     Args:
-        reloads: whether there is a config to reload; SIGHUP stops otherwise, as it does where a
-            terminal is closed, unless it is ignored, as after `nohup`.
+        orders: takes the order.
+        hangup: whether SIGHUP stops, too, which comes when a terminal is closed; where it is
+            ignored, as after `nohup`, it stays so.
     """
-    orders = Orders()
-    handlers: dict[int, Any] = dict.fromkeys(_STOPS, orders.stop)
-    if reloads:  # after `nohup`, too: what it is to prevent is the end
-        handlers[signal.SIGHUP] = Reload(orders)
-    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    handlers = dict.fromkeys(_STOPS, orders.stop)
+    if hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         handlers[signal.SIGHUP] = orders.stop
+    with _handled(handlers):
+        yield
+
+
+@contextmanager
+def _handled(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield orders
+        yield
         return
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield orders
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

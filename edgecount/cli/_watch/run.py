@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgecount._latency import use_few_arenas
 from edgecount.cli._watch.observer import Observer, status_of
-from edgecount.cli._watch.orders import Orders, orders_by_signals
+from edgecount.cli._watch.orders import Orders, stops_by_signals
 from edgecount.cli._watch.page import Page
 from edgecount.cli._watch.printing import Printer
 from edgecount.errors import EdgeCountError
@@ -32,6 +32,7 @@ class Run:
     Args:
         load: reads the config; called again at each SIGHUP.
         formatter: of the log, which is told the cameras' ids.
+        orders: takes what signals order.
         reloads: whether SIGHUP reloads; else it stops.
         print_every: seconds between two lines of a camera on stdout; 0: none; None: some if the
             counts go nowhere else.
@@ -41,12 +42,13 @@ class Run:
         self,
         load: Callable[[], WatchConfig],
         formatter: LogFormatter,
+        orders: Orders,
         *,
         reloads: bool,
         print_every: float | None,
     ) -> None:
         self._load, self._formatter, self._reloads = load, formatter, reloads
-        self._every = print_every
+        self._orders, self._every = orders, print_every
         self._notifier = Notifier()
         self._config: WatchConfig
 
@@ -57,6 +59,7 @@ class Run:
             EdgeCountError: it cannot start with this config.
             StdoutError: stdout takes nothing.
         """
+        orders = self._orders
         config = self._config = self._load()
         self._formatter.cameras = config.cameras
         use_few_arenas()  # before there are threads
@@ -66,7 +69,7 @@ class Run:
             page = Page(service)
             stack.callback(page.stop)
             page.follow(config)
-            orders = stack.enter_context(orders_by_signals(reloads=self._reloads))
+            stack.enter_context(stops_by_signals(orders, hangup=not self._reloads))
             stack.enter_context(Observer(service, self._notifier))
             service.start()
             stack.callback(self._notifier.stopping)

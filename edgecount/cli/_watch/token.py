@@ -19,8 +19,12 @@ def write_token(path: Path) -> None:
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(_BYTES) + "\n")
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(_BYTES) + "\n")
+        except OSError:
+            path.unlink(missing_ok=True)  # a part of a token is none
+            raise
     except FileExistsError:
         raise OutputError(
             f"{path} exists: delete it first if its token is to hold no longer"

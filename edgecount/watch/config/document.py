@@ -187,6 +187,9 @@ def _check_events(events: Any, name: str) -> None:
             raise ConfigError(f"{where}: expected no tag: put a text that begins with ! in quotes")
 
 
+_QUOTES = "; texts with * & ! % @ ` or a backslash are put in 'single quotes'"
+
+
 def _yaml_error(error: Exception, name: str) -> ConfigError:
     """Return the error of a text that is no YAML; its message shows no value, only a line."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
@@ -198,8 +201,14 @@ def _yaml_error(error: Exception, name: str) -> ConfigError:
     # Behind a quote there may be what should be nowhere else, such as a password with a * in front.
     what = re.split("['\"]|, but ", problem)[0].strip(" ,:") or "it cannot be read"
     hint = ""
-    if "alias" in what or "token" in what or "tag" in what or "escape" in what:
-        hint = "; texts with * & ! % @ ` or a backslash are put in 'single quotes'"
+    if problem.startswith(r"found character '\t'"):
+        what = "found a tab"
+        hint = "; lines are indented with spaces"
+    elif problem.startswith("found character '"):
+        what += f" {problem[16:].partition(' ')[0]}"
+        hint = _QUOTES
+    elif "alias" in what or "token" in what or "tag" in what or "escape" in what:
+        hint = _QUOTES
     elif "mapping values" in what:
         hint = "; a text with a colon and a space in it is put in quotes"
     return ConfigError(f"{where}: expected YAML: {what}{hint}")

@@ -79,6 +79,18 @@ def test_errors_of_threads() -> None:
     assert "Traceback" in line["exception"]
 
 
+def test_a_second_ctrl_c_is_no_error_of_a_thread() -> None:
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    stream = io.StringIO()
+    with log_to(stream):
+        thread = threading.Thread(target=stopped)
+        thread.start()
+        thread.join()
+    assert not stream.getvalue()
+
+
 def test_a_stream_that_takes_nothing() -> None:
     stream = io.StringIO()
     stream.close()

@@ -53,6 +53,7 @@ export class CameraPage {
     const { on } = this.stage;
     const hasMap = Boolean(this.camera.view) && on.map;
     this.mapPanel.hidden = !hasMap;
+    this.stage.mapSwitch.hidden = !this.camera.view; // without a ground there is none
     this.watch({ [this.camera.id]: { image: true, points: on.points || hasMap, density: on.density, map: hasMap } });
   }
 

@@ -91,6 +91,7 @@ export class Stage {
       } }, title);
       return button;
     });
+    this.mapSwitch = buttons.find((one) => one.dataset.layer === "map");
     this.legend = h("span.legend", { hidden: !this.on.density }, h("i"), h("span"));
     return h("div.layers", { role: "group", "aria-label": "What is drawn over the picture" }, buttons, this.legend);
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -16,6 +17,8 @@ from click.testing import CliRunner, Result
 pytest.importorskip("ruamel.yaml", reason='needs pip install "edgecount[watch]"')
 
 from edgecount.cli import cli
+from edgecount.cli._watch.token import write_token
+from edgecount.errors import OutputError
 from edgecount.watch.config import load
 
 DEPLOY = Path(__file__).resolve().parents[4] / "deploy"
@@ -141,6 +144,16 @@ def test_a_new_token(run: Run) -> None:
     assert "page.token exists" in refusal(run("--new-token", "page.token"), 1)
     result = run(CAMERA, "--serve", "0.0.0.0:0", "--token-file", "page.token", "--check")
     assert result.exit_code == 0, result.output
+
+
+def test_no_part_of_a_token_stays_on_a_full_disk(monkeypatch, tmp_path: Path) -> None:
+    def is_full(_bytes: int) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("edgecount.cli._watch.token.secrets.token_urlsafe", is_full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_token(tmp_path / "page.token")
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_config_of_the_command_line(run: Run) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgecount.cli._watch.orders import orders_by_signals
+from edgecount.cli._watch.orders import Orders, reloads_by_signal, stops_by_signals
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def hangups_ignored() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hangups_ignored")
 def test_a_config_is_read_again_after_nohup_too() -> None:
-    with orders_by_signals(reloads=True) as orders:
+    orders = Orders()
+    with reloads_by_signal(orders):
         os.kill(os.getpid(), signal.SIGHUP)
         assert orders.next(30) == "reload"
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -29,13 +30,15 @@ def test_a_config_is_read_again_after_nohup_too() -> None:
 
 @pytest.mark.usefixtures("hangups_ignored")
 def test_nohup_keeps_a_service_without_a_config_running() -> None:
-    with orders_by_signals(reloads=False) as orders:
+    orders = Orders()
+    with stops_by_signals(orders, hangup=True):
         os.kill(os.getpid(), signal.SIGHUP)
         assert orders.next(0.1) is None
 
 
 def test_a_second_signal_ends_at_once() -> None:
-    with orders_by_signals(reloads=True) as orders:
+    orders = Orders()
+    with stops_by_signals(orders, hangup=False):
         os.kill(os.getpid(), signal.SIGTERM)
         assert orders.next(30) is signal.SIGTERM
         with pytest.raises(KeyboardInterrupt):

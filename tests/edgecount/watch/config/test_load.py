@@ -143,6 +143,8 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("jsonl: {every: 2}", WEBHOOK.format("https://h", "/nowhere"), "/nowhere: cannot be read"),
         ("minutes: 31", "minutes: 31.5", "history.minutes: expected a whole number, got 31.5"),
         ("title: Main door", "title: *hunter2", ":6: expected YAML: found undefined alias"),
+        ("title: Main door", "title: @hunter2", ":6: expected YAML: found character '@'; texts"),
+        ("    title: Main door", "\ttitle: Main door", ":6: expected YAML: found a tab; lines are"),
         ("title: Main", "title: !hunter2", ":6: expected no tag"),
         ("title: Main door", "title: a: b", ":6: expected YAML: mapping values"),
         ("title: Main door", 'title: "hunter2', "expected YAML: found unexpected end"),

@@ -208,6 +208,41 @@ def test_dark_and_light(browser):
     browser.find("#theme").click()
 
 
+def test_a_region_that_an_alarm_watches_stays(browser):
+    browser.open("door")
+    browser.until(browser.is_painted)
+    browser.button("Edit regions").click()
+    browser.find("[aria-label='Delete hall']").click()
+    browser.button("Save").click()
+    browser.until(lambda: "The alarm crowded watches hall" in browser.text(".toasts"))
+    assert not browser.service.calls
+    browser.button("Undo").click()
+    browser.button("Save").click()
+    browser.until(lambda: not browser.driver.find_elements("css selector", "[data-corner]"))
+
+
+def test_a_phone_is_turned(browser):
+    browser.open("door", width=390, height=844)
+    browser.until(lambda: "This week" in browser.text(".patterns:has(.heat)"))
+    widths = (
+        "return [document.documentElement.scrollWidth, innerWidth,"
+        "document.querySelector('.plot.low').clientWidth - "
+        "document.querySelector('.plot.low .uplot').clientWidth]"
+    )
+    for width, height in ((844, 390), (390, 844)):
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
+        browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.until(lambda wide=width: browser.script(widths) == [wide, wide, 0])
+
+
+def test_a_camera_without_ground_has_no_switch_for_the_map(browser):
+    browser.open("yard")
+    browser.until(browser.is_painted)
+    assert not browser.find("[data-layer=map]").is_displayed()
+    browser.open("door")
+    browser.until(lambda: browser.find("[data-layer=map]").is_displayed())
+
+
 def test_a_line_is_drawn_with_a_finger_on_a_phone(browser):
     browser.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
     try:
