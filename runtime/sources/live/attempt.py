@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.live.clock import CaptureClock
+from edgecount.runtime.sources.live.exiting import let_exit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,6 +95,7 @@ class Attempt:
         self._skipped = self._left_out = 0
         # A daemon: a camera that hangs in its driver must not keep the program from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        let_exit(self)
         self._thread.start()
 
     @property
