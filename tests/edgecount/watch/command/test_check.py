@@ -112,10 +112,10 @@ def test_every_finding_has_a_line(run: Run, write_config: Callable[..., Path]) -
         ([CAMERA, "--region", "a/b:0%,0%;9%,9%;9%,0%"], "--region a/b: expected a name of 1 to 64"),
         ([CAMERA, "rtsp://x", "--line", "a:0%,0%;9%,9%"], "--line is for one camera"),
         ([CAMERA, "--jsonl", "a", "--csv", "a"], "--csv: expected a file of its own"),
-        ([CAMERA, "--config", "x"], "cameras are in --config FILE or given as SOURCE..., not both"),
-        (["--config", "x", "--rate", "3"], "--rate is for cameras without --config"),
+        ([CAMERA, "--config", "x"], "expected cameras as SOURCE... or in --config FILE, not both"),
+        (["--config", "x", "--rate", "3"], "--rate cannot be combined with --config"),
         (["--config", "nobody.yaml"], "nobody.yaml: cannot read the config"),
-        (["--new-token", "x", CAMERA], "--new-token writes a token and does nothing else"),
+        (["--new-token", "x", CAMERA], "--new-token only writes a token"),
     ],
 )
 def test_refusals(run: Run, arguments: list[str], line: str) -> None:
