@@ -55,11 +55,13 @@ def history(
       edgecount history edgecount.sqlite > day.csv
       edgecount history edgecount.sqlite --camera door --what count --from 2026-11-01 --by hours
     """  # noqa: D301 (click looks for the character, not for backslash and b)
-    from edgecount.watch.history import History, Keep
+    from edgecount.watch.history import History, HistorySettings
 
     until = time.time() if end is None else end.timestamp()
     since = until - _DAY if start is None else start.timestamp()
     if since >= until:
         raise click.UsageError("--from must be before --to")
-    for text in History(Keep(file)).export(since, until, camera=camera, what=what, resolution=by):
+    for text in History(HistorySettings(file)).export(
+        since, until, camera=camera, what=what, resolution=by
+    ):
         click.echo(text, nl=False)

@@ -102,10 +102,10 @@ def test_every_finding_has_a_line(run: Run, write_config: Callable[..., Path]) -
         ([], "expected cameras (SOURCE...) or --config FILE"),
         (["clip.mp4"], "SOURCE: expected an address such as rtsp://HOST/..."),
         (["rtsp//viewer:hunter2@host/x"], "got 'rtsp//host/x'"),
-        (["--serve", CAMERA], "put --serve behind the cameras"),
+        (["--serve", CAMERA], "put --serve after the cameras"),
         (
             [CAMERA, "--serve", "0.0.0.0:80"],
-            "make one with  edgecount watch --new-token page.token",
+            "create one with  edgecount watch --new-token page.token",
         ),
         ([CAMERA, "--token-file", "x"], "--token-file is about the page: pass --serve, too"),
         ([CAMERA, "--region", "a:0,0;9,9;9,0"], "--region a: expected percent of the picture"),
@@ -167,7 +167,7 @@ def test_a_config_of_the_command_line(run: Run) -> None:
     assert list(camera.lines) == ["gate"]
     assert run("--config", "new.yaml", "--check").exit_code == 0
     assert "new.yaml exists" in refusal(run(*given, "--write-config", "new.yaml"), 1)
-    assert "without --config" in refusal(run("--config", "new.yaml", "--write-config", "x.yaml"))
+    assert "cannot be combined" in refusal(run("--config", "new.yaml", "--write-config", "x.yaml"))
 
 
 def test_a_missing_extra(
