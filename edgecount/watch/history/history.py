@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from edgecount.watch.history.query import Questions
+from edgecount.watch.history.query import Queries
 from edgecount.watch.history.sink import HistorySink
 
 
-class History(Questions, HistorySink):
+class History(Queries, HistorySink):
     """A sink that writes readings and events to a SQLite file, with queries of it.
 
     One thread writes; any number of threads may query meanwhile, also before it is opened and after
