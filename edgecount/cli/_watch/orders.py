@@ -62,12 +62,14 @@ def orders_by_signals(*, reloads: bool) -> Iterator[Orders]:
 
     Args:
         reloads: whether there is a config to reload; SIGHUP stops otherwise, as it does where a
-            terminal is closed. Where it is ignored, as after `nohup`, it stays so.
+            terminal is closed, unless it is ignored, as after `nohup`.
     """
     orders = Orders()
     handlers: dict[int, Any] = dict.fromkeys(_STOPS, orders.stop)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        handlers[signal.SIGHUP] = Reload(orders) if reloads else orders.stop
+    if reloads:  # after `nohup`, too: what it is to prevent is the end
+        handlers[signal.SIGHUP] = Reload(orders)
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = orders.stop
     if threading.current_thread() is not threading.main_thread():
         yield orders
         return
