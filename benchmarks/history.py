@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgecount.runtime.sources.live import SourceHealth, SourceState
-from edgecount.watch.history import History, Keep
+from edgecount.watch.history import History, HistorySettings
 from edgecount.watch.history.database import open_database
 from edgecount.watch.history.spans import Span
 from edgecount.watch.history.store import Store
@@ -73,7 +73,7 @@ def write_year(history: History, cameras: int, regions: int, days: int) -> None:
     """Write the days before the end, as they would lie in the file then."""
     database = open_database(history.path)
     store = Store(database, history.zone, time.monotonic)
-    keep = Keep(history.path, minutes=MINUTES)
+    keep = HistorySettings(history.path, minutes=MINUTES)
     for day in range(days, 0, -1):
         begin = END - day * DAY
         with store.change():
@@ -245,7 +245,7 @@ def main() -> None:
     parser.add_argument("--folder", help="on the disk that is to be measured")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        history = History(Keep(Path(folder) / "history.sqlite", minutes=MINUTES))
+        history = History(HistorySettings(Path(folder) / "history.sqlite", minutes=MINUTES))
         begin = time.perf_counter()
         write_year(history, options.cameras, options.regions, options.days)
         print(f"{options.days} days were written in {time.perf_counter() - begin:.0f} s.")

@@ -1,4 +1,4 @@
-"""`edgecount history`: what `watch` has counted, as a table."""
+"""`edgecount history`: the history of `edgecount watch` as CSV."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"])
 
 @click.command()
 @click.argument("file", type=UserPath(exists=True, dir_okay=False))
-@click.option("--camera", metavar="ID", help="Of one camera only.")
+@click.option("--camera", metavar="ID", help="Print only this camera.")
 @click.option(
     "--what",
     metavar="SERIES",
-    help="Only this of it: count, smooth, region:NAME or line:NAME.",
+    help="Print only this series: count, smooth, region:NAME or line:NAME.",
 )
 @click.option(
     "--from",
     "start",
     type=_MOMENT,
     metavar="TIME",
-    help='Local, 2026-11-01 or "2026-11-01 12:30".  [default: a day before --to]',
+    help='Start in local time, 2026-11-01 or "2026-11-01 12:30".  [default: a day before --to]',
 )
-@click.option("--to", "end", type=_MOMENT, metavar="TIME", help="Its end.  [default: now]")
+@click.option(
+    "--to", "end", type=_MOMENT, metavar="TIME", help="End in local time.  [default: now]"
+)
 @click.option(
     "--by",
     type=click.Choice(["minutes", "hours", "days"]),
-    help="Length of a row.  [default: the shortest that reaches back to --from]",
+    help="Period of a row.  [default: the shortest one that is kept back to --from]",
 )
 def history(
     file: Path,
@@ -45,19 +47,21 @@ def history(
 ) -> None:
     """Print the history of counts in FILE as CSV.
 
-    FILE is the one that history.path in the config of `edgecount watch` names, which may go on
-    writing it. Times have their difference to UTC; where nothing was counted there is no row.
+    FILE is the history.path in the config of `edgecount watch`, which may be running. Times
+    include their UTC offset; periods without counts have no row.
 
     \b
     Examples:
       edgecount history edgecount.sqlite > day.csv
       edgecount history edgecount.sqlite --camera door --what count --from 2026-11-01 --by hours
     """  # noqa: D301 (click looks for the character, not for backslash and b)
-    from edgecount.watch.history import History, Keep
+    from edgecount.watch.history import History, HistorySettings
 
     until = time.time() if end is None else end.timestamp()
     since = until - _DAY if start is None else start.timestamp()
     if since >= until:
         raise click.UsageError("--from must be before --to")
-    for text in History(Keep(file)).export(since, until, camera=camera, what=what, resolution=by):
+    for text in History(HistorySettings(file)).export(
+        since, until, camera=camera, what=what, resolution=by
+    ):
         click.echo(text, nl=False)

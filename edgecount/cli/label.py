@@ -36,10 +36,12 @@ _PAUSE = 0.2  # s between two looks at whether Ctrl-C came
     "--out",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="CSV to go on with.  [default: the folder's only one, or a new labels.csv]",
+    help="CSV file to continue or create.  [default: the folder's only one, or labels.csv]",
 )
 @model_option
-@click.option("--no-proposal", is_flag=True, help="Begin each picture without marks of a model.")
+@click.option(
+    "--no-proposal", is_flag=True, help="Start each picture without marks proposed by a model."
+)
 @backend_option
 @threads_option
 @click.option(
@@ -48,7 +50,7 @@ _PAUSE = 0.2  # s between two looks at whether Ctrl-C came
     metavar="N",
     default=PORT,
     show_default=True,
-    help="Port of 127.0.0.1 to serve at; 0 takes a free one.",
+    help="Port on 127.0.0.1; 0 picks a free one.",
 )
 @click.option(
     "--open/--no-open",
@@ -71,12 +73,12 @@ def label(
     accept_damaged: bool,
     max_pixels: int,
 ) -> None:
-    """Mark the heads in the pictures of FOLDER, on a page that this machine alone reaches.
+    """Mark the heads in the pictures of FOLDER on a local web page.
 
-    The model proposes heads to correct. Each change is saved at once: pictures that are done, and
-    those without people, are in a CSV that edgecount adapt, eval and data check read; those that
-    are begun wait in a file beside it. Ctrl-C ends it; the same command goes on. Pictures that
-    arrive meanwhile, such as those that edgecount watch keeps, are taken up.
+    The model proposes heads, which you correct. Every change is saved at once: finished pictures,
+    including those without people, go to a CSV that edgecount adapt, eval and data check read;
+    unfinished ones to a file beside it. Ctrl-C stops it, and the same command continues. New
+    pictures in FOLDER, such as those that edgecount watch keeps, are picked up while it runs.
 
     From another machine:  ssh -L 8087:127.0.0.1:8087 HOST
     """
@@ -99,7 +101,7 @@ def label(
             max_pixels=max_pixels,
         ) as server,
     ):
-        click.echo(f"{server.address}\nThe page is there, for this machine alone; Ctrl-C ends it.")
+        click.echo(f"{server.address}\nOpen this address on this machine; Ctrl-C stops the page.")
         if opens or (opens is None and _has_desktop()):
             _open_browser(server)
         _wait(lambda: stop.requested)
@@ -107,7 +109,7 @@ def label(
 
 
 def summary(tally: Counter[str], table: Path) -> Iterator[str]:
-    """Yield the lines that say what is done and what to do next."""
+    """Yield lines that summarise the progress and name the next step."""
     done, empty, begun = tally["done"], tally["empty"], tally["open"]
     if not done + empty:
         also = f"; {plural(begun, 'picture')} begun" if begun else ""
@@ -122,7 +124,7 @@ def summary(tally: Counter[str], table: Path) -> Iterator[str]:
 
 
 def _has_desktop() -> bool:
-    """Return whether a browser with windows can be expected; one in the terminal is not meant."""
+    """Return whether a graphical browser can be expected; browsers in a terminal do not count."""
     if sys.platform in {"darwin", "win32"}:
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from edgecount.watch.config import WatchConfig
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
-# What belongs into the config where there is one.
+# Options that belong in the config if there is one.
 _OF_CONFIG = (
     *("model", "backend", "threads", "max_side"),
     *("rate", "regions", "lines", "history", "jsonl", "csv"),
 )
-_ONLY_ALONE = "--new-token writes a token and does nothing else: give it alone"
+_ONLY_ALONE = "--new-token only writes a token: it cannot be combined with other options"
 
 
 class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
-    """HOST:PORT; a camera that was taken for it is told."""
+    """HOST:PORT; refuses a camera's address that --serve has taken for its value."""
 
     name = "HOST:PORT"
 
@@ -48,7 +48,7 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
 
             self.fail(
                 f"expected HOST:PORT such as {DEFAULT_ADDRESS}, got {shown_url(text)!r}; to serve "
-                "at the usual address, put --serve behind the cameras",
+                "at the default address, put --serve after the cameras",
                 param,
                 ctx,
             )
@@ -62,7 +62,7 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
     "path",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="Cameras and all else from this YAML file, which is read again at SIGHUP.",
+    help="Read cameras and all other settings from this YAML file; SIGHUP reloads it.",
 )
 @click.option(
     "--serve",
@@ -71,21 +71,21 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
     is_flag=False,
     flag_value=DEFAULT_ADDRESS,
     metavar="[HOST:PORT]",
-    help=f"Serve the page there.  [without a value: {DEFAULT_ADDRESS}]",
+    help=f"Serve the web page at this address.  [without a value: {DEFAULT_ADDRESS}]",
 )
 @click.option(
     "--token-file",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="Ask who opens the page for the token in this file; other machines' access needs one.",
+    help="Require the token in this file to open the page; needed if other machines can reach it.",
 )
 @click.option(
     "--viewer-token-file",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="Let those with the token in this file look, and change nothing.",
+    help="Let viewers open the page with the token in this file, without changing anything.",
 )
-@click.option("--read-only", is_flag=True, help="Let nobody change anything on the page.")
+@click.option("--read-only", is_flag=True, help="Allow no changes from the page.")
 @model_option
 @backend_option
 @threads_option
@@ -94,7 +94,7 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
     "--rate",
     type=click.FloatRange(0.01, 240),
     metavar="N",
-    help="Count at most N pictures a second of each camera.  [default: 5]",
+    help="Count at most N pictures per second of each camera.  [default: 5]",
 )
 @click.option(
     "--region",
@@ -103,7 +103,7 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
     metavar="NAME:x,y;x,y;x,y",
     multiple=True,
     help="Also count the people in this polygon, in percent of the picture "
-    "(0%,0%;50%,0%;50%,100%); repeat it for more. For one camera.",
+    "(0%,0%;50%,0%;50%,100%); may be repeated. For a single camera.",
 )
 @click.option(
     "--line",
@@ -111,8 +111,8 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
     type=LineType(),
     metavar="NAME:x,y;x,y",
     multiple=True,
-    help="Count who crosses this line: from the left to the right of somebody who walks along it "
-    "is in. Percent; repeat it for more. For one camera.",
+    help="Count people who cross this line, in percent of the picture. Seen from its first point, "
+    "in is from left to right; may be repeated. For a single camera.",
 )
 @click.option(
     "--history",
@@ -124,61 +124,61 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
     "--jsonl",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="Write counts, one a second and camera, and events to this file, as lines of JSON.",
+    help="Write counts (one per second and camera) and events to this file as JSON lines.",
 )
 @click.option(
     "--csv",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="Write counts, one a minute and camera, to this table.",
+    help="Write counts (one per minute and camera) and events to this CSV file.",
 )
 @click.option(
     "--print-every",
     type=click.FloatRange(0, 86_400),
     metavar="SECONDS",
-    help="Print a line for each camera so often; 0: never.  [default: 10 if the counts go nowhere "
-    "else, else 0]",
+    help="Seconds between lines of counts on stdout; 0: none.  [default: 10 if the counts go "
+    "nowhere else, otherwise 0]",
 )
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Log to stderr in lines for people or of JSON.",
+    help="Format of the log on stderr: plain text or one JSON object per line.",
 )
 @click.option(
-    "--check", "is_check", is_flag=True, help="Check the config and what it names, and exit."
+    "--check", "is_check", is_flag=True, help="Check the config and all it refers to, and exit."
 )
 @click.option(
     "--write-config",
     "new_config",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="Write what the command line says to a new config, readable by you alone, and exit.",
+    help="Write the given options to a new config file that only you can read, and exit.",
 )
 @click.option(
     "--new-token",
     "token",
     type=UserPath(dir_okay=False),
     metavar="FILE",
-    help="Write a new token for --token-file, readable by you alone, and exit.",
+    help="Write a new token for --token-file that only you can read, and exit.",
 )
 @click.pass_context
 def watch(
     ctx: click.Context, /, sources: tuple[str, ...], token: Path | None, **options: Any
 ) -> None:
-    """Count cameras until it is stopped, for months.
+    """Run a service that counts cameras until it is stopped.
 
-    SOURCE is a camera: an address (rtsp://, http:// ...), a camera's number, a device, or a
-    pipeline of GStreamer. With --serve there is a page to look at; without it, and without a file
-    for the counts, a line for each camera is printed every ten seconds. The log goes to stderr.
+    SOURCE is a camera: a URL (rtsp://, http:// ...), a camera number, a device, or a GStreamer
+    pipeline. --serve adds a web page. Without a page and without output files, one line per camera
+    is printed every ten seconds. The log goes to stderr.
 
-    A camera that is away is tried again for ever; its state is in the log and on the page.
-    Regions, lines, alarms, brokers and all else that has no option here are in --config:
-    docs/watch.md.
+    Lost cameras are reconnected for as long as it takes; their state is in the log and on the
+    page. Several cameras with regions, lines and alarms, MQTT, webhooks and all other settings
+    need --config: see docs/watch.md.
 
-    SIGTERM ends it with exit code 0, Ctrl-C with 130; SIGHUP reads --config again, and a wrong one
-    changes nothing.
+    SIGTERM stops the service with exit code 0, Ctrl-C with 130. SIGHUP reloads --config; an
+    invalid one changes nothing.
 
     \b
     Examples:
@@ -240,7 +240,7 @@ def _check(
     print_every: float | None,  # noqa: ARG001
     **options: Any,
 ) -> None:
-    """Print what is wrong, a line each, and exit with 2 if something is."""
+    """Print one line per problem, and exit with 2 if there are any."""
     from edgecount.cli._watch.check import check_config
 
     page = _page(options)
@@ -271,14 +271,14 @@ def _write(
     from edgecount.cli._watch.write import write_config
 
     if path is not None:
-        raise click.UsageError("--write-config is for cameras without --config")
+        raise click.UsageError("--write-config and --config cannot be combined")
     write_config(_config(sources, None, _page(options), options), new_config)
     shown = printable(str(new_config))
-    click.echo(f"{shown}: go on by  edgecount watch --config {shown}")
+    click.echo(f"{shown} is written. Next:  edgecount watch --config {shown}")
 
 
 def _page(options: dict[str, Any]) -> PageOptions:
-    """Take the options that are about the page off the others."""
+    """Remove the page's options from the given ones, and return them."""
     from edgecount.cli._watch.setup import PageOptions
 
     names = ("address", "token_file", "viewer_token_file", "read_only")
@@ -294,18 +294,18 @@ def _config(
 
 
 def _refuse_mixture(ctx: click.Context, sources: tuple[str, ...]) -> None:
-    """Refuse a config together with what it is there to say, and neither of them."""
+    """Refuse a config together with options that belong in it, and a call without cameras."""
     if ctx.params["path"] is None:
         if not sources:
             raise click.UsageError("expected cameras (SOURCE...) or --config FILE")
         return
     if sources:
-        raise click.UsageError("cameras are in --config FILE or given as SOURCE..., not both")
+        raise click.UsageError("expected cameras as SOURCE... or in --config FILE, not both")
     given = (name for name in _OF_CONFIG if _is_given(ctx, name))
     name = next(given, None)
     if name is not None:
         flag = next(one.opts[0] for one in ctx.command.params if one.name == name)
-        raise click.UsageError(f"{flag} is for cameras without --config: write it into the config")
+        raise click.UsageError(f"{flag} cannot be combined with --config: set it in the config")
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -323,6 +323,7 @@ def _new_token(ctx: click.Context, token: Path, sources: tuple[str, ...]) -> Non
     write_token(token)
     shown = printable(str(token))
     click.echo(
-        f"{shown}: a new token, which only you can read. Give --token-file {shown}, or token_file: "
-        f"{shown} below serve: in the config; the page asks for what  cat {shown}  shows."
+        f"{shown}: a new token, which only you can read. Use it by --token-file {shown}, or by "
+        f"token_file: {shown} below serve: in the config. To log in, enter what  cat {shown}  "
+        "prints."
     )

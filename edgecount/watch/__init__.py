@@ -1,1 +1,1 @@
-"""The service behind `edgecount watch`: cameras that are counted for months, and who is told."""
+"""The service behind `edgecount watch`: it counts cameras for months and reports the counts."""

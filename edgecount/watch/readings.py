@@ -1,4 +1,4 @@
-"""What the service tells of a camera: a reading for each counted picture, and events."""
+"""The output of the service: a reading for each counted picture of a camera, and events."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class RegionReading:
 
 @dataclass(frozen=True)
 class LineReading:
-    """People that have crossed a line since its counts started anew.
+    """People who have crossed a line since its counts were reset.
 
     Attributes:
-        into: people that went in.
-        out: people that went out.
-        since: when the counts started anew, UNIX time in seconds.
+        into: people who went in.
+        out: people who went out.
+        since: time of the reset, UNIX time in seconds.
     """
 
     into: float
@@ -54,14 +54,14 @@ class LineReading:
 
 @dataclass(frozen=True)
 class AlarmStatus:
-    """The state of an alarm, as far as it survives a restart.
+    """The state of an alarm that survives a restart.
 
     Attributes:
         raised: whether it is raised.
-        acknowledged: whether somebody knows.
-        has_data: whether counts come.
+        acknowledged: whether it has been acknowledged.
+        has_data: whether there are counts to judge it by.
         since: when it was raised, UNIX time in seconds; None while it is not.
-        peak: most people since then.
+        peak: maximum number of people since then.
         cleared: when it was last cleared, UNIX time in seconds; None if it never was.
     """
 
@@ -75,11 +75,11 @@ class AlarmStatus:
 
 @dataclass(frozen=True)
 class Kept:
-    """What goes on of a camera after a restart.
+    """The state of a camera that survives a restart.
 
     Attributes:
         lines: counts of its lines by name.
-        alarms: its alarms by name.
+        alarms: states of its alarms by name.
     """
 
     lines: Mapping[str, LineReading] = field(default_factory=dict)
@@ -88,23 +88,23 @@ class Kept:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A counted picture of a camera.
+    """The result of one counted picture of a camera.
 
     Attributes:
         camera: the camera's id in the config.
         time: when the picture was captured, UNIX time in seconds.
         count: people in it; None if the picture cannot be trusted, or the camera moves.
-        interval: their likely range; None where the model's was not measured.
+        interval: interval of the count, as `CountResult.interval`; None if the model has none.
         smooth: smoothed count; None before the first one.
-        smooth_interval: likely range of the smoothed count.
+        smooth_interval: interval of the smoothed count.
         regions: readings by the region's name; empty where the count is None.
         lines: readings by the line's name.
-        picture: state of the picture, as `PictureState` calls it; "moving" while the camera turns.
+        picture: state of the picture, a value of `PictureState`; "moving" while the camera turns.
         night: whether the picture has no colour.
-        health: how the camera is doing.
+        health: state of the camera, with its numbers of frames and reconnects.
         alarms: state of each alarm, by name, after this picture.
-        result: what was counted; None where the count is.
-        image: the picture, uint8 (H, W, 3) BGR, its heads pixelated if the config asks for that.
+        result: the counter's result; None if the count is None.
+        image: the picture, uint8 (H, W, 3) BGR, with heads pixelated if the config says so.
     """
 
     camera: str
@@ -158,19 +158,19 @@ class Reading:
 
 @dataclass(frozen=True)
 class Event:
-    """A change that somebody may want to be told of.
+    """A change of an alarm, a camera or its picture.
 
     Attributes:
         camera: the camera's id.
         time: when it happened, UNIX time in seconds.
-        kind: what it is about: an alarm, the camera itself, or its picture.
-        name: the alarm's name; empty for the others.
-        change: what happened: of an alarm raised, cleared, acknowledged, lost or back; of a
-            camera lost or back; of a picture its new state.
-        count: people, of an alarm.
-        peak: most people since it was raised.
+        kind: "alarm", "camera" or "picture".
+        name: the alarm's name; empty for the other kinds.
+        change: alarms: "raised", "cleared", "acknowledged", "lost" or "back"; cameras: "lost" or
+            "back"; pictures: the new state.
+        count: people that the alarm compares; None for the other kinds.
+        peak: maximum since the alarm was raised.
         detail: a sentence for people, without secrets.
-        id: differs between events, so that one that is delivered twice is known.
+        id: unique, so that an event that is delivered twice can be recognised.
     """
 
     camera: str

@@ -1,7 +1,4 @@
-"""What the service tells systemd: that it is ready, reloads, ends, and is alive.
-
-The protocol is that of sd_notify(3): datagrams to the socket that NOTIFY_SOCKET names.
-"""
+"""Notifications to systemd: ready, reloading, stopping, status and watchdog."""
 
 from __future__ import annotations
 
@@ -78,7 +75,7 @@ class Notifier:
                 sender.sendto("\n".join(lines).encode(errors="replace"), self._address)
         except OSError as error:
             level = logging.DEBUG if self._has_failed else logging.WARNING
-            _log.log(level, "systemd cannot be told how the service is doing: %s", error)
+            _log.log(level, "systemd could not be notified: %s", error)
             self._has_failed = True
 
 

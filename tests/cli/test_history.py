@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecount.runtime.sources.live import SourceHealth, SourceState
-from edgecount.watch.history import History, Keep
+from edgecount.watch.history import History, HistorySettings
 from edgecount.watch.readings import Reading
 
 BEGIN = datetime(2026, 5, 4, 12).astimezone()
@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
     """Write a history of two hours of two cameras."""
     path = tmp_path / "history.sqlite"
     begin = BEGIN.timestamp()
-    history = History(Keep(path, minutes=36_000), wall=lambda: begin)
+    history = History(HistorySettings(path, minutes=36_000), wall=lambda: begin)
     history.open()
     for second in range(0, 7201, 5):
         for camera, count in (("door", 2.0), ("hall", 3.0)):

@@ -1,4 +1,4 @@
-"""`edgecount watch --check`: what would go wrong, without opening a camera."""
+"""`edgecount watch --check`: checks of a config without opening a camera."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong, or may be.
+    """A problem of a config.
 
     Attributes:
-        text: what it is, with the key that it is about.
-        is_error: whether the service could not run so.
+        text: description, with the key that it is about.
+        is_error: whether it prevents the service from running; else it is a note.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Finding:
 
 
 def check_config(config: WatchConfig) -> Iterator[Finding]:
-    """Yield what is wrong with a config on this machine, cameras and brokers aside."""
+    """Yield the problems of a config on this machine; cameras and brokers are not contacted."""
     yield from _of_model(config)
     yield from _of_cameras(config)
     yield from _of_files(config)
@@ -130,7 +130,7 @@ def _of_address(host: str, port: int) -> Iterator[Finding]:
         # It may be the very service whose config is checked before a reload.
         in_use = error.errno == errno.EADDRINUSE and port != 0
         text = f"serve.address: {host}:{port}: {error.strerror or error}"
-        yield Finding(f"{text}; by a service that runs?" if in_use else text, is_error=not in_use)
+        yield Finding(f"{text}; is the service running?" if in_use else text, is_error=not in_use)
 
 
 def _why_not_file(path: Path) -> str | None:
@@ -138,17 +138,17 @@ def _why_not_file(path: Path) -> str | None:
     if path.is_dir():
         return "it is a folder"
     if path.exists() and not path.is_file():
-        return "it is no regular file"
+        return "it is not a regular file"
     if path.exists() and not os.access(path, os.W_OK):
         return "no permission"
     return _why_not_folder(path.absolute().parent)
 
 
 def _why_not_folder(path: Path) -> str | None:
-    """Return why files cannot be made in a folder, which is made if need be; None if they can."""
+    """Return why files cannot be created in a folder, which may not exist yet; None if they can."""
     place = path.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        return f"{place} is no folder"
+        return f"{place} is not a folder"
     return None if os.access(place, os.W_OK | os.X_OK) else f"no permission in {place}"

@@ -1,4 +1,4 @@
-"""What happens in a service, for the log and for systemd."""
+"""Events and state of a service, for the log and for systemd."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TRUSTED = ("good", "learning")  # states of a picture that are no reason to wor
 class Observer:
     """A thread that logs a service's events and tells systemd that it is alive.
 
-    A context manager. It is no part of the service, so that it notices when that hangs.
+    A context manager. It is not part of the service, so that it notices when that hangs.
 
     Args:
         service: the service.
-        notifier: who tells systemd.
+        notifier: notifications to systemd.
     """
 
     def __init__(self, service: Service, notifier: Notifier) -> None:
@@ -52,7 +52,7 @@ class Observer:
         self._subscription.close()
 
     def look(self) -> None:
-        """Log what is new, and tell systemd if the service is well."""
+        """Log new events, and reset systemd's watchdog if counting makes progress."""
         for item in self._subscription.get(0):
             if isinstance(item, Event):
                 log_event(item)
@@ -113,7 +113,7 @@ def _text_of(event: Event) -> str:
 
 
 def status_of(service: Service) -> str:
-    """Return how a service is doing in one line."""
+    """Return the state of a service in one line."""
     cameras = service.cameras.values()
     live = sum(camera.health().state is SourceState.LIVE for camera in cameras)
     text = f"{live} of {len(cameras)} cameras give pictures"

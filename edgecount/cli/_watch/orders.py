@@ -1,4 +1,4 @@
-"""Signals as orders to a service: stop, or read the config again."""
+"""Signals as orders to a service: stop, or reload the config."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Orders:
-    """What signals have ordered."""
+    """A queue of the orders that signals have given."""
 
     def __init__(self) -> None:
         # Its put may be called by a handler that has interrupted get.
@@ -32,19 +32,19 @@ class Orders:
             return None
 
     def stop(self, number: int, _frame: FrameType | None) -> None:
-        """Order the end, or, the second time, end at once: a handler of signals."""
+        """Handle a signal: order the stop; the second one stops immediately."""
         if self._is_stopping:
             raise KeyboardInterrupt
         self._is_stopping = True
         self._orders.put(signal.Signals(number))
 
     def reload(self) -> None:
-        """Order that the config is read again."""
+        """Order a reload of the config."""
         self._orders.put("reload")
 
 
 class Reload:
-    """A handler of a signal that does not end the process, which `end_stuck_calls` looks at."""
+    """A signal handler that does not end the process, which `end_stuck_calls` has to know."""
 
     ends_process = False
 
@@ -52,7 +52,7 @@ class Reload:
         self._orders = orders
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
-        """Order that the config is read again."""
+        """Order a reload of the config."""
         self._orders.reload()
 
 

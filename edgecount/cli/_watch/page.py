@@ -1,4 +1,4 @@
-"""The page beside the service, begun anew where its settings change."""
+"""The page's server, which is restarted when its settings change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Page:
     """The page's server, as the config wants it.
 
     Args:
-        service: what is shown.
+        service: the service that the page shows.
     """
 
     def __init__(self, service: Service) -> None:
@@ -28,16 +28,16 @@ class Page:
 
     @property
     def url(self) -> str | None:
-        """Where it is; None: it is not served."""
+        """URL of the page; None: it is not served."""
         return None if self._server is None else self._server.url
 
     def follow(self, config: WatchConfig) -> None:
-        """Serve it as a config says, and not at all if that has no page.
+        """Serve the page as a config says, or not at all if the config has none.
 
-        A server whose settings and tokens have not changed goes on.
+        A server whose settings and tokens have not changed is kept.
 
         Raises:
-            EdgeCountError: it cannot be served so; it is served as before.
+            EdgeCountError: it cannot be served so; the previous server is kept.
         """
         settings = _settings(config)
         if settings == self._settings:
@@ -58,7 +58,7 @@ class Page:
                 raise
 
     def stop(self) -> None:
-        """Serve it no longer."""
+        """Stop the server."""
         if self._server is not None:
             self._server.stop()
         self._server = self._settings = None

@@ -1,4 +1,4 @@
-"""Counts on stdout, a line for each camera now and then."""
+"""Counts on stdout, one line per camera at regular intervals."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Printer:
-    """Prints what a service counts.
+    """Prints the counts of a service.
 
     Args:
         service: the service.
-        every: seconds between two lines of a camera; 0: nothing is printed.
+        every: seconds between lines of a camera; 0: nothing is printed.
     """
 
     def __init__(self, service: Service, every: float) -> None:
@@ -35,7 +35,7 @@ class Printer:
         return max(self._due - time.monotonic(), 0.0) if self._every else 60.0
 
     def print_due(self) -> None:
-        """Print a line for each camera, if it is time to.
+        """Print a line for each camera if it is due.
 
         Raises:
             StdoutError: stdout takes nothing.

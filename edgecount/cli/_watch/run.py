@@ -1,4 +1,4 @@
-"""The service as long as it is to run: its start, its reloads and its end."""
+"""The run of the service: its start, its reloads and its end."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Run:
 
     Args:
         load: reads the config; called again at each SIGHUP.
-        formatter: of the log, which is told the cameras' ids.
-        orders: takes what signals order.
-        reloads: whether SIGHUP reloads; else it stops.
-        print_every: seconds between two lines of a camera on stdout; 0: none; None: some if the
-            counts go nowhere else.
+        formatter: formatter of the log, which needs the cameras' ids.
+        orders: orders that come by signals.
+        reloads: whether SIGHUP reloads the config; otherwise it stops the service.
+        print_every: seconds between lines of a camera on stdout; 0: none; None: 10 if the counts
+            go nowhere else, otherwise none.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Run:
         self._config: WatchConfig
 
     def until_stopped(self) -> signal.Signals:
-        """Run; return the signal that has ended it.
+        """Run until a signal stops the service, and return that signal.
 
         Raises:
             EdgeCountError: it cannot start with this config.
@@ -95,7 +95,7 @@ class Run:
             printer.print_due()
 
     def _reload(self, service: Service, page: Page) -> None:
-        """Go on by the config as it is now; a wrong one is logged, and changes nothing."""
+        """Apply the current config; an invalid one is logged and changes nothing."""
         try:
             config = self._load()
             self._formatter.cameras = {*service.cameras, *config.cameras}
@@ -106,7 +106,7 @@ class Run:
                 page.follow(self._config)
                 raise
         except EdgeCountError as error:
-            _log.error("not reloaded, everything goes on as before: %s", error)
+            _log.error("not reloaded, the previous config stays in use: %s", error)
             return
         except Exception:  # noqa: BLE001 (a mistake of ours is no reason to stop counting, either)
             _log.exception("not reloaded")

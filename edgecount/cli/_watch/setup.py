@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgecount.regions import Region
     from edgecount.watch.config import CameraConfig, WatchConfig
 
-# What the config calls what the command line gives, by its keys.
+# Flags of the command line by the config's keys, for error messages.
 _FLAGS = {
     ("serve", "address"): "--serve",
     ("serve", "token_file"): "--token-file",
@@ -36,7 +36,7 @@ _OF_CAMERA = {"rate": "--rate", "regions": "--region", "lines": "--line"}
 
 @dataclass(frozen=True)
 class PageOptions:
-    """What the command line says about the page, which holds over the config.
+    """The command line's options of the page, which override the config.
 
     Attributes:
         address: where it is served; None: where the config says.
@@ -51,18 +51,18 @@ class PageOptions:
     read_only: bool = False
 
     def over(self, config: WatchConfig) -> WatchConfig:
-        """Return a config with the page as the command line says.
+        """Return a config with these options applied.
 
         Raises:
-            UsageError: there is no page that the options could be about.
-            SettingError: an option makes no sense.
+            UsageError: there is no page that the options could apply to.
+            SettingError: an option is invalid.
         """
         given = {one.name: value for one in fields(self) if (value := getattr(self, one.name))}
         if not given:
             return config
         if config.serve is None and self.address is None:
             flag = "--" + next(iter(given)).replace("_", "-")
-            raise click.UsageError(f"{flag} is about the page: pass --serve, too")
+            raise click.UsageError(f"{flag} needs a page: pass --serve, too")
         return replace(config, serve=_page(config, given))
 
 
@@ -77,10 +77,10 @@ def _page(config: WatchConfig, given: Mapping[str, Any]) -> Any:
 
 
 def read_config(path: Path, page: PageOptions) -> WatchConfig:
-    """Return the config of a file, with the page as the command line says.
+    """Return the config of a file, with the page's options of the command line.
 
     Raises:
-        ConfigError: it makes no sense.
+        ConfigError: the config is invalid.
     """
     from edgecount.watch.config import load
 
@@ -117,7 +117,7 @@ def make_config(
 
     if len(sources) > 1 and (regions or lines):
         flag = "--region" if regions else "--line"
-        raise click.UsageError(f"{flag} is for one camera: give several theirs in a config")
+        raise click.UsageError(f"{flag} is for a single camera: for several, use --config")
     shapes = _shapes(regions, lines)
 
     def make() -> WatchConfig:

@@ -1,4 +1,4 @@
-"""What the command line says, as a config file to go on from."""
+"""A config file with the options of the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_PROGRAMS = ("path", "version")  # attributes of the whole config that are no
 
 
 def write_config(config: WatchConfig, path: Path) -> None:
-    """Write a config to a new file, which only its owner can read: there may be passwords in it.
+    """Write a config to a new file that only its owner can read: it may contain passwords.
 
     Raises:
         OutputError: there is such a file already, or it cannot be written.
@@ -46,7 +46,7 @@ def write_config(config: WatchConfig, path: Path) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in plain types; of sections what is not as it would be without."""
+    """Return a value in plain types; sections without the keys that have their defaults."""
     from edgecount.watch.config.secrets import escaped
 
     if dataclasses.is_dataclass(value):

@@ -1,4 +1,4 @@
-"""A watched camera: its pictures, what they mean, its alarms, and its view for who looks."""
+"""A watched camera: its pictures, their analysis, its alarms, and the picture for viewers."""
 
 from edgecount.watch.camera.camera import Camera
 from edgecount.watch.camera.view import Picture, encode

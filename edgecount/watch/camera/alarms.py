@@ -43,7 +43,7 @@ class Measured:
 
 
 class _Watched:
-    """An alarm with its rule, and what is told of it."""
+    """An alarm with its rule and its reported state."""
 
     def __init__(self, config: AlarmConfig, status: AlarmStatus, wall: float) -> None:
         self.config = config
@@ -200,7 +200,7 @@ class CameraAlarms:
         return alarm, _reason(config, alarm, "raised" if statuses[name].has_data else "lost")
 
     def end(self, names: Iterable[str], wall: float) -> list[Event]:
-        """Return the events of alarms that are there no more: those that were raised are cleared.
+        """Return the events of removed alarms: those that were raised are cleared.
 
         Args:
             names: the alarms that go on.

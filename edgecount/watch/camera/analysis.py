@@ -1,4 +1,4 @@
-"""What a camera's counted pictures mean: regions, lines, smoothed counts, alarms."""
+"""The analysis of a camera's counted pictures: regions, lines, smoothed counts, alarms."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _STATES = {
 
 @dataclass(frozen=True)
 class Analysed:
-    """What a picture means; the attributes are those of `Reading`.
+    """The analysis of a picture; the attributes are those of `Reading`.
 
     Attributes:
         is_trusted: whether its count is one.
@@ -136,7 +136,7 @@ class Analysis:
         return {} if self._crossed is None else self._crossed.readings(wall)
 
     def update(self, time: float, wall: float, image: Image, result: CountResult) -> Analysed:
-        """Take a counted picture, and return what it means.
+        """Analyse a counted picture.
 
         Args:
             time: time of the picture by a clock that only goes forward, in seconds.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Camera:
-    """A camera, what its pictures mean, and the newest of them for who looks.
+    """A camera with the analysis of its pictures, and the newest one for viewers.
 
     `take`, `handle` and `tick` are for the thread that counts, all others for any thread.
 
@@ -67,7 +67,7 @@ class Camera:
 
     @property
     def title(self) -> str:
-        """Name for people."""
+        """Name to be shown."""
         return self.config.title or self.id
 
     def latest(self) -> Reading | None:
@@ -85,7 +85,7 @@ class Camera:
         return None if picture is None else picture.jpeg(layers, width)
 
     def drawn(self, image: Image, reading: Reading, scale: HeatScale | None = None) -> Image:
-        """Return a picture of it with everything drawn over it; see `draw_over`."""
+        """Return one of its pictures with everything drawn on it; see `draw_over`."""
         return draw_over(image, reading, self._analysis, scale=scale)
 
     def health(self) -> SourceHealth:
@@ -137,13 +137,13 @@ class Camera:
     # For who runs it.
 
     def can_become(self, config: CameraConfig) -> bool:
-        """Return whether it can go on by another section without being opened again."""
+        """Return whether it can take over another section without being opened again."""
         old = self.config
         same = (old.source, old.live_options()) == (config.source, config.live_options())
         return same and old.every_frame == config.every_frame
 
     def check(self, config: CameraConfig, manifest: Manifest) -> None:
-        """Refuse another section that it cannot go on by.
+        """Check that it can take over another section.
 
         Raises:
             ConfigError: the section makes no sense.
@@ -151,7 +151,7 @@ class Camera:
         Analysis(self.id, config, manifest, kept=Kept(), now=time.time())
 
     def become(self, config: CameraConfig, manifest: Manifest) -> list[Event]:
-        """Go on by another section, from the next picture on; counts of lines and alarms go on.
+        """Use another section from the next picture on; line counts and alarms continue.
 
         Returns:
             The events of alarms that are there no more.
@@ -169,13 +169,13 @@ class Camera:
             return old.alarms.end(config.alarms, now)
 
     def succeed(self, other: Camera) -> None:
-        """Go on from the counts of lines and the alarms of another camera, before it is read."""
+        """Continue the line counts and alarms of another camera, before the first picture."""
         kept, now = other.kept(), time.time()
         with self._lock:
             self._analysis = Analysis(self.id, self.config, self._manifest, kept=kept, now=now)
 
     def kept(self) -> Kept:
-        """Return what goes on of it after a restart."""
+        """Return the state that is to survive a restart."""
         with self._lock:
             return self._analysis.kept(time.time())
 
@@ -191,7 +191,7 @@ class Camera:
     def handle(
         self, seconds: float, frame: Frame, result: CountResult
     ) -> tuple[Reading, Picture, list[Event]]:
-        """Take a counted picture, and return what is told of it.
+        """Analyse a counted picture, and return its reading and events.
 
         Args:
             seconds: its time, as `take` gave it.

@@ -27,7 +27,7 @@ _FIRST, _LONGEST = 60.0, 3600.0  # s before a camera that was given up is tried 
 
 
 class Feed:
-    """The pictures of a camera, taken when they are due, and events of its being lost and back.
+    """The pictures of a camera, taken when they are due, and the events "lost" and "back".
 
     All methods but `health` are for one thread at a time.
 

@@ -1,4 +1,4 @@
-"""Lines whose counts start anew once a day."""
+"""Lines whose counts are reset once a day."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Start:
 
 
 class DailyLines:
-    """A counter of the people that cross lines, since a time of the day.
+    """A counter of line crossings that is reset at a time of the day.
 
     Args:
         lines: the lines.

@@ -1,4 +1,4 @@
-"""The newest picture of a camera, for those who look at it."""
+"""The newest picture of a camera, for viewers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST = 8  # JPEGs of a picture that are kept: sets of layers and widths
 
 
 class Picture:
-    """A counted picture, pixelated, drawn over and encoded once, when somebody asks.
+    """A counted picture, which is pixelated, annotated and encoded once, on demand.
 
     Any thread may use it.
 

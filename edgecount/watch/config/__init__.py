@@ -8,7 +8,7 @@ from edgecount.watch.config.camera import (
     RegionConfig,
     SmoothConfig,
 )
-from edgecount.watch.config.certificates import trusting
+from edgecount.watch.config.certificates import ssl_context
 from edgecount.watch.config.checks import SettingError
 from edgecount.watch.config.loading import load
 from edgecount.watch.config.outputs import (
@@ -51,5 +51,5 @@ __all__ = [
     "read_secret",
     "restore",
     "save",
-    "trusting",
+    "ssl_context",
 ]

@@ -1,4 +1,4 @@
-"""Settings of a camera: how it is read, and what is made of its counts."""
+"""Settings of a camera: how it is read, and how its counts are analysed."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 @dataclass(frozen=True)
 class RegionConfig:
-    """A part of the picture whose people are counted by themselves.
+    """A part of the picture in which people are counted separately.
 
     Attributes:
-        polygon: its corners, x and y in shares of the frame's width and height.
-        excluded: polygons that are left out of it.
+        polygon: corners, x and y as fractions of the frame's width and height.
+        excluded: polygons that are left out of the region.
     """
 
     polygon: Points
@@ -53,11 +53,11 @@ class RegionConfig:
 
 @dataclass(frozen=True)
 class LineConfig:
-    """A line whose crossings are counted: from the left to the right of who walks along it is in.
+    """A line whose crossings are counted; in is from left to right, seen from start to end.
 
     Attributes:
-        start: x, y in shares of the frame.
-        end: x, y of its other end.
+        start: x, y as fractions of the frame's width and height.
+        end: x, y of the other end.
     """
 
     start: Point
@@ -72,10 +72,10 @@ class LineConfig:
 
 @dataclass(frozen=True)
 class GroundConfig:
-    """A rectangle on the ground, from which people per square metre follow.
+    """A rectangle on the ground, which gives people per square metre.
 
     Attributes:
-        corners: its four corners in order around it, x and y in shares of the frame.
+        corners: its four corners in order, x and y as fractions of the frame's width and height.
         width: metres from the first corner to the second.
         depth: metres from the second to the third.
     """
@@ -127,15 +127,15 @@ class AlarmConfig:
     """When an alarm is raised and cleared; see `edgecount.analytics.AlarmRule`.
 
     Attributes:
-        above: it is raised when there are more than this,
-        region: in this region; None: in the whole picture,
-        enter: for so many seconds;
-        below: and cleared when there are fewer than this (None: than ``above``),
-        leave: for so many seconds.
-        cooldown: seconds after it was cleared in which it is not raised again.
+        above: raise the alarm when there are more people than this.
+        region: region in which they are counted; None: the whole picture.
+        below: clear the alarm when there are fewer people than this; None: than ``above``.
+        enter: seconds for which there must be more than ``above`` before it is raised.
+        leave: seconds for which there must be fewer than ``below`` before it is cleared.
+        cooldown: seconds after clearing during which it is not raised again.
         stale: seconds without a count after which its state is unknown.
-        by: what is compared: the smoothed ``count``, the ``low`` end of its interval (for alarms
-            that are sure), or people per square metre (``per_m2``; needs ``ground``).
+        by: value to compare: the smoothed ``count``, the ``low`` end of its interval (fewer false
+            alarms), or people per square metre (``per_m2``; needs ``ground``).
     """
 
     above: float
@@ -168,27 +168,27 @@ class AlarmConfig:
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """A camera.
+    """A camera: how it is read, and what is counted in its pictures.
 
     Attributes:
-        source: address, number of a camera, its device, or a pipeline; may hold a password, which
-            is in no repr. See docs/cameras.md.
-        title: how it is called on the page; empty: by its id.
-        rate: pictures that are counted a second at most; None: as many as the engine can.
-        every_frame: count every picture, and make the camera wait, in place of the newest.
-        open_timeout: seconds until the address has answered.
-        first_timeout: seconds from then to the first picture.
-        stall_timeout: seconds that it may be without a picture.
-        hardware: where to decode: "auto", or a device such as "cuda"; None: on the CPU.
-        regions: parts of the picture by name.
-        excluded: polygons in which nobody counts.
+        source: URL, camera number, device or pipeline; may contain a password, which the repr
+            leaves out. See docs/cameras.md.
+        title: name that the page shows; empty: the id.
+        rate: maximum number of pictures counted per second; None: as many as the engine can.
+        every_frame: count every picture, and let the camera wait, instead of taking the newest.
+        open_timeout: seconds to wait until the address answers.
+        first_timeout: seconds to wait after that for the first picture.
+        stall_timeout: seconds without a picture after which the camera is opened again.
+        hardware: decoder: "auto", or a device such as "cuda"; None: the CPU.
+        regions: regions by name.
+        excluded: polygons in which nobody is counted.
         lines: lines by name.
-        ground: a rectangle on the ground.
+        ground: a rectangle on the ground, for people per square metre.
         smooth: how counts are smoothed.
         alarms: alarms by name.
-        check_picture: whether counts of a covered, blurred, frozen or turned picture are left out.
-        pixelate: whether heads are made unrecognisable in what is shown or stored.
-        reset: local time at which the lines' counts start anew, HH:MM; None: never.
+        check_picture: whether to skip pictures that are covered, blurred, frozen or turned.
+        pixelate: whether to pixelate heads in everything that is shown or stored.
+        reset: local time at which the line counts are reset, HH:MM; None: never.
     """
 
     source: str | int = field(repr=False)

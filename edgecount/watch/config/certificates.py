@@ -1,4 +1,4 @@
-"""Certificates that connections by TLS trust."""
+"""The certificates that TLS connections trust."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     import ssl
 
 
-def trusting(ca_file: str | Path | None) -> ssl.SSLContext:
-    """Return a context that checks certificates and the names in them.
+def ssl_context(ca_file: str | Path | None) -> ssl.SSLContext:
+    """Return a TLS context that verifies certificates and host names.
 
     Args:
-        ca_file: PEM file of the authorities that are trusted; None: those that the system trusts.
+        ca_file: PEM file of the CA certificates to trust; None: those of the system.
 
     Raises:
-        ConfigError: the file cannot be read, or holds something else.
+        ConfigError: the file cannot be read, or is not a PEM file.
     """
     import ssl
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecount.errors import ConfigError
-from edgecount.watch.config.certificates import trusting
+from edgecount.watch.config.certificates import ssl_context
 from edgecount.watch.config.checks import SettingError
 from edgecount.watch.config.document import Text, line_of, parse, plain
 from edgecount.watch.config.secrets import has_variables, read_secret
@@ -86,7 +86,7 @@ def _check_secrets(config: WatchConfig) -> None:
 
 def _check_authority(keys: Sequence[str], path: Path) -> None:
     try:
-        trusting(path)
+        ssl_context(path)
     except ConfigError as error:
         raise SettingError(keys, str(error).removeprefix("ca_file ")) from None
 

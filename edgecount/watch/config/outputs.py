@@ -1,4 +1,4 @@
-"""Settings of what the service gives: the page, the history, files, brokers and receivers."""
+"""Settings of the service's outputs: the page, the history, and the sinks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from edgecount.watch.config.checks import (
 _ADDRESS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]{1,253}):(\d{1,5})")
 _TOPIC = re.compile(r"[^\x00-\x1f+#]{1,200}")
 _HOW_TO = (
-    "a token must be asked for where others can reach the page: make one with  edgecount watch "
-    "--new-token page.token  and give token_file: page.token (--token-file page.token)"
+    "other machines can reach this address, which needs a token: create one with  edgecount watch "
+    "--new-token page.token  and set token_file: page.token (--token-file page.token)"
 )
 
 
@@ -29,12 +29,11 @@ class ServeConfig:
     """The page.
 
     Attributes:
-        address: host and port that it is served on; port 0: one that is free.
-        token_file: file with the token of who may change things; None: nobody is asked, which only
-            an address of this machine allows.
-        viewer_token_file: file with the token of who may only look.
+        address: host and port to listen on; port 0: a free one.
+        token_file: file with the editors' token; None: no token, for loopback addresses only.
+        viewer_token_file: file with the token of viewers, who cannot change anything.
         read_only: whether nothing can be changed from the page.
-        hosts: further names by which the page may be called, such as those of a proxy.
+        hosts: further host names under which the page is reached, such as a proxy's.
     """
 
     address: str = "127.0.0.1:8080"
@@ -50,7 +49,7 @@ class ServeConfig:
         for key in ("token_file", "viewer_token_file"):
             check_path(key, getattr(self, key))
         if self.viewer_token_file is not None and self.token_file is None:
-            raise SettingError(("viewer_token_file",), "it is for viewers: give token_file, too")
+            raise SettingError(("viewer_token_file",), "editors need a token, too: set token_file")
         if self.token_file is None and not self.is_loopback:
             raise SettingError(("address",), _HOW_TO)
         for index, name in enumerate(self.hosts):
@@ -84,9 +83,9 @@ class HistoryConfig:
 
     Attributes:
         path: the file.
-        minutes: days for which every minute is kept,
-        hours: every hour,
-        days: and every day.
+        minutes: days for which values per minute are kept.
+        hours: days for which values per hour, and events, are kept.
+        days: days for which values per day are kept.
     """
 
     path: Path = Path("edgecount.sqlite")
@@ -105,8 +104,8 @@ class KeepConfig:
     """Pictures that are kept for labelling, as they are: their heads are not pixelated.
 
     Attributes:
-        folder: where they are put.
-        size_mb: most megabytes of them; then no more are kept.
+        folder: where they are written.
+        size_mb: size limit of the folder in megabytes; then no more pictures are kept.
     """
 
     folder: Path = Path("to-label")
@@ -119,7 +118,7 @@ class KeepConfig:
 
 @dataclass(frozen=True)
 class _TextFile:
-    """A file that lines are added to, and that is begun anew when it is large."""
+    """A text file that is appended to and rotated by size."""
 
     path: Path
     every: float

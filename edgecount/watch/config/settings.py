@@ -19,21 +19,23 @@ _BACKENDS = ("auto", "tensorrt", "tensorrt-rtx", "onnxruntime", "onnxruntime-cud
 
 @dataclass(frozen=True)
 class WatchConfig:
-    """What is watched, and where its counts go. Relative paths are of the working folder.
+    """The cameras, and the outputs for their counts.
+
+    Relative paths start at the working folder.
 
     Attributes:
         cameras: the cameras by id: a-z, 0-9, _ and -.
         model: a bundled model, an .onnx file, a TensorRT engine, or a folder of edgecount export.
         backend: the engine; see `EdgeCounter`.
         threads: threads of the engine on the CPU; None: one per core.
-        max_side: pixels of the longer side that larger pictures are shrunk to; "model": the
-            model's own limit, "native": never shrink.
-        serve: the page; None: there is none.
-        history: the history of counts; None: none is kept.
-        keep: pictures for labelling; None: none can be kept.
-        sinks: what receives readings and events.
-        path: the file that it was read from; None: it was made by a program.
-        version: SHA-256 of that file; empty: it was made by a program.
+        max_side: larger pictures are shrunk until their longer side has this many pixels; "model":
+            the model's own limit, "native": never shrink.
+        serve: the page; None: no page.
+        history: the history of counts; None: no history.
+        keep: folder for pictures to be labelled; None: none can be kept.
+        sinks: receivers of readings and events.
+        path: the file that it was read from; None: it was created by a program.
+        version: SHA-256 of that file; empty: it was created by a program.
     """
 
     cameras: Mapping[str, CameraConfig]
@@ -73,7 +75,7 @@ class WatchConfig:
             )
 
     def _check_devices(self) -> None:
-        """Refuse a device that two cameras read: it can be opened once."""
+        """Refuse a device that two cameras use: it can be opened only once."""
         seen: dict[str, str] = {}
         for name, camera in self.cameras.items():
             source = str(camera.source).strip()
@@ -84,12 +86,12 @@ class WatchConfig:
             if other != name:
                 raise SettingError(
                     ("cameras", name, "source"),
-                    f"{other} reads this device, which can be opened once: give one camera both "
-                    "regions",
+                    f"{other} uses this device already, which can be opened only once: define the "
+                    "regions of both in one camera",
                 )
 
     def _check_files(self) -> None:
-        """Refuse a file that two parts write."""
+        """Refuse a file that two sections write."""
         sinks = self.sinks
         files = (
             (("history", "path"), self.history),

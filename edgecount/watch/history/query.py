@@ -1,4 +1,4 @@
-"""Questions to a history, from any thread."""
+"""Queries of a history, from any thread."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ FROM {table} WHERE series = :series AND time >= :start AND time < :end GROUP BY 
 """
 
 
-class Questions:
-    """Questions about what a history has written, or is writing meanwhile.
+class Queries:
+    """Queries of a history, which may be written at the same time.
 
-    They may come from any number of threads; each opens the file for itself and holds the writer up
-    at no time. A file that is not there yet is an empty history, and so is a camera that has none.
+    They may be called from any number of threads; each query opens the file itself and never blocks
+    the writer. A missing file is an empty history, and so is an unknown camera.
 
     Attributes:
         path: the file.
@@ -51,10 +51,10 @@ class Questions:
     zone: tzinfo
 
     def known(self) -> list[tuple[str, str]]:
-        """Return the cameras' ids with what there is of each: count, smooth, region:NAME, ...
+        """Return the series as pairs of camera and name: count, smooth, region:NAME or line:NAME.
 
         Raises:
-            OutputError: the file cannot be read; so do the other questions.
+            OutputError: the file cannot be read; this holds for the other queries, too.
         """
         with self._reading() as database:
             return [] if database is None else [one[1:] for one in _chosen(database, None, None)]
@@ -62,24 +62,24 @@ class Questions:
     def series(
         self, camera: str, what: str, start: float, end: float, points: int = 500
     ) -> dict[str, Any]:
-        """Return a stretch of time in as many steps as are wanted at most.
+        """Return a range of time in at most the given number of steps.
 
-        Steps are round parts of local hours and days. Where the fine ones are no longer kept they
-        are coarser than asked for.
+        Steps are round fractions of local hours and days. They are longer than requested if short
+        ones are no longer kept.
 
         Args:
             camera: its id.
             what: count, smooth, region:NAME or line:NAME.
             start: UNIX time in seconds.
-            end: where it ends; later than that.
-            points: steps that are wanted, 1 to 10,000.
+            end: end of the range, after ``start``.
+            points: maximum number of steps, 1 to 10,000.
 
         Returns:
-            As plain JSON types what `Series` has: step in seconds, and lists of one length. A step
-            without numbers has None and not zero.
+            The attributes of `Series` as plain JSON types: step in seconds, and lists of equal
+            length. A step without counts has None, not zero.
 
         Raises:
-            ConfigError: times or points that make no sense.
+            ConfigError: the times or points are invalid.
             OutputError: the file cannot be read.
         """
         _check_times(start, end)
@@ -96,19 +96,19 @@ class Questions:
     def patterns(
         self, camera: str, what: str, weeks: int = 8, *, now: float | None = None
     ) -> dict[str, Any]:
-        """Return how the hours of the week usually are, and this week beside the last.
+        """Return the usual counts by hour of the week, and this week beside the last one.
 
         Args:
             camera: its id.
-            what: as in `series`; of a line, those who went in.
-            weeks: how many weeks before this one are looked at, 1 to 520.
+            what: as in `series`; for a line, the people who went in.
+            weeks: number of weeks before this one that are used, 1 to 520.
             now: UNIX time in seconds; None for now.
 
         Returns:
-            As plain JSON types what `Patterns` has.
+            The attributes of `Patterns` as plain JSON types.
 
         Raises:
-            ConfigError: a number of weeks that makes no sense.
+            ConfigError: the number of weeks is invalid.
             OutputError: the file cannot be read.
         """
         if not 1 <= weeks <= _MOST_WEEKS:
@@ -169,11 +169,11 @@ class Questions:
             start: UNIX time in seconds.
             end: where it ends.
             camera: its id; None for all of them.
-            what: as in `series`; None for all that there is.
-            resolution: minutes, hours or days; None for the finest that reaches back to the start.
+            what: as in `series`; None for all series.
+            resolution: minutes, hours or days; None for the finest that is kept back to the start.
 
         Raises:
-            ConfigError: times or a resolution that make no sense.
+            ConfigError: the times or the resolution are invalid.
             OutputError: the file cannot be read.
         """
         _check_times(start, end)
@@ -192,7 +192,7 @@ class Questions:
             raise
 
     def found_damage(self) -> None:
-        """Take notice of a question that met damage in the file; called in any thread."""
+        """Note that a query met damage in the file; called from any thread."""
 
     def _export(
         self, start: float, end: float, camera: str | None, what: str | None, table: str | None

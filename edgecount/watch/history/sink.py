@@ -14,8 +14,8 @@ from pathlib import Path
 
 from edgecount.errors import OutputError
 from edgecount.watch.history.database import is_damage, move_aside, open_database
-from edgecount.watch.history.keep import Settings
 from edgecount.watch.history.lock import FileLock
+from edgecount.watch.history.settings import Settings
 from edgecount.watch.history.store import Store
 from edgecount.watch.history.tally import Crossed, Part, Tally
 from edgecount.watch.history.zones import DAY, HOUR, MachineZone

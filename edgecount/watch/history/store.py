@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import tzinfo
 
 from edgecount._text import valid_text
-from edgecount.watch.history.keep import Settings
+from edgecount.watch.history.settings import Settings
 from edgecount.watch.history.spans import COLUMNS, Span, merged
 from edgecount.watch.history.tally import Crossed, Part
 from edgecount.watch.history.zones import DAY, HOUR, MINUTE, day_start, hour_start

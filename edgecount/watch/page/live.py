@@ -152,7 +152,8 @@ class Connection:
     async def close(self, code: int = 1001) -> None:
         """Close the connection, if it is still open."""
         if self._socket.application_state is WebSocketState.CONNECTED:
-            with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
+            gone = (RuntimeError, OSError, asyncio.TimeoutError, WebSocketDisconnect)
+            with contextlib.suppress(*gone):
                 await asyncio.wait_for(self._socket.close(code), 2.0)
 
     async def _receive(self) -> None:

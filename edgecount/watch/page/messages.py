@@ -1,4 +1,4 @@
-"""What the page is told, as plain JSON types."""
+"""The messages of the page's WebSocket, as plain JSON types."""
 
 from __future__ import annotations
 

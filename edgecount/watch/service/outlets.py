@@ -1,4 +1,4 @@
-"""Everybody who is told of readings and events."""
+"""The receivers of readings and events: sinks and subscriptions."""
 
 from __future__ import annotations
 

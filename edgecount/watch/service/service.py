@@ -40,16 +40,16 @@ _LAST = 10.0  # s that stopping waits for the picture that is being counted
 
 
 class Service:
-    """Cameras that are counted until they are stopped, and everybody who is told.
+    """A service that counts cameras until it is stopped.
 
     A context manager: entering starts it, leaving stops it. Its methods may be called from any
     thread.
 
     Args:
-        config: what is watched.
-        counter: counts, and stays the caller's to close; None: one as the config says.
-        sinks: who is told; None: the sinks of the config.
-        sources: cameras by their ids, in place of those that the config names.
+        config: cameras, model and outputs.
+        counter: counter to use, which the caller closes; None: one is opened as the config says.
+        sinks: receivers of readings and events; None: the sinks of the config.
+        sources: live sources by camera id, in place of those in the config.
 
     Raises:
         ConfigError: the config makes no sense.
@@ -85,7 +85,7 @@ class Service:
 
     @property
     def config(self) -> WatchConfig:
-        """The config that it runs by."""
+        """The current config."""
         return self._config
 
     @property
@@ -100,7 +100,7 @@ class Service:
 
     @property
     def error(self) -> str | None:
-        """What is wrong with the engine; None if nothing is."""
+        """Error of the engine; None if it works."""
         return self._counting.error
 
     def start(self) -> None:
@@ -112,9 +112,9 @@ class Service:
             self._counting.start()
 
     def stop(self) -> None:
-        """Stop counting, close the cameras, and let the sinks take what waits.
+        """Stop counting, close the cameras, and let the sinks deliver what is waiting.
 
-        It ends, some seconds later, whatever hangs: the engine, cameras or sinks.
+        It returns within some seconds even if the engine, cameras or sinks hang.
         """
         has_ended = self._counting.stop(_LAST)  # first: a reload may wait for an engine that hangs
         with self._changing:
@@ -127,13 +127,13 @@ class Service:
                 _log.error("the engine hangs: it was left as it is")
 
     def reload(self, config: WatchConfig) -> None:
-        """Go on by another config; cameras whose section is the same go on undisturbed.
+        """Continue with another config; cameras whose section is unchanged are not interrupted.
 
-        Sections of a camera other than where and how it is read change without opening it again.
+        A camera is opened again only if the settings of its source have changed.
 
         Raises:
-            EdgeCountError: the config cannot be used, or the engine hangs; everything goes on as it
-                was.
+            EdgeCountError: the config cannot be used, or the engine hangs; the service continues
+                with the previous config.
         """
         with self._changing:
             if self._is_stopped:
@@ -168,26 +168,26 @@ class Service:
             self._outlets.use(parts.all)
 
     def heartbeat(self) -> float:
-        """Return the seconds since counting last went on without an error of the engine.
+        """Return the seconds since the counting loop last made progress without an engine error.
 
-        It goes on as well, a second at a time, while no camera gives pictures.
+        While no camera delivers pictures, the loop still makes progress every second.
         """
         return self._counting.heartbeat()
 
     def sinks(self) -> list[SinkHealth]:
-        """Return how the sinks are doing."""
+        """Return the health of the sinks."""
         return self._outlets.health()
 
     def metrics(self) -> bytes | None:
-        """Return Prometheus' metrics; None: the config asks for none."""
+        """Return the metrics in Prometheus' text format; None: they are off in the config."""
         return self._parts.metrics()
 
     def subscribe(self) -> Subscription:
-        """Return a subscription of the readings of all cameras, and of events."""
+        """Return a subscription to the readings and events of all cameras."""
         return self._outlets.subscribe()
 
     def acknowledge(self, camera: str, alarm: str) -> None:
-        """Note that somebody knows of an alarm; nothing happens if it is not raised.
+        """Acknowledge an alarm; nothing happens if it is not raised.
 
         Raises:
             ConfigError: there is no such camera, or no such alarm.
@@ -196,7 +196,7 @@ class Service:
             self._outlets.tell(event)
 
     def relearn(self, camera: str) -> None:
-        """Take the picture of a camera as it is now for what it usually shows.
+        """Learn the usual view of a camera again, for example after it was moved.
 
         Raises:
             ConfigError: there is no such camera.
@@ -204,10 +204,10 @@ class Service:
         self._camera(camera).relearn()
 
     def change_shapes(self, camera: str, shapes: Mapping[str, Any]) -> None:
-        """Save regions, excluded, lines and ground of a camera to the config, and go on by them.
+        """Save regions, excluded, lines and ground of a camera to the config, and apply them.
 
         Raises:
-            ConfigError: they make no sense, or the config was not read from a file; nothing has
+            ConfigError: they are invalid, or the config was not read from a file; nothing has
                 changed.
             OutputError: the file cannot be written.
         """
@@ -219,8 +219,8 @@ class Service:
             path = self._config.path
             if path is None:
                 raise ConfigError(
-                    "shapes: they are saved to the config, and this one was not read from a file: "
-                    "start edgecount watch with --config FILE"
+                    "shapes: there is no config file to save them to: start edgecount watch with "
+                    "--config FILE"
                 )
             if not shapes or any(key not in known for key in shapes):
                 raise ConfigError(f"shapes: expected some of {', '.join(known)}, got {[*shapes]}")
@@ -237,7 +237,7 @@ class Service:
             _log.info("%s: %s changed and saved to %s", camera, ", ".join(shapes), path)
 
     def keep(self, camera: str) -> str:
-        """Keep the newest picture of a camera for labelling, as it is; return its file's name.
+        """Keep the newest picture of a camera, unpixelated, for labelling; return its file name.
 
         Raises:
             ConfigError: there is no such camera, no picture, or no folder to keep it in.

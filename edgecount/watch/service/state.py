@@ -105,7 +105,7 @@ def _plain(named: Mapping[str, LineReading] | Mapping[str, AlarmStatus]) -> dict
 def load_state(path: Path) -> dict[str, Kept]:
     """Return what a file keeps of each camera; nothing if there is no such file.
 
-    A file that cannot be read is told in the log, and everything begins anew.
+    A file that cannot be read is logged, and lines and alarms start from scratch.
     """
     try:
         with path.open(encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Readings and events for those who look now and then, such as an open page."""
+"""Readings and events for receivers that poll, such as an open page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EVENTS = 4096  # that wait for somebody who does not look; the oldest are dropp
 
 
 class Subscription:
-    """The newest reading of each camera, and all events; nothing waits for who takes them.
+    """The newest reading of each camera, and all events; it never blocks the service.
 
     Args:
         end: called when it is closed.

@@ -1,4 +1,4 @@
-"""Sinks, and the thread of each, so that a slow or dead one holds nothing up."""
+"""Sinks, and the thread of each, so that a slow or dead one never blocks counting."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIRST, _LONGEST = 1.0, 60.0  # s between tries of a sink that fails
 
 @dataclass(frozen=True)
 class Backlog:
-    """The state of a sink that keeps events itself until somebody takes them.
+    """The state of a sink that stores undelivered events itself.
 
     Attributes:
         waiting: events that wait in it.
@@ -37,7 +37,7 @@ class Sink(ABC):
     """A receiver of readings and events, used by one thread.
 
     Attributes:
-        name: how it is called in health and in the log.
+        name: name in `SinkHealth` and in the log.
         wants_readings: whether it takes readings at all.
         wants_images: whether its readings come with their `image` and `result`.
     """
@@ -55,34 +55,34 @@ class Sink(ABC):
 
     @abstractmethod
     def reading(self, reading: Reading) -> None:
-        """Take a reading; what is raised counts as not delivered, and closes the sink."""
+        """Take a reading; after an exception it counts as dropped, and the sink is closed."""
 
     @abstractmethod
     def event(self, event: Event) -> None:
-        """Take an event; as `reading`, but it is tried again once the sink is open again."""
+        """Take an event; after an exception it is retried when the sink is open again."""
 
     def idle(self) -> None:  # noqa: B027
-        """Do what is due without a reading, every second or so."""
+        """Do periodic work; called about every second."""
 
     def close(self) -> None:  # noqa: B027
-        """Write what is left and close; called before each further `open`, too."""
+        """Write what is left and close; also called before `open` is called again."""
 
     def backlog(self) -> Backlog:
-        """Return what it keeps itself; called from any thread, at any time."""
+        """Return the state of the events that it stores itself; called from any thread."""
         return Backlog()
 
 
 @dataclass(frozen=True)
 class SinkHealth:
-    """A snapshot of how a sink is doing.
+    """A snapshot of the health of a sink.
 
     Attributes:
         name: its name.
         is_open: whether it works.
-        delivered: readings and events that it has taken.
-        dropped: readings and events that were lost because it was slow or failed.
-        waiting: readings and events that wait for it.
-        error: why it failed last, or why what it keeps is not taken; None if nothing is wrong.
+        delivered: number of readings and events delivered.
+        dropped: number of readings and events lost because it was slow or failed.
+        waiting: number of readings and events waiting for it.
+        error: why it fails, or why stored events are not accepted; None if nothing is wrong.
     """
 
     name: str
@@ -94,11 +94,11 @@ class SinkHealth:
 
 
 class SinkThread:
-    """A thread in which a sink takes what it is given; giving never waits.
+    """A thread that hands readings and events to a sink, with a queue that never blocks.
 
-    Readings that the sink is too slow for are dropped, the oldest first, and so are those that come
-    while it does not work. Events are kept and tried again. Sinks get no pictures unless they want
-    them: those of a queue would fill the memory.
+    When the sink is too slow, the oldest readings are dropped, and so are those that come while it
+    fails. Events are kept and retried. Sinks get no pictures unless they want them: a queue of
+    pictures would fill the memory.
 
     Args:
         sink: the sink; it is opened by the thread.
@@ -192,7 +192,7 @@ class SinkThread:
             self._delay = min(2 * self._delay, _LONGEST)
 
     def _fail(self, error: str) -> None:
-        """Note why the sink failed; the log is told once, and not each time that it is tried."""
+        """Note why the sink failed; it is logged once, and not at each retry."""
         self._note(is_open=False, error=error)
         if error != self._told:
             self._told = error

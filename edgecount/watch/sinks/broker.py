@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecount.errors import ConfigError, MissingExtraError, OutputError
-from edgecount.watch.config import trusting
+from edgecount.watch.config import ssl_context
 
 _KEEPALIVE = 30  # s; a broker that is silent for one and a half of it is given up
 _STEP = 0.1  # s between looks at whether the connection is still there
@@ -227,7 +227,7 @@ class _Socket(ssl.SSLSocket):
 
 
 def _context(ca_file: str | Path | None) -> ssl.SSLContext:
-    context = trusting(ca_file)
+    context = ssl_context(ca_file)
     context.sslsocket_class = _Socket
     return context
 

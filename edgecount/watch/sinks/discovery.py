@@ -1,4 +1,4 @@
-"""Topics of cameras, and what Home Assistant is told of them so that they appear by themselves."""
+"""MQTT topics of cameras, and the messages of Home Assistant's discovery."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Topics:
 def announcements(
     prefix: str, topics: Topics, camera: str, watched: Watched, *, version: str, expire: float
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield topic and content of what Home Assistant is told of a camera, by entity.
+    """Yield topic and content of the discovery messages of a camera, one per entity.
 
     Args:
         prefix: Home Assistant's own topic, ``homeassistant`` unless it is set otherwise there.

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from edgecount.errors import ConfigError, EdgeCountError, MissingExtraError
-from edgecount.watch.config import trusting
+from edgecount.watch.config import ssl_context
 
 _HOPS = 3  # requests of a try that follows redirects within one host
 _MOST_ANSWER = 65536  # bytes of an answer that are read
@@ -132,7 +132,7 @@ class Poster:
         if self._pool is None:
             trust: dict[str, Any] = {}
             if urlsplit(self._url).scheme == "https":
-                trust["ssl_context"] = trusting(self._ca_file)
+                trust["ssl_context"] = ssl_context(self._ca_file)
             wait = self._urllib3.Timeout(connect=self._timeout, read=self._timeout)
             pool = self._urllib3.PoolManager(1, retries=False, timeout=wait, **trust)
             pool.pool_classes_by_scheme = self._limit.pools(self._urllib3)

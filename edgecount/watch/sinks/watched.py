@@ -1,4 +1,4 @@
-"""What sinks that announce things need to know of a camera."""
+"""The names of a camera's parts, for sinks that announce them."""
 
 from __future__ import annotations
 

@@ -105,20 +105,20 @@ def test_every_finding_has_a_line(run: Run, write_config: Callable[..., Path]) -
         ([], "expected cameras (SOURCE...) or --config FILE"),
         (["clip.mp4"], "SOURCE: expected an address such as rtsp://HOST/..."),
         (["rtsp//viewer:hunter2@host/x"], "got 'rtsp//host/x'"),
-        (["--serve", CAMERA], "put --serve behind the cameras"),
+        (["--serve", CAMERA], "put --serve after the cameras"),
         (
             [CAMERA, "--serve", "0.0.0.0:80"],
-            "make one with  edgecount watch --new-token page.token",
+            "create one with  edgecount watch --new-token page.token",
         ),
-        ([CAMERA, "--token-file", "x"], "--token-file is about the page: pass --serve, too"),
+        ([CAMERA, "--token-file", "x"], "--token-file needs a page: pass --serve, too"),
         ([CAMERA, "--region", "a:0,0;9,9;9,0"], "--region a: expected percent of the picture"),
         ([CAMERA, "--region", "a/b:0%,0%;9%,9%;9%,0%"], "--region a/b: expected a name of 1 to 64"),
-        ([CAMERA, "rtsp://x", "--line", "a:0%,0%;9%,9%"], "--line is for one camera"),
+        ([CAMERA, "rtsp://x", "--line", "a:0%,0%;9%,9%"], "--line is for a single camera"),
         ([CAMERA, "--jsonl", "a", "--csv", "a"], "--csv: expected a file of its own"),
-        ([CAMERA, "--config", "x"], "cameras are in --config FILE or given as SOURCE..., not both"),
-        (["--config", "x", "--rate", "3"], "--rate is for cameras without --config"),
+        ([CAMERA, "--config", "x"], "expected cameras as SOURCE... or in --config FILE, not both"),
+        (["--config", "x", "--rate", "3"], "--rate cannot be combined with --config"),
         (["--config", "nobody.yaml"], "nobody.yaml: cannot read the config"),
-        (["--new-token", "x", CAMERA], "--new-token writes a token and does nothing else"),
+        (["--new-token", "x", CAMERA], "--new-token only writes a token"),
     ],
 )
 def test_refusals(run: Run, arguments: list[str], line: str) -> None:
@@ -180,7 +180,7 @@ def test_a_config_of_the_command_line(run: Run) -> None:
     assert list(camera.lines) == ["gate"]
     assert run("--config", "new.yaml", "--check").exit_code == 0
     assert "new.yaml exists" in refusal(run(*given, "--write-config", "new.yaml"), 1)
-    assert "without --config" in refusal(run("--config", "new.yaml", "--write-config", "x.yaml"))
+    assert "cannot be combined" in refusal(run("--config", "new.yaml", "--write-config", "x.yaml"))
 
 
 def test_a_missing_extra(

@@ -38,7 +38,9 @@ def test_it_counts_reloads_and_ends(
     watch.send(signal.SIGHUP)
     seen = systemd.wait_for("RELOADING", after=seen)
     seen = systemd.wait_for("READY", after=seen)
-    watch.until_log("not reloaded, everything goes on as before: cameras.yaml:6: cameras.door.rate")
+    watch.until_log(
+        "not reloaded, the previous config stays in use: cameras.yaml:6: cameras.door.rate"
+    )
     before = len(watch.rows())
     until(lambda: len(watch.rows()) > before)
     # A good one changes what is counted, and the camera stays open.

@@ -131,7 +131,11 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("reset: 00:00", "reset: 2026-01-01", "expected no date"),
         ("hall: {", "'a/b': {", "regions.a/b: expected a name of 1 to 64"),
         ("serve: {}", "serve:", ":13: serve: expected keys and values, got nothing"),
-        ("serve: {}", "serve: {address: '0.0.0.0:80'}", ":13: serve.address: a token must be"),
+        (
+            "serve: {}",
+            "serve: {address: '0.0.0.0:80'}",
+            ":13: serve.address: other machines can reach",
+        ),
         ("serve: {}", "serve: {address: here}", "expected HOST:PORT"),
         ("serve: {}", "serve: {token_file: /nowhere/token}", "cannot read the secret: No such"),
         ("serve: {}\n", "", "sinks.prometheus: it is served with the page: give serve, too"),
@@ -161,7 +165,7 @@ def test_refusals(tmp_path: Path, old: str, new: str, expected: str) -> None:
 
 def test_a_device_is_read_by_one_camera() -> None:
     cameras = {"a": CameraConfig(0), "b": CameraConfig("/dev/video0")}
-    with pytest.raises(SettingError, match=r"^cameras\.b\.source: a reads this device"):
+    with pytest.raises(SettingError, match=r"^cameras\.b\.source: a uses this device"):
         WatchConfig(cameras)
     WatchConfig({"a": CameraConfig(0), "b": CameraConfig(1), "c": CameraConfig("rtsp://0")})
 

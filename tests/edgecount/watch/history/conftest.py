@@ -8,7 +8,7 @@ from datetime import timezone
 import pytest
 from recorded import Clock, reading
 
-from edgecount.watch.history import History, Keep
+from edgecount.watch.history import History, HistorySettings
 
 
 @pytest.fixture
@@ -22,7 +22,9 @@ def open_history(tmp_path, clock):
     opened = []
 
     def open_(path=tmp_path / "history.sqlite", zone=timezone.utc, **keep):
-        history = History(Keep(path, **keep), zone, wall=clock.wall, monotonic=clock.monotonic)
+        history = History(
+            HistorySettings(path, **keep), zone, wall=clock.wall, monotonic=clock.monotonic
+        )
         opened.append(history)
         history.open()
         return history

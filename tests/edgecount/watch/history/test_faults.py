@@ -13,7 +13,7 @@ import pytest
 from recorded import START, event, rows, write_minutes
 
 from edgecount.errors import OutputError
-from edgecount.watch.history import History, Keep, schema
+from edgecount.watch.history import History, HistorySettings, schema
 from edgecount.watch.sinks.base import SinkThread
 
 
@@ -125,7 +125,7 @@ def test_a_database_of_another_program(open_history, tmp_path, caplog):
     with pytest.raises(OutputError, match=r"is a database of another program: set history\.path"):
         open_history()
     assert path.read_bytes() == whole
-    assert History(Keep(path)).known() == []
+    assert History(HistorySettings(path)).known() == []
 
 
 def test_a_newer_version_is_left_alone(open_history):
@@ -142,7 +142,7 @@ def test_a_newer_version_is_left_alone(open_history):
 
 def test_an_older_version_is_brought_up_to_date(open_history, monkeypatch):
     path = filled(open_history, 10).path
-    before = rows(History(Keep(path)), "minutes")
+    before = rows(History(HistorySettings(path)), "minutes")
     step = "ALTER TABLE events ADD COLUMN who TEXT;"
     monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, step))
     history = open_history()
@@ -236,7 +236,7 @@ def test_a_disk_that_is_full(open_history, take, tmp_path):
         for _ in range(50):
             take(history, 30, count=3.0, regions={f"r{one}": 1.0 for one in range(20)})
         assert history.problem in ("database or disk is full", "disk I/O error")
-        assert History(Keep(history.path)).known()  # and can be read
+        assert History(HistorySettings(history.path)).known()  # and can be read
         (disk / "ballast").unlink()
         for _ in range(3):
             take(history, 30, count=3.0)
@@ -314,7 +314,7 @@ def test_the_second_of_two_histories_is_refused(open_history):
 
 
 def test_a_service_goes_on_after_damage_that_a_question_meets(tmp_path, until):
-    history = History(Keep(tmp_path / "history.sqlite"))
+    history = History(HistorySettings(tmp_path / "history.sqlite"))
     thread = SinkThread(history)
     try:
         thread.put(event(time.time(), name="before"))
@@ -333,7 +333,7 @@ def test_a_service_goes_on_after_damage_that_a_question_meets(tmp_path, until):
 
 
 def test_the_health_of_the_sink_says_why_minutes_wait(tmp_path, until):
-    history = History(Keep(tmp_path / "history.sqlite"))
+    history = History(HistorySettings(tmp_path / "history.sqlite"))
     thread = SinkThread(history)
     try:
         until(lambda: thread.health().is_open)

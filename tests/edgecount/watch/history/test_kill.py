@@ -13,7 +13,7 @@ import pytest
 from recorded import START, rows
 
 from edgecount.errors import OutputError
-from edgecount.watch.history import History, Keep
+from edgecount.watch.history import History, HistorySettings
 
 _HERE = Path(__file__).parent
 
@@ -46,7 +46,9 @@ def test_all_but_the_minute_in_progress_is_there_after_kills(tmp_path, seed):
             process.kill()
             runs.append((first, last_taken(process)))
         first = runs[-1][1] + int(chance.integers(1, 200))
-    history = History(Keep(path), timezone.utc, wall=lambda: first, monotonic=lambda: first)
+    history = History(
+        HistorySettings(path), timezone.utc, wall=lambda: first, monotonic=lambda: first
+    )
     history.open()
     history.close()
     with closing(sqlite3.connect(path)) as database:
@@ -81,7 +83,7 @@ def test_all_but_the_minute_in_progress_is_there_after_kills(tmp_path, seed):
 
 def test_another_process_reads_while_one_writes(tmp_path):
     path = tmp_path / "history.sqlite"
-    reader = History(Keep(path), timezone.utc)
+    reader = History(HistorySettings(path), timezone.utc)
     with writing(path):
         seen = 0
         while seen < 50:
@@ -101,7 +103,7 @@ def test_another_process_reads_while_one_writes(tmp_path):
 def test_a_second_service_is_told_who_writes(tmp_path):
     path = tmp_path / "history.sqlite"
     with writing(path, pace=100) as process:
-        second = History(Keep(path), timezone.utc)
+        second = History(HistorySettings(path), timezone.utc)
         with pytest.raises(OutputError) as refused:
             second.open()
         assert str(refused.value) == (

@@ -11,12 +11,12 @@ import pytest
 from recorded import START, write_minutes
 
 from edgecount.errors import ConfigError, OutputError
-from edgecount.watch.history import History, Keep
+from edgecount.watch.history import History, HistorySettings
 
 
 def test_questions_about_a_file_that_is_none(tmp_path):
     path = tmp_path / "history.sqlite"
-    history = History(Keep(path))
+    history = History(HistorySettings(path))
     assert history.known() == history.events() == []
     assert len(list(history.export(0, 1))) == 1
     assert history.series("door", "count", 0, 600, 10)["mean"] == [None] * 10
@@ -95,11 +95,11 @@ def test_an_export_that_nobody_reads_to_its_end_holds_nothing(open_history):
 _SOMEBODY = """
 import os, sys
 from pathlib import Path
-from edgecount.watch.history import History, Keep
+from edgecount.watch.history import History, HistorySettings
 if not os.geteuid():
     os.setgid(65534)
     os.setuid(65534)
-history = History(Keep(Path(sys.argv[1])))
+history = History(HistorySettings(Path(sys.argv[1])))
 print(history.known())
 try:
     history.open()

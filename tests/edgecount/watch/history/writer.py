@@ -14,7 +14,7 @@ from pathlib import Path
 
 from recorded import START, event, reading
 
-from edgecount.watch.history import History, Keep
+from edgecount.watch.history import History, HistorySettings
 
 
 def count_at(second):
@@ -25,7 +25,7 @@ def count_at(second):
 def main():
     path, first, pace = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     now = first
-    history = History(Keep(path), timezone.utc, wall=lambda: now, monotonic=lambda: now)
+    history = History(HistorySettings(path), timezone.utc, wall=lambda: now, monotonic=lambda: now)
     history.open()
     while True:
         gate = (float(now - START) // 5, 0.0, float(START))

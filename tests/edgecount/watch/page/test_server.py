@@ -34,7 +34,7 @@ def test_it_is_served_from_a_thread_and_ends_with_its_connections(service):
             with contextlib.suppress(ConnectionClosed):
                 while True:
                     assert isinstance(websocket.recv(timeout=10), str)
-            assert websocket.close_code in {1001, 1012}
+            assert websocket.protocol.close_code in {1001, 1012}
     finally:
         server.stop()
     assert threading.active_count() <= before + 1  # of the client

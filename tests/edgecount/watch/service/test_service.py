@@ -357,7 +357,7 @@ def test_without_a_file_or_a_folder_nothing_is_saved(counter: EdgeCounter):
     service = Service(
         config({"door": section()}), counter=counter, sinks=[], sources={"door": door}
     )
-    with pytest.raises(ConfigError, match="read from a file"):
+    with pytest.raises(ConfigError, match="no config file to save"):
         service.change_shapes("door", {"lines": {}})
     with pytest.raises(ConfigError, match="expected a folder"):
         service.keep("door")

@@ -1,4 +1,4 @@
-"""Where a history is kept, and for how long."""
+"""The file of a history, and how long its rows are kept."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Protocol
 
 
 class Settings(Protocol):
-    """What a history needs to know; the section `history` of the config has it."""
+    """The settings of a history; `HistoryConfig` has them, too."""
 
     @property
     def path(self) -> Path:
-        """The file; its folder is made if it is missing."""
+        """The file; its folder is created if it is missing."""
 
     @property
     def minutes(self) -> int:
-        """Days for which minutes are kept; two at least, as days are made from their minutes."""
+        """Days for which minutes are kept; at least two, since days are computed from minutes."""
 
     @property
     def hours(self) -> int:
@@ -28,8 +28,8 @@ class Settings(Protocol):
 
 
 @dataclass(frozen=True)
-class Keep:
-    """Settings without a config.
+class HistorySettings:
+    """Settings of a history that is opened without a config.
 
     Attributes:
         path: the file.
