@@ -24,7 +24,7 @@ def start(camera: Camera, device: str) -> Any:
     sink = f"v4l2sink device={device}" if device else "fakesink sync=true"
     pipeline = Gst.parse_launch(f"{rtsp_server.SOURCE} ! {_SINK.format(sink=sink)}")
     source = pipeline.get_by_name("source")
-    source.set_property("caps", camera.caps())
+    source.set_property("caps", camera.caps(tuple(camera.size)))
     feeder = Feeder(camera, source)
     source.connect("need-data", lambda *_: feeder.start_once())
     pipeline.set_state(Gst.State.PLAYING)
