@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "camer
 
 from camera_servers import CameraServer
 from edgecount import CountResult, EdgeCounter, LiveOptions, LiveSource
-from edgecount._latency import free_unused, resident_bytes
+from edgecount._memory import free_unused, resident_bytes
 from edgecount.fake import Drop, FakeCamera, Hang, HeadBackend, Show
 from edgecount.models import DEFAULT_MODEL
 

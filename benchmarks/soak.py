@@ -14,7 +14,7 @@ import sys
 import numpy as np
 
 from edgecount import EdgeCounter
-from edgecount._latency import resident_bytes
+from edgecount._memory import resident_bytes
 from edgecount.models import DEFAULT_MODEL
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +15,6 @@ if TYPE_CHECKING:
 
 STAGES = ("preprocess", "infer", "postprocess", "total")
 QUANTILES = (50, 95, 99)
-_M_ARENA_MAX = -8  # option of glibc's mallopt (malloc.h)
 
 
 @dataclass(frozen=True)
@@ -161,29 +156,3 @@ def gpu_bytes(device: int = 0) -> int | None:
         return None
     free, total = _ext.device_memory(device)
     return total - free
-
-
-def use_few_arenas() -> None:
-    """Have all threads share two pools of memory, where the C library is glibc.
-
-    It gives each thread one of its own otherwise, up to eight for each core. With threads that come
-    and go each of them is in pieces after some hours, and takes more than is in use.
-    """
-    with suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
-
-
-def free_unused() -> None:
-    """Give memory that nothing uses back to the system, where the C library can."""
-    gc.collect()
-    with suppress(OSError, AttributeError, TypeError):  # musl, macOS and Windows know no such call
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def resident_bytes() -> int | None:
-    """Return the bytes of RAM that this process takes; None where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -97,7 +97,7 @@ def _open(
 
     The first model of a backend is opened twice, so that it does not pay for shared libraries.
     """
-    from edgecount._latency import free_unused
+    from edgecount._memory import free_unused
 
     counter, memory = _measured(model, backend, threads, size)
     name = counter.backend.name
@@ -113,7 +113,8 @@ def _open(
 def _measured(model: str, backend: str, threads: int | None, size: tuple[int, int]) -> _Opened:
     import numpy as np
 
-    from edgecount._latency import gpu_bytes, resident_bytes
+    from edgecount._latency import gpu_bytes
+    from edgecount._memory import resident_bytes
     from edgecount.counter import EdgeCounter
 
     def growth(before: int | None, after: int | None) -> int | None:

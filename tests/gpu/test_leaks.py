@@ -13,7 +13,7 @@ import pytest
 from gpu_maps import EMULATED, how_many
 
 from edgecount import EdgeCounter, _ext
-from edgecount._latency import resident_bytes
+from edgecount._memory import resident_bytes
 from edgecount.errors import EdgeCountError
 from edgecount.models import DEFAULT_MODEL
 from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from edgecount._latency import free_unused
+from edgecount._memory import free_unused
 from edgecount.runtime.sources.live import SourceState
 from edgecount.watch.readings import Event
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from edgecount._latency import use_few_arenas
+from edgecount._memory import use_few_arenas
 from edgecount.cli._watch.observer import Observer, status_of
 from edgecount.cli._watch.orders import Orders, stops_by_signals
 from edgecount.cli._watch.page import Page
