@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from edgecount.errors import ConfigError, EdgeCountError
-from edgecount.watch.page.access import COOKIE, SESSION
+from edgecount.watch.page.access import SESSION
 from edgecount.watch.page.assets import assets, serve
 from edgecount.watch.page.contract import CameraView, History, Service
 from edgecount.watch.page.guard import client_of
@@ -75,7 +75,7 @@ async def login(request: Request) -> Response:
     answer = RedirectResponse("/", 303)
     is_tls = request.headers.get("origin", "").startswith("https:")
     answer.set_cookie(
-        COOKIE,
+        request.app.state.cookie,
         access.cookie(role),
         max_age=SESSION,
         httponly=True,
@@ -85,10 +85,10 @@ async def login(request: Request) -> Response:
     return answer
 
 
-async def logout(_: Request) -> Response:
+async def logout(request: Request) -> Response:
     """Take the cookie away."""
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    answer.delete_cookie(request.app.state.cookie, httponly=True, samesite="strict")
     return answer
 
 

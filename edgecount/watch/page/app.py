@@ -14,9 +14,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from edgecount.watch.page import api
-from edgecount.watch.page.access import Access
+from edgecount.watch.page.access import COOKIE, Access
 from edgecount.watch.page.contract import Service
-from edgecount.watch.page.guard import Guard
+from edgecount.watch.page.guard import Guard, Limits
 from edgecount.watch.page.live import Hub
 
 _log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ def build_app(
     read_only: bool = False,
     metrics: Callable[[], tuple[bytes, str]] | None = None,
     version: str = "",
+    cookie: str = COOKIE,
 ) -> ASGIApp:
     """Return the app that serves a service's page.
 
@@ -42,6 +43,7 @@ def build_app(
         read_only: whether nothing may be changed.
         metrics: returns Prometheus' metrics and their media type; None: there are none.
         version: version of edgecount, which the page shows.
+        cookie: name of the cookie of a login. Browsers send cookies to every port of a host.
     """
     hub = Hub(service)
 
@@ -64,14 +66,21 @@ def build_app(
     )
     app.router.redirect_slashes = False
     app.state.service, app.state.access, app.state.hub = service, access, hub
-    app.state.metrics = metrics
+    app.state.metrics, app.state.cookie = metrics, cookie
     app.state.about = {
         "version": version,
         "read_only": read_only,
         "login": not access.is_open,
     }
     # Around the whole app, so that its answers to failures carry the headers, too.
-    return Guard(app, access=access, hosts=hosts, listens=listens, read_only=read_only)
+    return Guard(
+        app,
+        access=access,
+        hosts=hosts,
+        listens=listens,
+        read_only=read_only,
+        limits=Limits(cookie=cookie),
+    )
 
 
 def _routes() -> list[Route | WebSocketRoute]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from edgecount.errors import ConfigError, MissingExtraError
-from edgecount.watch.page.access import Access
+from edgecount.watch.page.access import COOKIE, Access
 from edgecount.watch.page.serving import AppServer
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class PageServer(AppServer):
             read_only=read_only,
             metrics=metrics,
             version=__version__,
+            # Two services on one host would log each other's users out.
+            cookie=f"{COOKIE}_{port or secrets.token_hex(4)}",
         )
         super().__init__(app, host, port, setting="serve.address")
 

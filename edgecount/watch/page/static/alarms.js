@@ -64,7 +64,7 @@ export class AlarmsPanel {
     });
   }
 
-  /** Make the cards anew; while no state changes they stay, so that nobody's button goes away. */
+  /** Make the cards anew if a state has changed: buttons stay under the pointer. */
   build(alarms, mayEdit) {
     const cards = alarms.map(([name, { state }]) => h(`div.alarm.${state.replace(" ", "-")}`, {},
       h("div.row", {}, state === "raised" ? h("i.mark.raised", { "aria-hidden": "true" }) : null, h("strong", {}, name), h("span.small.fill"), state === "raised" && mayEdit ? acknowledge(this.camera.id, name) : null), h("p.small")));

@@ -24,7 +24,7 @@ async function answer(response) {
   return body;
 }
 
-/** A WebSocket that comes back by itself, asks for what is watched, and for the next picture once one is drawn. */
+/** A WebSocket that reconnects, and asks for the next picture once one is drawn. */
 export class Live {
   constructor({ onMessage, onPicture, onLink }) {
     Object.assign(this, { onMessage, onPicture, onLink });

@@ -47,7 +47,7 @@ export function bandSeries() {
   };
 }
 
-/** Draw the counts of the last three minutes: the smoothed line, and single counts as dots. */
+/** Draw the last three minutes: the smoothed line, single counts as dots. */
 export function sparkline(canvas, points) {
   const ratio = window.devicePixelRatio || 1;
   const [wide, tall] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];

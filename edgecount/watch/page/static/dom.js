@@ -93,7 +93,7 @@ export function remembered(key, value) {
   }
 }
 
-/** Put other children into an element if that changes a word: else a reader would lose the place. */
+/** Replace children if that changes a word: else a screen reader would lose the place. */
 export function refill(element, ...children) {
   const fresh = h("div", {}, ...children);
   if (fresh.textContent !== element.textContent) element.replaceChildren(...fresh.childNodes);

@@ -266,7 +266,7 @@ export class Editor {
   async save() {
     if (!this.isDirty()) return this.finish();
     const orphan = Object.entries(this.camera.alarms).find(([, { region }]) => region && region in this.before.regions && !(region in this.shapes.regions));
-    if (orphan) return toast(`The alarm ${orphan[0]} watches ${orphan[1].region}: keep a region of that name, or change the alarm in the config first.`, true);
+    if (orphan) return toast(`The alarm ${orphan[0]} watches ${orphan[1].region}: keep a region of that name, or change the alarm first.`, true);
     const current = drawn(this.camera);
     const isOther = Object.keys(this.changes()).some((key) => JSON.stringify(current[key]) !== JSON.stringify(this.before[key]));
     if (isOther && !confirm("Somebody else has changed this meanwhile. Save over it?")) return undefined;

@@ -101,7 +101,7 @@ function onMessage(message) {
   else if (message.type === "event") page.onEvent(message);
 }
 
-/** Take over what may have changed while there was no connection; another version is another page. */
+/** Catch up after a lost connection; another version is another page. */
 async function refresh() {
   const fresh = await get("/api/state");
   if (fresh.version !== state.version || fresh.read_only !== state.read_only || fresh.role !== state.role) location.reload();
@@ -110,7 +110,6 @@ async function refresh() {
 function onLink(linked) {
   // The first connection has just been preceded by the state; a refused one may want a new login.
   if (linked !== isLinked || !linked) refresh().catch(() => {});
-  // A moment's pause is not worth a word.
   isLinked = linked;
   setTimeout(() => { byId("link").textContent = isLinked ? "" : "No connection to the service; trying again…"; }, linked ? 0 : 1500);
 }

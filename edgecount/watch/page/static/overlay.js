@@ -108,7 +108,7 @@ function outlineOf(context, outline, paint, width, height, unit, dashed = false)
   context.setLineDash([]);
 }
 
-/** Draw a line and the arrow to the side that is in: who walks along it has that side to the right. */
+/** Draw a line, and the arrow to the side that is in. */
 function drawLine(context, { start, end }, width, height, unit) {
   const [from, to] = [[start[0] * width, start[1] * height], [end[0] * width, end[1] * height]];
   const along = [to[0] - from[0], to[1] - from[1]];

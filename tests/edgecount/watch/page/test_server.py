@@ -123,3 +123,25 @@ def test_connections_are_limited_so_that_files_are_left_for_cameras(service, mon
                 assert another.recv(1) == b""
     finally:
         server.stop()
+
+
+def test_two_pages_on_one_host_keep_their_logins_apart(service, tmp_path):
+    httpx = pytest.importorskip("httpx")
+    tokens = [tmp_path / name for name in ("one", "two")]
+    for token in tokens:
+        token.write_text(token.name * 12)
+        token.chmod(0o600)
+    servers = [PageServer(service, "127.0.0.1:0", token_file=str(token)) for token in tokens]
+    with contextlib.ExitStack() as stack:
+        for server in servers:
+            stack.callback(server.stop)
+            server.start()
+        browser = stack.enter_context(httpx.Client())
+        for server, token in zip(servers, tokens, strict=True):
+            origin = server.url.rstrip("/")
+            answer = browser.post(
+                f"{origin}/login", data={"token": token.name * 12}, headers={"Origin": origin}
+            )
+            assert answer.headers["location"] == "/"
+        for server in servers:
+            assert browser.get(f"{server.url}api/state").status_code == 200
