@@ -44,7 +44,7 @@ def holdings() -> tuple[float, int, int]:
 
 
 class Ledger:
-    """What the process held, from look to look.
+    """Memory, threads and descriptors of the process, from look to look.
 
     Args:
         name: of the part.

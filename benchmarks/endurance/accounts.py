@@ -1,4 +1,4 @@
-"""What came of a soak: events at every receiver, minutes in the history, memory, and the goals."""
+"""Accounts of a soak: events at every receiver, minutes in the history, memory, and the goals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a soak, by turns that a seed decides."""
+"""Faults of a soak, in an order that a seed decides."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Diary:
 
 
 class CameraFaults:
-    """What happens to one camera, and before it."""
+    """Faults of one camera and of the network before it."""
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class CameraFaults:
 
 
 class OtherFaults:
-    """What happens to those that the service talks to, to its disk and to its config."""
+    """Faults of the broker, the receiver, the disk and the config."""
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ ABOVE = 12
 
 @dataclass
 class Look:
-    """What the process holds, and what it tells of itself, at a moment.
+    """Memory, threads, descriptors and metrics of the process at a moment.
 
     Attributes:
         time: UNIX time in seconds.

@@ -72,7 +72,7 @@ class AlarmEvent:
 
 @dataclass(frozen=True)
 class AlarmMemory:
-    """What an alarm that goes on after a restart has to know; see `Alarm.memory`.
+    """State from which an alarm goes on after a restart; see `Alarm.memory`.
 
     Attributes:
         raised: whether it is raised.
@@ -127,7 +127,7 @@ class Alarm:
 
     @property
     def memory(self) -> AlarmMemory:
-        """What it knows at the newest call, for one that is to go on from it."""
+        """State at the newest call, for an alarm that goes on from it."""
         since = self._since_cleared
         if self._cleared is not None and self._time is not None:
             since = self._time - self._cleared

@@ -118,7 +118,7 @@ class Resize:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a fake camera does for a while.
+    """Behaviour of a fake camera for a while.
 
     Attributes:
         begin: first second of it, by the script.

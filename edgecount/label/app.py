@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -28,13 +28,14 @@ from edgecount.label.store import ConflictError, LabelStore
 from edgecount.label.table import unfit_name
 from edgecount.watch.page.access import SESSION, Access
 from edgecount.watch.page.api import RefusedError, reply
-from edgecount.watch.page.assets import serve
+from edgecount.watch.page.assets import form, serve
 from edgecount.watch.page.guard import Guard, Limits, client_of
 from edgecount.watch.page.messages import encode
 
 _log = logging.getLogger(__name__)
 
 _STATIC = Path(__file__).parent / "static"
+_REFUSAL = "This address or token does not let in, or has done so before."
 _AHEAD = 4  # pictures that are counted before they are looked at
 _PATIENCE = 5.0  # s that an answer waits for a proposal
 _LIMITS = {"body": 4 * 1024 * 1024, "writes": 1200}
@@ -206,7 +207,8 @@ async def _login(request: Request) -> Response:
     if {"token", "once"} & request.query_params.keys():
         once = request.query_params.get("once", "")
         return _let_in(request, request.query_params.get("token", ""), once)
-    return _file(request, "enter-again.html" if "wrong" in request.query_params else "enter.html")
+    refusal = _REFUSAL if "wrong" in request.query_params else ""
+    return HTMLResponse(form("enter.html", refusal, folder=_STATIC))
 
 
 async def _login_form(request: Request) -> Response:

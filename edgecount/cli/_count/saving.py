@@ -26,7 +26,7 @@ _AROUND = 0.3  # of the rectangle on the ground, that a map shows on every side 
 
 @dataclass(frozen=True)
 class Look:
-    """What overlays show.
+    """Choice of what overlays show.
 
     Attributes:
         regions: the regions that were counted.

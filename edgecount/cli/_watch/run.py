@@ -102,7 +102,7 @@ class Run:
             page.follow(config)
             try:
                 service.reload(config)
-            except Exception:
+            except Exception:  # of whatever kind: the page has to fit what the service does
                 page.follow(self._config)
                 raise
         except EdgeCountError as error:

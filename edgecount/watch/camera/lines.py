@@ -24,7 +24,7 @@ _DAY = 86_400.0  # s
 
 @dataclass(frozen=True)
 class _Start:
-    """What a line's counts are, beyond those of its counter."""
+    """Counts of a line that its counter does not have."""
 
     into: float
     out: float

@@ -46,7 +46,7 @@ class SettingError(ConfigError):
 
     @property
     def reason(self) -> str:
-        """What is wrong, and the value that came."""
+        """Reason of the error, with the value that came."""
         return self.expected + "".join(f", got {shown_value(one)}" for one in self.got)
 
     def below(self, *keys: str | int) -> SettingError:

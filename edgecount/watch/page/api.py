@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 
 from edgecount.errors import ConfigError, EdgeCountError
 from edgecount.watch.page.access import SESSION
-from edgecount.watch.page.assets import assets, serve
+from edgecount.watch.page.assets import form, serve
 from edgecount.watch.page.contract import CameraView, History, Service
 from edgecount.watch.page.guard import client_of
 from edgecount.watch.page.live import CAMERA
@@ -56,9 +56,7 @@ async def static(request: Request) -> Response:
 
 async def login_form(request: Request) -> Response:
     """Answer with the form that asks for a token."""
-    page = assets()["login.html"].content.decode()
-    refusal = _REFUSAL if "wrong" in request.query_params else ""
-    return HTMLResponse(page.replace("<!-- refusal -->", refusal))
+    return HTMLResponse(form("login.html", _REFUSAL if "wrong" in request.query_params else ""))
 
 
 async def login(request: Request) -> Response:

@@ -47,6 +47,11 @@ def assets(folder: Path = STATIC) -> dict[str, Asset]:
     return {path.relative_to(folder).as_posix(): _read(path) for path in found}
 
 
+def form(name: str, refusal: str = "", *, folder: Path = STATIC) -> str:
+    """Return a form that asks for a token, with the reason why the last one was refused."""
+    return assets(folder)[name].content.decode().replace("<!-- refusal -->", refusal)
+
+
 def serve(
     request: Request, name: str, status: int = 200, *, folder: Path = STATIC
 ) -> Response | None:
