@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timezone
 
 import pytest
@@ -43,17 +42,3 @@ def take(clock):
         history.reading(reading(clock.now, **numbers))
 
     return give
-
-
-@pytest.fixture
-def until():
-    """Wait for a condition."""
-
-    def wait(condition, deadline=60.0):
-        end = time.monotonic() + deadline
-        while not (found := condition()):
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        return found
-
-    return wait

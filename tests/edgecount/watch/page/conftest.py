@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from stand_in import EDITOR, VIEWER, Camera, StandIn, blank
+from stand_in import EDITOR, RAISED, VIEWER, Camera, StandIn, blank
 
 pytest.importorskip("starlette", reason='needs pip install "edgecount[watch]"')
 pytest.importorskip("httpx")
@@ -41,16 +41,7 @@ def service() -> StandIn:
             },
         },
         alarms={
-            "crowded": {
-                "region": "hall",
-                "above": 2,
-                "below": 1,
-                "by": "count",
-                "state": "raised",
-                "since": 1.0,
-                "count": 3.0,
-                "peak": 4.0,
-            }
+            "crowded": RAISED,
         },
     )
     service = StandIn([door, Camera("away", "Away")])

@@ -24,6 +24,16 @@ from edgecount.watch.sinks.base import SinkHealth
 STRIDE = 8
 WS = "ws://127.0.0.1:8080/ws"
 EDITOR, VIEWER = "editor-token-0123456789", "viewer-token-0123456789"
+RAISED = {
+    "region": "hall",
+    "above": 2,
+    "below": 1,
+    "by": "count",
+    "state": "raised",
+    "since": 1.0,
+    "count": 3.0,
+    "peak": 4.0,
+}
 
 
 def result_of(image: NDArray[np.uint8], heads: NDArray[np.float32]) -> CountResult:

@@ -11,18 +11,7 @@ from browsing import Browser, Keys, chromium, drag
 from edgecount.runtime.sources.live import SourceState
 from edgecount.scenes import render_scene
 from edgecount.watch.page import PageServer
-from stand_in import EDITOR, VIEWER, Camera, StandIn
-
-RAISED = {
-    "region": "hall",
-    "above": 2,
-    "below": 1,
-    "by": "count",
-    "state": "raised",
-    "since": 1.0,
-    "count": 3.0,
-    "peak": 4.0,
-}
+from stand_in import EDITOR, RAISED, VIEWER, Camera, StandIn
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -50,18 +49,6 @@ def make_event():
         return Event(**{**usual, **given})
 
     return make
-
-
-@pytest.fixture
-def until():
-    def wait(condition, deadline=30.0):
-        end = time.monotonic() + deadline
-        while not (found := condition()):
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        return found
-
-    return wait
 
 
 def openssl(folder, *arguments):
