@@ -22,10 +22,16 @@ class Backend(ABC):
     Attributes:
         name: the engine's name in results and messages, such as "onnxruntime".
         device: where it computes: "cpu" or "cuda:0".
+        precision: the kind of numbers that it computes in, such as "float32", "int8" or
+            "bfloat16"; where several are mixed, the coarsest.
+        lanes: number of frames that are worth having in the engine at once, to use the whole of
+            its device; 1: the engine uses it all for each frame.
     """
 
     name: str
     device: str = "cpu"
+    precision: str = "float32"
+    lanes: int = 1
 
     def prepare(self, manifest: Manifest) -> None:
         """Take note of the model; called once, before the first `infer`."""
@@ -46,6 +52,16 @@ class Backend(ABC):
         Raises:
             BackendError: the engine failed.
         """
+
+    def for_lanes(self, number: int) -> Backend:
+        """Return an engine of the same model for that many frames at once; by default this one.
+
+        Engines that spread each frame over all cores are faster with a frame on each of them, as
+        long as nobody waits for a single one. What is returned belongs to this engine, which closes
+        it, and gives the same counts. Called by any thread.
+        """
+        del number
+        return self
 
     @abstractmethod
     def close(self) -> None:
