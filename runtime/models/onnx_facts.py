@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from edgecount._files import require_regular
 from edgecount.runtime.models.onnx_metadata import read_entry
 from edgecount.runtime.models.protobuf import DamagedError, open_onnx, read_fields, read_varint
 
@@ -61,6 +62,18 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
         with suppress(OSError, ValueError):  # whoever runs the model says which is missing
             size += (path.parent / name).stat().st_size
     return OnnxFacts(size, opset, parameters, beside)
+
+
+def check_beside(path: Path) -> None:
+    """Refuse a model whose weights lie in what reading may wait for without end, such as a FIFO.
+
+    Raises:
+        ModelError: they do.
+    """
+    if all(file.is_file() or file.is_dir() for file in path.parent.iterdir()):
+        return
+    for name in read_onnx_facts(path).beside:
+        require_regular(path.parent / name)
 
 
 def _standard_opset(file: BinaryIO, size: int) -> int:

@@ -12,7 +12,7 @@ from edgecount.errors import BackendError, ModelError
 from edgecount.manifest import CHANNELS
 from edgecount.runtime.backends.device import Bound, DeviceBackend, DeviceWorker
 from edgecount.runtime.backends.device_tensors import DeviceTensors
-from edgecount.runtime.backends.onnxruntime.calls import in_hand
+from edgecount.runtime.backends.onnxruntime.calls import run_in_hand
 from edgecount.runtime.backends.onnxruntime.session import (
     CPU,
     CUDA,
@@ -158,7 +158,7 @@ class _Worker(DeviceWorker):
             self.stream.synchronize()
         try:
             # Two threads that enqueue at once would mix their kernels in the one stream.
-            with shared.queue, in_hand(shared.options):
+            with shared.queue, run_in_hand(shared.options):
                 shared.session.run_with_iobinding(self._binding, shared.options)
         except ModelError:  # it was ended
             raise
