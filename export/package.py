@@ -32,7 +32,7 @@ from edgecount.export.tensorrt.choose import choose_engines
 from edgecount.export.tensorrt.record import EngineRecord, make_sidecar, write_sidecar
 from edgecount.export.tensorrt.verify import EngineRun, run_engine
 from edgecount.export.verify.compare import Comparison, compare, count_images
-from edgecount.export.verify.engines import OPENVINO, PLAIN, ProvenRun, prove_openvino
+from edgecount.export.verify.engines import OPENVINO, ProvenRun, prove_openvino
 from edgecount.export.verify.gate import advice, percentages, refusal
 from edgecount.export.verify.images import ExportImages, calibration_tensors, choose_images
 from edgecount.manifest import Manifest
@@ -244,20 +244,22 @@ class _Exporter:
         for index, record in enumerate(self.files):
             precision = record.converted.precision if record.converted else ""
             options = self._options
-            gate = options.int8_gate if "int8" in precision else options.fp16_gate
+            int8 = "int8" in precision
+            gate = options.int8_gate if int8 else options.fp16_gate
             runs = []
             for run in prove_openvino(
                 self._folder / record.path,
                 images,
                 originals,
                 gate,
+                int8=int8,
                 threads=options.threads,
                 progress=self._progress,
             ):
-                if run.refusal and run.asked == PLAIN:
-                    self._refuse(run.refusal, precision)
-                elif run.refusal:
+                if run.refusal and run.faster:
                     self._warn(f"{run.refusal}: it is not used")
+                elif run.refusal:
+                    self._refuse(run.refusal, precision)
                 runs.append(run)
             self.files[index] = dataclasses.replace(record, runs=runs)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgecount.export.graph.queries import WEIGHTY, node_precisions
-from edgecount.export.verify.engines import PLAIN, ProvenRun
+from edgecount.export.verify.engines import ProvenRun
 from edgecount.export.verify.latency import TimedRun
 from edgecount.runtime.models.machine import this_cpu
 
@@ -41,7 +41,7 @@ def facts_of(export: Export, latencies: Latencies) -> dict[str, Any]:
 
 
 def _file(record: FileRecord, latencies: Latencies) -> dict[str, Any]:
-    latency = latencies.get(TimedRun(str(record.path), "onnxruntime", PLAIN))
+    latency = latencies.get(TimedRun(str(record.path), "onnxruntime", ""))
     facts: dict[str, Any] = {
         "file": str(record.path),
         "bytes": record.size,
@@ -84,10 +84,10 @@ def _run(run: ProvenRun, latencies: Latencies) -> dict[str, Any]:
         "precision": run.precision,
         "version": run.version,
         "cpu": this_cpu()._asdict(),
-        "latency_ms": latencies.get(TimedRun(run.file, run.backend, run.asked)),
+        "latency_ms": latencies.get(TimedRun(run.file, run.backend, run.precision)),
         "comparison": run.comparison.to_dict() if run.comparison else None,
-        "passed": run.passed,
-        "verdict": "passed" if run.passed else "refused, and not used",
+        "passed": not run.refusal,
+        "verdict": "refused, and not used" if run.refusal else "passed",
         "reason": run.refusal or None,
     }
 

@@ -10,7 +10,6 @@ from edgecount._files import write_whole
 from edgecount._report import data_url, open_template
 from edgecount.export.extras import missing
 from edgecount.export.report.facts import facts_of, worst_difference
-from edgecount.export.verify.engines import PLAIN
 from edgecount.export.verify.latency import TimedRun, measure_files
 
 if TYPE_CHECKING:
@@ -32,12 +31,12 @@ def write_report(export: Export, folder: Path) -> None:
         OutputError: they cannot be written.
     """
     timed = [
-        TimedRun(name, "onnxruntime", PLAIN)
+        TimedRun(name, "onnxruntime", "")
         for name in ON_CPUS
         if name in {str(record.path) for record in export.files}
     ]
     timed += [
-        TimedRun(run.file, run.backend, run.asked)
+        TimedRun(run.file, run.backend, run.precision)
         for record in export.files
         for run in record.runs
         if run.comparison is not None

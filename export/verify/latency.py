@@ -18,7 +18,7 @@ _MIN_RUNS = 3
 
 
 class TimedRun(NamedTuple):
-    """A file of an export, the backend that runs it, and the precision that it is asked for."""
+    """A file of an export, the backend that runs it, and OpenVINO's precision; else ""."""
 
     file: str
     backend: str

@@ -15,7 +15,7 @@ def test_fewer_runs_of_slow_files(tmp_path, monkeypatch, seconds, runs):
     for name in names:
         onnx.save(small_model(), tmp_path / name)
     steps = []
-    timed = [TimedRun(name, "onnxruntime", "float32") for name in names]
+    timed = [TimedRun(name, "onnxruntime", "") for name in names]
     found = measure_files(tmp_path, timed, (64, 96), 1, lambda *step: steps.append(step))
     assert list(found) == timed
     assert all(times["p50"] > 0 and times["p99"] >= times["p50"] for times in found.values())
