@@ -21,6 +21,7 @@ from edgecount.runtime.backends.onnxruntime.session import (
     open_session,
 )
 from edgecount.runtime.cuda.driver import gpu_failures
+from edgecount.runtime.models.onnx_facts import stored_precision
 
 if TYPE_CHECKING:
     from edgecount._ext import Stream
@@ -62,6 +63,8 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
         from edgecount import _ext
 
         super().__init__()
+        if model.path is not None:
+            self.precision = stored_precision(model.path)
         with gpu_failures():
             stream = _ext.Stream(self.device_index, inner=True)
         session = _open(model, threads, stream, memory)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.openvino.cache import Shape
     from edgecount.runtime.models.model_file import ModelFile
 
-_MOST_LANES = 8  # each has buffers of its own
+_MOST_LANES = 4  # each has buffers of its own
 
 
 class OpenVinoBackend(Backend):
