@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Runs there, with what every release has. An order is a line: the height and width of a frame, the
-# bytes follow, or 0 0 for the last one again, and the number of times to count it. The answer is a
+# Runs there, with what every release has. An order is a line of three numbers: height and width of
+# a frame whose bytes follow (0 0: the last one again), and how often to count it. The answer is a
 # line, too: the seconds and the count.
 _SERVER = """
 import sys, time

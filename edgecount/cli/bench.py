@@ -81,10 +81,10 @@ def bench(
     from edgecount._latency import measure_batches, measure_latency, measure_throughput
     from edgecount.cli._bench.combinations import combinations, open_all
     from edgecount.cli._bench.frame import bench_frame
-    from edgecount.cli._bench.table import facts_of, text_lines
+    from edgecount.cli._bench.table import facts_of, refused_lines, text_lines
 
     frame = bench_frame(image, size)
-    options = {"threads": threads, "workers": workers}
+    options = {"threads": threads} | ({} if workers is None else {"workers": workers})
     with ExitStack() as stack:
         asked = list(combinations(models, backend, precision))
         opened, refused = open_all(stack, asked, frame.pixels, options)
@@ -110,8 +110,8 @@ def bench(
     if batch == 1:
         click.echo(printable(f"the frame is {frame.shows}"))
     click.echo(text_of(text_lines(rows)))
-    for model, engine, kind, reason in ((*one.asked, one.reason) for one in refused):
-        click.echo(printable(f"\n{model} with {engine} in {kind} does not run: {reason}"))
+    if refused:
+        click.echo(text_of(["", *refused_lines(refused)]))
 
 
 def _heading(size: tuple[int, int], found: list[Latency]) -> str:

@@ -67,9 +67,10 @@ def open_all(
         options: further options of every counter.
 
     Raises:
+        ConfigError: an option makes no sense, whatever runs.
         EdgeCountError: none runs; the error of the first.
     """
-    from edgecount.errors import EdgeCountError
+    from edgecount.errors import ConfigError, EdgeCountError
 
     opened: list[Opened] = []
     refused: list[Refused] = []
@@ -78,7 +79,9 @@ def open_all(
     for one in asked:
         try:
             opened.append(_open(stack, one, frame, options, warmed))
-        except EdgeCountError as error:  # noqa: PERF203 (opening an engine takes far longer)
+        except ConfigError:  # noqa: PERF203 (opening an engine takes far longer)
+            raise
+        except EdgeCountError as error:
             first = first or error
             refused.append(Refused(one, str(error)))
     if first is not None and not opened:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgecount.cli._shell.flags import with_flags
+
 if TYPE_CHECKING:
     from edgecount._latency import Latency
-    from edgecount.cli._bench.combinations import Opened
+    from edgecount.cli._bench.combinations import Opened, Refused
 
 _STAGES = ("preprocess", "infer", "postprocess", "total")
 _LEAST = 1.0  # people: differences from fewer are shares of this
@@ -72,13 +74,13 @@ def _block(row: dict[str, Any], first: dict[str, Any]) -> list[str]:
             numbers = "".join(f"{times[key]:9.2f}" for key in ("p50", "p95", "p99", "mean"))
             lines.append(f"  {stage:12}{numbers}")
     if row is not first:
-        lines.append(f"  {_ratio(row, first):.2f} x as fast as {first['model']}")
+        lines.append(f"  {_ratio(row, first):.2f} x as fast as {_name(first)}")
     return lines
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Return one line a combination: what it counted, and how fast it is beside the first."""
-    names = [f"{row['model']}  {row['backend']} {row['precision']}" for row in rows]
+    names = [_name(row) for row in rows]
     wide = max(map(len, names))
     counted = any(row["count"] is not None for row in rows)
     several = any(row["frames_per_second_at_once"] for row in rows)
@@ -96,6 +98,19 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
             line += f"{row['frames_per_second_at_once']:9.1f}"
         lines.append(f"{line}{_ratio(row, rows[0]):7.2f} x")
     return lines
+
+
+def refused_lines(refused: Sequence[Refused]) -> list[str]:
+    """Return a line for each combination that does not run, with the reason."""
+    return [
+        f"{model} on {backend}{'' if precision == 'auto' else f' in {precision}'} does not run: "
+        f"{with_flags(reason)}"
+        for (model, backend, precision), reason in refused
+    ]
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['model']} on {row['backend']} in {row['precision']}"
 
 
 def _ratio(row: dict[str, Any], first: dict[str, Any]) -> float:
