@@ -18,6 +18,7 @@ __all__ = ["COLUMNS", "Row", "arrow_schema", "make_row", "row_name"]
 
 _LONGEST_ERROR = 1000  # characters: a message may quote what a damaged file holds
 _LIKE_AN_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4})")
+_USER = re.compile(r"\A(\s*[a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
 
 
 class Row(TypedDict):
@@ -84,8 +85,10 @@ def row_name(name: str) -> str:
     r"""Return an image's name as its row holds it: UTF-8, and different for different names.
 
     Bytes of a path that are no UTF-8 become the text ``\xNN``; in such a name, and in one that has
-    this very text in it, backslashes are doubled. All other names stay as they are.
+    this very text in it, backslashes are doubled. An address loses the user and password in it.
+    All other names stay as they are.
     """
+    name = _USER.sub(r"\1", name)
     if SURROGATES.search(name) or _LIKE_AN_ESCAPE.search(name):
         name = name.replace("\\", "\\\\")
     return valid_text(name)

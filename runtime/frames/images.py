@@ -20,6 +20,7 @@ from edgecount.runtime.frames.stills.formats import HEAD, is_image
 __all__ = [
     "MAX_PIXELS",
     "as_bgr",
+    "decode_image",
     "lies_on_gpu",
     "plain_array",
     "read_file",
@@ -60,18 +61,38 @@ def read_image(
     """
     file = Path(path)
     try:
-        if not is_image(read_file(file, most=HEAD)):
+        if not is_image(read_file(file, most=HEAD)):  # what else there is may be without end
             raise SourceError(no_image(str(file)))
+        data = read_file(file)
+    except MemoryError:
+        raise SourceError(f"not enough memory to read {file}") from None
+    return decode_image(data, str(file), accept_damaged=accept_damaged, max_pixels=max_pixels)
+
+
+def decode_image(
+    data: bytes, name: str, *, accept_damaged: bool = False, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """Decode the content of an image file; see `read_image`.
+
+    Args:
+        data: the content of the whole file.
+        name: the file's name, for messages.
+        accept_damaged: see `read_image`, as for max_pixels.
+        max_pixels: most pixels of the picture.
+    """
+    try:
+        if not is_image(data[:HEAD]):
+            raise SourceError(no_image(name))
         image, damage = decode_still(
-            str(file), read_file(file), accept_damaged=accept_damaged, max_pixels=max_pixels
+            name, data, accept_damaged=accept_damaged, max_pixels=max_pixels
         )
         pixels = as_bgr(image)
     except MemoryError:
-        raise SourceError(f"not enough memory to read {file}") from None
+        raise SourceError(f"not enough memory to read {name}") from None
     except InputError as error:
-        raise error if isinstance(error, SourceError) else SourceError(f"{file}: {error}") from None
+        raise error if isinstance(error, SourceError) else SourceError(f"{name}: {error}") from None
     if damage:
-        _log.warning("%s %s; taken all the same", file, damage)
+        _log.warning("%s %s; taken all the same", name, damage)
     return pixels
 
 
