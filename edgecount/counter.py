@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +26,7 @@ from edgecount._options import (
     check_max_side,
     check_threshold,
     check_timeout,
+    check_workers,
 )
 from edgecount._stream import Stream, Watching
 from edgecount.manifest import Manifest
@@ -35,11 +38,13 @@ from edgecount.runtime.backends.select import open_backend
 from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.frames.intake import FrameIntake
 from edgecount.runtime.models.open import open_model
-from edgecount.runtime.pipeline.feeds import SourceReader
-from edgecount.runtime.pipeline.job import CountSettings, FrameJob
-from edgecount.runtime.pipeline.pipelines import GpuPipeline, HostPipeline
+from edgecount.runtime.pipeline.feeds import SourceReader, late_job
+from edgecount.runtime.pipeline.host_pipeline import HostPipeline
+from edgecount.runtime.pipeline.job import CountSettings, FrameJob, LateJob
+from edgecount.runtime.pipeline.pipelines import GpuPipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 from edgecount.runtime.sources import Frame, Source, open_sources
+from edgecount.runtime.sources.image import ImageSource
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
     from edgecount.errors import SourceError
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.models.engines import Rebuild
+    from edgecount.runtime.pipeline.job import Job, OnSize, Outcome
     from edgecount.runtime.pipeline.pipelines import Pipeline
     from edgecount.runtime.sources.live import LiveOptions
     from edgecount.runtime.sources.open import SourceLike
@@ -73,6 +79,9 @@ class EdgeCounter:
             model's own limit, at which heads have the sizes it was trained on; None: never shrink.
             Frames past 2048 x 2048 pixels then run in overlapping tiles.
         threads: threads of the engine on the CPU; None: one per core.
+        workers: frames of batches, folders, files and clips to count at once, from 1 to 1024, with
+            an engine on the CPU; None: as many as suit the engine and its memory (results are the
+            same). A single frame, and cameras, have the whole engine.
         capacity: most head points to list per frame, with `overflow` set if there are more; the
             counts include them all. None: no limit.
         accept_damaged: count damaged and truncated files as far as they can be decoded, with a
@@ -99,6 +108,7 @@ class EdgeCounter:
         threshold: float | None = None,
         max_side: int | Literal["model"] | None = MODEL_DEFAULT,
         threads: int | None = None,
+        workers: int | None = None,
         capacity: int | None = None,
         accept_damaged: bool = False,
         max_pixels: int = MAX_PIXELS,
@@ -109,6 +119,7 @@ class EdgeCounter:
         threshold = check_threshold(threshold, found.manifest)
         side = check_max_side(max_side, found.manifest)
         capacity = check_capacity(capacity)
+        check_workers(workers)
         self._reading: dict[str, Any] = {
             "accept_damaged": bool(accept_damaged),
             "max_pixels": check_max_pixels(max_pixels),
@@ -130,7 +141,7 @@ class EdgeCounter:
         self._intake = FrameIntake(None if on_gpu is None else on_gpu.device_index)
         self._pipeline: Pipeline[Any]
         if on_gpu is None:
-            self._pipeline = HostPipeline(self._backend, self._settings)
+            self._pipeline = HostPipeline(self._backend, self._settings, workers)
         else:
             self._pipeline = GpuPipeline(on_gpu, self._settings)
 
@@ -187,7 +198,50 @@ class EdgeCounter:
             BackendError: see `count`.
         """
         check_several(frames)
-        return self._pipeline.count_batch(self._job(frame) for frame in frames)
+        return self._pipeline.count_batch(self._batch_job(frame) for frame in frames)
+
+    def count_each(
+        self,
+        frames: Iterable[Any],
+        *,
+        keep_frames: bool = False,
+        until: Callable[[], bool] | None = None,
+    ) -> Generator[Outcome, None, None]:
+        """Count several frames as `count_batch` does, where one that fails is not to end the rest.
+
+            for path, outcome in zip(paths, counter.count_each(paths)):
+                try:
+                    print(path, outcome.result().count)
+                except EdgeCountError as error:
+                    print(path, error)
+
+        Args:
+            frames: what `count` takes, and image files as `open_sources` finds them. Iterated by
+                the thread that asks for the outcomes, a few frames ahead of them.
+            keep_frames: whether an outcome of an image file has its frame as well.
+            until: asked before each frame; once it returns True, no further one is begun, and the
+                outcomes of those in hand are the last.
+
+        Yields:
+            What became of each frame, in order.
+
+        Raises:
+            InputError: it is one frame and not several.
+            BackendError: the counter is closed.
+        """
+        check_several(frames)
+        return self._count_each(frames, keep_frames, until or (lambda: False))
+
+    def _count_each(
+        self, frames: Iterable[Any], keep: bool, until: Callable[[], bool]
+    ) -> Generator[Outcome, None, None]:
+        self._pipeline.check_open()
+        jobs = (
+            self._job_or_error(frame, late=not keep)
+            for frame in itertools.takewhile(lambda _: not until(), frames)
+        )
+        with closing(self._pipeline.count_each(jobs, until)) as outcomes:
+            yield from outcomes
 
     def stream(
         self, source: SourceLike | Source, *, live: LiveOptions | None = None
@@ -354,10 +408,33 @@ class EdgeCounter:
         self.close()
 
     def _job(self, frame: Any) -> FrameJob:
+        if isinstance(frame, ImageSource):
+            return self._job_of(frame.read())
         if isinstance(frame, (str, os.PathLike)):
             check_path(frame)
             return self._job_of(Frame(read_image(frame, **self._reading), str(frame), 0, 0.0))
         return FrameJob(self._intake.take(frame))
+
+    def _batch_job(self, frame: Any) -> Job:
+        """Return the job of a frame; that of a file is late, if the pipeline takes such."""
+        if not (self._pipeline.takes_late and isinstance(frame, (str, os.PathLike, ImageSource))):
+            return self._job(frame)
+        if isinstance(frame, ImageSource):
+            return late_job(frame, self._job_of)
+        check_path(frame)
+
+        def read(on_size: OnSize) -> FrameJob:
+            image = read_image(frame, on_size=on_size, **self._reading)
+            return self._job_of(Frame(image, str(frame), 0, 0.0))
+
+        return LateJob(read)
+
+    def _job_or_error(self, frame: Any, *, late: bool) -> Job:
+        """Return the job of a frame, or one that fails with what is wrong with the frame."""
+        try:
+            return self._batch_job(frame) if late else self._job(frame)
+        except Exception as error:  # noqa: BLE001 (codecs raise anything)
+            return LateJob(partial(_fail, error))
 
     def _job_of(self, frame: Frame) -> FrameJob:
         check_frame(frame)
@@ -368,7 +445,8 @@ class EdgeCounter:
 
     def _stream(self, source: SourceLike | Source, live: LiveOptions | None) -> Stream[CountResult]:
         check_live(live)
-        jobs = SourceReader(lambda: self._sources(source, live), self._job_of)
+        late = self._pipeline.takes_late
+        jobs = SourceReader(lambda: self._sources(source, live), self._job_of, late=late)
         results = (result for _, result in self._pipeline.count_stream(jobs))
         return Stream(results, jobs.close, jobs.health)
 
@@ -387,6 +465,10 @@ class EdgeCounter:
         ]
         rounds = self._pipeline.rounds(readers, timeout, on_error)
         return Stream(self._pipeline.count_rounds(rounds), rounds.close)
+
+
+def _fail(error: Exception, _on_size: OnSize) -> FrameJob:
+    raise error
 
 
 def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
