@@ -70,7 +70,7 @@ class TestFolders:
 
     def test_an_empty_one_is_told(self, tree, tmp_path):
         (tmp_path / "top").mkdir()
-        with pytest.raises(SourceError, match="holds? no image$"):
+        with pytest.raises(SourceError, match=r"hold no image$"):
             names(tmp_path / "top")
         with pytest.raises(SourceError, match=r"hold no image, but 1 file of .* \(.txt 1\)"):
             names(tree({"a/1.txt": PNG}))
@@ -86,7 +86,7 @@ class TestFolders:
         top = tree({"1.jpg": PNG, "locked/2.jpg": PNG})
         monkeypatch.setattr(os, "scandir", refuse)
         assert names(top) == ["1.jpg", "locked/"]
-        with pytest.raises(SourceError, match="cannot read the folder .*locked"):
+        with pytest.raises(SourceError, match=r"cannot read the folder .*locked"):
             open_images(str(top)).read("locked/")
 
     def test_a_disk_that_went_away_is_told(self, tree):
