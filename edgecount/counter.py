@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecount._given import (
     check_callback,
-    check_frame,
     check_frames,
     check_live,
-    check_path,
     check_several,
     check_sources,
 )
+from edgecount._jobs import Jobs
 from edgecount._options import (
     MAX_PIXELS,
     MODEL_DEFAULT,
@@ -28,6 +24,7 @@ from edgecount._options import (
     check_timeout,
     check_workers,
 )
+from edgecount._rebuild import choose_rebuild
 from edgecount._stream import Stream, Watching
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
@@ -35,16 +32,12 @@ from edgecount.regions import Region, RegionsLike, read_regions
 from edgecount.result import CountResult
 from edgecount.runtime.backends import Backend, DeviceBackend
 from edgecount.runtime.backends.select import open_backend
-from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.frames.intake import FrameIntake
 from edgecount.runtime.models.open import open_model
-from edgecount.runtime.pipeline.feeds import SourceReader, late_job
-from edgecount.runtime.pipeline.host_pipeline import HostPipeline
-from edgecount.runtime.pipeline.job import CountSettings, FrameJob, LateJob
-from edgecount.runtime.pipeline.pipelines import GpuPipeline
+from edgecount.runtime.pipeline.job import CountSettings
+from edgecount.runtime.pipeline.open import open_pipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
-from edgecount.runtime.sources import Frame, Source, open_sources
-from edgecount.runtime.sources.image import ImageSource
+from edgecount.runtime.sources import Frame, Source
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,8 +45,7 @@ if TYPE_CHECKING:
     from edgecount.errors import SourceError
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.models.engines import Rebuild
-    from edgecount.runtime.pipeline.job import Job, OnSize, Outcome
-    from edgecount.runtime.pipeline.pipelines import Pipeline
+    from edgecount.runtime.pipeline.job import Outcome
     from edgecount.runtime.sources.live import LiveOptions
     from edgecount.runtime.sources.open import SourceLike
 
@@ -120,12 +112,12 @@ class EdgeCounter:
         side = check_max_side(max_side, found.manifest)
         capacity = check_capacity(capacity)
         check_workers(workers)
-        self._reading: dict[str, Any] = {
+        reading = {
             "accept_damaged": bool(accept_damaged),
             "max_pixels": check_max_pixels(max_pixels),
         }
         self._owns_backend = not isinstance(backend, Backend)
-        opened = open_backend(found, backend, threads=threads, rebuild=_rebuilder(rebuild))
+        opened = open_backend(found, backend, threads=threads, rebuild=choose_rebuild(rebuild))
         self._backend, manifest = opened.backend, opened.model.manifest
         on_gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
         self._settings = CountSettings(
@@ -138,12 +130,9 @@ class EdgeCounter:
             masks=masks,
             refine=self.refine,
         )
-        self._intake = FrameIntake(None if on_gpu is None else on_gpu.device_index)
-        self._pipeline: Pipeline[Any]
-        if on_gpu is None:
-            self._pipeline = HostPipeline(self._backend, self._settings, workers)
-        else:
-            self._pipeline = GpuPipeline(on_gpu, self._settings)
+        self._pipeline = open_pipeline(self._settings, workers)
+        intake = FrameIntake(None if on_gpu is None else on_gpu.device_index)
+        self._jobs = Jobs(intake, reading, late=self._pipeline.takes_late)
 
     @property
     def manifest(self) -> Manifest:
@@ -184,7 +173,7 @@ class EdgeCounter:
             BackendError: the engine failed, or gave maps that its manifest does not promise.
         """
         self._pipeline.check_open()  # first: a closed counter reads no file
-        return self._pipeline.count(self._job(frame))
+        return self._pipeline.count(self._jobs.of(frame))
 
     def count_batch(self, frames: Iterable[Any]) -> list[CountResult]:
         """Count several frames, which may differ in size, in order.
@@ -198,7 +187,7 @@ class EdgeCounter:
             BackendError: see `count`.
         """
         check_several(frames)
-        return self._pipeline.count_batch(self._batch_job(frame) for frame in frames)
+        return self._pipeline.count_batch(self._jobs.of_several(frame) for frame in frames)
 
     def count_each(
         self,
@@ -230,18 +219,8 @@ class EdgeCounter:
             BackendError: the counter is closed.
         """
         check_several(frames)
-        return self._count_each(frames, keep_frames, until or (lambda: False))
-
-    def _count_each(
-        self, frames: Iterable[Any], keep: bool, until: Callable[[], bool]
-    ) -> Generator[Outcome, None, None]:
-        self._pipeline.check_open()
-        jobs = (
-            self._job_or_error(frame, late=not keep)
-            for frame in itertools.takewhile(lambda _: not until(), frames)
-        )
-        with closing(self._pipeline.count_each(jobs, until)) as outcomes:
-            yield from outcomes
+        until = until or (lambda: False)
+        return self._pipeline.count_each(self._jobs.of_all(frames, until, keep=keep_frames), until)
 
     def stream(
         self, source: SourceLike | Source, *, live: LiveOptions | None = None
@@ -277,9 +256,9 @@ class EdgeCounter:
             BackendError: see `count`; or the counter was closed.
         """
         if isinstance(frames, Source):
-            return self._pipeline.count_stream(SourceReader(lambda: [frames], self._job_of))
+            return self._pipeline.count_stream(self._jobs.reader(frames, None, late=False))
         check_frames(frames)
-        return self._pipeline.count_frames(frames, self._job_of)
+        return self._pipeline.count_frames(frames, self._jobs.of_source)
 
     def stream_many(
         self,
@@ -407,46 +386,9 @@ class EdgeCounter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _job(self, frame: Any) -> FrameJob:
-        if isinstance(frame, ImageSource):
-            return self._job_of(frame.read())
-        if isinstance(frame, (str, os.PathLike)):
-            check_path(frame)
-            return self._job_of(Frame(read_image(frame, **self._reading), str(frame), 0, 0.0))
-        return FrameJob(self._intake.take(frame))
-
-    def _batch_job(self, frame: Any) -> Job:
-        """Return the job of a frame; that of a file is late, if the pipeline takes such."""
-        if not (self._pipeline.takes_late and isinstance(frame, (str, os.PathLike, ImageSource))):
-            return self._job(frame)
-        if isinstance(frame, ImageSource):
-            return late_job(frame, self._job_of)
-        check_path(frame)
-
-        def read(on_size: OnSize) -> FrameJob:
-            image = read_image(frame, on_size=on_size, **self._reading)
-            return self._job_of(Frame(image, str(frame), 0, 0.0))
-
-        return LateJob(read)
-
-    def _job_or_error(self, frame: Any, *, late: bool) -> Job:
-        """Return the job of a frame, or one that fails with what is wrong with the frame."""
-        try:
-            return self._batch_job(frame) if late else self._job(frame)
-        except Exception as error:  # noqa: BLE001 (codecs raise anything)
-            return LateJob(partial(_fail, error))
-
-    def _job_of(self, frame: Frame) -> FrameJob:
-        check_frame(frame)
-        return FrameJob(self._intake.take(frame.image), frame)
-
-    def _sources(self, source: SourceLike | Source, live: LiveOptions | None) -> list[Source]:
-        return open_sources(source, live=live, **self._reading)
-
     def _stream(self, source: SourceLike | Source, live: LiveOptions | None) -> Stream[CountResult]:
         check_live(live)
-        late = self._pipeline.takes_late
-        jobs = SourceReader(lambda: self._sources(source, live), self._job_of, late=late)
+        jobs = self._jobs.reader(source, live, late=True)
         results = (result for _, result in self._pipeline.count_stream(jobs))
         return Stream(results, jobs.close, jobs.health)
 
@@ -460,22 +402,7 @@ class EdgeCounter:
         check_sources(sources)
         check_timeout(timeout)
         check_live(live)
-        readers = [
-            SourceReader(partial(self._sources, source, live), self._job_of) for source in sources
-        ]
+        # Not late: a picture that cannot be read ends its source before its next one is taken.
+        readers = [self._jobs.reader(source, live, late=False) for source in sources]
         rounds = self._pipeline.rounds(readers, timeout, on_error)
         return Stream(self._pipeline.count_rounds(rounds), rounds.close)
-
-
-def _fail(error: Exception, _on_size: OnSize) -> FrameJob:
-    raise error
-
-
-def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
-    if callable(rebuild):
-        return rebuild
-    if not rebuild:
-        return None
-    from edgecount._rebuild import rebuild_engine
-
-    return rebuild_engine

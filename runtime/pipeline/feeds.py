@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from edgecount.errors import EdgeCountError, SourceError
 from edgecount.runtime.pipeline.job import LateJob
@@ -145,24 +145,25 @@ class SourceReader(Reader["Job"]):
 
     def _open_each(self, sources: Iterable[Source]) -> Iterator[Reader[Job]]:
         # Neighbours share a thread: of a folder's pictures each is a source by itself.
-        for kind, group in itertools.groupby(sources, self._kind):
-            if kind is LiveSource:
+        for way, group in itertools.groupby(sources, self._way):
+            if way == "live":
                 for source in cast("Iterator[LiveSource]", group):
                     self._live = _LiveReader(source, self._to_job, self.on_change)
                     yield self._live
-            elif kind is ImageSource:
-                images = cast("Iterator[ImageSource]", group)
-                yield Listed([late_job(image, self._to_job) for image in images])
+            elif way == "late":
+                images = cast("list[ImageSource]", list(group))
+                yield Listed(late_job(image, self._to_job) for image in images)
             else:
                 reader = read_ahead(_frames_of(list(group)), self._to_job)
                 reader.on_change = self.on_change
                 yield cast("Reader[Job]", reader)
 
-    def _kind(self, source: Source) -> type[Source]:
+    def _way(self, source: Source) -> Literal["live", "late", "ahead"]:
+        """Return how a source is read."""
         if isinstance(source, LiveSource):
-            return LiveSource
-        # One of a caller's own class has frames of its own.
-        return ImageSource if self._late and type(source) is ImageSource else Source
+            return "live"
+        # What a class of a caller's own reads is its own affair.
+        return "late" if self._late and type(source) is ImageSource else "ahead"
 
 
 class _LiveReader(Reader["FrameJob"]):

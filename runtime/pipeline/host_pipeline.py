@@ -1,4 +1,4 @@
-"""The pipeline of engines that take arrays in the host's memory: on a CPU, several frames at once."""
+"""The pipeline of engines on the host: on a CPU, several frames are counted at once."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ class HostPipeline(Pipeline[HostRunner]):
             if until():
                 return None
             try:
-                return Outcome(self._count_job(job, lend, alone=alone), frame=job.origin)
+                return Outcome(self._count_job(job, lend, alone=alone), job.origin)
             except Exception as error:  # noqa: BLE001 (codecs and engines raise anything)
-                return Outcome(None, error, job.origin)
+                return Outcome(error, job.origin)
 
         feed = InGroups(Listed(jobs))
         with closing(self._side_by_side(feed, attempt, self._runners.acquire)) as outcomes:

@@ -70,20 +70,21 @@ class Outcome:
 
     Attributes:
         frame: the frame, if frames were to be kept and it could be read; else None.
-        error: why it was not counted; None: it was.
     """
 
-    def __init__(
-        self, result: CountResult | None, error: Exception | None = None, frame: Frame | None = None
-    ) -> None:
-        self.frame, self.error, self._result = frame, error, result
+    def __init__(self, found: CountResult | Exception, frame: Frame | None = None) -> None:
+        self._found, self.frame = found, frame
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the frame was not counted; None: it was."""
+        return self._found if isinstance(self._found, Exception) else None
 
     def result(self) -> CountResult:
         """Return the result, or raise the error."""
-        if self.error is not None:
-            raise self.error
-        assert self._result is not None
-        return self._result
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found
 
 
 @dataclass(eq=False)

@@ -50,7 +50,7 @@ class Pipeline(ABC, Generic[RunnerT]):
             return runner.count(job)
 
     @abstractmethod
-    def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
+    def count_batch(self, jobs: Iterable[Job]) -> list[CountResult]:
         """Count several frames, in order."""
 
     def count_each(
@@ -62,6 +62,7 @@ class Pipeline(ABC, Generic[RunnerT]):
             jobs: iterated by the thread that asks for the outcomes.
             until: asked before each frame; once it returns True, no further one is begun.
         """
+        self.check_open()
         for job in jobs:
             if until():
                 return
@@ -70,9 +71,9 @@ class Pipeline(ABC, Generic[RunnerT]):
     def _attempt(self, job: Job) -> Outcome:
         try:
             read = job.read(_ignore_size) if isinstance(job, LateJob) else job
-            return Outcome(self.count(read), frame=job.origin)
+            return Outcome(self.count(read), job.origin)
         except Exception as error:  # noqa: BLE001 (codecs and engines raise anything)
-            return Outcome(None, error, job.origin)
+            return Outcome(error, job.origin)
 
     def count_frames(
         self, frames: Iterable[Frame], to_job: ToJob
@@ -98,7 +99,9 @@ class Pipeline(ABC, Generic[RunnerT]):
         on_error: Callable[[SourceError], object] | None,
     ) -> Rounds:
         """Return the rounds of several sources, in groups that the engine takes at once."""
-        return Rounds(cast("Sequence[Reader[FrameJob]]", readers), self._largest_batch, timeout, on_error)
+        return Rounds(
+            cast("Sequence[Reader[FrameJob]]", readers), self._largest_batch, timeout, on_error
+        )
 
     def _count_all(self, feed: Reader[list[Job]]) -> Generator[Counted, None, None]:
         """Count groups until the feed ends or the pipeline is closed, and close the feed."""
@@ -139,9 +142,10 @@ class GpuPipeline(Pipeline[QueueingRunner]):
 
         super().__init__(lambda: GpuRunner(backend, settings), backend.batches[1])
 
-    def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
+    def count_batch(self, jobs: Iterable[Job]) -> list[CountResult]:
         """Count several frames, those of one kind that follow each other together."""
-        groups = batches(jobs, self._largest_batch)  # there when they are asked for
+        on_time = cast("Iterable[FrameJob]", jobs)
+        groups = batches(on_time, self._largest_batch)  # there when they are asked for
         counted = overlap(lambda _: next(groups), self._runners)
         return [result for group in counted for _, result in group]
 
@@ -155,11 +159,14 @@ class InGroups(Reader["list[Job]"]):
 
     def __init__(self, jobs: Reader[Job]) -> None:
         self._jobs = jobs
-        jobs.on_change = lambda: self.on_change()
+        jobs.on_change = self._tell_change
 
     def take(self, timeout: float | None = None) -> list[Job]:
         """Return the next job in a list; see `Reader.take`."""
         return [self._jobs.take(timeout)]
+
+    def _tell_change(self) -> None:
+        self.on_change()
 
     def is_live(self) -> bool:
         """Return whether jobs get old; see `Reader.is_live`."""

@@ -16,7 +16,7 @@ from edgecount.runtime.pipeline.schedule import batches
 from edgecount.runtime.sources.prefetch import Ended, NotReady, Reader
 
 if TYPE_CHECKING:
-    from edgecount.runtime.pipeline.job import FrameJob
+    from edgecount.runtime.pipeline.job import FrameJob, Job
 
 Result = TypeVar("Result")
 
@@ -191,9 +191,9 @@ class Rounds(Reader[list["FrameJob"]]):
         self.defer(partial(self._on_error, error))
 
 
-def in_order(groups: Iterable[Sequence[tuple[FrameJob, Result]]]) -> Iterator[Result]:
+def in_order(groups: Iterable[Sequence[tuple[Job, Result]]]) -> Iterator[Result]:
     """Yield the results of groups that belong together, by the places of their sources."""
-    found: list[tuple[FrameJob, Result]] = []
+    found: list[tuple[Job, Result]] = []
 
     def give() -> Iterator[Result]:
         found.sort(key=lambda one: one[0].place)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from edgecount.runtime.pipeline.feeds import is_large
 from edgecount.runtime.pipeline.job import FrameJob, LateJob
@@ -128,5 +128,5 @@ class SideBySide(Generic[Done]):
         self._jobs -= 1
         self._is_full = self._is_full and self._jobs > 0
         if isinstance(first, Future):
-            return cast("Future[Done]", first).result()
+            return first.result()
         return self._alone(first)
