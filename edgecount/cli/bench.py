@@ -84,7 +84,7 @@ def bench(
     from edgecount.cli._bench.table import facts_of, refused_lines, text_lines
 
     frame = bench_frame(image, size)
-    options = {"threads": threads} | ({} if workers is None else {"workers": workers})
+    options = {"threads": threads, "workers": workers}
     with ExitStack() as stack:
         asked = list(combinations(models, backend, precision))
         opened, refused = open_all(stack, asked, frame.pixels, options)
