@@ -90,6 +90,14 @@ def test_a_picture_of_ones_own(run, tiny_model, tmp_path):
     assert run("bench", tiny_model, "--image", tmp_path / "none.png").exit_code == 1
 
 
+def test_frames_at_once(run, tiny_model):
+    words = ("--backend", "onnxruntime", "--workers")
+    facts = json.loads(run("bench", tiny_model, *words, "2", *FEW, "--json").stdout)
+    assert facts["workers"] == 2
+    assert facts["models"][0]["frames_per_second_at_once"] > 0
+    assert run("bench", tiny_model, *words, "0", *FEW).exit_code == 2
+
+
 def test_batches_are_timed_without_counting(run, tiny_model):
     (row,) = json.loads(run("bench", tiny_model, "--batch", "2", *FEW, "--json").stdout)["models"]
     assert row["count"] is row["difference"] is row["frames_per_second_at_once"] is None
