@@ -196,23 +196,30 @@ class OpenVinoBackend(Backend):
             ModelError: they are not those that the manifest names.
         """
         manifest, path = self._model.manifest, self._model.path
-        inputs = [_name(port) for port in graph.inputs]
-        if inputs != [manifest.input.name]:
+        inputs, outputs = (
+            [_names(port) for port in ports] for ports in (graph.inputs, graph.outputs)
+        )
+        if len(inputs) != 1 or manifest.input.name not in inputs[0]:
             raise ModelError(
                 f"{path}: the manifest names the input {manifest.input.name!r}, "
-                f"the graph has {inputs}"
+                f"the graph has {_first(inputs)}"
             )
-        outputs = [_name(port) for port in graph.outputs]
+        places = []
         for output in manifest.outputs:
-            if output.name not in outputs:
+            found = [index for index, names in enumerate(outputs) if output.name in names]
+            if not found:
                 raise ModelError(
                     f"{path}: the manifest names the output {output.name!r}, "
-                    f"the graph has {outputs}"
+                    f"the graph has {_first(outputs)}"
                 )
-        self._outputs = [outputs.index(output.name) for output in manifest.outputs]
+            places.append(found[0])
+        self._outputs = places
 
 
-def _name(port: Any) -> str:
-    """Return a tensor's name in the file; OpenVINO's name of its place if it has none."""
-    names: set[str] = port.names
-    return port.any_name if names else str(port)
+def _names(port: Any) -> list[str]:
+    """Return a tensor's names, those of the nodes that OpenVINO saw through included."""
+    return sorted(port.names) or [str(port)]
+
+
+def _first(ports: list[list[str]]) -> list[str]:
+    return [names[-1] for names in ports]

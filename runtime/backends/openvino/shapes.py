@@ -51,11 +51,14 @@ class Form:
         except IndexError:
             request = self.compiled.create_infer_request()
         # One that fails is not used again.
+        # A run that is waited for by itself (`infer`) does not always look whether to end. The
+        # shared tensor is replaced by the next frame's, and never written to.
         with in_hand(request.cancel):
-            # The shared tensor is replaced by the next frame's, and never written to.
-            values = request.infer({0: tensor}, share_inputs=True, share_outputs=False)
+            request.start_async({0: tensor}, share_inputs=True)
+            request.wait()
+        values = [request.get_output_tensor(index).data.copy() for index in outputs]
         self._idle.append(request)
-        return [values[index] for index in outputs]
+        return values
 
 
 class Forms:
