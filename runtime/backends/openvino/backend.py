@@ -101,6 +101,10 @@ class OpenVinoBackend(Backend):
                 )
             return found
 
+    def shapes(self) -> list[Shape]:
+        """Return the shapes (B, 3, H, W) that have a compiled model of their own by now."""
+        return self._forms.shapes()
+
     def close(self) -> None:
         """Free the compiled models; frames that are being computed are computed to their end."""
         with self._lock:

@@ -89,7 +89,7 @@ class Forms:
         self._busy: set[Shape] = set()
         self._cost = _USUAL
         self._closed = False
-        self._any = Form(make(None)) if any_size else None
+        self._any = self._timed(None) if any_size else None
         # A file that takes one size alone has nothing to gain.
         self.is_static = self._any is not None and not self._any.is_dynamic
 
@@ -155,15 +155,20 @@ class Forms:
         return self._spent[shape] > self._patience * self._cost
 
     def _add(self, shape: Shape) -> Form:
-        start = time.perf_counter()
-        form = Form(self._make(shape))
-        seconds = time.perf_counter() - start
+        form = self._timed(shape)
         with self._lock:
-            self._cost = seconds
             # A size that is dropped must earn its form anew.
             self._spent[shape] = 0.0
             if not self._closed:
                 self._of_size[shape] = form
                 while len(self._of_size) > self._most:
                     self._of_size.popitem(last=False)
+        return form
+
+    def _timed(self, shape: Shape) -> Form:
+        """Make a form, and note how long compiling takes; loading one from the disk says nothing."""
+        loaded, start = self._is_kept(shape), time.perf_counter()
+        form = Form(self._make(shape))
+        if not loaded:
+            self._cost = time.perf_counter() - start
         return form
