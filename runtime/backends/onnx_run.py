@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgecount._accuracy import FP16_GATE, INT8_GATE
 from edgecount.errors import EdgeCountError, MissingExtraError
 from edgecount.runtime.backends.openvino import library
+from edgecount.runtime.backends.openvino.properties import saturates
 from edgecount.runtime.backends.proofs import Proof, find_proof, keep_proof
 from edgecount.runtime.models.choose import FLOAT32, choose_onnx, read_report
 from edgecount.runtime.models.engines import same_network
-from edgecount.runtime.models.machine import may_have_half_precision, this_cpu
+from edgecount.runtime.models.machine import X86, may_have_half_precision, this_cpu
 from edgecount.runtime.models.onnx_facts import stored_precision
 from edgecount.runtime.models.open import open_onnx_file
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.base import Backend
     from edgecount.runtime.backends.proofs import Prove
     from edgecount.runtime.models.model_file import ModelFile
-
-_X86 = ("x86_64", "AMD64")
 
 _log = logging.getLogger(__name__)
 
@@ -154,8 +153,9 @@ def _alone(model: ModelFile, options: RunOptions, exact: str) -> Run:
     """Choose how to run a file that was named itself."""
     assert model.path is not None  # noqa: S101 (tells the type checker what is so)
     stored, cpu = stored_precision(model.path), this_cpu()
-    if stored == "int8" and options.openvino and (cpu.int8 or cpu.machine in _X86):
-        return Run(model, options.openvino, stored, "it computes INT8 faster")
+    is_faster = (cpu.int8 or cpu.machine in X86) and not saturates(model.encoding)
+    if stored == "int8" and options.openvino and (is_faster or exact == options.openvino):
+        return Run(model, options.openvino, stored, "the file that was named")
     # OpenVINO computes in float32 from weights of float16, unless it is told otherwise.
     kept = "float32" if exact in library.DEVICES and stored == "float16" else stored
     return Run(model, exact, kept, "the file that was named")

@@ -79,7 +79,9 @@ def open_backend(
     check_precision(precision)
     opened = _open_model(model, backend, threads, precision, rebuild, prove)
     found = opened.backend.precision
-    if precision not in ("auto", found) and not found.endswith(f"+{precision}"):
+    # A file's INT8 stays what it is: a precision is of what it leaves in floats.
+    floats = found.removeprefix("int8").removeprefix("+") or "float32"
+    if precision not in ("auto", floats):
         if opened.backend is not backend:  # which is the caller's
             opened.backend.close()
         raise BackendError(

@@ -13,7 +13,11 @@ from edgecount.runtime.backends.calls import in_hand
 from edgecount.runtime.backends.openvino import library
 from edgecount.runtime.backends.openvino.cache import CompiledCache, cache_key
 from edgecount.runtime.backends.openvino.precision import check_precision, computed_in
-from edgecount.runtime.backends.openvino.properties import compile_properties, usable_threads
+from edgecount.runtime.backends.openvino.properties import (
+    compile_properties,
+    saturates,
+    usable_threads,
+)
 from edgecount.runtime.backends.openvino.shapes import Forms
 from edgecount.runtime.models.onnx_facts import check_beside
 
@@ -58,7 +62,10 @@ class OpenVinoBackend(Backend):
         self._exactness = precision.removeprefix("int8").removeprefix("+") or "float32"
         check_precision(backend, self._device, self._exactness)
         self._model, self._threads, self._streams = model, threads, streams
-        self._properties = compile_properties(self._device, precision, threads, streams)
+        self._as_written = self._device == "CPU" and saturates(model.encoding)
+        self._properties = compile_properties(
+            self._device, precision, threads, streams, as_written=self._as_written
+        )
         self.lanes = self._useful_lanes()
         self._lock = threading.Lock()
         self._of_lanes: dict[int, OpenVinoBackend] = {}
@@ -126,7 +133,9 @@ class OpenVinoBackend(Backend):
         if "EXPORT_IMPORT" not in library.capabilities(self._device) or self._model.path is None:
             return None
         key = cache_key(self._model.path, self._device, self.precision)
-        return None if key is None else CompiledCache(self._model.path, key)
+        if key is None:
+            return None
+        return CompiledCache(self._model.path, key | {"as written": str(self._as_written)})
 
     def _is_kept(self, shape: Shape) -> bool:
         return self._cache is not None and self._cache.holds(shape)

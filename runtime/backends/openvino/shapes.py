@@ -166,7 +166,7 @@ class Forms:
         return form
 
     def _timed(self, shape: Shape) -> Form:
-        """Make a form, and note how long compiling takes; loading one from the disk says nothing."""
+        """Make a form, and note how long that takes if it is compiled and not loaded."""
         loaded, start = self._is_kept(shape), time.perf_counter()
         form = Form(self._make(shape))
         if not loaded:
