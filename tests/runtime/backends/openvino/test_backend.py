@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -285,6 +287,37 @@ def test_without_the_package(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) 
         open_backend(open_model(tiny_model), precision="bfloat16")
     with open_backend(open_model(tiny_model)).backend as backend:
         assert backend.name == "onnxruntime"
+
+
+@pytest.mark.parametrize("text", ["raise ImportError('libfoo.so.1')", "raise OSError('bad')", ""])
+def test_a_package_that_is_broken_never_breaks_auto(
+    tiny_model: Path,
+    tmp_path: Path,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    shutil.copy(tiny_model, folder / "model.onnx")
+    (tmp_path / "openvino.py").write_text(text)
+    for name in [name for name in sys.modules if name.split(".")[0] == "openvino"]:
+        monkeypatch.delitem(sys.modules, name)
+    library.core.cache_clear()
+    monkeypatch.syspath_prepend(tmp_path)
+    with caplog.at_level(logging.INFO), open_backend(open_model(folder)).backend as backend:
+        assert backend.name == "onnxruntime"
+    assert "openvino cannot be loaded: " in caplog.text
+    with pytest.raises(BackendError, match="openvino cannot be loaded: "):
+        open_backend(open_model(folder), "openvino")
+
+
+def test_without_onnxruntime_openvino_runs_everything(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with EdgeCounter(tiny_model) as counter:
+        assert counter.count(np.zeros((64, 64, 3), np.uint8)).backend == "openvino"
 
 
 def test_the_import_sends_nothing_and_says_nothing(tmp_path: Path) -> None:
