@@ -17,7 +17,7 @@ _KNOWN = (FLOAT32, FP16, INT8, "model.int8-fp16.onnx", "model.int8.onnx")
 _MOST = 64 * 2**20  # bytes of a report; it names every node of every file
 _WORTH = 0.95  # of a more exact run's time: what is no faster than that is not worth its rounding
 # What runs compute in, exact ones first.
-_EXACTNESS = ("float32", "float16", "bfloat16", "int8", "int8+bfloat16")
+_EXACTNESS = ("float32", "float16", "bfloat16", "int8", "int8+float16", "int8+bfloat16")
 # OpenVINO computes INT8 faster than float32 on x86 even without instructions for INT8, which ONNX
 # Runtime does not.
 _X86 = ("x86_64", "AMD64")
