@@ -28,13 +28,6 @@ def test_memory_does_not_depend_on_the_order(tiny_model):
     assert max(taken) - min(taken) < 10 * 2**20
 
 
-@pytest.fixture
-def own_cache(tmp_path, monkeypatch):
-    """Keep what OpenVINO compiles out of the user's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.mark.usefixtures("own_cache")
 def test_every_combination_is_a_row(run, tiny_model):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     engines = ("--backend", "onnxruntime", "--backend", "openvino")
