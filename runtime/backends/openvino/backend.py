@@ -13,12 +13,9 @@ from edgecount.runtime.backends.calls import in_hand
 from edgecount.runtime.backends.openvino import library
 from edgecount.runtime.backends.openvino.cache import CompiledCache, cache_key
 from edgecount.runtime.backends.openvino.precision import check_precision, computed_in
-from edgecount.runtime.backends.openvino.properties import (
-    compile_properties,
-    saturates,
-    usable_threads,
-)
+from edgecount.runtime.backends.openvino.properties import compile_properties, saturates
 from edgecount.runtime.backends.openvino.shapes import Forms
+from edgecount.runtime.models.machine import usable_threads
 from edgecount.runtime.models.onnx_facts import check_beside
 
 if TYPE_CHECKING:
@@ -73,9 +70,9 @@ class OpenVinoBackend(Backend):
         self._cache = self._open_cache()
         self._network: Any = None
         self._outputs: list[int] = []
-        can = "NPU" not in self._device  # which takes fixed sizes alone
-        self._forms = Forms(self._make, any_size=can, is_kept=self._is_kept)
-        if not can:
+        any_size = backend != "openvino-npu"  # which takes fixed sizes alone
+        self._forms = Forms(self._make, any_size=any_size, is_kept=self._is_kept)
+        if not any_size:
             self._check_tensors(self._read())
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
