@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from edgecount import EdgeCounter
 from edgecount.errors import EdgeCountError
 from edgecount.runtime.backends.openvino.library import version
-from edgecount.runtime.backends.openvino.precision import faster_precision
+from edgecount.runtime.backends.openvino.precision import computes_in
 from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.pipeline.preprocess import input_geometry, write_input
 from edgecount.scenes import render_scene
@@ -171,12 +171,11 @@ def opened(options: argparse.Namespace, threads: int, stack: ExitStack) -> Itera
         there = Baseline(options.baseline, python, options.export / FLOAT32, threads)
         name = f"{commit(options.baseline)}, ONNX Runtime float32"
         yield Timed(name, stack.enter_context(there), [], [], [])
-    faster = faster_precision("CPU")
     kinds: list[tuple[str, str, str]] = [
         *((FLOAT32, "onnxruntime", "float32"), (INT8, "onnxruntime", "auto")),
-        *((FLOAT32, "openvino", "float32"), (INT8, "openvino", "auto")),
+        *((FLOAT32, "openvino", "float32"), (INT8, "openvino", "float32")),
     ]
-    if faster:
+    for faster in computes_in("CPU")[1:]:
         kinds += [(FLOAT32, "openvino", faster), (INT8, "openvino", faster)]
     named = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
     for file, backend, precision in kinds:

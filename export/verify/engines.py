@@ -52,7 +52,7 @@ def prove_openvino(
     threads: int | None = None,
     progress: Progress,
 ) -> Iterator[ProvenRun]:
-    """Count with a file in OpenVINO, as it was made and in the faster precision of this CPU.
+    """Count with a file in OpenVINO, as it was made and in the faster precisions of this CPU.
 
     Args:
         path: the file.
@@ -68,12 +68,11 @@ def prove_openvino(
         ModelError: it cannot load the file.
     """
     from edgecount.runtime.backends.openvino.library import version
-    from edgecount.runtime.backends.openvino.precision import faster_precision
+    from edgecount.runtime.backends.openvino.precision import computes_in
 
-    faster = faster_precision("CPU")
-    plain = "int8" if int8 else "float32"
-    kinds = {plain: False, **({f"int8+{faster}" if int8 else faster: True} if faster else {})}
-    for precision, is_faster in kinds.items():
+    for floats in computes_in("CPU"):
+        is_faster = floats != "float32"
+        precision = floats if not int8 else f"int8+{floats}" if is_faster else "int8"
         step = Steps(progress, f"counting with {path.name} in OpenVINO, {precision}", len(images))
         named = f"{path.name} in OpenVINO, computing in {precision},"
         comparison, why = None, ""

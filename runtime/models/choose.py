@@ -17,7 +17,7 @@ _KNOWN = (FLOAT32, FP16, INT8, "model.int8-fp16.onnx", "model.int8.onnx")
 _MOST = 64 * 2**20  # bytes of a report; it names every node of every file
 _WORTH = 0.95  # of a more exact run's time: what is no faster than that is not worth its rounding
 # What runs compute in, exact ones first.
-_EXACTNESS = ("float32", "float16", "bfloat16", "int8", "int8+bfloat16")
+_EXACTNESS = ("float32", "float16", "bfloat16", "int8", "int8+float16", "int8+bfloat16")
 # OpenVINO computes INT8 faster than float32 on x86 even without instructions for INT8, which ONNX
 # Runtime does not.
 _X86 = ("x86_64", "AMD64")
@@ -86,7 +86,7 @@ def choose_onnx(
     names.sort(key=lambda name: name in refused)
     first = names[0]
     if device != "cpu":
-        run = _Run(first, engines[0], _stored(first))
+        run = _Run(first, engines[0], _as_made(first, engines[0]))
         return Choice(files[first], _only(folder, names), *run[1:3])
     found = cpu or this_cpu()
     if {FLOAT32, INT8} <= files.keys() - refused:
@@ -109,7 +109,7 @@ def _best(
     """Choose among all ways to run some files on a CPU; return one and the reason."""
     runs = [run for name in names for run in _runs(name, report.get(name), cpu, engines)]
     # A file alone in its folder is what there is, however it counts.
-    runs = runs or [_Run(names[0], engines[0], _stored(names[0]))]
+    runs = runs or [_Run(names[0], engines[0], _as_made(names[0], engines[0]))]
     if all(run.milliseconds < math.inf for run in runs):
         best = _fastest(runs)
         others = [str(run) for run in runs if run is not best]
@@ -150,27 +150,29 @@ def _by_rule(runs: Sequence[_Run], cpu: Cpu) -> tuple[_Run, str]:
 
 def _runs(name: str, facts: Any, cpu: Cpu, engines: Sequence[str]) -> Iterator[_Run]:
     """Yield the ways to run a file with some engines, without those that counted wrongly."""
-    stored = _stored(name)
     entries = [entry for entry in _entries(facts) if entry[0] in engines]
     refused = {(backend, precision) for backend, precision, passed, _ in entries if not passed}
     times = {entry[:2]: _milliseconds(entry[3], "cpu", cpu) for entry in entries if entry[2]}
     if "onnxruntime" in engines:
-        times["onnxruntime", stored] = _milliseconds(facts, "latency_cpu", cpu)
+        own = ("onnxruntime", _as_made(name, "onnxruntime"))
+        times[own] = _milliseconds(facts, "latency_cpu", cpu)
     for backend in engines:
+        plain = _as_made(name, backend)
         # Exact numbers need no proof.
-        if (backend, stored) not in refused or stored == "float32":
-            yield _Run(name, backend, stored, times.get((backend, stored), math.inf))
+        if (backend, plain) not in refused or plain == "float32":
+            yield _Run(name, backend, plain, times.get((backend, plain), math.inf))
         for (other, precision), milliseconds in times.items():
             # Whether another CPU has instructions for these, the engine knows.
-            if other == backend and precision != stored and milliseconds < math.inf:
+            if other == backend and precision != plain and milliseconds < math.inf:
                 yield _Run(name, backend, precision, milliseconds)
 
 
-def _stored(name: str) -> str:
-    """Return the kind of numbers that a file is made for, by its name."""
+def _as_made(name: str, backend: str) -> str:
+    """Return what a backend computes a file in if it is told nothing, by the file's name."""
     if ".int8" in name:
         return "int8"
-    return "float16" if name == FP16 else "float32"
+    # OpenVINO computes in float32 with weights of float16.
+    return "float16" if name == FP16 and backend == "onnxruntime" else "float32"
 
 
 def _entries(facts: Any) -> Iterator[tuple[str, str, bool, Any]]:

@@ -28,13 +28,6 @@ def test_memory_does_not_depend_on_the_order(tiny_model):
     assert max(taken) - min(taken) < 10 * 2**20
 
 
-@pytest.fixture
-def own_cache(tmp_path, monkeypatch):
-    """Keep what OpenVINO compiles out of the user's cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.mark.usefixtures("own_cache")
 def test_every_combination_is_a_row(run, tiny_model):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     engines = ("--backend", "onnxruntime", "--backend", "openvino")
@@ -88,6 +81,14 @@ def test_a_picture_of_ones_own(run, tiny_model, tmp_path):
     assert facts["size"] == [96, 128]
     assert facts["models"][1]["difference"] == 0
     assert run("bench", tiny_model, "--image", tmp_path / "none.png").exit_code == 1
+
+
+def test_frames_at_once(run, tiny_model):
+    words = ("--backend", "onnxruntime", "--workers")
+    facts = json.loads(run("bench", tiny_model, *words, "2", *FEW, "--json").stdout)
+    assert facts["workers"] == 2
+    assert facts["models"][0]["frames_per_second_at_once"] > 0
+    assert run("bench", tiny_model, *words, "0", *FEW).exit_code == 2
 
 
 def test_batches_are_timed_without_counting(run, tiny_model):

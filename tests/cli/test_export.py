@@ -284,9 +284,8 @@ def test_the_table_tells_of_regions_and_the_worst_image(run, model, photos, tmp_
     assert line[7] == f"{proof['regions']:.2f}"
 
 
-def test_runs_of_openvino_stand_below_their_file(run, model, photos, tmp_path, monkeypatch):
+def test_runs_of_openvino_stand_below_their_file(run, model, photos, tmp_path):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     words = ("--target", "openvino", "--verify", photos, "--threads", "1", "--gate-fp16", "0.01")
     result = run("export", model, "--out", tmp_path / "made", *words)
     assert result.exit_code == 0, result.stderr

@@ -126,7 +126,7 @@ def with_bfloat16(monkeypatch):
 
     real = engines.open_run
     monkeypatch.setattr(engines, "open_run", open_run)
-    monkeypatch.setattr(precisions, "faster_precision", lambda device: "bfloat16")
+    monkeypatch.setattr(precisions, "computes_in", lambda device: ("float32", "bfloat16"))
 
 
 @pytest.mark.usefixtures("with_bfloat16")

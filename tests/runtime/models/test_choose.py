@@ -203,3 +203,9 @@ def test_on_other_devices_the_first_engine_runs_the_exact_file(tmp_path: Path) -
     choice = choose_onnx(tmp_path, "gpu", HERE, ("openvino-gpu",))
     assert choice is not None
     assert (choice.path.name, choice.backend) == ("model.onnx", "openvino-gpu")
+
+
+def test_weights_of_float16_are_computed_in_float32_by_openvino(tmp_path: Path) -> None:
+    export(tmp_path, {"model.fp16.onnx": 10.0})
+    assert run_of(tmp_path, engines=("openvino",)) == ("fp16", "openvino", "float32")
+    assert run_of(tmp_path, engines=("onnxruntime",)) == ("fp16", "onnxruntime", "float16")
