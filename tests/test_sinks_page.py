@@ -39,6 +39,7 @@ READING = Reading(
     picture="good",
     night=False,
     health=SourceHealth(SourceState.LIVE, frames_in=5, counted=4, dropped=1, age=0.1),
+    timings={"preprocess": 1.0, "infer": 25.0, "postprocess": 0.5},
 )
 EVENT = Event(
     camera="door",
@@ -114,7 +115,7 @@ def test_metrics() -> None:
     }
     (table,) = tables(section("Prometheus"))
     assert {row[0].strip("`"): (row[1], row[2]) for row in table} == {
-        name: (kind, labels[name]) for name, kind in kinds.items()
+        name: (kind, labels.get(name, "")) for name, kind in kinds.items()
     }
     named = re.findall(r"\b(edgecount_\w+)", "".join(blocks("yaml", section("Prometheus"))))
     assert set(named) <= set(kinds)
