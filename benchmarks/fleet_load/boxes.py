@@ -90,10 +90,10 @@ class Box:
     def __post_init__(self) -> None:
         self._sink = Mqtt("broker", topic=self.topic, every=self.every, cameras=self.cameras)
         if self.in_step:
-            self._sink._pace = Pace(self.every)  # noqa: SLF001
+            self._sink._pace = Pace(self.every)
         with patch("edgecount.watch.sinks.mqtt.Broker", Recorder):
             self._sink.open()
-        recorder: Any = self._sink._broker  # noqa: SLF001
+        recorder: Any = self._sink._broker
         self._recorder = recorder
 
     @property

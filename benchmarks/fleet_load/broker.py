@@ -21,6 +21,7 @@ from fleet_load import packets
 from fleet_load.boxes import EVERY, RATE, Box, Message, alarm, boxes, reading
 from fleet_load.programs import find, free_port, quantile, running, usage
 
+_SETTINGS = "allow_anonymous true\nset_tcp_nodelay true\nuser root\n"  # as deploy/compose has them
 _PATIENCE = 60.0  # s for answers
 _ALARMS = 1.0 / 3600  # raised per camera and second, and cleared as often
 _QUIET = 1.0  # s without a message after which no other is expected
@@ -158,7 +159,9 @@ def measure(
     made = list(boxes(cameras, per_box, every=every, in_step=in_step))
     port = free_port()
     config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
+    config.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\nuser root\n"
+    )
     heard = folder / "heard.txt"
     command = [find("mosquitto", "mosquitto"), "-c", str(config)]
     listen = [
@@ -208,24 +211,29 @@ def _announce(fleet: Fleet, made: Sequence[Box]) -> tuple[int, float]:
 
 
 def _plan(made: Sequence[Box], periods: int, every: float) -> tuple[float, list[Sending]]:
-    """Return the begin of a period shortly after now, and what is to be sent from then on."""
-    chance = random.Random(1)  # noqa: S311
+    """Return the begin of a period shortly after now, and what is to be sent from then on.
+
+    It is made beforehand, so that sending takes next to nothing of the machine.
+    """
     cameras = sum(len(box.cameras) for box in made)
-    # Made beforehand, so that sending takes next to nothing of the machine.
-    prepared = 1 + cameras * (every * RATE + periods) * _PREPARING
-    start = math.ceil((time.time() + prepared) / every) * every
-    plan = []
+    needed = 1 + cameras * (every * RATE + periods) * _PREPARING
+    while True:
+        start = math.ceil((time.time() + needed) / every) * every
+        plan = list(_sendings(made, start, periods, every))
+        if time.time() < start:
+            return start, sorted(plan, key=lambda one: one.time)
+        needed *= 2  # the machine is busy
+
+
+def _sendings(made: Sequence[Box], start: float, periods: int, every: float) -> Iterator[Sending]:
+    chance = random.Random(1)  # noqa: S311
     for number, box in enumerate(made):
         for seed, camera in enumerate(box.cameras):
             moment = start + _phase(box, camera, start, chance)
             for period in range(periods):
                 messages = box.messages(reading(camera, moment + period * every, seed))
-                plan.append(Sending(moment + period * every, number, messages))
-            plan += _alarms(box, number, camera, start, periods * every, chance)
-    plan.sort(key=lambda one: one.time)
-    if time.time() > start:
-        raise SystemExit("the machine is too busy to prepare the messages: try fewer periods")
-    return start, plan
+                yield Sending(moment + period * every, number, messages)
+            yield from _alarms(box, number, camera, start, periods * every, chance)
 
 
 def _phase(box: Box, camera: str, start: float, chance: random.Random) -> float:

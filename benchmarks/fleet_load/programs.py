@@ -93,7 +93,9 @@ def machine() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), cpu)
     load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores of an {cpu}, Python {platform.python_version()}, load {load:.1f}"
+    return (
+        f"{os.cpu_count()} cores of an {cpu}, Python {platform.python_version()}, load {load:.1f}"
+    )
 
 
 def quantile(values: Iterable[float], share: float) -> float:
