@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -54,32 +53,17 @@ def test_a_small_fleet(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("fleet_load")
-def test_packets_are_those_of_the_real_client() -> None:
+def test_packets_are_those_of_mqtt() -> None:
     from fleet_load import packets
     from fleet_load.boxes import Message
-    from paho.mqtt.client import Client, MQTTMessageInfo
-    from paho.mqtt.enums import CallbackAPIVersion
 
-    sent: list[bytes] = []
-
-    class Sockets(Client):
-        """A client that is connected to a list."""
-
-        def _packet_queue(self, command: int, packet: Any, *_: object, **__: object) -> Any:
-            del command
-            sent.append(bytes(packet))
-
-    client = Sockets(CallbackAPIVersion.VERSION2, client_id="box")
-    client.will_set("edgecount/status", "offline", qos=1, retain=True)
-    client._send_connect(30)
-    assert sent.pop() == packets.connect("box", ("edgecount/status", "offline"))
-    for sure, retain, size in ((False, True, 3), (True, False, 200), (True, True, 20_000)):
-        message = Message("edgecount/door/state", b"x" * size, sure=sure, retain=retain)
-        info = MQTTMessageInfo(7)
-        client._send_publish(
-            7, b"edgecount/door/state", message.payload, int(sure), retain, 0, info
-        )
-        assert sent.pop() == packets.publish(message, 7)
+    sure = packets.publish(Message("a/b", b"{}", sure=True, retain=False), 258)
+    assert sure == b"\x32\x09\x00\x03a/b\x01\x02{}"
+    kept = packets.publish(Message("a/b", bytes(300), sure=False, retain=True), 1)
+    assert kept == b"\x31\xb1\x02\x00\x03a/b" + bytes(300)
+    opening = packets.connect("box", ("a/status", "offline"))
+    assert opening[2:12] == b"\x00\x04MQTT\x04\x2e\x00\x1e"
+    assert opening[12:] == b"\x00\x03box\x00\x08a/status\x00\x07offline"
 
 
 @pytest.mark.usefixtures("fleet_load")
