@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edgecount.runtime.models.engines import Rebuild
     from edgecount.runtime.models.sidecar import EngineSidecar
+
+
+def rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
+    """Return what builds an engine again, for the option of that name of `EdgeCounter`."""
+    if callable(rebuild):
+        return rebuild
+    return rebuild_engine if rebuild else None
 
 
 def rebuild_engine(

@@ -25,6 +25,8 @@ from edgecount._options import (
     check_threshold,
     check_timeout,
 )
+from edgecount._proof import prove
+from edgecount._rebuild import rebuilder
 from edgecount._stream import Stream, Watching
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
@@ -62,8 +64,8 @@ class EdgeCounter:
             folder that ``edgecount export`` wrote; or the `Manifest` of what a backend of your own
             runs.
         backend: "auto" (the best engine that works here; the log says which), "tensorrt",
-            "tensorrt-rtx", "onnxruntime", "onnxruntime-cuda", "fake", or a `Backend` of your own,
-            which stays yours to close.
+            "tensorrt-rtx", "onnxruntime", "onnxruntime-cuda", "openvino", "openvino-gpu",
+            "openvino-npu", "fake", or a `Backend` of your own, which stays yours to close.
         regions: polygons to count in as well, in source pixels: a mapping of name to points
             (N, 2) or `Region`, or a sequence of `Region`.
         threshold: score above which a head point counts, in [0, 1); None: the model's. With
@@ -73,6 +75,9 @@ class EdgeCounter:
             model's own limit, at which heads have the sizes it was trained on; None: never shrink.
             Frames past 2048 x 2048 pixels then run in overlapping tiles.
         threads: threads of the engine on the CPU; None: one per core.
+        precision: the kind of numbers to compute in: "auto" (a faster one than the model's where
+            its counts were proven to stay, by the export or on the first use), or "float32",
+            "bfloat16" or "float16", which the engine must be able to. Results carry it.
         capacity: most head points to list per frame, with `overflow` set if there are more; the
             counts include them all. None: no limit.
         accept_damaged: count damaged and truncated files as far as they can be decoded, with a
@@ -99,6 +104,7 @@ class EdgeCounter:
         threshold: float | None = None,
         max_side: int | Literal["model"] | None = MODEL_DEFAULT,
         threads: int | None = None,
+        precision: str = "auto",
         capacity: int | None = None,
         accept_damaged: bool = False,
         max_pixels: int = MAX_PIXELS,
@@ -114,7 +120,14 @@ class EdgeCounter:
             "max_pixels": check_max_pixels(max_pixels),
         }
         self._owns_backend = not isinstance(backend, Backend)
-        opened = open_backend(found, backend, threads=threads, rebuild=_rebuilder(rebuild))
+        opened = open_backend(
+            found,
+            backend,
+            threads=threads,
+            precision=precision,
+            rebuild=rebuilder(rebuild),
+            prove=prove,
+        )
         self._backend, manifest = opened.backend, opened.model.manifest
         on_gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
         self._settings = CountSettings(
@@ -387,13 +400,3 @@ class EdgeCounter:
         ]
         rounds = self._pipeline.rounds(readers, timeout, on_error)
         return Stream(self._pipeline.count_rounds(rounds), rounds.close)
-
-
-def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
-    if callable(rebuild):
-        return rebuild
-    if not rebuild:
-        return None
-    from edgecount._rebuild import rebuild_engine
-
-    return rebuild_engine

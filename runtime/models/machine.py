@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 # Instructions that add products of bytes in one step: x86 (AVX-512 and AVX), and ARM.
 _INT8 = {"avx512_vnni", "avx_vnni", "asimddp", "i8mm"}
+# Those by which x86 computes in bfloat16 or float16, and what they need at the least.
+_HALF = {"avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16", "avx_ne_convert"}
 _HEAD = 16384  # bytes of /proc/cpuinfo: the first core's part
 
 
@@ -30,16 +32,30 @@ class Cpu(NamedTuple):
 def this_cpu(info: Path = Path("/proc/cpuinfo")) -> Cpu:
     """Return the facts of this CPU; ``info`` is where Linux describes it."""
     machine = platform.machine()
-    try:
-        with info.open("rb") as file:
-            text = file.read(_HEAD).decode(errors="replace")
-    except OSError:
+    text = _described(info)
+    if text is None:
         # Every Mac with ARM has them.
         known = True if sys.platform == "darwin" and machine == "arm64" else None
         return Cpu(platform.processor() or machine, machine, known)
     name = _field(text, "model name") or _field(text, "Model") or machine
     flags = _field(text, "flags") or _field(text, "Features")
     return Cpu(name, machine, bool(_INT8 & set(flags.split())) if flags else None)
+
+
+def may_have_half_precision(info: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return False if this CPU certainly has no instructions for bfloat16 or float16."""
+    text = _described(info)
+    flags = _field(text, "flags").split() if text else []  # x86's word: on ARM most have them
+    return not flags or bool(_HALF & set(flags))
+
+
+def _described(info: Path) -> str | None:
+    """Return how Linux describes the first core; None: it does not."""
+    try:
+        with info.open("rb") as file:
+            return file.read(_HEAD).decode(errors="replace")
+    except OSError:
+        return None
 
 
 def _field(text: str, name: str) -> str:

@@ -14,6 +14,7 @@ from edgecount.runtime.backends.onnxruntime.session import (
     check_tensors,
     open_session,
 )
+from edgecount.runtime.models.onnx_facts import stored_precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,8 @@ class OnnxRuntimeBackend(Backend):
         self.device = device
         self.name = "onnxruntime" if device == "cpu" else "onnxruntime-cuda"
         self._outputs = [output.name for output in model.manifest.outputs]
+        # What it computes in is in the file: ONNX Runtime changes nothing of it.
+        self.precision = "float32" if model.path is None else stored_precision(model.path)
         self._session: Any = open_session(model, CPU if device == "cpu" else CUDA, threads)
         try:
             check_tensors(self._session, model)

@@ -92,7 +92,7 @@ def test_a_backend_asked_for_by_name_is_never_replaced(
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("openvino", ""), ("onnxruntme", "did you mean 'onnxruntime'")]
+    ("name", "hint"), [("coreml", ""), ("onnxruntme", "did you mean 'onnxruntime'")]
 )
 def test_unknown_backend_lists_those_there_are(model: ModelFile, name: str, hint: str) -> None:
     with pytest.raises(

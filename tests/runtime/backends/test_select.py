@@ -164,6 +164,7 @@ def test_boards_without_onnxruntime_are_told_about_their_engine(
 ) -> None:
     make()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(BackendError, match=r"needs a GPU: no NVIDIA driver.*edgecount\[cpu\]"):
         open_backend(open_model(onnx.parent))
 
