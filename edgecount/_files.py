@@ -35,14 +35,15 @@ def require_regular(path: Path, error: type[EdgeCountError] = ModelError) -> Non
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file beside ``path`` that takes its name when the block ends.
+def replacing(path: Path, *, folder: Path | None = None) -> Iterator[Path]:
+    """Give a temporary file that takes the name of ``path`` when the block ends.
 
     An older file stays whole until the new one is complete and on the disk; if the block raises,
     the temporary file is deleted and the older file is left alone.
 
     Args:
         path: the file to write; its folder is made if it is missing. Of a link, what it leads to.
+        folder: where the temporary file is, on the same disk; None: beside the file.
 
     Yields:
         The path to write to.
@@ -52,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = writable(path)
     # A name of its own: other processes may write the same file, such as a cache.
-    temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
+    temporary = (folder or path.parent) / f"{path.name}.{os.urandom(4).hex()}.partial"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from edgecount.errors import BackendError
 from edgecount.runtime.frames.intake import FrameIntake
+from edgecount.runtime.pipeline.host_pipeline import HostPipeline
 from edgecount.runtime.pipeline.job import CountSettings, FrameJob
-from edgecount.runtime.pipeline.pipelines import HostPipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from edgecount.runtime.models.sidecar import EngineSidecar
 
 
-def rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
-    """Return what builds an engine again, for the option of that name of `EdgeCounter`."""
-    if callable(rebuild):
-        return rebuild
-    return rebuild_engine if rebuild else None
+def choose_rebuild(given: bool | Rebuild) -> Rebuild | None:
+    """Return the function that builds an engine again: the one that is given, or for True ours."""
+    if callable(given):
+        return given
+    return rebuild_engine if given else None
 
 
 def rebuild_engine(

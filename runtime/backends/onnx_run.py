@@ -7,12 +7,13 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgecount._accuracy import FP16_GATE, INT8_GATE
-from edgecount.errors import EdgeCountError
+from edgecount.errors import EdgeCountError, MissingExtraError
 from edgecount.runtime.backends.openvino import library
+from edgecount.runtime.backends.openvino.properties import saturates
 from edgecount.runtime.backends.proofs import Proof, find_proof, keep_proof
 from edgecount.runtime.models.choose import FLOAT32, choose_onnx, read_report
 from edgecount.runtime.models.engines import same_network
-from edgecount.runtime.models.machine import may_have_half_precision, this_cpu
+from edgecount.runtime.models.machine import X86, may_have_half_precision, this_cpu
 from edgecount.runtime.models.onnx_facts import stored_precision
 from edgecount.runtime.models.open import open_onnx_file
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.base import Backend
     from edgecount.runtime.backends.proofs import Prove
     from edgecount.runtime.models.model_file import ModelFile
-
-_X86 = ("x86_64", "AMD64")
 
 _log = logging.getLogger(__name__)
 
@@ -141,20 +140,22 @@ def _named(model: ModelFile, options: RunOptions, exact: str) -> Run | None:
     if chosen is None or chosen.path is None:
         return None
     stored = stored_precision(chosen.path)
-    if options.precision in ("float32", stored) and "onnxruntime" in options.engines:
-        return Run(chosen, "onnxruntime", stored, why)
+    fits = options.precision in ("float32", stored) and "onnxruntime" in options.engines
+    if fits or options.openvino is None:  # ONNX Runtime changes nothing of what a file is made for
+        return Run(chosen, exact, stored, why)
     precision = options.precision
     if stored == "int8":
         precision = "int8" if precision == "float32" else f"int8+{precision}"
-    return Run(chosen, options.openvino or exact, precision, why)
+    return Run(chosen, options.openvino, precision, why)
 
 
 def _alone(model: ModelFile, options: RunOptions, exact: str) -> Run:
     """Choose how to run a file that was named itself."""
     assert model.path is not None  # noqa: S101 (tells the type checker what is so)
     stored, cpu = stored_precision(model.path), this_cpu()
-    if stored == "int8" and options.openvino and (cpu.int8 or cpu.machine in _X86):
-        return Run(model, options.openvino, stored, "it computes INT8 faster")
+    is_faster = (cpu.int8 or cpu.machine in X86) and not saturates(model.encoding)
+    if stored == "int8" and options.openvino and (is_faster or exact == options.openvino):
+        return Run(model, options.openvino, stored, "the file that was named")
     # OpenVINO computes in float32 from weights of float16, unless it is told otherwise.
     kept = "float32" if exact in library.DEVICES and stored == "float16" else stored
     return Run(model, exact, kept, "the file that was named")
@@ -279,7 +280,9 @@ def _reference(run: Run) -> ModelFile | None:
     return exact if same_network(exact.manifest, run.model.manifest) else None
 
 
-def usable_engines(model: ModelFile) -> tuple[list[str], list[EdgeCountError]]:
+def usable_engines(
+    model: ModelFile, precision: str = "auto"
+) -> tuple[list[str], list[EdgeCountError]]:
     """Return the engines that can run a model on the CPU here, and why others cannot.
 
     OpenVINO is loaded where it may be of use: that takes a third of a second.
@@ -293,7 +296,10 @@ def usable_engines(model: ModelFile) -> tuple[list[str], list[EdgeCountError]]:
         found.append("onnxruntime")
     except EdgeCountError as error:
         problems.append(error)
-    if library.is_installed() and (not found or _may_be_faster(model)):
+    named = precision not in ("auto", "float32")
+    if named and not library.is_installed():
+        problems.append(MissingExtraError("openvino", "openvino", f"to compute in {precision}"))
+    if library.is_installed() and (named or not found or _may_be_faster(model)):
         try:
             library.core()
             found.append("openvino")

@@ -79,7 +79,9 @@ def open_backend(
     check_precision(precision)
     opened = _open_model(model, backend, threads, precision, rebuild, prove)
     found = opened.backend.precision
-    if precision not in ("auto", found) and not found.endswith(f"+{precision}"):
+    # A file's INT8 stays what it is: a precision is of what it leaves in floats.
+    floats = found.removeprefix("int8").removeprefix("+") or "float32"
+    if precision not in ("auto", floats):
         if opened.backend is not backend:  # which is the caller's
             opened.backend.close()
         raise BackendError(
@@ -189,27 +191,39 @@ def _open_best(model: ModelFile, options: RunOptions, rebuild: Rebuild | None) -
 
 def _open_best_onnx(model: ModelFile, options: RunOptions, reasons: list[str]) -> Opened:
     """Open an ONNX file, of a folder the best, with the best engine for these that works here."""
-    from edgecount.runtime.backends.onnxruntime.open import try_cuda
-
-    engines, problems = usable_engines(model)
+    engines, problems = usable_engines(model, options.precision)
     if not engines:
         raise problems[0]
     # A package that is broken is no reason to count nothing.
     reasons += [str(problem) for problem in problems if not isinstance(problem, MissingExtraError)]
     if "onnxruntime" in engines:
-        run = choose_run(model, dataclasses.replace(options, engines=("onnxruntime-cuda",)))
-        found = "there is no .onnx" if run is None else try_cuda(run.model, options.threads)
-        if run is not None and not isinstance(found, str):
+        found = _open_on_cuda(model, options)
+        if not isinstance(found, str):
             _log.info("; ".join(["backend onnxruntime-cuda on cuda:0", *reasons]))
-            return Opened(found, run.model)
+            return found
         reasons.append(f"not onnxruntime-cuda: {found}")
     run = choose_run(model, dataclasses.replace(options, engines=tuple(engines)))
     if run is None:
         raise BackendError(f"no engine in {model.folder} runs here: {'; '.join(reasons)}")
+    if options.precision not in ("auto", run.precision) and "openvino" not in engines and problems:
+        raise problems[-1]
     opened = open_run(run, options.threads)
     _log.info("; ".join([f"backend {run.backend} on the CPU", *reasons]))
     _tell(run)
     return opened
+
+
+def _open_on_cuda(model: ModelFile, options: RunOptions) -> Opened | str:
+    """Open an ONNX file with ONNX Runtime on the GPU, else return why not."""
+    from edgecount.runtime.backends.onnxruntime.open import try_cuda
+
+    run = choose_run(model, dataclasses.replace(options, engines=("onnxruntime-cuda",)))
+    if run is None:
+        return "there is no .onnx"
+    if options.precision not in ("auto", run.precision):
+        return f"it computes in {run.precision}"
+    found = try_cuda(run.model, options.threads)
+    return found if isinstance(found, str) else Opened(found, run.model)
 
 
 def _open_engine(

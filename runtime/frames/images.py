@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from edgecount.runtime.frames.stills.formats import HEAD, is_image
 __all__ = [
     "MAX_PIXELS",
     "as_bgr",
+    "decode_image",
     "lies_on_gpu",
     "plain_array",
     "read_file",
@@ -36,7 +38,11 @@ _log = logging.getLogger(__name__)
 
 
 def read_image(
-    path: str | os.PathLike[str], *, accept_damaged: bool = False, max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str],
+    *,
+    accept_damaged: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    on_size: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.uint8]:
     """Decode an image file.
 
@@ -50,6 +56,7 @@ def read_image(
         accept_damaged: whether a damaged or truncated file is decoded as far as it goes, with a
             warning in the log.
         max_pixels: most pixels of the picture; a larger one is refused before it is decoded.
+        on_size: called with the stored picture's width and height before it is decoded.
 
     Returns:
         uint8 (H, W, 3), BGR, C-contiguous.
@@ -60,18 +67,46 @@ def read_image(
     """
     file = Path(path)
     try:
-        if not is_image(read_file(file, most=HEAD)):
+        if not is_image(read_file(file, most=HEAD)):  # what else there is may be without end
             raise SourceError(no_image(str(file)))
+        data = read_file(file)
+    except MemoryError:
+        raise SourceError(f"not enough memory to read {file}") from None
+    return decode_image(
+        data, str(file), accept_damaged=accept_damaged, max_pixels=max_pixels, on_size=on_size
+    )
+
+
+def decode_image(
+    data: bytes,
+    name: str,
+    *,
+    accept_damaged: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    on_size: Callable[[int, int], None] | None = None,
+) -> NDArray[np.uint8]:
+    """Decode the content of an image file; see `read_image`.
+
+    Args:
+        data: the content of the whole file.
+        name: the file's name, for messages.
+        accept_damaged: see `read_image`, as for max_pixels and on_size.
+        max_pixels: most pixels of the picture.
+        on_size: called before the picture is decoded.
+    """
+    try:
+        if not is_image(data[:HEAD]):
+            raise SourceError(no_image(name))
         image, damage = decode_still(
-            str(file), read_file(file), accept_damaged=accept_damaged, max_pixels=max_pixels
+            name, data, accept_damaged=accept_damaged, max_pixels=max_pixels, on_size=on_size
         )
         pixels = as_bgr(image)
     except MemoryError:
-        raise SourceError(f"not enough memory to read {file}") from None
+        raise SourceError(f"not enough memory to read {name}") from None
     except InputError as error:
-        raise error if isinstance(error, SourceError) else SourceError(f"{file}: {error}") from None
+        raise error if isinstance(error, SourceError) else SourceError(f"{name}: {error}") from None
     if damage:
-        _log.warning("%s %s; taken all the same", file, damage)
+        _log.warning("%s %s; taken all the same", name, damage)
     return pixels
 
 

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+X86 = ("x86_64", "AMD64")
+"""Names of the kind of machine that Intel's and AMD's CPUs are."""
+
 # Instructions that add products of bytes in one step: x86 (AVX-512 and AVX), and ARM.
 _INT8 = {"avx512_vnni", "avx_vnni", "asimddp", "i8mm"}
 # Those by which x86 computes in bfloat16 or float16, and what they need at the least.

@@ -21,6 +21,7 @@ from edgecount.runtime.sources.suffixes import (
     IMAGE_SUFFIXES,
     KNOWN,
     VIDEO_SUFFIXES,
+    counted_kinds,
     natural_order,
 )
 from edgecount.runtime.sources.urls import shown_url, stream_name
@@ -40,7 +41,6 @@ _STREAM = re.compile(rf"\s*({'|'.join(_SCHEMES)})://", re.IGNORECASE)
 _URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _EXPECTED = "expected a path, a URL or a camera's number"
 _CAMERAS = 81  # Linux' device number (major) of video4linux
-_MOST_SUFFIXES = 5  # that are named among those left out
 
 
 def open_sources(
@@ -192,20 +192,10 @@ def _open_known(names: Sequence[str], where: str, options: dict[str, Any]) -> li
     if not known:
         raise SourceError(f"{where} holds nothing to count: edgecount reads {KNOWN}")
     if len(known) < len(files):
-        left_out = _kinds(sorted(set(files) - set(known)))
+        others = sorted(set(files) - set(known))
+        left_out = counted_kinds(Counter(Path(name).suffix.lower() for name in others))
         _log.warning("%s: left out: %s", where, left_out)
     return [_open_file(name, options) for name in sorted(known, key=natural_order)]
-
-
-def _kinds(names: Sequence[str]) -> str:
-    """Return the number of files and their suffixes, the most frequent first."""
-    suffixes = Counter(Path(name).suffix.lower() or "no suffix" for name in names)
-    most = suffixes.most_common(_MOST_SUFFIXES)
-    parts = [f"{ascii(suffix)[1:-1]} {number}" for suffix, number in most]
-    rest = len(names) - sum(number for _, number in most)
-    listed = ", ".join(parts + ([f"others {rest}"] if rest else []))
-    files = "1 file of another kind" if len(names) == 1 else f"{len(names)} files of other kinds"
-    return f"{files} ({listed})"
 
 
 def _open_file(name: str, options: dict[str, Any]) -> Source:

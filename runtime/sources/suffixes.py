@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+
+_MOST_SUFFIXES = 5  # that are named among those left out
 
 # fmt: off
 # What OpenCV and Pillow decode.
@@ -28,3 +31,17 @@ KNOWN = (
 def natural_order(name: str) -> list[str | int]:
     """Return a sort key that puts frame2 before frame10: texts and numbers in turn."""
     return [int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)]
+
+
+def counted_kinds(suffixes: Counter[str]) -> str:
+    """Return the number of files of kinds that are not read, and the most frequent of them first.
+
+    Args:
+        suffixes: number of files by their suffix in small letters, which may be empty.
+    """
+    number, most = sum(suffixes.values()), suffixes.most_common(_MOST_SUFFIXES)
+    parts = [f"{ascii(suffix or 'no suffix')[1:-1]} {times}" for suffix, times in most]
+    rest = number - sum(times for _, times in most)
+    listed = ", ".join(parts + ([f"others {rest}"] if rest else []))
+    files = "1 file of another kind" if number == 1 else f"{number} files of other kinds"
+    return f"{files} ({listed})"

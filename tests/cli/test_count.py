@@ -69,6 +69,7 @@ def test_json_has_the_fields_of_the_contract(run, files, json_lines):
         "overflow",
         "model",
         "backend",
+        "precision",
         "timings_ms",
     ]
     assert (line["source"], line["frame"], line["count"], line["points"]) == (str(path), 0, 2, 2)

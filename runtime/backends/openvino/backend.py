@@ -13,7 +13,11 @@ from edgecount.runtime.backends.calls import in_hand
 from edgecount.runtime.backends.openvino import library
 from edgecount.runtime.backends.openvino.cache import CompiledCache, cache_key
 from edgecount.runtime.backends.openvino.precision import check_precision, computed_in
-from edgecount.runtime.backends.openvino.properties import compile_properties, usable_threads
+from edgecount.runtime.backends.openvino.properties import (
+    compile_properties,
+    saturates,
+    usable_threads,
+)
 from edgecount.runtime.backends.openvino.shapes import Forms
 from edgecount.runtime.models.onnx_facts import check_beside
 
@@ -58,7 +62,10 @@ class OpenVinoBackend(Backend):
         self._exactness = precision.removeprefix("int8").removeprefix("+") or "float32"
         check_precision(backend, self._device, self._exactness)
         self._model, self._threads, self._streams = model, threads, streams
-        self._properties = compile_properties(self._device, precision, threads, streams)
+        self._as_written = self._device == "CPU" and saturates(model.encoding)
+        self._properties = compile_properties(
+            self._device, precision, threads, streams, as_written=self._as_written
+        )
         self.lanes = self._useful_lanes()
         self._lock = threading.Lock()
         self._of_lanes: dict[int, OpenVinoBackend] = {}
@@ -101,6 +108,10 @@ class OpenVinoBackend(Backend):
                 )
             return found
 
+    def shapes(self) -> list[Shape]:
+        """Return the shapes (B, 3, H, W) that have a compiled model of their own by now."""
+        return self._forms.shapes()
+
     def close(self) -> None:
         """Free the compiled models; frames that are being computed are computed to their end."""
         with self._lock:
@@ -122,7 +133,9 @@ class OpenVinoBackend(Backend):
         if "EXPORT_IMPORT" not in library.capabilities(self._device) or self._model.path is None:
             return None
         key = cache_key(self._model.path, self._device, self.precision)
-        return None if key is None else CompiledCache(self._model.path, key)
+        if key is None:
+            return None
+        return CompiledCache(self._model.path, key | {"as written": str(self._as_written)})
 
     def _is_kept(self, shape: Shape) -> bool:
         return self._cache is not None and self._cache.holds(shape)
@@ -196,23 +209,30 @@ class OpenVinoBackend(Backend):
             ModelError: they are not those that the manifest names.
         """
         manifest, path = self._model.manifest, self._model.path
-        inputs = [_name(port) for port in graph.inputs]
-        if inputs != [manifest.input.name]:
+        inputs, outputs = (
+            [_names(port) for port in ports] for ports in (graph.inputs, graph.outputs)
+        )
+        if len(inputs) != 1 or manifest.input.name not in inputs[0]:
             raise ModelError(
                 f"{path}: the manifest names the input {manifest.input.name!r}, "
-                f"the graph has {inputs}"
+                f"the graph has {_first(inputs)}"
             )
-        outputs = [_name(port) for port in graph.outputs]
+        places = []
         for output in manifest.outputs:
-            if output.name not in outputs:
+            found = [index for index, names in enumerate(outputs) if output.name in names]
+            if not found:
                 raise ModelError(
                     f"{path}: the manifest names the output {output.name!r}, "
-                    f"the graph has {outputs}"
+                    f"the graph has {_first(outputs)}"
                 )
-        self._outputs = [outputs.index(output.name) for output in manifest.outputs]
+            places.append(found[0])
+        self._outputs = places
 
 
-def _name(port: Any) -> str:
-    """Return a tensor's name in the file; OpenVINO's name of its place if it has none."""
-    names: set[str] = port.names
-    return port.any_name if names else str(port)
+def _names(port: Any) -> list[str]:
+    """Return a tensor's names, those of the nodes that OpenVINO saw through included."""
+    return sorted(port.names) or [str(port)]
+
+
+def _first(ports: list[list[str]]) -> list[str]:
+    return [names[-1] for names in ports]

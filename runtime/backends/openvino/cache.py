@@ -25,9 +25,10 @@ from edgecount.runtime.models.onnx_facts import read_onnx_facts
 Shape: TypeAlias = "tuple[int, ...] | None"
 """Shape of the image tensor (B, 3, H, W) that a model is compiled for; None: any."""
 
+FOLDER = "openvino-cache"  # beside a model
+SUFFIX = ".blob"
 _MAGIC = b"edgecount openvino cache 1\n"
 _MOST = 256 * 2**20  # bytes in a folder: about forty models of float32
-_SUFFIX = ".blob"
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class CompiledCache:
 
     def __init__(self, path: Path, key: dict[str, str]) -> None:
         self._stem, self._key = path.stem, key
-        beside = path.parent / "openvino-cache"
+        beside = path.parent / FOLDER
         exported = (path.parent / REPORT).is_file() and os.access(path.parent, os.W_OK)
         own = user_cache()
         self._folders = [beside] if exported else []
@@ -69,14 +70,14 @@ class CompiledCache:
         problem = write_first(self._places(shape), self._files(shape).packed(content))
         if problem is None:
             for folder in self._folders:
-                prune(folder, f"*{_SUFFIX}", _MOST)
+                prune(folder, f"*{SUFFIX}", _MOST)
         elif not self._logged:
             self._logged = True
             _log.info("compiled models are not kept for the next process: %s", problem)
 
     def _places(self, shape: Shape) -> list[Path]:
         digest = hashlib.sha256(json.dumps(self._key, sort_keys=True).encode()).hexdigest()[:16]
-        name = f"{self._stem}-{_text(shape)}-{digest}{_SUFFIX}"
+        name = f"{self._stem}-{_text(shape)}-{digest}{SUFFIX}"
         return [folder / name for folder in self._folders]
 
     def _files(self, shape: Shape) -> KeptFiles:

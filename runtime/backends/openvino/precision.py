@@ -18,11 +18,13 @@ def faster_precision(device: str) -> str | None:
 
     CPUs that have both take bfloat16, whose range is that of float32.
     """
+    return next(iter(computes_in(device)[1:]), None)
+
+
+def computes_in(device: str = "CPU") -> tuple[str, ...]:
+    """Return the precisions of floats that a device computes in: "float32", and faster ones."""
     found = library.capabilities(device)
-    for name, capability in _CAPABILITIES.items():
-        if capability in found:
-            return name
-    return None
+    return ("float32", *(name for name, needed in _CAPABILITIES.items() if needed in found))
 
 
 def check_precision(backend: str, device: str, precision: str) -> None:
@@ -31,14 +33,12 @@ def check_precision(backend: str, device: str, precision: str) -> None:
     Raises:
         BackendError: it cannot.
     """
-    capability = _CAPABILITIES.get(precision)
-    found = library.capabilities(device)
-    if capability is None or capability in found:
+    can = computes_in(device)
+    if precision in can:
         return
-    can = [name for name, needed in _CAPABILITIES.items() if needed in found]
     raise BackendError(
         f"precision: {precision} was asked for, and {backend} does not compute in it on "
-        f"{library.full_name(device)}, only in {', '.join(['float32', *can])}: "
+        f"{library.full_name(device)}, only in {', '.join(can)}: "
         "leave precision at 'auto'"
     )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from edgecount.manifest import FOR_TENSORRT
 from edgecount.runtime.backends.openvino import library
 from edgecount.runtime.backends.openvino.precision import hint
+from edgecount.runtime.models.machine import X86, this_cpu
 
 
 def usable_threads() -> int:
@@ -16,8 +18,23 @@ def usable_threads() -> int:
     return os.cpu_count() or 1
 
 
+# Takes a graph's INT8 as the rounding of floats that it is on paper, and multiplies floats: no
+# documented property, and its plugin for CPUs has it in all releases tried.
+_AS_WRITTEN = {"LP_TRANSFORMS_MODE": False}
+
+
+def saturates(encoding: str) -> bool:
+    """Return whether OpenVINO would count a file of INT8 wrongly on this CPU if it multiplied so.
+
+    Without instructions for INT8, x86 adds two products of bytes in 16 bits. Files for CPUs have
+    weights that leave room for that; those encoded for TensorRT have not.
+    """
+    cpu = this_cpu()
+    return encoding == FOR_TENSORRT and cpu.machine in X86 and not cpu.int8
+
+
 def compile_properties(
-    device: str, precision: str, threads: int | None, streams: int
+    device: str, precision: str, threads: int | None, streams: int, *, as_written: bool = False
 ) -> dict[str, Any]:
     """Return the properties for a device.
 
@@ -26,6 +43,7 @@ def compile_properties(
         precision: kind of numbers to compute in, such as "float32" or "int8+bfloat16".
         threads: threads of a CPU, in all; None: all that this process may use.
         streams: number of frames at once.
+        as_written: multiply floats where the file says INT8; see `saturates`.
     """
     properties: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": hint(precision),
@@ -43,4 +61,5 @@ def compile_properties(
         }
     # Those of other kinds of devices and of older releases are fewer.
     known = library.supported_properties(device)
-    return {name: value for name, value in properties.items() if name in known}
+    found = {name: value for name, value in properties.items() if name in known}
+    return found | _AS_WRITTEN if as_written else found

@@ -51,11 +51,14 @@ class Form:
         except IndexError:
             request = self.compiled.create_infer_request()
         # One that fails is not used again.
+        # A run that is waited for by itself (`infer`) does not always look whether to end. The
+        # shared tensor is replaced by the next frame's, and never written to.
         with in_hand(request.cancel):
-            # The shared tensor is replaced by the next frame's, and never written to.
-            values = request.infer({0: tensor}, share_inputs=True, share_outputs=False)
+            request.start_async({0: tensor}, share_inputs=True)
+            request.wait()
+        values = [request.get_output_tensor(index).data.copy() for index in outputs]
         self._idle.append(request)
-        return [values[index] for index in outputs]
+        return values
 
 
 class Forms:
@@ -86,7 +89,7 @@ class Forms:
         self._busy: set[Shape] = set()
         self._cost = _USUAL
         self._closed = False
-        self._any = Form(make(None)) if any_size else None
+        self._any = self._timed(None) if any_size else None
         # A file that takes one size alone has nothing to gain.
         self.is_static = self._any is not None and not self._any.is_dynamic
 
@@ -152,15 +155,20 @@ class Forms:
         return self._spent[shape] > self._patience * self._cost
 
     def _add(self, shape: Shape) -> Form:
-        start = time.perf_counter()
-        form = Form(self._make(shape))
-        seconds = time.perf_counter() - start
+        form = self._timed(shape)
         with self._lock:
-            self._cost = seconds
             # A size that is dropped must earn its form anew.
             self._spent[shape] = 0.0
             if not self._closed:
                 self._of_size[shape] = form
                 while len(self._of_size) > self._most:
                     self._of_size.popitem(last=False)
+        return form
+
+    def _timed(self, shape: Shape) -> Form:
+        """Make a form, and note how long that takes if it is compiled and not loaded."""
+        loaded, start = self._is_kept(shape), time.perf_counter()
+        form = Form(self._make(shape))
+        if not loaded:
+            self._cost = time.perf_counter() - start
         return form

@@ -119,6 +119,7 @@ def test_without_onnxruntime_the_pip_command_is_given(
     model: ModelFile, backend: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)  # which would run it in its place
     with pytest.raises(MissingExtraError, match=rf'pip install "edgecount\[{extra}\]"'):
         open_backend(model, backend)
 

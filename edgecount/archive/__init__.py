@@ -1,0 +1,1 @@
+"""Archives: a million images, counted by any number of processes on any number of machines."""

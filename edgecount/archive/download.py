@@ -1,0 +1,84 @@
+"""Images from addresses: http:// and https://."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+import urllib.request
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from edgecount.errors import SourceError
+from edgecount.runtime.sources.urls import stream_name
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_READ = ("http://", "https://")
+_PATIENCE = 20.0  # s without a byte
+_LONGEST = 120.0  # s of a whole download
+_LARGEST = 1 << 28  # bytes
+_CHUNK = 1 << 18
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an address and no path."""
+    return bool(_SCHEME.match(text))
+
+
+def download(address: str) -> bytes:
+    """Return what an address gives.
+
+    Raises:
+        SourceError: it is none of http or https, or nothing came, too much or too slowly.
+    """
+    shown = stream_name(address)
+    if not address.lower().startswith(_READ):
+        raise SourceError(
+            f"{shown}: expected a path or an address of http or https; edgecount.ray reads object "
+            "stores"
+        )
+    try:
+        # The scheme was checked; redirects lead to http, https and ftp alone.
+        with urllib.request.urlopen(_request(address), timeout=_PATIENCE) as response:  # noqa: S310
+            return _read(shown, response)
+    except SourceError:
+        raise
+    except HTTPError as error:
+        error.close()
+        raise SourceError(f"cannot read {shown}: status {error.code} {error.reason}") from None
+    except URLError as error:
+        raise SourceError(f"cannot read {shown}: {_reason(error.reason)}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        raise SourceError(f"cannot read {shown}: {_reason(error)}") from None
+
+
+def _request(address: str) -> urllib.request.Request:
+    """Return the request of an address, whose user and password go into a header."""
+    parts = urlsplit(address)
+    user, _, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)))  # noqa: S310
+    if user:
+        # Not redirected: another host must not learn it.
+        code = base64.b64encode(unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {code}")
+    return request
+
+
+def _read(shown: str, response: object) -> bytes:
+    data, until = bytearray(), time.monotonic() + _LONGEST
+    while chunk := response.read(_CHUNK):  # type: ignore[attr-defined]
+        data += chunk
+        if len(data) > _LARGEST:
+            raise SourceError(f"{shown} is too large: expected at most {_LARGEST >> 20} MiB")
+        if time.monotonic() > until:
+            raise SourceError(f"cannot read {shown}: it took longer than {_LONGEST:g} s")
+    if not data:
+        raise SourceError(f"{shown} is empty (0 bytes)")
+    return bytes(data)
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
