@@ -19,6 +19,7 @@ from edgecount.runtime.backends.openvino.properties import (
     usable_threads,
 )
 from edgecount.runtime.backends.openvino.shapes import Forms
+from edgecount.runtime.backends.openvino.softplus import needs_exact_softplus, replace_softplus
 from edgecount.runtime.models.onnx_facts import check_beside
 
 if TYPE_CHECKING:
@@ -186,7 +187,10 @@ class OpenVinoBackend(Backend):
                 check_beside(path)
             try:
                 with in_hand():
-                    self._network = library.core().read_model(str(path))
+                    network = library.core().read_model(str(path))
+                    if needs_exact_softplus():
+                        replace_softplus(network)
+                    self._network = network
             except Exception as error:
                 raise ModelError(
                     f"{self.name} cannot load {path}: {library.reason(error)}"
