@@ -187,11 +187,13 @@ def _exact_choice(model: ModelFile, refused: Run, options: RunOptions) -> Run:
 
 def _faster(run: Run, options: RunOptions) -> Run | None:
     """Return the choice with a faster precision than float32, if it was proven; else None."""
-    if run.precision != "float32" or not may_have_half_precision():
+    name = options.openvino
+    if run.precision != "float32" or name is None:
+        return None
+    if name == "openvino" and not may_have_half_precision():
         return None
     from edgecount.runtime.backends.openvino.precision import faster_precision
 
-    name = options.openvino or ""
     precision = faster_precision(library.DEVICES[name])
     if precision is None:
         return None

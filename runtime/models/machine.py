@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
@@ -43,6 +44,13 @@ def this_cpu(info: Path = Path("/proc/cpuinfo")) -> Cpu:
     name = _field(text, "model name") or _field(text, "Model") or machine
     flags = _field(text, "flags") or _field(text, "Features")
     return Cpu(name, machine, bool(_INT8 & set(flags.split())) if flags else None)
+
+
+def usable_threads() -> int:
+    """Return the number of hardware threads that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def may_have_half_precision(info: Path = Path("/proc/cpuinfo")) -> bool:

@@ -108,6 +108,16 @@ def test_backend_by_name(run, files, json_lines):
     assert "abacus" in result.stderr
 
 
+def test_precision_by_name(run, files, json_lines):
+    path = files.image("one.png", 2)
+    (line,) = json_lines(run("count", path, "--precision", "float32", "--json").stdout)
+    assert line["precision"] == "float32"
+    result = run("count", path, "--backend", "onnxruntime", "--precision", "float16")
+    assert result.exit_code == 1
+    assert "--precision: float16 was asked for, and onnxruntime computes" in result.stderr
+    assert run("count", path, "--precision", "int4").exit_code == 2
+
+
 def test_verbose_says_which_backend(run, files):
     result = run("count", files.image("one.png", 2), "--verbose")
     assert "edgecount: info: backend onnxruntime" in result.stderr

@@ -13,12 +13,10 @@ from edgecount.runtime.backends.calls import in_hand
 from edgecount.runtime.backends.openvino import library
 from edgecount.runtime.backends.openvino.cache import CompiledCache, cache_key
 from edgecount.runtime.backends.openvino.precision import check_precision, computed_in
-from edgecount.runtime.backends.openvino.properties import (
-    compile_properties,
-    saturates,
-    usable_threads,
-)
+from edgecount.runtime.backends.openvino.properties import compile_properties, saturates
 from edgecount.runtime.backends.openvino.shapes import Forms
+from edgecount.runtime.backends.openvino.softplus import needs_exact_softplus, replace_softplus
+from edgecount.runtime.models.machine import usable_threads
 from edgecount.runtime.models.onnx_facts import check_beside
 
 if TYPE_CHECKING:
@@ -73,9 +71,9 @@ class OpenVinoBackend(Backend):
         self._cache = self._open_cache()
         self._network: Any = None
         self._outputs: list[int] = []
-        can = "NPU" not in self._device  # which takes fixed sizes alone
-        self._forms = Forms(self._make, any_size=can, is_kept=self._is_kept)
-        if not can:
+        any_size = backend != "openvino-npu"  # which takes fixed sizes alone
+        self._forms = Forms(self._make, any_size=any_size, is_kept=self._is_kept)
+        if not any_size:
             self._check_tensors(self._read())
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -135,7 +133,9 @@ class OpenVinoBackend(Backend):
         key = cache_key(self._model.path, self._device, self.precision)
         if key is None:
             return None
-        return CompiledCache(self._model.path, key | {"as written": str(self._as_written)})
+        changes = {"as written": self._as_written, "softplus": needs_exact_softplus()}
+        key |= {name: str(made) for name, made in changes.items()}
+        return CompiledCache(self._model.path, key)
 
     def _is_kept(self, shape: Shape) -> bool:
         return self._cache is not None and self._cache.holds(shape)
@@ -186,7 +186,10 @@ class OpenVinoBackend(Backend):
                 check_beside(path)
             try:
                 with in_hand():
-                    self._network = library.core().read_model(str(path))
+                    network = library.core().read_model(str(path))
+                    if needs_exact_softplus():
+                        replace_softplus(network)
+                    self._network = network
             except Exception as error:
                 raise ModelError(
                     f"{self.name} cannot load {path}: {library.reason(error)}"

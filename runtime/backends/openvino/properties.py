@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from edgecount.manifest import FOR_TENSORRT
 from edgecount.runtime.backends.openvino import library
 from edgecount.runtime.backends.openvino.precision import hint
-from edgecount.runtime.models.machine import X86, this_cpu
-
-
-def usable_threads() -> int:
-    """Return the number of hardware threads that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
+from edgecount.runtime.models.machine import X86, this_cpu, usable_threads
 
 # Takes a graph's INT8 as the rounding of floats that it is on paper, and multiplies floats: no
 # documented property, and its plugin for CPUs has it in all releases tried.

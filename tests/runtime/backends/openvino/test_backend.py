@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -278,6 +279,28 @@ def test_a_device_that_is_not_there(name: str, tiny_model: Path) -> None:
         open_backend(open_model(tiny_model), name)
 
 
+@pytest.mark.parametrize("name", ["openvino-gpu", "openvino-npu"])
+def test_other_devices_run_as_the_cpu_does(
+    name: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CPU stands in for them; one that takes fixed sizes alone compiles each."""
+    monkeypatch.setitem(library.DEVICES, name, "CPU")
+    with EdgeCounter(tiny_model, backend=name, precision="float32") as counter:
+        for width in (64, 96, 64, 128):
+            image = np.full((64, width, 3), 255, np.uint8)
+            found = counter.count(image)
+            assert found.count == pytest.approx(width)
+            assert (found.backend, found.precision) == (name, "float32")
+        assert isinstance(counter.backend, OpenVinoBackend)
+        sizes = [shape[3] for shape in counter.backend.shapes() if shape]
+        assert sizes == ([96, 64, 128] if name == "openvino-npu" else [])
+    model = open_model(tiny_model)
+    outputs = (replace(model.manifest.outputs[0], name="none"),)
+    other = replace(model, manifest=replace(model.manifest, outputs=outputs))
+    with pytest.raises(ModelError, match="names the output 'none'"):
+        OpenVinoBackend(other, name)
+
+
 def test_without_the_package(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library.core.cache_clear()
     monkeypatch.setitem(sys.modules, "openvino", None)
@@ -341,21 +364,27 @@ def test_threads_are_those_that_were_asked_for() -> None:
 
 
 @pytest.mark.parametrize("one", [True, False])
-def test_threads_are_bound_to_no_core(tiny_model: Path, one: bool) -> None:
+def test_threads_are_bound_to_no_core(one: bool) -> None:
     """Several processes would otherwise all be bound to the first core."""
     if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs Linux and two cores")
     usable = os.sched_getaffinity(0)
     cores = {max(usable)} if one else usable
     code = (
-        "import os, sys\n"
+        "import os, threading\n"
         f"os.sched_setaffinity(0, {cores})\n"
         "import numpy as np\n"
         "from edgecount.runtime.backends.openvino.backend import OpenVinoBackend\n"
         "from edgecount.runtime.models.open import open_model\n"
-        "backend = OpenVinoBackend(open_model(sys.argv[1]), threads=1)\n"
-        "backend.infer({'image': np.zeros((1, 3, 64, 64), np.float32)})\n"
-        "for task in os.listdir('/proc/self/task'):\n"
-        f"    assert os.sched_getaffinity(int(task)) == {cores}, task\n"
+        "backend = OpenVinoBackend(open_model('edgecount-n'), threads=1)\n"
+        "image = {'image': np.zeros((1, 3, 320, 320), np.float32)}\n"
+        "run = threading.Thread(target=lambda: [backend.infer(image) for _ in range(10)])\n"
+        "run.start()\n"
+        "while run.is_alive():\n"  # threads are bound for the length of a run
+        "    for task in os.listdir('/proc/self/task'):\n"
+        "        try: found = os.sched_getaffinity(int(task))\n"
+        "        except ProcessLookupError: continue\n"
+        f"        assert found == {cores}, task\n"
+        "    run.join(0.001)\n"
     )
-    assert run_code(code, tiny_model) == (0, "", "")
+    assert run_code(code) == (0, "", "")
