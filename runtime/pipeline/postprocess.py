@@ -41,6 +41,7 @@ class Counts:
     overflow: bool
     interval: tuple[float, float] | None
 
+
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float16))
 
 
