@@ -74,6 +74,15 @@ def test_a_table_of_a_folder(run, photos, tmp_path):
     assert [path.suffix for path in files] == [f".{default_format()}"]
 
 
+def test_what_is_left_out_is_told_by_one_shard(run, photos, tmp_path):
+    (photos / "notes.txt").write_text("x")
+    told = [
+        run("count", photos, "--out", tmp_path / "out", "--shard", f"{i}/2").stderr for i in (1, 2)
+    ]
+    other = f"edgecount: warning: {photos}: left out: 1 file of another kind (.txt 1)\n"
+    assert told == [other, ""]
+
+
 def test_shards_and_a_summary_for_programs(run, photos, tmp_path):
     summaries = []
     for i in (1, 2, 3):
