@@ -172,12 +172,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/missing.jpg":
             self.send_error(404)
             return
+        self.server.seen.append((self.path, self.headers.get("Authorization")))
         body = b"" if self.path == "/empty.jpg" else PNG
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        self.server.seen.append((self.path, self.headers.get("Authorization")))
 
     def log_message(self, *_):
         pass
