@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -65,6 +67,15 @@ def test_rows_fit_the_arrow_schema(result):
 
 
 def test_a_missing_pyarrow_names_the_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r'pip install "edgecount\[archive\]"'):
         arrow_schema()
+
+
+def test_pyarrow_is_loaded_when_it_is_needed_alone():
+    code = (
+        "import sys, edgecount.cli.count, edgecount.cli._archive.command\n"
+        "print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
