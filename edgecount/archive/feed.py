@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecount.archive.images import Images
 from edgecount.errors import SourceError
-from edgecount.runtime.frames.images import decode_image
+from edgecount.runtime.frames.images import as_bgr, decode_image
 from edgecount.runtime.sources.base import Frame, Source
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Feed(Source, AbstractContextManager["Feed"]):
         self._images, self._names, self._on_error = images, iter(names), on_error
         self._accept_damaged, self._max_pixels = accept_damaged, max_pixels
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="edgecount-archive")
-        self._fetched: deque[tuple[str, Future[bytes]]] = deque()
+        self._fetched: deque[tuple[str, Future[bytes | NDArray[Any]]]] = deque()
         self._unsettled: dict[int, Frame] = {}
         self._next = 0  # index of the next frame
         self._lock = threading.Lock()  # a reader that was stopped may still be at its last image
@@ -124,7 +124,9 @@ class Feed(Source, AbstractContextManager["Feed"]):
                 return
             self._fetched.append((name, self._pool.submit(self._images.read, name)))
 
-    def _decode(self, name: str, data: bytes) -> NDArray[np.uint8]:
+    def _decode(self, name: str, data: bytes | NDArray[Any]) -> NDArray[np.uint8]:
+        if not isinstance(data, bytes):
+            return as_bgr(data)
         return decode_image(
             data,
             self._images.path(name),

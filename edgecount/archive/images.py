@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 from edgecount.archive.download import download, is_address
 from edgecount.archive.folder import Folder
@@ -17,6 +17,9 @@ from edgecount.runtime.frames.images import read_file
 from edgecount.runtime.frames.stills.formats import HEAD, is_image
 from edgecount.runtime.sources.suffixes import VIDEO_SUFFIXES
 from edgecount.runtime.sources.urls import shown_url
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 STDIN = "-"
 LIST_SUFFIXES = (".txt", ".lst", ".list")
@@ -46,8 +49,11 @@ class Images(ABC):
     def path(self, name: str) -> str:
         """Return the path or address of an image."""
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes | NDArray[Any]:
         """Return the content of an image's file; several threads may read at once.
+
+        A subclass may have images that are decoded already: it returns them as
+        `edgecount.runtime.frames.images.as_bgr` takes them.
 
         Raises:
             SourceError: it cannot be read.

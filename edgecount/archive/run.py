@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Container
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from edgecount.errors import InputError
 if TYPE_CHECKING:
     from edgecount.archive.images import Images
     from edgecount.archive.shards import Shard
-    from edgecount.archive.store import Store
     from edgecount.counter import EdgeCounter
     from edgecount.result import CountResult
 
@@ -91,6 +90,13 @@ def find_work(images: Images, shard: Shard, done: Container[str]) -> Work:
     return Work(images, names, before)
 
 
+class RowSink(Protocol):
+    """A keeper of rows, such as a `Store`."""
+
+    def add(self, row: Row) -> None:
+        """Keep a row; see `Store.add`."""
+
+
 class ShardRun:
     """A run over the images of a shard.
 
@@ -106,7 +112,7 @@ class ShardRun:
     def __init__(
         self,
         counter: EdgeCounter,
-        store: Store,
+        store: RowSink,
         *,
         on_row: Callable[[Row, Progress], object] = lambda _row, _progress: None,
         stopped: Callable[[], bool] = lambda: False,
