@@ -19,7 +19,6 @@ from edgecount.errors import InputError
 
 if TYPE_CHECKING:
     from edgecount.archive.images import Images
-    from edgecount.archive.shards import Shard
     from edgecount.counter import EdgeCounter
     from edgecount.result import CountResult
 
@@ -64,30 +63,19 @@ class Work:
 
     images: Images
     names: Collection[str]
-    before: int
+    before: int = 0
 
+    @classmethod
+    def of(cls, images: Images, names: Collection[str], done: Container[str]) -> Work:
+        """Return what is left of a shard's images when some are done.
 
-def find_work(images: Images, shard: Shard, done: Container[str]) -> Work:
-    """List an archive; a name that comes twice is one image.
-
-    Args:
-        images: the images of the archive.
-        shard: the shard to count.
-        done: names, as rows have them, of the images that have a row.
-
-    Raises:
-        SourceError: the archive cannot be listed.
-    """
-    names: dict[str, None] = {}
-    before = 0
-    for name in images.names():
-        if not shard.holds(name):
-            continue
-        if row_name(name) in done:
-            before += 1
-        else:
-            names[name] = None
-    return Work(images, names, before)
+        Args:
+            images: where the images are.
+            names: names of all images of the shard, each once.
+            done: names, as rows have them, of images that have a row.
+        """
+        left = [name for name in names if row_name(name) not in done]
+        return cls(images, left, len(names) - len(left))
 
 
 class RowSink(Protocol):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from edgecount._documents import load_json
 from edgecount._files import write_whole
+from edgecount._text import valid_text
 from edgecount.errors import ConfigError, OutputError
+from edgecount.regions import Region
+from edgecount.runtime.models.engines import file_sha256
+from edgecount.runtime.models.open import open_model
 
 Settings = dict[str, Any]
+_FACTS = ("source", "shards", "model_sha256")  # all others are options
 _LONGEST = 100  # characters of a value in a message
 
 
@@ -38,9 +43,10 @@ def claim(path: Path, settings: Mapping[str, Any], *, open_to: Mapping[str, Any]
     for name in dict.fromkeys([*settings, *stored]):
         before, now = stored.get(name), settings.get(name)
         if name not in open_to and before != now:
+            option = name if name in _FACTS else f"`{name}`"
             raise ConfigError(
-                f"the results in {path.parent.parent} were begun with {name} {_shown(before)}, got "
-                f"{_shown(now)}: give what they were begun with, or another folder for the results"
+                f"the table in {path.parent.parent} was begun with {option} {_shown(before)}, got "
+                f"{_shown(now)}: give what it was begun with, or another folder"
             )
     return stored
 
@@ -77,3 +83,35 @@ def _write_new(path: Path, settings: Settings) -> None:
 def _shown(value: object) -> str:
     text = "none" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def describe_model(model: str | os.PathLike[str]) -> Settings:
+    """Return what tells a model from another one, whichever engine runs it.
+
+    Of a folder that `edgecount export` wrote it is the float32 model, so that machines may run
+    files of other precisions; of a TensorRT engine the file that it was built from.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    found = open_model(model)
+    digest = None if found.path is None else file_sha256(found.path)
+    if found.sidecar is not None:
+        digest = found.sidecar.onnx_sha256
+    return {
+        "model": f"{found.manifest.name} {found.manifest.version}",
+        "model_sha256": digest,
+    }
+
+
+def describe_regions(regions: Iterable[Region]) -> list[Settings]:
+    """Return what regions are, as plain JSON types."""
+    return [
+        {
+            "name": valid_text(region.name),
+            "polygon": region.polygon.tolist(),
+            "fractions": region.fractions,
+            "excluded": [polygon.tolist() for polygon in region.excluded],
+        }
+        for region in regions
+    ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._archive.options import COMMON, Given, archive_options, take_options
 from edgecount.cli._shell.group import FAILED, INTERRUPTED
 from edgecount.cli._types.options import (
     GroundType,
@@ -129,6 +130,7 @@ if TYPE_CHECKING:
 @number_option("--max-frames", "Stop each video after N counted frames.  [default: at its end]")
 @damaged_option
 @pixels_option
+@archive_options
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress bars and no summary.")
 @click.pass_context
 def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> None:
@@ -143,6 +145,10 @@ def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> No
     is 1 then. Ctrl-C finishes the frame in hand, prints and closes what was done so far, and
     exits with 130.
 
+    With --out a table of a whole archive is written in place of that, by one process or many: each
+    image has a row, also one that cannot be read, and a run that was stopped or killed goes on when
+    it is started again.
+
     \b
     Examples:
       edgecount count street.jpg
@@ -150,13 +156,26 @@ def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> No
       edgecount count clip.mp4 --every 5 --csv clip.csv
       edgecount count door.png --region "gate:0,0;640,0;640,240"
       edgecount count rtsp://camera/stream --reconnect --smooth 5 --line "door:50%,100%;50%,0%"
+      edgecount count photos/ --shard 1/16 --out results/
     """  # noqa: D301 (click looks for the character, not for backslash and b)
-    failed, stopped = _count(sources, **options)
+    table = take_options(ctx, options)
+    if table is not None:
+        failed, stopped = 0, _count_archive(sources, table, options)
+    else:
+        failed, stopped = _count(sources, **options)
     if stopped:
         click.echo("edgecount: stopped", err=True)
         ctx.exit(INTERRUPTED)
     if failed:
         ctx.exit(FAILED)
+
+
+def _count_archive(sources: tuple[str, ...], given: Given, options: dict[str, Any]) -> bool:
+    """Count a shard of an archive; returns whether the user stopped."""
+    from edgecount.cli._archive.command import count_archive
+
+    common = {name: value for name, value in options.items() if name in COMMON}
+    return count_archive(sources, given, _counter, **common)
 
 
 def _count(

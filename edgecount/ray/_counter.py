@@ -87,7 +87,7 @@ class Counter:
         """
         images, names, sources = open_batch(batch, self._images)
         rows = _Rows()
-        ShardRun(self._counter, rows, **self._reading).count(Work(images, names, 0))
+        ShardRun(self._counter, rows, **self._reading).count(Work(images, names))
         if names is not sources:
             for row in rows.rows:
                 row["source"] = row_name(sources[int(row["source"])])
