@@ -38,7 +38,7 @@ def count_images(
     num_cpus: float | None = None,
     batch_size: int = 16,
     filesystem: FileSystem | None = None,
-    ray_remote_args: Mapping[str, Any] | None = None,
+    actor_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Dataset:
     """Count images on a cluster; Ray starts here if it has not been started or joined before.
@@ -56,7 +56,7 @@ def count_images(
         batch_size: images that an actor takes at once. Ray holds as many files in memory, where it
             reads them.
         filesystem: where the images lie, for stores that need more than a URL says.
-        ray_remote_args: further resources of an actor, such as ``{"num_gpus": 1}``.
+        actor_options: further options of ``map_batches``, such as ``{"num_gpus": 1}``.
         options: those of `EdgeCounter`, such as regions or accept_damaged.
 
     Returns:
@@ -88,8 +88,7 @@ def count_images(
         compute=ray.data.ActorPoolStrategy(min_size=pool.least, max_size=pool.most),
         fn_constructor_kwargs={"model": model, "images": found, **options},
         num_cpus=pool.num_cpus,
-        **({"scheduling_strategy": "SPREAD"} if pool.num_cpus == 0 else {}),
-        **(ray_remote_args or {}),
+        **(actor_options or {}),
     )
 
 

@@ -29,7 +29,7 @@ def choose_pool(concurrency: object, num_cpus: object, nodes: Sequence[int]) -> 
 
     Ray's tasks that read and write take one whole CPU of a machine. Actors hold theirs to the end:
     where no machine has one left, the tasks wait, and the actors for them. Half a CPU for each
-    actor is what Ray spreads well: it fills each machine to the half before it takes the next one.
+    actor keeps most machines free for one, and none gets more than two actors for each of its CPUs.
 
     Args:
         concurrency: number of actors, or the least and the most; None: one for each CPU.

@@ -75,13 +75,13 @@ class Stores:
             kind = filesystem.get_file_info(place).type
             whole = FileSelector(place, recursive=True)
             found = filesystem.get_file_info(whole) if kind == FileType.Directory else []
+            inside = sorted(_relative(one.path, place) for one in found if one.is_file)
         if kind == FileType.NotFound:
             raise SourceError(f"no such file or folder: {shown_url(folder)}")
         if kind == FileType.File:
             yield folder
             return
         base = folder.rstrip("/")
-        inside = sorted(_relative(one.path, place) for one in found if one.is_file)
         names = [f"{base}/{path}" for path in inside if _is_shown_image(path)]
         if not names:
             raise SourceError(f"{shown_url(folder)} and the folders in it hold no image")
@@ -126,4 +126,6 @@ def _told(path: str) -> Iterator[None]:
     except (OSError, ValueError, NotImplementedError) as error:
         if isinstance(error, SourceError):
             raise
-        raise SourceError(f"cannot read {shown}: {' '.join(str(error).split())}") from None
+        raise SourceError(
+            f"cannot read {shown}: {' '.join(shown_url(str(error)).split())}"
+        ) from None

@@ -48,7 +48,9 @@ def test_a_shard_that_there_is_not_is_told(text):
         Shard.parse(text)
 
 
-@pytest.mark.parametrize("text", ["", "3", "1/", "-1/4", "1/4/2", "a/b", "1.0/4", "9" * 5000 + "/1"])
+@pytest.mark.parametrize(
+    "text", ["", "3", "1/", "-1/4", "1/4/2", "a/b", "1.0/4", "9" * 5000 + "/1"]
+)
 def test_what_is_no_shard_is_told(text):
     with pytest.raises(ConfigError, match="shard: expected I/N, such as 1/16"):
         Shard.parse(text)
