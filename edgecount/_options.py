@@ -68,6 +68,15 @@ def check_threads(threads: int | None) -> None:
         )
 
 
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of workers that is neither None nor a whole number from 1 to the most."""
+    if workers is not None and not (_is_number(workers, Integral) and 1 <= workers <= MOST_THREADS):
+        raise ConfigError(
+            f"workers: expected a number from 1 to {MOST_THREADS}, or None for what suits the "
+            f"engine, got {workers!r}"
+        )
+
+
 def check_timeout(timeout: float | None) -> None:
     """Refuse a timeout that is neither None nor a number of seconds, 0 or more."""
     if timeout is not None and not (_is_number(timeout, Real) and 0 <= timeout < float("inf")):

@@ -10,7 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edgecount.runtime.models.engines import Rebuild
     from edgecount.runtime.models.sidecar import EngineSidecar
+
+
+def choose_rebuild(given: bool | Rebuild) -> Rebuild | None:
+    """Return the function that builds an engine again: the one that is given, or for True ours."""
+    if callable(given):
+        return given
+    return rebuild_engine if given else None
 
 
 def rebuild_engine(

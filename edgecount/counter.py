@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecount._given import (
     check_callback,
-    check_frame,
     check_frames,
     check_live,
-    check_path,
     check_several,
     check_sources,
 )
+from edgecount._jobs import Jobs
 from edgecount._options import (
     MAX_PIXELS,
     MODEL_DEFAULT,
@@ -24,7 +22,9 @@ from edgecount._options import (
     check_max_side,
     check_threshold,
     check_timeout,
+    check_workers,
 )
+from edgecount._rebuild import choose_rebuild
 from edgecount._stream import Stream, Watching
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
@@ -32,14 +32,12 @@ from edgecount.regions import Region, RegionsLike, read_regions
 from edgecount.result import CountResult
 from edgecount.runtime.backends import Backend, DeviceBackend
 from edgecount.runtime.backends.select import open_backend
-from edgecount.runtime.frames.images import read_image
 from edgecount.runtime.frames.intake import FrameIntake
 from edgecount.runtime.models.open import open_model
-from edgecount.runtime.pipeline.feeds import SourceReader
-from edgecount.runtime.pipeline.job import CountSettings, FrameJob
-from edgecount.runtime.pipeline.pipelines import GpuPipeline, HostPipeline
+from edgecount.runtime.pipeline.job import CountSettings
+from edgecount.runtime.pipeline.open import open_pipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
-from edgecount.runtime.sources import Frame, Source, open_sources
+from edgecount.runtime.sources import Frame, Source
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,7 +45,7 @@ if TYPE_CHECKING:
     from edgecount.errors import SourceError
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.models.engines import Rebuild
-    from edgecount.runtime.pipeline.pipelines import Pipeline
+    from edgecount.runtime.pipeline.job import Outcome
     from edgecount.runtime.sources.live import LiveOptions
     from edgecount.runtime.sources.open import SourceLike
 
@@ -73,6 +71,9 @@ class EdgeCounter:
             model's own limit, at which heads have the sizes it was trained on; None: never shrink.
             Frames past 2048 x 2048 pixels then run in overlapping tiles.
         threads: threads of the engine on the CPU; None: one per core.
+        workers: frames of batches, folders, files and clips to count at once, from 1 to 1024, with
+            an engine on the CPU; None: as many as suit the engine and its memory (results are the
+            same). A single frame, and cameras, have the whole engine.
         capacity: most head points to list per frame, with `overflow` set if there are more; the
             counts include them all. None: no limit.
         accept_damaged: count damaged and truncated files as far as they can be decoded, with a
@@ -99,6 +100,7 @@ class EdgeCounter:
         threshold: float | None = None,
         max_side: int | Literal["model"] | None = MODEL_DEFAULT,
         threads: int | None = None,
+        workers: int | None = None,
         capacity: int | None = None,
         accept_damaged: bool = False,
         max_pixels: int = MAX_PIXELS,
@@ -109,12 +111,13 @@ class EdgeCounter:
         threshold = check_threshold(threshold, found.manifest)
         side = check_max_side(max_side, found.manifest)
         capacity = check_capacity(capacity)
-        self._reading: dict[str, Any] = {
+        check_workers(workers)
+        reading = {
             "accept_damaged": bool(accept_damaged),
             "max_pixels": check_max_pixels(max_pixels),
         }
         self._owns_backend = not isinstance(backend, Backend)
-        opened = open_backend(found, backend, threads=threads, rebuild=_rebuilder(rebuild))
+        opened = open_backend(found, backend, threads=threads, rebuild=choose_rebuild(rebuild))
         self._backend, manifest = opened.backend, opened.model.manifest
         on_gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
         self._settings = CountSettings(
@@ -127,12 +130,9 @@ class EdgeCounter:
             masks=masks,
             refine=self.refine,
         )
-        self._intake = FrameIntake(None if on_gpu is None else on_gpu.device_index)
-        self._pipeline: Pipeline[Any]
-        if on_gpu is None:
-            self._pipeline = HostPipeline(self._backend, self._settings)
-        else:
-            self._pipeline = GpuPipeline(on_gpu, self._settings)
+        self._pipeline = open_pipeline(self._settings, workers)
+        intake = FrameIntake(None if on_gpu is None else on_gpu.device_index)
+        self._jobs = Jobs(intake, reading, late=self._pipeline.takes_late)
 
     @property
     def manifest(self) -> Manifest:
@@ -173,7 +173,7 @@ class EdgeCounter:
             BackendError: the engine failed, or gave maps that its manifest does not promise.
         """
         self._pipeline.check_open()  # first: a closed counter reads no file
-        return self._pipeline.count(self._job(frame))
+        return self._pipeline.count(self._jobs.of(frame))
 
     def count_batch(self, frames: Iterable[Any]) -> list[CountResult]:
         """Count several frames, which may differ in size, in order.
@@ -187,7 +187,40 @@ class EdgeCounter:
             BackendError: see `count`.
         """
         check_several(frames)
-        return self._pipeline.count_batch(self._job(frame) for frame in frames)
+        return self._pipeline.count_batch(self._jobs.of_several(frame) for frame in frames)
+
+    def count_each(
+        self,
+        frames: Iterable[Any],
+        *,
+        keep_frames: bool = False,
+        until: Callable[[], bool] | None = None,
+    ) -> Generator[Outcome, None, None]:
+        """Count several frames as `count_batch` does, where one that fails is not to end the rest.
+
+            for path, outcome in zip(paths, counter.count_each(paths)):
+                try:
+                    print(path, outcome.result().count)
+                except EdgeCountError as error:
+                    print(path, error)
+
+        Args:
+            frames: what `count` takes, and image files as `open_sources` finds them. Iterated by
+                the thread that asks for the outcomes, a few frames ahead of them.
+            keep_frames: whether an outcome of an image file has its frame as well.
+            until: asked before each frame; once it returns True, no further one is begun, and the
+                outcomes of those in hand are the last.
+
+        Yields:
+            What became of each frame, in order.
+
+        Raises:
+            InputError: it is one frame and not several.
+            BackendError: the counter is closed.
+        """
+        check_several(frames)
+        until = until or (lambda: False)
+        return self._pipeline.count_each(self._jobs.of_all(frames, until, keep=keep_frames), until)
 
     def stream(
         self, source: SourceLike | Source, *, live: LiveOptions | None = None
@@ -223,9 +256,9 @@ class EdgeCounter:
             BackendError: see `count`; or the counter was closed.
         """
         if isinstance(frames, Source):
-            return self._pipeline.count_stream(SourceReader(lambda: [frames], self._job_of))
+            return self._pipeline.count_stream(self._jobs.reader(frames, None, late=False))
         check_frames(frames)
-        return self._pipeline.count_frames(frames, self._job_of)
+        return self._pipeline.count_frames(frames, self._jobs.of_source)
 
     def stream_many(
         self,
@@ -353,22 +386,9 @@ class EdgeCounter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _job(self, frame: Any) -> FrameJob:
-        if isinstance(frame, (str, os.PathLike)):
-            check_path(frame)
-            return self._job_of(Frame(read_image(frame, **self._reading), str(frame), 0, 0.0))
-        return FrameJob(self._intake.take(frame))
-
-    def _job_of(self, frame: Frame) -> FrameJob:
-        check_frame(frame)
-        return FrameJob(self._intake.take(frame.image), frame)
-
-    def _sources(self, source: SourceLike | Source, live: LiveOptions | None) -> list[Source]:
-        return open_sources(source, live=live, **self._reading)
-
     def _stream(self, source: SourceLike | Source, live: LiveOptions | None) -> Stream[CountResult]:
         check_live(live)
-        jobs = SourceReader(lambda: self._sources(source, live), self._job_of)
+        jobs = self._jobs.reader(source, live, late=True)
         results = (result for _, result in self._pipeline.count_stream(jobs))
         return Stream(results, jobs.close, jobs.health)
 
@@ -382,18 +402,7 @@ class EdgeCounter:
         check_sources(sources)
         check_timeout(timeout)
         check_live(live)
-        readers = [
-            SourceReader(partial(self._sources, source, live), self._job_of) for source in sources
-        ]
+        # Not late: a picture that cannot be read ends its source before its next one is taken.
+        readers = [self._jobs.reader(source, live, late=False) for source in sources]
         rounds = self._pipeline.rounds(readers, timeout, on_error)
         return Stream(self._pipeline.count_rounds(rounds), rounds.close)
-
-
-def _rebuilder(rebuild: bool | Rebuild) -> Rebuild | None:
-    if callable(rebuild):
-        return rebuild
-    if not rebuild:
-        return None
-    from edgecount._rebuild import rebuild_engine
-
-    return rebuild_engine

@@ -33,9 +33,11 @@ class Images(ABC):
 
     Attributes:
         origin: what they are, for people and to tell two archives apart.
+        left_out: what there is beside them, for people, once all names are told; empty: nothing.
     """
 
     origin: str
+    left_out = ""
 
     @abstractmethod
     def names(self) -> Iterator[str]:
@@ -90,7 +92,9 @@ class FolderImages(Images):
 
     def names(self) -> Iterator[str]:
         """Yield the names, folder by folder and sorted; see `Folder`."""
-        return Folder(self._root).names()
+        folder = Folder(self._root)
+        yield from folder.names()
+        self.left_out = folder.left_out
 
     def path(self, name: str) -> str:
         """Return the path of an image."""

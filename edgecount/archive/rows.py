@@ -88,10 +88,12 @@ def row_name(name: str) -> str:
     this very text in it, backslashes are doubled. An address loses the user and password in it.
     All other names stay as they are.
     """
-    name = _USER.sub(r"\1", name)
-    if SURROGATES.search(name) or _LIKE_AN_ESCAPE.search(name):
+    if "://" in name:
+        name = _USER.sub(r"\1", name)
+    is_odd = not name.isascii() and SURROGATES.search(name) is not None
+    if "\\" in name and (is_odd or _LIKE_AN_ESCAPE.search(name)):
         name = name.replace("\\", "\\\\")
-    return valid_text(name)
+    return valid_text(name) if is_odd else name
 
 
 def arrow_schema() -> pa.Schema:

@@ -19,7 +19,7 @@ from edgecount.runtime.models.open import open_model
 
 Settings = dict[str, Any]
 _FACTS = ("source", "shards", "model_sha256")  # all others are options
-_LONGEST = 100  # characters of a value in a message
+_LONGEST = 200  # characters of a value in a message
 
 
 def claim(path: Path, settings: Mapping[str, Any], *, open_to: Mapping[str, Any]) -> Settings:

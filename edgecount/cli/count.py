@@ -27,6 +27,7 @@ from edgecount.cli._types.options import (
     pixels_option,
     side_limit,
     threads_option,
+    workers_option,
 )
 from edgecount.cli._types.paths import UserPath
 
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 )
 @max_side_option
 @threads_option
+@workers_option
 @click.option(
     "--region",
     "regions",
@@ -142,7 +144,7 @@ def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> No
     terminal a line shows how it is doing.
 
     A source that cannot be read is reported on stderr and the others are counted; the exit code
-    is 1 then. Ctrl-C finishes the frame in hand, prints and closes what was done so far, and
+    is 1 then. Ctrl-C finishes the frames in hand, prints and closes what was done so far, and
     exits with 130.
 
     With --out a table of a whole archive is written in place of that, by one process or many: each

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,11 @@ _log = logging.getLogger(__name__)
 
 
 def read_image(
-    path: str | os.PathLike[str], *, accept_damaged: bool = False, max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str],
+    *,
+    accept_damaged: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    on_size: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.uint8]:
     """Decode an image file.
 
@@ -51,6 +56,7 @@ def read_image(
         accept_damaged: whether a damaged or truncated file is decoded as far as it goes, with a
             warning in the log.
         max_pixels: most pixels of the picture; a larger one is refused before it is decoded.
+        on_size: called with the stored picture's width and height before it is decoded.
 
     Returns:
         uint8 (H, W, 3), BGR, C-contiguous.
@@ -66,25 +72,33 @@ def read_image(
         data = read_file(file)
     except MemoryError:
         raise SourceError(f"not enough memory to read {file}") from None
-    return decode_image(data, str(file), accept_damaged=accept_damaged, max_pixels=max_pixels)
+    return decode_image(
+        data, str(file), accept_damaged=accept_damaged, max_pixels=max_pixels, on_size=on_size
+    )
 
 
 def decode_image(
-    data: bytes, name: str, *, accept_damaged: bool = False, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    name: str,
+    *,
+    accept_damaged: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    on_size: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.uint8]:
     """Decode the content of an image file; see `read_image`.
 
     Args:
         data: the content of the whole file.
         name: the file's name, for messages.
-        accept_damaged: see `read_image`, as for max_pixels.
+        accept_damaged: see `read_image`, as for max_pixels and on_size.
         max_pixels: most pixels of the picture.
+        on_size: called before the picture is decoded.
     """
     try:
         if not is_image(data[:HEAD]):
             raise SourceError(no_image(name))
         image, damage = decode_still(
-            name, data, accept_damaged=accept_damaged, max_pixels=max_pixels
+            name, data, accept_damaged=accept_damaged, max_pixels=max_pixels, on_size=on_size
         )
         pixels = as_bgr(image)
     except MemoryError:

@@ -49,6 +49,11 @@ class _Work:
             if self._ending:
                 self._changed.notify_all()
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether the interpreter ends, and no call begins any more."""
+        return self._ending
+
     def finish(self) -> None:
         """Let no call begin any more, and wait for those that run."""
         with self._changed:
@@ -72,6 +77,11 @@ def _finish() -> None:
 atexit.register(_finish)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
+
+
+def is_ending() -> bool:
+    """Return whether the interpreter ends: a thread may then never go on with what it does next."""
+    return _work.is_ending
 
 
 def ends_before_the_interpreter(call: Callable[P, R]) -> Callable[P, R]:

@@ -6,14 +6,16 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from edgecount.errors import EdgeCountError, SourceError
+from edgecount.runtime.pipeline.job import LateJob
+from edgecount.runtime.sources.image import ImageSource
 from edgecount.runtime.sources.live import LiveSource, SourceState
 from edgecount.runtime.sources.prefetch import Ended, NotReady, ReadAhead, Reader, each
 
 if TYPE_CHECKING:
-    from edgecount.runtime.pipeline.job import FrameJob
+    from edgecount.runtime.pipeline.job import FrameJob, Job, OnSize
     from edgecount.runtime.sources.base import Frame, Source
     from edgecount.runtime.sources.live import SourceHealth
 
@@ -22,17 +24,48 @@ ToJob: TypeAlias = "Callable[[Frame], FrameJob]"
 _READ_AHEAD = 2  # frames of a source that are read before they are asked for
 # Two frames of 4K take as much memory as one of 8K. That one, and photos that fill a small board
 # by themselves, are decoded when they are asked for.
-_LARGE = 50_000_000  # bytes
+LARGE = 50_000_000  # bytes
 # How long others wait for a live source's next picture: longer than it should take, and no more.
 _FRAME_TIMES, _SHORTEST, _RATE_UNKNOWN = 3.0, 0.2, 1.0  # frame times, s, s
 
 
 def read_ahead(frames: Iterable[Frame], to_job: ToJob) -> ReadAhead[FrameJob]:
     """Return a reader of frames that is two of them ahead, or none where they are large."""
-    return ReadAhead(each(to_job, frames), _READ_AHEAD, is_large=_is_large)
+    return ReadAhead(each(to_job, frames), _READ_AHEAD, is_large=is_large)
 
 
-class SourceReader(Reader["FrameJob"]):
+def late_job(source: ImageSource, to_job: ToJob) -> LateJob:
+    """Return the job of an image file, which is decoded by the thread that counts it."""
+
+    def read(on_size: OnSize) -> FrameJob:
+        with _errors_of(source):
+            frame = source.read(on_size)
+        return to_job(frame)
+
+    return LateJob(read)
+
+
+class Listed(Reader["Job"]):
+    """Jobs of an iterable, which is iterated by the thread that takes them."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._jobs = iter(jobs)
+        self._closed = False
+
+    def take(self, timeout: float | None = None) -> Job:
+        """Return the next job, however long it takes; see `Reader.take`."""
+        del timeout
+        job = None if self._closed else next(self._jobs, None)
+        if job is None:
+            raise Ended
+        return job
+
+    def close(self) -> None:
+        """Give no job any more."""
+        self._closed = True
+
+
+class SourceReader(Reader["Job"]):
     """The jobs of sources, one source after the other.
 
     Files and sources of a caller's own are read ahead by a thread. Pictures of a live source are
@@ -41,13 +74,16 @@ class SourceReader(Reader["FrameJob"]):
     Args:
         find: finds the sources; called when the first job is asked for.
         to_job: makes a job of a frame, in the thread that has read it.
+        late: whether image files are left to be read by those who count them.
     """
 
-    def __init__(self, find: Callable[[], Iterable[Source]], to_job: ToJob) -> None:
-        self._find, self._to_job = find, to_job
+    def __init__(
+        self, find: Callable[[], Iterable[Source]], to_job: ToJob, *, late: bool = False
+    ) -> None:
+        self._find, self._to_job, self._late = find, to_job, late
         self._sources: list[Source] | None = None
-        self._readers: Iterator[Reader[FrameJob]] = iter(())
-        self._reader: Reader[FrameJob] | None = None
+        self._readers: Iterator[Reader[Job]] = iter(())
+        self._reader: Reader[Job] | None = None
         self._lock = threading.Lock()  # of the reader that is opened and of closing
         self._closed = False
         self._live: _LiveReader | None = None  # the last one that was opened
@@ -72,7 +108,7 @@ class SourceReader(Reader["FrameJob"]):
         reader = self._reader
         return None if reader is None else reader.patience
 
-    def take(self, timeout: float | None = None) -> FrameJob:
+    def take(self, timeout: float | None = None) -> Job:
         """Return the next job; see `Reader.take`.
 
         Raises:
@@ -99,7 +135,7 @@ class SourceReader(Reader["FrameJob"]):
             self._readers = self._open_each(self._sources)
         return self._sources
 
-    def _open_next(self) -> Reader[FrameJob]:
+    def _open_next(self) -> Reader[Job]:
         self._found()
         with self._lock:
             self._reader = None if self._closed else next(self._readers, None)
@@ -107,17 +143,27 @@ class SourceReader(Reader["FrameJob"]):
                 raise Ended
             return self._reader
 
-    def _open_each(self, sources: Iterable[Source]) -> Iterator[Reader[FrameJob]]:
+    def _open_each(self, sources: Iterable[Source]) -> Iterator[Reader[Job]]:
         # Neighbours share a thread: of a folder's pictures each is a source by itself.
-        for live, group in itertools.groupby(sources, lambda one: isinstance(one, LiveSource)):
-            if not live:
+        for way, group in itertools.groupby(sources, self._way):
+            if way == "live":
+                for source in cast("Iterator[LiveSource]", group):
+                    self._live = _LiveReader(source, self._to_job, self.on_change)
+                    yield self._live
+            elif way == "late":
+                images = cast("list[ImageSource]", list(group))
+                yield Listed(late_job(image, self._to_job) for image in images)
+            else:
                 reader = read_ahead(_frames_of(list(group)), self._to_job)
                 reader.on_change = self.on_change
-                yield reader
-                continue
-            for source in cast("Iterator[LiveSource]", group):
-                self._live = _LiveReader(source, self._to_job, self.on_change)
-                yield self._live
+                yield cast("Reader[Job]", reader)
+
+    def _way(self, source: Source) -> Literal["live", "late", "ahead"]:
+        """Return how a source is read."""
+        if isinstance(source, LiveSource):
+            return "live"
+        # What a class of a caller's own reads is its own affair.
+        return "late" if self._late and type(source) is ImageSource else "ahead"
 
 
 class _LiveReader(Reader["FrameJob"]):
@@ -149,8 +195,9 @@ class _LiveReader(Reader["FrameJob"]):
         self._frames.close()
 
 
-def _is_large(job: FrameJob) -> bool:
-    return job.frame.on_host and job.frame.pixels.nbytes > _LARGE
+def is_large(job: FrameJob) -> bool:
+    """Return whether a job's frame takes so much memory that few of them should be there."""
+    return job.frame.on_host and job.frame.pixels.nbytes > LARGE
 
 
 def _frames_of(sources: Iterable[Source]) -> Iterator[Frame]:

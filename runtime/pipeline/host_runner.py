@@ -31,11 +31,13 @@ class HostRunner(Runner):
 
     def __init__(self, backend: Backend, settings: CountSettings, batch: int = 1) -> None:
         self._backend, self._settings, self._batch = backend, settings, batch
+        self._engine = backend  # of the frame in hand
         self._flat: dict[str, NDArray[np.float32]] = {}
 
     @ends_before_the_interpreter
-    def count(self, job: FrameJob) -> CountResult:
-        """Count one frame."""
+    def count(self, job: FrameJob, engine: Backend | None = None) -> CountResult:
+        """Count one frame, with an engine that is not the runner's own if one is given."""
+        self._engine = engine or self._backend
         settings = self._settings
         geometry = settings.geometry(job.frame.size)
         clock = _Clock()
@@ -96,7 +98,7 @@ class HostRunner(Runner):
     def _infer(self, tensor: NDArray[np.float32], clock: _Clock) -> dict[str, NDArray[Any]]:
         manifest, batch = self._settings.manifest, self._batch
         feed = tensor if batch == 1 else np.repeat(tensor, batch, axis=0)
-        outputs = self._backend.infer({manifest.input.name: feed})
+        outputs = self._engine.infer({manifest.input.name: feed})
         clock.lap("infer")
         height, width = tensor.shape[2:]
         check_outputs(outputs, manifest, height, width, batch)

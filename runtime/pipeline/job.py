@@ -7,7 +7,7 @@ import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from edgecount.result import CountResult
 from edgecount.runtime.pipeline.preprocess import InputGeometry, Sizes, input_geometry
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edgecount.runtime.sources.base import Frame
 
 _log = logging.getLogger(__name__)
+
+OnSize: TypeAlias = "Callable[[int, int], None]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,46 @@ class FrameJob:
     def kind(self) -> tuple[object, ...]:
         """Size and layout: jobs of one kind can go through an engine in one batch."""
         return self.frame.size, self.frame.chroma is None
+
+
+@dataclass(frozen=True, eq=False)
+class LateJob:
+    """A frame to count that is read by the thread that counts it, and not kept beyond that.
+
+    Attributes:
+        read: reads it. It may call its argument with the picture's width and height, before memory
+            is taken for the pixels.
+    """
+
+    read: Callable[[OnSize], FrameJob]
+    origin: Frame | None = None
+    place: int = 0
+    together: int = 1
+
+
+Job: TypeAlias = "FrameJob | LateJob"
+
+
+class Outcome:
+    """What became of one of several frames: a result, or the error that it failed with.
+
+    Attributes:
+        frame: the frame, if frames were to be kept and it could be read; else None.
+    """
+
+    def __init__(self, found: CountResult | Exception, frame: Frame | None = None) -> None:
+        self._found, self.frame = found, frame
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the frame was not counted; None: it was."""
+        return self._found if isinstance(self._found, Exception) else None
+
+    def result(self) -> CountResult:
+        """Return the result, or raise the error."""
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Generic, TypeAlias, cast
 
 from edgecount.runtime.pipeline.feeds import read_ahead
-from edgecount.runtime.pipeline.host_runner import HostRunner
+from edgecount.runtime.pipeline.job import LateJob, Outcome
 from edgecount.runtime.pipeline.rounds import Rounds, in_order
 from edgecount.runtime.pipeline.runner import QueueingRunner, RunnerPool, RunnerT
 from edgecount.runtime.pipeline.schedule import batches, overlap
@@ -18,13 +18,12 @@ from edgecount.runtime.sources.prefetch import Reader
 if TYPE_CHECKING:
     from edgecount.errors import SourceError
     from edgecount.result import CountResult
-    from edgecount.runtime.backends.base import Backend
     from edgecount.runtime.backends.device import DeviceBackend
     from edgecount.runtime.pipeline.feeds import ToJob
-    from edgecount.runtime.pipeline.job import CountSettings, FrameJob
+    from edgecount.runtime.pipeline.job import CountSettings, FrameJob, Job
     from edgecount.runtime.sources.base import Frame
 
-Counted: TypeAlias = "Sequence[tuple[FrameJob, CountResult]]"
+Counted: TypeAlias = "Sequence[tuple[Job, CountResult]]"
 
 
 class Pipeline(ABC, Generic[RunnerT]):
@@ -38,7 +37,12 @@ class Pipeline(ABC, Generic[RunnerT]):
         self._runners = RunnerPool(open_runner)
         self._largest_batch = largest_batch
         self._lock = threading.Lock()
-        self._feeds: set[Reader[list[FrameJob]]] = set()  # of the streams in progress
+        self._feeds: set[Reader[list[Job]]] = set()  # of the streams in progress
+
+    @property
+    def takes_late(self) -> bool:
+        """Whether jobs may be `LateJob`s: they are read by several threads at once."""
+        return False
 
     def count(self, job: FrameJob) -> CountResult:
         """Count one frame."""
@@ -46,8 +50,30 @@ class Pipeline(ABC, Generic[RunnerT]):
             return runner.count(job)
 
     @abstractmethod
-    def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
+    def count_batch(self, jobs: Iterable[Job]) -> list[CountResult]:
         """Count several frames, in order."""
+
+    def count_each(
+        self, jobs: Iterable[Job], until: Callable[[], bool]
+    ) -> Generator[Outcome, None, None]:
+        """Count several frames, and yield what became of each, in order.
+
+        Args:
+            jobs: iterated by the thread that asks for the outcomes.
+            until: asked before each frame; once it returns True, no further one is begun.
+        """
+        self.check_open()
+        for job in jobs:
+            if until():
+                return
+            yield self._attempt(job)
+
+    def _attempt(self, job: Job) -> Outcome:
+        try:
+            read = job.read(_ignore_size) if isinstance(job, LateJob) else job
+            return Outcome(self.count(read), job.origin)
+        except Exception as error:  # noqa: BLE001 (codecs and engines raise anything)
+            return Outcome(error, job.origin)
 
     def count_frames(
         self, frames: Iterable[Frame], to_job: ToJob
@@ -55,27 +81,29 @@ class Pipeline(ABC, Generic[RunnerT]):
         """Count a caller's own frames as they come, and yield each with its result, in order."""
         yield from self.count_stream(read_ahead(frames, to_job))
 
-    def count_stream(self, jobs: Reader[FrameJob]) -> Iterator[tuple[Frame, CountResult]]:
+    def count_stream(self, jobs: Reader[Job]) -> Iterator[tuple[Frame, CountResult]]:
         """Count frames as they come, and yield each with its result, in order."""
-        with closing(self._count_all(_Alone(jobs))) as groups:
+        with closing(self._count_all(InGroups(jobs))) as groups:
             for group in groups:
                 yield from ((cast("Frame", job.origin), result) for job, result in group)
 
     def count_rounds(self, rounds: Rounds) -> Generator[CountResult, None, None]:
         """Count several sources in rounds of one frame each; see `EdgeCounter.stream_many`."""
-        with closing(self._count_all(rounds)) as groups:
+        with closing(self._count_all(cast("Reader[list[Job]]", rounds))) as groups:
             yield from in_order(groups)
 
     def rounds(
         self,
-        readers: Sequence[Reader[FrameJob]],
+        readers: Sequence[Reader[Job]],
         timeout: float | None,
         on_error: Callable[[SourceError], object] | None,
     ) -> Rounds:
         """Return the rounds of several sources, in groups that the engine takes at once."""
-        return Rounds(readers, self._largest_batch, timeout, on_error)
+        return Rounds(
+            cast("Sequence[Reader[FrameJob]]", readers), self._largest_batch, timeout, on_error
+        )
 
-    def _count_all(self, feed: Reader[list[FrameJob]]) -> Generator[Counted, None, None]:
+    def _count_all(self, feed: Reader[list[Job]]) -> Generator[Counted, None, None]:
         """Count groups until the feed ends or the pipeline is closed, and close the feed."""
         with self._lock:
             self._feeds.add(feed)
@@ -90,7 +118,7 @@ class Pipeline(ABC, Generic[RunnerT]):
                 self._feeds.discard(feed)
 
     @abstractmethod
-    def _count_groups(self, feed: Reader[list[FrameJob]]) -> Generator[Counted, None, None]:
+    def _count_groups(self, feed: Reader[list[Job]]) -> Generator[Counted, None, None]:
         """Count groups of frames of one kind, and yield them in order with their results."""
 
     def check_open(self) -> None:
@@ -106,32 +134,6 @@ class Pipeline(ABC, Generic[RunnerT]):
             feed.close()
 
 
-class HostPipeline(Pipeline[HostRunner]):
-    """A pipeline without batches, which on a CPU are no faster and take more memory."""
-
-    def __init__(self, backend: Backend, settings: CountSettings) -> None:
-        super().__init__(lambda: HostRunner(backend, settings), 1)
-
-    def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
-        """Count several frames, all of them also if the pipeline is closed meanwhile."""
-        with self._runners.acquire() as runner:
-            return [runner.count(job) for job in jobs]
-
-    def count_frames(
-        self, frames: Iterable[Frame], to_job: ToJob
-    ) -> Iterator[tuple[Frame, CountResult]]:
-        """Count a frame when its result is asked for; all is done in the caller's thread.
-
-        What makes the frames may be of that thread alone, as connections to databases are.
-        """
-        for frame in frames:
-            yield frame, self.count(to_job(frame))
-
-    def _count_groups(self, feed: Reader[list[FrameJob]]) -> Generator[Counted, None, None]:
-        for jobs in feed:
-            yield list(zip(jobs, self.count_batch(jobs), strict=True))
-
-
 class GpuPipeline(Pipeline[QueueingRunner]):
     """A pipeline of batches, of which the next is on its way to the GPU while one is counted."""
 
@@ -140,24 +142,40 @@ class GpuPipeline(Pipeline[QueueingRunner]):
 
         super().__init__(lambda: GpuRunner(backend, settings), backend.batches[1])
 
-    def count_batch(self, jobs: Iterable[FrameJob]) -> list[CountResult]:
+    def count_batch(self, jobs: Iterable[Job]) -> list[CountResult]:
         """Count several frames, those of one kind that follow each other together."""
-        groups = batches(jobs, self._largest_batch)  # there when they are asked for
+        on_time = cast("Iterable[FrameJob]", jobs)
+        groups = batches(on_time, self._largest_batch)  # there when they are asked for
         counted = overlap(lambda _: next(groups), self._runners)
         return [result for group in counted for _, result in group]
 
-    def _count_groups(self, feed: Reader[list[FrameJob]]) -> Generator[Counted, None, None]:
-        return overlap(feed.take, self._runners)
+    def _count_groups(self, feed: Reader[list[Job]]) -> Generator[Counted, None, None]:
+        take = cast("Callable[[float | None], Sequence[FrameJob]]", feed.take)
+        return cast("Generator[Counted, None, None]", overlap(take, self._runners))
 
 
-class _Alone(Reader["list[FrameJob]"]):
-    """Groups of one job each."""
+class InGroups(Reader["list[Job]"]):
+    """Jobs in groups of one."""
 
-    def __init__(self, jobs: Reader[FrameJob]) -> None:
+    def __init__(self, jobs: Reader[Job]) -> None:
         self._jobs = jobs
+        jobs.on_change = self._tell_change
 
-    def take(self, timeout: float | None = None) -> list[FrameJob]:
+    def take(self, timeout: float | None = None) -> list[Job]:
+        """Return the next job in a list; see `Reader.take`."""
         return [self._jobs.take(timeout)]
 
+    def _tell_change(self) -> None:
+        self.on_change()
+
+    def is_live(self) -> bool:
+        """Return whether jobs get old; see `Reader.is_live`."""
+        return self._jobs.is_live()
+
     def close(self) -> None:
+        """Close the reader of the jobs."""
         self._jobs.close()
+
+
+def _ignore_size(width: int, height: int) -> None:
+    del width, height

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from edgecount.errors import SourceError
@@ -15,7 +16,7 @@ from edgecount.runtime.pipeline.schedule import batches
 from edgecount.runtime.sources.prefetch import Ended, NotReady, Reader
 
 if TYPE_CHECKING:
-    from edgecount.runtime.pipeline.job import FrameJob
+    from edgecount.runtime.pipeline.job import FrameJob, Job
 
 Result = TypeVar("Result")
 
@@ -40,6 +41,10 @@ class Rounds(Reader[list["FrameJob"]]):
         timeout: seconds that a round waits for late sources once it has a job; None: no limit.
         on_error: called with the error of a source that fails, and the others go on; None: the
             error is raised.
+
+    Attributes:
+        defer: called with the call of ``on_error``, to make it when the results before it are
+            given; by default it is made at once.
     """
 
     def __init__(
@@ -52,8 +57,9 @@ class Rounds(Reader[list["FrameJob"]]):
         self._readers, self._most, self._on_error = tuple(readers), most, on_error
         self._timeout = math.inf if timeout is None else timeout
         self._changed = threading.Event()
+        self.defer: Callable[[Callable[[], object]], object] = lambda call: call()
         for reader in self._readers:
-            reader.on_change = self._changed.set
+            reader.on_change = self._tell_change
         self._left: dict[int, Reader[FrameJob]] | None = None  # by place; None: not yet begun
         self._live = False
         self._missing: dict[int, Reader[FrameJob]] = {}  # in this round
@@ -93,6 +99,16 @@ class Rounds(Reader[list["FrameJob"]]):
                 wait = min(over, end) - now
                 self._changed.wait(None if wait == math.inf else wait)
         return self._groups.popleft()
+
+    def is_live(self) -> bool:
+        """Open the sources, and return whether one of those that are there is live."""
+        if self._left is None and not self._closed:
+            self._open()
+        return self._live
+
+    def _tell_change(self) -> None:
+        self._changed.set()
+        self.on_change()
 
     def close(self) -> None:
         """Close the readers; see `Reader.close`."""
@@ -172,12 +188,12 @@ class Rounds(Reader[list["FrameJob"]]):
             raise error
         if self._left is not None:
             del self._left[place]
-        self._on_error(error)
+        self.defer(partial(self._on_error, error))
 
 
-def in_order(groups: Iterable[Sequence[tuple[FrameJob, Result]]]) -> Iterator[Result]:
+def in_order(groups: Iterable[Sequence[tuple[Job, Result]]]) -> Iterator[Result]:
     """Yield the results of groups that belong together, by the places of their sources."""
-    found: list[tuple[FrameJob, Result]] = []
+    found: list[tuple[Job, Result]] = []
 
     def give() -> Iterator[Result]:
         found.sort(key=lambda one: one[0].place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgecount.errors import SourceError
@@ -38,12 +38,19 @@ class ImageSource(Source):
 
     def frames(self) -> Iterator[Frame]:
         """Yield the one frame; see `Source.frames`."""
+        yield self.read()
+
+    def read(self, on_size: Callable[[int, int], None] | None = None) -> Frame:
+        """Return the one frame; see `read_image` for `on_size`, and `Source.frames` for errors."""
         try:
             image = read_image(
-                self.name, accept_damaged=self._accept_damaged, max_pixels=self._max_pixels
+                self.name,
+                accept_damaged=self._accept_damaged,
+                max_pixels=self._max_pixels,
+                on_size=on_size,
             )
         except SourceError as error:
             if Path(self.name).suffix.lower() in IMAGE_SUFFIXES or not Path(self.name).is_file():
                 raise
             raise SourceError(f"{error}; edgecount reads {KNOWN}") from None
-        yield Frame(image, self.name, 0, 0.0)
+        return Frame(image, self.name, 0, 0.0)

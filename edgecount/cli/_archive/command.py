@@ -54,6 +54,8 @@ def count_archive(
         raise click.UsageError(f"--out takes one folder or list, got {len(sources)} sources")
     images, shard = open_images(sources[0]), given.shard or Shard()
     names = {name: None for name in images.names() if shard.holds(name)}
+    if images.left_out and shard.index == 1:  # one of the shards is enough to tell
+        _log.warning("%s: left out: %s", sources[0], images.left_out)
     settings = _settings(images, shard, options)
     stored = claim(
         given.out / PRIVATE / "settings.json",

@@ -104,9 +104,11 @@ class Meter:
         return self._plane
 
     def update(
-        self, result: CountResult, image: NDArray[np.uint8], regions: Sequence[Region]
+        self, result: CountResult, image: NDArray[np.uint8] | None, regions: Sequence[Region]
     ) -> tuple[CountResult, Measured]:
         """Return the result of a frame without the region of the ground, and its measures.
+
+        The image is that of a video, whose people are followed.
 
         Raises:
             ConfigError: a line lies outside of the frame.
@@ -119,7 +121,7 @@ class Meter:
         areas: Mapping[str, GroundCount | None] = {}
         if self._smoother is not None:
             smooth = self._smoother.update(now, result.count, result.interval)
-        if self._lines is not None:
+        if self._lines is not None and image is not None:
             crossed = self._lines.update(now, result, image)
             self._judge_rate(now)
         if self._plane is not None:

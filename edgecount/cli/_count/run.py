@@ -24,7 +24,9 @@ from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
 from edgecount.errors import BackendError, OutputError
 from edgecount.result import CountResult
+from edgecount.runtime.pipeline.job import Outcome
 from edgecount.runtime.sources.base import Frame, Source
+from edgecount.runtime.sources.image import ImageSource
 from edgecount.runtime.sources.live import LiveSource
 
 
@@ -34,6 +36,11 @@ class Task:
 
     source: Source
     output: Path | None = None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the source is an image file."""
+        return isinstance(self.source, ImageSource)
 
 
 @dataclass(frozen=True)
@@ -48,16 +55,13 @@ class Pace:
     every: int = 1
     at_most: int | None = None
 
-    def of(self, source: Source) -> Source | Iterator[Frame]:
-        """Return what to count: a whole video as a source, which is decoded ahead of the engine."""
-        whole = source.is_video and self.every == 1 and self.at_most is None
-        return source if whole else self.pick(source)
+    def of(self, source: Source) -> Source:
+        """Return the source of the frames to count; the one of an image in any case."""
+        whole = not source.is_video or (self.every == 1 and self.at_most is None)
+        return source if whole else _Picked(source, self)
 
-    def pick(self, source: Source) -> Iterator[Frame]:
-        """Return the frames to count; the one of an image in any case."""
-        frames = source.frames()
-        if not source.is_video:
-            return frames
+    def pick(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Return the frames of a video to count, and read none after the last of them."""
         last = None if self.at_most is None else self.every * (self.at_most - 1) + 1
         # islice takes no larger numbers, and no video is longer.
         last = None if last is None else min(last, sys.maxsize)
@@ -69,6 +73,27 @@ class Pace:
         if source.length is not None:
             known.append(-(-source.length // self.every))
         return min(known) if known else None
+
+
+class _Picked(Source):
+    """The frames of a video that are counted."""
+
+    is_video = True
+
+    def __init__(self, source: Source, pace: Pace) -> None:
+        self.name, self._source, self._pace = source.name, source, pace
+
+    @property
+    def length(self) -> int | None:
+        return self._pace.length(self._source)
+
+    @property
+    def fps(self) -> float | None:
+        fps = self._source.fps
+        return fps / self._pace.every if fps else None
+
+    def frames(self) -> Iterator[Frame]:
+        return self._pace.pick(self._source.frames())
 
 
 @dataclass
@@ -101,17 +126,35 @@ class Run:
         """Count every source; one that fails is reported and the others go on."""
         label, shown = "counting", self.bars and len(tasks) > 1
         with stop_on_interrupt() as stop, Progress(len(tasks), "file", label, shown) as bar:
-            for task in tasks:
-                if stop.requested:
-                    break
-                self._one(task, stop)
+            for task, outcome in self._begun(tasks, stop):
+                self._one(task, stop, outcome)
                 bar.step()
         self.stopped = stop.requested
 
-    def _one(self, task: Task, stop: Stop) -> None:
+    def _begun(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[Task, Outcome | None]]:
+        """Yield the tasks until a stop, of images with what came of them."""
+        for are_images, group in itertools.groupby(tasks, lambda task: task.is_image):
+            if are_images:
+                yield from self._images(list(group), stop)
+                continue
+            for task in group:
+                if stop.requested:
+                    return
+                yield task, None
+
+    def _images(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[Task, Outcome]]:
+        """Yield images with what came of them: several are counted at once."""
+        sources = [task.source for task in tasks]
+        drawn = any(task.output is not None for task in tasks)
+        counted = self.counter.count_each(sources, keep_frames=drawn, until=lambda: stop.requested)
+        with closing(counted):
+            yield from zip(tasks, counted, strict=False)  # a stop leaves some out
+
+    def _one(self, task: Task, stop: Stop, outcome: Outcome | None) -> None:
+        """Count one source, of an image that was counted with what came of it."""
         tally, saved = Tally(), True
         try:
-            self._frames(task, tally, stop)
+            self._frames(task, tally, stop, outcome)
         except (BrokenPipeError, RunOutputError):
             raise  # what takes no more of this source takes none of the next
         except Exception as error:  # codecs and engines raise anything
@@ -138,19 +181,26 @@ class Run:
             return False
         return True
 
-    def _frames(self, task: Task, tally: Tally, stop: Stop) -> None:
+    def _frames(self, task: Task, tally: Tally, stop: Stop, outcome: Outcome | None) -> None:
         source, look = task.source, self.look
         meter = Meter(look.asked, self.counter.manifest, source.is_video)
         with ExitStack() as stack:
             saver = stack.enter_context(self._saver(task))
-            for frame, counted in self._counted(source, tally, stop, stack):
-                result, measured = meter.update(counted, frame.image, look.regions)
+            counted = (
+                [(outcome.frame, outcome.result())]
+                if outcome is not None
+                else self._counted(source, tally, stop, stack)
+            )
+            for frame, found in counted:
+                image = None if frame is None else frame.image
+                result, measured = meter.update(found, image, look.regions)
                 if isinstance(source, LiveSource):
                     measured = replace(measured, health=source.health())
                 tally.add(result, measured)
                 for printer in self.printers:
                     printer.frame(result, measured)
-                saver.add(frame.image, result, measured)
+                if image is not None:
+                    saver.add(image, result, measured)
                 if stop.requested:
                     break
 

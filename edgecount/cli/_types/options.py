@@ -167,6 +167,11 @@ pixels_option = number_option(
 threads_option = number_option(
     "--threads", "Number of CPU threads to compute with.  [default: one per core]"
 )
+workers_option = number_option(
+    "--workers",
+    "Count N images of a folder, or frames of a file, at once on the CPU, each with its part of "
+    "the threads.  [default: what suits the engine and its memory]",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON for programs instead of text."
 )

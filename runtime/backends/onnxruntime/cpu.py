@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, ModelError
@@ -21,8 +24,16 @@ if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
 
 
+# The buffers of each frame in the engine are as large as those of a single one: with more at once a
+# board would run out of memory before it runs out of cores.
+_MOST_LANES = 4
+
+
 class OnnxRuntimeBackend(Backend):
     """A backend of ONNX Runtime that takes arrays in the host's memory.
+
+    A frame that has all threads waits for the slowest of them at every layer, and INT8 gains little
+    from a second one: a frame on each core is faster, where there are several.
 
     Args:
         model: the model's file.
@@ -39,6 +50,10 @@ class OnnxRuntimeBackend(Backend):
         self.device = device
         self.name = "onnxruntime" if device == "cpu" else "onnxruntime-cuda"
         self._outputs = [output.name for output in model.manifest.outputs]
+        self._model, self._threads = model, threads or _usable_cores()
+        self.lanes = min(_MOST_LANES, self._threads) if device == "cpu" else 1
+        self._of_lanes: dict[int, Backend] = {}
+        self._opening = threading.Lock()
         self._session: Any = open_session(model, CPU if device == "cpu" else CUDA, threads)
         try:
             check_tensors(self._session, model)
@@ -59,6 +74,65 @@ class OnnxRuntimeBackend(Backend):
             raise BackendError(f"{self.name} failed on inputs {shapes}: {error}") from error
         return dict(zip(self._outputs, values, strict=True))
 
+    def for_lanes(self, number: int) -> Backend:
+        """Return sessions that share the threads; see `Backend.for_lanes`.
+
+        Raises:
+            BackendError: the backend is closed.
+            ModelError: there is no memory for them.
+        """
+        if number == 1 or self.device != "cpu":
+            return self
+        with self._opening:
+            if self._session is None:
+                raise BackendError(f"{self.name}: the backend is closed")
+            if number not in self._of_lanes:
+                each = max(1, self._threads // number)
+                # A call of one thread runs in the caller's: then one session, with its weights and
+                # its pool of memory, serves all. Sessions with threads of their own would lend
+                # them to whoever comes first.
+                sessions = [
+                    OnnxRuntimeBackend(self._model, "cpu", each)
+                    for _ in range(1 if each == 1 else number)
+                ]
+                self._of_lanes[number] = sessions[0] if each == 1 else _InTurn(sessions)
+            return self._of_lanes[number]
+
     def close(self) -> None:
-        """Free the session."""
-        self._session = None
+        """Free the sessions."""
+        with self._opening:
+            self._session = None
+            while self._of_lanes:
+                self._of_lanes.popitem()[1].close()
+
+
+class _InTurn(Backend):
+    """Several engines of one model, each lent to one call at a time."""
+
+    name = "onnxruntime"
+
+    def __init__(self, engines: Sequence[Backend]) -> None:
+        self._engines = engines
+        self._idle: SimpleQueue[Backend] = SimpleQueue()
+        for engine in engines:
+            self._idle.put(engine)
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the model once, by the engine that is free next; see `Backend.infer`."""
+        engine = self._idle.get()
+        try:
+            return engine.infer(inputs)
+        finally:
+            self._idle.put(engine)
+
+    def close(self) -> None:
+        """Free the engines."""
+        for engine in self._engines:
+            engine.close()
+
+
+def _usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

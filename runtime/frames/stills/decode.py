@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,12 @@ _SURPLUS = "its picture is complete before its data end"
 
 
 def decode_still(
-    name: str, data: bytes, *, accept_damaged: bool, max_pixels: int
+    name: str,
+    data: bytes,
+    *,
+    accept_damaged: bool,
+    max_pixels: int,
+    on_size: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[Any], str | None]:
     """Decode an image file's content.
 
@@ -36,6 +42,7 @@ def decode_still(
         data: its content.
         accept_damaged: whether damage is returned in place of an error.
         max_pixels: most pixels of the picture; more are refused before anything is decoded.
+        on_size: called with the stored picture's width and height before it is decoded.
 
     Returns:
         The upright picture (H, W, 3), BGR, uint8 unless its values are signed or floats; and what
@@ -58,6 +65,8 @@ def decode_still(
         raise _refusal(name, damage)
     if not header.pixels:  # nothing is decoded whose size is not known
         raise SourceError(f"{name} cannot be decoded: {damage or 'its size cannot be read'}")
+    if on_size is not None:
+        on_size(header.width, header.height)
     try:
         image, corrupt = _pixels(name, header, data, jpeg, accept_damaged)
         damage = damage or _damage_of(None, corrupt)

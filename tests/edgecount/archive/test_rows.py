@@ -53,6 +53,7 @@ def test_names_stay_apart():
     assert all(name.encode().decode() == name for name in written)
     assert written[:4] == ["a.jpg", r"\xff", r"\\xff", r"\\\\xff"]
     assert written[5] == "a\\b"
+    assert row_name("https://me:word@host/a.jpg?key=1") == "https://host/a.jpg?key=1"
 
 
 def test_rows_fit_the_arrow_schema(result):

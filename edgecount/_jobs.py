@@ -1,0 +1,90 @@
+"""Jobs of what callers give to be counted: arrays, pictures, paths and frames of sources."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from edgecount._given import check_frame, check_path
+from edgecount.runtime.frames.images import read_image
+from edgecount.runtime.pipeline.feeds import SourceReader, late_job
+from edgecount.runtime.pipeline.job import FrameJob, LateJob
+from edgecount.runtime.sources import Frame, open_sources
+from edgecount.runtime.sources.image import ImageSource
+
+if TYPE_CHECKING:
+    from edgecount.runtime.frames.intake import FrameIntake
+    from edgecount.runtime.pipeline.job import Job, OnSize
+    from edgecount.runtime.sources import LiveOptions, Source
+    from edgecount.runtime.sources.open import SourceLike
+
+
+class Jobs:
+    """A maker of jobs; several threads may use it at once.
+
+    Args:
+        intake: takes callers' frames over.
+        reading: options of `read_image`.
+        late: whether files may be read by those who count them.
+    """
+
+    def __init__(self, intake: FrameIntake, reading: Mapping[str, Any], *, late: bool) -> None:
+        self._intake, self._reading, self._late = intake, reading, late
+
+    def of(self, frame: Any) -> FrameJob:
+        """Return the job of what `EdgeCounter.count` takes, or of an `ImageSource`."""
+        if isinstance(frame, ImageSource):
+            return self.of_source(frame.read())
+        if isinstance(frame, (str, os.PathLike)):
+            check_path(frame)
+            return self._of_file(frame)
+        return FrameJob(self._intake.take(frame))
+
+    def of_source(self, frame: Frame) -> FrameJob:
+        """Return the job of a source's frame."""
+        check_frame(frame)
+        return FrameJob(self._intake.take(frame.image), frame)
+
+    def reader(
+        self, source: SourceLike | Source, live: LiveOptions | None, *, late: bool
+    ) -> SourceReader:
+        """Return a reader of a source's jobs, of which those of image files may be late."""
+        find = partial(open_sources, source, live=live, **self._reading)
+        return SourceReader(find, self.of_source, late=late and self._late)
+
+    def of_several(self, frame: Any) -> Job:
+        """Return the job of one of several frames; that of a file is late, if jobs may be."""
+        if not self._late or not isinstance(frame, (str, os.PathLike, ImageSource)):
+            return self.of(frame)
+        if isinstance(frame, ImageSource):
+            return late_job(frame, self.of_source)
+        check_path(frame)
+        return LateJob(partial(self._of_file, frame))
+
+    def of_all(
+        self, frames: Iterable[Any], until: Callable[[], bool], *, keep: bool
+    ) -> Iterator[Job]:
+        """Yield the jobs of frames, or of one that is wrong a job that fails, until that is true.
+
+        Jobs whose frames are to be kept are not late.
+        """
+        for frame in frames:
+            if until():
+                return
+            yield self._of_each(frame, keep=keep)
+
+    def _of_each(self, frame: Any, *, keep: bool) -> Job:
+        try:
+            return self.of(frame) if keep else self.of_several(frame)
+        except Exception as error:  # noqa: BLE001 (codecs raise anything)
+            return LateJob(partial(_fail, error))
+
+    def _of_file(self, path: str | os.PathLike[str], on_size: OnSize | None = None) -> FrameJob:
+        image = read_image(path, on_size=on_size, **self._reading)
+        return self.of_source(Frame(image, str(path), 0, 0.0))
+
+
+def _fail(error: Exception, _on_size: OnSize) -> FrameJob:
+    raise error
