@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgecount.archive.images import Images, open_images
+from edgecount.archive.rows import row_name
 from edgecount.counter import EdgeCounter
 from edgecount.errors import ConfigError, SourceError
 from edgecount.models import DEFAULT_MODEL
@@ -38,6 +39,7 @@ def count_images(
     num_cpus: float | None = None,
     batch_size: int = 16,
     filesystem: FileSystem | None = None,
+    done: Container[str] = (),
     actor_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Dataset:
@@ -56,6 +58,8 @@ def count_images(
         batch_size: images that an actor takes at once. Ray holds as many files in memory, where it
             reads them.
         filesystem: where the images lie, for stores that need more than a URL says.
+        done: sources, as rows have them, of images to leave out, such as those that an earlier run
+            has counted; not for datasets, which have a ``filter``.
         actor_options: further options of ``map_batches``, such as ``{"num_gpus": 1}``.
         options: those of `EdgeCounter`, such as regions or accept_damaged.
 
@@ -72,21 +76,25 @@ def count_images(
     import ray
 
     _check_options(model, options, batch_size)
+    dataset: Dataset | None = images if isinstance(images, ray.data.Dataset) else None
+    listed = None if dataset is not None else _list(images, filesystem, done)
     if not ray.is_initialized():
         ray.init()
     pool = choose_pool(concurrency, num_cpus, _cpus_of_nodes())
-    found: Images | None = None
-    if not isinstance(images, ray.data.Dataset):
-        found, names = _list(images, filesystem)
-        task = max(1, min(_LARGEST_TASK, len(names) // (_TASKS * pool.most)))
+    if listed is not None:
+        task = max(1, min(_LARGEST_TASK, len(listed.names) // (_TASKS * pool.most)))
         batch_size = min(batch_size, task)
-        images = _dataset_of(names, task)
-    return images.map_batches(
+        dataset = _dataset_of(listed.names, task)
+    return dataset.map_batches(
         Counter,
         batch_size=batch_size,
         batch_format="numpy",
         compute=ray.data.ActorPoolStrategy(min_size=pool.least, max_size=pool.most),
-        fn_constructor_kwargs={"model": model, "images": found, **options},
+        fn_constructor_kwargs={
+            "model": model,
+            "images": None if listed is None else listed.images,
+            **options,
+        },
         num_cpus=pool.num_cpus,
         **(actor_options or {}),
     )
@@ -106,29 +114,44 @@ def _check_options(
     open_model(model)
 
 
+class _Listed(NamedTuple):
+    """The names of images, and what reads them."""
+
+    images: Images
+    names: list[str]
+
+
 def _list(
     images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     filesystem: FileSystem | None,
-) -> tuple[Images, list[str]]:
-    """Return what reads the images, and their names, each once."""
+    done: Container[str],
+) -> _Listed:
+    """List images, each once."""
     # Of the machine where this runs: actors have working directories of their own.
     base = os.getcwd() if filesystem is None else ""  # noqa: PTH109
-    by_path = StoredImages(GivenImages(base), filesystem)
+    reader: Images = StoredImages(GivenImages(base), filesystem)
     if isinstance(images, (str, os.PathLike)):
         text, stores = os.fspath(images), Stores(filesystem)
         if stores.hold(text):
-            return by_path, list(stores.names(text))
-        found = open_images(text)
-        return StoredImages(found), list(dict.fromkeys(found.names()))
+            found = list(stores.names(text))
+        else:
+            folder = open_images(text)
+            reader, found = StoredImages(folder), list(folder.names())
+    else:
+        found = _paths(images)
+    return _Listed(reader, [name for name in dict.fromkeys(found) if row_name(name) not in done])
+
+
+def _paths(images: Iterable[str | os.PathLike[str]]) -> list[str]:
     try:
-        names = list(dict.fromkeys(os.fsdecode(path) for path in images))
+        paths = [os.fsdecode(path) for path in images]
     except TypeError as error:
         raise ConfigError(
             f"images: expected a folder, a list, a URL, several paths or a dataset of Ray: {error}"
         ) from None
-    if not names:
+    if not paths:
         raise SourceError("images: expected paths of images, got none")
-    return by_path, names
+    return paths
 
 
 def _cpus_of_nodes() -> list[int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +16,14 @@ from typing import Any
 import pytest
 
 from edgecount import EdgeCounter
-from edgecount.archive.rows import arrow_schema
+from edgecount.archive.rows import arrow_schema, make_row
 from edgecount.errors import ConfigError, ModelError, SourceError
 from edgecount.manifest import Manifest
 
 gated = pytest.importorskip("gated", reason='Ray is not installed: pip install "edgecount[ray]"')
+
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "archive_ray.py"
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +162,41 @@ def test_an_actor_is_killed(
             gate.open()
         job.result()
     assert counts(read_parquet(tmp_path / "counts")) == dict.fromkeys(expected, 1.0)
+
+
+def test_the_example(
+    cluster: Any, crowd: Path, tiny_model: Path, expected: dict[str, float], tmp_path: Path
+) -> None:
+    """Some images have a row already, as after a run that was stopped."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    spec = importlib.util.spec_from_file_location("archive_ray", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    out = tmp_path / "counts"
+    out.mkdir()
+    first = [make_row(name, ValueError("of an earlier run")) for name in list(expected)[:10]]
+    pq.write_table(pa.Table.from_pylist(first, schema=arrow_schema()), out / "first.parquet")
+
+    example.count_archive(str(crowd), str(out), str(tiny_model), concurrency=ACTORS)
+    assert set(counts(read_parquet(out))) == set(expected)
+    people = sum(list(expected.values())[10:])
+    line = f"40 images, {people:.0f} people; 10 images could not be counted"
+    assert example.report(str(out)) == line
+
+
+def test_a_mistake_in_the_example_is_one_line(cluster: Any, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, tmp_path / "none", tmp_path / "counts"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"error: no such file or folder: {tmp_path / 'none'}\n"
 
 
 def test_what_cannot_be_counted_is_told_at_once(cluster: Any, tmp_path: Path, crowd: Path) -> None:
