@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from edgecount.archive.images import Images, open_images
 from edgecount.archive.rows import row_name
@@ -76,28 +76,27 @@ def count_images(
     import ray
 
     _check_options(model, options, batch_size)
-    dataset: Dataset | None = images if isinstance(images, ray.data.Dataset) else None
-    listed = None if dataset is not None else _list(images, filesystem, done)
+    dataset: Any = images
+    reader, names = None, []
+    if not isinstance(images, ray.data.Dataset):
+        reader, names = _list(images, filesystem, done)
     if not ray.is_initialized():
         ray.init()
     pool = choose_pool(concurrency, num_cpus, _cpus_of_nodes())
-    if listed is not None:
-        task = max(1, min(_LARGEST_TASK, len(listed.names) // (_TASKS * pool.most)))
+    if reader is not None:
+        task = max(1, min(_LARGEST_TASK, len(names) // (_TASKS * pool.most)))
         batch_size = min(batch_size, task)
-        dataset = _dataset_of(listed.names, task)
-    return dataset.map_batches(
+        dataset = _dataset_of(names, task)
+    counts: Dataset = dataset.map_batches(
         Counter,
         batch_size=batch_size,
         batch_format="numpy",
         compute=ray.data.ActorPoolStrategy(min_size=pool.least, max_size=pool.most),
-        fn_constructor_kwargs={
-            "model": model,
-            "images": None if listed is None else listed.images,
-            **options,
-        },
+        fn_constructor_kwargs={"model": model, "images": reader, **options},
         num_cpus=pool.num_cpus,
         **(actor_options or {}),
     )
+    return counts
 
 
 def _check_options(
@@ -114,19 +113,12 @@ def _check_options(
     open_model(model)
 
 
-class _Listed(NamedTuple):
-    """The names of images, and what reads them."""
-
-    images: Images
-    names: list[str]
-
-
 def _list(
     images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     filesystem: FileSystem | None,
     done: Container[str],
-) -> _Listed:
-    """List images, each once."""
+) -> tuple[Images, list[str]]:
+    """Return what reads the images, and their names, each once."""
     # Of the machine where this runs: actors have working directories of their own.
     base = os.getcwd() if filesystem is None else ""  # noqa: PTH109
     reader: Images = StoredImages(GivenImages(base), filesystem)
@@ -139,7 +131,7 @@ def _list(
             reader, found = StoredImages(folder), list(folder.names())
     else:
         found = _paths(images)
-    return _Listed(reader, [name for name in dict.fromkeys(found) if row_name(name) not in done])
+    return reader, [name for name in dict.fromkeys(found) if row_name(name) not in done]
 
 
 def _paths(images: Iterable[str | os.PathLike[str]]) -> list[str]:
