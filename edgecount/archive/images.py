@@ -115,7 +115,8 @@ class FolderImages(Images):
 class ListImages(Images):
     """The images that a list names: one path or address a line, or ended by zero bytes.
 
-    Paths are relative to the list's folder; those of standard input to the working directory.
+    Paths are relative to the list's folder; those of standard input and of other pipes to the
+    working directory.
 
     Args:
         path: the list's file; None: standard input.
@@ -123,7 +124,8 @@ class ListImages(Images):
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._base = _absolute(Path() if path is None else path.parent)
+        is_pipe = path is None or path.is_fifo()
+        self._base = _absolute(Path() if path is None or is_pipe else path.parent)
         self._shown = "standard input" if path is None else str(path)
         self.origin = f"a list of images by their paths from {self._base}"
 

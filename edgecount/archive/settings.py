@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from edgecount._documents import load_json
-from edgecount._files import write_whole
 from edgecount._text import valid_text
 from edgecount.errors import ConfigError, OutputError
 from edgecount.regions import Region
@@ -67,17 +66,21 @@ def _load(path: Path) -> Settings | None:
 def _write_new(path: Path, settings: Settings) -> None:
     """Write the settings, unless another process has written its own first."""
     temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
-    write_whole(temporary, json.dumps(settings, indent=2).encode() + b"\n")
     try:
-        # A link fails where the file exists, which renaming would replace.
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        with suppress(FileNotFoundError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+        try:
+            # A link fails where the file exists, which renaming would replace.
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
             temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _shown(value: object) -> str:

@@ -114,6 +114,15 @@ def test_a_list(run, photos, tmp_path):
     assert len(rows(tmp_path / "out")) == 4
 
 
+def test_names_that_differ_by_a_password_are_one_row(run, tmp_path):
+    at = "127.0.0.1:9/a.jpg"
+    (tmp_path / "list.txt").write_text(f"http://me:hush1@{at}\nhttp://me:hush2@{at}\n")
+    run("count", tmp_path / "list.txt", "--out", tmp_path / "out")
+    table = rows(tmp_path / "out")
+    assert list(table) == [f"http://{at}"]
+    assert "hush" not in str(table)
+
+
 def test_regions_are_in_the_table(run, photos, tmp_path):
     region = ("--region", "left:0,0;90,0;90,240;0,240")  # the squares are at x = 16, 64, 112
     run("count", photos, "--out", tmp_path / "out", *region)
@@ -244,7 +253,7 @@ def journal(out: Path) -> int:
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "kill"]
 )
 def test_a_stop_keeps_what_was_counted(start, files, tmp_path, number, code):
-    photo, out = files.image("photo.png", 3, (1920, 1080)), tmp_path / "out"
+    photo, out = files.image("photo.png", 3, (640, 480)), tmp_path / "out"
     links = tmp_path / "links"
     links.mkdir()
     for i in range(3000):

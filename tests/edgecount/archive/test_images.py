@@ -6,6 +6,7 @@ import io
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +124,15 @@ class TestLists:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1.jpg\n")))
         text = {"@any": f"@{path}", "-": "-"}.get(name, str(path))
         assert names(text) == ["1.jpg"]
+
+    def test_paths_of_a_pipe_are_relative_to_the_working_directory(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        images = open_images(f"@{tmp_path / 'pipe'}")
+        writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"a.jpg\n",))
+        writer.start()
+        assert list(images.names()) == ["a.jpg"]
+        writer.join()
+        assert images.path("a.jpg") == str(Path.cwd() / "a.jpg")
 
     def test_lines_that_meet_the_ends_of_chunks(self, tmp_path, monkeypatch):
         monkeypatch.setattr("edgecount.archive.images._CHUNK", 7)

@@ -83,6 +83,13 @@ def test_a_damaged_file_is_told(tmp_path, text):
         begin(path, BEGUN)
 
 
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    path = tmp_path / "out" / ".edgecount" / "settings.json"
+    with pytest.raises(OutputError, match=rf"^cannot (read|write) {path}: .*Not a directory"):
+        begin(path, BEGUN)
+
+
 def test_models_and_regions(tiny_model, make_model, tmp_path):
     one = describe_model(tiny_model)
     assert one["model"] == "tiny 1"

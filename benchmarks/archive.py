@@ -1,0 +1,144 @@
+"""What shards cost: images a second and core of processes side by side, beside a single process.
+
+    python benchmarks/archive.py --images 96 --rounds 3
+
+Rendered pictures are counted into a table by `edgecount count --out`, by turns in each way. A
+process says how long it has counted, without its start. Images per second of CPU time are given as
+well: on a shared machine they vary less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from edgecount.scenes import render_scene
+
+KINDS = 8  # different pictures; the others are copies
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Images per second and core of one run.
+
+    Attributes:
+        wall: by the clock, from the first process's start of counting to the last one's end.
+        cpu: by the CPU time of all processes, their start included.
+    """
+
+    wall: float
+    cpu: float
+
+
+def make_archive(folder: Path, images: int, size: tuple[int, int]) -> None:
+    """Render pictures of 30 to 240 people, and copy them to so many images."""
+    kinds = [
+        cv2.imencode(".jpg", render_scene(30 * (i + 1), size=size, seed=i).image)[1].tobytes()
+        for i in range(KINDS)
+    ]
+    folder.mkdir()
+    for i in range(images):
+        (folder / f"{i:05}.jpg").write_bytes(kinds[i % KINDS])
+
+
+def count_in(shards: int, threads: int, archive: Path, out: Path, model: str) -> Pace:
+    """Count the archive in shards at once, each with so many threads."""
+    command = [sys.executable, "-m", "edgecount", "count", archive, "--out", out, "--json"]
+    command += ["--model", model, "--threads", str(threads)]
+    before = os.times()
+    processes = [
+        subprocess.Popen(
+            [*map(str, command), "--shard", f"{i}/{shards}"], stdout=subprocess.PIPE, text=True
+        )
+        for i in range(1, shards + 1)
+    ]
+    summaries = [json.loads(process.communicate()[0]) for process in processes]
+    after = os.times()
+    assert all(process.returncode == 0 for process in processes)
+    spent = after.children_user + after.children_system
+    spent -= before.children_user + before.children_system
+    # Each counts at its own pace; that of the last one alone, when the others are done, is not it.
+    wall = sum(one["counted"] / one["seconds"] for one in summaries)
+    counted = sum(one["counted"] for one in summaries)
+    return Pace(wall / (shards * threads), counted / spent)
+
+
+def main() -> None:
+    """Print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=96)
+    parser.add_argument("--size", default="640x480", help="of the pictures")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", default="edgecount-s")
+    options = parser.parse_args()
+    width, height = map(int, options.size.split("x"))
+    cores = len(os.sched_getaffinity(0))
+    ways: dict[str, Callable[[Path, Path], Pace]] = {
+        "1 process, 1 thread": lambda a, o: count_in(1, 1, a, o, options.model),
+        f"1 process, {cores} threads": lambda a, o: count_in(1, cores, a, o, options.model),
+        f"{cores} shards at once, 1 thread each": lambda a, o: count_in(
+            cores, 1, a, o, options.model
+        ),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "photos"
+        make_archive(archive, options.images, (width, height))
+        found = run_by_turns(ways, archive, Path(folder), options.rounds)
+    print(
+        f"{time.strftime('%Y-%m-%d')}, {cores} CPUs, {processor()}, Python {sys.version.split()[0]}"
+    )
+    print(
+        f"{options.images} JPEGs of {options.size}, {options.model}, medians of {options.rounds}\n"
+    )
+    print_table(found)
+
+
+def run_by_turns(
+    ways: dict[str, Callable[[Path, Path], Pace]], archive: Path, folder: Path, rounds: int
+) -> dict[str, list[Pace]]:
+    """Return the paces of each way."""
+    found: dict[str, list[Pace]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for place, (name, way) in enumerate(ways.items()):
+            found[name].append(way(archive, folder / f"out-{number}-{place}"))
+            print(f"round {number + 1}: {name}: {found[name][-1]}", file=sys.stderr)
+    return found
+
+
+def print_table(found: dict[str, Sequence[Pace]]) -> None:
+    """Print medians, and their ratios within a round to the first way."""
+    first = next(iter(found.values()))
+    print("| way | images a second and core | beside the first | images per CPU second | beside |")
+    print("|---|---|---|---|---|")
+    for name, paces in found.items():
+        cells = [name]
+        for kind in ("wall", "cpu"):
+            numbers = [getattr(pace, kind) for pace in paces]
+            bases = [getattr(pace, kind) for pace in first]
+            ratio = statistics.median(a / b for a, b in zip(numbers, bases, strict=True))
+            cells += [f"{statistics.median(numbers):.2f}", f"{ratio:.0%}"]
+        print(f"| {' | '.join(cells)} |")
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()
