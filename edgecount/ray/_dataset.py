@@ -77,7 +77,8 @@ def count_images(
 
     _check_options(model, options, batch_size)
     dataset: Any = images
-    reader, names = None, []
+    reader: Images | None = None
+    names: list[str] = []
     if not isinstance(images, ray.data.Dataset):
         reader, names = _list(images, filesystem, done)
     if not ray.is_initialized():
