@@ -4,7 +4,8 @@
 
 Rendered pictures are counted into a table by `edgecount count --out`, by turns in each way. A
 process says how long it has counted, without its start. Images per second of CPU time are given as
-well: on a shared machine they vary less.
+well: on a shared machine they vary less. `--ray` adds `edgecount.ray.count_images` on a cluster of
+this machine, whose CPU time is that of its actors.
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
 from edgecount.scenes import render_scene
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 KINDS = 8  # different pictures; the others are copies
 
@@ -75,6 +80,46 @@ def count_in(shards: int, threads: int, archive: Path, out: Path, model: str) ->
     return Pace(wall / (shards * threads), counted / spent)
 
 
+def count_with_ray(cores: int, archive: Path, out: Path, model: str) -> Pace:
+    """Count the archive with an actor of one thread for each core."""
+    # Not at the top: the other ways need no Ray.
+    import ray  # noqa: PLC0415
+
+    import edgecount.ray._dataset as dataset  # noqa: PLC0415
+
+    times = out.with_suffix(".times")
+
+    class TimedCounter(dataset.Counter):
+        """A counter that writes down when it counted, and with how much CPU time."""
+
+        def __call__(self, batch: dict[str, Any]) -> pa.Table:
+            started = time.monotonic()
+            rows = super().__call__(batch)
+            line = [os.getpid(), rows.num_rows, started, time.monotonic(), time.process_time()]
+            with times.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            return rows
+
+    dataset.Counter = TimedCounter
+    ray.init(
+        "local",  # not a cluster that happens to run here
+        num_cpus=cores,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    dataset.count_images(archive, model).write_parquet(str(out))
+    ray.shutdown()
+    actors: dict[int, list[Any]] = {}
+    for line in times.read_text().splitlines():
+        pid, *batch = json.loads(line)
+        actors.setdefault(pid, []).append(batch)
+    counted = {pid: sum(batch[0] for batch in batches) for pid, batches in actors.items()}
+    wall = sum(counted[pid] / (b[-1][2] - b[0][1]) for pid, b in actors.items())
+    spent = sum(batches[-1][3] for batches in actors.values())
+    return Pace(wall / cores, sum(counted.values()) / spent)
+
+
 def main() -> None:
     """Print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -82,6 +127,7 @@ def main() -> None:
     parser.add_argument("--size", default="640x480", help="of the pictures")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="edgecount-s")
+    parser.add_argument("--ray", action="store_true", help="also with Ray, on this machine")
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
     cores = len(os.sched_getaffinity(0))
@@ -92,6 +138,8 @@ def main() -> None:
             cores, 1, a, o, options.model
         ),
     }
+    if options.ray:
+        ways[f"Ray, {cores} actors"] = lambda a, o: count_with_ray(cores, a, o, options.model)
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "photos"
         make_archive(archive, options.images, (width, height))
