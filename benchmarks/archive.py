@@ -2,10 +2,11 @@
 
     python benchmarks/archive.py --images 96 --rounds 3
 
-Rendered pictures are counted into a table by `edgecount count --out`, by turns in each way. A
-process says how long it has counted, without its start. Images per second of CPU time are given as
-well: on a shared machine they vary less. `--ray` adds `edgecount.ray.count_images` on a cluster of
-this machine, whose CPU time is that of its actors.
+Rendered pictures are counted into a table, by turns in each way, as `edgecount count --out` does.
+A process is measured from its second image on, because an archive takes hours and a start seconds.
+Images per second of CPU time are given as well: on a shared machine they vary less.
+`--ray` adds `edgecount.ray.count_images` on a cluster of this machine, whose actors are measured
+from their second task on.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from edgecount import EdgeCounter
+from edgecount.archive.images import open_images
+from edgecount.archive.run import ShardRun, Work
+from edgecount.archive.shards import Shard
+from edgecount.archive.store import Store
+from edgecount.archive.tables import default_format, open_table
 from edgecount.scenes import render_scene
 
 if TYPE_CHECKING:
@@ -39,8 +46,8 @@ class Pace:
     """Images per second and core of one run.
 
     Attributes:
-        wall: by the clock, from the first process's start of counting to the last one's end.
-        cpu: by the CPU time of all processes, their start included.
+        wall: by the clock.
+        cpu: by the CPU time of all processes.
     """
 
     wall: float
@@ -60,24 +67,34 @@ def make_archive(folder: Path, images: int, size: tuple[int, int]) -> None:
 
 def count_in(shards: int, threads: int, archive: Path, out: Path, model: str) -> Pace:
     """Count the archive in shards at once, each with so many threads."""
-    command = [sys.executable, "-m", "edgecount", "count", archive, "--out", out, "--json"]
-    command += ["--model", model, "--threads", str(threads)]
-    before = os.times()
+    words = [sys.executable, __file__, "--threads", threads, "--model", model, "--out", out]
     processes = [
         subprocess.Popen(
-            [*map(str, command), "--shard", f"{i}/{shards}"], stdout=subprocess.PIPE, text=True
+            [*map(str, words), "--shard", f"{i}/{shards}", str(archive)],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for i in range(1, shards + 1)
     ]
-    summaries = [json.loads(process.communicate()[0]) for process in processes]
-    after = os.times()
+    found = [json.loads(process.communicate()[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)
-    spent = after.children_user + after.children_system
-    spent -= before.children_user + before.children_system
-    # Each counts at its own pace; that of the last one alone, when the others are done, is not it.
-    wall = sum(one["counted"] / one["seconds"] for one in summaries)
-    counted = sum(one["counted"] for one in summaries)
-    return Pace(wall / (shards * threads), counted / spent)
+    return pace_of(found, shards * threads)
+
+
+def count_shard(shard: Shard, threads: int, archive: Path, out: Path, model: str) -> None:
+    """Count a shard in this process, and print how long it took."""
+    images = open_images(str(archive))
+    names = [name for name in images.names() if shard.holds(name)]
+    with (
+        EdgeCounter(model, threads=threads) as counter,
+        Store(out, shard, open_table(default_format())) as store,
+    ):
+        run = ShardRun(counter, store)
+        run.count(Work(images, names[:1]))
+        wall, cpu = time.perf_counter(), time.process_time()
+        progress = run.count(Work(images, names[1:]))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(json.dumps({"images": progress.counted, "wall": wall, "cpu": cpu}))
 
 
 def count_with_ray(cores: int, archive: Path, out: Path, model: str) -> Pace:
@@ -90,12 +107,11 @@ def count_with_ray(cores: int, archive: Path, out: Path, model: str) -> Pace:
     times = out.with_suffix(".times")
 
     class TimedCounter(dataset.Counter):
-        """A counter that writes down when it counted, and with how much CPU time."""
+        """A counter that writes down when it has counted how many, and with how much CPU time."""
 
         def __call__(self, batch: dict[str, Any]) -> pa.Table:
-            started = time.monotonic()
             rows = super().__call__(batch)
-            line = [os.getpid(), rows.num_rows, started, time.monotonic(), time.process_time()]
+            line = [os.getpid(), rows.num_rows, time.monotonic(), time.process_time()]
             with times.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             return rows
@@ -110,25 +126,42 @@ def count_with_ray(cores: int, archive: Path, out: Path, model: str) -> Pace:
     )
     dataset.count_images(archive, model).write_parquet(str(out))
     ray.shutdown()
-    actors: dict[int, list[Any]] = {}
+    ends: dict[int, list[Any]] = {}
     for line in times.read_text().splitlines():
-        pid, *batch = json.loads(line)
-        actors.setdefault(pid, []).append(batch)
-    counted = {pid: sum(batch[0] for batch in batches) for pid, batches in actors.items()}
-    wall = sum(counted[pid] / (b[-1][2] - b[0][1]) for pid, b in actors.items())
-    spent = sum(batches[-1][3] for batches in actors.values())
-    return Pace(wall / cores, sum(counted.values()) / spent)
+        pid, *end = json.loads(line)
+        ends.setdefault(pid, []).append(end)
+    found = []
+    for (_, *start), *others in ends.values():
+        *_, (_, *end) = others
+        wall, cpu = (b - a for a, b in zip(start, end, strict=True))
+        found.append({"images": sum(images for images, *_ in others), "wall": wall, "cpu": cpu})
+    return pace_of(found, cores)
+
+
+def pace_of(found: Sequence[dict[str, float]], threads: int) -> Pace:
+    """Return the pace of processes from what each of them has measured of itself."""
+    # Each at its own pace: the last one goes on alone when the others are done.
+    wall = sum(one["images"] / one["wall"] for one in found)
+    cpu = sum(one["images"] for one in found) / sum(one["cpu"] for one in found)
+    return Pace(wall / threads, cpu)
 
 
 def main() -> None:
     """Print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("archive", nargs="?", type=Path, help="with --shard: what a process counts")
+    parser.add_argument("--shard", type=Shard.parse, help=argparse.SUPPRESS)
+    parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--size", default="640x480", help="of the pictures")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="edgecount-s")
     parser.add_argument("--ray", action="store_true", help="also with Ray, on this machine")
     options = parser.parse_args()
+    if options.shard is not None:
+        count_shard(options.shard, options.threads, options.archive, options.out, options.model)
+        return
     width, height = map(int, options.size.split("x"))
     cores = len(os.sched_getaffinity(0))
     ways: dict[str, Callable[[Path, Path], Pace]] = {

@@ -195,13 +195,12 @@ def open_images(text: str) -> Images:
         return ListImages(_existing(text[1:]))
     if text.lower().endswith(LIST_SUFFIXES):
         return ListImages(_existing(text))
-    if is_address(text) or os.path.lexists(text):
-        raise SourceError(
-            f"expected a folder of images, or a list of them ({', '.join(LIST_SUFFIXES)}, or "
-            f"@FILE, or - for standard input), got {shown_url(text)}"
-        )
-    _existing(text)
-    raise AssertionError  # it does not exist
+    if not is_address(text):
+        _existing(text)
+    raise SourceError(
+        f"expected a folder of images, or a list of them ({', '.join(LIST_SUFFIXES)}, or @FILE, or "
+        f"- for standard input), got {shown_url(text)}"
+    )
 
 
 def _absolute(path: Path) -> str:

@@ -89,7 +89,7 @@ class Store(AbstractContextManager["Store"]):
             if kept:
                 self._table.write(path, kept)
             else:
-                path.unlink()
+                _delete(path)
             forgotten += failed
         kept = [row for row in self._rows if row["error"] is None]
         forgotten += [row["source"] for row in self._rows if row["error"] is not None]
@@ -140,7 +140,7 @@ class Store(AbstractContextManager["Store"]):
     def _tidy(self) -> None:
         """Delete what a killed process had not written to its end."""
         for path in (self._folder / PRIVATE).glob(f"{self._shard.file_name}[-.]*.partial"):
-            path.unlink(missing_ok=True)
+            _delete(path)
 
     def _files(self) -> list[Path]:
         """Return the shard's files of the table, in order."""
@@ -217,6 +217,13 @@ class Store(AbstractContextManager["Store"]):
 
 def _refused(path: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot write {path}: {error.strerror or error}; {_KEPT}")
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot delete {path}: {error.strerror}") from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -81,6 +82,16 @@ def test_what_is_left_out_is_told_by_one_shard(run, photos, tmp_path):
     ]
     other = f"edgecount: warning: {photos}: left out: 1 file of another kind (.txt 1)\n"
     assert told == [other, ""]
+
+
+def test_a_log_shows_how_far_it_is(run, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgecount.cli._archive.telling._PERIOD", 0.0)
+    (photos / "bad.png").write_text("no picture")
+    lines = run("count", photos, "--out", tmp_path / "out").stderr.splitlines()
+    assert re.fullmatch(r"edgecount: 7 of 7 images, 1 failed, \d+\.\d a second", lines[-1])
+    more = ("--out", tmp_path / "o", "--shard", "2/2")
+    assert "edgecount: shard 2/2: 1 of " in run("count", photos, *more).stderr
+    assert run("count", photos, "--out", tmp_path / "p", "--quiet").stderr.count("\n") == 1
 
 
 def test_shards_and_a_summary_for_programs(run, photos, tmp_path):

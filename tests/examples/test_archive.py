@@ -66,14 +66,12 @@ def test_scripts_have_no_mistakes_in_them(name: str) -> None:
 
 
 def test_slurm(photos: Path, path: str, tmp_path: Path) -> None:
-    pytest.importorskip("pandas")
     text = (FOLDER / "slurm.sh").read_text()
     assert f"--array=1-{SHARDS}\n" in text
     assert f"shards={SHARDS} " in text
-    for index in (3, SHARDS):
-        task = {"SLURM_ARRAY_TASK_ID": str(index), "SLURM_CPUS_PER_TASK": "2"}
-        printed = run([FOLDER / "slurm.sh", photos, tmp_path / "out"], path, **task)
-        assert printed.startswith(f"shard {index}/{SHARDS}: ")
+    task = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "2"}
+    printed = run([FOLDER / "slurm.sh", photos, tmp_path / "out"], path, **task)
+    assert printed.startswith(f"shard 3/{SHARDS}: ")
 
 
 @pytest.mark.skipif(not shutil.which("parallel"), reason="GNU parallel is not installed")
@@ -99,9 +97,8 @@ def test_kubernetes(photos: Path, path: str, tmp_path: Path) -> None:
     assert f'/{SHARDS}"' in command
     command = command.replace(mounts["photos"], f"'{photos}'")
     command = command.replace(mounts["results"], f"'{tmp_path / 'out'}'")
-    for index in (0, SHARDS - 1):
-        printed = run([*shell, command], path, JOB_COMPLETION_INDEX=str(index))
-        assert printed.startswith(f"shard {index + 1}/{SHARDS}: ")
+    printed = run([*shell, command], path, JOB_COMPLETION_INDEX=str(SHARDS - 1))
+    assert printed.startswith(f"shard {SHARDS}/{SHARDS}: ")
 
 
 @pytest.mark.parametrize("kind", ["parquet", "jsonl"])
