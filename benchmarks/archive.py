@@ -5,6 +5,8 @@
 Rendered pictures are counted into a table, by turns in each way, as `edgecount count --out` does.
 A process is measured from its second image on, because an archive takes hours and a start seconds.
 Images per second of CPU time are given as well: on a shared machine they vary less.
+`--ray` adds `edgecount.ray.count_images` on a cluster of this machine, whose actors are measured
+from their second task on.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -31,6 +34,9 @@ from edgecount.archive.shards import Shard
 from edgecount.archive.store import Store
 from edgecount.archive.tables import default_format, open_table
 from edgecount.scenes import render_scene
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 KINDS = 8  # different pictures; the others are copies
 
@@ -72,10 +78,7 @@ def count_in(shards: int, threads: int, archive: Path, out: Path, model: str) ->
     ]
     found = [json.loads(process.communicate()[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)
-    # Each at its own pace: the last one goes on alone when the others are done.
-    wall = sum(one["images"] / one["wall"] for one in found)
-    cpu = sum(one["images"] for one in found) / sum(one["cpu"] for one in found)
-    return Pace(wall / (shards * threads), cpu)
+    return pace_of(found, shards * threads)
 
 
 def count_shard(shard: Shard, threads: int, archive: Path, out: Path, model: str) -> None:
@@ -94,6 +97,55 @@ def count_shard(shard: Shard, threads: int, archive: Path, out: Path, model: str
     print(json.dumps({"images": progress.counted, "wall": wall, "cpu": cpu}))
 
 
+def count_with_ray(cores: int, archive: Path, out: Path, model: str) -> Pace:
+    """Count the archive with an actor of one thread for each core."""
+    # Not at the top: the other ways need no Ray.
+    import ray  # noqa: PLC0415
+
+    import edgecount.ray._dataset as dataset  # noqa: PLC0415
+
+    times = out.with_suffix(".times")
+
+    class TimedCounter(dataset.Counter):
+        """A counter that writes down when it has counted how many, and with how much CPU time."""
+
+        def __call__(self, batch: dict[str, Any]) -> pa.Table:
+            rows = super().__call__(batch)
+            line = [os.getpid(), rows.num_rows, time.monotonic(), time.process_time()]
+            with times.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            return rows
+
+    dataset.Counter = TimedCounter
+    ray.init(
+        "local",  # not a cluster that happens to run here
+        num_cpus=cores,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    dataset.count_images(archive, model).write_parquet(str(out))
+    ray.shutdown()
+    ends: dict[int, list[Any]] = {}
+    for line in times.read_text().splitlines():
+        pid, *end = json.loads(line)
+        ends.setdefault(pid, []).append(end)
+    found = []
+    for (_, *start), *others in ends.values():
+        *_, (_, *end) = others
+        wall, cpu = (b - a for a, b in zip(start, end, strict=True))
+        found.append({"images": sum(images for images, *_ in others), "wall": wall, "cpu": cpu})
+    return pace_of(found, cores)
+
+
+def pace_of(found: Sequence[dict[str, float]], threads: int) -> Pace:
+    """Return the pace of processes from what each of them has measured of itself."""
+    # Each at its own pace: the last one goes on alone when the others are done.
+    wall = sum(one["images"] / one["wall"] for one in found)
+    cpu = sum(one["images"] for one in found) / sum(one["cpu"] for one in found)
+    return Pace(wall / threads, cpu)
+
+
 def main() -> None:
     """Print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -105,6 +157,7 @@ def main() -> None:
     parser.add_argument("--size", default="640x480", help="of the pictures")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="edgecount-s")
+    parser.add_argument("--ray", action="store_true", help="also with Ray, on this machine")
     options = parser.parse_args()
     if options.shard is not None:
         count_shard(options.shard, options.threads, options.archive, options.out, options.model)
@@ -118,6 +171,8 @@ def main() -> None:
             cores, 1, a, o, options.model
         ),
     }
+    if options.ray:
+        ways[f"Ray, {cores} actors"] = lambda a, o: count_with_ray(cores, a, o, options.model)
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "photos"
         make_archive(archive, options.images, (width, height))
