@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -56,6 +57,28 @@ def test_names_stay_apart():
     assert written[:4] == ["a.jpg", r"\xff", r"\\xff", r"\\\\xff"]
     assert written[5] == "a\\b"
     assert row_name("https://me:word@host/a.jpg?key=1") == "https://host/a.jpg?key=1"
+
+
+def test_names_are_the_same_whatever_the_locale():
+    code = (
+        "import sys, os; from edgecount.archive.rows import row_name\n"
+        "from edgecount.archive.shards import Shard\n"
+        "name = os.fsdecode(b'Z\\xc3\\xbcrich\\xff.png')\n"
+        "print(ascii(row_name(name)), [i for i in range(1, 17) if Shard(i, 16).holds(name)])"
+    )
+    latin = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | more,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for more in ({"PYTHONUTF8": "1"}, latin)
+    }
+    assert len(found) == 1
+    assert found.pop().startswith(r"'Z\xfcrich\\xff.png' ")
 
 
 def test_rows_fit_the_arrow_schema(result):
