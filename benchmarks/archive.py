@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from edgecount.archive.run import ShardRun, Work
 from edgecount.archive.shards import Shard
 from edgecount.archive.store import Store
 from edgecount.archive.tables import default_format, open_table
+from edgecount.runtime.models.machine import this_cpu
 from edgecount.scenes import render_scene
 
 if TYPE_CHECKING:
@@ -214,11 +214,9 @@ def print_table(found: dict[str, Sequence[Pace]]) -> None:
 
 
 def processor() -> str:
-    """Return the processor's name."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    """Return the processor's name, and whether it multiplies 8-bit numbers by instructions."""
+    cpu = this_cpu()
+    return f"{cpu.name} ({cpu.machine}, {'with' if cpu.int8 else 'without'} INT8 instructions)"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount._given import check_frame, check_path
 from edgecount.runtime.frames.images import read_image
-from edgecount.runtime.pipeline.feeds import SourceReader, late_job
+from edgecount.runtime.pipeline.feeds import SourceReader
 from edgecount.runtime.pipeline.job import FrameJob, LateJob
 from edgecount.runtime.sources import Frame, open_sources
 from edgecount.runtime.sources.image import ImageSource
@@ -59,7 +59,7 @@ class Jobs:
         if not self._late or not isinstance(frame, (str, os.PathLike, ImageSource)):
             return self.of(frame)
         if isinstance(frame, ImageSource):
-            return late_job(frame, self.of_source)
+            return LateJob(lambda on_size: self.of_source(frame.read(on_size)))
         check_path(frame)
         return LateJob(partial(self._of_file, frame))
 

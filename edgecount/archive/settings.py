@@ -52,11 +52,13 @@ def claim(path: Path, settings: Mapping[str, Any], *, open_to: Mapping[str, Any]
 
 def _load(path: Path) -> Settings | None:
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {path}: {error}") from None
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise OutputError(f"{path} is not UTF-8: expected settings as JSON") from None
     found = load_json(text, f"{path} is not JSON", OutputError)
     if not isinstance(found, dict):
         raise OutputError(f"{path}: expected an object of settings")
@@ -68,7 +70,7 @@ def _write_new(path: Path, settings: Settings) -> None:
     temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(settings, indent=2) + "\n")
+        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         try:
             # A link fails where the file exists, which renaming would replace.
             os.link(temporary, path)

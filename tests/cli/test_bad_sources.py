@@ -30,14 +30,14 @@ def folder(files) -> Path:
 
 @pytest.mark.parametrize("reason", RAISED)
 def test_whatever_a_file_raises_the_others_are_counted(run, folder, monkeypatch, reason):
-    frames = ImageSource.frames
+    read = ImageSource.read
 
-    def fail(self):
+    def fail(self, on_size=None):
         if self.name.endswith("bad.png"):
             raise RAISED[reason]
-        return frames(self)
+        return read(self, on_size)
 
-    monkeypatch.setattr(ImageSource, "frames", fail)
+    monkeypatch.setattr(ImageSource, "read", fail)
     result = run("count", folder)
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -125,13 +125,19 @@ class Run:
     def all(self, tasks: Sequence[Task]) -> None:
         """Count every source; one that fails is reported and the others go on."""
         label, shown = "counting", self.bars and len(tasks) > 1
-        with stop_on_interrupt() as stop, Progress(len(tasks), "file", label, shown) as bar:
-            for task, outcome in self._begun(tasks, stop):
+        with (
+            stop_on_interrupt() as stop,
+            Progress(len(tasks), "file", label, shown) as bar,
+            closing(self._begun(tasks, stop)) as begun,
+        ):
+            for task, outcome in begun:
                 self._one(task, stop, outcome)
                 bar.step()
         self.stopped = stop.requested
 
-    def _begun(self, tasks: Sequence[Task], stop: Stop) -> Iterator[tuple[Task, Outcome | None]]:
+    def _begun(
+        self, tasks: Sequence[Task], stop: Stop
+    ) -> Generator[tuple[Task, Outcome | None], None, None]:
         """Yield the tasks until a stop, of images with what came of them."""
         for are_images, group in itertools.groupby(tasks, lambda task: task.is_image):
             if are_images:

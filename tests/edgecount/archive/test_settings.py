@@ -74,11 +74,11 @@ def test_a_file_system_without_links(tmp_path, monkeypatch):
     assert [one.name for one in path.parent.iterdir()] == ["settings.json"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "\0"])
-def test_a_damaged_file_is_told(tmp_path, text):
+@pytest.mark.parametrize("data", [b"{", b"[]", b"\0", b"\xff"])
+def test_a_damaged_file_is_told(tmp_path, data):
     path = tmp_path / ".edgecount" / "settings.json"
     path.parent.mkdir()
-    path.write_text(text)
+    path.write_bytes(data)
     with pytest.raises(OutputError, match=r"settings\.json"):
         begin(path, BEGUN)
 
