@@ -24,9 +24,10 @@ ROWS_PER_FILE = 10_000  # small files are slow to read, in object stores above a
 def read_rows(folder: str, *columns: str) -> pa.Table | None:
     """Return some columns of all rows in a folder; None where there is none yet."""
     try:
-        return ds.dataset(folder, format="parquet").to_table(columns=list(columns))
+        rows = ds.dataset(folder, format="parquet")
     except FileNotFoundError:
         return None
+    return rows.to_table(columns=list(columns)) if rows.files else None
 
 
 def count_archive(images: str, out: str, model: str, **options: object) -> None:
@@ -62,7 +63,7 @@ def main() -> None:
     try:
         count_archive(**options)
         print(report(options["out"]))
-    except edgecount.EdgeCountError as error:
+    except (edgecount.EdgeCountError, pa.ArrowInvalid) as error:
         sys.exit(f"error: {error}")
     except RayError as error:  # its last line is that of the actor
         sys.exit(f"error: {str(error).strip().splitlines()[-1]}")

@@ -43,7 +43,8 @@ class Counter:
         model: see `EdgeCounter`. A path must lead to the model on every machine.
         images: what reads the images of batches that have a column of paths alone; None: files and
             URLs as they are named.
-        threads: threads of the engine; None: the whole CPUs of the actor, at least one.
+        threads: threads of the engine; None: the whole CPUs of the actor, at least one; outside of
+            actors one per core.
         accept_damaged: see `EdgeCounter`.
         max_pixels: most pixels of an image; larger ones are refused before they are decoded.
         options: further ones of `EdgeCounter`, such as regions.
@@ -65,7 +66,10 @@ class Counter:
         self._reading: dict[str, Any] = {"accept_damaged": accept_damaged, "max_pixels": max_pixels}
         self._images = StoredImages(GivenImages()) if images is None else images
         self._counter = EdgeCounter(
-            model, threads=threads or _own_cpus(), **self._reading, **options
+            model,
+            threads=_own_cpus() if threads is None else threads,
+            **self._reading,
+            **options,
         )
 
     def __call__(self, batch: Mapping[str, Any]) -> pa.Table:
@@ -107,10 +111,10 @@ class _Rows:
         self.rows.append(row)
 
 
-def _own_cpus() -> int:
-    """Return the whole CPUs that Ray gave to this actor, at least one."""
+def _own_cpus() -> int | None:
+    """Return the whole CPUs that Ray gave to this actor, at least one; None: this is no actor."""
     import ray
 
-    if not ray.is_initialized():
-        return 1
+    if not ray.is_initialized() or ray.get_runtime_context().get_actor_id() is None:
+        return None
     return max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 0)))

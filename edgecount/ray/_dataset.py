@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecount.archive.images import Images, open_images
 from edgecount.archive.rows import row_name
 from edgecount.counter import EdgeCounter
 from edgecount.errors import ConfigError, SourceError
-from edgecount.models import DEFAULT_MODEL
+from edgecount.manifest import Manifest
+from edgecount.models import DEFAULT_MODEL, list_models
 from edgecount.ray._counter import Counter
 from edgecount.ray._images import GivenImages, StoredImages
 from edgecount.ray._pool import choose_pool, is_whole
@@ -22,8 +24,6 @@ from edgecount.runtime.models.open import open_model
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
     from ray.data import Dataset
-
-    from edgecount.manifest import Manifest
 
 __all__ = ["count_images"]
 
@@ -57,7 +57,8 @@ def count_images(
             CPU, or none where that would leave no whole CPU for what reads and writes.
         batch_size: images that an actor takes at once. Ray holds as many files in memory, where it
             reads them.
-        filesystem: where the images lie, for stores that need more than a URL says.
+        filesystem: where the images lie that are named by paths and URLs, for stores that need
+            more than a URL says.
         done: sources, as rows have them, of images to leave out, such as those that an earlier run
             has counted; not for datasets, which have a ``filter``.
         actor_options: further options of ``map_batches``, such as ``{"num_gpus": 1}``.
@@ -76,15 +77,18 @@ def count_images(
     import ray
 
     _check_options(model, options, batch_size)
+    # Of the machine where this runs: actors have working directories of their own.
+    base = os.getcwd() if filesystem is None else ""  # noqa: PTH109
+    reader: Images = StoredImages(GivenImages(base), filesystem)
     dataset: Any = images
-    reader: Images | None = None
-    names: list[str] = []
+    names: list[str] | None = None
     if not isinstance(images, ray.data.Dataset):
-        reader, names = _list(images, filesystem, done)
+        reader, found = _list(images, reader, Stores(filesystem))
+        names = [name for name in dict.fromkeys(found) if row_name(name) not in done]
     if not ray.is_initialized():
         ray.init()
     pool = choose_pool(concurrency, num_cpus, _cpus_of_nodes())
-    if reader is not None:
+    if names is not None:
         task = max(1, min(_LARGEST_TASK, len(names) // (_TASKS * pool.most)))
         batch_size = min(batch_size, task)
         dataset = _dataset_of(names, task)
@@ -93,7 +97,7 @@ def count_images(
         batch_size=batch_size,
         batch_format="numpy",
         compute=ray.data.ActorPoolStrategy(min_size=pool.least, max_size=pool.most),
-        fn_constructor_kwargs={"model": model, "images": reader, **options},
+        fn_constructor_kwargs={"model": _everywhere(model), "images": reader, **options},
         num_cpus=pool.num_cpus,
         **(actor_options or {}),
     )
@@ -114,25 +118,30 @@ def _check_options(
     open_model(model)
 
 
+def _everywhere(
+    model: str | os.PathLike[str] | Manifest,
+) -> str | os.PathLike[str] | Manifest:
+    """Return a model whose path, if it is one, does not depend on the working directory."""
+    if isinstance(model, Manifest) or model in list_models():
+        return model
+    path = Path(model).expanduser()
+    return path.absolute() if path.exists() else model
+
+
 def _list(
     images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    filesystem: FileSystem | None,
-    done: Container[str],
-) -> tuple[Images, list[str]]:
-    """Return what reads the images, and their names, each once."""
-    # Of the machine where this runs: actors have working directories of their own.
-    base = os.getcwd() if filesystem is None else ""  # noqa: PTH109
-    reader: Images = StoredImages(GivenImages(base), filesystem)
-    if isinstance(images, (str, os.PathLike)):
-        text, stores = os.fspath(images), Stores(filesystem)
-        if stores.hold(text):
-            found = list(stores.names(text))
-        else:
-            folder = open_images(text)
-            reader, found = StoredImages(folder), list(folder.names())
-    else:
-        found = _paths(images)
-    return reader, [name for name in dict.fromkeys(found) if row_name(name) not in done]
+    by_path: Images,
+    stores: Stores,
+) -> tuple[Images, Iterable[str]]:
+    """Return what reads the images, and their names."""
+    if not isinstance(images, (str, os.PathLike)):
+        return by_path, _paths(images)
+    text = os.fspath(images)
+    if stores.hold(text):
+        return by_path, stores.names(text)
+    # Not relative, as paths of a folder would be: see `count_images`.
+    found = open_images(os.path.abspath(text) if os.path.isdir(text) else text)  # noqa: PTH100, PTH112
+    return StoredImages(found), found.names()
 
 
 def _paths(images: Iterable[str | os.PathLike[str]]) -> list[str]:

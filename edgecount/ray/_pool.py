@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgecount.errors import ConfigError
 
 _SHARE = 0.5  # of a CPU, for an actor
+
+_log = logging.getLogger(__name__)
 
 
 class Pool(NamedTuple):
@@ -47,6 +50,14 @@ def choose_pool(concurrency: object, num_cpus: object, nodes: Sequence[int]) -> 
         return Pool(least, most, _SHARE if most < room else 0.0)
     if isinstance(num_cpus, bool) or not isinstance(num_cpus, (int, float)) or not num_cpus >= 0:
         raise ConfigError(f"num_cpus: expected a number, 0 or more, or None, got {num_cpus!r}")
+    if nodes and most * num_cpus > sum(nodes) - 1:
+        _log.warning(
+            "%d actors of %g CPUs leave no whole one of %d for Ray's tasks that read and write, "
+            "which may wait for ever: give them fewer, or leave num_cpus out",
+            most,
+            num_cpus,
+            sum(nodes),
+        )
     return Pool(least, most, float(num_cpus))
 
 

@@ -68,9 +68,17 @@ def read_parquet(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_folder_to_parquet(
-    cluster: Any, tiny_model: Path, crowd: Path, expected: dict[str, float], tmp_path: Path
+    cluster: Any,
+    crowd: Path,
+    tiny_model: Path,
+    expected: dict[str, float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    count(crowd, tiny_model).write_parquet(str(tmp_path / "counts"))
+    """Paths are relative to the working directory here; the actors have another one."""
+    monkeypatch.chdir(crowd.parent)
+    images = count(crowd.name, os.path.relpath(tiny_model))
+    images.write_parquet(str(tmp_path / "counts"))
     assert counts(read_parquet(tmp_path / "counts")) == pytest.approx(expected)
 
 
@@ -84,6 +92,18 @@ def test_datasets_of_rays_own_readers(
     assert counts(count(files, tiny_model).iter_rows()) == pytest.approx(wanted)
     images = ray.data.read_images(str(crowd), include_paths=True)
     assert counts(count(images, tiny_model).iter_rows()) == pytest.approx(wanted)
+
+
+def test_a_dataset_of_paths_in_a_store(
+    cluster: Any, crowd: Path, tiny_model: Path, expected: dict[str, float]
+) -> None:
+    import ray
+    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+    store = SubTreeFileSystem(str(crowd), LocalFileSystem())
+    paths = ray.data.from_items([{"path": name} for name in expected])
+    rows = count(paths, tiny_model, filesystem=store).iter_rows()
+    assert counts(rows) == pytest.approx(expected)
 
 
 def test_bad_files_are_rows(

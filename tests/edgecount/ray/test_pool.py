@@ -48,6 +48,13 @@ def test_what_is_asked_for() -> None:
     assert choose_pool(2, 0.0, [8]) == (2, 2, 0)
 
 
+def test_actors_that_leave_no_cpu_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    from edgecount.ray._pool import choose_pool
+
+    assert choose_pool(2, 1, [2]) == (2, 2, 1)
+    assert "2 actors of 1 CPUs leave no whole one of 2" in caplog.text
+
+
 @pytest.mark.parametrize("concurrency", [0, True, 1.5, "2", (2, 1), (0, 2)])
 def test_odd_numbers_of_actors(concurrency: object) -> None:
     from edgecount.ray._pool import choose_pool
