@@ -1,5 +1,7 @@
 """How often the readings of a camera are taken, and when."""
 
+import itertools
+
 import pytest
 
 from edgecount.watch.sinks.pace import Pace
