@@ -217,8 +217,9 @@ class EdgeCounter:
                     print(path, error)
 
         Args:
-            frames: what `count` takes, and image files as `open_sources` finds them. Iterated by
-                the thread that asks for the outcomes, a few frames ahead of them.
+            frames: what `count` takes, image files as `open_sources` finds them, and functions
+                that return one of these. Iterated, and called, by the thread that asks for the
+                outcomes, a few frames ahead of them.
             keep_frames: whether an outcome of an image file has its frame as well.
             until: asked before each frame; once it returns True, no further one is begun, and the
                 outcomes of those in hand are the last.

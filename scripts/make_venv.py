@@ -20,7 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 10)
 INCLUDED = {"dev": ["cpu"]}  # extras that an extra brings along
-TAKES = {"cpu": "a minute or two", "dev": "a few minutes: PyTorch is large"}
+TAKES = {
+    "cpu": "a minute or two",
+    "dev": "a few minutes: PyTorch is large",
+    "ray": "a minute or two: Ray is large",
+}
 CUDA = "EDGECOUNT_CUDA"  # read by CMakeLists.txt
 
 

@@ -105,3 +105,10 @@ def test_another_version_is_refused_if_asked_for(script, tmp_path):
     script.make_environment(tmp_path, exact=False)
     with pytest.raises(SystemExit, match=r"has Python 3\.99"):
         script.make_environment(tmp_path, exact=True)
+
+
+def test_ray_comes_on_top(script, pip, tmp_path):
+    script.install(tmp_path, "dev")
+    script.install(tmp_path, "ray")
+    script.install(tmp_path, "dev")
+    assert [call[-1] for call in pip] == [f"{ROOT}[dev]", "edgecount[ray]"]

@@ -20,7 +20,13 @@ class Folder:
 
     Links to folders are followed after all the folders that are no links, and each place is entered
     once: links that lead up end nowhere, and one that is added changes the names of no image.
+
+    Attributes:
+        left_out: number and kinds of the files that are no images, once all names are told; empty
+            if there are none.
     """
+
+    left_out = ""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -43,12 +49,11 @@ class Folder:
         ):
             found = True
             yield name
-        others = counted_kinds(self._others) if self._others else ""
+        if self._others:
+            self.left_out = counted_kinds(self._others)
         if not found:
-            more = f", but {others}" if others else ""
+            more = f", but {self.left_out}" if self.left_out else ""
             raise SourceError(f"the folder {self._root} and those in it hold no image{more}")
-        if others:
-            _log.warning("%s: left out: %s", self._root, others)
 
     def _walk(self, top: str, links: list[str]) -> Iterator[str]:
         waiting = [top]

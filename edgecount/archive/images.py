@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, Any
 
 from edgecount.archive.download import download, is_address
 from edgecount.archive.folder import Folder
@@ -17,6 +17,9 @@ from edgecount.runtime.frames.images import read_file
 from edgecount.runtime.frames.stills.formats import HEAD, is_image
 from edgecount.runtime.sources.suffixes import VIDEO_SUFFIXES
 from edgecount.runtime.sources.urls import shown_url
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 STDIN = "-"
 LIST_SUFFIXES = (".txt", ".lst", ".list")
@@ -30,9 +33,11 @@ class Images(ABC):
 
     Attributes:
         origin: what they are, for people and to tell two archives apart.
+        left_out: what there is beside them, for people, once all names are told; empty: nothing.
     """
 
     origin: str
+    left_out = ""
 
     @abstractmethod
     def names(self) -> Iterator[str]:
@@ -46,8 +51,11 @@ class Images(ABC):
     def path(self, name: str) -> str:
         """Return the path or address of an image."""
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes | NDArray[Any]:
         """Return the content of an image's file; several threads may read at once.
+
+        A subclass may have images that are decoded already: it returns them as
+        `edgecount.runtime.frames.images.as_bgr` takes them.
 
         Raises:
             SourceError: it cannot be read.
@@ -84,7 +92,9 @@ class FolderImages(Images):
 
     def names(self) -> Iterator[str]:
         """Yield the names, folder by folder and sorted; see `Folder`."""
-        return Folder(self._root).names()
+        folder = Folder(self._root)
+        yield from folder.names()
+        self.left_out = folder.left_out
 
     def path(self, name: str) -> str:
         """Return the path of an image."""
@@ -105,7 +115,8 @@ class FolderImages(Images):
 class ListImages(Images):
     """The images that a list names: one path or address a line, or ended by zero bytes.
 
-    Paths are relative to the list's folder; those of standard input to the working directory.
+    Paths are relative to the list's folder; those of standard input and of other pipes to the
+    working directory.
 
     Args:
         path: the list's file; None: standard input.
@@ -113,7 +124,8 @@ class ListImages(Images):
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._base = _absolute(Path() if path is None else path.parent)
+        is_pipe = path is None or path.is_fifo()
+        self._base = _absolute(Path() if path is None or is_pipe else path.parent)
         self._shown = "standard input" if path is None else str(path)
         self.origin = f"a list of images by their paths from {self._base}"
 
@@ -183,13 +195,12 @@ def open_images(text: str) -> Images:
         return ListImages(_existing(text[1:]))
     if text.lower().endswith(LIST_SUFFIXES):
         return ListImages(_existing(text))
-    if is_address(text) or os.path.lexists(text):
-        raise SourceError(
-            f"expected a folder of images, or a list of them ({', '.join(LIST_SUFFIXES)}, or "
-            f"@FILE, or - for standard input), got {shown_url(text)}"
-        )
-    _existing(text)
-    raise AssertionError  # it does not exist
+    if not is_address(text):
+        _existing(text)
+    raise SourceError(
+        f"expected a folder of images, or a list of them ({', '.join(LIST_SUFFIXES)}, or @FILE, or "
+        f"- for standard input), got {shown_url(text)}"
+    )
 
 
 def _absolute(path: Path) -> str:

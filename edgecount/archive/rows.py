@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from edgecount._text import SURROGATES, valid_text
@@ -18,6 +20,7 @@ __all__ = ["COLUMNS", "Row", "arrow_schema", "make_row", "row_name"]
 
 _LONGEST_ERROR = 1000  # characters: a message may quote what a damaged file holds
 _LIKE_AN_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4})")
+_ENCODING = sys.getfilesystemencoding()
 _USER = re.compile(r"\A(\s*[a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
 
 
@@ -90,6 +93,9 @@ def row_name(name: str) -> str:
     """
     if "://" in name:
         name = _USER.sub(r"\1", name)
+    if _ENCODING != "utf-8" and not name.isascii():
+        # The same name as on machines of another locale.
+        name = os.fsencode(name).decode("utf-8", "surrogateescape")
     is_odd = not name.isascii() and SURROGATES.search(name) is not None
     if "\\" in name and (is_odd or _LIKE_AN_ESCAPE.search(name)):
         name = name.replace("\\", "\\\\")

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-import threading
 import time
 from collections.abc import Callable, Collection, Container
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from edgecount._options import MAX_PIXELS
 from edgecount.archive.feed import Feed
 from edgecount.archive.rows import Row, make_row, row_name
-from edgecount.errors import InputError
+from edgecount.errors import InputError, SourceError
 
 if TYPE_CHECKING:
     from edgecount.archive.images import Images
-    from edgecount.archive.store import Store
     from edgecount.counter import EdgeCounter
-    from edgecount.result import CountResult
 
 _MOST_IN_A_ROW = 20  # frames that an engine may fail at before it is the engine's fault
 
@@ -79,13 +75,20 @@ class Work:
         return cls(images, left, len(names) - len(left))
 
 
+class RowSink(Protocol):
+    """A keeper of rows, such as a `Store`."""
+
+    def add(self, row: Row) -> None:
+        """Keep a row; see `Store.add`."""
+
+
 class ShardRun:
     """A run over the images of a shard.
 
     Args:
         counter: what counts; it is the caller's to close.
         store: where the rows are kept.
-        on_row: called with each row that was kept, and how far the run is; by one thread at a time.
+        on_row: called with each row that was kept, and how far the run is.
         stopped: asked before each image whether the run shall end.
         accept_damaged: see `edgecount.runtime.frames.images.read_image`, as for max_pixels.
         max_pixels: most pixels of an image.
@@ -94,7 +97,7 @@ class ShardRun:
     def __init__(
         self,
         counter: EdgeCounter,
-        store: Store,
+        store: RowSink,
         *,
         on_row: Callable[[Row, Progress], object] = lambda _row, _progress: None,
         stopped: Callable[[], bool] = lambda: False,
@@ -107,8 +110,6 @@ class ShardRun:
             "accept_damaged": accept_damaged,
             "max_pixels": max_pixels,
         }
-        self._lock = threading.Lock()
-        self._progress = Progress()
         self._failures = 0  # of the engine, in a row
 
     def count(self, work: Work) -> Progress:
@@ -119,42 +120,35 @@ class ShardRun:
             OutputError: rows cannot be written.
             EdgeCountError: the engine fails at whatever it is given.
         """
-        progress = self._progress = Progress(work.before, len(work.names))
+        progress = Progress(work.before, len(work.names))
         started = time.monotonic()
-        names = itertools.takewhile(lambda _: not self._stopped(), work.names)
-        with Feed(work.images, names, self._keep, **self._reading) as feed:
-            while self._count_on(feed):
-                pass
+        with (
+            Feed(work.images, work.names, **self._reading) as feed,
+            closing(self._counter.count_each(feed, until=self._stopped)) as outcomes,
+        ):
+            for name, outcome in zip(work.names, outcomes, strict=False):  # a stop leaves some out
+                self._check(work.images, outcome.error)
+                row = make_row(name, outcome.error or outcome.result())
+                self._store.add(row)
+                if outcome.error is None:
+                    progress.counted += 1
+                else:
+                    progress.failed += 1
+                self._on_row(row, progress)
         progress.seconds = time.monotonic() - started
         progress.stopped = progress.left > 0
         return progress
 
-    def _count_on(self, feed: Feed) -> bool:
-        """Count until the end, or until the engine fails at a frame: then return True."""
-        with closing(self._counter.stream(feed)) as results:
-            while True:
-                try:
-                    result = next(results)
-                except StopIteration:
-                    return False
-                except Exception as error:  # noqa: BLE001 (engines raise anything)
-                    self._skip(feed, error)
-                    return True
-                self._failures = 0
-                self._keep(feed.settle(cast("int", result.frame)), result)
-
-    def _skip(self, feed: Feed, error: Exception) -> None:
-        """Keep the error as the row of the frame that is due, unless it is an error of all."""
-        if feed.failure is not None:
-            raise feed.failure
-        index = feed.first_unsettled()
-        if index is None:
-            raise error
-        if not isinstance(error, InputError):
+    def _check(self, images: Images, error: Exception | None) -> None:
+        """Raise what is no error of an image alone, but of the archive or the engine."""
+        if isinstance(error, SourceError):
+            images.check()
+        elif error is not None and not isinstance(error, InputError):
             self._failures += 1
             if self._failures == _MOST_IN_A_ROW or not self._engine_works():
                 raise error
-        self._keep(feed.settle(index), error)
+        elif error is None:
+            self._failures = 0
 
     def _engine_works(self) -> bool:
         """Return whether a small blank frame can be counted, after another one could not."""
@@ -163,13 +157,3 @@ class ShardRun:
         except Exception:  # noqa: BLE001 (the first error is the one to tell)
             return False
         return True
-
-    def _keep(self, name: str, outcome: CountResult | Exception) -> None:
-        row = make_row(name, outcome)
-        with self._lock:  # images that cannot be read are told by the thread that reads
-            self._store.add(row)
-            if row["error"] is None:
-                self._progress.counted += 1
-            else:
-                self._progress.failed += 1
-            self._on_row(row, self._progress)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from edgecount._documents import load_json
-from edgecount._files import write_whole
 from edgecount._text import valid_text
 from edgecount.errors import ConfigError, OutputError
 from edgecount.regions import Region
@@ -53,11 +52,13 @@ def claim(path: Path, settings: Mapping[str, Any], *, open_to: Mapping[str, Any]
 
 def _load(path: Path) -> Settings | None:
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot read {path}: {error}") from None
+    except OSError as error:
+        raise OutputError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise OutputError(f"{path} is not UTF-8: expected settings as JSON") from None
     found = load_json(text, f"{path} is not JSON", OutputError)
     if not isinstance(found, dict):
         raise OutputError(f"{path}: expected an object of settings")
@@ -67,17 +68,21 @@ def _load(path: Path) -> Settings | None:
 def _write_new(path: Path, settings: Settings) -> None:
     """Write the settings, unless another process has written its own first."""
     temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
-    write_whole(temporary, json.dumps(settings, indent=2).encode() + b"\n")
     try:
-        # A link fails where the file exists, which renaming would replace.
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        with suppress(FileNotFoundError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        try:
+            # A link fails where the file exists, which renaming would replace.
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
             temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _shown(value: object) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from contextlib import AbstractContextManager, ExitStack, suppress
 from io import FileIO
@@ -52,11 +51,9 @@ class Store(AbstractContextManager["Store"]):
         self._folder, self._shard, self._table = folder, shard, table
         self._rows_per_file = rows_per_file
         self._journal_path = folder / PRIVATE / f"{shard.file_name}.journal"
-        self._guard = threading.Lock()  # rows come from the thread that reads images, too
         self._rows: list[Row] = []  # of the journal
         self._size, self._synced = 0, time.monotonic()  # bytes of whole lines; when on the disk
         self.done: set[str] = set()
-        self._closed = False
         with ExitStack() as stack:
             self._stack = stack
             stack.enter_context(self._lock())
@@ -72,13 +69,10 @@ class Store(AbstractContextManager["Store"]):
         Raises:
             OutputError: there is no room for it. All rows before it are kept.
         """
-        with self._guard:
-            if self._closed:  # a reader that was stopped may come late
-                return
-            self._append(json_line(row))
-            self._rows.append(row)
-            if len(self._rows) >= self._rows_per_file:
-                self._write_file()
+        self._append(json_line(row))
+        self._rows.append(row)
+        if len(self._rows) >= self._rows_per_file:
+            self._write_file()
 
     def forget_errors(self) -> int:
         """Delete the rows of images that could not be counted; returns their number.
@@ -95,7 +89,7 @@ class Store(AbstractContextManager["Store"]):
             if kept:
                 self._table.write(path, kept)
             else:
-                path.unlink()
+                _delete(path)
             forgotten += failed
         kept = [row for row in self._rows if row["error"] is None]
         forgotten += [row["source"] for row in self._rows if row["error"] is not None]
@@ -110,8 +104,7 @@ class Store(AbstractContextManager["Store"]):
         trace: TracebackType | None,
     ) -> None:
         """Make a file of the journal's rows; a shard without a row gets a file without rows."""
-        with self._guard, self._stack:
-            self._closed = True
+        with self._stack:
             if kind is not None and not issubclass(kind, Exception):
                 return  # whoever interrupts once more is not to wait
             if isinstance(error, OutputError):
@@ -147,7 +140,7 @@ class Store(AbstractContextManager["Store"]):
     def _tidy(self) -> None:
         """Delete what a killed process had not written to its end."""
         for path in (self._folder / PRIVATE).glob(f"{self._shard.file_name}[-.]*.partial"):
-            path.unlink(missing_ok=True)
+            _delete(path)
 
     def _files(self) -> list[Path]:
         """Return the shard's files of the table, in order."""
@@ -224,6 +217,13 @@ class Store(AbstractContextManager["Store"]):
 
 def _refused(path: Path, error: OSError) -> OutputError:
     return OutputError(f"cannot write {path}: {error.strerror or error}; {_KEPT}")
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot delete {path}: {error.strerror}") from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -74,6 +75,25 @@ def test_a_table_of_a_folder(run, photos, tmp_path):
     assert [path.suffix for path in files] == [f".{default_format()}"]
 
 
+def test_what_is_left_out_is_told_by_one_shard(run, photos, tmp_path):
+    (photos / "notes.txt").write_text("x")
+    told = [
+        run("count", photos, "--out", tmp_path / "out", "--shard", f"{i}/2").stderr for i in (1, 2)
+    ]
+    other = f"edgecount: warning: {photos}: left out: 1 file of another kind (.txt 1)\n"
+    assert told == [other, ""]
+
+
+def test_a_log_shows_how_far_it_is(run, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgecount.cli._archive.telling._PERIOD", 0.0)
+    (photos / "bad.png").write_text("no picture")
+    lines = run("count", photos, "--out", tmp_path / "out").stderr.splitlines()
+    assert re.fullmatch(r"edgecount: 7 of 7 images, 1 failed, \d+\.\d a second", lines[-1])
+    more = ("--out", tmp_path / "o", "--shard", "2/2")
+    assert "edgecount: shard 2/2: 1 of " in run("count", photos, *more).stderr
+    assert run("count", photos, "--out", tmp_path / "p", "--quiet").stderr.count("\n") == 1
+
+
 def test_shards_and_a_summary_for_programs(run, photos, tmp_path):
     summaries = []
     for i in (1, 2, 3):
@@ -103,6 +123,15 @@ def test_a_list(run, photos, tmp_path):
         "1 image counted, 1 done before" in run("count", listed, "--out", tmp_path / "out").stdout
     )
     assert len(rows(tmp_path / "out")) == 4
+
+
+def test_names_that_differ_by_a_password_are_one_row(run, tmp_path):
+    at = "127.0.0.1:9/a.jpg"
+    (tmp_path / "list.txt").write_text(f"http://me:hush1@{at}\nhttp://me:hush2@{at}\n")
+    run("count", tmp_path / "list.txt", "--out", tmp_path / "out")
+    table = rows(tmp_path / "out")
+    assert list(table) == [f"http://{at}"]
+    assert "hush" not in str(table)
 
 
 def test_regions_are_in_the_table(run, photos, tmp_path):
@@ -235,7 +264,7 @@ def journal(out: Path) -> int:
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "kill"]
 )
 def test_a_stop_keeps_what_was_counted(start, files, tmp_path, number, code):
-    photo, out = files.image("photo.png", 3, (1920, 1080)), tmp_path / "out"
+    photo, out = files.image("photo.png", 3, (640, 480)), tmp_path / "out"
     links = tmp_path / "links"
     links.mkdir()
     for i in range(3000):

@@ -27,6 +27,7 @@ from edgecount.scenes import render_clip
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
+OF_IMAGES = ("archive_ray",)
 NEEDS_FASTAPI = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("fastapi", "uvicorn")),
     reason="FastAPI is not installed: pip install fastapi uvicorn",
@@ -67,7 +68,8 @@ def test_the_page_names_them_all() -> None:
 def test_an_example_is_short_and_says_how_to_run_it(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 80
-    assert f"python {path.name} rtsp://" in (ast.get_docstring(ast.parse(text)) or "")
+    source = "photos" if path.stem in OF_IMAGES else "rtsp://"
+    assert f"python {path.name} {source}" in (ast.get_docstring(ast.parse(text)) or "")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import click
 from edgecount import __version__
 from edgecount._text import valid_text
 from edgecount.archive.images import Images, open_images
+from edgecount.archive.rows import row_name
 from edgecount.archive.run import Progress, ShardRun, Work
 from edgecount.archive.settings import claim, describe_model, describe_regions
 from edgecount.archive.shards import Shard
@@ -53,7 +54,9 @@ def count_archive(
     if len(sources) != 1:
         raise click.UsageError(f"--out takes one folder or list, got {len(sources)} sources")
     images, shard = open_images(sources[0]), given.shard or Shard()
-    names = {name: None for name in images.names() if shard.holds(name)}
+    names = {row_name(name): name for name in images.names() if shard.holds(name)}
+    if images.left_out and shard.index == 1:  # one of the shards is enough to tell
+        _log.warning("%s: left out: %s", sources[0], images.left_out)
     settings = _settings(images, shard, options)
     stored = claim(
         given.out / PRIVATE / "settings.json",
@@ -77,7 +80,7 @@ def count_archive(
     with Store(given.out, shard, table) as store:
         if given.retry_errors:
             store.forget_errors()
-        work = Work.of(images, names, store.done)
+        work = Work.of(images, names.values(), store.done)
         progress = _count(work, store, teller, open_counter, quiet=quiet, **options)
     teller.end(progress)
     return progress.stopped

@@ -31,6 +31,7 @@ class Teller:
 
     def __init__(self, out: Path, shard: Shard, *, as_json: bool, quiet: bool) -> None:
         self._out, self._shard, self._as_json, self._quiet = out, shard, as_json, quiet
+        self._name = "" if shard.total == 1 else f"shard {shard}: "
         self._bar = bars.Progress(None, "image", "", shown=False)
         self._in_logs = not quiet and not sys.stderr.isatty()
         self._started = self._told = time.monotonic()
@@ -55,7 +56,7 @@ class Teller:
             done = progress.counted + progress.failed
             parts = [f"{done} of {plural(progress.total, 'image')}", failed]
             parts.append(f"{done / (now - self._started):.1f} a second")
-            echo(f"edgecount: shard {self._shard}: {', '.join(filter(None, parts))}", err=True)
+            echo(f"edgecount: {self._name}{', '.join(filter(None, parts))}", err=True)
 
     def end(self, progress: Progress) -> None:
         """Print the summary."""
@@ -79,8 +80,7 @@ class Teller:
             parts += [f"{progress.before} done before"] if progress.before else []
             parts += [f"{progress.left} left"]
             parts += [f"{pace:.1f} images a second"] if done else []
-            shard = "" if self._shard.total == 1 else f"shard {self._shard}: "
-            echo(f"{shard}{', '.join(parts)}; the table is in {printable(str(self._out))}")
+            echo(f"{self._name}{', '.join(parts)}; the table is in {printable(str(self._out))}")
 
     def _tell_failure(self, name: str, reason: str, number: int) -> None:
         if number <= _FAILURES:

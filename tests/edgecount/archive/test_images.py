@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +38,7 @@ def names(text) -> list[str]:
 
 
 class TestFolders:
-    def test_folders_in_it_are_entered_and_names_sorted(self, tree, caplog):
+    def test_folders_in_it_are_entered_and_names_sorted(self, tree):
         top = tree(
             dict.fromkeys(
                 ["b/2.jpg", "b/10.JPG", "a/x/1.png", "z.webp", "clip.mp4", "b/n.txt", "b/m.txt"],
@@ -46,9 +46,9 @@ class TestFolders:
             )
             | dict.fromkeys([".hidden/1.jpg", "a/.1.jpg"], PNG)
         )
-        with caplog.at_level(logging.WARNING, "edgecount"):
-            assert names(top) == ["z.webp", "a/x/1.png", "b/10.JPG", "b/2.jpg"]
-        assert "left out: 3 files of other kinds (.txt 2, .mp4 1)" in caplog.text
+        images = open_images(str(top))
+        assert list(images.names()) == ["z.webp", "a/x/1.png", "b/10.JPG", "b/2.jpg"]
+        assert images.left_out == "3 files of other kinds (.txt 2, .mp4 1)"
 
     def test_links_end_and_change_no_name(self, tree):
         files = {"real/1.jpg": PNG, "z/2.jpg": PNG}
@@ -75,7 +75,7 @@ class TestFolders:
         with pytest.raises(SourceError, match=r"hold no image, but 1 file of .* \(.txt 1\)"):
             names(tree({"a/1.txt": PNG}))
 
-    def test_a_folder_that_cannot_be_listed_is_one_failure(self, tree, monkeypatch, caplog):
+    def test_a_folder_that_cannot_be_listed_is_one_failure(self, tree, monkeypatch):
         scandir = os.scandir
 
         def refuse(path):
@@ -125,6 +125,15 @@ class TestLists:
         text = {"@any": f"@{path}", "-": "-"}.get(name, str(path))
         assert names(text) == ["1.jpg"]
 
+    def test_paths_of_a_pipe_are_relative_to_the_working_directory(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        images = open_images(f"@{tmp_path / 'pipe'}")
+        writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(b"a.jpg\n",))
+        writer.start()
+        assert list(images.names()) == ["a.jpg"]
+        writer.join()
+        assert images.path("a.jpg") == str(Path.cwd() / "a.jpg")
+
     def test_lines_that_meet_the_ends_of_chunks(self, tmp_path, monkeypatch):
         monkeypatch.setattr("edgecount.archive.images._CHUNK", 7)
         lines = [f"{i}.jpg" for i in range(50)]
@@ -173,12 +182,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/missing.jpg":
             self.send_error(404)
             return
+        self.server.seen.append((self.path, self.headers.get("Authorization")))
         body = b"" if self.path == "/empty.jpg" else PNG
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        self.server.seen.append((self.path, self.headers.get("Authorization")))
 
     def log_message(self, *_):
         pass

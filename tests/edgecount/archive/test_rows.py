@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -56,6 +59,28 @@ def test_names_stay_apart():
     assert row_name("https://me:word@host/a.jpg?key=1") == "https://host/a.jpg?key=1"
 
 
+def test_names_are_the_same_whatever_the_locale():
+    code = (
+        "import sys, os; from edgecount.archive.rows import row_name\n"
+        "from edgecount.archive.shards import Shard\n"
+        "name = os.fsdecode(b'Z\\xc3\\xbcrich\\xff.png')\n"
+        "print(ascii(row_name(name)), [i for i in range(1, 17) if Shard(i, 16).holds(name)])"
+    )
+    latin = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | more,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for more in ({"PYTHONUTF8": "1"}, latin)
+    }
+    assert len(found) == 1
+    assert found.pop().startswith(r"'Z\xfcrich\\xff.png' ")
+
+
 def test_rows_fit_the_arrow_schema(result):
     pa = pytest.importorskip("pyarrow")
     rows = [make_row("a", result), make_row("b", SourceError("no"))]
@@ -65,6 +90,15 @@ def test_rows_fit_the_arrow_schema(result):
 
 
 def test_a_missing_pyarrow_names_the_extra(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r'pip install "edgecount\[archive\]"'):
         arrow_schema()
+
+
+def test_pyarrow_is_loaded_when_it_is_needed_alone():
+    code = (
+        "import sys, edgecount.cli.count, edgecount.cli._archive.command\n"
+        "print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"

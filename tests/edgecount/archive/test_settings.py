@@ -74,12 +74,19 @@ def test_a_file_system_without_links(tmp_path, monkeypatch):
     assert [one.name for one in path.parent.iterdir()] == ["settings.json"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "\0"])
-def test_a_damaged_file_is_told(tmp_path, text):
+@pytest.mark.parametrize("data", [b"{", b"[]", b"\0", b"\xff"])
+def test_a_damaged_file_is_told(tmp_path, data):
     path = tmp_path / ".edgecount" / "settings.json"
     path.parent.mkdir()
-    path.write_text(text)
+    path.write_bytes(data)
     with pytest.raises(OutputError, match=r"settings\.json"):
+        begin(path, BEGUN)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    path = tmp_path / "out" / ".edgecount" / "settings.json"
+    with pytest.raises(OutputError, match=rf"^cannot (read|write) {path}: .*Not a directory"):
         begin(path, BEGUN)
 
 

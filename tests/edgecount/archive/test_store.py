@@ -205,13 +205,6 @@ def test_an_error_of_counting_makes_a_file_of_what_there_is(tmp_path, table):
     assert sources(tmp_path, table) == ["0.jpg"]
 
 
-def test_a_late_reader_adds_nothing(tmp_path, table):
-    with Store(tmp_path, Shard(), table) as store:
-        pass
-    store.add(counted("late.jpg"))
-    assert sources(tmp_path, table) == []
-
-
 def test_errors_are_forgotten_to_be_tried_again(tmp_path, table):
     def fill(store):
         for name in ("0", "1", "2", "3", "4", "5", "6"):

@@ -1,0 +1,139 @@
+"""Images as an actor of Ray gets them: by their names, or as what a batch holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgecount.archive.images import Images
+from edgecount.errors import ConfigError, InputError, SourceError
+from edgecount.ray._stores import Stores
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pyarrow.fs import FileSystem
+
+_EXPECTED = (
+    "expected a batch with the columns path and bytes, as of "
+    "ray.data.read_binary_files(..., include_paths=True), path and image, as of "
+    "ray.data.read_images(..., include_paths=True), or path alone"
+)
+
+
+class GivenImages(Images):
+    """Images whose names, paths or URLs, are known to whoever has them counted.
+
+    Args:
+        base: the folder that paths are relative to; None: the working directory.
+    """
+
+    def __init__(self, base: str | None = None) -> None:
+        self._base = os.getcwd() if base is None else base  # noqa: PTH109
+        self.origin = "images by their paths"
+
+    def names(self) -> Iterator[str]:
+        """Yield nothing: see the class."""
+        return iter(())
+
+    def path(self, name: str) -> str:
+        """Return the path or URL of an image."""
+        # Not a Path, which would change the key of an object with // in it.
+        return name if "://" in name else os.path.join(self._base, name)  # noqa: PTH118
+
+    def check(self) -> None:
+        """Do nothing: the images have no place in common."""
+
+
+class StoredImages(Images):
+    """Images some of which may lie in object stores.
+
+    Args:
+        images: the images by their names.
+        filesystem: see `Stores`.
+    """
+
+    def __init__(self, images: Images, filesystem: FileSystem | None = None) -> None:
+        self.origin = images.origin
+        self._images, self._stores = images, Stores(filesystem)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of the images; see `Images.names`."""
+        return self._images.names()
+
+    def path(self, name: str) -> str:
+        """Return the path or URL of an image."""
+        return self._images.path(name)
+
+    def read(self, name: str) -> bytes | NDArray[Any]:
+        """Return the content of an image; see `Images.read`."""
+        path = self.path(name)
+        return self._stores.read(path) if self._stores.hold(path) else self._images.read(name)
+
+    def check(self) -> None:
+        """Check that the archive is still there; see `Images.check`."""
+        self._images.check()
+
+
+class BatchImages(Images):
+    """Images that a batch brings along; they are named by their numbers in it.
+
+    Args:
+        paths: where each image comes from.
+        values: of each the content of its file, or its RGB pixels.
+    """
+
+    origin = "a batch of Ray Data"
+
+    def __init__(self, paths: Sequence[str], values: Sequence[Any]) -> None:
+        self._paths, self._values = paths, values
+
+    def names(self) -> Iterator[str]:
+        """Yield the numbers of the images."""
+        return map(str, range(len(self._paths)))
+
+    def path(self, name: str) -> str:
+        """Return where an image comes from."""
+        return self._paths[int(name)]
+
+    def read(self, name: str) -> bytes | NDArray[Any]:
+        """Return the content or the pixels of an image; see `Images.read`."""
+        value = self._values[int(name)]
+        if isinstance(value, np.ndarray):
+            return _as_bgr_order(value)
+        if value is None:
+            raise InputError(f"{self.path(name)}: there is no image in this row")
+        data = bytes(value)
+        if not data:
+            raise SourceError(f"{self.path(name)} is empty (0 bytes)")
+        return data
+
+    def check(self) -> None:
+        """Do nothing: the batch is here."""
+
+
+def open_batch(batch: Mapping[str, Any], images: Images) -> tuple[Images, list[str], list[str]]:
+    """Return the images of a batch of Ray Data, their names, and the names for their rows.
+
+    Args:
+        batch: columns by their names.
+        images: what reads the images of a batch that has paths alone.
+
+    Raises:
+        ConfigError: the batch has other columns.
+    """
+    values = batch.get("bytes", batch.get("image"))
+    if "path" not in batch:
+        raise ConfigError(f"{_EXPECTED}; got {', '.join(sorted(batch)) or 'no column'}")
+    paths = [os.fsdecode(path) for path in batch["path"]]
+    if values is None:
+        return images, paths, paths
+    inside = BatchImages(paths, values)
+    return inside, list(inside.names()), paths
+
+
+def _as_bgr_order(image: NDArray[Any]) -> NDArray[Any]:
+    """Return RGB pixels in the order BGR, without alpha; others as they are."""
+    return image[:, :, 2::-1] if image.ndim == 3 and image.shape[2] in (3, 4) else image
