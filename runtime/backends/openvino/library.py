@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import sys
 import threading
 from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
+from edgecount._telemetry import openvino_unreported
 from edgecount.errors import BackendError, MissingExtraError
 
 DEVICES = {"openvino": "CPU", "openvino-gpu": "GPU", "openvino-npu": "NPU"}
@@ -22,7 +22,6 @@ _LACKS = {
 # Kernels that a model for any size keeps of sizes that it has seen, several for each. The default
 # of 5000 takes 5 MB a size without end: 400 MB after a hundred photos of different sizes.
 _KERNELS = 200
-_TELEMETRY = "openvino_telemetry"
 _lock = threading.Lock()
 
 
@@ -34,29 +33,15 @@ def load_openvino() -> ModuleType:
         BackendError: it is installed and cannot be loaded.
     """
     try:
-        with _lock:
-            module = _imported()
+        with _lock, openvino_unreported():
+            import openvino
     except Exception as error:  # a build that does not fit raises whatever its C++ made of that
         if isinstance(error, ModuleNotFoundError) and error.name == "openvino":
             raise MissingExtraError("openvino", "openvino", "to run models with it") from None
         raise BackendError(f"openvino cannot be loaded: {reason(error)}") from error
+    module: ModuleType = openvino
     if not hasattr(module, "Core"):  # a folder of that name on the path is a package, too
         raise BackendError("openvino cannot be loaded: what is imported by that name is not it")
-    return module
-
-
-def _imported() -> ModuleType:
-    # Its import reports to its makers unless the user has refused that in a file of his home.
-    # Without the package that sends it, a stand-in of its own takes the calls.
-    silenced = "openvino" not in sys.modules and _TELEMETRY not in sys.modules
-    if silenced:
-        sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # what Python takes as "missing"
-    try:
-        import openvino
-    finally:
-        if silenced:
-            del sys.modules[_TELEMETRY]
-    module: ModuleType = openvino
     return module
 
 
