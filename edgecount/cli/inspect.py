@@ -143,7 +143,7 @@ def _tensors(path: Path) -> dict[str, list[str]] | None:
         import onnxruntime
     except ImportError:
         return None
-    from edgecount.runtime.backends.onnxruntime.calls import in_hand
+    from edgecount.runtime.backends.calls import in_hand
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_FATAL  # what it warns of is how it would run the graph

@@ -148,8 +148,9 @@ def onnxruntime(runtime: Runtime) -> Check:
     installed = [name for name in ("onnxruntime", "onnxruntime-gpu") if _version(name)]
     if runtime.problem:
         found = f"does not load: {runtime.problem}" if installed else "not installed"
-        # Engines of TensorRT run without it; the check that counts tells whether they do.
-        status: Status = "warn" if has_gpu() and not runtime.crashes else "fail"
+        # TensorRT and OpenVINO run without it; the check that counts tells whether they do.
+        others = has_gpu() or _version("openvino")
+        status: Status = "warn" if others and not runtime.crashes else "fail"
         return Check("onnxruntime", status, found, 'run  pip install "edgecount[cpu]"')
     found = f"{runtime.version} with {', '.join(runtime.providers)}"
     if len(installed) > 1:
