@@ -95,8 +95,10 @@ class HostPipeline(Pipeline[HostRunner]):
             try:
                 return Outcome(self._count_job(job, lend, alone=alone), job.origin)
             except Exception as error:  # noqa: BLE001 (codecs and engines raise anything)
+                self.check_open()  # that it is closed is no fault of this frame
                 return Outcome(error, job.origin)
 
+        self.check_open()
         feed = InGroups(Listed(jobs))
         with closing(self._side_by_side(feed, attempt, self._runners.acquire)) as outcomes:
             for outcome in outcomes:

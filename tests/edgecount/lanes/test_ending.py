@@ -76,6 +76,18 @@ def test_a_batch_that_was_begun_is_counted_to_its_end(tiny_model: Path) -> None:
     assert closed == [0]
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_outcomes_end_when_the_counter_is_closed(tiny_model: Path, workers: int) -> None:
+    counter = EdgeCounter(tiny_model, backend=Engine(), workers=workers)
+    outcomes = counter.count_each(pictures())
+    assert next(outcomes).result().count == 0
+    counter.close()
+    with pytest.raises(BackendError, match="the counter is closed"):
+        list(outcomes)
+    with pytest.raises(BackendError, match="the counter is closed"):
+        next(counter.count_each(pictures()))
+
+
 def test_a_stream_that_is_left_holds_no_engine(tiny_model: Path, folder: Path) -> None:
     engine = Engine()
     counter = EdgeCounter(tiny_model, backend=engine)
