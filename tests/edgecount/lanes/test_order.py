@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lanes_engine import LANES, WAYS, Engine, Own, picture
 
 from edgecount import ConfigError, EdgeCounter, Frame
 from edgecount.fake import FakeCamera, Show
+from edgecount.runtime.pipeline import host_pipeline
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -113,6 +115,25 @@ def test_frames_of_a_caller_s_own_come_when_they_are_asked_for(counter: EdgeCoun
     for index, (_, result) in enumerate(counter.count_frames(frames())):
         assert (result.count, len(given)) == (index, index + 1)
     assert set(given) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("workers", [None, 1, 2])
+def test_refine_may_count_more_frames(
+    tiny_model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, workers: int | None
+) -> None:
+    """With the room of its own frame: in a row, where all frames together fill it."""
+    monkeypatch.setattr(host_pipeline, "LARGEST_PLANE", LANES * 64 * 64)
+
+    class Closer(EdgeCounter):
+        def refine(self, frame: Any, result: Any) -> Any:
+            if frame.pixels.shape != (64, 64, 3):
+                return result
+            parts = self.count_batch([frame.pixels[:32], frame.pixels[32:]])
+            return replace(result, count=sum(part.count for part in parts))
+
+    counter = Closer(tiny_model, backend=Engine(), workers=workers)
+    assert [one.count for one in counter.stream(folder)] == [2 * value for value in range(8)]
+    assert counter.count(picture(3)).count == 6
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1025, True, 1.5, "2"])
