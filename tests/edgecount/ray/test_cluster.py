@@ -19,6 +19,7 @@ from edgecount import EdgeCounter
 from edgecount.archive.rows import arrow_schema, make_row
 from edgecount.errors import ConfigError, ModelError, SourceError
 from edgecount.manifest import Manifest
+from s3_server import open_s3, serve_s3
 
 gated = pytest.importorskip("gated", reason='Ray is not installed: pip install "edgecount[ray]"')
 
@@ -94,16 +95,14 @@ def test_datasets_of_rays_own_readers(
     assert counts(count(images, tiny_model).iter_rows()) == pytest.approx(wanted)
 
 
-def test_a_dataset_of_paths_in_a_store(
-    cluster: Any, crowd: Path, tiny_model: Path, expected: dict[str, float]
-) -> None:
-    import ray
-    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
-
-    store = SubTreeFileSystem(str(crowd), LocalFileSystem())
-    paths = ray.data.from_items([{"path": name} for name in expected])
-    rows = count(paths, tiny_model, filesystem=store).iter_rows()
-    assert counts(rows) == pytest.approx(expected)
+def test_a_bucket(cluster: Any, crowd: Path, tiny_model: Path, expected: dict[str, float]) -> None:
+    bucket = f"s3://{crowd.name}"
+    with serve_s3(crowd.parent, denied="inner/8.png") as host:
+        rows = count(bucket, tiny_model, filesystem=open_s3(host)).take_all()
+    found = counts(rows)
+    assert found.pop(f"{bucket}/inner/8.png") is None
+    wanted = {f"{bucket}/{name}": n for name, n in expected.items() if name != "inner/8.png"}
+    assert found == pytest.approx(wanted)
 
 
 def test_bad_files_are_rows(
