@@ -77,6 +77,8 @@ class Jobs:
 
     def _of_each(self, frame: Any, *, keep: bool) -> Job:
         try:
+            if callable(frame):
+                frame = frame()
             return self.of(frame) if keep else self.of_several(frame)
         except Exception as error:  # noqa: BLE001 (codecs raise anything)
             return LateJob(partial(_fail, error))

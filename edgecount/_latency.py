@@ -6,14 +6,19 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edgecount.counter import EdgeCounter
 
 STAGES = ("preprocess", "infer", "postprocess", "total")
+# Seconds between the turns of two engines: threads of the one spin for a while after its run, in
+# the way of the other.
+PAUSE = 0.02
 QUANTILES = (50, 95, 99)
 
 
@@ -26,11 +31,13 @@ class Latency:
         batch: number of frames in a run.
         ran: (height, width) of the network's input in pixels; where a frame is cut into tiles, of
             the whole plane.
+        count: people that were counted in the frame; None: it was not counted.
     """
 
     stages: dict[str, list[float]]
     batch: int = 1
     ran: tuple[int, int] | None = None
+    count: float | None = None
 
     def quantiles(self) -> dict[str, dict[str, float]]:
         """Return ``p50``, ``p95``, ``p99`` and ``mean`` of each stage, in milliseconds."""
@@ -50,9 +57,14 @@ def summarise(times: Sequence[float]) -> dict[str, float]:
 
 
 def measure_latency(
-    counters: Sequence[EdgeCounter], size: tuple[int, int], *, runs: int = 50, warmup: int = 3
+    counters: Sequence[EdgeCounter],
+    size: tuple[int, int],
+    *,
+    runs: int = 50,
+    warmup: int = 3,
+    frame: NDArray[np.uint8] | None = None,
 ) -> list[Latency]:
-    """Count one frame of noise again and again, the counters by turns.
+    """Count one frame again and again, the counters by turns.
 
     What slows the machine for a while then slows all of them, so that their ratio holds.
 
@@ -61,22 +73,51 @@ def measure_latency(
         size: (height, width) of the frame in pixels.
         runs: number of timed frames of each counter.
         warmup: number of frames before them, whose times are dropped.
+        frame: the frame, (H, W, 3) uint8 BGR; None: noise.
     """
-    frame: Any = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    if frame is None:
+        frame = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     times: list[dict[str, list[float]]] = [{name: [] for name in STAGES} for _ in counters]
+    counts = [0.0] * len(counters)
     for run in range(-warmup, runs):
-        for counter, stages in zip(counters, times, strict=True):
+        for place, (counter, stages) in enumerate(zip(counters, times, strict=True)):
+            if len(counters) > 1:
+                time.sleep(PAUSE)
             start = time.perf_counter()
             result = counter.count(frame)
             total = (time.perf_counter() - start) * 1000
+            counts[place] = result.count
             if run >= 0:
                 stages["total"].append(total)
                 for name in STAGES[:-1]:
                     stages[name].append(result.timings[name])  # type: ignore[literal-required]
     return [
-        Latency(stages, ran=_input_size(counter, size))
-        for counter, stages in zip(counters, times, strict=True)
+        Latency(stages, ran=_input_size(counter, size), count=count)
+        for counter, stages, count in zip(counters, times, counts, strict=True)
     ]
+
+
+def measure_throughput(
+    counters: Sequence[EdgeCounter], frame: NDArray[np.uint8], *, runs: int = 50, rounds: int = 3
+) -> list[float]:
+    """Return how many frames a second each counter counts of several at once, by turns.
+
+    Args:
+        counters: the counters, at least one.
+        frame: the frame, (H, W, 3) uint8 BGR, of which several are counted.
+        runs: number of frames of each counter, about.
+        rounds: number of turns; the best one counts.
+    """
+    best = [0.0] * len(counters)
+    for _ in range(rounds):
+        for place, counter in enumerate(counters):
+            # Neither the first frames nor the last keep all lanes busy.
+            frames = [frame] * max(4 * counter.backend.lanes, runs // rounds)
+            time.sleep(PAUSE)
+            start = time.perf_counter()
+            counter.count_batch(frames)
+            best[place] = max(best[place], len(frames) / (time.perf_counter() - start))
+    return best
 
 
 def measure_batches(

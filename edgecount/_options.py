@@ -18,6 +18,15 @@ MAX_PIXELS = 250_000_000
 MOST_THREADS = 1024
 """More than any CPU has cores; starting a hundred thousand takes minutes."""
 
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+"""Kinds of numbers that an engine can be asked to compute in."""
+
+
+def check_precision(precision: str) -> None:
+    """Refuse a precision that is none of `PRECISIONS`."""
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision: expected one of {', '.join(PRECISIONS)}, got {precision!r}")
+
 
 def check_threshold(threshold: float | None, manifest: Manifest) -> float:
     """Return the threshold, a score in [0, 1); for None the model's."""

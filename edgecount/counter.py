@@ -24,6 +24,7 @@ from edgecount._options import (
     check_timeout,
     check_workers,
 )
+from edgecount._proof import prove
 from edgecount._rebuild import choose_rebuild
 from edgecount._stream import Stream, Watching
 from edgecount.manifest import Manifest
@@ -60,8 +61,8 @@ class EdgeCounter:
             folder that ``edgecount export`` wrote; or the `Manifest` of what a backend of your own
             runs.
         backend: "auto" (the best engine that works here; the log says which), "tensorrt",
-            "tensorrt-rtx", "onnxruntime", "onnxruntime-cuda", "fake", or a `Backend` of your own,
-            which stays yours to close.
+            "tensorrt-rtx", "onnxruntime", "onnxruntime-cuda", "openvino", "openvino-gpu",
+            "openvino-npu", "fake", or a `Backend` of your own, which stays yours to close.
         regions: polygons to count in as well, in source pixels: a mapping of name to points
             (N, 2) or `Region`, or a sequence of `Region`.
         threshold: score above which a head point counts, in [0, 1); None: the model's. With
@@ -71,6 +72,9 @@ class EdgeCounter:
             model's own limit, at which heads have the sizes it was trained on; None: never shrink.
             Frames past 2048 x 2048 pixels then run in overlapping tiles.
         threads: threads of the engine on the CPU; None: one per core.
+        precision: the kind of numbers to compute in: "auto" (a faster one than the model's where
+            its counts were proven to stay, by the export or on the first use), or "float32",
+            "bfloat16" or "float16", which the engine must be able to. Results carry it.
         workers: frames of batches, folders, files and clips to count at once, from 1 to 1024, with
             an engine on the CPU; None: as many as suit the engine and its memory (results are the
             same). A single frame, and cameras, have the whole engine.
@@ -100,6 +104,7 @@ class EdgeCounter:
         threshold: float | None = None,
         max_side: int | Literal["model"] | None = MODEL_DEFAULT,
         threads: int | None = None,
+        precision: str = "auto",
         workers: int | None = None,
         capacity: int | None = None,
         accept_damaged: bool = False,
@@ -117,7 +122,14 @@ class EdgeCounter:
             "max_pixels": check_max_pixels(max_pixels),
         }
         self._owns_backend = not isinstance(backend, Backend)
-        opened = open_backend(found, backend, threads=threads, rebuild=choose_rebuild(rebuild))
+        opened = open_backend(
+            found,
+            backend,
+            threads=threads,
+            precision=precision,
+            rebuild=choose_rebuild(rebuild),
+            prove=prove,
+        )
         self._backend, manifest = opened.backend, opened.model.manifest
         on_gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
         self._settings = CountSettings(
@@ -205,8 +217,9 @@ class EdgeCounter:
                     print(path, error)
 
         Args:
-            frames: what `count` takes, and image files as `open_sources` finds them. Iterated by
-                the thread that asks for the outcomes, a few frames ahead of them.
+            frames: what `count` takes, image files as `open_sources` finds them, and functions
+                that return one of these. Iterated, and called, by the thread that asks for the
+                outcomes, a few frames ahead of them.
             keep_frames: whether an outcome of an image file has its frame as well.
             until: asked before each frame; once it returns True, no further one is begun, and the
                 outcomes of those in hand are the last.

@@ -77,6 +77,7 @@ class CountResult:
             a camera is opened again. None where there is none.
         model: name of the model.
         backend: name of the engine, such as "onnxruntime".
+        precision: kind of numbers that it computed in, such as "float32", "bfloat16" or "int8".
         timings: milliseconds of each step.
     """
 
@@ -91,6 +92,7 @@ class CountResult:
     size: tuple[int, int]
     model: str
     backend: str
+    precision: str = "float32"
     interval: tuple[float, float] | None = None
     source: str | None = None
     frame: int | None = None
@@ -110,7 +112,7 @@ class CountResult:
         Returns:
             source (bytes of a path that are no UTF-8 as the text ``\xNN``), frame, time, captured,
             media_time, size (width, height), count, interval, density_count, points (None without
-            a heatmap), regions, overflow, model, backend and timings_ms.
+            a heatmap), regions, overflow, model, backend, precision and timings_ms.
         """
         found: int | list[list[float]] | None = self.peak_count
         if points and found is not None:
@@ -133,6 +135,7 @@ class CountResult:
             "overflow": self.overflow,
             "model": self.model,
             "backend": self.backend,
+            "precision": self.precision,
             "timings_ms": {step: round(ms, 3) for step, ms in timings.items()},
         }
 

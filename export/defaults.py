@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
+from edgecount._accuracy import FP16_GATE, INT8_GATE
+
+__all__ = [
+    "CALIBRATED",
+    "FP16_GATE",
+    "INT8_GATE",
+    "MAX_BATCH",
+    "METHOD",
+    "METHODS",
+    "OPSET",
+    "Method",
+]
+
 OPSET: Final = 17
 METHOD: Final = "percentile"
 CALIBRATED: Final = 128  # images
-FP16_GATE: Final = 0.005  # share of the mean count
-INT8_GATE: Final = 0.03
 MAX_BATCH: Final = 1024  # frames in one call
 
 Method = Literal["percentile", "entropy", "minmax"]

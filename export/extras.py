@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from importlib import metadata
 
+from edgecount._telemetry import refuse_reports
 from edgecount.errors import MissingExtraError
 
 _RUNTIME = "onnxruntime"
@@ -19,6 +21,28 @@ def missing(package: str, extra: str, purpose: str) -> MissingExtraError:
     """
     packages = _packages_of(extra) if _is_another_runtime() else []
     return MissingExtraError(package, extra, purpose, packages=packages)
+
+
+def check_packages(extra: str, *, openvino: bool = False) -> None:
+    """Refuse an export for which packages are missing, before the long work.
+
+    Args:
+        extra: the extra that brings what every export needs.
+        openvino: whether the files are to be run by OpenVINO too.
+
+    Raises:
+        MissingExtraError: a package is not installed.
+    """
+    refuse_reports()
+    name = ""
+    try:
+        for name in ("onnx", "onnxslim", "onnxruntime", "jinja2"):
+            importlib.import_module(name)
+    except ImportError as error:
+        raise missing(name, extra, "to export models") from error
+    # Importing it is left to its backend.
+    if openvino and importlib.util.find_spec("openvino") is None:
+        raise MissingExtraError("openvino", "openvino", "to count with the files as it will")
 
 
 def _is_another_runtime() -> bool:

@@ -20,7 +20,7 @@ from edgecount.export.defaults import (
 )
 from edgecount.runtime.models.sidecar import PRECISIONS, TARGETS, InputShapes, Precision, Target
 
-ExportTarget = Literal["auto", "onnx", "tensorrt", "tensorrt-rtx"]
+ExportTarget = Literal["auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino"]
 Size = tuple[int, int]  # height, width
 
 
@@ -32,7 +32,8 @@ class ExportOptions:
         fp16: make half-precision files.
         int8: make INT8 files; needs ``calibration``.
         target: kind of engine to build besides the ONNX files; ``auto``: TensorRT where it is
-            installed and finds a GPU, else none.
+            installed and finds a GPU, else none; ``openvino``: none, but every file is run by
+            OpenVINO too, and INT8 is written in the encoding for CPUs alone.
         calibration: folder of images whose values give INT8's ranges.
         method: how ranges are chosen.
         number: number of calibration images, at most.
@@ -51,7 +52,7 @@ class ExportOptions:
         int8_gate: largest relative difference of the counts for INT8 files and engines.
         force: keep what a gate refuses, and say so in the report.
         overwrite: replace an earlier export.
-        threads: threads of ONNX Runtime; None: one per core.
+        threads: threads of the engines on the CPU; None: one per core.
 
     Raises:
         ConfigError: a value makes no sense; the message begins with the option's name.

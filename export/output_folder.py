@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edgecount.errors import EdgeCountError, OutputError
+from edgecount.runtime.backends.openvino import cache as openvino_cache
 from edgecount.runtime.backends.tensorrt.kernel_cache import cache_path
 from edgecount.runtime.models.engines import is_engine
 from edgecount.runtime.models.sidecar import sidecar_path
@@ -55,13 +56,26 @@ def _check_ours(out: Path) -> None:
             f"{out} is no earlier export (it holds no {MARK} of edgecount), so `overwrite` does "
             "not replace it: choose another `out`"
         )
-    others = [path.name for path in found if path.name not in ours or _is_folder(path)]
+    others = [
+        path.name
+        for path in found
+        if not _is_compiled(path) and (path.name not in ours or _is_folder(path))
+    ]
     if others:
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         raise OutputError(
             f"{out} holds what no export wrote, and `overwrite` would delete it: "
             f"{', '.join(others[:_NAMED])}{more}: move that away, or choose another `out`"
         )
+
+
+def _is_compiled(path: Path) -> bool:
+    """Return whether a path is the folder in which OpenVINO's backend keeps what it compiled."""
+    if path.name != openvino_cache.FOLDER or not _is_folder(path):
+        return False
+    return all(
+        file.suffix == openvino_cache.SUFFIX and not _is_folder(file) for file in path.iterdir()
+    )
 
 
 def _is_folder(path: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from edgecount._files import write_whole
 from edgecount.errors import AccuracyError
-from edgecount.export.extras import missing
+from edgecount.export.extras import check_packages
 from edgecount.export.graph.session import open_session
 from edgecount.export.options import EngineOptions, ExportOptions
 from edgecount.export.output_folder import check_target, published
@@ -33,6 +32,7 @@ from edgecount.export.tensorrt.choose import choose_engines
 from edgecount.export.tensorrt.record import EngineRecord, make_sidecar, write_sidecar
 from edgecount.export.tensorrt.verify import EngineRun, run_engine
 from edgecount.export.verify.compare import Comparison, compare, count_images
+from edgecount.export.verify.engines import OPENVINO, ProvenRun, prove_openvino
 from edgecount.export.verify.gate import advice, percentages, refusal
 from edgecount.export.verify.images import ExportImages, calibration_tensors, choose_images
 from edgecount.manifest import Manifest
@@ -61,6 +61,7 @@ class FileRecord:
         refused: whether its own gate refused it, and it was kept by force.
         overridden: whether it is refused, or an engine built from a refused file.
         manifest: its own manifest; None: that of the float32 model.
+        runs: an ONNX file's runs by engines of CPUs other than ONNX Runtime, one a precision.
     """
 
     path: Path
@@ -72,6 +73,7 @@ class FileRecord:
     refused: bool = False
     overridden: bool = False
     manifest: Manifest | None = None
+    runs: Sequence[ProvenRun] = ()
 
     @property
     def comparison(self) -> Comparison | None:
@@ -143,7 +145,8 @@ def export_model(
     inputs = (Path(model), options.calibration, options.verify)
     check_target(out, overwrite=options.overwrite, inputs=[path for path in inputs if path])
     # A checkpoint takes PyTorch, an .onnx does not.
-    check_packages("export" if Path(model).suffix == ".pt" else "engine")
+    extra = "export" if Path(model).suffix == ".pt" else "engine"
+    check_packages(extra, openvino=options.target == OPENVINO)
     warnings: list[str] = []
 
     def keep(warning: str) -> None:
@@ -169,6 +172,8 @@ def export_model(
             exporter.add(make_fp16(exporter.trial, options.fp16_gate))
         if options.int8:
             exporter.convert_int8(cache)
+        if options.target == OPENVINO:
+            exporter.prove_openvino()
         for engine in engines:
             exporter.build(engine)
         made, origin, real = exporter.files, images.origin, images.real
@@ -176,20 +181,6 @@ def export_model(
         if finish:
             finish(export, folder)
     return export
-
-
-def check_packages(extra: str) -> None:
-    """Refuse an export for which packages of an extra are missing, before the long work.
-
-    Raises:
-        MissingExtraError: a package is not installed.
-    """
-    name = ""
-    try:
-        for name in ("onnx", "onnxslim", "onnxruntime", "jinja2"):
-            importlib.import_module(name)
-    except ImportError as error:
-        raise missing(name, extra, "to export models") from error
 
 
 class _Exporter:
@@ -235,10 +226,42 @@ class _Exporter:
         assert self._images.calibration is not None
         calibration = calibrated(self.trial, self._images.calibration, cache)
         gate, method = self._options.int8_gate, self._options.method
-        int8 = make_int8(self.trial, calibration, method, gate, "tensorrt")
-        self.add(int8)
-        self.add(make_mixed(self.trial, int8, gate))
+        if self._options.target != OPENVINO:  # whose encoding is that of ONNX Runtime's CPU
+            int8 = make_int8(self.trial, calibration, method, gate, "tensorrt")
+            self.add(int8)
+            self.add(make_mixed(self.trial, int8, gate))
         self.add(make_int8(self.trial, calibration, method, gate, "cpu"))
+
+    def prove_openvino(self) -> None:
+        """Count with each file in OpenVINO; gates judge as with ONNX Runtime.
+
+        Raises:
+            AccuracyError: a file counts too differently there, as it was made. A faster precision
+                that does is only noted.
+        """
+        images = self._images.compared
+        originals = self.trial.originals(len(images))
+        for index, record in enumerate(self.files):
+            precision = record.converted.precision if record.converted else ""
+            options = self._options
+            int8 = "int8" in precision
+            gate = options.int8_gate if int8 else options.fp16_gate
+            runs = []
+            for run in prove_openvino(
+                self._folder / record.path,
+                images,
+                originals,
+                gate,
+                int8=int8,
+                threads=options.threads,
+                progress=self._progress,
+            ):
+                if run.refusal and run.faster:
+                    self._warn(f"{run.refusal}: it is not used")
+                elif run.refusal:
+                    self._refuse(run.refusal, precision)
+                runs.append(run)
+            self.files[index] = dataclasses.replace(record, runs=runs)
 
     def build(self, options: EngineOptions) -> None:
         """Build an engine from the file of its precision, and run it where that is possible."""
@@ -330,12 +353,19 @@ class _Exporter:
             AccuracyError: it is refused, and not kept.
         """
         why = refusal(name, precision, comparison)
-        if not why:
-            return False
+        if why:
+            self._refuse(why, precision)
+        return bool(why)
+
+    def _refuse(self, why: str, precision: str) -> None:
+        """Refuse a file, unless it is kept by force.
+
+        Raises:
+            AccuracyError: it is not.
+        """
         if not self._options.force:
             raise AccuracyError(f"{why}: nothing was written; {advice(precision)}")
         self._warn(f"{why}: kept by `force`")
-        return True
 
     def _record(
         self, made: Converted, data: bytes, *, refused: bool, manifest: Manifest | None = None

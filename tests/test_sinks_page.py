@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -39,6 +37,7 @@ READING = Reading(
     picture="good",
     night=False,
     health=SourceHealth(SourceState.LIVE, frames_in=5, counted=4, dropped=1, age=0.1),
+    timings={"preprocess": 1.0, "infer": 25.0, "postprocess": 0.5},
 )
 EVENT = Event(
     camera="door",
@@ -114,28 +113,14 @@ def test_metrics() -> None:
     }
     (table,) = tables(section("Prometheus"))
     assert {row[0].strip("`"): (row[1], row[2]) for row in table} == {
-        name: (kind, labels[name]) for name, kind in kinds.items()
+        name: (kind, labels.get(name, "")) for name, kind in kinds.items()
     }
-    named = re.findall(r"\b(edgecount_\w+)", "".join(blocks("yaml", section("Prometheus"))))
-    assert set(named) <= set(kinds)
+    prose = re.sub(r"^\|.*$", "", section("Prometheus"), flags=re.MULTILINE)
+    assert set(re.findall(r"\b(edgecount_\w+)", prose)) <= set(kinds)
 
 
 def replace_time(reading: Reading) -> Reading:
     return Reading(**{**vars(reading), "time": time.time()})
-
-
-def test_alerts(tmp_path: Path) -> None:
-    tool = shutil.which("promtool")
-    if tool is None:
-        pytest.skip("promtool is not installed: apt install prometheus")
-    (rules,) = blocks("yaml", section("Prometheus"))
-    path = tmp_path / "rules.yaml"
-    path.write_text(rules)
-    done = subprocess.run(
-        [tool, "check", "rules", str(path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{rules.count('alert:')} rules found" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("secret", ["plain text", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])

@@ -25,6 +25,7 @@ from edgecount.cli._types.options import (
     model_option,
     number_option,
     pixels_option,
+    precision_option,
     side_limit,
     threads_option,
     workers_option,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @model_option
 @backend_option
+@precision_option
 @click.option(
     "--rebuild",
     is_flag=True,

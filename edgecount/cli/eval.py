@@ -23,6 +23,7 @@ from edgecount.cli._types.options import (
     max_side_option,
     number_option,
     pixels_option,
+    precision_option,
     reading,
     side_limit,
 )
@@ -50,6 +51,7 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
 )
 @number_option("--images", "Measure on at most N images of a set, evenly chosen.  [default: all]")
 @backend_option
+@precision_option
 @max_side_option
 @number_option(
     "--zoom",
@@ -78,6 +80,7 @@ def evaluate(
     split: str | None,
     images: int | None,
     backend: str,
+    precision: str,
     max_side: int | str | None,
     zoom: int,
     report: Path | None,
@@ -125,7 +128,7 @@ def evaluate(
 
     for model in models:
         with (
-            _open(model, backend, max_side, zoom) as counter,
+            _open(model, backend, precision, max_side, zoom) as counter,
             Progress(count_images(sets), "image", f"eval {model}", shown=not as_json) as progress,
         ):
             results[model] = {
@@ -179,7 +182,9 @@ def _write_report(
     )
 
 
-def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> EdgeCounter:
+def _open(
+    model: str, backend: str, precision: str, max_side: int | str | None, zoom: int
+) -> EdgeCounter:
     """Open a counter with the model or checkpoint that MODEL names."""
     from edgecount import EdgeCounter
     from edgecount.errors import ConfigError
@@ -188,11 +193,16 @@ def _open(model: str, backend: str, max_side: int | str | None, zoom: int) -> Ed
     if Path(model).suffix != _CHECKPOINT:
         if zoom:
             raise ConfigError(f"--zoom: expected a checkpoint (.pt) as MODEL, got {model}")
-        return EdgeCounter(model, backend=backend, **options)
+        return EdgeCounter(model, backend=backend, precision=precision, **options)
     if backend != "auto":
         raise ConfigError(
             f"--backend: a checkpoint runs in PyTorch, expected auto, got {backend}: export it "
             "first (edgecount export) to measure it on another engine"
+        )
+    if precision not in ("auto", "float32"):
+        raise ConfigError(
+            f"--precision: a checkpoint runs in float32, expected auto, got {precision}: export it "
+            "first (edgecount export) to measure another"
         )
     with needs_train("to evaluate checkpoints"):
         from edgecount.train.open_checkpoint import open_checkpoint

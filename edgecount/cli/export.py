@@ -39,7 +39,7 @@ from edgecount.export.defaults import (
 if TYPE_CHECKING:
     from edgecount.manifest import Manifest
 
-_TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
+_TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino")
 
 
 @click.command(short_help="Write a model as files for deployment.")
@@ -57,7 +57,8 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
     type=click.Choice(_TARGETS),
     default="auto",
     show_default=True,
-    help="Engine to build besides the ONNX files; auto: TensorRT where it finds a GPU.",
+    help="Engine to build besides the ONNX files; auto: TensorRT where it finds a GPU; openvino "
+    "builds none, and proves the files with OpenVINO on this CPU.",
 )
 @click.option(
     "--calibration",
@@ -185,7 +186,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx")
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Threads of ONNX Runtime.  [default: one per core]",
+    help="Threads of the engine on the CPU.  [default: one per core]",
 )
 @json_option
 @click.pass_context
@@ -253,7 +254,7 @@ def _one_file(model: str, out: Path, given: dict[str, Any], as_json: bool) -> No
     from edgecount.errors import ConfigError, OutputError
     from edgecount.export.source.load import load_source, with_static_size
 
-    if given["fp16"] or given["int8"] or given["target"] in ("tensorrt", "tensorrt-rtx"):
+    if given["fp16"] or given["int8"] or given["target"] not in ("onnx", "auto"):
         raise ConfigError(
             f"--out: expected a folder for --fp16, --int8 and engines, got the file name {out}"
         )

@@ -18,6 +18,7 @@ from edgecount.cli._types.options import (
     damaged_option,
     model_option,
     pixels_option,
+    precision_option,
     threads_option,
 )
 from edgecount.cli._types.paths import UserPath
@@ -43,6 +44,7 @@ _PAUSE = 0.2  # s between two looks at whether Ctrl-C came
     "--no-proposal", is_flag=True, help="Start each picture without marks proposed by a model."
 )
 @backend_option
+@precision_option
 @threads_option
 @click.option(
     "--port",
@@ -67,6 +69,7 @@ def label(
     model: str,
     no_proposal: bool,
     backend: str,
+    precision: str,
     threads: int | None,
     port: int,
     opens: bool | None,
@@ -87,7 +90,9 @@ def label(
     def open_counter(threshold: float) -> EdgeCounter:
         from edgecount import EdgeCounter
 
-        return EdgeCounter(model, backend=backend, threads=threads, threshold=threshold)
+        return EdgeCounter(
+            model, backend=backend, precision=precision, threads=threads, threshold=threshold
+        )
 
     with (
         stop_on_interrupt() as stop,

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecount._telemetry import refuse_reports
 from edgecount.archive.images import Images, open_images
 from edgecount.archive.rows import row_name
 from edgecount.counter import EdgeCounter
@@ -85,6 +86,7 @@ def count_images(
     if not isinstance(images, ray.data.Dataset):
         reader, found = _list(images, reader, Stores(filesystem))
         names = [name for name in dict.fromkeys(found) if row_name(name) not in done]
+    refuse_reports()
     if not ray.is_initialized():
         ray.init()
     pool = choose_pool(concurrency, num_cpus, _cpus_of_nodes())

@@ -103,6 +103,7 @@ class Reading:
         night: whether the picture has no colour.
         health: state of the camera, with its numbers of frames and reconnects.
         alarms: state of each alarm, by name, after this picture.
+        timings: milliseconds of the picture's stages, as `CountResult.timings`.
         result: the counter's result; None if the count is None.
         image: the picture, uint8 (H, W, 3) BGR, with heads pixelated if the config says so.
     """
@@ -119,6 +120,7 @@ class Reading:
     night: bool
     health: SourceHealth
     alarms: Mapping[str, AlarmStatus] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
     result: CountResult | None = None
     image: NDArray[np.uint8] | None = None
 

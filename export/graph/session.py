@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, ModelError
 from edgecount.runtime.backends.base import Backend
-from edgecount.runtime.backends.onnxruntime.calls import in_hand, run_session
+from edgecount.runtime.backends.calls import in_hand
+from edgecount.runtime.backends.onnxruntime.calls import run_session
 from edgecount.runtime.backends.onnxruntime.session import load_onnxruntime
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-FORMAT = 2  # version of the cache file
+FORMAT = 3  # version of the cache file
 PERCENTILE = 0.9999
 # At least half of the bins lie inside the extremes, so 2048 to 4096 of them cover the magnitudes.
 BINS = 8192
@@ -51,12 +51,17 @@ class Values:
         high: its largest value.
         reach: the histogram covers ``-reach`` to ``reach``, a power of two.
         counts: (BINS,) values per bin.
+        sums: (C,) for each channel the sum over images of its mean value; empty before the first,
+            and of what has no channels.
+        images: number of images.
     """
 
     low: float = np.inf
     high: float = -np.inf
     reach: float = 2.0**-20
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    images: int = 0
 
     @property
     def largest(self) -> float:
@@ -64,10 +69,16 @@ class Values:
         return max(abs(self.low), abs(self.high)) if self.low <= self.high else 0.0
 
     def add(self, values: NDArray[np.float32]) -> None:
-        """Add the tensor's values for one more image."""
+        """Add the tensor's values (1, C, ...) for one more image."""
         flat = values.reshape(-1)
         if not flat.size:
             return
+        if values.ndim > 1:
+            with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
+                # NumPy adds float32 in pairs along an axis without gaps: exact enough, and fast.
+                means = values.reshape(*values.shape[:2], -1).mean(2).mean(0, dtype=np.float64)
+                self.sums = self.sums + means if self.images else means
+            self.images += 1
         self.low = min(self.low, float(flat.min()))
         self.high = max(self.high, float(flat.max()))
         while self.reach < self.largest < np.inf:
@@ -163,6 +174,11 @@ class Calibration:
         """Return the low and high end of each tensor's quantised range."""
         return {name: seen.range(method) for name, seen in self.values.items()}
 
+    def means(self) -> dict[str, NDArray[np.float64]]:
+        """Return the mean value (C,) of each channel of the tensors that have channels."""
+        seen = self.values.items()
+        return {name: one.sums / one.images for name, one in seen if one.images}
+
     def save(self, path: Path, key: str) -> None:
         """Write the values to a cache file; ``key`` identifies the model and the images.
 
@@ -177,6 +193,9 @@ class Calibration:
             key=np.array(json.dumps(about)),
             ends=np.array([[one.low, one.high, one.reach] for one in seen]).reshape(-1, 3),
             counts=np.array([one.counts for one in seen]).reshape(-1, BINS),
+            images=np.array([one.images for one in seen], np.int64),
+            channels=np.array([len(one.sums) for one in seen], np.int64),
+            sums=np.concatenate([np.zeros(0), *(one.sums for one in seen)]),
         )
         write_whole(path, file.getvalue())
 
@@ -190,10 +209,18 @@ def load_calibration(path: Path, key: str) -> Calibration | None:
             about = json.loads(str(arrays["key"]))
             if about["key"] != key:
                 return None
-            seen = zip(about["names"], arrays["ends"], arrays["counts"], strict=True)
+            sums = np.split(arrays["sums"], np.cumsum(arrays["channels"]))[:-1]
+            seen = zip(
+                about["names"],
+                arrays["ends"],
+                arrays["counts"],
+                sums,
+                arrays["images"],
+                strict=True,
+            )
             values = {
-                name: Values(float(low), float(high), float(reach), counts)
-                for name, (low, high, reach), counts in seen
+                name: Values(float(low), float(high), float(reach), counts, means, int(number))
+                for name, (low, high, reach), counts, means, number in seen
             }
             return Calibration(values, about["images"])
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):

@@ -205,7 +205,8 @@ def make_int8(
     Raises:
         AccuracyError: it gives non-finite values, which no force makes a model.
     """
-    model, ranges = trial.source.model, calibration.ranges(method)
+    model = trial.source.model
+    ranges, means = calibration.ranges(method), calibration.means()
     for_tensorrt = encoding == "tensorrt"
     return _Conversion(
         trial=trial,
@@ -216,7 +217,7 @@ def make_int8(
         option="int8",
         model=model,
         nodes=quantisable(model),
-        convert=lambda keep: to_int8(model, ranges, encoding, keep),
+        convert=lambda keep: to_int8(model, ranges, encoding, keep, means),
         overflowing=dict,
         mode="as written" if for_tensorrt else "as used",
     ).make()

@@ -10,7 +10,15 @@ On x86 CPUs without VNNI, ONNX Runtime's kernels add the products of two neighbo
 bits, which saturate there and not on other CPUs: one file would count differently from machine to
 machine. So the CPU's weights are scaled until no two neighbours can reach that. Weights of 7 bits
 (the library's ``reduce_range``) do so too, at up to four times the error; unsigned weights take
-kernels that add in 32 bits, which are no faster than float32 there.
+kernels that add in 32 bits, which are no faster than float32 there. OpenVINO's kernels saturate in
+the same way and take the same encoding.
+
+Rounded weights shift the mean of what a convolution gives, and the shifts of many layers add up to
+counts that are all too low. Its bias takes the shift back (Nagel et al., "Data-free quantization
+through weight equalization and bias correction", 2019, section 4.2), with means of the calibration
+images in place of estimated ones. Measured on edgecount-s, on 40 pictures of 354 people on average:
+with it the counts of a file all in INT8 differ by 0.8 %, without it those of one whose 6 most
+sensitive layers are in float32 by 2.5 % (OpenVINO).
 
 ONNX Runtime brings a quantiser of its own, which was tried with the same ranges (1.31). It fits the
 bundled models as well as this one, but gives weights that a Conv and a ConvTranspose share one axis
@@ -42,6 +50,7 @@ if TYPE_CHECKING:
 
 Encoding = Literal["tensorrt", "cpu"]
 Ranges = Mapping[str, tuple[float, float]]
+Means = Mapping[str, NDArray[np.float64]]
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 _ACTIVATIONS = ("Relu", "Clip")  # cuts that a quantised range can take over
@@ -90,7 +99,11 @@ def calibrated_tensors(model: onnx.ModelProto) -> list[str]:
 
 
 def to_int8(
-    model: onnx.ModelProto, ranges: Ranges, encoding: Encoding, keep: Collection[str] = ()
+    model: onnx.ModelProto,
+    ranges: Ranges,
+    encoding: Encoding,
+    keep: Collection[str] = (),
+    means: Means | None = None,
 ) -> onnx.ModelProto:
     """Return a copy whose convolutions and sums compute in INT8, except those in ``keep``.
 
@@ -101,6 +114,7 @@ def to_int8(
             uint8 with a zero point, outputs as well as inputs, int8 weights per channel that
             saturate no kernel, biases in int32.
         keep: names of nodes that stay in float32.
+        means: tensor to the mean (C,) of each of its channels, for the biases; None: those stay.
 
     Raises:
         ModelError: a node holds a graph of its own, whose tensors cannot be followed.
@@ -113,7 +127,7 @@ def to_int8(
     made = copy.deepcopy(model)
     chosen = set(quantisable(model)) - set(keep)
     nodes = [node for node in made.graph.node if node.name in chosen]
-    quantiser = _Quantiser(made, ranges, encoding)
+    quantiser = _Quantiser(made, ranges, encoding, means or {})
     readers = consumers(model)
     outputs = [_activated(node, readers) for node in nodes]
     for node in nodes:
@@ -170,6 +184,27 @@ def unsaturated_scales(
     return np.maximum(scales, largest / _PAIR)
 
 
+def mean_shift(
+    weight: NDArray[np.float32],
+    scales: NDArray[np.float32],
+    means: NDArray[np.float64],
+    group: int = 1,
+) -> NDArray[np.float64]:
+    """Return by how much rounded weights raise the mean (O,) of what a convolution gives.
+
+    Args:
+        weight: (O, I / group, h, w) or with other spatial axes.
+        scales: (O,) scales of the weights.
+        means: (I,) mean values of the input's channels; the zeros around a map are left aside.
+        group: number of groups of channels.
+    """
+    steps = scales.astype(np.float64).reshape(-1, *[1] * (weight.ndim - 1))
+    rounded = np.clip(np.rint(weight / steps), -127, 127) * steps
+    errors = (rounded - weight).reshape(group, -1, *weight.shape[1:2], weight[0, 0].size).sum(3)
+    known = np.where(np.isfinite(means), means, 0.0).reshape(group, 1, -1)
+    return np.asarray((errors * known).sum(2).reshape(-1))
+
+
 class _Quantiser:
     """Add QDQ pairs to a graph, one for each tensor.
 
@@ -177,9 +212,13 @@ class _Quantiser:
         model: changed in place.
         ranges: see :func:`to_int8`.
         encoding: see :func:`to_int8`.
+        means: see :func:`to_int8`.
     """
 
-    def __init__(self, model: onnx.ModelProto, ranges: Ranges, encoding: Encoding) -> None:
+    def __init__(
+        self, model: onnx.ModelProto, ranges: Ranges, encoding: Encoding, means: Means
+    ) -> None:
+        self._means = means
         self._graph, self._ranges, self._on_cpu = model.graph, ranges, encoding == "cpu"
         self._encoding = encoding
         self._weights = weights(model)
@@ -214,8 +253,15 @@ class _Quantiser:
             scales = np.maximum(scales, lowest)
         # A weight that several nodes read has the scales of the first.
         scales = self._scales.setdefault((name, str(axis)), scales)
+        shift = np.zeros(())
+        # A transposed convolution's outputs take different parts of its weights.
+        if axis == 0 and bias and source in self._means:
+            shift = mean_shift(weight, scales, self._means[source], group)
         if lowest is not None and (scales >= lowest).all():
-            node.input[2] = self._bias(bias, source, (name, str(axis)))
+            node.input[2] = self._bias(bias, source, (name, str(axis)), shift)
+        elif shift.any():
+            value = (np.asarray(self._weights[bias], np.float64) - shift).astype(np.float32)
+            node.input[2] = self._constant(f"{bias}_of_rounded", value)
         node.input[0], node.input[1] = self._activation(source), self._weight(name, weight, axis)
 
     def quantise_outputs(self, names: Collection[str]) -> None:
@@ -273,13 +319,13 @@ class _Quantiser:
                 self._add(key, scales, zero, axis=axis)
         return self._dequantised[key]
 
-    def _bias(self, name: str, source: str, weight: _Key) -> str:
+    def _bias(self, name: str, source: str, weight: _Key, shift: NDArray[np.float64]) -> str:
         key = (name, source, *weight)
         if key not in self._dequantised:
             step = activation_step(*self._ranges[source], "cpu").scale
             scales = (step * self._scales[weight]).astype(np.float32)
             ends = np.iinfo(np.int32)
-            whole = np.rint(np.asarray(self._weights[name], np.float64) / scales)
+            whole = np.rint((np.asarray(self._weights[name], np.float64) - shift) / scales)
             stored = np.clip(whole, ends.min, ends.max).astype(np.int32)
             self._add(key, scales, np.zeros(len(scales), np.int32), stored, axis=0)
         return self._dequantised[key]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgecount.export.graph.queries import WEIGHTY, node_precisions
+from edgecount.export.verify.engines import ProvenRun
+from edgecount.export.verify.latency import TimedRun
 from edgecount.runtime.models.machine import this_cpu
 
 if TYPE_CHECKING:
@@ -16,9 +19,11 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 
+Latencies = Mapping[TimedRun, Mapping[str, float]]
 
-def facts_of(export: Export, latencies: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """Return the content of ``report.json``, given each file's milliseconds on this CPU."""
+
+def facts_of(export: Export, latencies: Latencies) -> dict[str, Any]:
+    """Return the content of ``report.json``, given each run's milliseconds on this CPU."""
     from edgecount import __version__
 
     return {
@@ -35,7 +40,8 @@ def facts_of(export: Export, latencies: dict[str, dict[str, float]]) -> dict[str
     }
 
 
-def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _file(record: FileRecord, latencies: Latencies) -> dict[str, Any]:
+    latency = latencies.get(TimedRun(str(record.path), "onnxruntime", ""))
     facts: dict[str, Any] = {
         "file": str(record.path),
         "bytes": record.size,
@@ -48,6 +54,7 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
         "latency_on": None,
         "latency_cpu": None,
         "engine": None,
+        "engines": [_run(run, latencies) for run in record.runs],
     }
     if record.converted:
         made = record.converted
@@ -60,14 +67,29 @@ def _file(record: FileRecord, latencies: dict[str, dict[str, float]]) -> dict[st
             "nodes": [layer._asdict() for layer in layers],
             "proof": made.comparison.to_dict() if made.comparison else None,
             "verdict": _verdict(record),
-            "latency_ms": latencies.get(str(record.path)),
-            "latency_on": "CPU" if str(record.path) in latencies else None,
-            "latency_cpu": this_cpu()._asdict() if str(record.path) in latencies else None,
+            "latency_ms": latency,
+            "latency_on": "CPU" if latency else None,
+            "latency_cpu": this_cpu()._asdict() if latency else None,
         }
     if record.engine and record.run:
         facts |= _engine(record.engine, record.run)
         facts["verdict"] = _engine_verdict(record, record.engine, record.run)
     return facts
+
+
+def _run(run: ProvenRun, latencies: Latencies) -> dict[str, Any]:
+    """Return what is known of a file's run by an engine of CPUs, on this CPU."""
+    return {
+        "backend": run.backend,
+        "precision": run.precision,
+        "version": run.version,
+        "cpu": this_cpu()._asdict(),
+        "latency_ms": latencies.get(TimedRun(run.file, run.backend, run.precision)),
+        "comparison": run.comparison.to_dict() if run.comparison else None,
+        "passed": not run.refusal,
+        "verdict": "refused, and not used" if run.refusal else "passed",
+        "reason": run.refusal or None,
+    }
 
 
 def worst_difference(proof: dict[str, Any]) -> float:

@@ -10,7 +10,7 @@ from edgecount._files import write_whole
 from edgecount._report import data_url, open_template
 from edgecount.export.extras import missing
 from edgecount.export.report.facts import facts_of, worst_difference
-from edgecount.export.verify.latency import measure_files
+from edgecount.export.verify.latency import TimedRun, measure_files
 
 if TYPE_CHECKING:
     from edgecount import CountResult
@@ -30,9 +30,19 @@ def write_report(export: Export, folder: Path) -> None:
         MissingExtraError: jinja2 is not installed.
         OutputError: they cannot be written.
     """
-    names = [str(record.path) for record in export.files if str(record.path) in ON_CPUS]
+    timed = [
+        TimedRun(name, "onnxruntime", "")
+        for name in ON_CPUS
+        if name in {str(record.path) for record in export.files}
+    ]
+    timed += [
+        TimedRun(run.file, run.backend, run.precision)
+        for record in export.files
+        for run in record.runs
+        if run.comparison is not None
+    ]
     size = export.source.manifest.input.static_size or _SIZE
-    latencies = measure_files(folder, names, size, export.options.threads, export.progress)
+    latencies = measure_files(folder, timed, size, export.options.threads, export.progress)
     facts = facts_of(export, latencies)
     text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
     write_whole(folder / "report.json", text.encode())

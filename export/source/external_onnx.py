@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from edgecount.errors import ConfigError, ModelError
 from edgecount.export.graph.session import open_session
 from edgecount.manifest import CHANNELS, FORMAT, InputSpec, Manifest, OutputSpec, PostprocessSpec
-from edgecount.runtime.backends.onnxruntime.calls import FIRST_RUN, run_session, time_limit
+from edgecount.runtime.backends.calls import FIRST_RUN, time_limit
+from edgecount.runtime.backends.onnxruntime.calls import run_session
 
 if TYPE_CHECKING:
     import onnx

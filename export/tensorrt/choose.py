@@ -82,7 +82,7 @@ def _target(options: ExportOptions) -> tuple[Target | None, str | None]:
     """Return the library to build with, or why there is none; two None if none is asked for."""
     if options.target in ("tensorrt", "tensorrt-rtx"):
         return options.target, None
-    if options.target == "onnx":
+    if options.target in ("onnx", "openvino"):
         return None, None
     if importlib.util.find_spec("tensorrt") is None:
         return None, "the package tensorrt is not installed"

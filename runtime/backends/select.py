@@ -1,4 +1,4 @@
-"""The choice of the engine that runs a model: TensorRT where one fits, else ONNX Runtime."""
+"""The choice of the engine that runs a model: TensorRT where one fits, else one for ONNX files."""
 
 from __future__ import annotations
 
@@ -6,39 +6,43 @@ import dataclasses
 import difflib
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
-from edgecount._options import check_threads
+from edgecount._options import check_precision, check_threads
 from edgecount.errors import BackendError, EdgeCountError, MissingExtraError
 from edgecount.models import list_models, model_path
 from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.backends.onnx_run import (
+    Opened,
+    RunOptions,
+    choose_run,
+    open_run,
+    usable_engines,
+)
+from edgecount.runtime.backends.openvino.library import require_device
 from edgecount.runtime.cuda.driver import probe_driver
-from edgecount.runtime.models.choose import choose_onnx
 from edgecount.runtime.models.engines import (
     Engine,
     Rebuild,
     build_command,
     engines_for,
     list_engines,
-    same_network,
 )
 from edgecount.runtime.models.model_file import ModelFile
-from edgecount.runtime.models.open import open_onnx_file
-from edgecount.runtime.models.sidecar import TARGETS, Target
+from edgecount.runtime.models.sidecar import NUMBERS, TARGETS, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-BACKENDS = ("auto", "onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx", "fake")
+    from edgecount.runtime.backends.onnx_run import Run
+    from edgecount.runtime.backends.proofs import Prove
+
+BACKENDS = (
+    *("auto", "onnxruntime", "onnxruntime-cuda", "tensorrt", "tensorrt-rtx"),
+    *("openvino", "openvino-gpu", "openvino-npu", "fake"),
+)
 
 _log = logging.getLogger(__name__)
-
-
-class Opened(NamedTuple):
-    """An engine, and the model that it runs: of a folder, the file that was chosen."""
-
-    backend: Backend
-    model: ModelFile
 
 
 def open_backend(
@@ -46,7 +50,9 @@ def open_backend(
     backend: str | Backend = "auto",
     *,
     threads: int | None = None,
+    precision: str = "auto",
     rebuild: Rebuild | None = None,
+    prove: Prove | None = None,
 ) -> Opened:
     """Open the engine for a model.
 
@@ -57,16 +63,43 @@ def open_backend(
             takes the best engine that works here and logs which it is and why not a better one.
             An engine asked for by name is never replaced by another.
         threads: threads of the engine on the CPU; None: one per core.
+        precision: "auto", or the kind of numbers to compute in, one of `PRECISIONS`.
         rebuild: builds a TensorRT engine again that does not fit this machine, from the ONNX beside
             it; None: it is not run then.
+        prove: compares the counts of a faster precision with exact ones where no proof of it is
+            held; None: it is not used then.
 
     Raises:
-        BackendError: the engine does not exist or does not work here.
+        BackendError: the engine does not exist or does not work here, or not in this precision.
         MissingExtraError: its package is not installed.
         ModelError: the engine cannot load the model.
-        ConfigError: there is no such number of threads.
+        ConfigError: there is no such number of threads, or no such precision.
     """
     check_threads(threads)
+    check_precision(precision)
+    opened = _open_model(model, backend, threads, precision, rebuild, prove)
+    found = opened.backend.precision
+    # A file's INT8 stays what it is: a precision is of what it leaves in floats.
+    floats = found.removeprefix("int8").removeprefix("+") or "float32"
+    if precision not in ("auto", floats):
+        if opened.backend is not backend:  # which is the caller's
+            opened.backend.close()
+        raise BackendError(
+            f"precision: {precision} was asked for, and {opened.backend.name} computes "
+            f"{opened.model.path or opened.model.manifest.name} in {found}: leave precision at "
+            "'auto', or name another file or backend"
+        )
+    return opened
+
+
+def _open_model(
+    model: ModelFile,
+    backend: str | Backend,
+    threads: int | None,
+    precision: str,
+    rebuild: Rebuild | None,
+    prove: Prove | None,
+) -> Opened:
     if isinstance(backend, Backend):
         # The caller's: it is prepared, and never opened or closed here.
         backend.prepare(model.manifest)
@@ -87,50 +120,41 @@ def open_backend(
             "manifest alone"
         )
     if backend == "auto":
-        return _open_best(model, threads, rebuild)
+        return _open_best(model, RunOptions((), threads, precision, prove), rebuild)
     if backend in ("tensorrt", "tensorrt-rtx"):
-        return _open_engine(model, cast("Target", backend), rebuild)
-    return _open_onnx(model, backend, threads, rebuild)
+        return _open_engine(model, cast("Target", backend), rebuild, precision)
+    return _open_onnx(model, RunOptions((backend,), threads, precision, prove), rebuild)
 
 
-def _open_onnx(
-    model: ModelFile, backend: str, threads: int | None, rebuild: Rebuild | None
-) -> Opened:
-    """Open an ONNX file, of a folder the best, with ONNX Runtime as it was asked for by name."""
+def _open_onnx(model: ModelFile, options: RunOptions, rebuild: Rebuild | None) -> Opened:
+    """Open an ONNX file, of a folder the best, with the engine that was asked for by name."""
+    (backend,) = options.engines
     if model.folder is None and model.sidecar is not None:
         raise BackendError(
             f"{model.path} is an engine of {model.sidecar.backend}, which {backend} cannot run: "
             "pass the .onnx that it was built from, or leave backend at 'auto'"
         )
-    from edgecount.runtime.backends.onnxruntime.open import open_onnxruntime
-
     if rebuild is not None:
         _warn_of_idle_rebuild(f"{backend} runs the .onnx, and no engine")
-    device = "cuda:0" if backend == "onnxruntime-cuda" else "cpu"
-    chosen = _chosen_onnx(model, device)
-    if chosen is None:
+    if options.openvino is not None:
+        require_device(backend)
+    run = choose_run(model, options)
+    if run is None:
         raise BackendError(
             f"backend {backend}: the folder {model.folder} holds no .onnx: leave backend at 'auto'"
         )
-    return Opened(open_onnxruntime(chosen, device, threads), chosen)
+    _tell(run)
+    return open_run(run, options.threads)
 
 
-def _chosen_onnx(model: ModelFile, device: str) -> ModelFile | None:
-    """Return the ONNX file to run on a device, of a folder the best there; None: it holds none."""
-    if model.folder is None:
-        return model
-    choice = choose_onnx(model.folder, device)
-    if choice is None:
-        return None
-    chosen = open_onnx_file(choice.path, model.folder)
-    if not same_network(chosen.manifest, model.manifest):
-        _log.warning("%s is not used: it is of another model than %s", choice.path, model.path)
-        return model if model.sidecar is None else None
-    _log.info("file %s: %s", choice.path.name, choice.reason)
-    return chosen
+def _tell(run: Run) -> None:
+    """Log which file of a folder runs, and in what numbers."""
+    if run.model.folder is not None and run.model.path is not None:
+        _log.info("file %s: %s", run.model.path.name, run.reason)
+    _log.info("precision %s with %s", run.precision, run.backend)
 
 
-def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -> Opened:
+def _open_best(model: ModelFile, options: RunOptions, rebuild: Rebuild | None) -> Opened:
     """Open the best engine that works here; log which it is and why not a better one.
 
     A file that was named is the one that runs; only in a folder is there a choice.
@@ -139,29 +163,25 @@ def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -
         backend = _open_engine(model, model.sidecar.backend, rebuild)
         _log.info("backend %s on %s", backend.backend.name, backend.backend.device)
         return backend
-    from edgecount.runtime.backends.onnxruntime import open as onnxruntime
-
     # A bare .onnx may have engines beside it, which were not what the caller named.
     if model.folder is None:
         if rebuild is not None:
             _warn_of_idle_rebuild(f"{model.path} is no engine, and runs without one")
-        reasons = ["not tensorrt: no folder of edgecount export was given"]
-        return Opened(onnxruntime.open_best(model, threads, reasons), model)
+        return _open_best_onnx(
+            model, options, ["not tensorrt: no folder of edgecount export was given"]
+        )
     if rebuild is not None and not list_engines(model.folder):
         _warn_of_idle_rebuild(f"the folder {model.folder} holds no engine")
-    opened, reasons = _open_any(model, None)
+    opened, reasons = _open_any(model, None, options.precision)
     if opened is None and rebuild is not None:  # one that fits is better than one to be built first
-        opened, reasons = _open_any(model, rebuild)
+        opened, reasons = _open_any(model, rebuild, options.precision)
     if opened is not None:
         runs, path = opened.backend, opened.model.path
         _log.info("; ".join([f"backend {runs.name} on {runs.device}", *reasons]))
         _log.info("file %s: the engine that fits this machine", path.name if path else "")
         return opened
     try:
-        chosen = _chosen_onnx(model, onnxruntime.likely_device())
-        if chosen is None:
-            raise BackendError(f"no engine in {model.folder} runs here: {'; '.join(reasons)}")
-        return Opened(onnxruntime.open_best(chosen, threads, reasons), chosen)
+        return _open_best_onnx(model, options, reasons)
     except MissingExtraError as error:
         if not list_engines(model.folder):
             raise
@@ -169,7 +189,46 @@ def _open_best(model: ModelFile, threads: int | None, rebuild: Rebuild | None) -
         raise BackendError(f"{'; '.join(reasons)}; and {error}") from error
 
 
-def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> Opened:
+def _open_best_onnx(model: ModelFile, options: RunOptions, reasons: list[str]) -> Opened:
+    """Open an ONNX file, of a folder the best, with the best engine for these that works here."""
+    engines, problems = usable_engines(model, options.precision)
+    if not engines:
+        raise problems[0]
+    # A package that is broken is no reason to count nothing.
+    reasons += [str(problem) for problem in problems if not isinstance(problem, MissingExtraError)]
+    if "onnxruntime" in engines:
+        found = _open_on_cuda(model, options)
+        if not isinstance(found, str):
+            _log.info("; ".join(["backend onnxruntime-cuda on cuda:0", *reasons]))
+            return found
+        reasons.append(f"not onnxruntime-cuda: {found}")
+    run = choose_run(model, dataclasses.replace(options, engines=tuple(engines)))
+    if run is None:
+        raise BackendError(f"no engine in {model.folder} runs here: {'; '.join(reasons)}")
+    if options.precision not in ("auto", run.precision) and "openvino" not in engines and problems:
+        raise problems[-1]
+    opened = open_run(run, options.threads)
+    _log.info("; ".join([f"backend {run.backend} on the CPU", *reasons]))
+    _tell(run)
+    return opened
+
+
+def _open_on_cuda(model: ModelFile, options: RunOptions) -> Opened | str:
+    """Open an ONNX file with ONNX Runtime on the GPU, else return why not."""
+    from edgecount.runtime.backends.onnxruntime.open import try_cuda
+
+    run = choose_run(model, dataclasses.replace(options, engines=("onnxruntime-cuda",)))
+    if run is None:
+        return "there is no .onnx"
+    if options.precision not in ("auto", run.precision):
+        return f"it computes in {run.precision}"
+    found = try_cuda(run.model, options.threads)
+    return found if isinstance(found, str) else Opened(found, run.model)
+
+
+def _open_engine(
+    model: ModelFile, target: Target, rebuild: Rebuild | None, precision: str = "auto"
+) -> Opened:
     """Open the best engine of a model that a target can run.
 
     Raises:
@@ -178,6 +237,7 @@ def _open_engine(model: ModelFile, target: Target, rebuild: Rebuild | None) -> O
         ModelError: the plan cannot be read.
     """
     engines, problems = engines_for(model, target)
+    engines = _of_precision(engines, precision) or engines
     if not engines:
         raise BackendError(_none_found(model, target, problems))
     if len(engines) == 1:
@@ -200,16 +260,23 @@ def _warn_of_idle_rebuild(reason: str) -> None:
     )
 
 
-def _open_any(model: ModelFile, rebuild: Rebuild | None) -> tuple[Opened | None, list[str]]:
+def _open_any(
+    model: ModelFile, rebuild: Rebuild | None, precision: str
+) -> tuple[Opened | None, list[str]]:
     """Open an engine in a folder; return it with the reasons against those of better libraries."""
     reasons: list[str] = []
     for target in TARGETS:
         engines, problems = engines_for(model, target)
-        opened = _try_each(engines, rebuild, problems)
+        opened = _try_each(_of_precision(engines, precision), rebuild, problems)
         if opened is not None:
             return opened, reasons
         reasons.append(f"not {target}: {_joined(problems) or 'there is no engine of it'}")
     return None, reasons
+
+
+def _of_precision(engines: Sequence[Engine], precision: str) -> list[Engine]:
+    """Return the engines that compute in a precision; all of them for "auto"."""
+    return [e for e in engines if precision in ("auto", NUMBERS[e.sidecar.precision])]
 
 
 def _try_each(

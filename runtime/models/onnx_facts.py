@@ -1,4 +1,4 @@
-"""Size, operator version and number of weights of an ONNX file, read without the onnx package."""
+"""Size, operator version, weights and kind of numbers of an ONNX file, without the onnx package."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from edgecount._files import require_regular
 from edgecount.runtime.models.onnx_metadata import read_entry
 from edgecount.runtime.models.protobuf import DamagedError, open_onnx, read_fields, read_varint
 
 # Field numbers of onnx.proto: ModelProto, OperatorSetIdProto, GraphProto, TensorProto.
 _MODEL_GRAPH, _MODEL_OPSETS = 7, 8
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
-_GRAPH_INITIALIZERS = 5
+_GRAPH_NODES, _GRAPH_INITIALIZERS = 1, 5
+_NODE_TYPE = 4
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_EXTERNAL_DATA = 1, 2, 13
 # FLOAT, UINT8, INT8, FLOAT16, BFLOAT16: weights. Whole numbers of 64 bits are shapes and axes.
 _WEIGHT_TYPES = {1, 2, 3, 10, 16}
+_FLOAT16 = 10
+# Operators that bring numbers to INT8, or multiply in it.
+_INT8_NODES = {b"QuantizeLinear", b"QLinearConv", b"ConvInteger", b"DynamicQuantizeLinear"}
 
 
 class OnnxFacts(NamedTuple):
@@ -51,7 +56,7 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
                 has_graph = True
                 for inner in read_fields(file, field.size):
                     if inner.number == _GRAPH_INITIALIZERS:
-                        weights, location = _read_tensor(file, inner.size)
+                        weights, location, _ = _read_tensor(file, inner.size)
                         parameters += weights
                         locations.add(location)
         if not has_graph:
@@ -61,6 +66,47 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
         with suppress(OSError, ValueError):  # whoever runs the model says which is missing
             size += (path.parent / name).stat().st_size
     return OnnxFacts(size, opset, parameters, beside)
+
+
+def stored_precision(path: Path) -> str:
+    """Return the numbers that an ONNX file is made for: "float32", "float16" or "int8".
+
+    Of a file with several it is the coarsest that much of it is in.
+
+    Raises:
+        ModelError: the file is missing, unreadable or not an ONNX.
+    """
+    weights = {False: 0, True: 0}  # by whether they are float16
+    with open_onnx(path) as (file, size):
+        for field in read_fields(file, size):
+            if field.number != _MODEL_GRAPH:
+                continue
+            for inner in read_fields(file, field.size):
+                if inner.number == _GRAPH_NODES and _node_type(file, inner.size) in _INT8_NODES:
+                    return "int8"
+                if inner.number == _GRAPH_INITIALIZERS:
+                    number, _, kind = _read_tensor(file, inner.size)
+                    weights[kind == _FLOAT16] += number
+    return "float16" if weights[True] > weights[False] else "float32"
+
+
+def _node_type(file: BinaryIO, size: int) -> bytes:
+    for field in read_fields(file, size):
+        if field.number == _NODE_TYPE:
+            return file.read(field.size)
+    return b""
+
+
+def check_beside(path: Path) -> None:
+    """Refuse a model whose weights lie in what reading may wait for without end, such as a FIFO.
+
+    Raises:
+        ModelError: they do.
+    """
+    if all(file.is_file() or file.is_dir() for file in path.parent.iterdir()):
+        return
+    for name in read_onnx_facts(path).beside:
+        require_regular(path.parent / name)
 
 
 def _standard_opset(file: BinaryIO, size: int) -> int:
@@ -73,8 +119,8 @@ def _standard_opset(file: BinaryIO, size: int) -> int:
     return version if domain in (b"", b"ai.onnx") else 0
 
 
-def _read_tensor(file: BinaryIO, size: int) -> tuple[int, str]:
-    """Return a constant's number of weights, and the file that holds them, if another."""
+def _read_tensor(file: BinaryIO, size: int) -> tuple[int, str, int]:
+    """Return a constant's number of weights, the file that holds them, if another, and type."""
     dims: list[int] = []
     kind, location = 0, ""
     for field in read_fields(file, size):
@@ -88,4 +134,4 @@ def _read_tensor(file: BinaryIO, size: int) -> tuple[int, str]:
         elif field.number == _TENSOR_EXTERNAL_DATA:
             key, value = read_entry(file, field.size)
             location = value if key == "location" else location
-    return math.prod(dims) if kind in _WEIGHT_TYPES else 0, location
+    return math.prod(dims) if kind in _WEIGHT_TYPES else 0, location, kind

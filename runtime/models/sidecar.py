@@ -28,6 +28,8 @@ Target = Literal["tensorrt", "tensorrt-rtx"]
 TARGETS: tuple[Target, ...] = ("tensorrt", "tensorrt-rtx")
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+NUMBERS = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
+"""The kind of numbers that an engine computes in, as `Backend.precision` names it."""
 
 Shape = tuple[int, int, int, int]
 

@@ -134,6 +134,7 @@ class CountSettings:
             size=geometry.size,
             model=self.manifest.name,
             backend=self.backend.name,
+            precision=self.backend.precision,
             source=None if job.origin is None else job.origin.source,
             frame=None if job.origin is None else job.origin.index,
             # Frames of a caller's own class may lack the times.

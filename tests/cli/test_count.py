@@ -69,6 +69,7 @@ def test_json_has_the_fields_of_the_contract(run, files, json_lines):
         "overflow",
         "model",
         "backend",
+        "precision",
         "timings_ms",
     ]
     assert (line["source"], line["frame"], line["count"], line["points"]) == (str(path), 0, 2, 2)
@@ -105,6 +106,16 @@ def test_backend_by_name(run, files, json_lines):
     result = run("count", path, "--backend", "abacus")
     assert result.exit_code == 1
     assert "abacus" in result.stderr
+
+
+def test_precision_by_name(run, files, json_lines):
+    path = files.image("one.png", 2)
+    (line,) = json_lines(run("count", path, "--precision", "float32", "--json").stdout)
+    assert line["precision"] == "float32"
+    result = run("count", path, "--backend", "onnxruntime", "--precision", "float16")
+    assert result.exit_code == 1
+    assert "--precision: float16 was asked for, and onnxruntime computes" in result.stderr
+    assert run("count", path, "--precision", "int4").exit_code == 2
 
 
 def test_verbose_says_which_backend(run, files):

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edgecount.cli._doctor import commands, counting, engines, jetson, machine, video
+from edgecount.cli._doctor import commands, counting, engines, jetson, machine, openvino, video
 from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import Answer
 from edgecount.cli._doctor.run import run_checks
+from edgecount.runtime.backends.proofs import Proof, keep_proof
 from edgecount.runtime.cuda.driver import ask_driver
 
 NAMES = [
@@ -23,6 +24,7 @@ NAMES = [
     "edgecount",
     "gpu",
     "onnxruntime",
+    "openvino",
     "tensorrt",
     "opencv",
     "pyav",
@@ -68,7 +70,9 @@ def test_failure_is_exit_code_1(run, monkeypatch):
 
 def test_no_engine_is_a_failure_with_the_pip_command(monkeypatch, tiny_model):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setattr(engines, "has_gpu", lambda: False)
+    monkeypatch.setattr(engines, "_version", lambda package: None)
     missing = engines.onnxruntime(engines.Runtime(problem="No module named 'onnxruntime'"))
     assert missing.status == "fail"
     assert "edgecount[cpu]" in missing.advice
@@ -80,6 +84,39 @@ def test_no_engine_is_a_failure_with_the_pip_command(monkeypatch, tiny_model):
 def test_with_a_gpu_onnxruntime_may_be_missing(monkeypatch):
     monkeypatch.setattr(engines, "has_gpu", lambda: True)
     assert engines.onnxruntime(engines.Runtime(problem="missing")).status == "warn"
+
+
+def test_with_openvino_onnxruntime_may_be_missing(monkeypatch):
+    monkeypatch.setattr(engines, "has_gpu", lambda: False)
+    installed = {"openvino": "2026.4.1"}
+    monkeypatch.setattr(engines, "_version", installed.get)
+    assert engines.onnxruntime(engines.Runtime(problem="missing")).status == "warn"
+    assert engines.onnxruntime(engines.Runtime(problem="x", crashes=True)).status == "fail"
+
+
+def test_openvino_tells_what_auto_computes_in(monkeypatch, tmp_path):
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    check = openvino.openvino()
+    assert check.status == "ok"
+    assert " with CPU (" in check.found
+    assert check.found.endswith("no proofs held")
+    keep_proof(Proof("a.onnx", "openvino", "bfloat16", {"model": "0"}, True, "near"))
+    facts = {"version": "2030.1", "faster": "bfloat16", "devices": {"CPU": ["Xeon", ["BF16"]]}}
+    check = openvino.openvino(lambda *_, **__: Answer(True, json.dumps(facts)))
+    assert check.found == (
+        "2030.1 with CPU (Xeon: BF16); auto computes float32 models in bfloat16 where its counts "
+        "were proven; proofs held: a.onnx in bfloat16 passed"
+    )
+
+
+@pytest.mark.parametrize("answer", [Answer(False, "libfoo.so: none"), Answer(True, "{}")])
+def test_an_openvino_that_does_not_load(monkeypatch, answer):
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "2026.4.1")
+    check = openvino.openvino(lambda *_, **__: answer)
+    assert check.status == "warn"
+    assert "does not load" in check.found
+    assert "edgecount[openvino]" in check.advice
 
 
 def test_onnxruntime_that_ends_the_process(monkeypatch, tiny_model, tmp_path):

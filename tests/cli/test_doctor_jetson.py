@@ -28,6 +28,7 @@ JETSON_NAMES = [
     "gpu",
     "cuda",
     "onnxruntime",
+    "openvino",
     "tensorrt",
     "backends",
     "opencv",

@@ -197,6 +197,9 @@ def test_a_refused_file_is_one_line_and_exit_code_1(run, model, photos, tmp_path
         (("--method", "entropy"), "--method: expected with --int8"),
         (("--gate-fp16", "0.1"), "--gate-fp16: expected with --fp16"),
         (("--target", "onnx", "--batch", "2"), "--batch: expected with --target tensorrt"),
+        (("--target", "openvino", "--batch", "2"), "--batch: expected with --target tensorrt"),
+        (("--target", "openvino", "--workspace", "9"), "--workspace: expected with --target tens"),
+        (("--target", "openvino", "--int8"), "--int8: expected --calibration with"),
         (("--fp16", "--gate-fp16", "nan"), "--gate-fp16: expected a number, 0 or more"),
         (("--int8",), "--int8: expected --calibration with"),
         (("--calibration", "/nowhere", "--int8"), "--calibration: expected a folder of images"),
@@ -279,6 +282,27 @@ def test_the_table_tells_of_regions_and_the_worst_image(run, model, photos, tmp_
     apart = [one["candidate"] - one["reference"] for one in proof["images"]]
     assert line[6] == f"{max(apart, key=abs):+.2f}"
     assert line[7] == f"{proof['regions']:.2f}"
+
+
+def test_runs_of_openvino_stand_below_their_file(run, model, photos, tmp_path):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    words = ("--target", "openvino", "--verify", photos, "--threads", "1", "--gate-fp16", "0.01")
+    result = run("export", model, "--out", tmp_path / "made", *words)
+    assert result.exit_code == 0, result.stderr
+    _, exact, own = result.stdout.splitlines()[:3]
+    assert exact.startswith("model.onnx ")
+    assert own.split()[:3] == ["openvino", "float32", "0.00%"]
+    assert own.endswith("passed")
+    one = run("export", model, "--out", tmp_path / "one.onnx", "--target", "openvino")
+    assert "--out: expected a folder" in one.stderr
+
+
+def test_without_openvino_the_extra_is_named(run, model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    result = run("export", model, "--out", tmp_path / "made", "--target", "openvino")
+    assert result.exit_code == 1
+    assert 'pip install "edgecount[openvino]"' in result.stderr
+    assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize("name", ["onnx", "onnxslim"])

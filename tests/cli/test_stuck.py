@@ -30,7 +30,7 @@ def start(tmp_path):
         code = (
             "import sys, threading, time\n"
             "from edgecount.cli import main\n"
-            "from edgecount.runtime.backends.onnxruntime.calls import calls_in_hand\n"
+            "from edgecount.runtime.backends.calls import calls_in_hand\n"
             "def tell():\n"
             "    since = time.monotonic()\n"
             "    while time.monotonic() - since < 1:\n"

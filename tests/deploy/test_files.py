@@ -6,8 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,10 @@ YAML = pytest.importorskip("ruamel.yaml", reason='needs pip install "edgecount[w
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-DASHBOARD = json.loads((DEPLOY / "compose" / "grafana" / "edgecount.json").read_text())
-PROMTOOL = "promtool is not installed: apt install prometheus"
 
 
 def read_yaml(path: Path) -> Any:
     return YAML.YAML(typ="safe").load(path.read_text())
-
-
-def queries() -> Iterator[str]:
-    for panel in DASHBOARD["panels"]:
-        for target in panel["targets"]:
-            yield target["expr"].replace("$camera", ".*")
 
 
 def options_in(words: list[str]) -> set[str]:
@@ -41,68 +31,6 @@ def options_in(words: list[str]) -> set[str]:
 
 def known_options() -> set[str]:
     return {name for param in watch.params for name in param.opts}
-
-
-def metrics() -> str:
-    """Return what a service renders that has everything."""
-    pytest.importorskip("prometheus_client")
-    from edgecount.runtime.sources.live import SourceHealth, SourceState
-    from edgecount.watch.readings import LineReading, Reading, RegionReading
-    from edgecount.watch.sinks.base import SinkHealth
-    from edgecount.watch.sinks.metrics import Metrics
-    from edgecount.watch.sinks.watched import Watched
-
-    watched = Watched("Door", ("hall",), ("gate",), ("crowded",), ground=True)
-    sinks = [SinkHealth("mqtt", is_open=True, delivered=1, dropped=0, waiting=0, error=None)]
-    made = Metrics({"door": watched}, sinks=lambda: sinks)
-    made.reading(
-        Reading(
-            "door",
-            time.time(),
-            3.0,
-            (2.0, 4.0),
-            3.0,
-            (2.0, 4.0),
-            {"hall": RegionReading(1.0, 1.0, 0.1, "A")},
-            {"gate": LineReading(1.0, 2.0, 0.0)},
-            "good",
-            False,
-            SourceHealth(SourceState.LIVE),
-        )
-    )
-    return made.render().decode()
-
-
-def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
-    there_are = set(re.findall(r"^(edgecount_\w+)[ {]", metrics(), re.MULTILINE))
-    asked = {name for query in queries() for name in re.findall(r"edgecount_\w+", query)}
-    assert len(asked) > 10
-    assert asked - there_are == set()
-    sources = {
-        target["datasource"]["uid"] for one in DASHBOARD["panels"] for target in one["targets"]
-    }
-    provided = read_yaml(DEPLOY / "compose" / "grafana" / "datasources.yaml")
-    assert sources == {one["uid"] for one in provided["datasources"]}
-
-
-def test_prometheus_takes_its_config_and_the_queries(tmp_path: Path) -> None:
-    if shutil.which("promtool") is None:
-        pytest.skip(PROMTOOL)
-    token = tmp_path / "viewer.token"
-    token.write_text("a-token")
-    text = (DEPLOY / "compose" / "prometheus.yaml").read_text()
-    rules = [{"record": f"q:{n}", "expr": query} for n, query in enumerate(queries())]
-    (tmp_path / "rules.yaml").write_text(
-        json.dumps({"groups": [{"name": "dashboard", "rules": rules}]})
-    )
-    config = tmp_path / "prometheus.yaml"
-    config.write_text(
-        text.replace("/etc/prometheus/viewer.token", str(token)) + "rule_files: [rules.yaml]\n"
-    )
-    command = ["promtool", "check", "config", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(rules)} rules found" in done.stdout
 
 
 def test_the_config_of_compose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,7 +249,7 @@ def test_errors_come_at_their_place(tiny_model: Path, folder: Path) -> None:
 
 def test_each_frame_of_several_has_its_outcome(counter: EdgeCounter, folder: Path) -> None:
     (folder / "1.png").write_bytes(b"no picture")
-    given = [*sorted(folder.iterdir()), "missing.png", picture(3), np.zeros(4), None]
+    given = [*sorted(folder.iterdir()), "missing.png", lambda: picture(3), np.zeros(4), None]
     outcomes = list(counter.count_each(given))
     assert len(outcomes) == len(given)
     counts = [None if one.error else one.result().count for one in outcomes]

@@ -46,6 +46,7 @@ def test_fields_of_the_json_object() -> None:
         "overflow": False,
         "model": "tiny",
         "backend": "fake",
+        "precision": "float32",
         "timings_ms": {"preprocess": 0.123, "infer": 1.0, "postprocess": 0.5},
     }
 

@@ -36,9 +36,23 @@ def test_an_export_with_what_its_engines_keep_is_replaced(export, tmp_path):
     assert list(tmp_path.iterdir()) == [export]
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "mine/a", "model.plan", "other.engine.json"])
+def test_what_openvino_compiled_goes_with_its_model(export, tmp_path):
+    (export / "openvino-cache").mkdir()
+    (export / "openvino-cache" / "model-any-0123.blob").write_text("old")
+    replace(export)
+    assert [path.name for path in export.iterdir()] == ["model.onnx"]
+    assert list(tmp_path.iterdir()) == [export]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("notes.txt", "mine/a", "model.plan", "other.engine.json"),
+        *("openvino-cache", "openvino-cache/notes.txt", "openvino-cache/mine.blob/a"),
+    ],
+)
 def test_files_of_the_user_are_named_and_kept(export, name):
-    (export / name).parent.mkdir(exist_ok=True)
+    (export / name).parent.mkdir(parents=True, exist_ok=True)
     (export / name).write_text("mine")
     with pytest.raises(OutputError, match=rf"made holds what no export wrote.*: {name[:4]}"):
         replace(export)

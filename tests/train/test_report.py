@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib")
 
 from edgecount import CountResult
 from edgecount.errors import ConfigError, MissingExtraError, OutputError
+from edgecount.runtime.pipeline.job import Outcome
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord, evaluate_counter
 from edgecount.train.report import write_report
@@ -48,6 +49,9 @@ class Counter:
             backend="none",
             interval=self.interval,
         )
+
+    def count_each(self, images):
+        return (Outcome(self.count(image())) for image in images)
 
 
 def annotated(folder, name, points):

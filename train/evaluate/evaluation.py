@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,17 +187,18 @@ def evaluate_counter(
     if not samples:
         raise ConfigError("evaluation: expected at least one annotated image, got none")
     images = []
-    for sample in samples:
-        try:
-            images.append(_record(counter.count(sample.image()), sample))
-        except BackendError:
-            raise
-        except Exception as error:  # codecs raise anything
-            if on_error is None:
+    with closing(counter.count_each(sample.image for sample in samples)) as outcomes:
+        for sample, outcome in zip(samples, outcomes, strict=True):
+            try:
+                images.append(_record(outcome.result(), sample))
+            except BackendError:
                 raise
-            on_error(sample, error)
-        if progress:
-            progress()
+            except Exception as error:  # codecs raise anything
+                if on_error is None:
+                    raise
+                on_error(sample, error)
+            if progress:
+                progress()
     if not images:
         raise SourceError(f"evaluation: none of the {len(samples)} images can be measured")
     return Evaluation(images)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest
 
 _ABOUT_INT8 = ("method", "number", "int8_gate")
+_NO_ENGINE = ("auto", "onnx", "openvino")  # targets that do not name a library to build with
 _ENGINE = ("workspace", "timing_cache", "hardware_compatible", "version_compatible")
 _ABOUT_FOLDERS = ("calibration", "verify", "triton", "threads", "compute_capabilities")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}([-+.][0-9A-Za-z.+-]+)?")
@@ -44,8 +45,8 @@ def check_useful(typed: set[str], given: dict[str, Any], *, one_file: bool) -> N
     Raises:
         ConfigError: an option is given without another that it needs, or a gate is no share.
     """
-    engine = given["target"] != "onnx" and not one_file
-    asked = engine and given["target"] != "auto"
+    engine = given["target"] not in ("onnx", "openvino") and not one_file
+    asked = given["target"] not in ("onnx", "auto") and not one_file
     needs = [
         (_ABOUT_INT8, given["int8"], "--int8"),
         (("fp16_gate",), given["fp16"] or asked, "--fp16"),
@@ -88,7 +89,7 @@ def options_of(given: dict[str, Any]) -> ExportOptions:
         )
     engine = {name: given[name] for name in (*_ENGINE, "compute_capabilities")}
     apart: dict[str, Any] = {
-        "engine": EngineOptions("tensorrt" if target in ("auto", "onnx") else target, **engine),
+        "engine": EngineOptions("tensorrt" if target in _NO_ENGINE else target, **engine),
         "size": sizes.fixed,
         "profile": sizes.profile,
     }

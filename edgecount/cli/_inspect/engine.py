@@ -55,7 +55,7 @@ def try_model(model: str, size: tuple[int, int] = (64, 64)) -> tuple[str | None,
 
     from edgecount.counter import EdgeCounter
     from edgecount.errors import EdgeCountError
-    from edgecount.runtime.backends.onnxruntime.calls import FIRST_RUN, time_limit
+    from edgecount.runtime.backends.calls import FIRST_RUN, time_limit
 
     try:
         limit = time_limit(FIRST_RUN, f"{model}, run on {size[1]}x{size[0]} px,")

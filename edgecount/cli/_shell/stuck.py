@@ -17,7 +17,7 @@ from edgecount.cli._shell.signals import PATIENCE, interrupt_raises
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE = 2.0  # s that a call which was asked to end may take to do so
 _PERIOD = 0.05  # s
-_CALLS = "edgecount.runtime.backends.onnxruntime.calls"
+_CALLS = "edgecount.runtime.backends.calls"
 
 
 @contextmanager

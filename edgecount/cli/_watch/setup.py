@@ -29,6 +29,7 @@ _FLAGS = {
     ("max_side",): "--max-side",
     ("model",): "--model",
     ("backend",): "--backend",
+    ("precision",): "--precision",
     ("threads",): "--threads",
 }
 _OF_CAMERA = {"rate": "--rate", "regions": "--region", "lines": "--line"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgecount.watch.camera.analysis import Analysed, Analysis
 from edgecount.watch.camera.feed import Feed, source_of
@@ -210,7 +210,8 @@ class Camera:
         with self._lock:
             analysis = self._analysis
             found = analysis.update(seconds, wall, frame.image, result)
-        reading = self._reading(wall, found)
+        timings = cast("Mapping[str, float]", result.timings)
+        reading = self._reading(wall, found, timings)
         picture = Picture(
             reading, frame.image, result, pixelated=self.config.pixelate, analysis=analysis
         )
@@ -232,7 +233,7 @@ class Camera:
         """Close the camera."""
         self._feed.close()
 
-    def _reading(self, wall: float, found: Analysed) -> Reading:
+    def _reading(self, wall: float, found: Analysed, timings: Mapping[str, float]) -> Reading:
         return Reading(
             camera=self.id,
             time=wall,
@@ -246,6 +247,7 @@ class Camera:
             night=found.night,
             health=self._feed.health(),
             alarms=found.alarms,
+            timings=timings,
             result=found.result,
         )
 

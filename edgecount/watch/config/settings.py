@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecount._options import MOST_THREADS
+from edgecount._options import MOST_THREADS, PRECISIONS
 from edgecount.models import DEFAULT_MODEL
 from edgecount.watch.config.camera import CameraConfig
 from edgecount.watch.config.checks import ID, SettingError, check, check_number_of
 from edgecount.watch.config.outputs import HistoryConfig, KeepConfig, ServeConfig, SinksConfig
 
 MOST_CAMERAS = 64
-_BACKENDS = ("auto", "tensorrt", "tensorrt-rtx", "onnxruntime", "onnxruntime-cuda", "fake")
+_BACKENDS = (
+    *("auto", "tensorrt", "tensorrt-rtx", "onnxruntime", "onnxruntime-cuda"),
+    *("openvino", "openvino-gpu", "openvino-npu", "fake"),
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class WatchConfig:
         cameras: the cameras by id: a-z, 0-9, _ and -.
         model: a bundled model, an .onnx file, a TensorRT engine, or a folder of edgecount export.
         backend: the engine; see `EdgeCounter`.
+        precision: the kind of numbers to compute in; see `EdgeCounter`.
         threads: threads of the engine on the CPU; None: one per core.
         max_side: larger pictures are shrunk until their longer side has this many pixels; "model":
             the model's own limit, "native": never shrink.
@@ -41,6 +45,7 @@ class WatchConfig:
     cameras: Mapping[str, CameraConfig]
     model: str = DEFAULT_MODEL
     backend: str = "auto"
+    precision: str = "auto"
     threads: int | None = None
     max_side: int | str = "model"
     serve: ServeConfig | None = None
@@ -62,6 +67,8 @@ class WatchConfig:
                 )
         check(bool(self.model.strip()), "model", "a model's name or path", self.model)
         check(self.backend in _BACKENDS, "backend", f"one of {', '.join(_BACKENDS)}", self.backend)
+        kinds = ", ".join(PRECISIONS)
+        check(self.precision in PRECISIONS, "precision", f"one of {kinds}", self.precision)
         threads = self.threads is None or 1 <= self.threads <= MOST_THREADS
         check(threads, "threads", f"1 to {MOST_THREADS}, or null for all cores", self.threads)
         side = self.max_side

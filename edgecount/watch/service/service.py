@@ -339,11 +339,17 @@ def _close_one(camera: Camera) -> None:
 
 
 def _engine(config: WatchConfig) -> tuple[object, ...]:
-    return config.model, config.backend, config.threads, config.max_side
+    return config.model, config.backend, config.precision, config.threads, config.max_side
 
 
 def _counter(config: WatchConfig) -> EdgeCounter:
     from edgecount.counter import EdgeCounter
 
     side: Any = None if config.max_side == "native" else config.max_side
-    return EdgeCounter(config.model, backend=config.backend, threads=config.threads, max_side=side)
+    return EdgeCounter(
+        config.model,
+        backend=config.backend,
+        precision=config.precision,
+        threads=config.threads,
+        max_side=side,
+    )

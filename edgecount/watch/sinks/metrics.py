@@ -74,6 +74,7 @@ class _Alarm:
 class _Camera:
     reading: Reading | None = None
     is_lost: bool = False
+    stages: dict[str, float] = field(default_factory=dict)  # seconds by stage since the start
     lines: dict[str, _Crossed] = field(default_factory=dict)
     alarms: dict[str, _Alarm] = field(default_factory=dict)
 
@@ -102,7 +103,7 @@ class Metrics(Sink):
         sinks: Callable[[], Sequence[SinkHealth]] | None = None,
     ) -> None:
         try:
-            from prometheus_client import CollectorRegistry
+            from prometheus_client import CollectorRegistry, ProcessCollector
         except ImportError:
             raise MissingExtraError("prometheus-client", "watch", "for metrics") from None
 
@@ -114,6 +115,7 @@ class Metrics(Sink):
         # Of its own: the library's holds the metrics of a whole program.
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Collector(self._collect))
+        ProcessCollector(registry=self._registry)  # CPU time and memory, where /proc has them
         if cameras is not None:
             self.set_cameras(cameras)
 
@@ -138,6 +140,8 @@ class Metrics(Sink):
             if camera is None:
                 return
             camera.reading, camera.is_lost = reading, False
+            for stage, milliseconds in reading.timings.items():
+                camera.stages[stage] = camera.stages.get(stage, 0.0) + milliseconds / 1000
             for name, line in list(reading.lines.items())[:_MOST_NAMES]:
                 if (crossed := camera.lines.get(name)) is not None:
                     crossed.update(line)
@@ -278,6 +282,9 @@ def _of_health(
     ):
         samples = [((camera,), float(getattr(one, key))) for camera, one in health.items()]
         yield "counter", name, text, labels, samples
+    stages = [((n, stage), s) for n, one in cameras.items() for stage, s in one.stages.items()]
+    text = "Seconds spent on a camera's pictures, by stage."
+    yield "counter", "camera_stage_seconds", text, ("camera", "stage"), stages
 
 
 def _of_sinks(sinks: Sequence[SinkHealth]) -> Iterator[_Family]:

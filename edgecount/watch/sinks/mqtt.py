@@ -78,7 +78,7 @@ class Mqtt(Sink):
         self._topics = Topics(_checked_topic("topic", topic))
         self._discovery = discovery and _checked_topic("discovery", discovery)
         self._every = every
-        self._pace = Pace(every)
+        self._pace = Pace(every, topic)
         self._lock = threading.Lock()
         self._given = None if cameras is None else dict(cameras)
         self._cameras: dict[str, Watched] | None = None  # those that are announced

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
@@ -17,6 +16,8 @@ from edgecount.runtime.backends.onnxruntime.session import (
     check_tensors,
     open_session,
 )
+from edgecount.runtime.models.machine import usable_threads
+from edgecount.runtime.models.onnx_facts import stored_precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,9 @@ class OnnxRuntimeBackend(Backend):
         self.device = device
         self.name = "onnxruntime" if device == "cpu" else "onnxruntime-cuda"
         self._outputs = [output.name for output in model.manifest.outputs]
-        self._model, self._threads = model, threads or _usable_cores()
+        # What it computes in is in the file: ONNX Runtime changes nothing of it.
+        self.precision = "float32" if model.path is None else stored_precision(model.path)
+        self._model, self._threads = model, threads or usable_threads()
         self.lanes = min(_MOST_LANES, self._threads) if device == "cpu" else 1
         self._of_lanes: dict[int, Backend] = {}
         self._opening = threading.Lock()
@@ -129,10 +132,3 @@ class _InTurn(Backend):
         """Free the engines."""
         for engine in self._engines:
             engine.close()
-
-
-def _usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -12,7 +12,7 @@ from edgecount.errors import BackendError, ModelError
 from edgecount.manifest import CHANNELS
 from edgecount.runtime.backends.device import Bound, DeviceBackend, DeviceWorker
 from edgecount.runtime.backends.device_tensors import DeviceTensors
-from edgecount.runtime.backends.onnxruntime.calls import in_hand
+from edgecount.runtime.backends.onnxruntime.calls import run_in_hand
 from edgecount.runtime.backends.onnxruntime.session import (
     CPU,
     CUDA,
@@ -21,6 +21,7 @@ from edgecount.runtime.backends.onnxruntime.session import (
     open_session,
 )
 from edgecount.runtime.cuda.driver import gpu_failures
+from edgecount.runtime.models.onnx_facts import stored_precision
 
 if TYPE_CHECKING:
     from edgecount._ext import Stream
@@ -62,6 +63,8 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
         from edgecount import _ext
 
         super().__init__()
+        if model.path is not None:
+            self.precision = stored_precision(model.path)
         with gpu_failures():
             stream = _ext.Stream(self.device_index, inner=True)
         session = _open(model, threads, stream, memory)
@@ -158,7 +161,7 @@ class _Worker(DeviceWorker):
             self.stream.synchronize()
         try:
             # Two threads that enqueue at once would mix their kernels in the one stream.
-            with shared.queue, in_hand(shared.options):
+            with shared.queue, run_in_hand(shared.options):
                 shared.session.run_with_iobinding(self._binding, shared.options)
         except ModelError:  # it was ended
             raise

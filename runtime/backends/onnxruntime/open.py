@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgecount.errors import BackendError
 from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
 from edgecount.runtime.backends.onnxruntime.session import CUDA, load_onnxruntime
-from edgecount.runtime.cuda.driver import probe_driver
 
 if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
@@ -34,27 +32,11 @@ def open_onnxruntime(model: ModelFile, device: str, threads: int | None) -> Back
     return OnnxRuntimeBackend(model, device, threads)
 
 
-def likely_device() -> str:
-    """Return the device that `open_best` is likely to take: a GPU's provider may not load."""
-    there = CUDA in load_onnxruntime().get_available_providers()
-    return "cuda:0" if there and not isinstance(probe_driver(), str) else "cpu"
-
-
-def open_best(model: ModelFile, threads: int | None, reasons: Sequence[str] = ()) -> Backend:
-    """Open the GPU's session if onnxruntime has one that works, else the CPU's; log which and why.
-
-    The reasons are those why no better backend was taken.
-    """
+def try_cuda(model: ModelFile, threads: int | None) -> Backend | str:
+    """Open the GPU's session if onnxruntime has one that works, else return why not."""
     if CUDA not in load_onnxruntime().get_available_providers():
-        reason = "this onnxruntime has no CUDA provider"
-    else:
-        try:
-            backend = open_onnxruntime(model, "cuda:0", threads)
-        except BackendError as error:
-            reason = str(error)
-        else:
-            _log.info("; ".join(["backend onnxruntime-cuda on cuda:0", *reasons]))
-            return backend
-    facts = ["backend onnxruntime on the CPU", *reasons, f"not onnxruntime-cuda: {reason}"]
-    _log.info("; ".join(facts))
-    return OnnxRuntimeBackend(model, "cpu", threads)
+        return "this onnxruntime has no CUDA provider"
+    try:
+        return open_onnxruntime(model, "cuda:0", threads)
+    except BackendError as error:
+        return str(error)

@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgecount._files import require_regular
+from edgecount._telemetry import refuse_reports
 from edgecount.errors import BackendError, MissingExtraError, ModelError
 from edgecount.manifest import FOR_TENSORRT
-from edgecount.runtime.backends.onnxruntime.calls import in_hand
+from edgecount.runtime.backends.calls import in_hand
 from edgecount.runtime.cuda.driver import probe_driver
-from edgecount.runtime.models.onnx_facts import read_onnx_facts
+from edgecount.runtime.models.onnx_facts import check_beside
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edgecount.runtime.models.model_file import ModelFile
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -24,12 +22,13 @@ _LOG_FATAL = 4
 
 
 def load_onnxruntime(extra: str = "cpu") -> ModuleType:
-    """Import onnxruntime, which an extra of edgecount installs for the case at hand.
+    """Import onnxruntime, which an extra of edgecount installs; it reports to nobody then.
 
     Raises:
         MissingExtraError: it is not installed.
         BackendError: it is installed and cannot be loaded.
     """
+    refuse_reports()
     try:
         import onnxruntime
     except ImportError as error:
@@ -67,7 +66,7 @@ def open_session(
             f"this onnxruntime has no {provider} (it has {', '.join(available)}): {_advice()}"
         )
     if model.path is not None:
-        _check_beside(model.path)
+        check_beside(model.path)
     try:
         with in_hand():
             session = onnxruntime.InferenceSession(
@@ -90,14 +89,6 @@ def open_session(
             "cuDNN are missing or of another version than it was built for"
         )
     return session
-
-
-def _check_beside(path: Path) -> None:
-    """Refuse a model whose weights lie in what reading may wait for without end, such as a FIFO."""
-    if all(file.is_file() or file.is_dir() for file in path.parent.iterdir()):
-        return
-    for name in read_onnx_facts(path).beside:
-        require_regular(path.parent / name)
 
 
 def _session_options(onnxruntime: ModuleType, threads: int | None, encoding: str) -> Any:

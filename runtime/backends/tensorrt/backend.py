@@ -27,7 +27,7 @@ from edgecount.runtime.backends.tensorrt.library import (
 from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
 from edgecount.runtime.cuda.driver import PrimaryContext, gpu_failures
 from edgecount.runtime.models.engines import build_command
-from edgecount.runtime.models.sidecar import Shape
+from edgecount.runtime.models.sidecar import NUMBERS, Shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,7 @@ class TensorRTBackend(DeviceBackend):
         super().__init__()
         fitting = fit_engine(engine, rebuild)
         self.name = fitting.sidecar.backend
+        self.precision = NUMBERS[fitting.sidecar.precision]
         self._log = TensorRTLog(fitting.trt)
         self._library = library_name(fitting.trt, fitting.sidecar.backend)
         self._features = probe_features(fitting.trt)

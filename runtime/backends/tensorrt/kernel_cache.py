@@ -8,17 +8,14 @@ that folder cannot be written. Whatever is wrong with the file costs time, and n
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecount._files import write_whole
-from edgecount.errors import OutputError
+from edgecount.runtime.backends.kept import KeptFiles, age, user_cache, write_first
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +36,7 @@ class KernelCache:
     def __init__(self, plan: Path, key: Mapping[str, str]) -> None:
         self._places = [path for path in (cache_path(plan), _cache_of_user(plan)) if path]
         self._plan, self._version = plan, _version_of(plan)
-        self._key = dict(key)
+        self._files = KeptFiles(_MAGIC, key, _log)
         self._lock = threading.Lock()
         self._cache: Any = None
         self._saved = ""
@@ -67,15 +64,15 @@ class KernelCache:
             found = self._cache.serialize()
             kernels = b"" if found is None else bytes(found)
             digest = hashlib.sha256(kernels).hexdigest()
-            if kernels and digest != self._saved and self._write(self._header(digest) + kernels):
+            if kernels and digest != self._saved and self._write(self._files.packed(kernels)):
                 self._saved = digest
             self._next = time.monotonic() + _PAUSE
 
     def _load(self, config: Any) -> Any:
         """Create a cache, filled with the newest kernels on the disk that fit."""
         cache = config.create_runtime_cache()
-        for path in sorted(self._places, key=_age):
-            kernels = self._read(path)
+        for path in sorted(self._places, key=age):
+            kernels = self._files.read(path)
             if cache is None or kernels is None:
                 continue
             # TensorRT compares the GPU and the driver once more, and refuses without a change.
@@ -85,50 +82,14 @@ class KernelCache:
             _log.info("%s is not used: TensorRT refuses it; it is replaced", path)
         return cache
 
-    def _read(self, path: Path) -> bytes | None:
-        """Return the kernels in a file, if it is whole and was written for the key."""
-        if not path.is_file():
-            return None
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            _log.info("%s is not used: %s", path, error.strerror)
-            return None
-        about, _, kernels = data[len(_MAGIC) :].partition(b"\n")
-        if data.startswith(self._header(hashlib.sha256(kernels).hexdigest())):
-            return kernels
-        _log.info("%s is not used: %s; it is replaced", path, self._difference(about))
-        return None
-
-    def _difference(self, about: bytes) -> str:
-        """Return why a file with this header is of no use."""
-        try:
-            found = json.loads(about)
-            other = [
-                f"{name} {found[name]}" for name in self._key if found[name] != self._key[name]
-            ]
-        except (ValueError, KeyError, TypeError):
-            other = []
-        return f"it was made for {', '.join(other)}" if other else "it is damaged"
-
-    def _header(self, digest: str) -> bytes:
-        about = json.dumps(self._key | {"sha256": digest}, sort_keys=True)
-        return _MAGIC + about.encode() + b"\n"
-
     def _write(self, data: bytes) -> bool:
         """Write the file, and return whether that worked."""
         if _version_of(self._plan) != self._version:
             return False  # the file is another engine by now, whose kernels must not be replaced
-        reasons = []
-        for path in self._places:
-            try:
-                write_whole(path, data)
-            except OutputError as error:  # noqa: PERF203 (two places at most)
-                reasons.append(str(error))
-            else:
-                return True
-        self._log_once(f"compiled kernels are not kept for the next process: {'; '.join(reasons)}")
-        return False
+        problem = write_first(self._places, data)
+        if problem is not None:
+            self._log_once(f"compiled kernels are not kept for the next process: {problem}")
+        return problem is None
 
     def _log_once(self, line: str) -> None:
         if not self._logged:
@@ -143,14 +104,16 @@ def cache_path(plan: Path) -> Path:
 
 def _cache_of_user(plan: Path) -> Path | None:
     """Return the file to use where the engine's folder cannot be written; None without a home."""
+    folder = user_cache()
     try:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         where = hashlib.sha256(str(plan.resolve()).encode()).hexdigest()[:16]
     except (OSError, RuntimeError):
         return None
+    if folder is None:
+        return None
     # By its place and not by its content: one file for each engine, however often it is rebuilt.
     name = cache_path(plan)
-    return folder / "edgecount" / f"{name.stem}-{where}{name.suffix}"
+    return folder / f"{name.stem}-{where}{name.suffix}"
 
 
 def _version_of(path: Path) -> tuple[int, ...] | None:
@@ -160,11 +123,3 @@ def _version_of(path: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _age(path: Path) -> float:
-    """Return a sort key by which the newest file comes first."""
-    try:
-        return -path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -42,6 +42,17 @@ def test_extremes_are_exact_and_no_value_is_lost():
     assert values.counts.tolist() == np.histogram(everything, edges)[0].tolist()
 
 
+def test_the_mean_of_each_channel():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(3, 1, 4, 20, 30)).astype(np.float32)
+    values = values_of(*images)
+    assert values.sums / values.images == pytest.approx(images.mean((0, 1, 3, 4)), abs=1e-6)
+    endless = np.full((1, 2, 4, 4), np.inf, np.float32)
+    endless[0, 1, 0] = -np.inf
+    assert not np.isfinite(values_of(endless, endless).sums).any()
+    assert not values_of(np.zeros(5)).images
+
+
 def test_ranges():
     rng = np.random.default_rng(1)
     bulk = rng.normal(0, 1, 200_000)
@@ -99,6 +110,9 @@ def test_the_cache_is_of_one_model_and_its_images(tmp_path):
     assert again.images == 2
     for method in METHODS:
         assert again.ranges(method) == seen.ranges(method)
+    assert again.means().keys() == seen.means().keys() == {"image", "sum"}
+    for name, means in seen.means().items():
+        assert again.means()[name].tolist() == means.tolist()
     for other in (
         calibration_key(data, "RGB", images[:1]),
         calibration_key(data, "BGR", images),

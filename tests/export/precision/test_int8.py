@@ -14,6 +14,7 @@ from edgecount.export.precision.fp16 import emulated, to_fp16
 from edgecount.export.precision.int8 import (
     activation_step,
     calibrated_tensors,
+    mean_shift,
     quantisable,
     to_int8,
     unsaturated_scales,
@@ -335,3 +336,43 @@ def test_names_of_ours_in_a_foreign_graph(model, encoding):
         assert len(set(labels)) == len(labels)
         for ours, theirs in zip(run(odd, image), run(one, image), strict=True):
             assert theirs == pytest.approx(ours, abs=0.06 * float(np.abs(ours).max()))
+
+
+@pytest.mark.parametrize("group", [1, 2, 4])
+def test_the_mean_shift_of_rounded_weights(group):
+    rng = np.random.default_rng(group)
+    weight = rng.normal(size=(8, 4 // group, 3, 3)).astype(np.float32)
+    scales = weight_scales(weight, 0)
+    rounded = np.rint(weight / scales.reshape(-1, 1, 1, 1)) * scales.reshape(-1, 1, 1, 1)
+    means = rng.uniform(0, 3, 4)
+    # On maps without a structure every output is the sum of the weights times the means.
+    wanted = [
+        sum(
+            (rounded - weight)[out, i].sum() * means[out // (8 // group) * (4 // group) + i]
+            for i in range(4 // group)
+        )
+        for out in range(8)
+    ]
+    assert mean_shift(weight, scales, means, group) == pytest.approx(wanted, abs=1e-5)
+    means[0] = np.nan
+    assert np.isfinite(mean_shift(weight, scales, means, group)).all()
+
+
+@pytest.mark.parametrize("encoding", ["tensorrt", "cpu"])
+def test_biases_take_back_the_shift_of_rounded_weights(model, encoding):
+    feeds = [{"image": pixels(seed=seed)} for seed in range(4)]
+    seen = calibrate(model, feeds, calibrated_tensors(model), threads=1)
+    plain, mended = (
+        to_int8(model, seen.ranges("minmax"), encoding, means=means)
+        for means in (None, seen.means())
+    )
+    onnx.checker.check_model(mended, full_check=True)
+    assert node_precisions(mended) == node_precisions(plain)
+
+    def moved(made):
+        """Return by how much the means of both maps are off, over some images."""
+        pairs = [zip(run(model, f["image"]), run(made, f["image"]), strict=True) for f in feeds]
+        apart = [[float((b - a).mean()) for a, b in pair] for pair in pairs]
+        return np.abs(np.mean(apart, axis=0)).sum()
+
+    assert moved(mended) < moved(plain)

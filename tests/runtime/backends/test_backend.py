@@ -92,7 +92,7 @@ def test_a_backend_asked_for_by_name_is_never_replaced(
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("openvino", ""), ("onnxruntme", "did you mean 'onnxruntime'")]
+    ("name", "hint"), [("coreml", ""), ("onnxruntme", "did you mean 'onnxruntime'")]
 )
 def test_unknown_backend_lists_those_there_are(model: ModelFile, name: str, hint: str) -> None:
     with pytest.raises(
@@ -119,6 +119,7 @@ def test_without_onnxruntime_the_pip_command_is_given(
     model: ModelFile, backend: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)  # which would run it in its place
     with pytest.raises(MissingExtraError, match=rf'pip install "edgecount\[{extra}\]"'):
         open_backend(model, backend)
 

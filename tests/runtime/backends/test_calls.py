@@ -12,12 +12,8 @@ from graphs import endless_model
 
 from edgecount import EdgeCounter
 from edgecount.errors import ModelError
-from edgecount.runtime.backends.onnxruntime.calls import (
-    Call,
-    calls_in_hand,
-    run_session,
-    time_limit,
-)
+from edgecount.runtime.backends.calls import Call, calls_in_hand, time_limit
+from edgecount.runtime.backends.onnxruntime.calls import run_session
 
 FRAME = np.zeros((64, 64, 3), np.uint8)
 

@@ -11,6 +11,7 @@ pytest.importorskip("scipy")
 
 from edgecount import CountResult
 from edgecount.errors import ConfigError, SourceError
+from edgecount.runtime.pipeline.job import Outcome
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.evaluation import (
     Evaluation,
@@ -34,6 +35,9 @@ class KnownCounter:
         result = self.results.pop(0)
         assert result.size == (image.shape[1], image.shape[0])
         return result
+
+    def count_each(self, images):
+        return (Outcome(self.count(image())) for image in images)
 
 
 def counted(count, *, density=None, points=None, interval=None):

@@ -6,6 +6,7 @@ import pytest
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("torch")
 
+from edgecount.runtime.pipeline.job import Outcome  # noqa: E402
 from edgecount.train.data.readers.samples import from_points  # noqa: E402
 from edgecount.train.relay.distortions import DISTORTIONS, measure_distorted  # noqa: E402
 from edgecount.train.relay.validation import spread, tables, validate  # noqa: E402
@@ -34,6 +35,9 @@ class Bright:
             model="bright",
             backend="fake",
         )
+
+    def count_each(self, images):
+        return (Outcome(self.count(image())) for image in images)
 
 
 @pytest.fixture

@@ -104,6 +104,8 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
+        ("cameras:", "precision: int4\ncameras:", "precision: expected one of auto, float32, bf"),
+        ("cameras:", "backend: openvin\ncameras:", "backend: expected one of auto, tensorrt, "),
         ("rate: 5", "rate: fast", ":7: cameras.door.rate: expected a number or null, got 'fast'"),
         ("rate: 5", "rat: 5", ":7: cameras.door.rat: unknown key: did you mean rate?"),
         ("rate: 5", "rate: 0", ":7: cameras.door.rate: expected pictures a second, 0.01 to 240"),

@@ -153,6 +153,7 @@ def test_everything_gets_what_it_should(cameras: dict[str, CameraServer], tmp_pa
     assert sorted(ids(history.events(None, 0, 1e11))) == sorted(ids(told))
     assert 'edgecount_alarms_raised_total{alarm="crowded",camera="door"} 1.0' in metrics
     assert 'edgecount_alarm_raised{alarm="crowded",camera="hall"} 0.0' in metrics
+    assert 'edgecount_camera_stage_seconds_total{camera="hall",stage="infer"}' in metrics
     assert json.loads(listener.kept["edgecount/door/alarms/crowded"])["state"] == "OFF"
     assert json.loads(listener.kept["edgecount/door/state"])["count"] == 2
     assert "edgecount/door/regions/right" in listener.kept

@@ -4,6 +4,7 @@ import dataclasses
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,22 @@ def test_what_is_counted(now, make_event):
     states = [found[key, "door", "crowded"] for key in ("alarm_raised", "alarm_has_data")]
     assert states == [0, 0]
     assert found["alarms_raised_total", "door", "crowded"] == 1
+
+
+def test_the_time_of_each_stage_is_summed(now):
+    metrics = Metrics({"door": DOOR})
+    for infer in (20.0, 30.0):
+        metrics.reading(now(timings={"preprocess": 1.0, "infer": infer, "postprocess": 0.5}))
+    rendered = metrics.render().decode()
+    assert 'camera_stage_seconds_total{camera="door",stage="infer"} 0.05\n' in rendered
+    assert 'camera_stage_seconds_total{camera="door",stage="preprocess"} 0.002\n' in rendered
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_cpu_time_and_memory_of_the_process():
+    found = values(Metrics())
+    assert found["process_cpu_seconds_total",] > 0
+    assert found["process_resident_memory_bytes",] > 1e6
 
 
 def test_counters_survive_resets(now):

@@ -1,0 +1,1 @@
+"""OpenVINO, on CPUs and on the GPUs and NPUs of Intel."""

@@ -1,0 +1,134 @@
+"""The library: its import, the devices that it finds, and what these compute in."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import sys
+import threading
+from types import ModuleType
+from typing import Any
+
+from edgecount.errors import BackendError, MissingExtraError
+
+DEVICES = {"openvino": "CPU", "openvino-gpu": "GPU", "openvino-npu": "NPU"}
+"""OpenVINO's name of each backend's device."""
+
+_LACKS = {
+    "GPU": "no Intel GPU, or no driver for its compute part (package intel-opencl-icd)",
+    "NPU": "no Intel NPU, or no driver for it (package intel-level-zero-npu)",
+}
+_TELEMETRY = "openvino_telemetry"
+_lock = threading.Lock()
+
+
+def load_openvino() -> ModuleType:
+    """Import openvino, which sends nothing home then.
+
+    Raises:
+        MissingExtraError: it is not installed.
+        BackendError: it is installed and cannot be loaded.
+    """
+    try:
+        with _lock:
+            module = _imported()
+    except Exception as error:  # a build that does not fit raises whatever its C++ made of that
+        if isinstance(error, ModuleNotFoundError) and error.name == "openvino":
+            raise MissingExtraError("openvino", "openvino", "to run models with it") from None
+        raise BackendError(f"openvino cannot be loaded: {reason(error)}") from error
+    if not hasattr(module, "Core"):  # a folder of that name on the path is a package, too
+        raise BackendError("openvino cannot be loaded: what is imported by that name is not it")
+    return module
+
+
+def _imported() -> ModuleType:
+    # Its import reports to its makers unless the user has refused that in a file of his home.
+    # Without the package that sends it, a stand-in of its own takes the calls.
+    silenced = "openvino" not in sys.modules and _TELEMETRY not in sys.modules
+    if silenced:
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # what Python takes as "missing"
+    try:
+        import openvino
+    finally:
+        if silenced:
+            del sys.modules[_TELEMETRY]
+    module: ModuleType = openvino
+    return module
+
+
+def is_installed() -> bool:
+    """Return whether the package is there, without loading it."""
+    try:
+        return importlib.util.find_spec("openvino") is not None
+    except (ImportError, ValueError):  # of a module that something else has put in its place
+        return False
+
+
+@functools.cache
+def core() -> Any:
+    """Return the one `openvino.Core` of the process, which holds the devices' plugins.
+
+    Raises:
+        MissingExtraError, BackendError: see `load_openvino`.
+    """
+    openvino = load_openvino()
+    try:
+        return openvino.Core()
+    except Exception as error:
+        raise BackendError(f"openvino cannot be started: {reason(error)}") from error
+
+
+def version() -> str:
+    """Return the version without its build, such as "2026.4.1"."""
+    found: str = load_openvino().get_version()
+    return found.split("-", maxsplit=1)[0]
+
+
+def list_devices() -> dict[str, str]:
+    """Return the devices by OpenVINO's names, such as "CPU" and "GPU.0", with those they carry."""
+    return {name: full_name(name) for name in core().available_devices}
+
+
+def require_device(backend: str) -> str:
+    """Return OpenVINO's name of a backend's device.
+
+    Raises:
+        BackendError: it is not there; the message names what is.
+    """
+    device = DEVICES[backend]
+    if device == "CPU":  # asking for all of them would load the other plugins
+        return device
+    found = list_devices()
+    if any(name.split(".")[0] == device for name in found):
+        return device
+    there = ", ".join(f"{name} ({text})" for name, text in found.items()) or "none"
+    raise BackendError(f"backend {backend}: OpenVINO finds {_LACKS[device]}; devices here: {there}")
+
+
+def full_name(device: str) -> str:
+    """Return the name that a device carries, such as that of the CPU; OpenVINO's if it has none."""
+    return str(_property(device, "FULL_DEVICE_NAME", device)).strip()
+
+
+def capabilities(device: str) -> frozenset[str]:
+    """Return what a device can compute in, such as FP32, BF16, FP16 and INT8."""
+    return frozenset(_property(device, "OPTIMIZATION_CAPABILITIES", ()))
+
+
+def supported_properties(device: str) -> frozenset[str]:
+    """Return the names of the properties that a model for a device may be compiled with."""
+    return frozenset(_property(device, "SUPPORTED_PROPERTIES", ()))
+
+
+def _property(device: str, name: str, default: Any) -> Any:
+    try:
+        return core().get_property(device, name)
+    except RuntimeError:  # which not every device answers
+        return default
+
+
+def reason(error: BaseException) -> str:
+    """Return an error in one line: of OpenVINO's, what follows the places in its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(("Exception from ", "Check '"))]
+    return " ".join(told or lines) or type(error).__name__
