@@ -17,7 +17,6 @@ import pytest
 
 from edgecount import EdgeCounter
 from edgecount.archive.rows import arrow_schema, make_row
-from edgecount.errors import ConfigError, ModelError, SourceError
 from edgecount.manifest import Manifest
 from s3_server import open_s3, serve_s3
 
@@ -216,23 +215,6 @@ def test_a_mistake_in_the_example_is_one_line(cluster: Any, tmp_path: Path) -> N
     )
     assert done.returncode == 1
     assert done.stderr == f"error: no such file or folder: {tmp_path / 'none'}\n"
-
-
-def test_what_cannot_be_counted_is_told_at_once(cluster: Any, tmp_path: Path, crowd: Path) -> None:
-    from edgecount.ray import count_images
-
-    with pytest.raises(SourceError, match="no such file or folder"):
-        count_images(tmp_path / "none")
-    with pytest.raises(SourceError, match="got none"):
-        count_images([])
-    with pytest.raises(ConfigError, match="images: expected a folder, a list, a URL"):
-        count_images([1])  # type: ignore[list-item]
-    with pytest.raises(ModelError, match="no such model file"):
-        count_images(crowd, tmp_path / "none.onnx")
-    with pytest.raises(ConfigError, match=r"count_images: .*colour"):
-        count_images(crowd, colour="red")
-    with pytest.raises(ConfigError, match="batch_size: expected a whole number"):
-        count_images(crowd, batch_size=0)
 
 
 def test_a_machine_goes_away(
