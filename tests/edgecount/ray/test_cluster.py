@@ -32,13 +32,13 @@ def cluster(make_cluster: Callable[[list[int]], Any]) -> Iterator[Any]:
         yield cluster
 
 
-ACTORS = 2  # one on each machine
+ACTORS = 2
 
 
-def count(images: Any, model: Any, **options: Any) -> Any:
+def count(images: Any, model: Any, *, actors: int = ACTORS, **options: Any) -> Any:
     from edgecount.ray import count_images
 
-    return count_images(images, model, concurrency=ACTORS, **options)
+    return count_images(images, model, concurrency=actors, **options)
 
 
 def counts(rows: Iterable[dict[str, Any]]) -> dict[str, float]:
@@ -139,13 +139,13 @@ class Gate:
         backend = gated.GatedBackend(folder, free=5)
         self.options: dict[str, Any] = {"model": manifest, "backend": backend}
 
-    def waiting(self, job: Future[Any]) -> list[tuple[int, str]]:
+    def waiting(self, job: Future[Any], actors: int = ACTORS) -> list[tuple[int, str]]:
         """Return process and node of each actor, when all of them wait."""
         found: list[Path] = []
 
         def all_wait() -> bool:
             found[:] = self._folder.iterdir()
-            return job.done() or len(found) == ACTORS
+            return job.done() or len(found) == actors
 
         gated.wait_for(all_wait)
         if job.done():
@@ -220,12 +220,13 @@ def test_a_mistake_in_the_example_is_one_line(cluster: Any, tmp_path: Path) -> N
 def test_a_machine_goes_away(
     cluster: Any, crowd: Path, expected: dict[str, float], gate: Gate
 ) -> None:
-    images = count(crowd, **gate.options)
+    # The first machine holds two of them, so that at least one is on the other.
+    images = count(crowd, actors=3, **gate.options)
     (worker,) = cluster.worker_nodes
     with ThreadPoolExecutor() as pool:
         job = pool.submit(images.take_all)
         try:
-            nodes = [node for _, node in gate.waiting(job)]
+            nodes = [node for _, node in gate.waiting(job, actors=3)]
             assert worker.node_id in nodes
             cluster.remove_node(worker)
         finally:
