@@ -20,10 +20,14 @@ from edgecount.errors import OutputError
 
 def user_cache() -> Path | None:
     """Return the user's folder for what can be made again; None without a home."""
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if named.is_absolute():  # others are to be ignored, by the standard of these folders
+        return named / "edgecount"
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgecount"
+        home = Path.home()
     except (OSError, RuntimeError):
         return None
+    return home / ".cache" / "edgecount" if home.is_absolute() else None
 
 
 class KeptFiles:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from edgecount._files import require_regular
+from edgecount.errors import EdgeCountError, ModelError
 from edgecount.runtime.models.onnx_metadata import read_entry
 from edgecount.runtime.models.protobuf import DamagedError, open_onnx, read_fields, read_varint
 
@@ -107,6 +108,30 @@ def check_beside(path: Path) -> None:
         return
     for name in read_onnx_facts(path).beside:
         require_regular(path.parent / name)
+
+
+def files_state(path: Path) -> tuple[tuple[int, ...], ...]:
+    """Return what changes when a model's file, or one beside it with its weights, is replaced."""
+    found: list[tuple[int, ...]] = []
+    with suppress(EdgeCountError, OSError, ValueError):  # whoever loads it says what is wrong
+        for file in (path, *(path.parent / name for name in read_onnx_facts(path).beside)):
+            status = file.stat()
+            found.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+    return tuple(found)
+
+
+def check_unchanged(path: Path, state: tuple[tuple[int, ...], ...]) -> None:
+    """Refuse to load a model's file once more if it is another one by now.
+
+    Args:
+        path: the model's file.
+        state: its `files_state` when it was loaded first.
+
+    Raises:
+        ModelError: it was replaced since.
+    """
+    if files_state(path) != state:
+        raise ModelError(f"{path} was replaced since it was opened: make a new counter for it")
 
 
 def _standard_opset(file: BinaryIO, size: int) -> int:

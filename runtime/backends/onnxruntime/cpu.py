@@ -17,7 +17,7 @@ from edgecount.runtime.backends.onnxruntime.session import (
     open_session,
 )
 from edgecount.runtime.models.machine import usable_threads
-from edgecount.runtime.models.onnx_facts import stored_precision
+from edgecount.runtime.models.onnx_facts import check_unchanged, files_state, stored_precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +57,7 @@ class OnnxRuntimeBackend(Backend):
         self.lanes = min(_MOST_LANES, self._threads) if device == "cpu" else 1
         self._of_lanes: dict[int, Backend] = {}
         self._opening = threading.Lock()
+        self._state = () if model.path is None else files_state(model.path)
         self._session: Any = open_session(model, CPU if device == "cpu" else CUDA, threads)
         try:
             check_tensors(self._session, model)
@@ -82,7 +83,7 @@ class OnnxRuntimeBackend(Backend):
 
         Raises:
             BackendError: the backend is closed.
-            ModelError: there is no memory for them.
+            ModelError: there is no memory for them, or the file was replaced.
         """
         if number == 1 or self.device != "cpu":
             return self
@@ -90,16 +91,29 @@ class OnnxRuntimeBackend(Backend):
             if self._session is None:
                 raise BackendError(f"{self.name}: the backend is closed")
             if number not in self._of_lanes:
-                each = max(1, self._threads // number)
-                # A call of one thread runs in the caller's: then one session, with its weights and
-                # its pool of memory, serves all. Sessions with threads of their own would lend
-                # them to whoever comes first.
-                sessions = [
-                    OnnxRuntimeBackend(self._model, "cpu", each)
-                    for _ in range(1 if each == 1 else number)
-                ]
-                self._of_lanes[number] = sessions[0] if each == 1 else _InTurn(sessions)
+                self._of_lanes[number] = self._open_lanes(number)
             return self._of_lanes[number]
+
+    def _open_lanes(self, number: int) -> Backend:
+        each = max(1, self._threads // number)
+        sessions: list[Backend] = []
+        self._check_file()  # before: opening takes long, and is tried again with the next frames
+        try:
+            # A call of one thread runs in the caller's: then one session, with its weights and its
+            # pool of memory, serves all. Sessions with threads of their own would lend them to
+            # whoever comes first.
+            for _ in range(1 if each == 1 else number):
+                sessions.append(OnnxRuntimeBackend(self._model, "cpu", each))  # noqa: PERF401
+            self._check_file()
+        except BaseException:
+            for session in sessions:
+                session.close()
+            raise
+        return sessions[0] if each == 1 else _InTurn(sessions)
+
+    def _check_file(self) -> None:
+        if self._model.path is not None:
+            check_unchanged(self._model.path, self._state)
 
     def close(self) -> None:
         """Free the sessions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from edgecount.runtime.backends.openvino.properties import compile_properties, s
 from edgecount.runtime.backends.openvino.shapes import Forms
 from edgecount.runtime.backends.openvino.softplus import needs_exact_softplus, replace_softplus
 from edgecount.runtime.models.machine import usable_threads
-from edgecount.runtime.models.onnx_facts import check_beside
+from edgecount.runtime.models.onnx_facts import check_beside, check_unchanged, files_state
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,8 @@ class OpenVinoBackend(Backend):
         self.lanes = self._useful_lanes()
         self._lock = threading.Lock()
         self._of_lanes: dict[int, OpenVinoBackend] = {}
-        self._closed = False
+        self._closed, self._process = False, os.getpid()
+        self._state = () if model.path is None else files_state(model.path)
         self._cache = self._open_cache()
         self._network: Any = None
         self._outputs: list[int] = []
@@ -80,6 +82,8 @@ class OpenVinoBackend(Backend):
         """Run the model once; see `Backend.infer`."""
         if self._closed:
             raise BackendError(f"{self.name}: the backend is closed")
+        if self._process != os.getpid():  # its threads are not in a fork: it would wait for ever
+            raise BackendError(f"{self.name} was opened before a fork: open a counter in the child")
         name = self._model.manifest.input.name
         if list(inputs) != [name]:
             raise BackendError(f"{self.name}: expected the input {name!r}, got {list(inputs)}")
@@ -104,10 +108,20 @@ class OpenVinoBackend(Backend):
                 raise BackendError(f"{self.name}: the backend is closed")
             found = self._of_lanes.get(number)
             if found is None:
-                found = self._of_lanes[number] = OpenVinoBackend(
-                    self._model, self.name, self._threads, self.precision, streams=number
-                )
+                found = self._of_lanes[number] = self._open_lanes(number)
             return found
+
+    def _open_lanes(self, number: int) -> OpenVinoBackend:
+        self._check_file()
+        found = OpenVinoBackend(
+            self._model, self.name, self._threads, self.precision, streams=number
+        )
+        try:
+            self._check_file()
+        except ModelError:
+            found.close()
+            raise
+        return found
 
     def shapes(self) -> list[Shape]:
         """Return the shapes (B, 3, H, W) that have a compiled model of their own by now."""
@@ -190,14 +204,22 @@ class OpenVinoBackend(Backend):
             try:
                 with in_hand():
                     network = library.core().read_model(str(path))
+                    # Not read when it was opened if what it was compiled to was on the disk.
+                    self._check_file()
                     if needs_exact_softplus():
                         replace_softplus(network)
                     self._network = network
+            except ModelError:
+                raise
             except Exception as error:
                 raise ModelError(
                     f"{self.name} cannot load {path}: {library.reason(error)}"
                 ) from error
         return self._network
+
+    def _check_file(self) -> None:
+        if self._model.path is not None:
+            check_unchanged(self._model.path, self._state)
 
     def _check_computed(self, compiled: Any) -> None:
         """Refuse numbers that were not asked for: OpenVINO takes others without a word."""

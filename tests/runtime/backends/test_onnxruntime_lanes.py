@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
-from edgecount.errors import BackendError
+from edgecount import EdgeCounter
+from edgecount.errors import BackendError, ModelError
 from edgecount.models import model_path
 from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
 from edgecount.runtime.models.open import open_model
@@ -56,3 +60,29 @@ def test_lanes_are_opened_once_and_closed_with_the_engine(engine: OnnxRuntimeBac
             one.infer({})
     with pytest.raises(BackendError, match="closed"):
         engine.for_lanes(2)
+
+
+def test_lanes_of_another_file_by_the_same_name_are_refused(
+    make_model: Callable[..., Path],
+) -> None:
+    path = make_model()
+    with OnnxRuntimeBackend(open_model(path), threads=2) as engine:
+        make_model(unit=100.0).replace(path)
+        with pytest.raises(ModelError, match="was replaced since it was opened"):
+            engine.for_lanes(2)
+
+
+def test_a_counter_goes_on_with_the_file_that_it_opened(
+    make_model: Callable[..., Path], squares: Callable[..., NDArray[np.uint8]]
+) -> None:
+    path, frame, other = make_model(), squares(64, 64, (16, 16)), make_model()
+    model = onnx.load(other)
+    (unit,) = (one for one in model.graph.initializer if one.name == "unit")
+    unit.CopyFrom(numpy_helper.from_array(3 * numpy_helper.to_array(unit), "unit"))
+    onnx.save(model, other)
+    with EdgeCounter(path, backend="onnxruntime", threads=2) as counter:
+        first = counter.count(frame).density_count
+        other.replace(path)
+        assert [one.density_count for one in counter.count_batch([frame] * 4)] == [first] * 4
+    with EdgeCounter(path, backend="onnxruntime", threads=2) as counter:
+        assert counter.count(frame).density_count == pytest.approx(3 * first)

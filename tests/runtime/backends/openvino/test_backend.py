@@ -394,3 +394,30 @@ def test_threads_are_bound_to_no_core(one: bool) -> None:
         "    run.join(0.001)\n"
     )
     assert run_code(code) == (0, "", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_is_told_to_open_its_own(tiny_model: Path) -> None:
+    code = """if True:
+        import os, sys
+        import numpy as np
+        from edgecount import EdgeCounter
+        frame = np.zeros((64, 64, 3), np.uint8)
+        counter = EdgeCounter(sys.argv[1], backend="openvino", threads=1)
+        counter.count(frame)
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        else:
+            try:
+                counter.count(frame)
+            except Exception as error:
+                print(error, flush=True)
+            with EdgeCounter(sys.argv[1], backend="openvino", threads=1) as own:
+                print(own.count(frame).count, flush=True)
+            os._exit(0)
+    """
+    assert run_code(code, tiny_model)[:2] == (
+        0,
+        "openvino was opened before a fork: open a counter in the child\n0.0\n",
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecount.errors import ModelError
 from edgecount.runtime.backends import kept
 from edgecount.runtime.backends.kept import KeptFiles, prune
 from edgecount.runtime.models.open import open_model
@@ -117,6 +118,25 @@ def test_a_damaged_or_foreign_file_is_made_anew(
     assert compiled == [None, None]
 
 
+def test_a_file_that_was_replaced_meanwhile_is_not_compiled(
+    cache: Path, compiled: list[object], make_model: Callable[..., Path]
+) -> None:
+    """Its counts would be those of another model, and kept as this one's for ever."""
+    path = make_model()
+    first = maps(path)
+    kept = path.read_bytes()
+    with OpenVinoBackend(open_model(path)) as backend:
+        make_model(unit=100.0).replace(path)
+        with pytest.raises(ModelError, match="was replaced since it was opened"):
+            backend._make(IMAGE.shape)
+        with pytest.raises(ModelError, match="was replaced since it was opened"):
+            backend.for_lanes(2) if backend.lanes > 1 else backend._read()
+        assert same(list(backend.infer({"image": IMAGE}).values()), first)
+    assert len(list(cache.iterdir())) == 1
+    path.write_bytes(kept)
+    assert same(maps(path), first)
+
+
 def test_what_openvino_refuses_is_made_anew(
     cache: Path, compiled: list[object], tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,3 +204,14 @@ def test_the_folder_is_bounded(
     for unit in range(2, 8):
         maps(make_model(unit=float(unit)))
     assert 2 <= len(list(cache.iterdir())) <= 3
+
+
+def test_a_relative_folder_for_caches_is_ignored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for value in ("", "cache", "./x"):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert kept.user_cache() == tmp_path / ".cache" / "edgecount"
+    monkeypatch.setenv("HOME", "")
+    assert kept.user_cache() is None
