@@ -12,7 +12,7 @@ from edgecount.runtime.backends.openvino import library
 from edgecount.runtime.backends.openvino.properties import saturates
 from edgecount.runtime.backends.proofs import Proof, find_proof, keep_proof
 from edgecount.runtime.models.choose import FLOAT32, choose_onnx, read_report
-from edgecount.runtime.models.engines import same_network
+from edgecount.runtime.models.engines import file_sha256, same_network
 from edgecount.runtime.models.machine import X86, may_have_half_precision, this_cpu
 from edgecount.runtime.models.onnx_facts import stored_precision
 from edgecount.runtime.models.open import open_onnx_file
@@ -238,13 +238,17 @@ def _at_export(model: ModelFile, backend: str, precision: str) -> Any:
     """Return the export's facts of a file run so by this version on this CPU; None: none."""
     if model.folder is None or model.path is None:
         return None
-    entries = read_report(model.folder).get(model.path.name, {}).get("engines")
+    facts = read_report(model.folder).get(model.path.name, {})
+    entries = facts.get("engines")
     wanted = {"backend": backend, "precision": precision, "cpu": this_cpu()._asdict()}
     for entry in entries if isinstance(entries, list) else ():
         if not isinstance(entry, dict) or {key: entry.get(key) for key in wanted} != wanted:
             continue
-        if str(entry.get("version")).split("-", maxsplit=1)[0] == library.version():
-            return entry
+        if str(entry.get("version")).split("-", maxsplit=1)[0] != library.version():
+            continue
+        # Another file may have taken the name since the report was written.
+        same = facts.get("sha256") in (None, file_sha256(model.path))
+        return entry if same else None
     return None
 
 

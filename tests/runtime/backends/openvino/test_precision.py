@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -182,6 +183,19 @@ def test_the_export_s_proof_is_enough(
         folder = _exported(tiny_model, tmp_path / name, **change)
         assert opened(folder, judge) == ("onnxruntime", "float32")
     assert len(judge.asked) == 1  # of the same file, asked for twice
+
+
+def test_the_export_s_proof_is_of_its_own_file(
+    bfloat16: list[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    folder, judge = _exported(tiny_model, tmp_path / "export"), Judge(False)
+    report = json.loads((folder / "report.json").read_text())
+    digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+    for found, expected in ((digest, "bfloat16"), ("0" * 64, "float32")):
+        report["files"][0]["sha256"] = found
+        (folder / "report.json").write_text(json.dumps(report))
+        assert opened(folder, judge)[1] == expected
+    assert len(judge.asked) == 1
 
 
 def test_int8_of_a_folder_is_proven_against_its_float32(
