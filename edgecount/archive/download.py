@@ -7,6 +7,7 @@ import re
 import time
 import urllib.request
 from http.client import HTTPException
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -65,14 +66,18 @@ def _request(address: str) -> urllib.request.Request:
     return request
 
 
-def _read(shown: str, response: object) -> bytes:
+def _read(shown: str, response: Any) -> bytes:
     data, until = bytearray(), time.monotonic() + _LONGEST
-    while chunk := response.read(_CHUNK):  # type: ignore[attr-defined]
+    length: int | None = getattr(response, "length", None)  # None: the server does not say
+    # Not `read`, which waits for all that it was asked for, however slowly it comes.
+    while (length is None or len(data) < length) and (chunk := response.read1(_CHUNK)):
         data += chunk
         if len(data) > _LARGEST:
             raise SourceError(f"{shown} is too large: expected at most {_LARGEST >> 20} MiB")
         if time.monotonic() > until:
             raise SourceError(f"cannot read {shown}: it took longer than {_LONGEST:g} s")
+    if length is not None and len(data) < length:
+        raise SourceError(f"cannot read {shown}: it ended after {len(data)} of {length} bytes")
     if not data:
         raise SourceError(f"{shown} is empty (0 bytes)")
     return bytes(data)

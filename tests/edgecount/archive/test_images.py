@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -185,9 +187,15 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen.append((self.path, self.headers.get("Authorization")))
         body = b"" if self.path == "/empty.jpg" else PNG
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        more = {"/cut.jpg": 9, "/slow.jpg": 1 << 16}.get(self.path, 0)
+        self.send_header("Content-Length", str(len(body) + more))
         self.end_headers()
         self.wfile.write(body)
+        if self.path == "/slow.jpg":
+            with suppress(OSError):  # whoever asked has left
+                for _ in range(1000):
+                    time.sleep(0.01)
+                    self.wfile.write(b"0")
 
     def log_message(self, *_):
         pass
@@ -215,3 +223,14 @@ def test_addresses_are_downloaded(server, tmp_path):
         images.read(f"http://me:word@{at}/missing.jpg")
     with pytest.raises(SourceError, match="is empty"):
         images.read(f"http://{at}/empty.jpg")
+
+
+def test_a_download_that_is_cut_short_or_drips_is_refused(server, tmp_path, monkeypatch):
+    (tmp_path / "list.txt").write_text("x")
+    images = open_images(str(tmp_path / "list.txt"))
+    at = f"http://127.0.0.1:{server.server_port}"
+    with pytest.raises(SourceError, match=f"it ended after {len(PNG)} of {len(PNG) + 9} bytes"):
+        images.read(f"{at}/cut.jpg")
+    monkeypatch.setattr("edgecount.archive.download._LONGEST", 0.2)
+    with pytest.raises(SourceError, match=r"took longer than 0\.2 s"):
+        images.read(f"{at}/slow.jpg")
