@@ -24,10 +24,9 @@ def user_cache() -> Path | None:
     if named.is_absolute():  # others are to be ignored, by the standard of these folders
         return named / "edgecount"
     try:
-        home = Path.home()
+        return Path.home() / ".cache" / "edgecount"
     except (OSError, RuntimeError):
         return None
-    return home / ".cache" / "edgecount" if home.is_absolute() else None
 
 
 class KeptFiles:

@@ -213,5 +213,3 @@ def test_a_relative_folder_for_caches_is_ignored(
     for value in ("", "cache", "./x"):
         monkeypatch.setenv("XDG_CACHE_HOME", value)
         assert kept.user_cache() == tmp_path / ".cache" / "edgecount"
-    monkeypatch.setenv("HOME", "")
-    assert kept.user_cache() is None
