@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -92,8 +93,9 @@ class Lanes(Generic[Item, Done]):
 class Room:
     """Room that those who work side by side share.
 
-    A large piece is let in when it has all of the room to itself. Who is inside waits for nobody
-    outside, so that everyone is let in some day.
+    A large piece is let in when it has all of the room to itself. Pieces are let in in the order in
+    which they came, and who is inside waits for nobody outside, so that everyone is let in some
+    day.
 
     Args:
         total: size of the room.
@@ -103,6 +105,7 @@ class Room:
     def __init__(self, total: float, share: float) -> None:
         self._total, self._share = total, share
         self._used = 0.0
+        self._waiting: deque[object] = deque()  # a large piece is not passed for ever by small ones
         self._changed = threading.Condition()
 
     def has_for_two(self, size: float) -> bool:
@@ -113,9 +116,20 @@ class Room:
     def hold(self, size: float) -> Iterator[None]:
         """Wait until there is room for a piece, and hold it for the length of a with block."""
         needed = self._total if size > self._share else size
+        turn = object()
+
+        def may_enter() -> bool:
+            fits = not self._used or self._used + needed <= self._total
+            return fits and self._waiting[0] is turn
+
         with self._changed:
-            self._changed.wait_for(lambda: not self._used or self._used + needed <= self._total)
-            self._used += needed
+            self._waiting.append(turn)
+            try:
+                self._changed.wait_for(may_enter)
+                self._used += needed
+            finally:  # also of one whose wait was interrupted
+                self._waiting.remove(turn)
+                self._changed.notify_all()
         try:
             yield
         finally:

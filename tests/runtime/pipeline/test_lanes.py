@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -103,3 +104,23 @@ def test_small_pieces_share_the_room_and_a_large_one_has_it_alone() -> None:
         thread.join(60)
     assert seen[-1] == [60]
     assert (room.has_for_two(50), room.has_for_two(51)) == (True, False)
+
+
+def test_small_pieces_that_come_later_do_not_keep_a_large_one_out() -> None:
+    room, order = Room(100, 50), list[int]()
+
+    def enter(size: int) -> None:
+        with room.hold(size):
+            order.append(size)
+
+    threads = [threading.Thread(target=enter, args=(size,)) for size in (60, 50)]
+    with room.hold(40):
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            end = time.monotonic() + 60
+            while len(room._waiting) < number and time.monotonic() < end:
+                time.sleep(0.001)
+        assert order == []  # there is room for 50, and 60 came before
+    for thread in threads:
+        thread.join(60)
+    assert order == [60, 50]
