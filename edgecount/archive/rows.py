@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edgecount.result import CountResult
 
-__all__ = ["COLUMNS", "Row", "arrow_schema", "make_row", "row_name"]
+__all__ = ["COLUMNS", "Row", "arrow_schema", "make_row", "row_name", "without_user"]
 
 _LONGEST_ERROR = 1000  # characters: a message may quote what a damaged file holds
 _LIKE_AN_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4})")
@@ -91,8 +91,7 @@ def row_name(name: str) -> str:
     this very text in it, backslashes are doubled. An address loses the user and password in it.
     All other names stay as they are.
     """
-    if "://" in name:
-        name = _USER.sub(r"\1", name)
+    name = without_user(name)
     if _ENCODING != "utf-8" and not name.isascii():
         # The same name as on machines of another locale.
         name = os.fsencode(name).decode("utf-8", "surrogateescape")
@@ -100,6 +99,11 @@ def row_name(name: str) -> str:
     if "\\" in name and (is_odd or _LIKE_AN_ESCAPE.search(name)):
         name = name.replace("\\", "\\\\")
     return valid_text(name) if is_odd else name
+
+
+def without_user(name: str) -> str:
+    """Return a name, and an address without the user and password in it."""
+    return _USER.sub(r"\1", name) if "://" in name else name
 
 
 def arrow_schema() -> pa.Schema:

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from edgecount.archive.rows import without_user
 from edgecount.errors import ConfigError
 
 _TEXT = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*")
@@ -58,6 +59,6 @@ class Shard:
         """Return whether an image of this name belongs to the shard."""
         if self.total == 1:
             return True
-        # Not hash(), which differs from process to process.
-        digest = hashlib.blake2b(os.fsencode(name), digest_size=8).digest()
+        # Not hash(), which differs from process to process. A new password moves no image.
+        digest = hashlib.blake2b(os.fsencode(without_user(name)), digest_size=8).digest()
         return int.from_bytes(digest, "big") % self.total == self.index - 1

@@ -14,6 +14,7 @@ PINNED = {
     "Zürich.png": (1, 5, 701),
     "\udcff.jpg": (1, 7, 231),
     "https://h/x.jpg": (1, 9, 257),
+    "https://me:word@h/x.jpg": (1, 9, 257),  # the same row
     "a\nb": (2, 16, 8),
 }
 
