@@ -294,3 +294,13 @@ def test_the_proof_is_by_counts_of_rendered_scenes(
         found, text = prove(exact, faster, model.manifest, gate)
     assert found is passed
     assert "rendered scenes" in text
+
+
+def test_scenes_in_which_a_model_sees_nobody_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_proof, "_PEOPLE", (0, 0))
+    monkeypatch.setattr(_proof, "_SIZE", (320, 240))
+    model = open_model("edgecount-n")
+    with OpenVinoBackend(model) as engine:
+        found, text = prove(engine, engine, model.manifest, 0.03)
+    assert not found
+    assert "too few to compare" in text
