@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+import string
 import time
 import urllib.request
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from edgecount.errors import SourceError
 from edgecount.runtime.sources.urls import stream_name
@@ -58,7 +59,10 @@ def _request(address: str) -> urllib.request.Request:
     """Return the request of an address, whose user and password go into a header."""
     parts = urlsplit(address)
     user, _, host = parts.netloc.rpartition("@")
-    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)))  # noqa: S310
+    # Names with spaces and umlauts, as browsers take them; what is quoted already stays.
+    path, query = (quote(part, safe=string.punctuation) for part in (parts.path, parts.query))
+    url = urlunsplit((parts.scheme, host, path, query, ""))
+    request = urllib.request.Request(url)  # noqa: S310 (checked by the caller)
     if user:
         # Not redirected: another host must not learn it.
         code = base64.b64encode(unquote(user).encode()).decode()

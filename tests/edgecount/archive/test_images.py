@@ -219,6 +219,8 @@ def test_addresses_are_downloaded(server, tmp_path):
     assert images.read(f"http://{at}/a.jpg?b=1") == PNG
     assert images.read(f"http://me:wo%72d@{at}/a.jpg") == PNG
     assert server.seen == [("/a.jpg?b=1", None), ("/a.jpg", "Basic bWU6d29yZA==")]
+    assert images.read(f"http://{at}/a b/Zürich%20(1).jpg?c=ä&d=%26#part") == PNG
+    assert server.seen[-1][0] == "/a%20b/Z%C3%BCrich%20(1).jpg?c=%C3%A4&d=%26"
     with pytest.raises(SourceError, match=rf"cannot read http://{at}/missing.jpg: status 404"):
         images.read(f"http://me:word@{at}/missing.jpg")
     with pytest.raises(SourceError, match="is empty"):
