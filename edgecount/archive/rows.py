@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from edgecount._text import SURROGATES, valid_text
 from edgecount.errors import MissingExtraError
-from edgecount.runtime.sources.urls import shown_url
+from edgecount.runtime.sources.urls import shown_url, without_user
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from edgecount.result import CountResult
 
-__all__ = ["COLUMNS", "Row", "arrow_schema", "make_row", "row_name", "without_user"]
+__all__ = ["COLUMNS", "Row", "arrow_schema", "make_row", "row_name"]
 
 _LONGEST_ERROR = 1000  # characters: a message may quote what a damaged file holds
 _LIKE_AN_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4})")
 _ENCODING = sys.getfilesystemencoding()
-_USER = re.compile(r"\A(\s*[a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
 
 
 class Row(TypedDict):
@@ -99,11 +98,6 @@ def row_name(name: str) -> str:
     if "\\" in name and (is_odd or _LIKE_AN_ESCAPE.search(name)):
         name = name.replace("\\", "\\\\")
     return valid_text(name) if is_odd else name
-
-
-def without_user(name: str) -> str:
-    """Return a name, and an address without the user and password in it."""
-    return _USER.sub(r"\1", name) if "://" in name else name
 
 
 def arrow_schema() -> pa.Schema:

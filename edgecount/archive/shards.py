@@ -7,8 +7,8 @@ import os
 import re
 from dataclasses import dataclass
 
-from edgecount.archive.rows import without_user
 from edgecount.errors import ConfigError
+from edgecount.runtime.sources.urls import without_user
 
 _TEXT = re.compile(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*")
 

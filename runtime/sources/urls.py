@@ -11,6 +11,7 @@ _URL = re.compile(
     r"([^/?#\s]*)(\S*)",
     re.IGNORECASE,
 )
+_USER = re.compile(r"\A(\s*[a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
 # The lengths are bounded: messages may hold what a camera has sent, and time must not grow faster
 # than they do.
 _NAMED = re.compile(r"[\w.~-]{1,200}=(?=[^&;#/_\s])")
@@ -35,6 +36,11 @@ def shown_url(text: str) -> str:
 def stream_name(url: str) -> str:
     """Return one URL as `shown_url` does, also if there are spaces in its password."""
     return shown_url(re.sub(r"\s", lambda match: f"%{ord(match[0]):02X}", url.strip()))
+
+
+def without_user(name: str) -> str:
+    """Return a name, and an address without the user and password in it."""
+    return _USER.sub(r"\1", name) if "://" in name else name
 
 
 def _shown(scheme: str, host: str, rest: str) -> str:
