@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from edgecount.archive.images import Images
+from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import as_bgr, decode_image
+from edgecount.runtime.pipeline.lanes import Lanes
 from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.image import ImageSource
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     Content = bytes | NDArray[Any]
 
 _READERS = 4  # files that are read at once: a network's disk or server answers late
+_PERIOD = 0.5  # s between two looks whether counting has ended
 
 
 class Feed(AbstractContextManager["Feed"]):
@@ -36,10 +40,13 @@ class Feed(AbstractContextManager["Feed"]):
     ) -> None:
         self._images, self._names = images, names
         self._accept_damaged, self._max_pixels = accept_damaged, max_pixels
-        self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="edgecount-archive")
+        # Their threads are daemons: the end of the program waits for no server.
+        self._readers: Lanes[str, Content] = Lanes(_READERS, images.read, lambda: None)
+        self._closed = threading.Event()
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._closed.set()
+        self._readers.close(0)
 
     def __iter__(self) -> Iterator[ImageSource]:
         ahead: deque[ImageSource] = deque()
@@ -51,10 +58,10 @@ class Feed(AbstractContextManager["Feed"]):
             yield ahead.popleft()
 
     def _fetch(self, name: str) -> ImageSource:
-        content = self._pool.submit(self._images.read, name)
         return _FetchedImage(
             self._images.path(name),
-            content,
+            self._readers.submit(name),
+            self._closed,
             accept_damaged=self._accept_damaged,
             max_pixels=self._max_pixels,
         )
@@ -64,12 +71,21 @@ class _FetchedImage(ImageSource):
     """An image whose file is being read."""
 
     def __init__(
-        self, path: str, content: Future[Content], *, accept_damaged: bool, max_pixels: int
+        self,
+        path: str,
+        content: Future[Content],
+        closed: threading.Event,
+        *,
+        accept_damaged: bool,
+        max_pixels: int,
     ) -> None:
         super().__init__(path, accept_damaged=accept_damaged, max_pixels=max_pixels)
-        self._content = content
+        self._content, self._closed = content, closed
 
     def read(self, on_size: Callable[[int, int], None] | None = None) -> Frame:
+        while not wait([self._content], _PERIOD).done:
+            if self._closed.is_set():
+                raise SourceError(f"{self.name} was not read: counting has ended")
         content = self._content.result()
         if isinstance(content, bytes):
             content = decode_image(

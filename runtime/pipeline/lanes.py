@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
+
+_PATIENCE = 2.0  # s that an interrupt waits for the items in hand
 
 
 class Lanes(Generic[Item, Done]):
@@ -49,8 +52,8 @@ class Lanes(Generic[Item, Done]):
         self._tasks.put((future, item))
         return future
 
-    def close(self) -> None:
-        """Drop the items that wait, and wait for those in hand."""
+    def close(self, longest: float | None = None) -> None:
+        """Drop the items that wait, and wait for those in hand, for so many seconds at most."""
         while True:
             try:
                 task = self._tasks.get_nowait()
@@ -63,15 +66,18 @@ class Lanes(Generic[Item, Done]):
         # A generator that holds the lanes may be collected by one of them, or when threads are
         # not run any more.
         if not sys.is_finalizing() and not is_ending():
+            end = None if longest is None else time.monotonic() + longest
             for thread in self._threads:
                 if thread is not threading.current_thread():
-                    thread.join()
+                    thread.join(None if end is None else max(0.0, end - time.monotonic()))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Whoever interrupts the program is not to wait for a disk or a server that does not answer.
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.close(_PATIENCE if interrupted else None)
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import pytest
 
@@ -124,3 +125,26 @@ def test_small_pieces_that_come_later_do_not_keep_a_large_one_out() -> None:
     for thread in threads:
         thread.join(60)
     assert order == [60, 50]
+
+
+def test_an_interrupt_does_not_wait_for_what_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecount.runtime.pipeline.lanes._PATIENCE", 0.01)
+    begun, gate = threading.Event(), threading.Event()
+
+    def work(item: int) -> int:
+        begun.set()
+        gate.wait(60)
+        return item
+
+    def interrupted() -> None:
+        with lanes(2, work) as two:
+            futures.append(two.submit(1))
+            assert begun.wait(60)
+            raise KeyboardInterrupt
+
+    futures: list[Future[int]] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not futures[0].done()
+    gate.set()
+    assert futures[0].result(60) == 1
