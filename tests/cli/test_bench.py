@@ -7,6 +7,7 @@ import sys
 import cv2
 import pytest
 
+from edgecount.cli._bench.table import text_lines
 from edgecount.scenes import render_scene
 
 FEW = ("--runs", "2", "--size", "96x128", "--threads", "1")
@@ -100,3 +101,10 @@ def test_a_frame_smaller_than_any_scene(run, tiny_model):
     result = run("bench", tiny_model, "--size", "32x48", "--runs", "2", "--threads", "1")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("32x48, run at ")
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus(run, tiny_model):
+    facts = json.loads(run("bench", tiny_model, tiny_model, *FEW, "--json").stdout)
+    first, second = facts["models"]
+    *_, line = text_lines([first, {**second, "difference": -4e-6}])
+    assert "+0.00%" in line
