@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends import Backend
     from edgecount.runtime.backends.fake import FakeBackend
     from edgecount.runtime.frames.checked import NV12Frame
+    from edgecount.runtime.pipeline.job import Outcome
     from edgecount.runtime.sources import (
         Frame,
         LiveOptions,
@@ -63,6 +64,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "NV12Frame",
+    "Outcome",
     "OutputError",
     "Region",
     "RegionCount",
@@ -86,6 +88,7 @@ _HOMES = {
     "LiveSource": "edgecount.runtime.sources",
     "Manifest": "edgecount.manifest",
     "NV12Frame": "edgecount.runtime.frames.checked",
+    "Outcome": "edgecount.runtime.pipeline.job",
     "Region": "edgecount.regions",
     "RegionCount": "edgecount.result",
     "Source": "edgecount.runtime.sources",

@@ -163,7 +163,7 @@ class EdgeCounter:
 
     @property
     def regions(self) -> tuple[Region, ...]:
-        """The regions; set a mapping or a sequence of `Region` to change them between frames."""
+        """The regions; set a mapping or a sequence of `Region` for the frames that follow."""
         return self._settings.masks.regions
 
     @regions.setter
@@ -191,8 +191,9 @@ class EdgeCounter:
         """Count several frames, which may differ in size, in order.
 
         On a GPU frames of one size that follow each other go through the engine together, as far as
-        it takes batches, and the next ones are on their way meanwhile. On a CPU they go one by one:
-        there a batch is no faster than its frames, and memory stays that of one frame.
+        it takes batches, and the next ones are on their way meanwhile. On a CPU several frames are
+        counted at once (`workers`), files decoded as well. An iterator is read a few frames ahead
+        of that, in the caller's thread: each frame must be in an array of its own.
 
         Raises:
             InputError: a frame cannot be counted, or it is one frame and not several.
@@ -240,9 +241,10 @@ class EdgeCounter:
     ) -> Generator[CountResult, None, None]:
         """Count frame after frame of a source; see `edgecount.open_sources`.
 
-        Files are read ahead by a thread, two frames at most, while one is counted. Of a camera or
-        a stream the newest picture is taken each time when the engine is free; the others are
-        dropped (`LiveOptions.newest`). One that breaks off is opened again, and the results go on.
+        Files are read ahead, and on a CPU several frames are counted at once (`workers`), at most
+        two beyond those before their results are asked for. Of a camera or a stream the newest
+        picture is taken each time when the engine is free; the others are dropped
+        (`LiveOptions.newest`). One that breaks off is opened again, and the results go on.
 
         Args:
             source: an image, a folder, a glob, a video, a stream's URL, a camera's number, or a
@@ -261,8 +263,8 @@ class EdgeCounter:
 
         Args:
             frames: a `Source`, or frames from anywhere. These are read by the thread that asks for
-                the results, each when the one before it is counted; with an engine on a GPU by a
-                thread of their own, up to two ahead.
+                the results, and on a CPU counted by it, each when the one before it is counted;
+                with an engine on a GPU they are read by a thread of their own, up to two ahead.
 
         Raises:
             InputError: a frame cannot be counted, or is no `edgecount.Frame`.
@@ -320,7 +322,8 @@ class EdgeCounter:
     ) -> AsyncGenerator[CountResult, None]:
         """Count frame after frame in a thread, for ``async for``; see `stream`.
 
-        A frame is counted when its result is asked for, so that a slow consumer gets no backlog.
+        A camera's picture is taken and counted when its result is asked for, and of files a few
+        frames ahead, so that a slow consumer gets no backlog.
         Cancelling the task or closing the generator ends the thread and closes the source; use
         ``contextlib.aclosing`` where the loop may be left early.
         """
@@ -357,8 +360,8 @@ class EdgeCounter:
 
         Args:
             source: see `stream`.
-            on_result: called with each result. The next frame is counted when it has returned; what
-                it raises ends the watching.
+            on_result: called with each result. A camera's next picture is counted when it has
+                returned; what it raises ends the watching.
             on_error: called with what has ended it, and then done with; None: `Watching.join`
                 raises it, and the log has it.
             live: see `stream`.

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from importlib import metadata
 
+from edgecount._telemetry import refuse_reports
 from edgecount.errors import MissingExtraError
 
 _RUNTIME = "onnxruntime"
@@ -32,6 +33,7 @@ def check_packages(extra: str, *, openvino: bool = False) -> None:
     Raises:
         MissingExtraError: a package is not installed.
     """
+    refuse_reports()
     name = ""
     try:
         for name in ("onnx", "onnxslim", "onnxruntime", "jinja2"):

@@ -139,11 +139,14 @@ def _precisions(path: Path) -> dict[str, int] | None:
 
 def _tensors(path: Path) -> dict[str, list[str]] | None:
     """Describe the graph's inputs and outputs; None without ONNX Runtime."""
+    from edgecount._telemetry import refuse_reports
+    from edgecount.runtime.backends.calls import in_hand
+
+    refuse_reports()
     try:
         import onnxruntime
     except ImportError:
         return None
-    from edgecount.runtime.backends.calls import in_hand
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _LOG_FATAL  # what it warns of is how it would run the graph

@@ -8,18 +8,19 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecount._options import check_precision
+from edgecount._telemetry import refuse_reports
 from edgecount.archive.images import Images, open_images
 from edgecount.archive.rows import row_name
 from edgecount.counter import EdgeCounter
-from edgecount.errors import ConfigError, SourceError
+from edgecount.errors import BackendError, ConfigError, SourceError
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL, list_models
 from edgecount.ray._counter import Counter
 from edgecount.ray._images import GivenImages, StoredImages
 from edgecount.ray._pool import choose_pool, is_whole
 from edgecount.ray._stores import Stores
-from edgecount.regions import read_regions
-from edgecount.runtime.models.open import open_model
+from edgecount.runtime.backends.select import BACKENDS
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["count_images"]
 
+_OF_ENGINES = ("backend", "precision", "rebuild")
 _TASKS = 4  # for each actor at least, so that they end together
 _LARGEST_TASK = 256  # images, which are counted again if their actor dies
 
@@ -72,11 +74,13 @@ def count_images(
     Raises:
         SourceError: the images cannot be listed, or there is none.
         ModelError: the model is missing or damaged.
+        BackendError: there is no such backend.
         ConfigError: an option makes no sense.
     """
     import ray
 
     _check_options(model, options, batch_size)
+    choose_pool(concurrency, num_cpus, ())  # refuses what makes no sense before Ray starts
     # Of the machine where this runs: actors have working directories of their own.
     base = os.getcwd() if filesystem is None else ""  # noqa: PTH109
     reader: Images = StoredImages(GivenImages(base), filesystem)
@@ -85,6 +89,7 @@ def count_images(
     if not isinstance(images, ray.data.Dataset):
         reader, found = _list(images, reader, Stores(filesystem))
         names = [name for name in dict.fromkeys(found) if row_name(name) not in done]
+    refuse_reports()
     if not ray.is_initialized():
         ray.init()
     pool = choose_pool(concurrency, num_cpus, _cpus_of_nodes())
@@ -114,8 +119,13 @@ def _check_options(
         raise ConfigError(f"count_images: {error}, neither of its own nor of EdgeCounter") from None
     if not is_whole(batch_size) or batch_size < 1:
         raise ConfigError(f"batch_size: expected a whole number, 1 or more, got {batch_size!r}")
-    read_regions(options.get("regions"))
-    open_model(model)
+    backend = options.get("backend", "auto")
+    if isinstance(backend, str) and backend not in BACKENDS:
+        raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}")
+    check_precision(options.get("precision", "auto"))
+    # Without the engine, which may be on the other machines alone, and with its precisions.
+    others = {name: value for name, value in options.items() if name not in _OF_ENGINES}
+    EdgeCounter(model, backend="fake", **others).close()
 
 
 def _everywhere(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount._files import write_whole
+from edgecount._telemetry import refuse_reports
 from edgecount.errors import BackendError
 from edgecount.export.defaults import OPSET
 from edgecount.export.extras import missing
@@ -52,6 +53,7 @@ def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
         BackendError: ONNX Runtime's outputs differ from PyTorch's.
         OutputError: the file cannot be written.
     """
+    refuse_reports()
     try:
         import onnx
         import onnxruntime  # noqa: F401  (the comparison needs it: refuse before the long work)

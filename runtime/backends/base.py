@@ -17,7 +17,7 @@ class Backend(ABC):
     """An inference engine that holds one model. A context manager: leaving it frees the engine.
 
     A backend of your own subclasses this and is passed as `EdgeCounter(backend=...)`; `infer` is
-    called by several threads at once if the counter is.
+    called by several threads at once if the counter is, or if there are several lanes.
 
     Attributes:
         name: the engine's name in results and messages, such as "onnxruntime".

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -45,6 +46,7 @@ class FakeBackend(Backend):
     def __init__(self, people: People = (), *, manifest: Manifest | None = None) -> None:
         self.people = people
         self.calls = 0
+        self._lock = threading.Lock()
         self._manifest = manifest
         if not callable(people):
             _check_people(people)
@@ -57,7 +59,8 @@ class FakeBackend(Backend):
         """Return maps with the people in them; see `Backend.infer`."""
         if self._manifest is None:
             raise BackendError("FakeBackend: pass it to an EdgeCounter, or give it a manifest")
-        self.calls += 1
+        with self._lock:
+            self.calls += 1
         image = inputs[self._manifest.input.name]
         points = _check_people(self.people(image) if callable(self.people) else self.people)
         batch, _, height, width = image.shape

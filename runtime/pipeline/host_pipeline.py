@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
@@ -68,6 +68,7 @@ class HostPipeline(Pipeline[HostRunner]):
         share = pixels / 2 if workers is None else LARGEST_PLANE
         self._in_engine = Room(pixels, share)
         self._decoded = Room(LARGE * self._workers, LARGE)
+        self._of_thread = threading.local()  # whether it counts a frame
 
     @property
     def takes_late(self) -> bool:
@@ -95,8 +96,10 @@ class HostPipeline(Pipeline[HostRunner]):
             try:
                 return Outcome(self._count_job(job, lend, alone=alone), job.origin)
             except Exception as error:  # noqa: BLE001 (codecs and engines raise anything)
+                self.check_open()  # that it is closed is no fault of this frame
                 return Outcome(error, job.origin)
 
+        self.check_open()
         feed = InGroups(Listed(jobs))
         with closing(self._side_by_side(feed, attempt, self._runners.acquire)) as outcomes:
             for outcome in outcomes:
@@ -126,7 +129,7 @@ class HostPipeline(Pipeline[HostRunner]):
     ) -> Generator[Done, None, None]:
         """Yield what `count` makes of each job, in order."""
         alone = partial(count, lend=lend, alone=True)
-        if not self.takes_late or feed.is_live():
+        if not self.takes_late or self._is_counting() or feed.is_live():
             for (job,) in feed:
                 yield alone(job)
             return
@@ -151,16 +154,32 @@ class HostPipeline(Pipeline[HostRunner]):
     @ends_before_the_interpreter
     def _count_job(self, job: Job, lend: Lend, *, alone: bool) -> CountResult:
         """Read a frame, if that is still to be done, and count it when there is room for it."""
+        is_nested = self._is_counting()
+        # A frame that is counted within another one's `refine` has that one's room.
+        hold_engine, hold_pixels = (
+            (_hold_nothing, _hold_nothing)
+            if is_nested
+            else (self._in_engine.hold, self._decoded.hold)
+        )
         with ExitStack() as stack:
             if isinstance(job, LateJob):
-                hold = self._decoded.hold
-                job = job.read(lambda width, height: stack.enter_context(hold(3 * width * height)))
+                job = job.read(lambda w, h: stack.enter_context(hold_pixels(3 * w * h)))
             height, width = self._settings.geometry(job.frame.size).padded
             pixels = height * width
-            stack.enter_context(self._in_engine.hold(pixels))
+            stack.enter_context(hold_engine(pixels))
             runner = stack.enter_context(lend())
             has_all = alone or not self._in_engine.has_for_two(pixels)
+            self._of_thread.counts = True
+            stack.callback(setattr, self._of_thread, "counts", is_nested)
             return runner.count(job, None if has_all else self._of_lanes)
+
+    def _is_counting(self) -> bool:
+        """Return whether this thread counts a frame of this pipeline: `refine` may count others."""
+        return getattr(self._of_thread, "counts", False)
+
+
+def _hold_nothing(_size: float) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @contextmanager

@@ -73,6 +73,7 @@ class Pipeline(ABC, Generic[RunnerT]):
             read = job.read(_ignore_size) if isinstance(job, LateJob) else job
             return Outcome(self.count(read), job.origin)
         except Exception as error:  # noqa: BLE001 (codecs and engines raise anything)
+            self.check_open()  # that it is closed is no fault of this frame
             return Outcome(error, job.origin)
 
     def count_frames(

@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from edgecount._telemetry import refuse_reports
 from edgecount.cli._doctor.check import Check, Status
 from edgecount.cli._doctor.commands import SECONDS_TO_LOAD, Answer, Ask, ask
 from edgecount.cli._doctor.jetson import is_jetson
@@ -113,6 +114,7 @@ class Runtime(NamedTuple):
 
 def try_onnxruntime(ask: Ask = ask) -> Runtime:
     """Import it in another process and, where there is a GPU, count a frame there with it."""
+    refuse_reports()
     code = "import onnxruntime as o; print(o.__version__, *o.get_available_providers())"
     answer = ask(sys.executable, "-c", code, timeout=SECONDS_TO_LOAD)
     if not answer.ok:

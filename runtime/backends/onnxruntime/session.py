@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from edgecount._telemetry import refuse_reports
 from edgecount.errors import BackendError, MissingExtraError, ModelError
 from edgecount.manifest import FOR_TENSORRT
 from edgecount.runtime.backends.calls import in_hand
@@ -21,12 +22,13 @@ _LOG_FATAL = 4
 
 
 def load_onnxruntime(extra: str = "cpu") -> ModuleType:
-    """Import onnxruntime, which an extra of edgecount installs for the case at hand.
+    """Import onnxruntime, which an extra of edgecount installs; it reports to nobody then.
 
     Raises:
         MissingExtraError: it is not installed.
         BackendError: it is installed and cannot be loaded.
     """
+    refuse_reports()
     try:
         import onnxruntime
     except ImportError as error:

@@ -80,7 +80,10 @@ class OpenVinoBackend(Backend):
         """Run the model once; see `Backend.infer`."""
         if self._closed:
             raise BackendError(f"{self.name}: the backend is closed")
-        (tensor,) = inputs.values()
+        name = self._model.manifest.input.name
+        if list(inputs) != [name]:
+            raise BackendError(f"{self.name}: expected the input {name!r}, got {list(inputs)}")
+        tensor = inputs[name]
         try:
             values = self._forms.infer(tensor, self._outputs)
         except (BackendError, ModelError):  # it is closed by now; the call was ended

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import sys
 import threading
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
+from edgecount._telemetry import openvino_unreported
 from edgecount.errors import BackendError, MissingExtraError
 
 DEVICES = {"openvino": "CPU", "openvino-gpu": "GPU", "openvino-npu": "NPU"}
@@ -18,7 +19,9 @@ _LACKS = {
     "GPU": "no Intel GPU, or no driver for its compute part (package intel-opencl-icd)",
     "NPU": "no Intel NPU, or no driver for it (package intel-level-zero-npu)",
 }
-_TELEMETRY = "openvino_telemetry"
+# Kernels that a model for any size keeps of sizes that it has seen, several for each. The default
+# of 5000 takes 5 MB a size without end: 400 MB after a hundred photos of different sizes.
+_KERNELS = 200
 _lock = threading.Lock()
 
 
@@ -30,29 +33,15 @@ def load_openvino() -> ModuleType:
         BackendError: it is installed and cannot be loaded.
     """
     try:
-        with _lock:
-            module = _imported()
+        with _lock, openvino_unreported():
+            import openvino
     except Exception as error:  # a build that does not fit raises whatever its C++ made of that
         if isinstance(error, ModuleNotFoundError) and error.name == "openvino":
             raise MissingExtraError("openvino", "openvino", "to run models with it") from None
         raise BackendError(f"openvino cannot be loaded: {reason(error)}") from error
+    module: ModuleType = openvino
     if not hasattr(module, "Core"):  # a folder of that name on the path is a package, too
         raise BackendError("openvino cannot be loaded: what is imported by that name is not it")
-    return module
-
-
-def _imported() -> ModuleType:
-    # Its import reports to its makers unless the user has refused that in a file of his home.
-    # Without the package that sends it, a stand-in of its own takes the calls.
-    silenced = "openvino" not in sys.modules and _TELEMETRY not in sys.modules
-    if silenced:
-        sys.modules[_TELEMETRY] = None  # type: ignore[assignment] # what Python takes as "missing"
-    try:
-        import openvino
-    finally:
-        if silenced:
-            del sys.modules[_TELEMETRY]
-    module: ModuleType = openvino
     return module
 
 
@@ -73,9 +62,12 @@ def core() -> Any:
     """
     openvino = load_openvino()
     try:
-        return openvino.Core()
+        found = openvino.Core()
     except Exception as error:
         raise BackendError(f"openvino cannot be started: {reason(error)}") from error
+    with suppress(RuntimeError):  # no documented property: a release may have dropped it
+        found.set_property("CPU", {"CPU_RUNTIME_CACHE_CAPACITY": _KERNELS})
+    return found
 
 
 def version() -> str:

@@ -1,8 +1,8 @@
 """The compiled forms of a model: one for images of any size, and a few for one size each.
 
-A model that is compiled for one size is 3 to 10% faster (measured on an AMD CPU with AVX2, one
-thread, float32 and INT8), and compiling it takes as long as some five to thirty frames. A camera
-deserves one, and each photo of a folder with many sizes does not.
+A model that is compiled for one size is 4 to 7% faster (benchmarks/results/sizes-2026-11-29.md),
+and compiling it takes as long as some five to thirty frames. A camera deserves one, and each photo
+of a folder with many sizes does not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Softplus without a logarithm, for processors on which OpenVINO's is too coarse.
 
 On Arm processors its logarithm is off by 4e-4 near 1. Softplus, with which a density map ends, is
-then 4e-4 rather than 0 in each empty cell: two people in the 4,800 cells of a picture of 640x480
-(OpenVINO 2026.4, benchmarks/results/arm-2026-11-29.md).
+then 4e-4 rather than 0 in each empty cell: 1.9 people in the density of a picture of 640x480, and
+1.1 more in the count of a crowd of 134 (OpenVINO 2026.4, benchmarks/results/arm-2026-11-29.md).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgecount.errors import SourceError
+from s3_server import open_s3, serve_s3
 
 
 def test_names_of_a_folder(crowd: Path) -> None:
@@ -86,6 +87,29 @@ def test_a_store_that_pyarrow_does_not_know() -> None:
         Stores().read("ftp://user:secret@host/a.png")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_bucket_of_s3(tmp_path: Path, crowd: Path) -> None:
+    from edgecount.ray._stores import Stores
+
+    data = (crowd / "3.png").read_bytes()
+    contents = {"a.png": data, "in side/50%20 #1?.png": data + bytes(3 << 20), "secret.png": data}
+    for name, content in contents.items():
+        path = tmp_path / "bucket" / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    with serve_s3(tmp_path, denied="secret") as host:
+        stores = Stores(open_s3(host))
+        names = list(stores.names("s3://bucket/photos"))
+        assert names == [f"s3://bucket/photos/{name}" for name in sorted(contents)]
+        for name in names[:2]:
+            assert stores.read(name) == contents[name.removeprefix("s3://bucket/photos/")]
+        with pytest.raises(SourceError, match=r"cannot read s3://bucket/photos/secret.png: .*ACCE"):
+            stores.read(names[2])
+        with pytest.raises(SourceError, match=r"no such file: s3://bucket/none.png"):
+            stores.read("s3://bucket/none.png")
+        with pytest.raises(SourceError, match="no such file or folder: s3://bucket/none"):
+            list(stores.names("s3://bucket/none"))
 
 
 def test_which_paths_are_of_stores() -> None:

@@ -1,5 +1,7 @@
 """How often the readings of a camera are taken, and when."""
 
+import itertools
+
 import pytest
 
 from edgecount.watch.sinks.pace import Pace
@@ -27,7 +29,7 @@ def test_services_and_cameras_go_at_moments_of_their_own(make_reading):
     for service in ("north", "south"):
         for camera in ("door", "hall", "back"):
             times = taken(Pace(EVERY, service), make_reading, camera)[1:]
-            gaps = {round(b - a, 3) for a, b in zip(times, times[1:], strict=False)}
+            gaps = {round(b - a, 3) for a, b in itertools.pairwise(times)}
             assert gaps == {EVERY}
             assert times[0] <= EVERY
             begins.add(times[0])

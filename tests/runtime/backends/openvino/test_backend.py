@@ -122,6 +122,12 @@ def test_inputs_that_cannot_be_shared_are_read_all_the_same(backend: OpenVinoBac
             np.testing.assert_array_equal(found[key], value)
 
 
+@pytest.mark.parametrize("inputs", [{}, {"picture": 1}, {"image": 1, "more": 2}])
+def test_other_inputs_are_refused(backend: OpenVinoBackend, inputs: dict[str, int]) -> None:
+    with pytest.raises(BackendError, match=r"openvino: expected the input 'image', got \["):
+        backend.infer(dict.fromkeys(inputs, noise(64, 64)))
+
+
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_threads_at_once_get_their_own_maps(backend: OpenVinoBackend, lanes: int) -> None:
     images = [noise(64, 64 + 32 * (seed % 3), seed) for seed in range(24)]
