@@ -62,7 +62,7 @@ def open_backend(
         backend: one of `BACKENDS`, or a backend of the caller's, which is only prepared. "auto"
             takes the best engine that works here and logs which it is and why not a better one.
             An engine asked for by name is never replaced by another.
-        threads: threads of the engine on the CPU; None: one per core.
+        threads: threads of the engine on the CPU; None: all that this process may use.
         precision: "auto", or the kind of numbers to compute in, one of `PRECISIONS`.
         rebuild: builds a TensorRT engine again that does not fit this machine, from the ONNX beside
             it; None: it is not run then.
