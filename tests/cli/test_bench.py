@@ -38,7 +38,7 @@ def test_every_combination_is_a_row(run, tiny_model):
     rows = facts["models"]
     assert [row["backend"] for row in rows] == ["onnxruntime", "openvino"] * 2
     assert facts["failed"] == []
-    assert facts["frame"] == "a rendered scene of 1 people"
+    assert facts["frame"] == "a rendered scene of 1 person"
     for row in rows:
         assert row["precision"] == "float32"
         assert row["count"] == pytest.approx(rows[0]["count"], abs=1e-3)
@@ -69,6 +69,14 @@ def test_where_nothing_runs_the_first_reason_is_the_error(run, tiny_model):
     result = run("bench", tiny_model, "--precision", "auto", "--precision", "int4", *FEW)
     assert result.exit_code == 2
     assert "--precision: expected one of" in result.stderr
+
+
+def test_a_name_of_no_backend_is_an_error_beside_others(run, tiny_model):
+    result = run("bench", tiny_model, "--backend", "onnxruntime", "--backend", "opnvino", *FEW)
+    assert result.exit_code == 1
+    assert "--backend: expected one of auto, " in result.stderr
+    assert "did you mean 'openvino'?" in result.stderr
+    assert not result.stdout
 
 
 def test_a_picture_of_ones_own(run, tiny_model, tmp_path):

@@ -1,4 +1,4 @@
-"""What `count --out` tells: failures, how far it is, and the sum at the end."""
+"""The messages of `count --out`: failures, progress, and the summary at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `edgecount bench` found, as facts and as text."""
+"""The findings of `edgecount bench`, as facts and as text."""
 
 from __future__ import annotations
 
