@@ -1,4 +1,4 @@
-"""What shards cost: images a second and core of processes side by side, beside a single process.
+"""Measure what shards cost: images per second and core of several processes and of one.
 
     python benchmarks/archive.py --images 96 --rounds 3
 

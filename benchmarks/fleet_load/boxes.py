@@ -22,7 +22,7 @@ _WATCHED = Watched("Main door", ("hall", "queue"), ("entrance",), ("crowded",), 
 
 @dataclass(frozen=True)
 class Message:
-    """What a sink gives to a broker; see `edgecount.watch.sinks.broker.Broker`."""
+    """A message that a sink gives to a broker; see `edgecount.watch.sinks.broker.Broker`."""
 
     topic: str
     payload: bytes
@@ -98,7 +98,7 @@ class Box:
 
     @property
     def topic(self) -> str:
-        """What all of its topics begin with."""
+        """Beginning of all of its topics."""
         return f"edgecount/{self.site}/{self.name}"
 
     @property

@@ -30,7 +30,7 @@ _PREPARING = 2e-4  # s, far more than it takes to make a reading and what is sen
 
 @dataclass(frozen=True)
 class Load:
-    """What a broker had to do, and how it did it.
+    """The work that a broker had to do, and how it did it.
 
     Attributes:
         cameras: number of cameras.

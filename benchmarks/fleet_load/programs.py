@@ -19,7 +19,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process has used.
+    """The CPU time and memory that a process has used.
 
     Attributes:
         cpu: seconds of CPU time.

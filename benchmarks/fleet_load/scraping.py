@@ -28,7 +28,7 @@ _SELF = "  - {job_name: prometheus, static_configs: [{targets: ['127.0.0.1:PORT'
 
 @dataclass(frozen=True)
 class Exposition:
-    """What a box tells Prometheus.
+    """The metrics of a box, as Prometheus reads them.
 
     Attributes:
         text: all of it.
@@ -45,7 +45,7 @@ class Exposition:
 
 @dataclass(frozen=True)
 class Scraping:
-    """What it takes to scrape so many cameras.
+    """The cost of scraping a number of cameras.
 
     Attributes:
         cameras: number of cameras.

@@ -77,7 +77,7 @@ def make_row(name: str, outcome: CountResult | BaseException) -> Row:
         "regions": {valid_text(name): one.count for name, one in outcome.regions.items()},
         "model": outcome.model,
         "backend": outcome.backend,
-        "precision": getattr(outcome, "precision", None),
+        "precision": outcome.precision,
         "seconds": round(sum(timings.values()) / 1000, 6),
     }
     return cast("Row", row)

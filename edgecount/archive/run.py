@@ -8,9 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from edgecount._options import MAX_PIXELS
+from edgecount._works import engine_works
 from edgecount.archive.feed import Feed
 from edgecount.archive.rows import Row, make_row, row_name
 from edgecount.errors import InputError, SourceError
@@ -145,15 +144,7 @@ class ShardRun:
             images.check()
         elif error is not None and not isinstance(error, InputError):
             self._failures += 1
-            if self._failures == _MOST_IN_A_ROW or not self._engine_works():
+            if self._failures == _MOST_IN_A_ROW or not engine_works(self._counter.count):
                 raise error
         elif error is None:
             self._failures = 0
-
-    def _engine_works(self) -> bool:
-        """Return whether a small blank frame can be counted, after another one could not."""
-        try:
-            self._counter.count(np.zeros((64, 64, 3), np.uint8))
-        except Exception:  # noqa: BLE001 (the first error is the one to tell)
-            return False
-        return True

@@ -1,4 +1,4 @@
-"""What a folder of results was begun with: tables of other settings are never mixed into it."""
+"""The settings that a folder of results was begun with: no others are mixed into it."""
 
 from __future__ import annotations
 

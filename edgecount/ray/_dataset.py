@@ -13,14 +13,14 @@ from edgecount._telemetry import refuse_reports
 from edgecount.archive.images import Images, open_images
 from edgecount.archive.rows import row_name
 from edgecount.counter import EdgeCounter
-from edgecount.errors import BackendError, ConfigError, SourceError
+from edgecount.errors import ConfigError, SourceError
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL, list_models
 from edgecount.ray._counter import Counter
 from edgecount.ray._images import GivenImages, StoredImages
 from edgecount.ray._pool import choose_pool, is_whole
 from edgecount.ray._stores import Stores
-from edgecount.runtime.backends.select import BACKENDS
+from edgecount.runtime.backends.select import check_backend
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -120,8 +120,8 @@ def _check_options(
     if not is_whole(batch_size) or batch_size < 1:
         raise ConfigError(f"batch_size: expected a whole number, 1 or more, got {batch_size!r}")
     backend = options.get("backend", "auto")
-    if isinstance(backend, str) and backend not in BACKENDS:
-        raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}")
+    if isinstance(backend, str):
+        check_backend(backend)
     check_precision(options.get("precision", "auto"))
     # Without the engine, which may be on the other machines alone, and with its precisions.
     others = {name: value for name, value in options.items() if name not in _OF_ENGINES}

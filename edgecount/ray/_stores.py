@@ -48,7 +48,7 @@ class Stores:
         Raises:
             SourceError: it is missing, unreadable or no image.
         """
-        with _told(path):
+        with _as_source_error(path):
             filesystem, place = self._locate(path)
             with filesystem.open_input_stream(place, compression=None) as file:
                 data: bytes = file.read(_FIRST)
@@ -70,7 +70,7 @@ class Stores:
         """
         from pyarrow.fs import FileSelector, FileType
 
-        with _told(folder):
+        with _as_source_error(folder):
             filesystem, place = self._locate(folder)
             kind = filesystem.get_file_info(place).type
             whole = FileSelector(place, recursive=True)
@@ -114,7 +114,7 @@ def _is_shown_image(path: str) -> bool:
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
+def _as_source_error(path: str) -> Iterator[None]:
     """Turn what pyarrow raises in a block into one clear line."""
     shown = shown_url(path)
     try:

@@ -131,7 +131,7 @@ class Values:
 # Networks have many tensors of one size; 2 MB each.
 @functools.lru_cache(maxsize=8)
 def _sample(size: int) -> NDArray[np.int64]:
-    """Places in a large tensor, rising: a random one in each of `SAMPLES` equal stretches.
+    """Return places in a large tensor, rising: a random one in each of `SAMPLES` equal stretches.
 
     A constant stride meets the same columns or channels again and again.
     """

@@ -72,6 +72,14 @@ class FakeBackend(Backend):
     def close(self) -> None:
         """Do nothing: there is nothing to free."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process, such as an actor of Ray: all but the lock."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
 
 def _check_people(people: ArrayLike) -> NDArray[np.float64]:
     points = np.asarray(people, np.float64)

@@ -1,4 +1,4 @@
-"""What an engine has compiled, kept in files for the next process.
+"""Compiled models, kept in files for the next process.
 
 A file holds the key that it was made for, such as the hashes and versions of all that it depends
 on, and the hash of its content. One that is damaged, or was made for another key, is not used.

@@ -45,6 +45,18 @@ BACKENDS = (
 _log = logging.getLogger(__name__)
 
 
+def check_backend(name: object) -> None:
+    """Refuse what is the name of no backend.
+
+    Raises:
+        BackendError: it is none of `BACKENDS`.
+    """
+    if name not in BACKENDS:
+        close = difflib.get_close_matches(str(name), BACKENDS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got {name!r}{hint}")
+
+
 def open_backend(
     model: ModelFile,
     backend: str | Backend = "auto",
@@ -62,7 +74,7 @@ def open_backend(
         backend: one of `BACKENDS`, or a backend of the caller's, which is only prepared. "auto"
             takes the best engine that works here and logs which it is and why not a better one.
             An engine asked for by name is never replaced by another.
-        threads: threads of the engine on the CPU; None: one per core.
+        threads: threads of the engine on the CPU; None: all that this process may use.
         precision: "auto", or the kind of numbers to compute in, one of `PRECISIONS`.
         rebuild: builds a TensorRT engine again that does not fit this machine, from the ONNX beside
             it; None: it is not run then.
@@ -110,10 +122,7 @@ def _open_model(
         fake = FakeBackend()
         fake.prepare(model.manifest)
         return Opened(fake, model)
-    if backend not in BACKENDS:
-        close = difflib.get_close_matches(str(backend), BACKENDS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got {backend!r}{hint}")
+    check_backend(backend)
     if model.path is None:
         raise BackendError(
             f"backend: expected a Backend of your own, or a model file, got {backend!r} and a "

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from edgecount.runtime.models.machine import Cpu, this_cpu
+from edgecount.runtime.models.machine import X86, Cpu, this_cpu
 
 REPORT = "report.json"
 FLOAT32, INT8, FP16 = "model.onnx", "model.int8-cpu.onnx", "model.fp16.onnx"
@@ -18,9 +18,6 @@ _MOST = 64 * 2**20  # bytes of a report; it names every node of every file
 _WORTH = 0.95  # of a more exact run's time: what is no faster than that is not worth its rounding
 # What runs compute in, exact ones first.
 _EXACTNESS = ("float32", "float16", "bfloat16", "int8", "int8+float16", "int8+bfloat16")
-# OpenVINO computes INT8 faster than float32 on x86 even without instructions for INT8, which ONNX
-# Runtime does not.
-_X86 = ("x86_64", "AMD64")
 
 
 class Choice(NamedTuple):
@@ -136,7 +133,8 @@ def _by_rule(runs: Sequence[_Run], cpu: Cpu) -> tuple[_Run, str]:
     """Choose among runs that were not all timed on this CPU."""
     where = f"not timed on this CPU ({cpu.name})"
     whole = {run.backend: run for run in runs if run.precision == "int8"}
-    if "openvino" in whole and (cpu.int8 or cpu.machine in _X86):
+    # On x86 OpenVINO computes INT8 faster than float32 even without instructions for it.
+    if "openvino" in whole and (cpu.int8 or cpu.machine in X86):
         return whole["openvino"], f"{where}, on which openvino computes INT8 faster than float32"
     exact = {run.backend: run for run in runs if run.precision != "int8"}
     if cpu.int8 or not exact:

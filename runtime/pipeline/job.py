@@ -66,7 +66,7 @@ Job: TypeAlias = "FrameJob | LateJob"
 
 
 class Outcome:
-    """What became of one of several frames: a result, or the error that it failed with.
+    """The outcome of one of several frames: a result, or the error that it failed with.
 
     Attributes:
         frame: the frame, if frames were to be kept and it could be read; else None.

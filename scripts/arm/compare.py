@@ -33,7 +33,7 @@ def main() -> None:
         names = [Path(key[0]).name, key[1]]
         if here is None or there is None:
             worst = 1
-            print("|", *names, "|", Path(key[2]).stem, "| missing |", sep=" | ")
+            print("| " + " | ".join([*names, "", Path(key[2]).stem, "", "", "", "missing"]) + " |")
             continue
         share, people = ALLOWED[here["precision"]]
         agrees = abs(here["count"] - there["count"]) <= max(share * here["count"], people)

@@ -25,7 +25,7 @@ def main() -> None:
                 "machine": platform.machine(),
                 "model": model,
                 "backend": backend,
-                "precision": getattr(result, "precision", None),
+                "precision": result.precision,
                 "picture": picture,
                 "count": result.count,
                 "heads": len(result.points),

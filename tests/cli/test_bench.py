@@ -7,6 +7,7 @@ import sys
 import cv2
 import pytest
 
+from edgecount.cli._bench.table import text_lines
 from edgecount.scenes import render_scene
 
 FEW = ("--runs", "2", "--size", "96x128", "--threads", "1")
@@ -37,7 +38,7 @@ def test_every_combination_is_a_row(run, tiny_model):
     rows = facts["models"]
     assert [row["backend"] for row in rows] == ["onnxruntime", "openvino"] * 2
     assert facts["failed"] == []
-    assert facts["frame"] == "a rendered scene of 1 people"
+    assert facts["frame"] == "a rendered scene of 1 person"
     for row in rows:
         assert row["precision"] == "float32"
         assert row["count"] == pytest.approx(rows[0]["count"], abs=1e-3)
@@ -70,6 +71,14 @@ def test_where_nothing_runs_the_first_reason_is_the_error(run, tiny_model):
     assert "--precision: expected one of" in result.stderr
 
 
+def test_a_name_of_no_backend_is_an_error_beside_others(run, tiny_model):
+    result = run("bench", tiny_model, "--backend", "onnxruntime", "--backend", "opnvino", *FEW)
+    assert result.exit_code == 1
+    assert "--backend: expected one of auto, " in result.stderr
+    assert "did you mean 'openvino'?" in result.stderr
+    assert not result.stdout
+
+
 def test_a_picture_of_ones_own(run, tiny_model, tmp_path):
     path = tmp_path / "scene.png"
     cv2.imwrite(str(path), render_scene(3, size=(96, 64), seed=1).image)
@@ -100,3 +109,10 @@ def test_a_frame_smaller_than_any_scene(run, tiny_model):
     result = run("bench", tiny_model, "--size", "32x48", "--runs", "2", "--threads", "1")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("32x48, run at ")
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus(run, tiny_model):
+    facts = json.loads(run("bench", tiny_model, tiny_model, *FEW, "--json").stdout)
+    first, second = facts["models"]
+    *_, line = text_lines([first, {**second, "difference": -4e-6}])
+    assert "+0.00%" in line

@@ -108,6 +108,8 @@ def test_openvino_tells_what_auto_computes_in(monkeypatch, tmp_path):
         "2030.1 with CPU (Xeon: BF16); auto computes float32 models in bfloat16 where its counts "
         "were proven; proofs held: a.onnx in bfloat16 passed"
     )
+    keep_proof(Proof("a.onnx", "openvino", "bfloat16", {"model": "1"}, True, "near"))
+    assert openvino.openvino().found.endswith("held: a.onnx in bfloat16 passed (2 files)")
 
 
 @pytest.mark.parametrize("answer", [Answer(False, "libfoo.so: none"), Answer(True, "{}")])

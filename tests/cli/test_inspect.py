@@ -11,6 +11,7 @@ import onnx
 import pytest
 from graphs import small_manifest, small_model, write_photos
 
+from edgecount.cli._inspect.folder import add_times
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.source.load import with_manifest
@@ -119,3 +120,24 @@ def test_odd_measurements_are_passed_over(run, tmp_path):
     result = run("inspect", tmp_path)
     assert result.exit_code == 0
     assert result.stdout.count("yes, on onnxruntime") == 2
+
+
+@pytest.mark.parametrize(
+    ("engines", "shown"),
+    [
+        ([("onnxruntime", 9.0, False), ("onnxruntime", 8.0, True), ("openvino", 4.0, True)], 8.0),
+        ([("onnxruntime", 9.0, False), ("openvino", 4.0, True)], 50.0),
+        ([], 50.0),
+        (None, 50.0),
+    ],
+)
+def test_times_are_of_the_backend_that_runs_the_file(tmp_path, engines, shown):
+    runs = engines and [
+        {"backend": backend, "latency_ms": {"p50": p50}, "passed": passed}
+        for backend, p50, passed in engines
+    ]
+    report = {"files": [{"file": "a.onnx", "latency_ms": {"p50": 50.0}, "engines": runs}]}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    facts = [{"file": str(tmp_path / "a.onnx"), "backend": "onnxruntime"}]
+    add_times(tmp_path, facts)
+    assert facts[0]["latency_ms"] == {"p50": shown}

@@ -85,6 +85,7 @@ def test_inspect_of_a_model_without_manifest(run, tiny_model, tmp_path):
 
 def test_inspect_without_onnxruntime(run, tiny_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     result = run("inspect", tiny_model)
     assert result.exit_code == 0
     assert 'pip install "edgecount[cpu]"' in result.stdout

@@ -21,7 +21,7 @@ from edgecount.archive.tables import PRIVATE, default_format, open_table
 from edgecount.cli._archive.options import Given
 from edgecount.cli._archive.telling import Teller
 from edgecount.cli._shell.signals import stop_on_interrupt
-from edgecount.errors import OutputError
+from edgecount.errors import ConfigError
 
 if TYPE_CHECKING:
     from edgecount.counter import EdgeCounter
@@ -64,7 +64,7 @@ def count_archive(
         open_to={"format": given.format_name or default_format(), "version": __version__},
     )
     if given.format_name not in (None, stored["format"]):
-        raise OutputError(
+        raise ConfigError(
             f"the table in {given.out} is {stored['format']}, got --format {given.format_name}: "
             "leave it out, or choose another folder"
         )

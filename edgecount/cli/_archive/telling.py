@@ -1,4 +1,4 @@
-"""What `count --out` tells: failures, how far it is, and the sum at the end."""
+"""The messages of `count --out`: failures, progress, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from edgecount.archive.rows import Row
 from edgecount.archive.run import Progress
 from edgecount.archive.shards import Shard
 from edgecount.cli._shell import progress as bars
+from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.output import error_line, plural, printable, to_json
 from edgecount.cli._shell.progress import echo
 
@@ -84,6 +85,7 @@ class Teller:
 
     def _tell_failure(self, name: str, reason: str, number: int) -> None:
         if number <= _FAILURES:
+            reason = with_flags(reason)
             line = reason if name in reason else f"{name}: {reason}"
             echo(error_line(line), err=True)
         if number == _FAILURES:

@@ -68,10 +68,14 @@ def open_all(
 
     Raises:
         ConfigError: an option makes no sense, whatever runs.
+        BackendError: there is no backend of a name.
         EdgeCountError: none runs; the error of the first.
     """
     from edgecount.errors import ConfigError, EdgeCountError
+    from edgecount.runtime.backends.select import check_backend
 
+    for name in dict.fromkeys(one.backend for one in asked):
+        check_backend(name)
     opened: list[Opened] = []
     refused: list[Refused] = []
     first: EdgeCountError | None = None

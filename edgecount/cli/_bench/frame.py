@@ -41,7 +41,7 @@ def bench_frame(image: Path | None, size: tuple[int, int] | None) -> BenchFrame:
     drawn = max(height, 64), max(width, 64)  # smaller ones are cut out of it
     people = min(drawn[0] * drawn[1] // _AREA, _MOST)
     scene = render_scene(people, size=drawn[::-1], seed=_SEED)
-    shows = f"a rendered scene of {people} people"
+    shows = f"a rendered scene of {people} {'person' if people == 1 else 'people'}"
     return BenchFrame(scene.image[:height, :width].copy(), shows)
 
 

@@ -1,4 +1,4 @@
-"""What `edgecount bench` found, as facts and as text."""
+"""The findings of `edgecount bench`, as facts and as text."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
         total, line = row["latency_ms"]["total"], f"{name:{wide}}"
         if counted:
             line += f"{row['count']:10.1f}"
-            line += f"{row['difference']:+9.2%}" if row is not rows[0] else f"{'-':>9}"
+            differs = round(row["difference"], 4) + 0.0  # not -0.00%
+            line += f"{differs:+9.2%}" if row is not rows[0] else f"{'-':>9}"
         line += f"{total['p50']:9.2f}{total['p95']:9.2f}{row['frames_per_second']:10.1f}"
         if several:
             line += f"{row['frames_per_second_at_once']:9.1f}"

@@ -9,8 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
+from edgecount._works import engine_works
 from edgecount.cli._count.live import live_frames
 from edgecount.cli._count.measures import Meter
 from edgecount.cli._count.printing import Printer
@@ -164,7 +163,7 @@ class Run:
         except (BrokenPipeError, RunOutputError):
             raise  # what takes no more of this source takes none of the next
         except Exception as error:  # codecs and engines raise anything
-            if isinstance(error, BackendError) and not self._engine_works():
+            if isinstance(error, BackendError) and not engine_works(self.counter.count):
                 raise
             report_failure(task.source.name, error)
             self.failed += 1
@@ -175,17 +174,6 @@ class Run:
                     printer.source(task.source, tally)
         if saved and tally.frames and task.output is not None and task.output.exists():
             self.written.append(task.output)
-
-    def _engine_works(self) -> bool:
-        """Return whether a small blank frame can be counted, after another one could not.
-
-        An engine that fails at one frame's size or content is no reason to leave out the others.
-        """
-        try:
-            self.counter.count(np.zeros((64, 64, 3), np.uint8))
-        except Exception:  # noqa: BLE001 (the first error is the one to tell)
-            return False
-        return True
 
     def _frames(self, task: Task, tally: Tally, stop: Stop, outcome: Outcome | None) -> None:
         source, look = task.source, self.look

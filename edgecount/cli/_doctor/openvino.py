@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from importlib import metadata
 from typing import Any
 
@@ -51,8 +52,10 @@ def _found(facts: dict[str, Any]) -> str:
 def _proofs() -> str:
     from edgecount.runtime.backends.proofs import list_proofs
 
-    held = [
+    names = Counter(
         f"{proof.file} in {proof.precision} {'passed' if proof.passed else 'refused'}"
         for proof in list_proofs()
-    ]
+    )
+    # Exports give their files the same names.
+    held = [name if number == 1 else f"{name} ({number} files)" for name, number in names.items()]
     return f"proofs held: {', '.join(held)}" if held else "no proofs held"

@@ -304,7 +304,7 @@ def _known(samples: Sequence[tuple[_Labels, float | None]]) -> list[tuple[_Label
 
 
 class _Collector:
-    """What the registry asks for metrics."""
+    """The collector that the registry asks for metrics."""
 
     def __init__(self, collect: Callable[[], Iterator[_Family]]) -> None:
         self._collect = collect

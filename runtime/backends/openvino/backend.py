@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from edgecount.runtime.models.model_file import ModelFile
 
 _MOST_LANES = 4  # each has buffers of its own
+
+_log = logging.getLogger(__name__)
 
 
 class OpenVinoBackend(Backend):
@@ -174,7 +177,8 @@ class OpenVinoBackend(Backend):
                 return library.core().import_model(
                     io.BytesIO(content), self._device, self._properties
                 )
-        except RuntimeError:  # of another version or CPU than the key tells: it is made anew
+        except RuntimeError as error:  # of another version or CPU than the key tells
+            _log.info("%s compiles anew what was kept: %s", self.name, library.reason(error))
             return None
 
     def _compile(self, shape: Shape) -> Any:
@@ -189,11 +193,20 @@ class OpenVinoBackend(Backend):
             raise ModelError(
                 f"{self.name} cannot load {self._model.path}: {library.reason(error)}"
             ) from error
-        if self._cache is not None:
-            content = io.BytesIO()
-            compiled.export_model(content)
-            self._cache.save(shape, content.getvalue())
+        self._keep(shape, compiled)
         return compiled
+
+    def _keep(self, shape: Shape, compiled: Any) -> None:
+        """Write what was compiled to the disk, if it can be."""
+        if self._cache is None:
+            return
+        content = io.BytesIO()
+        try:
+            compiled.export_model(content)
+        except RuntimeError as error:  # of a device that cannot: it compiles in every process
+            _log.info("%s cannot keep what it compiled: %s", self.name, library.reason(error))
+            return
+        self._cache.save(shape, content.getvalue())
 
     def _read(self) -> Any:
         """Return the graph as it is in the file; it is read once."""

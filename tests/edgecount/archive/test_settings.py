@@ -1,4 +1,4 @@
-"""What a folder of results was begun with."""
+"""The settings that a folder of results was begun with."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ def test_a_machine_goes_away(
 def test_one_cpu(
     cluster: Any, crowd: Path, tiny_model: Path, expected: dict[str, float], tmp_path: Path
 ) -> None:
-    """What is left of the cluster has one: an actor that took some of it would hold up the rest."""
+    """The rest of the cluster has one: an actor that took some of it would hold up the tasks."""
     import ray
 
     from edgecount.ray import count_images

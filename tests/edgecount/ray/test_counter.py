@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,11 @@ def test_rows_without_an_image(tiny_model: Path) -> None:
 
     rows = by_source(Counter(tiny_model)({"path": ["a"], "bytes": np.array([None], object)}))
     assert "there is no image in this row" in rows["a"]["error"]
+
+
+def test_a_fake_backend_goes_to_an_actor() -> None:
+    from edgecount import FakeBackend
+
+    there = pickle.loads(pickle.dumps(FakeBackend([(8, 8), (40, 40)])))  # noqa: S301
+    with EdgeCounter(backend=there) as counter:
+        assert counter.count(np.zeros((64, 64, 3), np.uint8)).count == pytest.approx(2)

@@ -1,4 +1,4 @@
-"""What `count_images` refuses."""
+"""Refusals of `count_images`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/archives.md says of Ray is true of the functions it names."""
+"""docs/archives.md says of Ray what is true of the functions it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said where Ray is not installed."""
+"""The error where Ray is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured of a counter whose answers are known."""
+"""Measures of a counter whose answers are known."""
 
 import json
 from types import SimpleNamespace

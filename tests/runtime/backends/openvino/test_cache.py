@@ -8,6 +8,8 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,3 +215,38 @@ def test_a_relative_folder_for_caches_is_ignored(
     for value in ("", "cache", "./x"):
         monkeypatch.setenv("XDG_CACHE_HOME", value)
         assert kept.user_cache() == tmp_path / ".cache" / "edgecount"
+
+
+class Unkept:
+    """A compiled model of a device that cannot export it."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._compiled, name)
+
+    def export_model(self, _file: object) -> None:
+        raise RuntimeError("Check 'exportable' failed at plugin.cpp:1:\nnot implemented")
+
+
+def test_what_cannot_be_exported_counts(
+    cache: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expected = maps(tiny_model)
+    shutil.rmtree(cache)
+    core = library.core()
+    compile_model = core.compile_model
+    stand_in = SimpleNamespace(
+        read_model=core.read_model,
+        get_property=core.get_property,
+        compile_model=lambda *args: Unkept(compile_model(*args)),
+    )
+    monkeypatch.setattr(library, "core", lambda: stand_in)
+    with caplog.at_level(logging.INFO, "edgecount"):
+        assert same(maps(tiny_model), expected)
+    assert "openvino cannot keep what it compiled: not implemented" in caplog.text
+    assert not list(cache.glob("*"))

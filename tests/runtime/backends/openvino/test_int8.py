@@ -85,7 +85,7 @@ def maps(path: Path) -> NDArray[np.float32]:
 def test_what_is_encoded_for_tensorrt_is_counted_right(
     density_model: Callable[[], Path], scales: type
 ) -> None:
-    """Of a file for CPUs the exporter sees to it that nothing saturates; here it is one of two."""
+    """The exporter sees to it that nothing saturates in a file for CPUs; this is the other kind."""
     path = int8_model(density_model(), tensorrt=True, scales=scales)
     assert stored_precision(path) == "int8"
     try:
