@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,15 @@ def test_a_stream_that_is_left_holds_no_engine(tiny_model: Path, folder: Path) -
         list(results)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Have Ctrl-C interrupt: programs that are started in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_ctrl_c_comes_through(counter: EdgeCounter, engine: Engine, folder: Path) -> None:
     engine.before = lambda value: _thread.interrupt_main() if value == 3 else None
     for call in (lambda: list(counter.stream(folder)), lambda: counter.count_batch(pictures())):
