@@ -1,4 +1,4 @@
-"""What docs/jetson.md tells to type, and the Dockerfiles, as far as this machine can check them."""
+"""The commands of docs/jetson.md and the Dockerfiles, as far as this machine can check them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to cameras, with real servers: stalls, ends, restarts, sizes, logins.
+"""Events of cameras, with real servers: stalls, ends, restarts, sizes, logins.
 
 The time-outs are short, and so are the waits between tries; deadlines are for slow machines.
 """

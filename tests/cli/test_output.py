@@ -1,4 +1,4 @@
-"""What is printed: names of any bytes, every encoding, and stdout that takes nothing."""
+"""Printed text: names of any bytes, every encoding, and stdout that takes nothing."""
 
 from __future__ import annotations
 

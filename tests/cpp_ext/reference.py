@@ -1,4 +1,4 @@
-"""What the kernels must compute, written for reading: NumPy and loops, no speed."""
+"""The results that the kernels must give, written for reading: NumPy and loops, no speed."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_the_kernels_stay_inside_their_buffers(arm, tmp_path):
 
 
 def test_the_kernels_are_neon(arm, tmp_path):
-    """What the loops must become, by intrinsics or by the compiler."""
+    """The loops become vector instructions, by intrinsics or by the compiler."""
     source = ROOT / "cpp_ext" / "src" / "kernels_baseline.cpp"
     include = f"-I{ROOT / 'cpp_ext' / 'include'}"
     output = tmp_path / "kernels.s"

@@ -1,4 +1,4 @@
-"""What the kernels refuse, and how they say so."""
+"""Arguments that the kernels refuse, and their messages."""
 
 from __future__ import annotations
 

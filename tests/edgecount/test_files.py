@@ -89,7 +89,7 @@ def test_what_blocks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_pipe_behind_a_number_is_told_as_a_pipe() -> None:
-    """What /dev/stdout leads to has no name of its own."""
+    """The pipe behind /dev/stdout has no name of its own."""
     reader, writer = os.pipe()
     try:
         with pytest.raises(OutputError, match=r"/dev/fd/\d+ is a FIFO: expected a regular file"):

@@ -26,7 +26,7 @@ SHAPES = InputShapes((1, 3, 64, 64), (1, 3, 64, 96), (2, 3, 128, 128))
 
 @pytest.fixture
 def engine(tmp_path):
-    """Of an older TensorRT and another GPU, with its ONNX beside it."""
+    """Return an engine of an older TensorRT and another GPU, with its ONNX beside it."""
     onnx.save(small_model(), tmp_path / "model.onnx")
     return write_engine(
         tmp_path / "model.engine",
@@ -94,7 +94,7 @@ def test_progress_goes_through_the_build(engine):
 
 
 class Screen(io.StringIO):
-    """What stderr shows."""
+    """A text stream in place of stderr."""
 
     def __init__(self, is_terminal):
         super().__init__()

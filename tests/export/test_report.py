@@ -1,4 +1,4 @@
-"""What `report.html` shows beside the files' names."""
+"""The facts that `report.html` shows beside the files' names."""
 
 import re
 

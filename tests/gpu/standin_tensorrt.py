@@ -90,7 +90,7 @@ class ExecutionContextAllocationStrategy(enum.Enum):
 
 
 class IRuntimeCache:
-    """Of kernels, a line of text for each shape that was compiled."""
+    """A cache that holds a line of text for each shape that kernels were compiled for."""
 
     def __init__(self) -> None:
         self.kernels: set[str] = set()

@@ -1,4 +1,4 @@
-"""What the tests of the TensorRT backend share."""
+"""Engines that the tests of the TensorRT backend share."""
 
 from __future__ import annotations
 

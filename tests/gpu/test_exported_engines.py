@@ -1,4 +1,4 @@
-"""What an export does with engines that can run where it runs."""
+"""Exports with engines that can run where they are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a map counter takes, and what it says of the rest."""
+"""Arguments that a map counter takes, and the errors of others."""
 
 from __future__ import annotations
 

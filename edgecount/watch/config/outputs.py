@@ -262,7 +262,7 @@ class PrometheusConfig:
 
 @dataclass(frozen=True)
 class SinksConfig:
-    """What receives readings and events; what is None is not used.
+    """The receivers of readings and events; one that is None is not used.
 
     Attributes:
         jsonl: lines of JSON.

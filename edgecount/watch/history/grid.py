@@ -90,7 +90,7 @@ def _edges(start: float, end: float, step: int, zone: tzinfo) -> list[int]:
 
 @dataclass(frozen=True)
 class Series:
-    """What was counted in steps of time; the lists are as long as there are steps.
+    """Counts in steps of time; the lists are as long as there are steps.
 
     Attributes:
         step: seconds that a step lasts.

@@ -1,4 +1,4 @@
-"""What a camera counted in a stretch of time: a minute, an hour, a day."""
+"""Counts of a camera in a stretch of time: a minute, an hour, a day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a history writes: minutes and what follows from them, events, and what is too old."""
+"""Writing of a history: minutes, the hours and days made of them, events, and deletion."""
 
 from __future__ import annotations
 

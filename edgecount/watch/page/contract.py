@@ -1,4 +1,4 @@
-"""What the page needs of the service, so that either can be tested without the other."""
+"""The part of the service that the page needs, so that either can be tested without the other."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Subscription(Protocol):
 
 
 class History(Protocol):
-    """What was counted, by minutes, hours and days. A camera that is none is a ConfigError."""
+    """A history of counts by minutes, hours and days. An unknown camera is a ConfigError."""
 
     def series(
         self, camera: str, what: str, start: float, end: float, points: int

@@ -1,4 +1,4 @@
-"""What every request has to pass, and what every answer carries."""
+"""Checks that every request has to pass, and headers that every answer carries."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _AGAIN = 3600.0  # s after which a fault that goes on is told once more
 
 @dataclass(frozen=True, eq=False)
 class _Change:
-    """What is counted from the next round on; without a counter by the one that is in use."""
+    """Cameras to count from the next round on, and a new counter; None: the one in use."""
 
     cameras: tuple[Camera, ...]
     counter: EdgeCounter | None
@@ -72,7 +72,7 @@ class Counting:
 
     @property
     def error(self) -> str | None:
-        """What is wrong with the engine; None if nothing is."""
+        """The engine's fault, in words; None: it works."""
         return self._error
 
     def heartbeat(self) -> float:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tools:
-    """What sinks are given of the service.
+    """Functions of the service that sinks are given.
 
     Attributes:
         draw: draws over a reading's picture, for clips.

@@ -38,7 +38,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a try has led to.
+    """The outcome of a try to send a message.
 
     Attributes:
         outcome: whether the message was taken, is to be tried again, or never will be taken.

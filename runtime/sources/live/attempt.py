@@ -46,7 +46,7 @@ OpenClip: TypeAlias = Callable[[], Any]
 
 
 class Phase(enum.Enum):
-    """What the thread of an attempt does."""
+    """A phase of the work of an attempt's thread."""
 
     OPENING = enum.auto()
     FIRST = enum.auto()  # it is open, and has given no picture

@@ -1,4 +1,4 @@
-"""What a live reader is made of: a camera that is read all the time, and watched."""
+"""The core of a live reader: a camera that is read all the time, and watched."""
 
 from __future__ import annotations
 

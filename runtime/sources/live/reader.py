@@ -44,7 +44,7 @@ class LiveReader:
 
     @property
     def on_change(self) -> Callable[[], None]:
-        """What is called, by any thread, when there is a picture to take or the state changes.
+        """A function for any thread to call when there is a picture or the state changes.
 
         It must return at once and take nothing.
         """

@@ -1,4 +1,4 @@
-"""What the page asks of the server, and who may ask."""
+"""Requests of the page to the server, and who may make them."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What labelling needs of other packages."""
+"""Packages that labelling needs."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What is written, read back, kept and refused."""
+"""Annotations that are written, read back, kept and refused."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What systemd is told, at sockets such as its own."""
+"""Messages to systemd, at sockets such as its own."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def documentation(trt: Any, name: str) -> str | None:
 
 
 def logged(trt: Any) -> list[str]:
-    """What our logger keeps of one message of each severity."""
+    """Return the messages that our logger keeps of one of each severity."""
     heard, other = TensorRTLog(trt), TensorRTLog(trt)
     for name, severity in trt.ILogger.Severity.__members__.items():
         other.logger.log(severity, name)
@@ -53,7 +53,7 @@ def logged(trt: Any) -> list[str]:
 
 
 def watched(trt: Any) -> list[Any]:
-    """What our monitor passes on and answers, before and after Ctrl-C."""
+    """Return the reports and answers of our monitor, before and after Ctrl-C."""
     told: list[Any] = []
     interrupt = Interrupt()
     monitor = make_monitor(trt, lambda *step: told.append(step), interrupt)

@@ -188,7 +188,7 @@ OURS = {"DEBUG", "INFO", "build_engine", "engine", "logger", "metadata"}
 
 @pytest.fixture(params=VERSIONS)
 def surface(request, ask):
-    """What a version has, and which version that is."""
+    """Return the surface of a version, and which version that is."""
     if request.param == "rtx":
         pytest.importorskip("tensorrt_rtx_bindings", exc_type=ImportError)
     return request.param, ask(VERSIONS[request.param], NAMES)

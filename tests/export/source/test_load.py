@@ -1,4 +1,4 @@
-"""What an export starts from."""
+"""Models that an export starts from."""
 
 import json
 

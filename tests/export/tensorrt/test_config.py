@@ -81,7 +81,7 @@ def test_types_of_a_graph_are_those_of_a_strongly_typed_network(builder, tmp_pat
 
 
 def build_with_times(builder, path):
-    """What a build does with its timing cache, less the build."""
+    """Use a timing cache as a build does, without building."""
     config = builder[0].create_builder_config()
     load_timing_cache(config, path)
     save_timing_cache(config, path)

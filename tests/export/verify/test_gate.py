@@ -1,4 +1,4 @@
-"""What is said of a file that is refused."""
+"""Messages about files that are refused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is said of the NVIDIA driver, with and without one."""
+"""Messages about the NVIDIA driver, with and without one."""
 
 from __future__ import annotations
 

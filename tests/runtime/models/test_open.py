@@ -1,4 +1,4 @@
-"""What counts as a model, and what is said about the rest."""
+"""Files that are models, and the errors of those that are none."""
 
 from __future__ import annotations
 

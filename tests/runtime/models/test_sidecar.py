@@ -41,7 +41,7 @@ def sidecar(make_manifest):
 
 
 def found(sidecar, version="10.3.0", gpu="Orin", capability="8.7", cuda="12.6"):
-    """What does not fit on a machine; by default on that where the engine was built."""
+    """Return why an engine does not fit a machine; by default the one where it was built."""
     driver = Driver(cuda, [Device(gpu, capability, 2**33, 8)])
     return mismatches(sidecar, version, driver)
 

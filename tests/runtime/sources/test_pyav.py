@@ -244,7 +244,7 @@ def test_a_stream_of_jpegs(write):
     ],
 )
 def test_interlaced_clips(write, codec, container, pixels, options):
-    """Of each frame comes one, without combs: the fields of a moving edge lie 12 pixels apart."""
+    """Frames give one picture each, without combs: a moving edge's fields lie 12 pixels apart."""
     images = []
     for index in range(8):
         image = picture(index)

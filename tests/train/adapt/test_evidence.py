@@ -1,4 +1,4 @@
-"""What few errors say, and what they do not."""
+"""Conclusions from few errors, and their limits."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What is left out together: whole clips, or runs of neighbours."""
+"""Pictures that are left out together: whole clips, or runs of neighbours."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What every loss promises: gradients, precision, finite values, and a mean over images."""
+"""Promises of every loss: gradients, precision, finite values, and a mean over images."""
 
 import importlib
 import pkgutil

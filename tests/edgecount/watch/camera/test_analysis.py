@@ -1,4 +1,4 @@
-"""What a camera's pictures mean; times are the tests' own, so that hours pass at once."""
+"""Analysis of a camera's pictures; times are the tests' own, so that hours pass at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is loaded for the help of the command."""
+"""Modules that the help of the command loads."""
 
 from __future__ import annotations
 

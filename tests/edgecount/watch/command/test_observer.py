@@ -1,4 +1,4 @@
-"""What of a service is logged, and when systemd is told that it is alive."""
+"""The log of a service, and when systemd is told that it is alive."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class StandIn:
 
 
 class Told:
-    """What systemd is told."""
+    """A record of the messages to systemd."""
 
     def __init__(self) -> None:
         self.text, self.beats = "", 0

@@ -1,4 +1,4 @@
-"""What docs/history.md tells to type gives what it says."""
+"""The commands of docs/history.md give what the page says."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What is deleted and when, and events."""
+"""Deletion of old data, and events."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What is left when the process is killed, and what another process sees of it meanwhile."""
+"""The history of a process that is killed, and as another process sees it meanwhile."""
 
 import sqlite3
 import subprocess

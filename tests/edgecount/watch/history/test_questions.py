@@ -1,4 +1,4 @@
-"""What the page shows, over data that is known: minutes to months, weeks and the busiest hours."""
+"""Answers to the page, over data that is known: minutes to months, weeks and the busiest hours."""
 
 import csv
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What leaves the service: no picture whose heads could be recognised, where that is asked for."""
+"""Pictures that leave the service: heads cannot be recognised, where that is asked for."""
 
 from __future__ import annotations
 

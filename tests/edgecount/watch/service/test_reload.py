@@ -163,7 +163,7 @@ def test_another_model_is_taken_while_cameras_go_on(
 
 
 class Batches(DeviceBackend):
-    """What is asked of an engine on a GPU before it is run."""
+    """An engine on a GPU as far as it is asked before it is run."""
 
     name = "batches"
     batches = (1, 3)

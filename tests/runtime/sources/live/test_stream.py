@@ -1,4 +1,4 @@
-"""What a live stream may hold: sizes that change, fields, ten bits, damage; slow decoders."""
+"""Contents of live streams: sizes that change, fields, ten bits, damage; slow decoders."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_ten_bits(codec: str, pixels: str) -> None:
 
 @pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p10le"])
 def test_fields_are_made_pictures_at_once(pixels: str) -> None:
-    """Of each frame one picture before the next frame comes, without combs."""
+    """Each frame gives one picture without combs, before the next frame comes."""
     taken = 0
 
     interlacer = _interlacer((96, 64), pixels)
