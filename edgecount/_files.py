@@ -35,7 +35,7 @@ def require_regular(path: Path, error: type[EdgeCountError] = ModelError) -> Non
 
 
 @contextmanager
-def replacing(path: Path, *, folder: Path | None = None) -> Iterator[Path]:
+def replacing(path: Path, *, folder: Path | None = None, keep: bool = False) -> Iterator[Path]:
     """Give a temporary file that takes the name of ``path`` when the block ends.
 
     An older file stays whole until the new one is complete and on the disk; if the block raises,
@@ -44,6 +44,7 @@ def replacing(path: Path, *, folder: Path | None = None) -> Iterator[Path]:
     Args:
         path: the file to write; its folder is made if it is missing. Of a link, what it leads to.
         folder: where the temporary file is, on the same disk; None: beside the file.
+        keep: leave a file alone that has the name by then, of whichever process.
 
     Yields:
         The path to write to.
@@ -60,12 +61,27 @@ def replacing(path: Path, *, folder: Path | None = None) -> Iterator[Path]:
         with temporary.open("rb") as file:
             # Without it a power cut after the rename may leave an empty file under the name.
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _give_name(temporary, path, keep=keep)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _give_name(temporary: Path, path: Path, *, keep: bool) -> None:
+    if keep:
+        try:
+            # A link fails where the name is taken, which renaming would replace.
+            os.link(temporary, path)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links
+            if path.exists():
+                return
+        else:
+            return
+    temporary.replace(path)
 
 
 def writable(path: Path) -> Path:

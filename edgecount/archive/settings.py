@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from edgecount._documents import load_json
+from edgecount._files import replacing
 from edgecount._text import valid_text
 from edgecount.errors import ConfigError, OutputError
 from edgecount.regions import Region
@@ -35,7 +35,9 @@ def claim(path: Path, settings: Mapping[str, Any], *, open_to: Mapping[str, Any]
     """
     stored = _load(path)
     if stored is None:
-        _write_new(path, {**settings, **open_to})
+        with replacing(path, keep=True) as temporary:  # another process may be the first
+            text = json.dumps({**settings, **open_to}, indent=2)
+            temporary.write_text(f"{text}\n", encoding="utf-8")
         stored = _load(path)
     if stored is None:
         raise OutputError(f"cannot read {path}, which was just written")
@@ -63,26 +65,6 @@ def _load(path: Path) -> Settings | None:
     if not isinstance(found, dict):
         raise OutputError(f"{path}: expected an object of settings")
     return found
-
-
-def _write_new(path: Path, settings: Settings) -> None:
-    """Write the settings, unless another process has written its own first."""
-    temporary = path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        try:
-            # A link fails where the file exists, which renaming would replace.
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without links
-            temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _shown(value: object) -> str:

@@ -6,9 +6,8 @@ import re
 import sys
 from contextlib import contextmanager
 
-import onnx
 import pytest
-from graphs import small_model, write_photos
+from graphs import write_photos
 
 from edgecount.errors import AccuracyError, BackendError, MissingExtraError
 from edgecount.export import package
@@ -26,13 +25,6 @@ pytest.importorskip("openvino", reason="OpenVINO is not installed")
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     return write_photos(tmp_path_factory.mktemp("photos"), 20)
-
-
-@pytest.fixture
-def model(tmp_path):
-    path = tmp_path / "small.onnx"
-    onnx.save(small_model(), path)
-    return str(path)
 
 
 @pytest.fixture

@@ -26,13 +26,6 @@ def photos(tmp_path_factory):
     return write_photos(tmp_path_factory.mktemp("photos"), 24)
 
 
-@pytest.fixture
-def model(tmp_path):
-    path = tmp_path / "small.onnx"
-    onnx.save(small_model(), path)
-    return str(path)
-
-
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 

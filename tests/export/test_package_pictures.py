@@ -1,8 +1,7 @@
 """The images of an export are read and judged before the long work; what is wrong is said then."""
 
-import onnx
 import pytest
-from graphs import small_model, write_photos
+from graphs import write_photos
 
 from edgecount.errors import AccuracyError, ModelError, SourceError
 from edgecount.export import package
@@ -14,12 +13,6 @@ from edgecount.export.package import export_model
 def photos(tmp_path):
     (tmp_path / "photos").mkdir()
     return write_photos(tmp_path / "photos", 8)
-
-
-@pytest.fixture
-def model(tmp_path):
-    onnx.save(small_model(), tmp_path / "small.onnx")
-    return str(tmp_path / "small.onnx")
 
 
 @pytest.mark.parametrize("folder", ["calibration", "verify"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from edgecount.cli._types.options import folder_option
+from edgecount.cli._types.options import ParsedType, folder_option
 
 if TYPE_CHECKING:
     from edgecount.archive.shards import Shard
@@ -25,22 +25,16 @@ COMMON = {
 }
 
 
-class ShardType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
+class ShardType(ParsedType):
     """A part of an archive: I/N, counted from 1."""
 
-    name = "I/N"
+    name, argument = "I/N", "shard"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Shard:
-        """Parse the text; a mistake is a usage error."""
+    def parse(self, text: str) -> Shard:
+        """Return the shard; see `ParsedType`."""
         from edgecount.archive.shards import Shard
-        from edgecount.errors import ConfigError
 
-        try:
-            return Shard.parse(value)
-        except ConfigError as error:
-            self.fail(str(error).removeprefix("shard: "), param, ctx)
+        return Shard.parse(text)
 
 
 @dataclass(frozen=True)

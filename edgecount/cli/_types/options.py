@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
@@ -22,56 +23,69 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class RegionType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
+class ParsedType(click.ParamType, ABC):  # type: ignore[type-arg] # older ones take no type
+    """A text that a function of the library reads; its mistakes are usage errors.
+
+    Attributes:
+        argument: name that the function's errors begin with, where click names the option.
+    """
+
+    argument: ClassVar[str]
+
+    @abstractmethod
+    def parse(self, text: str) -> object:
+        """Return the value of a text.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> object:
+        """Parse the text; a mistake is a usage error."""
+        from edgecount.errors import ConfigError
+
+        try:
+            return self.parse(value)
+        except ConfigError as error:
+            self.fail(str(error).removeprefix(f"{self.argument}: "), param, ctx)
+
+
+class RegionType(ParsedType):
     """A polygon in source pixels: NAME:x,y;x,y;x,y."""
 
-    name = "NAME:x,y;x,y;x,y"
+    name, argument = "NAME:x,y;x,y;x,y", "region"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Region:
-        """Parse the text; a mistake is a usage error."""
-        from edgecount.errors import ConfigError
+    def parse(self, text: str) -> Region:
+        """Return the region; see `ParsedType`."""
         from edgecount.regions import parse_region
 
-        try:
-            return parse_region(value)
-        except ConfigError as error:
-            self.fail(str(error).removeprefix("region: "), param, ctx)
+        return parse_region(text)
 
 
-class LineType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
+class LineType(ParsedType):
     """A line with a direction: NAME:x,y;x,y."""
 
-    name = "NAME:x,y;x,y"
+    name, argument = "NAME:x,y;x,y", "line"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Line:
-        """Parse the text; a mistake is a usage error."""
+    def parse(self, text: str) -> Line:
+        """Return the line; see `ParsedType`."""
         from edgecount.analytics import parse_line
-        from edgecount.errors import ConfigError
 
-        try:
-            return parse_line(value)
-        except ConfigError as error:
-            self.fail(str(error).removeprefix("line: "), param, ctx)
+        return parse_line(text)
 
 
-class GroundType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
+class GroundType(ParsedType):
     """A rectangle on the ground and its sides: x,y;x,y;x,y;x,y=WIDTHxDEPTH."""
 
-    name = "x,y;x,y;x,y;x,y=WIDTHxDEPTH"
+    name, argument = "x,y;x,y;x,y;x,y=WIDTHxDEPTH", "ground"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> GroundRectangle:
-        """Parse the text; a mistake is a usage error."""
+    def parse(self, text: str) -> GroundRectangle:
+        """Return the rectangle; see `ParsedType`."""
         from edgecount.analytics import parse_ground
-        from edgecount.errors import ConfigError
 
-        try:
-            return parse_ground(value)
-        except ConfigError as error:
-            self.fail(str(error).removeprefix("ground: "), param, ctx)
+        return parse_ground(text)
 
 
 class SecondsType(click.FloatRange):
