@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from edgecount.watch.page import PageServer
+
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.chrome.service import Service as Driver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
-__all__ = ["Browser", "Keys", "chromium", "drag"]
+__all__ = ["Browser", "Keys", "chromium", "drag", "serving"]
 
 PATIENCE = 30.0  # s
 
@@ -119,3 +121,16 @@ def drag(
             mouse = {"button": "left", "buttons": 1, "clickCount": 1}
             event = {"type": f"mouse{kind}", "x": x, "y": y, **mouse}
             browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+
+
+@contextlib.contextmanager
+def serving(driver: Any, service: Any, **files: str) -> Iterator[str]:
+    """Serve the page of a service, and give its address; the browser leaves it in the end."""
+    server = PageServer(service, "127.0.0.1:0", **files)
+    server.start()
+    try:
+        yield server.url
+    finally:
+        driver.get("about:blank")
+        driver.get_log("browser")  # messages of one test are none of the next one's
+        server.stop()

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import Browser, Keys, chromium, drag
+from browsing import Browser, Keys, chromium, drag, serving
 
 from edgecount.runtime.sources.live import SourceState
 from edgecount.scenes import render_scene
-from edgecount.watch.page import PageServer
 from stand_in import EDITOR, RAISED, VIEWER, Camera, StandIn
 
 
@@ -36,16 +35,11 @@ def browser(driver: Any, picture: Any) -> Iterator[Browser]:
     door = Camera("door", "<i>Door</i>", [picture], shapes=shapes, alarms={"crowded": RAISED})
     service = StandIn([door, Camera("yard", "Yard", [picture])])
     service.step()
-    server = PageServer(service, "127.0.0.1:0")
-    server.start()
-    try:
-        browser = Browser(driver, server.url, service.step)
+    with serving(driver, service) as url:
+        browser = Browser(driver, url, service.step)
         browser.service = service
         yield browser
         assert not [one for one in browser.faults() if "status of 4" not in one]
-    finally:
-        driver.get("about:blank")
-        server.stop()
 
 
 def test_a_camera_is_shown_with_its_numbers(browser):
@@ -351,11 +345,9 @@ def test_a_viewer_is_offered_no_changes(driver, picture, tmp_path):
         (tmp_path / name).write_text(token)
     service = StandIn([Camera("door", "Door", [picture], alarms={"crowded": RAISED})])
     service.step()
-    server = PageServer(service, "127.0.0.1:0", **files)
-    server.start()
-    try:
-        browser = Browser(driver, server.url, service.step)
-        driver.get(server.url)
+    with serving(driver, service, **files) as url:
+        browser = Browser(driver, url, service.step)
+        driver.get(url)
         assert driver.current_url.endswith("/login")
         browser.find("#token").send_keys("wrong", Keys.ENTER)
         browser.until(lambda: "not a token" in browser.text("#wrong"))
@@ -368,36 +360,29 @@ def test_a_viewer_is_offered_no_changes(driver, picture, tmp_path):
         assert not {"Acknowledge", "Edit regions", "Keep for labelling"} & set(buttons)
         browser.button("Log out").click()
         browser.until(lambda: driver.current_url.endswith("/login"))
-    finally:
-        driver.get("about:blank")
-        driver.get_log("browser")
-        server.stop()
 
 
 def test_three_cameras_at_five_pictures_a_second(driver, picture):
     names = ("one", "two", "three")
     service = StandIn([Camera(name, name.title(), [picture]) for name in names])
     service.run(5.0)
-    server = PageServer(service, "127.0.0.1:0")
-    server.start()
     try:
-        browser = Browser(driver, server.url)
-        browser.open()
-        browser.script("""
-            window.drawn = new Map();
-            const draw = CanvasRenderingContext2D.prototype.drawImage;
-            CanvasRenderingContext2D.prototype.drawImage = function (source, ...rest) {
-              if (source instanceof ImageBitmap) {
-                window.drawn.set(this.canvas, (window.drawn.get(this.canvas) || 0) + 1);
-              }
-              return draw.call(this, source, ...rest);
-            };""")
-        # As readings draw the picture anew, too, it takes more than one each.
-        often = "return [...window.drawn.values()].filter((times) => times >= 10).length"
-        browser.until(lambda: browser.script(often) == len(names))
-        assert browser.text(".tile footer").split()[0] == "One"
-        assert browser.faults() == []
+        with serving(driver, service) as url:
+            browser = Browser(driver, url)
+            browser.open()
+            browser.script("""
+                window.drawn = new Map();
+                const draw = CanvasRenderingContext2D.prototype.drawImage;
+                CanvasRenderingContext2D.prototype.drawImage = function (source, ...rest) {
+                  if (source instanceof ImageBitmap) {
+                    window.drawn.set(this.canvas, (window.drawn.get(this.canvas) || 0) + 1);
+                  }
+                  return draw.call(this, source, ...rest);
+                };""")
+            # As readings draw the picture anew, too, it takes more than one each.
+            often = "return [...window.drawn.values()].filter((times) => times >= 10).length"
+            browser.until(lambda: browser.script(often) == len(names))
+            assert browser.text(".tile footer").split()[0] == "One"
+            assert browser.faults() == []
     finally:
-        driver.get("about:blank")
-        server.stop()
         service.end()
