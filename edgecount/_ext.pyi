@@ -57,6 +57,7 @@ def count_boxes(
     threshold: float = 0.4,
     iou: float = 0.5,
     capacity: int = 0,
+    size: tuple[float, float] | None = None,
 ) -> MapCounts:
     """Count the heads of a batch of images on the CPU, by a detector's boxes."""
 

@@ -129,7 +129,7 @@ def count_outputs(
         for output in manifest.outputs
     }
     if grid.levels:
-        return _count_boxes(maps, grid, masks, box_options(manifest, threshold, capacity))
+        return _count_boxes(maps, grid, masks, box_options(grid, threshold, capacity))
     by_role = {output.role: maps[output.name] for output in manifest.outputs}
     heatmap, density = by_role.get("heatmap"), by_role.get("density")
     with explained(manifest):
@@ -201,9 +201,15 @@ def count_options(manifest: Manifest, threshold: float, capacity: int) -> dict[s
     }
 
 
-def box_options(manifest: Manifest, threshold: float, capacity: int) -> dict[str, Any]:
-    """Return the keyword arguments of `_ext.count_boxes`."""
-    return {"threshold": threshold, "iou": manifest.postprocess.nms_iou, "capacity": capacity}
+def box_options(grid: MapGrid, threshold: float, capacity: int) -> dict[str, Any]:
+    """Return the keyword arguments of `_ext.count_boxes` for frames of one size."""
+    height, width = grid.geometry.resized
+    return {
+        "threshold": threshold,
+        "iou": grid.manifest.postprocess.nms_iou,
+        "capacity": capacity,
+        "size": (float(width), float(height)),
+    }
 
 
 def read_counts(
