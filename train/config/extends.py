@@ -111,14 +111,18 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any], within: str = "") ->
                 raise ConfigError(f"{within}{key}: no value, and nothing to take away")
             del merged[key]
             continue
-        below, value = merged.get(key), given
-        if key in _NAMED:
-            below, value = _section(below), _section(value)
-        merged[key] = value
-        if isinstance(below, dict) and isinstance(value, dict):
-            if value.get("name", below.get("name")) == below.get("name"):
-                merged[key] = merge(below, value, f"{within}{key}.")
+        below = merged.get(key)
+        named = key in _NAMED
+        pair = (_section(below), _section(given)) if named else (below, given)
+        merged[key] = _stacked(*pair, f"{within}{key}.")
     return merged
+
+
+def _stacked(below: Any, over: Any, within: str) -> Any:
+    """Return one value over another: merged where both are sections of the same name."""
+    sections = isinstance(below, dict) and isinstance(over, dict)
+    same = sections and over.get("name", below.get("name")) == below.get("name")
+    return merge(below, over, within) if same else over
 
 
 def _section(value: Any) -> Any:
