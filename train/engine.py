@@ -219,7 +219,7 @@ def predict(
     padded = pad_black(tensor, network.input)
     device = next(network.parameters()).device
     maps = network(padded.to(device).contiguous(memory_format=torch.channels_last))
-    deployed = {
+    deployed: dict[str, NDArray[np.float32]] = {
         output.role: np.ascontiguousarray(
             values[0, :, : -(-height // output.stride), : -(-width // output.stride)]
             .float()

@@ -36,7 +36,7 @@ def random_crop(
         rng: source of everything random.
         region: (H, W) the annotated pixels; None: all.
     """
-    drawn = draw_window(*image.shape[:2], rule, rng)
+    drawn = draw_window(image.shape[0], image.shape[1], rule, rng)
     patch = image[drawn.top : drawn.bottom, drawn.left : drawn.right]
     if not drawn.is_native:
         resized = cv2.resize(patch, (drawn.width, drawn.height), interpolation=drawn.interpolation)

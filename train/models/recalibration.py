@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from edgecount.train.models.layers import gaussian_start
 
-
 Start = Literal["mean", "gaussian"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -98,7 +99,7 @@ class Distilled(Objective):
             terms["teacher_heatmap"] = self.weights.heatmap * divergence
         return terms
 
-    def _seen(self, targets: Tensors, role: str) -> Tensor:
+    def _seen(self, targets: Tensors, role: Literal["density", "heatmap"]) -> Tensor:
         """Return a map of the teacher, 0 outside the annotated region as the network's is."""
         values = targets[_DENSITY if role == "density" else _HEATMAP]
         if "region" not in targets:

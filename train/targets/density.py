@@ -66,11 +66,12 @@ def density_map(
     down, top, bottom = _profiles(points[:, 1], sigmas, height, stride, truncate)
     shares = None if region is None else _shares(region, stride)
     for i, (x0, x1, y0, y1) in enumerate(zip(left, right, top, bottom, strict=True)):
-        kernel = down[i, : y1 - y0, None] * across[i, None, : x1 - x0]
+        kernel: Array = down[i, : y1 - y0, None] * across[i, None, : x1 - x0]
         if shares is not None:
             inside = kernel * shares[y0:y1, x0:x1]
             total = inside.sum()
-            kernel = inside / total if total > 0 else kernel
+            if total > 0:
+                kernel = inside / total
         density[y0:y1, x0:x1] += kernel
     return density
 

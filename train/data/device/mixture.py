@@ -230,4 +230,4 @@ def _without_pixels(
     """Return annotations on an image that has a shape and takes no memory."""
     image = np.broadcast_to(np.uint8(0), (*size, 3))
     heads = (np.asarray(array, np.float32) for array in (points, sizes, boxes))
-    return Crop(image, *heads, region)
+    return Crop(image, *heads, region=region)
