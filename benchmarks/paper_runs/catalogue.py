@@ -5,15 +5,33 @@ from __future__ import annotations
 from paper_runs.experiment import Experiment, Variant
 from paper_runs.measures import counts
 
+_SHA_HALF = (
+    "[{reader: shanghaitech, path: shanghaitech/part_A/train, split: shanghaitech_a, "
+    "shrink: 0.5, scale: [1.0, 1.0]}]"
+)
 _COUNTED = {"MAE": "count.mae", "RMSE": "count.rmse", "bias": "count.bias"}
 # nothing but what is measured: no report, no weights chosen by the held-out images
 _QUIET = ("report=false", "tensorboard=false", "workers=1")
 
+
+def steps(number: int) -> tuple[str, ...]:
+    """Return the changes for a run of so many steps, validated at its end alone."""
+    return (f"steps={number}", f"evaluate_every={number}", "log_every=100")
+
+
 BSL_IN_MCNN = Experiment(
     name="bsl-in-mcnn",
     title="CFANet's background-aware structural loss against MSE, in MCNN",
-    config="mcnn-sha-half",
-    changes=("steps=3000", "evaluate_every=3000", "log_every=100", *_QUIET),
+    config="mcnn",
+    changes=(
+        f"data={_SHA_HALF}",
+        "crop=half",
+        "objective.sigma=0",
+        "learning_rate=1.0e-3",
+        "ema=0",
+        *steps(3000),
+        *_QUIET,
+    ),
     variants={
         "MSE": Variant(("objective.loss=mse",), {"": "110.2"}),
         "BSL": Variant(("objective.loss=bsl",), {"": "88.2"}),
