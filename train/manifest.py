@@ -41,7 +41,7 @@ def manifest_of(
         name=name or _name_of(config.model.name),
         version=version or version_of(network),
         description=_describe(roles),
-        input=network.input,
+        input=dataclasses.replace(network.input, max_side=config.max_side),
         outputs=network.outputs,
         postprocess=postprocess_of(state, roles),
         training={

@@ -21,6 +21,11 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "hsrnet": ("hsrnet", "HSRNet", {}),
     "centernet": ("centernet", "CenterNet", {}),
+    "centernet-light": (
+        "centernet",
+        "CenterNet",
+        {"backbone": "mobilenet_v2", "head_channels": 64},
+    ),
     "cfanet": ("cfanet", "CFANet", {}),
     "raznet": ("raznet", "RAZNet", {}),
     "csrnet": ("csrnet", "CSRNet", {}),
