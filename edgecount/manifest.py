@@ -43,6 +43,7 @@ CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1}
 # What no model needs more of; beyond them counts are infinite or nothing, or a frame never ends.
 LARGEST_SIDE = 4096  # px, of padding, cells and strides
 LARGEST_STATIC_SIDE = 16384  # px
+LARGEST_GRID = 64
 LARGEST_MEAN = 65536.0
 SCALES = 1e-6, 1e6
 UNITS = 1e-6, 1e9
@@ -50,7 +51,7 @@ MOST_PEOPLE = 1e9
 
 # A default in place of a lost mean or stride would count wrongly and say nothing, so that all
 # other fields must be there.
-_OPTIONAL = ("description", "fusion", "interval", "licence", "postprocess", "static_size")
+_OPTIONAL = ("description", "fusion", "grid", "interval", "licence", "postprocess", "static_size")
 _READER = Reader(
     error=ModelError,
     document="the manifest",
@@ -161,19 +162,26 @@ class FusionSpec:
     density from `low` to `high`.
 
     Attributes:
-        cell: side of a fusion cell in network pixels, a multiple of the density's stride.
-        low: people per fusion cell up to which the points are trusted alone.
-        high: people per fusion cell from which the density is trusted alone.
+        cell: side of a square in network pixels, a multiple of the density's stride. Without a
+            grid the squares are the fusion cells.
+        low: people per square up to which the points are trusted alone.
+        high: people per square from which the density is trusted alone.
+        grid: 0, or n of a grid of n x n fusion cells on each frame (4 in the paper): as many rows
+            and columns of the density as the frame covers, divided by n and rounded up. Their
+            people are scaled to a square before they are compared with `low` and `high`.
     """
 
     cell: int = 64
     low: float = 1.0
     high: float = 4.0
+    grid: int = 0
 
     def __post_init__(self) -> None:
         at, ends = "postprocess.fusion", (self.low, self.high)
         _check_side(f"{at}.cell", self.cell)
         check(0 <= self.low <= self.high <= MOST_PEOPLE, at, "0 <= low <= high <= 1e9", ends)
+        fine = self.grid == 0 or 2 <= self.grid <= LARGEST_GRID
+        check(fine, f"{at}.grid", f"0, or a number from 2 to {LARGEST_GRID}", self.grid)
 
 
 @dataclass(frozen=True)
@@ -299,10 +307,13 @@ class Manifest:
         return next((output for output in self.outputs if output.role == role), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the manifest as plain JSON types, without an interval if there is none."""
+        """Return the manifest as plain JSON types, without an interval and a grid if there are none."""
         data = cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))
         if self.postprocess.interval is None:
             del data["postprocess"]["interval"]
+        # Older releases know squares alone, and refuse what they do not know.
+        if self.postprocess.fusion is not None and not self.postprocess.fusion.grid:
+            del data["postprocess"]["fusion"]["grid"]
         return {"format": FORMAT, **data}
 
     def to_json(self) -> str:
