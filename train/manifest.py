@@ -90,7 +90,7 @@ def postprocess_to_dict(spec: PostprocessSpec) -> dict[str, Any]:
 
 
 def _describe(roles: Collection[str]) -> str:
-    texts = {"density": "a density map", "heatmap": "a head heatmap"}
+    texts = {"density": "a density map", "heatmap": "a head heatmap", "boxes": "head boxes"}
     parts = [text for role, text in texts.items() if role in roles]
     one_pass = " from one pass" if len(parts) > 1 else ""
     return f"Counts people by {' and '.join(parts)}{one_pass}."

@@ -13,7 +13,6 @@ import numpy as np
 from edgecount import _ext
 from edgecount._fusion import fusion_cell, fusion_ends
 from edgecount.errors import BackendError
-from edgecount.manifest import CHANNELS
 from edgecount.regions import Region, SizeWatch, rasterise
 from edgecount.result import RegionCount
 
@@ -88,7 +87,7 @@ def check_outputs(
             )
         # Inputs are padded to a multiple of every stride, so that nothing is cut here.
         cells = height // output.stride, width // output.stride
-        expected = batch, CHANNELS[output.role], *cells
+        expected = batch, output.channels, *cells
         if tuple(values.shape) != expected:
             raise BackendError(
                 f"output {output.name!r}: expected shape {expected} for an input of "
