@@ -152,7 +152,7 @@ class MapGrid:
         self.density, self.heatmap = manifest.output("density"), manifest.output("heatmap")
         # Regions are rasterised on one map's cells; the kernels look up peaks in the same masks.
         base = next(output for output in (self.density, self.heatmap) if output is not None)
-        self._shape = self.cells(base)
+        self.shape = self.cells(base)
         self.cell = base.stride / geometry.scale[0], base.stride / geometry.scale[1]
 
     def cells(self, output: OutputSpec) -> tuple[int, int]:
@@ -167,7 +167,7 @@ class MapGrid:
 
     def masks(self, masks: RegionMasks) -> NDArray[np.float32] | None:
         """Return the coverage of the regions on these cells; see `RegionMasks.on_grid`."""
-        return masks.on_grid(self.geometry.size, self._shape, self.cell)
+        return masks.on_grid(self.geometry.size, self.shape, self.cell)
 
 
 def count_options(grid: MapGrid, threshold: float, capacity: int) -> dict[str, Any]:

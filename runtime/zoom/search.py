@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 ENLARGEMENT = 2  # of each pass over the one before
 MARGIN = 16  # network px around a region that are seen too, so that its edge cuts no head
-MOST_ZOOM = 2  # each level takes some ten times as long as the one before
 
 Window: TypeAlias = tuple[int, int, int, int]
 """(left, top, right, bottom) of a part of a frame, in source pixels."""
@@ -81,8 +80,8 @@ class Zoom:
         points = self._peaks(seen, window, scale)
         if level == self.levels:
             return points
-        corners = propose_regions(seen, **self.proposing).reshape(-1, 2, 2) / scale
-        regions = (corners + (left, top)).reshape(-1, 4)
+        corners = propose_regions(seen, **self.proposing).reshape(-1, 2, 2)
+        regions = (corners / scale + np.array(window[:2])).reshape(-1, 4)
         # Within it the window of the coarser pass would have kept one peak of the two.
         reach = seen.stride * (self.window // 2) / scale
         for index, region in enumerate(regions):
@@ -108,9 +107,7 @@ class Zoom:
         points[:, :2] = np.clip(placed, window[:2], window[2:])
         return points
 
-    def _around(
-        self, region: Boxes, margin: NDArray[np.float64], size: tuple[int, int]
-    ) -> Window:
+    def _around(self, region: Boxes, margin: NDArray[np.float64], size: tuple[int, int]) -> Window:
         """Return the window of a region, its margin and what makes its sides whole."""
         low = np.floor((region[:2] - margin) / self.align) * self.align
         high = np.ceil((region[2:] + margin) / self.align) * self.align
@@ -140,9 +137,7 @@ def _near(points: Array, others: Array, reach: NDArray[np.float64]) -> NDArray[n
 
 
 @functools.lru_cache(maxsize=64)  # cameras have one size
-def largest_views(
-    size: tuple[int, int], resized: tuple[int, int], levels: int
-) -> tuple[int, int]:
+def largest_views(size: tuple[int, int], resized: tuple[int, int], levels: int) -> tuple[int, int]:
     """Return the largest height and width, in network pixels, that regions can be enlarged to.
 
     Args:
@@ -154,9 +149,7 @@ def largest_views(
     views, largest = {(resized[1], resized[0])}, (0, 0)
     for level in range(1, levels + 1):
         factor = ENLARGEMENT**level
-        views = {
-            _enlarged(side, size, scale, factor) for view in views for side in _sides(view)
-        }
+        views = {_enlarged(side, size, scale, factor) for view in views for side in _sides(view)}
         largest = (
             max(largest[0], *(height for _, height in views)),
             max(largest[1], *(width for width, _ in views)),

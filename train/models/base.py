@@ -50,12 +50,15 @@ class Network(nn.Module, ABC):
         outputs: the maps that it gives, in the manifest's words: name (here the role), role,
             stride and unit.
         pretrained: name of the part that ImageNet weights can be loaded into; empty: none.
+        fusion_grid: n of the grid of n x n cells in which density and points are blended; 0:
+            squares of 64 px. See :class:`edgecount.manifest.FusionSpec`.
     """
 
     input: InputSpec = InputSpec()
     outputs: tuple[OutputSpec, ...] = ()
     positive: bool = False
     pretrained: str = ""
+    fusion_grid: int = 0
 
     @abstractmethod
     def forward(self, image: Tensor) -> Maps:
