@@ -78,13 +78,8 @@ class CheckedFrame(NamedTuple):
             right: column after the last.
             bottom: row after the last.
         """
-        pixels, chroma = (
-            None if plane is None else plane[rows, left:right]  # type: ignore[call-overload]
-            for plane, rows in (
-                (self.pixels, slice(top, bottom)),
-                (self.chroma, slice(top // 2, bottom // 2)),
-            )
-        )
+        pixels = self.pixels[top:bottom, left:right]
+        chroma = None if self.chroma is None else self.chroma[top // 2 : bottom // 2, left:right]
         return CheckedFrame(pixels, chroma)
 
     @property
