@@ -63,6 +63,7 @@ class CFANet(Network):
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=8)
     pretrained = "features"
+    densities = ("stages",)
     outputs = (OutputSpec("density", "density", 1, UNIT),)
 
     weights: Tensor

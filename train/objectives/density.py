@@ -20,14 +20,21 @@ EXPANSION = 50.0
 class DensityObjective(Objective):
     """Regression of a density map.
 
+    Crops may have any size. Where images are annotated in a region alone, the network's maps and
+    the targets are 0 outside of it (HSRNet section 4.2, UCSD).
+
     Args:
         network: gives a density.
         loss: ``mse`` (HSRNet Eq. 8) or ``bsl`` (CFANet's background-aware structural loss).
         sigma: spread of the kernels in px; 0: geometry-adaptive (HSRNet Eq. 7).
+        per: what N of Eq. 8 is, the number of ``images`` or of ``pixels`` too; see
+            :func:`~edgecount.train.losses.cells.density_mse`.
         weight: of the loss: squared densities are tiny beside the weight decay and Adam's epsilon.
         scale_consistency: weight of HSRNet's Scale Consistency (Eq. 9) on the network's five scale
             maps; 0 leaves it out.
     """
+
+    any_crop = True
 
     def __init__(
         self,
@@ -35,6 +42,7 @@ class DensityObjective(Objective):
         *,
         loss: Literal["mse", "bsl"] = "mse",
         sigma: float = 0.0,
+        per: Literal["images", "pixels"] = "images",
         weight: float = 1.0,
         scale_consistency: float = 0.0,
     ) -> None:
@@ -50,15 +58,18 @@ class DensityObjective(Objective):
         # CFANet's densities: 50 times the people per pixel
         self.expansion = EXPANSION / (self.units["density"] * self.strides["density"] ** 2)
         self.sigma = sigma
+        self.per = per
         self.weight = weight
         self.scale_weight = scale_consistency
-        self.scales = ScaleConsistency(levels=5) if scale_consistency else None
+        self.scales = ScaleConsistency(levels=5, per=per) if scale_consistency else None
 
     def targets(self, crop: Crop) -> Arrays:
         """Return ``density`` (1, h, w) times the unit, and ``attention`` (1, h, w) for ``bsl``."""
         height, width = crop.image.shape[:2]
         sigma, stride = self.sigma or None, self.strides["density"]
-        density = density_map(crop.points, height, width, sigma=sigma, stride=stride)
+        density = density_map(
+            crop.points, height, width, sigma=sigma, stride=stride, region=crop.region
+        )
         targets = {"density": density[None] * self.units["density"]}
         if self.loss == "bsl":
             targets["attention"] = crowd_attention(density)[None]
@@ -69,7 +80,8 @@ class DensityObjective(Objective):
         del progress
         assert maps.density is not None
         if self.loss == "mse":
-            terms = {"density": self.weight * density_mse(maps.density, targets["density"])}
+            error = density_mse(maps.density, targets["density"], per=self.per)
+            terms = {"density": self.weight * error}
         else:
             error = background_aware_structural_loss(
                 maps.density * self.expansion,

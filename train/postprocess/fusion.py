@@ -111,7 +111,8 @@ def outcome(seen: Observation, spec: PostprocessSpec) -> CountedImage:
 
 def _by_density(network: Network, sample: Sample) -> CountedImage:
     unit = next(output.unit for output in network.outputs if output.role == "density")
-    density = predict(network, sample.image())["density"]
+    image = sample.image()
+    density = predict(network, image, sample.mask(*image.shape[:2]))["density"]
     return CountedImage(density.sum(dtype=np.float64) / unit, 0.0, len(sample.points))
 
 
@@ -242,7 +243,9 @@ def observe(
 
 def observe_sample(network: Network, sample: Sample, *, grid: int = 0) -> Observation:
     """Run a network on an image and :func:`observe` its maps."""
-    return observe(predict(network, sample.image()), sample, network.outputs, grid=grid)
+    image = sample.image()
+    maps = predict(network, image, sample.mask(*image.shape[:2]))
+    return observe(maps, sample, network.outputs, grid=grid)
 
 
 def _errors(group: Sequence[Observation], count: Callable[[Observation], float]) -> Array:
