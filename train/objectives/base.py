@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.targets.batched import Heads
+from edgecount.train.targets.kernels import Kernels
 
 Arrays = dict[str, NDArray[np.float32]]
 Tensors = dict[str, Tensor]
@@ -27,9 +28,15 @@ class Objective(nn.Module, ABC):
     Args:
         network: the network to be trained; strides and units are taken from its outputs.
 
+    Attributes:
+        kernels: Gaussians of the density maps that it draws; None: it draws none. Deployed files
+            carry them, so that a density is compared with the map that it was trained on.
+
     Raises:
         ConfigError: the network does not give the maps that this objective trains.
     """
+
+    kernels: Kernels | None = None
 
     def __init__(self, network: Network) -> None:
         super().__init__()

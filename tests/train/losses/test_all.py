@@ -185,5 +185,5 @@ def test_a_map_of_zeros_gives_a_bounded_gradient(name):
 
 
 def test_every_exported_loss_is_tried_here():
-    helpers = {"at_least_float32", "dynamic_weights", "per_head", "seen_at", "ssim"}
+    helpers = {"at_least_float32", "shifting_weight", "per_head", "seen_at", "ssim"}
     assert {name.split(" of ")[0] for name in EVERY} == set(vars(losses)) - helpers
