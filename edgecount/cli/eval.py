@@ -225,6 +225,7 @@ def _table(summary: Mapping[str, Any], asked: float | None) -> Iterator[str]:
         )
     yield from _points_table(summary)
     yield from _regions_table(summary)
+    yield from _groups_table(summary)
     yield ""
     yield f"{'by density':16}{'images':>9}{'MAE':>9}{'NAE':>8}{'bias':>9}"
     for level in summary["levels"]:
@@ -234,6 +235,19 @@ def _table(summary: Mapping[str, Any], asked: float | None) -> Iterator[str]:
             f"{people:18}{level['images']:7.0f}{level['mae']:9.2f}{level['nae']:8.3f}"
             f"{level['bias']:+9.2f}"
         )
+
+
+def _groups_table(summary: Mapping[str, Any]) -> Iterator[str]:
+    if "groups" not in summary:
+        return
+    wide = max(16, *(len(name) + 2 for name in summary["groups"]))
+    yield ""
+    yield f"{'by group':{wide}}{'images':>9}{'MAE':>9}{'RMSE':>9}{'NAE':>8}{'bias':>9}"
+    rows = {**summary["groups"], "mean of groups": summary["mean_of_groups"]}
+    for name, m in rows.items():
+        images = f"{m['images']:9.0f}" if "images" in m else " " * 9
+        errors = f"{m['mae']:9.2f}{m['rmse']:9.2f}{m['nae']:8.3f}{m['bias']:+9.2f}"
+        yield f"{name:{wide}}{images}{errors}"
 
 
 def _points_table(summary: Mapping[str, Any]) -> Iterator[str]:

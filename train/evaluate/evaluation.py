@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgecount.errors import BackendError, ConfigError, SourceError
 from edgecount.train.data.sample import Sample
+from edgecount.train.evaluate.counting import count_samples
 from edgecount.train.evaluate.density_quality import background_people, map_quality, true_density
 from edgecount.train.evaluate.metrics import (
     count_metrics,
@@ -52,6 +53,7 @@ class ImageRecord:
         matched: points that are matched to a head, by the rule: ``box`` (within half the diagonal
             of its box), ``4``, ``8``, ``16`` (px).
         interval: (low, high) that the model gives around the count; None: it gives none.
+        group: the sample's, such as its scene; empty: none.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ImageRecord:
     estimated: float | None = None
     matched: dict[str, int] | None = None
     interval: tuple[float, float] | None = None
+    group: str = ""
 
     @property
     def error(self) -> float:
@@ -110,7 +113,10 @@ class Evaluation:
             - ``interval``: ``coverage``, the share of the images whose truth lies inside, both ends
               included, and ``width``, the mean of the interval's width over the fused count (over 1
               where fewer are counted);
-            - ``levels``: :func:`level_metrics` of the fused count.
+            - ``levels``: :func:`level_metrics` of the fused count;
+            - ``groups``: the values of :func:`count_metrics` of each group of images, such as a
+              scene, and ``mean_of_groups``, the mean of each value over the groups (WorldExpo'10),
+              where images have groups.
         """
         true = [float(image.true) for image in self.images]
         report: dict[str, Any] = {
@@ -118,7 +124,19 @@ class Evaluation:
         }
         report |= self._points() | self._game() | self._density() | self._interval()
         report["levels"] = level_metrics(self._values("count"), true)
-        return report
+        return report | self._groups()
+
+    def _groups(self) -> dict[str, Any]:
+        names = sorted({image.group for image in self.images} - {""})
+        if not names:
+            return {}
+        groups = {}
+        for name in names:
+            images = [image for image in self.images if image.group == name]
+            groups[name] = count_metrics([i.count for i in images], [i.true for i in images])
+        values = ("mae", "rmse", "nae", "bias")
+        means = {key: float(np.mean([group[key] for group in groups.values()])) for key in values}
+        return {"groups": groups, "mean_of_groups": means}
 
     def _values(self, name: str) -> list[Any]:
         found = [getattr(image, name) for image in self.images]
@@ -172,6 +190,8 @@ def evaluate_counter(
 ) -> Evaluation:
     """Count annotated images; nothing as large as a map is kept.
 
+    Where an image is annotated in a region alone, what lies outside is not counted.
+
     Args:
         counter: the model under test.
         samples: annotated images.
@@ -187,10 +207,10 @@ def evaluate_counter(
     if not samples:
         raise ConfigError("evaluation: expected at least one annotated image, got none")
     images = []
-    with closing(counter.count_each(sample.image for sample in samples)) as outcomes:
-        for sample, outcome in zip(samples, outcomes, strict=True):
+    with closing(count_samples(counter, samples)) as counted:
+        for sample, result in zip(samples, counted, strict=True):
             try:
-                images.append(_record(outcome.result(), sample))
+                images.append(_record(result(), sample))
             except BackendError:
                 raise
             except Exception as error:  # codecs raise anything
@@ -208,6 +228,7 @@ def _record(result: CountResult, sample: Sample) -> ImageRecord:
     record = ImageRecord(
         name=sample.name,
         path=sample.path,
+        group=sample.group,
         true=len(sample.points),
         count=float(result.count),
         density_count=result.density_count,

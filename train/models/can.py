@@ -80,7 +80,11 @@ class Context(nn.Module):
 
 
 def _log_sigmoid(x: Tensor) -> Tensor:
-    """Return log(sigmoid(x)); torch's own is exported as the logarithm of a sigmoid that may be 0."""
+    """Return log(sigmoid(x)), which is about x far below 0.
+
+    torch's own is exported as the logarithm of a sigmoid, which ONNX Runtime cuts off and float16
+    rounds to 0.
+    """
     return torch.clamp(x, max=0.0) - torch.log(1.0 + torch.exp(-x.abs()))
 
 

@@ -67,6 +67,8 @@ class CFANet(Network):
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=8)
     pretrained = "features"
+    densities = ("stages",)
+
     weights: Tensor
 
     def __init__(

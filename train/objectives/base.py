@@ -25,6 +25,10 @@ class Objective(nn.Module, ABC):
     Its constructor takes the network and keyword options with plain types (int, float, bool, str,
     Literal), each with a default: they are the keys of a config's ``objective``.
 
+    Attributes:
+        any_crop: whether crops may have any sides, not only multiples of the network's: targets
+            then have a cell for every begun stride.
+
     Args:
         network: the network to be trained; strides and units are taken from its outputs.
 
@@ -37,6 +41,7 @@ class Objective(nn.Module, ABC):
     """
 
     kernels: Kernels | None = None
+    any_crop: bool = False
 
     def __init__(self, network: Network) -> None:
         super().__init__()

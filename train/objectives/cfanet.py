@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop, Sample
@@ -26,8 +27,8 @@ class CFANetObjective(Objective):
 
     CFANet (WACV 2021): total = SL + BL + lambda L_CAM + mu L_FAM, with weights that shift from
     the attention maps to the density as training goes on (:func:`shifting_weight`). The maps of
-    the coarse stages are compared with targets of the whole size, averaged over their cells:
-    a cell is crowd where any of it is.
+    the coarse stages are compared with the highest level in each of their cells: a cell is crowd
+    where any of it is. Crops may have any size.
 
     Kernels spread over the mean distance to the three nearest heads (beta 1, where HSRNet's is
     0.3), without a limit, as the paper has it.
@@ -46,6 +47,7 @@ class CFANetObjective(Objective):
         shifted: share of the training after which both weights stay.
     """
 
+    any_crop = True
     edges: Tensor
 
     def __init__(
@@ -94,7 +96,7 @@ class CFANetObjective(Objective):
 
     def targets(self, crop: Crop) -> Arrays:
         """Return ``density`` (1, H, W) times the unit, ``cam`` (1, H, W), ``fam`` (H, W) labels."""
-        density = self._density(crop.points, crop.image)
+        density = self._density(crop.points, crop.image, crop.region)
         return {
             "density": density[None] * self.units["density"],
             "cam": crowd_attention(density)[None],
@@ -118,24 +120,29 @@ class CFANetObjective(Objective):
         for name, (first, last) in self.weights.items():
             logits = maps.auxiliary.get(f"{name}_logits", ())
             if logits:
-                errors = [self._attention(name, given, targets[name]) for given in logits]
+                errors = [
+                    self._attention(name, given, targets[name], 2 ** (len(logits) - 1 - index))
+                    for index, given in enumerate(logits)
+                ]
                 weight = shifting_weight(progress, first, last, self.shifted)
                 terms[name] = weight * torch.stack(errors).sum()
         return terms
 
-    def _attention(self, name: str, logits: Tensor, target: Tensor) -> Tensor:
-        rows, columns = logits.shape[-2:]
+    def _attention(self, name: str, logits: Tensor, target: Tensor, stride: int) -> Tensor:
         planes = target if target.ndim == 4 else target[:, None]
-        # the highest level of a cell: crowd where any of it is
-        pooled = torch.nn.functional.adaptive_max_pool2d(planes, (rows, columns))
+        # of cells that reach past the image the part inside
+        pooled = F.max_pool2d(planes, stride, ceil_mode=True)
         return attention_loss(logits, pooled) if name == "cam" else level_loss(logits, pooled[:, 0])
 
     def _whole(self, sample: Sample) -> np.ndarray:
-        return self._density(sample.points, sample.image())
+        image = sample.image()
+        return self._density(sample.points, image, sample.mask(*image.shape[:2]))
 
-    def _density(self, points: np.ndarray, image: np.ndarray) -> np.ndarray:
+    def _density(
+        self, points: np.ndarray, image: np.ndarray, region: np.ndarray | None
+    ) -> np.ndarray:
         assert self.kernels is not None
-        return self.kernels.density(points, *image.shape[:2])
+        return self.kernels.density(points, *image.shape[:2], region=region)
 
 
 def _check(holds: bool, name: str, expected: str, got: object) -> None:

@@ -21,6 +21,9 @@ EXPANSION = 50.0
 class DensityObjective(Objective):
     """Regression of a density map.
 
+    Crops may have any size. Where images are annotated in a region alone, the network's maps and
+    the targets are 0 outside of it (HSRNet section 4.2, UCSD).
+
     Args:
         network: gives a density.
         loss: ``mse`` (HSRNet Eq. 8) or ``bsl`` (CFANet's background-aware structural loss).
@@ -31,10 +34,14 @@ class DensityObjective(Objective):
         squared_constants: constants of BSL's SSIM squared, see
             :func:`background_aware_structural_loss`.
         background_floor: people that BL's share is taken of at least, see :func:`background_loss`.
+        per: what N of Eq. 8 is, the number of ``images`` or of ``pixels`` too; see
+            :func:`~edgecount.train.losses.cells.density_mse`.
         weight: of the loss: squared densities are tiny beside the weight decay and Adam's epsilon.
         scale_consistency: weight of HSRNet's Scale Consistency (Eq. 9) on the network's five scale
             maps; 0 leaves it out.
     """
+
+    any_crop = True
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class DensityObjective(Objective):
         max_sigma: float = LARGEST,
         squared_constants: bool = True,
         background_floor: float = 1.0,
+        per: Literal["images", "pixels"] = "images",
         weight: float = 1.0,
         scale_consistency: float = 0.0,
     ) -> None:
@@ -68,16 +76,19 @@ class DensityObjective(Objective):
                 f"objective.background_floor: expected 0 people or more, got {background_floor}"
             )
         self.floor = background_floor
+        self.per = per
         self.weight = weight
         self.scale_weight = scale_consistency
-        self.scales = ScaleConsistency(levels=5) if scale_consistency else None
+        self.scales = ScaleConsistency(levels=5, per=per) if scale_consistency else None
 
     def targets(self, crop: Crop) -> Arrays:
         """Return ``density`` (1, h, w) times the unit, and ``attention`` (1, h, w) for ``bsl``."""
         height, width = crop.image.shape[:2]
         assert self.kernels is not None
         stride = self.strides["density"]
-        density = self.kernels.density(crop.points, height, width, stride=stride)
+        density = self.kernels.density(
+            crop.points, height, width, stride=stride, region=crop.region
+        )
         targets = {"density": density[None] * self.units["density"]}
         if self.loss == "bsl":
             # the threshold is of people per px, the density of people per cell
@@ -89,7 +100,8 @@ class DensityObjective(Objective):
         del progress
         assert maps.density is not None
         if self.loss == "mse":
-            terms = {"density": self.weight * density_mse(maps.density, targets["density"])}
+            error = density_mse(maps.density, targets["density"], per=self.per)
+            terms = {"density": self.weight * error}
         else:
             error = background_aware_structural_loss(
                 maps.density * self.expansion,

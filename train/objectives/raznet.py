@@ -25,6 +25,8 @@ class RAZNetObjective(Objective):
         sigma: spread of the density's kernels in px; 0: geometry-adaptive.
     """
 
+    any_crop = True
+
     def __init__(
         self,
         network: Network,
@@ -59,7 +61,9 @@ class RAZNetObjective(Objective):
         targets: Arrays = {}
         if self._trains("density"):
             sigma, stride = self.sigma or None, self.strides["density"]
-            density = density_map(crop.points, height, width, sigma=sigma, stride=stride)
+            density = density_map(
+                crop.points, height, width, sigma=sigma, stride=stride, region=crop.region
+            )
             targets["density"] = density[None] * self.units["density"]
         if self._trains("heatmap"):
             targets["heatmap"] = cross_map(crop.points, height, width)[None]

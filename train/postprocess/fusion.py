@@ -105,7 +105,8 @@ def outcome(seen: Observation, spec: PostprocessSpec) -> CountedImage:
 
 def _by_density(network: Network, sample: Sample) -> CountedImage:
     unit = next(output.unit for output in network.outputs if output.role == "density")
-    density = predict(network, sample.image())["density"]
+    image = sample.image()
+    density = predict(network, image, sample.mask(*image.shape[:2]))["density"]
     return CountedImage(density.sum(dtype=np.float64) / unit, 0.0, len(sample.points))
 
 
@@ -229,7 +230,9 @@ def observe(
 
 def observe_sample(network: Network, sample: Sample) -> Observation:
     """Run a network on an image and :func:`observe` its maps."""
-    return observe(predict(network, sample.image()), sample, network.outputs)
+    image = sample.image()
+    maps = predict(network, image, sample.mask(*image.shape[:2]))
+    return observe(maps, sample, network.outputs)
 
 
 def _cell_sums(values: NDArray[np.float32], side: int) -> Array:

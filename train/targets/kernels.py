@@ -1,4 +1,4 @@
-"""The Gaussian kernels of an objective's density maps, as options that configs and files can hold."""
+"""Gaussian kernels of density maps, as options that configs and deployed files hold."""
 
 from __future__ import annotations
 
@@ -44,7 +44,15 @@ class Kernels:
         if self.neighbours < 1:
             raise ConfigError(f"objective.neighbours: expected 1 or more, got {self.neighbours}")
 
-    def density(self, points: Array, height: int, width: int, *, stride: int = 1) -> Array:
+    def density(
+        self,
+        points: Array,
+        height: int,
+        width: int,
+        *,
+        stride: int = 1,
+        region: NDArray[np.bool_] | None = None,
+    ) -> Array:
         """Draw the density of heads; see :func:`density_map`.
 
         Args:
@@ -52,6 +60,7 @@ class Kernels:
             height: height of the image, px.
             width: width of the image, px.
             stride: px a cell.
+            region: (height, width) the annotated pixels; None: all.
 
         Returns:
             (ceil(height / stride), ceil(width / stride)) people per cell.
@@ -65,4 +74,5 @@ class Kernels:
             neighbours=self.neighbours,
             beta=self.beta,
             largest=self.max_sigma or math.inf,
+            region=region,
         )

@@ -19,7 +19,7 @@ from edgecount.train.data.readers.coco import read_coco
 from edgecount.train.data.readers.folders import read_csv_folder, read_empty
 from edgecount.train.data.readers.guess import guess_reader
 from edgecount.train.data.readers.jhu import read_jhu_crowd
-from edgecount.train.data.readers.mall import read_mall
+from edgecount.train.data.readers.mall import read_mall, read_mall_roi
 from edgecount.train.data.readers.mot import read_mot
 from edgecount.train.data.readers.nwpu import read_nwpu_crowd
 from edgecount.train.data.readers.reading import CHOICES, Choice, Reading
@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 READERS: dict[str, Callable[[Path, Reading], list[Sample]]] = {
     "shanghaitech": read_shanghaitech,
     "mall": read_mall,
+    "mall_roi": read_mall_roi,
     "ucsd": read_ucsd,
     "ucf_cc_50": read_ucf_cc_50,
     "ucf_qnrf": read_ucf_qnrf,
