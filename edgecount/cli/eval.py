@@ -15,6 +15,7 @@ from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.group import FAILED
 from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
+from edgecount.cli._types.kernels import kernels_option
 from edgecount.cli._types.options import (
     backend_option,
     damaged_option,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from edgecount.train.data.readers import Choice
     from edgecount.train.data.sample import Sample
     from edgecount.train.evaluate.evaluation import Evaluation
+    from edgecount.train.targets.kernels import Kernels
 
 _CHECKPOINT = ".pt"
 _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "from points"))
@@ -60,6 +62,7 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
     least=0,
     most=2,
 )
+@kernels_option
 @folder_option(
     "--report",
     help="Write report.html to this folder, with charts and the worst and best images; replaces "
@@ -83,6 +86,7 @@ def evaluate(
     precision: str,
     max_side: int | str | None,
     zoom: int,
+    kernels: Kernels | None,
     report: Path | None,
     accept_damaged: bool,
     max_pixels: int,
@@ -132,7 +136,13 @@ def evaluate(
             Progress(count_images(sets), "image", f"eval {model}", shown=not as_json) as progress,
         ):
             results[model] = {
-                name: evaluate_counter(counter, samples, progress=progress.step, on_error=leave_out)
+                name: evaluate_counter(
+                    counter,
+                    samples,
+                    kernels=kernels,
+                    progress=progress.step,
+                    on_error=leave_out,
+                )
                 for name, samples in sets.items()
             }
             spec = counter.manifest.postprocess.interval
@@ -275,6 +285,7 @@ def _regions_table(summary: Mapping[str, Any]) -> Iterator[str]:
             ("ssim", "SSIM", 3, ""),
             ("psnr", "PSNR", 2, " dB"),
             ("false_recognition", "false recognition", 4, ""),
+            ("false_recognition_of_truth", "of a right map", 4, ""),
         )
         if key in summary
     ]

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.targets.batched import Heads
@@ -87,6 +88,18 @@ class Objective(nn.Module, ABC):
             targets: the stacked targets (B, ...).
             progress: share of the run that is done, in [0, 1).
         """
+
+
+def kernels_from(**options: float) -> Kernels:
+    """Return kernels from options of an objective, whose names an error gives.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    try:
+        return Kernels(**options)  # type: ignore[arg-type]
+    except ConfigError as error:
+        raise ConfigError(f"objective.{error}") from None
 
 
 def heads_of(crops: Sequence[Crop], stride: int) -> Heads:

@@ -12,12 +12,15 @@ from torch.nn import functional as F
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.losses.cells import attention_loss, level_loss
-from edgecount.train.losses.structural import background_aware_structural_loss, shifting_weight
+from edgecount.train.losses.structural import (
+    FLOOR,
+    background_aware_structural_loss,
+    shifting_weight,
+)
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.models.cfanet import CFANet
-from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.objectives.base import Arrays, Objective, Tensors, kernels_from
 from edgecount.train.targets.attention import crowd_attention, density_levels, level_edges
-from edgecount.train.targets.kernels import Kernels
 
 _SAMPLED = 40  # images that the levels' statistics are taken from
 
@@ -58,7 +61,7 @@ class CFANetObjective(Objective):
         neighbours: int = 3,
         max_sigma: float = 0.0,
         squared_constants: bool = True,
-        background_floor: float = 1.0,
+        background_floor: float = FLOOR,
         cam_weight: tuple[float, float] = (1.0, 0.1),
         fam_weight: tuple[float, float] = (1.0, 0.1),
         shifted: float = 0.5,
@@ -66,7 +69,7 @@ class CFANetObjective(Objective):
         super().__init__(network)
         if not isinstance(network, CFANet):
             raise ConfigError("objective: cfanet needs the network cfanet")
-        self.kernels = Kernels(0.0, beta, neighbours, max_sigma)
+        self.kernels = kernels_from(beta=beta, neighbours=neighbours, max_sigma=max_sigma)
         self.squared = squared_constants
         _check(background_floor >= 0, "background_floor", "0 people or more", background_floor)
         self.floor = background_floor

@@ -8,12 +8,11 @@ from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
 from edgecount.train.losses.cells import density_mse
 from edgecount.train.losses.scale_consistency import ScaleConsistency
-from edgecount.train.losses.structural import background_aware_structural_loss
+from edgecount.train.losses.structural import FLOOR, background_aware_structural_loss
 from edgecount.train.models.base import Maps, Network
-from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.objectives.base import Arrays, Objective, Tensors, kernels_from
 from edgecount.train.targets.attention import CROWD, crowd_attention
 from edgecount.train.targets.density import LARGEST
-from edgecount.train.targets.kernels import Kernels
 
 EXPANSION = 50.0
 
@@ -53,7 +52,7 @@ class DensityObjective(Objective):
         neighbours: int = 3,
         max_sigma: float = LARGEST,
         squared_constants: bool = True,
-        background_floor: float = 1.0,
+        background_floor: float = FLOOR,
         per: Literal["images", "pixels"] = "images",
         weight: float = 1.0,
         scale_consistency: float = 0.0,
@@ -69,7 +68,9 @@ class DensityObjective(Objective):
         self.loss = loss
         # CFANet's densities: 50 times the people per pixel
         self.expansion = EXPANSION / (self.units["density"] * self.strides["density"] ** 2)
-        self.kernels = Kernels(sigma, beta, neighbours, max_sigma)
+        self.kernels = kernels_from(
+            sigma=sigma, beta=beta, neighbours=neighbours, max_sigma=max_sigma
+        )
         self.squared = squared_constants
         if not background_floor >= 0:
             raise ConfigError(

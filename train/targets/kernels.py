@@ -38,11 +38,11 @@ class Kernels:
         for name in ("sigma", "max_sigma"):
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
-                raise ConfigError(f"objective.{name}: expected 0 px or more, got {value}")
+                raise ConfigError(f"{name}: expected 0 px or more, got {value}")
         if not (self.beta > 0 and math.isfinite(self.beta)):
-            raise ConfigError(f"objective.beta: expected a number above 0, got {self.beta}")
+            raise ConfigError(f"beta: expected a number above 0, got {self.beta}")
         if self.neighbours < 1:
-            raise ConfigError(f"objective.neighbours: expected 1 or more, got {self.neighbours}")
+            raise ConfigError(f"neighbours: expected 1 or more, got {self.neighbours}")
 
     def density(
         self,

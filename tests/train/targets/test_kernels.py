@@ -56,10 +56,10 @@ def _spreads(kernels):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sigma": -1.0}, "objective.sigma: expected 0 px or more, got -1"),
-        ({"max_sigma": float("inf")}, "objective.max_sigma: expected 0 px or more, got inf"),
-        ({"beta": 0.0}, "objective.beta: expected a number above 0, got 0"),
-        ({"neighbours": 0}, "objective.neighbours: expected 1 or more, got 0"),
+        ({"sigma": -1.0}, "sigma: expected 0 px or more, got -1"),
+        ({"max_sigma": float("inf")}, "max_sigma: expected 0 px or more, got inf"),
+        ({"beta": 0.0}, "beta: expected a number above 0, got 0"),
+        ({"neighbours": 0}, "neighbours: expected 1 or more, got 0"),
     ],
 )
 def test_kernels_that_cannot_be_drawn(options, message):
