@@ -16,6 +16,7 @@ from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.group import FAILED
 from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
+from edgecount.cli._types.kernels import kernels_option
 from edgecount.cli._types.options import (
     backend_option,
     damaged_option,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from edgecount.train.data.readers import Choice
     from edgecount.train.data.sample import Sample
     from edgecount.train.evaluate.evaluation import Evaluation
+    from edgecount.train.targets.kernels import Kernels
 
 _CHECKPOINT = ".pt"
 _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "from points"))
@@ -63,6 +65,7 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
     help="Rank head points and boxes by their score, without the model's threshold, and print the "
     "average precision; every image is counted twice.",
 )
+@kernels_option
 @folder_option(
     "--report",
     help="Write report.html to this folder, with charts and the worst and best images; replaces "
@@ -87,6 +90,7 @@ def evaluate(
     max_side: int | str | None,
     zoom: int,
     ranked: bool,
+    kernels: Kernels | None,
     report: Path | None,
     accept_damaged: bool,
     max_pixels: int,
@@ -143,6 +147,7 @@ def evaluate(
                     counter,
                     samples,
                     candidates=candidates,
+                    kernels=kernels,
                     progress=progress.step,
                     on_error=leave_out,
                 )
@@ -332,6 +337,7 @@ def _regions_table(summary: Mapping[str, Any]) -> Iterator[str]:
             ("ssim", "SSIM", 3, ""),
             ("psnr", "PSNR", 2, " dB"),
             ("false_recognition", "false recognition", 4, ""),
+            ("false_recognition_of_truth", "of a right map", 4, ""),
         )
         if key in summary
     ]

@@ -29,6 +29,7 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "cfanet": ("cfanet", "CFANet", {}),
     "raznet": ("raznet", "RAZNet", {}),
     "csrnet": ("csrnet", "CSRNet", {}),
+    "cannet": ("can", "CANNet", {}),
     "mcnn": ("mcnn", "MCNN", {}),
 }
 
