@@ -25,6 +25,7 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "raznet": ("raznet", "RAZNet", {}),
     "csrnet": ("csrnet", "CSRNet", {}),
     "mcnn": ("mcnn", "MCNN", {}),
+    "retinanet": ("detection.retinanet", "RetinaNet", {}),
 }
 
 
