@@ -25,7 +25,10 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "raznet": ("raznet", "RAZNet", {}),
     "csrnet": ("csrnet", "CSRNet", {}),
     "mcnn": ("mcnn", "MCNN", {}),
+    "fcos": ("detection.fcos", "FCOS", {}),
+    "foveabox": ("detection.foveabox", "FoveaBox", {}),
     "retinanet": ("detection.retinanet", "RetinaNet", {}),
+    "yolov5": ("detection.yolov5", "YOLOv5", {}),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -75,7 +76,7 @@ def check_strides(strides: Sequence[int]) -> None:
     Raises:
         ConfigError: they are not.
     """
-    doubled = all(after == 2 * before for before, after in zip(strides, strides[1:], strict=False))
+    doubled = all(after == 2 * before for before, after in itertools.pairwise(strides))
     powers = {2**exponent for exponent in range(2, 8)}
     if not strides or not doubled or not powers.issuperset(strides):
         raise ConfigError(
