@@ -20,7 +20,7 @@ from edgecount.train.config import TrainConfig
 from edgecount.train.data.mixture import Batch, normalise
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.metrics import count_metrics
-from edgecount.train.models.base import Maps, Network
+from edgecount.train.models.base import Level, Maps, Network
 from edgecount.train.objectives import Objective
 from edgecount.train.objectives.base import Tensors
 
@@ -274,4 +274,5 @@ def _float(maps: Maps) -> Maps:
     """Return the maps in float32."""
     auxiliary = {name: tuple(v.float() for v in values) for name, values in maps.auxiliary.items()}
     density, heatmap, offset, size = (None if v is None else v.float() for v in maps[:4])
-    return Maps(density, heatmap, offset, size, auxiliary)
+    levels = tuple(Level(*(None if v is None else v.float() for v in one)) for one in maps.levels)
+    return Maps(density, heatmap, offset, size, auxiliary, levels)
