@@ -71,8 +71,10 @@ class FeaturePyramid(nn.Module):
             above = merged
             if name in self.smooth:
                 levels[int(name)] = self.smooth[name](merged)
-        source = taps[COARSEST_TAP] if self.coarse == "backbone" else levels.get(COARSEST_TAP)
         for place, (name, convolution) in enumerate(self.down.items()):
-            source = convolution(source if place == 0 else F.relu(source))
-            levels[int(name)] = source
+            if place:
+                source = F.relu(levels[int(name) // 2])
+            else:
+                source = (taps if self.coarse == "backbone" else levels)[COARSEST_TAP]
+            levels[int(name)] = convolution(source)
         return tuple(levels[stride] for stride in self.strides)

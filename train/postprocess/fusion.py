@@ -23,6 +23,7 @@ from edgecount import _ext
 from edgecount.manifest import FusionSpec, OutputSpec, PostprocessSpec
 from edgecount.train.data.sample import Sample
 from edgecount.train.engine import THRESHOLDS, WINDOW, predict
+from edgecount.train.evaluate.boxes import BOX_THRESHOLDS, find_boxes
 from edgecount.train.evaluate.evaluation import detection_metrics
 from edgecount.train.evaluate.metrics import match_points
 from edgecount.train.models.base import Network
@@ -84,7 +85,7 @@ def fit_postprocess(
         return measured
 
     roles = {output.role for output in network.outputs}
-    if "heatmap" not in roles:
+    if "boxes" not in roles and "heatmap" not in roles:
         return PostprocessSpec(interval=fit_interval(each(_by_density)))
     seen = each(observe_sample)
     thresholds = fit_thresholds(seen)
@@ -116,10 +117,10 @@ def fit_thresholds(groups: Sequence[Sequence[Observation]]) -> list[float]:
     """
     values = {
         threshold: float(np.mean([_f1(group, threshold) for group in groups]))
-        for threshold in THRESHOLDS
+        for threshold in groups[0][0].peaks
     }
     best = max(values.values())
-    near = [threshold for threshold in THRESHOLDS if values[threshold] >= best - CLOSE]
+    near = [threshold for threshold in values if values[threshold] >= best - CLOSE]
     return sorted(near, key=lambda threshold: -values[threshold])
 
 
@@ -228,8 +229,33 @@ def observe(
 
 
 def observe_sample(network: Network, sample: Sample) -> Observation:
-    """Run a network on an image and :func:`observe` its maps."""
-    return observe(predict(network, sample.image()), sample, network.outputs)
+    """Run a network on an image and :func:`observe` its maps, or the boxes of a detector."""
+    maps = predict(network, sample.image())
+    if any(output.role == "boxes" for output in network.outputs):
+        return observe_boxes(maps, sample, network.outputs)
+    return observe(maps, sample, network.outputs)
+
+
+def observe_boxes(
+    maps: Mapping[str, NDArray[np.float32]], sample: Sample, outputs: Sequence[OutputSpec]
+) -> Observation:
+    """Count the boxes of one image; they match heads by their centres.
+
+    Args:
+        maps: the levels' scores and boxes by name; cut to the cells that the image covers.
+        sample: the annotated image, at its own size.
+        outputs: the network's.
+    """
+    scores, boxes = find_boxes(maps, outputs)
+    points = (boxes[:, :2] + boxes[:, 2:]) / np.float32(2.0)
+    radii = sample.sizes * np.float32(np.sqrt(0.5))
+    peaks, matches = {}, {}
+    for threshold in BOX_THRESHOLDS:
+        above = scores > threshold
+        peaks[threshold] = np.array([[above.sum()]], np.float64)
+        matches[threshold] = match_points(points[above], sample.points, radii)
+    nothing = np.zeros((1, 1))
+    return Observation(nothing, nothing, peaks, matches, len(sample.points))
 
 
 def _cell_sums(values: NDArray[np.float32], side: int) -> Array:

@@ -40,7 +40,7 @@ def assign_by_centre(
         (P,) int64 head, or -1, background.
     """
     lower, upper = _of_levels(ranges, places)
-    parts = [_centred(places, some, lower, upper, radius) for some in boxes.split(_CHUNK)]
+    parts = [_centred(places, some, lower, upper, radius) for some in torch.split(boxes, _CHUNK)]
     return smallest(torch.cat(parts, 1) if parts else _none(places), boxes)
 
 
@@ -82,7 +82,7 @@ def assign_by_fovea(
         (P,) int64 head, or -1, background.
     """
     lower, upper = _of_levels(ranges, places)
-    parts = [_foveal(places, some, lower, upper, shrink) for some in boxes.split(_CHUNK)]
+    parts = [_foveal(places, some, lower, upper, shrink) for some in torch.split(boxes, _CHUNK)]
     return smallest(torch.cat(parts, 1) if parts else _none(places), boxes)
 
 
@@ -96,7 +96,7 @@ def _foveal(places: Places, boxes: Tensor, lower: Tensor, upper: Tensor, shrink:
     own = (_cells_apart(places, boxes) <= 0.5) & ranged
     candidate = inside & ranged
     out = candidate
-    for level in places.levels.unique():
+    for level in range(int(places.levels[-1]) + 1):
         here = (places.levels == level)[:, None]
         out = out | (own & here & ~(candidate & here).any(0))
     return out
