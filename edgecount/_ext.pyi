@@ -18,6 +18,8 @@ class MapCounts:
     @property
     def peaks(self) -> list[NDArray[np.float32]]: ...
     @property
+    def boxes(self) -> list[NDArray[np.float32]]: ...
+    @property
     def peak_count(self) -> NDArray[np.int64]: ...
     @property
     def overflow(self) -> NDArray[np.bool_]: ...
@@ -47,6 +49,16 @@ def count_maps(
     fuse_high: float = 0.0,
 ) -> MapCounts:
     """Count the people of a batch of maps on the CPU."""
+
+def count_boxes(
+    levels: Sequence[tuple[_Map, _Map, int]],
+    masks: NDArray[np.float32] | None = None,
+    *,
+    threshold: float = 0.4,
+    iou: float = 0.5,
+    capacity: int = 0,
+) -> MapCounts:
+    """Count the heads of a batch of images on the CPU, by a detector's boxes."""
 
 def preprocess(
     image: NDArray[np.uint8],

@@ -5,6 +5,7 @@
 
 namespace edgecount {
 
+void bind_count_boxes(nanobind::module_& module);
 void bind_count_maps(nanobind::module_& module);
 void bind_map_counts(nanobind::module_& module);
 void bind_preprocess(nanobind::module_& module);

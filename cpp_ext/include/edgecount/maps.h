@@ -47,11 +47,20 @@ struct CountOptions {
     double fuse_high = 0.0;     ///< People per fusion cell from which the density alone counts.
 };
 
-/// A head point in heatmap cells, continuous: cell i spans [i, i + 1).
+/// A head point, continuous: cell i spans [i, i + 1). In heatmap cells, or the centre of a box in
+/// pixels of the network.
 struct Peak {
     float x;
     float y;
     float score;
+};
+
+/// Sides of a head's box in pixels of the network.
+struct Box {
+    float left;
+    float top;
+    float right;
+    float bottom;
 };
 
 /// The three counts of an image or of one of its regions.
@@ -62,7 +71,8 @@ struct Tally {
 };
 
 struct ImageCount {
-    std::vector<Peak> peaks;      ///< In raster order, at most CountOptions::capacity.
+    std::vector<Peak> peaks;      ///< In raster order, or of boxes by score, up to the capacity.
+    std::vector<Box> boxes;       ///< Those of the peaks, of a detector.
     std::int64_t peak_count = 0;  ///< All that were found, also beyond the capacity.
     Tally whole;
     std::vector<Tally> regions;
