@@ -5,18 +5,13 @@ import pytest
 pytest.importorskip("torch")
 yaml = pytest.importorskip("yaml")
 
-from pathlib import Path  # noqa: E402
 
-import edgecount.train  # noqa: E402
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.config import (  # noqa: E402
     config_from_dict,
     config_to_dict,
-    find_config,
     load_config,
 )
-from edgecount.train.models import build_model  # noqa: E402
-from edgecount.train.objectives import build_objective  # noqa: E402
 from edgecount.train.schedules import learning_rate  # noqa: E402
 
 GOOD = {"model": "edgecount-s", "data": [{"reader": "blank"}]}
@@ -157,14 +152,3 @@ def test_the_data_folder_must_be_named(monkeypatch):
     monkeypatch.delenv("EDGECOUNT_DATA", raising=False)
     with pytest.raises(ConfigError, match="data_root"):
         config_from_dict(GOOD).root()
-
-
-@pytest.mark.parametrize("folder", edgecount.train.__path__)
-def test_bundled_configs_are_right(folder):
-    paths = sorted(Path(folder, "configs").glob("*.yaml"))
-    assert len(paths) >= 9
-    for path in paths:
-        config = load_config(find_config(Path(path.stem)))
-        network = build_model(config.model.name, config.model.options)
-        build_objective(config.objective.name, config.objective.options, network)
-        assert all(side % network.input.multiple == 0 for side in config.crop)

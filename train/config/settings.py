@@ -196,6 +196,8 @@ class TrainConfig:
         tensorboard: write for TensorBoard too, where it is installed.
         report: draw the report when the run ends.
         seed: seed of batches and initial weights.
+        paper: the paper and the table, figure or section whose row the run reproduces, for
+            ``edgecount train --list``; empty: none.
     """
 
     model: NamedOptions
@@ -234,6 +236,7 @@ class TrainConfig:
     tensorboard: bool = True
     report: bool = True
     seed: int = 0
+    paper: str = ""
 
     def __post_init__(self) -> None:
         """Check what types alone cannot."""
