@@ -31,6 +31,10 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "csrnet": ("csrnet", "CSRNet", {}),
     "cannet": ("can", "CANNet", {}),
     "mcnn": ("mcnn", "MCNN", {}),
+    "fcos": ("detection.fcos", "FCOS", {}),
+    "foveabox": ("detection.foveabox", "FoveaBox", {}),
+    "retinanet": ("detection.retinanet", "RetinaNet", {}),
+    "yolov5": ("detection.yolov5", "YOLOv5", {}),
 }
 
 
