@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgecount.errors import ConfigError
-from edgecount.manifest import UNITS, OutputSpec
+from edgecount._manifest_checks import UNITS
+from edgecount.manifest import OutputSpec
 from edgecount.train.models.base import IMAGENET_INPUT, Maps, Network
 from edgecount.train.models.layers import conv_relu, gaussian_start
 from edgecount.train.models.vgg import VGG16
