@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgecount.errors import ConfigError
 from edgecount._manifest_checks import UNITS
+from edgecount.errors import ConfigError
 from edgecount.manifest import OutputSpec
 from edgecount.train.models.base import IMAGENET_INPUT, Maps, Network
 from edgecount.train.models.layers import conv_relu, gaussian_start
