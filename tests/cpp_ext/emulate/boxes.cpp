@@ -1,6 +1,7 @@
 // BoxCounter on the emulated GPU against count_boxes, bit for bit, over random and extreme maps.
 // Prints "ok" and the number of batches. The arguments are how many random batches there are, and
 // the seed.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -9,10 +10,10 @@
 #include <thread>
 #include <vector>
 
-#include "batches.h"
 #include "edgecount/count_boxes.h"
 #include "edgecount/cuda/count_boxes.h"
 #include "outcomes.h"
+#include "random_maps.h"
 
 namespace {
 
