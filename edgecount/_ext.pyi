@@ -45,6 +45,7 @@ def count_maps(
     capacity: int = 0,
     unit: float = 1.0,
     fuse_cell: int = 0,
+    fuse_width: int = 0,
     fuse_low: float = 0.0,
     fuse_high: float = 0.0,
 ) -> MapCounts:
@@ -57,6 +58,7 @@ def count_boxes(
     threshold: float = 0.4,
     iou: float = 0.5,
     capacity: int = 0,
+    size: tuple[float, float] | None = None,
 ) -> MapCounts:
     """Count the heads of a batch of images on the CPU, by a detector's boxes."""
 
@@ -187,6 +189,7 @@ class MapCounter:
         capacity: int = 0,
         unit: float = 1.0,
         fuse_cell: int = 0,
+        fuse_width: int = 0,
         fuse_low: float = 0.0,
         fuse_high: float = 0.0,
         keep_density: bool = False,

@@ -26,8 +26,13 @@ EDGECOUNT_BOTH static inline bool is_finite(const Box& box) {
            box.right - box.right == 0.0F && box.bottom - box.bottom == 0.0F;
 }
 
-EDGECOUNT_BOTH static inline bool has_area(const Box& box) {
-    return box.right > box.left && box.bottom > box.top;
+/// Whether a box has area inside a frame of this size, whose left upper corner is (0, 0).
+EDGECOUNT_BOTH static inline bool is_visible(const Box& box, float width, float height) {
+    const float left = box.left > 0.0F ? box.left : 0.0F;
+    const float top = box.top > 0.0F ? box.top : 0.0F;
+    const float right = box.right < width ? box.right : width;
+    const float bottom = box.bottom < height ? box.bottom : height;
+    return right > left && bottom > top;
 }
 
 /// In double, whose range the sum of two floats cannot leave.

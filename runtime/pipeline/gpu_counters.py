@@ -102,7 +102,7 @@ class MapsCounter(GpuCounter):
             # The next frame overwrites the engine's own map.
             keep_density=density is not None,
             device=device,
-            **count_options(settings.manifest, settings.threshold, settings.capacity),
+            **count_options(grid, settings.threshold, settings.capacity),
         )
 
     def enqueue(self, outputs: Mapping[str, _ext.DeviceArray], stream: _ext.Stream) -> None:

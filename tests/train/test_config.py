@@ -5,18 +5,13 @@ import pytest
 pytest.importorskip("torch")
 yaml = pytest.importorskip("yaml")
 
-from pathlib import Path  # noqa: E402
 
-import edgecount.train  # noqa: E402
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.config import (  # noqa: E402
     config_from_dict,
     config_to_dict,
-    find_config,
     load_config,
 )
-from edgecount.train.models import build_model  # noqa: E402
-from edgecount.train.objectives import build_objective  # noqa: E402
 from edgecount.train.schedules import learning_rate  # noqa: E402
 
 GOOD = {"model": "edgecount-s", "data": [{"reader": "blank"}]}
@@ -135,6 +130,7 @@ def test_schedules_at_hand_worked_steps():
         return [learning_rate(step, config, lr_drops) * 1e3 for step in steps]
 
     assert rates([0, 9, 10, 55, 100]) == pytest.approx([0.1, 1.0, 1.0, 0.505, 0.01])
+    assert rates([10, 55, 100], cosine_end=0.1) == pytest.approx([1.0, 0.55, 0.1])
     assert rates([9, 10, 99], schedule="constant") == pytest.approx([1.0, 1.0, 1.0])
     stepped = rates([59, 60, 85], schedule="step", gamma=0.1)
     assert stepped == pytest.approx([1.0, 0.1, 0.01])
@@ -157,14 +153,3 @@ def test_the_data_folder_must_be_named(monkeypatch):
     monkeypatch.delenv("EDGECOUNT_DATA", raising=False)
     with pytest.raises(ConfigError, match="data_root"):
         config_from_dict(GOOD).root()
-
-
-@pytest.mark.parametrize("folder", edgecount.train.__path__)
-def test_bundled_configs_are_right(folder):
-    paths = sorted(Path(folder, "configs").glob("*.yaml"))
-    assert len(paths) >= 9
-    for path in paths:
-        config = load_config(find_config(Path(path.stem)))
-        network = build_model(config.model.name, config.model.options)
-        build_objective(config.objective.name, config.objective.options, network)
-        assert all(side % network.input.multiple == 0 for side in config.crop)

@@ -1,12 +1,7 @@
 """The training config: settings as dataclasses, and the YAML files that they are read from."""
 
-from edgecount.train.config.files import (
-    FOLDER,
-    config_from_dict,
-    config_to_dict,
-    find_config,
-    load_config,
-)
+from edgecount.train.config.extends import FOLDER, bundled_configs, find_config
+from edgecount.train.config.files import config_from_dict, config_to_dict, load_config
 from edgecount.train.config.settings import (
     DataConfig,
     NamedOptions,
@@ -22,6 +17,7 @@ __all__ = [
     "PhotometricAugmentation",
     "Teacher",
     "TrainConfig",
+    "bundled_configs",
     "config_from_dict",
     "config_to_dict",
     "find_config",

@@ -10,37 +10,23 @@ from typing import Any
 from edgecount._documents import load_yaml, shown
 from edgecount._typed import build
 from edgecount.errors import ConfigError
+from edgecount.train.config.extends import read_values
 from edgecount.train.config.settings import NamedOptions, TrainConfig
 
 # Keys that each reader takes, beside reader and weight.
-_KEYS_OF_CROPS = ("holdout", "split", "scale", "native", "window")
+_KEYS_OF_CROPS = ("holdout", "split", "scale", "scales", "native", "mirror", "window")
 _KEYS_OF_SETS = (
     *_KEYS_OF_CROPS,
     "path",
     "exclude",
+    "only",
     "shrink",
+    "enlarge",
     "unannotated",
     "accept_damaged",
     "max_pixels",
 )
 _KEYS_OF: dict[str, tuple[str, ...]] = {"blank": (), "scenes": (*_KEYS_OF_CROPS, "number")}
-
-FOLDER = Path(__file__).parent.parent / "configs"
-
-
-def find_config(path: Path) -> Path:
-    """Return ``path`` itself, or the config of that name that comes with edgecount.
-
-    Raises:
-        ConfigError: there is neither.
-    """
-    named = FOLDER / f"{path}.yaml"
-    if path.is_file():
-        return path
-    if not named.is_file():
-        names = ", ".join(sorted(found.stem for found in FOLDER.glob("*.yaml")))
-        raise ConfigError(f"there is no config {path}: expected a YAML file, or one of {names}")
-    return named
 
 
 def load_config(path: Path, changes: Iterable[str] = ()) -> TrainConfig:
@@ -53,22 +39,18 @@ def load_config(path: Path, changes: Iterable[str] = ()) -> TrainConfig:
             the key away, so that its default holds.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, or has an unknown key or a wrong value.
+        ConfigError: the file, or one that it extends (:func:`.extends.read_values`), is missing,
+            is not YAML, or has an unknown key or a wrong value.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot read the config: {error}") from error
-    values = load_yaml(text, f"{path}: cannot read the config", ConfigError)
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected keys and values, got {type(values).__name__}")
+    values, files = read_values(path)
     for change in changes:
         _change(values, change)
     try:
         config = config_from_dict(values)
         _check_keys_of_readers(values["data"])
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        bases = f" (extends {', '.join(file.stem for file in files[1:])})" if files[1:] else ""
+        raise ConfigError(f"{path}{bases}: {error}") from error
     return config
 
 

@@ -14,6 +14,7 @@ from edgecount.drawing import draw_overlay
 from edgecount.drawing._marks import ring_radii
 from edgecount.errors import OutputError
 from edgecount.train.data.sample import Sample
+from edgecount.train.evaluate.counting import count_sample
 from edgecount.train.evaluate.evaluation import head_radii
 from edgecount.train.evaluate.metrics import match_pairs
 
@@ -63,7 +64,7 @@ def draw_image(counter: EdgeCounter, sample: Sample) -> bytes:
         SourceError: the image cannot be read.
     """
     image = sample.image()
-    result = counter.count(image)
+    result = count_sample(counter, sample, image)
     panels = [draw_heads(image, result, sample)]
     if result.density.size:
         bare = dataclasses.replace(result, points=result.points[:0], boxes=None, overflow=False)
