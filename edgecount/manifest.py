@@ -13,6 +13,20 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
 
 from edgecount._documents import load_json, shown
+from edgecount._manifest_checks import (
+    LARGEST_GRID,
+    LARGEST_MEAN,
+    LARGEST_STATIC_SIDE,
+    MOST_ANCHORS,
+    MOST_PEOPLE,
+    SCALES,
+    UNITS,
+    check,
+    check_grids,
+    check_roles,
+    check_side,
+    check_size,
+)
 from edgecount._typed import Reader
 from edgecount.errors import ModelError
 
@@ -35,44 +49,22 @@ ENCODING_KEY, FOR_TENSORRT = "edgecount.encoding", "tensorrt"
 # What a file of lower precision was made from, and how it counts beside it, in `training`.
 CONVERTED = "converted"
 
-Role = Literal["density", "heatmap", "offset", "size"]
-ROLES = ("density", "heatmap", "offset", "size")
+Role = Literal["density", "heatmap", "offset", "size", "scores", "boxes"]
+ROLES = ("density", "heatmap", "offset", "size", "scores", "boxes")
 WINDOWS = (3, 5, 7)
-CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1}
-
-# What no model needs more of; beyond them counts are infinite or nothing, or a frame never ends.
-LARGEST_SIDE = 4096  # px, of padding, cells and strides
-LARGEST_STATIC_SIDE = 16384  # px
-LARGEST_MEAN = 65536.0
-SCALES = 1e-6, 1e6
-UNITS = 1e-6, 1e9
-MOST_PEOPLE = 1e9
+CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1, "scores": 1, "boxes": 4}
 
 # A default in place of a lost mean or stride would count wrongly and say nothing, so that all
 # other fields must be there.
 _OPTIONAL = ("description", "fusion", "interval", "licence", "postprocess", "static_size")
+_LATER = ("anchors", "grid", "nms_iou")  # left out of the JSON of models that do not need them
 _READER = Reader(
     error=ModelError,
     document="the manifest",
     label="manifest field ",
-    optional=(*_OPTIONAL, "training", "unit"),
+    optional=(*_OPTIONAL, *_LATER, "training", "unit"),
     unknown=", or the model was made by a newer edgecount",
 )
-
-
-def check(holds: bool, field: str, expected: str, got: object) -> None:
-    """Raise the ModelError of one field of a manifest unless a condition holds."""
-    if not holds:
-        raise ModelError(f"manifest field {field}: expected {expected}, got {shown(got)}")
-
-
-def _check_side(field: str, side: int, most: int = LARGEST_SIDE) -> None:
-    check(1 <= side <= most, field, f"a number of pixels, from 1 to {most}", side)
-
-
-def _check_size(field: str, value: float, least: float, most: float) -> None:
-    fine = least <= value <= most
-    check(fine, field, f"a number above 0, from {least:g} to {most:g}", value)
 
 
 @dataclass(frozen=True)
@@ -113,10 +105,10 @@ class InputSpec:
             near, "input.mean", f"three numbers up to {LARGEST_MEAN:g} on a scale of 255", self.mean
         )
         for factor in self.scale:
-            _check_size("input.scale, of either sign", abs(factor), *SCALES)
-        _check_side("input.multiple", self.multiple)
-        _check_side("input.min_side", self.min_side)
-        _check_side("input.max_side", self.max_side, 2**31 - 1)
+            check_size("input.scale, of either sign", abs(factor), *SCALES)
+        check_side("input.multiple", self.multiple)
+        check_side("input.min_side", self.min_side)
+        check_side("input.max_side", self.max_side, 2**31 - 1)
         if self.static_size is not None:
             at, size = "input.static_size", self.static_size
             fine = 1 <= min(size) <= max(size) <= LARGEST_STATIC_SIDE
@@ -133,23 +125,36 @@ class OutputSpec:
         name: the tensor's name in the graph.
         role: "density" (1 channel, people per cell times `unit`, 0 or more), "heatmap"
             (1 channel, head probability in [0, 1]), "offset" (2 channels, dx and dy of the head
-            centre from the top left corner of its cell, in cells) or "size" (1 channel, side
-            of the head in network pixels).
+            centre from the top left corner of its cell, in cells), "size" (1 channel, side
+            of the head in network pixels), "scores" (`anchors` channels, probability in [0, 1]
+            that the box of this cell is a head) or "boxes" (4 channels for each of `anchors`:
+            distances from the centre of the cell to the left, top, right and bottom side of the
+            box, in cells).
         stride: network pixels per cell, on both axes.
         unit: the density's expansion factor: a cell holds `value / unit` people.
+        anchors: boxes of each cell, of "scores" and "boxes".
     """
 
     name: str
     role: Role
     stride: int
     unit: float = 1.0
+    anchors: int = 1
 
     def __post_init__(self) -> None:
         check(bool(self.name), "outputs.name", "the name of a tensor", self.name)
         at = f"outputs.{self.name}"
         check(self.role in ROLES, f"{at}.role", "one of " + ", ".join(ROLES), self.role)
-        _check_side(f"{at}.stride", self.stride)
-        _check_size(f"{at}.unit", self.unit, *UNITS)
+        check_side(f"{at}.stride", self.stride)
+        check_size(f"{at}.unit", self.unit, *UNITS)
+        most = MOST_ANCHORS if self.role in {"scores", "boxes"} else 1
+        expected = f"1 to {most}" if most > 1 else f"1, as the {self.role} has no boxes"
+        check(1 <= self.anchors <= most, f"{at}.anchors", expected, self.anchors)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the map."""
+        return CHANNELS[self.role] * self.anchors
 
 
 @dataclass(frozen=True)
@@ -161,19 +166,26 @@ class FusionSpec:
     density from `low` to `high`.
 
     Attributes:
-        cell: side of a fusion cell in network pixels, a multiple of the density's stride.
-        low: people per fusion cell up to which the points are trusted alone.
-        high: people per fusion cell from which the density is trusted alone.
+        cell: side of a square in network pixels, a multiple of the density's stride. Without a
+            grid the squares are the fusion cells.
+        low: people per square up to which the points are trusted alone.
+        high: people per square from which the density is trusted alone.
+        grid: 0, or n of a grid of n x n fusion cells on each frame (4 in the paper): as many rows
+            and columns of the density as the frame covers, divided by n and rounded up. Their
+            people are scaled to a square before they are compared with `low` and `high`.
     """
 
     cell: int = 64
     low: float = 1.0
     high: float = 4.0
+    grid: int = 0
 
     def __post_init__(self) -> None:
         at, ends = "postprocess.fusion", (self.low, self.high)
-        _check_side(f"{at}.cell", self.cell)
+        check_side(f"{at}.cell", self.cell)
         check(0 <= self.low <= self.high <= MOST_PEOPLE, at, "0 <= low <= high <= 1e9", ends)
+        fine = self.grid == 0 or 2 <= self.grid <= LARGEST_GRID
+        check(fine, f"{at}.grid", f"0, or a number from 2 to {LARGEST_GRID}", self.grid)
 
 
 @dataclass(frozen=True)
@@ -239,22 +251,27 @@ class PostprocessSpec:
 
     Attributes:
         window: side of the peak window in heatmap cells: 3, 5 or 7.
-        threshold: a peak is above it, in [0, 1).
+        threshold: a peak or a box is above it, in [0, 1).
         fusion: blending of density and points; None: the density alone is the count of a model
             that gives both.
         interval: interval of the truth around the count; None: not measured.
+        nms_iou: a box is dropped where its intersection over union with one of a higher score
+            that is kept is more than this, in [0, 1].
     """
 
     window: int = 3
     threshold: float = 0.4
     fusion: FusionSpec | None = None
     interval: IntervalSpec | None = None
+    nms_iou: float = 0.5
 
     def __post_init__(self) -> None:
         check(self.window in WINDOWS, "postprocess.window", "3, 5 or 7", self.window)
         fine = 0 <= self.threshold < 1
         check(fine, "postprocess.threshold", "a number in [0, 1)", self.threshold)
         object.__setattr__(self, "threshold", self.threshold + 0.0)  # -0.0 is 0.0
+        fine = 0 <= self.nms_iou <= 1
+        check(fine, "postprocess.nms_iou", "a number in [0, 1]", self.nms_iou)
 
 
 @dataclass(frozen=True)
@@ -266,7 +283,8 @@ class Manifest:
         version: the model's own version.
         description: one sentence for people.
         input: the image tensor.
-        outputs: the maps: a density, a heatmap, or both; an offset or size only with a heatmap.
+        outputs: the maps: a density, a heatmap, or both, and an offset or size only with a
+            heatmap; or the scores and boxes of a detector, a pair for each of its strides.
         postprocess: thresholds and fusion.
         training: free-form JSON: data the model was trained on and the metrics it reached.
         licence: terms of the weights.
@@ -286,23 +304,43 @@ class Manifest:
 
     def __post_init__(self) -> None:
         check(bool(self.name), "name", "the model's name", self.name)
-        roles = [output.role for output in self.outputs]
         names = [output.name for output in self.outputs]
-        for values, what in ((roles, "roles"), (names, "names")):
-            check(len({*values}) == len(values), "outputs", f"outputs of different {what}", values)
-        found = "density" in roles or "heatmap" in roles
-        check(found, "outputs", "a density, a heatmap, or both", roles)
-        _check_grids(self)
+        check(len({*names}) == len(names), "outputs", "outputs of different names", names)
+        check_roles(self.outputs)
+        check_grids(self)
 
     def output(self, role: Role) -> OutputSpec | None:
-        """Return the output of a role, or None when the model does not give it."""
+        """Return the output of a role, or None when the model does not give it.
+
+        A model may give several outputs of the roles "scores" and "boxes": see `levels`.
+        """
         return next((output for output in self.outputs if output.role == role), None)
 
+    def levels(self) -> tuple[tuple[OutputSpec, OutputSpec], ...]:
+        """Return the scores and boxes of each stride of a detector, finest first; () without."""
+        scores = sorted(
+            (output for output in self.outputs if output.role == "scores"),
+            key=lambda output: output.stride,
+        )
+        boxes = {output.stride: output for output in self.outputs if output.role == "boxes"}
+        return tuple((output, boxes[output.stride]) for output in scores)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the manifest as plain JSON types, without an interval if there is none."""
+        """Return the manifest as plain JSON types.
+
+        Fields that came later are left out where they say nothing, so that older releases can read
+        the model: the interval, the grid, the anchors, and the IoU of models without boxes.
+        """
         data = cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))
         if self.postprocess.interval is None:
             del data["postprocess"]["interval"]
+        if self.postprocess.fusion is not None and not self.postprocess.fusion.grid:
+            del data["postprocess"]["fusion"]["grid"]
+        if not self.levels() and self.postprocess.nms_iou == PostprocessSpec.nms_iou:
+            del data["postprocess"]["nms_iou"]
+        for output in data["outputs"]:
+            if output["anchors"] == 1:
+                del output["anchors"]
         return {"format": FORMAT, **data}
 
     def to_json(self) -> str:
@@ -338,26 +376,3 @@ class Manifest:
             if values.get("postprocess", 0) is None:  # null: the defaults
                 del values["postprocess"]
         return _READER.build(cls, values)
-
-
-def _check_grids(manifest: Manifest) -> None:
-    """Check that the peak search, the region masks and the padding can work with the strides."""
-    heatmap, density = manifest.output("heatmap"), manifest.output("density")
-    for output in manifest.outputs:
-        at, stride = f"outputs.{output.name}.stride", output.stride
-        if output.role in {"offset", "size"}:
-            roles = [o.role for o in manifest.outputs]
-            check(heatmap is not None, "outputs", f"a heatmap beside the {output.role}", roles)
-        if output.role != "density" and heatmap:
-            check(stride == heatmap.stride, at, f"the heatmap's {heatmap.stride}", stride)
-        elif heatmap:
-            expected = f"a multiple of the heatmap's stride {heatmap.stride}"
-            check(stride % heatmap.stride == 0, at, expected, stride)
-    multiple = manifest.input.multiple
-    for output in manifest.outputs:
-        expected = f"a multiple of the stride {output.stride} of {output.name}"
-        check(multiple % output.stride == 0, "input.multiple", expected, multiple)
-    fusion = manifest.postprocess.fusion
-    if fusion and density:
-        expected = f"a multiple of the density's stride {density.stride}"
-        check(fusion.cell % density.stride == 0, "postprocess.fusion.cell", expected, fusion.cell)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal
 from edgecount._files import write_whole
 from edgecount.errors import OutputError
 from edgecount.export.graph.session import open_session
-from edgecount.manifest import CHANNELS
 
 if TYPE_CHECKING:
     from edgecount.export.package import Export, FileRecord
@@ -141,7 +140,7 @@ def _stated(manifest: Manifest, size: tuple[int, int] | None = None) -> dict[str
     shapes = {manifest.input.name: [-1, 3, *size]}
     for output in manifest.outputs:
         sides = [side // output.stride if side > 0 else -1 for side in size]
-        shapes[output.name] = [-1, CHANNELS[output.role], *sides]
+        shapes[output.name] = [-1, output.channels, *sides]
     return shapes
 
 

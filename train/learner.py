@@ -11,11 +11,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgecount.errors import ConfigError, ModelError
 from edgecount.train.checkpoint import load_checkpoint, load_network
-from edgecount.train.config import TrainConfig, config_to_dict
+from edgecount.train.config import TrainConfig, bundled_configs, config_to_dict
 from edgecount.train.data.mixture import BatchStream
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
+from edgecount.train.models.pretrained import find_weights, published_as
 from edgecount.train.models.prune import prune_channels
 from edgecount.train.models.weights import (
     load_backbone,
@@ -85,19 +86,21 @@ def check_weights(config: TrainConfig) -> None:
     Raises:
         ModelError: one is missing.
     """
-    if config.backbone_weights and not (config.root() / config.backbone_weights).is_file():
+    backbone = config.root() / config.backbone_weights
+    if config.backbone_weights and not find_weights(backbone):
         raise ModelError(
-            f"backbone_weights: there is no file {config.root() / config.backbone_weights}: "
-            "edgecount downloads nothing. Put ImageNet weights of the backbone there, a .pth as "
-            "torchvision publishes it (of DLA: its authors), or start from random weights, which "
-            "takes longer and counts worse: `changes=backbone_weights=`"
+            f"backbone_weights: there is no file {backbone}: edgecount downloads nothing. Put "
+            f"{published_as(backbone)} there, or start from random weights, which takes longer "
+            "and counts worse: `changes=backbone_weights=`"
         )
     for name in ("initial_weights", "prune_from"):
         given = getattr(config, name)
         if given and not (config.root() / given).is_file():
+            made = Path(given).stem in bundled_configs()
+            first = f"train the config {Path(given).stem} first and " if made else ""
             raise ModelError(
-                f"{name}: there is no file {config.root() / given}: name another, or none "
-                f"(`changes={name}=`)"
+                f"{name}: there is no file {config.root() / given}: {first}name "
+                f"{'its best.pt' if made else 'another'}, or none (`changes={name}=`)"
             )
 
 

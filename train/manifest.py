@@ -44,9 +44,9 @@ def manifest_of(
         name=name or _name_of(config.model.name),
         version=version or version_of(network),
         description=_describe(roles),
-        input=network.input,
+        input=dataclasses.replace(network.input, max_side=config.max_side),
         outputs=network.outputs,
-        postprocess=postprocess_of(state, roles),
+        postprocess=postprocess_of(state, roles, network.fusion_grid),
         training={
             "network": {"name": config.model.name, **config.model.options},
             "data": sorted({entry.path or entry.reader for entry in config.data if entry.weight}),
@@ -78,8 +78,13 @@ def _name_of(network: str) -> str:
     return f"{network}-trained" if network in list_models() else network
 
 
-def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> PostprocessSpec:
+def postprocess_of(state: dict[str, Any], roles: Collection[str], grid: int = 0) -> PostprocessSpec:
     """Return what the end of a training fitted; the defaults for an unfinished run.
+
+    Args:
+        state: the checkpoint's.
+        roles: the network's outputs.
+        grid: of an unfinished run; see :class:`edgecount.manifest.FusionSpec`.
 
     Raises:
         ModelError: the checkpoint holds something else.
@@ -87,7 +92,7 @@ def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> Postprocess
     values = state.get("postprocess")
     if values is None:
         both = "density" in roles and "heatmap" in roles
-        return PostprocessSpec(fusion=FusionSpec() if both else None)
+        return PostprocessSpec(fusion=FusionSpec(grid=grid) if both else None)
     try:
         return build(PostprocessSpec, values, "postprocess")
     except ConfigError as error:
@@ -100,7 +105,7 @@ def postprocess_to_dict(spec: PostprocessSpec) -> dict[str, Any]:
 
 
 def _describe(roles: Collection[str]) -> str:
-    texts = {"density": "a density map", "heatmap": "a head heatmap"}
+    texts = {"density": "a density map", "heatmap": "a head heatmap", "boxes": "head boxes"}
     parts = [text for role, text in texts.items() if role in roles]
     one_pass = " from one pass" if len(parts) > 1 else ""
     return f"Counts people by {' and '.join(parts)}{one_pass}."

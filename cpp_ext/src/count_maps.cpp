@@ -62,7 +62,7 @@ public:
         : maps_(maps),
           options_(options),
           fuse_(fuses(maps, options)),
-          grid_(mask_grid(maps).height, mask_grid(maps).width, fuse_ ? options.fuse_cell : 0),
+          grid_(fusion_grid(maps, options)),
           peak_sums_(maps.heatmap, mask_grid(maps),
                      maps.heatmap.present() ? grid_ratio(maps.heatmap, mask_grid(maps)) : 1, grid_,
                      maps.masks) {}
@@ -124,6 +124,13 @@ const Planes& mask_grid(const Maps& maps) {
 
 bool fuses(const Maps& maps, const CountOptions& options) {
     return options.fuse_cell != 0 && maps.heatmap.present() && maps.density.present();
+}
+
+Grid fusion_grid(const Maps& maps, const CountOptions& options) {
+    const Planes& plane = mask_grid(maps);
+    if (!fuses(maps, options)) return {plane.height, plane.width, 0, 0};
+    const std::size_t width = options.fuse_width != 0 ? options.fuse_width : options.fuse_cell;
+    return {plane.height, plane.width, options.fuse_cell, width};
 }
 
 void check_maps(const Maps& maps, const CountOptions& options) {

@@ -35,6 +35,7 @@ COMMANDS = {
     "adapt": "Fine-tune a model to your own camera.",
     "label": "Mark the heads in your own pictures, in the browser.",
     "data": "Check annotated images; turn points into boxes.",
+    "scenes": "Render crowds with known truth as an annotated set.",
     "export": "Write a model as checked files for deployment.",
     "bench": "Time models, stage by stage.",
     "doctor": "Check what works on this machine.",

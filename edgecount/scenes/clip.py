@@ -13,7 +13,8 @@ from edgecount.scenes.camera import Camera
 from edgecount.scenes.compose import compose
 from edgecount.scenes.crowd import Person, draw_people, person_sprite
 from edgecount.scenes.photo import develop
-from edgecount.scenes.scene import Scene, make_scene
+from edgecount.scenes.scene import Scene, heads_of, make_scene
+from edgecount.scenes.sprite import Sprite
 from edgecount.scenes.stage import Setting, set_stage
 from edgecount.scenes.visibility import VISIBLE_SHARE, likely_visible, visible_shares
 
@@ -21,11 +22,16 @@ from edgecount.scenes.visibility import VISIBLE_SHARE, likely_visible, visible_s
 _STROLL = 0.1
 
 
-def _walk(person: Person, seconds: float, camera: Camera) -> Person:
-    """Move a person straight ahead for some seconds; the legs keep time with the ground."""
+def _walk(person: Person, seconds: float, camera: Camera) -> tuple[Person, int]:
+    """Move a person straight ahead for some seconds; the legs keep time with the ground.
+
+    Returns:
+        The person there, and how often the frame was left by then: to the right, or below 0 to
+        the left.
+    """
     pose = person.pose
     if pose.stride < _STROLL:
-        return person
+        return person, 0
     # Yaw 0 walks towards the camera.
     step = 2.9 * pose.stride * seconds
     x = person.x + math.sin(pose.yaw) * step
@@ -34,7 +40,8 @@ def _walk(person: Person, seconds: float, camera: Camera) -> Person:
     depth = z * math.cos(camera.pitch) + camera.altitude * math.sin(camera.pitch)
     half = 0.5 * camera.width / camera.focal * depth + 1.0
     phase = pose.phase + math.pi * step / (1.5 * pose.stride)
-    return replace(person, x=(x + half) % (2 * half) - half, z=z, pose=replace(pose, phase=phase))
+    laps, along = divmod(x + half, 2 * half)
+    return replace(person, x=along - half, z=z, pose=replace(pose, phase=phase)), int(laps)
 
 
 def _steer(person: Person, seconds: float, camera: Camera) -> Person:
@@ -104,10 +111,27 @@ def _frames(setting: Setting, frames: int, fps: float) -> Iterator[Scene]:
     crowd = [crowd[i] for i in rng.permutation(len(crowd))[: setting.people]]
     crowd = [_steer(person, frames / fps, camera) for person in crowd]
     for index in range(frames):
-        walkers = [_walk(person, index / fps, camera) for person in crowd]
-        sprites = [person_sprite(walker, camera, stage.light) for walker in walkers]
-        shares = visible_shares([*sprites, *stage.things], *setting.size)
+        walks = [_walk(person, index / fps, camera) for person in crowd]
+        ids = [i + len(crowd) * _lap_number(laps) for i, (_, laps) in enumerate(walks)]
+        sprites = [person_sprite(walker, camera, stage.light) for walker, _ in walks]
         # Shares go on with the stage's things, after the people.
-        ids = [i for i in range(len(sprites)) if shares[i] >= VISIBLE_SHARE]
+        shares = visible_shares([*sprites, *stage.things], *setting.size)[: len(sprites)]
+        counted = [i for i in range(len(sprites)) if shares[i] >= VISIBLE_SHARE]
+        hidden = [i for i in range(len(sprites)) if shares[i] < VISIBLE_SHARE]
+        hidden = [i for i in hidden if _in_frame(sprites[i], setting)]
         picture = develop(compose(stage, sprites), stage.lens, rng)
-        yield make_scene(picture, [sprites[i] for i in ids], setting.seed, ids)
+        heads, others = (
+            heads_of([sprites[i] for i in chosen], [ids[i] for i in chosen], shares[chosen])
+            for chosen in (counted, hidden)
+        )
+        yield make_scene(picture, [sprites[i] for i in counted], setting.seed, heads, others)
+
+
+def _lap_number(laps: int) -> int:
+    """Return 0, 1, 2, 3 ... for 0, -1, 1, -2 ..., a number of its own for each return."""
+    return 2 * laps if laps >= 0 else -2 * laps - 1
+
+
+def _in_frame(sprite: Sprite, setting: Setting) -> bool:
+    (left, top, right, bottom), (width, height) = sprite.head_box, setting.size
+    return left < width and top < height and right > 0 and bottom > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -13,7 +14,7 @@ from edgecount.scenes.body import MATERIALS, Pose, build_body
 from edgecount.scenes.camera import HEAD_METRES
 from edgecount.scenes.light import Light
 from edgecount.scenes.look import Look
-from edgecount.scenes.solid import Surface, rotation
+from edgecount.scenes.solid import Part, Surface, extents, rotation
 from edgecount.scenes.sprite import Sprite, Stand, render_parts
 
 Indices = NDArray[np.intp]
@@ -53,7 +54,25 @@ def render_person(
     seen = view @ head
     x, y = float(seen[0]) * stand.scale, float(seen[1]) * stand.scale
     size = HEAD_METRES * stand.scale * (look.stature / 1.7) ** 0.4
-    return replace(sprite, head_at=(stand.foot[0] + x, stand.foot[1] - y), head_size=size)
+    at = (stand.foot[0] + x, stand.foot[1] - y)
+    box = _head_box(parts, view, stand)
+    return replace(sprite, head_at=at, head_size=size, head_box=box)
+
+
+def _head_box(
+    parts: Sequence[Part], view: Floats, stand: Stand
+) -> tuple[float, float, float, float]:
+    """Return left, top, right, bottom of a head in the frame, in pixels.
+
+    The box bounds the whole head, hidden parts included, with the hair that lies on it: hair
+    that hangs down, buns and hats are outside, as in sets whose heads were marked by hand.
+    """
+    skull = [part for part in parts if part.material == _HEAD]
+    hair = [part for part in parts if part.material == _HAIR][:1]  # the first lies on the skull
+    lows, highs = extents([*skull, *hair], view)
+    (left, low), (right, high) = lows.min(axis=0)[:2].tolist(), highs.max(axis=0)[:2].tolist()
+    (x, y), scale = stand.foot, stand.scale
+    return x + left * scale, y - high * scale, x + right * scale, y - low * scale
 
 
 def _folds(

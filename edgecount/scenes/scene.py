@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,22 @@ _ROUNDS = 4
 
 
 @dataclass(frozen=True)
+class Heads:
+    """Heads in a picture, with the persons whose they are.
+
+    Attributes:
+        ids: number of each person, int64 (N,).
+        boxes: left, top, right, bottom in pixels, float32 (N, 4): the whole head with the hair
+            that lies on it, hidden parts included; a box may reach out of the picture.
+        visibility: share of each head that can be seen, 0 to 1, float32 (N,).
+    """
+
+    ids: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+    visibility: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Scene:
     """A rendered picture and its truth.
 
@@ -32,7 +48,11 @@ class Scene:
             spans [0, W] x [0, H], and pixel i covers [i, i + 1).
         sizes: heights of those heads, chin to crown, in pixels, float32 (N,).
         seed: seed that the picture was drawn from.
-        ids: number of the person whose head each is, int64 (N,): the same through a clip.
+        ids: number of the person whose head each is, int64 (N,): the same through a clip, until
+            the person leaves the frame at one side and comes back at the other as a new one.
+        boxes: boxes of those heads, float32 (N, 4); see :class:`Heads`.
+        visibility: share of those heads that can be seen, 0 to 1, float32 (N,).
+        hidden: heads in a frame of a clip that do not count, because too little of them is seen.
     """
 
     image: NDArray[np.uint8]
@@ -40,19 +60,31 @@ class Scene:
     sizes: NDArray[np.float32]
     seed: int
     ids: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+    visibility: NDArray[np.float32]
+    hidden: Heads
+
+
+def heads_of(
+    sprites: Sequence[Sprite], ids: Iterable[int], shares: Sequence[float] | NDArray[np.floating]
+) -> Heads:
+    """Bundle the heads of people with their numbers and visible shares."""
+    boxes = np.array([s.head_box for s in sprites], np.float32).reshape(-1, 4)
+    return Heads(np.array(list(ids), np.int64), boxes, np.array(shares, np.float32).clip(0, 1))
 
 
 def make_scene(
     image: NDArray[np.uint8],
     counted: Sequence[Sprite],
     seed: int,
-    ids: Sequence[int] | None = None,
+    heads: Heads,
+    hidden: Heads | None = None,
 ) -> Scene:
-    """Bundle a picture with the heads that count in it, numbered as they come or by ``ids``."""
+    """Bundle a picture with the heads that count in it, and those that do not."""
     points = np.array([s.head_at for s in counted], np.float32).reshape(-1, 2)
     sizes = np.array([s.head_size for s in counted], np.float32)
-    numbers = np.arange(len(points)) if ids is None else np.array(ids, np.int64)
-    return Scene(image, points, sizes, seed, numbers)
+    hidden = hidden or heads_of([], [], [])
+    return Scene(image, points, sizes, seed, heads.ids, heads.boxes, heads.visibility, hidden)
 
 
 def render_scene(
@@ -93,7 +125,8 @@ def render_scene(
             keep = np.sort(streams[1].permutation(len(seen))[:people])
             sprites = [seen[i] for i in keep]
             image = develop(compose(stage, sprites), stage.lens, streams[2])
-            return make_scene(image, sprites, seed)
+            shares = visible_shares([*sprites, *stage.things], *size)[:people]
+            return make_scene(image, sprites, seed, heads_of(sprites, range(people), shares))
     raise _too_many(people, size)
 
 

@@ -47,6 +47,7 @@ class Sprite:
         head: coverage by the head, 0 to 1, float32 (h, w), or None for things.
         head_at: centre of the head in frame pixels (x, y).
         head_size: height of the head, chin to crown, in pixels.
+        head_box: box around the head in frame pixels (left, top, right, bottom).
     """
 
     left: int
@@ -57,6 +58,7 @@ class Sprite:
     head: Floats | None = None
     head_at: tuple[float, float] = (0.0, 0.0)
     head_size: float = 0.0
+    head_box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 def crop(sprite: Sprite, width: int, height: int) -> Window | None:

@@ -129,7 +129,7 @@ def _wrong(name: str, expected: object, got: object) -> ConfigError:
 
 
 def _check_output(output: OutputSpec, values: NDArray[Any], height: int) -> None:
-    stride, channels = _stride(values, height), CHANNELS[output.role]
+    stride, channels = _stride(values, height), output.channels
     if stride is None or values.shape[1] != channels:
         raise _wrong(
             f"outputs.{output.name}",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecount import _ext
+from edgecount._fusion import fusion_cell, fusion_ends
 from edgecount.errors import BackendError
-from edgecount.manifest import CHANNELS
 from edgecount.regions import Region, SizeWatch, rasterise
 from edgecount.result import RegionCount
 
@@ -87,7 +87,7 @@ def check_outputs(
             )
         # Inputs are padded to a multiple of every stride, so that nothing is cut here.
         cells = height // output.stride, width // output.stride
-        expected = batch, CHANNELS[output.role], *cells
+        expected = batch, output.channels, *cells
         if tuple(values.shape) != expected:
             raise BackendError(
                 f"output {output.name!r}: expected shape {expected} for an input of "
@@ -135,7 +135,7 @@ def count_outputs(
             maps.get("offset"),
             None if density is None else density[:, 0],
             grid.masks(masks),
-            **count_options(manifest, threshold, capacity),
+            **count_options(grid, threshold, capacity),
         )
     people = np.zeros((0, 0), np.float32)
     if density is not None and grid.density is not None:
@@ -152,7 +152,7 @@ class MapGrid:
         self.density, self.heatmap = manifest.output("density"), manifest.output("heatmap")
         # Regions are rasterised on one map's cells; the kernels look up peaks in the same masks.
         base = next(output for output in (self.density, self.heatmap) if output is not None)
-        self._shape = self.cells(base)
+        self.shape = self.cells(base)
         self.cell = base.stride / geometry.scale[0], base.stride / geometry.scale[1]
 
     def cells(self, output: OutputSpec) -> tuple[int, int]:
@@ -167,21 +167,33 @@ class MapGrid:
 
     def masks(self, masks: RegionMasks) -> NDArray[np.float32] | None:
         """Return the coverage of the regions on these cells; see `RegionMasks.on_grid`."""
-        return masks.on_grid(self.geometry.size, self._shape, self.cell)
+        return masks.on_grid(self.geometry.size, self.shape, self.cell)
 
 
-def count_options(manifest: Manifest, threshold: float, capacity: int) -> dict[str, Any]:
-    """Return the keyword arguments of `_ext.count_maps` and `_ext.MapCounter`."""
-    post, density = manifest.postprocess, manifest.output("density")
-    fusion = post.fusion if density is not None and manifest.output("heatmap") else None
-    return {
+def count_options(grid: MapGrid, threshold: float, capacity: int) -> dict[str, Any]:
+    """Return the keyword arguments of `_ext.count_maps` and `_ext.MapCounter` for a frame's maps.
+
+    Args:
+        grid: the cells that the frame covers.
+        threshold: score above which a peak counts, in [0, 1).
+        capacity: most points to return; 0: all.
+    """
+    post, density = grid.manifest.postprocess, grid.density
+    options: dict[str, Any] = {
         "window": post.window,
         "threshold": threshold,
         "capacity": capacity,
         "unit": density.unit if density is not None else 1.0,
-        "fuse_cell": fusion.cell // density.stride if fusion and density else 0,
-        "fuse_low": fusion.low if fusion else 0.0,
-        "fuse_high": fusion.high if fusion else 0.0,
+    }
+    if density is None or grid.heatmap is None or post.fusion is None:
+        return options
+    cell = fusion_cell(post.fusion, grid.cells(density), density.stride)
+    low, high = fusion_ends(post.fusion, cell, density.stride)
+    return options | {
+        "fuse_cell": cell[0],
+        "fuse_width": cell[1],
+        "fuse_low": low,
+        "fuse_high": high,
     }
 
 

@@ -105,7 +105,11 @@ def change(data: dict[str, Any], path: str, value: Any) -> None:
         ("outputs", {}, "outputs: expected a list"),
         ("outputs.1.stride", "4", r"outputs\[1\].stride: expected a whole number, got '4'"),
         ("outputs", [], "outputs: expected a density, a heatmap, or both"),
-        ("outputs.0.role", "dots", r"outputs\[0\].role: expected density, heatmap, offset or size"),
+        (
+            "outputs.0.role",
+            "dots",
+            r"outputs\[0\].role: expected density, heatmap, offset, size, scores or boxes",
+        ),
         ("outputs.0.unit", 0, "outputs.density.unit: expected a number above 0"),
         ("outputs.0.stride", 0, "outputs.density.stride: expected a number of pixels"),
         ("outputs.0.stride", 2, "outputs.density.stride: expected a multiple of the heatmap's"),
@@ -216,3 +220,71 @@ def test_a_text_with_half_a_character_is_refused(data: dict[str, Any]) -> None:
     data["name"] = "\ud800"
     with pytest.raises(ModelError, match="half a character"):
         Manifest.from_json(json.dumps(data))
+
+
+def detector(*outputs: OutputSpec, **post: Any) -> Manifest:
+    return Manifest(
+        name="detector",
+        version="1",
+        description="",
+        input=InputSpec(),
+        outputs=outputs,
+        postprocess=PostprocessSpec(**post),
+    )
+
+
+PAIRS = (
+    OutputSpec("scores_16", "scores", 16, anchors=3),
+    OutputSpec("boxes_8", "boxes", 8),
+    OutputSpec("boxes_16", "boxes", 16, anchors=3),
+    OutputSpec("scores_8", "scores", 8),
+)
+
+
+def test_a_detector_survives_and_gives_its_levels_finest_first() -> None:
+    made = detector(*PAIRS, nms_iou=0.25)
+    assert Manifest.from_json(made.to_json()) == made
+    assert made.levels() == ((PAIRS[3], PAIRS[1]), (PAIRS[0], PAIRS[2]))
+    assert [output.channels for output in made.outputs] == [3, 4, 12, 1]
+
+
+def test_older_releases_can_read_models_without_boxes(manifest: Manifest) -> None:
+    data = manifest.to_dict()
+    assert "nms_iou" not in data["postprocess"]
+    assert not any("anchors" in output for output in data["outputs"])
+    assert manifest.levels() == ()
+
+
+def test_a_detector_writes_its_iou() -> None:
+    data = detector(*PAIRS).to_dict()
+    assert data["postprocess"]["nms_iou"] == 0.5
+    assert [output.get("anchors") for output in data["outputs"]] == [3, None, 3, None]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (PAIRS[:3], "one output of scores and one of boxes of stride 8, got .*boxes"),
+        ((*PAIRS, OutputSpec("s", "scores", 8)), "one output of scores and one of boxes of stri"),
+        ((*PAIRS, OutputSpec("d", "density", 8)), "scores and boxes without outputs of other"),
+        ((*PAIRS, OutputSpec("d", "heatmap", 4)), "scores and boxes without outputs of other"),
+        ((PAIRS[3], OutputSpec("b", "boxes", 8, anchors=2)), "equal anchors of scores_8 and b"),
+        ((PAIRS[3], OutputSpec("b", "boxes", 48)), "one output of scores and one of boxes"),
+        ((OutputSpec("a", "scores", 48), OutputSpec("b", "boxes", 48)), "multiple of the stride"),
+    ],
+)
+def test_a_detector_is_refused(outputs: tuple[OutputSpec, ...], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        detector(*outputs)
+
+
+@pytest.mark.parametrize(("role", "anchors"), [("density", 2), ("scores", 0), ("boxes", 65)])
+def test_anchors_are_refused(role: Any, anchors: int) -> None:
+    with pytest.raises(ModelError, match=r"outputs\.x\.anchors: expected 1"):
+        OutputSpec("x", role, 8, anchors=anchors)
+
+
+@pytest.mark.parametrize("iou", [-0.1, 1.5, float("nan")])
+def test_iou_is_refused(iou: float) -> None:
+    with pytest.raises(ModelError, match=r"postprocess\.nms_iou: expected a number in \[0, 1\]"):
+        PostprocessSpec(nms_iou=iou)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from edgecount.errors import BackendError, ModelError
-from edgecount.manifest import CHANNELS
 from edgecount.runtime.backends.device import Bound, DeviceBackend, DeviceWorker
 from edgecount.runtime.backends.device_tensors import DeviceTensors
 from edgecount.runtime.backends.onnxruntime.calls import run_in_hand
@@ -222,5 +221,5 @@ def _shapes_for(manifest: Manifest, shape: Shape) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {manifest.input.name: shape}
     for output in manifest.outputs:
         cells = height // output.stride, width // output.stride
-        shapes[output.name] = (batch, CHANNELS[output.role], *cells)
+        shapes[output.name] = (batch, output.channels, *cells)
     return shapes

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from edgecount.errors import ConfigError, MissingExtraError, SourceError
+from edgecount.train.data.origins import origin_of
 from edgecount.train.data.readers.coco import read_coco
 from edgecount.train.data.readers.folders import read_csv_folder, read_empty
 from edgecount.train.data.readers.guess import guess_reader
@@ -109,7 +110,11 @@ def read_set(
         raise ConfigError(f"data.reader: expected one of {', '.join(READERS)}, got {reader!r}")
     if not (root.is_dir() or (root.is_file() and reader in _OF_FILES)):
         also = " or file" if reader in _OF_FILES else ""
-        raise SourceError(f"{reader}: expected the set's folder{also}, {root} is not one")
+        origin = origin_of(reader, root)
+        raise SourceError(
+            f"{reader}: expected the set's folder{also}, {root} is not one"
+            + (f": {origin}" if origin else "")
+        )
     reading = Reading()
     try:
         samples = READERS[reader](root, reading)
