@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop, Sample
+from edgecount.train.data.stack import stack_padded
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.targets.batched import Heads
 from edgecount.train.targets.kernels import Kernels
@@ -52,7 +53,7 @@ class Objective(nn.Module, ABC):
     @property
     def monitored(self) -> str:
         """Return the role whose count validations measure: the density's where it is trained."""
-        return "density" if "density" in self.strides else "heatmap"
+        return next(role for role in ("density", "heatmap", "boxes") if role in self.strides)
 
     def prepare(self, samples: Sequence[Sample]) -> None:
         """Look at the training images once, before the first step of a new run."""
@@ -67,10 +68,7 @@ class Objective(nn.Module, ABC):
         Objectives whose targets can be drawn there do so; this draws them on the CPU.
         """
         made = [self.targets(crop) for crop in crops]
-        return {
-            name: torch.from_numpy(np.stack([one[name] for one in made])).to(device)
-            for name in made[0]
-        }
+        return {name: stack_padded([one[name] for one in made]).to(device) for name in made[0]}
 
     def image_targets(self, images: Tensor) -> Tensors:  # noqa: ARG002
         """Return targets that come from the normalised images (B, 3, H, W) themselves."""

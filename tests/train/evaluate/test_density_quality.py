@@ -153,5 +153,7 @@ def test_a_manifest_gives_the_kernels_of_its_training():
     assert kernels_of(described({})) == Kernels(0.0, 0.3, 3, 25.0)
     given = {"sigma": 0.0, "beta": 1.0, "neighbours": 3, "max_sigma": 0.0}
     assert kernels_of(described({"kernels": given})) == Kernels(0.0, 1.0, 3, 0.0)
-    with pytest.raises(ModelError, match=r"field training\.kernels\.beta: expected a number"):
+    with pytest.raises(
+        ModelError, match=r"manifest field training\.kernels\.beta: expected a number"
+    ):
         kernels_of(described({"kernels": {"beta": "1"}}))
