@@ -45,6 +45,7 @@ def count_maps(
     capacity: int = 0,
     unit: float = 1.0,
     fuse_cell: int = 0,
+    fuse_width: int = 0,
     fuse_low: float = 0.0,
     fuse_high: float = 0.0,
 ) -> MapCounts:
@@ -57,6 +58,7 @@ def count_boxes(
     threshold: float = 0.4,
     iou: float = 0.5,
     capacity: int = 0,
+    size: tuple[float, float] | None = None,
 ) -> MapCounts:
     """Count the heads of a batch of images on the CPU, by a detector's boxes."""
 
@@ -187,6 +189,7 @@ class MapCounter:
         capacity: int = 0,
         unit: float = 1.0,
         fuse_cell: int = 0,
+        fuse_width: int = 0,
         fuse_low: float = 0.0,
         fuse_high: float = 0.0,
         keep_density: bool = False,
@@ -204,6 +207,26 @@ class MapCounter:
     @property
     def density(self) -> NDArray[np.float32] | None: ...
     def density_of(self, image: int) -> NDArray[np.float32] | None: ...
+
+class BoxCounter:
+    """`count_boxes` on a GPU for batches of one shape: the same bits."""
+
+    def __init__(
+        self,
+        batch: int,
+        levels: Sequence[tuple[int, int, int, int, str, str]],
+        *,
+        masks: NDArray[np.float32] | None = None,
+        threshold: float = 0.4,
+        iou: float = 0.5,
+        capacity: int = 0,
+        listed: int = 1024,
+        device: int = 0,
+    ) -> None: ...
+    def enqueue(
+        self, levels: Sequence[tuple[DeviceArray, DeviceArray]], stream: Stream
+    ) -> None: ...
+    def read(self, stream: Stream) -> MapCounts: ...
 
 class Preprocessor:
     """`preprocess` on a GPU for frames of one size: the same bits."""

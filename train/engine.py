@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from edgecount import _ext
@@ -22,6 +21,7 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.boxes import BOX_THRESHOLDS, find_boxes
 from edgecount.train.evaluate.metrics import count_metrics
 from edgecount.train.models.base import Level, Maps, Network
+from edgecount.train.models.extent import coverage, limit_maps, pad_black
 from edgecount.train.objectives import Objective
 from edgecount.train.objectives.base import Tensors
 
@@ -36,6 +36,9 @@ WINDOW = 3
 class System(nn.Module):
     """A network with its objective: from a batch to the terms of the loss, in one forward.
 
+    The losses see what the maps say of the images, and of what is annotated of them: crops whose
+    sides are no multiples are padded as the runtime pads, and the maps are cut again.
+
     One module, so that several processes synchronise the weights of both.
     """
 
@@ -46,10 +49,19 @@ class System(nn.Module):
 
     def forward(self, images: Tensor, targets: Tensors, progress: float) -> Tensors:
         """Return the terms of the loss, which is never computed in half precision."""
-        maps = self.network(images)
+        padded = pad_black(images, self.network.input)
+        maps = self.network(padded)
         targets = {**targets, **self.objective.image_targets(images)}
         with torch.autocast(images.device.type, enabled=False):
-            terms: Tensors = self.objective.losses(_float(maps), targets, progress)
+            height, width = padded.shape[-2:]
+            seen = limit_maps(
+                _float(maps),
+                (height, width),
+                (images.shape[-2], images.shape[-1]),
+                targets.get("region"),
+                self.network.densities,
+            )
+            terms: Tensors = self.objective.losses(seen, targets, progress)
         return terms
 
 
@@ -123,22 +135,28 @@ def _forward(
     learner: Learner, batch: Batch, config: TrainConfig, totals: dict[str, Tensor]
 ) -> Tensor:
     moved = batch.to(learner.fabric.device)
-    # The layout that convolutions are fastest in, on CPUs and GPUs alike.
-    images = moved.images.contiguous(memory_format=torch.channels_last)
-    terms = learner.system(images, moved.targets, learner.step / config.steps)
-    loss = torch.stack(list(terms.values())).sum()
+    crops = sum(len(one.images) for one in moved.sizes)
+    losses = []
+    for one in moved.sizes:
+        # The layout that convolutions are fastest in, on CPUs and GPUs alike.
+        images = one.images.contiguous(memory_format=torch.channels_last)
+        terms = learner.system(images, one.targets, learner.step / config.steps)
+        share = len(images) / crops  # each term is a mean over its crops
+        losses.append(share * torch.stack(list(terms.values())).sum())
+        for name, value in terms.items():
+            # Kept as tensors: reading a number would wait for the GPU at every step.
+            totals[name] = totals.get(name, torch.zeros_like(value)) + share * value.detach()
+    loss = torch.stack(losses).sum()
     _check_finite(loss, f"loss of step {learner.step}", batch)
-    for name, value in terms.items():
-        # Kept as tensors: reading a number would wait for the GPU at every step.
-        totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
     return loss
 
 
 def _check_finite(value: Tensor, name: str, batch: Batch) -> None:
     if not torch.isfinite(value):
+        names = {name for one in batch.sizes for name in one.names}
         raise EdgeCountError(
             f"the {name} is not finite: lower learning_rate or train in fp32. "
-            f"Its images: {', '.join(sorted(set(batch.names)))}"
+            f"Its images: {', '.join(sorted(names))}"
         )
 
 
@@ -155,7 +173,7 @@ def _apply(learner: Learner, loss: Tensor, config: TrainConfig, rate: float, bat
     if config.precision != "fp16" and norm is not None:
         _check_finite(norm, f"gradient of step {learner.step}", batch)
     for group in learner.optimiser.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("rate_factor", 1.0)
     learner.optimiser.step()
     learner.averaged.update_parameters(learner.network)
 
@@ -184,26 +202,25 @@ def _freeze_all_norms(learner: Learner) -> None:
 
 
 @torch.no_grad()
-def predict(network: Network, image: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+def predict(
+    network: Network, image: NDArray[np.uint8], region: NDArray[np.bool_] | None = None
+) -> dict[str, NDArray[np.float32]]:
     """Return the deployed maps (C, h, w) of one BGR image (H, W, 3), cut to the cells it covers.
 
     Args:
         network: a network in evaluation mode, on any device.
         image: the image, at the size that the network is to see.
+        region: (H, W) the annotated pixels, outside of which density and heatmap are 0; None: all.
 
     Returns:
         map by the output's name, which is its role for all but detectors.
     """
     height, width = image.shape[:2]
-    spec = network.input
-    tensor = torch.from_numpy(normalise(image, spec))[None]
-    # Black is not 0 after normalisation, and the runtime pads with black pixels.
-    black = torch.from_numpy(normalise(np.zeros((1, 1, 3), np.uint8), spec))[None]
-    down, right = ((-side) % spec.multiple for side in (height, width))
-    padded = F.pad(tensor - black, (0, right, 0, down)) + black
+    tensor = torch.from_numpy(normalise(image, network.input))[None]
+    padded = pad_black(tensor, network.input)
     device = next(network.parameters()).device
     maps = network(padded.to(device).contiguous(memory_format=torch.channels_last))
-    return {
+    deployed: dict[str, NDArray[np.float32]] = {
         output.name: np.ascontiguousarray(
             values[0, :, : -(-height // output.stride), : -(-width // output.stride)]
             .float()
@@ -211,6 +228,20 @@ def predict(network: Network, image: NDArray[np.uint8]) -> dict[str, NDArray[np.
         )
         for output, values in zip(network.outputs, network.deploy(maps), strict=True)
     }
+    return deployed if region is None else _inside(deployed, network, region)
+
+
+def _inside(
+    deployed: dict[str, NDArray[np.float32]], network: Network, region: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float32]]:
+    """Set density and heatmap to 0 outside a region; a cell in part inside keeps its share."""
+    given = torch.from_numpy(region.astype(np.float32))[None, None]
+    for output in network.outputs:
+        if output.role in {"density", "heatmap"}:
+            share = coverage(given, output.stride)[0].numpy()
+            # a head's point lies in the region or not, its cell is not shared
+            deployed[output.name] *= share if output.role == "density" else (share > 0)
+    return deployed
 
 
 def evaluate(
@@ -261,9 +292,11 @@ def evaluate(
 
 def _counts(network: Network, sample: Sample, role: str) -> NDArray[np.float64]:
     """Return the count of one image, at each threshold where it depends on one."""
-    maps = predict(network, sample.image())
+    image = sample.image()
+    mask = sample.mask(*image.shape[:2])
+    maps = predict(network, image, mask)
     if role == "boxes":
-        scores, _ = find_boxes(maps, network.outputs)
+        scores, _ = find_boxes(maps, network.outputs, region=mask)
         return np.array([(scores > threshold).sum() for threshold in BOX_THRESHOLDS], np.float64)
     if role == "density":
         unit = next(output.unit for output in network.outputs if output.role == "density")

@@ -11,11 +11,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from edgecount.errors import ConfigError, ModelError
 from edgecount.train.checkpoint import load_checkpoint, load_network
-from edgecount.train.config import TrainConfig, config_to_dict
+from edgecount.train.config import TrainConfig, bundled_configs, config_to_dict
 from edgecount.train.data.mixture import BatchStream
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
+from edgecount.train.models.pretrained import find_weights, published_as
 from edgecount.train.models.prune import prune_channels
 from edgecount.train.models.weights import (
     load_backbone,
@@ -33,18 +34,33 @@ def make_network(config: TrainConfig) -> Network:
     """Return a new network with random weights.
 
     Raises:
-        ConfigError: the network or an option of it is unknown, or the crop does not fit it.
+        ConfigError: the network or an option of it is unknown.
     """
     network = build_model(config.model.name, config.model.options)
+    # What convolutions are fastest in, and what batches come in.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def check_crop(config: TrainConfig, network: Network, objective: Objective) -> None:
+    """Check that the crops of a config fit what it trains.
+
+    Raises:
+        ConfigError: the objective needs crops of multiples of a stride, and gets others.
+    """
     multiple = network.input.multiple
+    if objective.any_crop:
+        return
+    if config.crop == "half":
+        raise ConfigError(
+            f"crop: expected multiples of {multiple} for {config.model.name} with the objective "
+            f"{config.objective.name}, got half of each image: give height and width"
+        )
     if any(side % multiple for side in config.crop):
         raise ConfigError(
             f"crop: expected multiples of {multiple} for {config.model.name}, got "
             f"{' x '.join(map(str, config.crop))}"
         )
-    # What convolutions are fastest in, and what batches come in.
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
 
 
 def make_learner(
@@ -70,19 +86,21 @@ def check_weights(config: TrainConfig) -> None:
     Raises:
         ModelError: one is missing.
     """
-    if config.backbone_weights and not (config.root() / config.backbone_weights).is_file():
+    backbone = config.root() / config.backbone_weights
+    if config.backbone_weights and not find_weights(backbone):
         raise ModelError(
-            f"backbone_weights: there is no file {config.root() / config.backbone_weights}: "
-            "edgecount downloads nothing. Put ImageNet weights of the backbone there, a .pth as "
-            "torchvision publishes it (of DLA: its authors), or start from random weights, which "
-            "takes longer and counts worse: `changes=backbone_weights=`"
+            f"backbone_weights: there is no file {backbone}: edgecount downloads nothing. Put "
+            f"{published_as(backbone)} there, or start from random weights, which takes longer "
+            "and counts worse: `changes=backbone_weights=`"
         )
     for name in ("initial_weights", "prune_from"):
         given = getattr(config, name)
         if given and not (config.root() / given).is_file():
+            made = Path(given).stem in bundled_configs()
+            first = f"train the config {Path(given).stem} first and " if made else ""
             raise ModelError(
-                f"{name}: there is no file {config.root() / given}: name another, or none "
-                f"(`changes={name}=`)"
+                f"{name}: there is no file {config.root() / given}: {first}name "
+                f"{'its best.pt' if made else 'another'}, or none (`changes={name}=`)"
             )
 
 
@@ -146,14 +164,20 @@ def _make_optimiser(
     config: TrainConfig, network: nn.Module, objective: nn.Module
 ) -> torch.optim.Optimizer:
     trained = [p for p in network.parameters() if p.requires_grad]
+    own = list(objective.parameters())
+    # A group of their own only if asked for: checkpoints of older runs have two groups.
+    apart = bool(own and config.objective_rate)
     # Decay would pull norms' scales and biases to 0, which makes no network smoother.
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay},
         {
-            "params": [p for p in trained if p.ndim <= 1] + list(objective.parameters()),
+            "params": [p for p in trained if p.ndim <= 1] + ([] if apart else own),
             "weight_decay": 0.0,
         },
     ]
+    if apart:
+        factor = config.objective_rate / config.learning_rate
+        groups.append({"params": own, "weight_decay": 0.0, "rate_factor": factor})
     if config.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
     kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam

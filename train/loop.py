@@ -26,6 +26,7 @@ from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
 from edgecount.train.journal import Journal, OnRecord
 from edgecount.train.learner import (
+    check_crop,
     check_weights,
     load_initial_weights,
     make_learner,
@@ -142,6 +143,7 @@ def start_learner(
     """Return a new learner, or the one of an earlier run, and the batches for it."""
     network = make_network(config)
     objective = _make_objective(config, network)
+    check_crop(config, network, objective)
     mixture = _make_mixture(config, data, objective, network, fabric)
     if before is None:  # otherwise the checkpoint has what the objective learned of the data
         objective.prepare([sample for one in data.components for sample in one.samples])

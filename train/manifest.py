@@ -12,7 +12,10 @@ from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import FusionSpec, Manifest, PostprocessSpec
 from edgecount.models import list_models
 from edgecount.train.checkpoint import config_of
+from edgecount.train.config import TrainConfig
+from edgecount.train.evaluate.density_quality import KERNELS
 from edgecount.train.models.base import Network
+from edgecount.train.objectives import build_objective
 
 
 def manifest_of(
@@ -41,18 +44,25 @@ def manifest_of(
         name=name or _name_of(config.model.name),
         version=version or version_of(network),
         description=_describe(roles),
-        input=network.input,
+        input=dataclasses.replace(network.input, max_side=config.max_side),
         outputs=network.outputs,
-        postprocess=postprocess_of(state, roles),
+        postprocess=postprocess_of(state, roles, network.fusion_grid),
         training={
             "network": {"name": config.model.name, **config.model.options},
             "data": sorted({entry.path or entry.reader for entry in config.data if entry.weight}),
             "steps": state["step"],
             "parameters": sum(p.numel() for p in network.parameters()),
             "metrics": metrics or {},
+            **_kernels(network, config),
         },
         licence=licence,
     )
+
+
+def _kernels(network: Network, config: TrainConfig) -> dict[str, Any]:
+    """Return the kernels of the density maps that the network was trained on, if it was on any."""
+    kernels = build_objective(config.objective.name, config.objective.options, network).kernels
+    return {} if kernels is None else {KERNELS: dataclasses.asdict(kernels)}
 
 
 def version_of(network: Network) -> str:
@@ -68,8 +78,13 @@ def _name_of(network: str) -> str:
     return f"{network}-trained" if network in list_models() else network
 
 
-def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> PostprocessSpec:
+def postprocess_of(state: dict[str, Any], roles: Collection[str], grid: int = 0) -> PostprocessSpec:
     """Return what the end of a training fitted; the defaults for an unfinished run.
+
+    Args:
+        state: the checkpoint's.
+        roles: the network's outputs.
+        grid: of an unfinished run; see :class:`edgecount.manifest.FusionSpec`.
 
     Raises:
         ModelError: the checkpoint holds something else.
@@ -77,7 +92,7 @@ def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> Postprocess
     values = state.get("postprocess")
     if values is None:
         both = "density" in roles and "heatmap" in roles
-        return PostprocessSpec(fusion=FusionSpec() if both else None)
+        return PostprocessSpec(fusion=FusionSpec(grid=grid) if both else None)
     try:
         return build(PostprocessSpec, values, "postprocess")
     except ConfigError as error:

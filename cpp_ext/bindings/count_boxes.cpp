@@ -1,9 +1,13 @@
 #include "edgecount/count_boxes.h"
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -24,8 +28,8 @@ constexpr const char* kCountBoxesDoc =
 
 A candidate is a cell's box whose score is above `threshold` (as a float32). Its sides are
 (column + 0.5 - left) * stride, (row + 0.5 - top) * stride, (column + 0.5 + right) * stride and
-(row + 0.5 + bottom) * stride, in float32; boxes without area are dropped. Candidates are looked at
-by descending score, ties by level, row, column and box of the cell, and one is dropped if its
+(row + 0.5 + bottom) * stride, in float32; boxes without area in the frame are dropped. Candidates
+are looked at by descending score, ties by level, row, column and box of the cell, and one is dropped if its
 intersection with a kept one, in double, is more than `iou` times their union: greedy suppression
 over all levels together, without a limit on the number of candidates. The result has the same bits
 on every run and processor.
@@ -41,6 +45,8 @@ Args:
     threshold: Scores are strictly above it; at least 0.
     iou: Overlap in [0, 1] that a box may have with one of a higher score.
     capacity: Most boxes listed per image; 0 for all. The rest still counts.
+    size: (width, height) of the frame in pixels of the network, right of and below which there is
+        padding, into which coarse cells reach; None: no limit.
 
 Returns:
     A `MapCounts` with `boxes`, their centres as `peaks`, counts and counts per region.
@@ -110,8 +116,10 @@ void read_maps(Arguments& arguments, nb::handle levels, nb::handle masks) {
 }
 
 MapCounts count_boxes_python(nb::handle levels, nb::handle masks, double threshold, double iou,
-                             std::int64_t capacity) {
+                             std::int64_t capacity,
+                             std::optional<std::pair<float, float>> size) {
     BoxOptions options;
+    if (size) std::tie(options.width, options.height) = *size;
     options.threshold = static_cast<float>(threshold) + 0.0F;  // not -0, whose sign bit orders it
     options.iou = iou;
     options.capacity = as_size("capacity", capacity, 0);
@@ -130,7 +138,7 @@ MapCounts count_boxes_python(nb::handle levels, nb::handle masks, double thresho
 void bind_count_boxes(nb::module_& module) {
     module.def("count_boxes", &count_boxes_python, "levels"_a, "masks"_a = nb::none(),
                nb::kw_only(), "threshold"_a = 0.4, "iou"_a = 0.5, "capacity"_a = 0,
-               kCountBoxesDoc);
+               "size"_a = nb::none(), kCountBoxesDoc);
 }
 
 }  // namespace edgecount

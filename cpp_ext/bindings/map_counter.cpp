@@ -17,6 +17,7 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "device_array.h"
+#include "device_planes.h"
 #include "edgecount/cuda/count_maps.h"
 #include "gil.h"
 #include "map_counts.h"
@@ -45,9 +46,10 @@ Args:
     threshold: Peaks are strictly above it; at least 0.
     capacity: Most peaks listed per image; 0 for all. The rest still counts.
     unit: Density value of one person; above 0.
-    fuse_cell: Side of a fusion square in density cells; 0 for no fusion.
-    fuse_low: People per fusion square up to which the peaks alone count.
-    fuse_high: People per fusion square from which the density alone counts.
+    fuse_cell: Height of a fusion cell in density cells; 0 for no fusion.
+    fuse_width: Its width in density cells; 0 for a square.
+    fuse_low: People per fusion cell up to which the peaks alone count.
+    fuse_high: People per fusion cell from which the density alone counts.
     keep_density: Whether the density comes back, too, see `density`.
     listed: Peaks per image that come back in one copy with the counts; more cost another.
     device: Number of the GPU.
@@ -104,18 +106,11 @@ struct FreeUnlocked {
     }
 };
 
-/// What an argument of `enqueue` must be.
-struct Expected {
-    bool present = false;
-    std::vector<std::int64_t> shape;
-    nb::dlpack::dtype dtype{};
-};
-
 /// A cuda::MapCounter, with what its arguments are checked by.
 struct DeviceMapCounter {
-    Expected heatmap;
-    Expected offset;
-    Expected density;
+    ExpectedMap heatmap;
+    ExpectedMap offset;
+    ExpectedMap density;
     std::int64_t images;
     std::size_t regions;
     int device;
@@ -132,8 +127,8 @@ cuda::MapShape map_shape(const char* name, const Size& size, Scalar scalar) {
     return shape;
 }
 
-Expected expected_map(std::int64_t batch, const Size& size, bool offset, const std::string& dtype) {
-    Expected map;
+ExpectedMap expected_map(std::int64_t batch, const Size& size, bool offset, const std::string& dtype) {
+    ExpectedMap map;
     if (!size) return map;
     map.present = true;
     map.shape = {batch, size->first, size->second};
@@ -145,11 +140,11 @@ Expected expected_map(std::int64_t batch, const Size& size, bool offset, const s
 void make(DeviceMapCounter* self, std::int64_t batch, const Size& heatmap, const Size& density,
           bool offset, nb::handle masks, const std::string& heatmap_dtype,
           const std::string& density_dtype, std::int64_t window, double threshold,
-          std::int64_t capacity, double unit, std::int64_t fuse_cell, double fuse_low,
-          double fuse_high, bool keep_density, std::int64_t listed, int device) {
+          std::int64_t capacity, double unit, std::int64_t fuse_cell, std::int64_t fuse_width,
+          double fuse_low, double fuse_high, bool keep_density, std::int64_t listed, int device) {
     cuda::CounterOptions options;
-    options.count =
-        read_count_options(window, threshold, capacity, unit, fuse_cell, fuse_low, fuse_high);
+    options.count = read_count_options(window, threshold, capacity, unit, fuse_cell, fuse_width,
+                                       fuse_low, fuse_high);
     options.keep_density = keep_density;
     options.listed = as_size("listed", listed, 0);
     const std::size_t images = as_size("batch", batch, 0);
@@ -182,47 +177,6 @@ void make(DeviceMapCounter* self, std::int64_t batch, const Size& heatmap, const
                                 planes.count,
                                 device,
                                 std::move(counter)};
-}
-
-/// Where the rows and planes of an array of shape (..., H, W) begin, in cells. Axes of one item may
-/// have any stride.
-cuda::DevicePlanes layout(const char* name, const DeviceArray& array) {
-    cuda::DevicePlanes planes;
-    planes.data = array.data;
-    if (array.nbytes() == 0) return planes;
-    const auto itemsize = static_cast<std::int64_t>(array.itemsize());
-    const std::size_t row = array.ndim() - 2;
-    const auto stride = [&](std::size_t axis, std::int64_t otherwise) {
-        return array.shape[axis] == 1 ? otherwise : array.strides[axis] / itemsize;
-    };
-    const std::int64_t cell = stride(row + 1, 1);
-    const std::int64_t row_stride = stride(row, array.shape[row + 1]);
-    const std::int64_t plane_stride = stride(row - 1, array.shape[row] * row_stride);
-    // The two planes of an offset follow each other, and the images all planes.
-    const bool even = row == 1 || stride(0, 2 * plane_stride) == 2 * plane_stride;
-    if (cell != 1 || row_stride < array.shape[row + 1] || plane_stride < 0 || !even) {
-        throw std::invalid_argument(
-            std::string(name) +
-            ": expected cells side by side in rows, and all planes as far apart, got strides " +
-            array.strides_name() + " for shape " + array.shape_name());
-    }
-    planes.row_stride = static_cast<std::size_t>(row_stride);
-    planes.plane_stride = static_cast<std::size_t>(plane_stride);
-    return planes;
-}
-
-cuda::DevicePlanes as_device_planes(const char* name, nb::handle object, const Expected& expected,
-                                    int device) {
-    if (!expected.present) {
-        if (object.is_none()) return {};
-        throw std::invalid_argument(std::string(name) +
-                                    ": expected None, as the counter was made for, got an array");
-    }
-    const DeviceArray& array = as_device_array(name, object);
-    require_device(name, array, device);
-    require_dtype(name, array, expected.dtype);
-    require_shape(name, array, expected.shape);
-    return layout(name, array);
 }
 
 void enqueue(DeviceMapCounter& self, nb::handle heatmap, nb::handle offset, nb::handle density,
@@ -283,8 +237,8 @@ void bind_map_counter(nb::module_& module) {
         .def("__init__", &make, "batch"_a, "heatmap"_a.none(), "density"_a.none(), nb::kw_only(),
              "offset"_a = false, "masks"_a = nb::none(), "heatmap_dtype"_a = "float32",
              "density_dtype"_a = "float32", "window"_a = 3, "threshold"_a = 0.4, "capacity"_a = 0,
-             "unit"_a = 1.0, "fuse_cell"_a = 0, "fuse_low"_a = 0.0, "fuse_high"_a = 0.0,
-             "keep_density"_a = false, "listed"_a = 1024, "device"_a = 0)
+             "unit"_a = 1.0, "fuse_cell"_a = 0, "fuse_width"_a = 0, "fuse_low"_a = 0.0,
+             "fuse_high"_a = 0.0, "keep_density"_a = false, "listed"_a = 1024, "device"_a = 0)
         .def("enqueue", &enqueue, "heatmap"_a.none(), "offset"_a.none(), "density"_a.none(),
              "stream"_a, kEnqueueDoc)
         .def("read", &read, "stream"_a, kReadDoc)

@@ -119,8 +119,9 @@ private:
 
 }  // namespace
 
-std::vector<Candidate> find_candidates(const BoxMaps& maps, std::size_t image, float threshold) {
-    const std::vector<std::uint64_t> keys = ScoreScan(maps, image, threshold).run();
+std::vector<Candidate> find_candidates(const BoxMaps& maps, std::size_t image,
+                                       const BoxOptions& options) {
+    const std::vector<std::uint64_t> keys = ScoreScan(maps, image, options.threshold).run();
     const BoxReader reader(maps, image);
     const std::size_t none = maps.levels.size();
     std::size_t non_finite = none;  // the first such level
@@ -131,7 +132,8 @@ std::vector<Candidate> find_candidates(const BoxMaps& maps, std::size_t image, f
         const std::size_t level = reader.level_of(rank);
         const Box box = reader.read(level, rank);
         if (!is_finite(box)) non_finite = std::min(non_finite, level);
-        if (has_area(box)) found.push_back({box, candidate_score(key)});
+        if (!is_visible(box, options.width, options.height)) continue;
+        found.push_back({box, candidate_score(key)});
     }
     if (non_finite != none) {
         reject_non_finite(("levels[" + std::to_string(non_finite) + "].boxes").c_str(), image);

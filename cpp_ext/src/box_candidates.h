@@ -13,11 +13,12 @@ struct Candidate {
     float score;
 };
 
-/// Returns the boxes with area of one image, by descending score, ties by level, row, column and
+/// Returns the boxes with area in the frame of one image, by descending score, ties by level, row, column and
 /// box of the cell.
 ///
 /// Throws std::invalid_argument when a score of the image is not finite, else when a side of a box
 /// above the threshold is not; the message names the map.
-std::vector<Candidate> find_candidates(const BoxMaps& maps, std::size_t image, float threshold);
+std::vector<Candidate> find_candidates(const BoxMaps& maps, std::size_t image,
+                                       const BoxOptions& options);
 
 }  // namespace edgecount

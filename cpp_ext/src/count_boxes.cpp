@@ -49,7 +49,7 @@ void add_coverage(const BoxMaps& maps, const Peak& centre, std::vector<std::int6
 
 ImageCount count_image(const BoxMaps& maps, std::size_t image, const BoxOptions& options) {
     const std::vector<Candidate> kept =
-        suppress(find_candidates(maps, image, options.threshold), options.iou);
+        suppress(find_candidates(maps, image, options), options.iou);
     const std::size_t listed =
         options.capacity != 0 ? std::min(options.capacity, kept.size()) : kept.size();
     ImageCount result;
@@ -57,8 +57,7 @@ ImageCount count_image(const BoxMaps& maps, std::size_t image, const BoxOptions&
     result.boxes.reserve(listed);
     std::vector<std::int64_t> shares(maps.masks.count);
     for (const auto& [box, score] : kept) {
-        const Peak centre{static_cast<float>(middle(box.left, box.right)),
-                          static_cast<float>(middle(box.top, box.bottom)), score};
+        const Peak centre = centre_of(box, score);
         if (result.peaks.size() < listed) {
             result.peaks.push_back(centre);
             result.boxes.push_back(box);
@@ -80,6 +79,9 @@ void check_boxes(const BoxMaps& maps, const BoxOptions& options) {
     check_threshold(options.threshold);
     if (!(options.iou >= 0.0 && options.iou <= 1.0)) {
         reject("iou: expected a number in [0, 1], got ", options.iou);
+    }
+    if (!(options.width >= 0.0F && options.height >= 0.0F)) {
+        reject("size: expected pixels of 0 or more, got ", options.width, " x ", options.height);
     }
     if (maps.levels.empty()) reject("levels: expected at least one, got none");
     std::uint64_t boxes = 0;

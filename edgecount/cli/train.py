@@ -11,15 +11,14 @@ import click
 
 from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.progress import Bars, Progress, echo
-from edgecount.cli._types.options import folder_option, threads_option
+from edgecount.cli._train.listing import listing
+from edgecount.cli._types.options import folder_option, json_option, threads_option
 from edgecount.cli._types.paths import UserPath
 
 
 @click.command()
-@click.argument("config", type=UserPath())
-@folder_option(
-    "--out", required=True, help="Folder to write the checkpoints, the log and the report to."
-)
+@click.argument("config", type=UserPath(), required=False)
+@folder_option("--out", help="Folder to write the checkpoints, the log and the report to.")
 @click.option(
     "--set",
     "changes",
@@ -38,21 +37,40 @@ from edgecount.cli._types.paths import UserPath
     help="Device to train on; auto takes the GPU if there is one.",
 )
 @threads_option
+@click.option(
+    "--list",
+    "listed",
+    is_flag=True,
+    help="List the configs that come with edgecount: network, sets, the paper's table, and what "
+    "of it is not here; with --json for programs.",
+)
+@json_option
 def train(
-    config: Path,
-    out: Path,
+    config: Path | None,
+    out: Path | None,
     changes: tuple[str, ...],
     resume: bool,
     device: str,
     threads: int | None,
+    listed: bool,
+    as_json: bool,
 ) -> None:
-    """Train the network that CONFIG describes: a YAML file, or the name of one in train/configs.
+    """Train the network that CONFIG describes: a YAML file, or a name that --list shows.
 
     The folder gets last.pt (to resume from), best.pt (to export), log.jsonl and report/. Ctrl-C
     loses at most the steps since the last line of the log; continue with --resume.
 
     On several GPUs or machines, run torchrun --nproc-per-node 4 -m edgecount train CONFIG --out DIR
     """
+    if listed:
+        click.echo(listing(as_json))
+        return
+    if as_json:
+        raise click.UsageError("--json is for --list")
+    if config is None:
+        raise click.UsageError("expected CONFIG: a YAML file, or a name that --list shows")
+    if out is None:
+        raise click.UsageError("expected --out DIR, the folder of the run")
     with needs_train("to train"):
         import torch
 

@@ -70,7 +70,7 @@ def heads_of(
 ) -> Heads:
     """Bundle the heads of people with their numbers and visible shares."""
     boxes = np.array([s.head_box for s in sprites], np.float32).reshape(-1, 4)
-    return Heads(np.array(list(ids), np.int64), boxes, np.array(shares, np.float32))
+    return Heads(np.array(list(ids), np.int64), boxes, np.array(shares, np.float32).clip(0, 1))
 
 
 def make_scene(

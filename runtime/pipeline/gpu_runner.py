@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from edgecount.result import CountResult
     from edgecount.runtime.backends.device import Bound, DeviceBackend
+    from edgecount.runtime.pipeline.gpu_counters import GpuCounter
     from edgecount.runtime.pipeline.gpu_kernels import GpuKernels
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
     from edgecount.runtime.pipeline.postprocess import MapGrid, RegionMasks
@@ -44,7 +45,8 @@ class GpuRunner(QueueingRunner):
     on the host until the counts are asked for. From the second run of an input's shape on, the
     engine runs from a CUDA graph, as long as its tensors stay.
 
-    Frames past 2048 x 2048 pixels, which run in tiles, go by way of the host.
+    Frames past 2048 x 2048 pixels, which run in tiles, and those that are zoomed into go by way of
+    the host.
 
     Raises:
         BackendError: the GPU has no memory left.
@@ -74,14 +76,15 @@ class GpuRunner(QueueingRunner):
         frames = [job.frame for job in jobs]
         geometry = self._settings.geometry(frames[0].size)
         masks = self._settings.masks
+        by_host = bool(geometry.tiles or self._settings.zoom)
         with gpu_failures(self._backend.name):
             # The stream waits for the libraries that made the frames; this thread does not.
             for frame in frames:
                 if frame.ready is not None:
                     self._stream.wait(frame.ready)
-            if geometry.tiles:
+            if by_host:
                 jobs = [replace(job, frame=self._download(job.frame)) for job in jobs]
-        if geometry.tiles:
+        if by_host:
             results = [self._host.count(job) for job in jobs]
             return lambda: results
         with gpu_failures(self._backend.name):
@@ -101,7 +104,7 @@ class GpuRunner(QueueingRunner):
     def _collect(
         self,
         grid: MapGrid,
-        counter: _ext.MapCounter,
+        counter: GpuCounter,
         masks: RegionMasks,
         jobs: Sequence[FrameJob],
     ) -> list[CountResult]:
@@ -166,17 +169,7 @@ class GpuRunner(QueueingRunner):
         prepared.record(self._stream)
         self._infer(bound)
         inferred.record(self._stream)
-        maps = {
-            output.role: bound.outputs[output.name][kernels.grid.crop(output)]
-            for output in self._settings.manifest.outputs
-        }
-        heatmap, density = maps.get("heatmap"), maps.get("density")
-        kernels.counters[len(images)].enqueue(
-            None if heatmap is None else heatmap[:, 0],
-            maps.get("offset"),
-            None if density is None else density[:, 0],
-            self._stream,
-        )
+        kernels.counters[len(images)].enqueue(bound.outputs, self._stream)
         counted.record(self._stream)
 
     def _infer(self, bound: Bound) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 F = np.float32
 
 
-def candidates(levels, image, threshold):
+def candidates(levels, image, threshold, size):
     """Return (score, level, row, column, anchor, box) of each box above the threshold, sorted."""
     found = []
     for level, (scores, boxes, stride) in enumerate(levels):
@@ -29,7 +29,13 @@ def candidates(levels, image, threshold):
     if bad:
         raise ValueError(f"levels[{min(bad)}].boxes")
     found.sort(key=lambda item: (-item[0], *item[1:5]))
-    return [item for item in found if item[5][2] > item[5][0] and item[5][3] > item[5][1]]
+    limits = [F(side) for side in size or (np.inf, np.inf)] * 2
+    return [item for item in found if has_area(np.clip(item[5], F(0), limits))]
+
+
+def has_area(box):
+    """Return whether a box is wider and higher than 0."""
+    return box[2] > box[0] and box[3] > box[1]
 
 
 def overlap(a, b, iou):
@@ -43,13 +49,13 @@ def overlap(a, b, iou):
     return both > iou * (areas[0] + areas[1] - both)
 
 
-def count_boxes(levels, masks=None, *, threshold=0.4, iou=0.5, capacity=0):
+def count_boxes(levels, masks=None, *, threshold=0.4, iou=0.5, capacity=0, size=None):
     """Return what `_ext.count_boxes` returns, or raise ValueError that names the map."""
     batch = levels[0][0].shape[0]
     results = SimpleNamespace(peaks=[], boxes=[], peak_count=[], overflow=[], region_count=[])
     for image in range(batch):
         kept = []
-        for item in candidates(levels, image, threshold):
+        for item in candidates(levels, image, threshold, size):
             if not any(overlap(item[5], other[5], iou) for other in kept):
                 kept.append(item)
         boxes = np.array([item[5] for item in kept], F).reshape(-1, 4)

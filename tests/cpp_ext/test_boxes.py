@@ -41,6 +41,7 @@ def make_case(rng):
         "threshold": float(rng.choice([0.0, 0.3, 0.4, 0.5, 0.9])),
         "iou": float(rng.choice([0.0, 0.2, 1 / 3, 0.5, 0.7, 1.0])),
         "capacity": int(rng.choice([0, 1, 5, 1000])),
+        "size": [None, (24.0, 40.5), (0.0, 10.0)][rng.choice(3, p=[0.5, 0.4, 0.1])],
     }
     return levels, masks.astype(F), options
 
@@ -195,6 +196,18 @@ def test_a_side_that_is_not_finite_is_refused_of_candidates_alone(value):
     assert _ext.count_boxes([(scores, boxes, 16)]).peak_count[0] == 3
 
 
+def test_boxes_outside_the_frame_are_dropped():
+    # Cells of 64 px: the frame of 40 px reaches into both, and the second cell's middle is outside.
+    scores, boxes = np.full((1, 1, 1, 2), 0.9, F), np.full((1, 4, 1, 2), 0.25, F)
+    found = [
+        _ext.count_boxes([(scores, boxes, 64)], size=(width, 64)).peak_count[0]
+        for width in (81, 80, 17, 16, 0)
+    ]
+    assert found == [2, 1, 1, 0, 0]
+    boxes[0, :, 0, 0] = 1, 0, -0.5, 1  # ends at the left border
+    assert _ext.count_boxes([(scores, boxes, 64)]).peak_count[0] == 1
+
+
 def test_boxes_without_area_are_dropped():
     scores, boxes = np.full((1, 1, 1, 4), 0.9, F), np.full((1, 4, 1, 4), 0.25, F)
     boxes[0, 0, 0, 1] = -0.25  # its left side is its right one
@@ -204,7 +217,7 @@ def test_boxes_without_area_are_dropped():
 
 def test_a_centre_outside_the_map_belongs_to_the_nearest_cell():
     scores, boxes = np.full((1, 1, 1, 2), 0.9, F), np.zeros((1, 4, 1, 2), F)
-    boxes[0, :, 0, 0] = 9, 9, -7, -7
+    boxes[0, :, 0, 0] = 9, 9, 0, 0
     boxes[0, :, 0, 1] = -7, -7, 9, 9
     masks = np.array([[[1, 0]], [[0.25, 0.5]]], F)
     found = _ext.count_boxes([(scores, boxes, 4)], masks)
@@ -242,6 +255,7 @@ GOOD = (np.zeros((2, 3, 4, 5), F), np.zeros((2, 12, 4, 5), F), 8)
         ([GOOD], {"threshold": float("nan")}, "threshold: expected a finite number"),
         ([GOOD], {"iou": 1.1}, r"iou: expected a number in \[0, 1\], got 1\.1"),
         ([GOOD], {"capacity": -1}, "capacity: expected 0 or more"),
+        ([GOOD], {"size": (float("nan"), 1)}, "size: expected pixels of 0 or more, got nan x 1"),
         ([GOOD], {"masks": np.zeros((1, 4, 4), F)}, "masks: expected maps of 4 x 5 cells"),
         ([GOOD], {"masks": np.full((1, 4, 5), 2, F)}, r"masks: expected coverage in \[0, 1\]"),
     ],

@@ -16,6 +16,7 @@ from edgecount.train.config import bundled_configs, find_config, load_config  # 
 from edgecount.train.config.extends import FOLDER  # noqa: E402
 from edgecount.train.data.readers import READERS  # noqa: E402
 from edgecount.train.data.splits import FOLDER as SPLITS  # noqa: E402
+from edgecount.train.learner import check_crop  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.models.base import Network  # noqa: E402
 from edgecount.train.objectives import build_objective  # noqa: E402
@@ -40,8 +41,8 @@ def test_names_are_unique_over_the_folders():
 def test_a_config_builds_what_it_names(name):
     config = load_config(find_config(Path(name)))
     network = network_of(config.model.name, json.dumps(config.model.options))
-    build_objective(config.objective.name, config.objective.options, network)
-    assert all(side % network.input.multiple == 0 for side in config.crop)
+    objective = build_objective(config.objective.name, config.objective.options, network)
+    check_crop(config, network, objective)
     assert not config.backbone_weights or network.pretrained
     for entry in config.data:
         assert entry.reader in {*READERS, "scenes", "blank"}

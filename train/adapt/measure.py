@@ -12,6 +12,7 @@ from edgecount.manifest import Manifest
 from edgecount.train.adapt.evidence import standard_error
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.scenes import render_samples
+from edgecount.train.evaluate.counting import count_sample
 from edgecount.train.evaluate.torch_backend import counter_for
 from edgecount.train.models.base import Network
 from edgecount.train.postprocess.interval import CountedImage
@@ -28,7 +29,7 @@ def count_all(
     if not samples:
         return []
     with counter_for(network, manifest) as counter:
-        results = [counter.count(sample.image()) for sample in samples]
+        results = [count_sample(counter, sample) for sample in samples]
     return [
         CountedImage(float(result.count), _difference(result), float(len(sample.points)))
         for result, sample in zip(results, samples, strict=True)

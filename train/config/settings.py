@@ -42,17 +42,23 @@ class DataConfig:
         path: the set's folder, relative to ``data_root``.
         split: the list of held-out images, a file of ``splits/`` or the path of one.
         exclude: names of images that are neither trained on nor held out.
+        only: pattern of the names of the images that are read, such as ``PartA_*``; empty: all.
         holdout: without a list, the share of the images that is held out, chosen by a fixed seed;
             0: all train.
         weight: the set's share of the crops; 0: the whole set is held out, as a place that is
             never trained on.
         scale: the range of random scales, lower and upper.
+        scales: the scales themselves, such as ``[0.8, 1.0, 1.2]``, each as often as the others, in
+            place of the range; at 1.0 the image's own pixels are taken.
         native: the share of the crops that are cut at scale 1 exactly, pixel for pixel: a deployed
             frame is not resampled, and is sharper than anything that is.
+        mirror: whether half of the crops are mirrored.
         window: region of the crops: ``free`` (anywhere), or ``quarters`` (the image's four quarters
             and windows of that size, as HSRNet and CSRNet do).
         number: number of scenes to render.
         shrink: factor, at most 1, by which every image is made smaller when it is read.
+        enlarge: factor, at least 1, by which every image is made larger when it is read, as far as
+            ``max_side`` allows: for sets of small images, such as UCSD's.
         unannotated: what pictures are that have no annotation: ``empty`` (without people), left
             out (``skip``), an ``error``, or what is ``usual`` for the reader.
         accept_damaged: whether damaged images are trained on, as far as they can be decoded.
@@ -63,13 +69,17 @@ class DataConfig:
     path: str = ""
     split: str = ""
     exclude: tuple[str, ...] = ()
+    only: str = ""
     holdout: float = 0.0
     weight: float = 1.0
     scale: tuple[float, float] = (0.7, 1.4)
+    scales: tuple[float, ...] = ()
     native: float = 0.0
+    mirror: bool = True
     window: Literal["free", "quarters"] = "free"
     number: int = 0
     shrink: float = 1.0
+    enlarge: float = 1.0
     unannotated: Literal["usual", "empty", "skip", "error"] = "usual"
     accept_damaged: bool = False
     max_pixels: int = MAX_PIXELS
@@ -77,10 +87,15 @@ class DataConfig:
     def __post_init__(self) -> None:
         low, high = self.scale
         _check(0 < low <= high, "data.scale", "[low, high] with 0 < low <= high", [low, high])
+        positive = all(scale > 0 for scale in self.scales)
+        _check(positive, "data.scales", "numbers above 0", list(self.scales))
         _check(self.weight >= 0, "data.weight", "0 or more", self.weight)
         _check(0 <= self.native <= 1, "data.native", "a share in [0, 1]", self.native)
         _check(0 <= self.holdout < 1, "data.holdout", "a share in [0, 1)", self.holdout)
         _check(0 < self.shrink <= 1, "data.shrink", "a number in (0, 1]", self.shrink)
+        _check(self.enlarge >= 1, "data.enlarge", "1 or more", self.enlarge)
+        both = self.shrink < 1 and self.enlarge > 1
+        _check(not both, "data.enlarge", "1 where shrink is below 1", self.enlarge)
         _check(self.max_pixels >= 1, "data.max_pixels", "1 or more", self.max_pixels)
 
 
@@ -160,16 +175,25 @@ class TrainConfig:
         prune_from: a checkpoint of the same network with more channels, relative to
             ``data_root``, whose most important channels are the start.
         freeze: weights whose names start with one of these stay as they are.
-        crop: side of the square training crops in px, or their height and width.
-        batch_size: crops a step, over all processes.
+        crop: side of the square training crops in px, or their height and width; or ``half``: half
+            of each side of the crop's own image, times the crop's scale, so that every crop is a
+            quarter of its image and none is padded. Objectives of density maps take crops of any
+            size, others need multiples of the network's largest stride.
+        max_side: longest side in px of an image, in training and validation and before the trained
+            model; larger ones are shrunk to it.
+        batch_size: crops a step, over all processes. With ``crop: half`` those of different sizes
+            pass the network one size after the other, and the loss is the mean over all.
         steps: optimiser steps.
         optimiser: adamw, adam or sgd.
         learning_rate: peak of the learning rate.
+        objective_rate: peak of the learning rate of the objective's own weights (HSRNet's Eq. 9);
+            0: the same.
         momentum: momentum of sgd.
         weight_decay: weight decay of convolution weights, which are the only ones with one.
-        schedule: ``cosine`` (down to a hundredth), ``step`` (times ``gamma`` at each milestone),
+        schedule: ``cosine`` (down to ``cosine_end``), ``step`` (times ``gamma`` at each milestone),
             ``plateau`` (times ``gamma`` after ``patience`` validations without progress) or
             ``constant``.
+        cosine_end: share of the learning rate that ``cosine`` ends at.
         warmup: steps of linear rise before the schedule.
         milestones: milestones of ``step``, as shares of the run.
         gamma: factor of ``step`` and ``plateau``.
@@ -209,14 +233,17 @@ class TrainConfig:
     prune_from: str = ""
     teacher: Teacher = field(default_factory=Teacher)
     freeze: tuple[str, ...] = ()
-    crop: tuple[int, int] = (320, 320)
+    crop: tuple[int, int] | Literal["half"] = (320, 320)
+    max_side: int = 2048
     batch_size: int = 8
     steps: int = 6000
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 1e-3
+    objective_rate: float = 0.0
     momentum: float = 0.95
     weight_decay: float = 1e-4
     schedule: Literal["cosine", "step", "plateau", "constant"] = "cosine"
+    cosine_end: float = 0.01
     warmup: int = 200
     milestones: tuple[float, ...] = (0.6, 0.85)
     gamma: float = 0.5
@@ -243,11 +270,20 @@ class TrainConfig:
         if not self.data:
             raise ConfigError("data: expected at least one set")
         values = vars(self)
-        for name in ("batch_size", "steps", "evaluate_every", "log_every", "workers", "patience"):
+        for name in (
+            "batch_size",
+            "steps",
+            "evaluate_every",
+            "log_every",
+            "workers",
+            "patience",
+            "max_side",
+        ):
             _check(values[name] >= 1, name, "1 or more", values[name])
         for name in (
             "warmup",
             "weight_decay",
+            "objective_rate",
             "clip_norm",
             "early_stop",
             "cache_gb",
@@ -259,10 +295,20 @@ class TrainConfig:
             _check(values[name] > 0, name, "a number above 0", values[name])
         for name in ("ema", "momentum"):
             _check(0 <= values[name] < 1, name, "a number in [0, 1)", values[name])
+        _check(0 <= self.cosine_end <= 1, "cosine_end", "a share in [0, 1]", self.cosine_end)
         _check(0 <= self.freeze_bn <= 1, "freeze_bn", "a share in [0, 1]", self.freeze_bn)
         shares = all(0 < share < 1 for share in self.milestones)
         _check(shares, "milestones", "shares in (0, 1)", self.milestones)
-        _check(min(self.crop) >= 1, "crop", "a number of pixels", self.crop)
+        self._check_crop()
+
+    def _check_crop(self) -> None:
+        if self.crop != "half":
+            _check(min(self.crop) >= 1, "crop", "a number of pixels", self.crop)
+        elif any(entry.reader == "blank" for entry in self.data):
+            raise ConfigError(
+                "crop: half is half of an image's sides, and blank has no images: give "
+                "the crops' height and width, or leave blank out"
+            )
 
     def root(self) -> Path:
         """Return the data folder, with the environment's variables put in.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from edgecount.errors import ConfigError
@@ -46,7 +47,15 @@ def load_data(config: TrainConfig, out: Path) -> Data:
             samples = _hold_out(entry, samples, data.validation)
         if entry.weight:
             data.components.append(
-                MixtureComponent(samples, entry.weight, entry.scale, entry.window, entry.native)
+                MixtureComponent(
+                    samples,
+                    entry.weight,
+                    entry.scale,
+                    entry.window,
+                    entry.native,
+                    entry.scales,
+                    entry.mirror,
+                )
             )
     most = config.validation_images
     if most:
@@ -112,9 +121,16 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     kept = [sample for sample in samples if sample.name not in entry.exclude]
     if not kept:
         raise ConfigError(f"data.exclude: it names every image of {entry.reader}")
+    if entry.only:
+        kept = [sample for sample in kept if fnmatchcase(sample.name, entry.only)]
+        if not kept:
+            raise ConfigError(
+                f"data.only: no name of an image of {entry.reader} is like {entry.only!r}, the "
+                f"first is {samples[0].name!r}"
+            )
     return [
         dataclasses.replace(
-            fitted(sample).shrunk(entry.shrink),
+            fitted(sample, config.max_side, entry.enlarge).shrunk(entry.shrink),
             accept_damaged=entry.accept_damaged,
             max_pixels=entry.max_pixels,
         )
@@ -122,8 +138,13 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     ]
 
 
-def fitted(sample: Sample) -> Sample:
+def fitted(sample: Sample, max_side: int = InputSpec().max_side, enlarge: float = 1.0) -> Sample:
     """Shrink a sample to the size that a deployed model sees by default, its ``max_side``.
+
+    Args:
+        sample: the annotated image.
+        max_side: longest side that is left as it is, px.
+        enlarge: factor by which smaller images are enlarged, as far as ``max_side`` allows.
 
     Raises:
         SourceError: the image cannot be read, or has another size than its annotations say.
@@ -131,7 +152,7 @@ def fitted(sample: Sample) -> Sample:
     header = read_header(sample.path)
     sample.check_size(header.width, header.height)
     longer = max(header.width, header.height)
-    return sample.shrunk(min(1.0, InputSpec().max_side / longer))
+    return sample.shrunk(min(enlarge, max_side / longer))
 
 
 def _render(entry: DataConfig, out: Path, seed: int) -> list[Sample]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec
 from edgecount.train.config import TrainConfig
 from edgecount.train.data.augment import blank_crop, blurred_away, random_crop
@@ -21,6 +23,7 @@ from edgecount.train.data.cache import ImageCache
 from edgecount.train.data.photometric import distort_photometric
 from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.data.stack import stack_padded
+from edgecount.train.data.windows import CropRule
 from edgecount.train.targets.boxes import boxes_around
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -37,6 +40,8 @@ class MixtureComponent:
         scale: the range of random scales.
         window: region of the crops, see :class:`edgecount.train.config.DataConfig`.
         native: the share of crops that are not resampled.
+        scales: the random scales themselves, in place of the range.
+        mirror: whether half of the crops are mirrored.
     """
 
     samples: Sequence[Sample]
@@ -44,26 +49,49 @@ class MixtureComponent:
     scale: tuple[float, float]
     window: Literal["free", "quarters"] = "free"
     native: float = 0.0
+    scales: tuple[float, ...] = ()
+    mirror: bool = True
+
+    def rule(self, config: TrainConfig) -> CropRule:
+        """Return how the crops of a run are drawn from this set."""
+        return CropRule(
+            config.crop,
+            self.scale,
+            self.scales,
+            self.window,
+            self.native,
+            self.mirror,
+            config.photometric.kernels,
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Normalised crops and their targets.
+    """Normalised crops of one size and their targets.
 
     Attributes:
         images: (B, 3, H, W) float32.
-        targets: (B, ...) float32 by name, of the run's objective.
+        targets: (B, ...) float32 by name, of the run's objective, and ``region`` (B, 1, H, W), 1
+            where the image is annotated, if a set has images that are not annotated as a whole.
         names: the images that the crops were cut from.
+        rest: the crops of the same step that have other sizes, each size in a batch of its own.
     """
 
     images: Tensor
     targets: dict[str, Tensor]
     names: tuple[str, ...]
+    rest: tuple[Batch, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[Batch, ...]:
+        """Return the batches of one size each that make up the step's."""
+        return (self, *self.rest)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
         targets = {k: v.to(device, non_blocking=True) for k, v in self.targets.items()}
-        return Batch(self.images.to(device, non_blocking=True), targets, self.names)
+        rest = tuple(batch.to(device) for batch in self.rest)
+        return Batch(self.images.to(device, non_blocking=True), targets, self.names, rest)
 
 
 class BatchStream(Protocol):
@@ -107,6 +135,7 @@ class Mixture:
         self._spec = spec
         self._rank, self._processes = rank, processes
         self._shares = shares_of(components)
+        self._regions = have_regions(components)
         self._cache = ImageCache(int(config.cache_gb * 1e9))
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
@@ -122,7 +151,18 @@ class Mixture:
         seed = self.config.seed
         places = range(self._rank, self.config.batch_size, self._processes)
         made = [self._crop(np.random.default_rng((seed, step, place))) for place in places]
-        targets = [self._targets(crop) for crop, _ in made]
+        first, *rest = (
+            self._of_one_size([made[index] for index in one])
+            for one in by_size([crop for crop, _ in made])
+        )
+        return dataclasses.replace(first, rest=tuple(rest))
+
+    def _of_one_size(self, made: Sequence[tuple[Crop, str]]) -> Batch:
+        targets = [dict(self._targets(crop)) for crop, _ in made]
+        if self._regions:
+            targets = [
+                t | {"region": region_of(c)} for t, (c, _) in zip(targets, made, strict=True)
+            ]
         return Batch(
             images=stack_padded([normalise(crop.image, self._spec) for crop, _ in made]),
             targets={name: stack_padded([t[name] for t in targets]) for name in targets[0]},
@@ -137,11 +177,11 @@ class Mixture:
             return Crop(image, nobody, nobody[:, 0], np.zeros((0, 4), np.float32)), "blank"
         crop, name = self._cut(component, rng)
         image = distort_photometric(crop.image, rng, self.config.photometric)
-        return Crop(image, crop.points, crop.sizes, crop.boxes), name
+        return dataclasses.replace(crop, image=image), name
 
     def _nothing(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Make an image without anybody to be seen; a quarter of them are photos out of focus."""
-        height, width = self.config.crop
+        height, width = size_of_blanks(self.config)
         photos = [component for component in self.components if component.samples]
         if photos and rng.random() < 0.25:
             crop, _ = self._cut(photos[int(rng.integers(len(photos)))], rng)
@@ -152,17 +192,15 @@ class Mixture:
         """Cut a random crop of a random image of a component; return the image's name too."""
         sample = component.samples[int(rng.integers(len(component.samples)))]
         boxes = sample.boxes
+        image = self._cache.get(sample)
         crop = random_crop(
-            self._cache.get(sample),
+            image,
             sample.points,
             sample.sizes,
             boxes_around(sample.points, sample.sizes[:, None]) if boxes is None else boxes,
-            size=self.config.crop,
-            scale=component.scale,
-            window=component.window,
-            native=component.native,
-            kernels=self.config.photometric.kernels,
-            rng=rng,
+            component.rule(self.config),
+            rng,
+            region=sample.mask(*image.shape[:2]),
         )
         return crop, str(sample.path)
 
@@ -172,6 +210,37 @@ def shares_of(components: Sequence[MixtureComponent]) -> NDArray[np.float64]:
     weights = np.array([component.weight for component in components], np.float64)
     shares: NDArray[np.float64] = weights / weights.sum()
     return shares
+
+
+def have_regions(components: Sequence[MixtureComponent]) -> bool:
+    """Return whether images of a mixture are annotated in a region alone."""
+    return any(sample.region is not None for one in components for sample in one.samples)
+
+
+def region_of(crop: Crop) -> NDArray[np.float32]:
+    """Return 1 where a crop is annotated and 0 elsewhere, (1, H, W)."""
+    if crop.region is None:
+        return np.ones((1, *crop.image.shape[:2]), np.float32)
+    return crop.region[None].astype(np.float32)
+
+
+def by_size(crops: Sequence[Crop]) -> list[list[int]]:
+    """Return the indices of the crops of each size, in the order in which the sizes appear."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for index, crop in enumerate(crops):
+        found.setdefault(crop.image.shape[:2], []).append(index)
+    return list(found.values())
+
+
+def size_of_blanks(config: TrainConfig) -> tuple[int, int]:
+    """Return height and width of the images of nothing.
+
+    Raises:
+        ConfigError: crops are halves of their images.
+    """
+    if config.crop == "half":
+        raise ConfigError("crop: expected height and width in px for images of nothing, got half")
+    return config.crop
 
 
 def made_ahead(make: Callable[[int], Made], steps: Iterable[int], workers: int) -> Iterator[Made]:

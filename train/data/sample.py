@@ -45,8 +45,9 @@ class Sample:
         region: (K, 2) polygon x, y in px, the only part of the image that is annotated; or the
             path of a mask image (above 0: annotated); None: all of it.
         name: name in split files; the file's name without its extension by default.
-        shrink: factor, at most 1, by which the image is made smaller when it is read; all
-            coordinates here are those of the smaller image.
+        group: scene or camera, whose errors are also given apart; empty: none.
+        shrink: factor by which the image is made smaller, or above 1 larger, when it is read; all
+            coordinates here are those of the resized image.
         annotated_size: size of the image as its annotations say, where they do.
         accept_damaged: whether damaged images are read as far as they can be decoded.
         max_pixels: most pixels of the image; a larger one is refused.
@@ -58,6 +59,7 @@ class Sample:
     boxes: Array | None = None
     region: Array | Path | None = None
     name: str = field(default="")
+    group: str = ""
     shrink: float = 1.0
     annotated_size: AnnotatedSize | None = None
     accept_damaged: bool = False
@@ -76,20 +78,33 @@ class Sample:
         """
         image = self._read(self.path)
         self.check_size(image.shape[1], image.shape[0])
-        if self.shrink < 1:
+        if self.shrink != 1:
             width, height = (max(round(side * self.shrink), 1) for side in image.shape[1::-1])
-            image = _resized(image, width, height, cv2.INTER_AREA)
+            kernel = cv2.INTER_AREA if self.shrink < 1 else cv2.INTER_CUBIC
+            image = _resized(image, width, height, kernel)
+        mask = self.mask(image.shape[0], image.shape[1])
+        return image if mask is None else image * mask[:, :, None].astype(np.uint8)
+
+    def mask(self, height: int, width: int) -> NDArray[np.bool_] | None:
+        """Return which pixels are annotated, (height, width); None: all of them.
+
+        Args:
+            height: height of :meth:`image`, px.
+            width: width of :meth:`image`, px.
+
+        Raises:
+            SourceError: the mask image cannot be read.
+        """
         if self.region is None:
-            return image
+            return None
         if isinstance(self.region, Path):
             mask = self._read(self.region)[:, :, 0]
-            if mask.shape != image.shape[:2]:
-                mask = _resized(mask, image.shape[1], image.shape[0], cv2.INTER_NEAREST)
-            mask = (mask > 0).astype(np.uint8)
+            if mask.shape != (height, width):
+                mask = _resized(mask, width, height, cv2.INTER_NEAREST)
         else:
-            mask = np.zeros(image.shape[:2], np.uint8)
+            mask = np.zeros((height, width), np.uint8)
             cv2.fillPoly(mask, [np.round(self.region).astype(np.int32)], 1)
-        return image * mask[:, :, None]
+        return mask > 0
 
     def _read(self, path: Path) -> Image:
         return read_image(path, accept_damaged=self.accept_damaged, max_pixels=self.max_pixels)
@@ -145,9 +160,11 @@ class Crop:
         points: (N, 2) x, y in continuous pixels, inside the image.
         sizes: (N,) head diameters in px.
         boxes: (N, 4) left, top, right, bottom in px; they may reach beyond the image.
+        region: (H, W) the annotated pixels, where the image is not annotated as a whole.
     """
 
     image: Image
     points: Array
     sizes: Array
     boxes: Array
+    region: NDArray[np.bool_] | None = None

@@ -24,6 +24,7 @@ def find_boxes(
     *,
     threshold: float = min(BOX_THRESHOLDS),
     iou: float = NMS_IOU,
+    region: NDArray[np.bool_] | None = None,
 ) -> tuple[Array, Array]:
     """Return the boxes of one image that score above a threshold, the best of those that overlap.
 
@@ -36,6 +37,7 @@ def find_boxes(
         outputs: the network's, level by level.
         threshold: boxes score above it.
         iou: a box is dropped where a better one overlaps it by more.
+        region: (H, W) the annotated pixels, which a box's centre has to lie in; None: all.
 
     Returns:
         (N,) scores, descending, and (N, 4) left, top, right, bottom, px.
@@ -47,4 +49,10 @@ def find_boxes(
         if role == "scores"
     ]
     found = _ext.count_boxes(levels, threshold=threshold, iou=iou)
-    return found.peaks[0][:, 2], found.boxes[0]
+    peaks, boxes = found.peaks[0], found.boxes[0]
+    if region is not None:
+        height, width = region.shape
+        columns, rows = np.floor(peaks[:, :2]).astype(np.int64).T
+        inside = region[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+        peaks, boxes = peaks[inside], boxes[inside]
+    return peaks[:, 2], boxes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,22 +13,28 @@ from edgecount.train.losses.reduce import at_least_float32
 MOST = 100.0
 
 
-def density_mse(density: Tensor, target: Tensor) -> Tensor:
+Per = Literal["images", "pixels"]
+
+
+def density_mse(density: Tensor, target: Tensor, *, per: Per = "images") -> Tensor:
     """Return half the squared Euclidean distance of two maps (HSRNet Eq. 8), mean over images.
 
     The equation sums over images X_1 to X_N, while the text calls N the number of pixels. Here N is
-    the images, as in CSRNet: a mean over pixels as well would be around 1e-6, below what Adam's
-    epsilon and the learned weights of Eq. 9 can work with.
+    the images, as in CSRNet: a mean over pixels as well is around 1e-6, which with Adam's epsilon
+    of 1e-8 makes the smallest gradients count for less. With ``pixels`` it is what the text says.
 
     Args:
         density: (B, 1, h, w).
         target: (B, 1, h, w).
+        per: what N is.
 
     Returns:
-        A scalar, in squared people times half the squared unit; it grows with the map's size.
+        A scalar, in squared people times half the squared unit. Per image it grows with the map's
+        size; per pixel it is that over the map's cells.
     """
-    difference = at_least_float32(density) - target
-    return difference.square().sum((1, 2, 3)).mean() / 2.0
+    squares = (at_least_float32(density) - target).square()
+    whole = squares.sum((1, 2, 3)) if per == "images" else squares.mean((1, 2, 3))
+    return whole.mean() / 2.0
 
 
 def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from edgecount.train.losses.mask_focal import (
     poly_mask_focal_cells,
 )
 
-ClassificationLoss = Literal["L_f", "L_h", "poly-L_f", "L_m", "poly-L_m"]
+ClassificationLoss = Literal["L_f", "L_h", "L_m", "poly-L_f", "poly-L_h", "poly-L_m"]
 
 
 def classification_loss(
@@ -32,10 +32,11 @@ def classification_loss(
 ) -> Tensor:
     """Return the loss of each score: what is summed in Zhong et al., "Mask Focal Loss".
 
-    The names are the paper's: ``L_f`` (Eq. 2), ``L_h`` (Eq. 3), ``poly-L_f`` (Eq. 5), ``L_m``
-    (Eq. 6) and ``poly-L_m`` (Eq. 7), whose mask is where the target is above 0. Alpha and gamma
-    are those of its section IV-D. On binary targets L_m is L_f and poly-L_m is poly-L_f, whatever
-    beta. The sum's division, by positives as a rule, is left to the caller.
+    ``L_f`` is Eq. 2, ``L_h`` Eq. 3, ``L_m`` Eq. 6 and ``poly-L_m`` Eq. 7; Eq. 5 is ``poly-L_f`` on
+    binary targets, and ``poly-L_h`` with its ``(1 - p)^beta`` on soft ones. The mask is where the
+    target is above 0. Alpha and gamma are those of section IV-D. On binary targets L_m is L_f and
+    poly-L_m is poly-L_f, whatever beta. The sum's division, by positives as a rule, is left to the
+    caller.
 
     Args:
         name: which of the losses.
@@ -45,8 +46,8 @@ def classification_loss(
         alpha: factor of the loss.
         balanced: let alpha weigh what is above 0 and ``1 - alpha`` the background, as RetinaNet
             (Lin et al. 2017) does; the paper prints one alpha before both.
-        beta: exponent of the target's factor; None: the paper's best, 4 for L_h and poly-L_f, 0.25
-            for L_m, 0.5 for poly-L_m.
+        beta: exponent of the target's factor; None: the paper's best, 4 for L_h and poly-L_h, 0.25
+            for L_m, 0.5 for poly-L_m. L_f and poly-L_f have none.
         gamma: exponent that makes easy elements count less.
         epsilon: factor of the power that the poly-1 losses add.
         beta_weighs: terms of poly-L_m with ``target^beta``: the ``added`` power, as printed, or
@@ -68,10 +69,12 @@ def classification_loss(
     return torch.where(target > 0, alpha * losses, (1.0 - alpha) * losses)
 
 
-def _focal(logits: Tensor, target: Tensor, *, gamma: float, beta: float = 0.0) -> Tensor:
-    """Return L_f, which knows positives and background alone: beta has no part in it."""
+def _focal(
+    logits: Tensor, target: Tensor, *, gamma: float, beta: float = 0.0, epsilon: float = 0.0
+) -> Tensor:
+    """Return L_f or poly-L_f, which know positives and background alone."""
     del beta
-    return focal_cells(logits, target.eq(1), gamma=gamma)
+    return focal_cells(logits, target.eq(1), gamma=gamma, epsilon=epsilon)
 
 
 def _heatmap_focal(
@@ -91,7 +94,8 @@ def _poly_mask_focal(logits: Tensor, target: Tensor, **options: Any) -> Tensor:
 CLASSIFICATION_LOSSES: dict[ClassificationLoss, Callable[..., Tensor]] = {
     "L_f": _focal,
     "L_h": _heatmap_focal,
-    "poly-L_f": _heatmap_focal,
     "L_m": _mask_focal,
+    "poly-L_f": _focal,
+    "poly-L_h": _heatmap_focal,
     "poly-L_m": _poly_mask_focal,
 }

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgecount.errors import ConfigError
-from edgecount.train.losses.cells import density_mse
+from edgecount.train.losses.cells import Per, density_mse
 from edgecount.train.losses.reduce import at_least_float32
 
 
@@ -20,17 +20,22 @@ class ScaleConsistency(nn.Module):
     compared with map i. The paper learns the weights and does not say how: a free weight falls to
     minus infinity, one kept positive to 0. Here a weight is ``exp(-s)`` and the term
     ``exp(-s) (L + floor) + s`` (Kendall, Gal and Cipolla, CVPR 2018, where no floor is), which
-    settles at the weight ``1 / (L + floor)``. The floor bounds the weight and the loss where a map
-    is right, as on crops without people.
+    settles at the weight ``1 / (L + floor)``, if the weights' own rate lets them get there
+    (``objective_rate`` of a config: at the network's rate of 1e-5 Adam changes a weight by a
+    hundred-thousandth of itself a step, 2.6-fold in a whole run). The floor bounds the weight and
+    the loss where a map is right, as on crops without people.
 
     Args:
         levels: number of scale maps, 5 in HSRNet.
-        floor: least loss of a map that its weight follows, in units of :func:`density_mse`.
+        floor: least loss of a map that its weight follows, in units of :func:`density_mse` per
+            image; per pixel it is divided by the map's cells, as the loss is.
+        per: what N of Eq. 8 is, see :func:`density_mse`.
     """
 
-    def __init__(self, levels: int = 5, *, floor: float = 0.01) -> None:
+    def __init__(self, levels: int = 5, *, floor: float = 0.01, per: Per = "images") -> None:
         super().__init__()
         self.floor = floor
+        self.per = per
         self.log_variances = nn.Parameter(torch.zeros(levels))
 
     def forward(self, predictions: Sequence[Tensor], target: Tensor) -> Tensor:
@@ -44,11 +49,12 @@ class ScaleConsistency(nn.Module):
             raise ConfigError(f"scale maps: expected {levels}, got {len(predictions)}")
         target = at_least_float32(target)
         losses = [
-            density_mse(prediction, seen_at(target, 2**level))
+            density_mse(prediction, seen_at(target, 2**level), per=self.per)
             for level, prediction in enumerate(predictions)
         ]
         s = self.log_variances.to(target)
-        return (torch.exp(-s) * (torch.stack(losses) + self.floor) + s).sum()
+        floor = self.floor if self.per == "images" else self.floor / target[0].numel()
+        return (torch.exp(-s) * (torch.stack(losses) + floor) + s).sum()
 
 
 def seen_at(density: Tensor, scale: int) -> Tensor:

@@ -55,6 +55,21 @@ class Maps(NamedTuple):
     levels: tuple[Level, ...] = ()
 
 
+class MapPicture(NamedTuple):
+    """A density of a network that a report draws beside the true one.
+
+    Attributes:
+        title: its name in the report.
+        values: (B, 1, h, w) people per cell, times the unit of the network's density.
+        window: side in cells of the windows that the truth is averaged over, as the map's training
+            sees it; 1: none.
+    """
+
+    title: str
+    values: Tensor
+    window: int
+
+
 class Network(nn.Module, ABC):
     """A network that can be trained, evaluated and exported.
 
@@ -66,13 +81,18 @@ class Network(nn.Module, ABC):
         positive: True if the density is above 0 everywhere, as Poisson rates have to be.
         outputs: the maps that it gives, in the manifest's words: name (here the role), role,
             stride and unit.
+        densities: names of the auxiliary maps that are densities, as people per cell.
         pretrained: name of the part that ImageNet weights can be loaded into; empty: none.
+        fusion_grid: n of the grid of n x n cells in which density and points are blended; 0:
+            squares of 64 px. See :class:`edgecount.manifest.FusionSpec`.
     """
 
     input: InputSpec = InputSpec()
     outputs: tuple[OutputSpec, ...] = ()
     positive: bool = False
     pretrained: str = ""
+    fusion_grid: int = 0
+    densities: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, image: Tensor) -> Maps:
@@ -80,6 +100,10 @@ class Network(nn.Module, ABC):
 
         H and W are multiples of ``input.multiple``.
         """
+
+    def pictures(self, maps: Maps) -> list[MapPicture]:  # noqa: ARG002
+        """Return what a report draws of the maps of images; nothing by default."""
+        return []
 
     def deploy(self, maps: Maps) -> tuple[Tensor, ...]:
         """Return the outputs of a deployed file, in the order of :attr:`outputs`.

@@ -121,6 +121,7 @@ class EdgeNet(Network):
     input = InputSpec()
     positive = True
     pretrained = "backbone"
+    densities = ("scales", "rate")
 
     def __init__(
         self,

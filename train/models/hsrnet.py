@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgecount.manifest import OutputSpec
-from edgecount.train.models.base import IMAGENET_INPUT, Maps, Network
+from edgecount.train.models.base import IMAGENET_INPUT, MapPicture, Maps, Network
 from edgecount.train.models.focus import FocusOrder, ScaleFocus
 from edgecount.train.models.layers import gaussian_start
-from edgecount.train.models.recalibration import ScaleRecalibration
+from edgecount.train.models.recalibration import ScaleRecalibration, Start
 from edgecount.train.models.vgg import VGG16
 
 
@@ -31,10 +31,18 @@ class HSRNet(Network):
         spatial_focus: with the spatial part.
         focus_order: order of the two, Table 6.
         reduction: reduction of the channel focus, Figure 4.
+        width: multiplier of VGG-16's channels: thin networks for machines without a GPU, which
+            start from random weights.
+        pretrained_layers: convolutions that start from ImageNet weights (``backbone_weights``); 10
+            in the paper, whose other layers start from a Gaussian of 0.01.
+        start: of the 1x1 convolutions that turn a set of score maps into a prediction and the
+            predictions into the density: their ``mean``, or a ``gaussian`` of 0.01 as in the paper.
+            The transposed convolutions always start as bilinear interpolation.
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=16)
     pretrained = "features"
+    densities = ("scales",)
     outputs = (OutputSpec("density", "density", 1),)
 
     def __init__(
@@ -45,22 +53,27 @@ class HSRNet(Network):
         spatial_focus: bool = True,
         focus_order: FocusOrder = "channel-spatial",
         reduction: int = 64,
+        width: float = 1.0,
+        pretrained_layers: int = 13,
+        start: Start = "mean",
     ) -> None:
         super().__init__()
-        self.features = VGG16(stages=5)
+        self.features = VGG16(stages=5, width=width, pretrained_layers=pretrained_layers)
         channels = self.features.channels[1 if recalibration else -1 :]
         self.focus = nn.ModuleList(
             ScaleFocus(
-                width,
+                features,
                 reduction=reduction,
                 order=focus_order,
                 channel=channel_focus,
                 spatial=spatial_focus,
             )
-            for width in channels
+            for features in channels
         )
         gaussian_start(self.focus)
-        self.recalibrate = ScaleRecalibration(channels, (2, 4, 8, 16)) if recalibration else None
+        self.recalibrate = (
+            ScaleRecalibration(channels, (2, 4, 8, 16), start=start) if recalibration else None
+        )
         if not recalibration:
             self.output = nn.Conv2d(channels[-1], 1, 1)
             gaussian_start(self.output)
@@ -76,3 +89,13 @@ class HSRNet(Network):
             return Maps(enlarged / 256.0)
         density, scales = self.recalibrate(focused)
         return Maps(density, auxiliary={"scales": scales})
+
+    def pictures(self, maps: Maps) -> list[MapPicture]:
+        """Return the density and the maps of the five scales, as the paper's Figure 5 has them."""
+        if maps.density is None or "scales" not in maps.auxiliary:
+            return []
+        scales = enumerate(maps.auxiliary["scales"])
+        return [
+            MapPicture("density", maps.density, 1),
+            *(MapPicture(f"scale {i + 1}", values, 2**i) for i, values in scales),
+        ]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from edgecount.train.models.layers import gaussian_start
+
+Start = Literal["mean", "gaussian"]
 
 
 class ScaleRecalibration(nn.Module):
@@ -21,16 +24,24 @@ class ScaleRecalibration(nn.Module):
 
     The transposed convolutions work on each score map alone and start as bilinear interpolation,
     so that scales are not mixed before they are sliced apart; the other layers start so that a
-    prediction is the mean of its set and the fusion the mean of the predictions.
+    prediction is the mean of its set and the fusion the mean of the predictions, or from a
+    Gaussian.
 
     Args:
         channels: channels of each stage's features.
         strides: stride of each stage, in px: a power of 2 times ``target_stride``.
         target_stride: stride of the predictions, in px.
+        start: of the layers after the transposed convolutions: ``mean``, or a ``gaussian`` of 0.01
+            (HSRNet, section 4.1).
     """
 
     def __init__(
-        self, channels: Sequence[int], strides: Sequence[int], *, target_stride: int = 1
+        self,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        *,
+        target_stride: int = 1,
+        start: Start = "mean",
     ) -> None:
         super().__init__()
         self.scores = nn.ModuleList()
@@ -45,6 +56,9 @@ class ScaleRecalibration(nn.Module):
         sizes = [sum(j < index + 2 for index in range(stages)) for j in range(stages + 1)]
         self.predict = nn.ModuleList(_mean_convolution(size) for size in sizes)
         self.fuse = _mean_convolution(stages + 1)
+        if start == "gaussian":
+            gaussian_start(self.predict)
+            gaussian_start(self.fuse)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Map the stages' features to the fused map (B, 1, h, w) and the scales' predictions."""

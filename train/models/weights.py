@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from edgecount.errors import MissingExtraError, ModelError
 from edgecount.train.models.efficientnet_lite import EfficientNetLite
 from edgecount.train.models.shufflenet_v2 import ShuffleNetV2
+from edgecount.train.models.vgg import VGG16
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,8 @@ def _read_onnx(path: Path) -> dict[str, Tensor]:
 def load_backbone(backbone: nn.Module, path: Path) -> None:
     """Load a backbone's weights; extra entries, such as the classifier's, are ignored.
 
+    Of a VGG-16 the layers are loaded that its ``pretrained_layers`` says.
+
     Args:
         backbone: a backbone whose weights have torchvision's names (DLA: its authors').
         path: see :func:`read_arrays`; names may have a prefix, as those of a whole network have.
@@ -118,7 +121,10 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
     if isinstance(backbone, ShuffleNetV2 | EfficientNetLite):
         given = backbone.adapt_weights(given)
     own = backbone.state_dict()
-    needed = [name for name in own if not name.endswith("num_batches_tracked")]
+    wanted = backbone.pretrained_names if isinstance(backbone, VGG16) else own
+    needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
+    if not needed:
+        return
     given = _without_prefix(given, needed[0])
     missing = [name for name in needed if name not in given]
     if missing:

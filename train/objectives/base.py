@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.data.stack import stack_padded
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.targets.batched import Heads
+from edgecount.train.targets.kernels import Kernels
 
 Arrays = dict[str, NDArray[np.float32]]
 Tensors = dict[str, Tensor]
@@ -25,12 +27,23 @@ class Objective(nn.Module, ABC):
     Its constructor takes the network and keyword options with plain types (int, float, bool, str,
     Literal), each with a default: they are the keys of a config's ``objective``.
 
+    Attributes:
+        any_crop: whether crops may have any sides, not only multiples of the network's: targets
+            then have a cell for every begun stride.
+
     Args:
         network: the network to be trained; strides and units are taken from its outputs.
+
+    Attributes:
+        kernels: Gaussians of the density maps that it draws; None: it draws none. Deployed files
+            carry them, so that a density is compared with the map that it was trained on.
 
     Raises:
         ConfigError: the network does not give the maps that this objective trains.
     """
+
+    kernels: Kernels | None = None
+    any_crop: bool = False
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -73,6 +86,18 @@ class Objective(nn.Module, ABC):
             targets: the stacked targets (B, ...).
             progress: share of the run that is done, in [0, 1).
         """
+
+
+def kernels_from(**options: float) -> Kernels:
+    """Return kernels from options of an objective, whose names an error gives.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    try:
+        return Kernels(**options)  # type: ignore[arg-type]
+    except ConfigError as error:
+        raise ConfigError(f"objective.{error}") from None
 
 
 def heads_of(crops: Sequence[Crop], stride: int) -> Heads:

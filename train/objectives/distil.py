@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.losses.blocks import block_count_loss
 from edgecount.train.losses.reduce import per_head
 from edgecount.train.models.base import Maps, Network
+from edgecount.train.models.extent import coverage
 from edgecount.train.objectives.base import Arrays, Objective, Tensors
 
 _DENSITY, _HEATMAP = "teacher_density", "teacher_heatmap"
@@ -89,13 +91,21 @@ class Distilled(Objective):
         """Return the annotations' terms, ``teacher_blocks`` and ``teacher_heatmap``."""
         terms = dict(self.objective.losses(maps, targets, progress))
         assert maps.density is not None
-        blocks = block_count_loss(maps.density, targets[_DENSITY])
+        blocks = block_count_loss(maps.density, self._seen(targets, "density"))
         terms["teacher_blocks"] = self.weights.density * blocks
         if self._points:
             assert maps.heatmap_logits is not None
-            divergence = _divergence(maps.heatmap_logits, targets[_HEATMAP])
+            divergence = _divergence(maps.heatmap_logits, self._seen(targets, "heatmap"))
             terms["teacher_heatmap"] = self.weights.heatmap * divergence
         return terms
+
+    def _seen(self, targets: Tensors, role: Literal["density", "heatmap"]) -> Tensor:
+        """Return a map of the teacher, 0 outside the annotated region as the network's is."""
+        values = targets[_DENSITY if role == "density" else _HEATMAP]
+        if "region" not in targets:
+            return values
+        share = coverage(targets["region"], self.strides[role])
+        return values * (share if role == "density" else (share > 0))
 
 
 def _divergence(logits: Tensor, probability: Tensor) -> Tensor:

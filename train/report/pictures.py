@@ -14,6 +14,7 @@ from edgecount.drawing import draw_overlay
 from edgecount.drawing._marks import ring_radii
 from edgecount.errors import OutputError
 from edgecount.train.data.sample import Sample
+from edgecount.train.evaluate.counting import count_sample
 from edgecount.train.evaluate.evaluation import head_radii
 from edgecount.train.evaluate.metrics import match_pairs
 
@@ -63,10 +64,10 @@ def draw_image(counter: EdgeCounter, sample: Sample) -> bytes:
         SourceError: the image cannot be read.
     """
     image = sample.image()
-    result = counter.count(image)
+    result = count_sample(counter, sample, image)
     panels = [draw_heads(image, result, sample)]
     if result.density.size:
-        bare = dataclasses.replace(result, points=result.points[:0], overflow=False)
+        bare = dataclasses.replace(result, points=result.points[:0], boxes=None, overflow=False)
         panels.append(_resized(draw_overlay(image, bare), _scale(image)))
     gap = np.full((panels[0].shape[0], 8, 3), 255, np.uint8)
     whole = panels[0] if len(panels) == 1 else np.hstack([panels[0], gap, panels[1]])

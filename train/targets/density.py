@@ -25,12 +25,13 @@ def density_map(
     beta: float = 0.3,
     truncate: float = 3.0,
     largest: float = LARGEST,
+    region: NDArray[np.bool_] | None = None,
 ) -> Array:
     """Sum one Gaussian a head (HSRNet Eq. 7); the integral is the count exactly.
 
     A kernel is integrated over each cell (differences of the error function), so that small
     spreads and strides above 1 lose nothing, ends with the cell that lies ``truncate`` spreads
-    away, and is divided by what of it lies inside the image.
+    away, and is divided by what of it lies inside the image, or inside the annotated region of it.
 
     Args:
         points: (N, 2) x, y in px, inside the image.
@@ -42,6 +43,9 @@ def density_map(
         beta: factor of :func:`adaptive_sigmas`.
         truncate: reach of a kernel, in spreads.
         largest: upper limit of the adaptive spreads, px.
+        region: (height, width) the annotated pixels, outside of which the density is 0, so that a
+            map that is right counts the heads of the region; a head none of whose kernel is in it
+            keeps it as it is. None: all.
 
     Returns:
         (ceil(height / stride), ceil(width / stride)) people per cell.
@@ -60,9 +64,32 @@ def density_map(
         sigmas = np.full(len(points), sigma, np.float32)
     across, left, right = _profiles(points[:, 0], sigmas, width, stride, truncate)
     down, top, bottom = _profiles(points[:, 1], sigmas, height, stride, truncate)
+    shares = None if region is None else _shares(region, stride)
     for i, (x0, x1, y0, y1) in enumerate(zip(left, right, top, bottom, strict=True)):
-        density[y0:y1, x0:x1] += down[i, : y1 - y0, None] * across[i, None, : x1 - x0]
+        kernel: Array = down[i, : y1 - y0, None] * across[i, None, : x1 - x0]
+        inside = kernel if shares is None else _inside(kernel, shares[y0:y1, x0:x1])
+        density[y0:y1, x0:x1] += inside
     return density
+
+
+def _inside(kernel: Array, shares: Array) -> Array:
+    """Return what of a kernel lies in a region, with the same integral; all of it if nothing."""
+    inside: Array = kernel * shares
+    total = inside.sum()
+    return np.asarray(inside / total, np.float32) if total > 0 else kernel
+
+
+def _shares(region: NDArray[np.bool_], stride: int) -> Array:
+    """Return the share of each cell that a region covers, of what of the cell is in the image."""
+    down, across = (np.arange(0, side, stride) for side in region.shape)
+
+    def sums(values: Array) -> Array:
+        rows: Array = np.add.reduceat(values, down, axis=0)
+        cells: Array = np.add.reduceat(rows, across, axis=1)
+        return cells
+
+    shares: Array = sums(region.astype(np.float32)) / sums(np.ones(region.shape, np.float32))
+    return shares
 
 
 def _profiles(

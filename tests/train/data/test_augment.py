@@ -10,6 +10,7 @@ from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.config import PhotometricAugmentation  # noqa: E402
 from edgecount.train.data.augment import blank_crop, blurred_away, random_crop  # noqa: E402
 from edgecount.train.data.photometric import distort_photometric  # noqa: E402
+from edgecount.train.data.windows import CropRule  # noqa: E402
 from edgecount.train.targets.boxes import boxes_around  # noqa: E402
 
 
@@ -21,10 +22,8 @@ def crop(image, points, seed=0, *, size=(64, 64), scale=(1.0, 1.0), window="free
         points,
         sizes,
         boxes_around(points, sizes[:, None]),
-        size=size,
-        scale=scale,
-        window=window,
-        rng=np.random.default_rng(seed),
+        CropRule(size, scale, window=window),
+        np.random.default_rng(seed),
     )
 
 
@@ -79,9 +78,8 @@ def test_lopsided_boxes_are_mirrored_with_the_picture():
             points,
             np.ones(1, np.float32),
             boxes,
-            size=(32, 32),
-            scale=(1.0, 1.0),
-            rng=np.random.default_rng(seed),
+            CropRule((32, 32)),
+            np.random.default_rng(seed),
         )
         mirrored = bool(out.image[0, 0, 0] == 31)
         seen.add(mirrored)

@@ -10,6 +10,7 @@ from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.config import DataConfig, PhotometricAugmentation  # noqa: E402
 from edgecount.train.data.augment import random_crop  # noqa: E402
 from edgecount.train.data.photometric import distort_photometric  # noqa: E402
+from edgecount.train.data.windows import CropRule  # noqa: E402
 from edgecount.train.targets.boxes import boxes_around  # noqa: E402
 
 NOBODY = np.zeros((0, 2), np.float32)
@@ -17,9 +18,9 @@ NOBODY = np.zeros((0, 2), np.float32)
 
 def crop(image, seed, points=NOBODY, **options):
     sizes = np.full(len(points), 5.0, np.float32)
-    given = {"size": (64, 96), "scale": (0.5, 0.9), **options}
+    rule = CropRule(**{"size": (64, 96), "scale": (0.5, 0.9), **options})
     boxes = boxes_around(points, sizes[:, None])
-    return random_crop(image, points, sizes, boxes, rng=np.random.default_rng(seed), **given)
+    return random_crop(image, points, sizes, boxes, rule, np.random.default_rng(seed))
 
 
 def where(image, patch):

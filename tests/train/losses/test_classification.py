@@ -30,7 +30,7 @@ def _by_hand(name, p, x, *, beta, gamma, epsilon=1.0, both=False):
         return weight * (log_part + added) if both else log_part + weight * added
     e = 1 - q if p == 1 else q
     term = -(e**gamma) * math.log(1 - e) + (epsilon * e ** (gamma + 1) if "poly" in name else 0.0)
-    return term * ((1 - p) ** beta if p < 1 and name != "L_f" else 1.0)
+    return term * ((1 - p) ** beta if p < 1 and name.endswith("L_h") else 1.0)
 
 
 def _maps(*rows):
@@ -59,7 +59,7 @@ def test_beta_may_weigh_both_terms_of_the_poly_form():
 
 
 @pytest.mark.parametrize(
-    ("name", "beta"), [("L_h", 4.0), ("poly-L_f", 4.0), ("L_m", 0.25), ("poly-L_m", 0.5)]
+    ("name", "beta"), [("L_h", 4.0), ("poly-L_h", 4.0), ("L_m", 0.25), ("poly-L_m", 0.5)]
 )
 def test_beta_is_the_papers_best_where_none_is_given(name, beta):
     logits, soft = _maps(LOGITS, SOFT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,17 +15,26 @@ from edgecount.manifest import InputSpec
 from edgecount.train.config import TrainConfig
 from edgecount.train.data.augment import (
     AWAY,
-    CropWindow,
     blank_crop,
-    draw_window,
+    cut_region,
     move_annotations,
     pull_inside,
 )
 from edgecount.train.data.device.photometric import apply_changes, blurred
 from edgecount.train.data.device.store import DrawnCrops, ImageStore
-from edgecount.train.data.mixture import Batch, MixtureComponent, made_ahead, shares_of
+from edgecount.train.data.mixture import (
+    Batch,
+    MixtureComponent,
+    by_size,
+    have_regions,
+    made_ahead,
+    region_of,
+    shares_of,
+    size_of_blanks,
+)
 from edgecount.train.data.photometric import PhotometricChange, draw_photometric
 from edgecount.train.data.sample import Crop, Sample
+from edgecount.train.data.windows import CropWindow, draw_window
 from edgecount.train.targets.boxes import boxes_around
 
 BatchTargets = Callable[[Sequence[Crop], torch.device], dict[str, Tensor]]
@@ -53,17 +63,19 @@ class DrawnCrop:
 
 @dataclass(frozen=True, eq=False)
 class DrawnBatch:
-    """The crops of a batch, and what the device needs to cut them.
+    """The crops of a batch that have one size, and what the device needs to cut them.
 
     Attributes:
         crops: the crops.
         cut: places and kernels of those with a place, in order; None if there are none.
         noise_seed: seed of the batch's noise.
+        rest: the crops of the same step that have other sizes.
     """
 
     crops: list[DrawnCrop]
     cut: DrawnCrops | None
     noise_seed: int
+    rest: tuple[DrawnBatch, ...] = ()
 
 
 class DeviceMixture:
@@ -104,6 +116,7 @@ class DeviceMixture:
         self._device = device
         self._rank, self._processes = rank, processes
         self._shares = shares_of(components)
+        self._regions = have_regions(components)
         samples = [sample for component in components for sample in component.samples]
         capacity = int(config.cache_gb * 1e9)
         self._store = ImageStore(samples, device, capacity, config.workers)
@@ -123,20 +136,27 @@ class DeviceMixture:
         seed = self.config.seed
         places = range(self._rank, self.config.batch_size, self._processes)
         crops = [self._draw_crop(np.random.default_rng((seed, step, place))) for place in places]
+        noise = np.random.default_rng((seed, step, self.config.batch_size, self._rank))
+        first, *rest = (
+            self._draw_size([crops[index] for index in one], int(noise.integers(2**62)))
+            for one in by_size([drawn.crop for drawn in crops])
+        )
+        return dataclasses.replace(first, rest=tuple(rest))
+
+    def _draw_size(self, crops: list[DrawnCrop], noise_seed: int) -> DrawnBatch:
+        """Draw the crops of one size."""
         placed = [one.place for one in crops if one.place is not None]
         cut = None
         if placed:
             samples, windows = zip(*placed, strict=True)
-            cut = self._store.draw(samples, windows, self.config.crop)
-        noise = np.random.default_rng((seed, step, self.config.batch_size, self._rank))
-        return DrawnBatch(crops, cut, int(noise.integers(2**62)))
+            cut = self._store.draw(samples, windows, windows[0].size)
+        return DrawnBatch(crops, cut, noise_seed)
 
     def make(self, drawn: DrawnBatch) -> Batch:
         """Return a batch on the device."""
         crops = drawn.crops
-        images = torch.zeros(
-            (len(crops), *self.config.crop, 3), dtype=torch.uint8, device=self._device
-        )
+        size = crops[0].crop.image.shape[:2]
+        images = torch.zeros((len(crops), *size, 3), dtype=torch.uint8, device=self._device)
         placed = [place for place, one in enumerate(crops) if one.place is not None]
         if drawn.cut is not None:
             images[torch.tensor(placed, device=self._device)] = self._store.cut(drawn.cut)
@@ -148,7 +168,12 @@ class DeviceMixture:
         self._noise.manual_seed(drawn.noise_seed)
         images = apply_changes(images, [one.change for one in crops], self._noise)
         targets = self._targets([one.crop for one in crops], self._device)
-        return Batch(self._normalised(images), targets, tuple(one.name for one in crops))
+        if self._regions:
+            regions = np.stack([region_of(one.crop) for one in crops])
+            targets = targets | {"region": torch.from_numpy(regions).to(self._device)}
+        names = tuple(one.name for one in crops)
+        rest = tuple(self.make(other) for other in drawn.rest)
+        return Batch(self._normalised(images), targets, names, rest)
 
     def _normalised(self, images: Tensor) -> Tensor:
         """Return the network's (B, 3, H, W) float32 of (B, H, W, 3) uint8 BGR."""
@@ -167,8 +192,10 @@ class DeviceMixture:
 
     def _draw_nothing(self, rng: np.random.Generator) -> DrawnCrop:
         """Draw an image without anybody to be seen; a quarter of them are photos out of focus."""
-        height, width = self.config.crop
-        nobody = self._crop(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 4)))
+        height, width = size_of_blanks(self.config)
+        nobody = _without_pixels(
+            (height, width), np.zeros((0, 2)), np.zeros(0), np.zeros((0, 4)), None
+        )
         photos = [component for component in self.components if component.samples]
         if photos and rng.random() < 0.25:
             _, place = self._draw_place(photos[int(rng.integers(len(photos)))], rng)
@@ -182,30 +209,25 @@ class DeviceMixture:
         """Draw an image of a component and a rectangle of it; return its heads too."""
         sample = component.samples[int(rng.integers(len(component.samples)))]
         height, width = self._store.shapes[id(sample)]
-        window = draw_window(
-            height,
-            width,
-            size=self.config.crop,
-            scale=component.scale,
-            window=component.window,
-            native=component.native,
-            kernels=self.config.photometric.kernels,
-            rng=rng,
-        )
+        window = draw_window(height, width, component.rule(self.config), rng)
         boxes = sample.boxes
         if boxes is None:
             boxes = boxes_around(sample.points, sample.sizes[:, None])
         points = pull_inside(sample.points, width, height)
         heads = move_annotations(window, points, sample.sizes, boxes)
-        return self._crop(*heads), (sample, window)
+        mask = sample.mask(height, width)
+        region = None if mask is None else cut_region(window, mask)
+        return _without_pixels(window.size, *heads, region), (sample, window)
 
-    def _crop(
-        self,
-        points: NDArray[np.floating],
-        sizes: NDArray[np.floating],
-        boxes: NDArray[np.floating],
-    ) -> Crop:
-        """Return annotations on an image that has a shape and takes no memory."""
-        image = np.broadcast_to(np.uint8(0), (*self.config.crop, 3))
-        heads = (np.asarray(array, np.float32) for array in (points, sizes, boxes))
-        return Crop(image, *heads)
+
+def _without_pixels(
+    size: tuple[int, int],
+    points: NDArray[np.floating],
+    sizes: NDArray[np.floating],
+    boxes: NDArray[np.floating],
+    region: NDArray[np.bool_] | None,
+) -> Crop:
+    """Return annotations on an image that has a shape and takes no memory."""
+    image = np.broadcast_to(np.uint8(0), (*size, 3))
+    points, sizes, boxes = (np.asarray(array, np.float32) for array in (points, sizes, boxes))
+    return Crop(image, points, sizes, boxes, region)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgecount.errors import ConfigError
-from edgecount.train.data.augment import CropWindow
 from edgecount.train.data.device.taps import Taps, crop_taps, stack_taps
 from edgecount.train.data.sample import Sample
+from edgecount.train.data.windows import CropWindow
 
 
 @dataclass(frozen=True, eq=False)

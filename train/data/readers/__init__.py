@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from edgecount.errors import ConfigError, MissingExtraError, SourceError
+from edgecount.train.data.origins import origin_of
 from edgecount.train.data.readers.coco import read_coco
 from edgecount.train.data.readers.folders import read_csv_folder, read_empty
 from edgecount.train.data.readers.guess import guess_reader
 from edgecount.train.data.readers.jhu import read_jhu_crowd
-from edgecount.train.data.readers.mall import read_mall
+from edgecount.train.data.readers.mall import read_mall, read_mall_roi
 from edgecount.train.data.readers.mot import read_mot
 from edgecount.train.data.readers.nwpu import read_nwpu_crowd
 from edgecount.train.data.readers.reading import CHOICES, Choice, Reading
@@ -50,6 +51,7 @@ log = logging.getLogger(__name__)
 READERS: dict[str, Callable[[Path, Reading], list[Sample]]] = {
     "shanghaitech": read_shanghaitech,
     "mall": read_mall,
+    "mall_roi": read_mall_roi,
     "ucsd": read_ucsd,
     "ucf_cc_50": read_ucf_cc_50,
     "ucf_qnrf": read_ucf_qnrf,
@@ -108,7 +110,11 @@ def read_set(
         raise ConfigError(f"data.reader: expected one of {', '.join(READERS)}, got {reader!r}")
     if not (root.is_dir() or (root.is_file() and reader in _OF_FILES)):
         also = " or file" if reader in _OF_FILES else ""
-        raise SourceError(f"{reader}: expected the set's folder{also}, {root} is not one")
+        origin = origin_of(reader, root)
+        raise SourceError(
+            f"{reader}: expected the set's folder{also}, {root} is not one"
+            + (f": {origin}" if origin else "")
+        )
     reading = Reading()
     try:
         samples = READERS[reader](root, reading)

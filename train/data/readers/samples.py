@@ -22,6 +22,7 @@ def from_points(
     region: Array | Path | None = None,
     name: str = "",
     size: AnnotatedSize | None = None,
+    group: str = "",
 ) -> Sample:
     """Make a sample of (N, 2) head centres; guess the sizes from the neighbours.
 
@@ -30,7 +31,9 @@ def from_points(
     """
     array = _coordinates(points, 2, "finite coordinates")
     diameters = sizes_from_neighbours(array)
-    return Sample(path, array, diameters, region=region, name=name, annotated_size=size)
+    return Sample(
+        path, array, diameters, region=region, name=name, group=group, annotated_size=size
+    )
 
 
 def from_boxes(

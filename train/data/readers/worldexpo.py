@@ -21,7 +21,7 @@ def read_worldexpo(root: Path, reading: Reading) -> list[Sample]:
 
     Each scene's ``roi.mat`` bounds what is annotated: people outside it are left out. The images
     of the test set lie in folders of their scenes, ``test_frame/104207``; ``root`` is then
-    ``test_frame``. Of the set's folder the training images are read.
+    ``test_frame``. Of the set's folder the training images are read. A sample's group is its scene.
     """
     frames = root if root.name.endswith("_frame") else root / "train_frame"
     labels = frames.with_name(frames.name.replace("_frame", "_label"))
@@ -45,7 +45,7 @@ def _read_scene(scene: Path, frames: Path, reading: Reading) -> list[Sample]:
         inside = inside_polygon(points, region)
         points = points[inside]
         reading.leave_out("points outside the annotated region", (~inside).sum())
-        samples.append(from_points(image, points, region=region))
+        samples.append(from_points(image, points, region=region, group=scene.name))
     return samples
 
 

@@ -11,7 +11,6 @@ pytest.importorskip("yaml")
 
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.config import PhotometricAugmentation  # noqa: E402
-from edgecount.train.data.augment import KERNELS  # noqa: E402
 from edgecount.train.data.device.jpeg import FACTORS, compress  # noqa: E402
 from edgecount.train.data.device.mixture import DeviceMixture  # noqa: E402
 from edgecount.train.data.device.photometric import apply_changes  # noqa: E402
@@ -23,6 +22,7 @@ from edgecount.train.data.photometric import (  # noqa: E402
     draw_photometric,
 )
 from edgecount.train.data.sample import Sample  # noqa: E402
+from edgecount.train.data.windows import KERNELS  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.objectives import build_objective  # noqa: E402
 
