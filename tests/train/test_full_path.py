@@ -28,8 +28,14 @@ OBJECTIVES: dict[str, Any] = {
     "centernet": "centernet",
     "cfanet": "cfanet",
     "raznet": "raznet",
+    "centernet-light": "centernet",
     "csrnet": "density",
+    "cannet": "density",
     "mcnn": "density",
+    "fcos": "detection",
+    "foveabox": "detection",
+    "retinanet": "detection",
+    "yolov5": "detection",
 }
 
 
