@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.group import FAILED
 from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
+from edgecount.cli._types.kernels import kernels_option
 from edgecount.cli._types.options import (
     backend_option,
     damaged_option,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from edgecount.train.data.readers import Choice
     from edgecount.train.data.sample import Sample
     from edgecount.train.evaluate.evaluation import Evaluation
+    from edgecount.train.targets.kernels import Kernels
 
 _CHECKPOINT = ".pt"
 _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "from points"))
@@ -55,6 +58,14 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
 @precision_option
 @max_side_option
 @zoom_option
+@click.option(
+    "--average-precision",
+    "ranked",
+    is_flag=True,
+    help="Rank head points and boxes by their score, without the model's threshold, and print the "
+    "average precision; every image is counted twice.",
+)
+@kernels_option
 @folder_option(
     "--report",
     help="Write report.html to this folder, with charts and the worst and best images; replaces "
@@ -78,6 +89,8 @@ def evaluate(
     precision: str,
     max_side: int | str | None,
     zoom: int,
+    ranked: bool,
+    kernels: Kernels | None,
     report: Path | None,
     accept_damaged: bool,
     max_pixels: int,
@@ -94,9 +107,11 @@ def evaluate(
     An image that cannot be read is reported on stderr and left out of the numbers; the exit code is
     1 then.
 
-    A point matches a head within half the diagonal of the head's box, and within 4, 8 and 16
-    pixels. GAME is the sum of the errors over 1, 4, 16 and 64 equal regions of the image. The
-    interval's width is given as a share of the count.
+    A point matches a head within half the diagonal of the head's box (and, more strictly, half its
+    short side), and within 4, 8 and 16 pixels. Average precision is COCO's, without its limit of
+    100 candidates: of boxes over IoUs of 0.5 to 0.95, of points over these distances. GAME is the
+    sum of the errors over 1, 4, 16 and 64 equal regions of the image. The interval's width is given
+    as a share of the count.
     """
     if per_image and not as_json:
         raise click.UsageError("--per-image: expected with --json, got a table for people")
@@ -124,10 +139,18 @@ def evaluate(
     for model in models:
         with (
             _open(model, backend, precision, max_side, zoom) as counter,
+            _candidates(ranked, model, backend, precision, max_side, zoom) as candidates,
             Progress(count_images(sets), "image", f"eval {model}", shown=not as_json) as progress,
         ):
             results[model] = {
-                name: evaluate_counter(counter, samples, progress=progress.step, on_error=leave_out)
+                name: evaluate_counter(
+                    counter,
+                    samples,
+                    candidates=candidates,
+                    kernels=kernels,
+                    progress=progress.step,
+                    on_error=leave_out,
+                )
                 for name, samples in sets.items()
             }
             spec = counter.manifest.postprocess.interval
@@ -177,14 +200,30 @@ def _write_report(
     )
 
 
+def _candidates(
+    wanted: bool, model: str, backend: str, precision: str, max_side: int | str | None, zoom: int
+) -> AbstractContextManager[EdgeCounter | None]:
+    """Open the model again with a threshold near 0, if its candidates are wanted."""
+    if not wanted:
+        return nullcontext()
+    from edgecount.train.evaluate.candidates import LEAST_SCORE
+
+    return _open(model, backend, precision, max_side, zoom, threshold=LEAST_SCORE)
+
+
 def _open(
-    model: str, backend: str, precision: str, max_side: int | str | None, zoom: int
+    model: str,
+    backend: str,
+    precision: str,
+    max_side: int | str | None,
+    zoom: int,
+    **more: Any,
 ) -> EdgeCounter:
     """Open a counter with the model or checkpoint that MODEL names."""
     from edgecount import EdgeCounter
     from edgecount.errors import ConfigError
 
-    options = side_limit(max_side) | {"zoom": zoom}
+    options = side_limit(max_side) | {"zoom": zoom} | more
     if Path(model).suffix != _CHECKPOINT:
         return EdgeCounter(model, backend=backend, precision=precision, **options)
     if backend != "auto":
@@ -247,10 +286,40 @@ def _points_table(summary: Mapping[str, Any]) -> Iterator[str]:
     if "points" not in summary:
         return
     yield ""
-    yield f"{'points within':16}{'precision':>11}{'recall':>9}{'F1':>8}"
-    at = {f"{radius} px": values for radius, values in summary["points_at"].items()}
-    for label, values in {"the head's box": summary["points"], **at}.items():
-        yield f"{label:16}{values['precision']:11.3f}{values['recall']:9.3f}{values['f1']:8.3f}"
+    yield f"{'points within':18}{'precision':>9}{'recall':>9}{'F1':>8}"
+    rows = {"the head's box": summary["points"]}
+    if "points_short_side" in summary:
+        rows["half a short side"] = summary["points_short_side"]
+    rows |= {f"{radius} px": values for radius, values in summary["points_at"].items()}
+    for label, values in rows.items():
+        yield f"{label:18}{values['precision']:9.3f}{values['recall']:9.3f}{values['f1']:8.3f}"
+    if "localisation" in summary:
+        found = summary["localisation"]
+        text = f"{'mean of 1-100 px':18}{found['precision']:9.3f}{found['recall']:9.3f}"
+        if "error" in found:
+            text += f"   {found['error']:.2f} px off in the mean of those within 16 px"
+        yield text
+    yield from _precision_table(summary.get("average_precision", {}))
+
+
+def _precision_table(ranked: Mapping[str, Any]) -> Iterator[str]:
+    if not ranked:
+        return
+    yield ""
+    points = ranked["points"]
+    yield f"{'average precision':18}{'AP':>9}{'recall':>9}"
+    if "boxes" in ranked:
+        boxes = ranked["boxes"]
+        yield (
+            f"{'boxes, IoU .5:.95':18}{boxes['ap']:9.3f}{boxes['ar']:9.3f}   AP50 "
+            f"{boxes['ap50']:.3f}   AP75 {boxes['ap75']:.3f}"
+        )
+    yield f"{'points, 4-16 px':18}{points['ap']:9.3f}{points['ar']:9.3f}"
+    labels = {"box": "the head's box", "short_side": "half a short side"}
+    for rule, values in points.items():
+        if rule not in ("ap", "ar"):
+            label = labels.get(rule, f"{rule} px")
+            yield f"{label:18}{values['ap']:9.3f}{values['recall']:9.3f}"
 
 
 def _regions_table(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -268,6 +337,7 @@ def _regions_table(summary: Mapping[str, Any]) -> Iterator[str]:
             ("ssim", "SSIM", 3, ""),
             ("psnr", "PSNR", 2, " dB"),
             ("false_recognition", "false recognition", 4, ""),
+            ("false_recognition_of_truth", "of a right map", 4, ""),
         )
         if key in summary
     ]

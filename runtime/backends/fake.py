@@ -106,11 +106,13 @@ def draw_maps(
     """
     maps = {
         output.name: np.zeros(
-            (2 if output.role == "offset" else 1, height // output.stride, width // output.stride),
-            np.float32,
+            (output.channels, height // output.stride, width // output.stride), np.float32
         )
         for output in manifest.outputs
     }
+    if manifest.levels():
+        _draw_boxes(maps, points, manifest)
+        return maps
     heatmap, density = manifest.output("heatmap"), manifest.output("density")
     offset = manifest.output("offset")
     # Each person's density lies where its peak is, so that every fusion cell agrees with itself.
@@ -127,6 +129,17 @@ def draw_maps(
         columns, rows = (spots // density.stride).astype(np.intp).T
         np.add.at(maps[density.name][0], (rows, columns), density.unit)
     return maps
+
+
+def _draw_boxes(
+    maps: dict[str, NDArray[np.float32]], points: NDArray[np.float64], manifest: Manifest
+) -> None:
+    """Give each person a cell of the finest level as a box: no two of them overlap."""
+    scores, boxes = manifest.levels()[0]
+    shape = maps[scores.name].shape[1:]
+    rows, columns = _place(points / scores.stride, shape, 1).T
+    maps[scores.name][0, rows, columns] = _SCORE
+    maps[boxes.name][:4] = 0.5
 
 
 def _place(points: NDArray[np.float64], shape: tuple[int, ...], window: int) -> NDArray[np.intp]:

@@ -23,6 +23,7 @@ CASES = [
     ("edgecount-n", SMALL, "edge", {"heatmap_loss": "poly-L_m"}),
     ("edgecount-n", SMALL, "edge", {"heatmap_loss": "L_f"}),
     ("edgecount-n", SMALL, "edge", {"heatmap_loss": "poly-L_f"}),
+    ("edgecount-n", SMALL, "edge", {"heatmap_loss": "poly-L_h", "gamma": 3.0}),
     ("edgecount-n", SMALL | {"zero_inflated": True}, "edge", {"counts": "zip"}),
     (
         "edgecount-n",
@@ -36,6 +37,7 @@ CASES = [
     ("hsrnet", {}, "density", {"scale_consistency": 1.0}),
     ("hsrnet", {"recalibration": False}, "density", {}),
     ("centernet", {"head_channels": 16}, "centernet", {}),
+    ("centernet", {"head_channels": 16}, "centernet", {"overlap": "sum", "gamma": 1, "beta": 0.3}),
     ("centernet", {"head_channels": 16, "up": "deformable"}, "centernet", {"heatmap_loss": "L_h"}),
     ("cfanet", {}, "cfanet", {}),
     ("cfanet", {"crr": False}, "cfanet", {}),

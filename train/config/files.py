@@ -19,6 +19,7 @@ _KEYS_OF_SETS = (
     *_KEYS_OF_CROPS,
     "path",
     "exclude",
+    "only",
     "shrink",
     "enlarge",
     "unannotated",

@@ -42,6 +42,7 @@ class DataConfig:
         path: the set's folder, relative to ``data_root``.
         split: the list of held-out images, a file of ``splits/`` or the path of one.
         exclude: names of images that are neither trained on nor held out.
+        only: pattern of the names of the images that are read, such as ``PartA_*``; empty: all.
         holdout: without a list, the share of the images that is held out, chosen by a fixed seed;
             0: all train.
         weight: the set's share of the crops; 0: the whole set is held out, as a place that is
@@ -68,6 +69,7 @@ class DataConfig:
     path: str = ""
     split: str = ""
     exclude: tuple[str, ...] = ()
+    only: str = ""
     holdout: float = 0.0
     weight: float = 1.0
     scale: tuple[float, float] = (0.7, 1.4)
@@ -188,9 +190,10 @@ class TrainConfig:
             0: the same.
         momentum: momentum of sgd.
         weight_decay: weight decay of convolution weights, which are the only ones with one.
-        schedule: ``cosine`` (down to a hundredth), ``step`` (times ``gamma`` at each milestone),
+        schedule: ``cosine`` (down to ``cosine_end``), ``step`` (times ``gamma`` at each milestone),
             ``plateau`` (times ``gamma`` after ``patience`` validations without progress) or
             ``constant``.
+        cosine_end: share of the learning rate that ``cosine`` ends at.
         warmup: steps of linear rise before the schedule.
         milestones: milestones of ``step``, as shares of the run.
         gamma: factor of ``step`` and ``plateau``.
@@ -240,6 +243,7 @@ class TrainConfig:
     momentum: float = 0.95
     weight_decay: float = 1e-4
     schedule: Literal["cosine", "step", "plateau", "constant"] = "cosine"
+    cosine_end: float = 0.01
     warmup: int = 200
     milestones: tuple[float, ...] = (0.6, 0.85)
     gamma: float = 0.5
@@ -291,6 +295,7 @@ class TrainConfig:
             _check(values[name] > 0, name, "a number above 0", values[name])
         for name in ("ema", "momentum"):
             _check(0 <= values[name] < 1, name, "a number in [0, 1)", values[name])
+        _check(0 <= self.cosine_end <= 1, "cosine_end", "a share in [0, 1]", self.cosine_end)
         _check(0 <= self.freeze_bn <= 1, "freeze_bn", "a share in [0, 1]", self.freeze_bn)
         shares = all(0 < share < 1 for share in self.milestones)
         _check(shares, "milestones", "shares in (0, 1)", self.milestones)

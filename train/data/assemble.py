@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from edgecount.errors import ConfigError
@@ -120,6 +121,13 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     kept = [sample for sample in samples if sample.name not in entry.exclude]
     if not kept:
         raise ConfigError(f"data.exclude: it names every image of {entry.reader}")
+    if entry.only:
+        kept = [sample for sample in kept if fnmatchcase(sample.name, entry.only)]
+        if not kept:
+            raise ConfigError(
+                f"data.only: no name of an image of {entry.reader} is like {entry.only!r}, the "
+                f"first is {samples[0].name!r}"
+            )
     return [
         dataclasses.replace(
             fitted(sample, config.max_side, entry.enlarge).shrunk(entry.shrink),

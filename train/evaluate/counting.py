@@ -70,18 +70,13 @@ def count_samples(
             (`EdgeCounter.refine`).
     """
     _check_frames(counter, samples)
-    own = counter.regions
-    try:
-        for whole, group in groupby(samples, lambda sample: sample.region is None):
-            if not whole:
-                yield from _count_regions(counter, group)
-                continue
-            counter.regions = own
-            with closing(counter.count_each(sample.image for sample in group)) as outcomes:
-                for outcome in outcomes:
-                    yield outcome.result
-    finally:
-        counter.regions = own
+    for whole, group in groupby(samples, lambda sample: sample.region is None):
+        if not whole:
+            yield from _count_regions(counter, group)
+            continue
+        with closing(counter.count_each(sample.image for sample in group)) as outcomes:
+            for outcome in outcomes:
+                yield outcome.result
 
 
 def _check_frames(counter: EdgeCounter, samples: Sequence[Sample]) -> None:
@@ -97,20 +92,28 @@ def _check_frames(counter: EdgeCounter, samples: Sequence[Sample]) -> None:
 
 def _count_regions(counter: EdgeCounter, samples: Iterable[Sample]) -> Iterator[Counted]:
     """Count images one by one, each in its region."""
-    before: Mask | None = None
-    for sample in samples:
-        try:
-            image = sample.image()
-            mask = sample.mask(*image.shape[:2])
-            assert mask is not None
-            if before is None or not np.array_equal(mask, before):
-                counter.regions = regions_of(mask, sample)
-                before = mask
-            result = counter.count(image)
-        except Exception as error:  # noqa: BLE001 (raised to whoever asks for this image)
-            yield partial(_raise, error)
-        else:
-            yield partial(restrict, result, mask, counter.regions)
+    own = counter.regions
+    masks: list[Mask] = []  # the last one
+    try:
+        for sample in samples:
+            yield _counted(counter, sample, masks)
+    finally:
+        counter.regions = own
+
+
+def _counted(counter: EdgeCounter, sample: Sample, masks: list[Mask]) -> Counted:
+    """Count an image in its region; the counter keeps its regions where the mask is the last."""
+    try:
+        image = sample.image()
+        mask = sample.mask(image.shape[0], image.shape[1])
+        assert mask is not None
+        if not masks or not np.array_equal(mask, masks[-1]):
+            counter.regions = regions_of(mask, sample)
+            masks[:] = [mask]
+        result = counter.count(image)
+    except Exception as error:  # noqa: BLE001 (raised to whoever asks for this image)
+        return partial(_raise, error)
+    return partial(restrict, result, mask, counter.regions)
 
 
 def _raise(error: Exception) -> CountResult:
@@ -126,7 +129,8 @@ def restrict(result: CountResult, mask: Mask, regions: Sequence[Region]) -> Coun
         regions: :func:`regions_of` the mask.
     """
     inside = [result.regions[region.name] for region in regions]
-    points = result.points[inside_mask(result.points[:, :2], mask)]
+    inside_points = inside_mask(result.points[:, :2], mask)
+    points = result.points[inside_points]
     density, grid = result.density, (result.density.shape[0], result.density.shape[1])
     if density.size:
         cell = result.density_stride_xy
@@ -138,6 +142,7 @@ def restrict(result: CountResult, mask: Mask, regions: Sequence[Region]) -> Coun
         density_count=None if result.density_count is None else float(density.sum(dtype=float)),
         peak_count=None if result.peak_count is None else len(points),
         points=points,
+        boxes=None if result.boxes is None else result.boxes[inside_points],
         density=density,
         interval=None,
         regions={},

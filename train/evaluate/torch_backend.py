@@ -28,8 +28,13 @@ class TorchBackend(Backend):
 
     def __init__(self, network: Network, manifest: Manifest, device: str = "cpu") -> None:
         self.device = device
-        self._network = network.eval().to(device)
+        self._network: Network = network.eval().to(device)
         self._manifest = manifest
+
+    @property
+    def network(self) -> Network:
+        """The network that it runs."""
+        return self._network
 
     @torch.no_grad()
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -13,6 +13,7 @@ from edgecount.errors import ConfigError, MissingExtraError, OutputError
 from edgecount.train.data.sample import Sample
 from edgecount.train.report.charts import curves, errors_by_level, level_name, scatter
 from edgecount.train.report.pictures import choose, draw_image
+from edgecount.train.report.scales import draw_scales
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
@@ -119,7 +120,26 @@ def _set(
         ]
         if pictures:
             groups.append((kind, pictures))
-    return {"name": name, "summary": evaluation.summary(), "charts": charts, "groups": groups}
+    values = {"name": name, "summary": evaluation.summary(), "charts": charts, "groups": groups}
+    return {**values, "scales": _scales(folder, prefix, evaluation, counter, samples)}
+
+
+def _scales(
+    folder: Path,
+    prefix: str,
+    evaluation: Evaluation,
+    counter: EdgeCounter,
+    samples: Sequence[Sample],
+) -> dict[str, str] | None:
+    """Draw the scales of a network on its best image, if it is one that has scales to show."""
+    network = getattr(counter.backend, "network", None)
+    if network is None or not samples:
+        return None
+    worst, best = choose(evaluation.images)
+    index = [*best, *worst][0]
+    drawn = draw_scales(network, samples[index], max_side=counter.max_side)
+    text = f"{evaluation.images[index].name}: people of each map, true and by the network"
+    return _save(folder, f"{prefix}-scales.png", drawn, text) if drawn else None
 
 
 def _caption(image: ImageRecord) -> str:

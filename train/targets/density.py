@@ -67,26 +67,28 @@ def density_map(
     shares = None if region is None else _shares(region, stride)
     for i, (x0, x1, y0, y1) in enumerate(zip(left, right, top, bottom, strict=True)):
         kernel: Array = down[i, : y1 - y0, None] * across[i, None, : x1 - x0]
-        if shares is not None:
-            inside = kernel * shares[y0:y1, x0:x1]
-            total = inside.sum()
-            if total > 0:
-                kernel = inside / total
-        density[y0:y1, x0:x1] += kernel
+        inside = kernel if shares is None else _inside(kernel, shares[y0:y1, x0:x1])
+        density[y0:y1, x0:x1] += inside
     return density
+
+
+def _inside(kernel: Array, shares: Array) -> Array:
+    """Return what of a kernel lies in a region, with the same integral; all of it if nothing."""
+    inside: Array = kernel * shares
+    total = inside.sum()
+    return np.asarray(inside / total, np.float32) if total > 0 else kernel
 
 
 def _shares(region: NDArray[np.bool_], stride: int) -> Array:
     """Return the share of each cell that a region covers, of what of the cell is in the image."""
-    rows, columns = (np.arange(0, side, stride) for side in region.shape)
-    inside = np.add.reduceat(
-        np.add.reduceat(region.astype(np.float32), rows, axis=0), columns, axis=1
-    )
-    tall, wide = (
-        np.diff(np.append(starts, side))
-        for starts, side in zip((rows, columns), region.shape, strict=True)
-    )
-    shares: Array = inside / np.outer(tall, wide).astype(np.float32)
+    down, across = (np.arange(0, side, stride) for side in region.shape)
+
+    def sums(values: Array) -> Array:
+        rows: Array = np.add.reduceat(values, down, axis=0)
+        cells: Array = np.add.reduceat(rows, across, axis=1)
+        return cells
+
+    shares: Array = sums(region.astype(np.float32)) / sums(np.ones(region.shape, np.float32))
     return shares
 
 

@@ -31,6 +31,15 @@ def test_a_set_without_weight_is_held_out_whole(settings, tmp_path):
     assert [sample.name for sample in data.validation["part_X"]] == ["IMG_1", "IMG_2"]
 
 
+def test_a_pattern_of_names_chooses_images(settings, tmp_path):
+    settings["data"] = [{"reader": "shanghaitech", "path": "part_X", "only": "*_2"}]
+    (component,) = load_data(config_from_dict(settings), tmp_path).components
+    assert [sample.name for sample in component.samples] == ["IMG_2"]
+    settings["data"][0]["only"] = "Part*"
+    with pytest.raises(ConfigError, match=r"data\.only: .* like 'Part\*', the first is 'IMG_1'"):
+        load_data(config_from_dict(settings), tmp_path)
+
+
 def test_some_set_is_trained_on(settings, tmp_path):
     settings["data"] = [{"reader": "shanghaitech", "path": "part_X", "weight": 0}]
     with pytest.raises(ConfigError, match=r"data\.weight: .* one set at least"):

@@ -133,7 +133,7 @@ def test_it_learns_a_density_from_its_gaussian_start():
     image[..., 4:12, 4:12] += 3.0
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-4)
     losses = []
-    for _ in range(8):
+    for _ in range(10):
         stages = network(image).auxiliary["stages"]
         loss = sum((stage - target).square().mean() for stage in stages)
         optimiser.zero_grad()

@@ -229,5 +229,5 @@ def _without_pixels(
 ) -> Crop:
     """Return annotations on an image that has a shape and takes no memory."""
     image = np.broadcast_to(np.uint8(0), (*size, 3))
-    heads = (np.asarray(array, np.float32) for array in (points, sizes, boxes))
-    return Crop(image, *heads, region=region)
+    points, sizes, boxes = (np.asarray(array, np.float32) for array in (points, sizes, boxes))
+    return Crop(image, points, sizes, boxes, region)
