@@ -249,3 +249,13 @@ def test_the_reader_is_guessed_and_images_are_limited(scenes):
     assert result.exit_code == 0, result.output
     assert result.stderr == f"edgecount: {scenes} is read with --reader csv\n"
     assert result.stdout.splitlines()[0] == "2 images"
+
+
+def test_deployed_models_are_measured_with_zoom(scenes):
+    command = ("eval", "edgecount-n", scenes, "--reader", "csv", "--json", "--per-image")
+    once = json.loads(run(*command).stdout)
+    twice = json.loads(run(*command, "--zoom", 1).stdout)
+    assert twice["count"]["images"] == 3
+    assert "interval" not in twice
+    for before, after in zip(once["images"], twice["images"], strict=True):
+        assert after["density_count"] == before["density_count"]
