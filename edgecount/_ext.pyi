@@ -45,6 +45,7 @@ def count_maps(
     capacity: int = 0,
     unit: float = 1.0,
     fuse_cell: int = 0,
+    fuse_width: int = 0,
     fuse_low: float = 0.0,
     fuse_high: float = 0.0,
 ) -> MapCounts:
@@ -188,6 +189,7 @@ class MapCounter:
         capacity: int = 0,
         unit: float = 1.0,
         fuse_cell: int = 0,
+        fuse_width: int = 0,
         fuse_low: float = 0.0,
         fuse_high: float = 0.0,
         keep_density: bool = False,

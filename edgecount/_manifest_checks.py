@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # What no model needs more of; beyond them counts are infinite or nothing, or a frame never ends.
 LARGEST_SIDE = 4096  # px, of padding, cells and strides
 LARGEST_STATIC_SIDE = 16384  # px
+LARGEST_GRID = 64
 LARGEST_MEAN = 65536.0
 SCALES = 1e-6, 1e6
 UNITS = 1e-6, 1e9

@@ -18,6 +18,9 @@ MAX_PIXELS = 250_000_000
 MOST_THREADS = 1024
 """More than any CPU has cores; starting a hundred thousand takes minutes."""
 
+MOST_ZOOM = 2
+"""Most times that a frame is zoomed into: each takes some ten times as long as the one before."""
+
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 """Kinds of numbers that an engine can be asked to compute in."""
 
@@ -59,6 +62,19 @@ def check_capacity(capacity: int | None) -> int:
             f"capacity: expected a whole number, 1 or more, or None for no limit, got {capacity!r}"
         )
     return int(capacity)
+
+
+def check_zoom(zoom: int, manifest: Manifest) -> int:
+    """Return the number of enlargements, which only models with a heatmap can use."""
+    if not _is_number(zoom, Integral) or not 0 <= zoom <= MOST_ZOOM:
+        raise ConfigError(f"zoom: expected a whole number from 0 to {MOST_ZOOM}, got {zoom!r}")
+    if zoom and manifest.output("heatmap") is None:
+        roles = ", ".join(output.role for output in manifest.outputs)
+        raise ConfigError(
+            f"zoom: expected a model with a heatmap, whose points can be searched for again; "
+            f"{manifest.name} gives {roles}"
+        )
+    return int(zoom)
 
 
 def check_max_pixels(max_pixels: int) -> int:

@@ -14,28 +14,21 @@ from edgecount._given import (
     check_sources,
 )
 from edgecount._jobs import Jobs
+from edgecount._opening import open_settings
 from edgecount._options import (
     MAX_PIXELS,
     MODEL_DEFAULT,
-    check_capacity,
     check_max_pixels,
-    check_max_side,
-    check_threshold,
     check_timeout,
     check_workers,
 )
-from edgecount._proof import prove
-from edgecount._rebuild import choose_rebuild
 from edgecount._stream import Stream, Watching
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
 from edgecount.regions import Region, RegionsLike, read_regions
 from edgecount.result import CountResult
 from edgecount.runtime.backends import Backend, DeviceBackend
-from edgecount.runtime.backends.select import open_backend
 from edgecount.runtime.frames.intake import FrameIntake
-from edgecount.runtime.models.open import open_model
-from edgecount.runtime.pipeline.job import CountSettings
 from edgecount.runtime.pipeline.open import open_pipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 from edgecount.runtime.sources import Frame, Source
@@ -80,6 +73,9 @@ class EdgeCounter:
             same). A single frame, and cameras, have the whole engine.
         capacity: most head points to list per frame, with `overflow` set if there are more; the
             counts include them all. None: no limit.
+        zoom: times that dense regions are enlarged twofold and searched again, 0 to 2, by a model
+            with a heatmap (RAZ-Net). Their points replace the first pass's, and go into the counts;
+            the density stays, and there is no interval. A frame takes some ten times as long each.
         accept_damaged: count damaged and truncated files as far as they can be decoded, with a
             warning in the log, in place of an error.
         max_pixels: most pixels of an image file; larger ones are refused before they are decoded.
@@ -107,42 +103,32 @@ class EdgeCounter:
         precision: str = "auto",
         workers: int | None = None,
         capacity: int | None = None,
+        zoom: int = 0,
         accept_damaged: bool = False,
         max_pixels: int = MAX_PIXELS,
         rebuild: bool | Rebuild = False,
     ) -> None:
-        masks = RegionMasks(read_regions(regions))
-        found = open_model(model)
-        threshold = check_threshold(threshold, found.manifest)
-        side = check_max_side(max_side, found.manifest)
-        capacity = check_capacity(capacity)
         check_workers(workers)
         reading = {
             "accept_damaged": bool(accept_damaged),
             "max_pixels": check_max_pixels(max_pixels),
         }
         self._owns_backend = not isinstance(backend, Backend)
-        opened = open_backend(
-            found,
+        self._settings = open_settings(
+            model,
             backend,
+            regions=regions,
+            threshold=threshold,
+            max_side=max_side,
             threads=threads,
             precision=precision,
-            rebuild=choose_rebuild(rebuild),
-            prove=prove,
-        )
-        self._backend, manifest = opened.backend, opened.model.manifest
-        on_gpu = self._backend if isinstance(self._backend, DeviceBackend) else None
-        self._settings = CountSettings(
-            self._backend,
-            manifest,
-            threshold,
-            capacity,
-            side,
-            limits=None if on_gpu is None else on_gpu.sizes,
-            masks=masks,
+            capacity=capacity,
+            zoom=zoom,
+            rebuild=rebuild,
             refine=self.refine,
         )
         self._pipeline = open_pipeline(self._settings, workers)
+        on_gpu = self.backend if isinstance(self.backend, DeviceBackend) else None
         intake = FrameIntake(None if on_gpu is None else on_gpu.device_index)
         self._jobs = Jobs(intake, reading, late=self._pipeline.takes_late)
 
@@ -154,7 +140,7 @@ class EdgeCounter:
     @property
     def backend(self) -> Backend:
         """The engine in use."""
-        return self._backend
+        return self._settings.backend
 
     @property
     def max_side(self) -> int | None:
@@ -394,7 +380,7 @@ class EdgeCounter:
         Frames that are being counted are counted first, and the engine is freed after the last of
         them; streams then end with a `BackendError`. Calling it twice is fine.
         """
-        self._pipeline.close(self._backend.close if self._owns_backend else None)
+        self._pipeline.close(self.backend.close if self._owns_backend else None)
 
     def __enter__(self) -> Self:
         return self

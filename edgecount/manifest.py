@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 from edgecount._documents import load_json, shown
 from edgecount._manifest_checks import (
+    LARGEST_GRID,
     LARGEST_MEAN,
     LARGEST_STATIC_SIDE,
     MOST_ANCHORS,
@@ -56,7 +57,7 @@ CHANNELS = {"density": 1, "heatmap": 1, "offset": 2, "size": 1, "scores": 1, "bo
 # A default in place of a lost mean or stride would count wrongly and say nothing, so that all
 # other fields must be there.
 _OPTIONAL = ("description", "fusion", "interval", "licence", "postprocess", "static_size")
-_LATER = ("anchors", "nms_iou")  # left out of the JSON of models that do not need them
+_LATER = ("anchors", "grid", "nms_iou")  # left out of the JSON of models that do not need them
 _READER = Reader(
     error=ModelError,
     document="the manifest",
@@ -165,19 +166,26 @@ class FusionSpec:
     density from `low` to `high`.
 
     Attributes:
-        cell: side of a fusion cell in network pixels, a multiple of the density's stride.
-        low: people per fusion cell up to which the points are trusted alone.
-        high: people per fusion cell from which the density is trusted alone.
+        cell: side of a square in network pixels, a multiple of the density's stride. Without a
+            grid the squares are the fusion cells.
+        low: people per square up to which the points are trusted alone.
+        high: people per square from which the density is trusted alone.
+        grid: 0, or n of a grid of n x n fusion cells on each frame (4 in the paper): as many rows
+            and columns of the density as the frame covers, divided by n and rounded up. Their
+            people are scaled to a square before they are compared with `low` and `high`.
     """
 
     cell: int = 64
     low: float = 1.0
     high: float = 4.0
+    grid: int = 0
 
     def __post_init__(self) -> None:
         at, ends = "postprocess.fusion", (self.low, self.high)
         check_side(f"{at}.cell", self.cell)
         check(0 <= self.low <= self.high <= MOST_PEOPLE, at, "0 <= low <= high <= 1e9", ends)
+        fine = self.grid == 0 or 2 <= self.grid <= LARGEST_GRID
+        check(fine, f"{at}.grid", f"0, or a number from 2 to {LARGEST_GRID}", self.grid)
 
 
 @dataclass(frozen=True)
@@ -321,11 +329,13 @@ class Manifest:
         """Return the manifest as plain JSON types.
 
         Fields that came later are left out where they say nothing, so that older releases can read
-        the model: the interval, the anchors, and the IoU of models without boxes.
+        the model: the interval, the grid, the anchors, and the IoU of models without boxes.
         """
         data = cast("dict[str, Any]", json.loads(json.dumps(asdict(self))))
         if self.postprocess.interval is None:
             del data["postprocess"]["interval"]
+        if self.postprocess.fusion is not None and not self.postprocess.fusion.grid:
+            del data["postprocess"]["fusion"]["grid"]
         if not self.levels() and self.postprocess.nms_iou == PostprocessSpec.nms_iou:
             del data["postprocess"]["nms_iou"]
         for output in data["outputs"]:

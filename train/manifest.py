@@ -43,7 +43,7 @@ def manifest_of(
         description=_describe(roles),
         input=dataclasses.replace(network.input, max_side=config.max_side),
         outputs=network.outputs,
-        postprocess=postprocess_of(state, roles),
+        postprocess=postprocess_of(state, roles, network.fusion_grid),
         training={
             "network": {"name": config.model.name, **config.model.options},
             "data": sorted({entry.path or entry.reader for entry in config.data if entry.weight}),
@@ -68,8 +68,13 @@ def _name_of(network: str) -> str:
     return f"{network}-trained" if network in list_models() else network
 
 
-def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> PostprocessSpec:
+def postprocess_of(state: dict[str, Any], roles: Collection[str], grid: int = 0) -> PostprocessSpec:
     """Return what the end of a training fitted; the defaults for an unfinished run.
+
+    Args:
+        state: the checkpoint's.
+        roles: the network's outputs.
+        grid: of an unfinished run; see :class:`edgecount.manifest.FusionSpec`.
 
     Raises:
         ModelError: the checkpoint holds something else.
@@ -77,7 +82,7 @@ def postprocess_of(state: dict[str, Any], roles: Collection[str]) -> Postprocess
     values = state.get("postprocess")
     if values is None:
         both = "density" in roles and "heatmap" in roles
-        return PostprocessSpec(fusion=FusionSpec() if both else None)
+        return PostprocessSpec(fusion=FusionSpec(grid=grid) if both else None)
     try:
         return build(PostprocessSpec, values, "postprocess")
     except ConfigError as error:

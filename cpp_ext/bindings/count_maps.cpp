@@ -27,10 +27,11 @@ that comes earlier in raster order, and not less than the later ones; cells outs
 exist. It must stand out besides: within 31 cells, no path of cells that nearly tie with it (by 1024
 steps of float32, about 1e-4 of it, or two of float16) leads to a higher one, or to an equal one
 that is earlier. So the last bits of a plateau, which rounding decides, make no peaks. Where both
-maps are given and `fuse_cell` is not 0, density and peaks are blended per square
-of `fuse_cell` density cells: count = sum of w * D + (1 - w) * P. This is the two-stream fusion of
-RAZ-Net (Liu et al., CVPR 2019): the denser the square, the more its density weighs. The weight
-itself is edgecount's: a smoothstep of the people per full square from `fuse_low` to `fuse_high`,
+maps are given and `fuse_cell` is not 0, density and peaks are blended per rectangle
+of `fuse_cell` x `fuse_width` density cells: count = sum of w * D + (1 - w) * P. This is the
+two-stream fusion of RAZ-Net (Liu et al., CVPR 2019): the denser the rectangle, the more its density
+weighs. The weight itself is edgecount's: a smoothstep of the people per full rectangle, which those
+at the right and bottom are scaled up to, from `fuse_low` to `fuse_high`,
 to be fitted on validation images. Otherwise the count is the density's sum, or the number of peaks
 when there is no density. Sums have the same bits on every run and processor.
 
@@ -47,10 +48,11 @@ Args:
     threshold: Peaks are strictly above it; at least 0.
     capacity: Most peaks listed per image; 0 for all. The rest still counts.
     unit: Density value of one person; above 0.
-    fuse_cell: Side of a fusion square in density cells; 0 for no fusion.
-    fuse_low: People per fusion square up to which the peaks alone count.
-    fuse_high: People per fusion square from which the density alone counts. If it is not above
-        `fuse_low`, the density counts in squares with more than `fuse_low` people.
+    fuse_cell: Height of a fusion cell in density cells; 0 for no fusion.
+    fuse_width: Its width in density cells; 0 for a square.
+    fuse_low: People per fusion cell up to which the peaks alone count.
+    fuse_high: People per fusion cell from which the density alone counts. If it is not above
+        `fuse_low`, the density counts in cells with more than `fuse_low` people.
 
 Returns:
     A `MapCounts` with peaks, counts and counts per region.
@@ -95,9 +97,9 @@ void read_maps(Arguments& arguments, nb::handle heatmap, nb::handle offset, nb::
 MapCounts count_maps_python(nb::handle heatmap, nb::handle offset, nb::handle density,
                             nb::handle masks, std::int64_t window, double threshold,
                             std::int64_t capacity, double unit, std::int64_t fuse_cell,
-                            double fuse_low, double fuse_high) {
-    const CountOptions options =
-        read_count_options(window, threshold, capacity, unit, fuse_cell, fuse_low, fuse_high);
+                            std::int64_t fuse_width, double fuse_low, double fuse_high) {
+    const CountOptions options = read_count_options(window, threshold, capacity, unit, fuse_cell,
+                                                    fuse_width, fuse_low, fuse_high);
     Arguments arguments;
     read_maps(arguments, heatmap, offset, density, masks);
     std::vector<ImageCount> images;
@@ -114,7 +116,7 @@ void bind_count_maps(nb::module_& module) {
     module.def("count_maps", &count_maps_python, "heatmap"_a = nb::none(), "offset"_a = nb::none(),
                "density"_a = nb::none(), "masks"_a = nb::none(), nb::kw_only(), "window"_a = 3,
                "threshold"_a = 0.4, "capacity"_a = 0, "unit"_a = 1.0, "fuse_cell"_a = 0,
-               "fuse_low"_a = 0.0, "fuse_high"_a = 0.0, kCountMapsDoc);
+               "fuse_width"_a = 0, "fuse_low"_a = 0.0, "fuse_high"_a = 0.0, kCountMapsDoc);
 }
 
 }  // namespace edgecount

@@ -45,9 +45,10 @@ Args:
     threshold: Peaks are strictly above it; at least 0.
     capacity: Most peaks listed per image; 0 for all. The rest still counts.
     unit: Density value of one person; above 0.
-    fuse_cell: Side of a fusion square in density cells; 0 for no fusion.
-    fuse_low: People per fusion square up to which the peaks alone count.
-    fuse_high: People per fusion square from which the density alone counts.
+    fuse_cell: Height of a fusion cell in density cells; 0 for no fusion.
+    fuse_width: Its width in density cells; 0 for a square.
+    fuse_low: People per fusion cell up to which the peaks alone count.
+    fuse_high: People per fusion cell from which the density alone counts.
     keep_density: Whether the density comes back, too, see `density`.
     listed: Peaks per image that come back in one copy with the counts; more cost another.
     device: Number of the GPU.
@@ -145,11 +146,11 @@ Expected expected_map(std::int64_t batch, const Size& size, bool offset, const s
 void make(DeviceMapCounter* self, std::int64_t batch, const Size& heatmap, const Size& density,
           bool offset, nb::handle masks, const std::string& heatmap_dtype,
           const std::string& density_dtype, std::int64_t window, double threshold,
-          std::int64_t capacity, double unit, std::int64_t fuse_cell, double fuse_low,
-          double fuse_high, bool keep_density, std::int64_t listed, int device) {
+          std::int64_t capacity, double unit, std::int64_t fuse_cell, std::int64_t fuse_width,
+          double fuse_low, double fuse_high, bool keep_density, std::int64_t listed, int device) {
     cuda::CounterOptions options;
-    options.count =
-        read_count_options(window, threshold, capacity, unit, fuse_cell, fuse_low, fuse_high);
+    options.count = read_count_options(window, threshold, capacity, unit, fuse_cell, fuse_width,
+                                       fuse_low, fuse_high);
     options.keep_density = keep_density;
     options.listed = as_size("listed", listed, 0);
     const std::size_t images = as_size("batch", batch, 0);
@@ -283,8 +284,8 @@ void bind_map_counter(nb::module_& module) {
         .def("__init__", &make, "batch"_a, "heatmap"_a.none(), "density"_a.none(), nb::kw_only(),
              "offset"_a = false, "masks"_a = nb::none(), "heatmap_dtype"_a = "float32",
              "density_dtype"_a = "float32", "window"_a = 3, "threshold"_a = 0.4, "capacity"_a = 0,
-             "unit"_a = 1.0, "fuse_cell"_a = 0, "fuse_low"_a = 0.0, "fuse_high"_a = 0.0,
-             "keep_density"_a = false, "listed"_a = 1024, "device"_a = 0)
+             "unit"_a = 1.0, "fuse_cell"_a = 0, "fuse_width"_a = 0, "fuse_low"_a = 0.0,
+             "fuse_high"_a = 0.0, "keep_density"_a = false, "listed"_a = 1024, "device"_a = 0)
         .def("enqueue", &enqueue, "heatmap"_a.none(), "offset"_a.none(), "density"_a.none(),
              "stream"_a, kEnqueueDoc)
         .def("read", &read, "stream"_a, kReadDoc)

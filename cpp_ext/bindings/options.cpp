@@ -86,14 +86,15 @@ PreprocessOptions read_preprocess_options(std::int64_t out_height, std::int64_t 
 }
 
 CountOptions read_count_options(std::int64_t window, double threshold, std::int64_t capacity,
-                                double unit, std::int64_t fuse_cell, double fuse_low,
-                                double fuse_high) {
+                                double unit, std::int64_t fuse_cell, std::int64_t fuse_width,
+                                double fuse_low, double fuse_high) {
     CountOptions options;
     options.window = as_size("window", window, 0);
     options.threshold = static_cast<float>(threshold) + 0.0F;  // not -0, whose sign bit orders it
     options.capacity = as_size("capacity", capacity, 0);
     options.unit = unit;
     options.fuse_cell = as_size("fuse_cell", fuse_cell, 0);
+    options.fuse_width = as_size("fuse_width", fuse_width, 0);
     options.fuse_low = fuse_low;
     options.fuse_high = fuse_high;
     return options;

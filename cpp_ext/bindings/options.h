@@ -24,7 +24,7 @@ PreprocessOptions read_preprocess_options(std::int64_t out_height, std::int64_t 
                                           bool swap_rb, double pad_value);
 
 CountOptions read_count_options(std::int64_t window, double threshold, std::int64_t capacity,
-                                double unit, std::int64_t fuse_cell, double fuse_low,
-                                double fuse_high);
+                                double unit, std::int64_t fuse_cell, std::int64_t fuse_width,
+                                double fuse_low, double fuse_high);
 
 }  // namespace edgecount

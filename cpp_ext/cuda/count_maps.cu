@@ -109,9 +109,7 @@ struct MapCounter::State {
     const float* density = nullptr;
 
     void make_plan() {
-        const Planes& plane = mask_grid(maps);
-        const Grid grid(plane.height, plane.width,
-                        fuses(maps, options.count) ? options.count.fuse_cell : 0);
+        const Grid grid = fusion_grid(maps, options.count);
         const std::size_t processors = processors_of(device);
         plan.batch = narrow(maps.batch, "batch");
         plan.heatmap = plan_heatmap(maps.heatmap, options.count, processors);

@@ -51,7 +51,7 @@ public:
         : maps_(maps),
           options_(options),
           fuse_(fuses(maps, options)),
-          grid_(mask_grid(maps).height, mask_grid(maps).width, fuse_ ? options.fuse_cell : 0),
+          grid_(fusion_grid(maps, options)),
           peak_sums_(maps.heatmap, mask_grid(maps),
                      maps.heatmap.present() ? grid_ratio(maps.heatmap, mask_grid(maps)) : 1, grid_,
                      maps.masks) {}
@@ -129,6 +129,13 @@ void check_masks(const Planes& masks, const Planes& like) {
     const float* first = std::find_if_not(values, values + n, is_coverage);
     reject("masks: expected coverage in [0, 1], got ", *first, " in mask ",
            static_cast<std::size_t>(first - values) / masks.cells());
+}
+
+Grid fusion_grid(const Maps& maps, const CountOptions& options) {
+    const Planes& plane = mask_grid(maps);
+    if (!fuses(maps, options)) return {plane.height, plane.width, 0, 0};
+    const std::size_t width = options.fuse_width != 0 ? options.fuse_width : options.fuse_cell;
+    return {plane.height, plane.width, options.fuse_cell, width};
 }
 
 void check_maps(const Maps& maps, const CountOptions& options) {

@@ -190,11 +190,11 @@ private:
 
 }  // namespace
 
-Grid::Grid(std::size_t height, std::size_t width, std::size_t side)
-    : cell_height(side != 0 ? side : std::max<std::size_t>(height, 1)),
-      cell_width(side != 0 ? side : std::max<std::size_t>(width, 1)),
-      rows(side != 0 ? (height + side - 1) / side : 1),
-      columns(side != 0 ? (width + side - 1) / side : 1) {}
+Grid::Grid(std::size_t height, std::size_t width, std::size_t high, std::size_t wide)
+    : cell_height(high != 0 ? high : std::max<std::size_t>(height, 1)),
+      cell_width(high != 0 ? wide : std::max<std::size_t>(width, 1)),
+      rows(high != 0 ? (height + high - 1) / high : 1),
+      columns(high != 0 ? (width + wide - 1) / wide : 1) {}
 
 std::size_t Grid::chunks(std::size_t width) const {
     return (std::min(cell_width, std::max<std::size_t>(width, 1)) + kChunkColumns - 1) /

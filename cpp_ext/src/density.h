@@ -13,15 +13,15 @@ namespace edgecount {
 constexpr std::size_t kBandRows = 64;
 constexpr std::size_t kChunkColumns = 64;
 
-/// The squares that a map is cut into; those at the right and bottom may be smaller.
+/// The rectangles that a map is cut into; those at the right and bottom may be smaller.
 struct Grid {
     std::size_t cell_height;
     std::size_t cell_width;
     std::size_t rows;
     std::size_t columns;
 
-    /// One cell for the whole map when `side` is 0.
-    Grid(std::size_t height, std::size_t width, std::size_t side);
+    /// Cells of `high` rows and `wide` columns; one for the whole map when `high` is 0.
+    Grid(std::size_t height, std::size_t width, std::size_t high, std::size_t wide);
 
     std::size_t size() const { return rows * columns; }
     std::size_t index(std::size_t y, std::size_t x) const {

@@ -1,6 +1,7 @@
 // What the CPU and the GPU ask of maps and options before they count.
 #pragma once
 
+#include "density.h"
 #include "edgecount/count_boxes.h"
 #include "edgecount/maps.h"
 
@@ -24,5 +25,8 @@ const Planes& mask_grid(const Maps& maps);
 
 /// Whether the two streams are blended cell by cell.
 bool fuses(const Maps& maps, const CountOptions& options);
+
+/// The cells that they are blended in; one for the whole map where they are not.
+Grid fusion_grid(const Maps& maps, const CountOptions& options);
 
 }  // namespace edgecount

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._fusion import density_weights, region_sums
 from edgecount.errors import InputError
-from edgecount.manifest import FusionSpec, Manifest
+from edgecount.manifest import Manifest
 from edgecount.regions import Region, rasterise
 from edgecount.result import CountResult, RegionCount
 
@@ -47,7 +48,7 @@ class Blend:
         density = self._manifest.output("density")
         if fusion is None or density is None:
             return np.ones(result.density.shape)
-        return _block_weights(result.density, fusion, fusion.cell // density.stride)
+        return density_weights(result.density, fusion, density.stride)
 
     def counts(
         self, result: CountResult, regions: Sequence[Region], masks: NDArray[np.float32] | None
@@ -71,17 +72,8 @@ class Blend:
                 RegionCount(region.name, found, None, found)
                 for region, found in zip(regions, inside, strict=True)
             ]
-        weights = self.weights(result)
-        shares = masks.reshape(len(regions), result.density.size)
-        people = result.density.astype(np.float64)
-        table = np.stack([people.ravel(), (weights * people).ravel()], axis=1)
-        density, counts = (shares.astype(np.float64) @ table).T
-        peaks = np.zeros(len(regions))
-        if heads:
-            cells = cells_of(points, result)
-            at = shares[:, cells].astype(np.float64)
-            peaks = at.sum(1)
-            counts = counts + at @ (1 - weights.ravel()[cells])
+        cells = cells_of(points, result)
+        counts, density, peaks = region_sums(result.density, self.weights(result), cells, masks)
         return [
             RegionCount(
                 region.name, float(counts[i]), float(density[i]), float(peaks[i]) if heads else None
@@ -137,22 +129,6 @@ def _check_whole(result: CountResult) -> None:
             f"result: its {result.peak_count} head points are cut off at {len(result.points)}: "
             "expected all of them: give the counter no capacity, or a larger one"
         )
-
-
-def _block_weights(density: NDArray[np.float32], fusion: FusionSpec, side: int) -> Array:
-    """Return the smoothstep of the people in blocks of side x side cells, for each cell."""
-    rows, columns = density.shape
-    down, across = (np.arange(0, length, side) for length in (rows, columns))
-    people = np.add.reduceat(np.add.reduceat(density, down, 0, np.float64), across, 1)
-    high, wide = np.diff(down, append=rows), np.diff(across, append=columns)
-    people *= side * side / np.outer(high, wide)  # blocks at the edges may be cut
-    if fusion.high <= fusion.low:
-        blocks = (people > fusion.low).astype(np.float64)
-    else:
-        share = np.clip((people - fusion.low) / (fusion.high - fusion.low), 0, 1)
-        blocks = share * share * (3 - 2 * share)
-    weights: Array = np.repeat(np.repeat(blocks, high, axis=0), wide, axis=1)
-    return weights
 
 
 def _winds_around(polygon: Array, points: Array) -> NDArray[np.bool_]:

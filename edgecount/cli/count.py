@@ -29,6 +29,7 @@ from edgecount.cli._types.options import (
     side_limit,
     threads_option,
     workers_option,
+    zoom_option,
 )
 from edgecount.cli._types.paths import UserPath
 
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     help="Count head points whose score is above this, from 0 to 1.  [default: the model's]",
 )
 @max_side_option
+@zoom_option
 @threads_option
 @workers_option
 @click.option(

@@ -27,6 +27,7 @@ from edgecount.cli._types.options import (
     precision_option,
     reading,
     side_limit,
+    zoom_option,
 )
 from edgecount.cli._types.readers import readers_help, set_options
 
@@ -54,13 +55,7 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
 @backend_option
 @precision_option
 @max_side_option
-@number_option(
-    "--zoom",
-    "Enlarge dense regions up to N times and count them again (RAZ-Net checkpoints).",
-    default=0,
-    least=0,
-    most=2,
-)
+@zoom_option
 @click.option(
     "--average-precision",
     "ranked",
@@ -223,10 +218,8 @@ def _open(
     from edgecount import EdgeCounter
     from edgecount.errors import ConfigError
 
-    options = side_limit(max_side) | more
+    options = side_limit(max_side) | {"zoom": zoom} | more
     if Path(model).suffix != _CHECKPOINT:
-        if zoom:
-            raise ConfigError(f"--zoom: expected a checkpoint (.pt) as MODEL, got {model}")
         return EdgeCounter(model, backend=backend, precision=precision, **options)
     if backend != "auto":
         raise ConfigError(
@@ -240,7 +233,7 @@ def _open(
         )
     with needs_train("to evaluate checkpoints"):
         from edgecount.train.open_checkpoint import open_checkpoint
-    return open_checkpoint(Path(model), zoom=zoom, **options)
+    return open_checkpoint(Path(model), **options)
 
 
 def _table(summary: Mapping[str, Any], asked: float | None) -> Iterator[str]:

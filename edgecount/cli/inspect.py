@@ -217,6 +217,8 @@ def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if fusion := post["fusion"]:
         text = "points below {low:g}, density above {high:g} people per {cell} px square"
+        if fusion.get("grid"):
+            text += ", on a grid of {grid} x {grid}"
         rows.append(("fusion", text.format(**fusion)))
     if interval := post.get("interval"):
         spec = IntervalSpec(**interval)

@@ -69,6 +69,19 @@ class CheckedFrame(NamedTuple):
         """(width, height) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
+    def cut(self, left: int, top: int, right: int, bottom: int) -> CheckedFrame:
+        """Return a view of a part of a frame in the host's memory.
+
+        Args:
+            left: first column, in pixels; of NV12 even, as the others are.
+            top: first row.
+            right: column after the last.
+            bottom: row after the last.
+        """
+        pixels = self.pixels[top:bottom, left:right]
+        chroma = None if self.chroma is None else self.chroma[top // 2 : bottom // 2, left:right]
+        return CheckedFrame(pixels, chroma)
+
     @property
     def on_host(self) -> bool:
         """Whether the frame lies in the host's memory."""

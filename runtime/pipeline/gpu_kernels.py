@@ -47,7 +47,7 @@ class GpuKernelCache:
 
     def __init__(self, settings: CountSettings, device: int) -> None:
         self._manifest, self._device = settings.manifest, device
-        self._options = count_options(settings.manifest, settings.threshold, settings.capacity)
+        self._threshold, self._capacity = settings.threshold, settings.capacity
         self._kept: OrderedDict[tuple[object, ...], GpuKernels] = OrderedDict()
 
     def find(
@@ -119,5 +119,5 @@ class GpuKernelCache:
             # The next frame overwrites the engine's own map.
             keep_density=density is not None,
             device=self._device,
-            **self._options,
+            **count_options(grid, self._threshold, self._capacity),
         )

@@ -44,7 +44,8 @@ class GpuRunner(QueueingRunner):
     on the host until the counts are asked for. From the second run of an input's shape on, the
     engine runs from a CUDA graph, as long as its tensors stay.
 
-    Frames past 2048 x 2048 pixels, which run in tiles, go by way of the host.
+    Frames past 2048 x 2048 pixels, which run in tiles, and those that are zoomed into go by way of
+    the host.
 
     Raises:
         BackendError: the GPU has no memory left.
@@ -74,14 +75,15 @@ class GpuRunner(QueueingRunner):
         frames = [job.frame for job in jobs]
         geometry = self._settings.geometry(frames[0].size)
         masks = self._settings.masks
+        by_host = bool(geometry.tiles or self._settings.zoom)
         with gpu_failures(self._backend.name):
             # The stream waits for the libraries that made the frames; this thread does not.
             for frame in frames:
                 if frame.ready is not None:
                     self._stream.wait(frame.ready)
-            if geometry.tiles:
+            if by_host:
                 jobs = [replace(job, frame=self._download(job.frame)) for job in jobs]
-        if geometry.tiles:
+        if by_host:
             results = [self._host.count(job) for job in jobs]
             return lambda: results
         with gpu_failures(self._backend.name):

@@ -164,8 +164,7 @@ class HostPipeline(Pipeline[HostRunner]):
         with ExitStack() as stack:
             if isinstance(job, LateJob):
                 job = job.read(lambda w, h: stack.enter_context(hold_pixels(3 * w * h)))
-            height, width = self._settings.geometry(job.frame.size).padded
-            pixels = height * width
+            pixels = self._settings.largest_plane(job.frame.size)
             stack.enter_context(hold_engine(pixels))
             runner = stack.enter_context(lend())
             has_all = alone or not self._in_engine.has_for_two(pixels)

@@ -9,10 +9,17 @@ import numpy as np
 
 from edgecount.result import Timings
 from edgecount.runtime.pipeline.ending import ends_before_the_interpreter
-from edgecount.runtime.pipeline.postprocess import check_outputs, count_outputs
-from edgecount.runtime.pipeline.preprocess import InputGeometry, write_input
+from edgecount.runtime.pipeline.postprocess import (
+    MapGrid,
+    check_outputs,
+    count_outputs,
+    explained,
+)
+from edgecount.runtime.pipeline.preprocess import InputGeometry, enlarged_geometry, write_input
 from edgecount.runtime.pipeline.runner import Runner
 from edgecount.runtime.pipeline.tiling import Tile, stitch
+from edgecount.runtime.pipeline.zoomed import count_points, read_maps
+from edgecount.runtime.zoom.search import Zoom
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +28,9 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.base import Backend
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
+    from edgecount.runtime.pipeline.postprocess import Counts
+    from edgecount.runtime.zoom.proposals import Prediction
+    from edgecount.runtime.zoom.search import Window
 
 
 class HostRunner(Runner):
@@ -49,10 +59,42 @@ class HostRunner(Runner):
             geometry,
             settings.masks,
             threshold=settings.threshold,
-            capacity=settings.capacity,
+            capacity=0 if settings.zoom else settings.capacity,
         )
+        if settings.zoom:
+            clock.lap("postprocess")
+            counts = self._zoom(job.frame, geometry, maps, counts, clock)
         clock.lap("postprocess")
         return settings.result(job, geometry, counts, clock.timings)
+
+    def _zoom(
+        self,
+        frame: CheckedFrame,
+        geometry: InputGeometry,
+        maps: dict[str, NDArray[Any]],
+        counts: Counts,
+        clock: _Clock,
+    ) -> Counts:
+        """Return the counts with the points that dense regions show when they are enlarged."""
+        settings, manifest = self._settings, self._settings.manifest
+
+        def look(window: Window, factor: int) -> Prediction:
+            part = frame.cut(*window)
+            near = enlarged_geometry(geometry, part.size, factor, manifest.input, settings.limits)
+            clock.lap("postprocess")
+            run = self._run_tiles if near.tiles else self._run
+            return read_maps(run(part, near, clock), MapGrid(manifest, near))
+
+        grid = MapGrid(manifest, geometry)
+        zoom = Zoom(
+            settings.zoom,
+            settings.threshold,
+            manifest.postprocess.window,
+            align=1 if frame.chroma is None else 2,
+        )
+        with explained(manifest):
+            points = zoom.find(look, geometry.size, read_maps(maps, grid))
+        return count_points(counts, points, grid, settings.masks, capacity=settings.capacity)
 
     def _run(
         self, frame: CheckedFrame, geometry: InputGeometry, clock: _Clock

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgecount.result import CountResult
-from edgecount.runtime.pipeline.preprocess import InputGeometry, Sizes, input_geometry
+from edgecount.runtime.pipeline.preprocess import (
+    InputGeometry,
+    Sizes,
+    check_enlarged,
+    input_geometry,
+)
+from edgecount.runtime.zoom.search import largest_views
 
 if TYPE_CHECKING:
     from edgecount.manifest import Manifest
@@ -100,6 +106,7 @@ class CountSettings:
         limits: smallest and largest (height, width) in pixels that the engine takes; None: any.
         masks: the regions; a counter replaces them between frames.
         refine: called with each frame and its result; what it returns is the caller's.
+        zoom: how often dense regions are enlarged and searched again; see `Zoom`.
     """
 
     backend: Backend
@@ -110,18 +117,34 @@ class CountSettings:
     limits: Sizes | None
     masks: RegionMasks
     refine: Callable[[CheckedFrame, CountResult], CountResult]
+    zoom: int = 0
 
     def geometry(self, size: tuple[int, int]) -> InputGeometry:
         """Decide how frames of a (width, height) in pixels are sized, padded and tiled.
 
         Raises:
-            ConfigError: see `input_geometry`.
+            ConfigError: see `input_geometry`; or regions, enlarged, do not fit the engine.
         """
         geometry = input_geometry(size, self.manifest.input, self.max_side, self.limits)
         if self.limits is not None:
             unlimited = input_geometry(size, self.manifest.input, self.max_side)
             _warn_of_limits(geometry, unlimited, self.limits[1])
+        if self.zoom:
+            # Told at any frame, and not at the first that has a dense region.
+            check_enlarged(self._largest_view(geometry), geometry, self.manifest.input, self.limits)
         return geometry
+
+    def largest_plane(self, size: tuple[int, int]) -> int:
+        """Return the pixels that the engine is given at once, at most, of frames of a size."""
+        geometry = self.geometry(size)
+        height, width = geometry.padded
+        if not self.zoom:
+            return height * width
+        view = self._largest_view(geometry)
+        return max(height * width, view[0] * view[1])
+
+    def _largest_view(self, geometry: InputGeometry) -> tuple[int, int]:
+        return largest_views(geometry.size, geometry.resized, self.zoom)
 
     def result(
         self, job: FrameJob, geometry: InputGeometry, counts: Counts, timings: Timings

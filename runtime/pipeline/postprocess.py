@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecount import _ext
+from edgecount._fusion import fusion_cell, fusion_ends
 from edgecount.errors import BackendError
 from edgecount.regions import Region, SizeWatch, rasterise
 from edgecount.result import RegionCount
@@ -138,7 +139,7 @@ def count_outputs(
             by_role.get("offset"),
             None if density is None else density[:, 0],
             grid.masks(masks),
-            **count_options(manifest, threshold, capacity),
+            **count_options(grid, threshold, capacity),
         )
     people = np.zeros((0, 0), np.float32)
     if density is not None and grid.density is not None:
@@ -168,7 +169,7 @@ class MapGrid:
         finest = self.levels[0][0] if self.levels else None
         bases = self.density, self.heatmap, finest
         base = next(output for output in bases if output is not None)
-        self._shape = self.cells(base)
+        self.shape = self.cells(base)
         self.cell = base.stride / geometry.scale[0], base.stride / geometry.scale[1]
 
     def cells(self, output: OutputSpec) -> tuple[int, int]:
@@ -183,21 +184,33 @@ class MapGrid:
 
     def masks(self, masks: RegionMasks) -> NDArray[np.float32] | None:
         """Return the coverage of the regions on these cells; see `RegionMasks.on_grid`."""
-        return masks.on_grid(self.geometry.size, self._shape, self.cell)
+        return masks.on_grid(self.geometry.size, self.shape, self.cell)
 
 
-def count_options(manifest: Manifest, threshold: float, capacity: int) -> dict[str, Any]:
-    """Return the keyword arguments of `_ext.count_maps` and `_ext.MapCounter`."""
-    post, density = manifest.postprocess, manifest.output("density")
-    fusion = post.fusion if density is not None and manifest.output("heatmap") else None
-    return {
+def count_options(grid: MapGrid, threshold: float, capacity: int) -> dict[str, Any]:
+    """Return the keyword arguments of `_ext.count_maps` and `_ext.MapCounter` for a frame's maps.
+
+    Args:
+        grid: the cells that the frame covers.
+        threshold: score above which a peak counts, in [0, 1).
+        capacity: most points to return; 0: all.
+    """
+    post, density = grid.manifest.postprocess, grid.density
+    options: dict[str, Any] = {
         "window": post.window,
         "threshold": threshold,
         "capacity": capacity,
         "unit": density.unit if density is not None else 1.0,
-        "fuse_cell": fusion.cell // density.stride if fusion and density else 0,
-        "fuse_low": fusion.low if fusion else 0.0,
-        "fuse_high": fusion.high if fusion else 0.0,
+    }
+    if density is None or grid.heatmap is None or post.fusion is None:
+        return options
+    cell = fusion_cell(post.fusion, grid.cells(density), density.stride)
+    low, high = fusion_ends(post.fusion, cell, density.stride)
+    return options | {
+        "fuse_cell": cell[0],
+        "fuse_width": cell[1],
+        "fuse_low": low,
+        "fuse_high": high,
     }
 
 

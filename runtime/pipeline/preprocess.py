@@ -68,7 +68,7 @@ def input_geometry(
     width, height = size
     # One factor for both sides: a network that saw round heads must not be shown flat ones.
     shrink = 1.0 if max_side is None else min(1.0, max_side / max(size))
-    low, high = (spec.static_size,) * 2 if spec.static_size else limits or (None, None)
+    high = spec.static_size or (limits[1] if limits else None)
     if high is not None:
         fits = min(high[0] / height, high[1] / width)
         if max_side is None and (spec.static_size or fits < 1):
@@ -79,9 +79,60 @@ def input_geometry(
             )
         shrink = min(shrink, fits)
     resized = max(1, round(height * shrink)), max(1, round(width * shrink))
+    return _padded_geometry(size, resized, spec, limits)
+
+
+def enlarged_geometry(
+    whole: InputGeometry,
+    size: tuple[int, int],
+    factor: int,
+    spec: InputSpec,
+    limits: Sizes | None = None,
+) -> InputGeometry:
+    """Decide how a part of a frame is enlarged, padded and tiled.
+
+    Args:
+        whole: the geometry of the frame.
+        size: (width, height) of the part in source pixels.
+        factor: enlargement over the frame's own network pixels.
+        spec: the model's input.
+        limits: see `input_geometry`.
+
+    Raises:
+        ConfigError: the enlarged part is larger than the engine takes.
+    """
+    across, down = whole.scale
+    resized = max(1, round(size[1] * down * factor)), max(1, round(size[0] * across * factor))
+    check_enlarged(resized, whole, spec, limits)
+    return _padded_geometry(size, resized, spec, limits)
+
+
+def check_enlarged(
+    enlarged: tuple[int, int], whole: InputGeometry, spec: InputSpec, limits: Sizes | None
+) -> None:
+    """Refuse an enlarged part of a frame, of (height, width) pixels, that the engine cannot take.
+
+    Raises:
+        ConfigError: it is too large.
+    """
+    most = spec.static_size or (limits[1] if limits else enlarged)
+    if enlarged[0] > most[0] or enlarged[1] > most[1]:
+        height, width = whole.resized
+        raise ConfigError(
+            f"zoom: parts of a frame of {width} x {height} pixels are enlarged to up to "
+            f"{enlarged[1]} x {enlarged[0]}, and the engine takes at most {most[1]} x {most[0]}: "
+            "count without zoom, with a smaller max_side, or build the engine for larger frames "
+            "(edgecount export --input)"
+        )
+
+
+def _padded_geometry(
+    size: tuple[int, int], resized: tuple[int, int], spec: InputSpec, limits: Sizes | None
+) -> InputGeometry:
     padded = spec.static_size or (_pad(resized[0], spec), _pad(resized[1], spec))
     # A frame too small for the engine is padded and not enlarged: larger heads count differently.
-    if low is not None:
+    if limits is not None and spec.static_size is None:
+        low = limits[0]
         padded = max(padded[0], low[0]), max(padded[1], low[1])
     return InputGeometry(size, resized, padded, cut_tiles(padded, spec))
 

@@ -114,6 +114,7 @@ def count_maps(
     capacity: int = 0,
     unit: float = 1.0,
     fuse_cell: int = 0,
+    fuse_width: int = 0,
     fuse_low: float = 0.0,
     fuse_high: float = 0.0,
     ratio: int = 1,
@@ -125,7 +126,9 @@ def count_maps(
     regions = np.ones((0, height, width)) if masks is None else masks.astype(np.float64)
     weights = np.concatenate([np.ones((1, height, width)), regions])
     fuse = fuse_cell > 0 and heatmap is not None and density is not None
-    side_y, side_x = (fuse_cell, fuse_cell) if fuse else (max(height, 1), max(width, 1))
+    side_y, side_x = max(height, 1), max(width, 1)
+    if fuse:
+        side_y, side_x = fuse_cell, fuse_width or fuse_cell
 
     result = Reference(
         peaks=[],

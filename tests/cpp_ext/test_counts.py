@@ -42,15 +42,17 @@ def scenes(draw):
 @given(
     scene=scenes(),
     fuse_cell=st.sampled_from([0, 1, 3, 8, 100]),
+    fuse_width=st.sampled_from([0, 1, 2, 8, 70]),
     fuse=st.tuples(st.floats(0, 4), st.floats(0, 4)),
     unit=st.sampled_from([1.0, 100.0]),
 )
-def test_whole_scenes(scene, fuse_cell, fuse, unit):
+def test_whole_scenes(scene, fuse_cell, fuse_width, fuse, unit):
     maps, ratio = scene
     options = {
         "threshold": 0.6,
         "unit": unit,
         "fuse_cell": fuse_cell,
+        "fuse_width": fuse_width,
         "fuse_low": fuse[0],
         "fuse_high": fuse[1],
         "capacity": 2,
@@ -119,6 +121,26 @@ def test_fusion_cells_may_be_larger_than_any_map():
     for side in (1000, 2**40, 2**62):
         counts = _ext.count_maps(heatmap, density=density, fuse_cell=side, fuse_low=5, fuse_high=9)
         np.testing.assert_allclose(counts.count, [2.5], rtol=1e-6)
+
+
+def test_fusion_cells_may_be_rectangles():
+    heatmap = np.zeros((1, 8, 24), np.float32)
+    heatmap[0, [2, 2], [2, 15]] = 0.9
+    density = np.zeros((1, 4, 12), np.float32)
+    density[0, 0, 0] = 3.0  # 3 people in the upper left cell of 2 x 8, 2 in the right one's 2 x 4
+    density[0, 1, 8] = 2.0
+    options = {"fuse_cell": 2, "fuse_width": 8, "fuse_low": 3.5, "fuse_high": 4.0}
+    counts = _ext.count_maps(heatmap, density=density, **options)
+    # 3 people are too few, so that both points count; 2 in half a cell are 4 in a whole one.
+    np.testing.assert_allclose(counts.count, [2 + 2])
+    squares = _ext.count_maps(heatmap, density=density, **{**options, "fuse_width": 2})
+    np.testing.assert_allclose(squares.count, [2])
+
+
+def test_fusion_cells_of_no_width_are_refused():
+    maps = np.zeros((1, 2, 2), np.float32)
+    with pytest.raises(ValueError, match="fuse_width: expected"):
+        _ext.count_maps(maps, density=maps, fuse_cell=1, fuse_width=-1)
 
 
 def test_equal_bounds_are_a_step():

@@ -50,3 +50,13 @@ def test_no_trained_network_is_called_like_a_bundled_model(tmp_path):
     assert all(version.startswith("0.0.0+") for version in versions)
     assert manifest_of(*load_network(tmp_path / "best.pt")).version == manifest.version
     assert manifest_of(*load_network(tmp_path / "best.pt"), version="1.2.0").version == "1.2.0"
+
+
+def test_the_longest_side_is_the_one_that_was_trained_with(tmp_path):
+    state = state_of()
+    del state["config"]["max_side"]  # as older checkpoints have it
+    torch.save(state, tmp_path / "best.pt")
+    assert manifest_of(*load_network(tmp_path / "best.pt")).input.max_side == 2048
+    state["config"]["max_side"] = 6000
+    torch.save(state, tmp_path / "best.pt")
+    assert manifest_of(*load_network(tmp_path / "best.pt")).input.max_side == 6000

@@ -58,7 +58,8 @@ def refit(
 
 
 def _fit(observed: Sequence[Observation], spec: PostprocessSpec) -> PostprocessSpec:
-    found = fit_blend([observed], fit_thresholds([observed]))
+    grid = 0 if spec.fusion is None else spec.fusion.grid
+    found = fit_blend([observed], fit_thresholds([observed]), grid=grid)
     return dataclasses.replace(found, interval=spec.interval)
 
 

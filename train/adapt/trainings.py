@@ -109,7 +109,9 @@ def _measure(
     without = count_all(network, manifest, _chosen(camera.empty, nobody))
     found.empty.update(zip(nobody, without, strict=True))
     if len(camera.occupied) >= FEWEST and can_refit(manifest.postprocess):
-        observed = (observe_sample(network, sample) for sample in held)
+        fusion = manifest.postprocess.fusion
+        grid = 0 if fusion is None else fusion.grid
+        observed = (observe_sample(network, sample, grid=grid) for sample in held)
         found.observed.update(zip(fold.held, observed, strict=True))
 
 

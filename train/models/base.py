@@ -66,12 +66,15 @@ class Network(nn.Module, ABC):
             stride and unit.
         densities: names of the auxiliary maps that are densities, as people per cell.
         pretrained: name of the part that ImageNet weights can be loaded into; empty: none.
+        fusion_grid: n of the grid of n x n cells in which density and points are blended; 0:
+            squares of 64 px. See :class:`edgecount.manifest.FusionSpec`.
     """
 
     input: InputSpec = InputSpec()
     outputs: tuple[OutputSpec, ...] = ()
     positive: bool = False
     pretrained: str = ""
+    fusion_grid: int = 0
     densities: tuple[str, ...] = ()
 
     @abstractmethod

@@ -21,7 +21,12 @@ class RAZNet(Network):
 
     Both branches start from VGG-16's conv4_3 features, at stride 8; three transposed convolutions
     bring them back to the input's size. The deployed heatmap is averaged 3x3, which damps noise
-    before peaks are sought. Zooming is :mod:`edgecount.train.raznet.zoom`.
+    before peaks are sought. Both counts are blended on a grid of 4 x 4 cells, whose weights a run
+    fits at its end. Zooming needs no other weights: see :mod:`edgecount.runtime.zoom`.
+
+    A published re-implementation on NWPU-Crowd puts dilated convolutions before and between the
+    transposed ones and gives two channels, background and head; the paper's text has neither, and
+    one logit is what its binary cross entropy needs.
 
     Args:
         counting: with the counting branch.
@@ -30,6 +35,7 @@ class RAZNet(Network):
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=8)
     pretrained = "features"
+    fusion_grid = 4
 
     def __init__(self, *, counting: bool = True, localization: bool = True) -> None:
         super().__init__()

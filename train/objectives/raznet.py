@@ -10,6 +10,8 @@ from edgecount.train.objectives.base import Arrays, Objective, Tensors
 from edgecount.train.targets.cross import cross_map
 from edgecount.train.targets.density import density_map
 
+MOST_WEIGHT = 1e6
+
 
 class RAZNetObjective(Objective):
     """MSE of the density, weighted binary cross entropy of the localization map.
@@ -23,6 +25,10 @@ class RAZNetObjective(Objective):
         counting_weight: weight of the density's loss.
         localization_weight: weight of the localization map's loss.
         sigma: spread of the density's kernels in px; 0: geometry-adaptive.
+        positive_weight: weight of the localization map's positive pixels in the cross entropy; 0:
+            each crop's negatives over its positives, at most 100. The paper weighs them by their
+            rarity, and the sources at hand do not print how; a published re-implementation takes
+            100 throughout.
     """
 
     any_crop = True
@@ -34,6 +40,7 @@ class RAZNetObjective(Objective):
         counting_weight: float = 1.0,
         localization_weight: float = 1.0,
         sigma: float = 0.0,
+        positive_weight: float = 0.0,
     ) -> None:
         super().__init__(network)
         if not self.strides.keys() & {"density", "heatmap"}:
@@ -43,6 +50,12 @@ class RAZNetObjective(Objective):
         for name, value in (("counting", counting_weight), ("localization", localization_weight)):
             if not value >= 0:
                 raise ConfigError(f"objective.{name}_weight: expected 0 or more, got {value}")
+        if not 0 <= positive_weight <= MOST_WEIGHT:
+            raise ConfigError(
+                f"objective.positive_weight: expected 0, or a weight up to {MOST_WEIGHT:g}, got "
+                f"{positive_weight}"
+            )
+        self.positive_weight = positive_weight or None
         self.weights = {"density": counting_weight, "heatmap": localization_weight}
         self.sigma = sigma
         if not (self._trains("density") or self._trains("heatmap")):
@@ -79,7 +92,9 @@ class RAZNetObjective(Objective):
             terms["density"] = self.weights["density"] * error
         if self._trains("heatmap"):
             assert maps.heatmap_logits is not None
-            error = weighted_bce(maps.heatmap_logits, targets["heatmap"])
+            error = weighted_bce(
+                maps.heatmap_logits, targets["heatmap"], weight=self.positive_weight
+            )
             terms["heatmap"] = self.weights["heatmap"] * error
         return terms
 

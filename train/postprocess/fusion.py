@@ -2,13 +2,15 @@
 
 RAZ-Net (Liu, Weng and Mu, CVPR 2019) blends its two counts cell by cell, the denser the cell the
 more by density, and leaves the weighting open. Here it is a smoothstep between two local
-densities (see :class:`edgecount.manifest.FusionSpec`), whose two ends are searched on a grid, for
-each threshold at which the points' F1 is nearly the best.
+densities (see :class:`edgecount.manifest.FusionSpec`), whose two ends are searched over a list, for
+each threshold at which the points' F1 is nearly the best. The cells are squares of 64 px or, as in
+the paper, those of a grid of 4 x 4 on each image; a network says which (``fusion_grid``).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import logging
 import math
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount import _ext
+from edgecount._fusion import cell_sums, fusion_cell, smoothstep
 from edgecount.manifest import FusionSpec, OutputSpec, PostprocessSpec
 from edgecount.train.data.sample import Sample
 from edgecount.train.engine import THRESHOLDS, WINDOW, predict
@@ -46,7 +49,7 @@ class Observation:
 
     Attributes:
         density: (rows, columns) people by the density.
-        crowding: the density, scaled to a whole cell where the image's edge cuts it.
+        crowding: the density per square of :data:`CELL` px, the image's padding left out.
         peaks: threshold to (rows, columns) head points above it.
         matches: threshold to the number of those points that match a head.
         people: the true count.
@@ -63,6 +66,7 @@ def fit_postprocess(
     network: Network,
     groups: Sequence[Sequence[Sample]],
     *,
+    grid: int | None = None,
     progress: Callable[[], None] | None = None,
 ) -> PostprocessSpec:
     """Fit threshold, blend and interval of a trained network, as far as its maps use them.
@@ -70,6 +74,7 @@ def fit_postprocess(
     Args:
         network: a network in evaluation mode.
         groups: held-out images, set by set.
+        grid: see :class:`edgecount.manifest.FusionSpec`; None: the network's ``fusion_grid``.
         progress: called after each image.
     """
     step = progress or (lambda: None)
@@ -86,10 +91,11 @@ def fit_postprocess(
     roles = {output.role for output in network.outputs}
     if "heatmap" not in roles:
         return PostprocessSpec(interval=fit_interval(each(_by_density)))
-    seen = each(observe_sample)
+    cells = network.fusion_grid if grid is None else grid
+    seen = each(functools.partial(observe_sample, grid=cells))
     thresholds = fit_thresholds(seen)
     points_alone = PostprocessSpec(WINDOW, thresholds[0])
-    spec = fit_blend(seen, thresholds) if "density" in roles else points_alone
+    spec = fit_blend(seen, thresholds, grid=cells) if "density" in roles else points_alone
     counted = [[outcome(one, spec) for one in group] for group in seen]
     return dataclasses.replace(spec, interval=fit_interval(counted))
 
@@ -131,7 +137,7 @@ def _f1(group: Sequence[Observation], threshold: float) -> float:
 
 
 def fit_blend(
-    groups: Sequence[Sequence[Observation]], thresholds: Sequence[float]
+    groups: Sequence[Sequence[Observation]], thresholds: Sequence[float], *, grid: int = 0
 ) -> PostprocessSpec:
     """Find the threshold and the ends that help most, and harm no group.
 
@@ -145,21 +151,22 @@ def fit_blend(
     Args:
         groups: held-out images, set by set.
         thresholds: to choose from, the best first.
+        grid: that the images were observed with.
     """
-    tried = [_fit_ends(groups, threshold) for threshold in thresholds]
-    worst, spec = min(tried, key=lambda one: one[0])
+    tried = [(threshold, *_fit_ends(groups, threshold)) for threshold in thresholds]
+    threshold, worst, (low, high) = min(tried, key=lambda one: one[1])
     if worst > HARM:
         log.warning(
             "the blend's error on the worst set is %.2f times that of the better of density and "
             "points alone",
             worst,
         )
-    return spec
+    return PostprocessSpec(WINDOW, threshold, FusionSpec(CELL, low, high, grid))
 
 
 def _fit_ends(
     groups: Sequence[Sequence[Observation]], threshold: float
-) -> tuple[float, PostprocessSpec]:
+) -> tuple[float, tuple[float, float]]:
     """Return the worst group's score less its noise, :data:`HARM` at least, and the ends for it."""
     alone = [
         min(
@@ -181,19 +188,22 @@ def _fit_ends(
             sure.append(ratios[-1] - noise / least)
         return max(HARM, *sure), float(np.average(ratios, weights=weights))
 
-    low, high = min(itertools.combinations(ENDS, 2), key=score)
-    return score((low, high))[0], PostprocessSpec(WINDOW, threshold, FusionSpec(CELL, low, high))
+    ends = min(itertools.combinations(ENDS, 2), key=score)
+    return score(ends)[0], ends
 
 
 def blend(seen: Observation, threshold: float, low: float, high: float) -> float:
     """Return the blended count of an image: what the kernel computes, from the cells' sums."""
-    t = np.clip((seen.crowding - low) / (high - low), 0.0, 1.0)
-    weight = t * t * (3.0 - 2.0 * t)
+    weight = smoothstep(seen.crowding, low, high)
     return float((weight * seen.density + (1.0 - weight) * seen.peaks[threshold]).sum())
 
 
 def observe(
-    maps: Mapping[str, NDArray[np.float32]], sample: Sample, outputs: Sequence[OutputSpec]
+    maps: Mapping[str, NDArray[np.float32]],
+    sample: Sample,
+    outputs: Sequence[OutputSpec],
+    *,
+    grid: int = 0,
 ) -> Observation:
     """Sum the maps of one image over the blend's cells.
 
@@ -202,17 +212,20 @@ def observe(
             ``density`` (1, h', w'); cut to the cells that the image covers.
         sample: the annotated image, at its own size.
         outputs: the network's, which give the maps' strides and the density's unit.
+        grid: see :class:`edgecount.manifest.FusionSpec`.
     """
     specs = {output.role: output for output in outputs}
     heatmap, stride = maps["heatmap"], specs["heatmap"].stride
     density = specs.get("density")
     people = maps["density"][0] / density.unit if density else np.zeros_like(heatmap[0])
-    side = CELL // (density.stride if density else stride)
-    sums = _cell_sums(people, side)
-    areas = _cell_sums(np.ones_like(people), side) / side**2
+    coarse = density.stride if density else stride
+    cell = fusion_cell(FusionSpec(CELL, grid=grid), (people.shape[0], people.shape[1]), coarse)
+    sums = cell_sums(people, cell)
+    squares = cell_sums(np.ones_like(people), cell) * (coarse / CELL) ** 2
     offset = maps["offset"][None] if "offset" in maps else None
     found = _ext.count_maps(heatmap, offset, window=WINDOW, threshold=min(THRESHOLDS)).peaks[0]
-    columns, rows = (found[:, :2].astype(np.int64) // (CELL // stride)).T
+    side_xy = cell[1] * (coarse // stride), cell[0] * (coarse // stride)
+    columns, rows = (found[:, :2].astype(np.int64) // side_xy).T
     # Half the diagonal of a square head: the rule of NWPU-Crowd.
     radii = sample.sizes * np.float32(np.sqrt(0.5))
     peaks, matches = {}, {}
@@ -225,22 +238,14 @@ def observe(
         np.add.at(peaks[threshold], place, 1.0)
         points = found[above, :2] * np.float32(stride)
         matches[threshold] = match_points(points, sample.points, radii)
-    return Observation(sums, sums / areas, peaks, matches, len(sample.points))
+    return Observation(sums, sums / squares, peaks, matches, len(sample.points))
 
 
-def observe_sample(network: Network, sample: Sample) -> Observation:
+def observe_sample(network: Network, sample: Sample, *, grid: int = 0) -> Observation:
     """Run a network on an image and :func:`observe` its maps."""
     image = sample.image()
     maps = predict(network, image, sample.mask(*image.shape[:2]))
-    return observe(maps, sample, network.outputs)
-
-
-def _cell_sums(values: NDArray[np.float32], side: int) -> Array:
-    height, width = values.shape
-    padded = np.pad(values.astype(np.float64), ((0, -height % side), (0, -width % side)))
-    rows, columns = (length // side for length in padded.shape)
-    sums: Array = padded.reshape(rows, side, columns, side).sum((1, 3))
-    return sums
+    return observe(maps, sample, network.outputs, grid=grid)
 
 
 def _errors(group: Sequence[Observation], count: Callable[[Observation], float]) -> Array:

@@ -1,1 +1,1 @@
-"""RAZ-Net: zooming into ambiguous regions and two-stream fusion."""
+"""Measurements of RAZ-Net's two ideas, on any network: two-stream fusion and zooming."""

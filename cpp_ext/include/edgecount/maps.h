@@ -38,13 +38,14 @@ struct Maps {
 };
 
 struct CountOptions {
-    std::size_t window = 3;     ///< Side of the square a peak must win: 3, 5 or 7 cells.
-    float threshold = 0.4F;     ///< A peak is strictly above it.
-    std::size_t capacity = 0;   ///< Most peaks returned per image; 0 for no limit.
-    double unit = 1.0;          ///< Density value of one person.
-    std::size_t fuse_cell = 0;  ///< Side of a fusion cell in density cells; 0 for no fusion.
-    double fuse_low = 0.0;      ///< People per fusion cell up to which the peaks alone count.
-    double fuse_high = 0.0;     ///< People per fusion cell from which the density alone counts.
+    std::size_t window = 3;      ///< Side of the square a peak must win: 3, 5 or 7 cells.
+    float threshold = 0.4F;      ///< A peak is strictly above it.
+    std::size_t capacity = 0;    ///< Most peaks returned per image; 0 for no limit.
+    double unit = 1.0;           ///< Density value of one person.
+    std::size_t fuse_cell = 0;   ///< Height of a fusion cell in density cells; 0 for no fusion.
+    std::size_t fuse_width = 0;  ///< Its width; 0 for a square.
+    double fuse_low = 0.0;       ///< People per fusion cell up to which the peaks alone count.
+    double fuse_high = 0.0;      ///< People per fusion cell from which the density alone counts.
 };
 
 /// A head point, continuous: cell i spans [i, i + 1). In heatmap cells, or the centre of a box in

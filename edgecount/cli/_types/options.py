@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
-from edgecount._options import MAX_PIXELS, PRECISIONS
+from edgecount._options import MAX_PIXELS, MOST_ZOOM, PRECISIONS
 from edgecount.cli._types.paths import UserPath
 from edgecount.models import DEFAULT_MODEL
 
@@ -177,6 +177,14 @@ max_side_option = click.option(
     metavar="N|native",
     help="Shrink images whose longer side has more than N pixels; native keeps the size.  "
     "[default: the model's limit]",
+)
+zoom_option = number_option(
+    "--zoom",
+    "Enlarge dense regions twofold up to N times and search them for heads again; each takes some "
+    "ten times as long.",
+    default=0,
+    least=0,
+    most=MOST_ZOOM,
 )
 damaged_option = click.option(
     "--accept-damaged",

@@ -101,6 +101,7 @@ void check_huge(Random& random) {
         place(batch.density, random);
         pick_masks(batch, random);
         batch.options.count.fuse_cell = fuse_cell;
+        batch.options.count.fuse_width = pick_of<std::size_t>(random, {0, 3, 8, 70});
         batch.options.count.fuse_high = 1e30;
         check(batch);
     }
@@ -154,6 +155,7 @@ void check_kept(Random& random) {
             fill(batch.heatmap, random, Scalar::float16, 2, height, width, 2);
             place(batch.heatmap, random);
             batch.options.count.fuse_cell = fuse_cell;
+            batch.options.count.fuse_width = pick_of<std::size_t>(random, {0, 8, 33});
             batch.options.count.unit =
                 pick_of<double>(random, {1.0, 2.0, 0.25, 3.0, 0x1p-130, 0x1p-125, 0x1p127});
             batch.options.keep_density = true;

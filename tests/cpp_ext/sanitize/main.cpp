@@ -166,6 +166,7 @@ void count_some(Random& random) {
     options.threshold = pick(random, 0, 3) == 0 ? -0.0F : 0.3F;
     options.capacity = pick(random, 0, 4);
     options.fuse_cell = pick(random, 0, 5);
+    options.fuse_width = pick(random, 0, 5);
     options.fuse_low = 1.0;
     options.fuse_high = 3.0;
 

@@ -21,6 +21,25 @@ def test_density_mse_is_half_the_squared_distance_of_each_image():
     assert density_mse(density, target).item() == pytest.approx((5.0 / 2 + 9.0 / 2) / 2)
 
 
+def test_density_mse_per_pixel_is_that_over_the_cells():
+    rng = np.random.default_rng(0)
+    density, target = rng.random((2, 3, 1, 8, 8))
+    by_hand = np.square(density - target).sum() / (2 * 3 * 64)
+    given = torch.from_numpy(density), torch.from_numpy(target)
+    assert density_mse(*given, per="pixels").item() == pytest.approx(by_hand, rel=1e-12)
+    assert density_mse(*given).item() == pytest.approx(64 * by_hand, rel=1e-12)
+
+
+def test_scale_consistency_per_pixel_has_its_floor_per_pixel():
+    rng = np.random.default_rng(1)
+    target = torch.from_numpy(rng.random((2, 1, 16, 16)))
+    maps = [torch.from_numpy(rng.random((2, 1, 16, 16))) for _ in range(5)]
+    per_image, per_pixel = ScaleConsistency(), ScaleConsistency(per="pixels")
+    assert per_pixel(maps, target).item() == pytest.approx(
+        per_image(maps, target).item() / 256, rel=1e-6
+    )
+
+
 def test_density_mse_of_half_precision_does_not_overflow():
     density = torch.full((1, 1, 1, 2), 300.0, dtype=torch.float16)
     assert density_mse(density, torch.zeros(1, 1, 1, 2)).item() == 90000.0

@@ -1,10 +1,14 @@
 """VGG-16: its taps, its size, and torchvision's names."""
 
+import itertools
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from edgecount.errors import ConfigError, ModelError  # noqa: E402
 from edgecount.train.models.vgg import VGG16  # noqa: E402
+from edgecount.train.models.weights import load_backbone  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +57,51 @@ def test_without_imagenet_weights_the_signal_reaches_the_last_stage(backbone):
     with torch.no_grad():
         taps = backbone(torch.randn(1, 3, 64, 64))
     assert all(0.1 < tap.std() < 10 for tap in taps)
+
+
+def test_ten_layers_start_from_imagenet_and_the_rest_from_gaussians(tmp_path):
+    torch.manual_seed(0)
+    given = {name: torch.full_like(value, 0.5) for name, value in VGG16().state_dict().items()}
+    path = tmp_path / "vgg16.pth"
+    torch.save({**given, "classifier.0.weight": torch.zeros(2, 2)}, path)
+    backbone = VGG16(pretrained_layers=10)
+    load_backbone(backbone, path)
+    weights = [p.detach() for p in backbone.parameters() if p.ndim == 4]
+    assert all(float(w.min()) == float(w.max()) == 0.5 for w in weights[:10])
+    for w in weights[10:]:
+        assert float(w.mean()) == pytest.approx(0.0, abs=1e-4)
+        assert float(w.std()) == pytest.approx(0.01, rel=0.01)
+    biases = [p.detach() for p in backbone.parameters() if p.ndim == 1]
+    assert [float(b.max()) for b in biases] == [0.5] * 10 + [0.0] * 3
+    del given["features.28.weight"]  # of the last layer, which ten layers need not have
+    torch.save(given, path)
+    load_backbone(VGG16(pretrained_layers=10), path)
+    with pytest.raises(ModelError, match=r"lacks 1 of 26 arrays, first 'features\.28\.weight'"):
+        load_backbone(VGG16(), path)
+
+
+def test_batch_norms_belong_to_the_layer_before_them():
+    backbone = VGG16(batch_norm=True, pretrained_layers=2)
+    assert {name.split(".")[1] for name in backbone.pretrained_names} == {"0", "1", "3", "4"}
+
+
+def test_a_thin_network_has_a_share_of_the_channels():
+    backbone = VGG16(width=0.25)
+    assert backbone.channels == (16, 32, 64, 128, 128)
+    assert VGG16(width=0.01).channels == (8, 8, 8, 8, 8)
+    widths, kernels = (3, 16, 16, 32, 32, 64, 64, 64, 128, 128, 128, 128, 128, 128), 9
+    pairs = itertools.pairwise(widths)
+    expected = sum(kernels * one * other + other for one, other in pairs)
+    assert sum(p.numel() for p in backbone.parameters()) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 0.0}, r"model\.width: expected a number above 0, got 0"),
+        ({"pretrained_layers": 14}, r"model\.pretrained_layers: expected 0 to 13 convolutions"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        VGG16(**options)

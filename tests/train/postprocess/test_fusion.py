@@ -1,5 +1,6 @@
 """The fitted blend: the kernel's own, never much worse than the better of the two alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,24 @@ import pytest
 pytest.importorskip("torch")
 
 from edgecount import _ext
+from edgecount.manifest import FusionSpec, InputSpec, Manifest, PostprocessSpec
+from edgecount.runtime.pipeline.postprocess import MapGrid, count_options
+from edgecount.runtime.pipeline.preprocess import InputGeometry
 from edgecount.train.data.sample import Sample
 from edgecount.train.engine import THRESHOLDS
+from edgecount.train.evaluate.torch_backend import counter_for
+from edgecount.train.manifest import manifest_of, postprocess_to_dict
+from edgecount.train.models import build_model
 from edgecount.train.models.edge import EDGE_OUTPUTS
 from edgecount.train.postprocess.fusion import (
     Observation,
     blend,
     fit_blend,
+    fit_postprocess,
     fit_thresholds,
     observe,
+    observe_sample,
+    outcome,
 )
 
 
@@ -111,3 +121,49 @@ def test_thresholds_close_to_the_best_come_after_it():
     seen = one_cell(3, 100, 100)
     seen.matches.update({0.2: 10, 0.25: 79, 0.3: 80, 0.35: 80, 0.4: 70, 0.5: 10})
     assert fit_thresholds([[seen]]) == [0.3, 0.35, 0.25]
+
+
+@pytest.mark.parametrize("shape", [(43, 70), (48, 64), (5, 9), (1, 2)])
+@pytest.mark.parametrize("grid", [0, 4])
+def test_blend_on_a_grid_is_what_the_counter_computes(shape, grid):
+    """By way of the manifest's options, and so with ends that are scaled to the frame's cells."""
+    heatmap, offset, density = maps(0, *shape)
+    sample = Sample(Path("x.jpg"), np.zeros((0, 2), np.float32), np.zeros(0, np.float32))
+    by_role = {"heatmap": heatmap, "offset": offset[0], "density": density}
+    seen = observe(by_role, sample, EDGE_OUTPUTS, grid=grid)
+    spec = PostprocessSpec(3, 0.3, FusionSpec(64, 2.0, 8.0, grid))
+    outputs = tuple(replace(output, unit=1.0) for output in EDGE_OUTPUTS)
+    manifest = Manifest("m", "1", "", InputSpec(), outputs, spec)
+    height, width = (4 * side for side in shape)
+    cells = MapGrid(manifest, InputGeometry((width, height), (height, width), (height, width)))
+    counted = _ext.count_maps(heatmap, offset, density, **count_options(cells, 0.3, 0))
+    assert blend(seen, 0.3, 2.0, 8.0) == pytest.approx(float(counted.count[0]), rel=1e-5)
+    if grid:
+        assert max(seen.density.shape) <= 4
+
+
+def test_a_network_says_the_grid_and_the_manifest_keeps_it(tmp_path):
+    import cv2
+
+    path = tmp_path / "x.png"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
+    sample = Sample(path, np.array([[8.0, 12.0]], np.float32), np.array([9.0], np.float32))
+    network = build_model("edgecount-n", {"width": 0.25, "channels": 16, "fine_channels": 8})
+    assert fit_postprocess(network.eval(), [[sample]]).fusion.grid == 0
+    network.fusion_grid = 4
+    spec = fit_postprocess(network, [[sample]])
+    assert spec.fusion.grid == 4
+    assert fit_postprocess(network, [[sample]], grid=0).fusion.grid == 0
+    state = {
+        "config": {"model": "edgecount-n", "data": [{"reader": "blank"}]},
+        "step": 1,
+        "postprocess": postprocess_to_dict(spec),
+    }
+    manifest = manifest_of(network, state)
+    assert manifest.postprocess.fusion == spec.fusion
+    with counter_for(network, manifest) as counter:
+        counted = counter.count(sample.image()).count
+    seen = observe_sample(network, sample, grid=4)
+    assert counted == pytest.approx(outcome(seen, spec).count, rel=1e-4)
+    del state["postprocess"]  # of a run that did not end
+    assert manifest_of(network, state).postprocess.fusion.grid == 4

@@ -72,6 +72,24 @@ def test_mall(tmp_path):
         read_samples("mall", tmp_path)
 
 
+def test_mall_in_its_region_alone(tmp_path):
+    frame = np.array([[(POINTS,)]], [("loc", object)])
+    cv2.imwrite(str(tmp_path / "seq_000001.jpg"), np.full((60, 80, 3), 200, np.uint8))
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "seq_000001.jpg").rename(tmp_path / "frames" / "seq_000001.jpg")
+    save(tmp_path / "mall_gt.mat", {"frame": cells(frame)})
+    mask = np.zeros((60, 80), np.uint8)
+    mask[10:50, 5:40] = 1
+    roi = np.array([[(mask,)]], [("mask", object)])
+    save(tmp_path / "perspective_roi.mat", {"roi": roi, "pMapN": np.ones((60, 80))})
+    (sample,) = read_samples("mall_roi", tmp_path)
+    assert sample.points.tolist() == POINTS[:2].tolist()
+    assert np.array_equal(sample.mask(60, 80), mask > 0)
+    (whole,) = read_samples("mall", tmp_path)
+    assert len(whole.points) == 3
+    assert whole.mask(60, 80) is None
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_ucsd_keeps_the_people_on_the_walkway(tmp_path, nested):
     located = np.column_stack([POINTS, np.ones(3)])
@@ -133,6 +151,7 @@ def test_worldexpo_keeps_the_people_in_each_scene_s_region(tmp_path):
     (sample,) = read_samples("worldexpo", tmp_path)
     assert sample.points.tolist() == POINTS[:2].tolist()
     assert sample.region.tolist() == corners.T.tolist()
+    assert sample.group == "100156"
     (tmp_path / "train_label").rename(tmp_path / "test_label")
     touch(tmp_path / "test_frame" / "100156" / "100156_A_1.jpg")
     (sample,) = read_samples("worldexpo", tmp_path / "test_frame")

@@ -1,0 +1,70 @@
+"""Opening a model with its engine, and the options by which its frames are counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from edgecount._options import check_capacity, check_max_side, check_threshold, check_zoom
+from edgecount._proof import prove
+from edgecount._rebuild import choose_rebuild
+from edgecount.manifest import Manifest
+from edgecount.regions import RegionsLike, read_regions
+from edgecount.result import CountResult
+from edgecount.runtime.backends import Backend, DeviceBackend
+from edgecount.runtime.backends.select import open_backend
+from edgecount.runtime.models.open import open_model
+from edgecount.runtime.pipeline.job import CountSettings
+from edgecount.runtime.pipeline.postprocess import RegionMasks
+
+if TYPE_CHECKING:
+    from edgecount.runtime.frames.checked import CheckedFrame
+    from edgecount.runtime.models.engines import Rebuild
+
+
+def open_settings(
+    model: str | os.PathLike[str] | Manifest,
+    backend: str | Backend,
+    *,
+    regions: RegionsLike | None,
+    threshold: float | None,
+    max_side: int | Literal["model"] | None,
+    threads: int | None,
+    precision: str,
+    capacity: int | None,
+    zoom: int,
+    rebuild: bool | Rebuild,
+    refine: Callable[[CheckedFrame, CountResult], CountResult],
+) -> CountSettings:
+    """Check the options of `EdgeCounter`, and open its model and engine.
+
+    Raises:
+        ModelError, BackendError, MissingExtraError, ConfigError: see `EdgeCounter`.
+    """
+    masks = RegionMasks(read_regions(regions))
+    found = open_model(model)
+    threshold = check_threshold(threshold, found.manifest)
+    side = check_max_side(max_side, found.manifest)
+    most_points = check_capacity(capacity)
+    levels = check_zoom(zoom, found.manifest)
+    opened = open_backend(
+        found,
+        backend,
+        threads=threads,
+        precision=precision,
+        rebuild=choose_rebuild(rebuild),
+        prove=prove,
+    )
+    on_gpu = opened.backend if isinstance(opened.backend, DeviceBackend) else None
+    return CountSettings(
+        opened.backend,
+        opened.model.manifest,
+        threshold,
+        most_points,
+        side,
+        limits=None if on_gpu is None else on_gpu.sizes,
+        masks=masks,
+        refine=refine,
+        zoom=levels,
+    )

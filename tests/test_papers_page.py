@@ -1,0 +1,44 @@
+"""docs/papers.md names code, tests and configs that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "docs" / "papers.md").read_text(encoding="utf-8")
+TOPS = ("train", "edgecount", "runtime", "export", "cpp_ext", "benchmarks", "tests", "scripts")
+# A path from one of the top folders, and maybe a name in that file.
+NAMED = re.compile(rf"`((?:{'|'.join(TOPS)})/[^`:\s]*)(?:::([^`]+))?`")
+
+
+def claims() -> list[list[str]]:
+    """Return the cells of every claim, without the tables' heads and rules."""
+    rows = [line for line in TEXT.splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+    return [row for row in cells if len(row) == 4 and row[0] != "the paper"]
+
+
+def symbols(path: Path) -> set[str]:
+    """Return the functions and classes of a file."""
+    text = path.read_text(encoding="utf-8")
+    return set(re.findall(r"^\s*(?:def|class) (\w+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("claim", claims(), ids=lambda claim: claim[0][:40])
+def test_a_claim_has_code_a_verdict_and_a_test(claim: list[str]) -> None:
+    _, code, verdict, tests = claim
+    assert re.match(r"exact|differs|open|not so|not done|said", verdict.lower()), verdict
+    if verdict.startswith("not done"):
+        return
+    assert NAMED.search(code) or "`" in code, code
+    assert NAMED.search(tests), tests
+
+
+@pytest.mark.parametrize(("path", "name"), sorted(set(NAMED.findall(TEXT))))
+def test_what_is_named_exists(path: str, name: str) -> None:
+    place = ROOT / path
+    assert place.exists(), path
+    assert not name or name in symbols(place), f"{path}::{name}"
