@@ -208,6 +208,26 @@ class MapCounter:
     def density(self) -> NDArray[np.float32] | None: ...
     def density_of(self, image: int) -> NDArray[np.float32] | None: ...
 
+class BoxCounter:
+    """`count_boxes` on a GPU for batches of one shape: the same bits."""
+
+    def __init__(
+        self,
+        batch: int,
+        levels: Sequence[tuple[int, int, int, int, str, str]],
+        *,
+        masks: NDArray[np.float32] | None = None,
+        threshold: float = 0.4,
+        iou: float = 0.5,
+        capacity: int = 0,
+        listed: int = 1024,
+        device: int = 0,
+    ) -> None: ...
+    def enqueue(
+        self, levels: Sequence[tuple[DeviceArray, DeviceArray]], stream: Stream
+    ) -> None: ...
+    def read(self, stream: Stream) -> MapCounts: ...
+
 class Preprocessor:
     """`preprocess` on a GPU for frames of one size: the same bits."""
 

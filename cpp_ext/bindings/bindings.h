@@ -11,6 +11,7 @@ void bind_map_counts(nanobind::module_& module);
 void bind_preprocess(nanobind::module_& module);
 
 // Of the CUDA part.
+void bind_box_counter(nanobind::module_& module);
 void bind_device_array(nanobind::module_& module);
 void bind_device_memory(nanobind::module_& module);
 void bind_device_stream(nanobind::module_& module);

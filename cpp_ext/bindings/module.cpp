@@ -51,6 +51,7 @@ NB_MODULE(_ext, module) {
     edgecount::bind_device_stream(module);
     edgecount::bind_device_interop(module);
     edgecount::bind_map_counter(module);
+    edgecount::bind_box_counter(module);
     edgecount::bind_preprocessor(module);
 #endif
 }

@@ -40,6 +40,12 @@ EDGECOUNT_BOTH static inline double middle(float low, float high) {
     return (static_cast<double>(low) + static_cast<double>(high)) * 0.5;
 }
 
+/// The head point of a box: its centre, in the unit of its sides.
+EDGECOUNT_BOTH static inline Peak centre_of(const Box& box, float score) {
+    return {static_cast<float>(middle(box.left, box.right)),
+            static_cast<float>(middle(box.top, box.bottom)), score};
+}
+
 EDGECOUNT_BOTH static inline double extent(float low, float high) {
     return static_cast<double>(high) - static_cast<double>(low);
 }

@@ -57,8 +57,7 @@ ImageCount count_image(const BoxMaps& maps, std::size_t image, const BoxOptions&
     result.boxes.reserve(listed);
     std::vector<std::int64_t> shares(maps.masks.count);
     for (const auto& [box, score] : kept) {
-        const Peak centre{static_cast<float>(middle(box.left, box.right)),
-                          static_cast<float>(middle(box.top, box.bottom)), score};
+        const Peak centre = centre_of(box, score);
         if (result.peaks.size() < listed) {
             result.peaks.push_back(centre);
             result.boxes.push_back(box);

@@ -86,6 +86,8 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):
         "ssim",
         "psnr",
         "false_recognition",
+        "false_recognition_of_truth",
+        "kernels",
         "interval",
         "levels",
         "images",
@@ -98,6 +100,21 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):
     widths = [high - low for low, high in (image["interval"] for image in values["images"])]
     assert all(100 <= width <= 200 for width in widths)
     assert values["density_count"]["mae"] == pytest.approx(values["game"][0], rel=1e-4)
+
+
+def test_the_kernels_of_the_truth_are_those_that_are_asked_for(scenes, wide):
+    command = ("eval", wide, scenes, "--reader", "csv", "--json")
+    values = json.loads(run(*command, "--kernels", "beta=1,max_sigma=0").stdout)
+    assert values["kernels"] == {"sigma": 0, "beta": 1, "neighbours": 3, "max_sigma": 0}
+    for text, message in (
+        ("sigma", "expected KEY=VALUE, got 'sigma'"),
+        ("sigma=wide", "sigma: expected a number, got 'wide'"),
+        ("spread=3", "spread: unknown key"),
+        ("beta=-1", "beta: expected a number above 0, got -1.0"),
+    ):
+        refused = run(*command, "--kernels", text)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
 
 
 def test_the_table_is_for_people_and_the_report_for_a_browser(scenes, tmp_path):
@@ -180,6 +197,44 @@ def test_several_models_and_a_run_make_a_table(settings, tmp_path):
     other = run("eval", made, "--split", "mine")
     assert other.exit_code == 2
     assert "--split: the run holds out part_X, got mine" in other.stderr
+
+
+def test_runs_of_all_folds_give_the_mean_of_their_errors(settings, tmp_path):
+    settings["data"][0] |= {"folds": 2}
+    settings["data"][0].pop("split", None)
+    settings["data"][0].pop("holdout", None)
+    settings |= {"report": False, "steps": 2}
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps(settings))  # which is YAML, too
+    runs = [tmp_path / "one", tmp_path / "two"]
+    for number, made in enumerate(runs, 1):
+        change = ("--set", f"data.0.fold={number}")
+        assert run("train", config, "--out", made, "--threads", 1, *change).exit_code == 0
+    result = run("eval", *runs, "--folds", "--json")
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
+    names = [list(values["models"][str(made / "best.pt")]) for made in runs]
+    assert names == [["part_X-fold1"], ["part_X-fold2"]]
+    counts = [
+        values["models"][str(made / "best.pt")][name[0]]["count"]
+        for made, name in zip(runs, names, strict=True)
+    ]
+    mean = values["mean_of_folds"]
+    assert (mean["folds"], mean["images"]) == (2, sum(count["images"] for count in counts))
+    assert mean["rmse"] == pytest.approx((counts[0]["rmse"] + counts[1]["rmse"]) / 2)
+    errors = abs(counts[0]["mae"] - counts[1]["mae"])
+    assert mean["spread"]["mae"] == pytest.approx(errors / 2**0.5)
+    table = run("eval", *runs, "--folds")
+    assert table.stdout.splitlines()[-1].startswith("mean of 2 folds")
+    for arguments, message in (
+        ((runs[0], runs[0]), "runs of folds 1 to 2 of one set, got part_X 1/2, part_X 1/2"),
+        ((runs[0],), "runs of folds 1 to 2 of one set, got part_X 1/2"),
+        ((tmp_path,), f"expected folders of runs of edgecount train, got {tmp_path}"),
+        ((*runs, "--split", "mine"), "no --split, no --reader"),
+    ):
+        refused = run("eval", *arguments, "--folds")
+        assert refused.exit_code == 2
+        assert message in refused.stderr
 
 
 def test_a_model_alone_is_a_usage_error(scenes):

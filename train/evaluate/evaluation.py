@@ -18,7 +18,12 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.average_precision import Ranked
 from edgecount.train.evaluate.candidates import rank, summarise
 from edgecount.train.evaluate.counting import Counted, count_samples
-from edgecount.train.evaluate.density_quality import background_people, map_quality, true_density
+from edgecount.train.evaluate.density_quality import (
+    background_people,
+    kernels_of,
+    map_quality,
+    true_density,
+)
 from edgecount.train.evaluate.localisation import localisation_metrics, pair_distances
 from edgecount.train.evaluate.metrics import (
     count_metrics,
@@ -27,6 +32,7 @@ from edgecount.train.evaluate.metrics import (
     match_points,
 )
 from edgecount.train.evaluate.spatial_metrics import density_by_region, game, points_by_region
+from edgecount.train.targets.kernels import Kernels
 
 if TYPE_CHECKING:
     from edgecount import CountResult, EdgeCounter
@@ -54,6 +60,7 @@ class ImageRecord:
         psnr: peak signal-to-noise ratio of the density, dB; None in an image without people, too.
         background: people estimated where nobody is.
         estimated: people that the density has above 0, in all.
+        tails: people of the true density itself where that is taken as background.
         matched: points that are matched to a head, by the rule: ``box`` (within half the diagonal
             of its box), ``short_side`` (within half of the box's shorter side), ``4``, ``8``,
             ``16`` (px).
@@ -75,6 +82,7 @@ class ImageRecord:
     psnr: float | None = None
     background: float | None = None
     estimated: float | None = None
+    tails: float | None = None
     matched: dict[str, int] | None = None
     distances: NDArray[np.float64] | None = field(default=None, repr=False)
     ranked: Ranked | None = field(default=None, repr=False)
@@ -106,9 +114,11 @@ class Evaluation:
 
     Attributes:
         images: one or more records, in the order of the samples.
+        kernels: those of the true density; None: none was drawn.
     """
 
     images: list[ImageRecord]
+    kernels: Kernels | None = None
 
     def summary(self) -> dict[str, Any]:
         """Return all metrics of the set as plain JSON types, but for maps that the model lacks.
@@ -123,7 +133,10 @@ class Evaluation:
             - ``game``: GAME(0) to GAME(3) of the density, or of the points where there is none;
               ``game_of_points`` where there are both;
             - ``ssim``, ``psnr``: means over the images with people;
-            - ``false_recognition``: share of the estimated people in the background;
+            - ``false_recognition``: share of the estimated people in the background, CFANet's
+              r_bg; ``false_recognition_of_truth``: the share that the true density has there, that
+              of a right map;
+            - ``kernels``: of the true density, which the four above are relative to;
             - ``interval``: ``coverage``, the share of the images whose truth lies inside, both ends
               included, and ``width``, the mean of the interval's width over the fused count (over 1
               where fewer are counted);
@@ -183,8 +196,8 @@ class Evaluation:
         }
         return both if "game" in both or not both else {"game": both["game_of_points"]}
 
-    def _density(self) -> dict[str, float]:
-        report = {
+    def _density(self) -> dict[str, Any]:
+        report: dict[str, Any] = {
             name: float(np.mean(values))
             for name in ("ssim", "psnr")
             if (values := self._values(name))
@@ -192,6 +205,11 @@ class Evaluation:
         estimated = sum(self._values("estimated"))
         if estimated > 0:
             report["false_recognition"] = sum(self._values("background")) / estimated
+        true = sum(image.true for image in self.images if image.tails is not None)
+        if true:
+            report["false_recognition_of_truth"] = sum(self._values("tails")) / true
+        if report and self.kernels:
+            report["kernels"] = dataclasses.asdict(self.kernels)
         return report
 
     def _interval(self) -> dict[str, dict[str, float]]:
@@ -208,6 +226,7 @@ def evaluate_counter(
     samples: Sequence[Sample],
     *,
     candidates: EdgeCounter | None = None,
+    kernels: Kernels | None = None,
     progress: Callable[[], None] | None = None,
     on_error: Callable[[Sample, Exception], None] | None = None,
 ) -> Evaluation:
@@ -220,6 +239,8 @@ def evaluate_counter(
         samples: annotated images.
         candidates: the same model with a threshold near 0, whose points and boxes are ranked by
             their score for average precision; each image is then counted twice.
+        kernels: Gaussians of the true density; None: those that the model was trained on, see
+            :func:`kernels_of`.
         progress: called after each image.
         on_error: called with what reading or measuring an image raises; the image is left out.
             None: it is raised.
@@ -231,6 +252,8 @@ def evaluate_counter(
     """
     if not samples:
         raise ConfigError("evaluation: expected at least one annotated image, got none")
+    kernels = kernels or kernels_of(counter.manifest)
+    density = counter.manifest.output("density")
     images = []
     with (
         closing(count_samples(counter, samples)) as counted,
@@ -238,7 +261,7 @@ def evaluate_counter(
     ):
         for sample, result, candidate in zip(samples, counted, ranked, strict=True):
             try:
-                record = _record(result(), sample)
+                record = _record(result(), sample, kernels, density.stride if density else 1)
                 if candidate is not None and record.peak_count is not None:
                     ranks = rank(candidate(), sample, _radii(sample))
                     record = dataclasses.replace(record, ranked=ranks)
@@ -253,7 +276,7 @@ def evaluate_counter(
                 progress()
     if not images:
         raise SourceError(f"evaluation: none of the {len(samples)} images can be measured")
-    return Evaluation(images)
+    return Evaluation(images, kernels if density else None)
 
 
 def _each_candidate(
@@ -267,7 +290,7 @@ def _each_candidate(
         yield from counted
 
 
-def _record(result: CountResult, sample: Sample) -> ImageRecord:
+def _record(result: CountResult, sample: Sample, kernels: Kernels, stride: int) -> ImageRecord:
     record = ImageRecord(
         name=sample.name,
         path=sample.path,
@@ -281,7 +304,7 @@ def _record(result: CountResult, sample: Sample) -> ImageRecord:
     true = points_by_region(sample.points, *result.size)
     values: dict[str, Any] = {}
     if result.density_count is not None:
-        values |= _density_values(result, sample, true)
+        values |= _density_values(result, sample, true, kernels, stride)
     if result.peak_count is not None:
         values["game_of_points"] = tuple(game(points_by_region(result.points, *result.size), true))
         values["matched"] = _matches(result, sample)
@@ -290,16 +313,23 @@ def _record(result: CountResult, sample: Sample) -> ImageRecord:
 
 
 def _density_values(
-    result: CountResult, sample: Sample, true: NDArray[np.float64]
+    result: CountResult,
+    sample: Sample,
+    true: NDArray[np.float64],
+    kernels: Kernels,
+    stride: int,
 ) -> dict[str, Any]:
     grid, stride_xy = result.density, result.density_stride_xy
     shape = (grid.shape[0], grid.shape[1])
-    target, stride = true_density(sample.points, shape, stride_xy, *result.size)
+    target = true_density(
+        sample.points, shape, stride_xy, *result.size, stride=stride, kernels=kernels
+    )
     background, estimated = background_people(grid, target, stride)
     return {
         "game": tuple(game(density_by_region(grid, stride_xy, *result.size), true)),
         "background": background,
         "estimated": estimated,
+        "tails": background_people(target, target, stride)[0],
         **map_quality(grid, target),
     }
 

@@ -29,7 +29,12 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "cfanet": ("cfanet", "CFANet", {}),
     "raznet": ("raznet", "RAZNet", {}),
     "csrnet": ("csrnet", "CSRNet", {}),
+    "cannet": ("can", "CANNet", {}),
     "mcnn": ("mcnn", "MCNN", {}),
+    "fcos": ("detection.fcos", "FCOS", {}),
+    "foveabox": ("detection.foveabox", "FoveaBox", {}),
+    "retinanet": ("detection.retinanet", "RetinaNet", {}),
+    "yolov5": ("detection.yolov5", "YOLOv5", {}),
 }
 
 

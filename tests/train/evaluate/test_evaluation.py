@@ -12,6 +12,7 @@ pytest.importorskip("scipy")
 
 from edgecount import CountResult
 from edgecount.errors import ConfigError, SourceError
+from edgecount.manifest import InputSpec, Manifest, OutputSpec
 from edgecount.runtime.pipeline.job import Outcome
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.evaluation import (
@@ -21,13 +22,15 @@ from edgecount.train.evaluate.evaluation import (
     head_radii,
 )
 from edgecount.train.targets.density import density_map
+from edgecount.train.targets.kernels import Kernels
 
 
 class KnownCounter:
     """Gives the results it was made with, in turn."""
 
-    manifest = SimpleNamespace(name="known")
+    manifest = Manifest("known", "1", "", InputSpec(), (OutputSpec("density", "density", 8),))
     backend = SimpleNamespace(name="none")
+    regions = ()
 
     def __init__(self, *results):
         self.results = list(results)
@@ -121,6 +124,9 @@ def test_every_metric_of_two_images(tmp_path):
     # The density of the image without people is all background.
     assert evaluation.images[1].background == 0.5
     assert summary["false_recognition"] == pytest.approx(0.5 / 3)
+    tails = truth[truth < 1e-5 * 64].sum()
+    assert summary["false_recognition_of_truth"] == pytest.approx(tails / 2, rel=1e-5)
+    assert summary["kernels"] == {"sigma": 0, "beta": 0.3, "neighbours": 3, "max_sigma": 25}
     assert [level["highest"] for level in summary["levels"]] == [0, 2]
     json.dumps([summary, *(image.to_dict() for image in evaluation.images)], allow_nan=False)
 
@@ -150,6 +156,23 @@ def test_average_precision_is_of_all_candidates_and_counts_of_the_models_thresho
     assert ranked["boxes"]["ap"] == pytest.approx((3 * both + 7 * 51 / 101) / 10)
     assert ranked["boxes"]["ar"] == pytest.approx((3 * 1.0 + 7 * 0.5) / 10)
     json.dumps([summary, evaluation.images[0].to_dict()], allow_nan=False)
+
+
+def test_the_truth_is_drawn_with_the_kernels_that_are_given_or_trained_on(tmp_path):
+    sample = annotated(tmp_path, "a", [[12.0, 12.0], [52.0, 40.0]])
+    kernels = Kernels(sigma=9.0)
+    right = kernels.density(sample.points, 64, 64, stride=8)
+    counter = KnownCounter(counted(2.0, density=right))
+    summary = evaluate_counter(counter, [sample], kernels=kernels).summary()
+    assert summary["ssim"] == pytest.approx(1, abs=1e-6)
+    assert summary["psnr"] > 90
+    assert summary["false_recognition"] == pytest.approx(summary["false_recognition_of_truth"])
+    assert summary["false_recognition"] < 0.001
+    assert summary["kernels"]["sigma"] == 9
+    trained = KnownCounter(counted(2.0, density=right))
+    facts = {"kernels": dataclasses.asdict(kernels)}
+    trained.manifest = dataclasses.replace(counter.manifest, training=facts)
+    assert evaluate_counter(trained, [sample]).summary() == summary
 
 
 def test_a_model_of_points_alone_has_no_density(tmp_path):
