@@ -34,7 +34,8 @@ class FakeBackend(Backend):
         people: (N, 2) points x, y in pixels of the network's input, which are those of the source
             unless the frame is longer than the model's `max_side`; or a function that is given the
             image tensor, float32 (B, 3, H, W), and returns such points, to move people from frame
-            to frame. Frames processed in tiles (over 2048 x 2048 pixels) see them in every tile.
+            to frame. Frames processed in tiles (over 2048 x 2048 pixels) see them in every tile,
+            and those that are zoomed into in every region.
         manifest: the layout of the maps; None: that of the counter's model.
 
     Attributes:

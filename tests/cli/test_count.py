@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from pathlib import Path
@@ -259,3 +260,18 @@ def test_pipes_and_devices_in_a_folder_do_not_block(run, files, tmp_path):
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["1.0", "2.0"]
     assert "b.png is a pipe" in result.stderr
     assert "c.png is a device" in result.stderr
+
+
+def test_zoom_searches_dense_regions_again(run, files):
+    """Squares of 8 x 8 px are found in one pass; enlarged, each is one plateau still."""
+    path = files.image("one.png", 3)
+    once = json.loads(run("count", path, "--json").stdout)
+    result = run("count", path, "--json", "--zoom", 1)
+    assert (result.exit_code, result.stderr) == (0, "")
+    twice = json.loads(result.stdout)
+    assert twice["interval"] is None
+    assert twice["density_count"] == once["density_count"]
+    assert twice["timings_ms"]["infer"] > 0
+    refused = run("count", path, "--zoom", 3)
+    assert refused.exit_code == 2
+    assert "0<=x<=2" in refused.stderr
