@@ -18,6 +18,8 @@ class MapCounts:
     @property
     def peaks(self) -> list[NDArray[np.float32]]: ...
     @property
+    def boxes(self) -> list[NDArray[np.float32]]: ...
+    @property
     def peak_count(self) -> NDArray[np.int64]: ...
     @property
     def overflow(self) -> NDArray[np.bool_]: ...
@@ -48,6 +50,17 @@ def count_maps(
     fuse_high: float = 0.0,
 ) -> MapCounts:
     """Count the people of a batch of maps on the CPU."""
+
+def count_boxes(
+    levels: Sequence[tuple[_Map, _Map, int]],
+    masks: NDArray[np.float32] | None = None,
+    *,
+    threshold: float = 0.4,
+    iou: float = 0.5,
+    capacity: int = 0,
+    size: tuple[float, float] | None = None,
+) -> MapCounts:
+    """Count the heads of a batch of images on the CPU, by a detector's boxes."""
 
 def preprocess(
     image: NDArray[np.uint8],
@@ -194,6 +207,27 @@ class MapCounter:
     @property
     def density(self) -> NDArray[np.float32] | None: ...
     def density_of(self, image: int) -> NDArray[np.float32] | None: ...
+
+class BoxCounter:
+    """`count_boxes` on a GPU for batches of one shape: the same bits."""
+
+    def __init__(
+        self,
+        batch: int,
+        levels: Sequence[tuple[int, int, int, int, str, str]],
+        *,
+        masks: NDArray[np.float32] | None = None,
+        threshold: float = 0.4,
+        iou: float = 0.5,
+        capacity: int = 0,
+        size: tuple[float, float] | None = None,
+        listed: int = 1024,
+        device: int = 0,
+    ) -> None: ...
+    def enqueue(
+        self, levels: Sequence[tuple[DeviceArray, DeviceArray]], stream: Stream
+    ) -> None: ...
+    def read(self, stream: Stream) -> MapCounts: ...
 
 class Preprocessor:
     """`preprocess` on a GPU for frames of one size: the same bits."""

@@ -98,13 +98,17 @@ def detections(
     )
 
 
-def keypoints(
-    points: NDArray[np.float32], image_id: int | str, category_id: int
+def coco_results(
+    points: NDArray[np.float32],
+    boxes: NDArray[np.float32] | None,
+    image_id: int | str,
+    category_id: int,
 ) -> list[dict[str, Any]]:
-    """Return heads as COCO's results for keypoints, of which each has one.
+    """Return heads as COCO's results for keypoints, of which each has one, and for boxes.
 
     Args:
         points: (N, 3): x, y and score.
+        boxes: (N, 4): left, top, right and bottom in pixels; None: there are none.
         image_id: the image's id in the COCO file.
         category_id: the category's.
 
@@ -116,10 +120,18 @@ def keypoints(
         "category_id": _coco_id("category_id", category_id),
     }
     # 1/100 pixel and 1/10,000 of a score: float32 digits past that are noise. 2 is "visible".
-    return [
+    results = [
         {**ids, "keypoints": [round(x, 2), round(y, 2), 2], "score": round(score, 4)}
         for x, y, score in points.tolist()
     ]
+    for result, (left, top, right, bottom) in zip(results, _rows(boxes), strict=boxes is not None):
+        sides = left, top, right - left, bottom - top
+        result["bbox"] = [round(side, 2) for side in sides]
+    return results
+
+
+def _rows(boxes: NDArray[np.float32] | None) -> list[list[float]]:
+    return [] if boxes is None else boxes.tolist()
 
 
 def _coco_id(name: str, value: object) -> int | str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount._heads import detections, head_boxes, keypoints
+from edgecount._heads import coco_results, detections, head_boxes
 from edgecount._text import valid_text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class RegionCount:
         count: the fused estimate, in people.
         density_count: the density map's share of the region; None without a density map.
         peak_count: head points, each weighted by the part of its map cell that the region
-            covers, hence not always whole; None without a heatmap.
+            covers, hence not always whole; None of a model that gives a density map alone.
     """
 
     name: str
@@ -56,10 +56,12 @@ class CountResult:
         interval: (low, high): the truth lies inside for nine in ten images like those that the
             model was measured on (`manifest.postprocess.interval.coverage`); None: not measured.
         density_count: sum of the density map; None without a density map.
-        peak_count: all head points found, also those beyond the capacity; None without a
-            heatmap.
+        peak_count: all head points found, also those beyond the capacity; None of a model that
+            gives a density map alone.
         points: float32 (N, 3): x and y of each head in source pixels, within
-            [0, width] x [0, height], and its score in (0, 1].
+            [0, width] x [0, height], and its score in (0, 1]; in raster order of the heatmap's
+            cells, and with zoom from top to bottom. Of a detector they are the centres of its
+            boxes, by descending score.
         density: float32 (h, w), people per cell; its sum is `density_count`. (0, 0) without a
             density map.
         density_stride_xy: width and height of a density cell in source pixels: cell [i, j]
@@ -79,6 +81,8 @@ class CountResult:
         backend: name of the engine, such as "onnxruntime".
         precision: kind of numbers that it computed in, such as "float32", "bfloat16" or "int8".
         timings: milliseconds of each step.
+        boxes: float32 (N, 4): left, top, right and bottom of the head at each of `points`, in
+            source pixels, cut off at the frame's edges; None of a model that gives no boxes.
     """
 
     count: float
@@ -102,23 +106,30 @@ class CountResult:
     timings: Timings = field(
         default_factory=lambda: Timings(preprocess=0.0, infer=0.0, postprocess=0.0)
     )
+    boxes: NDArray[np.float32] | None = None
 
     def to_dict(self, points: bool = False) -> dict[str, Any]:
         r"""Return the result as plain JSON types, without the density map.
 
         Args:
-            points: give the list of [x, y, score] rather than the number of points.
+            points: give the list of [x, y, score] rather than the number of points, and that of
+                [left, top, right, bottom] where the model gives boxes.
 
         Returns:
             source (bytes of a path that are no UTF-8 as the text ``\xNN``), frame, time, captured,
-            media_time, size (width, height), count, interval, density_count, points (None without
-            a heatmap), regions, overflow, model, backend, precision and timings_ms.
+            media_time, size (width, height), count, interval, density_count, points (None of a
+            model that gives a density map alone), boxes if they are given, regions, overflow,
+            model, backend, precision and timings_ms.
         """
         found: int | list[list[float]] | None = self.peak_count
+        boxes = {}
         if points and found is not None:
             # 1/100 pixel and 1/10,000 of a score: float32 digits past that are noise.
             heads = self.points.tolist()
             found = [[round(x, 2), round(y, 2), round(score, 4)] for x, y, score in heads]
+            if self.boxes is not None:
+                sides = self.boxes.tolist()
+                boxes = {"boxes": [[round(side, 2) for side in box] for box in sides]}
         timings = cast("dict[str, float]", self.timings)
         return {
             "source": None if self.source is None else valid_text(self.source),
@@ -131,6 +142,7 @@ class CountResult:
             "interval": None if self.interval is None else list(self.interval),
             "density_count": self.density_count,
             "points": found,
+            **boxes,
             "regions": {name: region.to_dict() for name, region in self.regions.items()},
             "overflow": self.overflow,
             "model": self.model,
@@ -142,19 +154,21 @@ class CountResult:
     def to_supervision(self, *, radius: float | None = None) -> Detections:
         """Return the heads as `supervision.Detections`, for its zones, trackers and annotators.
 
-        Each head is a square around its point, with the score as its confidence, class 0 ("head"),
-        and in ``data`` the class's name and, if they are known, source and frame. The count of
-        dense crowds is more than its heads: see `count`.
+        Each head is its box, or a square around its point of a model that gives no boxes, with the
+        score as its confidence, class 0 ("head"), and in ``data`` the class's name and, if they are
+        known, source and frame. By a density map the count of dense crowds is more than its heads:
+        see `count`.
 
         Args:
-            radius: half a side of the squares in pixels; None: by the distance to the neighbours,
-                at most 3% of the frame's longer side. It is a guess: the model finds points.
+            radius: half a side of squares in pixels; None: the model's boxes, or else a guess by
+                the distance to the neighbours, at most 3% of the frame's longer side.
 
         Raises:
             MissingExtraError: supervision is not installed.
             ConfigError: the radius is not above 0.
         """
-        boxes = head_boxes(self.points, self.size, radius)
+        measured = self.boxes if radius is None else None
+        boxes = head_boxes(self.points, self.size, radius) if measured is None else measured.copy()
         about = {"source": self.source, "frame": self.frame}
         found: Detections = detections(
             self.points, boxes, {name: value for name, value in about.items() if value is not None}
@@ -170,14 +184,14 @@ class CountResult:
 
         Returns:
             One result per head: image_id, category_id, keypoints ([x, y, 2], in pixels from the
-            frame's upper left corner) and score. There are no boxes, which were not measured: to
-            match by distance, evaluate keypoints (``iouType="keypoints"``) with one
-            ``kpt_oks_sigmas``.
+            frame's upper left corner), score and, of a model that gives boxes, bbox ([left, top,
+            width, height]). Without boxes, evaluate keypoints (``iouType="keypoints"``) with one
+            ``kpt_oks_sigmas`` to match by distance.
 
         Raises:
             ConfigError: an id is none.
         """
-        return keypoints(self.points, image_id, category_id)
+        return coco_results(self.points, self.boxes, image_id, category_id)
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -32,13 +32,19 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def tiny_manifest(
-    *, roles: tuple[str, ...] = ("density", "heatmap", "offset"), unit: float = 1.0, **spec: object
+    *,
+    roles: tuple[str, ...] = ("density", "heatmap", "offset"),
+    unit: float = 1.0,
+    fusion: FusionSpec = FusionSpec(64, 1.0, 4.0),  # noqa: B008 (frozen)
+    **spec: object,
 ) -> Manifest:
     """Describe a model whose input is brightness in [0, 1], so that padding is black."""
     outputs = {
         "density": OutputSpec("density", "density", 8, unit),
         "heatmap": OutputSpec("heat", "heatmap", 4),
         "offset": OutputSpec("shift", "offset", 4),
+        "scores": OutputSpec("scores_8", "scores", 8),
+        "boxes": OutputSpec("boxes_8", "boxes", 8),
     }
     given = {"mean": (0.0,) * 3, "scale": (1 / 255,) * 3, "max_side": 512} | spec
     return Manifest(
@@ -47,30 +53,35 @@ def tiny_manifest(
         description="Counts white squares of 8 x 8 pixels.",
         input=InputSpec(**given),
         outputs=tuple(outputs[role] for role in roles),
-        postprocess=PostprocessSpec(fusion=FusionSpec(64, 1.0, 4.0)),
+        postprocess=PostprocessSpec(fusion=fusion),
         licence="none",
     )
 
 
 def tiny_graph(manifest: Manifest) -> onnx.ModelProto:
-    """Density and heat are the mean brightness of their cells, the offset the cell's middle."""
+    """Return a graph of means over cells: all maps are the cell's brightness but two kinds.
+
+    The offset is the cell's middle, and a box is the cell's square.
+    """
     shape = manifest.input.static_size or ("H", "W")
-    half = numpy_helper.from_array(np.full((1, 2, 1, 1), 0.5, np.float32), "half")
     zero = numpy_helper.from_array(np.zeros((1,), np.float32), "zero")
     nodes = [helper.make_node("ReduceMean", ["image"], ["grey"], axes=[1], keepdims=1)]
-    tensors = [zero, half]
+    tensors = [zero]
     for output in manifest.outputs:
         pool = {"kernel_shape": [output.stride] * 2, "strides": [output.stride] * 2}
         if output.role == "density":
             tensors.append(numpy_helper.from_array(np.array([output.unit], np.float32), "unit"))
             nodes.append(helper.make_node("AveragePool", ["grey"], ["mean8"], **pool))
             nodes.append(helper.make_node("Mul", ["mean8", "unit"], [output.name]))
-        elif output.role == "heatmap":
+        elif output.role in {"heatmap", "scores"}:
             nodes.append(helper.make_node("AveragePool", ["grey"], [output.name], **pool))
         else:
-            nodes.append(helper.make_node("AveragePool", ["grey"], ["mean4"], **pool))
-            nodes.append(helper.make_node("Mul", ["mean4", "zero"], ["none"]))
-            nodes.append(helper.make_node("Add", ["none", "half"], [output.name]))
+            mean, none, half = (f"{output.name}.{part}" for part in ("mean", "none", "half"))
+            middle = np.full((1, output.channels, 1, 1), 0.5, np.float32)
+            tensors.append(numpy_helper.from_array(middle, half))
+            nodes.append(helper.make_node("AveragePool", ["grey"], [mean], **pool))
+            nodes.append(helper.make_node("Mul", [mean, "zero"], [none]))
+            nodes.append(helper.make_node("Add", [none, half], [output.name]))
     graph = helper.make_graph(
         nodes,
         "tiny",

@@ -18,8 +18,9 @@ from edgecount.errors import EdgeCountError
 from edgecount.train.config import TrainConfig
 from edgecount.train.data.mixture import Batch, normalise
 from edgecount.train.data.sample import Sample
+from edgecount.train.evaluate.boxes import BOX_THRESHOLDS, find_boxes
 from edgecount.train.evaluate.metrics import count_metrics
-from edgecount.train.models.base import Maps, Network
+from edgecount.train.models.base import Level, Maps, Network
 from edgecount.train.models.extent import coverage, limit_maps, pad_black
 from edgecount.train.objectives import Objective
 from edgecount.train.objectives.base import Tensors
@@ -212,7 +213,7 @@ def predict(
         region: (H, W) the annotated pixels, outside of which density and heatmap are 0; None: all.
 
     Returns:
-        role -> map, in the manifest's words.
+        map by the output's name, which is its role for all but detectors.
     """
     height, width = image.shape[:2]
     tensor = torch.from_numpy(normalise(image, network.input))[None]
@@ -220,7 +221,7 @@ def predict(
     device = next(network.parameters()).device
     maps = network(padded.to(device).contiguous(memory_format=torch.channels_last))
     deployed: dict[str, NDArray[np.float32]] = {
-        output.role: np.ascontiguousarray(
+        output.name: np.ascontiguousarray(
             values[0, :, : -(-height // output.stride), : -(-width // output.stride)]
             .float()
             .numpy(force=True)
@@ -239,7 +240,7 @@ def _inside(
         if output.role in {"density", "heatmap"}:
             share = coverage(given, output.stride)[0].numpy()
             # a head's point lies in the region or not, its cell is not shared
-            deployed[output.role] *= share if output.role == "density" else (share > 0)
+            deployed[output.name] *= share if output.role == "density" else (share > 0)
     return deployed
 
 
@@ -251,26 +252,27 @@ def evaluate(
     role: str | None = None,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, float]:
-    """Measure the counts of whole images at their own size: the density's, or the points'.
+    """Measure the counts of whole images at their own size: the density's, points' or boxes'.
 
     Args:
         network: the network; it is put in evaluation mode.
         samples: annotated images; the processes share them.
         fabric: device and processes.
-        role: ``density`` or ``heatmap``; None: the density where there is one.
+        role: ``density``, ``heatmap`` or ``boxes``; None: the first of these that there is.
         progress: called after each image of this process.
 
     Returns:
-        The values of :func:`count_metrics`, and ``threshold`` where points alone were counted:
-        the one of :data:`THRESHOLDS` with the least error.
+        The values of :func:`count_metrics`, and ``threshold`` where points or boxes were counted:
+        the one of :data:`THRESHOLDS` or :data:`BOX_THRESHOLDS` with the least error.
     """
     network.eval()
     if role is None:
         given = {output.role for output in network.outputs}
-        role = "density" if "density" in given else "heatmap"
+        role = next(one for one in ("density", "heatmap", "boxes") if one in given)
+    thresholds = BOX_THRESHOLDS if role == "boxes" else THRESHOLDS
     rank, processes = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
     # Each process fills its own rows; the others are 0, so that a sum joins them.
-    counts = torch.zeros(len(samples), len(THRESHOLDS), dtype=torch.float64)
+    counts = torch.zeros(len(samples), len(thresholds), dtype=torch.float64)
     for index in range(rank, len(samples), processes):
         counts[index] = torch.from_numpy(_counts(network, samples[index], role))
         if progress:
@@ -283,7 +285,7 @@ def evaluate(
         return count_metrics(counts[:, 0].tolist(), true)
     tried = [
         {**count_metrics(counts[:, column].tolist(), true), "threshold": threshold}
-        for column, threshold in enumerate(THRESHOLDS)
+        for column, threshold in enumerate(thresholds)
     ]
     return min(tried, key=lambda metrics: metrics["mae"])
 
@@ -291,7 +293,11 @@ def evaluate(
 def _counts(network: Network, sample: Sample, role: str) -> NDArray[np.float64]:
     """Return the count of one image, at each threshold where it depends on one."""
     image = sample.image()
-    maps = predict(network, image, sample.mask(*image.shape[:2]))
+    mask = sample.mask(*image.shape[:2])
+    maps = predict(network, image, mask)
+    if role == "boxes":
+        scores, _ = find_boxes(maps, network.outputs, image.shape[1::-1], region=mask)
+        return np.array([(scores > threshold).sum() for threshold in BOX_THRESHOLDS], np.float64)
     if role == "density":
         unit = next(output.unit for output in network.outputs if output.role == "density")
         return np.full(len(THRESHOLDS), maps["density"].sum(dtype=np.float64) / unit)
@@ -306,4 +312,8 @@ def _float(maps: Maps) -> Maps:
     """Return the maps in float32."""
     auxiliary = {name: tuple(v.float() for v in values) for name, values in maps.auxiliary.items()}
     density, heatmap, offset, size = (None if v is None else v.float() for v in maps[:4])
-    return Maps(density, heatmap, offset, size, auxiliary)
+    levels = tuple(
+        Level(logits.float(), boxes.float(), None if quality is None else quality.float())
+        for logits, boxes, quality in maps.levels
+    )
+    return Maps(density, heatmap, offset, size, auxiliary, levels)

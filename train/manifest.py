@@ -12,7 +12,10 @@ from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import FusionSpec, Manifest, PostprocessSpec
 from edgecount.models import list_models
 from edgecount.train.checkpoint import config_of
+from edgecount.train.config import TrainConfig
+from edgecount.train.evaluate.density_quality import KERNELS
 from edgecount.train.models.base import Network
+from edgecount.train.objectives import build_objective
 
 
 def manifest_of(
@@ -50,9 +53,16 @@ def manifest_of(
             "steps": state["step"],
             "parameters": sum(p.numel() for p in network.parameters()),
             "metrics": metrics or {},
+            **_kernels(network, config),
         },
         licence=licence,
     )
+
+
+def _kernels(network: Network, config: TrainConfig) -> dict[str, Any]:
+    """Return the kernels of the density maps that the network was trained on, if it was on any."""
+    kernels = build_objective(config.objective.name, config.objective.options, network).kernels
+    return {} if kernels is None else {KERNELS: dataclasses.asdict(kernels)}
 
 
 def version_of(network: Network) -> str:

@@ -25,6 +25,7 @@ def learning_rate(step: int, config: TrainConfig, lr_drops: int = 0) -> float:
         return float(peak * config.gamma**passed)
     if config.schedule == "constant":
         return peak
-    # Down to a hundredth, not to 0: the last steps of a run would teach nothing.
+    # Not down to 0 by default: the last steps of a run would teach nothing.
+    end = config.cosine_end
     done = (step - config.warmup) / max(config.steps - config.warmup, 1)
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+    return peak * (end + (1.0 - end) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))

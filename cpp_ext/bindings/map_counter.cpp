@@ -17,6 +17,7 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "device_array.h"
+#include "device_planes.h"
 #include "edgecount/cuda/count_maps.h"
 #include "gil.h"
 #include "map_counts.h"
@@ -105,18 +106,11 @@ struct FreeUnlocked {
     }
 };
 
-/// What an argument of `enqueue` must be.
-struct Expected {
-    bool present = false;
-    std::vector<std::int64_t> shape;
-    nb::dlpack::dtype dtype{};
-};
-
 /// A cuda::MapCounter, with what its arguments are checked by.
 struct DeviceMapCounter {
-    Expected heatmap;
-    Expected offset;
-    Expected density;
+    ExpectedMap heatmap;
+    ExpectedMap offset;
+    ExpectedMap density;
     std::int64_t images;
     std::size_t regions;
     int device;
@@ -133,8 +127,8 @@ cuda::MapShape map_shape(const char* name, const Size& size, Scalar scalar) {
     return shape;
 }
 
-Expected expected_map(std::int64_t batch, const Size& size, bool offset, const std::string& dtype) {
-    Expected map;
+ExpectedMap expected_map(std::int64_t batch, const Size& size, bool offset, const std::string& dtype) {
+    ExpectedMap map;
     if (!size) return map;
     map.present = true;
     map.shape = {batch, size->first, size->second};
@@ -183,47 +177,6 @@ void make(DeviceMapCounter* self, std::int64_t batch, const Size& heatmap, const
                                 planes.count,
                                 device,
                                 std::move(counter)};
-}
-
-/// Where the rows and planes of an array of shape (..., H, W) begin, in cells. Axes of one item may
-/// have any stride.
-cuda::DevicePlanes layout(const char* name, const DeviceArray& array) {
-    cuda::DevicePlanes planes;
-    planes.data = array.data;
-    if (array.nbytes() == 0) return planes;
-    const auto itemsize = static_cast<std::int64_t>(array.itemsize());
-    const std::size_t row = array.ndim() - 2;
-    const auto stride = [&](std::size_t axis, std::int64_t otherwise) {
-        return array.shape[axis] == 1 ? otherwise : array.strides[axis] / itemsize;
-    };
-    const std::int64_t cell = stride(row + 1, 1);
-    const std::int64_t row_stride = stride(row, array.shape[row + 1]);
-    const std::int64_t plane_stride = stride(row - 1, array.shape[row] * row_stride);
-    // The two planes of an offset follow each other, and the images all planes.
-    const bool even = row == 1 || stride(0, 2 * plane_stride) == 2 * plane_stride;
-    if (cell != 1 || row_stride < array.shape[row + 1] || plane_stride < 0 || !even) {
-        throw std::invalid_argument(
-            std::string(name) +
-            ": expected cells side by side in rows, and all planes as far apart, got strides " +
-            array.strides_name() + " for shape " + array.shape_name());
-    }
-    planes.row_stride = static_cast<std::size_t>(row_stride);
-    planes.plane_stride = static_cast<std::size_t>(plane_stride);
-    return planes;
-}
-
-cuda::DevicePlanes as_device_planes(const char* name, nb::handle object, const Expected& expected,
-                                    int device) {
-    if (!expected.present) {
-        if (object.is_none()) return {};
-        throw std::invalid_argument(std::string(name) +
-                                    ": expected None, as the counter was made for, got an array");
-    }
-    const DeviceArray& array = as_device_array(name, object);
-    require_device(name, array, device);
-    require_dtype(name, array, expected.dtype);
-    require_shape(name, array, expected.shape);
-    return layout(name, array);
 }
 
 void enqueue(DeviceMapCounter& self, nb::handle heatmap, nb::handle offset, nb::handle density,

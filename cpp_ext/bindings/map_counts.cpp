@@ -35,14 +35,18 @@ auto per_region(std::vector<double> MapCounts::* member) {
     };
 }
 
-nb::list peaks_of(nb::handle self) {
-    static_assert(sizeof(Peak) == 3 * sizeof(float), "a peak is a row of three floats");
-    nb::list arrays;
-    for (std::vector<Peak>& peaks : nb::cast<MapCounts&>(self).peaks) {
-        const std::size_t shape[2] = {peaks.size(), 3};
-        arrays.append(view<float>(peaks.data(), shape, self));
-    }
-    return arrays;
+/// Arrays whose rows are peaks or boxes, of `columns` floats, one for each image.
+template <std::size_t columns, typename Row>
+auto rows_of(std::vector<std::vector<Row>> MapCounts::* member) {
+    static_assert(sizeof(Row) == columns * sizeof(float), "an item is a row of floats");
+    return [member](nb::handle self) {
+        nb::list arrays;
+        for (std::vector<Row>& rows : nb::cast<MapCounts&>(self).*member) {
+            const std::size_t shape[2] = {rows.size(), columns};
+            arrays.append(view<float>(rows.data(), shape, self));
+        }
+        return arrays;
+    };
 }
 
 }  // namespace
@@ -61,6 +65,7 @@ MapCounts rearrange(std::vector<ImageCount>&& images, std::size_t regions) {
             counts.region_peaks.push_back(region.peaks);
         }
         counts.peaks.push_back(std::move(image.peaks));
+        counts.boxes.push_back(std::move(image.boxes));
     }
     return counts;
 }
@@ -68,10 +73,15 @@ MapCounts rearrange(std::vector<ImageCount>&& images, std::size_t regions) {
 void bind_map_counts(nb::module_& module) {
     nb::class_<MapCounts>(
         module, "MapCounts",
-        "The peaks and counts of a batch of B images with R regions, as `count_maps` returns them.")
+        "The peaks and counts of a batch of B images with R regions, as `count_maps` and "
+        "`count_boxes` return them.")
         .def_prop_ro(
-            "peaks", &peaks_of,
-            "B arrays (n, 3) float32: x, y in heatmap cells and the score, in raster order.")
+            "peaks", rows_of<3>(&MapCounts::peaks),
+            "B arrays (n, 3) float32: x, y in heatmap cells and the score, in raster order. Of "
+            "`count_boxes` the centres in pixels of the network, by descending score.")
+        .def_prop_ro("boxes", rows_of<4>(&MapCounts::boxes),
+                     "B arrays (n, 4) float32: left, top, right and bottom of the boxes whose "
+                     "centres the peaks are, in pixels of the network; (0, 4) of `count_maps`.")
         .def_prop_ro("peak_count", per_image<std::int64_t>(&MapCounts::peak_count),
                      "(B,) int64: all peaks, also those beyond the capacity.")
         .def_prop_ro("overflow", per_image<bool>(&MapCounts::overflow),

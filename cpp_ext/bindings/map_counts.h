@@ -13,6 +13,7 @@ namespace edgecount {
 /// only for those that are looked at.
 struct MapCounts {
     std::vector<std::vector<Peak>> peaks;
+    std::vector<std::vector<Box>> boxes;
     std::size_t regions = 0;
     std::vector<std::int64_t> peak_count;
     std::vector<std::uint8_t> overflow;  // bool; a vector of bool has no array of them inside

@@ -36,6 +36,7 @@ NB_MODULE(_ext, module) {
     nanobind::set_leak_warnings(false);
     edgecount::bind_map_counts(module);
     edgecount::bind_count_maps(module);
+    edgecount::bind_count_boxes(module);
     edgecount::bind_preprocess(module);
     module.attr("cuda_built") = edgecount::cuda_built();
 #if defined(EDGECOUNT_HAS_CUDA)
@@ -50,6 +51,7 @@ NB_MODULE(_ext, module) {
     edgecount::bind_device_stream(module);
     edgecount::bind_device_interop(module);
     edgecount::bind_map_counter(module);
+    edgecount::bind_box_counter(module);
     edgecount::bind_preprocessor(module);
 #endif
 }

@@ -5,6 +5,7 @@ if(NOT EDGECOUNT_BUILD_CUDA)
 endif()
 
 set(EDGECOUNT_CUDA_KERNELS
+  cuda/count_boxes.cu
   cuda/count_maps.cu
   cuda/preprocess.cu)
 target_sources(edgecount_kernels PRIVATE

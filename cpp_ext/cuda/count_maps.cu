@@ -22,6 +22,7 @@
 #include "peak_scan.cuh"
 #include "plain_sums.cuh"
 #include "tallies.cuh"
+#include "workspace.h"
 
 namespace edgecount::cuda {
 namespace {
@@ -69,36 +70,16 @@ Planes planes_of(const MapShape& shape, std::size_t count) {
     return {&kSomewhere, shape.scalar, count, shape.height, shape.width};
 }
 
-/// How many processors a device has.
-std::size_t processors_of(int device) {
-    int count = 0;
-    check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), device,
-          "ask for its number of processors");
-    return static_cast<std::size_t>(count);
-}
-
-Cells cells_of(const char* name, const DevicePlanes& map, const Planes& like) {
-    if (!like.present()) {
-        if (map.data != nullptr) reject(name, ": expected none, as for the constructor, got one");
-        return {};
-    }
-    if (map.data == nullptr && like.cells() * like.count != 0) {
-        reject(name, ": expected a map on the device, got none");
-    }
-    if (map.row_stride < like.width && like.cells() != 0) {
-        reject(name, ": expected rows at least ", like.width, " cells apart, got ", map.row_stride);
-    }
-    return {map.data, map.row_stride, map.plane_stride, like.scalar == Scalar::float16};
-}
-
 }  // namespace
 
 struct MapCounter::State {
-    int device = 0;
+    explicit State(int number) : device(number), memory(number) {}
+
+    int device;
     Maps maps;  // their sizes; there are no cells
     CounterOptions options;
     Plan plan{};
-    std::vector<DeviceMemory> memory;
+    Workspace memory;
     // What comes back. A copy would move all places of the lists, peaks or not, and come last.
     PinnedMemory results;
     PinnedMemory density_results;
@@ -118,54 +99,35 @@ struct MapCounter::State {
         plan.list = plan_list(maps, plan.heatmap, options, processors);
     }
 
-    /// Memory of its own for each array, so that tools see where one ends.
-    template <typename T>
-    void allocate(T*& array, std::size_t count, const Stream* zero = nullptr) {
-        const std::size_t bytes = std::max<std::size_t>(count, 1) * sizeof(T);
-        memory.emplace_back(bytes, device);
-        array = static_cast<T*>(memory.back().data());
-        if (zero == nullptr) return;
-        check(cudaMemsetAsync(array, 0, bytes, static_cast<cudaStream_t>(zero->handle())), device,
-              "clear ", bytes, " bytes");
-    }
-
-    template <typename T>
-    void upload(const T*& array, const T* values, std::size_t count, const Stream& stream) {
-        T* to = nullptr;
-        allocate(to, count);
-        if (count != 0) stream.upload(to, values, count * sizeof(T));
-        array = to;
-    }
-
     void allocate_workspace(const Stream& stream) {
         const std::size_t batch = plan.batch;
         const std::size_t tallied = batch * (1 + plan.region.regions);
         const std::size_t cells = plan.region.cells;
         HeatmapPlan& heatmap = plan.heatmap;
-        allocate(heatmap.points, batch * heatmap.image_room);
-        allocate(heatmap.counts, heatmap.tasks);
-        allocate(heatmap.begins, std::size_t{heatmap.tasks} * (heatmap.strip_rows + 1));
+        memory.allocate(heatmap.points, batch * heatmap.image_room);
+        memory.allocate(heatmap.counts, heatmap.tasks);
+        memory.allocate(heatmap.begins, std::size_t{heatmap.tasks} * (heatmap.strip_rows + 1));
         if (plan.region.density) {
             // Parts that cells at the right and at the bottom lack stay 0.
-            allocate(plan.density.parts, tallied * cells * plan.region.parts, &stream);
-            allocate(plan.region.people, tallied * cells);
-            allocate(plan.region.weights, batch * cells);
+            memory.allocate(plan.density.parts, tallied * cells * plan.region.parts, &stream);
+            memory.allocate(plan.region.people, tallied * cells);
+            memory.allocate(plan.region.weights, batch * cells);
         }
-        allocate(plan.region.cell_peaks, batch * cells, &stream);
-        allocate(plan.region.shares, batch * plan.region.regions * cells, &stream);
-        allocate(plan.list.bad, batch, &stream);
-        allocate(plan.list.tickets, batch, &stream);
-        allocate(plan.list.rest, batch * (plan.list.room - plan.list.listed));
+        memory.allocate(plan.region.cell_peaks, batch * cells, &stream);
+        memory.allocate(plan.region.shares, batch * plan.region.regions * cells, &stream);
+        memory.allocate(plan.list.bad, batch, &stream);
+        memory.allocate(plan.list.tickets, batch, &stream);
+        memory.allocate(plan.list.rest, batch * (plan.list.room - plan.list.listed));
     }
 
     void upload_masks(const Planes& masks, const Stream& stream) {
-        upload(plan.region.masks, static_cast<const float*>(masks.data),
-               masks.count * masks.cells(), stream);
+        memory.upload(plan.region.masks, static_cast<const float*>(masks.data),
+                      masks.count * masks.cells(), stream);
         DensityPlan& sums = plan.density;
         const std::vector<MaskPart> parts = mask_parts(sums, masks);
         const std::vector<MaskTask> tasks = mask_tasks(sums, parts);
-        upload(plan.region.mask_parts, parts.data(), parts.size(), stream);
-        upload(sums.tasks, tasks.data(), tasks.size(), stream);
+        memory.upload(plan.region.mask_parts, parts.data(), parts.size(), stream);
+        memory.upload(sums.tasks, tasks.data(), tasks.size(), stream);
         stream.synchronize();
         sums.mask_tasks = narrow(tasks.size(), "masks: parts");
         const bool plain = sums.plain == PlainSums::parts;
@@ -262,9 +224,8 @@ struct MapCounter::State {
 MapCounter::MapCounter(std::size_t batch, const MapShape& heatmap, bool offset,
                        const MapShape& density, const Planes& masks, const CounterOptions& options,
                        int device)
-    : state_(std::make_unique<State>()) {
+    : state_(std::make_unique<State>(device)) {
     State& state = *state_;
-    state.device = device;
     state.options = options;
     state.maps.batch = batch;
     state.maps.heatmap = planes_of(heatmap, batch);

@@ -26,13 +26,24 @@ EDGECOUNT_BOTH static inline bool is_finite(const Box& box) {
            box.right - box.right == 0.0F && box.bottom - box.bottom == 0.0F;
 }
 
-EDGECOUNT_BOTH static inline bool has_area(const Box& box) {
-    return box.right > box.left && box.bottom > box.top;
+/// Whether a box has area inside a frame of this size, whose left upper corner is (0, 0).
+EDGECOUNT_BOTH static inline bool is_visible(const Box& box, float width, float height) {
+    const float left = box.left > 0.0F ? box.left : 0.0F;
+    const float top = box.top > 0.0F ? box.top : 0.0F;
+    const float right = box.right < width ? box.right : width;
+    const float bottom = box.bottom < height ? box.bottom : height;
+    return right > left && bottom > top;
 }
 
 /// In double, whose range the sum of two floats cannot leave.
 EDGECOUNT_BOTH static inline double middle(float low, float high) {
     return (static_cast<double>(low) + static_cast<double>(high)) * 0.5;
+}
+
+/// The head point of a box: its centre, in the unit of its sides.
+EDGECOUNT_BOTH static inline Peak centre_of(const Box& box, float score) {
+    return {static_cast<float>(middle(box.left, box.right)),
+            static_cast<float>(middle(box.top, box.bottom)), score};
 }
 
 EDGECOUNT_BOTH static inline double extent(float low, float high) {

@@ -22,9 +22,7 @@ void check_options(const CountOptions& options) {
     if (options.window != 3 && options.window != 5 && options.window != 7) {
         reject("window: expected 3, 5 or 7, got ", options.window);
     }
-    if (!(options.threshold >= 0.0F) || !std::isfinite(options.threshold)) {
-        reject("threshold: expected a finite number of at least 0, got ", options.threshold);
-    }
+    check_threshold(options.threshold);
     // Densities are float32, and so is what a GPU divides them by.
     const auto unit = static_cast<float>(options.unit);
     if (!(unit >= std::numeric_limits<float>::min()) || !std::isfinite(unit)) {
@@ -45,15 +43,6 @@ void check_planes(const char* name, const Planes& map, std::size_t count, const 
 }
 
 bool is_coverage(float value) { return (value >= 0.0F) & (value <= 1.0F); }
-
-void check_masks(const Planes& masks) {
-    const float* values = static_cast<const float*>(masks.data);
-    const std::size_t n = masks.count * masks.cells();
-    if (kernels().sums.are_coverage(values, n)) return;
-    const float* first = std::find_if_not(values, values + n, is_coverage);
-    reject("masks: expected coverage in [0, 1], got ", *first, " in mask ",
-           static_cast<std::size_t>(first - values) / masks.cells());
-}
 
 /// What is the same for every image of a batch.
 class Counter {
@@ -126,6 +115,22 @@ bool fuses(const Maps& maps, const CountOptions& options) {
     return options.fuse_cell != 0 && maps.heatmap.present() && maps.density.present();
 }
 
+void check_threshold(float threshold) {
+    if (!(threshold >= 0.0F) || !std::isfinite(threshold)) {
+        reject("threshold: expected a finite number of at least 0, got ", threshold);
+    }
+}
+
+void check_masks(const Planes& masks, const Planes& like) {
+    check_planes("masks", masks, masks.count, like);
+    const float* values = static_cast<const float*>(masks.data);
+    const std::size_t n = masks.count * masks.cells();
+    if (kernels().sums.are_coverage(values, n)) return;
+    const float* first = std::find_if_not(values, values + n, is_coverage);
+    reject("masks: expected coverage in [0, 1], got ", *first, " in mask ",
+           static_cast<std::size_t>(first - values) / masks.cells());
+}
+
 Grid fusion_grid(const Maps& maps, const CountOptions& options) {
     const Planes& plane = mask_grid(maps);
     if (!fuses(maps, options)) return {plane.height, plane.width, 0, 0};
@@ -144,10 +149,7 @@ void check_maps(const Maps& maps, const CountOptions& options) {
         if (!maps.heatmap.present()) reject("offset: expected a heatmap beside it, got none");
         check_planes("offset", maps.offset, 2 * maps.batch, maps.heatmap);
     }
-    if (maps.masks.present()) {
-        check_planes("masks", maps.masks, maps.masks.count, mask_grid(maps));
-        check_masks(maps.masks);
-    }
+    if (maps.masks.present()) check_masks(maps.masks, mask_grid(maps));
 }
 
 std::vector<ImageCount> count_maps(const Maps& maps, const CountOptions& options) {

@@ -71,6 +71,12 @@ struct CellKernels {
     /// of them, one for each lane of a vector.
     void (*make_keys)(const void* cells, std::int16_t* keys, std::size_t n, std::int16_t* largest);
 
+    /// Lists those of n cells whose key is not below the threshold's: all cells above it, and some
+    /// that tie with it by their keys. Writes their indices, of which there is room for one per
+    /// cell and three more, and returns how many. Raises the largest magnitudes as make_keys does.
+    std::size_t (*list_above)(const void* cells, std::size_t n, std::int16_t threshold,
+                              std::int16_t* largest, std::uint32_t* indices);
+
     /// Appends those of n cells of a row that are peaks to a group that has room for all.
     void (*append_peaks)(const PeakRow& row, const std::uint32_t* indices, std::size_t n,
                          PeakGroup& group);

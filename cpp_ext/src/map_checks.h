@@ -2,6 +2,7 @@
 #pragma once
 
 #include "density.h"
+#include "edgecount/count_boxes.h"
 #include "edgecount/maps.h"
 
 namespace edgecount {
@@ -9,6 +10,15 @@ namespace edgecount {
 /// Throws std::invalid_argument when sizes or options do not fit together or a mask holds what is
 /// no coverage. Reads no map but the masks.
 void check_maps(const Maps& maps, const CountOptions& options);
+
+/// The same for boxes.
+void check_boxes(const BoxMaps& maps, const BoxOptions& options);
+
+/// Throws std::invalid_argument unless the threshold is finite and at least 0.
+void check_threshold(float threshold);
+
+/// Throws std::invalid_argument unless the masks are as large as a map and hold coverage.
+void check_masks(const Planes& masks, const Planes& like);
 
 /// The map whose cells masks and fusion go by.
 const Planes& mask_grid(const Maps& maps);

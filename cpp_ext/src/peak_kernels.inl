@@ -59,6 +59,34 @@ EDGECOUNT_INLINE std::size_t list_bits(std::uint64_t bits, std::uint32_t first,
     return count;
 }
 
+template <typename Cell>
+std::size_t list_above(const void* cells, std::size_t n, std::int16_t threshold,
+                       std::int16_t* largest, std::uint32_t* indices) {
+    const Cell* from = static_cast<const Cell*>(cells);
+    const Lanes least = fill(threshold);
+    Lanes best = load(largest);
+    std::size_t count = 0;
+    std::size_t x = 0;
+    for (; x + kBlock <= n; x += kBlock) {
+        std::uint64_t bits = 0;
+        for (std::size_t lane = 0; lane < kBlock; lane += kLanes) {
+            const Lanes keys = load_keys(from + x + lane);
+            best = larger(best, magnitude(keys));
+            bits |= equal_bits(larger(keys, least), keys) << lane;
+        }
+        // Most blocks have no head.
+        if (bits != 0) count += list_bits(bits, static_cast<std::uint32_t>(x), indices + count);
+    }
+    store(largest, best);
+    for (; x < n; ++x) {
+        const std::int16_t own = key(from[x]);
+        raise(largest[0], static_cast<std::int16_t>(own & 0x7fff));
+        indices[count] = static_cast<std::uint32_t>(x);
+        count += own >= threshold ? 1 : 0;
+    }
+    return count;
+}
+
 // The radius is a constant here, so that a cell's neighbours stay in registers.
 template <std::size_t radius>
 std::size_t scan_row_by(const ScanRows& rows, std::int16_t threshold, std::size_t blocks,
@@ -224,8 +252,8 @@ void place_peaks(const PeakGroup& group, std::size_t n, Peak* places) {
 }
 
 constexpr PeakKernels peak_kernels_here() {
-    return {{make_keys<float>, append_peaks<float>},
-            {make_keys<std::uint16_t>, append_peaks<std::uint16_t>},
+    return {{make_keys<float>, list_above<float>, append_peaks<float>},
+            {make_keys<std::uint16_t>, list_above<std::uint16_t>, append_peaks<std::uint16_t>},
             scan_row,
             place_peaks};
 }

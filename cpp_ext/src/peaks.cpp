@@ -7,9 +7,9 @@
 #include "half.h"
 #include "kernels.h"
 #include "key_window.h"
-#include "keys.h"
 #include "message.h"
 #include "prominence.h"
+#include "threshold_key.h"
 
 namespace edgecount {
 namespace {
@@ -22,24 +22,6 @@ float value_at(const Planes& map, std::size_t plane, const PeakCell& cell) {
     const void* row = map.row(plane, cell.y);
     if (map.scalar == Scalar::float32) return static_cast<const float*>(row)[cell.x];
     return half_to_float(static_cast<const std::uint16_t*>(row)[cell.x]);
-}
-
-/// A key that no cell above the threshold is below, and at least 0: no cell outside the map has it.
-std::int16_t threshold_key(Scalar scalar, float threshold) {
-    if (!(threshold > 0.0F)) return 0;  // -0 has the key of what is outside
-    if (scalar == Scalar::float32) return key(threshold);
-    // There are few positive halves: the first above the threshold is found by halving.
-    std::uint16_t low = 0;
-    auto high = static_cast<std::uint16_t>(kHalfInfinity);
-    while (low < high) {
-        const auto middle = static_cast<std::uint16_t>((low + high) / 2);
-        if (half_to_float(middle) > threshold) {
-            high = middle;
-        } else {
-            low = static_cast<std::uint16_t>(middle + 1);
-        }
-    }
-    return key(low);
 }
 
 class PeakScan {

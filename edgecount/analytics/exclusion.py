@@ -61,13 +61,15 @@ class Exclusion:
         """
         self._sizes.see(result.size)
         left, masks = self._left(result.size).of(result)
-        points = result.points[contains(left[0], result.points[:, :2].astype(np.float64))]
+        kept = contains(left[0], result.points[:, :2].astype(np.float64))
+        points = result.points[kept]
         density: NDArray[np.float32] = result.density
         if masks is not None:
             density = density * masks[0]
         bare = replace(
             result,
             points=points,
+            boxes=None if result.boxes is None else result.boxes[kept],
             density=density,
             peak_count=None if result.peak_count is None else len(points),
             density_count=None if masks is None else float(density.sum(dtype=np.float64)),

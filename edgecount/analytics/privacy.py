@@ -29,15 +29,15 @@ def pixelate(
 ) -> Image:
     """Return a copy of the frame in which heads are pixelated.
 
-    Every head point gets a disc, and every cell of the density with people in it as well, so that
-    crowds without points are covered. Who is not counted is not covered: this is a help, no
-    guarantee.
+    Every head gets a disc, as large as its box if there is one, and every cell of the density with
+    people in it as well, so that crowds without points are covered. Who is not counted is not
+    covered: this is a help, no guarantee.
 
     Args:
         image: uint8 (H, W, 3), BGR, the frame that was counted.
         result: its result.
-        radius: radius of the discs in pixels; None: from how near the neighbours are, and large
-            where somebody stands alone.
+        radius: radius of the discs in pixels; None: from the boxes or, without, from how near the
+            neighbours are, and large where somebody stands alone.
         crowded: people in a cell of the density from which on it is covered; infinity: points
             alone.
 
@@ -58,7 +58,7 @@ def pixelate(
     if not crowded >= 0:
         raise ConfigError(f"crowded: expected people in a cell, 0 or more, got {crowded!r}")
     points = result.points[:, :2].astype(np.float64)
-    radii = _radii(points, max(width, height)) if radius is None else np.full(len(points), radius)
+    radii = _radii(result) if radius is None else np.full(len(points), radius)
     grains = _grains(radii)
     covered = np.zeros((height, width), np.uint8)
     for (x, y), disc in zip(points, radii, strict=True):
@@ -122,9 +122,13 @@ def _crowds(result: CountResult, crowded: float) -> Image:
     return mask
 
 
-def _radii(points: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """Return a radius for each head by the distance to its two nearest neighbours, (N,) px."""
-    radii: NDArray[np.float64] = np.clip(
-        _SPACING * neighbour_distance(points), _SMALLEST * side, _LARGEST * side
-    )
+def _radii(result: CountResult) -> NDArray[np.float64]:
+    """Return a radius for each head by its box, or the two nearest neighbours, (N,) px."""
+    points, side = result.points[:, :2].astype(np.float64), max(result.size)
+    radii: NDArray[np.float64]
+    if result.boxes is not None:
+        corner = np.maximum(points - result.boxes[:, :2], result.boxes[:, 2:] - points)
+        radii = np.maximum(np.hypot(*corner.T), _SMALLEST * side)
+        return radii
+    radii = np.clip(_SPACING * neighbour_distance(points), _SMALLEST * side, _LARGEST * side)
     return radii

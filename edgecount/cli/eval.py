@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._eval.folds import mean_line, mean_of_folds, read_folds
 from edgecount.cli._eval.sets import count_images, read_sets, split_arguments
 from edgecount.cli._eval.table import comparison
 from edgecount.cli._shell.extras import needs_train
@@ -15,6 +17,7 @@ from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.group import FAILED
 from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
+from edgecount.cli._types.kernels import kernels_option
 from edgecount.cli._types.options import (
     backend_option,
     damaged_option,
@@ -28,7 +31,7 @@ from edgecount.cli._types.options import (
     side_limit,
     zoom_option,
 )
-from edgecount.cli._types.readers import readers_help, set_options
+from edgecount.cli._types.readers import AUTO, readers_help, set_options
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from edgecount.train.data.readers import Choice
     from edgecount.train.data.sample import Sample
     from edgecount.train.evaluate.evaluation import Evaluation
+    from edgecount.train.targets.kernels import Kernels
 
 _CHECKPOINT = ".pt"
 _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "from points"))
@@ -50,11 +54,25 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
     help="Use only the held-out images of this list, such as shanghaitech_b; of a run, the set of "
     "this name.  [default: all]",
 )
+@click.option(
+    "--folds",
+    is_flag=True,
+    help="Take the arguments as runs of all folds of a set (config key folds), measure each on "
+    "the part that it held out, and give the means of their errors.",
+)
 @number_option("--images", "Measure on at most N images of a set, evenly chosen.  [default: all]")
 @backend_option
 @precision_option
 @max_side_option
 @zoom_option
+@click.option(
+    "--average-precision",
+    "ranked",
+    is_flag=True,
+    help="Rank head points and boxes by their score, without the model's threshold, and print the "
+    "average precision; every image is counted twice.",
+)
+@kernels_option
 @folder_option(
     "--report",
     help="Write report.html to this folder, with charts and the worst and best images; replaces "
@@ -73,11 +91,14 @@ def evaluate(
     reader: str,
     unannotated: Choice | None,
     split: str | None,
+    folds: bool,
     images: int | None,
     backend: str,
     precision: str,
     max_side: int | str | None,
     zoom: int,
+    ranked: bool,
+    kernels: Kernels | None,
     report: Path | None,
     accept_damaged: bool,
     max_pixels: int,
@@ -89,28 +110,32 @@ def evaluate(
     MODEL is a bundled name, an .onnx file, a folder written by edgecount export, a checkpoint
     (.pt) of edgecount train, or the folder of a run, whose best weights are meant. Several models
     give a table with a row for each. DATA is an annotated set, or the folder of a run, whose
-    held-out sets are meant; a run alone is measured on its own.
+    held-out sets are meant; a run alone is measured on its own. With --folds, all arguments are
+    runs.
 
     An image that cannot be read is reported on stderr and left out of the numbers; the exit code is
     1 then.
 
-    A point matches a head within half the diagonal of the head's box, and within 4, 8 and 16
-    pixels. GAME is the sum of the errors over 1, 4, 16 and 64 equal regions of the image. The
-    interval's width is given as a share of the count.
+    A point matches a head within half the diagonal of the head's box (and, more strictly, half its
+    short side), and within 4, 8 and 16 pixels. Average precision is COCO's, without its limit of
+    100 candidates: of boxes over IoUs of 0.5 to 0.95, of points over these distances. GAME is the
+    sum of the errors over 1, 4, 16 and 64 equal regions of the image. The interval's width is given
+    as a share of the count.
     """
     if per_image and not as_json:
         raise click.UsageError("--per-image: expected with --json, got a table for people")
-    models, data = split_arguments(arguments)
-    if report and len(models) > 1:
-        raise click.UsageError(f"--report: expected one MODEL, got {len(models)}")
     with needs_train("to evaluate models"):
         from edgecount.train.evaluate.evaluation import evaluate_counter
-    sets = {
-        name: reading(samples, accept_damaged, max_pixels)
-        for name, samples in read_sets(
-            data, reader=reader, unannotated=unannotated, split=split, images=images
+    plan = {
+        model: {
+            name: reading(samples, accept_damaged, max_pixels) for name, samples in sets.items()
+        }
+        for model, sets in _plan(
+            arguments, folds, reader=reader, unannotated=unannotated, split=split, images=images
         ).items()
     }
+    if report and (folds or len(plan) > 1):
+        raise click.UsageError(f"--report: expected one MODEL, got {len(plan)}")
     results: dict[str, dict[str, Evaluation]] = {}
     page: Path | None = None
     spec: IntervalSpec | None = None
@@ -121,13 +146,21 @@ def evaluate(
             report_failure(str(sample.path), error)
         failed.add(id(sample))
 
-    for model in models:
+    for model, sets in plan.items():
         with (
             _open(model, backend, precision, max_side, zoom) as counter,
+            _candidates(ranked, model, backend, precision, max_side, zoom) as candidates,
             Progress(count_images(sets), "image", f"eval {model}", shown=not as_json) as progress,
         ):
             results[model] = {
-                name: evaluate_counter(counter, samples, progress=progress.step, on_error=leave_out)
+                name: evaluate_counter(
+                    counter,
+                    samples,
+                    candidates=candidates,
+                    kernels=kernels,
+                    progress=progress.step,
+                    on_error=leave_out,
+                )
                 for name, samples in sets.items()
             }
             spec = counter.manifest.postprocess.interval
@@ -141,18 +174,38 @@ def evaluate(
         model: {name: _summary(one, per_image) for name, one in by_set.items()}
         for model, by_set in results.items()
     }
-    single = len(models) == len(sets) == 1
+    single = sum(map(len, plan.values())) == 1
     alone = next(iter(next(iter(summaries.values())).values()))
+    means = {"mean_of_folds": mean_of_folds(summaries)} if folds else {}
     if as_json:
-        click.echo(to_json(alone if single else {"models": summaries}))
+        click.echo(to_json(alone if single else {"models": summaries, **means}))
         ctx.exit(FAILED if failed else 0)
     lines = (
         _table(alone, asked=spec.coverage if spec else None) if single else comparison(summaries)
     )
-    click.echo(text_of(lines))
+    click.echo(text_of([*lines, *map(mean_line, means.values())]))
     if page:
         click.echo(f"\n{printable(str(page))}")
     ctx.exit(FAILED if failed else 0)
+
+
+def _plan(
+    arguments: Sequence[str],
+    folds: bool,
+    *,
+    reader: str,
+    unannotated: Choice | None,
+    split: str | None,
+    images: int | None,
+) -> Mapping[str, Mapping[str, list[Sample]]]:
+    """Return the samples that each model is measured on, by the name of their set."""
+    if folds:
+        if split or reader != AUTO:
+            raise click.UsageError("--folds: the runs name their images: no --split, no --reader")
+        return read_folds(arguments, images)
+    models, data = split_arguments(arguments)
+    sets = read_sets(data, reader=reader, unannotated=unannotated, split=split, images=images)
+    return dict.fromkeys(models, sets)
 
 
 def _summary(evaluation: Evaluation, per_image: bool) -> dict[str, Any]:
@@ -177,14 +230,30 @@ def _write_report(
     )
 
 
+def _candidates(
+    wanted: bool, model: str, backend: str, precision: str, max_side: int | str | None, zoom: int
+) -> AbstractContextManager[EdgeCounter | None]:
+    """Open the model again with a threshold near 0, if its candidates are wanted."""
+    if not wanted:
+        return nullcontext()
+    from edgecount.train.evaluate.candidates import LEAST_SCORE
+
+    return _open(model, backend, precision, max_side, zoom, threshold=LEAST_SCORE)
+
+
 def _open(
-    model: str, backend: str, precision: str, max_side: int | str | None, zoom: int
+    model: str,
+    backend: str,
+    precision: str,
+    max_side: int | str | None,
+    zoom: int,
+    **more: Any,
 ) -> EdgeCounter:
     """Open a counter with the model or checkpoint that MODEL names."""
     from edgecount import EdgeCounter
     from edgecount.errors import ConfigError
 
-    options = side_limit(max_side) | {"zoom": zoom}
+    options = side_limit(max_side) | {"zoom": zoom} | more
     if Path(model).suffix != _CHECKPOINT:
         return EdgeCounter(model, backend=backend, precision=precision, **options)
     if backend != "auto":
@@ -247,10 +316,40 @@ def _points_table(summary: Mapping[str, Any]) -> Iterator[str]:
     if "points" not in summary:
         return
     yield ""
-    yield f"{'points within':16}{'precision':>11}{'recall':>9}{'F1':>8}"
-    at = {f"{radius} px": values for radius, values in summary["points_at"].items()}
-    for label, values in {"the head's box": summary["points"], **at}.items():
-        yield f"{label:16}{values['precision']:11.3f}{values['recall']:9.3f}{values['f1']:8.3f}"
+    yield f"{'points within':18}{'precision':>9}{'recall':>9}{'F1':>8}"
+    rows = {"the head's box": summary["points"]}
+    if "points_short_side" in summary:
+        rows["half a short side"] = summary["points_short_side"]
+    rows |= {f"{radius} px": values for radius, values in summary["points_at"].items()}
+    for label, values in rows.items():
+        yield f"{label:18}{values['precision']:9.3f}{values['recall']:9.3f}{values['f1']:8.3f}"
+    if "localisation" in summary:
+        found = summary["localisation"]
+        text = f"{'mean of 1-100 px':18}{found['precision']:9.3f}{found['recall']:9.3f}"
+        if "error" in found:
+            text += f"   {found['error']:.2f} px off in the mean of those within 16 px"
+        yield text
+    yield from _precision_table(summary.get("average_precision", {}))
+
+
+def _precision_table(ranked: Mapping[str, Any]) -> Iterator[str]:
+    if not ranked:
+        return
+    yield ""
+    points = ranked["points"]
+    yield f"{'average precision':18}{'AP':>9}{'recall':>9}"
+    if "boxes" in ranked:
+        boxes = ranked["boxes"]
+        yield (
+            f"{'boxes, IoU .5:.95':18}{boxes['ap']:9.3f}{boxes['ar']:9.3f}   AP50 "
+            f"{boxes['ap50']:.3f}   AP75 {boxes['ap75']:.3f}"
+        )
+    yield f"{'points, 4-16 px':18}{points['ap']:9.3f}{points['ar']:9.3f}"
+    labels = {"box": "the head's box", "short_side": "half a short side"}
+    for rule, values in points.items():
+        if rule not in ("ap", "ar"):
+            label = labels.get(rule, f"{rule} px")
+            yield f"{label:18}{values['ap']:9.3f}{values['recall']:9.3f}"
 
 
 def _regions_table(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -268,6 +367,7 @@ def _regions_table(summary: Mapping[str, Any]) -> Iterator[str]:
             ("ssim", "SSIM", 3, ""),
             ("psnr", "PSNR", 2, " dB"),
             ("false_recognition", "false recognition", 4, ""),
+            ("false_recognition_of_truth", "of a right map", 4, ""),
         )
         if key in summary
     ]

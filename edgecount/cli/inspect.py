@@ -213,7 +213,7 @@ def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("image", f"{image['channels']}, (x - [{mean}]) * [{scale}], {size}"),
         *_labelled("maps", [_map_text(output) for output in manifest["outputs"]]),
-        ("peaks", f"above {post['threshold']:g} in windows of {post['window']} cells"),
+        _heads_row(manifest),
     ]
     if fusion := post["fusion"]:
         text = "points below {low:g}, density above {high:g} people per {cell} px square"
@@ -237,9 +237,18 @@ def _manifest_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def _heads_row(manifest: dict[str, Any]) -> tuple[str, str]:
+    post = manifest["postprocess"]
+    if any(output["role"] == "boxes" for output in manifest["outputs"]):
+        dropped = f"less those with an IoU above {post['nms_iou']:g} with a better one"
+        return "boxes", f"above {post['threshold']:g}, {dropped}"
+    return "peaks", f"above {post['threshold']:g} in windows of {post['window']} cells"
+
+
 def _map_text(output: dict[str, Any]) -> str:
     unit = "" if output["unit"] == 1 else f", {output['unit']:g} per person"
-    return f"{output['role']}: {output['name']}, one cell per {output['stride']} px{unit}"
+    anchors = f", {output['anchors']} boxes per cell" if "anchors" in output else ""
+    return f"{output['role']}: {output['name']}, one cell per {output['stride']} px{unit}{anchors}"
 
 
 def _labelled(name: str, texts: list[str]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Head points as dots, regions as outlines."""
+"""Head points as dots, heads and regions as outlines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.drawing._labels import INK, Colour
+from edgecount.result import CountResult
 
 DOT: Colour = (255, 245, 150)
 # Told apart from each other, from the dot and from inferno's purple to yellow.
@@ -54,6 +55,14 @@ def ring_radii(size: tuple[int, int], points: NDArray[np.float32]) -> NDArray[np
     return radii
 
 
+def draw_heads(canvas: NDArray[np.uint8], result: CountResult) -> None:
+    """Mark a result's heads, in place: by their boxes or, of a model without, by dots."""
+    if result.boxes is None:
+        draw_points(canvas, result.points)
+    else:
+        draw_boxes(canvas, result.boxes)
+
+
 def draw_points(canvas: NDArray[np.uint8], points: NDArray[np.float32]) -> None:
     """Mark the heads by dots, in place: bright on dark, so that they show on any ground.
 
@@ -70,6 +79,23 @@ def draw_points(canvas: NDArray[np.uint8], points: NDArray[np.float32]) -> None:
         fixed_radii = np.rint((radii + edge) * (1 << SHIFT)).astype(int).tolist()
         for (x, y), radius in zip(centres, fixed_radii, strict=True):
             cv2.circle(canvas, (x, y), radius, colour, cv2.FILLED, cv2.LINE_AA, SHIFT)
+
+
+def draw_boxes(canvas: NDArray[np.uint8], boxes: NDArray[np.float32]) -> None:
+    """Outline the heads, in place: bright beside dark, so that they show on any ground.
+
+    Args:
+        canvas: uint8 (H, W, 3), BGR.
+        boxes: float32 (N, 4): left, top, right and bottom in canvas pixels.
+    """
+    height, width = canvas.shape[:2]
+    line = max(1, round(math.hypot(width, height) / 1200))
+    corners = fixed(boxes).tolist()
+    for colour, thickness in ((INK, line + 2), (DOT, line)):
+        for left, top, right, bottom in corners:
+            cv2.rectangle(
+                canvas, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA, SHIFT
+            )
 
 
 def draw_region(

@@ -24,7 +24,7 @@ from edgecount.drawing._labels import (
 )
 from edgecount.drawing._lines import LINE_COLOUR, arrow, draw_line, line_runs
 from edgecount.drawing._map import draw_ground_map
-from edgecount.drawing._marks import REGION_COLOURS, draw_points, draw_region
+from edgecount.drawing._marks import REGION_COLOURS, draw_heads, draw_region
 from edgecount.errors import ConfigError, InputError
 from edgecount.regions import Region
 from edgecount.result import CountResult
@@ -65,7 +65,9 @@ def draw_overlay(
     time: float | None = None,
     layers: Iterable[str] = LAYERS,
 ) -> NDArray[np.uint8]:
-    """Draw a result over its frame: heat, regions, lines, head points, the count and its interval.
+    """Draw a result over its frame: heat, regions, lines, heads, the count and its interval.
+
+    Heads are dots, or boxes if the model gives them.
 
     Parts that do not fit on a small frame are left out; the heat and the points always show.
 
@@ -83,8 +85,8 @@ def draw_overlay(
         scale: density of the hottest colour; fitted to this result if None. Pass one
             scale for all frames of a video to keep the colours comparable.
         time: seconds to write beside the count, such as `result.time`; None: no time.
-        layers: what is drawn, of "heat", "points", "regions", "lines", "count", "legend" (of the
-            heat), "map" (of the ground) and "alarm".
+        layers: what is drawn, of "heat", "points" (or boxes), "regions", "lines", "count",
+            "legend" (of the heat), "map" (of the ground) and "alarm".
 
     Returns:
         A new uint8 (H, W, 3) BGR picture.
@@ -111,7 +113,7 @@ def draw_overlay(
     for line in across:
         draw_line(canvas, line, sizes.capital, sizes.line)
     if "points" in drawn:
-        draw_points(canvas, result.points)
+        draw_heads(canvas, result)
     taken = _draw_alarm(canvas, alarm if "alarm" in drawn else None, sizes, reason)
     if "count" in drawn:
         _draw_count(canvas, result, time, sizes, taken)

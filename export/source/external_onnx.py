@@ -28,6 +28,10 @@ _SIDE = 128  # px, of the image that strides are measured on
 _USUAL = 512 * 512  # px: a larger image of a graph of one size may take longer
 _FLOAT = 1
 _FILL_IN = "FILL IN: "
+_ASKED = (
+    f"{_FILL_IN}density, heatmap, offset or size, or scores and boxes of a detector, with its "
+    '"anchors"; delete the output if it is none'
+)
 # Parts of names that exporters give to such outputs.
 _HINTS = {
     "density": ("dens", "dmap"),
@@ -74,11 +78,13 @@ def manifest_template(graph: onnx.ModelProto, name: str) -> dict[str, Any]:
             "min_side": max(64, multiple),
         },
         "outputs": [
-            {"name": output, "role": _role(output, maps[output]), "stride": stride, "unit": 1.0}
-            for output, stride in found.items()
+            {"name": output, "role": role, "stride": found[output], "unit": 1.0}
+            for output, role in _roles({output: maps[output] for output in found}).items()
         ],
         "postprocess": {
-            name: value for name, value in asdict(PostprocessSpec()).items() if name != "interval"
+            name: value
+            for name, value in asdict(PostprocessSpec()).items()
+            if name not in {"interval", "nms_iou"}
         },
         "training": {},
         "licence": "",
@@ -140,11 +146,12 @@ def _check_output(output: OutputSpec, values: NDArray[Any], height: int) -> None
         measured = f"{stride} pixels per cell, as measured"
         raise _wrong(f"outputs.{output.name}.stride", measured, output.stride)
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
-    if output.role == "heatmap" and (low < 0 or high > 1):
+    if output.role in {"heatmap", "scores"} and (low < 0 or high > 1):
         # Peaks above a threshold would mean nothing.
         log.warning(
-            "heatmap %s: expected probabilities from 0 to 1, got values from %.3g to %.3g on "
+            "%s %s: expected probabilities from 0 to 1, got values from %.3g to %.3g on "
             "noise: is its sigmoid missing? Heads are counted above postprocess.threshold",
+            output.role,
             output.name,
             low,
             high,
@@ -226,9 +233,18 @@ def _stride(values: NDArray[Any], height: int) -> int | None:
     return int(height // values.shape[2])
 
 
+def _roles(maps: dict[str, NDArray[Any]]) -> dict[str, str]:
+    """Guess the role of each map by its name and channels, or ask for it.
+
+    The maps of a detector are asked for: how a network codes its boxes cannot be seen.
+    """
+    guessed = {name: _role(name, values) for name, values in maps.items()}
+    roles = list(guessed.values())
+    return {name: role if roles.count(role) == 1 else _ASKED for name, role in guessed.items()}
+
+
 def _role(name: str, values: NDArray[Any]) -> str:
-    """Guess the role of a map by its name and channels, or ask for it."""
     for role, hints in _HINTS.items():
         if CHANNELS[role] == values.shape[1] and any(hint in name.lower() for hint in hints):
             return role
-    return f"{_FILL_IN}density, heatmap, offset or size; delete the output if it is none"
+    return _ASKED

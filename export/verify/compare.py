@@ -55,7 +55,7 @@ class ImageComparison:
         reference: people counted by the original.
         candidate: people counted by the candidate.
         density: both density counts, original first; None without a density.
-        points: both numbers of head points; None without a heatmap.
+        points: both numbers of head points; None without them.
         matched: points of the original that the candidate has too, within one heatmap cell or
             4 px, whichever is more.
         regions: mean absolute difference over the image's 16 regions, in people.
@@ -203,7 +203,7 @@ def _compare(
     matched = 0
     if ours.peak_count is not None and theirs.peak_count is not None:
         points = ours.peak_count, theirs.peak_count
-        output = counter.manifest.output("heatmap")
+        output = counter.manifest.output("heatmap") or counter.manifest.output("scores")
         spec = counter.manifest.input
         scale = min(input_geometry(ours.size, spec, spec.max_side).scale)
         reach = max(4.0, output.stride if output else 0) / scale

@@ -34,7 +34,8 @@ class FakeBackend(Backend):
         people: (N, 2) points x, y in pixels of the network's input, which are those of the source
             unless the frame is longer than the model's `max_side`; or a function that is given the
             image tensor, float32 (B, 3, H, W), and returns such points, to move people from frame
-            to frame. Frames processed in tiles (over 2048 x 2048 pixels) see them in every tile.
+            to frame. Frames processed in tiles (over 2048 x 2048 pixels) see them in every tile,
+            and those that are zoomed into in every region.
         manifest: the layout of the maps; None: that of the counter's model.
 
     Attributes:
@@ -105,11 +106,13 @@ def draw_maps(
     """
     maps = {
         output.name: np.zeros(
-            (2 if output.role == "offset" else 1, height // output.stride, width // output.stride),
-            np.float32,
+            (output.channels, height // output.stride, width // output.stride), np.float32
         )
         for output in manifest.outputs
     }
+    if manifest.levels():
+        _draw_boxes(maps, points, manifest)
+        return maps
     heatmap, density = manifest.output("heatmap"), manifest.output("density")
     offset = manifest.output("offset")
     # Each person's density lies where its peak is, so that every fusion cell agrees with itself.
@@ -126,6 +129,17 @@ def draw_maps(
         columns, rows = (spots // density.stride).astype(np.intp).T
         np.add.at(maps[density.name][0], (rows, columns), density.unit)
     return maps
+
+
+def _draw_boxes(
+    maps: dict[str, NDArray[np.float32]], points: NDArray[np.float64], manifest: Manifest
+) -> None:
+    """Give each person a cell of the finest level as a box: no two of them overlap."""
+    scores, boxes = manifest.levels()[0]
+    shape = maps[scores.name].shape[1:]
+    rows, columns = _place(points / scores.stride, shape, 1).T
+    maps[scores.name][0, rows, columns] = _SCORE
+    maps[boxes.name][:4] = 0.5
 
 
 def _place(points: NDArray[np.float64], shape: tuple[int, ...], window: int) -> NDArray[np.intp]:
@@ -148,7 +162,7 @@ def _place(points: NDArray[np.float64], shape: tuple[int, ...], window: int) -> 
             row, column = divmod(int(distance.argmin()), shape[1])
             if not free[row, column]:
                 raise ConfigError(
-                    f"FakeBackend: no room for {len(points)} people in a heatmap of "
+                    f"FakeBackend: no room for {len(points)} people in a map of "
                     f"{shape[0]} x {shape[1]} cells: use fewer people or a larger frame"
                 )
         placed[index] = row, column

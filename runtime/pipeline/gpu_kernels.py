@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgecount import _ext
-from edgecount.runtime.pipeline.postprocess import MapGrid, RegionMasks, count_options
+from edgecount.runtime.pipeline.gpu_counters import GpuCounter, open_counter
+from edgecount.runtime.pipeline.postprocess import MapGrid, RegionMasks
 from edgecount.runtime.pipeline.preprocess import black
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edgecount.manifest import Role
     from edgecount.runtime.backends.device import Bound
     from edgecount.runtime.pipeline.job import CountSettings
     from edgecount.runtime.pipeline.preprocess import InputGeometry
@@ -39,15 +38,15 @@ class GpuKernels:
     grid: MapGrid
     preprocessor: _ext.Preprocessor
     coverage: NDArray[np.float32] | None
-    counters: dict[int, _ext.MapCounter] = field(default_factory=dict)
+    counters: dict[int, GpuCounter] = field(default_factory=dict)
 
 
 class GpuKernelCache:
     """The kernels of the eight frame sizes that were used last."""
 
     def __init__(self, settings: CountSettings, device: int) -> None:
-        self._manifest, self._device = settings.manifest, device
-        self._threshold, self._capacity = settings.threshold, settings.capacity
+        self._settings, self._device = settings, device
+        self._manifest = settings.manifest
         self._kept: OrderedDict[tuple[object, ...], GpuKernels] = OrderedDict()
 
     def find(
@@ -61,7 +60,7 @@ class GpuKernelCache:
         grid = MapGrid(self._manifest, geometry)
         coverage = grid.masks(masks)
         dtypes = {
-            output.role: bound.outputs[output.name].dtype for output in self._manifest.outputs
+            output.name: bound.outputs[output.name].dtype for output in self._manifest.outputs
         }
         # The kernels' tables are made for all of these. Regions are compared by the id of their
         # masks, which are many megabytes and the same object as long as the regions are.
@@ -75,7 +74,9 @@ class GpuKernelCache:
         self._kept.move_to_end(key)
         batch = bound.input.shape[0]
         if batch not in found.counters:
-            found.counters[batch] = self._make_counter(grid, coverage, batch, dtypes)
+            found.counters[batch] = open_counter(
+                self._settings, grid, coverage, batch, dtypes, self._device
+            )
         return found
 
     def clear(self) -> None:
@@ -98,26 +99,4 @@ class GpuKernelCache:
             nv12=nv12,
             dtype=dtype,
             device=self._device,
-        )
-
-    def _make_counter(
-        self,
-        grid: MapGrid,
-        coverage: NDArray[np.float32] | None,
-        batch: int,
-        dtypes: Mapping[Role, str],
-    ) -> _ext.MapCounter:
-        heatmap, density = grid.heatmap, grid.density
-        return _ext.MapCounter(
-            batch,
-            None if heatmap is None else grid.cells(heatmap),
-            None if density is None else grid.cells(density),
-            offset="offset" in dtypes,
-            masks=coverage,
-            heatmap_dtype=dtypes.get("heatmap", "float32"),
-            density_dtype=dtypes.get("density", "float32"),
-            # The next frame overwrites the engine's own map.
-            keep_density=density is not None,
-            device=self._device,
-            **count_options(grid, self._threshold, self._capacity),
         )

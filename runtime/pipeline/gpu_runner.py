@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from edgecount.result import CountResult
     from edgecount.runtime.backends.device import Bound, DeviceBackend
+    from edgecount.runtime.pipeline.gpu_counters import GpuCounter
     from edgecount.runtime.pipeline.gpu_kernels import GpuKernels
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
     from edgecount.runtime.pipeline.postprocess import MapGrid, RegionMasks
@@ -103,7 +104,7 @@ class GpuRunner(QueueingRunner):
     def _collect(
         self,
         grid: MapGrid,
-        counter: _ext.MapCounter,
+        counter: GpuCounter,
         masks: RegionMasks,
         jobs: Sequence[FrameJob],
     ) -> list[CountResult]:
@@ -168,17 +169,7 @@ class GpuRunner(QueueingRunner):
         prepared.record(self._stream)
         self._infer(bound)
         inferred.record(self._stream)
-        maps = {
-            output.role: bound.outputs[output.name][kernels.grid.crop(output)]
-            for output in self._settings.manifest.outputs
-        }
-        heatmap, density = maps.get("heatmap"), maps.get("density")
-        kernels.counters[len(images)].enqueue(
-            None if heatmap is None else heatmap[:, 0],
-            maps.get("offset"),
-            None if density is None else density[:, 0],
-            self._stream,
-        )
+        kernels.counters[len(images)].enqueue(bound.outputs, self._stream)
         counted.record(self._stream)
 
     def _infer(self, bound: Bound) -> None:

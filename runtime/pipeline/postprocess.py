@@ -40,6 +40,7 @@ class Counts:
     regions: dict[str, RegionCount]
     overflow: bool
     interval: tuple[float, float] | None
+    boxes: NDArray[np.float32] | None
 
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float16))
@@ -116,7 +117,7 @@ def count_outputs(
         manifest: the model's manifest.
         geometry: how the frame was sized.
         masks: the regions.
-        threshold: score above which a peak counts, in [0, 1).
+        threshold: score above which a peak or a box counts, in [0, 1).
         capacity: most points to return; 0: all.
 
     Raises:
@@ -125,14 +126,17 @@ def count_outputs(
     grid = MapGrid(manifest, geometry)
     # Padding is cut off before counting: a network may see people in it, or past the frame's edge.
     maps = {
-        output.role: np.ascontiguousarray(outputs[output.name][grid.crop(output)])
+        output.name: np.ascontiguousarray(outputs[output.name][grid.crop(output)])
         for output in manifest.outputs
     }
-    heatmap, density = maps.get("heatmap"), maps.get("density")
+    if grid.levels:
+        return _count_boxes(maps, grid, masks, box_options(grid, threshold, capacity))
+    by_role = {output.role: maps[output.name] for output in manifest.outputs}
+    heatmap, density = by_role.get("heatmap"), by_role.get("density")
     with explained(manifest):
         found = _ext.count_maps(
             None if heatmap is None else heatmap[:, 0],
-            maps.get("offset"),
+            by_role.get("offset"),
             None if density is None else density[:, 0],
             grid.masks(masks),
             **count_options(grid, threshold, capacity),
@@ -144,14 +148,27 @@ def count_outputs(
     return read_counts(found, 0, people, grid, masks)
 
 
+def _count_boxes(
+    maps: Mapping[str, NDArray[Any]], grid: MapGrid, masks: RegionMasks, options: dict[str, Any]
+) -> Counts:
+    """Count the heads of one frame by the cropped maps of a detector."""
+    levels = [(maps[scores.name], maps[boxes.name], scores.stride) for scores, boxes in grid.levels]
+    with explained(grid.manifest):
+        found = _ext.count_boxes(levels, grid.masks(masks), **options)
+    return read_counts(found, 0, np.zeros((0, 0), np.float32), grid, masks)
+
+
 class MapGrid:
     """The cells of the maps that a frame covers; what lies beyond is padding."""
 
     def __init__(self, manifest: Manifest, geometry: InputGeometry) -> None:
         self.manifest, self.geometry = manifest, geometry
         self.density, self.heatmap = manifest.output("density"), manifest.output("heatmap")
-        # Regions are rasterised on one map's cells; the kernels look up peaks in the same masks.
-        base = next(output for output in (self.density, self.heatmap) if output is not None)
+        self.levels = manifest.levels()
+        # Regions are rasterised on one map's cells; the kernels look up heads in the same masks.
+        finest = self.levels[0][0] if self.levels else None
+        bases = self.density, self.heatmap, finest
+        base = next(output for output in bases if output is not None)
         self.shape = self.cells(base)
         self.cell = base.stride / geometry.scale[0], base.stride / geometry.scale[1]
 
@@ -197,6 +214,17 @@ def count_options(grid: MapGrid, threshold: float, capacity: int) -> dict[str, A
     }
 
 
+def box_options(grid: MapGrid, threshold: float, capacity: int) -> dict[str, Any]:
+    """Return the keyword arguments of `_ext.count_boxes` for frames of one size."""
+    height, width = grid.geometry.resized
+    return {
+        "threshold": threshold,
+        "iou": grid.manifest.postprocess.nms_iou,
+        "capacity": capacity,
+        "size": (float(width), float(height)),
+    }
+
+
 def read_counts(
     found: _ext.MapCounts,
     image: int,
@@ -214,12 +242,16 @@ def read_counts(
         masks: the regions.
     """
     density, heatmap, geometry = grid.density, grid.heatmap, grid.geometry
-    points = np.empty((0, 3), np.float32)
+    points, boxes = np.empty((0, 3), np.float32), None
     if heatmap is not None:
         points = _to_source(found.peaks[image], heatmap.stride, geometry)
+    elif grid.levels:  # in pixels of the network
+        points = _to_source(found.peaks[image], 1, geometry)
+        boxes = _to_source(found.boxes[image], 1, geometry)
+    heads = heatmap is not None or boxes is not None
     count = float(found.count[image])
     density_count = None if density is None else float(found.density_sum[image])
-    peak_count = None if heatmap is None else int(found.peak_count[image])
+    peak_count = int(found.peak_count[image]) if heads else None
     if density is not None and density_count is not None:
         _check_people(density_count, grid, density)
     return Counts(
@@ -236,12 +268,13 @@ def read_counts(
                 density_count=None
                 if density is None
                 else float(found.region_density[image, index]),
-                peak_count=None if heatmap is None else float(found.region_peaks[image, index]),
+                peak_count=float(found.region_peaks[image, index]) if heads else None,
             )
             for index, region in enumerate(masks.regions)
         },
         overflow=bool(found.overflow[image]),
         interval=_interval(grid.manifest, count, density_count, peak_count),
+        boxes=boxes,
     )
 
 
@@ -273,21 +306,31 @@ def explained(manifest: Manifest) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        # The kernel knows only the role of a map that is not finite.
-        role, _, rest = str(error).partition(":")
-        for output in manifest.outputs:
-            if output.role == role:
-                what = f"output {output.name!r} ({role}) of {manifest.name}:{rest}"
-                raise BackendError(what) from error
+        # The kernel knows only the role of a map that is not finite, or its level.
+        place, _, rest = str(error).partition(":")
+        places = {str(output.role): output for output in manifest.outputs}
+        for index, level in enumerate(manifest.levels()):
+            places |= {f"levels[{index}].{output.role}": output for output in level}
+        if place in places:
+            output = places[place]
+            what = f"output {output.name!r} ({output.role}) of {manifest.name}:{rest}"
+            raise BackendError(what) from error
         raise BackendError(f"the maps of {manifest.name} cannot be counted: {error}") from error
 
 
 def _to_source(
-    peaks: NDArray[np.float32], stride: int, geometry: InputGeometry
+    found: NDArray[np.float32], stride: int, geometry: InputGeometry
 ) -> NDArray[np.float32]:
-    """Turn peaks in heatmap cells into points in source pixels, inside the frame."""
+    """Turn cells of a stride into source pixels, inside the frame.
+
+    Args:
+        found: (N, 3) x, y and score, or (N, 4) left, top, right and bottom.
+        stride: network pixels per cell.
+        geometry: how the frame was sized.
+    """
     # A copy: the kernels' memory is used again for the next frame.
-    points: NDArray[np.float32] = peaks.copy()
-    factor = stride / geometry.scale[0], stride / geometry.scale[1]
-    points[:, :2] = np.clip(points[:, :2] * np.asarray(factor), 0, np.asarray(geometry.size))
-    return points
+    places: NDArray[np.float32] = found.copy()
+    factor = np.array([stride / geometry.scale[0], stride / geometry.scale[1]])
+    for pair in (places[:, :2], places[:, 2:]) if found.shape[1] == 4 else (places[:, :2],):
+        pair[:] = np.clip(pair * factor, 0, np.asarray(geometry.size))
+    return places

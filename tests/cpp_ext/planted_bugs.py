@@ -219,8 +219,8 @@ BUGS = [
     Bug(
         "tickets never cleared",
         HOST,
-        "allocate(plan.list.tickets, batch, &stream);",
-        "allocate(plan.list.tickets, batch);",
+        "memory.allocate(plan.list.tickets, batch, &stream);",
+        "memory.allocate(plan.list.tickets, batch);",
     ),
     Bug(
         "enqueue waits",
@@ -238,15 +238,15 @@ BUGS = [
 ]
 
 
-def plant(sources: Path, to: Path) -> None:
-    """Copy a folder of sources, with all the bugs.
+def plant(sources: Path, to: Path, bugs: list[Bug]) -> None:
+    """Copy a folder of sources, with all of some bugs.
 
     Raises:
         ValueError: a bug's text is not there, or more than once.
     """
     shutil.copytree(sources, to)
     (to / "planted.h").write_text(SWITCH)
-    for number, bug in enumerate(BUGS, start=1):
+    for number, bug in enumerate(bugs, start=1):
         path = to / bug.source
         text = path.read_text()
         if text.count(bug.good) != 1:

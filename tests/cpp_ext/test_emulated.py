@@ -1,4 +1,7 @@
-"""The counting kernels for GPUs on an emulated one, under sanitizers, against the CPU's."""
+"""The counting kernels for GPUs on an emulated one, under sanitizers, against the CPU's.
+
+Of two programs one counts maps, the other the boxes of detectors.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from planted_bugs import BUGS, plant
+from planted_box_bugs import BOX_BUGS
+from planted_bugs import BUGS, Bug, plant
 
 ROOT = Path(__file__).parents[2]
 EMULATION = Path(__file__).parent / "emulate"
@@ -17,6 +21,9 @@ CUDA = ROOT / "cpp_ext" / "cuda"
 REFERENCE = [
     ROOT / "cpp_ext" / "src" / f"{name}.cpp"
     for name in (
+        "box_candidates",
+        "box_suppression",
+        "count_boxes",
         "count_maps",
         "density",
         "fusion",
@@ -28,6 +35,9 @@ REFERENCE = [
         "prominence",
     )
 ]
+# The sources of a program: its kernels and its test.
+PROGRAMS = {"maps": ("count_maps.cu", "counts.cpp"), "boxes": ("count_boxes.cu", "boxes.cpp")}
+PLANTED = {"maps": BUGS, "boxes": BOX_BUGS}
 DEVICE = [CUDA / f"{name}.cpp" for name in ("context", "memory", "stream")]
 MEMORY = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 THREADS = ["-fsanitize=thread"]
@@ -55,7 +65,7 @@ class Build:
         self.compiler, self.sanitize, self.folder = compiler, sanitize, folder
         # The reference has a test of its own under sanitizers.
         sources = [(s, []) for s in REFERENCE]
-        sources += [(s, sanitize) for s in [*DEVICE, EMULATION / "counts.cpp"]]
+        sources += [(s, sanitize) for s in DEVICE]
         with ThreadPoolExecutor(2) as pool:
             self.objects = list(pool.map(lambda source: self.compile(*source), sources))
 
@@ -70,13 +80,16 @@ class Build:
         assert built.returncode == 0, built.stderr
         return output
 
-    def program(self, cuda: Path) -> Path:
-        """Build the test with the kernels of a folder."""
-        kernels = self.compile(cuda / "count_maps.cu", self.sanitize, cuda)
-        output = self.folder / f"{cuda.name}-counts"
-        linked = run(
-            self.compiler, *self.sanitize, *self.objects, kernels, "-ldl", "-lpthread", "-o", output
-        )
+    def program(self, name: str, cuda: Path = CUDA) -> Path:
+        """Build a program with the kernels of a folder."""
+        kernels, test = PROGRAMS[name]
+        own = [
+            self.compile(cuda / kernels, self.sanitize, cuda),
+            self.compile(EMULATION / test, self.sanitize),
+        ]
+        output = self.folder / f"{cuda.name}-{name}"
+        objects = [*self.objects, *own]
+        linked = run(self.compiler, *self.sanitize, *objects, "-ldl", "-lpthread", "-o", output)
         assert linked.returncode == 0, linked.stderr
         return output
 
@@ -110,43 +123,49 @@ def thread_build(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def planted_sources(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("planted") / "planted"
-    plant(CUDA, folder)
+    """Return the folders of sources with bugs, by the programs that find them."""
+    folder = tmp_path_factory.mktemp("planted")
+    for name, bugs in PLANTED.items():
+        plant(CUDA, folder / name, bugs)
     return folder
 
 
-def survivors(program: Path, bugs: list[int], rounds: int) -> list[str]:
-    """Return the names of bugs with which the program does not fail."""
+def survivors(program: Path, bugs: list[Bug], rounds: int, race: bool) -> list[str]:
+    """Return the names of bugs, of those that are races or that are not, that a program misses."""
 
     def survives(number: int) -> bool:
         return run(program, str(rounds), environment={"PLANTED": str(number)}).returncode == 0
 
+    chosen = [number for number, bug in enumerate(bugs, start=1) if bug.race == race]
     with ThreadPoolExecutor(2) as pool:
-        alive = list(pool.map(survives, bugs))
-    return [BUGS[bug - 1].name for bug, lives in zip(bugs, alive, strict=True) if lives]
+        alive = list(pool.map(survives, chosen))
+    return [bugs[bug - 1].name for bug, lives in zip(chosen, alive, strict=True) if lives]
 
 
-def test_the_gpu_counts_what_the_cpu_counts(memory_build):
-    done = run(memory_build.program(CUDA), "150")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_gpu_counts_what_the_cpu_counts(memory_build, name):
+    done = run(memory_build.program(name), "150")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ok ")
 
 
-def test_planted_bugs_are_found(memory_build, planted_sources):
-    program = memory_build.program(planted_sources)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_planted_bugs_are_found(memory_build, planted_sources, name):
+    program = memory_build.program(name, planted_sources / name)
     done = run(program, "20")
     assert done.returncode == 0, f"without a bug: {done.stderr}"
-    bugs = [number for number, bug in enumerate(BUGS, start=1) if not bug.race]
-    assert survivors(program, bugs, rounds=150) == []
+    assert survivors(program, PLANTED[name], rounds=150, race=False) == []
 
 
 @pytest.mark.slow
-def test_blocks_and_threads_do_not_race(thread_build):
-    done = run(thread_build.program(CUDA), "60")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_blocks_and_threads_do_not_race(thread_build, name):
+    done = run(thread_build.program(name), "60")
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
-def test_planted_races_are_found(thread_build, planted_sources):
-    bugs = [number for number, bug in enumerate(BUGS, start=1) if bug.race]
-    assert survivors(thread_build.program(planted_sources), bugs, rounds=10) == []
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_planted_races_are_found(thread_build, planted_sources, name):
+    program = thread_build.program(name, planted_sources / name)
+    assert survivors(program, PLANTED[name], rounds=10, race=True) == []

@@ -24,6 +24,9 @@ def assert_same(found: CountResult, expected: CountResult) -> None:
     assert found.density_stride_xy == expected.density_stride_xy
     np.testing.assert_array_equal(found.points, expected.points)
     np.testing.assert_array_equal(found.density, expected.density)
+    assert (found.boxes is None) == (expected.boxes is None)
+    if found.boxes is not None:
+        np.testing.assert_array_equal(found.boxes, expected.boxes)  # type: ignore[arg-type]
 
 
 def on_device(array: NDArray[Any]) -> _ext.DeviceArray:

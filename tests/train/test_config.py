@@ -130,6 +130,7 @@ def test_schedules_at_hand_worked_steps():
         return [learning_rate(step, config, lr_drops) * 1e3 for step in steps]
 
     assert rates([0, 9, 10, 55, 100]) == pytest.approx([0.1, 1.0, 1.0, 0.505, 0.01])
+    assert rates([10, 55, 100], cosine_end=0.1) == pytest.approx([1.0, 0.55, 0.1])
     assert rates([9, 10, 99], schedule="constant") == pytest.approx([1.0, 1.0, 1.0])
     stepped = rates([59, 60, 85], schedule="step", gamma=0.1)
     assert stepped == pytest.approx([1.0, 0.1, 0.01])

@@ -42,8 +42,12 @@ class DataConfig:
         path: the set's folder, relative to ``data_root``.
         split: the list of held-out images, a file of ``splits/`` or the path of one.
         exclude: names of images that are neither trained on nor held out.
+        only: pattern of the names of the images that are read, such as ``PartA_*``; empty: all.
         holdout: without a list, the share of the images that is held out, chosen by a fixed seed;
             0: all train.
+        folds: number of parts, equal in size, for cross-validation (UCF_CC_50's is of 5): one is
+            held out. Which image is in which part is fixed; 0: no parts.
+        fold: number of the part that is held out, from 1.
         weight: the set's share of the crops; 0: the whole set is held out, as a place that is
             never trained on.
         scale: the range of random scales, lower and upper.
@@ -68,7 +72,10 @@ class DataConfig:
     path: str = ""
     split: str = ""
     exclude: tuple[str, ...] = ()
+    only: str = ""
     holdout: float = 0.0
+    folds: int = 0
+    fold: int = 1
     weight: float = 1.0
     scale: tuple[float, float] = (0.7, 1.4)
     scales: tuple[float, ...] = ()
@@ -90,11 +97,21 @@ class DataConfig:
         _check(self.weight >= 0, "data.weight", "0 or more", self.weight)
         _check(0 <= self.native <= 1, "data.native", "a share in [0, 1]", self.native)
         _check(0 <= self.holdout < 1, "data.holdout", "a share in [0, 1)", self.holdout)
+        _check(self.folds == 0 or self.folds >= 2, "data.folds", "0, or 2 or more", self.folds)
+        last = max(self.folds, 1)
+        _check(1 <= self.fold <= last, "data.fold", f"1 to {last} (folds)", self.fold)
+        alone = not (self.folds and (self.split or self.holdout or not self.weight))
+        _check(alone, "data.folds", "no split, no holdout, and a weight", self.folds)
         _check(0 < self.shrink <= 1, "data.shrink", "a number in (0, 1]", self.shrink)
         _check(self.enlarge >= 1, "data.enlarge", "1 or more", self.enlarge)
         both = self.shrink < 1 and self.enlarge > 1
         _check(not both, "data.enlarge", "1 where shrink is below 1", self.enlarge)
         _check(self.max_pixels >= 1, "data.max_pixels", "1 or more", self.max_pixels)
+
+    @property
+    def holds_out(self) -> bool:
+        """Return whether images of the set are held out."""
+        return bool(self.split or self.holdout or self.folds or not self.weight)
 
 
 @dataclass(frozen=True)
@@ -188,9 +205,10 @@ class TrainConfig:
             0: the same.
         momentum: momentum of sgd.
         weight_decay: weight decay of convolution weights, which are the only ones with one.
-        schedule: ``cosine`` (down to a hundredth), ``step`` (times ``gamma`` at each milestone),
+        schedule: ``cosine`` (down to ``cosine_end``), ``step`` (times ``gamma`` at each milestone),
             ``plateau`` (times ``gamma`` after ``patience`` validations without progress) or
             ``constant``.
+        cosine_end: share of the learning rate that ``cosine`` ends at.
         warmup: steps of linear rise before the schedule.
         milestones: milestones of ``step``, as shares of the run.
         gamma: factor of ``step`` and ``plateau``.
@@ -240,6 +258,7 @@ class TrainConfig:
     momentum: float = 0.95
     weight_decay: float = 1e-4
     schedule: Literal["cosine", "step", "plateau", "constant"] = "cosine"
+    cosine_end: float = 0.01
     warmup: int = 200
     milestones: tuple[float, ...] = (0.6, 0.85)
     gamma: float = 0.5
@@ -291,6 +310,7 @@ class TrainConfig:
             _check(values[name] > 0, name, "a number above 0", values[name])
         for name in ("ema", "momentum"):
             _check(0 <= values[name] < 1, name, "a number in [0, 1)", values[name])
+        _check(0 <= self.cosine_end <= 1, "cosine_end", "a share in [0, 1]", self.cosine_end)
         _check(0 <= self.freeze_bn <= 1, "freeze_bn", "a share in [0, 1]", self.freeze_bn)
         shares = all(0 < share < 1 for share in self.milestones)
         _check(shares, "milestones", "shares in (0, 1)", self.milestones)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from edgecount.errors import ConfigError
@@ -13,7 +14,7 @@ from edgecount.train.data.headers import read_header
 from edgecount.train.data.mixture import MixtureComponent
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
-from edgecount.train.data.splits import evenly, hold_out, split
+from edgecount.train.data.splits import evenly, hold_out, hold_out_fold, split
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def load_data(config: TrainConfig, out: Path) -> Data:
     data = Data([], {})
     for entry in config.data:
         samples = _read(entry, config, out)
-        if entry.split or entry.holdout or not entry.weight:
+        if entry.holds_out:
             samples = _hold_out(entry, samples, data.validation)
         if entry.weight:
             data.components.append(
@@ -73,9 +74,11 @@ def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
         ConfigError: it holds nothing out.
         SourceError: a set is missing.
     """
-    held = tuple(entry for entry in config.data if entry.split or entry.holdout or not entry.weight)
+    held = tuple(entry for entry in config.data if entry.holds_out)
     if not held:
-        raise ConfigError("data: expected a set with held-out images (split, holdout or weight: 0)")
+        raise ConfigError(
+            "data: expected a set with held-out images (split, holdout, folds or weight: 0)"
+        )
     whole = dataclasses.replace(config, data=held, validation_images=0)
     return load_data(whole, out).validation
 
@@ -91,6 +94,9 @@ def _hold_out(
     elif entry.split:
         name = Path(entry.split).stem
         rest, held = split(samples, entry.split, entry.exclude)
+    elif entry.folds:
+        name = fold_name(entry)
+        rest, held = hold_out_fold(samples, entry.fold, entry.folds)
     else:
         name = entry.path.strip("/.").replace("/", "-") or entry.reader
         number = max(round(len(samples) * entry.holdout), 1)
@@ -107,6 +113,11 @@ def _hold_out(
     return rest
 
 
+def fold_name(entry: DataConfig) -> str:
+    """Return the name of the held-out part of a set that is cut into folds."""
+    return f"{entry.path.strip('/.').replace('/', '-') or entry.reader}-fold{entry.fold}"
+
+
 def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     if entry.reader == "blank":
         return []
@@ -120,6 +131,13 @@ def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:
     kept = [sample for sample in samples if sample.name not in entry.exclude]
     if not kept:
         raise ConfigError(f"data.exclude: it names every image of {entry.reader}")
+    if entry.only:
+        kept = [sample for sample in kept if fnmatchcase(sample.name, entry.only)]
+        if not kept:
+            raise ConfigError(
+                f"data.only: no name of an image of {entry.reader} is like {entry.only!r}, the "
+                f"first is {samples[0].name!r}"
+            )
     return [
         dataclasses.replace(
             fitted(sample, config.max_side, entry.enlarge).shrunk(entry.shrink),

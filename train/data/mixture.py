@@ -22,6 +22,7 @@ from edgecount.train.data.augment import blank_crop, blurred_away, random_crop
 from edgecount.train.data.cache import ImageCache
 from edgecount.train.data.photometric import distort_photometric
 from edgecount.train.data.sample import Crop, Sample
+from edgecount.train.data.stack import stack_padded
 from edgecount.train.data.windows import CropRule
 from edgecount.train.targets.boxes import boxes_around
 
@@ -163,8 +164,8 @@ class Mixture:
                 t | {"region": region_of(c)} for t, (c, _) in zip(targets, made, strict=True)
             ]
         return Batch(
-            images=_stack([normalise(crop.image, self._spec) for crop, _ in made]),
-            targets={name: _stack([t[name] for t in targets]) for name in targets[0]},
+            images=stack_padded([normalise(crop.image, self._spec) for crop, _ in made]),
+            targets={name: stack_padded([t[name] for t in targets]) for name in targets[0]},
             names=tuple(name for _, name in made),
         )
 
@@ -269,7 +270,3 @@ def normalise(image: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
     )
     out *= np.array(spec.scale, np.float32)[:, None, None]
     return out
-
-
-def _stack(arrays: Sequence[NDArray[np.float32]]) -> Tensor:
-    return torch.from_numpy(np.stack(arrays))

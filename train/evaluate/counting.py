@@ -129,7 +129,8 @@ def restrict(result: CountResult, mask: Mask, regions: Sequence[Region]) -> Coun
         regions: :func:`regions_of` the mask.
     """
     inside = [result.regions[region.name] for region in regions]
-    points = result.points[inside_mask(result.points[:, :2], mask)]
+    inside_points = inside_mask(result.points[:, :2], mask)
+    points = result.points[inside_points]
     density, grid = result.density, (result.density.shape[0], result.density.shape[1])
     if density.size:
         cell = result.density_stride_xy
@@ -141,6 +142,7 @@ def restrict(result: CountResult, mask: Mask, regions: Sequence[Region]) -> Coun
         density_count=None if result.density_count is None else float(density.sum(dtype=float)),
         peak_count=None if result.peak_count is None else len(points),
         points=points,
+        boxes=None if result.boxes is None else result.boxes[inside_points],
         density=density,
         interval=None,
         regions={},

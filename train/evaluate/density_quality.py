@@ -10,14 +10,31 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._typed import build
+from edgecount.errors import ConfigError, ModelError
+from edgecount.manifest import Manifest
 from edgecount.train.targets.attention import CROWD
-from edgecount.train.targets.density import density_map
+from edgecount.train.targets.kernels import Kernels
 
 Map = NDArray[np.float64]
+
+KERNELS = "kernels"  # of a manifest's `training`: those that the density was trained on
 
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2  # for values up to 1
 BEST_PSNR = 100.0  # dB; equal maps would be infinitely good, which no mean survives
+
+
+def kernels_of(manifest: Manifest) -> Kernels:
+    """Return the kernels that a model's density was trained on; HSRNet's where it has none.
+
+    Raises:
+        ModelError: the manifest has something else in their place.
+    """
+    try:
+        return build(Kernels, manifest.training.get(KERNELS, {}), f"training.{KERNELS}")
+    except ConfigError as error:
+        raise ModelError(f"manifest field {error}") from None
 
 
 def true_density(
@@ -26,8 +43,14 @@ def true_density(
     stride_xy: tuple[float, float],
     width: int,
     height: int,
-) -> tuple[Map, int]:
-    """Draw the density of annotated heads, geometry-adaptive, on the grid of an estimated map.
+    *,
+    stride: int,
+    kernels: Kernels,
+) -> Map:
+    """Draw the density of annotated heads on the grid of an estimated map, as a training does.
+
+    It is drawn in the pixels that the network saw, which a shrunk image has fewer of: spreads and
+    limits in px mean the same as in the training.
 
     Args:
         points: (N, 2) heads x, y in px of the image.
@@ -35,20 +58,20 @@ def true_density(
         stride_xy: width and height of a cell in px of the image; need not be whole.
         width: width of the image, px.
         height: height of the image, px.
+        stride: side of a cell in px of the network.
+        kernels: Gaussians of the heads.
 
     Returns:
-        (h, w) people per cell, which sum to N, and the whole number of px that a cell's side was
-        drawn with: the image is stretched to it.
+        (h, w) people per cell, which sum to N.
     """
-    stride = max(1, round(float(np.sqrt(stride_xy[0] * stride_xy[1]))))
     stretch = np.array([stride / stride_xy[0], stride / stride_xy[1]])
     # Past the image's end there are cells only where the network needed its input padded.
     inside = np.ceil(np.array([width, height]) * stretch - 1e-6).astype(int)
     across, down = np.minimum(inside, np.array(shape[::-1]) * stride).tolist()
-    drawn = density_map((points * stretch).astype(np.float32), down, across, stride=stride)
+    drawn = kernels.density((points * stretch).astype(np.float32), down, across, stride=stride)
     target = np.zeros(shape)
     target[: drawn.shape[0], : drawn.shape[1]] = drawn
-    return target, stride
+    return target
 
 
 def map_quality(density: NDArray[np.floating], target: Map) -> dict[str, float]:
@@ -101,12 +124,13 @@ def background_people(
 
     Their quotient is CFANet's false recognition ratio r_bg. Background is where the true density
     is below 1e-5 people per px (the paper's maps have the image's size; a cell's value is divided
-    by its area here). What a map has below 0 counts as nothing.
+    by its area here). What a map has below 0 counts as nothing. The true map itself has the tails
+    of its kernels there, so that the ratio of a right map is that of ``density=target``.
 
     Args:
         density: (h, w) people per cell.
         target: (h, w), of :func:`true_density`.
-        stride: px that a cell's side was drawn with.
+        stride: side of a cell in px of the network.
     """
     people = np.maximum(density.astype(np.float64), 0.0)
     background = target < CROWD * stride**2

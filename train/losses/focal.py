@@ -1,8 +1,8 @@
 """Focal losses on maps of heads, from logits.
 
-L_f, L_h and poly-1 L_f are Eq. 2, 3 and 5 of Zhong et al., "Mask Focal Loss". Logarithms come from
-``logsigmoid``, which neither overflows nor rounds to log 0. N is the number of heads of the image
-itself, so that every image weighs alike.
+L_f, L_h and poly-1 L_f are Eq. 2, 3 and 5 of Zhong et al., "Mask Focal Loss": one body,
+:func:`focal_cells`. Logarithms come from ``logsigmoid``, which neither overflows nor rounds to
+log 0. N is the number of heads of the image itself, so that every image weighs alike.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ def focal_loss(
     Returns:
         A scalar.
     """
-    cells, _ = _cross_entropy(logits, target.eq(1.0), gamma)
-    return alpha * per_head(cells, heads)
+    return alpha * per_head(focal_cells(logits, target.eq(1.0), gamma=gamma), heads)
 
 
 def heatmap_focal_loss(
@@ -60,11 +59,8 @@ def heatmap_focal_loss(
     Returns:
         A scalar.
     """
-    positive = target.eq(1.0)
-    cells, _ = _cross_entropy(logits, positive, gamma)
-    weight = _neighbours(cells, target, beta)
-    number = positive.sum((1, 2, 3)) if heads is None else heads
-    return alpha * per_head(weight * cells, number)
+    number = target.eq(1.0).sum((1, 2, 3)) if heads is None else heads
+    return alpha * per_head(focal_cells(logits, target, beta=beta, gamma=gamma), number)
 
 
 def poly_focal_loss(
@@ -75,30 +71,49 @@ def poly_focal_loss(
     alpha: float = 1.0,
     beta: float = 0.0,
     gamma: float = 2.0,
+    epsilon: float = 1.0,
 ) -> Tensor:
-    """Return Poly-1 L_f (Eq. 5; PolyLoss, Leng et al. 2022, epsilon 1): one more error power.
+    """Return Poly-1 L_f (Eq. 5; PolyLoss, Leng et al. 2022): one more power of the error.
 
-    The arguments are those of :func:`heatmap_focal_loss`; beta is unused on a binary map.
+    The arguments are those of :func:`heatmap_focal_loss`, and `epsilon`, the factor of the added
+    power (epsilon_1 of Eq. 4; Eq. 5 has 1). Beta is unused on a binary map.
     """
-    cells, log_error = _cross_entropy(logits, target.eq(1.0), gamma)
-    cells = cells + torch.exp((gamma + 1.0) * log_error)
-    weight = _neighbours(cells, target, beta)
-    return alpha * per_head(weight * cells, heads)
+    cells = focal_cells(logits, target, beta=beta, gamma=gamma, epsilon=epsilon)
+    return alpha * per_head(cells, heads)
 
 
-def _cross_entropy(logits: Tensor, positive: Tensor, gamma: float) -> tuple[Tensor, Tensor]:
-    """Return the focal cross entropy of each cell, and the logarithm of its error ``1 - p_t``.
+def focal_cells(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    beta: float = 0.0,
+    gamma: float = 2.0,
+    epsilon: float = 0.0,
+) -> Tensor:
+    """Return the terms of the sums of Eq. 2, 3 and 5, one a cell, without ``alpha / N``.
 
-    The power is taken of the logarithm: ``pow`` has an infinite gradient where the error rounds
-    to 0 and gamma is below 1.
+    With ``e`` the error of a cell, ``1 - p_hat`` where the target is 1 and ``p_hat`` elsewhere:
+    ``-e^gamma log(1 - e) + epsilon e^(gamma + 1)``, times ``(1 - target)^beta`` where the target
+    is not 1.
+
+    Args:
+        logits: any shape.
+        target: of that shape, in [0, 1], exactly 1 at positives.
+        beta: exponent that makes the neighbours of a head count less; 0: Eq. 2.
+        gamma: exponent that makes easy cells count less.
+        epsilon: factor of the added power; 0: Eq. 2 and 3.
+
+    Returns:
+        The shape of the logits; float32, or float64 for such logits.
     """
     x = at_least_float32(logits)
+    p = target.to(x)
+    positive = p.eq(1.0)
     signed = torch.where(positive, x, -x)
+    # The power is taken of the logarithm: `pow` has an infinite gradient where the error rounds to
+    # 0 and gamma is below 1.
     log_error = F.logsigmoid(-signed)
-    return -F.logsigmoid(signed) * torch.exp(gamma * log_error), log_error
-
-
-def _neighbours(cells: Tensor, target: Tensor, beta: float) -> Tensor:
-    """Return ``(1 - p)^beta``, and 1 at the heads' own cells."""
-    p = target.to(cells)
-    return torch.where(p.eq(1.0), torch.ones_like(p), (1.0 - p).pow(beta))
+    cells = -F.logsigmoid(signed) * torch.exp(gamma * log_error)
+    if epsilon:
+        cells = cells + epsilon * torch.exp((gamma + 1.0) * log_error)
+    return torch.where(positive, torch.ones_like(p), (1.0 - p).pow(beta)) * cells

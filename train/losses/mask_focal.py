@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from edgecount.train.losses.reduce import at_least_float32, per_head
+
+BetaWeighs = Literal["added", "both"]
 
 
 def mask_focal_loss(
@@ -40,8 +44,7 @@ def mask_focal_loss(
     Returns:
         A scalar.
     """
-    error, log_rest, weight = _terms(logits, target, mask, beta)
-    return alpha * per_head(-weight * error.pow(gamma) * log_rest, heads)
+    return alpha * per_head(mask_focal_cells(logits, target, mask, beta=beta, gamma=gamma), heads)
 
 
 def poly_mask_focal_loss(
@@ -53,16 +56,62 @@ def poly_mask_focal_loss(
     alpha: float = 1.0,
     beta: float = 0.5,
     gamma: float = 4.0,
+    epsilon: float = 1.0,
+    beta_weighs: BetaWeighs = "added",
 ) -> Tensor:
     """Return Poly-1 L_m (Zhong et al., Eq. 7): one more power of the error.
 
     As the equation is printed, beta weighs the added power alone, unlike in Eq. 6: the rim of a
-    head keeps its whole logarithmic part. Defaults are the best of Table V. The other arguments
-    are those of :func:`mask_focal_loss`.
+    head keeps its whole logarithmic part. Eq. 5 weighs both parts with its own factor, so
+    ``beta_weighs="both"`` is the likelier intent. Defaults are the best of Table V.
+
+    Args:
+        logits: as in :func:`mask_focal_loss`, and so are `target`, `mask`, `heads`, `alpha` and
+            `gamma`.
+        target: heatmap.
+        mask: 1 inside the boxes.
+        heads: what the sum of each image is divided by.
+        alpha: factor of the whole loss.
+        beta: exponent that makes the rim of a head count less than its centre.
+        gamma: exponent that makes cells that are nearly right count less.
+        epsilon: factor of the added power (epsilon_1 of Eq. 4; Eq. 7 has 1).
+        beta_weighs: terms with ``p^beta``: the ``added`` power (Eq. 7), or ``both``.
+    """
+    cells = poly_mask_focal_cells(
+        logits, target, mask, beta=beta, gamma=gamma, epsilon=epsilon, beta_weighs=beta_weighs
+    )
+    return alpha * per_head(cells, heads)
+
+
+def mask_focal_cells(
+    logits: Tensor, target: Tensor, mask: Tensor, *, beta: float = 0.25, gamma: float = 4.0
+) -> Tensor:
+    """Return the terms of the sum of Eq. 6, one a cell, without ``alpha / N``.
+
+    The arguments are those of :func:`mask_focal_loss`, but of any one shape.
     """
     error, log_rest, weight = _terms(logits, target, mask, beta)
-    cells = -error.pow(gamma) * log_rest + weight * error.pow(gamma + 1.0)
-    return alpha * per_head(cells, heads)
+    return -weight * error.pow(gamma) * log_rest
+
+
+def poly_mask_focal_cells(
+    logits: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    *,
+    beta: float = 0.5,
+    gamma: float = 4.0,
+    epsilon: float = 1.0,
+    beta_weighs: BetaWeighs = "added",
+) -> Tensor:
+    """Return the terms of the sum of Eq. 7, one a cell, without ``alpha / N``.
+
+    The arguments are those of :func:`poly_mask_focal_loss`, but of any one shape.
+    """
+    error, log_rest, weight = _terms(logits, target, mask, beta)
+    logarithm = -error.pow(gamma) * log_rest
+    added = epsilon * error.pow(gamma + 1.0)
+    return weight * (logarithm + added) if beta_weighs == "both" else logarithm + weight * added
 
 
 def _terms(

@@ -21,10 +21,20 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "hsrnet": ("hsrnet", "HSRNet", {}),
     "centernet": ("centernet", "CenterNet", {}),
+    "centernet-light": (
+        "centernet",
+        "CenterNet",
+        {"backbone": "mobilenet_v2", "head_channels": 64},
+    ),
     "cfanet": ("cfanet", "CFANet", {}),
     "raznet": ("raznet", "RAZNet", {}),
     "csrnet": ("csrnet", "CSRNet", {}),
+    "cannet": ("can", "CANNet", {}),
     "mcnn": ("mcnn", "MCNN", {}),
+    "fcos": ("detection.fcos", "FCOS", {}),
+    "foveabox": ("detection.foveabox", "FoveaBox", {}),
+    "retinanet": ("detection.retinanet", "RetinaNet", {}),
+    "yolov5": ("detection.yolov5", "YOLOv5", {}),
 }
 
 

@@ -17,6 +17,21 @@ IMAGENET_INPUT = InputSpec(
 )
 
 
+class Level(NamedTuple):
+    """The raw predictions of a detector at one stride: A boxes a cell.
+
+    Attributes:
+        logits: (B, A, h, w) of a head; ``sigmoid`` gives its probability.
+        boxes: (B, 4A, h, w) regression in the network's own coding, channel 4a + k.
+        quality: (B, A, h, w) logits of what the probability is multiplied by, such as FCOS's
+            centerness; None: it stands alone.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    quality: Tensor | None = None
+
+
 class Maps(NamedTuple):
     """The maps of a batch, as logits where a loss needs them; a network gives some of them.
 
@@ -29,6 +44,7 @@ class Maps(NamedTuple):
             cells, in [0, 1].
         size: (B, 2, H / s, W / s) width and height of the head's box, in network px, > 0.
         auxiliary: outputs that only a loss looks at, by name; the network's docstring lists them.
+        levels: predictions of a detector, from fine to coarse, see :class:`Level`.
     """
 
     density: Tensor | None = None
@@ -36,6 +52,7 @@ class Maps(NamedTuple):
     offset: Tensor | None = None
     size: Tensor | None = None
     auxiliary: Mapping[str, tuple[Tensor, ...]] = {}
+    levels: tuple[Level, ...] = ()
 
 
 class MapPicture(NamedTuple):

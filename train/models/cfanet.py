@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgecount._manifest_checks import UNITS
 from edgecount.errors import ConfigError
 from edgecount.manifest import OutputSpec
 from edgecount.train.models.base import IMAGENET_INPUT, Maps, Network
 from edgecount.train.models.layers import conv_relu, gaussian_start
 from edgecount.train.models.vgg import VGG16
 
-UNIT = 50.0  # expansion factor of the density
+LEAST, MOST = UNITS
 FEATURES = (512, 256, 128, 64)  # of the taps, from stride 8 to 1
 
 
@@ -49,29 +50,45 @@ class CFANet(Network):
 
     At every stage ``F <- F + A F``: in the density level estimator (DLE) with the coarse attention
     map of the crowd region recognizer (CRR), in the density map estimator (DME) with the fine
-    attention map of the DLE. A stage's density comes from a 3x3 convolution at the stage's own
-    size and is then enlarged; the paper enlarges first, which at stride 8 is 64 times the work.
+    attention map of the DLE. A stage's features are enlarged to the input's size, where a 3x3
+    convolution gives a density (:func:`enlarged_convolution`); the last stage, which has that size,
+    ends in a 1x1 convolution.
 
-    ``auxiliary["stages"]``: four densities (B, 1, H, W), the last one the output;
+    ``auxiliary["stages"]``: the supervised densities (B, 1, H, W), the last one the output;
     ``auxiliary["cam_logits"]``: four (B, 1, h, w); ``auxiliary["fam_logits"]``: four (B, K, h, w).
 
     Args:
         crr: with the crowd region recognizer; alone, its maps refine the DME.
         dle: with the density level estimator; alone, its maps are not refined.
         classes: K of the fine attention map, background included.
+        supervised_stages: number of stages, counted from the last, that give a density; 4 is all.
+            Attention is supervised at every stage, else its maps would mean nothing.
+        expansion: factor of the density over people per pixel.
     """
 
     input = dataclasses.replace(IMAGENET_INPUT, multiple=8)
     pretrained = "features"
     densities = ("stages",)
-    outputs = (OutputSpec("density", "density", 1, UNIT),)
 
     weights: Tensor
 
-    def __init__(self, *, crr: bool = True, dle: bool = True, classes: int = 6) -> None:
+    def __init__(
+        self,
+        *,
+        crr: bool = True,
+        dle: bool = True,
+        classes: int = 6,
+        supervised_stages: int = 4,
+        expansion: float = 50.0,
+    ) -> None:
         super().__init__()
         if classes < 3:
             raise ConfigError(f"model.classes: expected 3 or more, got {classes}")
+        if not 1 <= supervised_stages <= 4:
+            raise ConfigError(f"model.supervised_stages: expected 1 to 4, got {supervised_stages}")
+        if not LEAST <= expansion <= MOST:
+            raise ConfigError(f"model.expansion: expected {LEAST:g} to {MOST:g}, got {expansion}")
+        self.outputs = (OutputSpec("density", "density", 1, float(expansion)),)
         self.features = VGG16(stages=4)
         coarse, fine, density = (256, 128, 128, 64), (256, 256, 128, 64), (512, 256, 256, 64)
         self.crr = Decoder(coarse) if crr else None
@@ -81,7 +98,8 @@ class CFANet(Network):
         self.dme = Decoder(density, dilation=2)
         kernels = (3, 3, 3, 1)
         self.regress = nn.ModuleList(
-            nn.Conv2d(c, 1, k, padding=k // 2) for c, k in zip(density, kernels, strict=True)
+            nn.Conv2d(c, 1, k, padding=k // 2) if index >= 4 - supervised_stages else nn.Identity()
+            for index, (c, k) in enumerate(zip(density, kernels, strict=True))
         )
         gaussian_start(self.regress)
         self.register_buffer("weights", torch.linspace(0, 1, classes).reshape(1, -1, 1, 1))
@@ -104,7 +122,9 @@ class CFANet(Network):
                 fams.append(self.fam[index](f))
                 attention = (torch.softmax(fams[-1], dim=1) * self.weights).sum(1, keepdim=True)
             d = refine(self.dme.stage(index, tap, d), attention)
-            stages.append(_enlarged(self.regress[index](d), 2 ** (len(taps) - 1 - index)))
+            layer, factor = self.regress[index], 2 ** (len(taps) - 1 - index)
+            if isinstance(layer, nn.Conv2d):
+                stages.append(layer(d) if factor == 1 else enlarged_convolution(d, layer, factor))
         auxiliary = {
             "stages": tuple(stages),
             "cam_logits": tuple(cams),
@@ -124,7 +144,23 @@ def _outputs(widths: Sequence[int], channels: int) -> nn.ModuleList:
     return layers
 
 
-def _enlarged(density: Tensor, factor: int) -> Tensor:
-    if factor == 1:
-        return density
-    return F.interpolate(density, scale_factor=float(factor), mode="bilinear", align_corners=False)
+def enlarged_convolution(features: Tensor, layer: nn.Conv2d, factor: int) -> Tensor:
+    """Return a 3x3 convolution to one channel of features that are enlarged first.
+
+    Interpolation and the sum over channels commute: each of the nine taps sums the channels at the
+    features' own size, the nine maps are enlarged, and shifted copies of them are added. That is
+    the convolution of the enlarged features, without 512 channels at the input's size.
+
+    Args:
+        features: (B, C, h, w).
+        layer: the convolution, C channels to 1, padded by 1.
+        factor: of the bilinear enlargement.
+
+    Returns:
+        (B, 1, factor h, factor w).
+    """
+    taps = layer.weight[0].flatten(1).transpose(0, 1)[:, :, None, None]
+    sums = F.conv2d(features, taps)
+    enlarged = F.interpolate(sums, scale_factor=float(factor), mode="bilinear", align_corners=False)
+    shifts = torch.eye(9, dtype=features.dtype, device=features.device).reshape(1, 9, 3, 3)
+    return F.conv2d(enlarged, shifts, layer.bias, padding=1)

@@ -12,11 +12,19 @@ from edgecount.train.models.layers import conv_relu, gaussian_start
 from edgecount.train.models.vgg import VGG16
 
 
-def dilated_back_end(in_channels: int = 512) -> nn.Sequential:
-    """Return CSRNet's configuration B: 512, 512, 512, 256, 128, 64 at dilation 2, then one map."""
+def dilated_back_end(in_channels: int = 512, *, batch_norm: bool = False) -> nn.Sequential:
+    """Return CSRNet's configuration B: 512, 512, 512, 256, 128, 64 at dilation 2, then one map.
+
+    Args:
+        in_channels: channels of the features.
+        batch_norm: a batch norm after each of the six convolutions.
+    """
     layers: list[nn.Module] = []
     for channels in (512, 512, 512, 256, 128, 64):
-        layers += conv_relu(in_channels, channels, dilation=2)
+        convolution, relu = conv_relu(in_channels, channels, dilation=2)
+        layers += (
+            [convolution, nn.BatchNorm2d(channels), relu] if batch_norm else [convolution, relu]
+        )
         in_channels = channels
     output = nn.Conv2d(in_channels, 1, 1)
     gaussian_start(output)

@@ -12,6 +12,7 @@ from edgecount.train.objectives.base import Objective
 from edgecount.train.objectives.centernet import CenterNetObjective
 from edgecount.train.objectives.cfanet import CFANetObjective
 from edgecount.train.objectives.density import DensityObjective
+from edgecount.train.objectives.detection import DetectionObjective
 from edgecount.train.objectives.edge import EdgeObjective
 from edgecount.train.objectives.raznet import RAZNetObjective
 
@@ -20,6 +21,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "density": DensityObjective,
     "centernet": CenterNetObjective,
     "cfanet": CFANetObjective,
+    "detection": DetectionObjective,
     "raznet": RAZNetObjective,
 }
 

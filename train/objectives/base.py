@@ -10,9 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop, Sample
+from edgecount.train.data.stack import stack_padded
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.targets.batched import Heads
+from edgecount.train.targets.kernels import Kernels
 
 Arrays = dict[str, NDArray[np.float32]]
 Tensors = dict[str, Tensor]
@@ -31,10 +34,15 @@ class Objective(nn.Module, ABC):
     Args:
         network: the network to be trained; strides and units are taken from its outputs.
 
+    Attributes:
+        kernels: Gaussians of the density maps that it draws; None: it draws none. Deployed files
+            carry them, so that a density is compared with the map that it was trained on.
+
     Raises:
         ConfigError: the network does not give the maps that this objective trains.
     """
 
+    kernels: Kernels | None = None
     any_crop: bool = False
 
     def __init__(self, network: Network) -> None:
@@ -45,7 +53,7 @@ class Objective(nn.Module, ABC):
     @property
     def monitored(self) -> str:
         """Return the role whose count validations measure: the density's where it is trained."""
-        return "density" if "density" in self.strides else "heatmap"
+        return next(role for role in ("density", "heatmap", "boxes") if role in self.strides)
 
     def prepare(self, samples: Sequence[Sample]) -> None:
         """Look at the training images once, before the first step of a new run."""
@@ -60,10 +68,7 @@ class Objective(nn.Module, ABC):
         Objectives whose targets can be drawn there do so; this draws them on the CPU.
         """
         made = [self.targets(crop) for crop in crops]
-        return {
-            name: torch.from_numpy(np.stack([one[name] for one in made])).to(device)
-            for name in made[0]
-        }
+        return {name: stack_padded([one[name] for one in made]).to(device) for name in made[0]}
 
     def image_targets(self, images: Tensor) -> Tensors:  # noqa: ARG002
         """Return targets that come from the normalised images (B, 3, H, W) themselves."""
@@ -81,6 +86,18 @@ class Objective(nn.Module, ABC):
             targets: the stacked targets (B, ...).
             progress: share of the run that is done, in [0, 1).
         """
+
+
+def kernels_from(**options: float) -> Kernels:
+    """Return kernels from options of an objective, whose names an error gives.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    try:
+        return Kernels(**options)  # type: ignore[arg-type]
+    except ConfigError as error:
+        raise ConfigError(f"objective.{error}") from None
 
 
 def heads_of(crops: Sequence[Crop], stride: int) -> Heads:

@@ -7,18 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.losses.cells import attention_loss, level_loss
-from edgecount.train.losses.structural import background_aware_structural_loss, dynamic_weights
+from edgecount.train.losses.structural import (
+    FLOOR,
+    background_aware_structural_loss,
+    shifting_weight,
+)
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.models.cfanet import CFANet
-from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.objectives.base import Arrays, Objective, Tensors, kernels_from
 from edgecount.train.targets.attention import crowd_attention, density_levels, level_edges
-from edgecount.train.targets.density import density_map
 
-BETA = 1.0
 _SAMPLED = 40  # images that the levels' statistics are taken from
 
 
@@ -26,23 +29,55 @@ class CFANetObjective(Objective):
     """Background-aware structural loss at every stage, cross entropies of CAM and FAM.
 
     CFANet (WACV 2021): total = SL + BL + lambda L_CAM + mu L_FAM, with weights that shift from
-    the attention maps to the density as training goes on (:func:`dynamic_weights`). The maps of
-    the coarse stages are compared with targets of the whole size, averaged over their cells:
-    a cell is crowd where any of it is.
+    the attention maps to the density as training goes on (:func:`shifting_weight`). The maps of
+    the coarse stages are compared with the highest level in each of their cells: a cell is crowd
+    where any of it is. Crops may have any size.
 
-    Kernels spread over the mean distance to the three nearest heads, up to 25 px, as the paper's
-    do (beta 1, where HSRNet's is 0.3).
+    Kernels spread over the mean distance to the three nearest heads (beta 1, where HSRNet's is
+    0.3), without a limit, as the paper has it.
 
     Args:
-        network: a CFANet.
+        network: a CFANet; the densities of its last ``supervised_stages`` are trained.
+        beta: spread of a kernel over the mean distance to the neighbours.
+        neighbours: heads in that mean.
+        max_sigma: largest spread in px; 0: no limit.
+        squared_constants: constants of SSIM squared, see
+            :func:`background_aware_structural_loss`.
+        background_floor: people that BL's share is taken of at least, see :func:`background_loss`;
+            0: the share as printed.
+        cam_weight: lambda at the start of the training, and once it has shifted.
+        fam_weight: mu, likewise.
+        shifted: share of the training after which both weights stay.
     """
 
+    any_crop = True
     edges: Tensor
 
-    def __init__(self, network: Network) -> None:
+    def __init__(
+        self,
+        network: Network,
+        *,
+        beta: float = 1.0,
+        neighbours: int = 3,
+        max_sigma: float = 0.0,
+        squared_constants: bool = True,
+        background_floor: float = FLOOR,
+        cam_weight: tuple[float, float] = (1.0, 0.1),
+        fam_weight: tuple[float, float] = (1.0, 0.1),
+        shifted: float = 0.5,
+    ) -> None:
         super().__init__(network)
         if not isinstance(network, CFANet):
             raise ConfigError("objective: cfanet needs the network cfanet")
+        self.kernels = kernels_from(beta=beta, neighbours=neighbours, max_sigma=max_sigma)
+        self.squared = squared_constants
+        _check(background_floor >= 0, "background_floor", "0 people or more", background_floor)
+        self.floor = background_floor
+        for name, pair in (("cam_weight", cam_weight), ("fam_weight", fam_weight)):
+            _check(min(pair) >= 0, name, "two weights of 0 or more", list(pair))
+        _check(0 <= shifted <= 1, "shifted", "a share in [0, 1]", shifted)
+        self.weights = {"cam": cam_weight, "fam": fam_weight}
+        self.shifted = shifted
         self.classes = network.weights.shape[1]
         self.register_buffer("edges", torch.full((self.classes - 2,), 1e-3))
         # the loader's threads read a copy, which costs no device anything
@@ -64,8 +99,7 @@ class CFANetObjective(Objective):
 
     def targets(self, crop: Crop) -> Arrays:
         """Return ``density`` (1, H, W) times the unit, ``cam`` (1, H, W), ``fam`` (H, W) labels."""
-        height, width = crop.image.shape[:2]
-        density = density_map(crop.points, height, width, beta=BETA)
+        density = self._density(crop.points, crop.image, crop.region)
         return {
             "density": density[None] * self.units["density"],
             "cam": crowd_attention(density)[None],
@@ -74,30 +108,46 @@ class CFANetObjective(Objective):
 
     def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
         """Return ``density`` (sum over stages), ``cam``, ``fam``; see the base class."""
-        coarse, fine = dynamic_weights(progress)
-        stages = maps.auxiliary["stages"]
         density = [
             background_aware_structural_loss(
-                stage, targets["density"], targets["cam"], person=self.units["density"]
+                stage,
+                targets["density"],
+                targets["cam"],
+                person=self.units["density"],
+                floor=self.floor,
+                squared=self.squared,
             )
-            for stage in stages
+            for stage in maps.auxiliary["stages"]
         ]
         terms = {"density": torch.stack(density).sum()}
-        for name, weight in (("cam", coarse), ("fam", fine)):
+        for name, (first, last) in self.weights.items():
             logits = maps.auxiliary.get(f"{name}_logits", ())
             if logits:
-                errors = [self._attention(name, given, targets[name]) for given in logits]
+                errors = [
+                    self._attention(name, given, targets[name], 2 ** (len(logits) - 1 - index))
+                    for index, given in enumerate(logits)
+                ]
+                weight = shifting_weight(progress, first, last, self.shifted)
                 terms[name] = weight * torch.stack(errors).sum()
         return terms
 
-    def _attention(self, name: str, logits: Tensor, target: Tensor) -> Tensor:
-        rows, columns = logits.shape[-2:]
+    def _attention(self, name: str, logits: Tensor, target: Tensor, stride: int) -> Tensor:
         planes = target if target.ndim == 4 else target[:, None]
-        # the highest level of a cell: crowd where any of it is
-        pooled = torch.nn.functional.adaptive_max_pool2d(planes, (rows, columns))
+        # of cells that reach past the image the part inside
+        pooled = F.max_pool2d(planes, stride, ceil_mode=True)
         return attention_loss(logits, pooled) if name == "cam" else level_loss(logits, pooled[:, 0])
 
-    @staticmethod
-    def _whole(sample: Sample) -> np.ndarray:
-        height, width = sample.image().shape[:2]
-        return density_map(sample.points, height, width, beta=BETA)
+    def _whole(self, sample: Sample) -> np.ndarray:
+        image = sample.image()
+        return self._density(sample.points, image, sample.mask(*image.shape[:2]))
+
+    def _density(
+        self, points: np.ndarray, image: np.ndarray, region: np.ndarray | None
+    ) -> np.ndarray:
+        assert self.kernels is not None
+        return self.kernels.density(points, *image.shape[:2], region=region)
+
+
+def _check(holds: bool, name: str, expected: str, got: object) -> None:
+    if not holds:
+        raise ConfigError(f"objective.{name}: expected {expected}, got {got}")

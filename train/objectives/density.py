@@ -8,11 +8,11 @@ from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
 from edgecount.train.losses.cells import density_mse
 from edgecount.train.losses.scale_consistency import ScaleConsistency
-from edgecount.train.losses.structural import background_aware_structural_loss
+from edgecount.train.losses.structural import FLOOR, background_aware_structural_loss
 from edgecount.train.models.base import Maps, Network
-from edgecount.train.objectives.base import Arrays, Objective, Tensors
-from edgecount.train.targets.attention import crowd_attention
-from edgecount.train.targets.density import density_map
+from edgecount.train.objectives.base import Arrays, Objective, Tensors, kernels_from
+from edgecount.train.targets.attention import CROWD, crowd_attention
+from edgecount.train.targets.density import LARGEST
 
 EXPANSION = 50.0
 
@@ -27,6 +27,12 @@ class DensityObjective(Objective):
         network: gives a density.
         loss: ``mse`` (HSRNet Eq. 8) or ``bsl`` (CFANet's background-aware structural loss).
         sigma: spread of the kernels in px; 0: geometry-adaptive (HSRNet Eq. 7).
+        beta: spread of an adaptive kernel over the mean distance to the neighbours; CFANet's is 1.
+        neighbours: heads in that mean.
+        max_sigma: largest adaptive spread in px; 0: no limit.
+        squared_constants: constants of BSL's SSIM squared, see
+            :func:`background_aware_structural_loss`.
+        background_floor: people that BL's share is taken of at least, see :func:`background_loss`.
         per: what N of Eq. 8 is, the number of ``images`` or of ``pixels`` too; see
             :func:`~edgecount.train.losses.cells.density_mse`.
         weight: of the loss: squared densities are tiny beside the weight decay and Adam's epsilon.
@@ -42,6 +48,11 @@ class DensityObjective(Objective):
         *,
         loss: Literal["mse", "bsl"] = "mse",
         sigma: float = 0.0,
+        beta: float = 0.3,
+        neighbours: int = 3,
+        max_sigma: float = LARGEST,
+        squared_constants: bool = True,
+        background_floor: float = FLOOR,
         per: Literal["images", "pixels"] = "images",
         weight: float = 1.0,
         scale_consistency: float = 0.0,
@@ -57,7 +68,15 @@ class DensityObjective(Objective):
         self.loss = loss
         # CFANet's densities: 50 times the people per pixel
         self.expansion = EXPANSION / (self.units["density"] * self.strides["density"] ** 2)
-        self.sigma = sigma
+        self.kernels = kernels_from(
+            sigma=sigma, beta=beta, neighbours=neighbours, max_sigma=max_sigma
+        )
+        self.squared = squared_constants
+        if not background_floor >= 0:
+            raise ConfigError(
+                f"objective.background_floor: expected 0 people or more, got {background_floor}"
+            )
+        self.floor = background_floor
         self.per = per
         self.weight = weight
         self.scale_weight = scale_consistency
@@ -66,13 +85,15 @@ class DensityObjective(Objective):
     def targets(self, crop: Crop) -> Arrays:
         """Return ``density`` (1, h, w) times the unit, and ``attention`` (1, h, w) for ``bsl``."""
         height, width = crop.image.shape[:2]
-        sigma, stride = self.sigma or None, self.strides["density"]
-        density = density_map(
-            crop.points, height, width, sigma=sigma, stride=stride, region=crop.region
+        assert self.kernels is not None
+        stride = self.strides["density"]
+        density = self.kernels.density(
+            crop.points, height, width, stride=stride, region=crop.region
         )
         targets = {"density": density[None] * self.units["density"]}
         if self.loss == "bsl":
-            targets["attention"] = crowd_attention(density)[None]
+            # the threshold is of people per px, the density of people per cell
+            targets["attention"] = crowd_attention(density, CROWD * stride**2)[None]
         return targets
 
     def losses(self, maps: Maps, targets: Tensors, progress: float) -> Tensors:
@@ -88,6 +109,8 @@ class DensityObjective(Objective):
                 targets["density"] * self.expansion,
                 targets["attention"],
                 person=self.expansion * self.units["density"],
+                floor=self.floor,
+                squared=self.squared,
             )
             terms = {"density": self.weight * error}
         if self.scales is not None:

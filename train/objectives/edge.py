@@ -11,10 +11,11 @@ from torch import Tensor
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
 from edgecount.train.losses.blocks import block_count_loss, zero_inflated_loss
+from edgecount.train.losses.mask_focal import BetaWeighs
 from edgecount.train.losses.scale_consistency import ScaleConsistency
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.objectives.base import Arrays, Objective, Tensors, heads_of
-from edgecount.train.objectives.heatmap import HeatmapLoss, HeatmapPart
+from edgecount.train.objectives.heatmap import HeatmapFocal, HeatmapLoss, HeatmapPart
 from edgecount.train.targets.batched import batch_counts
 from edgecount.train.targets.points import bin_points
 
@@ -27,8 +28,14 @@ class EdgeObjective(Objective):
         counts: ``poisson`` or ``l1`` block counts, or ``zip`` (zero-inflated Poisson; the
             network's option ``zero_inflated`` must be on).
         total_weight: weight of the L1 of the crop's total.
-        heatmap_loss: focal loss of the heatmap, see :class:`HeatmapPart`.
-        heatmap_weight: weight of that loss, above 0.
+        heatmap_loss: focal loss of the heatmap, see :class:`HeatmapFocal`, and for the four options
+            after it.
+        beta: exponent of the heatmap's factor; null: the paper's best of the loss.
+        gamma: exponent that makes easy cells count less; null: the paper's best of the loss.
+        epsilon: factor of the power that the poly-1 losses add; null: 1.
+        beta_weighs: terms of poly-L_m with ``p^beta``: ``added`` (as printed; null, too) or
+            ``both``.
+        heatmap_weight: weight of that loss, above 0; the paper's alpha.
         offset_weight: weight of the offset's L1.
         scale_consistency: weight of HSRNet's Scale Consistency (Eq. 9) on the network's scale
             maps (option ``recalibration``); 0 leaves it out.
@@ -41,6 +48,10 @@ class EdgeObjective(Objective):
         counts: Literal["poisson", "l1", "zip"] = "poisson",
         total_weight: float = 0.1,
         heatmap_loss: HeatmapLoss = "L_h",
+        beta: float | None = None,
+        gamma: float | None = None,
+        epsilon: float | None = None,
+        beta_weighs: BetaWeighs | None = None,
         heatmap_weight: float = 0.5,
         offset_weight: float = 0.3,
         scale_consistency: float = 0.0,
@@ -60,9 +71,9 @@ class EdgeObjective(Objective):
         self.heatmap_weight = heatmap_weight
         self.heatmap = None
         if "heatmap" in self.strides:
-            self.heatmap = HeatmapPart(
-                self.strides["heatmap"], heatmap_loss, offset_weight, 0.1, rule="size"
-            )
+            focal = HeatmapFocal(heatmap_loss, 1.0, beta, gamma, epsilon, beta_weighs)
+            stride = self.strides["heatmap"]
+            self.heatmap = HeatmapPart(stride, focal, offset_weight, 0.1, rule="size")
         self.scale_weight = scale_consistency
         self.scales = ScaleConsistency(levels=4) if scale_consistency else None
 

@@ -7,43 +7,58 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
 
+from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
 from edgecount.train.losses.cells import masked_l1
-from edgecount.train.losses.focal import focal_loss, heatmap_focal_loss, poly_focal_loss
-from edgecount.train.losses.mask_focal import mask_focal_loss, poly_mask_focal_loss
 from edgecount.train.models.base import Maps
 from edgecount.train.objectives.base import Arrays, Tensors, heads_of
+from edgecount.train.objectives.focal import HeatmapFocal, HeatmapLoss
 from edgecount.train.targets.batched import batch_heatmaps
-from edgecount.train.targets.heatmap import heatmap_targets
+from edgecount.train.targets.heatmap import EPSILON, ETA, Overlap, heatmap_targets
 
-HeatmapLoss = Literal["L_f", "L_h", "L_m", "poly-L_f", "poly-L_m"]
+__all__ = ["HeatmapFocal", "HeatmapLoss", "HeatmapPart"]
 
 
 @dataclass(frozen=True)
 class HeatmapPart:
     """Targets and losses of heatmap, offset and size.
 
-    The names of the losses are the Mask Focal Loss paper's: L_f (Eq. 2), L_h (Eq. 3), poly-L_f
-    (Eq. 5), L_m (Eq. 6), poly-L_m (Eq. 7). For L_m the Gaussian ends at the box, so that the mask
-    is where the heatmap is above 0; L_f and poly-L_f take the box itself as the binary map, and
-    divide by its cells, as RetinaNet divides by its positive anchors: by heads, a close head of a
-    thousand cells would outweigh a crowd of small ones.
+    For the losses with a mask or a box the Gaussian ends at the box, so that the mask is where the
+    heatmap is above 0.
 
     Attributes:
         stride: px per cell of the heatmap.
-        loss: focal loss of the heatmap.
+        focal: focal loss of the heatmap.
         offset_weight: weight of the offset's L1.
         size_weight: weight of the size's L1, in network px.
         rule: spread of the Gaussians, see :func:`edgecount.train.targets.heatmap_targets`.
+        eta: small heads' factor of the rule ``box``.
+        sigma_epsilon: divisor of the rule ``box``.
+        overlap: ``max`` or ``sum`` of Gaussians that overlap.
+
+    Raises:
+        ConfigError: a value is out of its range.
     """
 
     stride: int
-    loss: HeatmapLoss
+    focal: HeatmapFocal
     offset_weight: float
     size_weight: float
     rule: Literal["box", "size"] = "box"
+    eta: float = ETA
+    sigma_epsilon: float = EPSILON
+    overlap: Overlap = "max"
+
+    def __post_init__(self) -> None:
+        for name in ("offset_weight", "size_weight", "eta"):
+            value = getattr(self, name)
+            if value < 0:
+                raise ConfigError(f"objective.{name}: expected 0 or more, got {value}")
+        if self.sigma_epsilon <= 0:
+            raise ConfigError(
+                f"objective.sigma_epsilon: expected a number above 0, got {self.sigma_epsilon}"
+            )
 
     def targets(self, crop: Crop) -> Arrays:
         """Return ``heatmap``, ``mask``, ``heads`` (1, h, w) and ``offset``, ``size`` (2, h, w)."""
@@ -55,7 +70,10 @@ class HeatmapPart:
             width,
             stride=self.stride,
             rule=self.rule,
-            clip_to_boxes=self.loss != "L_h",
+            clip_to_boxes=self.focal.needs_mask,
+            eta=self.eta,
+            epsilon=self.sigma_epsilon,
+            overlap=self.overlap,
         )
         return {name: v if v.ndim == 3 else v[None] for name, v in vars(drawn).items()}
 
@@ -64,14 +82,14 @@ class HeatmapPart:
 
         That is for the losses that take a mask, which the others never read.
         """
-        if self.loss != "L_h" or self.rule != "size":
+        if self.focal.needs_mask or self.rule != "size" or self.overlap != "max":
             return None
         return batch_heatmaps(heads_of(crops, self.stride), self.stride, device)
 
     def losses(self, maps: Maps, targets: Tensors) -> Tensors:
         """Return ``heatmap``, and ``offset`` and ``size`` where the network gives them."""
         assert maps.heatmap_logits is not None
-        terms = {"heatmap": self._focal(maps.heatmap_logits, targets)}
+        terms = {"heatmap": self.focal(maps.heatmap_logits, targets)}
         if maps.offset is not None:
             error = masked_l1(maps.offset, targets["offset"], targets["heads"])
             terms["offset"] = self.offset_weight * error
@@ -79,18 +97,3 @@ class HeatmapPart:
             error = masked_l1(maps.size, targets["size"], targets["heads"])
             terms["size"] = self.size_weight * error
         return terms
-
-    def _focal(self, logits: Tensor, targets: Tensors) -> Tensor:
-        heatmap = targets["heatmap"]
-        heads = targets["heads"].sum((1, 2, 3))
-        if self.loss == "L_h":
-            return heatmap_focal_loss(logits, heatmap, heads)
-        mask = targets["mask"]
-        if self.loss == "L_m":
-            return mask_focal_loss(logits, heatmap, mask, heads)
-        if self.loss == "poly-L_m":
-            return poly_mask_focal_loss(logits, heatmap, mask, heads)
-        # A binary map has as many positives a head as its box has cells.
-        positives = torch.maximum(mask.sum((1, 2, 3)), heads)
-        function = focal_loss if self.loss == "L_f" else poly_focal_loss
-        return function(logits, mask, positives)

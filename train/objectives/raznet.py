@@ -6,9 +6,8 @@ from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Crop
 from edgecount.train.losses.cells import density_mse, weighted_bce
 from edgecount.train.models.base import Maps, Network
-from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.objectives.base import Arrays, Objective, Tensors, kernels_from
 from edgecount.train.targets.cross import cross_map
-from edgecount.train.targets.density import density_map
 
 MOST_WEIGHT = 1e6
 
@@ -57,7 +56,7 @@ class RAZNetObjective(Objective):
             )
         self.positive_weight = positive_weight or None
         self.weights = {"density": counting_weight, "heatmap": localization_weight}
-        self.sigma = sigma
+        self.kernels = kernels_from(sigma=sigma) if self._trains("density") else None
         if not (self._trains("density") or self._trains("heatmap")):
             raise ConfigError(
                 "objective: raznet needs a weight above 0 for a branch of the network"
@@ -72,10 +71,9 @@ class RAZNetObjective(Objective):
         """Return ``density`` (1, h, w) times the unit, ``heatmap`` (1, H, W) of crosses."""
         height, width = crop.image.shape[:2]
         targets: Arrays = {}
-        if self._trains("density"):
-            sigma, stride = self.sigma or None, self.strides["density"]
-            density = density_map(
-                crop.points, height, width, sigma=sigma, stride=stride, region=crop.region
+        if self.kernels is not None:
+            density = self.kernels.density(
+                crop.points, height, width, stride=self.strides["density"], region=crop.region
             )
             targets["density"] = density[None] * self.units["density"]
         if self._trains("heatmap"):

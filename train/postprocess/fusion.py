@@ -26,6 +26,7 @@ from edgecount._fusion import cell_sums, fusion_cell, smoothstep
 from edgecount.manifest import FusionSpec, OutputSpec, PostprocessSpec
 from edgecount.train.data.sample import Sample
 from edgecount.train.engine import THRESHOLDS, WINDOW, predict
+from edgecount.train.evaluate.boxes import BOX_THRESHOLDS, find_boxes
 from edgecount.train.evaluate.evaluation import detection_metrics
 from edgecount.train.evaluate.metrics import match_points
 from edgecount.train.models.base import Network
@@ -89,7 +90,7 @@ def fit_postprocess(
         return measured
 
     roles = {output.role for output in network.outputs}
-    if "heatmap" not in roles:
+    if "boxes" not in roles and "heatmap" not in roles:
         return PostprocessSpec(interval=fit_interval(each(_by_density)))
     cells = network.fusion_grid if grid is None else grid
     seen = each(functools.partial(observe_sample, grid=cells))
@@ -123,10 +124,10 @@ def fit_thresholds(groups: Sequence[Sequence[Observation]]) -> list[float]:
     """
     values = {
         threshold: float(np.mean([_f1(group, threshold) for group in groups]))
-        for threshold in THRESHOLDS
+        for threshold in groups[0][0].peaks
     }
     best = max(values.values())
-    near = [threshold for threshold in THRESHOLDS if values[threshold] >= best - CLOSE]
+    near = [threshold for threshold in values if values[threshold] >= best - CLOSE]
     return sorted(near, key=lambda threshold: -values[threshold])
 
 
@@ -242,10 +243,35 @@ def observe(
 
 
 def observe_sample(network: Network, sample: Sample, *, grid: int = 0) -> Observation:
-    """Run a network on an image and :func:`observe` its maps."""
+    """Run a network on an image and :func:`observe` its maps, or the boxes of a detector."""
     image = sample.image()
-    maps = predict(network, image, sample.mask(*image.shape[:2]))
+    mask = sample.mask(*image.shape[:2])
+    maps = predict(network, image, mask)
+    if any(output.role == "boxes" for output in network.outputs):
+        found = find_boxes(maps, network.outputs, image.shape[1::-1], region=mask)
+        return observe_boxes(*found, sample)
     return observe(maps, sample, network.outputs, grid=grid)
+
+
+def observe_boxes(
+    scores: NDArray[np.float32], boxes: NDArray[np.float32], sample: Sample
+) -> Observation:
+    """Count the boxes of one image; they match heads by their centres.
+
+    Args:
+        scores: (N,) of the boxes that are left after suppression.
+        boxes: (N, 4) left, top, right, bottom, px.
+        sample: the annotated image, at its own size.
+    """
+    points = (boxes[:, :2] + boxes[:, 2:]) / np.float32(2.0)
+    radii = sample.sizes * np.float32(np.sqrt(0.5))
+    peaks, matches = {}, {}
+    for threshold in BOX_THRESHOLDS:
+        above = scores > threshold
+        peaks[threshold] = np.array([[above.sum()]], np.float64)
+        matches[threshold] = match_points(points[above], sample.points, radii)
+    nothing = np.zeros((1, 1))
+    return Observation(nothing, nothing, peaks, matches, len(sample.points))
 
 
 def _errors(group: Sequence[Observation], count: Callable[[Observation], float]) -> Array:

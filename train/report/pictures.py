@@ -67,7 +67,7 @@ def draw_image(counter: EdgeCounter, sample: Sample) -> bytes:
     result = count_sample(counter, sample, image)
     panels = [draw_heads(image, result, sample)]
     if result.density.size:
-        bare = dataclasses.replace(result, points=result.points[:0], overflow=False)
+        bare = dataclasses.replace(result, points=result.points[:0], boxes=None, overflow=False)
         panels.append(_resized(draw_overlay(image, bare), _scale(image)))
     gap = np.full((panels[0].shape[0], 8, 3), 255, np.uint8)
     whole = panels[0] if len(panels) == 1 else np.hstack([panels[0], gap, panels[1]])

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "edgecount/maps.h"
@@ -28,12 +29,14 @@ struct BoxOptions {
     float threshold = 0.4F;    ///< A box's score is strictly above it.
     double iou = 0.5;          ///< A box is dropped when it overlaps a kept one by more than this.
     std::size_t capacity = 0;  ///< Most boxes returned per image; 0 for no limit.
+    float width = std::numeric_limits<float>::infinity();   ///< Of the frame in the image, which
+    float height = std::numeric_limits<float>::infinity();  ///< has padding right of and below it.
 };
 
 /// Counts the heads that every image's boxes show.
 ///
 /// The sides of a box are (column + 0.5 - left) * stride and so on, in float32; boxes without area
-/// are dropped. Boxes are looked at by descending score, ties by level, row, column and box of the
+/// inside the frame are dropped: coarse cells reach into the padding. Boxes are looked at by descending score, ties by level, row, column and box of the
 /// cell; one is dropped if its intersection with a kept one, in double, is more than `iou` times
 /// their union. No number of boxes is too many.
 ///

@@ -45,7 +45,10 @@ class Shot:
     def size(self) -> int:
         """Bytes that it takes in memory."""
         result = self.reading.result
-        return len(self.jpeg) + (result.density.nbytes + result.points.nbytes if result else 0)
+        if result is None:
+            return len(self.jpeg)
+        arrays = result.density, result.points, result.boxes
+        return len(self.jpeg) + sum(array.nbytes for array in arrays if array is not None)
 
 
 class Ring:

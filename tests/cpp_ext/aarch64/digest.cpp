@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "edgecount/count_boxes.h"
 #include "edgecount/count_maps.h"
 #include "edgecount/preprocess.h"
 #include "kernels.h"
@@ -58,6 +59,10 @@ public:
         for (const Peak& peak : count.peaks) {
             const float values[] = {peak.x, peak.y, peak.score};
             add(values, 3);
+        }
+        for (const Box& box : count.boxes) {
+            const float values[] = {box.left, box.top, box.right, box.bottom};
+            add(values, 4);
         }
     }
     std::uint64_t value() const { return hash_; }
@@ -150,6 +155,30 @@ void count_halves(Random& random, Digest& digest) {
     for (const ImageCount& count : count_maps(maps, options(random))) digest.add(count);
 }
 
+void count_by_boxes(Random& random, Digest& digest) {
+    const auto [height, width] = size(random);
+    const auto scores = floats(random, 2 * height * width);
+    const auto boxes = floats(random, 4 * scores.size());
+    const auto small = halves(random, height * width, 0x3bff);
+    const auto near = halves(random, 4 * small.size(), 0x4400);
+    const auto masks = coverage(random, height * width);
+    BoxMaps maps;
+    maps.batch = 1;
+    maps.levels.push_back({{scores.data(), Scalar::float32, 2, height, width},
+                           {boxes.data(), Scalar::float32, 8, height, width},
+                           2,
+                           12});
+    maps.levels.push_back({{small.data(), Scalar::float16, 1, height, width},
+                           {near.data(), Scalar::float16, 4, height, width},
+                           1,
+                           16});
+    maps.masks = {masks.data(), Scalar::float32, 1, height, width};
+    BoxOptions chosen;
+    chosen.threshold = random.unit() / 2.0F;
+    chosen.iou = static_cast<double>(random.unit());
+    for (const ImageCount& count : count_boxes(maps, chosen)) digest.add(count);
+}
+
 PreprocessOptions preprocessing(Random& random, const Size& from) {
     PreprocessOptions chosen;
     const bool same = random.pick(0, 2) == 0;
@@ -216,6 +245,7 @@ int main() {
     available.push_back(&plain_kernels);
     const Subject subjects[] = {{"count float32", count_floats},
                                 {"count float16", count_halves},
+                                {"count boxes", count_by_boxes},
                                 {"preprocess BGR", preprocess_bgr},
                                 {"preprocess NV12", preprocess_nv12}};
     for (const Subject& subject : subjects) {

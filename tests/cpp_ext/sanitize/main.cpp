@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "edgecount/count_boxes.h"
 #include "edgecount/count_maps.h"
 #include "edgecount/preprocess.h"
 #include "half.h"
@@ -40,6 +41,9 @@ void record(const ImageCount& count) {
     for (const Tally& region : count.regions) record(region);
     for (const Peak& peak : count.peaks) {
         results.insert(results.end(), {peak.x, peak.y, peak.score});
+    }
+    for (const Box& box : count.boxes) {
+        results.insert(results.end(), {box.left, box.top, box.right, box.bottom});
     }
 }
 
@@ -230,6 +234,47 @@ void count_wide_rows(Random& random) {
     }
 }
 
+float iou_of(const Box& a, const Box& b) {
+    const float width = std::min(a.right, b.right) - std::max(a.left, b.left);
+    const float height = std::min(a.bottom, b.bottom) - std::max(a.top, b.top);
+    const float both = std::max(width, 0.0F) * std::max(height, 0.0F);
+    const auto area = [](const Box& box) {
+        return (box.right - box.left) * (box.bottom - box.top);
+    };
+    return both / (area(a) + area(b) - both);
+}
+
+void count_some_boxes(Random& random) {
+    std::vector<std::vector<float>> values;
+    BoxMaps maps;
+    maps.batch = 1;
+    for (std::size_t stride : {4, 8, 64}) {
+        const std::size_t height = pick(random, 0, 9);
+        const std::size_t width = pick(random, 1, 90);
+        const std::size_t anchors = pick(random, 1, 3);
+        values.push_back(map_of(random, anchors * height * width));
+        const Planes scores{values.back().data(), Scalar::float32, anchors, height, width};
+        values.push_back(map_of(random, 4 * anchors * height * width));
+        const Planes boxes{values.back().data(), Scalar::float32, 4 * anchors, height, width};
+        maps.levels.push_back({scores, boxes, anchors, stride});
+    }
+    BoxOptions options;
+    options.threshold = pick(random, 0, 3) == 0 ? -0.0F : 0.3F;
+    options.iou = static_cast<double>(pick(random, 0, 5)) / 5.0;
+    const auto& first = maps.levels.front().scores;
+    const auto masks = map_of(random, first.cells());
+    maps.masks = {masks.data(), Scalar::float32, 1, first.height, first.width};
+    const ImageCount count = count_boxes(maps, options).at(0);
+    record(count);
+    ++calls;
+    for (std::size_t i = 0; i < count.boxes.size(); ++i) {
+        for (std::size_t j = 0; j < i; ++j) {
+            require(count.peaks[j].score >= count.peaks[i].score, "order of the scores");
+            require(iou_of(count.boxes[i], count.boxes[j]) <= options.iou + 1e-5, "overlap");
+        }
+    }
+}
+
 void refuse_bad_values(Random& random) {
     const std::size_t width = pick(random, 1, 130);
     auto heat = map_of(random, 3 * width);
@@ -304,6 +349,7 @@ int main() {
         for (int round = 0; round < 300; ++round) {
             count_some(random);
             count_halves(random);
+            count_some_boxes(random);
             refuse_bad_values(random);
             preprocess_some(random);
         }

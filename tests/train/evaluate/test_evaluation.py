@@ -1,5 +1,6 @@
 """Measures of a counter whose answers are known."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ pytest.importorskip("scipy")
 
 from edgecount import CountResult
 from edgecount.errors import ConfigError, SourceError
+from edgecount.manifest import InputSpec, Manifest, OutputSpec
 from edgecount.runtime.pipeline.job import Outcome
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.evaluation import (
@@ -20,13 +22,15 @@ from edgecount.train.evaluate.evaluation import (
     head_radii,
 )
 from edgecount.train.targets.density import density_map
+from edgecount.train.targets.kernels import Kernels
 
 
 class KnownCounter:
     """Gives the results it was made with, in turn."""
 
-    manifest = SimpleNamespace(name="known")
+    manifest = Manifest("known", "1", "", InputSpec(), (OutputSpec("density", "density", 8),))
     backend = SimpleNamespace(name="none")
+    regions = ()
 
     def __init__(self, *results):
         self.results = list(results)
@@ -100,6 +104,15 @@ def test_every_metric_of_two_images(tmp_path):
     }
     assert [values["recall"] for values in summary["points_at"].values()] == [0.5, 1, 1]
     assert list(summary["points_at"]) == ["4", "8", "16"]
+    # half a side of 8 px is 4 px
+    assert summary["points_short_side"]["recall"] == 0.5
+    # pairs at 0 and 5 px, of 3 points and 2 heads
+    assert summary["localisation"] == {
+        "precision": pytest.approx((100 + 96) / 3 / 100),
+        "recall": pytest.approx((100 + 96) / 2 / 100),
+        "error": 2.5,
+    }
+    assert "average_precision" not in summary
     assert summary["game"] == [0.5, 0.5, 0.5, 0.5]
     assert summary["game_of_points"] == [0.5, 0.5, 0.5, pytest.approx(1.5)]
     # The image without people has no likeness, and takes no part in the means.
@@ -111,15 +124,63 @@ def test_every_metric_of_two_images(tmp_path):
     # The density of the image without people is all background.
     assert evaluation.images[1].background == 0.5
     assert summary["false_recognition"] == pytest.approx(0.5 / 3)
+    tails = truth[truth < 1e-5 * 64].sum()
+    assert summary["false_recognition_of_truth"] == pytest.approx(tails / 2, rel=1e-5)
+    assert summary["kernels"] == {"sigma": 0, "beta": 0.3, "neighbours": 3, "max_sigma": 25}
     assert [level["highest"] for level in summary["levels"]] == [0, 2]
     json.dumps([summary, *(image.to_dict() for image in evaluation.images)], allow_nan=False)
+
+
+def test_average_precision_is_of_all_candidates_and_counts_of_the_models_threshold(tmp_path):
+    boxes = np.array([[8, 8, 16, 16], [48, 48, 56, 56]], np.float32)
+    sample = annotated(tmp_path, "a", [[12.0, 12.0], [52.0, 52.0]], 8.0, boxes)
+    # a head found, a false one, and below the model's threshold the other head, its box too low
+    places = np.array([[12, 12, 0.9], [30, 30, 0.5], [52, 52, 0.02]], np.float32)
+    found = np.array([[8, 8, 16, 16], [26, 26, 34, 34], [48, 50, 56, 58]], np.float32)
+    candidates = dataclasses.replace(counted(3.0, points=places[:, :2]), points=places, boxes=found)
+    above = dataclasses.replace(counted(2.0, points=places[:2, :2]), boxes=found[:2])
+    evaluation = evaluate_counter(
+        KnownCounter(above), [sample], candidates=KnownCounter(candidates)
+    )
+    summary = evaluation.summary()
+    assert summary["count"]["mae"] == 0.0
+    assert summary["points"]["recall"] == 0.5
+    # precision 1 up to recall 0.5, that is 51 of 101 recalls, then 2/3
+    both = (51 + 50 * 2 / 3) / 101
+    ranked = summary["average_precision"]
+    assert ranked["points"]["4"] == {"ap": pytest.approx(both), "recall": 1.0}
+    assert ranked["points"]["ap"] == pytest.approx(both)
+    # the low box overlaps its head by 48 of 80 px: by 0.6
+    assert ranked["boxes"]["ap50"] == pytest.approx(both)
+    assert ranked["boxes"]["ap75"] == pytest.approx(51 / 101)
+    assert ranked["boxes"]["ap"] == pytest.approx((3 * both + 7 * 51 / 101) / 10)
+    assert ranked["boxes"]["ar"] == pytest.approx((3 * 1.0 + 7 * 0.5) / 10)
+    json.dumps([summary, evaluation.images[0].to_dict()], allow_nan=False)
+
+
+def test_the_truth_is_drawn_with_the_kernels_that_are_given_or_trained_on(tmp_path):
+    sample = annotated(tmp_path, "a", [[12.0, 12.0], [52.0, 40.0]])
+    kernels = Kernels(sigma=9.0)
+    right = kernels.density(sample.points, 64, 64, stride=8)
+    counter = KnownCounter(counted(2.0, density=right))
+    summary = evaluate_counter(counter, [sample], kernels=kernels).summary()
+    assert summary["ssim"] == pytest.approx(1, abs=1e-6)
+    assert summary["psnr"] > 90
+    assert summary["false_recognition"] == pytest.approx(summary["false_recognition_of_truth"])
+    assert summary["false_recognition"] < 0.001
+    assert summary["kernels"]["sigma"] == 9
+    trained = KnownCounter(counted(2.0, density=right))
+    facts = {"kernels": dataclasses.asdict(kernels)}
+    trained.manifest = dataclasses.replace(counter.manifest, training=facts)
+    assert evaluate_counter(trained, [sample]).summary() == summary
 
 
 def test_a_model_of_points_alone_has_no_density(tmp_path):
     sample = annotated(tmp_path, "a", [[12.0, 12.0]])
     points = counted(2.0, points=[[12.0, 12.0], [60.0, 60.0]])
     summary = evaluate_counter(KnownCounter(points), [sample]).summary()
-    assert set(summary) == {"count", "peak_count", "points", "points_at", "game", "levels"}
+    points = {"points", "points_short_side", "points_at", "localisation"}
+    assert set(summary) == {"count", "peak_count", "game", "levels"} | points
     assert summary["game"] == [1, 1, 1, 1]
 
 

@@ -1,7 +1,5 @@
 """CFANet's losses against a brute-force structural similarity and hand-worked numbers."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
@@ -10,13 +8,13 @@ torch = pytest.importorskip("torch")
 from edgecount.train.losses.structural import (  # noqa: E402
     background_aware_structural_loss,
     background_loss,
-    dynamic_weights,
+    shifting_weight,
     ssim,
     structural_loss,
 )
 
 
-def _ssim(x, y, window):
+def _ssim(x, y, window, c1=1e-4, c2=9e-4):
     """Mean of SSIM over cells, each from the cells of its window that exist."""
     half, (height, width) = window // 2, x.shape
     values = []
@@ -28,8 +26,8 @@ def _ssim(x, y, window):
             )
             a, b = x[cut], y[cut]
             covariance = ((a - a.mean()) * (b - b.mean())).mean()
-            luminance = (2 * a.mean() * b.mean() + 0.01) / (a.mean() ** 2 + b.mean() ** 2 + 0.01)
-            structure = (2 * covariance + 0.03) / (a.var() + b.var() + 0.03)
+            luminance = (2 * a.mean() * b.mean() + c1) / (a.mean() ** 2 + b.mean() ** 2 + c1)
+            structure = (2 * covariance + c2) / (a.var() + b.var() + c2)
             values.append(luminance * structure)
     return float(np.mean(values))
 
@@ -44,10 +42,22 @@ def _pair(height=14, width=9):
 
 
 @pytest.mark.parametrize("window", [3, 11])
-def test_ssim_is_that_of_brute_force_over_windows(window):
+@pytest.mark.parametrize(("squared", "constants"), [(True, (1e-4, 9e-4)), (False, (0.01, 0.03))])
+def test_ssim_is_that_of_brute_force_over_windows(window, squared, constants):
     x, y = _pair()
-    expected = [_ssim(a[0].numpy(), b[0].numpy(), window) for a, b in zip(x, y, strict=True)]
-    assert ssim(x, y, window=window).tolist() == pytest.approx(expected, rel=1e-9)
+    expected = [
+        _ssim(a[0].numpy(), b[0].numpy(), window, *constants) for a, b in zip(x, y, strict=True)
+    ]
+    assert ssim(x, y, window=window, squared=squared).tolist() == pytest.approx(expected, rel=1e-9)
+
+
+def test_squared_constants_are_the_default_because_the_others_hide_sparse_people():
+    # A crowd of part B in CFANet's units: a flat 0.04 (a person in 35 x 35 px, times 50). Of an
+    # empty map all windows give C1 / (0.04^2 + C1), of which the loss is 1 minus that.
+    target = torch.full((1, 1, 16, 16), 0.04, dtype=torch.float64)
+    empty = torch.zeros_like(target)
+    assert structural_loss(empty, target).item() == pytest.approx(0.0016 / 0.0017)
+    assert structural_loss(empty, target, squared=False).item() == pytest.approx(0.0016 / 0.0116)
 
 
 def test_ssim_of_equal_maps_is_1_and_of_opposite_ones_below_0():
@@ -88,6 +98,16 @@ def test_negative_density_is_nobody_in_the_background_loss():
     assert background_loss(density, attention).item() == pytest.approx(0.25)
 
 
+def test_the_floor_is_in_people_and_0_leaves_the_share_as_printed():
+    density = torch.tensor([[[[0.3, 0.1]]]], dtype=torch.float64)
+    attention = torch.tensor([[[[1.0, 0.0]]]])
+    assert background_loss(density, attention, person=50.0).item() == pytest.approx(0.1 / 50)
+    half = background_loss(density, attention, person=1.0, floor=0.5)
+    assert half.item() == pytest.approx(0.1 / 0.5)
+    assert background_loss(density, attention, floor=0.0).item() == pytest.approx(0.25)
+    assert background_loss(0.0 * density, attention, floor=0.0).item() == 0.0
+
+
 def test_a_total_below_one_counts_as_one_so_that_the_gradient_is_bounded():
     density = torch.full((1, 1, 1, 2), 1e-8, requires_grad=True)
     loss = background_loss(density, torch.tensor([[[[1.0, 0.0]]]]))
@@ -106,7 +126,21 @@ def test_the_background_aware_loss_is_the_sum_of_both():
 
 
 def test_attention_weighs_most_at_first_and_never_nothing():
-    weights = [dynamic_weights(progress / 20) for progress in range(21)]
-    assert weights[0] == (1.0, 1.0)
-    assert all(later <= earlier for earlier, later in pairwise(weights))
-    assert weights[10] == weights[-1] == pytest.approx((0.1, 0.1))
+    weights = [shifting_weight(progress / 20, 1.0, 0.1, 0.5) for progress in range(21)]
+    assert weights[:3] == pytest.approx([1.0, 0.91, 0.82])
+    assert weights[10:] == pytest.approx([0.1] * 11)
+    assert shifting_weight(0.0, 1.0, 0.1, 0.0) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("squared", [True, False])
+def test_the_loss_passes_its_options_on(squared):
+    x, y = 0.01 * _pair()[0], _pair()[1]
+    attention = (y > 1.0).double()
+    total = background_aware_structural_loss(
+        x, y, attention, person=3.0, floor=2.0, squared=squared
+    )
+    parts = (
+        structural_loss(x, y, squared=squared),
+        background_loss(x, attention, person=3.0, floor=2.0),
+    )
+    torch.testing.assert_close(total, sum(parts))

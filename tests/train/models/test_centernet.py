@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.models.centernet import Aggregation, UpSampling  # noqa: E402
 
@@ -78,3 +79,40 @@ def test_every_weight_gets_a_gradient(up):
     maps = network(torch.randn(2, 3, 64, 64))
     (maps.heatmap_logits.sum() + maps.offset.sum() + maps.size.sum()).backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_the_light_one_gives_the_same_maps_from_the_edge_models_backbone():
+    network = build_model("centernet-light", {"width": 0.25, "channels": 16}).eval()
+    with torch.no_grad():
+        maps = network(torch.randn(1, 3, 64, 96))
+    assert maps.heatmap_logits.shape == (1, 1, 16, 24)
+    assert maps.offset.shape == maps.size.shape == (1, 2, 16, 24)
+    assert network.input == build_model("edgecount-s").input
+    assert sum(p.numel() for p in build_model("centernet-light").parameters()) < 2.3e6
+
+
+def test_linear_heads_are_cut_to_their_range_when_deployed_alone():
+    options = {"width": 0.25, "channels": 16, "offset": "linear", "size": "linear"}
+    network = build_model("centernet-light", options).eval()
+    for head, bias in ((network.offset, (-0.5, 1.5)), (network.size, (-2.0, 3.0))):
+        torch.nn.init.zeros_(head[-1].weight)
+        head[-1].bias.data = torch.tensor(bias)
+    with torch.no_grad():
+        maps = network(torch.randn(1, 3, 32, 32))
+        _, offset, size = network.deploy(maps)
+    assert maps.offset[0, :, 0, 0].tolist() == [-0.5, 1.5]
+    assert maps.size[0, :, 0, 0].tolist() == [-8.0, 12.0]
+    assert offset[0, :, 0, 0].tolist() == [0.0, 1.0]
+    assert size.unique().tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backbone": "mobilenet_v2", "up": "deformable"}, "model.up: expected plain"),
+        ({"width": 0.5}, "model.width: expected 1.0 of dla34"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        build_model("centernet", options)

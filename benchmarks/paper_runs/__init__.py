@@ -1,0 +1,1 @@
+"""Short trainings that compare what the papers compare: their list, their runner, their tables."""

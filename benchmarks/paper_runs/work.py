@@ -1,0 +1,157 @@
+"""Runs worked on: each one trained to its end, measured, and kept; the next time it is skipped."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edgecount.errors import ConfigError, EdgeCountError, OutputError
+from edgecount.train.checkpoint import load_checkpoint
+from edgecount.train.data.assemble import load_held_out
+from edgecount.train.loop import train
+from edgecount.train.relay.deadline import Deadline
+from paper_runs.experiment import Run
+
+RESULT = "result.json"
+Say = Callable[[str], None]
+
+
+def work(runs: Iterable[Run], folder: Path, stop: Deadline, say: Say) -> bool:
+    """Start or resume each run that is not done; return whether all are.
+
+    A run that fails is said in one line, and the next one is begun. A run in whose folder another
+    process trains is left to it.
+
+    Args:
+        runs: runs in the order of their start.
+        folder: folder of the runs; a folder for each.
+        stop: the time to stop at; what is trained by then is resumed by the next call.
+        say: called with a line about each thing that happens.
+    """
+    done = True
+    for run in runs:
+        if stop():
+            say("the time is up; the same command goes on")
+            return False
+        try:
+            if read_result(run, folder) is None:
+                done &= _one(run, folder, stop, say)
+        except EdgeCountError as error:
+            say(f"{run.name}: {error}")
+            done = False
+    return done
+
+
+def read_result(run: Run, folder: Path) -> dict[str, Any] | None:
+    """Return what a run that is done has measured; None: it is not done.
+
+    Raises:
+        ConfigError: the result was measured with other changes of the config.
+        OutputError: it is damaged.
+    """
+    path = folder / run.name / RESULT
+    if not path.is_file():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path} is damaged: {error}: remove it") from error
+    if (found.get("config"), found.get("changes")) != (run.experiment.config, run.changes):
+        raise ConfigError(
+            f"{path} was measured with other settings than those in the list of experiments: "
+            f"remove the folder {path.parent} to train it anew"
+        )
+    return found
+
+
+def _one(run: Run, folder: Path, stop: Deadline, say: Say) -> bool:
+    """Train and measure one run; return False where the time is up before its end."""
+    config, out = run.config(), folder / run.name
+    last = out / "last.pt"
+    if not _is_trained(last, config.steps):
+        say(f"{run.name}: {'resuming' if last.exists() else 'starting'}")
+        with _clock(out):
+            train(config, out, resume=True, device="cpu", stop=stop)
+    if not _is_trained(last, config.steps):
+        return False
+    say(f"{run.name}: measuring")
+    measured = run.experiment.measure(out, load_held_out(config, out))
+    result = {
+        "variant": run.variant,
+        "seed": run.seed,
+        "config": run.experiment.config,
+        "changes": run.changes,
+        "steps": config.steps,
+        "cpu_minutes": round(_spent(out) / 60, 1),
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "machine": _machine(),
+        "measured": measured,
+    }
+    temporary = out / f"{RESULT}.part"
+    temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(out / RESULT)
+    say(f"{run.name}: done, {result['cpu_minutes']} minutes of a core; {_brief(run, measured)}")
+    return True
+
+
+def _is_trained(last: Path, steps: int) -> bool:
+    """Return True if a checkpoint is at the end, its threshold fitted."""
+    if not last.exists():
+        return False
+    state = load_checkpoint(last)
+    return int(state["step"]) >= steps and "postprocess" in state
+
+
+@contextmanager
+def _clock(out: Path) -> Iterator[None]:
+    """Add the CPU time of what is done inside to a file in the run's folder."""
+    before, start = _spent(out), time.process_time()
+    try:
+        yield
+    finally:
+        if out.is_dir():
+            spent = before + time.process_time() - start
+            (out / "seconds.txt").write_text(f"{spent:.1f}\n", encoding="utf-8")
+
+
+def _spent(out: Path) -> float:
+    """Return the seconds of CPU time that a run has taken, without what a kill has hidden."""
+    try:
+        return float((out / "seconds.txt").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _machine() -> str:
+    cpu = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return f"one thread of {next(names, cpu)}"
+
+
+def value_at(summary: Mapping[str, Any], path: str) -> float | None:
+    """Return the number at a path such as ``count.mae``; None where there is none."""
+    found: Any = summary
+    for key in path.split("."):
+        if isinstance(found, list):
+            found = found[int(key)] if int(key) < len(found) else None
+        else:
+            found = found.get(key) if isinstance(found, Mapping) else None
+    return float(found) if isinstance(found, int | float) else None
+
+
+def _brief(run: Run, measured: Mapping[str, Mapping[str, Any]]) -> str:
+    title, path = next(iter(run.experiment.columns.items()))
+    values = {row: value_at(summary, path) for row, summary in measured.items()}
+    return ", ".join(
+        f"{row} {title} {value:.2f}".strip() for row, value in values.items() if value is not None
+    )

@@ -1,0 +1,171 @@
+"""Counters on a GPU, by the maps that a manifest promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from edgecount import _ext
+from edgecount.runtime.pipeline.postprocess import box_options, count_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgecount.manifest import OutputSpec
+    from edgecount.runtime.pipeline.job import CountSettings
+    from edgecount.runtime.pipeline.postprocess import MapGrid
+
+
+class GpuCounter(ABC):
+    """What counts batches of maps on a GPU, without the padding around frames.
+
+    Attributes:
+        grid: the map cells that a frame covers.
+    """
+
+    def __init__(self, grid: MapGrid) -> None:
+        self.grid = grid
+
+    @abstractmethod
+    def enqueue(self, outputs: Mapping[str, _ext.DeviceArray], stream: _ext.Stream) -> None:
+        """Put the counting of an engine's maps, by their names, into a stream."""
+
+    @abstractmethod
+    def read(self, stream: _ext.Stream) -> _ext.MapCounts:
+        """Return the counts of the last `enqueue`, whose work must be done.
+
+        Raises:
+            ValueError: a map holds a value that is not finite.
+        """
+
+    @abstractmethod
+    def density_of(self, image: int) -> NDArray[np.float32] | None:
+        """Return a copy of one image's density in people per cell; None without one."""
+
+    def _covered(
+        self, outputs: Mapping[str, _ext.DeviceArray], output: OutputSpec
+    ) -> _ext.DeviceArray:
+        """Return the part of a map that frames cover, (B, C, h, w)."""
+        return outputs[output.name][self.grid.crop(output)]
+
+
+def open_counter(
+    settings: CountSettings,
+    grid: MapGrid,
+    coverage: NDArray[np.float32] | None,
+    batch: int,
+    dtypes: Mapping[str, str],
+    device: int,
+) -> GpuCounter:
+    """Make the counter of batches of one shape.
+
+    Args:
+        settings: how frames are counted.
+        grid: the map cells that a frame covers.
+        coverage: share of each cell that each region covers, float32 (R, rows, columns).
+        batch: number of images.
+        dtypes: "float32" or "float16" by the names of the maps.
+        device: number of the GPU.
+
+    Raises:
+        RuntimeError: the GPU has no memory left.
+    """
+    kind = BoxesCounter if grid.levels else MapsCounter
+    return kind(settings, grid, coverage, batch, dtypes, device)
+
+
+class MapsCounter(GpuCounter):
+    """Counts heads by a density, a heatmap or both; see `open_counter`."""
+
+    def __init__(
+        self,
+        settings: CountSettings,
+        grid: MapGrid,
+        coverage: NDArray[np.float32] | None,
+        batch: int,
+        dtypes: Mapping[str, str],
+        device: int,
+    ) -> None:
+        super().__init__(grid)
+        heatmap, density = grid.heatmap, grid.density
+        self._offset = grid.manifest.output("offset")
+        self._counter = _ext.MapCounter(
+            batch,
+            None if heatmap is None else grid.cells(heatmap),
+            None if density is None else grid.cells(density),
+            offset=self._offset is not None,
+            masks=coverage,
+            heatmap_dtype="float32" if heatmap is None else dtypes[heatmap.name],
+            density_dtype="float32" if density is None else dtypes[density.name],
+            # The next frame overwrites the engine's own map.
+            keep_density=density is not None,
+            device=device,
+            **count_options(grid, settings.threshold, settings.capacity),
+        )
+
+    def enqueue(self, outputs: Mapping[str, _ext.DeviceArray], stream: _ext.Stream) -> None:
+        """Put the counting of the maps into a stream; see `GpuCounter.enqueue`."""
+        heatmap, offset, density = (
+            None if output is None else self._covered(outputs, output)
+            for output in (self.grid.heatmap, self._offset, self.grid.density)
+        )
+        self._counter.enqueue(
+            None if heatmap is None else heatmap[:, 0],
+            offset,
+            None if density is None else density[:, 0],
+            stream,
+        )
+
+    def read(self, stream: _ext.Stream) -> _ext.MapCounts:
+        """Return the counts; see `GpuCounter.read`."""
+        return self._counter.read(stream)
+
+    def density_of(self, image: int) -> NDArray[np.float32] | None:
+        """Return one image's density; see `GpuCounter.density_of`."""
+        return self._counter.density_of(image)
+
+
+class BoxesCounter(GpuCounter):
+    """Counts heads by a detector's boxes; see `open_counter`."""
+
+    def __init__(
+        self,
+        settings: CountSettings,
+        grid: MapGrid,
+        coverage: NDArray[np.float32] | None,
+        batch: int,
+        dtypes: Mapping[str, str],
+        device: int,
+    ) -> None:
+        super().__init__(grid)
+        levels = [
+            (
+                scores.anchors,
+                *grid.cells(scores),
+                scores.stride,
+                dtypes[scores.name],
+                dtypes[boxes.name],
+            )
+            for scores, boxes in grid.levels
+        ]
+        options = box_options(grid, settings.threshold, settings.capacity)
+        self._counter = _ext.BoxCounter(batch, levels, masks=coverage, device=device, **options)
+
+    def enqueue(self, outputs: Mapping[str, _ext.DeviceArray], stream: _ext.Stream) -> None:
+        """Put the counting of the boxes into a stream; see `GpuCounter.enqueue`."""
+        levels = [
+            (self._covered(outputs, scores), self._covered(outputs, boxes))
+            for scores, boxes in self.grid.levels
+        ]
+        self._counter.enqueue(levels, stream)
+
+    def read(self, stream: _ext.Stream) -> _ext.MapCounts:
+        """Return the counts; see `GpuCounter.read`."""
+        return self._counter.read(stream)
+
+    def density_of(self, image: int) -> NDArray[np.float32] | None:
+        """Return None: a detector gives no density."""
+        del image
+        return None

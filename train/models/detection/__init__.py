@@ -1,0 +1,1 @@
+"""One-stage detectors of head boxes, each in a file, on what they share."""
