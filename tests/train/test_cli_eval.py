@@ -78,7 +78,9 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):
         "density_count",
         "peak_count",
         "points",
+        "points_short_side",
         "points_at",
+        "localisation",
         "game",
         "game_of_points",
         "ssim",
@@ -251,3 +253,24 @@ def test_the_reader_is_guessed_and_images_are_limited(scenes):
     assert result.exit_code == 0, result.output
     assert result.stderr == f"edgecount: {scenes} is read with --reader csv\n"
     assert result.stdout.splitlines()[0] == "2 images"
+
+
+def test_deployed_models_are_measured_with_zoom(scenes):
+    command = ("eval", "edgecount-n", scenes, "--reader", "csv", "--json", "--per-image")
+    once = json.loads(run(*command).stdout)
+    twice = json.loads(run(*command, "--zoom", 1).stdout)
+    assert twice["count"]["images"] == 3
+    assert "interval" not in twice
+    for before, after in zip(once["images"], twice["images"], strict=True):
+        assert after["density_count"] == before["density_count"]
+
+
+def test_average_precision_is_printed_where_it_is_asked_for(scenes, wide):
+    result = run("eval", wide, scenes, "--reader", "csv", "--average-precision", "--json")
+    assert result.exit_code == 0, result.output
+    points = json.loads(result.stdout)["average_precision"]["points"]
+    assert 0.5 < points["8"]["ap"] <= points["8"]["recall"] <= 1
+    table = run("eval", wide, scenes, "--reader", "csv", "--average-precision").output
+    assert f"points, 4-16 px{points['ap']:12.3f}{points['ar']:9.3f}" in table
+    assert "half a short side" in table
+    assert "mean of 1-100 px" in table
