@@ -87,7 +87,6 @@ BOX_BUGS = [
         "if (state.plan.batch == 0) return;",
         "if (state.plan.batch == 0) return; stream.synchronize();",
     ),
-    Bug("long lists are not waited for", HOST, "if (waits) stream.synchronize();"),
     Bug(
         "boxes in the padding",
         SUPPRESSION,

@@ -2,6 +2,7 @@
 // Prints "ok" and the number of batches. The arguments are how many random batches there are, and
 // the seed.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -10,10 +11,10 @@
 #include <thread>
 #include <vector>
 
-#include "batches.h"
 #include "edgecount/count_boxes.h"
 #include "edgecount/cuda/count_boxes.h"
 #include "outcomes.h"
+#include "random_maps.h"
 
 namespace {
 
