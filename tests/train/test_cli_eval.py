@@ -105,7 +105,9 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):
 
 def test_the_kernels_of_the_truth_are_those_that_are_asked_for(scenes, wide):
     command = ("eval", wide, scenes, "--reader", "csv", "--json")
-    values = json.loads(run(*command, "--kernels", "beta=1,max_sigma=0").stdout)
+    result = run(*command, "--kernels", "beta=1,max_sigma=0")
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
     assert values["kernels"] == {"sigma": 0, "beta": 1, "neighbours": 3, "max_sigma": 0}
     for text, message in (
         ("sigma", "expected KEY=VALUE, got 'sigma'"),
