@@ -59,8 +59,9 @@ class CountResult:
         peak_count: all head points found, also those beyond the capacity; None of a model that
             gives a density map alone.
         points: float32 (N, 3): x and y of each head in source pixels, within
-            [0, width] x [0, height], and its score in (0, 1]. Of a detector they are the centres
-            of its boxes, by descending score.
+            [0, width] x [0, height], and its score in (0, 1]; in raster order of the heatmap's
+            cells, and with zoom from top to bottom. Of a detector they are the centres of its
+            boxes, by descending score.
         density: float32 (h, w), people per cell; its sum is `density_count`. (0, 0) without a
             density map.
         density_stride_xy: width and height of a density cell in source pixels: cell [i, j]

@@ -32,7 +32,11 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def tiny_manifest(
-    *, roles: tuple[str, ...] = ("density", "heatmap", "offset"), unit: float = 1.0, **spec: object
+    *,
+    roles: tuple[str, ...] = ("density", "heatmap", "offset"),
+    unit: float = 1.0,
+    fusion: FusionSpec = FusionSpec(64, 1.0, 4.0),  # noqa: B008 (frozen)
+    **spec: object,
 ) -> Manifest:
     """Describe a model whose input is brightness in [0, 1], so that padding is black."""
     outputs = {
@@ -49,7 +53,7 @@ def tiny_manifest(
         description="Counts white squares of 8 x 8 pixels.",
         input=InputSpec(**given),
         outputs=tuple(outputs[role] for role in roles),
-        postprocess=PostprocessSpec(fusion=FusionSpec(64, 1.0, 4.0)),
+        postprocess=PostprocessSpec(fusion=fusion),
         licence="none",
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecount.cli._eval.folds import mean_line, mean_of_folds, read_folds
+from edgecount.cli._eval.kernels import kernels_option
 from edgecount.cli._eval.sets import count_images, read_sets, split_arguments
 from edgecount.cli._eval.table import comparison
 from edgecount.cli._shell.extras import needs_train
@@ -17,7 +18,6 @@ from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.group import FAILED
 from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
-from edgecount.cli._types.kernels import kernels_option
 from edgecount.cli._types.options import (
     backend_option,
     damaged_option,

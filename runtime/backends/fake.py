@@ -34,7 +34,8 @@ class FakeBackend(Backend):
         people: (N, 2) points x, y in pixels of the network's input, which are those of the source
             unless the frame is longer than the model's `max_side`; or a function that is given the
             image tensor, float32 (B, 3, H, W), and returns such points, to move people from frame
-            to frame. Frames processed in tiles (over 2048 x 2048 pixels) see them in every tile.
+            to frame. Frames processed in tiles (over 2048 x 2048 pixels) see them in every tile,
+            and those that are zoomed into in every region.
         manifest: the layout of the maps; None: that of the counter's model.
 
     Attributes:
@@ -161,7 +162,7 @@ def _place(points: NDArray[np.float64], shape: tuple[int, ...], window: int) -> 
             row, column = divmod(int(distance.argmin()), shape[1])
             if not free[row, column]:
                 raise ConfigError(
-                    f"FakeBackend: no room for {len(points)} people in a heatmap of "
+                    f"FakeBackend: no room for {len(points)} people in a map of "
                     f"{shape[0]} x {shape[1]} cells: use fewer people or a larger frame"
                 )
         placed[index] = row, column

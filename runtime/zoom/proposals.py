@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RATIOS = (1.0, 2.0, 0.5)  # width over height
 SCALES = (1.0, 2.0)  # of a third of the image's short side
 OVERLAP = 0.5  # intersection over union above which a region is dropped for a better one
-CROSS = 5  # cells of the localization target that are 1 around each head
+CROSS = 5  # pixels of the localization target that are 1 around each head
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +91,17 @@ def attention(prediction: Prediction) -> Array:
     """Return how crowded the cells of the heatmap are: float32 (h, w), at least 0.
 
     It is the mean of the heatmap and, if there is one, of what the density expects of it: the
-    people per cell times the 5 cells that the localization target gives each head.
+    people per cell times the 5 pixels that the localization target gives each head. Both are
+    shares of pixels, as the paper's maps are of the image's size: in a cell of s x s pixels, one
+    head has 5 at most. So the limit of a region's score means the same for every stride.
     """
-    heatmap: Array = np.maximum(prediction.heatmap, 0.0, dtype=np.float32)
+    share = np.float32(CROSS / prediction.stride**2)
+    heatmap: Array = np.maximum(prediction.heatmap, 0.0, dtype=np.float32) * min(share, 1)
     if prediction.density is None:
         return heatmap
     factor = prediction.density_stride // prediction.stride
     fine = prediction.density.repeat(factor, axis=0).repeat(factor, axis=1) / factor**2
-    expected = fine[: heatmap.shape[0], : heatmap.shape[1]] * CROSS
+    expected = fine[: heatmap.shape[0], : heatmap.shape[1]] * share
     combined: Array = (heatmap + np.maximum(expected, 0.0)) / np.float32(2)
     return combined
 

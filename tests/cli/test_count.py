@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
+
+from edgecount.cli import cli
 
 
 def test_image_is_one_line(run, files):
@@ -80,6 +84,21 @@ def test_json_has_the_fields_of_the_contract(run, files, json_lines):
 def test_json_points(run, files, json_lines):
     result = run("count", files.image("one.png", 2), "--json", "--points")
     assert json_lines(result.stdout)[0]["points"] == [[18.0, 18.0, 1.0], [66.0, 18.0, 1.0]]
+
+
+def test_a_detector_gives_its_boxes(run, files, json_lines, make_model, tmp_path):
+    model = make_model(roles=("scores", "boxes"))
+    path = files.image("one.png", 2)
+    options = ["--json", "--points", "--model", str(model), "--save", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, ["count", str(path), *options])
+    (line,) = json_lines(result.stdout)
+    assert (line["count"], line["density_count"]) == (2, None)
+    assert line["points"] == [[20, 20, 1], [68, 20, 1]]
+    assert line["boxes"] == [[16, 16, 24, 24], [64, 16, 72, 24]]
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    shown = run("inspect", model).stdout
+    assert "boxes: boxes_8, one cell per 8 px" in shown
+    assert "above 0.4, less those with an IoU above 0.5 with a better one" in shown
 
 
 def test_regions(run, files, json_lines):
@@ -241,3 +260,18 @@ def test_pipes_and_devices_in_a_folder_do_not_block(run, files, tmp_path):
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["1.0", "2.0"]
     assert "b.png is a pipe" in result.stderr
     assert "c.png is a device" in result.stderr
+
+
+def test_zoom_searches_dense_regions_again(run, files):
+    """Squares of 8 x 8 px are found in one pass; enlarged, each is one plateau still."""
+    path = files.image("one.png", 3)
+    once = json.loads(run("count", path, "--json").stdout)
+    result = run("count", path, "--json", "--zoom", 1)
+    assert (result.exit_code, result.stderr) == (0, "")
+    twice = json.loads(result.stdout)
+    assert twice["interval"] is None
+    assert twice["density_count"] == once["density_count"]
+    assert twice["timings_ms"]["infer"] > 0
+    refused = run("count", path, "--zoom", 3)
+    assert refused.exit_code == 2
+    assert "0<=x<=2" in refused.stderr

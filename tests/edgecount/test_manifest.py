@@ -122,6 +122,7 @@ def change(data: dict[str, Any], path: str, value: Any) -> None:
         ("postprocess.fusion.low", 5, "postprocess.fusion: expected 0 <= low <= high"),
         ("postprocess.fusion.cell", 0, "postprocess.fusion.cell: expected a number of pixels"),
         ("postprocess.fusion.cell", 20, "postprocess.fusion.cell: expected a multiple of the"),
+        ("postprocess.fusion.grid", 1, "fusion.grid: expected 0, or a number from 2 to 64, got 1"),
         ("training", [], "training: expected keys and values"),
         ("input.colour", 1, "input.colour: unknown key; .*made by a newer edgecount"),
         ("format", 2, "made by a newer edgecount"),
@@ -169,6 +170,19 @@ def test_json_is_plain(manifest: Manifest) -> None:
         "stride": 8,
         "unit": 100.0,
     }
+
+
+def test_a_grid_is_left_out_where_there_is_none(manifest: Manifest) -> None:
+    """Older releases refuse what they do not know."""
+    fusion = FusionSpec(64, 1.0, 4.0, grid=4)
+    post = dataclasses.replace(manifest.postprocess, fusion=fusion)
+    gridded = dataclasses.replace(manifest, postprocess=post)
+    assert gridded.to_dict()["postprocess"]["fusion"]["grid"] == 4
+    assert Manifest.from_json(gridded.to_json()) == gridded
+    post = dataclasses.replace(post, fusion=FusionSpec(64, 1.0, 4.0))
+    plain = dataclasses.replace(manifest, postprocess=post)
+    assert "grid" not in plain.to_dict()["postprocess"]["fusion"]
+    assert Manifest.from_json(plain.to_json()) == plain
 
 
 def test_static_size_survives(data: dict[str, Any]) -> None:

@@ -132,6 +132,7 @@ def _options(rng: np.random.Generator) -> dict[str, Any]:
         "capacity": int(rng.choice([0, 0, 1, 3, 40, 5000])),
         "unit": float(rng.choice([1.0, 100.0, 0.37])),
         "fuse_cell": int(rng.choice([0, 1, 3, 8, 8, 100, 2**40])),
+        "fuse_width": int(rng.choice([0, 0, 1, 8, 13, 70])),
         "fuse_low": float(low),
         "fuse_high": float(high),
     }

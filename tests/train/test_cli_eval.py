@@ -104,7 +104,9 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):
 
 def test_the_kernels_of_the_truth_are_those_that_are_asked_for(scenes, wide):
     command = ("eval", wide, scenes, "--reader", "csv", "--json")
-    values = json.loads(run(*command, "--kernels", "beta=1,max_sigma=0").stdout)
+    result = run(*command, "--kernels", "beta=1,max_sigma=0")
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
     assert values["kernels"] == {"sigma": 0, "beta": 1, "neighbours": 3, "max_sigma": 0}
     for text, message in (
         ("sigma", "expected KEY=VALUE, got 'sigma'"),
@@ -251,6 +253,16 @@ def test_the_reader_is_guessed_and_images_are_limited(scenes):
     assert result.exit_code == 0, result.output
     assert result.stderr == f"edgecount: {scenes} is read with --reader csv\n"
     assert result.stdout.splitlines()[0] == "2 images"
+
+
+def test_deployed_models_are_measured_with_zoom(scenes):
+    command = ("eval", "edgecount-n", scenes, "--reader", "csv", "--json", "--per-image")
+    once = json.loads(run(*command).stdout)
+    twice = json.loads(run(*command, "--zoom", 1).stdout)
+    assert twice["count"]["images"] == 3
+    assert "interval" not in twice
+    for before, after in zip(once["images"], twice["images"], strict=True):
+        assert after["density_count"] == before["density_count"]
 
 
 def test_average_precision_is_printed_where_it_is_asked_for(scenes, wide):

@@ -11,6 +11,7 @@ from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.data.sample import Crop, Sample  # noqa: E402
 from edgecount.train.engine import System  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
+from edgecount.train.models.base import Maps  # noqa: E402
 from edgecount.train.objectives import build_objective  # noqa: E402
 from edgecount.train.targets.boxes import boxes_around  # noqa: E402
 
@@ -130,6 +131,7 @@ def test_cfanet_takes_its_levels_from_the_training_set(tmp_path):
         ("csrnet", "edge", {}, "edge needs a network with a density above 0"),
         ("edgecount-n", "centernet", {}, "centernet leaves a density untrained"),
         ("raznet", "raznet", {"counting_weight": -1}, "counting_weight: expected 0 or more"),
+        ("raznet", "raznet", {"positive_weight": -1}, "positive_weight: expected 0, or a weight"),
         (
             "raznet",
             "raznet",
@@ -149,6 +151,23 @@ def test_losses_that_need_an_option_of_the_network_say_so():
     targets = {k: torch.from_numpy(v[None]) for k, v in made.targets(crop(3)).items()}
     with pytest.raises(ConfigError, match="option zero_inflated: set it to true"):
         made.losses(network(torch.randn(1, 3, SIDE, SIDE)), targets, 0.0)
+
+
+@pytest.mark.parametrize("weight", [0.0, 100.0])
+def test_raznet_weighs_the_positive_pixels_as_it_is_asked_to(weight):
+    objective = build_objective(
+        "raznet", {"counting_weight": 0.0, "positive_weight": weight}, build_model("raznet")
+    )
+    logits = np.full((1, 1, 8, 8), -2.0, np.float32)
+    target = np.zeros((1, 1, 8, 8), np.float32)
+    target[0, 0, 3:5, 3] = 1.0  # 2 of 64 pixels
+    logits[0, 0, 3, 3] = 1.5
+    maps = Maps(heatmap_logits=torch.from_numpy(logits))
+    found = objective.losses(maps, {"heatmap": torch.from_numpy(target)}, 0.0)["heatmap"]
+    probabilities = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    errors = -np.where(target > 0, np.log(probabilities), np.log(1 - probabilities))
+    weights = np.where(target > 0, weight or 62 / 2, 1.0)
+    assert found.item() == pytest.approx((weights * errors).sum() / weights.sum(), rel=1e-6)
 
 
 def cfanet_of(**settings):

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgecount.errors import ConfigError
 from edgecount.train.data.sample import Sample
+from edgecount.train.engine import predict
 from edgecount.train.evaluate.evaluation import evaluate_counter
 from edgecount.train.evaluate.metrics import count_metrics
 from edgecount.train.models.base import Network
@@ -18,7 +19,7 @@ from edgecount.train.postprocess.fusion import (
     Observation,
     fit_blend,
     fit_thresholds,
-    observe_sample,
+    observe,
     outcome,
 )
 
@@ -56,10 +57,15 @@ def measure_fusion(network: Network, samples: Sequence[Sample]) -> dict[str, Met
     if len(samples) < PARTS:
         raise ConfigError(f"fusion: expected {PARTS} images or more, got {len(samples)}")
     true = [float(len(sample.points)) for sample in samples]
+    seen: dict[str, list[Observation]] = {name: [] for name in GRIDS}
+    for sample in samples:
+        image = sample.image()
+        maps = predict(network, image, sample.mask(*image.shape[:2]))
+        for name, grid in GRIDS.items():
+            seen[name].append(observe(maps, sample, network.outputs, grid=grid))
     found: dict[str, Metrics] = {}
     for name, grid in GRIDS.items():
-        seen = [observe_sample(network, sample, grid=grid) for sample in samples]
-        counts = _cross_fitted(seen, grid)
+        counts = _cross_fitted(seen[name], grid)
         found |= {key: count_metrics(values.tolist(), true) for key, values in counts.items()}
         found[name] = found.pop("blend")
     return found

@@ -11,6 +11,7 @@ from gpu_frames import CORNERS, HALF, assert_same, on_device
 
 from edgecount import EdgeCounter, NV12Frame, _ext
 from edgecount.errors import InputError
+from edgecount.manifest import FusionSpec
 
 pytestmark = pytest.mark.gpu
 
@@ -137,6 +138,28 @@ def test_refuses_other_arrays_on_the_gpu(make_engine, tiny_model, array, message
 def test_a_cpu_engine_says_where_a_gpu_frame_can_go(tiny_model) -> None:
     with pytest.raises(InputError, match="on a GPU, and what counts it runs on the CPU"):
         EdgeCounter(tiny_model).count(on_device(np.zeros((8, 8, 3), np.uint8)))
+
+
+def test_frames_that_are_zoomed_into_go_by_way_of_the_host(make_engine, tiny_model, noise) -> None:
+    options: dict[str, Any] = {"regions": {"half": HALF}, "threshold": 0.3, "zoom": 1}
+    counter = EdgeCounter(tiny_model, backend=make_engine(batches=(2, 4)), **options)
+    cpu = EdgeCounter(tiny_model, **options)
+    frame = noise(128, 96)
+    expected = cpu.count(frame)
+    assert_same(counter.count(frame), expected)
+    assert_same(counter.count(on_device(frame)), expected)
+    for found in counter.count_batch([frame, on_device(frame)]):
+        assert_same(found, expected)
+    buffer = np.random.default_rng(3).integers(0, 256, (144, 128), np.uint8)
+    planes = NV12Frame(on_device(buffer[:96]), on_device(buffer[96:]))
+    assert_same(counter.count(planes), cpu.count(NV12Frame.from_buffer(buffer)))
+
+
+def test_a_grid_of_fusion_cells_counts_as_on_the_cpu(make_engine, make_model, noise) -> None:
+    model = make_model(fusion=FusionSpec(64, 0.5, 4.0, grid=4))
+    counter, cpu = EdgeCounter(model, backend=make_engine()), EdgeCounter(model)
+    for size in ((128, 96), (136, 104), (600, 40), (40, 600)):
+        assert_same(counter.count(noise(*size)), cpu.count(noise(*size)))
 
 
 def test_frames_in_tiles_go_by_way_of_the_host(make_engine, make_model, noise) -> None:

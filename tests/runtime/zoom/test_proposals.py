@@ -77,15 +77,31 @@ def test_the_same_seed_gives_the_same_regions():
 def test_attention_is_the_mean_of_the_heatmap_and_what_the_density_expects_of_it(dtype):
     heatmap = np.array([[0.4, 0.0, 0.2], [0.0, 0.0, -0.1]], dtype)
     density = np.array([[0.8, 1.6]], np.float32)  # people per 2 x 2 cells of the heatmap
-    found = attention(seen(heatmap, density=density, density_stride=8))
+    found = attention(seen(heatmap, stride=1, density=density, density_stride=2))
     expected = [[0.2 + 0.5, 0.5, 0.1 + 1.0], [0.5, 0.5, 1.0]]
     np.testing.assert_allclose(found, expected, rtol=1e-6 if dtype == np.float32 else 1e-3)
     assert found.dtype == np.float32
 
 
+@pytest.mark.parametrize(("stride", "share"), [(1, 1.0), (2, 1.0), (4, 5 / 16), (8, 5 / 64)])
+def test_attention_is_a_share_of_pixels_whatever_the_stride(stride, share):
+    """One head in 40 x 40 px, where its peak and its density lie: 5 of 1,600 px, by each."""
+    cells = 40 // stride
+    heatmap = np.zeros((cells, cells), np.float32)
+    heatmap[0, 0] = 1.0
+    found = attention(seen(heatmap, stride=stride))
+    np.testing.assert_allclose(found, heatmap * share, rtol=1e-6)
+    if stride > 2:
+        assert found.mean() == pytest.approx(5 / 1600)
+    density = np.zeros((5, 5), np.float32)
+    density[0, 0] = 1.0
+    both = attention(seen(heatmap, stride=stride, density=density, density_stride=8))
+    assert 2 * both.mean() - found.mean() == pytest.approx(5 / 1600)
+
+
 def test_the_density_draws_regions_to_where_the_heatmap_is_silent():
     density = np.zeros((12, 12), np.float32)
-    density[2:4, 2:4] = 1.0
+    density[2:4, 2:4] = 2.0
     prediction = seen(np.zeros((24, 24), np.float32), density=density, density_stride=8)
     regions = propose_regions(prediction)
     assert len(regions)

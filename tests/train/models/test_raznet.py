@@ -88,3 +88,12 @@ def test_every_weight_gets_a_gradient():
     maps = network(torch.randn(1, 3, 32, 32))
     (maps.density.sum() + maps.heatmap_logits.sum()).backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_both_counts_are_blended_on_a_grid_of_4_x_4():
+    from edgecount.train.manifest import manifest_of
+
+    state = {"config": {"model": "raznet", "data": [{"reader": "blank"}]}, "step": 1}
+    fusion = manifest_of(build_model("raznet"), state).postprocess.fusion
+    assert fusion is not None
+    assert fusion.grid == 4

@@ -66,3 +66,29 @@ def test_zoom_is_measured_through_the_counter(samples):
     assert found[0]["recall"] == pytest.approx(4 / 6)
     assert found[0]["f1_8"] == pytest.approx(0.8)
     assert found[1]["seconds"] > 0
+
+
+def test_a_checkpoint_zooms_as_a_deployed_file_does(tmp_path):
+    from edgecount.train.checkpoint import save_checkpoint
+    from edgecount.train.config import config_from_dict, config_to_dict
+    from edgecount.train.open_checkpoint import open_checkpoint
+
+    torch.manual_seed(0)
+    config = config_from_dict(
+        {"model": {"name": "edgecount-n", **TINY}, "data": [{"reader": "blank"}]}
+    )
+    made = build_model("edgecount-n", TINY)
+    with torch.no_grad():
+        made.heatmap.bias.fill_(0.0)
+    state = {"config": config_to_dict(config), "step": 1, "ema": made.state_dict()}
+    save_checkpoint(tmp_path / "last.pt", state)
+    image = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+    counted = []
+    for zoom in (0, 1):
+        with open_checkpoint(tmp_path / "last.pt", zoom=zoom) as counter:
+            counted.append(counter.count(image))
+    once, twice = counted
+    assert twice.peak_count == len(twice.points)
+    assert not np.array_equal(twice.points, once.points)
+    assert twice.density_count == once.density_count
+    assert np.isfinite(twice.count)
