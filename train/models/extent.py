@@ -67,15 +67,14 @@ def limit_maps(
         share = coverage(region, stride)
         return values.masked_fill(share == 0, CLOSED) if "logits" in name else values * share
 
-    named = {
-        name: limit(name, values)
-        for name in ("density", "heatmap_logits", "offset", "size")
-        if (values := getattr(maps, name)) is not None
-    }
+    density, heatmap_logits, offset, cell_size = (
+        None if values is None else limit(name, values)
+        for name, values in zip(Maps._fields[:4], maps[:4], strict=True)
+    )
     auxiliary = {
         name: tuple(limit(name, one) for one in values) for name, values in maps.auxiliary.items()
     }
-    return maps._replace(**named, auxiliary=auxiliary)
+    return Maps(density, heatmap_logits, offset, cell_size, auxiliary, maps.levels)
 
 
 def coverage(region: Tensor, stride: int) -> Tensor:
