@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgecount._manifest_checks import UNITS
 from edgecount.errors import ConfigError
 from edgecount.manifest import OutputSpec
 from edgecount.train.models.base import IMAGENET_INPUT, Maps, Network
