@@ -220,6 +220,7 @@ class BoxCounter:
         threshold: float = 0.4,
         iou: float = 0.5,
         capacity: int = 0,
+        size: tuple[float, float] | None = None,
         listed: int = 1024,
         device: int = 0,
     ) -> None: ...

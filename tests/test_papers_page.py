@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from pathlib import Path
 
@@ -42,3 +43,20 @@ def test_what_is_named_exists(path: str, name: str) -> None:
     place = ROOT / path
     assert place.exists(), path
     assert not name or name in symbols(place), f"{path}::{name}"
+
+
+def table_configs() -> list[str]:
+    """Return the names of configs, and the patterns of names, in the page's last table."""
+    table = TEXT.partition("## The tables and their configs")[2]
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
+    return [name for row in rows for name in re.findall(r"`([\w.*-]+)`", row)]
+
+
+def test_every_config_of_a_paper_is_in_the_table_of_its_rows() -> None:
+    there = {path.stem for path in (ROOT / "train" / "configs").glob("*/*.yaml")}
+    patterns = table_configs()
+    unknown = [pattern for pattern in patterns if not fnmatch.filter(there, pattern)]
+    left_out = {name for name in there if not any(fnmatch.fnmatch(name, p) for p in patterns)}
+    ranged = {f"centernet-gta-head-poly-g{number}" for number in range(1, 7)}
+    assert unknown == []
+    assert left_out <= ranged

@@ -296,7 +296,7 @@ def _counts(network: Network, sample: Sample, role: str) -> NDArray[np.float64]:
     mask = sample.mask(*image.shape[:2])
     maps = predict(network, image, mask)
     if role == "boxes":
-        scores, _ = find_boxes(maps, network.outputs, region=mask)
+        scores, _ = find_boxes(maps, network.outputs, image.shape[1::-1], region=mask)
         return np.array([(scores > threshold).sum() for threshold in BOX_THRESHOLDS], np.float64)
     if role == "density":
         unit = next(output.unit for output in network.outputs if output.role == "density")

@@ -61,7 +61,12 @@ def manifest_of(
 
 def _kernels(network: Network, config: TrainConfig) -> dict[str, Any]:
     """Return the kernels of the density maps that the network was trained on, if it was on any."""
-    kernels = build_objective(config.objective.name, config.objective.options, network).kernels
+    try:
+        objective = build_objective(config.objective.name, config.objective.options, network)
+    except ConfigError:
+        # Options that this code has no more; the weights are as good as they were.
+        return {}
+    kernels = objective.kernels
     return {} if kernels is None else {KERNELS: dataclasses.asdict(kernels)}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import counting
+import detecting
 import preprocessing
 from counting import GOAL_BATCH, GOAL_SIZE, MapCase
 from extension import _ext, require_gpu
@@ -61,6 +62,7 @@ def main() -> None:
     numbers.rows("torch", "Counting, beside torch", COMPARED[: 2 if quick else 8], beside_torch)
     cases = preprocessing.cases(quick)
     numbers.rows("preprocess", "Preprocessing", cases, preprocessing.measure)
+    numbers.rows("boxes", "Counting boxes", detecting.cases(quick), detecting.measure)
     title = "Counting by the C++ on the CPU, one thread"
     numbers.rows("cpu", title, COMPARED[: 1 if quick else 8], counting.measure_cpu)
     count(counting.other_cases(quick))

@@ -38,6 +38,7 @@ from edgecount.scenes import render_clip
 
 CAMERAS = 4
 PATIENCE = 0.1 if EMULATED else 3.0  # seconds for frames that are counted one by one
+NVIDIA = {"tensorrt", "tensorrt-rtx", "onnxruntime-cuda"}
 STEPS = ("preprocess", "infer", "postprocess")
 ABOUT = """\
 ## Pipeline
@@ -82,7 +83,7 @@ def backends(model: str, skipped: list[str]) -> list[Backend | str]:
             usable.append(name)
         except EdgeCountError as error:
             skipped.append(f"{name}: {error}")
-    if set(usable) <= {"onnxruntime"}:
+    if not NVIDIA & set(usable):
         try:
             from torch_engine import TorchEngine  # noqa: PLC0415
 
@@ -90,7 +91,7 @@ def backends(model: str, skipped: list[str]) -> list[Backend | str]:
         except (ImportError, EdgeCountError) as error:
             skipped.append(f"PyTorch as a stand-in: {error}")
     # The goals are about engines on the GPU: first.
-    return sorted(usable, key=lambda backend: backend == "onnxruntime")
+    return sorted(usable, key=lambda backend: isinstance(backend, str) and backend not in NVIDIA)
 
 
 def render(width: int, height: int) -> list[Any]:

@@ -1,5 +1,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -7,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -43,6 +46,7 @@ Args:
     threshold: Scores are strictly above it; at least 0.
     iou: Overlap in [0, 1] that a box may have with one of a higher score.
     capacity: Most boxes listed per image; 0 for all. The rest still counts.
+    size: (width, height) of the frame in pixels of the network, as for `count_boxes`.
     listed: Boxes per image that come back in one copy with the counts; more cost another.
     device: Number of the GPU.
 
@@ -127,8 +131,9 @@ ExpectedLevel expected_level(std::int64_t batch, const Level& level) {
 
 void make(DeviceBoxCounter* self, std::int64_t batch, const std::vector<Level>& levels,
           nb::handle masks, double threshold, double iou, std::int64_t capacity,
-          std::int64_t listed, int device) {
+          std::optional<std::pair<float, float>> size, std::int64_t listed, int device) {
     cuda::BoxCounterOptions options;
+    if (size) std::tie(options.count.width, options.count.height) = *size;
     options.count.threshold = static_cast<float>(threshold) + 0.0F;  // not -0
     options.count.iou = iou;
     options.count.capacity = as_size("capacity", capacity, 0);
@@ -190,8 +195,8 @@ MapCounts read(DeviceBoxCounter& self, const cuda::Stream& stream) {
 void bind_box_counter(nb::module_& module) {
     nb::class_<DeviceBoxCounter>(module, "BoxCounter", kBoxCounterDoc)
         .def("__init__", &make, "batch"_a, "levels"_a, nb::kw_only(), "masks"_a = nb::none(),
-             "threshold"_a = 0.4, "iou"_a = 0.5, "capacity"_a = 0, "listed"_a = 1024,
-             "device"_a = 0)
+             "threshold"_a = 0.4, "iou"_a = 0.5, "capacity"_a = 0, "size"_a = nb::none(),
+             "listed"_a = 1024, "device"_a = 0)
         .def("enqueue", &enqueue, "levels"_a, "stream"_a, kEnqueueDoc)
         .def("read", &read, "stream"_a, kReadDoc);
 }

@@ -44,6 +44,8 @@ struct BoxPlan {
     unsigned listed;  // boxes of an image in the results
     float threshold;
     double iou;
+    float width;  // of the frame, in pixels; beyond it is padding
+    float height;
 
     LevelPlan level[kMostLevels];
 

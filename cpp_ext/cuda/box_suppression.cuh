@@ -121,8 +121,8 @@ __device__ inline unsigned suppress(const BoxPlan& plan, unsigned image) {
         const unsigned own = first + threadIdx.x;
         const float4 box = own < count ? boxes[own] : no_box();
         const float score = own < count ? scores[own] : 0.0F;
-        const bool alive =
-            survives_kept(plan, tile, boxes, kept, to_box(box), has_area(to_box(box)));
+        const bool alive = survives_kept(plan, tile, boxes, kept, to_box(box),
+                                         is_visible(to_box(box), plan.width, plan.height));
         const unsigned open = __ballot_sync(kAllLanes, alive);
         tile.boxes[threadIdx.x] = box;
         if (threadIdx.x % 32 == 0) {

@@ -104,6 +104,8 @@ BoxPlan make_plan(const BoxMaps& maps, const BoxCounterOptions& options, std::si
     plan.listed = static_cast<unsigned>(std::min({anchors, capacity, options.listed}));
     plan.threshold = options.count.threshold;
     plan.iou = options.count.iou;
+    plan.width = options.count.width;
+    plan.height = options.count.height;
     plan.regions = narrow(maps.masks.count, "masks: regions");
     return plan;
 }

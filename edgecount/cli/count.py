@@ -119,7 +119,10 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Let --save and --csv replace existing files.")
 @json_option
 @click.option(
-    "--points", is_flag=True, help="With --json: print every head point as [x, y, score] in pixels."
+    "--points",
+    is_flag=True,
+    help="With --json: print every head point as [x, y, score] in pixels, and its box as [left, "
+    "top, right, bottom] where the model gives boxes.",
 )
 @click.option(
     "--reconnect/--no-reconnect",

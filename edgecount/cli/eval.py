@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._eval.folds import mean_line, mean_of_folds, read_folds
+from edgecount.cli._eval.kernels import kernels_option
 from edgecount.cli._eval.sets import count_images, read_sets, split_arguments
 from edgecount.cli._eval.table import comparison
 from edgecount.cli._shell.extras import needs_train
@@ -16,7 +18,6 @@ from edgecount.cli._shell.failures import report_failure
 from edgecount.cli._shell.group import FAILED
 from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Progress
-from edgecount.cli._types.kernels import kernels_option
 from edgecount.cli._types.options import (
     backend_option,
     damaged_option,
@@ -30,7 +31,7 @@ from edgecount.cli._types.options import (
     side_limit,
     zoom_option,
 )
-from edgecount.cli._types.readers import readers_help, set_options
+from edgecount.cli._types.readers import AUTO, readers_help, set_options
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
@@ -52,6 +53,12 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
     metavar="NAME",
     help="Use only the held-out images of this list, such as shanghaitech_b; of a run, the set of "
     "this name.  [default: all]",
+)
+@click.option(
+    "--folds",
+    is_flag=True,
+    help="Take the arguments as runs of all folds of a set (config key folds), measure each on "
+    "the part that it held out, and give the means of their errors.",
 )
 @number_option("--images", "Measure on at most N images of a set, evenly chosen.  [default: all]")
 @backend_option
@@ -84,6 +91,7 @@ def evaluate(
     reader: str,
     unannotated: Choice | None,
     split: str | None,
+    folds: bool,
     images: int | None,
     backend: str,
     precision: str,
@@ -102,7 +110,8 @@ def evaluate(
     MODEL is a bundled name, an .onnx file, a folder written by edgecount export, a checkpoint
     (.pt) of edgecount train, or the folder of a run, whose best weights are meant. Several models
     give a table with a row for each. DATA is an annotated set, or the folder of a run, whose
-    held-out sets are meant; a run alone is measured on its own.
+    held-out sets are meant; a run alone is measured on its own. With --folds, all arguments are
+    runs.
 
     An image that cannot be read is reported on stderr and left out of the numbers; the exit code is
     1 then.
@@ -115,17 +124,18 @@ def evaluate(
     """
     if per_image and not as_json:
         raise click.UsageError("--per-image: expected with --json, got a table for people")
-    models, data = split_arguments(arguments)
-    if report and len(models) > 1:
-        raise click.UsageError(f"--report: expected one MODEL, got {len(models)}")
     with needs_train("to evaluate models"):
         from edgecount.train.evaluate.evaluation import evaluate_counter
-    sets = {
-        name: reading(samples, accept_damaged, max_pixels)
-        for name, samples in read_sets(
-            data, reader=reader, unannotated=unannotated, split=split, images=images
+    plan = {
+        model: {
+            name: reading(samples, accept_damaged, max_pixels) for name, samples in sets.items()
+        }
+        for model, sets in _plan(
+            arguments, folds, reader=reader, unannotated=unannotated, split=split, images=images
         ).items()
     }
+    if report and (folds or len(plan) > 1):
+        raise click.UsageError(f"--report: expected one MODEL, got {len(plan)}")
     results: dict[str, dict[str, Evaluation]] = {}
     page: Path | None = None
     spec: IntervalSpec | None = None
@@ -136,7 +146,7 @@ def evaluate(
             report_failure(str(sample.path), error)
         failed.add(id(sample))
 
-    for model in models:
+    for model, sets in plan.items():
         with (
             _open(model, backend, precision, max_side, zoom) as counter,
             _candidates(ranked, model, backend, precision, max_side, zoom) as candidates,
@@ -164,18 +174,38 @@ def evaluate(
         model: {name: _summary(one, per_image) for name, one in by_set.items()}
         for model, by_set in results.items()
     }
-    single = len(models) == len(sets) == 1
+    single = sum(map(len, plan.values())) == 1
     alone = next(iter(next(iter(summaries.values())).values()))
+    means = {"mean_of_folds": mean_of_folds(summaries)} if folds else {}
     if as_json:
-        click.echo(to_json(alone if single else {"models": summaries}))
+        click.echo(to_json(alone if single else {"models": summaries, **means}))
         ctx.exit(FAILED if failed else 0)
     lines = (
         _table(alone, asked=spec.coverage if spec else None) if single else comparison(summaries)
     )
-    click.echo(text_of(lines))
+    click.echo(text_of([*lines, *map(mean_line, means.values())]))
     if page:
         click.echo(f"\n{printable(str(page))}")
     ctx.exit(FAILED if failed else 0)
+
+
+def _plan(
+    arguments: Sequence[str],
+    folds: bool,
+    *,
+    reader: str,
+    unannotated: Choice | None,
+    split: str | None,
+    images: int | None,
+) -> Mapping[str, Mapping[str, list[Sample]]]:
+    """Return the samples that each model is measured on, by the name of their set."""
+    if folds:
+        if split or reader != AUTO:
+            raise click.UsageError("--folds: the runs name their images: no --split, no --reader")
+        return read_folds(arguments, images)
+    models, data = split_arguments(arguments)
+    sets = read_sets(data, reader=reader, unannotated=unannotated, split=split, images=images)
+    return dict.fromkeys(models, sets)
 
 
 def _summary(evaluation: Evaluation, per_image: bool) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def _place(points: NDArray[np.float64], shape: tuple[int, ...], window: int) -> 
             row, column = divmod(int(distance.argmin()), shape[1])
             if not free[row, column]:
                 raise ConfigError(
-                    f"FakeBackend: no room for {len(points)} people in a heatmap of "
+                    f"FakeBackend: no room for {len(points)} people in a map of "
                     f"{shape[0]} x {shape[1]} cells: use fewer people or a larger frame"
                 )
         placed[index] = row, column

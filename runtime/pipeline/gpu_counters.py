@@ -150,7 +150,7 @@ class BoxesCounter(GpuCounter):
             )
             for scores, boxes in grid.levels
         ]
-        options = box_options(settings.manifest, settings.threshold, settings.capacity)
+        options = box_options(grid, settings.threshold, settings.capacity)
         self._counter = _ext.BoxCounter(batch, levels, masks=coverage, device=device, **options)
 
     def enqueue(self, outputs: Mapping[str, _ext.DeviceArray], stream: _ext.Stream) -> None:

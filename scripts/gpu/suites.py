@@ -10,9 +10,15 @@ from machine import KERNEL_TEST_MODULES, TEST_MODULES
 from run import ROOT, Check, Outcome
 
 # These need no GPU, and a compiler for minutes; the others of the folder are the reference's.
-UNRELATED = ("test_aarch64.py", "test_emulated.py", "test_sanitize.py")
+UNRELATED = ("test_aarch64.py", "test_emulated.py", "test_nvcc.py", "test_sanitize.py")
 # Tests that run under compute-sanitizer: kernels on small maps, and no other library's.
-SANITIZED = ("test_count_maps.py", "test_kept_density.py", "test_preprocess.py", "test_threads.py")
+SANITIZED = (
+    "test_count_boxes.py",
+    "test_count_maps.py",
+    "test_kept_density.py",
+    "test_preprocess.py",
+    "test_threads.py",
+)
 SELECTED = "not libraries and not another_stream and not largest and not 8k"
 # Errors that calls return are raised by edgecount, so tests see those; some provoke them.
 TOOL_OPTIONS = {"memcheck": ("--report-api-errors", "no")}

@@ -10,6 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
+
+from edgecount.cli import cli
 
 
 def test_image_is_one_line(run, files):
@@ -81,6 +84,21 @@ def test_json_has_the_fields_of_the_contract(run, files, json_lines):
 def test_json_points(run, files, json_lines):
     result = run("count", files.image("one.png", 2), "--json", "--points")
     assert json_lines(result.stdout)[0]["points"] == [[18.0, 18.0, 1.0], [66.0, 18.0, 1.0]]
+
+
+def test_a_detector_gives_its_boxes(run, files, json_lines, make_model, tmp_path):
+    model = make_model(roles=("scores", "boxes"))
+    path = files.image("one.png", 2)
+    options = ["--json", "--points", "--model", str(model), "--save", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, ["count", str(path), *options])
+    (line,) = json_lines(result.stdout)
+    assert (line["count"], line["density_count"]) == (2, None)
+    assert line["points"] == [[20, 20, 1], [68, 20, 1]]
+    assert line["boxes"] == [[16, 16, 24, 24], [64, 16, 72, 24]]
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    shown = run("inspect", model).stdout
+    assert "boxes: boxes_8, one cell per 8 px" in shown
+    assert "above 0.4, less those with an IoU above 0.5 with a better one" in shown
 
 
 def test_regions(run, files, json_lines):

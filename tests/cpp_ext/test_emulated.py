@@ -149,7 +149,7 @@ def test_the_gpu_counts_what_the_cpu_counts(memory_build, name):
     assert done.stdout.startswith("ok ")
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", ["maps", pytest.param("boxes", marks=pytest.mark.slow)])
 def test_planted_bugs_are_found(memory_build, planted_sources, name):
     program = memory_build.program(name, planted_sources / name)
     done = run(program, "20")

@@ -35,6 +35,9 @@ def make(points: Any, **changes: Any) -> CountResult:
 CROWD = [(100, 50, 0.9), (110, 50, 0.8), (120, 50, 0.7), (900, 400, 0.6)]
 
 
+BOXES = np.array([(x - 5, y - 6, x + 5, y + 6) for x, y, _ in CROWD], np.float32)
+
+
 def import_or_skip(name: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other packages that it imports
@@ -64,6 +67,15 @@ class TestSupervision:
         np.testing.assert_allclose(sides, [16, 12, 16, 60], atol=0.01)
         lone = make(CROWD[:1]).to_supervision().xyxy[0]
         np.testing.assert_allclose(lone, [70, 20, 130, 80], atol=0.01)
+
+    def test_measured_boxes_are_taken_as_they_are(self) -> None:
+        made = make(CROWD, boxes=BOXES)
+        found = made.to_supervision()
+        np.testing.assert_array_equal(found.xyxy, BOXES)
+        found.xyxy[:] = 0  # of the caller
+        assert made.boxes is not None
+        assert made.boxes.any()
+        np.testing.assert_allclose(made.to_supervision(radius=7).xyxy[0], [93, 43, 107, 57])
 
     def test_nobody(self, sv: Any) -> None:
         found = make([], source="a.jpg").to_supervision()
@@ -101,7 +113,19 @@ def test_coco_s_results() -> None:
             make(CROWD).to_coco(**options)  # type: ignore[arg-type]
 
 
-def test_pycocotools_evaluates_them() -> None:
+def test_coco_s_results_have_measured_boxes() -> None:
+    found = make(CROWD[:1], boxes=BOXES[:1]).to_coco(42)
+    assert json.loads(json.dumps(found)) == [
+        {
+            "image_id": 42, "category_id": 1, "keypoints": [100.0, 50.0, 2], "score": 0.9,
+            "bbox": [95.0, 44.0, 10.0, 12.0],
+        }
+    ]  # fmt: skip
+    assert make([], boxes=BOXES[:0]).to_coco(1) == []
+
+
+@pytest.mark.parametrize("kind", ["keypoints", "bbox"])
+def test_pycocotools_evaluates_them(kind: str) -> None:
     coco, cocoeval = (import_or_skip(f"pycocotools.{name}") for name in ("coco", "cocoeval"))
     truth = coco.COCO()
     truth.dataset = {
@@ -110,14 +134,15 @@ def test_pycocotools_evaluates_them() -> None:
         "annotations": [
             {
                 "id": index + 1, "image_id": 42, "category_id": 1, "iscrowd": 0, "area": 400.0,
-                "bbox": [x - 10, y - 10, 20, 20], "keypoints": [x + 0.3, y, 2], "num_keypoints": 1,
+                "bbox": [x - 5, y - 6, 10, 12], "keypoints": [x + 0.3, y, 2], "num_keypoints": 1,
             }
             for index, (x, y, _) in enumerate(CROWD)
         ],
     }  # fmt: skip
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
-        evaluation = cocoeval.COCOeval(truth, truth.loadRes(make(CROWD).to_coco(42)), "keypoints")
+        results = make(CROWD, boxes=BOXES if kind == "bbox" else None).to_coco(42)
+        evaluation = cocoeval.COCOeval(truth, truth.loadRes(results), kind)
         evaluation.params.kpt_oks_sigmas = np.array([0.1])
         evaluation.evaluate()
         evaluation.accumulate()

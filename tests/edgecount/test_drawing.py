@@ -164,6 +164,19 @@ def test_dots_lie_at_sub_pixel_positions() -> None:
     assert y.mean() == pytest.approx(60, abs=0.2)
 
 
+def test_boxes_are_drawn_in_place_of_dots() -> None:
+    frame = np.full((120, 160, 3), 128, np.uint8)
+    boxes = np.array([[40, 30, 80, 90]], np.float32)
+    made = dataclasses.replace(make_result((160, 120), [(60, 60)]), boxes=boxes)
+    drawn = draw_overlay(frame, made, layers=["points"])
+    y, x = np.nonzero((drawn != 128).any(axis=2))
+    assert (x.min() + x.max() + 1) / 2 == pytest.approx(60, abs=0.6)
+    assert (y.min() + y.max() + 1) / 2 == pytest.approx(60, abs=0.6)
+    assert x.max() - x.min() == pytest.approx(40, abs=8)  # between light and dark lines
+    assert y.max() - y.min() == pytest.approx(60, abs=8)
+    assert (drawn[36:84, 46:74] == 128).all()  # the head is to be seen
+
+
 def test_points_on_the_border_are_drawn() -> None:
     canvas = np.full((50, 80, 3), 128, np.uint8)
     draw_points(canvas, np.array([[0, 0, 1], [80, 50, 1]], np.float32))

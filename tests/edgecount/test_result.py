@@ -69,3 +69,12 @@ def test_without_a_heatmap_points_are_unknown() -> None:
     result = make(peak_count=None, points=np.empty((0, 3), np.float32))
     assert result.to_dict()["points"] is None
     assert result.to_dict(points=True)["points"] is None
+
+
+def test_boxes_are_listed_beside_the_points() -> None:
+    boxes = np.array([[0, 1.00449, 2.5, 3], [2, 2.5, 4, 5.5]], np.float32)
+    made = make(boxes=boxes)
+    listed = json.loads(json.dumps(made.to_dict(points=True)))
+    assert listed["boxes"] == [[0, 1.0, 2.5, 3], [2, 2.5, 4, 5.5]]
+    assert "boxes" not in made.to_dict()
+    assert "boxes" not in make().to_dict(points=True)

@@ -14,7 +14,7 @@ from edgecount.export.options import EngineOptions, ExportOptions
 from edgecount.export.package import Export, FileRecord, export_model
 from edgecount.export.tensorrt.record import EngineRecord
 from edgecount.export.triton import config_text, engine_shapes, onnx_shapes, write_repository
-from edgecount.manifest import Manifest
+from edgecount.manifest import Manifest, OutputSpec
 from edgecount.runtime.models.sidecar import InputShapes
 
 
@@ -93,6 +93,13 @@ def test_an_engine_of_one_size():
         ("heat", [1, 1, 16, 24]),
     ]
     assert not config.HasField("dynamic_batching")
+
+
+def test_a_detector_states_the_channels_of_its_boxes():
+    outputs = (OutputSpec("s", "scores", 16, anchors=3), OutputSpec("b", "boxes", 16, anchors=3))
+    manifest = dataclasses.replace(small_manifest(), outputs=outputs)
+    stated = engine_shapes(manifest, InputShapes.static((1, 3, 64, 96)))
+    assert stated == {"image": [1, 3, 64, 96], "s": [1, 3, 4, 6], "b": [1, 12, 4, 6]}
 
 
 def test_an_engine_of_many_sizes():

@@ -52,6 +52,8 @@ def random_boxes(rng: np.random.Generator, side: int) -> BoxCase:
         "iou": float(rng.choice([0.0, 0.1, 0.45, 0.5, 0.9, 1.0])),
         "capacity": int(rng.choice([0, 0, 1, 20, 5000])),
     }
+    if rng.random() < 0.5:  # a frame that ends inside the maps
+        options["size"] = (float(8 * width * rng.random()), float(8 * height))
     return BoxCase(levels, masks, options, {"listed": int(rng.choice([0, 1, 7, 1024]))})
 
 

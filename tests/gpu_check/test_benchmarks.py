@@ -58,6 +58,8 @@ def test_the_benchmarks_write_what_the_report_shows(
     kept = [(row["offset"], row["regions"]) for row in numbers["count"] if row["keep_density"]]
     assert set(kept) == {(False, 0), (True, 0), (True, 8)}
     assert "| share of copy | share of copies |" in page
+    assert all(row["candidates"] > row["kept"] > 0 for row in numbers["boxes"])
+    assert "| candidates | kept | µs | read µs | cpu µs |" in page
     assert "| upload µs | torch µs | cpu µs | opencv µs |" in page
     times = {"one_map_waited_us", "three_empty_waited_us", "empty_in_graph_us"}
     assert times <= numbers["launch"].keys()

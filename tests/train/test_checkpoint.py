@@ -60,3 +60,24 @@ def test_the_longest_side_is_the_one_that_was_trained_with(tmp_path):
     state["config"]["max_side"] = 6000
     torch.save(state, tmp_path / "best.pt")
     assert manifest_of(*load_network(tmp_path / "best.pt")).input.max_side == 6000
+
+
+@pytest.mark.parametrize(
+    ("model", "objective", "kernels"),
+    [
+        ("mcnn", {"name": "density", "sigma": 4.0}, (4.0, 0.3, 3, 25.0)),
+        ("mcnn", {"name": "density", "beta": 0.5, "max_sigma": 0.0}, (0.0, 0.5, 3, 0.0)),
+        ("cfanet", "cfanet", (0.0, 1.0, 3, 0.0)),
+        ("raznet", "raznet", (0.0, 0.3, 3, 25.0)),
+        ("edgecount-n", "edge", None),
+    ],
+)
+def test_the_manifest_has_the_kernels_that_the_density_was_trained_on(model, objective, kernels):
+    values = {"model": model, "objective": objective, "data": [{"reader": "blank"}]}
+    state = {"config": config_to_dict(config_from_dict(values)), "step": 3}
+    training = manifest_of(build_model(model), state).training
+    if kernels is None:
+        assert "kernels" not in training
+    else:
+        assert tuple(training["kernels"].values()) == kernels
+        assert list(training["kernels"]) == ["sigma", "beta", "neighbours", "max_sigma"]

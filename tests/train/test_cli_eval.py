@@ -6,6 +6,7 @@ import json
 import shutil
 
 import cv2
+import numpy as np
 import onnx
 import pytest
 
@@ -78,12 +79,16 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):
         "density_count",
         "peak_count",
         "points",
+        "points_short_side",
         "points_at",
+        "localisation",
         "game",
         "game_of_points",
         "ssim",
         "psnr",
         "false_recognition",
+        "false_recognition_of_truth",
+        "kernels",
         "interval",
         "levels",
         "images",
@@ -96,6 +101,23 @@ def test_the_json_has_every_metric_and_with_per_image_every_image(scenes, wide):
     widths = [high - low for low, high in (image["interval"] for image in values["images"])]
     assert all(100 <= width <= 200 for width in widths)
     assert values["density_count"]["mae"] == pytest.approx(values["game"][0], rel=1e-4)
+
+
+def test_the_kernels_of_the_truth_are_those_that_are_asked_for(scenes, wide):
+    command = ("eval", wide, scenes, "--reader", "csv", "--json")
+    result = run(*command, "--kernels", "beta=1,max_sigma=0")
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
+    assert values["kernels"] == {"sigma": 0, "beta": 1, "neighbours": 3, "max_sigma": 0}
+    for text, message in (
+        ("sigma", "expected KEY=VALUE, got 'sigma'"),
+        ("sigma=wide", "sigma: expected a number, got 'wide'"),
+        ("spread=3", "spread: unknown key"),
+        ("beta=-1", "beta: expected a number above 0, got -1.0"),
+    ):
+        refused = run(*command, "--kernels", text)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
 
 
 def test_the_table_is_for_people_and_the_report_for_a_browser(scenes, tmp_path):
@@ -118,6 +140,30 @@ def test_the_interval_is_a_line_of_the_table(scenes, wide):
     (line,) = [line for line in lines if line.startswith("interval")]
     assert line.startswith("interval          80% asked for, 100.0% of the images inside, ")
     assert line.endswith(" of the count wide")
+
+
+def test_scenes_of_worldexpo_have_rows_of_their_own(tmp_path):
+    io = pytest.importorskip("scipy.io")
+    for number, scene in enumerate(("104207", "200608")):
+        frames, labels = tmp_path / "test_frame" / scene, tmp_path / "test_label" / scene
+        frames.mkdir(parents=True)
+        labels.mkdir(parents=True)
+        image = np.random.default_rng(number).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+        cv2.imwrite(str(frames / f"{scene}_A.jpg"), image)
+        io.savemat(labels / f"{scene}_A.mat", {"point_position": [[20.0, 20.0], [100.0, 20.0]]})
+        x, y = np.array([[8.0], [60], [60], [8]]), np.array([[8.0], [8], [80], [80]])
+        vertices = {"maskVerticesXCoordinates": x, "maskVerticesYCoordinates": y}
+        io.savemat(labels / "roi.mat", vertices)
+    options = ("eval", "edgecount-n", tmp_path / "test_frame", "--reader", "worldexpo")
+    result = run(*options, "--json")
+    summary = json.loads(result.stdout)
+    assert list(summary["groups"]) == ["104207", "200608"]
+    errors = [group["mae"] for group in summary["groups"].values()]
+    assert summary["mean_of_groups"]["mae"] == pytest.approx(sum(errors) / 2)
+    assert summary["count"]["mae"] == pytest.approx(sum(errors) / 2)
+    rows = [line for line in run(*options).stdout.splitlines() if line.startswith("104207")]
+    assert rows[0].split()[1:3] == ["1", f"{errors[0]:.2f}"]
+    assert "mean of groups" in run(*options).stdout
 
 
 def test_an_unknown_reader_is_one_line(scenes):
@@ -180,6 +226,44 @@ def test_several_models_and_a_run_make_a_table(settings, tmp_path):
     assert "--split: the run holds out part_X, got mine" in other.stderr
 
 
+def test_runs_of_all_folds_give_the_mean_of_their_errors(settings, tmp_path):
+    settings["data"][0] |= {"folds": 2}
+    settings["data"][0].pop("split", None)
+    settings["data"][0].pop("holdout", None)
+    settings |= {"report": False, "steps": 2}
+    config = tmp_path / "c.yaml"
+    config.write_text(json.dumps(settings))  # which is YAML, too
+    runs = [tmp_path / "one", tmp_path / "two"]
+    for number, made in enumerate(runs, 1):
+        change = ("--set", f"data.0.fold={number}")
+        assert run("train", config, "--out", made, "--threads", 1, *change).exit_code == 0
+    result = run("eval", *runs, "--folds", "--json")
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)
+    names = [list(values["models"][str(made / "best.pt")]) for made in runs]
+    assert names == [["part_X-fold1"], ["part_X-fold2"]]
+    counts = [
+        values["models"][str(made / "best.pt")][name[0]]["count"]
+        for made, name in zip(runs, names, strict=True)
+    ]
+    mean = values["mean_of_folds"]
+    assert (mean["folds"], mean["images"]) == (2, sum(count["images"] for count in counts))
+    assert mean["rmse"] == pytest.approx((counts[0]["rmse"] + counts[1]["rmse"]) / 2)
+    errors = abs(counts[0]["mae"] - counts[1]["mae"])
+    assert mean["spread"]["mae"] == pytest.approx(errors / 2**0.5)
+    table = run("eval", *runs, "--folds")
+    assert table.stdout.splitlines()[-1].startswith("mean of 2 folds")
+    for arguments, message in (
+        ((runs[0], runs[0]), "runs of folds 1 to 2 of one set, got part_X 1/2, part_X 1/2"),
+        ((runs[0],), "runs of folds 1 to 2 of one set, got part_X 1/2"),
+        ((tmp_path,), f"expected folders of runs of edgecount train, got {tmp_path}"),
+        ((*runs, "--split", "mine"), "no --split, no --reader"),
+    ):
+        refused = run("eval", *arguments, "--folds")
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+
+
 def test_a_model_alone_is_a_usage_error(scenes):
     result = run("eval", scenes)
     assert result.exit_code == 2
@@ -204,3 +288,14 @@ def test_deployed_models_are_measured_with_zoom(scenes):
     assert "interval" not in twice
     for before, after in zip(once["images"], twice["images"], strict=True):
         assert after["density_count"] == before["density_count"]
+
+
+def test_average_precision_is_printed_where_it_is_asked_for(scenes, wide):
+    result = run("eval", wide, scenes, "--reader", "csv", "--average-precision", "--json")
+    assert result.exit_code == 0, result.output
+    points = json.loads(result.stdout)["average_precision"]["points"]
+    assert 0.5 < points["8"]["ap"] <= points["8"]["recall"] <= 1
+    table = run("eval", wide, scenes, "--reader", "csv", "--average-precision").output
+    assert f"points, 4-16 px{points['ap']:12.3f}{points['ar']:9.3f}" in table
+    assert "half a short side" in table
+    assert "mean of 1-100 px" in table

@@ -8,6 +8,8 @@ pytest.importorskip("lightning_fabric")
 pytest.importorskip("yaml")
 
 from edgecount.errors import ConfigError  # noqa: E402
+from edgecount.train import loop  # noqa: E402
+from edgecount.train.checkpoint import load_checkpoint  # noqa: E402
 from edgecount.train.config import config_from_dict  # noqa: E402
 from edgecount.train.data.mixture import Batch, normalise  # noqa: E402
 from edgecount.train.data.sample import Crop, Sample  # noqa: E402
@@ -168,6 +170,30 @@ def test_objectives_of_whole_cells_refuse_other_crops(crop, message):
     network = build_model("edgecount-n", {"width": 0.25})
     with pytest.raises(ConfigError, match=message):
         check_crop(config, network, build_objective("edge", {}, network))
+
+
+def test_a_run_on_half_crops_is_resumed_to_the_same_weights(settings, tmp_path):
+    del settings["data"][1]
+    settings["data"][0] |= {"scales": [0.8, 1.2], "window": "quarters", "mirror": False}
+    settings |= {
+        "model": HSRNET,
+        "objective": {"name": "density", "scale_consistency": 1.0},
+        "objective_rate": 1e-2,
+        "crop": "half",
+        "batch_size": 3,
+        "steps": 4,
+        "report": False,
+    }
+    whole = loop.train(config_from_dict(settings), tmp_path / "whole")
+    stops = iter([False, True])
+    loop.train(config_from_dict(settings), tmp_path / "parts", stop=lambda: next(stops))
+    again = loop.train(config_from_dict(settings), tmp_path / "parts", resume=True)
+    one, other = load_checkpoint(whole), load_checkpoint(again)
+    assert other["step"] == 4
+    for part in ("network", "objective"):
+        for name, weight in one[part].items():
+            torch.testing.assert_close(other[part][name], weight, rtol=0, atol=0)
+    assert float(one["objective"]["scales.log_variances"].abs().min()) > 0.01
 
 
 LOSSES = torch.tensor([5.0, 2.0, 1.0, 0.3, 0.05])

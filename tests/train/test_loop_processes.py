@@ -16,11 +16,14 @@ from edgecount.train.config import config_from_dict  # noqa: E402
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mcnn", "csrnet"])
-def test_two_processes_learn_what_one_does(model, settings, tmp_path):
+@pytest.mark.parametrize(
+    ("model", "crop"), [("mcnn", 64), ("csrnet", 64), ({"name": "hsrnet", "width": 0.1}, "half")]
+)
+def test_two_processes_learn_what_one_does(model, crop, settings, tmp_path):
     # no batch norm in these: its statistics are those of each process's own crops
     settings |= {
         "model": model,
+        "crop": crop,
         "objective": {"name": "density", "sigma": 4.0},
         "optimiser": "sgd",
         "learning_rate": 1.0e-4,

@@ -41,6 +41,8 @@ CASES = [
     ("centernet", {"head_channels": 16, "up": "deformable"}, "centernet", {"heatmap_loss": "L_h"}),
     ("cfanet", {}, "cfanet", {}),
     ("cfanet", {"crr": False}, "cfanet", {}),
+    ("cfanet", {"supervised_stages": 2}, "cfanet", {"squared_constants": False, "max_sigma": 25.0}),
+    ("cannet", {}, "density", {"loss": "bsl"}),
     ("cfanet", {"dle": False}, "cfanet", {}),
     ("raznet", {}, "raznet", {}),
     ("raznet", {"localization": False}, "raznet", {}),
@@ -166,3 +168,79 @@ def test_raznet_weighs_the_positive_pixels_as_it_is_asked_to(weight):
     errors = -np.where(target > 0, np.log(probabilities), np.log(1 - probabilities))
     weights = np.where(target > 0, weight or 62 / 2, 1.0)
     assert found.item() == pytest.approx((weights * errors).sum() / weights.sum(), rel=1e-6)
+
+
+def cfanet_of(**settings):
+    return build_objective("cfanet", settings, build_model("cfanet", {"expansion": 10.0}))
+
+
+def test_cfanets_density_is_drawn_without_a_limit_unless_asked():
+    points = np.array([[100, 130], [140, 130], [180, 130]], np.float32)  # 40 and 60 px apart
+    image = np.zeros((260, 280, 3), np.uint8)
+    given = Crop(image, points, points[:, 0], np.zeros((3, 4), np.float32))
+
+    def gaussians(*sigmas):
+        x, y = np.arange(280) + 0.5, np.arange(260) + 0.5
+        total = np.zeros((260, 280))
+        for (column, row), sigma in zip(points, sigmas, strict=True):
+            bell = np.exp(-np.square(y - row) / (2 * sigma**2))[:, None]
+            bell = bell * np.exp(-np.square(x - column) / (2 * sigma**2))
+            bell *= (np.abs(y - row) <= 3 * sigma)[:, None] & (np.abs(x - column) <= 3 * sigma)
+            total += bell / bell.sum()
+        return 10 * total
+
+    free = cfanet_of().targets(given)["density"][0]
+    np.testing.assert_allclose(free, gaussians(60, 40, 60), atol=2e-5)
+    assert free.sum() == pytest.approx(30, rel=1e-4)
+    limited = cfanet_of(max_sigma=25.0).targets(given)["density"][0]
+    np.testing.assert_allclose(limited, gaussians(25, 25, 25), atol=1e-4)
+
+
+def test_cfanets_attention_shifts_as_the_options_say():
+    settings = {"cam_weight": (2.0, 0.0), "fam_weight": (3.0, 1.0), "shifted": 0.25}
+    made = cfanet_of(**settings)
+    targets = {k: torch.from_numpy(v[None]) for k, v in made.targets(crop(12)).items()}
+    torch.manual_seed(0)
+    with torch.no_grad():
+        maps = build_model("cfanet")(torch.randn(1, 3, SIDE, SIDE))
+    first, middle, last = (made.losses(maps, targets, p) for p in (0.0, 0.125, 0.5))
+    assert middle["cam"].item() == pytest.approx(first["cam"].item() / 2)
+    assert last["cam"].item() == 0
+    assert middle["fam"].item() == pytest.approx(first["fam"].item() * 2 / 3)
+    assert last["fam"].item() == pytest.approx(first["fam"].item() / 3)
+    assert first["density"].item() == last["density"].item()
+
+
+def test_coarse_attention_is_the_highest_level_of_each_cell_at_sides_that_are_no_multiples():
+    made = cfanet_of()
+    target = torch.zeros(1, 12, 20)
+    target[0, 9, 17] = 4.0  # a cell of 8 px that reaches past the crop
+    logits = torch.zeros(1, 6, 2, 3)
+    logits[0, 0] = 20.0
+    logits[0, 0, 1, 2], logits[0, 4, 1, 2] = 0.0, 20.0
+    assert made._attention("fam", logits, target, 8).item() == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"beta": 0.0}, r"objective\.beta: expected a number above 0"),
+        ({"max_sigma": -1.0}, r"objective\.max_sigma: expected 0 px or more"),
+        ({"background_floor": -1.0}, r"objective\.background_floor: expected 0 people or more"),
+        ({"cam_weight": (1.0, -1.0)}, r"objective\.cam_weight: expected two weights of 0 or more"),
+        ({"shifted": 1.5}, r"objective\.shifted: expected a share in \[0, 1\], got 1\.5"),
+    ],
+)
+def test_cfanet_options_that_make_no_sense(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        cfanet_of(**settings)
+
+
+def test_bsl_sees_a_crowd_where_a_pixel_has_1e_5_people_whatever_the_stride():
+    made = build_objective("density", {"loss": "bsl", "sigma": 12.0}, build_model("csrnet"))
+    points = np.array([[32.0, 32.0]], np.float32)
+    given = Crop(np.zeros((SIDE, SIDE, 3), np.uint8), points, points[:, 0], np.zeros((1, 4)))
+    drawn = made.targets(given)
+    expected = drawn["density"] >= 1e-5 * 64
+    np.testing.assert_array_equal(drawn["attention"], expected)
+    assert 0 < expected.mean() < 1

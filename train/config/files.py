@@ -14,7 +14,17 @@ from edgecount.train.config.extends import read_values
 from edgecount.train.config.settings import NamedOptions, TrainConfig
 
 # Keys that each reader takes, beside reader and weight.
-_KEYS_OF_CROPS = ("holdout", "split", "scale", "scales", "native", "mirror", "window")
+_KEYS_OF_CROPS = (
+    "holdout",
+    "split",
+    "folds",
+    "fold",
+    "scale",
+    "scales",
+    "native",
+    "mirror",
+    "window",
+)
 _KEYS_OF_SETS = (
     *_KEYS_OF_CROPS,
     "path",

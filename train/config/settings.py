@@ -45,6 +45,9 @@ class DataConfig:
         only: pattern of the names of the images that are read, such as ``PartA_*``; empty: all.
         holdout: without a list, the share of the images that is held out, chosen by a fixed seed;
             0: all train.
+        folds: number of parts, equal in size, for cross-validation (UCF_CC_50's is of 5): one is
+            held out. Which image is in which part is fixed; 0: no parts.
+        fold: number of the part that is held out, from 1.
         weight: the set's share of the crops; 0: the whole set is held out, as a place that is
             never trained on.
         scale: the range of random scales, lower and upper.
@@ -71,6 +74,8 @@ class DataConfig:
     exclude: tuple[str, ...] = ()
     only: str = ""
     holdout: float = 0.0
+    folds: int = 0
+    fold: int = 1
     weight: float = 1.0
     scale: tuple[float, float] = (0.7, 1.4)
     scales: tuple[float, ...] = ()
@@ -92,11 +97,21 @@ class DataConfig:
         _check(self.weight >= 0, "data.weight", "0 or more", self.weight)
         _check(0 <= self.native <= 1, "data.native", "a share in [0, 1]", self.native)
         _check(0 <= self.holdout < 1, "data.holdout", "a share in [0, 1)", self.holdout)
+        _check(self.folds == 0 or self.folds >= 2, "data.folds", "0, or 2 or more", self.folds)
+        last = max(self.folds, 1)
+        _check(1 <= self.fold <= last, "data.fold", f"1 to {last} (folds)", self.fold)
+        alone = not (self.folds and (self.split or self.holdout or not self.weight))
+        _check(alone, "data.folds", "no split, no holdout, and a weight", self.folds)
         _check(0 < self.shrink <= 1, "data.shrink", "a number in (0, 1]", self.shrink)
         _check(self.enlarge >= 1, "data.enlarge", "1 or more", self.enlarge)
         both = self.shrink < 1 and self.enlarge > 1
         _check(not both, "data.enlarge", "1 where shrink is below 1", self.enlarge)
         _check(self.max_pixels >= 1, "data.max_pixels", "1 or more", self.max_pixels)
+
+    @property
+    def holds_out(self) -> bool:
+        """Return whether images of the set are held out."""
+        return bool(self.split or self.holdout or self.folds or not self.weight)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from edgecount.train.data.headers import read_header
 from edgecount.train.data.mixture import MixtureComponent
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
-from edgecount.train.data.splits import evenly, hold_out, split
+from edgecount.train.data.splits import evenly, hold_out, hold_out_fold, split
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def load_data(config: TrainConfig, out: Path) -> Data:
     data = Data([], {})
     for entry in config.data:
         samples = _read(entry, config, out)
-        if entry.split or entry.holdout or not entry.weight:
+        if entry.holds_out:
             samples = _hold_out(entry, samples, data.validation)
         if entry.weight:
             data.components.append(
@@ -74,9 +74,11 @@ def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
         ConfigError: it holds nothing out.
         SourceError: a set is missing.
     """
-    held = tuple(entry for entry in config.data if entry.split or entry.holdout or not entry.weight)
+    held = tuple(entry for entry in config.data if entry.holds_out)
     if not held:
-        raise ConfigError("data: expected a set with held-out images (split, holdout or weight: 0)")
+        raise ConfigError(
+            "data: expected a set with held-out images (split, holdout, folds or weight: 0)"
+        )
     whole = dataclasses.replace(config, data=held, validation_images=0)
     return load_data(whole, out).validation
 
@@ -92,6 +94,9 @@ def _hold_out(
     elif entry.split:
         name = Path(entry.split).stem
         rest, held = split(samples, entry.split, entry.exclude)
+    elif entry.folds:
+        name = fold_name(entry)
+        rest, held = hold_out_fold(samples, entry.fold, entry.folds)
     else:
         name = entry.path.strip("/.").replace("/", "-") or entry.reader
         number = max(round(len(samples) * entry.holdout), 1)
@@ -106,6 +111,11 @@ def _hold_out(
         raise ConfigError(f"data.split: {name} holds out every image of the set")
     validation[name] = held
     return rest
+
+
+def fold_name(entry: DataConfig) -> str:
+    """Return the name of the held-out part of a set that is cut into folds."""
+    return f"{entry.path.strip('/.').replace('/', '-') or entry.reader}-fold{entry.fold}"
 
 
 def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:

@@ -62,6 +62,37 @@ def hold_out(
     return training, [s for index, s in enumerate(samples) if index in held]
 
 
+def hold_out_fold(
+    samples: Sequence[Sample], fold: int, folds: int, seed: int = SEED
+) -> tuple[list[Sample], list[Sample]]:
+    """Split off one of ``folds`` parts whose sizes differ by at most one, for cross-validation.
+
+    The images, in the order of their names, are dealt to the parts by a permutation of a fixed
+    seed, so that every image is in exactly one of them.
+
+    Args:
+        samples: samples of the whole set, in any order.
+        fold: number of the part, 1 to ``folds``.
+        folds: number of parts.
+        seed: seed of the permutation.
+
+    Returns:
+        Training and held-out samples, in their order.
+
+    Raises:
+        ConfigError: there are fewer samples than parts.
+    """
+    if len(samples) < folds:
+        raise ConfigError(
+            f"data.folds: expected a set of at least {folds} images, got {len(samples)}"
+        )
+    by_name = sorted(range(len(samples)), key=lambda i: (samples[i].name, str(samples[i].path)))
+    order = np.random.default_rng(seed).permutation(len(samples))
+    held = {by_name[i] for i in np.array_split(order, folds)[fold - 1]}
+    training = [s for index, s in enumerate(samples) if index not in held]
+    return training, [s for index, s in enumerate(samples) if index in held]
+
+
 def evenly(samples: Sequence[Sample], number: int) -> list[Sample]:
     """Choose at most ``number`` of the samples, evenly over their order: always the same."""
     if len(samples) <= number:

@@ -85,7 +85,9 @@ def overlaps(boxes: Array, true: Array) -> NDArray[np.float64]:
     sides = (np.minimum(first[..., 2:], second[..., 2:]) - corner).clip(0.0)
     shared = sides.prod(-1)
     union = _areas(first) + _areas(second) - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    shares: NDArray[np.float64] = np.zeros_like(shared)
+    np.divide(shared, union, out=shares, where=union > 0)
+    return shares
 
 
 def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

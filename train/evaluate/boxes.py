@@ -21,6 +21,7 @@ NMS_IOU = PostprocessSpec().nms_iou
 def find_boxes(
     maps: Mapping[str, Array],
     outputs: Sequence[OutputSpec],
+    size: tuple[int, int],
     *,
     threshold: float = min(BOX_THRESHOLDS),
     iou: float = NMS_IOU,
@@ -35,6 +36,8 @@ def find_boxes(
         maps: the outputs by name: scores (A, h, w) and boxes (4A, h, w), see
             :class:`edgecount.manifest.OutputSpec`; cut to the cells that the image covers.
         outputs: the network's, level by level.
+        size: width and height of the image in px: coarse cells reach into the padding, where
+            nobody is counted.
         threshold: boxes score above it.
         iou: a box is dropped where a better one overlaps it by more.
         region: (H, W) the annotated pixels, which a box's centre has to lie in; None: all.
@@ -48,7 +51,7 @@ def find_boxes(
         for (role, stride), name in names.items()
         if role == "scores"
     ]
-    found = _ext.count_boxes(levels, threshold=threshold, iou=iou)
+    found = _ext.count_boxes(levels, threshold=threshold, iou=iou, size=size)
     peaks, boxes = found.peaks[0], found.boxes[0]
     if region is not None:
         height, width = region.shape

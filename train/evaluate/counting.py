@@ -66,8 +66,8 @@ def count_samples(
         For each image a function that returns its result.
 
     Raises:
-        ConfigError: an image is annotated in a region, and the counter counts the whole frame anew
-            (`EdgeCounter.refine`).
+        ConfigError: an image is annotated in a region, and the counter changes the results of
+            whole frames (`EdgeCounter.refine`).
     """
     _check_frames(counter, samples)
     for whole, group in groupby(samples, lambda sample: sample.region is None):
@@ -85,8 +85,8 @@ def _check_frames(counter: EdgeCounter, samples: Sequence[Sample]) -> None:
     bounded = next((sample for sample in samples if sample.region is not None), None)
     if bounded is not None and type(counter).refine is not EdgeCounter.refine:
         raise ConfigError(
-            f"zoom: {bounded.path} is annotated in a region alone, where zooming counts the whole "
-            "image: expected no zoom"
+            f"evaluation: {bounded.path} is annotated in a region alone: expected a counter whose "
+            f"results are the engine's, {type(counter).__name__} changes them (refine)"
         )
 
 

@@ -183,13 +183,14 @@ class CenterNet(Network):
 
     def deploy(self, maps: Maps) -> tuple[Tensor, ...]:
         """Return heatmap, offset and size, what is linear cut to its range; see the base class."""
-        assert maps.offset is not None
-        assert maps.size is not None
+        offset, size = maps.offset, maps.size
+        assert offset is not None
+        assert size is not None
         if self.linear_offset:
-            maps = maps._replace(offset=maps.offset.clamp(0.0, 1.0))
+            offset = offset.clamp(0.0, 1.0)
         if self.linear_size:
-            maps = maps._replace(size=torch.relu(maps.size))
-        return super().deploy(maps)
+            size = torch.relu(size)
+        return super().deploy(maps._replace(offset=offset, size=size))
 
 
 def _node(in_channels: int, out_channels: int, up: Up) -> nn.Sequential:

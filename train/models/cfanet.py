@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgecount.errors import ConfigError
-from edgecount.manifest import UNITS, OutputSpec
+from edgecount.manifest import OutputSpec
 from edgecount.train.models.base import IMAGENET_INPUT, Maps, Network
 from edgecount.train.models.layers import conv_relu, gaussian_start
 from edgecount.train.models.vgg import VGG16
 
-LEAST, MOST = UNITS
 FEATURES = (512, 256, 128, 64)  # of the taps, from stride 8 to 1
 
 
@@ -85,8 +84,8 @@ class CFANet(Network):
             raise ConfigError(f"model.classes: expected 3 or more, got {classes}")
         if not 1 <= supervised_stages <= 4:
             raise ConfigError(f"model.supervised_stages: expected 1 to 4, got {supervised_stages}")
-        if not LEAST <= expansion <= MOST:
-            raise ConfigError(f"model.expansion: expected {LEAST:g} to {MOST:g}, got {expansion}")
+        if not 1e-3 <= expansion <= 1e6:
+            raise ConfigError(f"model.expansion: expected 0.001 to 1000000, got {expansion}")
         self.outputs = (OutputSpec("density", "density", 1, float(expansion)),)
         self.features = VGG16(stages=4)
         coarse, fine, density = (256, 128, 128, 64), (256, 256, 128, 64), (512, 256, 256, 64)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,6 +22,8 @@ from edgecount.train.models.base import Maps, Network
 from edgecount.train.models.cfanet import CFANet
 from edgecount.train.objectives.base import Arrays, Objective, Tensors, kernels_from
 from edgecount.train.targets.attention import crowd_attention, density_levels, level_edges
+
+Array = NDArray[np.float32]
 
 _SAMPLED = 40  # images that the levels' statistics are taken from
 
@@ -101,7 +104,7 @@ class CFANetObjective(Objective):
         """Return ``density`` (1, H, W) times the unit, ``cam`` (1, H, W), ``fam`` (H, W) labels."""
         density = self._density(crop.points, crop.image, crop.region)
         return {
-            "density": density[None] * self.units["density"],
+            "density": density[None] * np.float32(self.units["density"]),
             "cam": crowd_attention(density)[None],
             "fam": density_levels(density, self._edges),
         }
@@ -137,15 +140,16 @@ class CFANetObjective(Objective):
         pooled = F.max_pool2d(planes, stride, ceil_mode=True)
         return attention_loss(logits, pooled) if name == "cam" else level_loss(logits, pooled[:, 0])
 
-    def _whole(self, sample: Sample) -> np.ndarray:
+    def _whole(self, sample: Sample) -> Array:
         image = sample.image()
         return self._density(sample.points, image, sample.mask(*image.shape[:2]))
 
     def _density(
-        self, points: np.ndarray, image: np.ndarray, region: np.ndarray | None
-    ) -> np.ndarray:
+        self, points: Array, image: NDArray[np.uint8], region: NDArray[np.bool_] | None
+    ) -> Array:
         assert self.kernels is not None
-        return self.kernels.density(points, *image.shape[:2], region=region)
+        height, width = image.shape[:2]
+        return self.kernels.density(points, height, width, region=region)
 
 
 def _check(holds: bool, name: str, expected: str, got: object) -> None:

@@ -248,25 +248,21 @@ def observe_sample(network: Network, sample: Sample, *, grid: int = 0) -> Observ
     mask = sample.mask(*image.shape[:2])
     maps = predict(network, image, mask)
     if any(output.role == "boxes" for output in network.outputs):
-        return observe_boxes(maps, sample, network.outputs, mask)
+        found = find_boxes(maps, network.outputs, image.shape[1::-1], region=mask)
+        return observe_boxes(*found, sample)
     return observe(maps, sample, network.outputs, grid=grid)
 
 
 def observe_boxes(
-    maps: Mapping[str, NDArray[np.float32]],
-    sample: Sample,
-    outputs: Sequence[OutputSpec],
-    region: NDArray[np.bool_] | None = None,
+    scores: NDArray[np.float32], boxes: NDArray[np.float32], sample: Sample
 ) -> Observation:
     """Count the boxes of one image; they match heads by their centres.
 
     Args:
-        maps: the levels' scores and boxes by name; cut to the cells that the image covers.
+        scores: (N,) of the boxes that are left after suppression.
+        boxes: (N, 4) left, top, right, bottom, px.
         sample: the annotated image, at its own size.
-        outputs: the network's.
-        region: (H, W) the annotated pixels, outside of which no box counts; None: all.
     """
-    scores, boxes = find_boxes(maps, outputs, region=region)
     points = (boxes[:, :2] + boxes[:, 2:]) / np.float32(2.0)
     radii = sample.sizes * np.float32(np.sqrt(0.5))
     peaks, matches = {}, {}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.train.data.sample import Sample
+from edgecount.train.evaluate.counting import count_sample
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
@@ -77,7 +78,9 @@ def measure_distorted(
     for sample in samples:
         image = sample.image()
         for name, distort in DISTORTIONS.items():
-            totals[name] += float(counter.count(distort(image)).count)
+            changed = distort(image)
+            seen = sample.shrunk(changed.shape[0] / image.shape[0])
+            totals[name] += float(count_sample(counter, seen, changed).count)
         if progress:
             progress()
     true = sum(len(sample.points) for sample in samples)

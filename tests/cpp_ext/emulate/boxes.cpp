@@ -1,6 +1,8 @@
 // BoxCounter on the emulated GPU against count_boxes, bit for bit, over random and extreme maps.
 // Prints "ok" and the number of batches. The arguments are how many random batches there are, and
 // the seed.
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
@@ -9,10 +11,10 @@
 #include <thread>
 #include <vector>
 
-#include "batches.h"
 #include "edgecount/count_boxes.h"
 #include "edgecount/cuda/count_boxes.h"
 #include "outcomes.h"
+#include "random_maps.h"
 
 namespace {
 
@@ -143,6 +145,11 @@ Boxes random_boxes(Random& random, std::size_t side) {
     count.threshold = pick_of<float>(random, {0.0F, 0.25F, 0.4F, 0.7F, 1e-44F});
     count.iou = pick_of<double>(random, {0.0, 0.1, 0.3, 0.5, 0.5, 0.9, 1.0});
     count.capacity = pick_of<std::size_t>(random, {0, 0, 0, 1, 7, 100});
+    if (pick(random, 0, 1) == 0) {  // a frame that ends inside the maps
+        count.width = 8.0F * static_cast<float>(pick(random, 0, side)) - uniform(random);
+        count.height = 8.0F * static_cast<float>(pick(random, 1, side));
+        count.width = std::max(count.width, 0.0F);
+    }
     batch.options.listed = pick_of<std::size_t>(random, {0, 1, 20, 1024});
     return batch;
 }

@@ -1,6 +1,7 @@
 // MapCounter on the emulated GPU against count_maps, bit for bit, over random and extreme maps.
 // Prints "ok" and the number of batches. The arguments are how many random batches there are, and
 // the seed.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -25,6 +26,25 @@ Outcome count_on_gpu(cuda::MapCounter& counter, const Batch& batch, const cuda::
 
 Outcome count_on_cpu(const Batch& batch) {
     return outcome_of([&] { return count_maps(batch.maps(), batch.options.count); });
+}
+
+void require_density(const cuda::MapCounter& counter, const Batch& batch) {
+    const float* density = counter.density();
+    if ((density != nullptr) != (batch.options.keep_density && batch.density.planes.present())) {
+        fail("density kept where it should not be, or not where it should");
+    }
+    if (density == nullptr) return;
+    const auto unit = static_cast<float>(batch.options.count.unit);
+    const Map& map = batch.density;
+    for (std::size_t i = 0; i < map.values.size(); ++i) {
+        const float value = map.planes.scalar == Scalar::float32
+                                ? map.values[i]
+                                : __half2float(__ushort_as_half(map.halves[i]));
+        const float people = value / unit;
+        // Which NaN it is does not matter.
+        if (std::isnan(people) && std::isnan(density[i])) continue;
+        if (!same_bits(density[i], people)) fail("density in people");
+    }
 }
 
 /// Counts it twice: the second time finds what the first has left.

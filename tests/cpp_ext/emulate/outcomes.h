@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "batches.h"
+#include "random_maps.h"
 
 namespace {
 
@@ -82,25 +82,6 @@ void require_same(const Outcome& got, const Outcome& expected) {
             require_same(image + ", region " + std::to_string(region), one.regions.at(region),
                          other.regions.at(region));
         }
-    }
-}
-
-void require_density(const cuda::MapCounter& counter, const Batch& batch) {
-    const float* density = counter.density();
-    if ((density != nullptr) != (batch.options.keep_density && batch.density.planes.present())) {
-        fail("density kept where it should not be, or not where it should");
-    }
-    if (density == nullptr) return;
-    const auto unit = static_cast<float>(batch.options.count.unit);
-    const Map& map = batch.density;
-    for (std::size_t i = 0; i < map.values.size(); ++i) {
-        const float value = map.planes.scalar == Scalar::float32
-                                ? map.values[i]
-                                : __half2float(__ushort_as_half(map.halves[i]));
-        const float people = value / unit;
-        // Which NaN it is does not matter.
-        if (std::isnan(people) && std::isnan(density[i])) continue;
-        if (!same_bits(density[i], people)) fail("density in people");
     }
 }
 

@@ -99,6 +99,11 @@ def test_models_of_points_alone_need_no_manifest() -> None:
     assert found["left"].density_count is None
     bare = Exclusion([SCREEN]).apply(result)
     assert (bare.count, len(bare.points), bare.density_count) == (3.0, 3, None)
+    corners = result.points[:, :2]
+    boxed = replace(result, boxes=np.hstack([corners - 2, corners + 2]))
+    bare = Exclusion([SCREEN]).apply(boxed)
+    assert bare.boxes is not None
+    np.testing.assert_array_equal(bare.boxes[:, :2] + 2, bare.points[:, :2])
 
 
 PLACES = {"gate": (0, 60), "stage": (560, 160)}

@@ -1,5 +1,7 @@
 """Nothing of a head is left that could be recognised, and nothing else is touched."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,16 @@ def test_discs_of_a_given_radius_are_covered_and_nothing_else(frame):
     disc = np.minimum(np.hypot(x - 100, y - 80), np.hypot(x, y - 239))
     assert changed(frame, out)[disc <= 11].mean() > 0.95
     assert not changed(frame, out)[disc > 14].any()
+
+
+def test_boxes_are_covered_whole(frame):
+    points = [(100, 80), (200, 120)]
+    boxes = np.array([(70, 60, 130, 100), (196, 116, 204, 124)], np.float32)
+    out = changed(frame, pixelate(frame, dataclasses.replace(result_of(points), boxes=boxes)))
+    assert out[60:100, 70:130].mean() > 0.95
+    y, x = np.mgrid[: SIZE[1], : SIZE[0]]
+    far = (np.hypot(x - 100, y - 80) > 40) & (np.hypot(x - 200, y - 120) > 10)
+    assert not out[far].any()
 
 
 def test_a_head_is_left_in_a_few_blocks(frame):

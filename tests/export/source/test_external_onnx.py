@@ -82,6 +82,19 @@ def test_a_template_says_what_is_to_be_filled_in():
     assert manifest.output("heatmap").name == "y"
 
 
+def test_a_template_asks_for_the_roles_of_a_detector():
+    # Two maps that might be heatmaps: scores of two strides, whose boxes nothing tells.
+    model = small_model(manifest=False)
+    for node in model.graph.node:
+        names = {"density": "scores_8", "heat": "scores_4"}
+        node.output[:] = [names.get(name, name) for name in node.output]
+        node.input[:] = [names.get(name, name) for name in node.input]
+    for output, name in zip(model.graph.output, ("scores_8", "scores_4"), strict=True):
+        output.name = name
+    roles = [output["role"] for output in manifest_template(model, "theirs")["outputs"]]
+    assert all(role.startswith("FILL IN: ") and "scores and boxes" in role for role in roles)
+
+
 def test_a_template_of_what_gives_no_map():
     model = small_model(manifest=False)
     model.graph.node.append(helper.make_node("Flatten", ["density"], ["flat"], "flatten"))

@@ -1,5 +1,7 @@
 """The proof: what it compares, and when it refuses."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from graphs import small_manifest
@@ -59,6 +61,22 @@ def test_a_head_less_shows_everywhere():
     assert comparison.images[0].regions == pytest.approx(1 / 16)
     assert comparison.images[0].density == (4.0, 3.0)
     assert comparison.images[0].points == (4, 3)
+
+
+def test_detectors_are_compared_by_their_boxes():
+    outputs = (OutputSpec("s", "scores", 8), OutputSpec("b", "boxes", 8))
+    manifest = dataclasses.replace(small_manifest(), outputs=outputs)
+
+    def seen(*people):
+        return EdgeCounter(manifest, backend=FakeBackend(people))
+
+    # One head moved by a cell is the same head, one by two cells is not.
+    with seen((20, 20), (60, 20), (60, 52)) as ours, seen((20, 20), (68, 20), (76, 52)) as theirs:
+        comparison = compare(PICTURES, count_images(ours, PICTURES), theirs, 0.2)
+    assert comparison.images[0].points == (3, 3)
+    assert comparison.images[0].density is None
+    assert comparison.images[0].matched == 2
+    assert comparison.relative == 0
 
 
 def test_the_worst_picture_is_kept():

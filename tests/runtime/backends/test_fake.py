@@ -64,7 +64,9 @@ def test_count_is_exact_however_close_people_stand(
     np.testing.assert_allclose(sorted(found), expected, atol=0.02) if people else None
 
 
-@pytest.mark.parametrize("roles", [("density",), ("heatmap",), ("density", "heatmap")])
+@pytest.mark.parametrize(
+    "roles", [("density",), ("heatmap",), ("density", "heatmap"), ("scores", "boxes")]
+)
 def test_any_layout_of_maps(make_model: Callable[..., Path], roles: tuple[str, ...]) -> None:
     counter = EdgeCounter(
         make_model(roles=roles, unit=100.0), backend=FakeBackend([(10, 10), (90, 200), (92, 200)])

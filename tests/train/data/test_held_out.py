@@ -15,7 +15,7 @@ from edgecount.errors import ConfigError
 from edgecount.train.config import config_from_dict
 from edgecount.train.data.assemble import load_data
 from edgecount.train.data.readers import Sample, read_samples
-from edgecount.train.data.splits import choose, split
+from edgecount.train.data.splits import choose, hold_out_fold, split
 from edgecount.train.loop import train
 
 DATA = Path(os.environ.get("EDGECOUNT_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -29,6 +29,49 @@ def test_a_set_without_weight_is_held_out_whole(settings, tmp_path):
     data = load_data(config_from_dict(settings), tmp_path)
     assert len(data.components) == 1
     assert [sample.name for sample in data.validation["part_X"]] == ["IMG_1", "IMG_2"]
+
+
+@pytest.mark.parametrize(("number", "folds"), [(50, 5), (13, 4)])
+def test_every_image_is_in_exactly_one_fold_of_a_fair_size(number, folds):
+    none = np.zeros((0, 2), np.float32)
+    samples = [Sample(Path(f"{i}.jpg"), none, none[:, 0]) for i in range(number)]
+    parts = []
+    for fold in range(1, folds + 1):
+        training, held = hold_out_fold(samples, fold, folds)
+        names = {sample.name for sample in held}
+        assert names.isdisjoint(sample.name for sample in training)
+        assert len(training) + len(held) == number
+        # The order in which a reader lists the images makes no difference.
+        again = hold_out_fold(samples[::-1], fold, folds)[1]
+        assert {sample.name for sample in again} == names
+        parts.append(names)
+    assert set.union(*parts) == {sample.name for sample in samples}
+    assert sum(map(len, parts)) == number
+    assert {len(part) for part in parts} <= {number // folds, -(-number // folds)}
+
+
+def test_a_fold_is_an_entry_of_the_config(settings, tmp_path):
+    settings["data"][0] |= {"folds": 2, "fold": 2}
+    data = load_data(config_from_dict(settings), tmp_path)
+    (held,) = data.validation["part_X-fold2"]
+    (trained,) = data.components[0].samples
+    assert {held.name, trained.name} == {"IMG_1", "IMG_2"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"folds": 1}, "data.folds: expected 0, or 2 or more, got 1"),
+        ({"folds": 5, "fold": 6}, "data.fold: expected 1 to 5"),
+        ({"fold": 2}, "data.fold: expected 1 to 1"),
+        ({"folds": 2, "holdout": 0.5}, "data.folds: expected no split, no holdout, and a weight"),
+        ({"folds": 5}, "data.folds: expected a set of at least 5 images, got 2"),
+    ],
+)
+def test_folds_that_make_no_sense(settings, tmp_path, entry, message):
+    settings["data"][0] |= entry
+    with pytest.raises(ConfigError, match=message):
+        load_data(config_from_dict(settings), tmp_path)
 
 
 def test_a_pattern_of_names_chooses_images(settings, tmp_path):

@@ -137,12 +137,12 @@ def test_scenes_have_errors_of_their_own_and_a_mean(tmp_path, counter):
     assert summary["count"]["mae"] == pytest.approx((3 * first + second) / 4)
 
 
-def test_a_counter_that_counts_frames_anew_is_refused_for_regions(tmp_path, counter):
-    class Anew(EdgeCounter):
+def test_a_counter_that_changes_results_is_refused_for_regions(tmp_path, counter):
+    class Changing(EdgeCounter):
         def refine(self, frame, result):
             return result
 
-    with Anew(counter.manifest, backend=counter.backend) as other:
-        with pytest.raises(ConfigError, match=r"zoom: .*bounded\.png is annotated in a region"):
+    with Changing(counter.manifest, backend=counter.backend) as other:
+        with pytest.raises(ConfigError, match=r"bounded\.png is annotated.*Changing changes"):
             count_sample(other, picture(tmp_path, "bounded", SQUARE))
         assert count_sample(other, picture(tmp_path, "whole", None)).size == (90, 70)

@@ -166,7 +166,8 @@ def test_the_truth_is_drawn_with_the_kernels_that_are_given_or_trained_on(tmp_pa
     summary = evaluate_counter(counter, [sample], kernels=kernels).summary()
     assert summary["ssim"] == pytest.approx(1, abs=1e-6)
     assert summary["psnr"] > 90
-    assert summary["false_recognition"] == summary["false_recognition_of_truth"]
+    assert summary["false_recognition"] == pytest.approx(summary["false_recognition_of_truth"])
+    assert summary["false_recognition"] < 0.001
     assert summary["kernels"]["sigma"] == 9
     trained = KnownCounter(counted(2.0, density=right))
     facts = {"kernels": dataclasses.asdict(kernels)}

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
-from edgecount.train.models.cfanet import Decoder, refine  # noqa: E402
+from edgecount.train.models.cfanet import Decoder, enlarged_convolution, refine  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +120,52 @@ def test_switches_leave_out_their_maps(crr, dle):
     assert [fam.shape[1] for fam in maps.auxiliary["fam_logits"]] == [4] * (4 * dle)
 
 
-def test_too_few_classes():
-    with pytest.raises(ConfigError, match="expected 3 or more, got 2"):
-        build_model("cfanet", {"classes": 2})
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": 2}, r"model\.classes: expected 3 or more, got 2"),
+        ({"supervised_stages": 0}, r"model\.supervised_stages: expected 1 to 4, got 0"),
+        ({"supervised_stages": 5}, r"model\.supervised_stages: expected 1 to 4, got 5"),
+        ({"expansion": 0.0}, r"model\.expansion: expected 0\.001 to 1000000, got 0"),
+    ],
+)
+def test_options_that_make_no_sense(options, message):
+    with pytest.raises(ConfigError, match=message):
+        build_model("cfanet", options)
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_a_convolution_of_enlarged_features_is_what_it_says(factor):
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(5, 1, 3, padding=1).double()
+    features = torch.randn(2, 5, 3, 4, dtype=torch.float64)
+    enlarged = torch.nn.functional.interpolate(
+        features, scale_factor=float(factor), mode="bilinear", align_corners=False
+    )
+    torch.testing.assert_close(enlarged_convolution(features, layer, factor), layer(enlarged))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_the_last_stages_are_supervised(network, number):
+    made = build_model("cfanet", {"supervised_stages": number}).eval()
+    made.load_state_dict(network.state_dict(), strict=False)
+    image = torch.randn(1, 3, 16, 16)
+    with torch.no_grad():
+        given, whole = made(image), network(image)
+    assert len(given.auxiliary["stages"]) == number
+    assert len(given.auxiliary["cam_logits"]) == len(given.auxiliary["fam_logits"]) == 4
+    for ours, theirs in zip(
+        given.auxiliary["stages"], whole.auxiliary["stages"][-number:], strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(given.density, whole.density)
+    # the 3x3 convolutions that give no density: 512, 256 and 256 channels to 1
+    left_out = [9 * 512 + 1, 9 * 256 + 1, 9 * 256 + 1][: 4 - number]
+    assert sum(p.numel() for p in made.parameters()) == 17_975_200 - sum(left_out)
+
+
+def test_the_expansion_is_the_unit_of_the_output():
+    assert build_model("cfanet", {"expansion": 200.0}).outputs[0].unit == 200
 
 
 def test_it_learns_a_density_from_its_gaussian_start():

@@ -98,3 +98,16 @@ def test_every_weight_gets_a_gradient(module):
     fused, _ = module(_features())
     fused.sum().backward()
     assert [name for name, p in module.named_parameters() if p.grad is None] == []
+
+
+def test_the_last_layers_start_from_gaussians_where_asked():
+    torch.manual_seed(0)
+    drawn = []
+    for _ in range(200):
+        module = ScaleRecalibration([4, 4, 4, 4], [2, 4, 8, 16], start="gaussian")
+        layers = [*module.predict, module.fuse]
+        assert all(float(layer.bias.detach().abs().max()) == 0.0 for layer in layers)
+        drawn += [layer.weight.detach().flatten() for layer in layers]
+    weights = torch.cat(drawn)
+    assert float(weights.std()) == pytest.approx(0.01, rel=0.05)
+    assert float(weights.mean()) == pytest.approx(0.0, abs=0.001)

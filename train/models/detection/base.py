@@ -105,4 +105,5 @@ def interleave(sides: Sequence[Tensor]) -> Tensor:
     if anchors == 1:
         return joined
     order = [side * anchors + anchor for anchor in range(anchors) for side in range(4)]
-    return joined[:, order]
+    # index_select exports as one Gather, where an index in brackets becomes three nodes.
+    return joined.index_select(1, torch.tensor(order, device=joined.device))

@@ -54,12 +54,12 @@ class RetinaNet(Detector):
         scales: tuple[float, ...] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3)),
         ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
     ) -> None:
-        super().__init__(levels, len(scales) * len(ratios))
         if not scales or not ratios or min(anchor_size, *scales, *ratios) <= 0:
             raise ConfigError(
                 "model: expected scales, ratios and anchor_size above 0, at least one each, got "
                 f"{list(scales)}, {list(ratios)}, {anchor_size}"
             )
+        super().__init__(levels, len(scales) * len(ratios))
         self.input = input_of(backbone, levels)
         self.pyramid = Pyramid(backbone, width, channels, levels, "backbone")
         self.score_tower = tower(channels, depth, norm)

@@ -48,7 +48,7 @@ class DetectionObjective(Objective):
         gamma: exponent that makes easy places count less.
         epsilon: factor of the power that the poly-1 losses add.
         beta_weighs: terms of poly-L_m with ``p^beta``: the ``added`` power, or ``both``.
-        box_weight: weight of the boxes' loss; None: the network's own, 0.05 for YOLOv5, else 1.
+        box_weight: weight of the boxes' loss.
         quality_weight: weight of FCOS's centerness.
         positive_iou: RetinaNet: IoU from which an anchor is a head's; None: 0.5.
         negative_iou: RetinaNet: IoU below which it is background; None: 0.4.
@@ -74,7 +74,7 @@ class DetectionObjective(Objective):
         gamma: float = 2.0,
         epsilon: float = 1.0,
         beta_weighs: BetaWeighs = "added",
-        box_weight: float | None = None,
+        box_weight: float = 1.0,
         quality_weight: float = 1.0,
         positive_iou: float | None = None,
         negative_iou: float | None = None,
@@ -96,11 +96,13 @@ class DetectionObjective(Objective):
             shrink=shrink,
             largest_ratio=largest_ratio,
         )
+        for name, weight in (("box_weight", box_weight), ("quality_weight", quality_weight)):
+            if weight < 0:
+                raise ConfigError(f"objective.{name}: expected 0 or more, got {weight}")
         self.scores = ScoreLoss(
             classification, target, alpha, balanced, beta, gamma, epsilon, beta_weighs
         )
-        self.box_weight = self.rule.box_weight if box_weight is None else box_weight
-        self.quality_weight = quality_weight
+        self.box_weight, self.quality_weight = box_weight, quality_weight
         self.grid = network.strides
         self.sizes = [network.anchor_sizes(level) for level in range(len(network.strides))]
         # Not the network: its weights would be the objective's as well.

@@ -52,13 +52,7 @@ class Positives:
 
 
 class Rule(ABC):
-    """The training of one network's boxes.
-
-    Attributes:
-        box_weight: weight of the boxes' loss beside the scores'.
-    """
-
-    box_weight = 1.0
+    """The training of one network's boxes."""
 
     @abstractmethod
     def assign(self, places: Places, boxes: Tensor) -> Tensor:
@@ -176,14 +170,17 @@ class FoveaBoxRule(Rule):
 
 @dataclass(frozen=True)
 class YOLOv5Rule(Rule):
-    """Heads by shape, CIoU; boxes weigh 0.05 as in its settings.
+    """Heads by shape, CIoU.
+
+    Its settings weigh boxes by 0.05 beside an objectness that is a mean over all places of the
+    image, tens of thousands; beside one that is divided by the positive places, as here, that would
+    leave the boxes untrained.
 
     Attributes:
         largest_ratio: how much longer or shorter than an anchor's a head's sides may be.
     """
 
     largest_ratio: float = 4.0
-    box_weight = 0.05
 
     def __post_init__(self) -> None:
         if not self.largest_ratio > 1:

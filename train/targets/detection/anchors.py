@@ -52,7 +52,7 @@ def assign_by_overlap(
     if keep_best and best:
         at, of = (torch.cat(parts) for parts in zip(*best, strict=True))
         # Of two heads with one best anchor it is the later one's; ties of equal anchors all count.
-        assigned[at] = of
+        assigned.scatter_reduce_(0, at, of, "amax", include_self=False)
     return assigned
 
 
