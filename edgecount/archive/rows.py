@@ -34,7 +34,7 @@ class Row(TypedDict):
     low: float | None  # likely range of the count; None where the model gives none
     high: float | None
     density_count: float | None  # sum of the density map; None without one
-    points: int | None  # number of head points; None without a heatmap
+    points: int | None  # number of heads; None of a model with a density alone
     overflow: bool | None  # whether the list of points was cut off; the counts are whole
     width: int | None  # of the image in pixels, upright
     height: int | None

@@ -203,7 +203,8 @@ def _compare(
     matched = 0
     if ours.peak_count is not None and theirs.peak_count is not None:
         points = ours.peak_count, theirs.peak_count
-        output = counter.manifest.output("heatmap") or counter.manifest.output("scores")
+        levels = counter.manifest.levels()
+        output = levels[0][0] if levels else counter.manifest.output("heatmap")
         spec = counter.manifest.input
         scale = min(input_geometry(ours.size, spec, spec.max_side).scale)
         reach = max(4.0, output.stride if output else 0) / scale

@@ -15,6 +15,7 @@ from edgecount.cli._inspect.folder import add_times
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.source.load import with_manifest
+from edgecount.manifest import FusionSpec
 
 
 @pytest.fixture
@@ -141,3 +142,10 @@ def test_times_are_of_the_backend_that_runs_the_file(tmp_path, engines, shown):
     facts = [{"file": str(tmp_path / "a.onnx"), "backend": "onnxruntime"}]
     add_times(tmp_path, facts)
     assert facts[0]["latency_ms"] == {"p50": shown}
+
+
+@pytest.mark.parametrize(("grid", "tail"), [(0, "px square"), (4, "px square, on a grid of 4 x 4")])
+def test_how_density_and_points_are_blended(run, make_model, grid, tail):
+    path = make_model(fusion=FusionSpec(64, 1.0, 4.0, grid=grid))
+    (line,) = (line for line in run("inspect", path).stdout.splitlines() if "fusion" in line)
+    assert line.endswith(f"points below 1, density above 4 people per 64 {tail}")

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import cv2
+import numpy as np
 import onnx
 import pytest
 
@@ -139,6 +140,30 @@ def test_the_interval_is_a_line_of_the_table(scenes, wide):
     (line,) = [line for line in lines if line.startswith("interval")]
     assert line.startswith("interval          80% asked for, 100.0% of the images inside, ")
     assert line.endswith(" of the count wide")
+
+
+def test_scenes_of_worldexpo_have_rows_of_their_own(tmp_path):
+    io = pytest.importorskip("scipy.io")
+    for number, scene in enumerate(("104207", "200608")):
+        frames, labels = tmp_path / "test_frame" / scene, tmp_path / "test_label" / scene
+        frames.mkdir(parents=True)
+        labels.mkdir(parents=True)
+        image = np.random.default_rng(number).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+        cv2.imwrite(str(frames / f"{scene}_A.jpg"), image)
+        io.savemat(labels / f"{scene}_A.mat", {"point_position": [[20.0, 20.0], [100.0, 20.0]]})
+        x, y = np.array([[8.0], [60], [60], [8]]), np.array([[8.0], [8], [80], [80]])
+        vertices = {"maskVerticesXCoordinates": x, "maskVerticesYCoordinates": y}
+        io.savemat(labels / "roi.mat", vertices)
+    options = ("eval", "edgecount-n", tmp_path / "test_frame", "--reader", "worldexpo")
+    result = run(*options, "--json")
+    summary = json.loads(result.stdout)
+    assert list(summary["groups"]) == ["104207", "200608"]
+    errors = [group["mae"] for group in summary["groups"].values()]
+    assert summary["mean_of_groups"]["mae"] == pytest.approx(sum(errors) / 2)
+    assert summary["count"]["mae"] == pytest.approx(sum(errors) / 2)
+    rows = [line for line in run(*options).stdout.splitlines() if line.startswith("104207")]
+    assert rows[0].split()[1:3] == ["1", f"{errors[0]:.2f}"]
+    assert "mean of groups" in run(*options).stdout
 
 
 def test_an_unknown_reader_is_one_line(scenes):

@@ -62,8 +62,8 @@ def test_scores_on_a_binary_map(name, poly):
     # a box of 32 x 32 px around the centre: FoveaBox gives it to stride 8 (16 to 64 px) and 16
     made = objective("foveabox", classification=name)
     got = losses(made, levels(1), crop([0, 0, 32, 32]))
-    # a fovea of 12.8 px around (16, 16): cells of 8 px at 12 and 20; none of 16 px at 8 or 24,
-    # whose four cells that touch the centre are its own
+    # a fovea of 12.8 px around (16, 16) has the cells of 8 px at 12 and 20; of 16 px it has
+    # none, and takes the four cells that touch its centre
     positives, background = 4 + 4, 12
     p = sigmoid(-2.0)
     expected = positives * focal(p, 1 - p, poly=poly) + background * focal(p, p, poly=poly)

@@ -75,6 +75,19 @@ def test_maps_like_the_teachers_cost_nothing_more(networks):
     assert set(more) == {*plain, "teacher_blocks", "teacher_heatmap"}
 
 
+def test_the_teacher_says_nothing_of_what_is_not_annotated(networks):
+    student, teacher = networks
+    system = distilled(student, teacher)
+    region = torch.zeros(1, 1, 64, 64)
+    region[..., :32, :44] = 1.0
+    teacher_density = torch.rand(1, 1, 8, 8)
+    targets = {"teacher_density": teacher_density, "region": region}
+    seen = system._seen(targets, "density")
+    torch.testing.assert_close(seen[..., :4, :5], teacher_density[..., :4, :5])
+    torch.testing.assert_close(seen[..., :4, 5], 0.5 * teacher_density[..., :4, 5])
+    assert float(seen[..., 4:, :].abs().max()) == float(seen[..., 6:].abs().max()) == 0.0
+
+
 def test_the_teacher_is_neither_trained_nor_kept(networks):
     student, teacher = networks
     system = distilled(student, teacher)

@@ -67,15 +67,20 @@ def limit_maps(
         share = coverage(region, stride)
         return values.masked_fill(share == 0, CLOSED) if "logits" in name else values * share
 
-    named = {
-        name: limit(name, values)
-        for name in ("density", "heatmap_logits", "offset", "size")
-        if (values := getattr(maps, name)) is not None
-    }
+    def limited(name: str) -> Tensor | None:
+        values = getattr(maps, name)
+        return None if values is None else limit(name, values)
+
     auxiliary = {
         name: tuple(limit(name, one) for one in values) for name, values in maps.auxiliary.items()
     }
-    return maps._replace(**named, auxiliary=auxiliary)
+    return maps._replace(
+        density=limited("density"),
+        heatmap_logits=limited("heatmap_logits"),
+        offset=limited("offset"),
+        size=limited("size"),
+        auxiliary=auxiliary,
+    )
 
 
 def coverage(region: Tensor, stride: int) -> Tensor:

@@ -24,6 +24,7 @@ READERS = {
     "empty": "pictures without people, with no annotation",
     "shanghaitech": "images/IMG_n.jpg, ground_truth/GT_IMG_n.mat",
     "mall": "frames/seq_000001.jpg, mall_gt.mat",
+    "mall_roi": "as mall, with perspective_roi.mat: in its region alone",
     "ucsd": "vidf1_33_000.y/, vidf1_33_000_frame_full.mat",
     "ucf_cc_50": "n.jpg beside n_ann.mat",
     "ucf_qnrf": "Train/img_0001.jpg beside img_0001_ann.mat",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgecount._options import MOST_THREADS, PRECISIONS
+from edgecount._options import MOST_THREADS, MOST_ZOOM, PRECISIONS
 from edgecount.models import DEFAULT_MODEL
 from edgecount.watch.config.camera import CameraConfig
 from edgecount.watch.config.checks import ID, SettingError, check, check_number_of
@@ -34,6 +34,7 @@ class WatchConfig:
         threads: threads of the engine on the CPU; None: one per core.
         max_side: larger pictures are shrunk until their longer side has this many pixels; "model":
             the model's own limit, "native": never shrink.
+        zoom: times that dense regions are enlarged and searched again; see `EdgeCounter`.
         serve: the page; None: no page.
         history: the history of counts; None: no history.
         keep: folder for pictures to be labelled; None: none can be kept.
@@ -48,6 +49,7 @@ class WatchConfig:
     precision: str = "auto"
     threads: int | None = None
     max_side: int | str = "model"
+    zoom: int = 0
     serve: ServeConfig | None = None
     history: HistoryConfig | None = None
     keep: KeepConfig | None = None
@@ -74,6 +76,7 @@ class WatchConfig:
         side = self.max_side
         good = side in ("model", "native") if isinstance(side, str) else side >= 16
         check(good, "max_side", "pixels, 16 or more, model or native", side)
+        check(0 <= self.zoom <= MOST_ZOOM, "zoom", f"0 to {MOST_ZOOM}", self.zoom)
         self._check_devices()
         self._check_files()
         if self.sinks.prometheus is not None and self.serve is None:

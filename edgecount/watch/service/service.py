@@ -339,7 +339,8 @@ def _close_one(camera: Camera) -> None:
 
 
 def _engine(config: WatchConfig) -> tuple[object, ...]:
-    return config.model, config.backend, config.precision, config.threads, config.max_side
+    engine = config.model, config.backend, config.precision, config.threads
+    return *engine, config.max_side, config.zoom
 
 
 def _counter(config: WatchConfig) -> EdgeCounter:
@@ -352,4 +353,5 @@ def _counter(config: WatchConfig) -> EdgeCounter:
         precision=config.precision,
         threads=config.threads,
         max_side=side,
+        zoom=config.zoom,
     )

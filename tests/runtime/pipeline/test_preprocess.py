@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgecount.errors import ConfigError
 from edgecount.manifest import InputSpec
-from edgecount.runtime.pipeline.preprocess import input_geometry, write_input
+from edgecount.runtime.pipeline.preprocess import enlarged_geometry, input_geometry, write_input
 
 SPEC = InputSpec(max_side=640)
 
@@ -84,3 +84,26 @@ def test_normalises_in_the_models_order_and_pads_with_black(channels: str) -> No
     black = -50.0  # the darkest channel's
     assert (out[0, :, 40:] == black).all()
     assert (out[0, :, :, 50:] == black).all()
+
+
+def test_parts_of_a_frame_are_enlarged_over_its_own_network_pixels() -> None:
+    spec = InputSpec(multiple=32, min_side=64)
+    whole = input_geometry((1000, 500), spec, 500)  # shrunk to half
+    part = enlarged_geometry(whole, (120, 80), 2, spec)
+    assert (part.size, part.resized, part.padded) == ((120, 80), (80, 120), (96, 128))
+    nearer = enlarged_geometry(whole, (120, 80), 4, spec, limits=((128, 320), (640, 640)))
+    assert (nearer.resized, nearer.padded) == ((160, 240), (160, 320))
+    assert enlarged_geometry(whole, (1, 1), 2, spec).resized == (1, 1)
+
+
+def test_parts_that_an_engine_cannot_take_are_refused() -> None:
+    spec = InputSpec(multiple=32)
+    whole = input_geometry((640, 480), spec, None)
+    message = "zoom: parts of a frame of 640 x 480 pixels are enlarged to up to 800 x 600"
+    limits = (64, 64), (640, 800)
+    assert enlarged_geometry(whole, (400, 300), 2, spec, limits).resized == (600, 800)
+    with pytest.raises(ConfigError, match=message):
+        enlarged_geometry(whole, (400, 300), 2, spec, limits=((64, 64), (480, 800)))
+    static = InputSpec(multiple=32, static_size=(480, 640))
+    with pytest.raises(ConfigError, match="the engine takes at most 640 x 480"):
+        enlarged_geometry(whole, (400, 300), 2, static)

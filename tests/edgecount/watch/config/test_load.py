@@ -227,3 +227,10 @@ def _secret_refusal(path: Path) -> str:
         read_secret(path)
     assert "hunter" not in str(caught.value)
     return str(caught.value)
+
+
+def test_zoom_is_read_and_refused(tmp_path: Path) -> None:
+    head = "model: edgecount-n   # the small one\n"
+    assert load(written(tmp_path)).zoom == 0
+    assert load(written(tmp_path, head, f"{head}zoom: 1\n")).zoom == 1
+    assert "zoom: expected 0 to 2, got 3" in refusal(written(tmp_path, head, f"{head}zoom: 3\n"))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from watching import LEFT, SECONDS, Kept, config, section, until
 
@@ -17,13 +18,15 @@ from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
 from edgecount.watch.camera import feed
 from edgecount.watch.config import (
     AlarmConfig,
+    CameraConfig,
     HistoryConfig,
     KeepConfig,
     LineConfig,
+    WatchConfig,
     load,
 )
 from edgecount.watch.readings import Event, LineReading, Reading
-from edgecount.watch.service import Service, counting, outlets
+from edgecount.watch.service import Service, counting, outlets, service
 from edgecount.watch.service.outlets import Outlets
 from edgecount.watch.service.state import load_state
 
@@ -374,3 +377,13 @@ def test_a_folder_that_is_full(counter: EdgeCounter, tmp_path: Path):
         until(service.cameras["door"].latest)
         with pytest.raises(Exception, match="is full: it has 1 MB"):
             service.keep("door")
+
+
+def test_the_counter_zooms_as_the_config_says() -> None:
+    """A change of it needs another counter, as one of the model does."""
+    cameras = {"door": CameraConfig("rtsp://door/stream")}
+    plain = WatchConfig(cameras, backend="fake")
+    zooming = WatchConfig(cameras, backend="fake", zoom=1)
+    assert service._engine(plain) != service._engine(zooming)
+    with service._counter(zooming) as counter:
+        assert counter.count(np.zeros((48, 64, 3), np.uint8)).interval is None
