@@ -133,7 +133,7 @@ def test_average_precision_is_on_the_page_where_it_was_measured(tmp_path):
     for candidates, shown in ((None, False), (Counter(), True)):
         evaluation = evaluate_counter(counter, [sample], candidates=candidates)
         page = write_report(
-            tmp_path / str(shown), {"a": evaluation}, counter=counter, samples={"a": [sample]}
+            tmp_path / str(shown), {"a": evaluation}, counter=counter, samples={}, title="ranked"
         )
         text = page.read_text()
         assert ("<h3>Average precision</h3>" in text) is shown
