@@ -26,6 +26,7 @@ CASES = {
     "edgecount-n": ({}, "edge", 2e-3, 500),
     "mcnn": ({}, {"name": "density", "sigma": 4.0}, 1e-3, 1000),
     "csrnet": ({}, {"name": "density", "sigma": 4.0}, 5e-4, 300),
+    "cannet": ({}, {"name": "density", "sigma": 4.0}, 5e-4, 300),
     "hsrnet": ({}, {"name": "density", "sigma": 4.0, "scale_consistency": 1.0}, 5e-4, 300),
     "centernet": ({}, "centernet", 5e-4, 250),
     "cfanet": ({}, "cfanet", 5e-4, 200),

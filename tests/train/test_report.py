@@ -25,7 +25,7 @@ from edgecount.train.report.pictures import FOUND, MISSED, WRONG, choose, draw_h
 class Counter:
     """One person at the centre of any image, by the maps asked for."""
 
-    manifest = SimpleNamespace(name="one & only")
+    manifest = SimpleNamespace(name="one & only", training={}, output=lambda _: None)
     backend = SimpleNamespace(name="none")
 
     def __init__(self, *, density=True, points=True, interval=None):
@@ -125,6 +125,21 @@ def test_an_interval_has_its_coverage_on_the_page(tmp_path):
     assert "<td>Width, of the count</td><td>0.75</td>" in text
     _, without = report(tmp_path, Counter(), sets)
     assert "Images inside" not in without
+
+
+def test_average_precision_is_on_the_page_where_it_was_measured(tmp_path):
+    sample = annotated(tmp_path, "a", [[32.0, 32.0]])
+    counter = Counter()
+    for candidates, shown in ((None, False), (Counter(), True)):
+        evaluation = evaluate_counter(counter, [sample], candidates=candidates)
+        page = write_report(
+            tmp_path / str(shown), {"a": evaluation}, counter=counter, samples={"a": [sample]}
+        )
+        text = page.read_text()
+        assert ("<h3>Average precision</h3>" in text) is shown
+        assert ("<tr><td>points, 4 to 16 px</td><td>1.000</td>" in text) is shown
+        assert "half its short side" in text
+        assert "1 to 100 px, mean" in text
 
 
 def test_an_empty_image_alone_has_a_page(tmp_path):

@@ -79,11 +79,12 @@ def background_loss(
     """Return BL: the share of the estimated count that lies in the background, images' mean.
 
     The gradient of a share goes as 1 / total, so that a total below ``floor`` people is taken as
-    that many: a network whose output is still near 0 would be thrown off. Below the floor BL pulls
-    the background down and holds nothing up, so that it has to be far below what a crop holds: at
-    one person MCNN on ShanghaiTech A stayed at the empty map for 900 steps, at a hundredth it
-    counted after 150. ``floor=0`` is the share as printed. An image that is all background has the
-    share 1 and no gradient above the floor; SL is what empties it.
+    that many. Below the floor BL empties the background and holds nothing up: it has to be far
+    below what a crop holds, else the empty map is a trap (at one person MCNN counted nobody on
+    ShanghaiTech A after 900 steps). The first gradients are large for it, and want to be clipped
+    (``clip_norm``): Adam would remember them for thousands of steps. ``floor=0`` is the share as
+    printed, whose gradient overflows where next to nothing is counted. An image that is all
+    background has the share 1 and no gradient above the floor; SL is what empties it.
 
     Args:
         density: (B, 1, h, w); what is below 0 counts as nothing.

@@ -24,6 +24,7 @@ CASES = [
     ("edgecount-n", {"zero_inflated": True, "heatmap": False}),
     ("mcnn", {}),
     ("csrnet", {}),
+    pytest.param("cannet", {}, marks=pytest.mark.slow),
     pytest.param("hsrnet", {}, marks=pytest.mark.slow),
     pytest.param("hsrnet", {"recalibration": False}, marks=pytest.mark.slow),
     pytest.param("hsrnet", {"focus_order": "parallel-conv"}, marks=pytest.mark.slow),

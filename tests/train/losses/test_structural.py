@@ -101,19 +101,23 @@ def test_negative_density_is_nobody_in_the_background_loss():
 def test_the_floor_is_in_people_and_0_leaves_the_share_as_printed():
     density = torch.tensor([[[[0.3, 0.1]]]], dtype=torch.float64)
     attention = torch.tensor([[[[1.0, 0.0]]]])
-    assert background_loss(density, attention, person=50.0).item() == pytest.approx(0.1 / 50)
+    whole = background_loss(density, attention, person=50.0, floor=1.0)
+    assert whole.item() == pytest.approx(0.1 / 50)
     half = background_loss(density, attention, person=1.0, floor=0.5)
     assert half.item() == pytest.approx(0.1 / 0.5)
     assert background_loss(density, attention, floor=0.0).item() == pytest.approx(0.25)
     assert background_loss(0.0 * density, attention, floor=0.0).item() == 0.0
 
 
-def test_a_total_below_one_counts_as_one_so_that_the_gradient_is_bounded():
+@pytest.mark.parametrize(("options", "least"), [({"floor": 1.0}, 1.0), ({}, 0.01)])
+def test_a_total_below_the_floor_counts_as_the_floor_so_that_the_gradient_is_bounded(
+    options, least
+):
     density = torch.full((1, 1, 1, 2), 1e-8, requires_grad=True)
-    loss = background_loss(density, torch.tensor([[[[1.0, 0.0]]]]))
+    loss = background_loss(density, torch.tensor([[[[1.0, 0.0]]]]), **options)
     loss.backward()
-    assert loss.item() == pytest.approx(1e-8)
-    assert density.grad.flatten().tolist() == [0.0, 1.0]
+    assert loss.item() == pytest.approx(1e-8 / least)
+    assert density.grad.flatten().tolist() == pytest.approx([0.0, 1.0 / least])
 
 
 def test_the_background_aware_loss_is_the_sum_of_both():
