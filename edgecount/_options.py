@@ -69,7 +69,7 @@ def check_zoom(zoom: int, manifest: Manifest) -> int:
     if not _is_number(zoom, Integral) or not 0 <= zoom <= MOST_ZOOM:
         raise ConfigError(f"zoom: expected a whole number from 0 to {MOST_ZOOM}, got {zoom!r}")
     if zoom and manifest.output("heatmap") is None:
-        roles = ", ".join(output.role for output in manifest.outputs)
+        roles = " and ".join(dict.fromkeys(output.role for output in manifest.outputs))
         raise ConfigError(
             f"zoom: expected a model with a heatmap, whose points can be searched for again; "
             f"{manifest.name} gives {roles}"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgecount import Backend, BackendError, ConfigError, EdgeCounter, NV12Frame
+from edgecount._options import check_zoom
 from edgecount.manifest import (
     FusionSpec,
     InputSpec,
@@ -245,6 +246,13 @@ def test_a_model_without_a_heatmap_cannot_zoom():
     manifest = dataclasses.replace(MANIFEST, outputs=OUTPUTS[:1])
     with pytest.raises(ConfigError, match=r"zoom: expected a model with a heatmap.*gives density"):
         open_counter(manifest, zoom=1)
+
+
+def test_a_detector_cannot_zoom_and_names_what_it_gives_once():
+    levels = [(f"{role}_{at}", role, at) for at in (4, 8) for role in ("scores", "boxes")]
+    outputs = tuple(OutputSpec(name, role, stride) for name, role, stride in levels)
+    with pytest.raises(ConfigError, match=r"gives scores and boxes$"):
+        check_zoom(1, dataclasses.replace(MANIFEST, outputs=outputs, postprocess=PostprocessSpec()))
 
 
 def test_a_fault_of_a_region_names_the_output():

@@ -18,6 +18,7 @@ pytest.importorskip("yaml")
 from click.testing import CliRunner
 
 from edgecount.cli import cli
+from edgecount.cli._eval.table import comparison
 from edgecount.manifest import IntervalSpec
 from edgecount.models import model_path
 from edgecount.runtime.models.open import open_model
@@ -299,3 +300,20 @@ def test_average_precision_is_printed_where_it_is_asked_for(scenes, wide):
     assert f"points, 4-16 px{points['ap']:12.3f}{points['ar']:9.3f}" in table
     assert "half a short side" in table
     assert "mean of 1-100 px" in table
+
+
+def test_average_precisions_end_the_rows_of_a_table_of_models():
+    count = {"images": 6, "mae": 21.333, "rmse": 25.29, "nae": 0.583, "bias": 2.667}
+    of_points = {"count": count, "average_precision": {"points": {"ap": 0.5, "ar": 0.75}}}
+    boxes = {"ap": 0.1206, "ar": 0.3, "ap50": 0.4199, "ap75": 0.03}
+    of_boxes = {
+        "count": count,
+        "average_precision": {"points": {"ap": 0.6623, "ar": 1.0}, "boxes": boxes},
+    }
+    head, first, second = comparison({"a": {"set": of_points}, "b": {"set": of_boxes}})
+    assert head.endswith("  AP points  AP boxes  AP50 boxes")
+    assert first.split()[-3:] == ["0.500", "-", "-"]
+    assert second.split()[-3:] == ["0.662", "0.121", "0.420"]
+    assert len(head) == len(first) == len(second)
+    plain = next(comparison({"a": {"set": {"count": count}}, "b": {"set": {"count": count}}}))
+    assert "AP" not in plain

@@ -86,6 +86,7 @@ def test_a_config_that_comes_with_edgecount_is_extended_by_its_name(tmp_path):
     ("text", "message"),
     [
         ("extends: nobody\n", r"child\.yaml: extends: there is no config nobody: expected a name"),
+        ("extends: hsrnt\n", r"no config hsrnt: did you mean hsrnet\? expected a name"),
         ("extends: none.yaml\n", r"child\.yaml: extends: there is no file .*none\.yaml"),
         ("extends: 3\n", r"child\.yaml: extends: expected the name of a config or a .*, got 3"),
         ("extends: [a, b]\n", r"child\.yaml: extends: expected the name of a config"),
@@ -104,3 +105,14 @@ def test_mistakes_name_the_file(tmp_path, text, message):
     write(tmp_path, "list", [1])
     with pytest.raises(ConfigError, match=message):
         load_config(write(tmp_path, "child", text))
+
+
+def test_a_name_that_is_nearly_right_is_told_in_one_short_line():
+    with pytest.raises(
+        ConfigError, match=r"^there is no config retinanet-ligth: did you mean"
+    ) as one:
+        find_config(Path("retinanet-ligth"))
+    assert "did you mean retinanet-light? " in str(one.value)
+    assert len(str(one.value)) < 200
+    with pytest.raises(ConfigError, match=r"^there is no config nobody: expected a YAML file"):
+        find_config(Path("nobody"))

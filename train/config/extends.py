@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def find_config(path: Path) -> Path:
     named = bundled_configs()
     if str(path) not in named:
         raise ConfigError(
-            f"there is no config {path}: expected a YAML file, or one of {', '.join(named)}"
+            f"there is no config {path}: {_meant(str(path), named)}expected a YAML file, or a name "
+            "that `edgecount train --list` shows"
         )
     return named[str(path)]
 
@@ -80,17 +82,23 @@ def _base_of(path: Path, name: Any) -> Path:
             f"{path}: extends: expected the name of a config or a .yaml file, got {shown(name)}"
         )
     if not name.endswith((".yaml", ".yml")):
-        try:
-            return bundled_configs()[name]
-        except KeyError:
+        named = bundled_configs()
+        if name not in named:
             raise ConfigError(
-                f"{path}: extends: there is no config {name}: expected a name that "
-                "`edgecount train --list` shows, or a .yaml file relative to this one"
-            ) from None
+                f"{path}: extends: there is no config {name}: {_meant(name, named)}expected a name "
+                "that `edgecount train --list` shows, or a .yaml file relative to this one"
+            )
+        return named[name]
     base = path.parent / name
     if not base.is_file():
         raise ConfigError(f"{path}: extends: there is no file {base}")
     return base
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    """Return a hint at the nearest name, or nothing where none is near."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any], within: str = "") -> dict[str, Any]:
