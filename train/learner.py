@@ -100,7 +100,8 @@ def check_weights(config: TrainConfig) -> None:
             first = f"train the config {Path(given).stem} first and " if made else ""
             raise ModelError(
                 f"{name}: there is no file {config.root() / given}: {first}name "
-                f"{'its best.pt' if made else 'another'}, or none (`changes={name}=`)"
+                f"{'its best.pt' if made else 'another'} (`changes={name}=PATH`, from data_root or "
+                f"absolute), or none (`changes={name}=`)"
             )
 
 

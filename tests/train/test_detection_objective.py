@@ -1,6 +1,8 @@
 """The objective of detectors: each term by hand, and what is refused."""
 
+import logging
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from edgecount.errors import ConfigError  # noqa: E402
-from edgecount.train.data.sample import Crop  # noqa: E402
+from edgecount.train.data.sample import Crop, Sample  # noqa: E402
 from edgecount.train.data.stack import stack_padded  # noqa: E402
 from edgecount.train.engine import System  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
@@ -234,3 +236,21 @@ def test_every_weight_gets_a_finite_gradient(name, target):
         assert parameter.grad.isfinite().all(), label
         if parameter.ndim > 1:
             assert parameter.grad.abs().max() > 0, label
+
+
+def test_points_without_boxes_are_told(caplog):
+    heads = np.array([[4, 4], [20, 20]], np.float32)
+    boxes = np.array([[0, 0, 8, 8], [16, 16, 24, 24]], np.float32)
+    boxed = Sample(Path("boxed.jpg"), heads, np.full(2, 8, np.float32), boxes)
+    bare = Sample(Path("bare.jpg"), heads, np.full(2, 8, np.float32))
+    nobody = Sample(Path("nobody.jpg"), heads[:0], np.zeros(0, np.float32))
+    made = objective("fcos")
+    with caplog.at_level(logging.WARNING):
+        made.prepare([boxed, nobody])
+        assert not caplog.messages
+        made.prepare([boxed, bare, nobody])
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(
+        "data: 1 of 2 images with people have points without boxes"
+    )
+    assert "such as bare.jpg" in caplog.messages[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -16,6 +17,8 @@ from edgecount.train.data.stack import stack_padded
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.targets.batched import Heads
 from edgecount.train.targets.kernels import Kernels
+
+log = logging.getLogger(__name__)
 
 Arrays = dict[str, NDArray[np.float32]]
 Tensors = dict[str, Tensor]
@@ -86,6 +89,21 @@ class Objective(nn.Module, ABC):
             targets: the stacked targets (B, ...).
             progress: share of the run that is done, in [0, 1).
         """
+
+
+def warn_of_points_alone(samples: Sequence[Sample]) -> None:
+    """Warn where boxes are learned from images whose heads are annotated as points."""
+    crowded = [sample for sample in samples if len(sample.points)]
+    bare = [sample for sample in crowded if sample.boxes is None]
+    if bare:
+        log.warning(
+            "data: %d of %d images with people have points without boxes, such as %s: squares are "
+            "learned in their place, as large as the distance between neighbours suggests where "
+            "the set gives no sizes; `edgecount data boxes` sizes heads by presets",
+            len(bare),
+            len(crowded),
+            bare[0].path,
+        )
 
 
 def kernels_from(**options: float) -> Kernels:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgecount.errors import ConfigError
-from edgecount.train.data.sample import Crop
+from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.losses.mask_focal import BetaWeighs
 from edgecount.train.models.base import Maps, Network
-from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.objectives.base import Arrays, Objective, Tensors, warn_of_points_alone
 from edgecount.train.objectives.heatmap import HeatmapFocal, HeatmapLoss, HeatmapPart
 from edgecount.train.targets.heatmap import EPSILON, ETA, Overlap
 
@@ -64,6 +66,10 @@ class CenterNetObjective(Objective):
             sigma_epsilon=sigma_epsilon,
             overlap=overlap,
         )
+
+    def prepare(self, samples: Sequence[Sample]) -> None:
+        """Warn where the boxes to be learned are not annotated."""
+        warn_of_points_alone(samples)
 
     def targets(self, crop: Crop) -> Arrays:
         """Return the targets of :class:`HeatmapPart`."""

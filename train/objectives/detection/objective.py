@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from edgecount.errors import ConfigError
-from edgecount.train.data.sample import Crop
+from edgecount.train.data.sample import Crop, Sample
 from edgecount.train.losses.box_regression import iou_loss
 from edgecount.train.losses.mask_focal import BetaWeighs
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.models.detection.base import Detector
-from edgecount.train.objectives.base import Arrays, Objective, Tensors
+from edgecount.train.objectives.base import Arrays, Objective, Tensors, warn_of_points_alone
 from edgecount.train.objectives.detection.rules import Positives, make_rule
 from edgecount.train.objectives.detection.scores import Classification, ScoreLoss, Target
 from edgecount.train.targets.detection.places import IGNORED, Places, gaussian_weights
@@ -107,6 +109,10 @@ class DetectionObjective(Objective):
         self.sizes = [network.anchor_sizes(level) for level in range(len(network.strides))]
         # Not the network: its weights would be the objective's as well.
         self.decode = network.decode
+
+    def prepare(self, samples: Sequence[Sample]) -> None:
+        """Warn where the boxes to be learned are not annotated."""
+        warn_of_points_alone(samples)
 
     def targets(self, crop: Crop) -> Arrays:
         """Return ``boxes`` (N, 4) left, top, right, bottom in px, each side a pixel at least."""
