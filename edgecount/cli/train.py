@@ -97,9 +97,11 @@ def train(
 
 def _line(record: dict[str, Any]) -> str:
     if "validation" in record:
+        # Not that of the trained model, which is fitted to its points: said, lest they be compared.
+        at = f"  at threshold {record['threshold']:g}" if "threshold" in record else ""
         return (
             f"step {record['step']}  {record['validation']}: MAE {record['mae']:.2f}  "
-            f"RMSE {record['rmse']:.2f}  bias {record['bias']:+.2f}"
+            f"RMSE {record['rmse']:.2f}  bias {record['bias']:+.2f}{at}"
         )
     terms = "  ".join(f"{k} {v:.4g}" for k, v in record.items() if k != "step")
     return f"step {record['step']}  {terms}"

@@ -12,6 +12,7 @@ pytest.importorskip("onnxruntime")
 from click.testing import CliRunner  # noqa: E402
 
 from edgecount.cli import cli  # noqa: E402
+from edgecount.cli.train import _line  # noqa: E402
 
 
 def run(*args):
@@ -67,3 +68,10 @@ def test_a_missing_folder_is_one_line(tmp_path):
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "nowhere" in result.stderr
+
+
+def test_a_validation_by_points_names_its_threshold():
+    record = {"step": 8, "validation": "mall", "mae": 2.0, "rmse": 3.0, "bias": -1.0}
+    assert _line(record) == "step 8  mall: MAE 2.00  RMSE 3.00  bias -1.00"
+    told = _line({**record, "threshold": 0.45})
+    assert told == "step 8  mall: MAE 2.00  RMSE 3.00  bias -1.00  at threshold 0.45"

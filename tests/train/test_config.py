@@ -88,7 +88,10 @@ def test_values_set_from_outside_replace_those_of_the_file(tmp_path):
     assert config.milestones == (0.5, 0.9)
     for change, message in (
         ("steps", "expected key=value"),
-        ("data.3.weight=1", "there is no '3'"),
+        (
+            "data.3.weight=1",
+            "there is no '3' .*: expected the number of an entry, 0 to 0",
+        ),
         ("steps=[", "not YAML"),
         ("step=3", "step: unknown key"),
     ):

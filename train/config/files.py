@@ -107,7 +107,10 @@ def _enter(place: Any, part: str, change: str) -> Any:
         return place.setdefault(part, {})
     if isinstance(place, list) and part.isdigit() and int(part) < len(place):
         return place[int(part)]
-    raise ConfigError(f"changes: {change}: there is no {part!r} to set anything in")
+    expected = ""
+    if isinstance(place, list) and place:
+        expected = f": expected the number of an entry, 0 to {len(place) - 1}"
+    raise ConfigError(f"changes: {change}: there is no {part!r} to set anything in{expected}")
 
 
 # Names of keys in configs and checkpoints of older code.
