@@ -115,8 +115,9 @@ def _corners_and_sides(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 class CsvLayout:
-    """Edgecount's own form: ``SEQUENCE/000001.jpg`` and one ``heads.csv``.
+    """Edgecount's own form: ``SEQUENCE/SEQUENCE_000001.jpg`` and one ``heads.csv``.
 
+    Names of files are unique in the set, as the names of its images have to be in lists of them.
     A row is a head that counts: ``image,left,top,width,height,id`` in pixels from 0; the id is the
     person's within the sequence. A frame without people is a row of its name alone.
     """
@@ -125,7 +126,7 @@ class CsvLayout:
 
     def picture(self, part: Path, sequence: str, frame: int) -> Path:
         """Return the file of a frame; see `Layout`."""
-        return part / sequence / f"{frame:06d}.jpg"
+        return part / self._name(sequence, frame)
 
     def has(self, part: Path, sequence: str) -> bool:
         """Return whether a sequence is there whole; see `Layout`."""
@@ -138,12 +139,16 @@ class CsvLayout:
         writer.writerow(self._COLUMNS)
         writer.writerows(self._rows(part))
         for frame, seen in enumerate(truth.seen, 1):
-            name = f"{truth.name}/{frame:06d}.jpg"
+            name = self._name(truth.name, frame)
             if not len(seen.ids):
                 writer.writerow((name, "", "", "", "", ""))
             for number, box in zip(seen.ids.tolist(), _corners_and_sides(seen.boxes), strict=True):
                 writer.writerow((name, *(f"{value:.2f}" for value in box), number))
         write_whole(part / "heads.csv", text.getvalue().encode())
+
+    @staticmethod
+    def _name(sequence: str, frame: int) -> str:
+        return f"{sequence}/{sequence}_{frame:06d}.jpg"
 
     def _rows(self, part: Path) -> list[list[str]]:
         """Return the rows that are there, without the header."""

@@ -164,7 +164,7 @@ def test_the_csv_has_a_row_for_each_head(tmp_path: Path) -> None:
     write_set(tmp_path / "nobody", nobody, "csv")
     with (tmp_path / "nobody" / "train" / "heads.csv").open(newline="") as file:
         rows = list(csv.reader(file))
-    names = [f"scene-01/00000{frame}.jpg" for frame in (1, 2)]
+    names = [f"scene-01/scene-01_00000{frame}.jpg" for frame in (1, 2)]
     assert rows[1:] == [[name, "", "", "", "", ""] for name in names]
     found = write_set(tmp_path / "some", SMALL, "csv")
     again = write_set(tmp_path / "some", SMALL, "csv")
