@@ -42,7 +42,7 @@ BSL_IN_MCNN = Experiment(
         "learning_rate=1.0e-3",
         "schedule=cosine",
         "clip_norm=1.0",
-        *steps(3000),
+        *steps(2000),
     ),
     variants={
         "MSE": Variant(("objective.loss=mse",), {"": "110.2"}),
@@ -64,7 +64,7 @@ MASK_FOCAL_CENTERNET = Experiment(
     name="mask-focal-centernet",
     title="L_h against L_m and poly-1 L_m in a light CenterNet (Mask Focal Loss, Tables III to VI)",
     config="centernet-light",
-    changes=steps(900),
+    changes=steps(800),
     variants={
         "L_h": Variant(("objective.heatmap_loss=L_h",), {"": "1.92 / 2.23 / 39.42"}),
         "L_m": Variant(("objective.heatmap_loss=L_m",), {"": "- / - / 36.99"}),
@@ -84,7 +84,7 @@ MASK_FOCAL_RETINANET = Experiment(
     name="mask-focal-retinanet",
     title="L_f against poly-1 L_m in a light RetinaNet (Mask Focal Loss, Tables VI to VIII)",
     config="retinanet-light",
-    changes=("crop=224", *steps(900)),
+    changes=("crop=224", *steps(800)),
     variants={
         "L_f": Variant(("objective.classification=L_f",), {"": "2.35 / 4.04 / 48.60"}),
         "poly-L_m": Variant(("objective.classification=poly-L_m",), {"": "1.90 / 2.13 / 44.63"}),
@@ -113,7 +113,7 @@ HSRNET_TABLE_5 = Experiment(
         "batch_size=2",
         "learning_rate=3.0e-4",
         "schedule=cosine",
-        *steps(3600),
+        *steps(2600),
     ),
     variants={
         name: Variant(
@@ -156,7 +156,7 @@ RAZ_FUSION_AND_ZOOM = Experiment(
         "precision=fp32",
         "weight_decay=1.0e-4",
         "warmup=100",
-        *steps(1400),
+        *steps(1200),
     ),
     variants={"edgecount-s": Variant()},
     measure=fusion_and_zoom,
