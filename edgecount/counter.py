@@ -75,7 +75,7 @@ class EdgeCounter:
             counts include them all. None: no limit.
         zoom: times that dense regions are enlarged twofold and searched again, 0 to 2, by a model
             with a heatmap (RAZ-Net). Their points replace the first pass's, and go into the counts;
-            the density stays, and there is no interval. A frame takes some ten times as long each.
+            the density stays, and there is no interval. Each takes up to some ten times as long.
         accept_damaged: count damaged and truncated files as far as they can be decoded, with a
             warning in the log, in place of an error.
         max_pixels: most pixels of an image file; larger ones are refused before they are decoded.

@@ -36,8 +36,8 @@ WINDOW = 3
 class System(nn.Module):
     """A network with its objective: from a batch to the terms of the loss, in one forward.
 
-    The losses see what the maps say of the images, and of what is annotated of them: crops whose
-    sides are no multiples are padded as the runtime pads, and the maps are cut again.
+    Crops whose sides are no multiples of the network's are padded as the runtime pads, and the maps
+    are cropped again and restricted to the annotated region before the losses see them.
 
     One module, so that several processes synchronise the weights of both.
     """

@@ -67,6 +67,8 @@ def facts_section(manifest: Manifest, onnx: OnnxFacts) -> str:
         rows.append(("points", peaks))
     if post.fusion:
         text = "points alone up to {low:g}, density alone from {high:g} people per {cell} px square"
+        if post.fusion.grid:
+            text += ", on a grid of {grid} x {grid}"
         rows.append(("blend", text.format(**vars(post.fusion))))
     if post.interval:
         ends = [

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.data.sample import Crop  # noqa: E402
 from edgecount.train.data.stack import stack_padded  # noqa: E402
+from edgecount.train.engine import System  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.models.base import Level, Maps  # noqa: E402
 from edgecount.train.objectives import build_objective  # noqa: E402
@@ -207,3 +208,29 @@ def test_what_does_not_fit_is_told(name, options, message):
 def test_it_needs_a_detector():
     with pytest.raises(ConfigError, match="detection needs a network that gives boxes"):
         build_objective("detection", {}, build_model("mcnn"))
+
+
+NETWORKS = {
+    "retinanet": LIGHT | {"depth": 1, "anchor_size": 2.0},
+    "fcos": LIGHT | {"depth": 1},
+    "foveabox": LIGHT | {"depth": 1, "norm": "batch"},
+    "yolov5": {"size": "n", "anchors": "heads"},
+}
+
+
+@pytest.mark.parametrize("target", ["binary", "gaussian", "iou"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_weight_gets_a_finite_gradient(name, target):
+    torch.manual_seed(0)
+    network = build_model(name, NETWORKS[name])
+    made = build_objective("detection", {"target": target}, network)
+    crops = [crop([[0, 0, 32, 32], [3, 5, 9, 11], [20, 2, 31, 14]]), crop([])]
+    targets = made.batch_targets(crops, torch.device("cpu"))
+    assert targets["boxes"].shape == (2, 3, 4)
+    terms = System(network, made)(torch.randn(2, 3, 64, 64), targets, 0.0)
+    torch.stack(list(terms.values())).sum().backward()
+    for label, parameter in network.named_parameters():
+        assert parameter.grad is not None, label
+        assert parameter.grad.isfinite().all(), label
+        if parameter.ndim > 1:
+            assert parameter.grad.abs().max() > 0, label

@@ -38,6 +38,14 @@ OBJECTIVES: dict[str, Any] = {
     "yolov5": "detection",
 }
 
+# Smaller ones of a kind, whose own size would take minutes.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "fcos": {"backbone": "mobilenet_v2", "channels": 32, "depth": 1},
+    "foveabox": {"backbone": "mobilenet_v2", "channels": 32, "depth": 1},
+    "retinanet": {"backbone": "mobilenet_v2", "channels": 32, "depth": 1},
+    "yolov5": {"size": "n"},
+}
+
 
 def run(*args: object) -> str:
     result = CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="edgecount")
@@ -63,7 +71,7 @@ def test_every_network_is_here():
 def test_from_a_set_to_errors(name, crowds, tmp_path):
     config = tmp_path / "config.yaml"
     settings = {
-        "model": name,
+        "model": {"name": name, **OPTIONS.get(name, {})},
         "objective": OBJECTIVES[name],
         "data_root": str(crowds.parent),
         "data": [{"reader": "gta_head", "path": crowds.name, "holdout": 0.5}],

@@ -29,6 +29,7 @@ CASES = {
     "cannet": ({}, {"name": "density", "sigma": 4.0}, 5e-4, 300),
     "hsrnet": ({}, {"name": "density", "sigma": 4.0, "scale_consistency": 1.0}, 5e-4, 300),
     "centernet": ({}, "centernet", 5e-4, 250),
+    "centernet-light": ({}, "centernet", 1e-3, 400),
     "cfanet": ({}, "cfanet", 5e-4, 200),
     "raznet": ({}, {"name": "raznet", "sigma": 4.0}, 5e-4, 300),
 }

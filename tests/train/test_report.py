@@ -127,6 +127,21 @@ def test_an_interval_has_its_coverage_on_the_page(tmp_path):
     assert "Images inside" not in without
 
 
+def test_average_precision_is_on_the_page_where_it_was_measured(tmp_path):
+    sample = annotated(tmp_path, "a", [[32.0, 32.0]])
+    counter = Counter()
+    for candidates, shown in ((None, False), (Counter(), True)):
+        evaluation = evaluate_counter(counter, [sample], candidates=candidates)
+        page = write_report(
+            tmp_path / str(shown), {"a": evaluation}, counter=counter, samples={}, title="ranked"
+        )
+        text = page.read_text()
+        assert ("<h3>Average precision</h3>" in text) is shown
+        assert ("<tr><td>points, 4 to 16 px</td><td>1.000</td>" in text) is shown
+        assert "half its short side" in text
+        assert "1 to 100 px, mean" in text
+
+
 def test_an_empty_image_alone_has_a_page(tmp_path):
     _, text = report(tmp_path, Counter(), {"none": [annotated(tmp_path, "x", [])]})
     assert "x: 0 people, 1.0 estimated (+1.0)" in text

@@ -1,4 +1,4 @@
-"""Counts of annotated images by the counter that users call, in what is annotated of them."""
+"""Counts of annotated images by the counter that users call, inside their annotated regions."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 Mask = NDArray[np.bool_]
 Counted = Callable[[], "CountResult"]
-"""Return the result of an image, or raise what reading or counting it has raised."""
+"""A function that returns the result of an image, or raises what reading or counting it raised."""
 
 
 def count_sample(counter: EdgeCounter, sample: Sample, image: Image | None = None) -> CountResult:
-    """Count one annotated image, in what is annotated of it; see :func:`count_samples`.
+    """Count one annotated image inside its annotated region; see :func:`count_samples`.
 
     Args:
         counter: the model.
@@ -52,11 +52,10 @@ def count_sample(counter: EdgeCounter, sample: Sample, image: Image | None = Non
 def count_samples(
     counter: EdgeCounter, samples: Sequence[Sample]
 ) -> Generator[Counted, None, None]:
-    """Count annotated images; what lies outside an image's annotated region is not counted.
+    """Count annotated images, each inside its annotated region.
 
-    The region is one of the counter's while its image is counted. Of the result, ``count``,
-    density and points are those inside, and the interval, which is one of the whole frame, is
-    left out.
+    The counter has the region while it counts the image. Count, density, points and boxes of the
+    result are those inside; the interval, which is one of the whole frame, is left out.
 
     Args:
         counter: the model; its own regions are back when the generator is closed.
@@ -121,7 +120,7 @@ def _raise(error: Exception) -> CountResult:
 
 
 def restrict(result: CountResult, mask: Mask, regions: Sequence[Region]) -> CountResult:
-    """Return what of a result lies in a mask.
+    """Restrict a result to a mask: count, density, points and boxes.
 
     Args:
         result: the count of an image with these regions.

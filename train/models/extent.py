@@ -1,4 +1,4 @@
-"""The part of a network's maps that counts: where the image is, and where it is annotated."""
+"""The part of a network's maps that losses and counts see: the image, and its annotated region."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ def limit_maps(
     region: Tensor | None = None,
     densities: Collection[str] = (),
 ) -> Maps:
-    """Cut the maps of a padded batch to its images, and leave nobody outside the annotated region.
+    """Crop maps to the images of a padded batch and zero them outside the annotated region.
 
-    Cells are kept that an image covers in part. A cell of a density that the region covers in part
-    keeps that share of its people.
+    Cells that an image covers in part are kept. A cell of a density that the region covers in part
+    is multiplied by that share; the heatmap's logits are closed where nothing is covered. Levels of
+    a detector stay as they are.
 
     Args:
         maps: maps of the network; a map's stride is the padded height over its own.
@@ -84,7 +85,7 @@ def limit_maps(
 
 
 def coverage(region: Tensor, stride: int) -> Tensor:
-    """Return the share of each cell that a region covers, of what of the cell is in the image.
+    """Return the share of each cell that a region covers, relative to its part in the image.
 
     Args:
         region: (B, 1, H, W), 1 inside and 0 outside.

@@ -100,7 +100,7 @@ class Distilled(Objective):
         return terms
 
     def _seen(self, targets: Tensors, role: Literal["density", "heatmap"]) -> Tensor:
-        """Return a map of the teacher, 0 outside the annotated region as the network's is."""
+        """Return a map of the teacher, 0 outside the annotated region, as the network's is."""
         values = targets[_DENSITY if role == "density" else _HEATMAP]
         if "region" not in targets:
             return values

@@ -43,9 +43,9 @@ def density_map(
         beta: factor of :func:`adaptive_sigmas`.
         truncate: reach of a kernel, in spreads.
         largest: upper limit of the adaptive spreads, px.
-        region: (height, width) the annotated pixels, outside of which the density is 0, so that a
-            map that is right counts the heads of the region; a head none of whose kernel is in it
-            keeps it as it is. None: all.
+        region: (height, width) the annotated pixels, outside of which the density is 0: each kernel
+            is rescaled to an integral of 1 inside, and one that lies outside stays as it is. None:
+            all pixels.
 
     Returns:
         (ceil(height / stride), ceil(width / stride)) people per cell.
@@ -73,14 +73,14 @@ def density_map(
 
 
 def _inside(kernel: Array, shares: Array) -> Array:
-    """Return what of a kernel lies in a region, with the same integral; all of it if nothing."""
+    """Restrict a kernel to a region and keep its integral; one that lies outside stays as it is."""
     inside: Array = kernel * shares
     total = inside.sum()
     return np.asarray(inside / total, np.float32) if total > 0 else kernel
 
 
 def _shares(region: NDArray[np.bool_], stride: int) -> Array:
-    """Return the share of each cell that a region covers, of what of the cell is in the image."""
+    """Return the share of each cell that a region covers, relative to its part in the image."""
     down, across = (np.arange(0, side, stride) for side in region.shape)
 
     def sums(values: Array) -> Array:

@@ -180,8 +180,8 @@ max_side_option = click.option(
 )
 zoom_option = number_option(
     "--zoom",
-    "Enlarge dense regions twofold up to N times and search them for heads again; each takes some "
-    "ten times as long.",
+    "Enlarge dense regions twofold up to N times and search them for heads again; each takes up to "
+    "some ten times as long.",
     default=0,
     least=0,
     most=MOST_ZOOM,

@@ -1,5 +1,7 @@
 """Export: the file counts like the network it came from."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -75,11 +77,36 @@ def test_folding_leaves_no_batch_norm_and_the_same_function(network):
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
 
 
+@pytest.fixture(scope="module")
+def exported(checkpoint, tmp_path_factory):
+    path = tmp_path_factory.mktemp("exported") / "model.onnx"
+    manifest = export_checkpoint(checkpoint, path)
+    return path.read_bytes(), manifest
+
+
 def test_a_file_that_differs_from_the_network_is_refused(
     network, checkpoint, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(exporter, "_MOST", -1.0)
     monkeypatch.setattr(exporter, "_TOLERANCE", -1.0)
     path = tmp_path / "model.onnx"
     with pytest.raises(BackendError, match="density differs from PyTorch's"):
         export_checkpoint(checkpoint, path)
     assert not path.exists()
+
+
+def test_rounding_is_no_difference_by_float64(network, exported, monkeypatch):
+    monkeypatch.setattr(exporter, "_TOLERANCE", 0.0)  # all maps are looked at closer
+    exporter._compare(network, *exported)
+
+
+@pytest.mark.parametrize("share", [3e-4, 0.1])
+def test_another_weight_is_a_difference_by_float64(network, exported, share):
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1 + share)
+    with pytest.raises(
+        BackendError, match=r"differs from PyTorch's at 64x96: by .* float32 differs"
+    ):
+        exporter._compare(other, *exported)

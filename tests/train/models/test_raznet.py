@@ -93,7 +93,8 @@ def test_every_weight_gets_a_gradient():
 def test_both_counts_are_blended_on_a_grid_of_4_x_4():
     from edgecount.train.manifest import manifest_of
 
-    state = {"config": {"model": "raznet", "data": [{"reader": "blank"}]}, "step": 1}
+    config = {"model": "raznet", "objective": "raznet", "data": [{"reader": "blank"}]}
+    state = {"config": config, "step": 1}
     fusion = manifest_of(build_model("raznet"), state).postprocess.fusion
     assert fusion is not None
     assert fusion.grid == 4

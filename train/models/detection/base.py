@@ -25,8 +25,8 @@ class Detector(Network):
 
     Subclasses set the attributes and implement ``forward``, whose ``Maps`` have ``levels`` alone,
     and :meth:`decode`. Each cell of a level predicts ``anchors`` boxes; the deployed outputs are a
-    pair for each level, ``scores_8`` and ``boxes_8`` at stride 8 (:class:`edgecount.manifest.
-    OutputSpec`).
+    pair for each level, ``scores_8`` and ``boxes_8`` at stride 8, in the form of
+    :class:`edgecount.manifest.OutputSpec`.
 
     Args:
         strides: strides of the levels, from fine to coarse.

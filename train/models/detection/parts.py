@@ -22,7 +22,8 @@ Norm = Literal["none", "batch", "group"]
 
 # RetinaNet's prior: every place starts as a head with this probability.
 PRIOR = 0.01
-_GROUP = 16  # channels of a group, at most 32 groups (Wu and He 2018)
+# Group norm's 32 groups (Wu and He 2018), with fewer than 8 channels in none.
+_GROUPS, _LEAST_CHANNELS = 32, 8
 
 
 def make_backbone(name: PyramidBackbone, width: float) -> tuple[nn.Module, dict[int, int]]:
@@ -124,6 +125,6 @@ def start_rare(layer: nn.Conv2d) -> None:
 
 
 def _groups(channels: int) -> int:
-    """Return the number of groups: the largest divisor of the channels up to 32, of 16 or more."""
-    most = max(min(32, channels // _GROUP), 1)
+    """Return the number of groups of a norm: 32 of 256 channels, fewer of fewer channels."""
+    most = max(min(_GROUPS, channels // _LEAST_CHANNELS), 1)
     return next(number for number in range(most, 0, -1) if channels % number == 0)

@@ -56,7 +56,7 @@ class Rule(ABC):
 
     @abstractmethod
     def assign(self, places: Places, boxes: Tensor) -> Tensor:
-        """Return each place's head (P,) int64 of (M, 4) boxes; below 0: see :class:`Places`."""
+        """Return each place's head (P,) int64 of (M, 4) boxes in px, or BACKGROUND or IGNORED."""
 
     @abstractmethod
     def box_loss(self, positives: Positives) -> Tensor:

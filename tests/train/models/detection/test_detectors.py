@@ -119,6 +119,14 @@ def test_fcos_scales_each_level_and_multiplies_by_centerness():
     assert score == pytest.approx(1 / (1 + math.exp(-1)) / (1 + math.exp(2)))
 
 
+@pytest.mark.parametrize(("channels", "groups"), [(256, 32), (48, 6), (20, 2), (4, 1)])
+def test_norms_of_fcos_have_32_groups_at_256_channels(channels, groups):
+    with torch.device("meta"):
+        network = build_model("fcos", LIGHT | {"channels": channels})
+    norms = [m for m in network.score_tower if isinstance(m, torch.nn.GroupNorm)]
+    assert [norm.num_groups for norm in norms] == [groups]
+
+
 def test_yolov5_decodes_as_printed():
     network = build_model("yolov5", {"size": "n"})
     raw = np.random.default_rng(2).normal(0, 2, (12, 2, 2)).astype(np.float32)
