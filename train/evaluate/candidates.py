@@ -34,14 +34,16 @@ def rank(result: CountResult, sample: Sample, radii: Mapping[str, NDArray[np.flo
         sample: the annotated image.
         radii: rule -> (M,) farthest distance of a point from each head, px.
     """
+    # Peaks of a heatmap come in raster order.
+    best_first = np.argsort(-result.points[:, 2], kind="stable")
+    points = result.points[best_first]
     found = {
-        rule: find_by_distance(result.points[:, :2], sample.points, reach)
-        for rule, reach in radii.items()
+        rule: find_by_distance(points[:, :2], sample.points, reach) for rule, reach in radii.items()
     }
     if result.boxes is not None and sample.boxes is not None:
-        found |= {iou_rule(iou): find_by_overlap(result.boxes, sample.boxes, iou) for iou in IOUS}
-    scores = result.points[:, 2].astype(np.float64)
-    return Ranked(scores, found, len(sample.points))
+        boxes = result.boxes[best_first]
+        found |= {iou_rule(iou): find_by_overlap(boxes, sample.boxes, iou) for iou in IOUS}
+    return Ranked(points[:, 2].astype(np.float64), found, len(sample.points))
 
 
 def iou_rule(iou: float) -> str:

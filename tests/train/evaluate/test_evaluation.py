@@ -158,6 +158,22 @@ def test_average_precision_is_of_all_candidates_and_counts_of_the_models_thresho
     json.dumps([summary, evaluation.images[0].to_dict()], allow_nan=False)
 
 
+def test_the_best_candidate_of_a_heatmap_has_the_first_choice_whatever_its_place(tmp_path):
+    boxes = np.array([[8, 8, 16, 16]], np.float32)
+    sample = annotated(tmp_path, "a", [[12.0, 12.0]], 8.0, boxes)
+    # in raster order, as peaks come: the worse one first, and both would find the head
+    places = np.array([[11, 10, 0.1], [12, 12, 0.9]], np.float32)
+    found = np.array([[9, 8, 17, 16], [8, 8, 16, 16]], np.float32)
+    candidates = dataclasses.replace(counted(1.0, points=places[:, :2]), points=places, boxes=found)
+    above = dataclasses.replace(counted(1.0, points=places[1:, :2]), boxes=found[1:])
+    evaluation = evaluate_counter(
+        KnownCounter(above), [sample], candidates=KnownCounter(candidates)
+    )
+    ranked = evaluation.summary()["average_precision"]
+    assert ranked["points"]["4"] == {"ap": 1.0, "recall": 1.0}
+    assert ranked["boxes"]["ap50"] == 1.0
+
+
 def test_the_truth_is_drawn_with_the_kernels_that_are_given_or_trained_on(tmp_path):
     sample = annotated(tmp_path, "a", [[12.0, 12.0], [52.0, 40.0]])
     kernels = Kernels(sigma=9.0)
