@@ -40,9 +40,12 @@ def rank(result: CountResult, sample: Sample, radii: Mapping[str, NDArray[np.flo
     found = {
         rule: find_by_distance(points[:, :2], sample.points, reach) for rule, reach in radii.items()
     }
-    if result.boxes is not None and sample.boxes is not None:
+    true = sample.boxes
+    if true is None and not len(sample.points):
+        true = np.zeros((0, 4), np.float32)  # an empty picture of any set
+    if result.boxes is not None and true is not None:
         boxes = result.boxes[best_first]
-        found |= {iou_rule(iou): find_by_overlap(boxes, sample.boxes, iou) for iou in IOUS}
+        found |= {iou_rule(iou): find_by_overlap(boxes, true, iou) for iou in IOUS}
     return Ranked(points[:, 2].astype(np.float64), found, len(sample.points))
 
 

@@ -174,6 +174,29 @@ def test_the_best_candidate_of_a_heatmap_has_the_first_choice_whatever_its_place
     assert ranked["boxes"]["ap50"] == 1.0
 
 
+def test_a_false_box_in_a_picture_without_heads_counts_against_the_precision(tmp_path):
+    boxes = np.array([[8, 8, 16, 16]], np.float32)
+    samples = [
+        annotated(tmp_path, "head", [[12.0, 12.0]], 8.0, boxes),
+        annotated(tmp_path, "empty", []),  # readers give it no boxes
+    ]
+    results = [
+        dataclasses.replace(
+            counted(1.0, points=[[12.0, 12.0]]),
+            points=np.array([[12, 12, score]], np.float32),
+            boxes=boxes,
+        )
+        for score in (0.6, 0.8)
+    ]
+    evaluation = evaluate_counter(
+        KnownCounter(*results), samples, candidates=KnownCounter(*results)
+    )
+    # the false one comes first: precision 1 / 2 at every recall
+    ranked = evaluation.summary()["average_precision"]
+    assert ranked["points"]["4"]["ap"] == 0.5
+    assert ranked["boxes"]["ap50"] == ranked["boxes"]["ap"] == 0.5
+
+
 def test_the_truth_is_drawn_with_the_kernels_that_are_given_or_trained_on(tmp_path):
     sample = annotated(tmp_path, "a", [[12.0, 12.0], [52.0, 40.0]])
     kernels = Kernels(sigma=9.0)
