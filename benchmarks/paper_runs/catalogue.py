@@ -28,10 +28,11 @@ _SHB = (
 _OF_A = """ShanghaiTech A at half size; the 60 held-out images of the training set
 (`train/splits/shanghaitech_a.txt`) measure. The paper trains at the whole size, far longer, and
 measures the official test set: an ordering can be compared, numbers cannot."""
-_OF_SCUT = """SCUT-HEAD's 700 images at hand, both parts together, at most 832 px wide; the 100 of
-`train/splits/scut_head.txt` measure. The threshold of the counted points is fitted to them, by F1,
-in every variant alike. The paper has each part's 500 test images at full size, networks of another
-size from random weights, and far longer trainings: an ordering can be compared, numbers cannot."""
+_OF_SCUT = """A copy of 700 of SCUT-HEAD's images, both parts together, at most 832 px wide; the
+100 of `train/splits/scut_head.txt` measure. The threshold of the counted points is fitted to them,
+by F1, in every variant alike. The paper has each part's 500 test images at full size, networks of
+another size from random weights, and far longer trainings: an ordering can be compared, numbers
+cannot."""
 
 BSL_IN_MCNN = Experiment(
     name="bsl-in-mcnn",
