@@ -45,6 +45,8 @@ def rank(result: CountResult, sample: Sample, radii: Mapping[str, NDArray[np.flo
         true = np.zeros((0, 4), np.float32)  # an empty picture of any set
     if result.boxes is not None and true is not None:
         boxes = result.boxes[best_first]
+        # A result's boxes end at the frame; annotated ones may reach out of it.
+        true = np.clip(true, 0.0, np.array(result.size * 2, np.float32))
         found |= {iou_rule(iou): find_by_overlap(boxes, true, iou) for iou in IOUS}
     return Ranked(points[:, 2].astype(np.float64), found, len(sample.points))
 

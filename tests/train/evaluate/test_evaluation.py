@@ -174,6 +174,15 @@ def test_the_best_candidate_of_a_heatmap_has_the_first_choice_whatever_its_place
     assert ranked["boxes"]["ap50"] == 1.0
 
 
+def test_a_head_is_compared_by_the_part_of_its_box_inside_the_frame(tmp_path):
+    annotation = np.array([[-6, 8, 4, 16], [56, 60, 70, 68]], np.float32)
+    sample = annotated(tmp_path, "a", [[1.0, 12.0], [60.0, 62.0]], 8.0, annotation)
+    inside = np.array([[0, 8, 4, 16], [56, 60, 64, 64]], np.float32)
+    result = dataclasses.replace(counted(2.0, points=[[2.0, 12.0], [60.0, 62.0]]), boxes=inside)
+    evaluation = evaluate_counter(KnownCounter(result), [sample], candidates=KnownCounter(result))
+    assert evaluation.summary()["average_precision"]["boxes"]["ap"] == 1.0
+
+
 def test_a_false_box_in_a_picture_without_heads_counts_against_the_precision(tmp_path):
     boxes = np.array([[8, 8, 16, 16]], np.float32)
     samples = [
