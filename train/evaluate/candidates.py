@@ -34,14 +34,21 @@ def rank(result: CountResult, sample: Sample, radii: Mapping[str, NDArray[np.flo
         sample: the annotated image.
         radii: rule -> (M,) farthest distance of a point from each head, px.
     """
+    # Peaks of a heatmap come in raster order.
+    best_first = np.argsort(-result.points[:, 2], kind="stable")
+    points = result.points[best_first]
     found = {
-        rule: find_by_distance(result.points[:, :2], sample.points, reach)
-        for rule, reach in radii.items()
+        rule: find_by_distance(points[:, :2], sample.points, reach) for rule, reach in radii.items()
     }
-    if result.boxes is not None and sample.boxes is not None:
-        found |= {iou_rule(iou): find_by_overlap(result.boxes, sample.boxes, iou) for iou in IOUS}
-    scores = result.points[:, 2].astype(np.float64)
-    return Ranked(scores, found, len(sample.points))
+    true = sample.boxes
+    if true is None and not len(sample.points):
+        true = np.zeros((0, 4), np.float32)  # an empty picture of any set
+    if result.boxes is not None and true is not None:
+        boxes = result.boxes[best_first]
+        # A result's boxes end at the frame; annotated ones may reach out of it.
+        true = np.clip(true, 0.0, np.array(result.size * 2, np.float32))
+        found |= {iou_rule(iou): find_by_overlap(boxes, true, iou) for iou in IOUS}
+    return Ranked(points[:, 2].astype(np.float64), found, len(sample.points))
 
 
 def iou_rule(iou: float) -> str:
