@@ -1,4 +1,4 @@
-"""What the parts of a manifest must be, and how they must go together."""
+"""Checks of the parts of a manifest, and of how they go together."""
 
 from __future__ import annotations
 

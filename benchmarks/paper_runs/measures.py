@@ -1,4 +1,4 @@
-"""What is measured of a trained run, through the counter that its users would call."""
+"""Measures of a trained run, taken through the counter that its users would call."""
 
 from __future__ import annotations
 

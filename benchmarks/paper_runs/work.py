@@ -13,6 +13,7 @@ from typing import Any
 
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
 from edgecount.train.checkpoint import load_checkpoint
+from edgecount.train.config import config_to_dict
 from edgecount.train.data.assemble import load_held_out
 from edgecount.train.loop import train
 from edgecount.train.relay.deadline import Deadline
@@ -52,7 +53,7 @@ def read_result(run: Run, folder: Path) -> dict[str, Any] | None:
     """Return what a run that is done has measured; None: it is not done.
 
     Raises:
-        ConfigError: the result was measured with other changes of the config.
+        ConfigError: the result was measured with another config, or other changes of it.
         OutputError: it is damaged.
     """
     path = folder / run.name / RESULT
@@ -62,12 +63,21 @@ def read_result(run: Run, folder: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OutputError(f"{path} is damaged: {error}: remove it") from error
-    if (found.get("config"), found.get("changes")) != (run.experiment.config, run.changes):
+    asked = {"config": run.experiment.config, "changes": run.changes, "settings": _settings(run)}
+    # Older results have no settings.
+    given = {"settings": asked["settings"], **found}
+    if any(given.get(key) != value for key, value in asked.items()):
         raise ConfigError(
             f"{path} was measured with other settings than those in the list of experiments: "
             f"remove the folder {path.parent} to train it anew"
         )
     return found
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """Return the whole config of a run, which its YAML file may change under a result."""
+    values = config_to_dict(run.config())
+    return {key: value for key, value in values.items() if key != "paper"}
 
 
 def _one(run: Run, folder: Path, stop: Deadline, say: Say) -> bool:
@@ -87,6 +97,7 @@ def _one(run: Run, folder: Path, stop: Deadline, say: Say) -> bool:
         "seed": run.seed,
         "config": run.experiment.config,
         "changes": run.changes,
+        "settings": _settings(run),
         "steps": config.steps,
         "cpu_minutes": round(_spent(out) / 60, 1),
         "date": datetime.now(timezone.utc).date().isoformat(),

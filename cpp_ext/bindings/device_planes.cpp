@@ -44,8 +44,8 @@ cuda::DevicePlanes layout(const char* name, const DeviceArray& array) {
 
 }  // namespace
 
-cuda::DevicePlanes as_device_planes(const char* name, nb::handle object, const ExpectedMap& expected,
-                                    int device) {
+cuda::DevicePlanes as_device_planes(const char* name, nb::handle object,
+                                    const ExpectedMap& expected, int device) {
     if (!expected.present) {
         if (object.is_none()) return {};
         throw std::invalid_argument(std::string(name) +

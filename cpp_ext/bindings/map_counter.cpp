@@ -127,7 +127,8 @@ cuda::MapShape map_shape(const char* name, const Size& size, Scalar scalar) {
     return shape;
 }
 
-ExpectedMap expected_map(std::int64_t batch, const Size& size, bool offset, const std::string& dtype) {
+ExpectedMap expected_map(std::int64_t batch, const Size& size, bool offset,
+                         const std::string& dtype) {
     ExpectedMap map;
     if (!size) return map;
     map.present = true;

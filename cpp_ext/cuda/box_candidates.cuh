@@ -121,8 +121,8 @@ __device__ inline void sort_runs(const BoxPlan& plan) {
             keys[i] = i < own ? all[first + i] : ~Key{0};
         }
         sort_run(keys, length);
+        // A thread fills the same places for the next run, so that nothing waits here.
         for (unsigned i = threadIdx.x; i < own; i += kThreads) all[first + i] = keys[i];
-        __syncthreads();  // keys are still read
     }
 }
 

@@ -19,8 +19,8 @@ constexpr unsigned kMostLevels = 16;
 /// Candidates that one block sorts.
 constexpr unsigned kRun = 4 * kThreads;
 
-/// A candidate as it is sorted, see candidate_key: its rank is the number of its anchor, of those of
-/// an image. No two are equal.
+/// A candidate as it is sorted, see candidate_key: its rank is the number of its anchor, of those
+/// of an image. No two are equal.
 using Key = std::uint64_t;
 
 /// The maps of one level.
@@ -72,6 +72,8 @@ struct BoxMapsOnDevice {
 
 /// The bits of a level's maps in BoxPlan::bad. The map of the lowest is named, as on the CPU.
 EDGECOUNT_BOTH static inline unsigned bad_scores(unsigned level) { return 1U << level; }
-EDGECOUNT_BOTH static inline unsigned bad_boxes(unsigned level) { return 1U << (kMostLevels + level); }
+EDGECOUNT_BOTH static inline unsigned bad_boxes(unsigned level) {
+    return 1U << (kMostLevels + level);
+}
 
 }  // namespace edgecount::cuda

@@ -171,6 +171,7 @@ __device__ inline void finish_boxes(const BoxPlan& plan) {
     const unsigned image = blockIdx.x;
     const unsigned kept = suppress(plan, image);
     count_regions(plan, image, kept);
+    __syncthreads();  // an image without candidates has met no barrier since its count was read
     if (threadIdx.x != 0) return;
     plan.headers[image] = {kept, plan.bad[image], 0};
     plan.bad[image] = 0;

@@ -68,40 +68,50 @@ BoxMaps maps_of(std::size_t batch, const std::vector<BoxLevelShape>& shapes, con
     return maps;
 }
 
-BoxPlan make_plan(const BoxMaps& maps, const BoxCounterOptions& options, std::size_t processors) {
-    BoxPlan plan{};
-    if (maps.levels.size() > kMostLevels) {
-        reject("levels: expected at most ", kMostLevels, " on a GPU, got ", maps.levels.size());
+/// Where the anchors of each level begin among those of an image, and who reads their scores.
+void plan_levels(BoxPlan& plan, const std::vector<BoxLevel>& levels) {
+    if (levels.size() > kMostLevels) {
+        reject("levels: expected at most ", kMostLevels, " on a GPU, got ", levels.size());
     }
-    plan.batch = narrow(maps.batch, "batch");
-    plan.levels = static_cast<unsigned>(maps.levels.size());
+    plan.levels = static_cast<unsigned>(levels.size());
     std::size_t anchors = 0;
     std::size_t blocks = 0;
     for (unsigned i = 0; i < plan.levels; ++i) {
-        const BoxLevel& from = maps.levels[i];
+        const Planes& plane = levels[i].scores;
         LevelPlan& level = plan.level[i];
-        level.anchors = narrow(from.anchors, "levels: anchors");
-        level.height = narrow(from.scores.height, "levels: rows");
-        level.width = narrow(from.scores.width, "levels: columns");
-        level.stride = static_cast<float>(from.stride);
+        level.anchors = narrow(levels[i].anchors, "levels: anchors");
+        level.height = narrow(plane.height, "levels: rows");
+        level.width = narrow(plane.width, "levels: columns");
+        level.stride = static_cast<float>(levels[i].stride);
         level.quads = static_cast<unsigned>(ceil_div(level.width, 4));
         level.first = static_cast<unsigned>(anchors);
         level.first_block = static_cast<unsigned>(blocks);
-        anchors += level.anchors * narrow(from.scores.cells(), "levels: cells");
+        const std::size_t rows =
+            narrow(std::size_t{level.anchors} * level.height, "levels: rows of an image");
+        anchors += rows * level.width;
         narrow(anchors, "levels: anchors of an image");
-        blocks += ceil_div(std::size_t{level.anchors} * level.height * level.quads, kThreads);
+        blocks += ceil_div(rows * level.quads, kThreads);
     }
     plan.room = static_cast<unsigned>(anchors);
     plan.scan_blocks = static_cast<unsigned>(blocks);
+}
+
+BoxPlan make_plan(const BoxMaps& maps, const BoxCounterOptions& options, std::size_t processors) {
+    BoxPlan plan{};
+    plan_levels(plan, maps.levels);
+    plan.batch = narrow(maps.batch, "batch");
     // No more blocks than run at once.
-    const std::size_t most =
-        std::max<std::size_t>(processors * kBlocksPerProcessor / std::max<std::size_t>(maps.batch, 1), 1);
-    plan.sort_blocks = static_cast<unsigned>(std::clamp<std::size_t>(ceil_div(anchors, kRun), 1, most));
-    plan.place_blocks =
-        static_cast<unsigned>(std::clamp<std::size_t>(ceil_div(anchors, kThreads), 1, most));
-    narrow(maps.batch * std::max(blocks, most), "levels: parts of a batch");
-    const std::size_t capacity = options.count.capacity == 0 ? anchors : options.count.capacity;
-    plan.listed = static_cast<unsigned>(std::min({anchors, capacity, options.listed}));
+    const std::size_t images = std::max<std::size_t>(maps.batch, 1);
+    const std::size_t most = std::max<std::size_t>(processors * kBlocksPerProcessor / images, 1);
+    const auto blocks_for = [&](std::size_t share) {
+        return static_cast<unsigned>(std::clamp<std::size_t>(ceil_div(plan.room, share), 1, most));
+    };
+    plan.sort_blocks = blocks_for(kRun);
+    plan.place_blocks = blocks_for(kThreads);
+    narrow(maps.batch * std::max<std::size_t>(plan.scan_blocks, most), "levels: parts of a batch");
+    const std::size_t room = plan.room;
+    const std::size_t capacity = options.count.capacity == 0 ? room : options.count.capacity;
+    plan.listed = static_cast<unsigned>(std::min({room, capacity, options.listed}));
     plan.threshold = options.count.threshold;
     plan.iou = options.count.iou;
     plan.width = options.count.width;
@@ -217,7 +227,8 @@ struct BoxCounter::State {
         return count;
     }
 
-    void finish_count(ImageCount& count, std::size_t image, const std::vector<float>& scores) const {
+    void finish_count(ImageCount& count, std::size_t image,
+                      const std::vector<float>& scores) const {
         for (std::size_t i = 0; i < count.boxes.size(); ++i) {
             count.peaks.push_back(centre_of(count.boxes[i], scores[i]));
         }

@@ -170,21 +170,9 @@ def evaluate(
                     for name, samples in sets.items()
                 }
                 page = _write_report(report, results[model], measured, counter)
-    summaries = {
-        model: {name: _summary(one, per_image) for name, one in by_set.items()}
-        for model, by_set in results.items()
-    }
-    single = sum(map(len, plan.values())) == 1
-    alone = next(iter(next(iter(summaries.values())).values()))
-    means = {"mean_of_folds": mean_of_folds(summaries)} if folds else {}
-    if as_json:
-        click.echo(to_json(alone if single else {"models": summaries, **means}))
-        ctx.exit(FAILED if failed else 0)
-    lines = (
-        _table(alone, asked=spec.coverage if spec else None) if single else comparison(summaries)
-    )
-    click.echo(text_of([*lines, *map(mean_line, means.values())]))
-    if page:
+    asked = spec.coverage if spec else None
+    click.echo(_text(results, asked, folds=folds, as_json=as_json, per_image=per_image))
+    if page and not as_json:
         click.echo(f"\n{printable(str(page))}")
     ctx.exit(FAILED if failed else 0)
 
@@ -206,6 +194,28 @@ def _plan(
     models, data = split_arguments(arguments)
     sets = read_sets(data, reader=reader, unannotated=unannotated, split=split, images=images)
     return dict.fromkeys(models, sets)
+
+
+def _text(
+    results: Mapping[str, Mapping[str, Evaluation]],
+    asked: float | None,
+    *,
+    folds: bool,
+    as_json: bool,
+    per_image: bool,
+) -> str:
+    """Return the numbers of all models as a table for people, or as JSON."""
+    summaries = {
+        model: {name: _summary(one, per_image) for name, one in by_set.items()}
+        for model, by_set in results.items()
+    }
+    single = sum(map(len, results.values())) == 1
+    alone = next(iter(next(iter(summaries.values())).values()))
+    means = {"mean_of_folds": mean_of_folds(summaries)} if folds else {}
+    if as_json:
+        return to_json(alone if single else {"models": summaries, **means})
+    lines = _table(alone, asked=asked) if single else comparison(summaries)
+    return text_of([*lines, *map(mean_line, means.values())])
 
 
 def _summary(evaluation: Evaluation, per_image: bool) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class SetOptions:
         seed: seed that everything is drawn from.
 
     Raises:
-        ConfigError: there is no sequence, or a number is negative.
+        ConfigError: there is no sequence or frame, or a number is negative.
     """
 
     train: int = 6
@@ -57,6 +57,12 @@ class SetOptions:
             number = getattr(self, name)
             if number < 0:
                 raise ConfigError(f"{name}: expected 0 or more sequences, got {number}")
+        if self.frames < 1:
+            raise ConfigError(f"frames: expected 1 or more, got {self.frames}")
+        if not self.fps > 0:
+            raise ConfigError(f"fps: expected more than 0, got {self.fps}")
+        if self.people < 0:
+            raise ConfigError(f"people: expected 0 or more, got {self.people}")
         if not self.train + self.test:
             raise ConfigError("train: expected at least one sequence in train or test, got none")
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class GpuCounter(ABC):
-    """What counts batches of maps on a GPU, without the padding around frames.
+    """A counter of batches of maps on a GPU, without the padding around frames.
 
     Attributes:
         grid: the map cells that a frame covers.

@@ -152,6 +152,23 @@ def test_a_result_of_other_settings_is_not_taken(experiment, tmp_path):
         read_result(run, tmp_path)
 
 
+def test_a_result_of_a_config_that_has_changed_is_not_taken(experiment, tmp_path):
+    from edgecount.errors import ConfigError
+    from paper_runs.experiment import runs_of
+    from paper_runs.work import RESULT, read_result, work
+
+    run, folder = next(runs_of((experiment,))), tmp_path / "runs"
+    assert work([run], folder, Deadline(), lambda _: None)
+    config = Path(experiment.config)
+    config.write_text(config.read_text().replace("sigma: 4.0", "sigma: 5.0"))
+    with pytest.raises(ConfigError, match="other settings"):
+        read_result(run, folder)
+    path = folder / run.name / RESULT
+    older = {key: value for key, value in json.loads(path.read_text()).items() if key != "settings"}
+    path.write_text(json.dumps(older))
+    assert read_result(run, folder) == older
+
+
 def test_every_experiment_of_the_catalogue_makes_sense():
     from paper_runs.catalogue import EXPERIMENTS
     from paper_runs.experiment import runs_of

@@ -40,7 +40,6 @@ BOX_BUGS = [
         "count_smaller(keys + first, min(kRun, count - first), key)",
         "count_smaller(keys + first, kRun, key)",
     ),
-    Bug("keys written over", CANDIDATES, "__syncthreads();  // keys are still read", race=True),
     Bug("the first box of a cell for all", CANDIDATES, "own % level.anchors", "own - own"),
     Bug(
         "a NaN in a box",

@@ -1,4 +1,4 @@
-"""What nvcc makes of the kernels: seen without a GPU, on machines that have the compiler."""
+"""The machine code that nvcc makes of the kernels: no GPU is needed, only the compiler."""
 
 from __future__ import annotations
 

@@ -190,3 +190,18 @@ def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
         SetOptions(train=0, test=0)
     with pytest.raises(ConfigError, match="test: expected 0 or more sequences, got -1"):
         SetOptions(test=-1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"frames": 0}, "frames: expected 1 or more, got 0"),
+        ({"fps": 0.0}, "fps: expected more than 0, got 0.0"),
+        ({"people": -1}, "people: expected 0 or more, got -1"),
+    ],
+)
+def test_options_that_make_no_sense_leave_no_folder(tmp_path: Path, options, message) -> None:
+    folder = tmp_path / "set"
+    with pytest.raises(ConfigError, match=message):
+        write_set(folder, SetOptions(**options), "mot")
+    assert not folder.exists()

@@ -1,5 +1,6 @@
 """Configs of the Mask Focal Loss paper: the numbers that it prints."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,36 @@ def test_centernet_is_trained_as_section_iv_c_says():
     assert not config.data[0].mirror
     assert config.data[0].scale == (1.0, 1.0)
     assert config.backbone_weights == ""
+
+
+@pytest.mark.parametrize("network", ["retinanet", "fcos", "foveabox", "yolov5"])
+@pytest.mark.parametrize(
+    ("row", "images"), [("scut-head-a", 1500), ("scut-head-b", 1905), ("gta-head", 3500)]
+)
+def test_detectors_are_trained_as_section_iv_d_says(network, row, images):
+    for name, loss in ((f"{network}-{row}", "poly-L_m"), (f"{network}-{row}-lf", "L_f")):
+        config = _config(name)
+        assert config.model.name == network
+        assert config.objective.options == {"classification": loss}
+        assert (config.batch_size, config.optimiser) == (8, "sgd")
+        assert (config.learning_rate, config.weight_decay) == (0.01, 1e-4)
+        assert config.steps == math.ceil(36 * images / 8)
+        assert config.data[0].scale == (1.0, 1.0)
+        assert config.photometric.probability == 0
+        assert config.max_side == 1333
+        assert config.backbone_weights == ""
+
+
+@pytest.mark.parametrize("part", ["A", "B"])
+@pytest.mark.parametrize(
+    "network", ["centernet", "retinanet", "fcos", "foveabox", "yolov5", "csrnet", "cannet"]
+)
+def test_table_vi_has_each_part_of_scut_head_in_its_authors_split(network, part):
+    trained, measured = _config(f"{network}-scut-head-{part.lower()}").data
+    folder = f"scut_head/SCUT_HEAD_Part_{part}"
+    assert (trained.reader, trained.path) == ("scut_head", folder)
+    assert measured.path == f"{folder}/ImageSets/Main/test.txt"
+    assert measured.weight == 0
 
 
 # MAE and RMSE aside, the rows of Tables III to V: loss, gamma, beta

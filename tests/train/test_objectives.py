@@ -41,7 +41,7 @@ CASES = [
     ("centernet", {"head_channels": 16, "up": "deformable"}, "centernet", {"heatmap_loss": "L_h"}),
     ("cfanet", {}, "cfanet", {}),
     ("cfanet", {"crr": False}, "cfanet", {}),
-    ("cfanet", {"supervised_stages": 2}, "cfanet", {"squared_constants": False, "max_sigma": 25.0}),
+    ("cfanet", {"supervised_stages": 2}, "cfanet", {"squared_constants": True, "max_sigma": 25.0}),
     ("cannet", {}, "density", {"loss": "bsl"}),
     ("cfanet", {"dle": False}, "cfanet", {}),
     ("raznet", {}, "raznet", {}),

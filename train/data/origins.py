@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a set comes from.
+    """The origin of a set.
 
     Attributes:
         title: its name.

@@ -1,4 +1,4 @@
-"""Where a crop is cut: its rectangle of the image, and the part of the crop that it fills."""
+"""Places of crops: a rectangle of the image, and the part of the crop that it fills."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KERNELS = (
 
 @dataclass(frozen=True)
 class CropRule:
-    """How the crops of a set are drawn.
+    """The rule by which the crops of a set are drawn.
 
     Attributes:
         size: height and width of the crops, px; or ``half``: half of each of the image's sides,

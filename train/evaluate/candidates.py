@@ -34,15 +34,20 @@ def rank(result: CountResult, sample: Sample, radii: Mapping[str, NDArray[np.flo
         sample: the annotated image.
         radii: rule -> (M,) farthest distance of a point from each head, px.
     """
-    order = np.argsort(-result.points[:, 2], kind="stable")  # peaks come in raster order
-    points = result.points[order]
+    # Peaks of a heatmap come in raster order.
+    best_first = np.argsort(-result.points[:, 2], kind="stable")
+    points = result.points[best_first]
     found = {
         rule: find_by_distance(points[:, :2], sample.points, reach) for rule, reach in radii.items()
     }
-    # An image without people has no boxes whatever its set has, and every candidate is wrong.
-    true = sample.boxes if len(sample.points) else np.zeros((0, 4), np.float32)
+    true = sample.boxes
+    if true is None and not len(sample.points):
+        true = np.zeros((0, 4), np.float32)  # an empty picture of any set
     if result.boxes is not None and true is not None:
-        found |= {iou_rule(iou): find_by_overlap(result.boxes[order], true, iou) for iou in IOUS}
+        boxes = result.boxes[best_first]
+        # A result's boxes end at the frame; annotated ones may reach out of it.
+        true = np.clip(true, 0.0, np.array(result.size * 2, np.float32))
+        found |= {iou_rule(iou): find_by_overlap(boxes, true, iou) for iou in IOUS}
     return Ranked(points[:, 2].astype(np.float64), found, len(sample.points))
 
 

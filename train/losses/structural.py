@@ -16,7 +16,7 @@ K1, K2 = 0.01, 0.03
 FLOOR = 0.01  # people
 
 
-def ssim(x: Tensor, y: Tensor, *, window: int = WINDOW, squared: bool = True) -> Tensor:
+def ssim(x: Tensor, y: Tensor, *, window: int = WINDOW, squared: bool = False) -> Tensor:
     """Return the structural similarity of two maps (Wang et al. 2004), mean over an image's cells.
 
     Means, variances and the covariance come from a uniform window: three box filters a map, where
@@ -27,7 +27,8 @@ def ssim(x: Tensor, y: Tensor, *, window: int = WINDOW, squared: bool = True) ->
         y: (B, 1, h, w).
         window: side of the window in cells, odd.
         squared: constants C1 = 0.01^2 and C2 = 0.03^2, as Wang et al. define them for values up to
-            1; False: 0.01 and 0.03 themselves. See :func:`background_aware_structural_loss`.
+            1; False: 0.01 and 0.03 themselves, as CFANet states them. See
+            :func:`background_aware_structural_loss`.
 
     Returns:
         (B,) in [-1, 1], 1 for equal maps.
@@ -48,7 +49,7 @@ def ssim(x: Tensor, y: Tensor, *, window: int = WINDOW, squared: bool = True) ->
 
 
 def structural_loss(
-    density: Tensor, target: Tensor, *, levels: int = 3, squared: bool = True
+    density: Tensor, target: Tensor, *, levels: int = 3, squared: bool = False
 ) -> Tensor:
     """Return SL: mean over ``levels`` of 1 - SSIM of the maps average-pooled to 1 / 2^(j - 1).
 
@@ -108,20 +109,21 @@ def background_aware_structural_loss(
     *,
     person: float = 1.0,
     floor: float = FLOOR,
-    squared: bool = True,
+    squared: bool = False,
 ) -> Tensor:
     """Return BSL = SL + BL, for densities of 50 times the people per pixel.
 
     SSIM's constants are absolute: of a density in people per pixel they would see nothing but
     themselves, and an empty map would be the best one.
 
-    The paper gives C1 = 0.01 and C2 = 0.03 and says no more. SSIM's own definition squares these
-    numbers, and so does the loss that the same author published with a later network (MARUNet).
-    They are squared here, because unsquared they hide the people: over crops of half the sides of
-    40 images of ShanghaiTech B, with CFANet's kernels, an **empty** map costs 0.020 and the true
-    map itself 0.027 (SL 0, BL of the tails below the threshold of the crowd), so that the loss
-    would be least where nobody is counted. Squared, the empty map costs 0.168. On part A, whose
-    densities are higher, it is 0.233 and 0.737. ``squared=False`` is the paper's text.
+    The paper gives C1 = 0.01 and C2 = 0.03. SSIM's own definition squares these numbers, and so
+    does the loss that the same author published with a later network (MARUNet). Neither is good
+    everywhere. Squared, the gradient all but vanishes near the empty map, where the Gaussian start
+    is: CFANet, fitted to one crop of 7 heads, counted 0.1 after 160 steps, and unsquared 5.3. So
+    the paper's text is the default. But it hides sparse people: over crops of half the sides of 40
+    images of ShanghaiTech B, with CFANet's kernels, an empty map costs 0.020 and the true map
+    itself 0.027 (SL 0, BL of the tails below the threshold of the crowd); squared, the empty map
+    costs 0.168. On part A, whose densities are higher, it is 0.233 and 0.737.
 
     Args:
         density: (B, 1, h, w).

@@ -15,7 +15,7 @@ class DeformableConv2d(nn.Module):
     Offsets and modulation come from a 3x3 convolution that starts at 0. The modulation is
     ``2 sigmoid``, not the paper's ``sigmoid``, so that at the start the layer is the ordinary
     convolution of its weights. The taps are sampled (bilinear, 0 outside) and mixed by a 1x1
-    convolution: GridSample and Conv in ONNX, no plugin. Positions and samples are float32 in any
+    convolution: GridSample and Conv in ONNX, no plugin. Positions and samples are float32 in half
     precision: in bfloat16 neighbouring cells beyond the 256th share a position.
 
     Args:
@@ -38,7 +38,7 @@ class DeformableConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, h, w) to (B, C', h, w)."""
-        moves = self.moves(x).float()
+        moves = _at_least_float32(self.moves(x))
         height, width = x.shape[-2:]
         right = torch.arange(width, device=x.device, dtype=moves.dtype)
         down = torch.arange(height, device=x.device, dtype=moves.dtype)
@@ -48,8 +48,15 @@ class DeformableConv2d(nn.Module):
         grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], -1)
         # the taps one below the other, so that one GridSample reads them all
         grid = grid.reshape(-1, TAPS * height, width, 2)
-        sampled = F.grid_sample(x.float(), grid, padding_mode="zeros", align_corners=False)
+        sampled = F.grid_sample(
+            _at_least_float32(x), grid, padding_mode="zeros", align_corners=False
+        )
         modulation = 2.0 * torch.sigmoid(moves[:, None, 2 * TAPS :])
         weighed = sampled.reshape(-1, x.shape[1], TAPS, height, width) * modulation
         stacked = weighed.reshape(-1, x.shape[1] * TAPS, height, width).to(x.dtype)
         return F.conv2d(stacked, self.weight.reshape(len(self.weight), -1, 1, 1), self.bias)
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    """Return values of half precision as float32, in which positions are exact enough."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

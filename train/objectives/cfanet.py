@@ -44,7 +44,7 @@ class CFANetObjective(Objective):
         beta: spread of a kernel over the mean distance to the neighbours.
         neighbours: heads in that mean.
         max_sigma: largest spread in px; 0: no limit.
-        squared_constants: constants of SSIM squared, see
+        squared_constants: square the constants of SSIM, see
             :func:`background_aware_structural_loss`.
         background_floor: people that BL's share is taken of at least, see :func:`background_loss`;
             0: the share as printed.
@@ -63,7 +63,7 @@ class CFANetObjective(Objective):
         beta: float = 1.0,
         neighbours: int = 3,
         max_sigma: float = 0.0,
-        squared_constants: bool = True,
+        squared_constants: bool = False,
         background_floor: float = FLOOR,
         cam_weight: tuple[float, float] = (1.0, 0.1),
         fam_weight: tuple[float, float] = (1.0, 0.1),

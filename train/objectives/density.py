@@ -30,7 +30,7 @@ class DensityObjective(Objective):
         beta: spread of an adaptive kernel over the mean distance to the neighbours; CFANet's is 1.
         neighbours: heads in that mean.
         max_sigma: largest adaptive spread in px; 0: no limit.
-        squared_constants: constants of BSL's SSIM squared, see
+        squared_constants: square the constants of BSL's SSIM, see
             :func:`background_aware_structural_loss`.
         background_floor: people that BL's share is taken of at least, see :func:`background_loss`.
         per: what N of Eq. 8 is, the number of ``images`` or of ``pixels`` too; see
@@ -51,7 +51,7 @@ class DensityObjective(Objective):
         beta: float = 0.3,
         neighbours: int = 3,
         max_sigma: float = LARGEST,
-        squared_constants: bool = True,
+        squared_constants: bool = False,
         background_floor: float = FLOOR,
         per: Literal["images", "pixels"] = "images",
         weight: float = 1.0,

@@ -1,4 +1,4 @@
-"""What two-stream fusion and zooming bring (RAZ-Net, Liu, Weng and Mu, CVPR 2019)."""
+"""Measurement of two-stream fusion and zooming (RAZ-Net, Liu, Weng and Mu, CVPR 2019)."""
 
 from __future__ import annotations
 

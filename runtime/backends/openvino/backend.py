@@ -256,7 +256,7 @@ class OpenVinoBackend(Backend):
         if len(inputs) != 1 or manifest.input.name not in inputs[0]:
             raise ModelError(
                 f"{path}: the manifest names the input {manifest.input.name!r}, "
-                f"the graph has {_first(inputs)}"
+                f"the graph has {_all(inputs)}"
             )
         places = []
         for output in manifest.outputs:
@@ -264,7 +264,7 @@ class OpenVinoBackend(Backend):
             if not found:
                 raise ModelError(
                     f"{path}: the manifest names the output {output.name!r}, "
-                    f"the graph has {_first(outputs)}"
+                    f"the graph has {_all(outputs)}"
                 )
             places.append(found[0])
         self._outputs = places
@@ -275,5 +275,6 @@ def _names(port: Any) -> list[str]:
     return sorted(port.names) or [str(port)]
 
 
-def _first(ports: list[list[str]]) -> list[str]:
-    return [names[-1] for names in ports]
+def _all(ports: list[list[str]]) -> list[str]:
+    """Return every name: OpenVINO does not say which of a tensor's names is the graph's."""
+    return [name for names in ports for name in names]

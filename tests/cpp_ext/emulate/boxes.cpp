@@ -56,7 +56,9 @@ struct Boxes {
 
     std::vector<cuda::DeviceLevel> on_device() const {
         std::vector<cuda::DeviceLevel> given;
-        for (const Level& level : levels) given.push_back({level.scores.device, level.boxes.device});
+        for (const Level& level : levels) {
+            given.push_back({level.scores.device, level.boxes.device});
+        }
         return given;
     }
 };
@@ -196,7 +198,9 @@ void check_dense(Random& random) {
 void check_chain() {
     Boxes batch;
     Level& level = batch.levels.emplace_back();
-    for (int i = 0; i < 600; ++i) level.scores.values.push_back(0.9F - static_cast<float>(i) / 2e3F);
+    for (int i = 0; i < 600; ++i) {
+        level.scores.values.push_back(0.9F - static_cast<float>(i) / 2e3F);
+    }
     level.boxes.values.assign(4 * 600, 0.9F);
     level.scores.fill_host(Scalar::float32, 1, 1, 600);
     level.boxes.fill_host(Scalar::float32, 4, 1, 600);

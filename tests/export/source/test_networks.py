@@ -40,6 +40,7 @@ CASES = [
 OBJECTIVES = {
     "mcnn": "density",
     "csrnet": "density",
+    "cannet": "density",
     "hsrnet": "density",
     "centernet": "centernet",
     "cfanet": "cfanet",

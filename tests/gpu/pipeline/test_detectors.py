@@ -52,7 +52,7 @@ def detect(image: NDArray[np.float32]) -> Maps:
 
 
 class OnHost(Backend):
-    """The same engine, without a GPU."""
+    """The maps of the engine under test, from the CPU."""
 
     name = "on-host"
 

@@ -1,4 +1,4 @@
-"""Which regions are proposed: their shapes, their order and what draws them."""
+"""Proposed regions: their shapes, their order and what draws them."""
 
 import numpy as np
 import pytest

@@ -158,6 +158,54 @@ def test_average_precision_is_of_all_candidates_and_counts_of_the_models_thresho
     json.dumps([summary, evaluation.images[0].to_dict()], allow_nan=False)
 
 
+def test_the_best_candidate_of_a_heatmap_has_the_first_choice_whatever_its_place(tmp_path):
+    boxes = np.array([[8, 8, 16, 16]], np.float32)
+    sample = annotated(tmp_path, "a", [[12.0, 12.0]], 8.0, boxes)
+    # in raster order, as peaks come: the worse one first, and both would find the head
+    places = np.array([[11, 10, 0.1], [12, 12, 0.9]], np.float32)
+    found = np.array([[9, 8, 17, 16], [8, 8, 16, 16]], np.float32)
+    candidates = dataclasses.replace(counted(1.0, points=places[:, :2]), points=places, boxes=found)
+    above = dataclasses.replace(counted(1.0, points=places[1:, :2]), boxes=found[1:])
+    evaluation = evaluate_counter(
+        KnownCounter(above), [sample], candidates=KnownCounter(candidates)
+    )
+    ranked = evaluation.summary()["average_precision"]
+    assert ranked["points"]["4"] == {"ap": 1.0, "recall": 1.0}
+    assert ranked["boxes"]["ap50"] == 1.0
+
+
+def test_a_head_is_compared_by_the_part_of_its_box_inside_the_frame(tmp_path):
+    annotation = np.array([[-6, 8, 4, 16], [56, 60, 70, 68]], np.float32)
+    sample = annotated(tmp_path, "a", [[1.0, 12.0], [60.0, 62.0]], 8.0, annotation)
+    inside = np.array([[0, 8, 4, 16], [56, 60, 64, 64]], np.float32)
+    result = dataclasses.replace(counted(2.0, points=[[2.0, 12.0], [60.0, 62.0]]), boxes=inside)
+    evaluation = evaluate_counter(KnownCounter(result), [sample], candidates=KnownCounter(result))
+    assert evaluation.summary()["average_precision"]["boxes"]["ap"] == 1.0
+
+
+def test_a_false_box_in_a_picture_without_heads_counts_against_the_precision(tmp_path):
+    boxes = np.array([[8, 8, 16, 16]], np.float32)
+    samples = [
+        annotated(tmp_path, "head", [[12.0, 12.0]], 8.0, boxes),
+        annotated(tmp_path, "empty", []),  # readers give it no boxes
+    ]
+    results = [
+        dataclasses.replace(
+            counted(1.0, points=[[12.0, 12.0]]),
+            points=np.array([[12, 12, score]], np.float32),
+            boxes=boxes,
+        )
+        for score in (0.6, 0.8)
+    ]
+    evaluation = evaluate_counter(
+        KnownCounter(*results), samples, candidates=KnownCounter(*results)
+    )
+    # the false one comes first: precision 1 / 2 at every recall
+    ranked = evaluation.summary()["average_precision"]
+    assert ranked["points"]["4"]["ap"] == 0.5
+    assert ranked["boxes"]["ap50"] == ranked["boxes"]["ap"] == 0.5
+
+
 def test_the_truth_is_drawn_with_the_kernels_that_are_given_or_trained_on(tmp_path):
     sample = annotated(tmp_path, "a", [[12.0, 12.0], [52.0, 40.0]])
     kernels = Kernels(sigma=9.0)

@@ -14,7 +14,7 @@ from edgecount.train.losses.structural import (  # noqa: E402
 )
 
 
-def _ssim(x, y, window, c1=1e-4, c2=9e-4):
+def _ssim(x, y, window, c1=0.01, c2=0.03):
     """Mean of SSIM over cells, each from the cells of its window that exist."""
     half, (height, width) = window // 2, x.shape
     values = []
@@ -51,13 +51,25 @@ def test_ssim_is_that_of_brute_force_over_windows(window, squared, constants):
     assert ssim(x, y, window=window, squared=squared).tolist() == pytest.approx(expected, rel=1e-9)
 
 
-def test_squared_constants_are_the_default_because_the_others_hide_sparse_people():
+def test_the_constants_are_the_papers_and_hide_sparse_people_more_than_their_squares():
     # A crowd of part B in CFANet's units: a flat 0.04 (a person in 35 x 35 px, times 50). Of an
     # empty map all windows give C1 / (0.04^2 + C1), of which the loss is 1 minus that.
     target = torch.full((1, 1, 16, 16), 0.04, dtype=torch.float64)
     empty = torch.zeros_like(target)
-    assert structural_loss(empty, target).item() == pytest.approx(0.0016 / 0.0017)
-    assert structural_loss(empty, target, squared=False).item() == pytest.approx(0.0016 / 0.0116)
+    assert structural_loss(empty, target).item() == pytest.approx(0.0016 / 0.0116)
+    assert structural_loss(empty, target, squared=True).item() == pytest.approx(0.0016 / 0.0017)
+
+
+def test_squared_constants_leave_an_empty_map_next_to_no_gradient():
+    # One head in 4 cells; the slope of the loss at 0 in the direction of the truth.
+    target = torch.zeros(1, 1, 12, 12, dtype=torch.float64)
+    target[..., 5:7, 5:7] = 1.0
+    slopes = []
+    for squared in (False, True):
+        empty = torch.zeros_like(target, requires_grad=True)
+        structural_loss(empty, target, levels=1, squared=squared).backward()
+        slopes.append(-float((empty.grad * target).sum()))
+    assert slopes[0] > 3 * slopes[1] > 0
 
 
 def test_ssim_of_equal_maps_is_1_and_of_opposite_ones_below_0():

@@ -96,3 +96,14 @@ def test_offsets_and_modulation_learn_from_the_first_step():
     gradient = layer.moves.bias.grad
     assert (gradient != 0).all()
     assert (layer.weight.grad != 0).all()
+
+
+def test_a_layer_works_in_float64():
+    torch.manual_seed(5)
+    layer = DeformableConv2d(3, 4)
+    with torch.no_grad():
+        layer.moves.weight.normal_(0, 0.1)
+        x = torch.randn(1, 3, 9, 7)
+        exact = layer.double()(x.double())
+        assert exact.dtype == torch.float64
+        torch.testing.assert_close(layer.float()(x), exact.float(), rtol=1e-4, atol=1e-5)

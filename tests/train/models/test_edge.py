@@ -30,7 +30,7 @@ def test_shapes_and_parameters():
 
 
 def test_unknown_network():
-    with pytest.raises(ConfigError, match=r"expected one of centernet, .*, got 'edgecount-xl'"):
+    with pytest.raises(ConfigError, match=r"expected one of cannet, .*, got 'edgecount-xl'"):
         build_model("edgecount-xl")
 
 

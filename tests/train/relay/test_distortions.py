@@ -1,5 +1,7 @@
 """Distortions of an image, and the counts of a model under them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,8 @@ from edgecount.train.relay.validation import spread, tables, validate  # noqa: E
 
 class Bright:
     """A counter that counts a person for every 100 bright pixels, twice over."""
+
+    manifest = SimpleNamespace(training={}, output=lambda _: None)
 
     def __enter__(self):
         return self

@@ -1,4 +1,4 @@
-"""What each detector's paper says of training its boxes: whose they are, and their loss."""
+"""The training of each detector's boxes, as in its paper: assignment to heads, and loss."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which predictions of a detector are of which head: a rule of each paper in a file."""
+"""Assignment of a detector's predictions to heads: anchors in one file, cells in another."""
