@@ -24,6 +24,7 @@ from edgecount.train.postprocess.fusion import (
     fit_blend,
     fit_postprocess,
     fit_thresholds,
+    least_error,
     observe,
     observe_sample,
     outcome,
@@ -121,6 +122,19 @@ def test_thresholds_close_to_the_best_come_after_it():
     seen = one_cell(3, 100, 100)
     seen.matches.update({0.2: 10, 0.25: 79, 0.3: 80, 0.35: 80, 0.4: 70, 0.5: 10})
     assert fit_thresholds([[seen]]) == [0.3, 0.35, 0.25]
+
+
+def test_of_thresholds_that_find_as_well_the_one_that_counts_best_is_taken():
+    def image(people, **peaks):
+        counts = {float(name[1:]) / 100: np.array([[float(n)]]) for name, n in peaks.items()}
+        return Observation(np.zeros((1, 1)), np.zeros((1, 1)), counts, {}, people)
+
+    dense = [image(1000, t30=1100, t35=1000, t40=900)]  # errors of 10%, 0 and 10%
+    sparse = [image(10, t30=10, t35=13, t40=16), image(10, t30=10, t35=13, t40=16)]
+    assert least_error([dense], [0.3, 0.35, 0.4]) == 0.35
+    # 10% and 0 against 0 and 30%: people would have given the dense set all the say
+    assert least_error([dense, sparse], [0.35, 0.3, 0.4]) == 0.3
+    assert least_error([dense], [0.4, 0.3]) == 0.4
 
 
 @pytest.mark.parametrize("shape", [(43, 70), (48, 64), (5, 9), (1, 2)])
