@@ -6,19 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from edgecount.train.models.base import Level, Maps
-from edgecount.train.models.detection.base import LARGEST_EXPONENT, Detector
-from edgecount.train.models.detection.parts import (
-    Norm,
-    Pyramid,
-    PyramidBackbone,
-    dense,
-    input_of,
-    start_rare,
-    tower,
-)
+from edgecount.train.models.detection.base import LARGEST_EXPONENT
+from edgecount.train.models.detection.parts import Norm, PyramidBackbone, dense
+from edgecount.train.models.detection.towers import TowerDetector
 
 
-class FCOS(Detector):
+class FCOS(TowerDetector):
     """A box and its centerness at every cell; two towers that all levels share.
 
     A cell regresses ``exp(s_i x)``, with a learned ``s_i`` of each level: distances to the box's
@@ -35,8 +28,6 @@ class FCOS(Detector):
         levels: strides of the levels; P3 to P7 in the paper. Heads are small: ``[4, 8, 16]``.
     """
 
-    pretrained = "pyramid.backbone"
-
     def __init__(
         self,
         *,
@@ -47,16 +38,9 @@ class FCOS(Detector):
         norm: Norm = "group",
         levels: tuple[int, ...] = (8, 16, 32, 64, 128),
     ) -> None:
-        super().__init__(levels)
-        self.input = input_of(backbone, levels)
-        self.pyramid = Pyramid(backbone, width, channels, levels, "pyramid")
-        self.score_tower = tower(channels, depth, norm)
-        self.box_tower = tower(channels, depth, norm)
-        self.score = dense(channels, 1)
+        super().__init__(backbone, width, channels, depth, norm, levels, "pyramid")
         self.centerness = dense(channels, 1)
-        self.box = dense(channels, 4)
         self.scales = nn.Parameter(torch.ones(len(levels)))
-        start_rare(self.score)
 
     def forward(self, image: Tensor) -> Maps:
         """Return the levels of a normalised batch (B, 3, H, W); their boxes are ``s_i x``."""

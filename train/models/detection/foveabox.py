@@ -6,20 +6,12 @@ import torch
 from torch import Tensor
 
 from edgecount.errors import ConfigError
-from edgecount.train.models.base import Level, Maps
-from edgecount.train.models.detection.base import LARGEST_EXPONENT, Detector
-from edgecount.train.models.detection.parts import (
-    Norm,
-    Pyramid,
-    PyramidBackbone,
-    dense,
-    input_of,
-    start_rare,
-    tower,
-)
+from edgecount.train.models.detection.base import LARGEST_EXPONENT
+from edgecount.train.models.detection.parts import Norm, PyramidBackbone
+from edgecount.train.models.detection.towers import TowerDetector
 
 
-class FoveaBox(Detector):
+class FoveaBox(TowerDetector):
     """A box at every cell near a head's centre; two towers that all levels share.
 
     A cell regresses the logarithms of its distances to the box's sides over the base size of its
@@ -36,8 +28,6 @@ class FoveaBox(Detector):
             smaller heads have levels of their own.
     """
 
-    pretrained = "pyramid.backbone"
-
     def __init__(
         self,
         *,
@@ -49,29 +39,10 @@ class FoveaBox(Detector):
         levels: tuple[int, ...] = (8, 16, 32, 64, 128),
         base_size: float = 4.0,
     ) -> None:
-        super().__init__(levels)
+        super().__init__(backbone, width, channels, depth, norm, levels, "backbone")
         if not base_size > 0:
             raise ConfigError(f"model.base_size: expected a number above 0, got {base_size}")
         self.base_size = base_size
-        self.input = input_of(backbone, levels)
-        self.pyramid = Pyramid(backbone, width, channels, levels, "backbone")
-        self.score_tower = tower(channels, depth, norm)
-        self.box_tower = tower(channels, depth, norm)
-        self.score = dense(channels, 1)
-        self.box = dense(channels, 4)
-        start_rare(self.score)
-
-    def forward(self, image: Tensor) -> Maps:
-        """Return the levels of a normalised batch (B, 3, H, W)."""
-        return Maps(
-            levels=tuple(
-                Level(
-                    self.score(self.score_tower(features)).float(),
-                    self.box(self.box_tower(features)).float(),
-                )
-                for features in self.pyramid(image)
-            )
-        )
 
     def decode(self, boxes: Tensor, level: int) -> Tensor:
         """Return distances; see the base class."""

@@ -6,20 +6,12 @@ import torch
 from torch import Tensor
 
 from edgecount.errors import ConfigError
-from edgecount.train.models.base import Level, Maps
-from edgecount.train.models.detection.base import LARGEST_EXPONENT, Detector, interleave
-from edgecount.train.models.detection.parts import (
-    Norm,
-    Pyramid,
-    PyramidBackbone,
-    dense,
-    input_of,
-    start_rare,
-    tower,
-)
+from edgecount.train.models.detection.base import LARGEST_EXPONENT, interleave
+from edgecount.train.models.detection.parts import Norm, PyramidBackbone
+from edgecount.train.models.detection.towers import TowerDetector
 
 
-class RetinaNet(Detector):
+class RetinaNet(TowerDetector):
     """Anchors on a feature pyramid; a class tower and a box tower that all levels share.
 
     An anchor of scale ``s`` and ratio ``r`` has the area ``(anchor_size s stride)^2`` and ``r``
@@ -39,8 +31,6 @@ class RetinaNet(Detector):
         ratios: heights of the anchors over their widths.
     """
 
-    pretrained = "pyramid.backbone"
-
     def __init__(
         self,
         *,
@@ -59,14 +49,8 @@ class RetinaNet(Detector):
                 "model: expected scales, ratios and anchor_size above 0, at least one each, got "
                 f"{list(scales)}, {list(ratios)}, {anchor_size}"
             )
-        super().__init__(levels, len(scales) * len(ratios))
-        self.input = input_of(backbone, levels)
-        self.pyramid = Pyramid(backbone, width, channels, levels, "backbone")
-        self.score_tower = tower(channels, depth, norm)
-        self.box_tower = tower(channels, depth, norm)
-        self.score = dense(channels, self.anchors)
-        self.box = dense(channels, 4 * self.anchors)
-        start_rare(self.score)
+        anchors = len(scales) * len(ratios)
+        super().__init__(backbone, width, channels, depth, norm, levels, "backbone", anchors)
         # in strides, the same at every level
         self._sides = tuple(
             (anchor_size * scale / ratio**0.5, anchor_size * scale * ratio**0.5)
@@ -78,18 +62,6 @@ class RetinaNet(Detector):
         """Return width and height in px of each of a level's anchors."""
         stride = self.strides[level]
         return tuple((stride * width, stride * height) for width, height in self._sides)
-
-    def forward(self, image: Tensor) -> Maps:
-        """Return the levels of a normalised batch (B, 3, H, W)."""
-        return Maps(
-            levels=tuple(
-                Level(
-                    self.score(self.score_tower(features)).float(),
-                    self.box(self.box_tower(features)).float(),
-                )
-                for features in self.pyramid(image)
-            )
-        )
 
     def decode(self, boxes: Tensor, level: int) -> Tensor:
         """Return distances; see the base class.
