@@ -25,24 +25,25 @@ class GpuCounter(ABC):
         grid: the map cells that a frame covers.
     """
 
-    def __init__(self, grid: MapGrid) -> None:
+    def __init__(self, grid: MapGrid, counter: _ext.MapCounter | _ext.BoxCounter) -> None:
         self.grid = grid
+        self._reader = counter
 
     @abstractmethod
     def enqueue(self, outputs: Mapping[str, _ext.DeviceArray], stream: _ext.Stream) -> None:
         """Put the counting of an engine's maps, by their names, into a stream."""
 
-    @abstractmethod
     def read(self, stream: _ext.Stream) -> _ext.MapCounts:
         """Return the counts of the last `enqueue`, whose work must be done.
 
         Raises:
             ValueError: a map holds a value that is not finite.
         """
+        return self._reader.read(stream)
 
-    @abstractmethod
-    def density_of(self, image: int) -> NDArray[np.float32] | None:
+    def density_of(self, image: int) -> NDArray[np.float32] | None:  # noqa: ARG002
         """Return a copy of one image's density in people per cell; None without one."""
+        return None
 
     def _covered(
         self, outputs: Mapping[str, _ext.DeviceArray], output: OutputSpec
@@ -88,7 +89,6 @@ class MapsCounter(GpuCounter):
         dtypes: Mapping[str, str],
         device: int,
     ) -> None:
-        super().__init__(grid)
         heatmap, density = grid.heatmap, grid.density
         self._offset = grid.manifest.output("offset")
         self._counter = _ext.MapCounter(
@@ -104,6 +104,7 @@ class MapsCounter(GpuCounter):
             device=device,
             **count_options(grid, settings.threshold, settings.capacity),
         )
+        super().__init__(grid, self._counter)
 
     def enqueue(self, outputs: Mapping[str, _ext.DeviceArray], stream: _ext.Stream) -> None:
         """Put the counting of the maps into a stream; see `GpuCounter.enqueue`."""
@@ -117,10 +118,6 @@ class MapsCounter(GpuCounter):
             None if density is None else density[:, 0],
             stream,
         )
-
-    def read(self, stream: _ext.Stream) -> _ext.MapCounts:
-        """Return the counts; see `GpuCounter.read`."""
-        return self._counter.read(stream)
 
     def density_of(self, image: int) -> NDArray[np.float32] | None:
         """Return one image's density; see `GpuCounter.density_of`."""
@@ -139,7 +136,6 @@ class BoxesCounter(GpuCounter):
         dtypes: Mapping[str, str],
         device: int,
     ) -> None:
-        super().__init__(grid)
         levels = [
             (
                 scores.anchors,
@@ -152,6 +148,7 @@ class BoxesCounter(GpuCounter):
         ]
         options = box_options(grid, settings.threshold, settings.capacity)
         self._counter = _ext.BoxCounter(batch, levels, masks=coverage, device=device, **options)
+        super().__init__(grid, self._counter)
 
     def enqueue(self, outputs: Mapping[str, _ext.DeviceArray], stream: _ext.Stream) -> None:
         """Put the counting of the boxes into a stream; see `GpuCounter.enqueue`."""
@@ -160,12 +157,3 @@ class BoxesCounter(GpuCounter):
             for scores, boxes in self.grid.levels
         ]
         self._counter.enqueue(levels, stream)
-
-    def read(self, stream: _ext.Stream) -> _ext.MapCounts:
-        """Return the counts; see `GpuCounter.read`."""
-        return self._counter.read(stream)
-
-    def density_of(self, image: int) -> NDArray[np.float32] | None:
-        """Return None: a detector gives no density."""
-        del image
-        return None

@@ -98,13 +98,13 @@ class DetectionObjective(Objective):
             shrink=shrink,
             largest_ratio=largest_ratio,
         )
-        for name, weight in (("box_weight", box_weight), ("quality_weight", quality_weight)):
+        for option, weight in (("box_weight", box_weight), ("quality_weight", quality_weight)):
             if weight < 0:
-                raise ConfigError(f"objective.{name}: expected 0 or more, got {weight}")
+                raise ConfigError(f"objective.{option}: expected 0 or more, got {weight}")
         self.scores = ScoreLoss(
             classification, target, alpha, balanced, beta, gamma, epsilon, beta_weighs
         )
-        self.box_weight, self.quality_weight = box_weight, quality_weight
+        self.weights = {"boxes": box_weight, "quality": quality_weight}
         self.grid = network.strides
         self.sizes = [network.anchor_sizes(level) for level in range(len(network.strides))]
         # Not the network: its weights would be the objective's as well.
@@ -155,13 +155,9 @@ class DetectionObjective(Objective):
         target[at] = self._wanted(positives)
         scores = torch.where(assigned == IGNORED, 0.0, self.scores(logits, target))
         number = max(len(at), 1)
-        terms = {
-            "scores": scores.sum() / number,
-            "boxes": self.box_weight * self.rule.box_loss(positives).sum() / number,
-        }
-        if positives.quality is not None:
-            quality = self.rule.quality_loss(positives).sum() / number
-            terms["quality"] = self.quality_weight * quality
+        terms = {"scores": scores.sum() / number}
+        for name, loss in self.rule.losses(positives).items():
+            terms[name] = self.weights[name] * loss.sum() / number
         return terms
 
     def _wanted(self, positives: Positives) -> Tensor:

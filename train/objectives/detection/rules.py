@@ -62,9 +62,9 @@ class Rule(ABC):
     def box_loss(self, positives: Positives) -> Tensor:
         """Return the loss of each box (K,)."""
 
-    def quality_loss(self, positives: Positives) -> Tensor:
-        """Return the loss of each quality (K,), of networks that give one."""
-        raise NotImplementedError
+    def losses(self, positives: Positives) -> dict[str, Tensor]:
+        """Return the losses of each positive place (K,): ``boxes``, and what else it predicts."""
+        return {"boxes": self.box_loss(positives)}
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,11 @@ class FCOSRule(Rule):
         """Return ``1 - GIoU``; the first version of the paper has ``-log IoU``."""
         return giou_loss(positives.boxes, positives.target)
 
-    def quality_loss(self, positives: Positives) -> Tensor:
+    def losses(self, positives: Positives) -> dict[str, Tensor]:
+        """Return ``boxes``, and ``quality`` for the centerness."""
+        return {**super().losses(positives), "quality": self.centerness_loss(positives)}
+
+    def centerness_loss(self, positives: Positives) -> Tensor:
         """Return the cross entropy of the centerness (Eq. 3).
 
         A cell outside its head's box is that head's only one: its centerness is 1.
