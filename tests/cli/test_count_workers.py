@@ -87,9 +87,11 @@ def test_ctrl_c_prints_the_images_in_hand(files, tmp_path, tiny_model) -> None:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, bufsize=1) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=60)
+        # Not communicate(), which loses what readline() has read ahead.
+        rest, errors = process.stdout.read(), process.stderr.read()
     assert (process.returncode, errors) == (130, "edgecount: stopped\n")
     names = [Path(json.loads(line)["source"]).name for line in [*lines, *rest.splitlines()]]
     assert names == [f"{index:04}.png" for index in range(len(names))]

@@ -133,15 +133,14 @@ while True:
 
 def test_nothing_told_as_saved_is_lost_by_a_kill(table):
     for _ in range(3):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(table)], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            said = [child.stdout.readline().split() for _ in range(9)]
-            assert all(said), "the child ended"
-        finally:
-            child.send_signal(signal.SIGKILL)
-            rest, _ = child.communicate()
+        command = [sys.executable, "-c", CHILD, str(table)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            try:
+                said = [child.stdout.readline().split() for _ in range(9)]
+                assert all(said), "the child ended"
+            finally:
+                child.send_signal(signal.SIGKILL)
+            rest = child.stdout.read()  # communicate() loses what readline() has read ahead
         complete = rest.rpartition("\n")[0].splitlines()
         said += [line.split() for line in complete]
         with LabelStore(table) as store:

@@ -45,7 +45,7 @@ export class HistoryPanel {
 
   /** Go on or back by as much time as is shown, not beyond now. */
   shift(way) {
-    const [from, to] = this.range();
+    const [from, to] = this.shown;
     const end = Math.min(to + way * (to - from), now());
     this.zoom(end - (to - from), end);
   }
@@ -90,7 +90,8 @@ export class HistoryPanel {
 
   async load() {
     RANGES.forEach(([, span], i) => this.buttons[i].setAttribute("aria-pressed", `${!this.fixed && span === this.span}`));
-    this.range().forEach((at, i) => { this.ends[i].value = localMinute(at); });
+    this.shown = this.range();
+    this.shown.forEach((at, i) => { this.ends[i].value = localMinute(at); });
     const asked = (this.asked = {});
     try {
       const found = await get("/api/history", { ...this.query(), points: Math.max(120, Math.min(900, this.plotPlace.clientWidth || 600)) });
