@@ -163,11 +163,12 @@ __device__ void resample(const Plan& plan, unsigned x, unsigned first, unsigned 
     const unsigned begin = filter.first[x];
     const unsigned from = begin < first ? first : begin;
     const unsigned to = begin + filter.taps < end ? begin + filter.taps : end;
+    const unsigned columns = from < to ? to - from : 0;
     const std::size_t skipped = from - begin;
     const float* weight = filter.weights + skipped * plan.resized_width + x;
     const float* pixel = blended + 3 * (from - first);
 #pragma unroll 4
-    for (unsigned column = from; column < to; ++column) {
+    for (unsigned column = 0; column < columns; ++column) {
         for (unsigned i = 0; i < 3; ++i) sums[i] += *weight * pixel[i];
         weight += plan.resized_width;
         pixel += 3;
