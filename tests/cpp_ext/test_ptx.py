@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ptx.build import CPP, PROGRAMS, Build, make_ptx, missing_tool, without_target
+from ptx.build import CPP, PROGRAMS, Build, make_ptx, missing_tool
 
 # Turing, Orin, Hopper and Thor.
 ARCHITECTURES = (75, 87, 90, 110)

@@ -57,7 +57,7 @@ def barrier(scope: Scope, instruction: Instruction) -> str:
 
 
 def reduction(scope: Scope, instruction: Instruction, parts: tuple[str, ...]) -> str:
-    """Render a barrier that tells how many of the threads, whether one, or whether all came true."""
+    """Render a barrier that tells how many predicates are true, whether any is, or all are."""
     to, _, value = instruction.operands
     predicate = scope.value(value, "pred")
     if parts == ("popc", "u32"):

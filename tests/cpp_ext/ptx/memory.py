@@ -108,18 +108,13 @@ def change_space(scope: Scope, instruction: Instruction) -> str:
     """Render cvta: shared memory alone has addresses of its own, all others are the host's."""
     space = space_of(instruction)
     to, value = instruction.operands
-    if (
-        instruction.opcode[-1] != "u64"
-        or len(instruction.opcode) - ("to" in instruction.opcode) != 3
-    ):
+    back = "to" in instruction.opcode
+    if instruction.opcode[-1] != "u64" or len(instruction.opcode) != (4 if back else 3):
         raise refuse(instruction)
-    if space != "shared":
-        return scope.assign(to, "u64", scope.value(value, "u64"))
     address = scope.value(value, "u64")
-    text = (
-        f"shared.offset({address})" if "to" in instruction.opcode else f"shared.address({address})"
-    )
-    return scope.assign(to, "u64", text)
+    if space == "shared":
+        address = f"shared.{'offset' if back else 'address'}({address})"
+    return scope.assign(to, "u64", address)
 
 
 MEMORY: dict[str, Renderer] = {

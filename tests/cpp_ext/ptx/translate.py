@@ -136,16 +136,12 @@ class Translation:
 
     def instruction(self, instruction: Instruction) -> str:
         render = RENDERERS.get(instruction.opcode[0])
+        shown = f"{instruction.name} {', '.join(instruction.operands)}"
         if render is None:
-            raise PtxError(
-                f"unknown instruction {instruction.name} {', '.join(instruction.operands)}"
-            )
+            raise PtxError(f"unknown instruction {shown}")
         try:
             text = render(self.scope, instruction)
-        except (ValueError, IndexError) as error:
-            if isinstance(error, PtxError) and instruction.name in str(error):
-                raise
-            shown = f"{instruction.name} {', '.join(instruction.operands)}"
+        except (PtxError, IndexError, ValueError) as error:
             raise PtxError(f"unknown form of an instruction, {shown}: {error}") from error
         guard = instruction.guard
         return f"if ({self.scope.value(guard, 'pred')}) {{ {text} }}" if guard else f"{{ {text} }}"
