@@ -79,6 +79,12 @@ EMULATE_DRIVER CUresult cuCtxGetCurrent(CUcontext* context) {
     return CUDA_SUCCESS;
 }
 
+EMULATE_DRIVER CUresult cuCtxGetDevice(CUdevice* device) {
+    if (emulate::contexts.empty()) return CUDA_ERROR_INVALID_CONTEXT;
+    *device = emulate::current_gpu();
+    return CUDA_SUCCESS;
+}
+
 EMULATE_DRIVER CUresult cuCtxPushCurrent(CUcontext context) {
     emulate::contexts.push_back(context);
     return CUDA_SUCCESS;
