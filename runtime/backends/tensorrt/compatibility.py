@@ -12,7 +12,8 @@ from edgecount.errors import BackendError, EdgeCountError, ModelError
 from edgecount.runtime.backends.tensorrt.library import load_tensorrt
 from edgecount.runtime.cuda.driver import Driver, probe_driver, why_no_gpu
 from edgecount.runtime.models.engines import Engine, Rebuild, build_command, file_sha256, find_onnx
-from edgecount.runtime.models.sidecar import EngineSidecar, mismatches
+from edgecount.runtime.models.portability import mismatches
+from edgecount.runtime.models.sidecar import EngineSidecar
 
 if TYPE_CHECKING:
     from pathlib import Path
