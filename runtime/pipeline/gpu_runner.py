@@ -16,7 +16,6 @@ from edgecount import _ext
 from edgecount.errors import BackendError
 from edgecount.result import Timings
 from edgecount.runtime.cuda.driver import gpu_failures
-from edgecount.runtime.frames.checked import CheckedFrame
 from edgecount.runtime.pipeline.ending import ends_before_the_interpreter
 from edgecount.runtime.pipeline.gpu_kernels import GpuKernelCache
 from edgecount.runtime.pipeline.host_runner import HostRunner
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from edgecount.result import CountResult
     from edgecount.runtime.backends.device import Bound, DeviceBackend
+    from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.pipeline.gpu_counters import GpuCounter
     from edgecount.runtime.pipeline.gpu_kernels import GpuKernels
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
@@ -91,9 +91,8 @@ class GpuRunner(QueueingRunner):
             batch = self._batch_for(len(frames))
             bound = self._worker.bind((batch, 3, *geometry.padded))
             check_outputs(bound.outputs, self._settings.manifest, *geometry.padded, batch)
-            nv12 = frames[0].chroma is not None
             # Found before anything is queued: making one may fail for want of memory.
-            kernels = self._kernels.find(geometry, masks, bound, nv12=nv12)
+            kernels = self._kernels.find(geometry, masks, bound, pixels=frames[0].format)
             # Copied to pinned memory before the first mark, which times the GPU's part alone.
             images, copies = self._staging.stage(frames)
             self._submitted = jobs
@@ -226,7 +225,8 @@ class GpuRunner(QueueingRunner):
                     self._stream.download(plane[y], rows[y])
             planes.append(rows)
         self._stream.synchronize()
-        return CheckedFrame(planes[0], planes[1] if len(planes) > 1 else None)
+        chroma = planes[1] if len(planes) > 1 else None
+        return frame._replace(pixels=planes[0], chroma=chroma)
 
     def _timings(self, frames: int) -> Timings:
         """Return each frame's share of the time of a batch."""

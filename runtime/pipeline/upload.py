@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from edgecount import _ext
-from edgecount.runtime.frames.checked import CheckedFrame
+from edgecount.runtime.frames.pixel_formats import frame_shape
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgecount.runtime.frames.checked import CheckedFrame
 
 
 Copy: TypeAlias = "tuple[_ext.DeviceArray, NDArray[np.uint8]]"
@@ -43,8 +45,7 @@ class StagingBuffer:
         if not any(frame.on_host for frame in frames):
             return list(frames), []
         width, height = frames[0].size
-        nv12 = frames[0].chroma is not None
-        shape = len(frames), *((height * 3 // 2, width) if nv12 else (height, width, 3))
+        shape = len(frames), *frame_shape(frames[0].format, height, width)
         on_host, on_gpu = self._reserve(math.prod(shape))
         pinned, targets = on_host.array(shape, "uint8"), on_gpu.array(shape, "uint8")
         staged, copies = list(frames), []
@@ -53,9 +54,10 @@ class StagingBuffer:
                 continue
             target, rows = targets[index], pinned[index]
             np.copyto(rows[:height], frame.pixels)  # type: ignore[arg-type]
-            if nv12:
+            if frame.chroma is not None:
                 np.copyto(rows[height:], frame.chroma)  # type: ignore[arg-type]
-            staged[index] = CheckedFrame(target[:height], target[height:] if nv12 else None)
+            chroma = None if frame.chroma is None else target[height:]
+            staged[index] = frame._replace(pixels=target[:height], chroma=chroma)
             copies.append((target, rows))
         return staged, copies
 

@@ -72,6 +72,11 @@ struct Launch {
             report(cudaErrorInvalidConfiguration);
             return;
         }
+        // A stream of another device than the current one.
+        if (CUstream_st* in = stream_of(stream); in != nullptr && in->gpu != current_gpu()) {
+            report(cudaErrorInvalidResourceHandle);
+            return;
+        }
         const std::uint64_t seed = ++device().launches;
         report(enqueue(stream, [=, *this] {
             run_grid(body_of(kernel, arguments...), grid, block, shared_bytes, seed);
