@@ -40,7 +40,7 @@ class Compiler:
 
 @pytest.fixture(scope="module")
 def compiler(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
-    missing = missing_tool()
+    missing = missing_tool("nvcc", "g++", "c++filt")
     if missing:
         pytest.skip(missing)
     return Compiler(tmp_path_factory.mktemp("ptx"))

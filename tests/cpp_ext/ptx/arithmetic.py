@@ -68,7 +68,7 @@ def product(scope: Scope, instruction: Instruction) -> str:
     text = f"{at_least}({left}) * {at_least}({right})"
     if instruction.opcode[0] == "mad":
         text += f" + {scope.value(instruction.operands[3], result)}"
-    return scope.assign(instruction.operands[0], result, text)
+    return scope.assign(instruction.operands[0], result, f"{result}({text})")
 
 
 def quotient(scope: Scope, instruction: Instruction) -> str:

@@ -49,11 +49,11 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-def missing_tool() -> str:
-    """Return why programs cannot be built here; empty if they can."""
+def missing_tool(*tools: str) -> str:
+    """Return why programs that need some tools cannot be built here; empty if they can."""
     if not CPP.is_dir():
         return "the C++ sources are not at hand"
-    absent = [tool for tool in ("nvcc", "g++", "c++filt") if shutil.which(tool) is None]
+    absent = [tool for tool in tools if shutil.which(tool) is None]
     return f"{absent[0]} is not installed" if absent else ""
 
 
@@ -69,6 +69,12 @@ def make_ptx(source: Path, architecture: int, output: Path, *flags: str) -> str:
 def without_target(text: str) -> str:
     """Return PTX without the line that names the architecture and is all that differs for some."""
     return re.sub(r"^\.target .*$", "", text, flags=re.MULTILINE)
+
+
+def link(objects: Sequence[Path], program: Path) -> Path:
+    """Link a program, and return where it is."""
+    run("g++", *objects, "-ldl", "-lpthread", "-o", program)
+    return program
 
 
 class Build:
@@ -111,9 +117,7 @@ class Build:
                 (folder / file).write_text(source)
             sources = sorted(folder.glob("*.cpp"), key=lambda file: -file.stat().st_size)
             own = self.compile_all([*sources, test], folder, cuda, flags)
-            output = folder / name
-            run("g++", *self.objects(), *own, "-ldl", "-lpthread", "-o", output)
-            self.made[known] = output
+            self.made[known] = link([*self.objects(), *own], folder / name)
         return self.made[known]
 
     def compile_all(
