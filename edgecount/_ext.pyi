@@ -74,6 +74,8 @@ def preprocess(
     swap_rb: bool,
     pad_value: float,
     chroma: NDArray[np.uint8] | None = None,
+    *,
+    pixels: str = "bgr",
 ) -> None:
     """Write the network input of one image into `out`, on the CPU."""
 
@@ -249,7 +251,7 @@ class Preprocessor:
         swap_rb: bool,
         pad_value: float,
         *,
-        nv12: bool = False,
+        pixels: str = "bgr",
         dtype: str = "float32",
         device: int = 0,
     ) -> None: ...

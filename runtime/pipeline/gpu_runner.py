@@ -87,9 +87,8 @@ class GpuRunner(QueueingRunner):
             batch = self._batch_for(len(frames))
             bound = self._worker.bind((batch, 3, *geometry.padded))
             check_outputs(bound.outputs, self._settings.manifest, *geometry.padded, batch)
-            nv12 = frames[0].chroma is not None
             # Found before anything is queued: making one may fail for want of memory.
-            kernels = self._kernels.find(geometry, masks, bound, nv12=nv12)
+            kernels = self._kernels.find(geometry, masks, bound, pixels=frames[0].format)
             # Copied to pinned memory before the first mark, which times the GPU's part alone.
             # Pixels that keep their size are read once, those that are resized several times.
             images, copies = self._staging.stage(frames, read_once=geometry.is_native)

@@ -51,7 +51,7 @@ class FrameJob:
     @property
     def kind(self) -> tuple[object, ...]:
         """Size and layout: jobs of one kind can go through an engine in one batch."""
-        return self.frame.size, self.frame.chroma is None
+        return self.frame.size, self.frame.format
 
 
 @dataclass(frozen=True, eq=False)
