@@ -40,6 +40,9 @@ public:
     void upload(void* device_to, const void* host_from, std::size_t bytes) const;
     void download(void* host_to, const void* device_from, std::size_t bytes) const;
 
+    /// Bytes from one place of the device to another.
+    void copy(void* to, const void* from, std::size_t bytes) const;
+
     /// Work between the two is recorded and not done. What cannot be recorded makes end_capture
     /// throw.
     void begin_capture() const;

@@ -317,7 +317,7 @@ def test_what_this_machine_has_not(address: str, message: str) -> None:
 
 
 def test_csi_addresses() -> None:
-    from edgecount.runtime.sources.live.opencv import csi_pipeline
+    from edgecount.runtime.sources.live.jetson import csi_pipeline
 
     assert "sensor-id=1 ! video/x-raw(memory:NVMM), width=640, height=480" in csi_pipeline(
         "csi://1?size=640x480"
