@@ -131,6 +131,7 @@ class PinnedBuffer:
     @property
     def nbytes(self) -> int: ...
     def array(self, shape: Sequence[int], dtype: str, offset: int = 0) -> NDArray[Any]: ...
+    def device_array(self, shape: Sequence[int], dtype: str, offset: int = 0) -> DeviceArray: ...
 
 class Stream:
     """A queue of work on a GPU, done in the order in which it was put in."""
@@ -172,6 +173,9 @@ def device_array(source: object, stream: Stream) -> DeviceArray:
 
 def device_memory(device: int = 0) -> tuple[int, int]:
     """Return the free and the total bytes of a GPU's memory."""
+
+def shares_memory(device: int = 0) -> bool:
+    """Return whether a GPU uses the CPU's memory and has none of its own."""
 
 class MapCounter:
     """`count_maps` on a GPU for batches of one shape: the same bits."""

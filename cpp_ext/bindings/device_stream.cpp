@@ -85,14 +85,15 @@ Raises:
         read-only target.)";
 
 constexpr const char* kDownloadDoc =
-    R"(Copy a C-contiguous array on the device to the host, in this stream.
+    R"(Copy an array on the device to the host, in this stream.
 
 The call does not wait if `target` lies in a `PinnedBuffer`, which holds the values when the work is
 done.
 
 Args:
-    source: The C-contiguous array on the stream's device.
-    target: A writable NumPy array of the same dtype and shape.
+    source: The array on the stream's device. It is C-contiguous, but for its rows, along the first
+        axis: these may lie apart, and go in one copy as well.
+    target: A writable C-contiguous NumPy array of the same dtype and shape.
 
 Raises:
     TypeError: Not such arrays, dtypes that differ, or a read-only target.
@@ -157,14 +158,30 @@ void upload(const Stream& stream, nb::handle target, nb::handle source) {
     stream.upload(to.data, from.data(), to.nbytes());
 }
 
+/// Whether the rows of an array follow each other with gaps, and have none themselves.
+bool has_rows_apart(const DeviceArray& array) {
+    if (array.ndim() < 2 || array.contiguous()) return false;
+    DeviceArray row = array;
+    row.shape.erase(row.shape.begin());
+    row.strides.erase(row.strides.begin());
+    return row.contiguous() && array.strides[0] > static_cast<std::int64_t>(row.nbytes());
+}
+
 void download(const Stream& stream, nb::handle source, nb::handle target) {
     const DeviceArray& from = as_device_array("source", source);
     require_device("source", from, stream.device());
-    require_contiguous("source", from);
+    const bool rows_apart = has_rows_apart(from);
+    if (!rows_apart) require_contiguous("source", from);
     const WritableArray to = as_writable_array("target", target);
     require_equal(AnyArray(to), from, "target");
     if (from.nbytes() == 0) return;
     const ReleasedGil unlocked;
+    if (rows_apart) {
+        const auto rows = static_cast<std::size_t>(from.shape[0]);
+        stream.download_rows(to.data(), from.data, static_cast<std::size_t>(from.strides[0]),
+                             from.nbytes() / rows, rows);
+        return;
+    }
     stream.download(to.data(), from.data, from.nbytes());
 }
 
