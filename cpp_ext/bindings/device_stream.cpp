@@ -104,6 +104,18 @@ Raises:
     TypeError: Not such arrays, dtypes that differ, or a read-only target.
     ValueError: Shapes that differ, a gap or another order, or another device than the stream's.)";
 
+constexpr const char* kCopyDoc =
+    R"(Copy a C-contiguous array to another one on the device, in this stream, without waiting.
+
+Args:
+    target: The C-contiguous array to write to.
+    source: An array of the same dtype and shape.
+
+Raises:
+    TypeError: Not such arrays, or dtypes that differ.
+    ValueError: Shapes that differ, a gap or another order, another device than the stream's, or a
+        read-only target.)";
+
 constexpr const char* kEndCaptureDoc =
     R"(End the recording and return the recorded work as a `Graph`.
 
@@ -201,6 +213,21 @@ void download(const Stream& stream, nb::handle source, nb::handle target) {
     stream.download(to.data(), from.data, from.nbytes());
 }
 
+void copy(const Stream& stream, nb::handle target, nb::handle source) {
+    const DeviceArray& to = as_device_array("target", target);
+    const DeviceArray& from = as_device_array("source", source);
+    require_device("target", to, stream.device());
+    require_device("source", from, stream.device());
+    require_dtype("source", from, to.dtype);
+    require_shape("source", from, to.shape);
+    require_contiguous("target", to);
+    require_contiguous("source", from);
+    require_writable("target", to);
+    if (to.nbytes() == 0) return;
+    const ReleasedGil unlocked;
+    stream.copy(to.data, from.data, to.nbytes());
+}
+
 }  // namespace
 
 void bind_device_stream(nb::module_& module) {
@@ -234,6 +261,7 @@ void bind_device_stream(nb::module_& module) {
         .def("wait", &Stream::wait, "event"_a, Unlocked(), kWaitDoc)
         .def("upload", &upload, "target"_a.none(), "source"_a.none(), kUploadDoc)
         .def("download", &download, "source"_a.none(), "target"_a.none(), kDownloadDoc)
+        .def("copy", &copy, "target"_a.none(), "source"_a.none(), kCopyDoc)
         .def("begin_capture", &Stream::begin_capture, Unlocked(),
              "Record the work that this stream gets from now on, instead of doing it.")
         .def("end_capture", &Stream::end_capture, Unlocked(), kEndCaptureDoc);
