@@ -22,7 +22,7 @@ from rows import NotHereError
 from yardsticks import driver
 
 CALLS = 100
-# Heatmaps of edgecount-s at 480 x 640 and at 736 x 1280, and the goals'.
+# Densities of edgecount-s at 480 x 640 and at 736 x 1280 pixels, and the goals' maps.
 SIZES = (60, 80), (92, 160), GOAL_SIZE
 
 
