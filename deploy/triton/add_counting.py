@@ -76,15 +76,16 @@ def add_counting(
         ) from error
     name, image = folder.name, manifest.input.name
     inside = _inside(stated, manifest)
-    limits = limits or _one_size(inside[image])
+    limits = limits or _one_size(inside[image].dims)
     parameters = {
         "edgecount_manifest": json.dumps(manifest.to_dict(), allow_nan=False),
         "max_side": str(max_side or manifest.input.max_side),
         "limits": json.dumps(limits),
+        "image_type": {"FP32": "float32", "FP16": "float16"}[inside[image].kind],
     }
     frame, size = Tensor("frame", "UINT8", [-1, -1, 3]), Tensor("size", "INT32", [2])
-    maps = [Tensor(f"map_{out.name}", "FP32", inside[out.name]) for out in manifest.outputs]
-    given = [Tensor("image", "FP32", inside[image]), size]
+    maps = [inside[output.name]._replace(name=f"map_{output.name}") for output in manifest.outputs]
+    given = [inside[image]._replace(name="image"), size]
     before = _step("preprocess", [frame], given, parameters, instances)
     after = _step("postprocess", [size, *maps], results(manifest), parameters, instances)
     for step, text in (("preprocess", before), ("postprocess", after)):
@@ -93,15 +94,20 @@ def add_counting(
     return _write(folder.with_name(f"{name}-count"), _ensemble(name, image, manifest))
 
 
-def _inside(stated: str, manifest: Manifest) -> dict[str, list[int]]:
-    """Return the axes of the network's tensors, the batch of one frame first."""
+def _inside(stated: str, manifest: Manifest) -> dict[str, Tensor]:
+    """Return the network's tensors by name; of their axes the first is the batch, of one frame."""
     batched = re.search(r"^max_batch_size: 0$", stated, re.MULTILINE) is None
-    found = dict(re.findall(r'name: "([^"]+)" data_type: TYPE_FP32 dims: \[ ([-\d, ]+) \]', stated))
+    line = r'name: "([^"]+)" data_type: TYPE_(FP32|FP16) dims: \[ ([-\d, ]+) \]'
+    found = {name: (kind, text.split(",")) for name, kind, text in re.findall(line, stated)}
     names = [manifest.input.name, *(output.name for output in manifest.outputs)]
     if missing := [name for name in names if name not in found]:
         raise OutputError(f"config.pbtxt states no tensor {' and none '.join(missing)}")
-    axes = {name: [int(side) for side in found[name].split(",")] for name in names}
-    return {name: [1, *sides] if batched else [1, *sides[1:]] for name, sides in axes.items()}
+    tensors = {}
+    for name in names:
+        kind, axes = found[name]
+        sides = [int(side) for side in axes]
+        tensors[name] = Tensor(name, kind, [1, *sides] if batched else [1, *sides[1:]])
+    return tensors
 
 
 def _one_size(axes: Sequence[int]) -> Limits | None:

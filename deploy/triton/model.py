@@ -57,6 +57,10 @@ class Preprocess(Step):
 
     inputs = ("frame",)
 
+    def __init__(self, parameters):
+        super().__init__(parameters)
+        self._type = np.dtype(parameters["image_type"])
+
     def run(self, frame):
         """Resize, normalise and pad the frame."""
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
@@ -64,7 +68,10 @@ class Preprocess(Step):
         geometry = self.geometry(*frame.shape[:2])
         image = np.empty((1, 3, *geometry.padded), np.float32)
         write_input(frame, geometry.resized, self.manifest.input, image)
-        return {"image": image, "size": np.array(frame.shape[:2], np.int32)}
+        return {
+            "image": image.astype(self._type, copy=False),
+            "size": np.array(frame.shape[:2], np.int32),
+        }
 
 
 class Postprocess(Step):

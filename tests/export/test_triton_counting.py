@@ -200,6 +200,23 @@ def test_a_network_of_one_size(served, add_counting, tmp_path, batch):
         assert given["image"].shape == (1, 3, 64, 96)
 
 
+def test_a_network_that_takes_its_image_in_float16(served, add_counting, tmp_path):
+    folder = network(tmp_path)
+    stated = (folder / "config.pbtxt").read_text()
+    half = stated.replace('"image" data_type: TYPE_FP32', '"image" data_type: TYPE_FP16')
+    assert half != stated
+    (folder / "config.pbtxt").write_text(half)
+    add_counting(folder)
+    (image,) = [
+        tensor
+        for tensor in parse(tmp_path / "small-preprocess" / "config.pbtxt").output
+        if tensor.name == "image"
+    ]
+    assert image.data_type == parse(folder / "config.pbtxt").input[0].data_type
+    given = run(served, tmp_path / "small-preprocess", {"frame": np.zeros((64, 64, 3), np.uint8)})
+    assert given["image"].dtype == np.float16
+
+
 def test_no_network_of_an_export(add_counting, tmp_path):
     with pytest.raises(OutputError, match="expected a model that edgecount export --triton wrote"):
         add_counting(tmp_path / "nothing")
