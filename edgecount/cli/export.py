@@ -130,10 +130,17 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino")
     help="Most scratch memory of a layer; cap it on small boards.",
 )
 @click.option(
-    "--hardware-compatible", is_flag=True, help="Build for all GPUs from Ampere on, slower."
+    "--hardware-compatible",
+    is_flag=True,
+    help="Build for all GPUs from Ampere on but Jetsons, slower.",
 )
 @click.option(
     "--version-compatible", is_flag=True, help="Build for later TensorRT versions too, slower."
+)
+@click.option(
+    "--fp16-input",
+    is_flag=True,
+    help="Engines of --fp16 and --int8 take the image as float16: half the bytes.",
 )
 @click.option(
     "--timing-cache",

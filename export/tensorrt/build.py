@@ -22,11 +22,15 @@ from edgecount.export.progress import Progress
 from edgecount.export.tensorrt.callbacks import Interrupt, make_monitor
 from edgecount.export.tensorrt.config import (
     check_accelerator,
+    check_gpu,
     check_options,
+    is_typed,
     make_config,
+    offered_capabilities,
     save_timing_cache,
     with_point,
 )
+from edgecount.export.tensorrt.fp16_input import with_fp16_input
 from edgecount.export.tensorrt.inspect import inspect_engine
 from edgecount.export.tensorrt.layer_precision import check_precision, describe, network_precisions
 from edgecount.export.tensorrt.network import (
@@ -45,6 +49,7 @@ from edgecount.runtime.backends.tensorrt.library import (
 )
 from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
 from edgecount.runtime.cuda.driver import probe_driver
+from edgecount.runtime.models.portability import AMPERE, open_ended, platform_of
 from edgecount.runtime.models.sidecar import InputShapes
 
 if TYPE_CHECKING:
@@ -82,7 +87,7 @@ def build_engine(
     trt = load_tensorrt(options.target)
     features = probe_features(trt)
     check_options(trt, features, options)
-    driver = _driver_for(features)
+    driver = _driver_for(features, options)
     data = _read(onnx)
     _check_folder(path)
     trt_log = TensorRTLog(trt)
@@ -94,6 +99,7 @@ def build_engine(
         if built.cache_of is not None and options.timing_cache is not None:
             save_timing_cache(built.cache_of, options.timing_cache)
         engine_layers = _inspect(tools, built) if driver else None
+    ahead = features.compute_capabilities
     layers = built.layers if engine_layers is None or built.typed else engine_layers
     write_whole(path, built.engine)
     record = EngineRecord(
@@ -103,7 +109,7 @@ def build_engine(
         onnx_sha256=hashlib.sha256(data).hexdigest(),
         seconds=seconds,
         version=trt.__version__,
-        compute_capabilities=_capabilities(options, features, driver),
+        compute_capabilities=_capabilities(trt, options, driver),
         device=driver.devices[0].kind if driver else None,
         driver=driver.cuda if driver else None,
         shapes=built.shapes,
@@ -112,6 +118,8 @@ def build_engine(
         layers=layers,
         engine_layers=engine_layers,
         options=options,
+        # Engines of RTX run on Windows and Linux alike.
+        platform=platform_of(driver.devices[0]) if driver and not ahead else None,
     )
     for problem in trt_log.problems:
         log.warning("%s", problem)
@@ -130,7 +138,7 @@ def check_engine(options: EngineOptions) -> None:
     trt = load_tensorrt(options.target)
     features = probe_features(trt)
     check_options(trt, features, options)
-    _driver_for(features)
+    _driver_for(features, options)
     if options.dla_core is not None:
         tools = _Tools(trt, features, TensorRTLog(trt), options, None, Interrupt())
         check_accelerator(trt, _open_builder(tools), options.dla_core)
@@ -179,10 +187,11 @@ class _Built(NamedTuple):
     cache_of: Any  # the configuration that holds measured times, or None
 
 
-def _driver_for(features: Features) -> Driver | None:
+def _driver_for(features: Features, options: EngineOptions) -> Driver | None:
     """Return the driver, or None: without one only builds ahead of time are possible."""
     driver = probe_driver()
     if not isinstance(driver, str):
+        check_gpu(options, driver.devices[0])
         return driver
     if not features.compute_capabilities:
         raise BackendError(
@@ -212,8 +221,10 @@ def _check_folder(path: Path) -> None:
 
 def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
     trt, features, options = tools.trt, tools.features, tools.options
-    typed = _is_typed(tools)
+    typed = is_typed(features, options)
     builder = _open_builder(tools)
+    if options.fp16_input:
+        data = _with_fp16_input(onnx, data)
     tensors, network, parser = _parse(tools, builder, onnx, data)
     shapes = check_shapes(tensors[0], options.shapes)
     layers = network_precisions(network) if typed else {}
@@ -226,24 +237,27 @@ def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
     return _Built(bytes(serialized), shapes, tensors, typed, layers, config if measured else None)
 
 
-def _is_typed(tools: _Tools) -> bool:
-    """Return whether the types of the graph bind the engine."""
-    # Until TensorRT 11, accelerators take their precision from flags, which typed networks forbid.
-    flagged_dla = tools.options.dla_core is not None and tools.features.precision_flags
-    return tools.features.typed_graphs and not flagged_dla
+def _with_fp16_input(onnx: Path, data: bytes) -> bytes:
+    changed = with_fp16_input(data)
+    if isinstance(changed, str):
+        log.warning("fp16_input: the engine takes float32, because of %s: %s", onnx, changed)
+        return data
+    return changed
 
 
 def _parse(
     tools: _Tools, builder: Any, onnx: Path, data: bytes
 ) -> tuple[tuple[TensorRecord, ...], Any, Any]:
-    """Return tensors and network of a float32 graph, and the parser that owns its weights."""
-    trt, features, typed = tools.trt, tools.features, _is_typed(tools)
+    """Return tensors and network of a graph, and the parser that owns its weights."""
+    trt, features = tools.trt, tools.features
+    typed = is_typed(features, tools.options)
     network, parser = parse_onnx(
         trt, features, builder, tools.log, path=onnx, data=data, typed=typed
     )
     tensors = tensors_of(network)
     for tensor in tensors:
-        if tensor.dtype != "float32":  # which frames and counts come in
+        fp16 = tools.options.fp16_input and tensor.mode == "input" and tensor.dtype == "float16"
+        if tensor.dtype != "float32" and not fp16:  # which frames and counts come in
             raise ModelError(
                 f"{onnx}: expected float32 inputs and outputs, got {tensor.dtype} for the "
                 f"{tensor.mode} {tensor.name}: keep the types of inputs and outputs when you "
@@ -313,10 +327,13 @@ def _inspect(tools: _Tools, built: _Built) -> dict[str, int] | None:
 
 
 def _capabilities(
-    options: EngineOptions, features: Features, driver: Driver | None
+    trt: ModuleType, options: EngineOptions, driver: Driver | None
 ) -> tuple[str, ...]:
+    """Return the GPUs that an engine runs on, as its sidecar names them."""
     if options.compute_capabilities:
         return tuple(dict.fromkeys(with_point(one) for one in options.compute_capabilities))
-    if features.compute_capabilities or options.hardware_compatible or driver is None:
-        return ("8.0+",)
+    if options.hardware_compatible:
+        return (f"{AMPERE}+",)
+    if options.target == "tensorrt-rtx" or driver is None:
+        return open_ended([*offered_capabilities(trt)])
     return (driver.devices[0].capability,)

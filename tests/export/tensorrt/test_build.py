@@ -129,7 +129,9 @@ def test_the_record_tells_what_was_built(files, first, second, asked, layers):
     assert record.sha256 == hashlib.sha256(plan.read_bytes()).hexdigest()
     assert record.onnx_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
     assert record.version == TRT.__version__
-    assert record.compute_capabilities == ("8.0+",)
+    # What RTX 1.7 builds for, less Turing, and what comes later ("CPU-Only AOT" of its docs)
+    assert record.compute_capabilities == ("8.0", "8.6", "8.9", "12.0", "12.1+")
+    assert record.platform is None  # its engines run on Windows and Linux alike
     assert record.tensors == (
         ("image", "input", "float32", (1, 3, 64, 64)),
         ("density", "output", "float32", (1, 4, 64, 64)),
@@ -269,6 +271,27 @@ def test_a_half_input_is_refused(files):
     onnx.save(model, source)
     with pytest.raises(ModelError, match=r"expected float32 .*got float16 for the input image"):
         build_engine(source, plan, rtx("fp16"))
+
+
+def test_the_image_may_be_taken_in_float16(files, caplog):
+    source, plan = files
+    write_graph(source, "fp16", "fp16")
+    record = build_engine(source, plan, rtx("fp16", fp16_input=True))
+    assert record.tensors == (
+        ("image", "input", "float16", (1, 3, 64, 64)),
+        ("density", "output", "float32", (1, 4, 64, 64)),
+    )
+    assert record.layers == {"fp16": 2}
+    assert record.onnx_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert "fp16_input" not in caplog.text
+
+
+def test_the_image_stays_in_float32_where_a_layer_reads_it_so(files, caplog):
+    source, plan = files
+    write_graph(source, "int8", "fp32")
+    record = build_engine(source, plan, rtx("int8", fp16_input=True))
+    assert record.tensors[0].dtype == "float32"
+    assert "fp16_input: the engine takes float32" in caplog.text
 
 
 def test_a_missing_file_is_named(files):
