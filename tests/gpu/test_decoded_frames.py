@@ -15,7 +15,7 @@ from clips import encode, picture
 from edgecount import NV12Frame, NvmmSurface, _ext
 from edgecount.runtime.frames.intake import FrameIntake
 from edgecount.runtime.frames.nvmm import layout, library
-from edgecount.runtime.frames.pictures import bgr_picture
+from edgecount.runtime.frames.pictures import bgr_picture, size_of
 from edgecount.runtime.sources.nvdec.pool import FramePool
 from edgecount.runtime.sources.video import VideoSource
 
@@ -36,6 +36,15 @@ def download(array: Any) -> np.ndarray:
 
 def on_gpu(planes: np.ndarray) -> Any:
     return _ext.DeviceBuffer(planes.nbytes).array(planes.shape, "uint8")
+
+
+def test_a_whole_buffer_on_the_gpu_is_drawn_like_its_planes() -> None:
+    planes = np.random.default_rng(0).integers(0, 256, (12, 16), np.uint8)
+    memory = on_gpu(planes)
+    upload(memory, planes)
+    frame = NV12Frame.from_buffer(memory, "bt709")
+    assert size_of(frame) == (16, 8)
+    assert (bgr_picture(frame) == bgr_picture(NV12Frame(planes[:8], planes[8:], "bt709"))).all()
 
 
 @pytest.fixture
