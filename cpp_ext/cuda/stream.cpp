@@ -113,6 +113,12 @@ void Stream::download(void* host_to, const void* device_from, std::size_t bytes)
           device_, "copy ", bytes, " bytes from the device");
 }
 
+void Stream::copy(void* to, const void* from, std::size_t bytes) const {
+    const CurrentDevice current(device_);
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(handle_)), device_,
+          "copy ", bytes, " bytes on the device");
+}
+
 void Stream::download_rows(void* host_to, const void* device_from, std::size_t pitch,
                            std::size_t row_bytes, std::size_t rows) const {
     const CurrentDevice current(device_);

@@ -43,6 +43,9 @@ public:
     void download_rows(void* host_to, const void* device_from, std::size_t pitch,
                        std::size_t row_bytes, std::size_t rows) const;
 
+    /// Bytes from one place of the device to another.
+    void copy(void* to, const void* from, std::size_t bytes) const;
+
     /// Work between the two is recorded and not done. What cannot be recorded makes end_capture
     /// throw.
     void begin_capture() const;
