@@ -97,8 +97,9 @@ def test_frames_in_shared_memory_are_not_copied_for_the_gpu(shared) -> None:
     assert copies == []
     assert [frame.pixels.shape for frame in staged] == [(5, 7, 3), (5, 7, 3)]
     # What is read several times is not read from memory that the GPU does not cache.
-    _, copies = staging.stage([first, second], read_once=False)
+    staged, copies = staging.stage([first, second], read_once=False)
     assert [source.nbytes for _, source in copies] == [105, 105]
+    assert [frame.pixels.ptr for frame in staged] == [target.ptr for target, _ in copies]  # type: ignore[union-attr]
     np.testing.assert_array_equal(copies[1][1], np.ravel(second.pixels))  # type: ignore[arg-type]
 
 
