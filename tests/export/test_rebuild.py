@@ -66,6 +66,28 @@ def test_a_plan_for_all_newer_gpus_stays_one(engine):
         build(engine._replace(sidecar=made), "9.0")
 
 
+@pytest.mark.parametrize(("here", "for_others"), [("8.9", True), ("8.7", False), ("7.5", False)])
+def test_an_engine_for_many_gpus_is_built_as_such_where_that_works(
+    engine, monkeypatch, here, for_others
+):
+    asked = []
+
+    def note(_onnx, _plan, options, **_):
+        asked.append(options)
+        raise BackendError("far enough")
+
+    monkeypatch.setattr("edgecount.export.tensorrt.build.build_engine", note)
+    options = {"hardware_compatible": True, "version_compatible": True}
+    wide = dataclasses.replace(
+        engine.sidecar, backend="tensorrt", compute_capabilities=("8.0+",), options=options
+    )
+    with pytest.raises(BackendError, match="far enough"):
+        build(engine._replace(sidecar=wide), here)
+    (found,) = asked
+    assert (found.hardware_compatible, found.version_compatible) == (for_others, True)
+    assert found.compute_capabilities == ()
+
+
 def test_a_gpu_that_has_no_plans(engine):
     with pytest.raises(
         BackendError, match=r"model\.engine cannot be built again here: .*got '8\.7'"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from edgecount.export.tensorrt.config import offered_capabilities, with_point
+from edgecount.errors import ConfigError
+from edgecount.export.options import EngineOptions
+from edgecount.export.tensorrt.config import check_gpu, offered_capabilities, with_point
 from edgecount.runtime.backends.tensorrt.library import load_tensorrt
+from edgecount.runtime.cuda.driver import Device
 
 
 def test_capabilities_that_rtx_offers():
@@ -23,3 +26,19 @@ def test_capabilities_that_rtx_offers():
 )
 def test_capabilities_are_written_in_one_way(given, expected):
     assert with_point(given) == expected
+
+
+@pytest.mark.parametrize(("name", "capability"), [("Orin", "8.7"), ("Thor", "11.0"), ("T4", "7.5")])
+def test_gpus_that_build_for_themselves_alone(name, capability):
+    gpu = Device(name, capability, 2**33, 8)
+    check_gpu(EngineOptions("tensorrt"), gpu)
+    with pytest.raises(
+        ConfigError, match=rf"hardware_compatible: .*no Jetson, got {name} of {capability}"
+    ):
+        check_gpu(EngineOptions("tensorrt", hardware_compatible=True), gpu)
+
+
+def test_gpus_that_build_for_all_from_ampere_on():
+    for capability in ("8.0", "8.9", "9.0", "12.0"):
+        options = EngineOptions("tensorrt", hardware_compatible=True)
+        check_gpu(options, Device("a GPU", capability, 2**33, 8))
