@@ -6,6 +6,8 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "arrays.h"
@@ -58,8 +60,11 @@ constexpr const char* kStreamDoc =
 
 Args:
     device: Number of the GPU.
-    handle: A cudaStream_t of another library, which must outlive this object; None: a new stream,
-        which does not wait for the legacy default stream.
+    handle: Another library's stream, by __cuda_stream__ (a torch.cuda.Stream) or as the number of
+        its cudaStream_t, which must outlive this object; None: a new stream, which does not wait
+        for the legacy default stream.
+    owner: What keeps the stream of a number alive, kept as long as this object. An object with
+        __cuda_stream__ is kept in any case.
     inner: Whether its work writes to no array that a caller could pass to `device_array`, as the
         work of an engine: `device_array` of an array of ours does not wait for it.)";
 
@@ -85,18 +90,31 @@ Raises:
         read-only target.)";
 
 constexpr const char* kDownloadDoc =
-    R"(Copy a C-contiguous array on the device to the host, in this stream.
+    R"(Copy an array on the device to the host, in this stream.
 
 The call does not wait if `target` lies in a `PinnedBuffer`, which holds the values when the work is
 done.
 
 Args:
-    source: The C-contiguous array on the stream's device.
-    target: A writable NumPy array of the same dtype and shape.
+    source: The array on the stream's device. It is C-contiguous, but for its rows, along the first
+        axis: these may lie apart, and go in one copy as well.
+    target: A writable C-contiguous NumPy array of the same dtype and shape.
 
 Raises:
     TypeError: Not such arrays, dtypes that differ, or a read-only target.
     ValueError: Shapes that differ, a gap or another order, or another device than the stream's.)";
+
+constexpr const char* kCopyDoc =
+    R"(Copy a C-contiguous array to another one on the device, in this stream, without waiting.
+
+Args:
+    target: The C-contiguous array to write to.
+    source: An array of the same dtype and shape.
+
+Raises:
+    TypeError: Not such arrays, or dtypes that differ.
+    ValueError: Shapes that differ, a gap or another order, another device than the stream's, or a
+        read-only target.)";
 
 constexpr const char* kEndCaptureDoc =
     R"(End the recording and return the recorded work as a `Graph`.
@@ -110,7 +128,30 @@ using cuda::Stream;
 
 using Unlocked = nb::call_guard<ReleasedGil>;
 
-void make_stream(Stream* self, int device, std::optional<std::uintptr_t> handle, bool inner) {
+/// The cudaStream_t of a number, or of an object that follows the CUDA stream protocol.
+std::uintptr_t stream_handle(nb::handle stream) {
+    std::uintptr_t handle = 0;
+    if (nb::try_cast(stream, handle)) return handle;
+    if (!nb::hasattr(stream, "__cuda_stream__")) {
+        raise_type("handle", "None, the number of a cudaStream_t or an object with __cuda_stream__",
+                   stream);
+    }
+    const nb::object answer = stream.attr("__cuda_stream__")();
+    std::pair<int, std::uintptr_t> version_and_handle;
+    if (!nb::try_cast(answer, version_and_handle)) {
+        raise_type("handle", "__cuda_stream__() to give (version, handle)", answer);
+    }
+    if (version_and_handle.first != 0) {
+        throw std::invalid_argument("handle: expected version 0 of the CUDA stream protocol, got " +
+                                    std::to_string(version_and_handle.first));
+    }
+    return version_and_handle.second;
+}
+
+void make_stream(Stream* self, int device, nb::handle stream, nb::handle /* kept by the binding */,
+                 bool inner) {
+    std::optional<std::uintptr_t> handle;
+    if (!stream.is_none()) handle = stream_handle(stream);
     const ReleasedGil unlocked;
     if (handle) {
         new (self) Stream(device, reinterpret_cast<void*>(*handle));
@@ -145,15 +186,46 @@ void upload(const Stream& stream, nb::handle target, nb::handle source) {
     stream.upload(to.data, from.data(), to.nbytes());
 }
 
+/// Whether the rows of an array follow each other with gaps, and have none themselves.
+bool has_rows_apart(const DeviceArray& array) {
+    if (array.ndim() < 2 || array.contiguous()) return false;
+    DeviceArray row = array;
+    row.shape.erase(row.shape.begin());
+    row.strides.erase(row.strides.begin());
+    return row.contiguous() && array.strides[0] > static_cast<std::int64_t>(row.nbytes());
+}
+
 void download(const Stream& stream, nb::handle source, nb::handle target) {
     const DeviceArray& from = as_device_array("source", source);
     require_device("source", from, stream.device());
-    require_contiguous("source", from);
+    const bool rows_apart = has_rows_apart(from);
+    if (!rows_apart) require_contiguous("source", from);
     const WritableArray to = as_writable_array("target", target);
     require_equal(AnyArray(to), from, "target");
     if (from.nbytes() == 0) return;
     const ReleasedGil unlocked;
+    if (rows_apart) {
+        const auto rows = static_cast<std::size_t>(from.shape[0]);
+        stream.download_rows(to.data(), from.data, static_cast<std::size_t>(from.strides[0]),
+                             from.nbytes() / rows, rows);
+        return;
+    }
     stream.download(to.data(), from.data, from.nbytes());
+}
+
+void copy(const Stream& stream, nb::handle target, nb::handle source) {
+    const DeviceArray& to = as_device_array("target", target);
+    const DeviceArray& from = as_device_array("source", source);
+    require_device("target", to, stream.device());
+    require_device("source", from, stream.device());
+    require_dtype("source", from, to.dtype);
+    require_shape("source", from, to.shape);
+    require_contiguous("target", to);
+    require_contiguous("source", from);
+    require_writable("target", to);
+    if (to.nbytes() == 0) return;
+    const ReleasedGil unlocked;
+    stream.copy(to.data, from.data, to.nbytes());
 }
 
 }  // namespace
@@ -171,7 +243,8 @@ void bind_device_stream(nb::module_& module) {
         .def("launch", &Graph::launch, "stream"_a, Unlocked(), kLaunchDoc);
 
     nb::class_<Stream>(module, "Stream", kStreamDoc)
-        .def("__init__", &make_stream, "device"_a = 0, nb::kw_only(), "handle"_a = nb::none(),
+        .def("__init__", &make_stream, nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(),
+             "device"_a = 0, nb::kw_only(), "handle"_a = nb::none(), "owner"_a = nb::none(),
              "inner"_a = false)
         .def_prop_ro(
             "handle", [](const Stream& s) { return reinterpret_cast<std::uintptr_t>(s.handle()); },
@@ -188,6 +261,7 @@ void bind_device_stream(nb::module_& module) {
         .def("wait", &Stream::wait, "event"_a, Unlocked(), kWaitDoc)
         .def("upload", &upload, "target"_a.none(), "source"_a.none(), kUploadDoc)
         .def("download", &download, "source"_a.none(), "target"_a.none(), kDownloadDoc)
+        .def("copy", &copy, "target"_a.none(), "source"_a.none(), kCopyDoc)
         .def("begin_capture", &Stream::begin_capture, Unlocked(),
              "Record the work that this stream gets from now on, instead of doing it.")
         .def("end_capture", &Stream::end_capture, Unlocked(), kEndCaptureDoc);
