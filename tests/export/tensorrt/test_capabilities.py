@@ -28,17 +28,31 @@ def test_capabilities_are_written_in_one_way(given, expected):
     assert with_point(given) == expected
 
 
-@pytest.mark.parametrize(("name", "capability"), [("Orin", "8.7"), ("Thor", "11.0"), ("T4", "7.5")])
-def test_gpus_that_build_for_themselves_alone(name, capability):
+@pytest.mark.parametrize(
+    ("option", "name", "capability"),
+    [
+        ("hardware_compatible", "Orin", "8.7"),
+        ("hardware_compatible", "T4", "7.5"),
+        ("same_capability", "Thor", "11.0"),
+        ("same_capability", "V100", "7.0"),
+    ],
+)
+def test_gpus_that_build_for_themselves_alone(option, name, capability):
     gpu = Device(name, capability, 2**33, 8)
     check_gpu(EngineOptions("tensorrt"), gpu)
-    with pytest.raises(
-        ConfigError, match=rf"hardware_compatible: .*no Jetson, got {name} of {capability}"
-    ):
-        check_gpu(EngineOptions("tensorrt", hardware_compatible=True), gpu)
+    message = rf"{option}: .* or newer and no Jetson, got {name} of {capability}: leave it"
+    with pytest.raises(ConfigError, match=message):
+        check_gpu(EngineOptions("tensorrt", **{option: True}), gpu)
 
 
-def test_gpus_that_build_for_all_from_ampere_on():
-    for capability in ("8.0", "8.9", "9.0", "12.0"):
-        options = EngineOptions("tensorrt", hardware_compatible=True)
+@pytest.mark.parametrize(
+    ("option", "capabilities"),
+    [
+        ("hardware_compatible", ["8.0", "8.9", "9.0", "12.0"]),
+        ("same_capability", ["7.5", "8.6", "12.0"]),
+    ],
+)
+def test_gpus_that_build_for_others(option, capabilities):
+    for capability in capabilities:
+        options = EngineOptions("tensorrt", **{option: True})
         check_gpu(options, Device("a GPU", capability, 2**33, 8))
