@@ -67,8 +67,8 @@ def make_ptx(source: Path, architecture: int, output: Path, *flags: str) -> str:
 
 
 def without_target(text: str) -> str:
-    """Return PTX without the line that names the architecture and is all that differs for some."""
-    return re.sub(r"^\.target .*$", "", text, flags=re.MULTILINE)
+    """Return PTX without the architecture and its limits: for some, no more than that differs."""
+    return re.sub(r"^\.(target|minnctapersm) .*$", "", text, flags=re.MULTILINE)
 
 
 def link(objects: Sequence[Path], program: Path) -> Path:
