@@ -6,7 +6,10 @@ each behind a switch that the environment variable PLANTED turns on: one build h
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -268,3 +271,23 @@ def plant(sources: Path, to: Path, bugs: list[Bug]) -> None:
         path.write_text(text.replace(bug.good, bug.switched(number)))
     for path in to.glob("*.cu*"):
         path.write_text('#include "planted.h"\n' + path.read_text())
+
+
+def survivors(program: Path, bugs: list[Bug], rounds: int, race: bool) -> list[str]:
+    """Return the names of bugs, of those that are races or that are not, that a program misses."""
+    # The test's own Python may be preloaded with something that the sanitizers dislike.
+    inherited = {key: value for key, value in os.environ.items() if key != "LD_PRELOAD"}
+
+    def survives(number: int) -> bool:
+        done = subprocess.run(
+            [program, str(rounds)],
+            capture_output=True,
+            check=False,
+            env=inherited | {"PLANTED": str(number)},
+        )
+        return done.returncode == 0
+
+    chosen = [number for number, bug in enumerate(bugs, start=1) if bug.race == race]
+    with ThreadPoolExecutor(2) as pool:
+        alive = list(pool.map(survives, chosen))
+    return [bugs[bug - 1].name for bug, lives in zip(chosen, alive, strict=True) if lives]
