@@ -22,9 +22,7 @@ from ptx.translate import source_names
 
 TABLE = HERE.parent / "kernel_resources.csv"
 ENTRY = re.compile(r"Compiling entry function '(\S+)' for 'sm_(\d+)'")
-PROPERTIES = re.compile(
-    r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads"
-)
+MEMORY = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 USED = re.compile(r"Used (\d+) registers(?:.*?, (\d+) bytes smem)?")
 
 
