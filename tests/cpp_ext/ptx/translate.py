@@ -38,8 +38,8 @@ class Layout:
     size: int
 
 
-def lay_out(variables: list[Variable], begin: int = 0) -> Layout:
-    offsets, at = {}, begin
+def lay_out(variables: list[Variable]) -> Layout:
+    offsets, at = {}, 0
     for variable in variables:
         at = -(-at // variable.alignment) * variable.alignment
         offsets[variable.name] = at
@@ -124,23 +124,28 @@ class Translation:
         self.scope.functions = names
 
     def source(self) -> str:
-        own = [each for each in self.function.body if is_shared(each)]
-        layout = lay_out([*self.shared, *(each for each in own if isinstance(each, Variable))])
+        """Return the definition of the function."""
+        own = [each for each in self.function.body if isinstance(each, Variable)]
+        layout = lay_out([*self.shared, *(each for each in own if each.space == "shared")])
         self.scope.memory |= {name: str(offset) for name, offset in layout.offsets.items()}
-        lines = [f"// {self.function.name}"]
-        lines += [f"{signature(self.function, self.names[self.function.name])} {{"]
-        if self.function.is_kernel:
-            parameters = lay_out(self.function.parameters)
-            lines += [f"  const Shared shared = Shared::of_kernel({layout.size});"]
-            for number, parameter in enumerate(self.function.parameters):
-                offset = parameters.offsets[parameter.name]
-                lines.append(f"  const char* const p{number} = parameters + {offset};")
-        else:
-            lines.append("  const Shared shared = Shared::of_function();")
-        for statement in self.function.body:
-            if not is_shared(statement):
-                lines.append(self.line(statement))
-        return "\n".join([*lines, "}"])
+        body = [self.line(each) for each in self.function.body if not is_shared(each)]
+        head = signature(self.function, self.names[self.function.name])
+        return "\n".join(
+            [f"// {self.function.name}", f"{head} {{", *self.begin(layout), *body, "}"]
+        )
+
+    def begin(self, shared: Layout) -> list[str]:
+        """Return where the block's shared memory and the kernel's parameters are."""
+        if not self.function.is_kernel:
+            return ["  const Shared shared = Shared::of_function();"]
+        parameters = lay_out(self.function.parameters)
+        return [
+            f"  const Shared shared = Shared::of_kernel({shared.size});",
+            *(
+                f"  const char* const p{number} = parameters + {offset};"
+                for number, offset in enumerate(parameters.offsets.values())
+            ),
+        ]
 
     def line(self, statement: Statement) -> str:
         """Translate one statement to a line of its own, whose number tells places apart."""
