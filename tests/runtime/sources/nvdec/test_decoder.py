@@ -76,6 +76,11 @@ def test_a_prefix_chooses_the_decoder(write, h264):
     assert camera.name == "rtsp://camera/1"
 
 
+def test_a_live_source_takes_the_decoder_as_an_option():
+    with pytest.raises(SourceError, match=r'got nvdec:rtsp://camera/1: .*hardware="nvdec"'):
+        LiveSource("nvdec:rtsp://me:secret@camera/1")
+
+
 def test_a_file_of_that_name_comes_first(write, h264, monkeypatch, tmp_path):
     write("nvdec:clip.mp4", h264)
     monkeypatch.chdir(tmp_path)
