@@ -48,6 +48,7 @@ def decoder(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: True if name == "PyNvVideoCodec" else find(name)
     )
+    monkeypatch.setattr("edgecount.runtime.sources.nvdec.decoder.why_no_gpu", lambda: None)
     monkeypatch.setattr(standin, "make_memory", on_gpu)
     monkeypatch.setattr(standin, "fill_memory", upload)
     return standin

@@ -42,6 +42,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         importlib.util, "find_spec", lambda name: True if name == "PyNvVideoCodec" else find(name)
     )
     monkeypatch.setattr(module, "FramePool", HostPool)
+    monkeypatch.setattr(module, "why_no_gpu", lambda: None)
     standin.PyNvDecoder.opened.clear()
     yield standin
     standin.PyNvDecoder.fails = ""
@@ -194,6 +195,12 @@ def test_a_failure_is_one_line(write, h264):
     with pytest.raises(SourceError) as error:
         list(VideoSource(path, hardware="nvdec").frames())
     assert str(error.value) == expected
+
+
+def test_a_machine_without_a_gpu_is_told(monkeypatch, write, h264):
+    monkeypatch.setattr(module, "why_no_gpu", lambda: "no NVIDIA driver")
+    with pytest.raises(SourceError, match="cannot be decoded on NVDEC: no NVIDIA driver"):
+        list(VideoSource(write("clip.mp4", h264), hardware="nvdec").frames())
 
 
 def test_a_missing_package_is_named(monkeypatch, write, h264):
