@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from edgecount.result import CountResult, RegionCount
     from edgecount.runtime.backends import Backend
     from edgecount.runtime.backends.fake import FakeBackend
-    from edgecount.runtime.frames.checked import NV12Frame
+    from edgecount.runtime.frames.nvmm import NvmmSurface
+    from edgecount.runtime.frames.pixel_formats import NV12Frame, PixelFrame
     from edgecount.runtime.pipeline.job import Outcome
     from edgecount.runtime.sources import (
         Frame,
@@ -64,8 +65,10 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "NV12Frame",
+    "NvmmSurface",
     "Outcome",
     "OutputError",
+    "PixelFrame",
     "Region",
     "RegionCount",
     "Source",
@@ -87,8 +90,10 @@ _HOMES = {
     "LiveOptions": "edgecount.runtime.sources",
     "LiveSource": "edgecount.runtime.sources",
     "Manifest": "edgecount.manifest",
-    "NV12Frame": "edgecount.runtime.frames.checked",
+    "NV12Frame": "edgecount.runtime.frames.pixel_formats",
+    "NvmmSurface": "edgecount.runtime.frames.nvmm",
     "Outcome": "edgecount.runtime.pipeline.job",
+    "PixelFrame": "edgecount.runtime.frames.pixel_formats",
     "Region": "edgecount.regions",
     "RegionCount": "edgecount.result",
     "Source": "edgecount.runtime.sources",

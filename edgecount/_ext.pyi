@@ -74,6 +74,8 @@ def preprocess(
     swap_rb: bool,
     pad_value: float,
     chroma: NDArray[np.uint8] | None = None,
+    *,
+    pixels: str = "bgr",
 ) -> None:
     """Write the network input of one image into `out`, on the CPU."""
 
@@ -129,6 +131,7 @@ class PinnedBuffer:
     @property
     def nbytes(self) -> int: ...
     def array(self, shape: Sequence[int], dtype: str, offset: int = 0) -> NDArray[Any]: ...
+    def device_array(self, shape: Sequence[int], dtype: str, offset: int = 0) -> DeviceArray: ...
 
 class Stream:
     """A queue of work on a GPU, done in the order in which it was put in."""
@@ -147,6 +150,7 @@ class Stream:
     def wait(self, event: Event) -> None: ...
     def upload(self, target: DeviceArray, source: NDArray[Any]) -> None: ...
     def download(self, source: DeviceArray, target: NDArray[Any]) -> None: ...
+    def copy(self, target: DeviceArray, source: DeviceArray) -> None: ...
     def begin_capture(self) -> None: ...
     def end_capture(self) -> Graph: ...
 
@@ -170,6 +174,9 @@ def device_array(source: object, stream: Stream) -> DeviceArray:
 
 def device_memory(device: int = 0) -> tuple[int, int]:
     """Return the free and the total bytes of a GPU's memory."""
+
+def shares_memory(device: int = 0) -> bool:
+    """Return whether a GPU uses the CPU's memory and has none of its own."""
 
 class MapCounter:
     """`count_maps` on a GPU for batches of one shape: the same bits."""
@@ -245,7 +252,7 @@ class Preprocessor:
         swap_rb: bool,
         pad_value: float,
         *,
-        nv12: bool = False,
+        pixels: str = "bgr",
         dtype: str = "float32",
         device: int = 0,
     ) -> None: ...

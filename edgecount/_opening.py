@@ -34,6 +34,7 @@ def open_settings(
     precision: str,
     capacity: int | None,
     zoom: int,
+    density: bool,
     rebuild: bool | Rebuild,
     refine: Callable[[CheckedFrame, CountResult], CountResult],
 ) -> CountSettings:
@@ -67,4 +68,5 @@ def open_settings(
         masks=masks,
         refine=refine,
         zoom=levels,
+        density=bool(density),
     )

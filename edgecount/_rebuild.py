@@ -62,6 +62,7 @@ def rebuild_engine(
             dla_core=options.get("dla_core"),
             hardware_compatible=bool(options.get("hardware_compatible")),
             version_compatible=bool(options.get("version_compatible")),
+            fp16_input=bool(options.get("fp16_input")),
         )
         record = build_engine(onnx, plan, wanted, progress=progress)
     except ConfigError as error:

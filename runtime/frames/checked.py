@@ -1,4 +1,4 @@
-"""Checked frames: BGR or NV12, in the host's memory or on a GPU."""
+"""Checked frames of every pixel format, in the host's memory or on a GPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from edgecount.errors import InputError
-from edgecount.runtime.frames.images import as_bgr, lies_on_gpu, plain_array, shape_of
+from edgecount.runtime.frames.images import as_bgr, eight_bits, lies_on_gpu, plain_array
+from edgecount.runtime.frames.pixel_formats import (
+    NV12Frame,
+    PixelFormat,
+    PixelFrame,
+    frame_shape,
+    natural_strides,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,54 +22,21 @@ if TYPE_CHECKING:
     from edgecount._ext import DeviceArray, Event, Stream
 
 
-class NV12Frame:
-    """A frame as video decoders and cameras give it: brightness, and colour at half its size.
-
-    Counting it as it is saves the conversion to BGR. Colours are taken as BT.601 in limited range,
-    as OpenCV does.
-
-    Args:
-        luma: uint8 (H, W), both even. Rows may lie apart, pixels may not.
-        chroma: uint8 (H / 2, W), U and V by turns, or (H / 2, W / 2, 2).
-
-    Both are NumPy arrays or, for an engine on a GPU, arrays there (see `EdgeCounter.count`).
-    """
-
-    def __init__(self, luma: Any, chroma: Any) -> None:
-        self.luma = luma
-        self.chroma = chroma
-
-    @classmethod
-    def from_buffer(cls, buffer: Any) -> NV12Frame:
-        """Take both planes from one array.
-
-        Args:
-            buffer: uint8 (H * 3 / 2, W): what OpenCV, FFmpeg and GStreamer call an NV12 image.
-
-        Raises:
-            InputError: its height is not a multiple of 3.
-        """
-        shape = shape_of(buffer)
-        if len(shape) != 2 or shape[0] % 3:
-            raise InputError(
-                f"NV12Frame: expected shape (H * 3 / 2, W), luma above chroma, got {shape}"
-            )
-        height = shape[0] // 3 * 2
-        return cls(buffer[:height], buffer[height:])
-
-
 class CheckedFrame(NamedTuple):
     """A frame that can be counted as it is.
 
     Attributes:
-        pixels: uint8 (H, W, 3) BGR or, with chroma, (H, W) luma. Rows may lie apart.
-        chroma: uint8 (H / 2, W), U and V by turns; None: BGR.
+        pixels: uint8 (H, W, 3), (H, W, 4) or, of grey and of NV12's luma, (H, W). Rows may lie
+            apart.
+        chroma: uint8 (H / 2, W), U and V by turns; None: not NV12.
         ready: event on a GPU after which the frame may be read; None: it may be at once.
+        format: how the bytes are read.
     """
 
     pixels: NDArray[np.uint8] | DeviceArray
     chroma: NDArray[np.uint8] | DeviceArray | None = None
     ready: Event | None = None
+    format: PixelFormat = "bgr"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -80,7 +54,7 @@ class CheckedFrame(NamedTuple):
         """
         pixels = self.pixels[top:bottom, left:right]
         chroma = None if self.chroma is None else self.chroma[top // 2 : bottom // 2, left:right]
-        return CheckedFrame(pixels, chroma)
+        return self._replace(pixels=pixels, chroma=chroma)
 
     @property
     def on_host(self) -> bool:
@@ -89,31 +63,26 @@ class CheckedFrame(NamedTuple):
 
 
 def check_host_frame(frame: Any) -> CheckedFrame:
-    """Check what `as_bgr` takes, or an `NV12Frame` of NumPy arrays; copy it only to convert it.
+    """Check what `as_bgr` takes, or a wrapper of NumPy arrays; copy it only to convert it.
 
     Raises:
         InputError: it cannot be counted.
     """
+    if isinstance(frame, PixelFrame):
+        pixels = eight_bits(_host_plane("PixelFrame", "pixels", frame.pixels))
+        pixels = _without_axis_of_one(pixels)
+        _check_pixels(frame, pixels)
+        return CheckedFrame(_with_whole_rows(pixels, frame.format), format=frame.format)
     if not isinstance(frame, NV12Frame):
         return CheckedFrame(as_bgr(frame))
-    planes = frame.luma, frame.chroma
-    for name, plane in zip(("luma", "chroma"), planes, strict=True):
-        if not isinstance(plane, np.ndarray):
-            if lies_on_gpu(plane):
-                raise InputError(
-                    f"NV12Frame: expected {name} as a NumPy array, got an array on a GPU, and what "
-                    "counts it runs on the CPU: copy both planes first, or use a GPU backend such "
-                    'as backend="tensorrt"'
-                )
-            raise InputError(
-                f"NV12Frame: expected {name} as a NumPy array, got {type(plane).__name__}"
-            )
-    luma, chroma = (plain_array(plane) for plane in planes)
+    luma = _without_axis_of_one(_host_plane("NV12Frame", "luma", frame.luma))
+    chroma = _without_axis_of_one(_host_plane("NV12Frame", "chroma", frame.chroma))
     # Some libraries give pairs of U and V; in memory they are the same bytes.
     if chroma.ndim == 3 and chroma.shape[2] == 2:
         chroma = chroma.reshape(chroma.shape[0], -1)
     _check_nv12(luma, chroma)
-    return CheckedFrame(_with_whole_rows(luma), _with_whole_rows(chroma))
+    planes = (_with_whole_rows(plane, frame.format) for plane in (luma, chroma))
+    return CheckedFrame(*planes, format=frame.format)
 
 
 def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
@@ -121,7 +90,7 @@ def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
 
     Args:
         frame: an object with ``__dlpack__`` or ``__cuda_array_interface__``, uint8 (H, W, 3) BGR,
-            or an `NV12Frame` of two of them.
+            or a wrapper of such objects.
         stream: work that is queued in it from now on may read the frame.
 
     Raises:
@@ -139,25 +108,23 @@ def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
             ) from error
 
     if isinstance(frame, NV12Frame):
-        luma, chroma = borrow(frame.luma), borrow(frame.chroma)
+        luma, chroma = (_without_axis_of_one(borrow(p)) for p in (frame.luma, frame.chroma))
         if len(chroma.shape) == 3 and chroma.shape[2] == 2 and chroma.strides[1:] == (2, 1):
             chroma = borrow(_Interleaved(chroma))
         _check_nv12(luma, chroma)
-        return CheckedFrame(luma, chroma)
-    array = borrow(frame)
-    shape, dtype = array.shape, array.dtype
-    if dtype != "uint8" or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-        raise InputError(
-            "expected a frame on the GPU as uint8 of shape (height, width, 3) in BGR order, got "
-            f"{dtype} of shape {shape}"
-        )
-    # The kernel reads rows with any pitch. On a GPU nothing is copied behind the caller's back.
-    if array.strides[1:] != (3, 1) or array.strides[0] < 3 * shape[1]:
-        raise InputError(
-            "expected a frame on the GPU with contiguous pixels in rows from top to bottom, got "
-            f"strides of {array.strides} bytes: make it contiguous"
-        )
-    return CheckedFrame(array)
+        for plane in (luma, chroma):
+            _check_rows(plane, frame.format)
+        return CheckedFrame(luma, chroma, format=frame.format)
+    if isinstance(frame, PixelFrame):
+        array = _without_axis_of_one(borrow(frame.pixels))
+        _check_pixels(frame, array)
+        checked = CheckedFrame(array, format=frame.format)
+    else:
+        array = borrow(frame)
+        _check_bare(array)
+        checked = CheckedFrame(array)
+    _check_rows(array, checked.format)
+    return checked
 
 
 class _Interleaved:
@@ -171,6 +138,58 @@ class _Interleaved:
             "shape": (height, 2 * width),
             "strides": (chroma.strides[0], 1),
         }
+
+
+def _host_plane(wrapper: str, name: str, plane: Any) -> NDArray[Any]:
+    """Return an array in the host's memory that a wrapper was given."""
+    if isinstance(plane, np.ndarray):
+        return plain_array(plane)
+    if lies_on_gpu(plane):
+        raise InputError(
+            f"{wrapper}: expected {name} as a NumPy array, got an array on a GPU, and what counts "
+            "it runs on the CPU: copy all of it first, or use a GPU backend such as "
+            'backend="tensorrt"'
+        )
+    raise InputError(f"{wrapper}: expected {name} as a NumPy array, got {type(plane).__name__}")
+
+
+def _without_axis_of_one(plane: Any) -> Any:
+    """Return (H, W, 1) as (H, W), which is how some libraries give luma and grey."""
+    return plane[:, :, 0] if len(plane.shape) == 3 and plane.shape[2] == 1 else plane
+
+
+def _check_pixels(frame: PixelFrame, pixels: Any) -> None:
+    shape = tuple(pixels.shape)
+    form = frame_shape(frame.format, *shape[:2]) if len(shape) in (2, 3) else ()
+    if str(pixels.dtype) != "uint8" or shape != form or 0 in shape:
+        expected = ", ".join(("height", "width", *map(str, form[2:])))
+        raise InputError(
+            f"PixelFrame: expected uint8 of shape ({expected}) for the order {frame.order!r}, got "
+            f"{pixels.dtype} of shape {shape}"
+        )
+
+
+def _check_bare(array: DeviceArray) -> None:
+    """Take no other form of a bare array on a GPU: what it may mean differs from what NumPy's do.
+
+    Four channels are BGRA where they come from OpenCV, and RGBA where they come from a camera or a
+    decoder on a GPU; one plane may be grey, or luma above chroma.
+    """
+    shape = array.shape
+    if array.dtype == "uint8" and len(shape) == 3 and shape[2] == 3 and 0 not in shape:
+        return
+    message = (
+        "expected a frame on the GPU as uint8 of shape (height, width, 3) in BGR order, got "
+        f"{array.dtype} of shape {shape}"
+    )
+    if array.dtype == "uint8" and 0 not in shape:
+        if len(shape) == 3 and shape[2] == 4:
+            message += ': name its order, PixelFrame(frame, "rgba") or PixelFrame(frame, "bgra")'
+        elif len(shape) == 2 or (len(shape) == 3 and shape[2] == 1):
+            message += (
+                ': name what it is, PixelFrame(frame, "grey") or NV12Frame.from_buffer(frame)'
+            )
+    raise InputError(message)
 
 
 def _check_nv12(luma: Any, chroma: Any) -> None:
@@ -189,6 +208,23 @@ def _check_nv12(luma: Any, chroma: Any) -> None:
         )
 
 
-def _with_whole_rows(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    ordered = plane.strides[1] == 1 and plane.strides[0] >= plane.shape[1]
-    return plane if ordered else np.ascontiguousarray(plane)
+def _has_whole_rows(plane: Any, pixel_format: PixelFormat) -> bool:
+    """Return whether pixels lie side by side in rows from top to bottom, as the kernels read."""
+    natural = natural_strides(pixel_format)
+    # An axis of one item may have any stride: torch, for one, gives 1.
+    inner = zip(plane.shape[1:], plane.strides[1:], natural, strict=True)
+    within = all(size == 1 or stride == step for size, stride, step in inner)
+    return within and (plane.shape[0] == 1 or plane.strides[0] >= natural[0] * plane.shape[1])
+
+
+def _with_whole_rows(plane: NDArray[np.uint8], pixel_format: PixelFormat) -> NDArray[np.uint8]:
+    return plane if _has_whole_rows(plane, pixel_format) else np.ascontiguousarray(plane)
+
+
+def _check_rows(plane: DeviceArray, pixel_format: PixelFormat) -> None:
+    # The kernel reads rows with any pitch. On a GPU nothing is copied behind the caller's back.
+    if not _has_whole_rows(plane, pixel_format):
+        raise InputError(
+            "expected a frame on the GPU with contiguous pixels in rows from top to bottom, got "
+            f"strides of {plane.strides} bytes: make it contiguous"
+        )

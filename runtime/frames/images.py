@@ -22,6 +22,7 @@ __all__ = [
     "MAX_PIXELS",
     "as_bgr",
     "decode_image",
+    "eight_bits",
     "lies_on_gpu",
     "plain_array",
     "read_file",
@@ -136,7 +137,7 @@ def as_bgr(frame: Any) -> NDArray[np.uint8]:
     if not isinstance(frame, np.ndarray):
         hint = ": use .numpy()" if hasattr(frame, "numpy") else ""
         raise InputError(f"{_EXPECTED}, a path or a PIL image, got {type(frame).__name__}{hint}")
-    pixels = _three_channels(_eight_bits(plain_array(frame)))
+    pixels = _three_channels(eight_bits(plain_array(frame)))
     # The kernel takes rows that lie apart but not flipped ones or pixels with gaps.
     ordered = pixels.strides[1:] == (3, 1) and pixels.strides[0] >= 3 * pixels.shape[1]
     return pixels if ordered else np.ascontiguousarray(pixels)
@@ -157,6 +158,23 @@ def plain_array(frame: NDArray[Any]) -> NDArray[Any]:
             "such as frame.filled(0)"
         )
     return frame if type(frame) is np.ndarray else frame.view(np.ndarray)
+
+
+def eight_bits(frame: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return pixels of 8 bits, without a copy if they are that already; see `as_bgr`.
+
+    Raises:
+        InputError: the dtype is not uint8, uint16 or bool.
+    """
+    if frame.dtype == np.uint8:
+        return frame
+    if frame.dtype.type is np.uint16 and frame.ndim:  # of either byte order
+        return to_eight_bits(frame)
+    if frame.dtype == np.bool_:
+        return np.where(frame, 255, 0).astype(np.uint8)
+    raise InputError(
+        f"{_EXPECTED}, got {frame.dtype}: scale the values to 0..255 and use .astype(numpy.uint8)"
+    )
 
 
 def lies_on_gpu(frame: Any) -> bool:
@@ -256,18 +274,6 @@ def _from_pil(image: Any) -> NDArray[Any]:
             "it has 8 bits, or to I;16"
         )
     return values.astype(np.uint16)
-
-
-def _eight_bits(frame: NDArray[Any]) -> NDArray[np.uint8]:
-    if frame.dtype == np.uint8:
-        return frame
-    if frame.dtype.type is np.uint16 and frame.ndim:  # of either byte order
-        return to_eight_bits(frame)
-    if frame.dtype == np.bool_:
-        return np.where(frame, 255, 0).astype(np.uint8)
-    raise InputError(
-        f"{_EXPECTED}, got {frame.dtype}: scale the values to 0..255 and use .astype(numpy.uint8)"
-    )
 
 
 def _three_channels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from edgecount.runtime.cuda.driver import gpu_failures
 from edgecount.runtime.frames.checked import (
     CheckedFrame,
-    NV12Frame,
     check_gpu_frame,
     check_host_frame,
 )
 from edgecount.runtime.frames.images import lies_on_gpu
+from edgecount.runtime.frames.pixel_formats import planes_of
 
 if TYPE_CHECKING:
     from edgecount._ext import Stream
@@ -43,8 +43,7 @@ class FrameIntake:
             InputError: it cannot be counted.
             BackendError: the GPU failed.
         """
-        planes = (frame.luma, frame.chroma) if isinstance(frame, NV12Frame) else (frame,)
-        if self._device is None or not any(lies_on_gpu(plane) for plane in planes):
+        if self._device is None or not any(lies_on_gpu(plane) for plane in planes_of(frame)):
             return check_host_frame(frame)
         from edgecount import _ext
 

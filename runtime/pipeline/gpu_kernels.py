@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgecount.runtime.backends.device import Bound
+    from edgecount.runtime.frames.pixel_formats import PixelFormat
     from edgecount.runtime.pipeline.job import CountSettings
     from edgecount.runtime.pipeline.preprocess import InputGeometry
 
@@ -50,9 +51,9 @@ class GpuKernelCache:
         self._kept: OrderedDict[tuple[object, ...], GpuKernels] = OrderedDict()
 
     def find(
-        self, geometry: InputGeometry, masks: RegionMasks, bound: Bound, *, nv12: bool
+        self, geometry: InputGeometry, masks: RegionMasks, bound: Bound, *, pixels: PixelFormat
     ) -> GpuKernels:
-        """Return the kernels of BGR or NV12 frames for an engine's tensors, with a counter.
+        """Return the kernels of frames of a pixel format for an engine's tensors, with a counter.
 
         Raises:
             RuntimeError: the GPU has no memory left.
@@ -64,10 +65,10 @@ class GpuKernelCache:
         }
         # The kernels' tables are made for all of these. Regions are compared by the id of their
         # masks, which are many megabytes and the same object as long as the regions are.
-        key = geometry, nv12, id(coverage), bound.input.dtype, *dtypes.values()
+        key = geometry, pixels, id(coverage), bound.input.dtype, *dtypes.values()
         found = self._kept.get(key)
         if found is None:
-            preprocessor = self._make_preprocessor(geometry, bound.input.dtype, nv12=nv12)
+            preprocessor = self._make_preprocessor(geometry, bound.input.dtype, pixels=pixels)
             found = self._kept[key] = GpuKernels(grid, preprocessor, coverage)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
@@ -84,7 +85,7 @@ class GpuKernelCache:
         self._kept.clear()
 
     def _make_preprocessor(
-        self, geometry: InputGeometry, dtype: str, *, nv12: bool
+        self, geometry: InputGeometry, dtype: str, *, pixels: PixelFormat
     ) -> _ext.Preprocessor:
         spec, (width, height) = self._manifest.input, geometry.size
         return _ext.Preprocessor(
@@ -96,7 +97,7 @@ class GpuKernelCache:
             spec.scale,
             spec.channels == "RGB",
             black(spec),
-            nv12=nv12,
+            pixels=pixels,
             dtype=dtype,
             device=self._device,
         )

@@ -45,14 +45,26 @@ class HostRunner(Runner):
         self._flat: dict[str, NDArray[np.float32]] = {}
 
     @ends_before_the_interpreter
-    def count(self, job: FrameJob, engine: Backend | None = None) -> CountResult:
-        """Count one frame, with an engine that is not the runner's own if one is given."""
+    def count(
+        self,
+        job: FrameJob,
+        engine: Backend | None = None,
+        *,
+        on_host: CheckedFrame | None = None,
+    ) -> CountResult:
+        """Count one frame.
+
+        Args:
+            job: the frame.
+            engine: an engine other than the runner's own.
+            on_host: the frame in the host's memory, where the job's lies on a GPU.
+        """
         self._engine = engine or self._backend
-        settings = self._settings
-        geometry = settings.geometry(job.frame.size)
+        settings, frame = self._settings, on_host or job.frame
+        geometry = settings.geometry(frame.size)
         clock = _Clock()
         run = self._run_tiles if geometry.tiles else self._run
-        maps = run(job.frame, geometry, clock)
+        maps = run(frame, geometry, clock)
         counts = count_outputs(
             maps,
             settings.manifest,
@@ -63,7 +75,7 @@ class HostRunner(Runner):
         )
         if settings.zoom:
             clock.lap("postprocess")
-            counts = self._zoom(job.frame, geometry, maps, counts, clock)
+            counts = self._zoom(frame, geometry, maps, counts, clock)
         clock.lap("postprocess")
         return settings.result(job, geometry, counts, clock.timings)
 
@@ -101,7 +113,7 @@ class HostRunner(Runner):
     ) -> dict[str, NDArray[Any]]:
         """Return the maps of a frame by name, (1, C, h, w) of the whole padded plane."""
         tensor = self._tensor("input", geometry.padded)
-        self._write(frame, geometry, tensor)
+        self._write(frame, geometry.resized, tensor)
         clock.lap("preprocess")
         return self._infer(tensor, clock)
 
@@ -114,7 +126,7 @@ class HostRunner(Runner):
         # so that no tile's edge falls between the pixels that a resized one is made of.
         if not geometry.is_native or frame.chroma is not None:
             plane = self._tensor("plane", geometry.padded)
-            self._write(frame, geometry, plane)
+            self._write(frame, geometry.resized, plane)
 
         def infer(tile: Tile) -> dict[str, NDArray[Any]]:
             top, left, height, width = tile.window
@@ -122,8 +134,8 @@ class HostRunner(Runner):
             if plane is not None:
                 tensor[...] = plane[:, :, top : top + height, left : left + width]
             else:
-                part: Any = frame.pixels[top : top + height, left : left + width]
-                write_input(part, part.shape[:2], self._settings.manifest.input, tensor)
+                part = frame.cut(left, top, left + width, top + height)
+                self._write(part, (height, width), tensor)
             clock.lap("preprocess")
             return self._infer(tensor, clock)
 
@@ -132,10 +144,12 @@ class HostRunner(Runner):
         return maps
 
     def _write(
-        self, frame: CheckedFrame, geometry: InputGeometry, out: NDArray[np.float32]
+        self, frame: CheckedFrame, resized: tuple[int, int], out: NDArray[np.float32]
     ) -> None:
         spec = self._settings.manifest.input
-        write_input(frame.pixels, geometry.resized, spec, out, frame.chroma)  # type: ignore[arg-type]
+        pixels: Any = frame.pixels
+        chroma: Any = frame.chroma
+        write_input(pixels, resized, spec, out, chroma, frame.format)
 
     def _infer(self, tensor: NDArray[np.float32], clock: _Clock) -> dict[str, NDArray[Any]]:
         manifest, batch = self._settings.manifest, self._batch

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from edgecount._density import LEFT_OUT
 from edgecount.result import CountResult
 from edgecount.runtime.pipeline.preprocess import (
     InputGeometry,
@@ -50,7 +51,7 @@ class FrameJob:
     @property
     def kind(self) -> tuple[object, ...]:
         """Size and layout: jobs of one kind can go through an engine in one batch."""
-        return self.frame.size, self.frame.chroma is None
+        return self.frame.size, self.frame.format
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,7 @@ class CountSettings:
         masks: the regions; a counter replaces them between frames.
         refine: called with each frame and its result; what it returns is the caller's.
         zoom: how often dense regions are enlarged and searched again; see `Zoom`.
+        density: whether results have the density map.
     """
 
     backend: Backend
@@ -118,6 +120,7 @@ class CountSettings:
     masks: RegionMasks
     refine: Callable[[CheckedFrame, CountResult], CountResult]
     zoom: int = 0
+    density: bool = True
 
     def geometry(self, size: tuple[int, int]) -> InputGeometry:
         """Decide how frames of a (width, height) in pixels are sized, padded and tiled.
@@ -152,6 +155,8 @@ class CountSettings:
         """Put together the result of a frame."""
         if not self._is_as_measured(geometry):
             counts = dataclasses.replace(counts, interval=None)
+        if not self.density and counts.density_count is not None:
+            counts = dataclasses.replace(counts, density=LEFT_OUT)
         result = CountResult(
             **vars(counts),
             size=geometry.size,

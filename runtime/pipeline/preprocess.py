@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgecount.manifest import InputSpec
+    from edgecount.runtime.frames.pixel_formats import PixelFormat
 
 
 @dataclass(frozen=True)
@@ -143,15 +144,17 @@ def write_input(
     spec: InputSpec,
     out: NDArray[np.float32],
     chroma: NDArray[np.uint8] | None = None,
+    pixels: PixelFormat = "bgr",
 ) -> None:
     """Resize, normalise and pad a frame into the network's input.
 
     Args:
-        image: uint8 (H, W, 3), BGR, or (H, W), the luma of NV12.
+        image: uint8 (H, W, 3), (H, W, 4) or, of grey and the luma of NV12, (H, W).
         resized: (height, width) of the frame inside `out`, at its top left.
         spec: the model's input.
         out: float32 (1, 3, height, width), overwritten.
-        chroma: uint8 (H / 2, W) of NV12; None: BGR.
+        chroma: uint8 (H / 2, W) of NV12; None: not NV12.
+        pixels: how the bytes are read.
     """
     _ext.preprocess(
         image,
@@ -164,7 +167,8 @@ def write_input(
         spec.scale,
         spec.channels == "RGB",
         black(spec),
-        *(() if chroma is None else (chroma,)),
+        chroma,
+        pixels=pixels,
     )
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from gpu_frames import CORNERS, HALF, assert_same, on_device
 
-from edgecount import EdgeCounter, NV12Frame, _ext
-from edgecount.errors import InputError
+from edgecount import EdgeCounter, NV12Frame, PixelFrame, _ext
+from edgecount.errors import ConfigError, InputError
 from edgecount.manifest import FusionSpec
 
 pytestmark = pytest.mark.gpu
@@ -89,6 +89,53 @@ def test_nv12_from_either_side(make_engine, tiny_model, noise) -> None:
     assert_same(counter.count(planes), expected)
 
 
+def with_alpha(bgr: np.ndarray) -> np.ndarray:
+    """Return BGR with a fourth channel, which no count may depend on."""
+    alpha = np.random.default_rng(2).integers(0, 256, (*bgr.shape[:2], 1), np.uint8)
+    return np.concatenate([bgr, alpha], axis=2)
+
+
+@pytest.mark.parametrize("zoom", [0, 1])
+@pytest.mark.parametrize(
+    ("order", "form"),
+    [
+        ("rgb", lambda bgr: np.ascontiguousarray(bgr[:, :, ::-1])),
+        ("BGRx", with_alpha),
+        ("rgba", lambda bgr: with_alpha(bgr[:, :, ::-1])),
+        ("grey", lambda bgr: bgr[:, :, 0].copy()),
+        ("gray", lambda bgr: bgr[:, :, :1].copy()),
+    ],
+)
+def test_named_orders_count_like_bgr(make_engine, tiny_model, noise, order, form, zoom) -> None:
+    counter = EdgeCounter(tiny_model, backend=make_engine(), zoom=zoom)
+    frame = noise(128, 96)
+    pixels = form(frame)
+    if order in ("grey", "gray"):
+        frame = np.repeat(frame[:, :, :1], 3, axis=2)
+    expected = EdgeCounter(tiny_model, zoom=zoom).count(frame)
+    device = on_device(np.pad(pixels, ((0, 0), (0, 5)) + ((0, 0),) * (pixels.ndim - 2)))
+    for given in (pixels, on_device(pixels), device[:, :128]):
+        assert_same(counter.count(PixelFrame(given, order)), expected)
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_nv12_of_another_matrix_counts_as_on_the_cpu(make_engine, tiny_model, full_range) -> None:
+    counter, cpu = EdgeCounter(tiny_model, backend=make_engine()), EdgeCounter(tiny_model)
+    buffer = np.random.default_rng(3).integers(0, 256, (144, 128), np.uint8)
+    expected = cpu.count(NV12Frame.from_buffer(buffer, "bt709", full_range))
+    assert expected.density.sum() != cpu.count(NV12Frame.from_buffer(buffer)).density.sum()
+    luma, chroma = on_device(buffer[:96, :, None]), on_device(buffer[96:, :, None])
+    mixed = [
+        NV12Frame(buffer[:96], buffer[96:], "bt709", full_range),
+        NV12Frame(luma, chroma, "bt709", full_range),
+        NV12Frame.from_buffer(buffer),
+    ]
+    found = counter.count_batch(mixed)
+    assert_same(found[0], expected)
+    assert_same(found[1], expected)
+    assert_same(found[2], cpu.count(mixed[2]))
+
+
 class Plane:
     """An array of a library that gives the interface and nothing else."""
 
@@ -126,8 +173,10 @@ def test_what_another_library_refuses_is_an_input_error(make_engine, tiny_model)
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((8, 8), np.uint8), r"of shape \(8, 8\)"),
-        (np.zeros((8, 8, 4), np.uint8), r"of shape \(8, 8, 4\)"),
+        (np.zeros((8, 8), np.uint8), r"of shape \(8, 8\): name what it is, .* NV12Frame.from_buf"),
+        (np.zeros((8, 8, 1), np.uint8), r"of shape \(8, 8, 1\): name what it is, PixelFrame"),
+        (np.zeros((8, 8, 4), np.uint8), r"of shape \(8, 8, 4\): name its order, PixelFrame"),
+        (np.zeros((8, 8, 2), np.uint8), r"of shape \(8, 8, 2\)$"),
     ],
 )
 def test_refuses_other_arrays_on_the_gpu(make_engine, tiny_model, array, message) -> None:
@@ -169,6 +218,23 @@ def test_frames_in_tiles_go_by_way_of_the_host(make_engine, make_model, noise) -
     expected = EdgeCounter(model, max_side=None).count(frame)
     assert_same(counter.count(frame), expected)
     assert_same(counter.count(on_device(frame)), expected)
+
+
+def test_counts_without_the_density(make_engine, tiny_model, noise) -> None:
+    options: dict[str, Any] = {"regions": {"half": HALF}, "threshold": 0.3, "density": False}
+    counter = EdgeCounter(tiny_model, backend=make_engine(), **options)
+    cpu = EdgeCounter(tiny_model, **options)
+    for found, frame in zip(
+        counter.count_batch(map(noise, (128, 97), (96, 61))),
+        map(noise, (128, 97), (96, 61)),
+        strict=True,
+    ):
+        expected = cpu.count(frame)
+        assert found.to_dict(points=True) | {"timings_ms": 0, "backend": ""} == expected.to_dict(
+            points=True
+        ) | {"timings_ms": 0, "backend": ""}
+        with pytest.raises(ConfigError, match="density=False"):
+            found.density.sum()
 
 
 def test_regions_can_be_changed_between_frames(make_engine, tiny_model, squares) -> None:
