@@ -1,7 +1,7 @@
 """Types of the compiled module. `help(edgecount._ext)` has the whole documentation."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,11 +133,21 @@ class PinnedBuffer:
     def array(self, shape: Sequence[int], dtype: str, offset: int = 0) -> NDArray[Any]: ...
     def device_array(self, shape: Sequence[int], dtype: str, offset: int = 0) -> DeviceArray: ...
 
+class _SupportsCudaStream(Protocol):
+    """A stream of another library, by the CUDA stream protocol."""
+
+    def __cuda_stream__(self) -> tuple[int, int]: ...
+
 class Stream:
     """A queue of work on a GPU, done in the order in which it was put in."""
 
     def __init__(
-        self, device: int = 0, *, handle: int | None = None, inner: bool = False
+        self,
+        device: int = 0,
+        *,
+        handle: int | _SupportsCudaStream | None = None,
+        owner: object = None,
+        inner: bool = False,
     ) -> None: ...
     @property
     def handle(self) -> int: ...

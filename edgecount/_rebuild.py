@@ -50,6 +50,7 @@ def rebuild_engine(
     """
     from edgecount.export.tensorrt.build import EngineOptions, build_engine
     from edgecount.export.tensorrt.record import make_sidecar, write_sidecar
+    from edgecount.runtime.models.portability import can_be_hardware_compatible
 
     options = sidecar.options
     try:
@@ -60,7 +61,9 @@ def rebuild_engine(
             compute_capabilities=_capabilities(sidecar, capability),
             workspace=options.get("workspace"),
             dla_core=options.get("dla_core"),
-            hardware_compatible=bool(options.get("hardware_compatible")),
+            # One that was built elsewhere may not be so here; then it is for this GPU alone.
+            hardware_compatible=bool(options.get("hardware_compatible"))
+            and can_be_hardware_compatible(capability),
             version_compatible=bool(options.get("version_compatible")),
             fp16_input=bool(options.get("fp16_input")),
         )
@@ -73,7 +76,9 @@ def rebuild_engine(
 
 
 def _capabilities(sidecar: EngineSidecar, here: str) -> tuple[str, ...]:
-    """Return the compute capabilities to build for; none means the GPU here, or all newer ones."""
-    if sidecar.backend == "tensorrt" or "8.0+" in sidecar.compute_capabilities:
+    """Return the compute capabilities to build for; none means the GPU here, or the default."""
+    from edgecount.runtime.models.portability import covers, is_open_ended
+
+    if sidecar.backend == "tensorrt" or (is_open_ended(sidecar) and covers(sidecar, here)):
         return ()
     return (here,)

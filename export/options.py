@@ -111,13 +111,15 @@ class EngineOptions:
         shapes: min, opt and max shape of the image tensor; None: the ONNX file's own, if it is not
             dynamic.
         compute_capabilities: GPUs to build for ahead of time, such as "8.9" or "89"; RTX only.
-            Empty: one engine for 8.0 and all newer ones. 7.5 (Turing) makes engines of a static
-            shape some 30 times as large, so build those apart.
+            Empty: one engine for 8.0, 8.6, 8.9, 12.0 and later ones. 7.5 (Turing) makes engines of
+            a static shape some 30 times as large, so build those apart.
         workspace: most scratch memory a layer may take, in MiB; None: all that the GPU has. A cap
             keeps builds on small boards from running out of memory.
         dla_core: deep learning accelerator to build for, from 0; None: the GPU.
-        hardware_compatible: run on every GPU from 8.0 on, somewhat slower; not on Jetson, not RTX.
-        version_compatible: run on newer versions of TensorRT too, somewhat slower; not RTX.
+        hardware_compatible: run on every GPU from 8.0 on, somewhat slower; neither on nor for a
+            Jetson, and not RTX.
+        version_compatible: run on newer versions of TensorRT of the same major number too, and from
+            8 on 10 and from 10 on 11, somewhat slower; not RTX.
         fp16_input: the image tensor is float16, where all that reads it computes so: half the bytes
             between preprocessing and engine, and the same counts. Programs of others, which feed
             the engine themselves, have to give that type. With fp16 and int8 where graphs are

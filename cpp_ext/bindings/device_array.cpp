@@ -83,11 +83,7 @@ std::string typestr_of(nb::dlpack::dtype dtype) {
     return std::string{dtype.bits == 8 ? '|' : '<', kind} + std::to_string(dtype.bits / 8);
 }
 
-nb::dlpack::dtype find_dtype(const char* argument, const std::string& text,
-                             std::string (*name_of)(nb::dlpack::dtype)) {
-    for (const nb::dlpack::dtype dtype : kDtypes) {
-        if (name_of(dtype) == text) return dtype;
-    }
+[[noreturn]] void reject_dtype(const char* argument, const std::string& text) {
     throw nb::type_error(
         (std::string(argument) +
          ": expected dtype float32, float16, uint8, int32, int64 or float64, got " + text)
@@ -238,11 +234,22 @@ std::vector<std::int64_t> natural_strides(const std::vector<std::int64_t>& shape
 }
 
 nb::dlpack::dtype dtype_of_name(const char* argument, const std::string& name) {
-    return find_dtype(argument, name, &dtype_name);
+    for (const nb::dlpack::dtype dtype : kDtypes) {
+        if (dtype_name(dtype) == name) return dtype;
+    }
+    reject_dtype(argument, name);
 }
 
 nb::dlpack::dtype dtype_of_typestr(const char* argument, const std::string& typestr) {
-    return find_dtype(argument, typestr, &typestr_of);
+    std::string name = typestr;
+    const bool ordered = !name.empty() && std::string("|<>=").find(name[0]) != std::string::npos;
+    // A byte has no order, and NumPy writes '|'; jetson-utils writes '<'. '=' is the machine's.
+    if (ordered && name.size() == 3 && name.back() == '1') name[0] = '|';
+    if (ordered && name[0] == '=') name[0] = '<';
+    for (const nb::dlpack::dtype dtype : kDtypes) {
+        if (typestr_of(dtype) == name) return dtype;
+    }
+    reject_dtype(argument, typestr);
 }
 
 std::vector<std::int64_t> as_shape(const char* name, nb::handle sequence) {

@@ -13,6 +13,7 @@
 #include "arrays.h"
 #include "bindings.h"
 #include "device_array.h"
+#include "edgecount/cuda/current_device.h"
 #include "edgecount/cuda/memory.h"
 #include "edgecount/cuda/stream.h"
 #include "gil.h"
@@ -50,6 +51,11 @@ using cuda::Stream;
     throw std::invalid_argument("source: expected " + expected_and_got);
 }
 
+[[noreturn]] void reject_place(const Stream& stream, int device) {
+    reject_source("memory of CUDA device " + std::to_string(stream.device()) +
+                  ", as the stream's, got device " + std::to_string(device));
+}
+
 /// Raises ValueError unless kernels in the stream may use the memory.
 void check_place(const DeviceArray& array, const Stream& stream) {
     if (array.nbytes() == 0) return;
@@ -62,10 +68,7 @@ void check_place(const DeviceArray& array, const Stream& stream) {
     if (!info.on_device) {
         reject_source("memory of a GPU, got host memory; upload it, see Stream.upload");
     }
-    if (info.device != stream.device()) {
-        reject_source("memory of CUDA device " + device + ", as the stream's, got device " +
-                      std::to_string(info.device));
-    }
+    if (info.device != stream.device()) reject_place(stream, info.device);
     if (!info.primary) {
         reject_source("memory of the primary CUDA context of device " + device +
                       ", got that of another context; with PyCUDA import pycuda.autoprimaryctx, "
@@ -84,7 +87,8 @@ void check_items(const DeviceArray& array) {
     }
 }
 
-void check_dlpack_device(nb::handle source, const Stream& stream) {
+/// The number of the device that the other library names.
+int dlpack_device(nb::handle source) {
     const nb::object device = source.attr("__dlpack_device__")();
     if (!nb::isinstance<nb::tuple>(device) || nb::len(device) != 2) {
         raise_type("source", "__dlpack_device__() to give (type, number)", device);
@@ -96,31 +100,62 @@ void check_dlpack_device(nb::handle source, const Stream& stream) {
                       (host ? std::string("host memory; upload it, see Stream.upload")
                             : "DLPack device type " + std::to_string(type)));
     }
-    const int number = nb::cast<int>(nb::object(nb::int_(device[1])));
-    if (number != stream.device()) {
-        reject_source("memory of CUDA device " + std::to_string(stream.device()) +
-                      ", as the stream's, got device " + std::to_string(number));
-    }
+    return nb::cast<int>(nb::object(nb::int_(device[1])));
+}
+
+constexpr std::uintptr_t kLegacy = 1;  // the legacy default stream, as a handle
+
+/// What comes later in a stream waits for what is now in another library's.
+void wait_for(std::uintptr_t handle, const Stream& stream) {
+    if (reinterpret_cast<void*>(handle) == stream.handle()) return;
+    const ReleasedGil unlocked;
+    const Stream producer(stream.device(), reinterpret_cast<void*>(handle));
+    cuda::Event event(stream.device());
+    event.record(producer);
+    stream.wait(event);
 }
 
 /// The capsule, whose memory is ready for what comes later in the stream.
 nb::object dlpack_capsule(nb::handle source, const Stream& stream) {
-    // A null handle is the legacy default stream, which DLPack calls 1.
     const auto handle = reinterpret_cast<std::uintptr_t>(stream.handle());
-    const nb::int_ consumer(handle == 0 ? 1 : handle);
+    const nb::int_ consumer(handle == 0 ? kLegacy : handle);
+    const nb::tuple version = nb::make_tuple(1, 1);
+    nb::int_ told = consumer;
+    // torch gives nothing of a device that is not current, and looks up its current stream there.
+    const cuda::CurrentDevice current(stream.device());
     try {
-        return source.attr("__dlpack__")("stream"_a = consumer,
-                                         "max_version"_a = nb::make_tuple(1, 1));
+        return source.attr("__dlpack__")("stream"_a = consumer, "max_version"_a = version);
     } catch (nb::python_error& error) {
-        // Those from before version 1 know no max_version.
-        if (!error.matches(PyExc_TypeError)) throw;
+        // OpenCV keeps the number in an int, which a cudaStream_t overflows.
+        if (error.matches(PyExc_OverflowError)) {
+            told = nb::int_(kLegacy);
+        } else if (!error.matches(PyExc_TypeError)) {
+            throw;
+        }
     }
-    return source.attr("__dlpack__")("stream"_a = consumer);
+    // Those from before version 1 know no max_version, and of these CV-CUDA minds no stream either.
+    // OpenCV does neither. Both work in the legacy default stream unless told otherwise.
+    nb::object capsule = source.attr("__dlpack__")("stream"_a = told);
+    wait_for(kLegacy, stream);
+    return capsule;
+}
+
+/// The capsule, as above; a library whose array lies on another device may give none.
+nb::object dlpack_capsule_here(nb::handle source, const Stream& stream) {
+    const int device = dlpack_device(source);
+    const bool elsewhere = device != stream.device();
+    // Some libraries say 0 whatever the device is, see check_place.
+    if (elsewhere && device != 0) reject_place(stream, device);
+    try {
+        return dlpack_capsule(source, stream);
+    } catch (nb::python_error& error) {
+        if (!elsewhere || !error.matches(PyExc_BufferError)) throw;
+    }
+    reject_place(stream, device);
 }
 
 DeviceArray from_dlpack(nb::handle source, const Stream& stream) {
-    check_dlpack_device(source, stream);
-    const nb::object capsule = dlpack_capsule(source, stream);
+    const nb::object capsule = dlpack_capsule_here(source, stream);
     auto* held = new nb::ndarray<nb::ro>;
     DeviceArray array;
     array.owner = nb::capsule(
@@ -170,22 +205,14 @@ Value as_field(const char* key, const char* expected, nb::handle object) {
 }
 
 /// Makes the stream wait for one that a __cuda_array_interface__ names. Without a name nothing need
-/// be waited for, but PyCUDA gives none for what it has queued in the default stream.
-void wait_for(nb::handle name, const Stream& stream) {
-    constexpr std::uintptr_t kLegacy = 1;
-    const auto handle =
-        name.is_none()
-            ? kLegacy
-            : as_field<std::uintptr_t>("stream", "None, 1, 2 or a cudaStream_t", name);
-    if (handle == 0) {
-        reject_source("a stream of 1, 2 or a cudaStream_t in __cuda_array_interface__, got 0");
+/// be waited for, but PyCUDA gives none for what it has queued in the default stream. Nor may the
+/// name be 0, but that is how PyNvVideoCodec calls the default stream.
+void wait_for_named(nb::handle name, const Stream& stream) {
+    std::uintptr_t handle = 0;
+    if (!name.is_none()) {
+        handle = as_field<std::uintptr_t>("stream", "None, 1, 2 or a cudaStream_t", name);
     }
-    if (reinterpret_cast<void*>(handle) == stream.handle()) return;
-    const ReleasedGil unlocked;
-    const Stream producer(stream.device(), reinterpret_cast<void*>(handle));
-    cuda::Event event(stream.device());
-    event.record(producer);
-    stream.wait(event);
+    wait_for(handle == 0 ? kLegacy : handle, stream);
 }
 
 /// The address, and whether it may be written to.
@@ -229,7 +256,7 @@ DeviceArray from_interface(nb::handle source, const nb::dict& interface, const S
     }
     check_items(array);
     check_place(array, stream);
-    wait_for(interface.get("stream", nb::none()), stream);
+    wait_for_named(interface.get("stream", nb::none()), stream);
     return array;
 }
 

@@ -6,6 +6,8 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "arrays.h"
@@ -58,8 +60,11 @@ constexpr const char* kStreamDoc =
 
 Args:
     device: Number of the GPU.
-    handle: A cudaStream_t of another library, which must outlive this object; None: a new stream,
-        which does not wait for the legacy default stream.
+    handle: Another library's stream, by __cuda_stream__ (a torch.cuda.Stream) or as the number of
+        its cudaStream_t, which must outlive this object; None: a new stream, which does not wait
+        for the legacy default stream.
+    owner: What keeps the stream of a number alive, kept as long as this object. An object with
+        __cuda_stream__ is kept in any case.
     inner: Whether its work writes to no array that a caller could pass to `device_array`, as the
         work of an engine: `device_array` of an array of ours does not wait for it.)";
 
@@ -123,7 +128,30 @@ using cuda::Stream;
 
 using Unlocked = nb::call_guard<ReleasedGil>;
 
-void make_stream(Stream* self, int device, std::optional<std::uintptr_t> handle, bool inner) {
+/// The cudaStream_t of a number, or of an object that follows the CUDA stream protocol.
+std::uintptr_t stream_handle(nb::handle stream) {
+    std::uintptr_t handle = 0;
+    if (nb::try_cast(stream, handle)) return handle;
+    if (!nb::hasattr(stream, "__cuda_stream__")) {
+        raise_type("handle", "None, the number of a cudaStream_t or an object with __cuda_stream__",
+                   stream);
+    }
+    const nb::object answer = stream.attr("__cuda_stream__")();
+    std::pair<int, std::uintptr_t> version_and_handle;
+    if (!nb::try_cast(answer, version_and_handle)) {
+        raise_type("handle", "__cuda_stream__() to give (version, handle)", answer);
+    }
+    if (version_and_handle.first != 0) {
+        throw std::invalid_argument("handle: expected version 0 of the CUDA stream protocol, got " +
+                                    std::to_string(version_and_handle.first));
+    }
+    return version_and_handle.second;
+}
+
+void make_stream(Stream* self, int device, nb::handle stream, nb::handle /* kept by the binding */,
+                 bool inner) {
+    std::optional<std::uintptr_t> handle;
+    if (!stream.is_none()) handle = stream_handle(stream);
     const ReleasedGil unlocked;
     if (handle) {
         new (self) Stream(device, reinterpret_cast<void*>(*handle));
@@ -215,7 +243,8 @@ void bind_device_stream(nb::module_& module) {
         .def("launch", &Graph::launch, "stream"_a, Unlocked(), kLaunchDoc);
 
     nb::class_<Stream>(module, "Stream", kStreamDoc)
-        .def("__init__", &make_stream, "device"_a = 0, nb::kw_only(), "handle"_a = nb::none(),
+        .def("__init__", &make_stream, nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(),
+             "device"_a = 0, nb::kw_only(), "handle"_a = nb::none(), "owner"_a = nb::none(),
              "inner"_a = false)
         .def_prop_ro(
             "handle", [](const Stream& s) { return reinterpret_cast<std::uintptr_t>(s.handle()); },

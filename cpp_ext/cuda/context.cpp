@@ -1,10 +1,15 @@
 #include "context.h"
 
 #include <cuda.h>
+#ifndef _WIN32
+#include <pthread.h>
+#endif
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <sstream>
+#include <string>
 
 #include "check.h"
 #include "edgecount/cuda/memory.h"
@@ -56,11 +61,32 @@ void check_driver(CUresult result, int device, const char* what) {
     throw Error(text.str());
 }
 
+constexpr const char* kForked =
+    "this process was forked from one that uses the GPU, and CUDA does not work in it: start "
+    "processes by \"spawn\", or use the GPU in the forked ones alone";
+
+/// Whether this process is a fork of one in which a context was opened here.
+std::atomic<bool> is_fork{false};
+
+/// CUDA's state does not survive a fork: its calls fail in the child, or do anything at all.
+void watch_for_forks() {
+#ifndef _WIN32
+    static const int watched = pthread_atfork(nullptr, nullptr, [] { is_fork = true; });
+    static_cast<void>(watched);
+#endif
+}
+
+[[noreturn]] void refuse_fork(int device) {
+    throw Error("CUDA device " + std::to_string(device) + ": " + kForked);
+}
+
 void check_device(int device) {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess) {
         cudaGetLastError();
+        // Another library used the GPU before the fork.
+        if (status == cudaErrorInitializationError) refuse_fork(device);
         std::ostringstream text;
         text << "CUDA device " << device << ": expected an NVIDIA GPU and a driver for CUDA "
              << CUDART_VERSION / 1000 << " or newer, got " << cudaGetErrorName(status) << " ("
@@ -77,6 +103,8 @@ void check_device(int device) {
 
 /// Kept until the process ends, as other libraries do: what they free goes on working.
 CUcontext primary_context(int device) {
+    // First, as the mutex may have been held by a thread that the child does not have.
+    if (is_fork.load(std::memory_order_relaxed)) refuse_fork(device);
     // Never destroyed: buffers may be freed after the destructors of static objects have run.
     static auto& mutex = *new std::mutex;
     static auto& retained = *new std::map<int, CUcontext>;
@@ -84,6 +112,7 @@ CUcontext primary_context(int device) {
     const auto known = retained.find(device);
     if (known != retained.end()) return known->second;
 
+    watch_for_forks();
     check_device(device);
     CUcontext context = nullptr;
     check_driver(driver().retain_primary(&context, device), device, "open its primary context");

@@ -6,21 +6,10 @@
 
 #include <cuda_runtime_api.h>
 
+#include "edgecount/cuda/current_device.h"
 #include "edgecount/cuda/error.h"
 
 namespace edgecount::cuda {
-
-/// Makes the primary context of a device current on this thread for the life of this object, and
-/// then again what was current before: another library's own context, or none.
-///
-/// Throws Error when there is no such device, or no driver.
-class CurrentDevice {
-public:
-    explicit CurrentDevice(int device);
-    ~CurrentDevice();
-    CurrentDevice(const CurrentDevice&) = delete;
-    CurrentDevice& operator=(const CurrentDevice&) = delete;
-};
 
 /// While it lives, calls that CUDA forbids during a capture, as they might wait for it, are allowed
 /// on this thread: those that take and free memory wait for no stream of ours.

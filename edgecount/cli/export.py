@@ -130,7 +130,9 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino")
     help="Most scratch memory of a layer; cap it on small boards.",
 )
 @click.option(
-    "--hardware-compatible", is_flag=True, help="Build for all GPUs from Ampere on, slower."
+    "--hardware-compatible",
+    is_flag=True,
+    help="Build for all GPUs from Ampere on but Jetsons, slower.",
 )
 @click.option(
     "--version-compatible", is_flag=True, help="Build for later TensorRT versions too, slower."

@@ -22,9 +22,11 @@ from edgecount.export.progress import Progress
 from edgecount.export.tensorrt.callbacks import Interrupt, make_monitor
 from edgecount.export.tensorrt.config import (
     check_accelerator,
+    check_gpu,
     check_options,
     is_typed,
     make_config,
+    offered_capabilities,
     save_timing_cache,
     with_point,
 )
@@ -47,6 +49,7 @@ from edgecount.runtime.backends.tensorrt.library import (
 )
 from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
 from edgecount.runtime.cuda.driver import probe_driver
+from edgecount.runtime.models.portability import AMPERE, open_ended, platform_of
 from edgecount.runtime.models.sidecar import InputShapes
 
 if TYPE_CHECKING:
@@ -84,7 +87,7 @@ def build_engine(
     trt = load_tensorrt(options.target)
     features = probe_features(trt)
     check_options(trt, features, options)
-    driver = _driver_for(features)
+    driver = _driver_for(features, options)
     data = _read(onnx)
     _check_folder(path)
     trt_log = TensorRTLog(trt)
@@ -96,6 +99,7 @@ def build_engine(
         if built.cache_of is not None and options.timing_cache is not None:
             save_timing_cache(built.cache_of, options.timing_cache)
         engine_layers = _inspect(tools, built) if driver else None
+    ahead = features.compute_capabilities
     layers = built.layers if engine_layers is None or built.typed else engine_layers
     write_whole(path, built.engine)
     record = EngineRecord(
@@ -105,7 +109,7 @@ def build_engine(
         onnx_sha256=hashlib.sha256(data).hexdigest(),
         seconds=seconds,
         version=trt.__version__,
-        compute_capabilities=_capabilities(options, features, driver),
+        compute_capabilities=_capabilities(trt, options, driver),
         device=driver.devices[0].kind if driver else None,
         driver=driver.cuda if driver else None,
         shapes=built.shapes,
@@ -114,6 +118,8 @@ def build_engine(
         layers=layers,
         engine_layers=engine_layers,
         options=options,
+        # Engines of RTX run on Windows and Linux alike.
+        platform=platform_of(driver.devices[0]) if driver and not ahead else None,
     )
     for problem in trt_log.problems:
         log.warning("%s", problem)
@@ -132,7 +138,7 @@ def check_engine(options: EngineOptions) -> None:
     trt = load_tensorrt(options.target)
     features = probe_features(trt)
     check_options(trt, features, options)
-    _driver_for(features)
+    _driver_for(features, options)
     if options.dla_core is not None:
         tools = _Tools(trt, features, TensorRTLog(trt), options, None, Interrupt())
         check_accelerator(trt, _open_builder(tools), options.dla_core)
@@ -181,10 +187,11 @@ class _Built(NamedTuple):
     cache_of: Any  # the configuration that holds measured times, or None
 
 
-def _driver_for(features: Features) -> Driver | None:
+def _driver_for(features: Features, options: EngineOptions) -> Driver | None:
     """Return the driver, or None: without one only builds ahead of time are possible."""
     driver = probe_driver()
     if not isinstance(driver, str):
+        check_gpu(options, driver.devices[0])
         return driver
     if not features.compute_capabilities:
         raise BackendError(
@@ -320,10 +327,13 @@ def _inspect(tools: _Tools, built: _Built) -> dict[str, int] | None:
 
 
 def _capabilities(
-    options: EngineOptions, features: Features, driver: Driver | None
+    trt: ModuleType, options: EngineOptions, driver: Driver | None
 ) -> tuple[str, ...]:
+    """Return the GPUs that an engine runs on, as its sidecar names them."""
     if options.compute_capabilities:
         return tuple(dict.fromkeys(with_point(one) for one in options.compute_capabilities))
-    if features.compute_capabilities or options.hardware_compatible or driver is None:
-        return ("8.0+",)
+    if options.hardware_compatible:
+        return (f"{AMPERE}+",)
+    if options.target == "tensorrt-rtx" or driver is None:
+        return open_ended([*offered_capabilities(trt)])
     return (driver.devices[0].capability,)

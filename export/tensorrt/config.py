@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount._files import write_whole
 from edgecount.errors import BackendError, ConfigError
+from edgecount.runtime.models.portability import (
+    JETSON,
+    can_be_hardware_compatible,
+    open_ended,
+)
 
 if TYPE_CHECKING:
     from edgecount.export.options import EngineOptions
     from edgecount.runtime.backends.tensorrt.library import Features
+    from edgecount.runtime.cuda.driver import Device
     from edgecount.runtime.models.sidecar import InputShapes
 
 log = logging.getLogger(__name__)
@@ -35,8 +41,9 @@ def check_options(trt: ModuleType, features: Features, options: EngineOptions) -
         for name in ("hardware_compatible", "version_compatible"):
             if getattr(options, name):
                 raise ConfigError(
-                    f"{name}: TensorRT for RTX does not have it; its engines run on all GPUs from "
-                    "8.0 on, or on those of `compute_capabilities`: leave it out"
+                    f"{name}: TensorRT for RTX does not have it; its engines run on "
+                    f"{', '.join(open_ended([*offered]))}, or on those of `compute_capabilities`: "
+                    "leave it out"
                 )
     elif options.compute_capabilities:
         raise ConfigError(
@@ -76,8 +83,21 @@ def is_typed(features: Features, options: EngineOptions) -> bool:
     return features.typed_graphs and not flagged_dla
 
 
+def check_gpu(options: EngineOptions, gpu: Device) -> None:
+    """Refuse what TensorRT cannot do on a GPU.
+
+    Raises:
+        ConfigError: an option makes no sense for it; the message names the option.
+    """
+    if options.hardware_compatible and not can_be_hardware_compatible(gpu.capability):
+        raise ConfigError(
+            "hardware_compatible: expected a GPU of compute capability 8.0 or newer and no Jetson, "
+            f"got {gpu.name} of {gpu.capability}: leave it out"
+        )
+
+
 def _no_engine_for(capability: str) -> str:
-    if capability in ("7.2", "8.7", "10.1", "11.0"):
+    if capability in JETSON:
         return "that is a Jetson, which wants `target=tensorrt`, on the board itself"
     return "TensorRT for RTX has no kernels for it"
 

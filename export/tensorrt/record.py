@@ -28,7 +28,8 @@ class EngineRecord:
         onnx_sha256: hash of the ONNX file that it was built from.
         seconds: time of parsing and building.
         version: version of TensorRT, in full.
-        compute_capabilities: the GPUs that it runs on; "8.0+" is 8.0 and all newer ones.
+        compute_capabilities: the GPUs that it runs on; "8.0+" is 8.0 and all newer ones, of
+            TensorRT less Jetsons.
         device: name of the GPU that it was built on; None: built without one.
         driver: newest CUDA version that the driver knows; None: built without one.
         shapes: min, opt and max shape of the image tensor.
@@ -39,6 +40,7 @@ class EngineRecord:
         engine_layers: number of layers by precision as the engine reports them; None where it
             could not be loaded, as without a GPU.
         options: the options that it was built with.
+        platform: operating system and CPU that it runs on; None: any that its library runs on.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class EngineRecord:
     layers: dict[str, int]
     engine_layers: dict[str, int] | None
     options: EngineOptions
+    platform: str | None
 
 
 def make_sidecar(
@@ -80,6 +83,7 @@ def make_sidecar(
         layers=record.layers,
         options={name: getattr(options, name) for name in _OPTIONS},
         overridden=overridden,
+        platform=record.platform,
     )
 
 

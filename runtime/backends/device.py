@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import numpy as np
 
 from edgecount.errors import BackendError
 from edgecount.runtime.backends.base import Backend
-from edgecount.runtime.cuda.driver import gpu_failures
+from edgecount.runtime.cuda.driver import FORKED, gpu_failures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +109,7 @@ class DeviceBackend(Backend):
     def __init__(self) -> None:
         self._idle: list[DeviceWorker] = []
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed, self._process = False, os.getpid()
 
     @property
     def batches(self) -> tuple[int, int]:
@@ -159,6 +160,8 @@ class DeviceBackend(Backend):
             worker.close()
 
     def _check_open(self) -> None:
+        if self._process != os.getpid():
+            raise BackendError(f"{self.name}: {FORKED}")
         if self._closed:
             raise BackendError(f"{self.name}: the backend is closed")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -12,7 +13,13 @@ from edgecount.runtime.cuda.build_check import why_not_built_for
 
 # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_* and _MULTIPROCESSOR_COUNT
 _MAJOR, _MINOR, _PROCESSORS = 75, 76, 16
+_NOT_INITIALIZED = 3  # CUDA_ERROR_NOT_INITIALIZED, which cuInit itself gives in a fork alone
 
+FORKED = (
+    "this process was forked from one that uses the GPU, and CUDA does not work in it: start "
+    'processes by "spawn" (multiprocessing.get_context), or open counters in the forked ones alone'
+)
+_started: set[int] = set()  # processes in which the driver was started here
 
 _BUILD = (
     "this edgecount was built without CUDA: install the CUDA toolkit, whose nvcc the build needs, "
@@ -56,14 +63,19 @@ class Driver(NamedTuple):
 
 def ask_driver() -> Driver | str:
     """Return the driver and its devices, or why there is none."""
+    if _started and os.getpid() not in _started:
+        return FORKED
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return "no NVIDIA driver (libcuda.so.1 is not there)"
     # It makes no context, so asking takes none of the GPU's memory.
     code = cuda.cuInit(0)
+    if code == _NOT_INITIALIZED:
+        return FORKED
     if code != 0:
         return f"the NVIDIA driver does not start ({_error_name(cuda, code)})"
+    _started.add(os.getpid())
     version, number = ctypes.c_int(), ctypes.c_int()
     cuda.cuDriverGetVersion(ctypes.byref(version))
     cuda.cuDeviceGetCount(ctypes.byref(number))
@@ -108,10 +120,11 @@ class PrimaryContext:
     one object at once. Without a driver it does nothing.
 
     Raises:
-        BackendError: the driver does not give the context.
+        BackendError: the driver does not give the context, or this process was forked since.
     """
 
     def __init__(self, device: int) -> None:
+        self._process = os.getpid()
         try:
             self._cuda: ctypes.CDLL | None = ctypes.CDLL("libcuda.so.1")
         except OSError:
@@ -121,7 +134,17 @@ class PrimaryContext:
         self._context = ctypes.c_void_p()
         self._check(self._cuda.cuDevicePrimaryCtxRetain(ctypes.byref(self._context), device))
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether this process is a fork of the one that has the context.
+
+        What lies in the context then goes with the process: to free it would need CUDA.
+        """
+        return self._process != os.getpid()
+
     def __enter__(self) -> None:
+        if self.is_lost:
+            raise BackendError(FORKED)
         if self._cuda is not None:
             self._check(self._cuda.cuCtxPushCurrent_v2(self._context))
 

@@ -12,8 +12,10 @@ from edgecount.runtime.frames.pixel_formats import (
     NV12Frame,
     PixelFormat,
     PixelFrame,
+    cut_planes,
     frame_shape,
     natural_strides,
+    planes_of,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ def check_host_frame(frame: Any) -> CheckedFrame:
         return CheckedFrame(_with_whole_rows(pixels, frame.format), format=frame.format)
     if not isinstance(frame, NV12Frame):
         return CheckedFrame(as_bgr(frame))
+    if frame.buffer is not None:
+        _host_plane("NV12Frame", "the buffer", frame.buffer)  # on a GPU, where it is refused
     luma = _without_axis_of_one(_host_plane("NV12Frame", "luma", frame.luma))
     chroma = _without_axis_of_one(_host_plane("NV12Frame", "chroma", frame.chroma))
     # Some libraries give pairs of U and V; in memory they are the same bytes.
@@ -108,7 +112,9 @@ def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
             ) from error
 
     if isinstance(frame, NV12Frame):
-        luma, chroma = (_without_axis_of_one(borrow(p)) for p in (frame.luma, frame.chroma))
+        planes = [_without_axis_of_one(borrow(plane)) for plane in planes_of(frame)]
+        # What has been taken over can be cut, whatever the other library can do.
+        luma, chroma = planes if frame.buffer is None else cut_planes(planes[0])
         if len(chroma.shape) == 3 and chroma.shape[2] == 2 and chroma.strides[1:] == (2, 1):
             chroma = borrow(_Interleaved(chroma))
         _check_nv12(luma, chroma)

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 import numpy as np
 
 from edgecount.errors import InputError
-from edgecount.runtime.frames.images import shape_of
+from edgecount.runtime.frames.images import lies_on_gpu, shape_of
 
 PixelFormat: TypeAlias = Literal[
     "bgr",
@@ -80,6 +80,11 @@ class NV12Frame:
 
     Both planes are NumPy arrays or, for an engine on a GPU, arrays there (see `EdgeCounter.count`).
 
+    Attributes:
+        buffer: the array on a GPU that holds both planes, if `from_buffer` was given one: it is
+            cut only when it is counted, as decoders give frames that cannot be cut. The planes are
+            None then.
+
     Raises:
         InputError: the matrix is another, or full_range no bool.
     """
@@ -93,6 +98,7 @@ class NV12Frame:
             raise InputError(f"NV12Frame: expected full_range as True or False, got {full_range!r}")
         self.luma = luma
         self.chroma = chroma
+        self.buffer: Any = None
         self.matrix = matrix
         self.full_range = bool(full_range)
 
@@ -101,20 +107,20 @@ class NV12Frame:
         """Take both planes from one array.
 
         Args:
-            buffer: uint8 (H * 3 / 2, W): what OpenCV, FFmpeg and GStreamer call an NV12 image.
+            buffer: uint8 (H * 3 / 2, W): what OpenCV, FFmpeg and GStreamer call an NV12 image, or a
+                frame of PyNvVideoCodec.
             matrix: see `NV12Frame`, as for full_range.
             full_range: whether luma goes from 0 to 255.
 
         Raises:
-            InputError: its height is not a multiple of 3.
+            InputError: its height is not a multiple of 3, which of an array on a GPU is known when
+                it is counted.
         """
-        shape = shape_of(buffer)
-        if len(shape) != 2 or shape[0] % 3:
-            raise InputError(
-                f"NV12Frame: expected shape (H * 3 / 2, W), luma above chroma, got {shape}"
-            )
-        height = shape[0] // 3 * 2
-        return cls(buffer[:height], buffer[height:], matrix, full_range)
+        if lies_on_gpu(buffer):
+            frame = cls(None, None, matrix, full_range)
+            frame.buffer = buffer
+            return frame
+        return cls(*cut_planes(buffer), matrix, full_range)
 
     @property
     def format(self) -> PixelFormat:
@@ -122,10 +128,30 @@ class NV12Frame:
         return cast("PixelFormat", f"nv12_{self.matrix}" + ("_full" if self.full_range else ""))
 
 
+def cut_planes(buffer: Any) -> tuple[Any, Any]:
+    """Return the luma and the chroma of an array (H * 3 / 2, W) that has the one above the other.
+
+    Raises:
+        InputError: it has another shape, or cannot be cut.
+    """
+    shape = shape_of(buffer)
+    if len(shape) != 2 or shape[0] % 3:
+        raise InputError(
+            f"NV12Frame: expected shape (H * 3 / 2, W), luma above chroma, got {shape}"
+        )
+    if not hasattr(buffer, "__getitem__"):
+        raise InputError(
+            f"NV12Frame: expected an array, got a {type(buffer).__name__} in the host's memory, "
+            "which cannot be cut into planes: pass numpy.from_dlpack(frame)"
+        )
+    height = shape[0] // 3 * 2
+    return buffer[:height], buffer[height:]
+
+
 def planes_of(frame: Any) -> tuple[Any, ...]:
-    """Return the arrays that a caller's frame is made of: two of an `NV12Frame`, otherwise one."""
+    """Return the arrays that a caller's frame is made of: two planes of NV12, otherwise one."""
     if isinstance(frame, NV12Frame):
-        return frame.luma, frame.chroma
+        return (frame.luma, frame.chroma) if frame.buffer is None else (frame.buffer,)
     return (frame.pixels,) if isinstance(frame, PixelFrame) else (frame,)
 
 

@@ -11,16 +11,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from edgecount._documents import load_json, shown
 from edgecount._files import require_regular
 from edgecount._typed import Reader
 from edgecount.errors import ConfigError, ModelError
 from edgecount.manifest import Manifest
-
-if TYPE_CHECKING:
-    from edgecount.runtime.cuda.driver import Driver
 
 FORMAT = 1
 
@@ -37,7 +34,8 @@ _READER = Reader(
     error=ModelError,
     document="the sidecar",
     label="field ",
-    optional=(),  # a default could let an engine run where it must not
+    # Engines of before have none; any other default could let one run where it must not.
+    optional=("platform",),
     unknown=", or the engine was made by a newer edgecount",
 )
 
@@ -97,7 +95,7 @@ class EngineSidecar:
         backend: "tensorrt" or "tensorrt-rtx".
         version: full version of that library.
         compute_capabilities: those of the GPUs that it runs on, such as "8.7"; "8.0+" is that one
-            and all newer ones.
+            and all newer ones, of TensorRT less Jetsons.
         device: kind of the GPU that it was built on, such as "Orin with 8 multiprocessors"; None:
             built without one.
         driver: newest CUDA version that the driver knew, such as "12.6"; None: built without one.
@@ -105,6 +103,8 @@ class EngineSidecar:
         options: options of the build that no other field holds.
         created_by: version of edgecount.
         overridden: the gate on accuracy refused the file and the user took it all the same.
+        platform: operating system and CPU that it runs on, such as "linux-x86-64", or "jetson";
+            None: any that its library runs on, or not known.
     """
 
     manifest: Manifest
@@ -121,6 +121,7 @@ class EngineSidecar:
     layers: dict[str, int] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     overridden: bool = False
+    platform: str | None = None
 
     def to_json(self) -> str:
         """Return the text of the file."""
@@ -176,65 +177,3 @@ def read_sidecar(plan: Path) -> EngineSidecar:
         return EngineSidecar.from_json(text)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
-
-
-def mismatches(sidecar: EngineSidecar, version: str, driver: Driver) -> list[str]:
-    """Return why an engine cannot be trusted to run on a machine; empty if it can.
-
-    Each line names what was built and what is here.
-
-    Args:
-        sidecar: the engine's sidecar.
-        version: full version of the engine's library there.
-        driver: the driver there, with the GPU.
-    """
-    return [
-        f"{what}: the engine was built {built}, here is {found}"
-        for what, built, found in (*_library(sidecar, version), *_gpu(sidecar, driver))
-    ]
-
-
-_Difference = tuple[str, str, str]
-
-
-def _library(sidecar: EngineSidecar, version: str) -> list[_Difference]:
-    newer_will_do = bool(sidecar.options.get("version_compatible"))
-    same = sidecar.version == version
-    if same or (newer_will_do and _numbers(version) >= _numbers(sidecar.version)):
-        return []
-    need = f"by {sidecar.version}" + (" for that or a newer one" if newer_will_do else "")
-    return [(f"{sidecar.backend} version", need, version)]
-
-
-def _gpu(sidecar: EngineSidecar, driver: Driver) -> list[_Difference]:
-    found, gpu = [], driver.devices[0]
-    # RTX engines are compiled for the GPU that loads them.
-    portable = sidecar.backend == "tensorrt-rtx" or any(
-        one.endswith("+") for one in sidecar.compute_capabilities
-    )
-    if not any(_covers(one, gpu.capability) for one in sidecar.compute_capabilities):
-        wanted = ", ".join(sidecar.compute_capabilities)
-        built = f"for {wanted}" + (f" ({sidecar.device})" if sidecar.device else "")
-        found.append(("compute capability", built, f"{gpu.capability} ({gpu.kind})"))
-    elif sidecar.device not in (None, gpu.kind) and not portable:
-        # Tactics were chosen for that GPU's number of processors and amount of memory.
-        found.append(("GPU", f"on {sidecar.device}", gpu.kind))
-    if sidecar.driver and _numbers(driver.cuda) < _numbers(sidecar.driver):
-        found.append(("driver", f"with one for CUDA {sidecar.driver}", f"CUDA {driver.cuda}"))
-    return found
-
-
-def _covers(built: str, here: str) -> bool:
-    if built.endswith("+"):
-        return _numbers(here) >= _numbers(built[:-1])
-    return built == here
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version such as "10.14.1.48.post1"."""
-    numbers: list[int] = []
-    for part in version.split("."):
-        if not part.isdigit():
-            break
-        numbers.append(int(part))
-    return tuple(numbers)

@@ -59,7 +59,11 @@ def test_the_new_engine_is_like_the_old_one_and_for_here(engine):
 
 def test_a_plan_for_all_newer_gpus_stays_one(engine):
     wide = dataclasses.replace(engine.sidecar, compute_capabilities=("8.0+",))
-    assert build(engine._replace(sidecar=wide)).compute_capabilities == ("8.0+",)
+    made = build(engine._replace(sidecar=wide))
+    assert made.compute_capabilities == ("8.0", "8.6", "8.9", "12.0", "12.1+")
+    assert build(engine._replace(sidecar=made)).compute_capabilities == made.compute_capabilities
+    with pytest.raises(BackendError, match=r"got '9\.0': TensorRT for RTX has no kernels for it"):
+        build(engine._replace(sidecar=made), "9.0")
 
 
 def test_a_gpu_that_has_no_plans(engine):

@@ -21,6 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from engines import HostEngine
     from tensorrt_engines import Make
 
     from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
@@ -120,6 +121,22 @@ def to_host(stream: _ext.Stream) -> Callable[[_ext.DeviceArray], NDArray[Any]]:
         return target
 
     return download
+
+
+@pytest.fixture
+def make_engine(tiny_model: Path) -> Callable[..., HostEngine]:
+    """Return what makes an engine around the tiny model."""
+    from engines import HostEngine
+
+    from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
+    from edgecount.runtime.models.open import open_model
+
+    session = OnnxRuntimeBackend(open_model(tiny_model), threads=1)
+
+    def make(kind: type[HostEngine] = HostEngine, **options: Any) -> HostEngine:
+        return kind(lambda image: session.infer({"image": image}), **options)
+
+    return make
 
 
 @pytest.fixture

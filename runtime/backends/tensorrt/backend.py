@@ -14,23 +14,25 @@ from weakref import ref
 from edgecount.errors import BackendError
 from edgecount.runtime.backends.device import Bound, DeviceBackend, DeviceWorker
 from edgecount.runtime.backends.device_tensors import DeviceTensors
-from edgecount.runtime.backends.tensorrt.compatibility import FittingEngine, fit_engine
+from edgecount.runtime.backends.tensorrt.compatibility import (
+    FittingEngine,
+    fit_engine,
+    refit_engine,
+)
 from edgecount.runtime.backends.tensorrt.context_memory import ContextMemory, MemoryHint
 from edgecount.runtime.backends.tensorrt.contexts import ContextSlot, ContextSlots
 from edgecount.runtime.backends.tensorrt.kernel_cache import KernelCache
 from edgecount.runtime.backends.tensorrt.library import (
-    Features,
     dtype_name,
     library_name,
     probe_features,
 )
-from edgecount.runtime.backends.tensorrt.logger import TensorRTLog
+from edgecount.runtime.backends.tensorrt.loading import Loading
+from edgecount.runtime.backends.tensorrt.logger import TensorRTLog, last_errors
 from edgecount.runtime.cuda.driver import PrimaryContext, gpu_failures
-from edgecount.runtime.models.engines import build_command
 from edgecount.runtime.models.sidecar import NUMBERS, Shape
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import ModuleType
 
     from edgecount._ext import Stream
@@ -58,18 +60,19 @@ class TensorRTBackend(DeviceBackend):
 
     def __init__(self, engine: Engine, rebuild: Rebuild | None = None) -> None:
         super().__init__()
-        fitting = fit_engine(engine, rebuild)
+        fitting = fit_engine(engine, rebuild, self.device_index)
         self.name = fitting.sidecar.backend
         self.precision = NUMBERS[fitting.sidecar.precision]
         self._log = TensorRTLog(fitting.trt)
         self._library = library_name(fitting.trt, fitting.sidecar.backend)
         self._features = probe_features(fitting.trt)
-        # The engine is the runtime's, which must outlive it.
         self._on_gpu = PrimaryContext(self.device_index)
-        with self._on_gpu:
-            self._runtime: Any = fitting.trt.Runtime(self._log.logger)
-            loaded = _load(self._runtime, engine.path, fitting, self._features, self._log)
-        self._engine: Any = loaded
+        loading = Loading(self._on_gpu, self._features, self._log)
+        while refusal := loading.load(engine.path, fitting):
+            fitting = refit_engine(engine, fitting, refusal, rebuild)
+        # The engine is the runtime's, which must outlive it.
+        self._runtime: Any = loading.runtime
+        self._engine: Any = loading.engine
         self._tensors = _tensors_of(fitting.trt, self._engine, fitting.sidecar.manifest)
         self._kernels: KernelCache | None = None
         if self._features.runtime_cache:
@@ -106,14 +109,16 @@ class TensorRTBackend(DeviceBackend):
         if context is None:
             raise BackendError(
                 f"{self._library} could not make room for one more stream of frames "
-                f"({_said(self._log)}): count from fewer threads, or build the engine for smaller "
-                "images (edgecount export --input)"
+                f"({last_errors(self._log)}): count from fewer threads, or build the engine for "
+                "smaller images (edgecount export --input)"
             )
         return _Worker(self, context, stream, memory)
 
     def close(self) -> None:
         """Free the engine."""
         super().close()
+        if self._on_gpu.is_lost:
+            return
         with self._on_gpu:
             if self._kernels is not None:
                 self._kernels.save(last=True)
@@ -241,7 +246,7 @@ class _Worker(DeviceWorker):
                 self.capturable = self._slot.capturable = self._can_capture()
 
     def close(self) -> None:
-        if self._context is None:
+        if self._context is None or self._on_gpu.is_lost:
             return
         with suppress(RuntimeError):  # of a GPU that failed: nothing is left to wait for
             self.stream.synchronize()
@@ -293,59 +298,18 @@ class _Worker(DeviceWorker):
         return static and bool(self._context.is_stream_capturable(self.stream.handle))
 
     def _failed(self, what: str) -> BackendError:
-        return BackendError(f"{self._library} {what} ({_said(self._log)})")
-
-
-def _load(
-    runtime: Any, path: Path, fitting: FittingEngine, features: Features, log: TensorRTLog
-) -> Any:
-    """Load the engine of a plan that fits as far as its sidecar says."""
-    trt, plan, sidecar, _ = fitting
-    if features.engine_validity:
-        _check_validity(path, trt, runtime.get_engine_validity(plan))
-    if features.host_code and sidecar.options.get("version_compatible"):
-        runtime.engine_host_code_allowed = True  # such a plan brings a runtime of its own
-    if (core := sidecar.options.get("dla_core")) is not None:
-        if core >= runtime.num_DLA_cores:
-            raise BackendError(
-                f"{path} is for the deep-learning accelerator {core}, and "
-                f"{library_name(trt, sidecar.backend)} finds {runtime.num_DLA_cores} on this "
-                "board: build it again for the GPU (edgecount export without --dla)"
-            )
-        runtime.DLA_core = core
-    engine = runtime.deserialize_cuda_engine(plan)
-    if engine is None:
-        command = build_command("MODEL", sidecar.backend, sidecar.precision)
-        raise BackendError(
-            f"{library_name(trt, sidecar.backend)} cannot load {path} ({_said(log)}): build it "
-            f"again on this machine with  {command}"
-        )
-    return engine
+        return BackendError(f"{self._library} {what} ({last_errors(self._log)})")
 
 
 def _kernel_key(fitting: FittingEngine) -> dict[str, str]:
     """Return all that compiled kernels depend on."""
-    gpu = fitting.driver.devices[0]
+    gpu = fitting.gpu
     return {
         "engine": fitting.sidecar.plan_sha256[:16],
         "TensorRT": fitting.trt.__version__,
         "GPU": f"{gpu.kind} ({gpu.capability})",
         "driver": f"CUDA {fitting.driver.cuda}",
     }
-
-
-def _check_validity(path: Path, trt: ModuleType, answer: tuple[Any, int]) -> None:
-    validity, diagnostics = answer
-    kinds = trt.EngineInvalidityDiagnostics.__members__
-    reported = [name for name, kind in kinds.items() if int(diagnostics) & int(kind)]
-    reasons = ", ".join(name.lower().replace("_", " ") for name in reported) or "it gave no reason"
-    if validity.name == "INVALID":
-        raise BackendError(
-            f"TensorRT for RTX finds {path} invalid here: {reasons}; build it again for this GPU "
-            "with  edgecount export --compute-capability"
-        )
-    if validity.name == "SUBOPTIMAL":
-        _log.info("%s may be slower than one built for this GPU: %s", path, reasons)
 
 
 def _tensors_of(trt: ModuleType, engine: Any, manifest: Manifest) -> _Tensors:
@@ -382,11 +346,6 @@ def _range_of(engine: Any, image: str) -> tuple[Shape, Shape]:
     if len(shape) != 4:
         raise BackendError(f"the engine's {image} has the shape {shape}, expected (B, 3, H, W)")
     return low, high
-
-
-def _said(log: TensorRTLog) -> str:
-    """Return the last errors of the log, the only place where TensorRT gives its reasons."""
-    return "; ".join(log.problems[-3:]) or "it gave no reason"
 
 
 def _text(shape: tuple[int, ...]) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from edgecount._files import require_regular
 from edgecount.errors import BackendError, EdgeCountError, ModelError
 from edgecount.runtime.backends.tensorrt.library import load_tensorrt
-from edgecount.runtime.cuda.driver import Driver, probe_driver, why_no_gpu
+from edgecount.runtime.cuda.driver import Device, Driver, probe_driver, why_no_gpu
 from edgecount.runtime.models.engines import Engine, Rebuild, build_command, file_sha256, find_onnx
-from edgecount.runtime.models.sidecar import EngineSidecar, mismatches
+from edgecount.runtime.models.portability import mismatches
+from edgecount.runtime.models.sidecar import EngineSidecar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,16 +29,20 @@ class FittingEngine(NamedTuple):
         trt: the TensorRT module that runs it.
         plan: the engine's bytes.
         sidecar: the engine's sidecar; a new one if it was built again.
-        driver: the driver here, with the GPU.
+        gpu: the GPU that is to run it.
+        driver: the driver here.
+        rebuilt: whether it was built again just now.
     """
 
     trt: ModuleType
     plan: bytes
     sidecar: EngineSidecar
+    gpu: Device
     driver: Driver
+    rebuilt: bool = False
 
 
-def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
+def fit_engine(engine: Engine, rebuild: Rebuild | None = None, device: int = 0) -> FittingEngine:
     """Check an engine against this machine.
 
     The driver comes first: without one, TensorRT ends the process in the middle of a call.
@@ -45,6 +50,7 @@ def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
     Args:
         engine: the engine.
         rebuild: builds it again from the ONNX beside it if it does not fit; None: an error then.
+        device: number of the GPU that is to run it.
 
     Raises:
         BackendError: no GPU, no TensorRT, or the engine does not fit; the message names both sides.
@@ -59,27 +65,63 @@ def fit_engine(engine: Engine, rebuild: Rebuild | None = None) -> FittingEngine:
     trt = load_tensorrt(sidecar.backend)
     if reason := why_no_gpu():
         raise BackendError(f"{path} needs a GPU: {reason}")
-    plan = read_plan(path)
-    problems = _mismatches(engine, plan, trt.__version__, driver)
-    # Looked for only now: it hashes every ONNX of the folder.
-    onnx = find_onnx(path, sidecar) if problems else None
-    if problems and rebuild is not None and onnx is not None:
-        _log.warning(
-            "building %s again from %s, which takes minutes: %s",
-            *(path, onnx.name, "; ".join(problems)),
-        )
-        started = time.monotonic()
-        sidecar = rebuild(path, sidecar, onnx, driver.devices[0].capability)
-        _log.info("built %s again in %.0f s", path, time.monotonic() - started)
-        plan = read_plan(path)
-        problems = _mismatches(Engine(path, sidecar), plan, trt.__version__, driver)
+    fitting = FittingEngine(trt, read_plan(path), sidecar, driver.devices[device], driver)
+    problems = _mismatches(engine, fitting.plan, trt.__version__, driver, device)
+    if not problems:
+        return fitting
+    fitting, advice = _build_again(engine, fitting, problems, rebuild)
+    if fitting.rebuilt:
+        built = Engine(path, fitting.sidecar)
+        problems = _mismatches(built, fitting.plan, trt.__version__, driver, device)
     if problems:
-        advice = _advice(engine, onnx, asked=rebuild is not None)
         raise BackendError(f"{path} does not fit this machine: {'; '.join(problems)}: {advice}")
-    return FittingEngine(trt, plan, sidecar, driver)
+    return fitting
 
 
-def engine_problems(engine: Engine, plan: bytes) -> list[str]:
+def refit_engine(
+    engine: Engine, fitting: FittingEngine, refusal: str, rebuild: Rebuild | None
+) -> FittingEngine:
+    """Build an engine again that TensorRT refuses, though its sidecar finds nothing against it.
+
+    Args:
+        engine: the engine.
+        fitting: what `fit_engine` made of it.
+        refusal: what TensorRT said.
+        rebuild: builds it again from the ONNX beside it; None: an error then.
+
+    Raises:
+        BackendError: it may not or cannot be built again, or was just now; begins with the refusal.
+        ModelError: the plan cannot be read.
+    """
+    if fitting.rebuilt:
+        raise BackendError(f"{refusal}, though it was built here just now")
+    fitting, advice = _build_again(engine, fitting, [refusal], rebuild)
+    if not fitting.rebuilt:
+        raise BackendError(f"{refusal}: {advice}")
+    return fitting
+
+
+def _build_again(
+    engine: Engine, fitting: FittingEngine, reasons: list[str], rebuild: Rebuild | None
+) -> tuple[FittingEngine, str]:
+    """Build an engine again if that is allowed and possible; return it, and advice if it is not."""
+    path, sidecar = engine
+    # Looked for only now: it hashes every ONNX of the folder.
+    onnx = find_onnx(path, sidecar)
+    advice = _advice(engine, onnx, asked=rebuild is not None)
+    if rebuild is None or onnx is None:
+        return fitting, advice
+    _log.warning(
+        "building %s again from %s, which takes minutes: %s",
+        *(path, onnx.name, "; ".join(reasons)),
+    )
+    started = time.monotonic()
+    made = rebuild(path, sidecar, onnx, fitting.gpu.capability)
+    _log.info("built %s again in %.0f s", path, time.monotonic() - started)
+    return fitting._replace(plan=read_plan(path), sidecar=made, rebuilt=True), advice
+
+
+def engine_problems(engine: Engine, plan: bytes, device: int = 0) -> list[str]:
     """Return all reasons why an engine would not run here; none if it would."""
     sidecar, driver = engine.sidecar, probe_driver()
     # Without the library here its version cannot differ: that it is missing is problem enough.
@@ -93,11 +135,13 @@ def engine_problems(engine: Engine, plan: bytes) -> list[str]:
         problems.append(f"{reason}; the engine needs a GPU of compute capability {wanted}")
     if isinstance(driver, str):
         return [*_files(engine, plan), *problems]
-    return [*problems, *_mismatches(engine, plan, version, driver)]
+    return [*problems, *_mismatches(engine, plan, version, driver, device)]
 
 
-def _mismatches(engine: Engine, plan: bytes, version: str, driver: Driver) -> list[str]:
-    return [*mismatches(engine.sidecar, version, driver), *_files(engine, plan)]
+def _mismatches(
+    engine: Engine, plan: bytes, version: str, driver: Driver, device: int
+) -> list[str]:
+    return [*mismatches(engine.sidecar, version, driver, device), *_files(engine, plan)]
 
 
 def _files(engine: Engine, plan: bytes) -> list[str]:

@@ -47,6 +47,11 @@ class TensorRTLog:
         self.logger = _loggers[trt.__name__]
 
 
+def last_errors(trt_log: TensorRTLog) -> str:
+    """Return the last errors of a log, the only place where TensorRT gives its reasons."""
+    return "; ".join(trt_log.problems[-3:]) or "it gave no reason"
+
+
 def _make_logger(trt: ModuleType) -> Any:
     class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:

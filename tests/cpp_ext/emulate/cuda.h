@@ -1,4 +1,4 @@
-// CUDA's driver, as far as contexts go: the primary one, which the emulated runtime works in, and
+// CUDA's driver, as far as contexts go: the primary ones, which the emulated runtime works in, and
 // others that a program makes for itself. Its functions can be called from outside, by name.
 #pragma once
 
@@ -35,14 +35,8 @@ using CUdevice = int;
 using CUdeviceptr = unsigned long long;
 using CUcontext = struct CUctx_st*;
 
-struct CUctx_st {
-    bool primary = false;
-};
-
 namespace emulate {
 
-inline CUctx_st primary{true};
-inline thread_local std::vector<CUcontext> contexts;
 inline std::map<const char*, CUcontext> foreign;  // memory that is not the primary context's
 
 inline CUcontext owner(const void* address) {
@@ -50,7 +44,8 @@ inline CUcontext owner(const void* address) {
         const Allocation* allocation = find(address);
         if (allocation != nullptr && find(first) == allocation) return context;
     }
-    return &primary;
+    const Allocation* allocation = find(address);
+    return allocation == nullptr ? nullptr : &gpu(allocation->gpu).primary;
 }
 
 }  // namespace emulate
@@ -74,12 +69,19 @@ EMULATE_DRIVER CUresult cuGetErrorName(CUresult error, const char** name) {
 }
 
 EMULATE_DRIVER CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
-    *context = &emulate::primary;
-    return device == 0 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+    if (!emulate::is_gpu(device)) return CUDA_ERROR_INVALID_DEVICE;
+    *context = &emulate::gpu(device).primary;
+    return CUDA_SUCCESS;
 }
 
 EMULATE_DRIVER CUresult cuCtxGetCurrent(CUcontext* context) {
     *context = emulate::contexts.empty() ? nullptr : emulate::contexts.back();
+    return CUDA_SUCCESS;
+}
+
+EMULATE_DRIVER CUresult cuCtxGetDevice(CUdevice* device) {
+    if (emulate::contexts.empty()) return CUDA_ERROR_INVALID_CONTEXT;
+    *device = emulate::current_gpu();
     return CUDA_SUCCESS;
 }
 
@@ -96,8 +98,8 @@ EMULATE_DRIVER CUresult cuCtxPopCurrent(CUcontext* context) {
 }
 
 EMULATE_DRIVER CUresult cuCtxCreate(CUcontext* context, unsigned, CUdevice device) {
-    if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
-    *context = new CUctx_st;
+    if (!emulate::is_gpu(device)) return CUDA_ERROR_INVALID_DEVICE;
+    *context = new CUctx_st{false, device};
     return cuCtxPushCurrent(*context);
 }
 
@@ -144,7 +146,7 @@ EMULATE_DRIVER CUresult cuPointerGetAttribute(void* value, CUpointer_attribute a
             break;
         case CU_POINTER_ATTRIBUTE_DEVICE_POINTER: *static_cast<CUdeviceptr*>(value) = address; break;
         case CU_POINTER_ATTRIBUTE_IS_MANAGED: *static_cast<unsigned*>(value) = 0; break;
-        case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: *static_cast<int*>(value) = 0; break;
+        case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: *static_cast<int*>(value) = allocation->gpu; break;
     }
     return CUDA_SUCCESS;
 }

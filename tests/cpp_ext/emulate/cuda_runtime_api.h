@@ -17,6 +17,7 @@ inline const char* cudaGetErrorName(cudaError_t error) {
         case cudaSuccess: return "cudaSuccess";
         case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
         case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+        case cudaErrorInitializationError: return "cudaErrorInitializationError";
         case cudaErrorCudartUnloading: return "cudaErrorCudartUnloading";
         case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
         case cudaErrorInvalidMemcpyDirection: return "cudaErrorInvalidMemcpyDirection";
@@ -41,18 +42,22 @@ inline const char* cudaGetErrorString(cudaError_t error) {
 }
 
 inline cudaError_t cudaGetDeviceCount(int* count) {
-    *count = 1;
+    *count = emulate::kGpus;
     return cudaSuccess;
 }
 inline cudaError_t cudaGetDevice(int* number) {
-    *number = 0;
+    *number = emulate::current_gpu();
     return cudaSuccess;
 }
+/// In place of the context on top, as CUDA does.
 inline cudaError_t cudaSetDevice(int number) {
-    return emulate::report(number == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+    if (!emulate::is_gpu(number)) return emulate::report(cudaErrorInvalidDevice);
+    if (!emulate::contexts.empty()) emulate::contexts.pop_back();
+    emulate::contexts.push_back(&emulate::gpu(number).primary);
+    return cudaSuccess;
 }
 inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int number) {
-    if (number != 0) return emulate::report(cudaErrorInvalidDevice);
+    if (!emulate::is_gpu(number)) return emulate::report(cudaErrorInvalidDevice);
     switch (attribute) {
         case cudaDevAttrMultiProcessorCount: *value = 4; break;
         case cudaDevAttrIntegrated: *value = 0; break;
@@ -63,8 +68,8 @@ inline cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, 
     return cudaSuccess;
 }
 inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
-    if (number != 0) return emulate::report(cudaErrorInvalidDevice);
-    *properties = {"Emulated GPU", emulate::device().total, 8, 7, 4, 0};
+    if (!emulate::is_gpu(number)) return emulate::report(cudaErrorInvalidDevice);
+    *properties = {"Emulated GPU", emulate::gpu(number).total, 8, 7, 4, 0};
     return cudaSuccess;
 }
 inline cudaError_t cudaDriverGetVersion(int* version) {
@@ -94,14 +99,15 @@ inline cudaError_t allocate(void** address, std::size_t bytes, cudaMemoryType ty
     *address = nullptr;
     if (bytes == 0) return cudaSuccess;
     const bool counted = type == cudaMemoryTypeDevice;
-    if (counted && bytes > device().total - device().taken) {
+    Gpu& owner = gpu(current_gpu());
+    if (counted && bytes > owner.total - owner.taken) {
         return report(cudaErrorMemoryAllocation);
     }
     if (posix_memalign(address, 256, bytes) != 0) return report(cudaErrorMemoryAllocation);
     std::memset(*address, 0xff, bytes);
-    device().memory[static_cast<char*>(*address)] = {bytes, type};
-    device().taken += counted ? bytes : 0;
-    if (device().busy == 0) reach(false);
+    device().memory[static_cast<char*>(*address)] = {bytes, type, current_gpu()};
+    owner.taken += counted ? bytes : 0;
+    if (owner.busy == 0) reach(current_gpu(), false);
     return cudaSuccess;
 }
 
@@ -115,7 +121,7 @@ inline cudaError_t free_memory(void* address, cudaMemoryType type) {
     if (found == device().memory.end() || found->second.type != type) {
         return report(cudaErrorInvalidValue);
     }
-    if (type == cudaMemoryTypeDevice) device().taken -= found->second.bytes;
+    if (type == cudaMemoryTypeDevice) gpu(found->second.gpu).taken -= found->second.bytes;
 #if defined(__SANITIZE_ADDRESS__)
     ASAN_UNPOISON_MEMORY_REGION(address, found->second.bytes);
 #endif
@@ -146,8 +152,9 @@ inline cudaError_t cudaFreeHost(void* address) {
 }
 inline cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
     const emulate::Lock lock;
-    *total = emulate::device().total;
-    *free = *total - emulate::device().taken;
+    const emulate::Gpu& gpu = emulate::gpu(emulate::current_gpu());
+    *total = gpu.total;
+    *free = gpu.total - gpu.taken;
     return cudaSuccess;
 }
 inline cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes,
@@ -157,7 +164,7 @@ inline cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes,
     void* at = const_cast<void*>(address);
     *attributes = {cudaMemoryTypeUnregistered, -1, nullptr, at};
     if (found == nullptr) return cudaSuccess;
-    *attributes = {found->type, 0, at, found->type == cudaMemoryTypeHost ? at : nullptr};
+    *attributes = {found->type, found->gpu, at, found->type == cudaMemoryTypeHost ? at : nullptr};
     return cudaSuccess;
 }
 
@@ -206,8 +213,9 @@ inline cudaError_t copy(const Transfer& transfer, cudaMemcpyKind kind) {
     const Lock lock;
     if (disturbs_capture()) return report(cudaErrorStreamCaptureImplicit);
     if (const cudaError_t error = check(transfer, kind)) return report(error);
-    drain(device().legacy);
-    perform([&] { transfer.run(); });
+    drain(gpu(current_gpu()).legacy);
+    // It may be from one device to another.
+    perform(0, [&] { perform(1, [&] { transfer.run(); }); });
     return cudaSuccess;
 }
 
@@ -264,7 +272,7 @@ inline cudaError_t cudaMemset(void* to, int value, std::size_t bytes) {
     const emulate::Lock lock;
     if (emulate::disturbs_capture()) return emulate::report(cudaErrorStreamCaptureImplicit);
     const cudaError_t error = cudaMemsetAsync(to, value, bytes);
-    emulate::drain(emulate::device().legacy);
+    emulate::drain(emulate::gpu(emulate::current_gpu()).legacy);
     return error;
 }
 

@@ -1,4 +1,4 @@
-// The one device: its memory, and its streams.
+// Two devices: their memory, and their streams.
 //
 // Work is done as late as CUDA allows, when something waits for it: results that are read too early
 // are then never there, and buffers that are given back too early are gone. Device memory is out of
@@ -28,6 +28,7 @@ using Work = std::function<void()>;
 struct Allocation {
     std::size_t bytes = 0;
     cudaMemoryType type = cudaMemoryTypeUnregistered;
+    int gpu = 0;
 };
 
 /// What one recording of an event stands for.
@@ -48,12 +49,19 @@ struct Capture {
 
 }  // namespace emulate
 
+struct CUctx_st {
+    bool primary = false;
+    int gpu = 0;
+};
+
 struct CUstream_st {
+    int gpu = 0;
     std::deque<emulate::Work> queue;
     std::shared_ptr<emulate::Capture> capture;
 };
 
 struct CUevent_st {
+    int gpu = 0;
     bool timing = true;
     std::shared_ptr<emulate::Moment> moment;
     std::shared_ptr<emulate::Capture> capture;  // that the event was recorded in
@@ -68,17 +76,33 @@ struct CUgraphExec_st {
 
 namespace emulate {
 
-struct Device {
-    std::recursive_mutex mutex;
+constexpr int kGpus = 2;  // numbered 0 and 1
+
+/// What each device has of its own.
+struct Gpu {
     std::size_t total = std::size_t{8} << 30;  ///< Bytes; tests of "out of memory" lower it.
     std::size_t taken = 0;
+    CUctx_st primary;
+    CUstream_st legacy;
+    int busy = 0;
+};
+
+/// All devices.
+struct Device {
+    Device() {
+        for (int gpu = 0; gpu < kGpus; ++gpu) {
+            gpus[gpu].primary = {true, gpu};
+            gpus[gpu].legacy.gpu = gpu;
+        }
+    }
+
+    std::recursive_mutex mutex;
+    Gpu gpus[kGpus];
     std::map<const char*, Allocation> memory;
     std::set<CUstream_st*> streams;
     std::set<CUevent_st*> events;
     std::vector<std::shared_ptr<Capture>> captures;
-    CUstream_st legacy;
     std::uint64_t launches = 0;
-    int busy = 0;
 };
 
 // Never destroyed: at exit other objects still give back what they hold.
@@ -86,6 +110,15 @@ inline Device& device() {
     static Device* const only = new Device;
     return *only;
 }
+
+inline Gpu& gpu(int number) { return device().gpus[number]; }
+
+/// The contexts that this thread has pushed. The runtime works on the device of the last one.
+inline thread_local std::vector<CUctx_st*> contexts;
+
+inline int current_gpu() { return contexts.empty() ? 0 : contexts.back()->gpu; }
+
+inline bool is_gpu(int number) { return 0 <= number && number < kGpus; }
 
 /// Makes one call at a time of those of all host threads.
 class Lock {
@@ -124,28 +157,30 @@ inline bool is_pinned(const void* address) {
     return allocation != nullptr && allocation->type == cudaMemoryTypeHost;
 }
 
-inline void reach([[maybe_unused]] bool open) {
+/// Memory of the other device stays out of reach: our kernels use none, and it may have no way
+/// there.
+inline void reach([[maybe_unused]] int number, [[maybe_unused]] bool open) {
 #if defined(__SANITIZE_ADDRESS__)
     for (const auto& [address, allocation] : device().memory) {
-        if (allocation.type != cudaMemoryTypeDevice) continue;
+        if (allocation.type != cudaMemoryTypeDevice || allocation.gpu != number) continue;
         if (open) ASAN_UNPOISON_MEMORY_REGION(address, allocation.bytes);
         if (!open) ASAN_POISON_MEMORY_REGION(address, allocation.bytes);
     }
 #endif
 }
 
-/// Does work, with device memory in reach.
-inline void perform(const Work& work) {
-    if (device().busy++ == 0) reach(true);
+/// Does work of a device, with its memory in reach.
+inline void perform(int number, const Work& work) {
+    if (gpu(number).busy++ == 0) reach(number, true);
     work();
-    if (--device().busy == 0) reach(false);
+    if (--gpu(number).busy == 0) reach(number, false);
 }
 
 /// Does the oldest work of a stream.
 inline void advance(CUstream_st& stream) {
     const Work work = std::move(stream.queue.front());
     stream.queue.pop_front();
-    perform(work);
+    perform(stream.gpu, work);
 }
 
 inline void drain(CUstream_st& stream) {
@@ -157,14 +192,14 @@ inline void finish(const Moment& moment) {
 }
 
 inline void drain_all() {
-    drain(device().legacy);
+    for (Gpu& each : device().gpus) drain(each.legacy);
     for (CUstream_st* stream : device().streams) drain(*stream);
 }
 
 /// The stream of a handle; null when it is none.
 inline CUstream_st* stream_of(cudaStream_t handle) {
     // 0, cudaStreamLegacy and cudaStreamPerThread.
-    if (reinterpret_cast<std::uintptr_t>(handle) <= 2) return &device().legacy;
+    if (reinterpret_cast<std::uintptr_t>(handle) <= 2) return &gpu(current_gpu()).legacy;
     return device().streams.count(handle) != 0 ? handle : nullptr;
 }
 

@@ -10,6 +10,7 @@
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
     const emulate::Lock lock;
     *stream = *emulate::device().streams.insert(new CUstream_st).first;
+    (*stream)->gpu = emulate::current_gpu();
     return cudaSuccess;
 }
 inline cudaError_t cudaStreamCreate(cudaStream_t* stream) {
@@ -55,6 +56,7 @@ inline cudaError_t cudaDeviceSynchronize() {
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
     const emulate::Lock lock;
     *event = *emulate::device().events.insert(new CUevent_st).first;
+    (*event)->gpu = emulate::current_gpu();
     (*event)->timing = (flags & cudaEventDisableTiming) == 0;
     return cudaSuccess;
 }
@@ -72,7 +74,8 @@ inline cudaError_t cudaEventDestroy(cudaEvent_t event) {
 inline cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle = nullptr) {
     const emulate::Lock lock;
     CUstream_st* stream = emulate::stream_of(handle);
-    if (stream == nullptr || emulate::device().events.count(event) == 0) {
+    if (stream == nullptr || emulate::device().events.count(event) == 0 ||
+        event->gpu != stream->gpu) {
         return emulate::report(cudaErrorInvalidResourceHandle);
     }
     event->capture = stream->capture;

@@ -1,29 +1,14 @@
-"""Engines around the tiny model, and pictures for them."""
+"""Pictures for engines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
-from edgecount.runtime.models.open import open_model
-from engines import HostEngine
-
-
-@pytest.fixture
-def make_engine(tiny_model: Path) -> Callable[..., HostEngine]:
-    session = OnnxRuntimeBackend(open_model(tiny_model), threads=1)
-
-    def make(kind: type[HostEngine] = HostEngine, **options: Any) -> HostEngine:
-        return kind(lambda image: session.infer({"image": image}), **options)
-
-    return make
 
 
 @pytest.fixture

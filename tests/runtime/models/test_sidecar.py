@@ -8,11 +8,9 @@ from dataclasses import replace
 import pytest
 
 from edgecount.errors import ConfigError, ModelError
-from edgecount.runtime.cuda.driver import Device, Driver
 from edgecount.runtime.models.sidecar import (
     EngineSidecar,
     InputShapes,
-    mismatches,
     read_sidecar,
     sidecar_path,
 )
@@ -37,13 +35,8 @@ def sidecar(make_manifest):
         layers={"fp16": 20, "fp32": 2},
         options={"workspace": 1024, "version_compatible": False},
         overridden=True,
+        platform="jetson",
     )
-
-
-def found(sidecar, version="10.3.0", gpu="Orin", capability="8.7", cuda="12.6"):
-    """Return why an engine does not fit a machine; by default the one where it was built."""
-    driver = Driver(cuda, [Device(gpu, capability, 2**33, 8)])
-    return mismatches(sidecar, version, driver)
 
 
 def test_round_trip_beside_the_plan(sidecar, tmp_path):
@@ -71,6 +64,7 @@ def test_a_missing_file_is_named(tmp_path):
         ({"compute_capabilities": "8.7"}, "field compute_capabilities: expected a list of texts"),
         ({"compute_capabilities": [8.7]}, "field compute_capabilities: expected a text, got 8.7"),
         ({"device": 0}, "field device: expected a text or null, got 0"),
+        ({"platform": 1}, "field platform: expected a text or null, got 1"),
         ({"shapes": {"min": [1, 3, 64, 64]}}, "field shapes.opt is missing"),
         (
             {"shapes": {"min": [1], "opt": [1], "max": [1]}},
@@ -102,68 +96,16 @@ def test_what_is_no_sidecar_is_refused(tmp_path, text):
 
 def test_every_field_is_needed(sidecar):
     whole = json.loads(sidecar.to_json())
-    for name in whole:
+    for name in whole.keys() - {"platform"}:
         rest = {key: value for key, value in whole.items() if key != name}
         with pytest.raises(ModelError, match=name):
             EngineSidecar.from_json(json.dumps(rest))
 
 
-def test_an_engine_fits_where_it_was_built(sidecar):
-    assert found(sidecar) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "both"),
-    [
-        ({"version": "10.13.3"}, ("built by 10.3.0", "here is 10.13.3")),
-        ({"version": "10.3.0.1"}, ("built by 10.3.0", "here is 10.3.0.1")),
-        ({"capability": "11.0", "gpu": "Thor"}, ("for 8.7 (Orin with", "11.0 (Thor with")),
-        ({"gpu": "Orin NX"}, ("built on Orin", "here is Orin NX")),
-        ({"cuda": "12.2"}, ("CUDA 12.6", "here is CUDA 12.2")),
-    ],
-)
-def test_each_mismatch_names_both_sides(sidecar, change, both):
-    (line,) = found(sidecar, **change)
-    assert all(side in line for side in both)
-
-
-def test_all_mismatches_are_reported(sidecar):
-    assert len(found(sidecar, "8.6.2", "Xavier", "7.2", "11.4")) == 3
-
-
-def test_a_newer_driver_is_no_mismatch(sidecar):
-    assert found(sidecar, cuda="13.0") == []
-
-
-def test_version_compatible_engines_run_on_newer_versions_only(sidecar):
-    made = replace(sidecar, options={"version_compatible": True})
-    assert found(made, version="11.4.0.106") == []
-    assert found(made, version="10.13.3.9.post1") == []
-    (line,) = found(made, version="8.6.1")
-    assert "by 10.3.0 for that or a newer one, here is 8.6.1" in line
-
-
-def test_hardware_compatible_engines_run_on_newer_gpus_only(sidecar):
-    made = replace(sidecar, compute_capabilities=("8.0+",))
-    assert found(made, capability="8.9", gpu="Ada") == []
-    assert found(made, capability="12.0", gpu="Blackwell") == []
-    (line,) = found(made, capability="7.5", gpu="Turing")
-    assert "for 8.0+ (Orin with 8 multiprocessors), here is 7.5 (Turing with" in line
-
-
-def test_rtx_engines_run_on_each_gpu_they_were_built_for(sidecar):
-    made = replace(
-        sidecar,
-        backend="tensorrt-rtx",
-        compute_capabilities=("8.6", "8.9"),
-        device=None,
-        driver=None,
-    )
-    here = {"gpu": "RTX 4090", "capability": "8.9"}
-    assert found(made, **here) == []
-    assert found(replace(made, device="RTX 4070", driver="13.0"), **here)  # an older driver
-    (line,) = found(made, capability="12.0", gpu="RTX 5090")
-    assert "for 8.6, 8.9, here is 12.0 (RTX 5090 with" in line
+def test_a_sidecar_of_before_platforms_can_be_read(sidecar):
+    older = json.loads(sidecar.to_json())
+    del older["platform"]
+    assert EngineSidecar.from_json(json.dumps(older)) == replace(sidecar, platform=None)
 
 
 @pytest.mark.parametrize(

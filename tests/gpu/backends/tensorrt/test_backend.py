@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from edgecount import EdgeCounter
 from edgecount.errors import BackendError
 from edgecount.manifest import Manifest
 from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
+from edgecount.runtime.models.engines import Engine
 from edgecount.runtime.models.model_file import ModelFile
-from edgecount.runtime.models.sidecar import InputShapes
+from edgecount.runtime.models.sidecar import EngineSidecar, InputShapes
 
 pytestmark = pytest.mark.gpu
 
@@ -174,8 +176,75 @@ def test_a_closed_backend_says_so(make: Make) -> None:
 
 def test_a_plan_that_rtx_finds_invalid(make: Make) -> None:
     engine = make(validity="INVALID", diagnostics=2 | 4)
-    with pytest.raises(BackendError, match="invalid here: unsupported cc, old cuda driver; build"):
+    with pytest.raises(BackendError, match="invalid here: unsupported cc, old cuda driver: build"):
         TensorRTBackend(engine)
+
+
+class Rebuild:
+    """Builds an engine again by writing the plan of another one over it."""
+
+    def __init__(self, by: Engine) -> None:
+        self._by = by
+        self.calls: list[tuple[Path, str, str]] = []
+
+    def __call__(
+        self, plan: Path, sidecar: EngineSidecar, onnx: Path, capability: str
+    ) -> EngineSidecar:
+        self.calls.append((plan, onnx.name, capability))
+        plan.write_bytes(self._by.path.read_bytes())
+        return dataclasses.replace(sidecar, plan_sha256=self._by.sidecar.plan_sha256)
+
+
+@pytest.mark.parametrize(
+    ("refused", "asked_first", "reason"),
+    [
+        ({"validity": "INVALID", "diagnostics": 2}, True, "invalid here: unsupported cc"),
+        ({"plan": b"no plan at all"}, True, "invalid here: malformed engine"),
+        ({"plan": b"no plan at all"}, False, "cannot load .*Magic tag"),
+    ],
+)
+def test_a_plan_that_tensorrt_alone_refuses_is_built_again(
+    make: Make,
+    model: ModelFile,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    refused: dict[str, Any],
+    asked_first: bool,
+    reason: str,
+) -> None:
+    if not asked_first:
+        monkeypatch.delattr(standin.Runtime, "get_engine_validity")
+    good, engine = make("good.engine"), make(**refused)
+    rebuild = Rebuild(good)
+    with caplog.at_level(logging.WARNING), TensorRTBackend(engine, rebuild) as backend:
+        assert_same(backend.infer({"image": image()}), on_host(model, image()))
+    assert rebuild.calls == [(engine.path, "model.onnx", "8.9")]
+    assert "again from model.onnx, which takes minutes: TensorRT for RTX" in caplog.text
+    assert re.search(reason, caplog.text)
+
+
+def test_what_tensorrt_refuses_after_the_build_is_not_built_once_more(make: Make) -> None:
+    engine = make(validity="INVALID", diagnostics=2)
+    rebuild = Rebuild(make("other.engine", validity="INVALID", diagnostics=32))
+    with pytest.raises(BackendError, match="invalid here: malformed engine, though it was built"):
+        TensorRTBackend(engine, rebuild)
+    assert len(rebuild.calls) == 1
+
+
+def test_a_plan_is_not_built_again_for_what_is_missing_here(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild = Rebuild(make("good.engine"))
+    with pytest.raises(BackendError, match="invalid here: insufficient gpu memory; another build"):
+        TensorRTBackend(make(validity="INVALID", diagnostics=16), rebuild)
+
+    def full(runtime: standin.Runtime, serialized_engine: bytes) -> None:
+        runtime._logger.log(standin.ILogger.Severity.ERROR, "Cuda Runtime (out of memory)")
+
+    monkeypatch.setattr(standin.Runtime, "deserialize_cuda_engine", full)
+    with pytest.raises(BackendError, match=r"out of memory\)\): end other programs"):
+        TensorRTBackend(make(), rebuild)
+    assert rebuild.calls == []
 
 
 def test_a_plan_that_is_slower_here_is_run(make: Make, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,391 @@
+"""Frames with the interfaces that other libraries give their arrays on a GPU, as recorded.
+
+Each class names what it was read from: the interface dictionary, or the signature and the capsule
+of ``__dlpack__``, and the stream in which the library works. None of the libraries is needed. The
+pixels are on their way in that stream when a frame is made: who does not wait for it reads others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecount import _ext
+
+CUDA = 2  # DLPack's number for it
+LEGACY = 1  # the legacy default stream, as a handle
+
+
+class Memory:
+    """Rows of bytes on a GPU, which a stream brings there.
+
+    Args:
+        rows: uint8 (H, bytes of a row).
+        stream: the stream of the library that makes the frame.
+        pitch: bytes from one row to the next; None: as many as a row has.
+    """
+
+    def __init__(
+        self, rows: NDArray[np.uint8], stream: _ext.Stream, pitch: int | None = None
+    ) -> None:
+        height, width = rows.shape
+        self.pitch = pitch or width
+        self._pinned = _ext.PinnedBuffer(height * self.pitch, stream.device)
+        source = self._pinned.array((height, self.pitch), "uint8")
+        source[:, :width] = rows
+        buffer = _ext.DeviceBuffer(height * self.pitch, stream.device)
+        self.whole = buffer.array((height, self.pitch), "uint8")
+        self.stream = stream
+        stream.upload(self.whole, source)
+
+    @property
+    def ptr(self) -> int:
+        return self.whole.ptr
+
+
+def view(memory: Memory, shape: Sequence[int], offset: int = 0) -> _ext.DeviceArray:
+    """Return rows of a memory as an array (H, W) or (H, W, C), whose capsules others can give."""
+    inner = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(1, len(shape)))
+    interface = {
+        "shape": tuple(shape),
+        "typestr": "|u1",
+        "data": (memory.ptr + offset, False),
+        "strides": (memory.pitch, *inner),
+        "version": 3,
+    }
+    holder = type("Holder", (), {"__cuda_array_interface__": interface, "memory": memory})()
+    return _ext.device_array(holder, memory.stream)
+
+
+class JetsonImage:
+    """A ``cudaImage`` of jetson-utils, as ``videoSource.Capture()`` gives it.
+
+    dusty-nv/jetson-utils, python/bindings/PyCUDA.cpp (PyCudaImage_GetCudaArrayInterface,
+    imageFormatToNumpyTypeStr, PyCudaImage_GetShape) at 01146d6. It names no stream: its kernels run
+    in the default one. Grey has a third axis of 1.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, int, int]) -> None:
+        self._memory = memory
+        self.shape = shape
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "typestr": "<u1",
+            "data": (memory.ptr, False),
+            "version": 3,
+        }
+
+
+class NvcPlane:
+    """A ``CAIMemoryView`` of PyNvVideoCodec, as ``DecodedFrame.cuda()`` gives one for each plane.
+
+    PyNvVideoCodec 2.0, src/PyNvVideoCodec/src/PyNvDecoder.cpp (CAIMemoryView) and
+    PyNvVideoCodec.cpp (the views of Pixel_Format_NV12). Lists in the place of tuples, a plane of
+    one channel has three axes, and the stream is 0 unless the decoder was given one, then 2.
+    """
+
+    def __init__(self, memory: Memory, shape: list[int], strides: list[int], offset: int) -> None:
+        self._memory = memory
+        self.shape, self.stride, self.dataptr = shape, strides, memory.ptr + offset
+        self.__cuda_array_interface__ = {
+            "version": 3,
+            "shape": shape,
+            "strides": strides,
+            "typestr": "|u1",
+            "stream": 0,
+            "data": (memory.ptr + offset, False),
+            "gpuIdx": 0,
+        }
+
+
+class NvcFrame:
+    """A ``DecodedFrame`` of PyNvVideoCodec in NV12, with both planes in one capsule.
+
+    PyNvVideoCodec 2.0, src/PyNvVideoCodec/src/ExternalBuffer.cpp (dlpack, LoadDLPack). It cannot be
+    cut, knows no max_version, and makes the stream that it is told wait for the decoder's event.
+    """
+
+    def __init__(self, memory: Memory, height: int, width: int) -> None:
+        self._array = view(memory, (height * 3 // 2, width))
+        self.shape = (height * 3 // 2, width)
+        self._views = [
+            NvcPlane(memory, [height, width, 1], [width, 1, 1], 0),
+            NvcPlane(memory, [height // 2, width // 2, 2], [width, 2, 1], height * width),
+        ]
+        self._decoded = _ext.Event(memory.stream.device)
+        self._decoded.record(memory.stream)
+
+    def cuda(self) -> list[NvcPlane]:
+        return self._views
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+    def __dlpack__(self, stream: int = 0) -> Any:
+        if stream == 0:
+            raise RuntimeError("Invalid value for stream parameter")
+        if stream != -1:
+            _ext.Stream(self._array.device, handle=stream).wait(self._decoded)
+        return self._array.__dlpack__(stream=-1)
+
+
+class ServiceMakerTensor:
+    """A tensor of DeepStream's pyservicemaker, as ``Buffer.extract(index)`` gives it.
+
+    Documented, not read: DeepStream 8 developer guide, "Service Maker for Python, advanced
+    features" (the tensors follow DLPack, RGB (H, W, 3)), and service-maker/includes/tensor.hpp
+    (strides, device number). The source of the binding is not published; the signature is taken to
+    be the one from before DLPack 1.0, whose stream is not minded.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, int, int]) -> None:
+        self._array = view(memory, shape)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+    def __dlpack__(self, stream: int | None = None) -> Any:
+        return self._array.__dlpack__(stream=-1)
+
+
+class CvCudaBuffer:
+    """An ``ExternalBuffer`` of CV-CUDA, as ``Tensor.cuda()`` and ``Image.cuda()`` give it.
+
+    CVCUDA/CV-CUDA, python/mod_nvcv/ExternalBuffer.cpp at 35e01ea (dlpack, cudaArrayInterface). Both
+    interfaces; the capsule is of DLPack before 1.0, and the stream that it is told is not minded.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...]) -> None:
+        self._array = view(memory, shape)
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "strides": self._array.strides,
+            "typestr": "|u1",
+            "data": (memory.ptr, False),
+            "version": 2,
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (CUDA, self._array.device)
+
+    def __dlpack__(self, stream: int = 1) -> Any:
+        return self._array.__dlpack__(stream=-1)
+
+
+class VpiBuffer:
+    """A ``CudaBuffer`` of VPI, as ``Image.rlock_cuda()`` gives it.
+
+    Documented, not read: VPI 4 Python reference, vpi.CudaBuffer (shape, dtype and the interface).
+    The fields are those of CV-CUDA, whose buffer of this name came from VPI.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...]) -> None:
+        self._memory = memory
+        self.shape = shape
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "strides": (memory.pitch, *shape[2:], 1),
+            "typestr": "|u1",
+            "data": (memory.ptr, False),
+            "version": 2,
+        }
+
+
+class GpuMat:
+    """A ``cv2.cuda.GpuMat`` of OpenCV.
+
+    opencv/opencv, modules/core/misc/python/pyopencv_cuda.hpp at 1419307 (fillDLPackTensor) and
+    to_dlpack of modules/python/src2. Rows are padded, there are always three axes, the device is
+    always 0, and the number of the stream is read as a C int and not minded.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, int, int]) -> None:
+        self._array = view(memory, shape)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (CUDA, 0)
+
+    def __dlpack__(
+        self, stream: int = 0, max_version: Any = None, dl_device: Any = None, copy: bool = False
+    ) -> Any:
+        if not -(2**31) <= stream < 2**31:
+            raise OverflowError("signed integer is greater than maximum")
+        return self._array.__dlpack__(stream=-1)
+
+
+class TorchTensor:
+    """A ``torch.Tensor``.
+
+    torch 2.13, torch/_tensor.py (__dlpack__, __dlpack_device__, __cuda_array_interface__). It gives
+    nothing while another device than its own is current, and the stream that it is told waits for
+    the one that is current in torch.
+
+    Args:
+        driver: CUDA's driver, which knows the current device.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...], driver: ctypes.CDLL) -> None:
+        self._memory, self._driver = memory, driver
+        self._array = view(memory, shape)
+        self.__cuda_array_interface__ = {
+            "typestr": "|u1",
+            "shape": shape,
+            "strides": None if memory.pitch == int(np.prod(shape[1:])) else self._array.strides,
+            "data": (memory.ptr, False),
+            "version": 2,
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (CUDA, self._array.device)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = -1,
+        max_version: tuple[int, int] | None = None,
+        dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:
+        if current_device(self._driver) != self._array.device:
+            raise BufferError("Can't export tensors on a different CUDA device index.")
+        if type(stream) is not int:
+            raise TypeError("stream must be ``int`` or ``none``")
+        if stream == 2:
+            raise BufferError("per-thread default stream is not supported.")
+        hand_over(self._memory, stream)
+        return self._array.__dlpack__(stream=-1, max_version=max_version)
+
+
+class CupyArray:
+    """A ``cupy.ndarray``.
+
+    cupy/cupy, cupy/_core/core.pyx of v14 (__dlpack__, __cuda_array_interface__). The stream that it
+    is told waits for the one that is current in CuPy, which the interface names as well.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...]) -> None:
+        self._memory = memory
+        self._array = view(memory, shape)
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "typestr": "|u1",
+            "descr": [("", "|u1")],
+            "stream": memory.stream.handle or LEGACY,
+            "version": 3,
+            "strides": None,
+            "data": (memory.ptr, False),
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (CUDA, self._array.device)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:
+        hand_over(self._memory, LEGACY if stream is None else stream)
+        return self._array.__dlpack__(stream=-1, max_version=max_version)
+
+
+class NumbaArray:
+    """A ``DeviceNDArray`` of Numba.
+
+    numba/numba 0.60 and NVIDIA/numba-cuda, cudadrv/devicearray.py (__cuda_array_interface__). The
+    stream is named only if the array was made or bound in one.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...], *, bound: bool) -> None:
+        self._memory = memory
+        self.shape = shape
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "strides": None,
+            "data": (memory.ptr, False),
+            "typestr": "|u1",
+            "stream": memory.stream.handle if bound else None,
+            "version": 3,
+        }
+
+
+class PycudaArray:
+    """A ``GPUArray`` of PyCUDA.
+
+    inducer/pycuda, pycuda/gpuarray.py (__cuda_array_interface__). It always gives strides, and
+    names no stream for what is queued in the default one.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...]) -> None:
+        self._memory = memory
+        self.shape = shape
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "strides": (memory.pitch, *shape[2:], 1),
+            "data": (memory.ptr, False),
+            "typestr": "|u1",
+            "stream": None,
+            "version": 3,
+        }
+
+
+class HoloscanTensor:
+    """A ``holoscan.core.Tensor``.
+
+    nvidia-holoscan/holoscan-sdk, python/holoscan/core/tensor.cpp (__dlpack__) and dl_converter.cpp
+    (set_array_interface, process_dlpack_stream) at 90763fa. Both interfaces are of work in the
+    legacy default stream, whatever stream made the tensor.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...]) -> None:
+        self._memory = memory
+        self._array = view(memory, shape)
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "typestr": "|u1",
+            "data": (memory.ptr, False),
+            "version": 3,
+            "strides": self._array.strides,
+            "descr": [("", "|u1")],
+            "mask": None,
+            "stream": 1,
+        }
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (CUDA, self._array.device)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:
+        waiting = LEGACY if stream is None else stream
+        if waiting > 2:
+            made = _ext.Event(self._array.device)
+            made.record(_ext.Stream(self._array.device, handle=LEGACY))
+            _ext.Stream(self._array.device, handle=waiting).wait(made)
+        return self._array.__dlpack__(stream=-1, max_version=max_version)
+
+
+def hand_over(memory: Memory, stream: int) -> None:
+    """Let a consumer's stream wait for what the producer has queued, as torch and CuPy do."""
+    if stream in (-1, memory.stream.handle):
+        return
+    made = _ext.Event(memory.stream.device)
+    made.record(memory.stream)
+    _ext.Stream(memory.stream.device, handle=stream).wait(made)
+
+
+def current_device(driver: ctypes.CDLL) -> int:
+    """Return the device that is current on this thread; the first where none has been made so."""
+    device = ctypes.c_int()
+    return device.value if driver.cuCtxGetDevice(ctypes.byref(device)) == 0 else 0
