@@ -134,8 +134,9 @@ class HostRunner(Runner):
             if plane is not None:
                 tensor[...] = plane[:, :, top : top + height, left : left + width]
             else:
+                # The last tiles reach beyond the frame: what is cut is smaller than they are.
                 part = frame.cut(left, top, left + width, top + height)
-                self._write(part, (height, width), tensor)
+                self._write(part, part.size[::-1], tensor)
             clock.lap("preprocess")
             return self._infer(tensor, clock)
 
