@@ -172,6 +172,9 @@ def test_a_device_is_read_by_one_camera(one: int | str, other: str) -> None:
     cameras = {"a": CameraConfig(one), "b": CameraConfig(other)}
     with pytest.raises(SettingError, match=r"^cameras\.b\.source: a uses this device"):
         WatchConfig(cameras)
+    board = {"a": CameraConfig("csi://0"), "b": CameraConfig("csi://0?size=1280x720")}
+    with pytest.raises(SettingError, match=r"^cameras\.b\.source: a uses this device"):
+        WatchConfig(board)
     WatchConfig({"a": CameraConfig(0), "b": CameraConfig(1), "c": CameraConfig("rtsp://0")})
 
 
