@@ -93,13 +93,9 @@ class NV12Frame:
         self, luma: Any, chroma: Any, matrix: str = "bt601", full_range: bool = False
     ) -> None:
         if matrix not in _MATRICES:
-            raise InputError(
-                f'NV12Frame: expected the matrix "bt601" or "bt709", got {matrix!r}'
-            )
+            raise InputError(f'NV12Frame: expected the matrix "bt601" or "bt709", got {matrix!r}')
         if not isinstance(full_range, (bool, np.bool_)):
-            raise InputError(
-                f"NV12Frame: expected full_range as True or False, got {full_range!r}"
-            )
+            raise InputError(f"NV12Frame: expected full_range as True or False, got {full_range!r}")
         self.luma = luma
         self.chroma = chroma
         self.buffer: Any = None
@@ -107,9 +103,7 @@ class NV12Frame:
         self.full_range = bool(full_range)
 
     @classmethod
-    def from_buffer(
-        cls, buffer: Any, matrix: str = "bt601", full_range: bool = False
-    ) -> NV12Frame:
+    def from_buffer(cls, buffer: Any, matrix: str = "bt601", full_range: bool = False) -> NV12Frame:
         """Take both planes from one array.
 
         Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest
     from edgecount.result import Timings
     from edgecount.runtime.backends.base import Backend
+    from edgecount.runtime.backends.device import DeviceBackend
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.pipeline.postprocess import Counts, RegionMasks
     from edgecount.runtime.sources.base import Frame
@@ -49,8 +50,9 @@ class FrameJob:
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """Size and layout: jobs of one kind can go through an engine in one batch."""
-        return self.frame.size, self.frame.format
+        """Size, layout and GPU: jobs of one kind can go through an engine in one batch."""
+        device = self.frame.device
+        return self.frame.size, self.frame.format, -1 if device is None else device
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +109,7 @@ class CountSettings:
         masks: the regions; a counter replaces them between frames.
         refine: called with each frame and its result; what it returns is the caller's.
         zoom: how often dense regions are enlarged and searched again; see `Zoom`.
+        others: the same engine on further GPUs.
     """
 
     backend: Backend
@@ -118,6 +121,7 @@ class CountSettings:
     masks: RegionMasks
     refine: Callable[[CheckedFrame, CountResult], CountResult]
     zoom: int = 0
+    others: Sequence[DeviceBackend] = ()
 
     def geometry(self, size: tuple[int, int]) -> InputGeometry:
         """Decide how frames of a (width, height) in pixels are sized, padded and tiled.
