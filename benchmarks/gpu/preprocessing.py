@@ -17,7 +17,7 @@ PADDING = -1.0
 
 @dataclass(frozen=True)
 class FrameCase:
-    """A frame of "bgr" or "nv12" pixels, and the network input of a dtype that it becomes.
+    """A frame of "bgr" or "nv12_bt601" pixels, and the network input of a dtype that it becomes.
 
     `resized` is the (height, width) of the frame inside the input, `padded` that of the input.
     """
@@ -32,7 +32,7 @@ class FrameCase:
     @property
     def frame_shape(self) -> tuple[int, ...]:
         """Shape of the frame as one array."""
-        if self.pixels == "nv12":
+        if self.pixels == "nv12_bt601":
             return self.height * 3 // 2, self.width
         return self.height, self.width, 3
 
@@ -53,7 +53,7 @@ def cases(quick: bool) -> Iterator[FrameCase]:
     if EMULATED:
         sizes = [((16, 32), (16, 32), (32, 32)), ((32, 64), (20, 40), (32, 64))]
     for frame, resized, padded in sizes[:: 3 if quick else 1]:
-        for pixels, dtype in (("bgr", "float32"), ("nv12", "float32"), ("bgr", "float16")):
+        for pixels, dtype in (("bgr", "float32"), ("nv12_bt601", "float32"), ("bgr", "float16")):
             yield FrameCase(pixels, *frame, resized, padded, dtype)
 
 
@@ -61,12 +61,12 @@ class Frames:
     """The frame and the input of a case, on the GPU and on the host."""
 
     def __init__(self, case: FrameCase) -> None:
-        self.case, self.stream, self.nv12 = case, _ext.Stream(), case.pixels == "nv12"
+        self.case, self.stream, self.nv12 = case, _ext.Stream(), case.pixels == "nv12_bt601"
         self.host = np.random.default_rng(0).integers(0, 256, case.frame_shape, np.uint8)
         self.frame = to_gpu(self.host)
         self.input = to_gpu(np.zeros((3, *case.padded), case.dtype))
         self.preprocessor = _ext.Preprocessor(
-            case.height, case.width, *case.geometry, nv12=self.nv12, dtype=case.dtype
+            case.height, case.width, *case.geometry, pixels=case.pixels, dtype=case.dtype
         )
 
     def planes(self, frame: Any) -> tuple[Any, Any]:
@@ -83,7 +83,7 @@ class Frames:
         """Return the input that the C++ on the CPU makes."""
         out = np.empty((3, *self.case.padded), np.float32)
         image, chroma = self.planes(self.host)
-        _ext.preprocess(image, out, *self.case.geometry, chroma)
+        _ext.preprocess(image, out, *self.case.geometry, chroma, pixels=self.case.pixels)
         return out
 
     def check(self) -> None:

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "arrays.h"
+#include "edgecount/pixels.h"
 
 namespace nb = nanobind;
 
@@ -66,6 +67,24 @@ Scalar as_scalar(const char* name, const std::string& dtype) {
     if (dtype == "float16") return Scalar::float16;
     throw nb::type_error(
         (std::string(name) + ": expected float32 or float16, got " + dtype).c_str());
+}
+
+Pixels as_pixels(const char* name, const std::string& format) {
+    std::string known;
+    for (const NamedPixels& each : kPixelFormats) {
+        if (format == each.name) return each.pixels;
+        known += std::string(known.empty() ? "" : ", ") + each.name;
+    }
+    throw std::invalid_argument(std::string(name) + ": expected one of " + known + ", got " +
+                                format);
+}
+
+void require_chroma(bool given, Pixels pixels) {
+    if (given == is_nv12(pixels)) return;
+    throw std::invalid_argument(
+        std::string("chroma: expected ") +
+        (given ? "None" : "the U and V of the image") + " for " + name_of(pixels) +
+        " pixels, got " + (given ? "an array" : "None"));
 }
 
 PreprocessOptions read_preprocess_options(std::int64_t out_height, std::int64_t out_width,

@@ -18,6 +18,12 @@ std::size_t as_size(const char* name, std::int64_t value, std::int64_t least = 1
 /// "float32" or "float16". Raises TypeError naming the argument for another.
 Scalar as_scalar(const char* name, const std::string& dtype);
 
+/// The pixel format of a name such as "bgr" or "nv12_bt709". Raises ValueError naming the argument.
+Pixels as_pixels(const char* name, const std::string& format);
+
+/// Raises ValueError unless an argument "chroma" is there for NV12, and only for that.
+void require_chroma(bool given, Pixels pixels);
+
 PreprocessOptions read_preprocess_options(std::int64_t out_height, std::int64_t out_width,
                                           std::int64_t resized_height, std::int64_t resized_width,
                                           nanobind::handle mean, nanobind::handle scale,

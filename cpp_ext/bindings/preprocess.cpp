@@ -1,12 +1,14 @@
 #include "edgecount/preprocess.h"
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
 
 #include <stdexcept>
 #include <string>
 
 #include "arrays.h"
 #include "bindings.h"
+#include "edgecount/pixels.h"
 #include "gil.h"
 #include "options.h"
 
@@ -25,8 +27,8 @@ mode="bilinear", align_corners=False, antialias=True) of the image as float32: v
 rounded on the way.
 
 Args:
-    image: (H, W, 3) uint8 BGR or, with `chroma`, (H, W) uint8: the luma of an NV12 image. Rows may
-        lie apart, pixels may not.
+    image: uint8 (H, W, 3), (H, W, 4) or, of grey and of the luma of NV12, (H, W), as `pixels` says.
+        Rows may lie apart, pixels may not.
     out: (3, out_height, out_width) float32, C-contiguous, overwritten.
     out_height: Height of the network input in pixels.
     out_width: Width of the network input in pixels.
@@ -36,13 +38,15 @@ Args:
     scale: One factor per output channel.
     swap_rb: Whether output channel 0 is input channel 2 and the other way round: BGR to RGB.
     pad_value: Value of the padding, already normalised.
-    chroma: (H / 2, W) uint8: U and V of an NV12 image by turns, H and W even. BT.601 in limited
-        range, rounded to 8-bit BGR as cv2.cvtColor does before anything else is done.
+    chroma: (H / 2, W) uint8: U and V of an NV12 image by turns, H and W even; None for others.
+    pixels: "bgr", "rgb", "bgrx", "rgbx" (x: a byte that is not looked at), "grey", "nv12_bt601",
+        "nv12_bt601_full", "nv12_bt709" or "nv12_bt709_full". NV12 is rounded to 8-bit BGR before
+        anything else is done, of "nv12_bt601" as cv2.cvtColor does.
 
 Raises:
     TypeError: An argument is not an array, has another dtype, or `out` is read-only.
-    ValueError: A shape, a size or the memory order is wrong, items are not aligned, or `out` lies
-        in memory of the image.)";
+    ValueError: A shape, a size, the name of the pixels or the memory order is wrong, items are not
+        aligned, or `out` lies in memory of the image.)";
 
 /// One plane of an image: an address and the bytes from one row to the next.
 struct Plane {
@@ -50,7 +54,7 @@ struct Plane {
     std::size_t row_stride;
 };
 
-/// `channels` is 3 for BGR and 1 for planes without an axis for them.
+/// `channels` is 1 for planes without an axis for them.
 Plane as_plane(const char* name, const AnyArray& array, std::size_t channels) {
     const auto width = static_cast<std::int64_t>(channels * array.shape(1));
     Plane plane{static_cast<const std::uint8_t*>(array.data()), static_cast<std::size_t>(width)};
@@ -70,12 +74,33 @@ Plane as_plane(const char* name, const AnyArray& array, std::size_t channels) {
     return plane;
 }
 
-ImageView as_bgr(const AnyArray& array) {
-    if (array.ndim() != 3 || array.shape(2) != 3) {
-        throw std::invalid_argument("image: expected shape (H, W, 3), got " + shape_name(array));
+void require_pixels_shape(const AnyArray& image, Pixels pixels) {
+    const std::size_t channels = bytes_per_pixel(pixels);
+    const bool right = channels == 1 ? image.ndim() == 2
+                                     : image.ndim() == 3 && image.shape(2) == channels;
+    if (right) return;
+    const std::string last = channels == 1 ? "" : ", " + std::to_string(channels);
+    throw std::invalid_argument("image: expected shape (H, W" + last + ") for " +
+                                name_of(pixels) + " pixels, got " + shape_name(image));
+}
+
+void read_chroma(const AnyArray& chroma, ImageView& image) {
+    const std::size_t rows = image.height / 2;
+    if (chroma.ndim() != 2 || chroma.shape(0) != rows || chroma.shape(1) != image.width) {
+        throw std::invalid_argument("chroma: expected shape (H / 2, W) = (" + std::to_string(rows) +
+                                    ", " + std::to_string(image.width) + "), got " +
+                                    shape_name(chroma));
     }
-    const Plane plane = as_plane("image", array, 3);
+    const Plane plane = as_plane("chroma", chroma, 1);
+    image.chroma = plane.data;
+    image.chroma_stride = plane.row_stride;
+}
+
+ImageView as_image(const AnyArray& array, Pixels pixels) {
+    require_pixels_shape(array, pixels);
+    const Plane plane = as_plane("image", array, bytes_per_pixel(pixels));
     ImageView image;
+    image.pixels = pixels;
     image.data = plane.data;
     image.height = array.shape(0);
     image.width = array.shape(1);
@@ -83,45 +108,25 @@ ImageView as_bgr(const AnyArray& array) {
     return image;
 }
 
-ImageView as_nv12(const AnyArray& luma, const AnyArray& chroma) {
-    if (luma.ndim() != 2) {
-        throw std::invalid_argument("image: expected shape (H, W), the luma of NV12, got " +
-                                    shape_name(luma));
-    }
-    const std::size_t rows = luma.shape(0) / 2;
-    if (chroma.ndim() != 2 || chroma.shape(0) != rows || chroma.shape(1) != luma.shape(1)) {
-        throw std::invalid_argument("chroma: expected shape (H / 2, W) = (" + std::to_string(rows) +
-                                    ", " + std::to_string(luma.shape(1)) + "), got " +
-                                    shape_name(chroma));
-    }
-    const Plane light = as_plane("image", luma, 1);
-    const Plane colour = as_plane("chroma", chroma, 1);
-    ImageView image;
-    image.pixels = Pixels::nv12;
-    image.data = light.data;
-    image.height = luma.shape(0);
-    image.width = luma.shape(1);
-    image.row_stride = light.row_stride;
-    image.chroma = colour.data;
-    image.chroma_stride = colour.row_stride;
-    return image;
-}
-
 void preprocess_python(nb::handle image, nb::handle out, std::int64_t out_height,
                        std::int64_t out_width, std::int64_t resized_height,
                        std::int64_t resized_width, nb::handle mean, nb::handle scale, bool swap_rb,
-                       double pad_value, nb::handle chroma) {
+                       double pad_value, nb::handle chroma, const std::string& pixels) {
     const PreprocessOptions options = read_preprocess_options(
         out_height, out_width, resized_height, resized_width, mean, scale, swap_rb, pad_value);
 
+    const Pixels format = as_pixels("pixels", pixels);
+    require_chroma(!chroma.is_none(), format);
+
     const AnyArray source = as_array("image", image);
     require_dtype<std::uint8_t>("image", source.dtype());
+    ImageView view = as_image(source, format);
     AnyArray colour;
     if (!chroma.is_none()) {
         colour = as_array("chroma", chroma);
         require_dtype<std::uint8_t>("chroma", colour.dtype());
+        read_chroma(colour, view);
     }
-    const ImageView view = chroma.is_none() ? as_bgr(source) : as_nv12(source, colour);
 
     const WritableArray target = as_writable_array("out", out);
     require_dtype<float>("out", target.dtype());
@@ -144,7 +149,8 @@ void preprocess_python(nb::handle image, nb::handle out, std::int64_t out_height
 void bind_preprocess(nb::module_& module) {
     module.def("preprocess", &preprocess_python, "image"_a, "out"_a, "out_height"_a, "out_width"_a,
                "resized_height"_a, "resized_width"_a, "mean"_a, "scale"_a, "swap_rb"_a,
-               "pad_value"_a, "chroma"_a = nb::none(), kPreprocessDoc);
+               "pad_value"_a, "chroma"_a = nb::none(), nb::kw_only(), "pixels"_a = "bgr",
+               kPreprocessDoc);
 }
 
 }  // namespace edgecount

@@ -10,6 +10,7 @@
 #include "bindings.h"
 #include "device_array.h"
 #include "edgecount/cuda/preprocess.h"
+#include "edgecount/pixels.h"
 #include "gil.h"
 #include "options.h"
 
@@ -35,7 +36,7 @@ Args:
     scale: One factor per output channel.
     swap_rb: Whether output channel 0 is input channel 2 and the other way round: BGR to RGB.
     pad_value: Value of the padding, already normalised.
-    nv12: Whether frames are NV12, not BGR.
+    pixels: What the bytes of frames are, see `preprocess`.
     dtype: "float32" or "float16", of the output; float16 is rounded to nearest even.
     device: Number of the GPU.
 
@@ -47,11 +48,11 @@ constexpr const char* kEnqueueDoc =
     R"(Put the preprocessing of one image into a stream. The call waits for nothing.
 
 Args:
-    image: (height, width, 3) uint8 BGR or, of NV12, (height, width) uint8 luma. Rows may lie apart,
-        pixels may not.
+    image: uint8 (height, width, 3), (height, width, 4) or, of grey and of the luma of NV12,
+        (height, width). Rows may lie apart, pixels may not.
     out: (3, out_height, out_width) of `dtype`, C-contiguous, overwritten.
     stream: A stream of the preprocessor's device.
-    chroma: (height / 2, width) uint8: U and V of an NV12 image by turns; None for BGR.
+    chroma: (height / 2, width) uint8: U and V of an NV12 image by turns; None for others.
 
 Raises:
     TypeError: Not a DeviceArray, or another dtype.
@@ -63,7 +64,7 @@ struct DevicePreprocessor {
     std::int64_t width;
     std::int64_t out_height;
     std::int64_t out_width;
-    bool nv12;
+    Pixels pixels;
     nb::dlpack::dtype dtype;
     int device;
     cuda::Preprocessor preprocessor;
@@ -72,11 +73,12 @@ struct DevicePreprocessor {
 void make(DevicePreprocessor* self, std::int64_t height, std::int64_t width,
           std::int64_t out_height, std::int64_t out_width, std::int64_t resized_height,
           std::int64_t resized_width, nb::handle mean, nb::handle scale, bool swap_rb,
-          double pad_value, bool nv12, const std::string& dtype, int device) {
+          double pad_value, const std::string& pixels, const std::string& dtype, int device) {
     const std::size_t rows = as_size("height", height);
     const std::size_t columns = as_size("width", width);
     const PreprocessOptions options = read_preprocess_options(
         out_height, out_width, resized_height, resized_width, mean, scale, swap_rb, pad_value);
+    const Pixels format = as_pixels("pixels", pixels);
     const Scalar scalar = as_scalar("dtype", dtype);
     const nb::dlpack::dtype out = dtype_of_name("dtype", dtype);
     const ReleasedGil unlocked;
@@ -85,11 +87,10 @@ void make(DevicePreprocessor* self, std::int64_t height, std::int64_t width,
                            width,
                            out_height,
                            out_width,
-                           nv12,
+                           format,
                            out,
                            device,
-                           cuda::Preprocessor(rows, columns, nv12 ? Pixels::nv12 : Pixels::bgr,
-                                              options, scalar, device)};
+                           cuda::Preprocessor(rows, columns, format, options, scalar, device)};
 }
 
 /// One plane of an image: an address and the bytes from one row to the next.
@@ -117,27 +118,23 @@ Plane as_plane(const char* name, const DeviceArray& array, const std::vector<std
 }
 
 ImageView as_image(const DevicePreprocessor& self, nb::handle image, nb::handle chroma) {
+    require_chroma(!chroma.is_none(), self.pixels);
     const DeviceArray& source = as_device_array("image", image);
     require_device("image", source, self.device);
     ImageView view;
+    view.pixels = self.pixels;
     view.height = static_cast<std::size_t>(self.height);
     view.width = static_cast<std::size_t>(self.width);
     std::vector<std::int64_t> shape{self.height, self.width};
-    if (self.nv12) {
+    if (is_nv12(self.pixels)) {
         const DeviceArray& colour = as_device_array("chroma", chroma);
         require_device("chroma", colour, self.device);
         const Plane plane = as_plane("chroma", colour, {self.height / 2, self.width});
-        view.pixels = Pixels::nv12;
         view.chroma = plane.data;
         view.chroma_stride = plane.row_stride;
-    } else {
-        if (!chroma.is_none()) {
-            throw std::invalid_argument(
-                "chroma: expected None for BGR frames, got an array; NV12 frames need a "
-                "Preprocessor with nv12=True");
-        }
-        shape.push_back(3);
     }
+    const std::size_t channels = bytes_per_pixel(self.pixels);
+    if (channels != 1) shape.push_back(static_cast<std::int64_t>(channels));
     const Plane plane = as_plane("image", source, shape);
     view.data = plane.data;
     view.row_stride = plane.row_stride;
@@ -164,7 +161,7 @@ void bind_preprocessor(nb::module_& module) {
     nb::class_<DevicePreprocessor>(module, "Preprocessor", kPreprocessorDoc)
         .def("__init__", &make, "height"_a, "width"_a, "out_height"_a, "out_width"_a,
              "resized_height"_a, "resized_width"_a, "mean"_a, "scale"_a, "swap_rb"_a, "pad_value"_a,
-             nb::kw_only(), "nv12"_a = false, "dtype"_a = "float32", "device"_a = 0)
+             nb::kw_only(), "pixels"_a = "bgr", "dtype"_a = "float32", "device"_a = 0)
         .def("enqueue", &enqueue, "image"_a.none(), "out"_a.none(), "stream"_a, nb::kw_only(),
              "chroma"_a = nb::none(), kEnqueueDoc);
 }

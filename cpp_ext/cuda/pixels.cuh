@@ -13,74 +13,118 @@
 namespace edgecount::cuda {
 namespace {
 
-/// Pixels that a thread reads together: three words of BGR.
+/// Pixels that a thread reads together.
 constexpr unsigned kQuad = 4;
+
+/// How the kernels read pixels; in which order three channels lie is a matter of `Normalisation`.
+enum class Layout { three, four, grey, nv12 };
 
 struct Frame {
     const std::uint8_t* data;
     std::size_t row_stride;
     const std::uint8_t* chroma;
     std::size_t chroma_stride;
-    bool aligned;  ///< All rows begin at a whole word.
+    YuvToBgr colours;  ///< Of NV12.
+    bool aligned;      ///< All rows begin at a whole word.
 };
 
-/// Four pixels of a row.
+/// 2^23. A float from there on counts in whole numbers, so that its low byte is one of a pixel: one
+/// instruction makes the float, where a conversion is slow on many GPUs.
+constexpr std::uint32_t kBiasBits = 0x4B000000;
+constexpr float kBias = 8388608.0F;
+
+/// Four pixels of a row, each channel as kBias plus its value.
 struct Quad {
-    std::uint8_t bgr[kQuad][3];
+    float biased[kQuad][3];
 };
 
-__device__ std::uint8_t byte_of(std::uint32_t word, unsigned index) {
-    return static_cast<std::uint8_t>(word >> (8 * index));
+/// kBias plus a byte of a word.
+__device__ float biased_byte(std::uint32_t word, unsigned index) {
+    return __uint_as_float(__byte_perm(word, kBiasBits, 0x7440U + index));
 }
 
-/// Reads up to four pixels from column x on, a multiple of four; those beyond the row are 0.
-template <bool nv12>
-__device__ Quad read_quad(const Frame& frame, unsigned width, unsigned y, unsigned x);
-
-template <>
-__device__ Quad read_quad<false>(const Frame& frame, unsigned width, unsigned y, unsigned x) {
-    const std::uint8_t* from = frame.data + y * frame.row_stride + 3 * static_cast<std::size_t>(x);
-    Quad quad{};
-    if (frame.aligned && x + kQuad <= width) {
-        const auto* words = reinterpret_cast<const std::uint32_t*>(from);
-        const std::uint32_t read[3] = {words[0], words[1], words[2]};
-        for (unsigned i = 0; i < 3 * kQuad; ++i) {
-            quad.bgr[i / 3][i % 3] = byte_of(read[i / 4], i % 4);
-        }
-        return quad;
-    }
-    for (unsigned i = 0; i < 3 * kQuad; ++i) {
-        if (x + i / 3 < width) quad.bgr[i / 3][i % 3] = from[i];
-    }
-    return quad;
-}
-
-template <>
-__device__ Quad read_quad<true>(const Frame& frame, unsigned width, unsigned y, unsigned x) {
-    const std::uint8_t* luma = frame.data + y * frame.row_stride + x;
-    const std::uint8_t* chroma = frame.chroma + y / 2 * frame.chroma_stride + x;
-    std::uint32_t light = 0;
-    std::uint32_t colour = 0;
-    if (frame.aligned && x + kQuad <= width) {
-        light = *reinterpret_cast<const std::uint32_t*>(luma);
-        colour = *reinterpret_cast<const std::uint32_t*>(chroma);
-    } else {
-        for (unsigned i = 0; i < kQuad; ++i) {
-            if (x + i >= width) continue;
-            light |= static_cast<std::uint32_t>(luma[i]) << (8 * i);
-            colour |= static_cast<std::uint32_t>(chroma[i]) << (8 * i);
-        }
-    }
+/// Four pixels of NV12, from their luma and their chroma.
+__device__ Quad bgr_of(const YuvToBgr& by, std::uint32_t luma, std::uint32_t chroma) {
+    const auto byte = [](std::uint32_t word, unsigned index) {
+        return static_cast<std::int32_t>(word >> (8 * index) & 0xFFU);
+    };
     Quad quad;
     for (unsigned i = 0; i < kQuad; ++i) {
         const ChromaShare share =
-            chroma_share(byte_of(colour, i & 2U), byte_of(colour, (i & 2U) + 1));
-        const std::int32_t y_share = luma_share(byte_of(light, i));
-        quad.bgr[i][0] = channel_of(y_share, share.blue);
-        quad.bgr[i][1] = channel_of(y_share, share.green);
-        quad.bgr[i][2] = channel_of(y_share, share.red);
+            chroma_share(by, byte(chroma, i & 2U), byte(chroma, (i & 2U) + 1));
+        const std::int32_t light = luma_share(by, byte(luma, i));
+        const std::uint32_t bgr[3] = {channel_of(light, share.blue), channel_of(light, share.green),
+                                      channel_of(light, share.red)};
+        for (unsigned channel = 0; channel < 3; ++channel) {
+            quad.biased[i][channel] = __uint_as_float(kBiasBits | bgr[channel]);
+        }
     }
     return quad;
+}
+
+/// Reads up to four bytes as one word, in one load if all are there; those that are not are 0.
+template <bool whole>
+__device__ std::uint32_t read_word(const std::uint8_t* from, unsigned bytes) {
+    if (whole) return *reinterpret_cast<const std::uint32_t*>(from);
+    std::uint32_t word = 0;
+    for (unsigned i = 0; i < 4; ++i) {
+        if (i < bytes) word |= static_cast<std::uint32_t>(from[i]) << (8 * i);
+    }
+    return word;
+}
+
+/// Up to four pixels of a row from a column on that is a multiple of four.
+struct QuadPlace {
+    const std::uint8_t* pixels;
+    const std::uint8_t* chroma;  ///< Of NV12.
+    unsigned left;               ///< Pixels from there to the end of the row, at least one.
+};
+
+/// Bytes of a pixel, of NV12 in each plane.
+template <Layout layout>
+constexpr unsigned kBytes = layout == Layout::three ? 3 : layout == Layout::four ? 4 : 1;
+
+template <Layout layout>
+__device__ QuadPlace quad_place(const Frame& frame, unsigned width, unsigned y, unsigned x) {
+    const std::size_t column = x;
+    QuadPlace place{frame.data + y * frame.row_stride + kBytes<layout> * column, nullptr,
+                    width - x};
+    if (layout == Layout::nv12) place.chroma = frame.chroma + y / 2 * frame.chroma_stride + column;
+    return place;
+}
+
+/// Moves from row y to the next one.
+template <Layout layout>
+__device__ void move_down(const Frame& frame, unsigned y, QuadPlace& place) {
+    place.pixels += frame.row_stride;
+    if (layout == Layout::nv12 && y % 2 == 1) place.chroma += frame.chroma_stride;
+}
+
+/// Whether a quad can be read by words.
+__device__ bool is_whole(const Frame& frame, const QuadPlace& place) {
+    return frame.aligned && place.left >= kQuad;
+}
+
+/// Reads a quad; pixels beyond the row are 0. `whole` is what is_whole() says: where rows are read
+/// in a loop, one question does for all.
+template <Layout layout, bool whole>
+__device__ Quad read_quad(const Frame& frame, const QuadPlace& place) {
+    constexpr unsigned bytes = kBytes<layout>;
+    const unsigned left = bytes * place.left;
+    std::uint32_t words[bytes];
+    for (unsigned i = 0; i < bytes; ++i) {
+        words[i] = read_word<whole>(place.pixels + 4 * i, left > 4 * i ? left - 4 * i : 0);
+    }
+    if constexpr (layout == Layout::nv12) {
+        return bgr_of(frame.colours, words[0], read_word<whole>(place.chroma, left));
+    } else {
+        Quad quad;
+        for (unsigned i = 0; i < 3 * kQuad; ++i) {
+            const unsigned byte = bytes * (i / 3) + (bytes == 1 ? 0 : i % 3);
+            quad.biased[i / 3][i % 3] = biased_byte(words[byte / 4], byte % 4);
+        }
+        return quad;
+    }
 }
 
 __device__ void write(float* to, float value) { *to = value; }

@@ -12,6 +12,7 @@
 #include "check.h"
 #include "context.h"
 #include "edgecount/cuda/memory.h"
+#include "edgecount/pixels.h"
 #include "float_environment.h"
 #include "kernels.h"
 #include "launch.h"
@@ -27,6 +28,14 @@ namespace {
 // of pixels, when resizing one pixel.
 constexpr unsigned kBlockX = 64;
 constexpr unsigned kBlockY = 4;
+
+// Blocks of `resize` that a multiprocessor has the registers for at a time. Before compute capability
+// 8.0 it has threads for no more than four.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr unsigned kResizeBlocks = 4;
+#else
+constexpr unsigned kResizeBlocks = 5;
+#endif
 
 /// Columns of the image whose blended rows lie in shared memory at a time. Up to a shrinking by
 /// about 5.8 that is all that a block needs; beyond that it goes through them in pieces.
@@ -68,7 +77,7 @@ __device__ uint2 place_in(const Plan& plan, unsigned pixels) {
                       blockIdx.x / across * kBlockY + threadIdx.y);
 }
 
-template <bool nv12, typename Out>
+template <Layout layout, typename Out>
 __global__ void __launch_bounds__(kBlockX* kBlockY)
     convert(const Plan plan, const Frame frame, Out* out) {
     const uint2 at = place_in(plan, kQuad);
@@ -76,42 +85,67 @@ __global__ void __launch_bounds__(kBlockX* kBlockY)
 
     const unsigned inside = at.y < plan.height && at.x < plan.width ? plan.width - at.x : 0;
     Quad quad{};
-    if (inside != 0) quad = read_quad<nv12>(frame, plan.width, at.y, at.x);
+    if (inside != 0) {
+        const QuadPlace place = quad_place<layout>(frame, plan.width, at.y, at.x);
+        quad = is_whole(frame, place) ? read_quad<layout, true>(frame, place)
+                                      : read_quad<layout, false>(frame, place);
+    }
     for (unsigned channel = 0; channel < 3; ++channel) {
         const auto source = static_cast<unsigned>(plan.by.source[channel]);
         float values[kQuad];
         for (unsigned i = 0; i < kQuad; ++i) {
             // Picked by comparisons: an index would move the pixels to local memory.
-            const std::uint8_t* bgr = quad.bgr[i];
-            const std::uint8_t value = source == 0 ? bgr[0] : source == 1 ? bgr[1] : bgr[2];
-            values[i] =
-                i < inside ? normalise(plan, static_cast<float>(value), channel) : plan.pad_value;
+            const float* pixel = quad.biased[i];
+            const float biased = source == 0 ? pixel[0] : source == 1 ? pixel[1] : pixel[2];
+            values[i] = i < inside ? normalise(plan, biased - kBias, channel) : plan.pad_value;
         }
         const std::size_t row = static_cast<std::size_t>(channel) * plan.out_height + at.y;
         write_values(out + row * plan.out_width + at.x, values, plan.out_width - at.x);
     }
 }
 
+/// Blends the quads from a place in row `first_row` down, for row y of the output. `blended` has
+/// room for all of a quad.
+template <Layout layout, bool whole>
+__device__ void blend_quads(const Plan& plan, const Frame& frame, QuadPlace place,
+                            unsigned first_row, unsigned y, float* blended) {
+    // The loads of two taps are on their way at a time; NV12 has no registers left for that.
+    [[maybe_unused]] constexpr unsigned together = whole && layout != Layout::nv12 ? 2 : 1;
+    // Pointers are moved on: to find each row and weight anew takes ten instructions a tap.
+    const float* next_weight = plan.vertical.weights + y;
+    float sums[kQuad][3] = {};
+#pragma unroll (together)
+    for (unsigned tap = 0; tap < plan.vertical.taps; ++tap) {
+        const float weight = *next_weight;
+        const float bias = -(weight * kBias);
+        const Quad quad = read_quad<layout, whole>(frame, place);
+        next_weight += plan.resized_height;
+        move_down<layout>(frame, first_row + tap, place);
+        for (unsigned i = 0; i < 3 * kQuad; ++i) {
+            // weight * value, rounded once: the bias and its product are exact.
+            sums[i / 3][i % 3] += __fmaf_rn(weight, quad.biased[i / 3][i % 3], bias);
+        }
+    }
+    auto* to = reinterpret_cast<float4*>(blended);
+    to[0] = make_float4(sums[0][0], sums[0][1], sums[0][2], sums[1][0]);
+    to[1] = make_float4(sums[1][1], sums[1][2], sums[2][0], sums[2][1]);
+    to[2] = make_float4(sums[2][2], sums[3][0], sums[3][1], sums[3][2]);
+}
+
 /// Blends columns first .. end - 1 for row y of the output, the threads of a row of the block
 /// taking turns. `blended` has room for whole quads.
-template <bool nv12>
+template <Layout layout>
 __device__ void blend(const Plan& plan, const Frame& frame, unsigned y, unsigned first,
                       unsigned end, float* blended) {
-    const DeviceFilter& filter = plan.vertical;
-    const unsigned first_row = filter.first[y];
+    const unsigned first_row = plan.vertical.first[y];
     for (unsigned x = first + kQuad * threadIdx.x; x < end; x += kQuad * kBlockX) {
-        float sums[kQuad][3] = {};
-        for (unsigned tap = 0; tap < filter.taps; ++tap) {
-            const float weight = filter.weights[tap * plan.resized_height + y];
-            const Quad quad = read_quad<nv12>(frame, plan.width, first_row + tap, x);
-            for (unsigned i = 0; i < 3 * kQuad; ++i) {
-                sums[i / 3][i % 3] += weight * static_cast<float>(quad.bgr[i / 3][i % 3]);
-            }
+        const QuadPlace place = quad_place<layout>(frame, plan.width, first_row, x);
+        float* to = blended + 3 * (x - first);
+        if (is_whole(frame, place)) {
+            blend_quads<layout, true>(plan, frame, place, first_row, y, to);
+        } else {
+            blend_quads<layout, false>(plan, frame, place, first_row, y, to);
         }
-        auto* to = reinterpret_cast<float4*>(blended + 3 * (x - first));
-        to[0] = make_float4(sums[0][0], sums[0][1], sums[0][2], sums[1][0]);
-        to[1] = make_float4(sums[1][1], sums[1][2], sums[2][0], sums[2][1]);
-        to[2] = make_float4(sums[2][2], sums[3][0], sums[3][1], sums[3][2]);
     }
 }
 
@@ -123,15 +157,19 @@ __device__ void resample(const Plan& plan, unsigned x, unsigned first, unsigned 
     const unsigned begin = filter.first[x];
     const unsigned from = begin < first ? first : begin;
     const unsigned to = begin + filter.taps < end ? begin + filter.taps : end;
+    const std::size_t skipped = from - begin;
+    const float* weight = filter.weights + skipped * plan.resized_width + x;
+    const float* pixel = blended + 3 * (from - first);
+#pragma unroll 4
     for (unsigned column = from; column < to; ++column) {
-        const float weight = filter.weights[(column - begin) * plan.resized_width + x];
-        const float* pixel = blended + 3 * (column - first);
-        for (unsigned channel = 0; channel < 3; ++channel) sums[channel] += weight * pixel[channel];
+        for (unsigned i = 0; i < 3; ++i) sums[i] += *weight * pixel[i];
+        weight += plan.resized_width;
+        pixel += 3;
     }
 }
 
-template <bool nv12, typename Out>
-__global__ void __launch_bounds__(kBlockX* kBlockY)
+template <Layout layout, typename Out>
+__global__ void __launch_bounds__(kBlockX* kBlockY, kResizeBlocks)
     resize(const Plan plan, const Frame frame, Out* out) {
     EDGECOUNT_SHARED(float4, tile, [kBlockY][3 * kColumns / 4]);
     float* blended = &tile[threadIdx.y][0].x;
@@ -149,7 +187,7 @@ __global__ void __launch_bounds__(kBlockX* kBlockY)
     for (unsigned first = begin; first < end; first += kColumns) {
         const unsigned last = min(first + kColumns, end);
         if (first != begin) __syncthreads();
-        if (at.y < plan.resized_height) blend<nv12>(plan, frame, at.y, first, last, blended);
+        if (at.y < plan.resized_height) blend<layout>(plan, frame, at.y, first, last, blended);
         __syncthreads();
         if (inside) resample(plan, at.x, first, last, blended, sums);
     }
@@ -208,6 +246,11 @@ void check_sides(const ImageView& image, const PreprocessOptions& options) {
 template <typename Out>
 using Kernel = void (*)(Plan, Frame, Out*);
 
+template <Layout layout, typename Out>
+Kernel<Out> kernel_of(bool converts) {
+    return converts ? convert<layout, Out> : resize<layout, Out>;
+}
+
 struct Preprocessor::State {
     Pixels pixels = Pixels::bgr;
     Scalar out = Scalar::float32;
@@ -226,8 +269,12 @@ struct Preprocessor::State {
 
 template <typename Out>
 Kernel<Out> Preprocessor::State::kernel() const {
-    if (pixels == Pixels::nv12) return converts ? convert<true, Out> : resize<true, Out>;
-    return converts ? convert<false, Out> : resize<false, Out>;
+    if (is_nv12(pixels)) return kernel_of<Layout::nv12, Out>(converts);
+    switch (bytes_per_pixel(pixels)) {
+        case 3: return kernel_of<Layout::three, Out>(converts);
+        case 4: return kernel_of<Layout::four, Out>(converts);
+        default: return kernel_of<Layout::grey, Out>(converts);
+    }
 }
 
 void Preprocessor::State::upload_filters() {
@@ -285,7 +332,7 @@ Preprocessor::Preprocessor(std::size_t height, std::size_t width, Pixels pixels,
     plan.out_width = static_cast<unsigned>(options.out_width);
     plan.resized_height = static_cast<unsigned>(options.resized_height);
     plan.resized_width = static_cast<unsigned>(options.resized_width);
-    plan.by = normalisation(options);
+    plan.by = normalisation(pixels, options);
     plan.pad_value = options.pad_value;
     const CurrentDevice current(device);
     if (out == Scalar::float32) {
@@ -303,15 +350,14 @@ void Preprocessor::enqueue(const ImageView& image, void* out, const Stream& stre
     if (image.height != state.plan.height || image.width != state.plan.width ||
         image.pixels != state.pixels) {
         reject("image: expected ", state.plan.height, " x ", state.plan.width, " pixels of ",
-               state.pixels == Pixels::bgr ? "BGR" : "NV12", ", as the preprocessor was made for, ",
-               "got ", image.height, " x ", image.width, " of ",
-               image.pixels == Pixels::bgr ? "BGR" : "NV12");
+               name_of(state.pixels), ", as the preprocessor was made for, got ", image.height,
+               " x ", image.width, " of ", name_of(image.pixels));
     }
     const auto address = reinterpret_cast<std::uintptr_t>(image.data) |
                          reinterpret_cast<std::uintptr_t>(image.chroma) | image.row_stride |
                          image.chroma_stride;
     const Frame frame{image.data, image.row_stride, image.chroma, image.chroma_stride,
-                      address % sizeof(std::uint32_t) == 0};
+                      yuv_to_bgr(image.pixels), address % sizeof(std::uint32_t) == 0};
     const CurrentDevice current(state.device);
     if (state.out == Scalar::float32) {
         state.launch(frame, static_cast<float*>(out), stream);

@@ -12,11 +12,11 @@ namespace {
 
 // The BGR of n pixels, an even number, in the low bytes of as many words.
 inline void nv12_words(const std::uint8_t* __restrict luma, const std::uint8_t* __restrict chroma,
-                       std::size_t n, std::uint32_t* __restrict words) {
+                       std::size_t n, const YuvToBgr& by, std::uint32_t* __restrict words) {
     for (std::size_t x = 0; x < n; x += 2) {
-        const ChromaShare share = chroma_share(chroma[x], chroma[x + 1]);
+        const ChromaShare share = chroma_share(by, chroma[x], chroma[x + 1]);
         for (std::size_t i = 0; i < 2; ++i) {
-            const std::int32_t light = luma_share(luma[x + i]);
+            const std::int32_t light = luma_share(by, luma[x + i]);
             const std::uint32_t blue = channel_of(light, share.blue);
             const std::uint32_t green = channel_of(light, share.green);
             const std::uint32_t red = channel_of(light, share.red);
@@ -26,17 +26,18 @@ inline void nv12_words(const std::uint8_t* __restrict luma, const std::uint8_t* 
 }
 
 void nv12_row(const std::uint8_t* luma, const std::uint8_t* chroma, std::size_t n,
-              std::uint8_t* out) {
+              const YuvToBgr& factors, std::uint8_t* out) {
     // Pixels are packed to words, which is vector code, and words stored over each other: three
     // stores a pixel would take most of the time.
     constexpr std::size_t kWords = 64;
+    const YuvToBgr by = factors;  // a copy, which no store to `out` can change
     std::uint32_t words[kWords];
     for (std::size_t x = 0; x < n; x += kWords, out += 3 * kWords) {
         const std::size_t count = n - x < kWords ? n - x : kWords;
         if (count == kWords) {
-            nv12_words(luma + x, chroma + x, kWords, words);
+            nv12_words(luma + x, chroma + x, kWords, by, words);
         } else {
-            nv12_words(luma + x, chroma + x, count, words);
+            nv12_words(luma + x, chroma + x, count, by, words);
         }
         for (std::size_t i = 0; i + 1 < count; ++i) std::memcpy(out + 3 * i, words + i, 4);
         std::memcpy(out + 3 * (count - 1), words + (count - 1), 3);

@@ -134,11 +134,13 @@ struct Normalisation {
     std::size_t source[3];
 };
 
+struct YuvToBgr;
+
 /// The loops over pixels; images have three interleaved channels of 8 bits.
 struct ImageKernels {
     /// out = the BGR of n pixels, from their luma and from the U and V by turns of their pairs.
     void (*nv12_row)(const std::uint8_t* luma, const std::uint8_t* chroma, std::size_t n,
-                     std::uint8_t* out);
+                     const YuvToBgr& by, std::uint8_t* out);
 
     /// out[c][x] = the normalised channels of pixel x.
     void (*convert_row)(const std::uint8_t* row, std::size_t n, const Normalisation& by,

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "bgr_rows.h"
+#include "channel_rows.h"
 #include "float_environment.h"
 #include "kernels.h"
 #include "preprocess_options.h"
@@ -34,8 +34,8 @@ void pad(const PreprocessOptions& options, float* out) {
 }
 
 void convert(const ImageView& image, const PreprocessOptions& options, float* out) {
-    const Normalisation values = normalisation(options);
-    BgrRows source(image, 1);
+    const Normalisation values = normalisation(image.pixels, options);
+    ChannelRows source(image, 1);
     for (std::size_t y = 0; y < image.height; ++y) {
         const OutputRows rows = output_rows(options, out, y);
         kernels().images.convert_row(source.rows(y, 1), image.width, values, rows.channel);
@@ -44,10 +44,10 @@ void convert(const ImageView& image, const PreprocessOptions& options, float* ou
 
 void resize(const ImageView& image, const PreprocessOptions& options, float* out) {
     const ImageKernels& images = kernels().images;
-    const Normalisation values = normalisation(options);
+    const Normalisation values = normalisation(image.pixels, options);
     const Filter vertical(image.height, options.resized_height);
     const EvenFilter horizontal(Filter(image.width, options.resized_width), image.width);
-    BgrRows source(image, vertical.most_taps());
+    ChannelRows source(image, vertical.most_taps());
 
     // Rows are blended before pixels: that reads each image row from start to end, and leaves one
     // row of floats to be resampled. The row's last pixel is read with a float more.

@@ -1,5 +1,6 @@
 #include "preprocess_options.h"
 
+#include "edgecount/pixels.h"
 #include "message.h"
 
 namespace edgecount {
@@ -8,7 +9,7 @@ void check_preprocess(const ImageView& image, const PreprocessOptions& options) 
     if (image.height == 0 || image.width == 0) {
         reject("image: expected at least 1 x 1 pixel, got ", image.height, " x ", image.width);
     }
-    if (image.pixels == Pixels::nv12 && (image.height % 2 != 0 || image.width % 2 != 0)) {
+    if (is_nv12(image.pixels) && (image.height % 2 != 0 || image.width % 2 != 0)) {
         reject("image: expected an even height and width for NV12, got ", image.height, " x ",
                image.width);
     }
@@ -23,12 +24,13 @@ void check_preprocess(const ImageView& image, const PreprocessOptions& options) 
     }
 }
 
-Normalisation normalisation(const PreprocessOptions& options) {
+Normalisation normalisation(Pixels pixels, const PreprocessOptions& options) {
     Normalisation values{};
+    const bool turned = options.swap_rb != is_red_first(pixels);
     for (std::size_t channel = 0; channel < 3; ++channel) {
         values.mean[channel] = options.mean[channel];
         values.scale[channel] = options.scale[channel];
-        values.source[channel] = options.swap_rb ? 2 - channel : channel;
+        values.source[channel] = turned ? 2 - channel : channel;
     }
     return values;
 }

@@ -14,6 +14,6 @@ inline bool keeps_size(const ImageView& image, const PreprocessOptions& options)
     return image.height == options.resized_height && image.width == options.resized_width;
 }
 
-Normalisation normalisation(const PreprocessOptions& options);
+Normalisation normalisation(Pixels pixels, const PreprocessOptions& options);
 
 }  // namespace edgecount

@@ -15,10 +15,13 @@ MEAN, SCALE = (123.7, 116.3, 103.5), (1 / 58.4, 1 / 57.1, 1 / 57.4)
 
 
 def run(
-    image, out_size, resized, *, mean=MEAN, scale=SCALE, swap_rb=True, pad_value=-0.25, chroma=None
-):
+    image, out_size, resized, *, mean=MEAN, scale=SCALE, swap_rb=True, pad_value=-0.25,
+    chroma=None, pixels=None,
+):  # fmt: skip
     out = np.full((3, *out_size), np.nan, np.float32)
-    _ext.preprocess(image, out, *out_size, *resized, mean, scale, swap_rb, pad_value, chroma)
+    pixels = pixels or ("bgr" if chroma is None else "nv12_bt601")
+    options = mean, scale, swap_rb, pad_value
+    _ext.preprocess(image, out, *out_size, *resized, *options, chroma, pixels=pixels)
     return out
 
 
@@ -157,6 +160,7 @@ def test_nv12_with_gaps_between_rows(rng, resized):
 
 IMAGE = np.zeros((4, 6, 3), np.uint8)
 LUMA, CHROMA = np.zeros((4, 6), np.uint8), np.zeros((2, 6), np.uint8)
+NV12 = {"pixels": "nv12_bt601"}
 OUT = np.zeros((3, 4, 6), np.float32)
 read_only = OUT.copy()
 read_only.flags.writeable = False
@@ -167,41 +171,60 @@ read_only.flags.writeable = False
     [
         ({"image": "x"}, TypeError, "image: expected a NumPy array .* got str"),
         ({"image": IMAGE.astype(np.float32)}, TypeError, "image: .*uint8, got float32"),
-        ({"image": IMAGE[..., 0]}, ValueError, r"image: .*\(H, W, 3\), got \(4, 6\)"),
+        (
+            {"image": IMAGE[..., 0]},
+            ValueError,
+            r"image: .*\(H, W, 3\) for bgr pixels, got \(4, 6\)",
+        ),
         ({"image": IMAGE[..., :2]}, ValueError, r"image: .*got \(4, 6, 2\)"),
         ({"image": IMAGE[::-1]}, ValueError, "image: .*top to bottom"),
         ({"image": IMAGE[:, ::2]}, ValueError, "image: .*contiguous pixels"),
         ({"image": IMAGE[..., ::-1]}, ValueError, "image: .*contiguous pixels"),
         ({"image": IMAGE[:0]}, ValueError, "image: expected at least 1 x 1 pixel, got 0 x 6"),
-        ({"image": LUMA}, ValueError, r"image: .*\(H, W, 3\), got \(4, 6\)"),
-        ({"chroma": CHROMA}, ValueError, r"image: .*\(H, W\), the luma of NV12, got \(4, 6, 3\)"),
+        ({"chroma": CHROMA}, ValueError, "chroma: expected None for bgr pixels, got an array"),
         (
-            {"image": LUMA, "chroma": CHROMA[:1]},
+            {"pixels": "nv12_bt709"},
+            ValueError,
+            "chroma: expected the U and V of the image for nv12_bt709 pixels, got None",
+        ),
+        (
+            {"chroma": CHROMA} | NV12,
+            ValueError,
+            r"image: .*\(H, W\) for nv12_bt601 pixels, got \(4",
+        ),
+        ({"pixels": "rgbx"}, ValueError, r"image: .*\(H, W, 4\) for rgbx pixels, got \(4, 6, 3\)"),
+        ({"pixels": "xrgb"}, ValueError, "pixels: expected one of bgr, rgb, .*_full, got xrgb"),
+        (
+            {"image": LUMA, "chroma": CHROMA[:1]} | NV12,
             ValueError,
             r"chroma: expected shape \(H / 2, W\) = \(2, 6\), got \(1, 6\)",
         ),
         (
-            {"image": LUMA, "chroma": CHROMA.reshape(2, 3, 2)},
+            {"image": LUMA, "chroma": CHROMA.reshape(2, 3, 2)} | NV12,
             ValueError,
             r"chroma: .*got \(2, 3, 2\)",
         ),
         (
-            {"image": LUMA[:3], "chroma": CHROMA[:1]},
+            {"image": LUMA[:3], "chroma": CHROMA[:1]} | NV12,
             ValueError,
             "image: expected an even height and width for NV12, got 3 x 6",
         ),
         (
-            {"image": LUMA[:, :5], "chroma": CHROMA[:, :5]},
+            {"image": LUMA[:, :5], "chroma": CHROMA[:, :5]} | NV12,
             ValueError,
             "image: expected an even height and width for NV12, got 4 x 5",
         ),
-        ({"image": LUMA, "chroma": CHROMA[::-1]}, ValueError, "chroma: .*top to bottom"),
+        ({"image": LUMA, "chroma": CHROMA[::-1]} | NV12, ValueError, "chroma: .*top to bottom"),
         (
-            {"image": LUMA, "chroma": CHROMA.astype(np.int8)},
+            {"image": LUMA, "chroma": CHROMA.astype(np.int8)} | NV12,
             TypeError,
             "chroma: .*uint8, got int8",
         ),
-        ({"image": LUMA, "chroma": "x"}, TypeError, "chroma: expected a NumPy array .* got str"),
+        (
+            {"image": LUMA, "chroma": "x"} | NV12,
+            TypeError,
+            "chroma: expected a NumPy array .* got str",
+        ),
         ({"out": read_only}, TypeError, "out: expected a writable NumPy array"),
         ({"out": OUT.astype(np.float64)}, TypeError, "out: .*float32, got float64"),
         ({"out": OUT[:2]}, ValueError, r"out: expected shape \(3, 4, 6\), got \(2, 4, 6\)"),

@@ -9,18 +9,23 @@ import pytest
 from gpu_maps import EMULATED, how_many
 
 from edgecount import _ext
+from edgecount.runtime.frames.pixel_formats import frame_shape
 
 MEAN, SCALE = (123.7, 116.3, 103.5), (1 / 58.4, 1 / 57.1, 1 / 57.4)
 LARGE = 1 if EMULATED else 12
 
 
-def on_cpu(image, out_size, resized, *, chroma=None, swap_rb=True):
+FORMATS = ["bgr", "rgbx", "grey", "nv12_bt601", "nv12_bt709_full"]
+
+
+def on_cpu(image, out_size, resized, *, chroma=None, swap_rb=True, pixels="bgr"):
     out = np.full((3, *out_size), np.nan, np.float32)
-    _ext.preprocess(image, out, *out_size, *resized, MEAN, SCALE, swap_rb, -0.25, chroma)
+    options = MEAN, SCALE, swap_rb, -0.25
+    _ext.preprocess(image, out, *out_size, *resized, *options, chroma, pixels=pixels)
     return out
 
 
-def make(image, out_size, resized, *, chroma=None, swap_rb=True, dtype="float32"):
+def make(image, out_size, resized, *, pixels="bgr", swap_rb=True, dtype="float32"):
     return _ext.Preprocessor(
         *image.shape[:2],
         *out_size,
@@ -29,7 +34,7 @@ def make(image, out_size, resized, *, chroma=None, swap_rb=True, dtype="float32"
         SCALE,
         swap_rb,
         -0.25,
-        nv12=chroma is not None,
+        pixels=pixels,
         dtype=dtype,
     )
 
@@ -38,18 +43,20 @@ def make(image, out_size, resized, *, chroma=None, swap_rb=True, dtype="float32"
 def on_gpu(stream, to_device, to_host):
     """Preprocess on the GPU; pitch and offset are bytes after rows and before the first one."""
 
-    def run(image, out_size, resized, *, chroma=None, swap_rb=True, dtype="float32", pitch=0,
-            offset=0, out_offset=0):  # fmt: skip
+    def run(image, out_size, resized, *, chroma=None, pixels="bgr", swap_rb=True, dtype="float32",
+            pitch=0, offset=0, out_offset=0):  # fmt: skip
         def upload(plane):
             row = plane.size // plane.shape[0]
             wide = np.full((plane.shape[0], row + pitch), 99, np.uint8)
             wide[:, :row] = plane.reshape(plane.shape[0], row)
             array = to_device(wide, offset)[:, :row]
-            return array if plane.ndim == 2 else Bgr(array, plane.shape, row + pitch, stream).array
+            return (
+                array if plane.ndim == 2 else Pixels(array, plane.shape, row + pitch, stream).array
+            )
 
         target = _ext.DeviceBuffer(12 * out_size[0] * out_size[1] + out_offset)
         out = target.array((3, *out_size), dtype, out_offset)
-        preprocessor = make(image, out_size, resized, chroma=chroma, swap_rb=swap_rb, dtype=dtype)
+        preprocessor = make(image, out_size, resized, pixels=pixels, swap_rb=swap_rb, dtype=dtype)
         planes = {} if chroma is None else {"chroma": upload(chroma)}
         preprocessor.enqueue(upload(image), out, stream, **planes)
         return to_host(out)
@@ -57,22 +64,23 @@ def on_gpu(stream, to_device, to_host):
     return run
 
 
-class Bgr:
+class Pixels:
     """Rows of bytes as rows of pixels, which a view cannot make of them."""
 
     def __init__(self, rows, shape, pitch, stream):
         self.rows = rows
-        changes = {"shape": shape, "strides": (pitch, 3, 1)}
+        changes = {"shape": shape, "strides": (pitch, shape[2], 1)}
         self.__cuda_array_interface__ = rows.__cuda_array_interface__ | changes
         self.array = _ext.device_array(self, stream)
 
 
-def random_image(rng, size, nv12):
+def random_image(rng, size, pixels):
+    """Return random bytes of a format, and what `on_gpu` and `on_cpu` are told of it."""
     height, width = size
-    if not nv12:
-        return rng.integers(0, 256, (height, width, 3), np.uint8), None
-    both = rng.integers(0, 256, (height * 3 // 2, width), np.uint8)
-    return both[:height], both[height:]
+    shape = frame_shape(pixels, height, width)
+    frame = rng.integers(0, 256, shape, np.uint8)
+    chroma = frame[height:] if pixels.startswith("nv12") else None
+    return frame[:height], {"chroma": chroma, "pixels": pixels}
 
 
 def random_side(rng, most):
@@ -83,17 +91,17 @@ def random_side(rng, most):
 def test_any_size_to_any_size(on_gpu, group):
     for seed in range(group, how_many(60, 1500), 6):
         rng = np.random.default_rng(seed)
-        nv12 = rng.random() < 0.4
+        pixels = str(rng.choice(FORMATS))
         size = [random_side(rng, 150 * LARGE) for _ in range(2)]
-        if nv12:
+        if pixels.startswith("nv12"):
             size = [side + side % 2 for side in size]
         keep = rng.random(2) < 0.3
         resized = [
             s if k else random_side(rng, 90 * LARGE) for s, k in zip(size, keep, strict=True)
         ]
         out_size = [side + int(rng.choice([0, 0, 1, 7])) for side in resized]
-        image, chroma = random_image(rng, size, nv12)
-        options = {"chroma": chroma, "swap_rb": bool(rng.random() < 0.5)}
+        image, options = random_image(rng, size, pixels)
+        options["swap_rb"] = bool(rng.random() < 0.5)
         pitch, offset = int(rng.choice([0, 0, 1, 2, 4, 61])), int(rng.choice([0, 0, 1, 2, 3, 4]))
         half = rng.random() < 0.5
         got = on_gpu(
@@ -101,21 +109,21 @@ def test_any_size_to_any_size(on_gpu, group):
             dtype="float16" if half else "float32", out_offset=int(rng.choice([0, 4, 8])),
         )  # fmt: skip
         expected = on_cpu(image, out_size, resized, **options)
-        what = f"seed {seed}: {size} to {resized} in {out_size}, pitch {pitch}, offset {offset}"
+        what = f"{seed}, {pixels}: {size} to {resized} in {out_size}, pitch {pitch}, at {offset}"
         np.testing.assert_array_equal(got, expected.astype(got.dtype), err_msg=what)
 
 
-@pytest.mark.parametrize("nv12", [False, True])
+@pytest.mark.parametrize("pixels", FORMATS)
 @pytest.mark.parametrize("width", [2, 4, 6, 8, 62, 64, 66, 254, 256, 258])
-def test_widths_around_a_block(rng, on_gpu, width, nv12):
-    image, chroma = random_image(rng, (6, width), nv12)
+def test_widths_around_a_block(rng, on_gpu, width, pixels):
+    image, options = random_image(rng, (6, width), pixels)
     for resized in [(6, width), (5, max(1, width - 1)), (7, width + 1), (3, max(1, width // 2))]:
         out_size = (resized[0], resized[1] + 2)
-        got = on_gpu(image, out_size, resized, chroma=chroma)
-        np.testing.assert_array_equal(got, on_cpu(image, out_size, resized, chroma=chroma))
+        got = on_gpu(image, out_size, resized, **options)
+        np.testing.assert_array_equal(got, on_cpu(image, out_size, resized, **options))
 
 
-@pytest.mark.parametrize("nv12", [False, True])
+@pytest.mark.parametrize("pixels", FORMATS)
 @pytest.mark.parametrize(
     ("size", "resized"),
     [
@@ -127,19 +135,19 @@ def test_widths_around_a_block(rng, on_gpu, width, nv12):
         ((2, 2), (40, 300)),
     ],
 )
-def test_strong_changes_of_size(rng, on_gpu, size, resized, nv12):
-    image, chroma = random_image(rng, size, nv12)
-    got = on_gpu(image, resized, resized, chroma=chroma, pitch=2)
-    np.testing.assert_array_equal(got, on_cpu(image, resized, resized, chroma=chroma))
+def test_strong_changes_of_size(rng, on_gpu, size, resized, pixels):
+    image, options = random_image(rng, size, pixels)
+    got = on_gpu(image, resized, resized, **options, pitch=2)
+    np.testing.assert_array_equal(got, on_cpu(image, resized, resized, **options))
 
 
 @pytest.mark.skipif(EMULATED, reason="too large for an emulated GPU")
 @pytest.mark.parametrize("resized", [(4320, 7680), (540, 960), (1, 1), (1080, 1920)])
-@pytest.mark.parametrize("nv12", [False, True])
-def test_8k(rng, on_gpu, resized, nv12):
-    image, chroma = random_image(rng, (4320, 7680), nv12)
-    got = on_gpu(image, resized, resized, chroma=chroma)
-    np.testing.assert_array_equal(got, on_cpu(image, resized, resized, chroma=chroma))
+@pytest.mark.parametrize("pixels", FORMATS)
+def test_8k(rng, on_gpu, resized, pixels):
+    image, options = random_image(rng, (4320, 7680), pixels)
+    got = on_gpu(image, resized, resized, **options)
+    np.testing.assert_array_equal(got, on_cpu(image, resized, resized, **options))
 
 
 def test_pixels_beyond_the_last_are_not_looked_at(rng, stream, to_device, to_host):
@@ -225,7 +233,9 @@ def test_wrong_options():
     with pytest.raises(TypeError, match="dtype: expected float32 or float16, got float64"):
         _ext.Preprocessor(*ARGUMENTS, dtype="float64")
     with pytest.raises(ValueError, match="image: expected an even height and width for NV12"):
-        _ext.Preprocessor(5, *ARGUMENTS[1:], nv12=True)
+        _ext.Preprocessor(5, *ARGUMENTS[1:], pixels="nv12_bt709")
+    with pytest.raises(ValueError, match=r"pixels: expected one of bgr, rgb, .*, got nv12"):
+        _ext.Preprocessor(*ARGUMENTS, pixels="nv12")
     with pytest.raises(RuntimeError, match="CUDA device 50: expected a number"):
         _ext.Preprocessor(*ARGUMENTS, device=50)
 
@@ -239,7 +249,7 @@ def test_wrong_options():
         ({"image": ((4, 6, 3), "float32")}, TypeError, "image: expected dtype uint8, got float32"),
         ({"out": ((3, 8, 7), "float32")}, ValueError, r"out: expected shape \(3, 8, 8\), got"),
         ({"out": ((3, 8, 8), "float16")}, TypeError, "out: expected dtype float32, got float16"),
-        ({"chroma": ((2, 6), "uint8")}, ValueError, "chroma: expected None for BGR frames"),
+        ({"chroma": ((2, 6), "uint8")}, ValueError, "chroma: expected None for bgr pixels"),
     ],
 )
 def test_wrong_frames(stream, change, error, message):
@@ -270,10 +280,10 @@ def test_wrong_layouts(stream, to_device):
 
 
 def test_nv12_needs_its_chroma(stream, to_device):
-    preprocessor = _ext.Preprocessor(*ARGUMENTS, nv12=True)
+    preprocessor = _ext.Preprocessor(*ARGUMENTS, pixels="nv12_bt601")
     out = _ext.DeviceBuffer(4096).array((3, 8, 8), "float32")
     luma = to_device(np.zeros((4, 6), np.uint8))
-    with pytest.raises(TypeError, match="chroma: expected a DeviceArray"):
+    with pytest.raises(ValueError, match="chroma: expected the U and V of the image"):
         preprocessor.enqueue(luma, out, stream)
     with pytest.raises(ValueError, match=r"chroma: expected shape \(2, 6\), got \(4, 6\)"):
         preprocessor.enqueue(luma, out, stream, chroma=luma)

@@ -4,13 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace edgecount {
+#include "edgecount/pixels.h"
 
-enum class Pixels {
-    bgr,   ///< Three interleaved channels.
-    nv12,  ///< A plane of luma and, half as high, one of interleaved U and V: what video decoders
-           ///< and cameras give. BT.601 in limited range, as OpenCV takes it.
-};
+namespace edgecount {
 
 /// An 8-bit image; rows may lie apart, pixels may not.
 struct ImageView {

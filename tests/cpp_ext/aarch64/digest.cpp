@@ -220,7 +220,7 @@ void preprocess_nv12(Random& random, Digest& digest) {
     const auto luma = bytes(random, stride * from.height);
     const auto chroma = bytes(random, stride * from.height / 2);
     ImageView image{luma.data(), from.height, from.width, stride};
-    image.pixels = Pixels::nv12;
+    image.pixels = Pixels::nv12_bt601;
     image.chroma = chroma.data();
     image.chroma_stride = stride;
     run_preprocess(image, preprocessing(random, from), digest);

@@ -158,6 +158,18 @@ inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits);
 inline long long __double_as_longlong(double value) { return std::bit_cast<long long>(value); }
 inline double __longlong_as_double(long long bits) { return std::bit_cast<double>(bits); }
 
+/// The bytes of two words that the low four digits of a selector name, 0 to 7.
+inline unsigned __byte_perm(unsigned low, unsigned high, unsigned selector) {
+    const unsigned long long both = static_cast<unsigned long long>(high) << 32 | low;
+    unsigned bytes = 0;
+    for (unsigned i = 0; i < 4; ++i) {
+        const unsigned digit = selector >> (4 * i) & 7U;
+        bytes |= static_cast<unsigned>(both >> (8 * digit) & 0xFFU) << (8 * i);
+    }
+    return bytes;
+}
+
+inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }
 inline float __fmul_rn(float a, float b) { return a * b; }

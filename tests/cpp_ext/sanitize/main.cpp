@@ -314,7 +314,7 @@ void preprocess_some(Random& random) {
     const Rows image(random, height, nv12 ? width : 3 * width);
     const Rows chroma(random, nv12 ? height / 2 : 1, nv12 ? width : 1);
     const ImageView view{
-        image.bytes.data(),  height,       width, image.stride, nv12 ? Pixels::nv12 : Pixels::bgr,
+        image.bytes.data(),  height,       width, image.stride, nv12 ? Pixels::nv12_bt601 : Pixels::bgr,
         chroma.bytes.data(), chroma.stride};
 
     PreprocessOptions options;

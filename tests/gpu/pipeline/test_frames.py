@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gpu_frames import CORNERS, HALF, assert_same, on_device
 
-from edgecount import EdgeCounter, NV12Frame, _ext
+from edgecount import EdgeCounter, NV12Frame, PixelFrame, _ext
 from edgecount.errors import InputError
 from edgecount.manifest import FusionSpec
 
@@ -89,6 +89,53 @@ def test_nv12_from_either_side(make_engine, tiny_model, noise) -> None:
     assert_same(counter.count(planes), expected)
 
 
+def with_alpha(bgr: np.ndarray) -> np.ndarray:
+    """Return BGR with a fourth channel, which no count may depend on."""
+    alpha = np.random.default_rng(2).integers(0, 256, (*bgr.shape[:2], 1), np.uint8)
+    return np.concatenate([bgr, alpha], axis=2)
+
+
+@pytest.mark.parametrize("zoom", [0, 1])
+@pytest.mark.parametrize(
+    ("order", "form"),
+    [
+        ("rgb", lambda bgr: np.ascontiguousarray(bgr[:, :, ::-1])),
+        ("BGRx", with_alpha),
+        ("rgba", lambda bgr: with_alpha(bgr[:, :, ::-1])),
+        ("grey", lambda bgr: bgr[:, :, 0].copy()),
+        ("gray", lambda bgr: bgr[:, :, :1].copy()),
+    ],
+)
+def test_named_orders_count_like_bgr(make_engine, tiny_model, noise, order, form, zoom) -> None:
+    counter = EdgeCounter(tiny_model, backend=make_engine(), zoom=zoom)
+    frame = noise(128, 96)
+    pixels = form(frame)
+    if order in ("grey", "gray"):
+        frame = np.repeat(frame[:, :, :1], 3, axis=2)
+    expected = EdgeCounter(tiny_model, zoom=zoom).count(frame)
+    device = on_device(np.pad(pixels, ((0, 0), (0, 5)) + ((0, 0),) * (pixels.ndim - 2)))
+    for given in (pixels, on_device(pixels), device[:, :128]):
+        assert_same(counter.count(PixelFrame(given, order)), expected)
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_nv12_of_another_matrix_counts_as_on_the_cpu(make_engine, tiny_model, full_range) -> None:
+    counter, cpu = EdgeCounter(tiny_model, backend=make_engine()), EdgeCounter(tiny_model)
+    buffer = np.random.default_rng(3).integers(0, 256, (144, 128), np.uint8)
+    expected = cpu.count(NV12Frame.from_buffer(buffer, "bt709", full_range))
+    assert expected.density.sum() != cpu.count(NV12Frame.from_buffer(buffer)).density.sum()
+    luma, chroma = on_device(buffer[:96, :, None]), on_device(buffer[96:, :, None])
+    mixed = [
+        NV12Frame(buffer[:96], buffer[96:], "bt709", full_range),
+        NV12Frame(luma, chroma, "bt709", full_range),
+        NV12Frame.from_buffer(buffer),
+    ]
+    found = counter.count_batch(mixed)
+    assert_same(found[0], expected)
+    assert_same(found[1], expected)
+    assert_same(found[2], cpu.count(mixed[2]))
+
+
 class Plane:
     """An array of a library that gives the interface and nothing else."""
 
@@ -126,8 +173,10 @@ def test_what_another_library_refuses_is_an_input_error(make_engine, tiny_model)
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((8, 8), np.uint8), r"of shape \(8, 8\)"),
-        (np.zeros((8, 8, 4), np.uint8), r"of shape \(8, 8, 4\)"),
+        (np.zeros((8, 8), np.uint8), r"of shape \(8, 8\): name what it is, .* NV12Frame.from_buf"),
+        (np.zeros((8, 8, 1), np.uint8), r"of shape \(8, 8, 1\): name what it is, PixelFrame"),
+        (np.zeros((8, 8, 4), np.uint8), r"of shape \(8, 8, 4\): name its order, PixelFrame"),
+        (np.zeros((8, 8, 2), np.uint8), r"of shape \(8, 8, 2\)$"),
     ],
 )
 def test_refuses_other_arrays_on_the_gpu(make_engine, tiny_model, array, message) -> None:

@@ -1,4 +1,4 @@
-"""NV12 frames: what is taken, what is refused, and that they count like their BGR."""
+"""Frames of other formats: what is taken, what is refused, and that they count like BGR."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecount import EdgeCounter, InputError, NV12Frame
+from edgecount import EdgeCounter, InputError, NV12Frame, PixelFrame
 from edgecount.runtime.frames.checked import CheckedFrame, check_host_frame
 
 
@@ -85,6 +85,63 @@ class OnGpu:
 def test_refuses_what_is_no_nv12(luma: Any, chroma: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_host_frame(NV12Frame(luma, chroma))
+
+
+def test_counts_in_every_order_of_channels_like_bgr(tiny_model: Path) -> None:
+    bgr = np.random.default_rng(7).integers(0, 256, (96, 128, 4), np.uint8)
+    grey = bgr[:, :, 1]
+    forms = [
+        (bgr[:, :, :3], "BGR", bgr[:, :, :3]),
+        (bgr[:, :, 2::-1], "rgb", bgr[:, :, :3]),
+        (bgr, "bgra", bgr[:, :, :3]),
+        (bgr[:, :, [2, 1, 0, 3]], "RGBx", bgr[:, :, :3]),
+        (bgr[:, 20:90].astype(np.uint16) * 257, "bgrx", bgr[:, 20:90, :3]),
+        (grey, "grey", grey),
+        (grey[:, :, None], "gray", grey),
+    ]
+    for zoom in (0, 1):
+        counter = EdgeCounter(tiny_model, zoom=zoom)
+        for pixels, order, same in forms:
+            found, expected = counter.count(PixelFrame(pixels, order)), counter.count(same)
+            assert found.count == expected.count
+            np.testing.assert_array_equal(found.density, expected.density)
+
+
+def test_frames_of_other_orders_are_not_copied() -> None:
+    rgba = np.zeros((6, 10, 4), np.uint8)
+    for order, pixels in (("rgba", rgba[:, 2:8]), ("grey", rgba[:, :, 0]), ("rgb", rgba[..., :3])):
+        checked = check_host_frame(PixelFrame(pixels, order))
+        assert np.shares_memory(checked.pixels, rgba) == (order == "rgba")
+        assert checked.pixels.strides[-1] == 1
+        assert checked.format in ("rgbx", "grey", "rgb")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "order", "message"),
+    [
+        (np.zeros((4, 4, 3), np.uint8), "rgba", r"\(height, width, 4\) for the order 'rgba', got"),
+        (np.zeros((4, 4, 4), np.uint8), "rgb", r"of shape \(height, width, 3\).*\(4, 4, 4\)"),
+        (np.zeros((4, 4, 3), np.uint8), "grey", r"of shape \(height, width\) for .*\(4, 4, 3\)"),
+        (np.zeros((4,), np.uint8), "grey", r"of shape \(4,\)"),
+        (np.zeros((0, 4, 4), np.uint8), "bgrx", r"of shape \(0, 4, 4\)"),
+        (np.zeros((4, 4, 4)), "bgrx", "got float64"),
+        ([[1]], "grey", "expected pixels as a NumPy array, got list"),
+        (OnGpu(), "rgba", "got an array on a GPU, and what counts it runs on the CPU"),
+        (None, "nv12", "expected an order of bgr, rgb, .* got 'nv12'; video in NV12"),
+        (None, 3, "expected an order of bgr, .* got 3"),
+    ],
+)
+def test_refuses_other_pixels(pixels: Any, order: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_host_frame(PixelFrame(pixels, order))
+
+
+def test_refuses_an_unknown_matrix_or_range() -> None:
+    plane = np.zeros((4, 4), np.uint8)
+    with pytest.raises(InputError, match='matrix "bt601" or "bt709", got \'bt2020\''):
+        NV12Frame(plane, plane[:2], "bt2020")
+    with pytest.raises(InputError, match="full_range as True or False, got 'limited'"):
+        NV12Frame.from_buffer(plane[:3], full_range="limited")  # type: ignore[arg-type]
 
 
 def test_refuses_a_buffer_of_another_form() -> None:
