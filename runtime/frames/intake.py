@@ -63,8 +63,8 @@ class FrameIntake:
         device = device_of(plane)
         if device not in self._devices:
             raise InputError(
-                f"a frame on the GPU ({type(plane).__name__}) lies on CUDA device {device}, and the "
-                f"counter uses {', '.join(map(str, self._devices))}: name that one as well "
+                f"a frame on the GPU ({type(plane).__name__}) lies on CUDA device {device}, and "
+                f"the counter uses {', '.join(map(str, self._devices))}: name that one as well "
                 "(EdgeCounter(device=...)), or move the frame"
             )
         return device

@@ -155,9 +155,9 @@ class GpuPipeline(Pipeline[QueueingRunner]):
     def count(self, job: FrameJob) -> CountResult:
         """Count one frame."""
         place = self._place_of([job])
-        with self._runners.acquire(
-            self._runners.least_used() if place is None else place
-        ) as runner:
+        if place is None:
+            place = self._runners.least_used()
+        with self._runners.acquire(place) as runner:
             return runner.count(job)
 
     def count_batch(self, jobs: Iterable[Job]) -> list[CountResult]:
