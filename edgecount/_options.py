@@ -112,10 +112,9 @@ def check_device(device: int | Sequence[int] | None, backend: object) -> tuple[i
     """
     if device is None:
         return (None,)
-    numbers = (device,) if isinstance(device, Integral) else device
+    numbers = device if isinstance(device, Sequence) else (device,)
     if (
-        not isinstance(numbers, Sequence)
-        or not numbers
+        not numbers
         or not all(_is_number(number, Integral) and number >= 0 for number in numbers)
         or len(set(numbers)) < len(numbers)
     ):

@@ -56,6 +56,10 @@ class FrameIntake:
             ready.record(stream)
         return checked._replace(ready=ready)
 
+    def gpu_for(self, frame: CheckedFrame) -> int | None:
+        """Return the number of the GPU that has to count a frame; None: any of them, or the CPU."""
+        return frame.device if len(self._devices) > 1 else None
+
     def _choose(self, plane: Any) -> int:
         """Return the GPU that a frame lies on, of those that count."""
         if len(self._devices) == 1:

@@ -41,18 +41,19 @@ class FrameJob:
         origin: the source's frame that it was made of; None for a bare array.
         place: position of its source among the sources of a round.
         together: number of jobs in its round.
+        gpu: number of the GPU that has to count it, where a counter has several; None: any.
     """
 
     frame: CheckedFrame
     origin: Frame | None = None
     place: int = 0
     together: int = 1
+    gpu: int | None = None
 
     @property
     def kind(self) -> tuple[object, ...]:
         """Size, layout and GPU: jobs of one kind can go through an engine in one batch."""
-        device = self.frame.device
-        return self.frame.size, self.frame.format, -1 if device is None else device
+        return self.frame.size, self.frame.format, -1 if self.gpu is None else self.gpu
 
 
 @dataclass(frozen=True, eq=False)

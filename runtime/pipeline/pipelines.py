@@ -173,8 +173,8 @@ class GpuPipeline(Pipeline[QueueingRunner]):
 
     def _place_of(self, jobs: Sequence[FrameJob]) -> int | None:
         """Return which of the GPUs has to count a group; None: any."""
-        on = {job.frame.device for job in jobs} - {None}
-        return self._places[cast("int", on.pop())] if on else None
+        gpu = jobs[0].gpu  # of one kind, so the same of all
+        return None if gpu is None else self._places[gpu]
 
 
 class InGroups(Reader["list[Job]"]):
