@@ -42,6 +42,7 @@ def open_settings(
     precision: str,
     capacity: int | None,
     zoom: int,
+    density: bool,
     rebuild: bool | Rebuild,
     device: int | Sequence[int] | None,
     refine: Callable[[CheckedFrame, CountResult], CountResult],
@@ -80,6 +81,7 @@ def open_settings(
         refine=refine,
         zoom=levels,
         others=others,
+        density=bool(density),
     )
 
 

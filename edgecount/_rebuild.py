@@ -65,6 +65,7 @@ def rebuild_engine(
             hardware_compatible=bool(options.get("hardware_compatible"))
             and can_be_hardware_compatible(capability),
             version_compatible=bool(options.get("version_compatible")),
+            fp16_input=bool(options.get("fp16_input")),
         )
         record = build_engine(onnx, plan, wanted, progress=progress)
     except ConfigError as error:

@@ -76,6 +76,8 @@ class EdgeCounter:
         zoom: times that dense regions are enlarged twofold and searched again, 0 to 2, by a model
             with a heatmap (RAZ-Net). Their points replace the first pass's, and go into the counts;
             the density stays, and there is no interval. Each takes up to some ten times as long.
+        density: whether results have the density map. Without it a GPU brings back the counts and
+            points alone; the counts are the same, and to use `CountResult.density` is an error.
         accept_damaged: count damaged and truncated files as far as they can be decoded, with a
             warning in the log, in place of an error.
         max_pixels: most pixels of an image file; larger ones are refused before they are decoded.
@@ -107,6 +109,7 @@ class EdgeCounter:
         workers: int | None = None,
         capacity: int | None = None,
         zoom: int = 0,
+        density: bool = True,
         accept_damaged: bool = False,
         max_pixels: int = MAX_PIXELS,
         rebuild: bool | Rebuild = False,
@@ -128,6 +131,7 @@ class EdgeCounter:
             precision=precision,
             capacity=capacity,
             zoom=zoom,
+            density=density,
             rebuild=rebuild,
             device=device,
             refine=self.refine,

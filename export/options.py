@@ -120,6 +120,10 @@ class EngineOptions:
             Jetson, and not RTX.
         version_compatible: run on newer versions of TensorRT of the same major number too, and from
             8 on 10 and from 10 on 11, somewhat slower; not RTX.
+        fp16_input: the image tensor is float16, where all that reads it computes so: half the bytes
+            between preprocessing and engine, and the same counts. Programs of others, which feed
+            the engine themselves, have to give that type. With fp16 and int8 where graphs are
+            typed.
         timing_cache: file with the times that earlier builds measured, read and written; it makes
             the next build much faster. RTX measures nothing and leaves it alone.
 
@@ -135,6 +139,7 @@ class EngineOptions:
     dla_core: int | None = None
     hardware_compatible: bool = False
     version_compatible: bool = False
+    fp16_input: bool = False
     timing_cache: Path | None = None
 
     def __post_init__(self) -> None:

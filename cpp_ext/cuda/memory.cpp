@@ -70,4 +70,12 @@ MemoryInfo memory_info(int device) {
     return memory;
 }
 
+bool shares_memory(int device) {
+    const CurrentDevice current(device);
+    int integrated = 0;
+    check(cudaDeviceGetAttribute(&integrated, cudaDevAttrIntegrated, device), device,
+          "ask whether the GPU shares its memory with the CPU");
+    return integrated != 0;
+}
+
 }  // namespace edgecount::cuda

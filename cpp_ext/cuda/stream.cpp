@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "context.h"
+#include "edgecount/cuda/memory.h"
 
 namespace edgecount::cuda {
 namespace {
@@ -112,6 +113,20 @@ void Stream::download(void* host_to, const void* device_from, std::size_t bytes)
           device_, "copy ", bytes, " bytes from the device");
 }
 
+void Stream::copy(void* to, const void* from, std::size_t bytes) const {
+    const CurrentDevice current(device_);
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(handle_)), device_,
+          "copy ", bytes, " bytes on the device");
+}
+
+void Stream::download_rows(void* host_to, const void* device_from, std::size_t pitch,
+                           std::size_t row_bytes, std::size_t rows) const {
+    const CurrentDevice current(device_);
+    check(cudaMemcpy2DAsync(host_to, row_bytes, device_from, pitch, row_bytes, rows,
+                            cudaMemcpyDeviceToHost, stream_of(handle_)),
+          device_, "copy ", rows, " rows of ", row_bytes, " bytes from the device");
+}
+
 void Stream::begin_capture() const {
     const std::lock_guard<std::mutex> lock(registry().mutex);
     const CurrentDevice current(device_);
@@ -135,12 +150,9 @@ Graph Stream::end_capture() const {
 Event::Event(int device, bool timing) : device_(device) {
     const CurrentDevice current(device);
     cudaEvent_t event = nullptr;
-    int integrated = 0;
-    check(cudaDeviceGetAttribute(&integrated, cudaDevAttrIntegrated, device), device,
-          "ask whether the GPU shares its memory with the CPU");
     unsigned flags = timing ? cudaEventDefault : cudaEventDisableTiming;
     // Waiting keeps a core busy otherwise, of which boards have few.
-    if (integrated != 0) flags |= cudaEventBlockingSync;
+    if (shares_memory(device)) flags |= cudaEventBlockingSync;
     check(cudaEventCreateWithFlags(&event, flags), device, "create an event");
     handle_ = event;
 }

@@ -138,6 +138,11 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino")
     "--version-compatible", is_flag=True, help="Build for later TensorRT versions too, slower."
 )
 @click.option(
+    "--fp16-input",
+    is_flag=True,
+    help="Engines of --fp16 and --int8 take the image as float16: half the bytes.",
+)
+@click.option(
     "--timing-cache",
     type=UserPath(dir_okay=False),
     metavar="FILE",

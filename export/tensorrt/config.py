@@ -59,6 +59,29 @@ def check_options(trt: ModuleType, features: Features, options: EngineOptions) -
         if not (value is None or value is False or there):
             raise ConfigError(f"{name}: TensorRT {trt.__version__} does not have it: leave it out")
 
+    if options.fp16_input:
+        _check_fp16_input(trt, features, options)
+
+
+def _check_fp16_input(trt: ModuleType, features: Features, options: EngineOptions) -> None:
+    if options.precision == "fp32":
+        raise ConfigError(
+            "fp16_input: expected with `fp16` or `int8`: an FP32 engine computes with all bits of "
+            "its input"
+        )
+    if not is_typed(features, options):
+        raise ConfigError(
+            f"fp16_input: expected TensorRT 10 or newer, without `dla_core`, whose engines have "
+            f"the types of their graph, got {trt.__version__}: leave it out"
+        )
+
+
+def is_typed(features: Features, options: EngineOptions) -> bool:
+    """Return whether the types of the graph bind the engine."""
+    # Until TensorRT 11, accelerators take their precision from flags, which typed networks forbid.
+    flagged_dla = options.dla_core is not None and features.precision_flags
+    return features.typed_graphs and not flagged_dla
+
 
 def check_gpu(options: EngineOptions, gpu: Device) -> None:
     """Refuse what TensorRT cannot do on a GPU.

@@ -76,7 +76,9 @@ class FrameIntake:
     def _stream(self, device: int) -> Stream:
         from edgecount import _ext
 
-        streams: dict[int, Stream] = self._of_thread.__dict__
+        streams: dict[int, Stream] | None = getattr(self._of_thread, "streams", None)
+        if streams is None:
+            streams = self._of_thread.streams = {}
         if device not in streams:
             streams[device] = _ext.Stream(device, inner=True)
         return streams[device]

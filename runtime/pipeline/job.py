@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from edgecount._density import LEFT_OUT
 from edgecount.result import CountResult
 from edgecount.runtime.pipeline.preprocess import (
     InputGeometry,
@@ -111,6 +112,7 @@ class CountSettings:
         refine: called with each frame and its result; what it returns is the caller's.
         zoom: how often dense regions are enlarged and searched again; see `Zoom`.
         others: the same engine on further GPUs.
+        density: whether results have the density map.
     """
 
     backend: Backend
@@ -123,6 +125,7 @@ class CountSettings:
     refine: Callable[[CheckedFrame, CountResult], CountResult]
     zoom: int = 0
     others: Sequence[DeviceBackend] = ()
+    density: bool = True
 
     def geometry(self, size: tuple[int, int]) -> InputGeometry:
         """Decide how frames of a (width, height) in pixels are sized, padded and tiled.
@@ -157,6 +160,8 @@ class CountSettings:
         """Put together the result of a frame."""
         if not self._is_as_measured(geometry):
             counts = dataclasses.replace(counts, interval=None)
+        if not self.density and counts.density_count is not None:
+            counts = dataclasses.replace(counts, density=LEFT_OUT)
         result = CountResult(
             **vars(counts),
             size=geometry.size,

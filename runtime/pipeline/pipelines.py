@@ -148,7 +148,8 @@ class GpuPipeline(Pipeline[QueueingRunner]):
     def __init__(self, backends: Sequence[DeviceBackend], settings: CountSettings) -> None:
         from edgecount.runtime.pipeline.gpu_runner import GpuRunner
 
-        runners = RunnerPool(*(partial(GpuRunner, backend, settings) for backend in backends))
+        openers = [partial(GpuRunner, backend, settings) for backend in backends]
+        runners: RunnerPool[QueueingRunner] = RunnerPool(*openers)
         super().__init__(runners, min(backend.batches[1] for backend in backends))
         self._places = {backend.device_index: at for at, backend in enumerate(backends)}
 

@@ -10,12 +10,24 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+# nvcc sees a variable of the device, which a program that runs its PTX sets (ptx/device_memory.h).
 SWITCH = """#pragma once
+#if defined(__CUDACC__)
+extern "C" __device__ int PLANTED = 0;
+__host__ __device__ inline bool planted([[maybe_unused]] int number) {
+#if defined(__CUDA_ARCH__)
+    return PLANTED == number;
+#else
+    return false;
+#endif
+}
+#else
 #include <cstdlib>
 inline bool planted(int number) {
     static const char* const chosen = std::getenv("PLANTED");
     return chosen != nullptr && std::atoi(chosen) == number;
 }
+#endif
 """
 
 

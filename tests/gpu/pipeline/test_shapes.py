@@ -123,7 +123,7 @@ def test_memory_is_that_of_the_largest_frame(make_engine, tiny_model, noise) -> 
     for size in SIZES * 2:
         counter.count(noise(*size))
     (runner,) = counter._pipeline._runners._idle[0]
-    assert runner._staging._buffers[0].nbytes == 160 * 120 * 3
+    assert runner._staging._pinned.nbytes == 160 * 120 * 3
     for side in range(64, 64 + 12 * 8, 8):
         counter.count(noise(side, 64))
     assert len(runner._kernels._kept) == 8
