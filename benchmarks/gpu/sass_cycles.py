@@ -28,7 +28,9 @@ ROOT = Path(__file__).parents[2]
 FLAGS = ("-std=c++17", "--fmad=false", "-lineinfo", "-cubin")
 WARPS, GROUPS, AHEAD = 8, 8, 4  # kWarps, kLaneGroups, kCellsAhead
 _FP64 = re.compile(r"DADD|DMUL|DFMA|DSETP|I2F\.F64|F2F\.F64|D2F")
-_FUNCTION = re.compile(r"^__(?:device|global)__ .*?(\w+)\($|^__(?:device|global)__ .*?(\w+)\(", re.M)
+_FUNCTION = re.compile(
+    r"^__(?:device|global)__ .*?(\w+)\($|^__(?:device|global)__ .*?(\w+)\(", re.M
+)
 _LINE = re.compile(r'"([^"]+)", line (\d+)')
 _CODE = re.compile(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+ )?\s*(\S.*?) ?;")
 
