@@ -247,7 +247,7 @@ def test_a_stream_that_its_owner_destroyed_is_named():
     del owner
     values = np.zeros(4, np.float32)
     calls = [
-        *(borrowed.synchronize, lambda: borrowed.idle, borrowed.begin_capture),
+        *(borrowed.synchronize, lambda: borrowed.idle),
         *(lambda: event.record(borrowed), lambda: borrowed.wait(event)),
         *(lambda: borrowed.upload(target, values), lambda: borrowed.download(target, values)),
     ]

@@ -95,6 +95,7 @@ def test_where_it_makes_no_sense(precision, typed, core, message):
         compute_capabilities=False,
         dla=True,
         hardware_compatibility=True,
+        same_capability=True,
         version_compatibility=True,
         typed_graphs=typed,
         precision_flags=True,
