@@ -134,7 +134,7 @@ def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
         array = borrow(frame)
         _check_bare(array)
         checked = CheckedFrame(array)
-    _check_order(*planes_of(frame), checked.format)
+    _check_order(planes_of(frame)[0], checked.format)
     _check_rows(array, checked.format)
     return checked
 
