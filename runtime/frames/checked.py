@@ -134,6 +134,7 @@ def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:
         array = borrow(frame)
         _check_bare(array)
         checked = CheckedFrame(array)
+    _check_order(planes_of(frame)[0], checked.format)
     _check_rows(array, checked.format)
     return checked
 
@@ -201,6 +202,21 @@ def _check_bare(array: DeviceArray) -> None:
                 ': name what it is, PixelFrame(frame, "grey") or NV12Frame.from_buffer(frame)'
             )
     raise InputError(message)
+
+
+def _check_order(array: Any, taken: PixelFormat) -> None:
+    """Refuse to exchange red and blue where an array tells its format, as jetson-utils' do."""
+    told = getattr(array, "format", None)
+    if not isinstance(told, str):
+        return
+    for order, other in (("rgb", "bgr"), ("bgr", "rgb")):
+        if told.lower().startswith(order) and taken.startswith(other):
+            alpha = "a" if taken.endswith("x") else ""
+            raise InputError(
+                f"expected a frame on the GPU in {taken[:3].upper()} order, got a "
+                f"{type(array).__name__} of format {told!r}: pass it as "
+                f'PixelFrame(frame, "{order}{alpha}")'
+            )
 
 
 def _check_nv12(luma: Any, chroma: Any) -> None:

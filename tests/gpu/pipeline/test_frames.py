@@ -184,6 +184,31 @@ def test_refuses_other_arrays_on_the_gpu(make_engine, tiny_model, array, message
         EdgeCounter(tiny_model, backend=make_engine()).count(on_device(array))
 
 
+class Named(Foreign):
+    """An image that tells its format, as a ``cudaImage`` of jetson-utils does."""
+
+    def __init__(self, array: _ext.DeviceArray, told: object) -> None:
+        super().__init__(array)
+        self.format = told
+
+
+def test_red_and_blue_are_not_exchanged_where_an_array_tells_its_format(
+    make_engine, tiny_model, noise
+) -> None:
+    counter, cpu = EdgeCounter(tiny_model, backend=make_engine()), EdgeCounter(tiny_model)
+    frame = noise(64, 64)
+    array = on_device(frame)
+    with pytest.raises(InputError, match=r"BGR order, got a Named of format 'rgb8': .*\"rgb\"\)"):
+        counter.count(Named(array, "rgb8"))
+    four = Named(on_device(with_alpha(frame)), "bgra8")
+    with pytest.raises(InputError, match=r"RGB order, got .* 'bgra8': .*\(frame, \"bgra\"\)"):
+        counter.count(PixelFrame(four, "rgba"))
+    rgb = PixelFrame(Named(array, "rgb8"), "rgb")
+    assert_same(counter.count(rgb), cpu.count(frame[:, :, ::-1]))
+    for told in ("bgr8", "gray8", 7):
+        assert_same(counter.count(Named(array, told)), cpu.count(frame))
+
+
 def test_a_cpu_engine_says_where_a_gpu_frame_can_go(tiny_model) -> None:
     with pytest.raises(InputError, match="on a GPU, and what counts it runs on the CPU"):
         EdgeCounter(tiny_model).count(on_device(np.zeros((8, 8, 3), np.uint8)))
