@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgecount.result import CountResult, RegionCount
     from edgecount.runtime.backends import Backend
     from edgecount.runtime.backends.fake import FakeBackend
+    from edgecount.runtime.frames.nvmm import NvmmSurface
     from edgecount.runtime.frames.pixel_formats import NV12Frame, PixelFrame
     from edgecount.runtime.pipeline.job import Outcome
     from edgecount.runtime.sources import (
@@ -64,6 +65,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "NV12Frame",
+    "NvmmSurface",
     "Outcome",
     "OutputError",
     "PixelFrame",
@@ -89,6 +91,7 @@ _HOMES = {
     "LiveSource": "edgecount.runtime.sources",
     "Manifest": "edgecount.manifest",
     "NV12Frame": "edgecount.runtime.frames.pixel_formats",
+    "NvmmSurface": "edgecount.runtime.frames.nvmm",
     "Outcome": "edgecount.runtime.pipeline.job",
     "PixelFrame": "edgecount.runtime.frames.pixel_formats",
     "Region": "edgecount.regions",

@@ -131,6 +131,7 @@ class PinnedBuffer:
     @property
     def nbytes(self) -> int: ...
     def array(self, shape: Sequence[int], dtype: str, offset: int = 0) -> NDArray[Any]: ...
+    def device_array(self, shape: Sequence[int], dtype: str, offset: int = 0) -> DeviceArray: ...
 
 class _SupportsCudaStream(Protocol):
     """A stream of another library, by the CUDA stream protocol."""
@@ -159,6 +160,7 @@ class Stream:
     def wait(self, event: Event) -> None: ...
     def upload(self, target: DeviceArray, source: NDArray[Any]) -> None: ...
     def download(self, source: DeviceArray, target: NDArray[Any]) -> None: ...
+    def copy(self, target: DeviceArray, source: DeviceArray) -> None: ...
     def begin_capture(self) -> None: ...
     def end_capture(self) -> Graph: ...
 
@@ -180,8 +182,14 @@ class Graph:
 def device_array(source: object, stream: Stream) -> DeviceArray:
     """Return another library's array on the GPU as a `DeviceArray`, without a copy."""
 
+def memory_device(address: int) -> int | None:
+    """Return the number of the GPU whose memory an address is; None: it is of none."""
+
 def device_memory(device: int = 0) -> tuple[int, int]:
     """Return the free and the total bytes of a GPU's memory."""
+
+def shares_memory(device: int = 0) -> bool:
+    """Return whether a GPU uses the CPU's memory and has none of its own."""
 
 class MapCounter:
     """`count_maps` on a GPU for batches of one shape: the same bits."""

@@ -76,6 +76,8 @@ class EdgeCounter:
         zoom: times that dense regions are enlarged twofold and searched again, 0 to 2, by a model
             with a heatmap (RAZ-Net). Their points replace the first pass's, and go into the counts;
             the density stays, and there is no interval. Each takes up to some ten times as long.
+        density: whether results have the density map. Without it a GPU brings back the counts and
+            points alone; the counts are the same, and to use `CountResult.density` is an error.
         accept_damaged: count damaged and truncated files as far as they can be decoded, with a
             warning in the log, in place of an error.
         max_pixels: most pixels of an image file; larger ones are refused before they are decoded.
@@ -83,6 +85,9 @@ class EdgeCounter:
             updated) is built again, which takes minutes, if the ONNX file that it was built from
             lies beside it; engine and sidecar are replaced. A function in place of True does the
             building (`edgecount.runtime.models.engines.Rebuild`).
+        device: number of the GPU, as CUDA counts them, on which the engine has to run; or several:
+            the engine is opened on each, they share the frames of the host's memory, and frames on
+            one of them are counted there. None: the first GPU, or the CPU.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
@@ -104,9 +109,11 @@ class EdgeCounter:
         workers: int | None = None,
         capacity: int | None = None,
         zoom: int = 0,
+        density: bool = True,
         accept_damaged: bool = False,
         max_pixels: int = MAX_PIXELS,
         rebuild: bool | Rebuild = False,
+        device: int | Sequence[int] | None = None,
     ) -> None:
         check_workers(workers)
         reading = {
@@ -124,12 +131,15 @@ class EdgeCounter:
             precision=precision,
             capacity=capacity,
             zoom=zoom,
+            density=density,
             rebuild=rebuild,
+            device=device,
             refine=self.refine,
         )
         self._pipeline = open_pipeline(self._settings, workers)
-        on_gpu = self.backend if isinstance(self.backend, DeviceBackend) else None
-        intake = FrameIntake(None if on_gpu is None else on_gpu.device_index)
+        backends = self.backend, *self._settings.others
+        on_gpu = [each.device_index for each in backends if isinstance(each, DeviceBackend)]
+        intake = FrameIntake(*on_gpu)
         self._jobs = Jobs(intake, reading, late=self._pipeline.takes_late)
 
     @property
@@ -139,7 +149,7 @@ class EdgeCounter:
 
     @property
     def backend(self) -> Backend:
-        """The engine in use."""
+        """The engine in use; with several GPUs, the one on the first of them."""
         return self._settings.backend
 
     @property
@@ -161,10 +171,11 @@ class EdgeCounter:
 
         Args:
             frame: uint8 (H, W, 3) BGR of any size from 1 x 1 (grey, BGRA, 16-bit and bool
-                arrays are converted), a PIL image, an `NV12Frame`, or the path of an image file.
-                With an engine on a GPU also an array there, uint8 (H, W, 3) BGR with
-                ``__dlpack__`` or ``__cuda_array_interface__``, of CuPy, torch, Numba or PyCUDA: it
-                is not copied, and counted after the work that its library has queued for it.
+                arrays are converted), a PIL image, a `PixelFrame` of another order of channels, an
+                `NV12Frame`, or the path of an image file. With an engine on a GPU also an array
+                there, uint8 (H, W, 3) BGR with ``__dlpack__`` or ``__cuda_array_interface__``, of
+                CuPy, torch, Numba or PyCUDA, or a `PixelFrame` or `NV12Frame` of such: it is not
+                copied, and counted after the work that its library has queued for it.
 
         Raises:
             InputError: the frame cannot be counted; SourceError: its file cannot be read.
@@ -367,8 +378,9 @@ class EdgeCounter:
         calls this once per frame, perhaps from several threads at once.
 
         Args:
-            frame: the frame: ``pixels`` is uint8 (H, W, 3) BGR or, of an `NV12Frame`, (H, W) luma
-                with ``chroma`` beside it; with an engine on a GPU it may lie there.
+            frame: the frame: ``pixels`` is uint8 (H, W, 3) BGR, or what its ``format`` says of a
+                `PixelFrame` and of an `NV12Frame`, which has ``chroma`` beside the luma; with an
+                engine on a GPU it may lie there.
             result: the counts of the engine's maps.
         """
         del frame
@@ -380,7 +392,11 @@ class EdgeCounter:
         Frames that are being counted are counted first, and the engine is freed after the last of
         them; streams then end with a `BackendError`. Calling it twice is fine.
         """
-        self._pipeline.close(self.backend.close if self._owns_backend else None)
+        self._pipeline.close(self._close_engines if self._owns_backend else None)
+
+    def _close_engines(self) -> None:
+        for backend in (self.backend, *self._settings.others):
+            backend.close()
 
     def __enter__(self) -> Self:
         return self

@@ -63,7 +63,8 @@ class CountResult:
             cells, and with zoom from top to bottom. Of a detector they are the centres of its
             boxes, by descending score.
         density: float32 (h, w), people per cell; its sum is `density_count`. (0, 0) without a
-            density map.
+            density map. Of a counter with ``density=False``, an object that raises `ConfigError`
+            when its values or its shape are used.
         density_stride_xy: width and height of a density cell in source pixels: cell [i, j]
             covers x in [j * width, (j + 1) * width) and y in [i * height, (i + 1) * height).
             (0, 0) without a density map.

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -53,11 +53,13 @@ def write_repository(export: Export, folder: Path, root: Path) -> Path:
         backend: TritonBackend = "tensorrt"
         shapes = engine_shapes(manifest, record.engine.shapes)
         max_batch = record.engine.shapes.max[0]
+        fp16 = {tensor.name for tensor in record.engine.tensors if tensor.dtype == "float16"}
     else:
         backend = "onnxruntime"
         shapes, max_batch = onnx_shapes(manifest, data), export.options.batch or _BATCH
+        fp16 = set()
     on_cpu = str(record.path) == _ON_CPU
-    text = config_text(manifest, model.name, backend, shapes, max_batch, on_cpu=on_cpu)
+    text = config_text(manifest, model.name, backend, shapes, max_batch, on_cpu=on_cpu, fp16=fp16)
     try:
         write_whole(model / "1" / _FILES[backend], data)
         write_whole(model / "config.pbtxt", text.encode())
@@ -152,10 +154,12 @@ def config_text(
     max_batch: int,
     *,
     on_cpu: bool = False,
+    fp16: Collection[str] = (),
 ) -> str:
     """Return the text of ``config.pbtxt``, with the manifest in the parameter `MANIFEST`, as JSON.
 
     A call takes up to ``max_batch`` frames where the first axis of all `onnx_shapes` varies.
+    ``fp16`` names the tensors that are float16; the others are float32.
     """
     # Triton itself adds the axis of the batch, and gathers requests to one, only where it varies.
     batched = all(shape[0] == -1 for shape in shapes.values())
@@ -168,7 +172,8 @@ def config_text(
     for tensor, shape in shapes.items():
         kind = "input" if tensor == image else "output"
         dims = ", ".join(map(str, shape[1:] if batched else shape))
-        lines.append(f'{kind} {{ name: "{tensor}" data_type: TYPE_FP32 dims: [ {dims} ] }}')
+        data_type = "TYPE_FP16" if tensor in fp16 else "TYPE_FP32"
+        lines.append(f'{kind} {{ name: "{tensor}" data_type: {data_type} dims: [ {dims} ] }}')
     if batched:
         lines.append("dynamic_batching { }")
     if on_cpu:

@@ -76,13 +76,13 @@ class MapCase:
 
 
 def goal_cases() -> Iterator[MapCase]:
-    """Yield the case of the goal, then with the list, the density, an offset and regions added.
+    """Yield the cases of the goals, then with the list, the density, an offset and regions added.
 
     The list of peaks and the density go over the bus to the host. `EdgeCounter` always takes both,
     and an offset and regions where its model and its user have them.
     """
-    for dtype in ("float32", "float16"):
-        yield MapCase(GOAL_BATCH, *GOAL_SIZE, dtype, listed=1)
+    for dtype, regions in itertools.product(("float32", "float16"), (0, 8)):
+        yield MapCase(GOAL_BATCH, *GOAL_SIZE, dtype, regions, listed=1)
     for batch, dtype in itertools.product((GOAL_BATCH, 1), ("float32", "float16")):
         yield MapCase(batch, *GOAL_SIZE, dtype)
         for offset, regions in ((False, 0), (True, 0), (True, 8)):

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import alone
 import counting
 import detecting
 import preprocessing
@@ -31,7 +32,8 @@ ABOUT = """\
 take turns with others, so that they come from memory, but for "cached"; in front of a real engine
 they are somewhere between. Bytes are those that must be read and written once, and their share is
 of what a copy moves in the same run: of the faster of the two on the device, or of that and of the
-copy of the bytes that go back to the host, one after the other."""
+copy of the bytes that go back to the host, one after the other. Each kernel of counting alone is
+timed by CUPTI, which torch brings, without the gaps between kernels."""
 
 # Cases for torch and the CPU, which need not be measured in all; the goals' first.
 COMPARED = [
@@ -60,6 +62,7 @@ def main() -> None:
 
     count(counting.goal_cases())
     numbers.rows("torch", "Counting, beside torch", COMPARED[: 2 if quick else 8], beside_torch)
+    numbers.rows("alone", "The kernels of counting, each alone", alone.cases(quick), alone.measure)
     cases = preprocessing.cases(quick)
     numbers.rows("preprocess", "Preprocessing", cases, preprocessing.measure)
     numbers.rows("boxes", "Counting boxes", detecting.cases(quick), detecting.measure)

@@ -1,9 +1,11 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -45,6 +47,8 @@ Raises:
 constexpr const char* kPinnedBufferDoc =
     R"(A piece of page-locked host memory: copies from and to it do not hold up the caller.
 
+Freeing it waits for the work of all streams of its device.
+
 Args:
     nbytes: Size in bytes, 1 or more.
     device: Number of the GPU that copies from and to it.)";
@@ -60,6 +64,37 @@ Args:
 Raises:
     TypeError: Another dtype, or a shape that is no sequence of whole numbers.
     ValueError: It does not fit, or the offset is not a multiple of the item's size.)";
+
+constexpr const char* kMemoryDeviceDoc =
+    R"(Return the number of the GPU whose memory, or mapped host memory, an address is; else None.
+
+Args:
+    address: Any address.)";
+
+constexpr const char* kPinnedBufferDeviceArrayDoc =
+    R"(Return a C-contiguous array over a part of the buffer as the GPU sees it, without a copy.
+
+The buffer stays alive with it. A GPU that shares the CPU's memory (see `shares_memory`) reads it
+where it lies, but not by way of its cache: for kernels that read each value once. Other GPUs read
+it over the bus.
+
+Args:
+    shape: Sizes of its axes, 0 or more.
+    dtype: "float32", "float16", "uint8", "int32", "int64" or "float64".
+    offset: Bytes of the buffer before it.
+
+Returns:
+    A `DeviceArray`. Values that the CPU writes are there for kernels that are enqueued later.
+
+Raises:
+    TypeError: Another dtype, or a shape that is no sequence of whole numbers.
+    ValueError: It does not fit, or the offset is not a multiple of the item's size.)";
+
+constexpr const char* kSharesMemoryDoc =
+    R"(Return whether a GPU uses the CPU's memory and has none of its own, as on Jetson boards.
+
+Args:
+    device: Number of the GPU.)";
 
 constexpr const char* kDeviceMemoryDoc =
     R"(Return the free and the total bytes of a GPU's memory.
@@ -122,9 +157,11 @@ Part part_of(const Memory& memory, nb::handle shape, const std::string& dtype,
     return part;
 }
 
+/// An array on the device over a part of a DeviceBuffer or PinnedBuffer.
+template <typename BufferT>
 DeviceArray device_part(nb::handle self, nb::handle shape, const std::string& dtype,
                         std::int64_t offset) {
-    const auto& memory = nb::cast<const DeviceBuffer&>(self).memory;
+    const auto& memory = nb::cast<const BufferT&>(self).memory;
     Part part = part_of(memory, shape, dtype, offset);
     DeviceArray array;
     array.data = part.data;
@@ -149,6 +186,12 @@ std::pair<std::size_t, std::size_t> device_memory(int device) {
     return {memory.free, memory.total};
 }
 
+std::optional<int> memory_device(std::uintptr_t address) {
+    const cuda::PointerInfo info = cuda::pointer_info(reinterpret_cast<const void*>(address), 0);
+    if (!info.on_device) return std::nullopt;
+    return info.device;
+}
+
 }  // namespace
 
 void bind_device_memory(nb::module_& module) {
@@ -166,17 +209,23 @@ void bind_device_memory(nb::module_& module) {
         .def_prop_ro(
             "device", [](const DeviceBuffer& buffer) { return buffer.memory.device(); },
             "Number of the GPU.")
-        .def("array", &device_part, "shape"_a, "dtype"_a, "offset"_a = 0, kDeviceBufferArrayDoc);
+        .def("array", &device_part<DeviceBuffer>, "shape"_a, "dtype"_a, "offset"_a = 0, kDeviceBufferArrayDoc);
 
     nb::class_<PinnedBuffer>(module, "PinnedBuffer", kPinnedBufferDoc)
         .def(nb::init<std::int64_t, int>(), "nbytes"_a, "device"_a = 0)
         .def_prop_ro(
             "nbytes", [](const PinnedBuffer& buffer) { return buffer.memory.bytes(); },
             "Size in bytes.")
-        .def("array", &pinned_part, "shape"_a, "dtype"_a, "offset"_a = 0, kPinnedBufferArrayDoc);
+        .def("array", &pinned_part, "shape"_a, "dtype"_a, "offset"_a = 0, kPinnedBufferArrayDoc)
+        .def("device_array", &device_part<PinnedBuffer>, "shape"_a, "dtype"_a, "offset"_a = 0,
+             kPinnedBufferDeviceArrayDoc);
 
+    module.def("memory_device", &memory_device, "address"_a,
+               nb::call_guard<ReleasedGil>(), kMemoryDeviceDoc);
     module.def("device_memory", &device_memory, "device"_a = 0,
                nb::call_guard<ReleasedGil>(), kDeviceMemoryDoc);
+    module.def("shares_memory", &cuda::shares_memory, "device"_a = 0,
+               nb::call_guard<ReleasedGil>(), kSharesMemoryDoc);
 }
 
 }  // namespace edgecount

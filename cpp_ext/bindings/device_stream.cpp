@@ -90,18 +90,31 @@ Raises:
         read-only target.)";
 
 constexpr const char* kDownloadDoc =
-    R"(Copy a C-contiguous array on the device to the host, in this stream.
+    R"(Copy an array on the device to the host, in this stream.
 
 The call does not wait if `target` lies in a `PinnedBuffer`, which holds the values when the work is
 done.
 
 Args:
-    source: The C-contiguous array on the stream's device.
-    target: A writable NumPy array of the same dtype and shape.
+    source: The array on the stream's device. It is C-contiguous, but for its rows, along the first
+        axis: these may lie apart, and go in one copy as well.
+    target: A writable C-contiguous NumPy array of the same dtype and shape.
 
 Raises:
     TypeError: Not such arrays, dtypes that differ, or a read-only target.
     ValueError: Shapes that differ, a gap or another order, or another device than the stream's.)";
+
+constexpr const char* kCopyDoc =
+    R"(Copy a C-contiguous array to another one on the device, in this stream, without waiting.
+
+Args:
+    target: The C-contiguous array to write to.
+    source: An array of the same dtype and shape.
+
+Raises:
+    TypeError: Not such arrays, or dtypes that differ.
+    ValueError: Shapes that differ, a gap or another order, another device than the stream's, or a
+        read-only target.)";
 
 constexpr const char* kEndCaptureDoc =
     R"(End the recording and return the recorded work as a `Graph`.
@@ -173,15 +186,46 @@ void upload(const Stream& stream, nb::handle target, nb::handle source) {
     stream.upload(to.data, from.data(), to.nbytes());
 }
 
+/// Whether the rows of an array follow each other with gaps, and have none themselves.
+bool has_rows_apart(const DeviceArray& array) {
+    if (array.ndim() < 2 || array.contiguous()) return false;
+    DeviceArray row = array;
+    row.shape.erase(row.shape.begin());
+    row.strides.erase(row.strides.begin());
+    return row.contiguous() && array.strides[0] > static_cast<std::int64_t>(row.nbytes());
+}
+
 void download(const Stream& stream, nb::handle source, nb::handle target) {
     const DeviceArray& from = as_device_array("source", source);
     require_device("source", from, stream.device());
-    require_contiguous("source", from);
+    const bool rows_apart = has_rows_apart(from);
+    if (!rows_apart) require_contiguous("source", from);
     const WritableArray to = as_writable_array("target", target);
     require_equal(AnyArray(to), from, "target");
     if (from.nbytes() == 0) return;
     const ReleasedGil unlocked;
+    if (rows_apart) {
+        const auto rows = static_cast<std::size_t>(from.shape[0]);
+        stream.download_rows(to.data(), from.data, static_cast<std::size_t>(from.strides[0]),
+                             from.nbytes() / rows, rows);
+        return;
+    }
     stream.download(to.data(), from.data, from.nbytes());
+}
+
+void copy(const Stream& stream, nb::handle target, nb::handle source) {
+    const DeviceArray& to = as_device_array("target", target);
+    const DeviceArray& from = as_device_array("source", source);
+    require_device("target", to, stream.device());
+    require_device("source", from, stream.device());
+    require_dtype("source", from, to.dtype);
+    require_shape("source", from, to.shape);
+    require_contiguous("target", to);
+    require_contiguous("source", from);
+    require_writable("target", to);
+    if (to.nbytes() == 0) return;
+    const ReleasedGil unlocked;
+    stream.copy(to.data, from.data, to.nbytes());
 }
 
 }  // namespace
@@ -217,6 +261,7 @@ void bind_device_stream(nb::module_& module) {
         .def("wait", &Stream::wait, "event"_a, Unlocked(), kWaitDoc)
         .def("upload", &upload, "target"_a.none(), "source"_a.none(), kUploadDoc)
         .def("download", &download, "source"_a.none(), "target"_a.none(), kDownloadDoc)
+        .def("copy", &copy, "target"_a.none(), "source"_a.none(), kCopyDoc)
         .def("begin_capture", &Stream::begin_capture, Unlocked(),
              "Record the work that this stream gets from now on, instead of doing it.")
         .def("end_capture", &Stream::end_capture, Unlocked(), kEndCaptureDoc);

@@ -18,9 +18,10 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor(ctx: click.Context, /, model: str, as_json: bool) -> None:
     """Check what works on this machine.
 
-    Looks at Python, the processor, the GPU, ONNX Runtime, TensorRT and OpenCV, on a Jetson also at
-    its JetPack, power mode and memory, and counts a rendered picture. A warning (warn) is about
-    something that counting does without. The exit code is 1 only if counting cannot work (fail).
+    Looks at Python, the processor, memory and swap, the GPU, ONNX Runtime, TensorRT and OpenCV, on
+    a Jetson also at its JetPack and power mode, and counts a rendered picture. A warning (warn) is
+    about something that counting does without. The exit code is 1 only if counting cannot work
+    (fail).
     """
     from edgecount.cli._doctor.run import run_checks
 

@@ -135,7 +135,17 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino")
     help="Build for all GPUs from Ampere on but Jetsons, slower.",
 )
 @click.option(
+    "--same-capability",
+    is_flag=True,
+    help="Build for all GPUs of this one's compute capability, slower; no Jetson.",
+)
+@click.option(
     "--version-compatible", is_flag=True, help="Build for later TensorRT versions too, slower."
+)
+@click.option(
+    "--fp16-input",
+    is_flag=True,
+    help="Engines of --fp16 and --int8 take the image as float16: half the bytes.",
 )
 @click.option(
     "--timing-cache",

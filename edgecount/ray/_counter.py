@@ -69,7 +69,7 @@ class Counter:
             model,
             threads=_own_cpus() if threads is None else threads,
             **self._reading,
-            **options,
+            **{"density": False} | options,  # which no row of a table has
         )
 
     def __call__(self, batch: Mapping[str, Any]) -> pa.Table:

@@ -24,11 +24,13 @@ from edgecount.export.tensorrt.config import (
     check_accelerator,
     check_gpu,
     check_options,
+    is_typed,
     make_config,
     offered_capabilities,
     save_timing_cache,
     with_point,
 )
+from edgecount.export.tensorrt.fp16_input import with_fp16_input
 from edgecount.export.tensorrt.inspect import inspect_engine
 from edgecount.export.tensorrt.layer_precision import check_precision, describe, network_precisions
 from edgecount.export.tensorrt.network import (
@@ -219,8 +221,10 @@ def _check_folder(path: Path) -> None:
 
 def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
     trt, features, options = tools.trt, tools.features, tools.options
-    typed = _is_typed(tools)
+    typed = is_typed(features, options)
     builder = _open_builder(tools)
+    if options.fp16_input:
+        data = _with_fp16_input(onnx, data)
     tensors, network, parser = _parse(tools, builder, onnx, data)
     shapes = check_shapes(tensors[0], options.shapes)
     layers = network_precisions(network) if typed else {}
@@ -233,24 +237,27 @@ def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
     return _Built(bytes(serialized), shapes, tensors, typed, layers, config if measured else None)
 
 
-def _is_typed(tools: _Tools) -> bool:
-    """Return whether the types of the graph bind the engine."""
-    # Until TensorRT 11, accelerators take their precision from flags, which typed networks forbid.
-    flagged_dla = tools.options.dla_core is not None and tools.features.precision_flags
-    return tools.features.typed_graphs and not flagged_dla
+def _with_fp16_input(onnx: Path, data: bytes) -> bytes:
+    changed = with_fp16_input(data)
+    if isinstance(changed, str):
+        log.warning("fp16_input: the engine takes float32, because of %s: %s", onnx, changed)
+        return data
+    return changed
 
 
 def _parse(
     tools: _Tools, builder: Any, onnx: Path, data: bytes
 ) -> tuple[tuple[TensorRecord, ...], Any, Any]:
-    """Return tensors and network of a float32 graph, and the parser that owns its weights."""
-    trt, features, typed = tools.trt, tools.features, _is_typed(tools)
+    """Return tensors and network of a graph, and the parser that owns its weights."""
+    trt, features = tools.trt, tools.features
+    typed = is_typed(features, tools.options)
     network, parser = parse_onnx(
         trt, features, builder, tools.log, path=onnx, data=data, typed=typed
     )
     tensors = tensors_of(network)
     for tensor in tensors:
-        if tensor.dtype != "float32":  # which frames and counts come in
+        fp16 = tools.options.fp16_input and tensor.mode == "input" and tensor.dtype == "float16"
+        if tensor.dtype != "float32" and not fp16:  # which frames and counts come in
             raise ModelError(
                 f"{onnx}: expected float32 inputs and outputs, got {tensor.dtype} for the "
                 f"{tensor.mode} {tensor.name}: keep the types of inputs and outputs when you "

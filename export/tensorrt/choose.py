@@ -62,7 +62,14 @@ def _warn_of_unused(
         ConfigError: an option is about engines, and only ONNX files are asked for.
     """
     engine = options.engine or EngineOptions("tensorrt")
-    of_engine = ("workspace", "timing_cache", "hardware_compatible", "version_compatible")
+    of_engine = (
+        "workspace",
+        "timing_cache",
+        "hardware_compatible",
+        "same_capability",
+        "version_compatible",
+        "fp16_input",
+    )
     given: dict[str, object] = {"profile": options.profile, "dla_core": options.dla_core}
     given |= {name: getattr(engine, name) or None for name in of_engine}
     unused = [name for name, value in given.items() if value is not None]

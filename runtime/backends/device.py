@@ -100,13 +100,19 @@ class DeviceBackend(Backend):
     Besides `open_worker` it runs arrays of the host as every backend does: `infer` keeps as many
     workers as threads have called it at once.
 
+    Args:
+        device: number of the GPU; None: what the class says.
+
     Attributes:
-        device_index: number of the GPU, as CUDA counts them; the first unless a subclass sets it.
+        device_index: number of the GPU, as CUDA counts them; the first unless told otherwise.
     """
 
+    device = "cuda:0"
     device_index = 0
 
-    def __init__(self) -> None:
+    def __init__(self, device: int | None = None) -> None:
+        if device is not None:
+            self.device, self.device_index = f"cuda:{device}", device
         self._idle: list[DeviceWorker] = []
         self._lock = threading.Lock()
         self._closed, self._process = False, os.getpid()
@@ -120,6 +126,14 @@ class DeviceBackend(Backend):
     def sizes(self) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """The smallest and the largest (height, width) in pixels, if the engine has limits."""
         return None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether this process is a fork of the one that opened the engine.
+
+        The engine is then of no use, and is not freed, which would need CUDA.
+        """
+        return self._process != os.getpid()
 
     @abstractmethod
     def open_worker(self) -> DeviceWorker:
@@ -160,7 +174,7 @@ class DeviceBackend(Backend):
             worker.close()
 
     def _check_open(self) -> None:
-        if self._process != os.getpid():
+        if self.is_lost:
             raise BackendError(f"{self.name}: {FORKED}")
         if self._closed:
             raise BackendError(f"{self.name}: the backend is closed")

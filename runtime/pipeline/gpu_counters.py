@@ -99,8 +99,9 @@ class MapsCounter(GpuCounter):
             masks=coverage,
             heatmap_dtype="float32" if heatmap is None else dtypes[heatmap.name],
             density_dtype="float32" if density is None else dtypes[density.name],
-            # The next frame overwrites the engine's own map.
-            keep_density=density is not None,
+            # The next frame overwrites the engine's own map: what is not brought back with the
+            # counts cannot be asked for later.
+            keep_density=density is not None and settings.density,
             device=device,
             **count_options(grid, settings.threshold, settings.capacity),
         )

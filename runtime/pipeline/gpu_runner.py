@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -24,8 +24,6 @@ from edgecount.runtime.pipeline.runner import Pending, QueueingRunner
 from edgecount.runtime.pipeline.upload import StagingBuffer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from edgecount.result import CountResult
     from edgecount.runtime.backends.device import Bound, DeviceBackend
     from edgecount.runtime.frames.checked import CheckedFrame
@@ -82,10 +80,8 @@ class GpuRunner(QueueingRunner):
             for frame in frames:
                 if frame.ready is not None:
                     self._stream.wait(frame.ready)
-            if by_host:
-                jobs = [replace(job, frame=self._download(job.frame)) for job in jobs]
         if by_host:
-            results = [self._host.count(job) for job in jobs]
+            results = [self._count_on_host(job) for job in jobs]
             return lambda: results
         with gpu_failures(self._backend.name):
             batch = self._batch_for(len(frames))
@@ -94,7 +90,8 @@ class GpuRunner(QueueingRunner):
             # Found before anything is queued: making one may fail for want of memory.
             kernels = self._kernels.find(geometry, masks, bound, pixels=frames[0].format)
             # Copied to pinned memory before the first mark, which times the GPU's part alone.
-            images, copies = self._staging.stage(frames)
+            # Pixels that keep their size are read once, those that are resized several times.
+            images, copies = self._staging.stage(frames, read_once=geometry.is_native)
             self._submitted = jobs
             self._enqueue(kernels, bound, images, copies)
         return partial(self._collect, kernels.grid, kernels.counters[batch], masks, jobs)
@@ -121,6 +118,11 @@ class GpuRunner(QueueingRunner):
             counts = read_counts(found, index, own, grid, masks)
             results.append(self._settings.result(job, grid.geometry, counts, Timings(**timings)))
         return results
+
+    def _count_on_host(self, job: FrameJob) -> CountResult:
+        with gpu_failures(self._backend.name):
+            frame = self._staging.download(job.frame, self._stream)
+        return self._host.count(job, on_host=frame)
 
     def drain(self) -> None:
         """Wait for the stream, and discard what was submitted."""
@@ -206,27 +208,6 @@ class GpuRunner(QueueingRunner):
             _log.info("%s runs without a CUDA graph: %s", self._backend.name, reasons[0])
             return None
         return graph
-
-    def _download(self, frame: CheckedFrame) -> CheckedFrame:
-        """Copy a frame to the host's memory if it is not there."""
-        if frame.on_host:
-            return frame
-        planes: list[NDArray[np.uint8]] = []
-        found: tuple[Any, ...] = frame.pixels, frame.chroma
-        for plane in found:
-            if plane is None:
-                continue
-            rows = np.empty(plane.shape, np.uint8)
-            # `download` copies contiguous memory; the rows of a crop or a pitched frame lie apart.
-            if plane.strides == rows.strides:
-                self._stream.download(plane, rows)
-            else:
-                for y in range(plane.shape[0]):
-                    self._stream.download(plane[y], rows[y])
-            planes.append(rows)
-        self._stream.synchronize()
-        chroma = planes[1] if len(planes) > 1 else None
-        return frame._replace(pixels=planes[0], chroma=chroma)
 
     def _timings(self, frames: int) -> Timings:
         """Return each frame's share of the time of a batch."""

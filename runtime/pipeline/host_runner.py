@@ -45,14 +45,26 @@ class HostRunner(Runner):
         self._flat: dict[str, NDArray[np.float32]] = {}
 
     @ends_before_the_interpreter
-    def count(self, job: FrameJob, engine: Backend | None = None) -> CountResult:
-        """Count one frame, with an engine that is not the runner's own if one is given."""
+    def count(
+        self,
+        job: FrameJob,
+        engine: Backend | None = None,
+        *,
+        on_host: CheckedFrame | None = None,
+    ) -> CountResult:
+        """Count one frame.
+
+        Args:
+            job: the frame.
+            engine: an engine other than the runner's own.
+            on_host: the frame in the host's memory, where the job's lies on a GPU.
+        """
         self._engine = engine or self._backend
-        settings = self._settings
-        geometry = settings.geometry(job.frame.size)
+        settings, frame = self._settings, on_host or job.frame
+        geometry = settings.geometry(frame.size)
         clock = _Clock()
         run = self._run_tiles if geometry.tiles else self._run
-        maps = run(job.frame, geometry, clock)
+        maps = run(frame, geometry, clock)
         counts = count_outputs(
             maps,
             settings.manifest,
@@ -63,7 +75,7 @@ class HostRunner(Runner):
         )
         if settings.zoom:
             clock.lap("postprocess")
-            counts = self._zoom(job.frame, geometry, maps, counts, clock)
+            counts = self._zoom(frame, geometry, maps, counts, clock)
         clock.lap("postprocess")
         return settings.result(job, geometry, counts, clock.timings)
 
@@ -122,8 +134,9 @@ class HostRunner(Runner):
             if plane is not None:
                 tensor[...] = plane[:, :, top : top + height, left : left + width]
             else:
+                # The last tiles reach beyond the frame: what is cut is smaller than they are.
                 part = frame.cut(left, top, left + width, top + height)
-                self._write(part, (height, width), tensor)
+                self._write(part, part.size[::-1], tensor)
             clock.lap("preprocess")
             return self._infer(tensor, clock)
 

@@ -9,6 +9,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS
 from edgecount.runtime.sources.base import Source
+from edgecount.runtime.sources.hardware import split_hardware
 from edgecount.runtime.sources.image import ImageSource
 from edgecount.runtime.sources.suffixes import (
     IMAGE_SUFFIXES,
@@ -40,6 +42,7 @@ _SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rt
 _STREAM = re.compile(rf"\s*({'|'.join(_SCHEMES)})://", re.IGNORECASE)
 _URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _EXPECTED = "expected a path, a URL or a camera's number"
+_HARDWARE = "hardware"  # an option of videos alone
 _CAMERAS = 81  # Linux' device number (major) of video4linux
 
 
@@ -57,7 +60,9 @@ def open_sources(
             subfolders are left out, and files of other kinds, which the log tells) or a glob (`**`
             enters subfolders), both in natural order (2 before 10); an address (rtsp://, http://, rtmp://,
             srt://, udp:// ...); a camera's number or device such as /dev/video0, or csi://0; a
-            pipeline of GStreamer ("... ! ..."); a `Source`; or a sequence of these.
+            pipeline of GStreamer ("... ! ..."); a `Source`; or a sequence of these. "nvdec:" before
+            a video or an address decodes it on NVIDIA's decoder, and its frames stay on the GPU;
+            "nvv4l2:" before an rtsp:// address on that of a Jetson (`LiveOptions.hardware`).
         live: how cameras and streams are read; None: as `LiveOptions` are by themselves.
         accept_damaged: whether damaged images and frames of videos are given as well, as far as
             they can be decoded, with a warning in the log in place of an error.
@@ -79,16 +84,33 @@ def open_sources(
         return [given]
     if not isinstance(given, bool) and isinstance(given, Integral):
         return [LiveSource(int(given), live, **options)]
-    if isinstance(spec, str) and _is_stream(spec):
-        return [LiveSource(spec, live, **options)]
     if isinstance(spec, (str, os.PathLike)):
-        return _open_path(os.fspath(spec), live, options)
+        return _open_text(os.fspath(spec), live, options)
     if isinstance(spec, Sequence) and not isinstance(spec, (bytes, bytearray, memoryview)):
         return [source for item in spec for source in open_sources(item, live=live, **options)]
     # An array would fill the screen.
     got = repr(given) if given is None or isinstance(given, Real) else f"a {type(given).__name__}"
     hint = ": images are for count()" if hasattr(given, "shape") else ""
     raise SourceError(f"{_EXPECTED}, got {got}{hint}")
+
+
+def _open_text(text: str, live: LiveOptions | None, options: dict[str, Any]) -> list[Source]:
+    from edgecount.runtime.sources.live.options import LiveOptions
+    from edgecount.runtime.sources.live.source import LiveSource
+
+    hardware, rest = split_hardware(text)
+    if hardware is not None and not os.path.lexists(text):
+        text = rest
+        live = replace(live or LiveOptions(), hardware=hardware)
+        options = options | {_HARDWARE: hardware}
+    if _is_stream(text):
+        return [LiveSource(text, live, **_without(options))]
+    return _open_path(text, live, options)
+
+
+def _without(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that every source has."""
+    return {name: value for name, value in options.items() if name != _HARDWARE}
 
 
 def _is_stream(text: str) -> bool:
@@ -105,7 +127,7 @@ def _open_path(text: str, live: LiveOptions | None, options: dict[str, Any]) -> 
     if path.is_dir():
         return _open_folder(path, options)
     if path.is_char_device() and os.major(path.stat().st_rdev) == _CAMERAS:
-        return [LiveSource(text, live, **options)]
+        return [LiveSource(text, live, **_without(options))]
     if _URL.match(text) and not path.exists():
         schemes = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
         raise SourceError(f"expected a stream ({schemes}), got {stream_name(text)}")
@@ -202,4 +224,4 @@ def _open_file(name: str, options: dict[str, Any]) -> Source:
     from edgecount.runtime.sources.video import VideoSource
 
     is_video = name.lower().endswith(VIDEO_SUFFIXES)
-    return VideoSource(name, **options) if is_video else ImageSource(name, **options)
+    return VideoSource(name, **options) if is_video else ImageSource(name, **_without(options))

@@ -72,8 +72,11 @@ class OpenCVClip:
             # Some containers have no time stamps: then the frame rate tells.
             by_rate = self.given / self.fps if self.fps else 0.0
             self._last = max(0.0, self._property("POS_MSEC") / 1000) or by_rate
-            yield as_bgr(image), self.given, self._last
+            yield self._picture(image), self.given, self._last
             self.given += 1
+
+    def _picture(self, image: NDArray[Any]) -> Any:
+        return as_bgr(image)
 
     def fault(self) -> str:
         """Say what was wrong, once all pictures were taken; an empty text if nothing was."""

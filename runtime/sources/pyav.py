@@ -18,6 +18,7 @@ from edgecount.runtime.sources.containers import accelerated, open_container, re
 from edgecount.runtime.sources.convert import ToPicture, deinterlaced
 from edgecount.runtime.sources.extent import cut_off
 from edgecount.runtime.sources.faults import NoDecoderError, PermanentError, SizeError
+from edgecount.runtime.sources.nvdec import NvdecDevice
 from edgecount.runtime.sources.trust import FrameFilter
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class PyAVClip:
         options: FFmpeg's options for the file or protocol.
         device: kind of device that `url` is one of, such as "v4l2"; None: a file or an address.
         hardware: settings of devices to decode with, the first that works; the CPU if none does.
+            Or NVDEC, whose frames stay on the GPU, as `NV12Frame`.
         timeout: seconds that opening and each read of a stream may take; None: a file.
 
     Raises:
@@ -90,7 +92,7 @@ class PyAVClip:
         options: Mapping[str, str] | None = None,
         timeout: tuple[float, float] | None = None,
         device: str | None = None,
-        hardware: Sequence[HWAccel] = (),
+        hardware: Sequence[HWAccel] | NvdecDevice = (),
     ) -> None:
         self._name = name
         self._path = url.removeprefix("file:")
@@ -108,7 +110,7 @@ class PyAVClip:
             self._container.close()
             raise
 
-    def _set_up(self, hardware: Sequence[HWAccel]) -> None:
+    def _set_up(self, hardware: Sequence[HWAccel] | NvdecDevice) -> None:
         streams: Any = self._container.streams  # typed for streams of any kind
         self._stream = streams.best("video")
         self._codec: Any = getattr(self._stream, "codec_context", None)
@@ -119,7 +121,10 @@ class PyAVClip:
         if self._codec.name in _TEXT:
             raise PermanentError(f"{self._name} cannot be opened as a video: it is a text")
         self._refuse_size(self._codec)
-        self._codec = accelerated(self._codec, hardware, self._name)
+        if isinstance(hardware, NvdecDevice):
+            self._codec = hardware.open(self._stream, self._name, live=not self._is_file)
+        else:
+            self._codec = accelerated(self._codec, hardware, self._name)
         if self._codec.name in _STRICTER and self._codec.pix_fmt == "yuv420p" and self._is_strict:
             with suppress(ValueError):  # not in this build of FFmpeg
                 stricter: Any = av.CodecContext.create(_STRICTER[self._codec.name], "r")
@@ -218,7 +223,7 @@ class PyAVClip:
                 numbers.append(number)
                 yield frame
 
-        to_picture = ToPicture()
+        to_picture = getattr(self._codec, "to_picture", None) or ToPicture()
         frames = deinterlaced(
             numbered(), self._stream.time_base, at_once=self._deinterlaces_at_once
         )

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgecount.errors import SourceError
+from edgecount.errors import ConfigError, SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS, read_file
 from edgecount.runtime.sources.base import Frame, Source
 from edgecount.runtime.sources.faults import NoDecoderError
+from edgecount.runtime.sources.hardware import accelerators, check_hardware
 
 if TYPE_CHECKING:
     from edgecount.runtime.sources.opencv import OpenCVClip
@@ -39,6 +40,12 @@ class VideoSource(Source):
         accept_damaged: whether frames that the decoder marks as damaged are given too, and damage
             is a warning in the log in place of an error.
         max_pixels: most pixels of a frame.
+        hardware: "nvdec": decoded by NVIDIA's decoder (the extra `nvdec`) into frames that stay on
+            the GPU, as `NV12Frame`; "nvdec:1": of the second GPU; None: by the CPU.
+
+    Raises:
+        MissingExtraError: hardware is given, and its package is not installed.
+        ConfigError: hardware is another.
     """
 
     is_video = True
@@ -49,8 +56,13 @@ class VideoSource(Source):
         *,
         accept_damaged: bool = False,
         max_pixels: int = MAX_PIXELS,
+        hardware: str | None = None,
     ) -> None:
+        if hardware is not None and not hardware.startswith("nvdec"):
+            raise ConfigError(f'hardware of a file: expected "nvdec" or None, got {hardware!r}')
+        check_hardware(hardware)
         self.name = os.fspath(path)
+        self._hardware = hardware
         self._accept_damaged = accept_damaged
         self._max_pixels = max_pixels
 
@@ -71,7 +83,7 @@ class VideoSource(Source):
             SourceError: the file cannot be opened, holds no frame, is damaged or stops before its
                 end; raised after the last frame that could be read.
         """
-        with self._open() as clip:
+        with self._open(self._hardware) as clip:
             for image, number, seconds in clip.pictures():
                 yield Frame(image, self.name, number, seconds, media_time=seconds)
             _tell(clip, self._accept_damaged)
@@ -81,7 +93,7 @@ class VideoSource(Source):
         with self._open() as clip:
             return clip.length, clip.fps
 
-    def _open(self) -> Clip:
+    def _open(self, hardware: str | None = None) -> Clip:
         read_file(Path(self.name), "a video", most=1)  # decoders give no reasons
         try:
             from edgecount.runtime.sources import pyav
@@ -95,8 +107,11 @@ class VideoSource(Source):
                 accept_damaged=self._accept_damaged,
                 max_pixels=self._max_pixels,
                 options=_FILE_OPTIONS,
+                hardware=accelerators(hardware),
             )
         except NoDecoderError as error:
+            if hardware is not None:  # asked for by name
+                raise
             try:
                 return self._open_by_opencv("PyAV has no decoder for it")
             except SourceError:

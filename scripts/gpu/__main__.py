@@ -1,6 +1,7 @@
 """Build, test and measure the GPU part on this machine, and write a report.
 
     scripts/gpu_check [--quick] [--no-build] [--only STEP[,STEP]] [--wheels DIR] [--out DIR]
+    scripts/gpu_check --fetch
 
 Builds the checkout for this machine's GPU into a folder of its own and, with TensorRT, an engine;
 runs the tests of the GPU, some of them under compute-sanitizer, the benchmarks, and the tests of
@@ -9,7 +10,9 @@ benchmarks/results. What is missing is skipped, and the report says so; a step t
 stop the others.
 
 With the packages that build and test edgecount installed (numpy, opencv, pytest, hypothesis, onnx,
-nanobind, scikit-build-core) it needs no network; others can be given as wheels.
+nanobind, scikit-build-core) it needs no network. Where nanobind or scikit-build-core are missing or
+too old, --fetch on a machine with a network puts their wheels (1 MB) into build/wheels, and a run
+takes them from there; other packages can be given with --wheels.
 
 Steps for --only, in their order, after the build and a look at what was built:
   imports    reading torch and other packages for the first time, outside the others' time
@@ -36,6 +39,7 @@ from pathlib import Path
 
 from machine import look_around
 from report import table, write_report
+from requirements import WHEELS, fetch
 from run import ROOT, Check, Outcome
 from steps import STEPS, TOTAL, scale, steps
 
@@ -50,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("gpu_check: expected Python 3.10 or newer: name one with PYTHON=...", file=sys.stderr)
         return 1
     options = parse(arguments)
+    if options.fetch:
+        return fetch(options.python)
     try:
         machine = look_around(options.python, [])
     except OSError as error:
@@ -93,6 +99,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--only", type=lambda text: text.split(","), action="extend", default=[], **only
     )
     parser.add_argument("--wheels", type=Path, metavar="DIR", help="wheels to use beside the build")
+    wheels = f"download what builds edgecount to {WHEELS.relative_to(ROOT)}, and nothing else"
+    parser.add_argument("--fetch", action="store_true", help=wheels)
     parser.add_argument("--python", default=sys.executable, help="which runs the tests")
     parser.add_argument("--model", default="edgecount-s", help="for the pipeline's benchmark")
     out = ROOT / "benchmarks" / "results"

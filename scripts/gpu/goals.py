@@ -15,10 +15,12 @@ MODEL = "edgecount-s"
 NOT_MEASURED = "not measured"
 MAPS = f"{BATCH} maps of {SIZE[0]}x{SIZE[1]}"
 DTYPES = ("float32", "float16")
-# Results that are asked for, by their keys in the rows of counting. The first is judged.
+# Results that are asked for, by their keys in the rows of counting: what differs from the one
+# before. The counts alone are judged.
 COUNTED = {
     "counts alone": {"listed": 1, "keep_density": False, "offset": False, "regions": 0},
-    "with the list of peaks": {"listed": 1024},
+    "counts alone, 8 regions": {"regions": 8},
+    "with the list of peaks": {"listed": 1024, "regions": 0},
     "as EdgeCounter has it, with list and density": {"keep_density": True},
     "as EdgeCounter has it, and an offset": {"offset": True},
     "as EdgeCounter has it, an offset and 8 regions": {"regions": 8},
@@ -43,7 +45,8 @@ class Goal:
 def goals(kernels: Mapping[str, Any] | None, pipeline: Mapping[str, Any] | None) -> list[Goal]:
     """Return all goals, from the JSON of each of benchmarks/gpu; None: it was not run."""
     found = kernels or {}
-    return [*bandwidth(found), *beside_torch(found), *latency(found), *frames(pipeline or {})]
+    counted = *bandwidth(found), *each_kernel(found), *beside_torch(found), *latency(found)
+    return [*counted, *frames(pipeline or {})]
 
 
 def bandwidth(kernels: Mapping[str, Any]) -> Iterator[Goal]:
@@ -55,22 +58,38 @@ def bandwidth(kernels: Mapping[str, Any]) -> Iterator[Goal]:
     """
     wanted = f"{COPY_SHARE:.0%} of the copy bandwidth or more"
     keys: dict[str, Any] = {"fusion": True}
-    for number, (more, changes) in enumerate(COUNTED.items()):
+    for more, changes in COUNTED.items():
         keys |= changes
+        alone = keys["listed"] == 1
         for dtype in DTYPES:
             what, row = f"{MAPS}, {dtype}, {more}", find(kernels, "count", dtype=dtype, **keys)
             if row is not None:
                 shown = f"{row['share_of_copy']:.0%}, {row['us']:.1f} µs"
-                if number:
+                if not alone:
                     back = f"{row['back_bytes'] / 1e6:.1f} MB to the host"
                     shown += f"; {row['share_of_copies']:.0%} of that and of the copy of {back}"
                 # Maps that lie in the cache say nothing of the memory.
                 shown += "" if row["cold"] else ", partly from the cache"
-                judged = number == 0 and row["cold"]
+                judged = alone and row["cold"]
                 met = row["share_of_copy"] >= COPY_SHARE if judged else None
                 yield Goal(what, wanted, shown, met)
-            elif (number, dtype) == (0, "float32"):
+            elif alone and dtype == "float32":
                 yield Goal(what, wanted)
+
+
+def each_kernel(kernels: Mapping[str, Any]) -> Iterator[Goal]:
+    """Show how long the kernel after the maps were read runs, on a batch and on a single map."""
+    rows = [row for row in kernels.get("alone", []) if row["dtype"] == "float32"]
+    for row in rows:
+        number = "1 map" if row["batch"] == 1 else f"{row['batch']} maps"
+        maps = f"{number} of {row['height']}x{row['width']}"
+        others = {name: us for name, us in row.items() if name.endswith("_us")}
+        tail = others.pop("count_images_us")
+        beside = ", ".join(
+            f"{us:.1f} µs of {key.removesuffix('_us')}" for key, us in others.items()
+        )
+        what = f"count_images alone, {maps}, float32, {row['regions']} regions"
+        yield Goal(what, "for comparison", f"{tail:.1f} µs beside {beside}")
 
 
 def beside_torch(kernels: Mapping[str, Any]) -> Iterator[Goal]:

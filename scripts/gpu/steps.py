@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from machine import BUILD_MODULES, look_around
+from requirements import WHEELS, unmet
 from run import ROOT, Check, Outcome
 from suites import gpu_tests, kernel_tests, sanitize
 
-TOTAL = 540.0  # seconds for everything, unless --limit says another number
-BUILD, EXTENSION = 110.0, 20.0  # seconds of them for the steps before those that can be chosen
+TOTAL = 480.0  # seconds for everything, unless --limit says another number
+BUILD, EXTENSION = 100.0, 15.0  # seconds of them for the steps before those that can be chosen
+# Boards with few cores take longer, and without a build there is nothing to check.
+LONGEST_BUILD = 240.0
 # Packages that take long to read from a disk for the first time.
 IMPORTED = ("torch", "cupy", "numba", "onnxruntime")
 # The module, and the name of the engine's library in `edgecount export`, the best one first.
@@ -51,6 +54,8 @@ for name in sys.argv[1:]:
 
 def steps(check: Check) -> Iterator[Outcome]:
     """Run all steps one after the other; one that fails does not stop those that can go on."""
+    if check.wheels is None and check.build and unmet(check.machine.modules) and WHEELS.is_dir():
+        check.wheels = WHEELS
     if check.wheels:
         yield install_wheels(check, check.wheels)
         check.machine = look_around(check.machine.python[0], check.folders)
@@ -91,10 +96,10 @@ def build(check: Check) -> Outcome:
     machine = check.machine
     if "nvcc" not in machine.tools:
         return Outcome("build", "failed", "no nvcc: install the CUDA toolkit, or use --no-build")
-    isolated = [name for name in BUILD_MODULES if name not in machine.modules]
-    options = [] if isolated else ["--no-build-isolation", "--no-index"]
-    if isolated and check.wheels:
-        options = ["--no-index", "--find-links", str(check.wheels)]
+    lacking = unmet(machine.modules)
+    # Without a network pip would go on asking for minutes.
+    asking = ["--retries", "1", "--timeout", "10"]
+    options = asking if lacking else ["--no-build-isolation", "--no-index"]
     jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
     arguments = f"-DEDGECOUNT_CUDA=ON {os.environ.get('CMAKE_ARGS', '')}".strip()
     env = {"CMAKE_ARGS": arguments, "CMAKE_BUILD_PARALLEL_LEVEL": jobs}
@@ -102,14 +107,17 @@ def build(check: Check) -> Outcome:
         env["CUDAARCHS"] = f"{machine.gpu.capability.replace('.', '')}-real"
     if not shutil.which("nvcc"):
         env["CUDACXX"] = machine.tools["nvcc"]
-    outcome, _ = check.run("build", [*pip(check), *options, str(ROOT)], BUILD, env)
+    outcome, _ = check.run("build", [*pip(check), *options, str(ROOT)], LONGEST_BUILD, env)
     outcome.command = " ".join(f"{k}={v!r}" for k, v in env.items()) + " " + outcome.command
-    if outcome.status == "failed" and isolated:
-        outcome.message += f"; {' and '.join(isolated)} not installed, so pip needed an index"
-    elif outcome.status == "failed":
-        # Without isolation pip does not compare their versions with pyproject.toml's.
-        used = " and ".join(machine.modules[name] for name in BUILD_MODULES)
-        outcome.message += f"; with {used}: --wheels gives others"
+    if outcome.timed_out:
+        outcome.message += ": give it more with --limit, or build before and check with --no-build"
+    elif outcome.status == "failed" and lacking:
+        outcome.message += (
+            f"; it needs {' and '.join(lacking)}, for which pip asked an index: without a network "
+            f"run  scripts/gpu_check --fetch  elsewhere and bring {WHEELS.relative_to(ROOT)}/"
+        )
+    elif outcome.status == "passed" and not lacking:
+        outcome.message = "with " + ", ".join(machine.modules[name] for name in BUILD_MODULES)
     return outcome
 
 
@@ -187,12 +195,12 @@ def benchmark(check: Check, limit: float, name: str) -> Outcome:
 # The steps that need a working build: seconds that each may take at most, and what does it. All up
 # to the pipeline, without an engine to build, take no more than TOTAL together.
 STEPS: dict[str, tuple[float, Callable[[Check, float], Outcome]]] = {
-    "imports": (30, read_packages),
+    "imports": (25, read_packages),
     "engine": (100, build_engine),
-    "gpu": (170, gpu_tests),
-    "memcheck": (60, functools.partial(sanitize, tool="memcheck")),
-    "kernels": (100, functools.partial(benchmark, name="kernels")),
-    "pipeline": (50, functools.partial(benchmark, name="pipeline")),
+    "gpu": (160, gpu_tests),
+    "memcheck": (50, functools.partial(sanitize, tool="memcheck")),
+    "kernels": (90, functools.partial(benchmark, name="kernels")),
+    "pipeline": (40, functools.partial(benchmark, name="pipeline")),
     "cpu": (40, kernel_tests),
     "racecheck": (40, functools.partial(sanitize, tool="racecheck")),
     "synccheck": (40, functools.partial(sanitize, tool="synccheck")),

@@ -21,6 +21,7 @@ NAMES = [
     "system",
     "cpu",
     "board",
+    "memory",
     "edgecount",
     "gpu",
     "onnxruntime",

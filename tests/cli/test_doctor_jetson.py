@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edgecount.cli._doctor import backends, engines, jetson, tensorrt, toolkit
+from edgecount.cli._doctor import backends, engines, jetson, memory, tensorrt, toolkit
 from edgecount.cli._doctor.check import Check
 from edgecount.cli._doctor.commands import Answer
 from edgecount.cli._doctor.run import run_checks
@@ -99,7 +99,7 @@ def agx_orin(tmp_path):
             f"{devfreq}/max_freq": "1300500000\n",
             "sys/class/devfreq/60000000.nvenc/min_freq": "1\n",
             "proc/meminfo": "MemTotal: 64349512 kB\nMemAvailable: 60000000 kB\nSwapTotal: 0 kB\n",
-            "proc/swaps": "Filename\tType\tSize\tUsed\tPriority\n",
+            "proc/swaps": "Filename Type Size Used Priority\n",
             "usr/local/cuda/bin/nvcc": "",
             "usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "12.6.11"}}',
             "usr/lib/aarch64-linux-gnu/libcudnn.so.9": "",
@@ -125,7 +125,7 @@ def orin_nano(tmp_path):
             f"{devfreq}/max_freq": "918000000\n",
             "proc/meminfo": "MemTotal: 7802416 kB\nMemAvailable: 1310720 kB\n"
             "SwapTotal: 3901200 kB\n",
-            "proc/swaps": "Filename\tType\n/dev/zram0\tpartition\n/dev/zram1\tpartition\n",
+            "proc/swaps": "Filename Type Size Used Priority\n/dev/zram0 partition 3901200 0 5\n",
         },
     )
 
@@ -161,7 +161,8 @@ def test_agx_orin(agx_orin):
     assert jetson.power(agx_orin) == Check(
         "power", "ok", "MAXN (mode 0), GPU clock fixed at 1300 MHz"
     )
-    assert jetson.memory(agx_orin).found == "61.4 GiB for CPU and GPU, 57.2 free, swap 0.0"
+    found = memory.memory(agx_orin)
+    assert found == Check("memory", "ok", "61.4 GiB for CPU and GPU, 57.2 free, no swap")
     nvcc = agx_orin / "usr/local/cuda"
     assert toolkit.cuda(agx_orin).found == f"toolkit 12.6.11 in {nvcc}, cuDNN 9.3.0"
 
@@ -171,10 +172,9 @@ def test_orin_nano(orin_nano):
     power = jetson.power(orin_nano)
     assert power.found == "25W (mode 1), GPU clock 306 to 918 MHz by load"
     assert power.advice == "MAXN_SUPER is faster:  sudo nvpmodel -m 2 && sudo jetson_clocks"
-    memory = jetson.memory(orin_nano)
-    assert memory.found == "7.4 GiB for CPU and GPU, 1.2 free, swap 3.7 (zram)"
-    assert memory.status == "warn"
-    assert "--workspace" in memory.advice
+    found = memory.memory(orin_nano)
+    assert found.found == "7.4 GiB for CPU and GPU, 1.2 free, swap 3.7 zram (0.0 used)"
+    assert found.status == "warn"
     assert toolkit.cuda(orin_nano).found == "no toolkit"
 
 

@@ -12,6 +12,7 @@ from graphs import small_manifest, small_model, write_photos
 from edgecount.errors import OutputError
 from edgecount.export.options import EngineOptions, ExportOptions
 from edgecount.export.package import Export, FileRecord, export_model
+from edgecount.export.tensorrt.network import TensorRecord
 from edgecount.export.tensorrt.record import EngineRecord
 from edgecount.export.triton import config_text, engine_shapes, onnx_shapes, write_repository
 from edgecount.manifest import Manifest, OutputSpec
@@ -143,7 +144,7 @@ def engine(folder, precision, *, target="tensorrt", refused=False) -> FileRecord
     path.write_bytes(precision.encode())
     record = EngineRecord(
         path, 4, "", "", 1.0, "10.3.0", ("8.7",), None, None, InputShapes.static((1, 3, 64, 96)),
-        (), True, {}, None, EngineOptions(target, precision=precision),
+        (), True, {}, None, EngineOptions(target, precision=precision), "jetson",
     )  # fmt: skip
     return FileRecord(path, 4, "", engine=record, overridden=refused)
 
@@ -162,6 +163,22 @@ def test_the_engine_that_counts_best_is_served(made, tmp_path, engines, served):
     export = dataclasses.replace(export, files=[*export.files, *records])
     model = write_repository(export, folder, tmp_path / "models")
     assert (model / "1" / "model.plan").read_bytes() == served
+
+
+def test_the_server_is_told_of_a_float16_input(made, tmp_path):
+    export, folder = made
+    record = engine(tmp_path, "fp16")
+    tensors = (
+        TensorRecord("image", "input", "float16", (1, 3, 64, 96)),
+        TensorRecord("density", "output", "float32", (1, 1, 8, 12)),
+    )
+    record = dataclasses.replace(record, engine=dataclasses.replace(record.engine, tensors=tensors))
+    export = dataclasses.replace(export, files=[*export.files, record])
+    model = write_repository(export, folder, tmp_path / "models")
+    config = parse((model / "config.pbtxt").read_text())
+    half, single = 10, 11  # TYPE_FP16 and TYPE_FP32 in Triton's schema
+    assert [tensor.data_type for tensor in config.input] == [half]
+    assert {tensor.data_type for tensor in config.output} == {single}
 
 
 def test_an_engine_for_rtx_is_not_served(made, tmp_path, caplog):

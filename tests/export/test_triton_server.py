@@ -108,7 +108,7 @@ def example() -> str:
     """The client that docs/export.md shows."""
     text = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    (found,) = (block for block in blocks if "tritonclient" in block)
+    (found,) = (block for block in blocks if "class Served" in block)
     return found
 
 

@@ -253,7 +253,6 @@ def test_read_only_arrays_are_read(to_device, to_host, stream):
     [
         ({"typestr": "<c8"}, TypeError, "expected dtype float32, .* got <c8"),
         ({"typestr": ">f4"}, TypeError, "got >f4"),
-        
         ({"mask": object()}, ValueError, "without a mask"),
         ({"strides": (4,)}, ValueError, "as many strides as axes"),
         ({"strides": (22, 4)}, ValueError, "in multiples of 4 bytes"),

@@ -95,6 +95,28 @@ def test_pinned_memory_is_written_in_place():
     assert sys.getrefcount(buffer) == count - 1
 
 
+def test_pinned_memory_stays_until_the_work_that_uses_it_is_done():
+    stream, count = _ext.Stream(), 1 << 12
+    target = _ext.DeviceBuffer(4 * count).array((count,), "float32")
+    source = _ext.PinnedBuffer(4 * count).array((count,), "float32")
+    source[...] = expected = np.arange(count, dtype=np.float32)
+    stream.upload(target, source)
+    del source  # frees the buffer, while the copy may not have begun
+    found = np.zeros(count, np.float32)
+    stream.download(target, found)
+    stream.synchronize()
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_pinned_memory_is_an_array_of_the_device_as_well():
+    buffer = _ext.PinnedBuffer(96)
+    host, count = buffer.array((3, 4), "int64"), sys.getrefcount(buffer)
+    device = buffer.device_array((2, 4), "int64", 32)
+    assert (device.shape, device.dtype, device.device) == ((2, 4), "int64", 0)
+    assert device.ptr == host[1:].__array_interface__["data"][0]
+    assert sys.getrefcount(buffer) == count + 1
+
+
 @pytest.mark.parametrize("kind", ["DeviceBuffer", "PinnedBuffer"])
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
@@ -175,6 +197,28 @@ def test_a_view_is_uploaded_to_and_downloaded(to_device, to_host, stream):
     np.testing.assert_array_equal(to_host(array[0]), np.zeros(6))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize(
+    ("shape", "key"),
+    [
+        ((5, 9), np.s_[1:4, 2:7]),
+        ((6, 7, 3), np.s_[:5, 1:5]),
+        ((4, 9), np.s_[2:3, 1:]),
+        ((4, 9), np.s_[:, 3:3]),
+        ((2, 3, 4, 5), np.s_[:, 1:]),
+    ],
+)
+@pytest.mark.parametrize("pinned", [False, True])
+def test_rows_that_lie_apart_are_downloaded(to_device, stream, shape, key, dtype, pinned):
+    values = ramp(shape, dtype)
+    target = np.empty(values[key].shape, dtype)
+    if pinned:
+        target = _ext.PinnedBuffer(max(target.nbytes, 1)).array(target.shape, dtype)
+    stream.download(to_device(values)[key], target)
+    stream.synchronize()
+    np.testing.assert_array_equal(target, values[key])
+
+
 @pytest.mark.parametrize(
     ("key", "error", "message"),
     [
@@ -219,8 +263,9 @@ def test_copies_need_whole_arrays_on_the_device(to_device, stream):
     part = np.zeros((4, 2), np.float32)
     with pytest.raises(ValueError, match=r"^target: .*C-contiguous .* strides \(24, 4\)"):
         stream.upload(array[:, :2], part)
-    with pytest.raises(ValueError, match=r"^source: .*C-contiguous"):
-        stream.download(array[:, :2], part)
+    planes = to_device(ramp((2, 4, 6)))
+    with pytest.raises(ValueError, match=r"^source: .*C-contiguous .* strides \(96, 24, 4\)"):
+        stream.download(planes[:, :, :2], np.zeros((2, 4, 2), np.float32))
     with pytest.raises(TypeError, match=r"^target: expected a DeviceArray .* got ndarray"):
         stream.upload(part, part)
     read_only = ramp((4, 6))

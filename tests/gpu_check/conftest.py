@@ -14,12 +14,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "scripts" / "gpu", ROOT / "benchmarks" / "gpu")
-MODULES = ("machine", "run", "suites", "steps", "goals", "report", "rows")
+MODULES = ("machine", "run", "requirements", "suites", "steps", "goals", "report", "rows", "alone")
 
 
 @pytest.fixture(scope="session")
 def scripts() -> Iterator[Any]:
-    """Import the modules that need no package; they lie beside the script and not in edgecount."""
+    """Import the modules, which lie beside the scripts and not in edgecount."""
     before = list(sys.path)
     sys.path[:0] = [str(folder) for folder in FOLDERS]
     try:

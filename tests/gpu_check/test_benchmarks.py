@@ -60,7 +60,7 @@ def test_the_benchmarks_write_what_the_report_shows(
     assert "| share of copy | share of copies |" in page
     assert all(row["candidates"] > row["kept"] > 0 for row in numbers["boxes"])
     assert "| candidates | kept | µs | read µs | cpu µs |" in page
-    assert "| upload µs | torch µs | cpu µs | opencv µs |" in page
+    assert "| upload µs | in place µs | torch µs | cpu µs | opencv µs |" in page
     times = {"one_map_waited_us", "three_empty_waited_us", "empty_in_graph_us"}
     assert times <= numbers["launch"].keys()
     measured = {goal.what: goal.measured for goal in scripts.goals.goals(numbers, None)}
@@ -90,3 +90,25 @@ def test_numbers_are_kept_row_by_row(scripts: Any, tmp_path: Path) -> None:
     assert "| batch | read µs | share of copy | none | on |" in page
     assert page.endswith("| 2 | 1.25 | 83% | - | yes |\n| 5 | 1.25 | 83% | - | yes |\n")
     assert numbers.found["skipped"] == ["More, 2 times: no 1 here"]
+
+
+def test_each_kernel_is_timed_by_its_plain_name(scripts: Any) -> None:
+    """A trace as torch 2.13 writes it: kernels of two calls among other events, out of order."""
+    name = "void edgecount::(anonymous namespace)::read_maps<{}>(edgecount::Plan, edgecount::Cells)"
+    counted = "edgecount::(anonymous namespace)::count_images(edgecount::Plan, bool)"
+    events = [
+        {"ph": "X", "cat": "cuda_runtime", "name": "cudaLaunchKernel", "ts": 1.0, "dur": 9.0},
+        {"ph": "X", "cat": "kernel", "name": counted, "ts": 14.5, "dur": 6.25},
+        {"ph": "X", "cat": "kernel", "name": name.format(1), "ts": 10.0, "dur": 3.0},
+        {"ph": "X", "cat": "kernel", "name": counted, "ts": 34.5, "dur": 6.75},
+        {"ph": "X", "cat": "kernel", "name": name.format(1), "ts": 30.0, "dur": 4.0},
+        {"ph": "i", "name": "Record Window End", "ts": 50.0},
+    ]
+    found = scripts.alone.kernel_us({"traceEvents": events}, 2)
+    assert found == {"read_maps": 3.5, "count_images": 6.5}
+    assert list(found) == ["read_maps", "count_images"]
+    assert scripts.alone.kernel_us({"traceEvents": events}, 1) == {
+        "read_maps": 7.0,
+        "count_images": 13.0,
+    }
+    assert scripts.alone.plain_name("nothing") == "nothing"

@@ -100,7 +100,8 @@ def _count(
         return Progress(work.before)
     reading: dict[str, Any] = {"accept_damaged": accept_damaged, "max_pixels": max_pixels}
     with ExitStack() as stack:
-        counter = stack.enter_context(open_counter(**options, **reading))
+        # The rows of a table have no map.
+        counter = stack.enter_context(open_counter(density=False, **options, **reading))
         stop = stack.enter_context(stop_on_interrupt())
         stack.enter_context(teller.bar(len(work.names)))
         run = ShardRun(counter, store, on_row=teller.row, stopped=lambda: stop.requested, **reading)

@@ -23,6 +23,7 @@ from edgecount.cli._shell.signals import Stop, stop_on_interrupt
 from edgecount.counter import EdgeCounter
 from edgecount.errors import BackendError, OutputError
 from edgecount.result import CountResult
+from edgecount.runtime.frames.pictures import bgr_picture
 from edgecount.runtime.pipeline.job import Outcome
 from edgecount.runtime.sources.base import Frame, Source
 from edgecount.runtime.sources.image import ImageSource
@@ -186,7 +187,7 @@ class Run:
                 else self._counted(source, tally, stop, stack)
             )
             for frame, found in counted:
-                image = None if frame is None else frame.image
+                image = None if frame is None else bgr_picture(frame.image)
                 result, measured = meter.update(found, image, look.regions)
                 if isinstance(source, LiveSource):
                     measured = replace(measured, health=source.health())

@@ -1,4 +1,4 @@
-"""Jetson boards: model and JetPack, power mode and clocks, memory."""
+"""Jetson boards: model and JetPack, power mode and clocks."""
 
 from __future__ import annotations
 
@@ -23,9 +23,6 @@ _JETPACKS = (
     ((34, 0, 0), "5"),
 )
 _OLDEST = (36, 0, 0)
-
-# TensorRT's libraries, the network and a workspace have to fit into what is free.
-_ENOUGH_FOR_A_BUILD = 2.0
 
 
 def is_jetson(root: Path) -> bool:
@@ -120,21 +117,3 @@ def _gpu_clock(root: Path) -> tuple[list[str], bool]:
             return [f"GPU clock fixed at {low / 1e6:.0f} MHz"], True
         return [f"GPU clock {low / 1e6:.0f} to {high / 1e6:.0f} MHz by load"], False
     return [], False
-
-
-def memory(root: Path) -> Check:
-    """Read the memory, which CPU and GPU share, and swap."""
-    pairs = re.findall(r"^(\w+):\s+(\d+) kB", text_of(root / "proc/meminfo"), re.M)
-    gib = {name: int(kilobytes) / 2**20 for name, kilobytes in pairs}
-    total, free, swap = (gib.get(name, 0.0) for name in ("MemTotal", "MemAvailable", "SwapTotal"))
-    swaps = text_of(root / "proc/swaps").splitlines()[1:]
-    compressed = bool(swaps) and all("zram" in line for line in swaps)
-    kind = " (zram)" if compressed else ""
-    found = f"{total:.1f} GiB for CPU and GPU, {free:.1f} free, swap {swap:.1f}{kind}"
-    if free < _ENOUGH_FOR_A_BUILD:
-        advice = (
-            "building an engine may not fit: end the desktop ( sudo systemctl isolate "
-            "multi-user.target ), add a swap file, or export with --workspace 512"
-        )
-        return Check("memory", "warn", found, advice)
-    return Check("memory", "ok", found)

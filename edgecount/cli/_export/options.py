@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 _ABOUT_INT8 = ("method", "number", "int8_gate")
 _NO_ENGINE = ("auto", "onnx", "openvino")  # targets that do not name a library to build with
-_ENGINE = ("workspace", "timing_cache", "hardware_compatible", "version_compatible")
+_ENGINE = (
+    "workspace",
+    "timing_cache",
+    "hardware_compatible",
+    "same_capability",
+    "version_compatible",
+    "fp16_input",
+)
 _ABOUT_FOLDERS = ("calibration", "verify", "triton", "threads", "compute_capabilities")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}([-+.][0-9A-Za-z.+-]+)?")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from edgecount.runtime.frames.pictures import bgr_picture
 from edgecount.watch.camera.analysis import Analysed, Analysis
 from edgecount.watch.camera.feed import Feed, source_of
 from edgecount.watch.camera.view import Picture, draw_over
@@ -185,8 +186,15 @@ class Camera:
         return self._feed.due
 
     def take(self, now: float) -> tuple[float, Frame] | None:
-        """Return a picture to count with its time; see `Feed.take`."""
-        return self._feed.take(now)
+        """Return a picture to count with its time; see `Feed.take`.
+
+        It is one in BGR, whatever its decoder gives: it is drawn on.
+        """
+        found = self._feed.take(now)
+        if found is None:
+            return None
+        seconds, frame = found
+        return seconds, replace(frame, image=bgr_picture(frame.image))
 
     def handle(
         self, seconds: float, frame: Frame, result: CountResult

@@ -65,10 +65,10 @@ class Loading:
         options = fitting.sidecar.options
         if self._features.host_code and options.get("version_compatible"):
             self.runtime.engine_host_code_allowed = True  # such a plan brings a runtime of its own
-        core, cores = options.get("dla_core"), self.runtime.num_DLA_cores
+        core = options.get("dla_core")
         if core is None:
             return
-        if core >= cores:
+        if core >= (cores := self.runtime.num_DLA_cores):
             raise BackendError(
                 f"{path} is for the deep-learning accelerator {core}, and "
                 f"{library_name(fitting.trt, fitting.sidecar.backend)} finds {cores} on this "

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edgecount.errors import SourceError
+from edgecount.runtime.frames.pictures import size_of
 from edgecount.runtime.sources.base import Frame
 from edgecount.runtime.sources.faults import PermanentError
 from edgecount.runtime.sources.live.attempt import Attempt, OpenClip, Phase
@@ -212,7 +213,7 @@ class Core:
         # Never going back, however the stream's own clock is set.
         self._newest = captured if self._newest is None else max(self._newest, captured)
         self._times.append(self._newest)
-        self._size = image.shape[1], image.shape[0]
+        self._size = size_of(image)
         return self._newest - self._start
 
     def _wait_for_room(self, attempt: Attempt) -> bool:

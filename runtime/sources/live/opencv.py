@@ -12,8 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import SourceError
+from edgecount.runtime.frames.images import as_bgr
 from edgecount.runtime.frames.opencv import load_cv2
+from edgecount.runtime.frames.pixel_formats import NV12Frame
 from edgecount.runtime.sources.faults import PermanentError
+from edgecount.runtime.sources.live.jetson import SINK
 from edgecount.runtime.sources.once import warn_once
 from edgecount.runtime.sources.opencv import OpenCVClip
 
@@ -25,20 +28,33 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_CSI = re.compile(r"csi://(\d{1,2})/?(?:\?size=(\d+)x(\d+))?", re.IGNORECASE)
-# The newest picture only: OpenCV asks for them when it is free.
-_SINK = "appsink drop=true max-buffers=1 sync=false"
+_FORMAT = re.compile(r"\bformat\s*=\s*(?:\(string\)\s*)?\"?([A-Za-z0-9_]+)")
+_REVERSED = ("RGB", "RGBA", "RGBX")
+_AS_THEY_ARE = ("", "BGR", "BGRA", "BGRX", "GRAY8")
+
+
+_TRY_IT = "is the camera connected, and the pipeline right? Try it with gst-launch-1.0"
 
 
 class LiveOpenCVClip(OpenCVClip):
     """An open camera or stream, whose time stamps are none that one can rely on.
 
+    Args:
+        source: a path, an address, a camera's number or a pipeline.
+        name: how it is called in messages.
+        settings: a backend of OpenCV and a list of its properties, or nothing.
+        pixels: GStreamer's name of a pipeline's last format, such as "NV12"; empty: not told.
+
     Attributes:
         is_finite: whether it has an end: then it is a file, over the network.
     """
 
-    def __init__(self, source: str | int, name: str, settings: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, source: str | int, name: str, settings: Sequence[Any] = (), pixels: str = ""
+    ) -> None:
         super().__init__(source, name, settings)
+        self._pixels = pixels.upper()
+        self._height = int(self._property("FRAME_HEIGHT"))
         is_download = isinstance(source, str) and source.startswith(("http:", "https:"))
         self.is_finite = is_download and self.length is not None
 
@@ -48,6 +64,24 @@ class LiveOpenCVClip(OpenCVClip):
         """Yield the pictures as they come, those of a camera without times."""
         for image, number, seconds in super().pictures():
             yield image, number, seconds if self.is_finite else None
+
+    def _picture(self, image: NDArray[Any]) -> Any:
+        """Return a picture of a pipeline by its format, which OpenCV does not tell.
+
+        Of a planar one it gives the planes one above the other, as a grey picture.
+        """
+        if self._pixels == "NV12":
+            return NV12Frame.from_buffer(image)
+        if self._pixels in _REVERSED:
+            return as_bgr(image[:, :, 2::-1])
+        is_planar = image.ndim == 2 and 2 * len(image) == 3 * self._height
+        if is_planar or self._pixels not in _AS_THEY_ARE:
+            raise PermanentError(
+                f"{self._name}: expected pictures in BGR, RGB, GRAY8 or NV12 before the appsink, "
+                f"got {self._pixels or 'another format'}: end the pipeline in  videoconvert ! "
+                "video/x-raw, format=BGR ! appsink"
+            )
+        return as_bgr(image)
 
     def fault(self) -> str:
         """Say what was wrong; of a camera nothing can be told but that no picture came."""
@@ -92,25 +126,13 @@ def open_camera(camera: str | int, name: str) -> OpenCVClip:
     return LiveOpenCVClip(camera, name)
 
 
-def csi_pipeline(address: str) -> str:
-    """Return the pipeline of a camera on a Jetson's CSI connector: csi://0?size=1280x720.
+def open_pipeline(pipeline: str, name: str, advice: str = _TRY_IT) -> OpenCVClip:
+    """Open a pipeline of GStreamer, which ends in an appsink or gets one of BGR pictures.
 
-    Raises:
-        SourceError: it is no such address.
-    """
-    match = _CSI.fullmatch(address)
-    if match is None:
-        raise SourceError(f"expected csi://N or csi://N?size=WIDTHxHEIGHT, got {address}")
-    sensor, width, height = match[1], match[2] or "1280", match[3] or "720"
-    return (
-        f"nvarguscamerasrc sensor-id={sensor} ! "
-        f"video/x-raw(memory:NVMM), width={width}, height={height} ! "
-        f"nvvidconv ! video/x-raw, format=BGRx ! videoconvert ! video/x-raw, format=BGR ! {_SINK}"
-    )
-
-
-def open_pipeline(pipeline: str, name: str) -> OpenCVClip:
-    """Open a pipeline of GStreamer, which ends in an appsink of BGR pictures or gets one.
+    Args:
+        pipeline: its elements, " ! " between them.
+        name: how it is called in messages.
+        advice: what to look at if it does not open.
 
     Raises:
         PermanentError: this OpenCV has no GStreamer.
@@ -123,14 +145,12 @@ def open_pipeline(pipeline: str, name: str) -> OpenCVClip:
             "none; JetPack's and Debian's python3-opencv have it"
         )
     if "appsink" not in pipeline:
-        pipeline += f" ! videoconvert ! video/x-raw, format=BGR ! {_SINK}"
+        pipeline += f" ! videoconvert ! video/x-raw, format=BGR ! {SINK}"
+    formats = _FORMAT.findall(pipeline.partition("appsink")[0])
     try:
-        return LiveOpenCVClip(pipeline, name, (cv2.CAP_GSTREAMER,))
+        return LiveOpenCVClip(pipeline, name, (cv2.CAP_GSTREAMER,), formats[-1] if formats else "")
     except SourceError:
-        raise SourceError(
-            f"cannot open {name}: is the camera connected, and the pipeline right? "
-            "Try it with gst-launch-1.0"
-        ) from None
+        raise SourceError(f"cannot open {name}: {advice}") from None
 
 
 def _has_gstreamer(cv2: Any) -> bool:

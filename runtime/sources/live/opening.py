@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,8 @@ from edgecount.runtime.sources.faults import (
     SizeError,
     UnknownProtocolError,
 )
-from edgecount.runtime.sources.live import opencv
-from edgecount.runtime.sources.live.hardware import accelerators, check_hardware
+from edgecount.runtime.sources.hardware import BOARD, accelerators, check_hardware, split_hardware
+from edgecount.runtime.sources.live import jetson, opencv
 from edgecount.runtime.sources.urls import shown_url, stream_name
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ _SPECIAL_OPTIONS = {
     "udp": _UDP_OPTIONS,
 }
 _V4L2 = "v4l2"
+_NO_SENSOR = (
+    "is a camera connected to this connector, and its sensor set up (sudo "
+    "/opt/nvidia/jetson-io/jetson-io.py)? Try  gst-launch-1.0 nvarguscamerasrc ! fakesink  and, if "
+    "that hangs,  sudo systemctl restart nvargus-daemon"
+)
+_NO_STREAM = "is it there, and is this a Jetson with nvv4l2decoder (gst-inspect-1.0 nvv4l2decoder)?"
 
 
 def check(source: object, options: LiveOptions) -> None:
@@ -61,6 +68,12 @@ def check(source: object, options: LiveOptions) -> None:
     # OpenCV 5.0 ends the process at -1, and takes no number past 31 bits.
     if not isinstance(source, str) and not (numbered and 0 <= source < 2**31):  # type: ignore[operator]
         raise SourceError(f"expected a camera's number, 0 or more, or its device, got {source!r}")
+    hardware, address = split_hardware(source) if isinstance(source, str) else (None, "")
+    if hardware is not None:
+        raise SourceError(
+            f"expected an address or a camera, got {hardware}:{default_name(address)}: here the "
+            f'decoder is LiveOptions(hardware="{hardware}")'
+        )
     if isinstance(source, str) and not _URL.match(source) and _PIPELINE not in source:
         path = Path(source)
         if path.exists() and not path.is_char_device():
@@ -101,7 +114,10 @@ def opener(
     if isinstance(source, str) and _URL.match(source):
         address = address_of(source)
         if address.startswith("csi://"):
-            return functools.partial(opencv.open_pipeline, opencv.csi_pipeline(address), name)
+            pipeline = jetson.csi_pipeline(address)
+            return functools.partial(opencv.open_pipeline, pipeline, name, _NO_SENSOR)
+        if options.hardware == BOARD:
+            return functools.partial(_open_on_board, address, name, options, kind, [])
         return functools.partial(_open_stream, address, name, options, kind, set())
     camera = source if isinstance(source, str) else int(source)
     return functools.partial(_open_camera, camera, name, options, kind)
@@ -144,6 +160,22 @@ def _open_stream(
             return opencv.open_stream(address, name, options, why)
         except SourceError as error:
             raise PermanentError(f"{error}; {why}, and neither may OpenCV's") from None
+
+
+def _open_on_board(
+    address: str, name: str, options: LiveOptions, kind: dict[str, Any], codecs: list[str]
+) -> Any:
+    """Open a stream that a Jetson's decoder decodes; `codecs` remembers what it is coded in."""
+    if not address.startswith("rtsp"):
+        raise PermanentError(
+            f'{name}: expected an address rtsp:// for hardware="{BOARD}"; of other sources write '
+            "the pipeline of GStreamer as the source"
+        )
+    if not codecs:
+        # GStreamer's elements differ by codec, and FFmpeg tells it.
+        with _open_stream(address, name, replace(options, hardware=None), kind, set()) as clip:
+            codecs.append(clip.codec)
+    return opencv.open_pipeline(jetson.rtsp_pipeline(address, codecs[0], name), name, _NO_STREAM)
 
 
 def _limits(options: LiveOptions) -> tuple[float, float]:

@@ -26,7 +26,10 @@ class LiveOptions:
         backoff: seconds before the first try and at most between two; they double from one try
             to the next, less up to a half by chance, and start anew when the camera has been well
             for a while.
-        hardware: where to decode: "auto", or a device of FFmpeg such as "cuda"; None: the CPU.
+        hardware: where to decode: "auto", or a device of FFmpeg such as "cuda", whose pictures come
+            back to the host; "nvdec" ("nvdec:1" for the second GPU): NVIDIA's decoder, whose
+            pictures stay on the GPU (`NV12Frame`); "nvv4l2": a Jetson's decoder, for rtsp://, whose
+            pictures are an `NV12Frame` of the host; None: the CPU.
 
     Raises:
         ConfigError: a value makes no sense.

@@ -69,6 +69,35 @@ def fetch(requirement: str, into: Path) -> Path:
     return folder
 
 
+def environment_for(wheel: Path, stub_libraries: Path) -> dict[str, str]:
+    """Environment variables of a process that imports the bindings of a wheel."""
+    paths = [str(wheel), os.environ.get("PYTHONPATH", "")]
+    found = os.pathsep.join(path for path in paths if path)
+    return os.environ | {"PYTHONPATH": found, "LD_LIBRARY_PATH": str(stub_libraries)}
+
+
+@pytest.fixture(scope="session")
+def record_calls(
+    stub_libraries: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], list[tuple[str, str, list[Any]]]]:
+    """Run calls.py on a version of the bindings, given by its requirement."""
+
+    def run(requirement: str) -> list[tuple[str, str, list[Any]]]:
+        wheel = fetch(requirement, tmp_path_factory.mktemp("wheel"))
+        command = [sys.executable, str(HERE / "calls.py"), str(stub_libraries / "stub.so")]
+        done = subprocess.run(
+            command,
+            env=environment_for(wheel, stub_libraries),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return [(name, function, given) for name, function, given in json.loads(done.stdout)]
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def ask(
     stub_libraries: Path, tmp_path_factory: pytest.TempPathFactory
@@ -83,9 +112,7 @@ def ask(
         if requirement != "tensorrt-rtx":
             target = "tensorrt"
             wheel = fetch(requirement, tmp_path_factory.mktemp("wheel"))
-            paths = [str(wheel), environment.get("PYTHONPATH", "")]
-            environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-            environment["LD_LIBRARY_PATH"] = str(stub_libraries)
+            environment = environment_for(wheel, stub_libraries)
         command = [sys.executable, str(HERE / "surface.py"), target]
         done = subprocess.run(
             command,

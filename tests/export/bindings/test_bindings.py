@@ -10,33 +10,12 @@ from typing import NamedTuple
 
 import pytest
 import standin_tensorrt
+from tensorrt_versions import ABSENT, VERSIONS
 
 from edgecount.export.tensorrt import build
 from edgecount.runtime.backends.tensorrt import backend
 from edgecount.runtime.backends.tensorrt.library import Features
 from edgecount.runtime.cuda.driver import probe_driver
-
-VERSIONS = {
-    "8.6.1": "tensorrt-bindings==8.6.1",
-    "10.3.0": "tensorrt-cu12-bindings==10.3.0",
-    "10.7.0": "tensorrt-cu12-bindings==10.7.0",
-    "10.13.3.9": "tensorrt-cu12-bindings==10.13.3.9",
-    "10.16.1.11": "tensorrt-cu13-bindings==10.16.1.11",
-    "11.4.0.106": "tensorrt-cu13-bindings==11.4.0.106",
-    "rtx": "tensorrt-rtx",
-}
-# Features that a version does not have; it has all others.
-AHEAD_OF_TIME = {"compute_capabilities", "engine_validity", "capture_query", "runtime_cache"}
-ABSENT = {
-    "8.6.1": {"strongly_typed", "progress_monitor", "parser_nodes", "context_memory"}
-    | AHEAD_OF_TIME,
-    "10.3.0": AHEAD_OF_TIME,
-    "10.7.0": AHEAD_OF_TIME,
-    "10.13.3.9": AHEAD_OF_TIME,
-    "10.16.1.11": AHEAD_OF_TIME,
-    "11.4.0.106": {"explicit_batch", "precision_flags", "profile_sharing"} | AHEAD_OF_TIME,
-    "rtx": {"explicit_batch", "precision_flags", "profile_sharing"},
-}
 
 
 class Use(NamedTuple):
@@ -77,6 +56,7 @@ USES = (
     Use("EngineInvalidityDiagnostics.__members__", feature="engine_validity"),
     Use("ExecutionContextAllocationStrategy.USER_MANAGED", (), "context_memory"),
     Use("HardwareCompatibilityLevel.AMPERE_PLUS", feature="hardware_compatibility"),
+    Use("HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY", feature="same_capability"),
     Use("IBuilderConfig.DLA_core", feature="dla"),
     Use("IBuilderConfig.add_optimization_profile", ("profile",)),
     Use("IBuilderConfig.can_run_on_DLA", ("layer",)),
@@ -262,7 +242,13 @@ def test_a_machine_without_a_gpu_is_told_so_before_tensorrt_is_touched(surface):
 
 def sources() -> list[Path]:
     building, running = Path(build.__file__).parent, Path(backend.__file__).parent
-    apart = {"choose.py", "compatibility.py", "record.py", "verify.py"}  # which call no TensorRT
+    apart = {
+        "choose.py",
+        "compatibility.py",
+        "fp16_input.py",
+        "record.py",
+        "verify.py",
+    }  # which call no TensorRT
     found = [*building.glob("*.py"), *running.glob("*.py")]
     return sorted(path for path in found if path.name not in apart)
 

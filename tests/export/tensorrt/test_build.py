@@ -241,7 +241,7 @@ def test_a_capability_that_is_not_offered_is_refused_with_the_list(files, given,
         build_engine(source, plan, rtx(compute_capabilities=("8.9", given)))
 
 
-@pytest.mark.parametrize("option", ["hardware_compatible", "version_compatible"])
+@pytest.mark.parametrize("option", ["hardware_compatible", "same_capability", "version_compatible"])
 def test_rtx_refuses_what_it_does_not_have(files, option):
     source, plan = files
     write_graph(source, "fp32", "fp32")
@@ -271,6 +271,27 @@ def test_a_half_input_is_refused(files):
     onnx.save(model, source)
     with pytest.raises(ModelError, match=r"expected float32 .*got float16 for the input image"):
         build_engine(source, plan, rtx("fp16"))
+
+
+def test_the_image_may_be_taken_in_float16(files, caplog):
+    source, plan = files
+    write_graph(source, "fp16", "fp16")
+    record = build_engine(source, plan, rtx("fp16", fp16_input=True))
+    assert record.tensors == (
+        ("image", "input", "float16", (1, 3, 64, 64)),
+        ("density", "output", "float32", (1, 4, 64, 64)),
+    )
+    assert record.layers == {"fp16": 2}
+    assert record.onnx_sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert "fp16_input" not in caplog.text
+
+
+def test_the_image_stays_in_float32_where_a_layer_reads_it_so(files, caplog):
+    source, plan = files
+    write_graph(source, "int8", "fp32")
+    record = build_engine(source, plan, rtx("int8", fp16_input=True))
+    assert record.tensors[0].dtype == "float32"
+    assert "fp16_input: the engine takes float32" in caplog.text
 
 
 def test_a_missing_file_is_named(files):

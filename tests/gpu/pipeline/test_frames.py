@@ -10,7 +10,7 @@ import pytest
 from gpu_frames import CORNERS, HALF, assert_same, on_device
 
 from edgecount import EdgeCounter, NV12Frame, PixelFrame, _ext
-from edgecount.errors import InputError
+from edgecount.errors import ConfigError, InputError
 from edgecount.manifest import FusionSpec
 
 pytestmark = pytest.mark.gpu
@@ -218,6 +218,23 @@ def test_frames_in_tiles_go_by_way_of_the_host(make_engine, make_model, noise) -
     expected = EdgeCounter(model, max_side=None).count(frame)
     assert_same(counter.count(frame), expected)
     assert_same(counter.count(on_device(frame)), expected)
+
+
+def test_counts_without_the_density(make_engine, tiny_model, noise) -> None:
+    options: dict[str, Any] = {"regions": {"half": HALF}, "threshold": 0.3, "density": False}
+    counter = EdgeCounter(tiny_model, backend=make_engine(), **options)
+    cpu = EdgeCounter(tiny_model, **options)
+    for found, frame in zip(
+        counter.count_batch(map(noise, (128, 97), (96, 61))),
+        map(noise, (128, 97), (96, 61)),
+        strict=True,
+    ):
+        expected = cpu.count(frame)
+        assert found.to_dict(points=True) | {"timings_ms": 0, "backend": ""} == expected.to_dict(
+            points=True
+        ) | {"timings_ms": 0, "backend": ""}
+        with pytest.raises(ConfigError, match="density=False"):
+            found.density.sum()
 
 
 def test_regions_can_be_changed_between_frames(make_engine, tiny_model, squares) -> None:

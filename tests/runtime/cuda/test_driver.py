@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,9 +14,11 @@ from edgecount import _ext
 from edgecount.errors import BackendError
 from edgecount.runtime.cuda import driver
 from edgecount.runtime.cuda.driver import (
+    FORKED,
     Device,
     Driver,
     PrimaryContext,
+    ask_driver,
     probe_driver,
     why_no_gpu,
 )
@@ -65,6 +68,10 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ctypes.CDLL:
     (tmp_path / "cuda.c").write_text(
         'static int depth; static const char* name = "CUDA_ERROR_INVALID_DEVICE";\n'
         "int depth_now(void) { return depth; }\n"
+        "int started;\n"
+        "int cuInit(unsigned flags) { return started; }\n"
+        "int cuDriverGetVersion(int* version) { *version = 12060; return 0; }\n"
+        "int cuDeviceGetCount(int* number) { *number = 0; return 0; }\n"
         "int cuDevicePrimaryCtxRetain(void** context, int device) {\n"
         "    *context = &depth; return device == 0 ? 0 : 101; }\n"
         "int cuCtxPushCurrent_v2(void* context) { ++*(int*)context; return 0; }\n"
@@ -101,3 +108,33 @@ def test_without_a_driver_there_is_no_context(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(driver.ctypes, "CDLL", missing)
     with PrimaryContext(0):
         pass
+
+
+def test_a_fork_of_a_process_that_started_the_driver(
+    stub: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "_started", set())
+    assert ask_driver() == Driver("12.6", [])
+    assert ask_driver() == Driver("12.6", [])
+    on_gpu = PrimaryContext(0)
+    assert not on_gpu.is_lost
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as in a fork
+    assert ask_driver() == FORKED
+    assert 'start processes by "spawn"' in FORKED
+    assert on_gpu.is_lost
+    with pytest.raises(BackendError, match="forked from one that uses the GPU"), on_gpu:
+        pass
+    assert stub.depth_now() == 0
+
+
+def test_a_fork_of_a_process_where_another_library_started_the_driver(
+    stub: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As CUDA's documentation of errors has it: CUDA_ERROR_NOT_INITIALIZED is 3."""
+    monkeypatch.setattr(driver, "_started", set())
+    ctypes.c_int.in_dll(stub, "started").value = 3
+    assert ask_driver() == FORKED
+    ctypes.c_int.in_dll(stub, "started").value = 100
+    answer = ask_driver()
+    assert isinstance(answer, str)
+    assert answer.startswith("the NVIDIA driver does not start")

@@ -30,7 +30,9 @@ private:
     int device_ = 0;
 };
 
-/// Page-locked host memory: copies between it and a device do not hold up the host.
+/// Page-locked host memory: copies between it and a device do not hold up the host, and kernels can
+/// use it at the same address (unified addressing). It is freed once the work of all streams of its
+/// device is done.
 class PinnedMemory {
 public:
     PinnedMemory() = default;
@@ -57,6 +59,9 @@ struct MemoryInfo {
 };
 
 MemoryInfo memory_info(int device);
+
+/// Whether the GPU uses the memory of the CPU and has none of its own, as on Jetson boards.
+bool shares_memory(int device);
 
 /// What CUDA knows of an address.
 struct PointerInfo {

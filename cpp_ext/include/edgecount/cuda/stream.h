@@ -24,6 +24,7 @@ public:
 
     void* handle() const { return handle_; }  ///< A cudaStream_t.
     int device() const { return device_; }
+    bool borrowed() const { return !owned_; }  ///< Whether it is another library's.
 
     void synchronize() const;
     /// Whether all work is done.
@@ -39,6 +40,12 @@ public:
     /// pinned, which then must stay until the work is done.
     void upload(void* device_to, const void* host_from, std::size_t bytes) const;
     void download(void* host_to, const void* device_from, std::size_t bytes) const;
+    /// The same for rows that lie `pitch` bytes apart on the device, side by side on the host.
+    void download_rows(void* host_to, const void* device_from, std::size_t pitch,
+                       std::size_t row_bytes, std::size_t rows) const;
+
+    /// Bytes from one place of the device to another.
+    void copy(void* to, const void* from, std::size_t bytes) const;
 
     /// Work between the two is recorded and not done. What cannot be recorded makes end_capture
     /// throw.

@@ -314,13 +314,3 @@ def test_what_this_machine_has_not(address: str, message: str) -> None:
         next(LiveSource(address).frames())
     assert message in str(error.value)
     assert "secret" not in str(error.value)
-
-
-def test_csi_addresses() -> None:
-    from edgecount.runtime.sources.live.opencv import csi_pipeline
-
-    assert "sensor-id=1 ! video/x-raw(memory:NVMM), width=640, height=480" in csi_pipeline(
-        "csi://1?size=640x480"
-    )
-    with pytest.raises(SourceError, match=r"expected csi://N or csi://N\?size=WIDTHxHEIGHT"):
-        LiveSource("csi://front").reader()
