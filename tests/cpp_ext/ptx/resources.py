@@ -35,12 +35,15 @@ class Resources:
         kernel: its name in the source.
         registers: of a thread.
         shared: bytes of a block.
+        stack: bytes of a thread, outside its registers; 0 unless registers are spilt, arrays have
+            an index that is known as it runs, or calls have too many arguments.
     """
 
     architecture: int
     kernel: str
     registers: int
     shared: int
+    stack: int
 
 
 def nvcc_version() -> str:
@@ -69,24 +72,21 @@ def compile_for(source: Path, numbers: Iterable[int], output: Path) -> str:
     return run("nvcc", *flags, *folders, *codes, "-Xptxas=-v", "-c", source, "-o", output)
 
 
-def memory_used(said: str) -> set[tuple[int, int, int]]:
-    """Return the bytes of stack, of spill stores and of spill loads of the functions compiled."""
-    return {(int(a), int(b), int(c)) for a, b, c in MEMORY.findall(said)}
-
-
 def resources_in(said: str) -> list[Resources]:
-    """Return what ptxas says of each kernel."""
-    found: list[tuple[str, int, int, int]] = []
+    """Return what ptxas says of each kernel, with the functions that it calls."""
+    found: list[tuple[str, int, int, int, int]] = []
     parts = ENTRY.split(said)[1:]
     for name, architecture, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
-        used = USED.search(text)
-        if used is None:
-            raise ValueError(f"expected the registers of {name} in ptxas's output, got none")
-        found.append((name, int(architecture), int(used[1]), int(used[2] or 0)))
+        used, memory = USED.search(text), MEMORY.findall(text)
+        if used is None or not memory:
+            raise ValueError(f"expected registers and memory of {name} from ptxas, got {text!r}")
+        # A spilt register has its place on the stack.
+        stack = sum(int(frame) for frame, _, _ in memory)
+        found.append((name, int(architecture), int(used[1]), int(used[2] or 0), stack))
     names = source_names([name for name, *_ in found])
     return sorted(
-        Resources(architecture, name.removeprefix("edgecount::cuda::"), registers, shared)
-        for name, (_, architecture, registers, shared) in zip(names, found, strict=True)
+        Resources(architecture, name.removeprefix("edgecount::cuda::"), *rest)
+        for name, (_, architecture, *rest) in zip(names, found, strict=True)
     )
 
 
@@ -94,7 +94,8 @@ def read_table() -> tuple[str, list[Resources]]:
     """Return the version of nvcc that the table was made with, and its rows."""
     first, *lines = TABLE.read_text().splitlines()
     rows = [
-        Resources(int(row[0]), row[1], int(row[2]), int(row[3])) for row in csv.reader(lines[1:])
+        Resources(int(row[0]), row[1], *(int(number) for number in row[2:]))
+        for row in csv.reader(lines[1:])
     ]
     return first.removeprefix("# nvcc "), rows
 
