@@ -180,6 +180,29 @@ class CvCudaBuffer:
         return self._array.__dlpack__(stream=-1)
 
 
+class CvCudaWritten(CvCudaBuffer):
+    """An ``ExternalBuffer`` of a later CV-CUDA, of a tensor that one of its operators wrote.
+
+    CVCUDA/CV-CUDA, python/mod_cvcuda/nvcv/ExternalBuffer.cpp at d32e893 (dlpack,
+    InsertDLPackStreamSync, cudaArrayInterface). It hands over what was written in a stream, but a
+    null handle, which the default stream has, counts as nothing to wait for; -1 in the interface
+    says so.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...]) -> None:
+        super().__init__(memory, shape)
+        self._stream = memory.stream
+        stream = -1 if self._stream.handle <= LEGACY else self._stream.handle
+        self.__cuda_array_interface__ |= {"stream": stream, "version": 3}
+
+    def __dlpack__(self, stream: int = 1, max_version: tuple[int, int] | None = None) -> Any:
+        if self._stream.handle > LEGACY:
+            written = _ext.Event(self._array.device)
+            written.record(self._stream)
+            _ext.Stream(self._array.device, handle=stream).wait(written)
+        return self._array.__dlpack__(stream=-1, max_version=max_version)
+
+
 class VpiBuffer:
     """A ``CudaBuffer`` of VPI, as ``Image.rlock_cuda()`` gives it.
 
