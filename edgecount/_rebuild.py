@@ -50,9 +50,13 @@ def rebuild_engine(
     """
     from edgecount.export.tensorrt.build import EngineOptions, build_engine
     from edgecount.export.tensorrt.record import make_sidecar, write_sidecar
-    from edgecount.runtime.models.portability import can_be_hardware_compatible
+    from edgecount.runtime.models.portability import OLDEST, builds_for_others
 
     options = sidecar.options
+    # Where it cannot be for other GPUs as well, it is for this one alone.
+    for_others = {
+        name for name in OLDEST if options.get(name) and builds_for_others(capability, name)
+    }
     try:
         wanted = EngineOptions(
             sidecar.backend,
@@ -61,9 +65,8 @@ def rebuild_engine(
             compute_capabilities=_capabilities(sidecar, capability),
             workspace=options.get("workspace"),
             dla_core=options.get("dla_core"),
-            # One that was built elsewhere may not be so here; then it is for this GPU alone.
-            hardware_compatible=bool(options.get("hardware_compatible"))
-            and can_be_hardware_compatible(capability),
+            hardware_compatible="hardware_compatible" in for_others,
+            same_capability="same_capability" in for_others,
             version_compatible=bool(options.get("version_compatible")),
             fp16_input=bool(options.get("fp16_input")),
         )

@@ -171,10 +171,11 @@ class EdgeCounter:
 
         Args:
             frame: uint8 (H, W, 3) BGR of any size from 1 x 1 (grey, BGRA, 16-bit and bool
-                arrays are converted), a PIL image, an `NV12Frame`, or the path of an image file.
-                With an engine on a GPU also an array there, uint8 (H, W, 3) BGR with
-                ``__dlpack__`` or ``__cuda_array_interface__``, of CuPy, torch, Numba or PyCUDA: it
-                is not copied, and counted after the work that its library has queued for it.
+                arrays are converted), a PIL image, a `PixelFrame` of another order of channels, an
+                `NV12Frame`, or the path of an image file. With an engine on a GPU also an array
+                there, uint8 (H, W, 3) BGR with ``__dlpack__`` or ``__cuda_array_interface__``, of
+                CuPy, torch, Numba or PyCUDA, or a `PixelFrame` or `NV12Frame` of such: it is not
+                copied, and counted after the work that its library has queued for it.
 
         Raises:
             InputError: the frame cannot be counted; SourceError: its file cannot be read.
@@ -377,8 +378,9 @@ class EdgeCounter:
         calls this once per frame, perhaps from several threads at once.
 
         Args:
-            frame: the frame: ``pixels`` is uint8 (H, W, 3) BGR or, of an `NV12Frame`, (H, W) luma
-                with ``chroma`` beside it; with an engine on a GPU it may lie there.
+            frame: the frame: ``pixels`` is uint8 (H, W, 3) BGR, or what its ``format`` says of a
+                `PixelFrame` and of an `NV12Frame`, which has ``chroma`` beside the luma; with an
+                engine on a GPU it may lie there.
             result: the counts of the engine's maps.
         """
         del frame

@@ -118,6 +118,8 @@ class EngineOptions:
         dla_core: deep learning accelerator to build for, from 0; None: the GPU.
         hardware_compatible: run on every GPU from 8.0 on, somewhat slower; neither on nor for a
             Jetson, and not RTX.
+        same_capability: run on every GPU of the compute capability of this one, somewhat slower;
+            from Turing on, neither on nor for a Jetson, and not RTX.
         version_compatible: run on newer versions of TensorRT of the same major number too, and from
             8 on 10 and from 10 on 11, somewhat slower; not RTX.
         fp16_input: the image tensor is float16, where all that reads it computes so: half the bytes
@@ -138,6 +140,7 @@ class EngineOptions:
     workspace: int | None = None
     dla_core: int | None = None
     hardware_compatible: bool = False
+    same_capability: bool = False
     version_compatible: bool = False
     fp16_input: bool = False
     timing_cache: Path | None = None
@@ -155,6 +158,11 @@ class EngineOptions:
         if self.workspace is not None and self.workspace > _MAX_WORKSPACE:
             raise ConfigError(
                 f"workspace: expected at most {_MAX_WORKSPACE} MiB, a TiB, got {self.workspace}"
+            )
+        if self.hardware_compatible and self.same_capability:
+            raise ConfigError(
+                "same_capability: expected without `hardware_compatible`, whose engines run on "
+                "these GPUs, too"
             )
         if self.dla_core is None:
             return

@@ -97,7 +97,8 @@ def test_extras_exist() -> None:
 def test_links_lead_somewhere() -> None:
     for name in (*DOCUMENTS, "CHANGELOG.md"):
         links = re.findall(r"\]\(([^)]+)\)", (ROOT / name).read_text())
-        missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+        paths = [link.partition("#")[0] for link in links if "://" not in link]
+        missing = [path for path in paths if not (ROOT / path).exists()]
         assert not missing, f"{name}: {missing}"
 
 

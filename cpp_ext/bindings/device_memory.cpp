@@ -47,6 +47,8 @@ Raises:
 constexpr const char* kPinnedBufferDoc =
     R"(A piece of page-locked host memory: copies from and to it do not hold up the caller.
 
+Freeing it waits for the work of all streams of its device.
+
 Args:
     nbytes: Size in bytes, 1 or more.
     device: Number of the GPU that copies from and to it.)";

@@ -1,7 +1,7 @@
 // Two launches for a batch of maps. The first kernel reads the maps: its blocks find the
 // peaks in strips of the heatmaps or sum tiles of the densities, of all images at once. The second
-// one brings the peaks in order, and the last block of each image counts. What comes back they write
-// to the host themselves.
+// one brings the peaks in order and blends the sums, and the last block of each image adds up what
+// the others have. What comes back they write to the host themselves.
 #include "edgecount/cuda/count_maps.h"
 
 #include <cuda_runtime.h>
@@ -50,8 +50,9 @@ __global__ void __launch_bounds__(kThreads, radius == 1 ? 4 : 3)
 
 __global__ void __launch_bounds__(kThreads, 4) count_images(const Plan plan, bool offset) {
     const std::size_t image = blockIdx.x / plan.list.blocks;
-    if (blockIdx.x % plan.list.blocks == 0) {
-        weigh_density(plan, image);
+    const unsigned block = blockIdx.x % plan.list.blocks;
+    if (block < plan.region.blocks) {
+        tally_image(plan, image, block);
     } else {
         list_points(plan, offset);
     }
@@ -79,10 +80,11 @@ struct MapCounter::State {
     Maps maps;  // their sizes; there are no cells
     CounterOptions options;
     Plan plan{};
-    Workspace memory;
-    // What comes back. A copy would move all places of the lists, peaks or not, and come last.
+    // What comes back. A copy would move all places of the lists, peaks or not, and come last. It
+    // outlives the device's memory: freeing that waits for kernels that still write here.
     PinnedMemory results;
     PinnedMemory density_results;
+    Workspace memory;
     DeviceMemory kept;  // a large density, before it is copied
     const Header* headers = nullptr;
     const Tally* tallies = nullptr;
@@ -95,8 +97,8 @@ struct MapCounter::State {
         plan.batch = narrow(maps.batch, "batch");
         plan.heatmap = plan_heatmap(maps.heatmap, options.count, processors);
         plan.density = plan_density(maps.density, grid, options.count.unit, options.keep_density);
-        plan.region = plan_regions(maps, grid, options.count);
-        plan.list = plan_list(maps, plan.heatmap, options, processors);
+        plan.region = plan_regions(maps, grid, options.count, processors);
+        plan.list = plan_list(maps, plan.heatmap, plan.region, options, processors);
     }
 
     void allocate_workspace(const Stream& stream) {
@@ -107,14 +109,12 @@ struct MapCounter::State {
         memory.allocate(heatmap.points, batch * heatmap.image_room);
         memory.allocate(heatmap.counts, heatmap.tasks);
         memory.allocate(heatmap.begins, std::size_t{heatmap.tasks} * (heatmap.strip_rows + 1));
-        if (plan.region.density) {
-            // Parts that cells at the right and at the bottom lack stay 0.
-            memory.allocate(plan.density.parts, tallied * cells * plan.region.parts, &stream);
-            memory.allocate(plan.region.people, tallied * cells);
-            memory.allocate(plan.region.weights, batch * cells);
-        }
-        memory.allocate(plan.region.cell_peaks, batch * cells, &stream);
-        memory.allocate(plan.region.shares, batch * plan.region.regions * cells, &stream);
+        // Parts that cells at the right and at the bottom lack stay 0.
+        memory.allocate(plan.density.parts, tallied * cells * plan.region.parts, &stream);
+        memory.allocate(plan.region.sums, plan.region.parts != 1 ? tallied * cells : 0);
+        memory.allocate(plan.region.weights, batch * cells);
+        memory.allocate(plan.region.lanes, tallied * kTallyFields * kWarpLanes);
+        memory.allocate(plan.region.shares, tallied * cells, &stream);
         memory.allocate(plan.list.bad, batch, &stream);
         memory.allocate(plan.list.tickets, batch, &stream);
         memory.allocate(plan.list.rest, batch * (plan.list.room - plan.list.listed));

@@ -14,6 +14,17 @@ namespace edgecount::cuda {
 constexpr unsigned kThreads = 256;
 constexpr unsigned kWarps = kThreads / 32;
 
+/// The sum over grid cells has as many lanes as a block has threads (src/lane_sum.h). A warp adds up
+/// those of one group: four side by side of each 32, so that it reads whole sectors of memory, and
+/// folds lanes that are 128, 64 and 32 apart by itself.
+constexpr unsigned kLaneGroups = kThreads / 32;
+
+/// A peak that counts in full, see coverage_shares.
+constexpr unsigned long long kPeakShares = 1ULL << 32;
+
+/// Doubles in a Tally.
+constexpr unsigned kTallyFields = 3;
+
 /// Columns of a heatmap that a warp finds the peaks of: four to a lane, but for the outermost
 /// lanes.
 constexpr unsigned kTile = 120;
@@ -110,6 +121,13 @@ struct DensityPlan {
     float factor;  ///< Multiplying by it gives the same bits as dividing by the unit; or 0.
 };
 
+/// How a sum of the density becomes people.
+enum class ToPeople : std::uint8_t {
+    as_is,     ///< The unit is 1.
+    factor,    ///< By a factor that gives the same bits as dividing by the unit.
+    division,  ///< By a division, which takes some GPUs as long as ten sums.
+};
+
 /// Regions, the grid of their masks, and the fusion.
 struct RegionPlan {
     unsigned regions;
@@ -118,20 +136,25 @@ struct RegionPlan {
     unsigned ratio;  // heatmap cells to one of theirs, along each axis
     unsigned cells;  // of the grid
     unsigned parts;  // of a cell
+    unsigned blocks;  // of the second kernel that tally one image; each has some lane groups
+    unsigned group_bits;  // of their number, which is a power of two
+    unsigned cell_size;  // map cells in a whole grid cell; 0 where that is larger than the map
     bool density;    // whether there is one
     bool places;     // whether a peak counts for a region or a grid cell
     bool fuse;
+    ToPeople to_people;
     double unit;
+    double factor;
     double fuse_low;
     double fuse_high;
     double cell_area;
 
     const float* masks;          ///< Regions x height x width.
     const MaskPart* mask_parts;  ///< Regions x parts of one image of the density.
-    unsigned* cell_peaks;        ///< Batch x cells; 0 between runs, like the next.
-    unsigned long long* shares;  ///< Batch x regions x cells, see coverage_shares.
-    double* people;              ///< Batch x (1 + regions) x cells.
+    unsigned long long* shares;  ///< Batch x (1 + regions) x cells; 0 between runs.
+    double* sums;                ///< Batch x (1 + regions) x cells: those of the parts.
     double* weights;             ///< Batch x cells.
+    double* lanes;               ///< Batch x (1 + regions) x fields of a Tally x 32 lanes.
 };
 
 /// What comes back of an image besides tallies and points.
@@ -143,7 +166,7 @@ struct Header {
 
 struct ListPlan {
     unsigned block_strips;  // that one block lists the peaks of
-    unsigned blocks;        // of the second kernel for one image; the first lists nothing
+    unsigned blocks;        // of the second kernel for one image; those that tally come first
     unsigned room;          // for points of an image
     unsigned listed;        // of these, in the results
 

@@ -77,9 +77,10 @@ inline HeatmapPlan plan_heatmap(const Planes& map, const CountOptions& options,
 
 /// The factor that gives the same as dividing by the unit, for every value: there is one for powers
 /// of two, which are no smaller than the normal numbers (check_unit), so that it is finite. Else 0.
-inline float exact_factor(float unit) {
+template <typename T>
+T exact_factor(T unit) {
     int exponent = 0;
-    return std::frexp(unit, &exponent) == 0.5F ? 1.0F / unit : 0.0F;
+    return std::frexp(unit, &exponent) == T{0.5} ? T{1} / unit : T{0};
 }
 
 /// How the plain sums are taken, and who keeps the density where that takes a division.
@@ -130,7 +131,22 @@ inline DensityPlan plan_density(const Planes& map, const Grid& grid, double unit
     return plan;
 }
 
-inline RegionPlan plan_regions(const Maps& maps, const Grid& grid, const CountOptions& options) {
+/// Cuts the lanes of an image's sums into blocks: one for as many grid cells of all regions as it
+/// has threads, but for a batch no more than run at once.
+inline void plan_tallies(RegionPlan& plan, std::size_t batch, std::size_t processors) {
+    const std::size_t cells = (1 + std::size_t{plan.regions}) * plan.cells;
+    plan.blocks = 1;
+    plan.group_bits = 3;
+    static_assert(kLaneGroups == 8);
+    while (plan.group_bits > 0 && std::size_t{plan.blocks} * kThreads < cells &&
+           2 * plan.blocks * batch <= processors * kBlocksPerProcessor) {
+        plan.blocks *= 2;
+        --plan.group_bits;
+    }
+}
+
+inline RegionPlan plan_regions(const Maps& maps, const Grid& grid, const CountOptions& options,
+                               std::size_t processors) {
     const Planes& plane = mask_grid(maps);
     RegionPlan plan{};
     plan.regions = narrow(maps.masks.count, "masks: regions");
@@ -145,13 +161,20 @@ inline RegionPlan plan_regions(const Maps& maps, const Grid& grid, const CountOp
     plan.places = plane.cells() != 0 && (plan.cells != 1 || plan.regions != 0);
     plan.fuse = fuses(maps, options);
     plan.unit = options.unit;
+    plan.factor = exact_factor(options.unit);
+    plan.to_people = options.unit == 1.0 ? ToPeople::as_is
+                     : plan.factor != 0.0 ? ToPeople::factor
+                                          : ToPeople::division;
     plan.fuse_low = options.fuse_low;
     plan.fuse_high = options.fuse_high;
     plan.cell_area = static_cast<double>(grid.cell_height) * static_cast<double>(grid.cell_width);
+    const bool fits = grid.cell_height <= plane.height && grid.cell_width <= plane.width;
+    plan.cell_size = fits ? static_cast<unsigned>(grid.cell_height * grid.cell_width) : 0;
+    plan_tallies(plan, maps.batch, processors);
     return plan;
 }
 
-inline ListPlan plan_list(const Maps& maps, const HeatmapPlan& heatmap,
+inline ListPlan plan_list(const Maps& maps, const HeatmapPlan& heatmap, const RegionPlan& region,
                           const CounterOptions& options, std::size_t processors) {
     ListPlan plan{};
     const std::size_t rows =
@@ -160,7 +183,7 @@ inline ListPlan plan_list(const Maps& maps, const HeatmapPlan& heatmap,
     plan.block_strips =
         static_cast<unsigned>(ceil_div(rows, std::max<std::size_t>(heatmap.strip_rows, 1)));
     const std::size_t blocks =
-        1 + std::max<std::size_t>(ceil_div(heatmap.strips, plan.block_strips), 1);
+        region.blocks + std::max<std::size_t>(ceil_div(heatmap.strips, plan.block_strips), 1);
     plan.blocks = static_cast<unsigned>(blocks);
     narrow(maps.batch * blocks, "heatmap: parts of a batch");
     const Planes& map = maps.heatmap;

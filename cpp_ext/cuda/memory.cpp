@@ -6,8 +6,25 @@
 
 #include "check.h"
 #include "context.h"
+#include "edgecount/cuda/stream.h"
 
 namespace edgecount::cuda {
+namespace {
+
+/// Waits for all work on a device, which may still use memory that is about to go: of the calls
+/// that free memory, only cudaFree is documented to wait.
+void finish_work(int device) noexcept {
+    try {
+        const DuringCapture allowed;
+        const Stream last(device, true);
+        last.wait_for_all();
+        last.synchronize();
+    } catch (const Error&) {
+        // The GPU failed or is gone: nothing runs any more.
+    }
+}
+
+}  // namespace
 
 DeviceMemory::DeviceMemory(std::size_t bytes, int device) : bytes_(bytes), device_(device) {
     const CurrentDevice current(device);
@@ -48,6 +65,7 @@ PinnedMemory::PinnedMemory(std::size_t bytes, int device) : bytes_(bytes), devic
 
 PinnedMemory::~PinnedMemory() {
     if (data_ == nullptr) return;
+    finish_work(device_);
     give_back(device_, [this] { return cudaFreeHost(data_); });
 }
 

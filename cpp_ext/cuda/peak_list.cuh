@@ -19,7 +19,7 @@ __device__ inline Rows rows_of(const Plan& plan) {
     const HeatmapPlan& heatmap = plan.heatmap;
     Rows rows;
     rows.image = blockIdx.x / plan.list.blocks;
-    rows.strip = (blockIdx.x % plan.list.blocks - 1) * plan.list.block_strips;
+    rows.strip = (blockIdx.x % plan.list.blocks - plan.region.blocks) * plan.list.block_strips;
     const unsigned first = rows.strip * heatmap.strip_rows;
     const unsigned end = min(heatmap.height, first + plan.list.block_strips * heatmap.strip_rows);
     rows.pieces = first < end ? (end - first) * heatmap.tiles : 0;
@@ -71,14 +71,13 @@ __device__ inline void move_points(const Plan& plan, bool offset, unsigned image
     if (bad) atomicOr(&list.bad[image], kBadOffset);
 }
 
-/// Lists the points of this block's rows. The first block of an image has none.
+/// Lists the points of this block's rows.
 __device__ inline void list_points(const Plan& plan, bool offset) {
     EDGECOUNT_SHARED(unsigned, sums, [kWarps]);
     EDGECOUNT_SHARED(unsigned, listed, [kListed]);
     const Rows rows = rows_of(plan);
     Piece piece = read_piece(plan.heatmap, rows, threadIdx.x);
-    const unsigned above = block_sum(count_above(plan.heatmap, rows), sums);
-    unsigned rank = above;
+    unsigned rank = block_sum(count_above(plan.heatmap, rows), sums);
     for (unsigned i = threadIdx.x; i - threadIdx.x < rows.pieces; i += kThreads) {
         unsigned before = 0;
         __syncthreads();  // sums are still read
@@ -97,7 +96,6 @@ __device__ inline void list_points(const Plan& plan, bool offset) {
         piece = read_piece(plan.heatmap, rows, i + kThreads);
     }
     if (threadIdx.x != 0) return;
-    if (plan.region.cells == 1) atomicAdd(&plan.region.cell_peaks[rows.image], rank - above);
     if (blockIdx.x % plan.list.blocks == plan.list.blocks - 1) {
         plan.list.headers[rows.image].peak_count = rank;
     }

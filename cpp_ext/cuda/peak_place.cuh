@@ -61,11 +61,12 @@ __device__ inline void add_to_regions(const Plan& plan, std::size_t image, bool 
     if (!region.places) return;
     const unsigned row = present ? min(y / region.ratio, region.height - 1) : 0;
     const unsigned column = present ? min(x / region.ratio, region.width - 1) : 0;
+    const std::size_t first = image * (1 + region.regions);
     unsigned cell = 0;
     if (region.cells != 1) {
         cell = row / plan.density.cell_height * plan.density.columns +
                column / plan.density.cell_width;
-        if (present) atomicAdd(&region.cell_peaks[image * region.cells + cell], 1U);
+        if (present) atomicAdd(&region.shares[first * region.cells + cell], kPeakShares);
     }
     for (unsigned i = 0; i < region.regions; ++i) {
         const std::size_t at =
@@ -79,7 +80,7 @@ __device__ inline void add_to_regions(const Plan& plan, std::size_t image, bool 
             adds = shares != 0 && threadIdx.x % 32 == 0;
         }
         if (adds) {
-            atomicAdd(&region.shares[(image * region.regions + i) * region.cells + cell], shares);
+            atomicAdd(&region.shares[(first + 1 + i) * region.cells + cell], shares);
         }
     }
 }

@@ -66,14 +66,18 @@ __device__ inline void look_around(const Scores& scores, std::int32_t steps, Two
     const std::int32_t least = near_tie(score, steps);
     for (unsigned row = 0; row < 64; ++row) {
         const int dy = static_cast<int>(row) - kAround;
+#pragma unroll
         for (unsigned word = 0; word < 2; ++word) {
             const int dx = static_cast<int>(32 * word + lane) - kAround;
             const std::int32_t cell = dy > kAround || dx > kAround ? 0 : scores(dy, dx);
             const unsigned near = __ballot_sync(kAllLanes, cell >= least);
             const unsigned beaten = __ballot_sync(kAllLanes, beats(cell, score, dy, dx));
-            if (lane == row % 32) {
-                open.words[row / 32][word] = near;
-                better.words[row / 32][word] = beaten;
+            // An index that is known only at run time would take the words to memory.
+#pragma unroll
+            for (unsigned half = 0; half < 2; ++half) {
+                if (lane + 32 * half != row) continue;
+                open.words[half][word] = near;
+                better.words[half][word] = beaten;
             }
         }
     }
@@ -146,33 +150,35 @@ __device__ inline void drop_near_ties(const Plan& plan, const Cells& map, const 
     const std::int32_t steps = map.half ? kNearHalfSteps : kNearSteps;
     const unsigned lane = threadIdx.x % 32;
     const auto rows = static_cast<unsigned>(at.end - at.begin);
-    unsigned bits[4] = {};
-    const unsigned own = read_row(memory, rows, bits);
+    unsigned found[4] = {};
+    const unsigned own = read_row(memory, rows, found);
     const unsigned before = warp_sum_before(own);
-    const unsigned all = __shfl_sync(kAllLanes, before + own, 31);
-    for (unsigned first = 0; first < all; first += kWarpListed) {
-        const unsigned end = min(all, first + kWarpListed);
+    // From the last peak to the first, a lane to each: those that are dropped change no rank before
+    // them, so that each turn can read the bits anew. There are not registers enough to keep them.
+    for (unsigned end = __shfl_sync(kAllLanes, before + own, 31); end != 0;) {
+        const unsigned first = end - min(end, 32U);
+        unsigned bits[4] = {};
+        read_row(memory, rows, bits);
         list_row(bits, lane, before, first, end, memory.listed);
         __syncwarp();
-        for (unsigned i = first + lane; i - lane < end; i += 32) {
-            const bool present = i < end;
-            const unsigned code = present ? memory.listed[i - first] : 0;
-            const Scores scores = scores_at(strips, map, at, code);
-            Standing standing = Standing::out;
-            if (present && has_near_tie(scores, steps)) standing = look_close(scores, steps);
-            unsigned waiting = __ballot_sync(kAllLanes, standing == Standing::unknown);
-            for (; waiting != 0; waiting &= waiting - 1) {
-                const auto whose = __ffs(static_cast<int>(waiting)) - 1;
-                const unsigned place = __shfl_sync(kAllLanes, code, whose);
-                const bool out = stands_out(scores_at(strips, map, at, place), steps);
-                if (lane == static_cast<unsigned>(whose) && !out) standing = Standing::beaten;
-            }
-            if (standing == Standing::beaten) {
-                const unsigned column = code % kTile;
-                atomicAnd(&memory.bits[code / kTile][column % 4], ~(1U << (column / 4 + 1)));
-            }
+        const bool present = lane < end - first;
+        const unsigned code = present ? memory.listed[lane] : 0;
+        const Scores scores = scores_at(strips, map, at, code);
+        Standing standing = Standing::out;
+        if (present && has_near_tie(scores, steps)) standing = look_close(scores, steps);
+        unsigned waiting = __ballot_sync(kAllLanes, standing == Standing::unknown);
+        for (; waiting != 0; waiting &= waiting - 1) {
+            const auto whose = __ffs(static_cast<int>(waiting)) - 1;
+            const unsigned place = __shfl_sync(kAllLanes, code, whose);
+            const bool out = stands_out(scores_at(strips, map, at, place), steps);
+            if (lane == static_cast<unsigned>(whose) && !out) standing = Standing::beaten;
+        }
+        if (standing == Standing::beaten) {
+            const unsigned column = code % kTile;
+            atomicAnd(&memory.bits[code / kTile][column % 4], ~(1U << (column / 4 + 1)));
         }
         __syncwarp();  // the list is still read, and bits are still dropped
+        end = first;
     }
 }
 

@@ -56,7 +56,7 @@ __device__ Quad bgr_of(const YuvToBgr& by, std::uint32_t luma, std::uint32_t chr
         const std::uint32_t bgr[3] = {channel_of(light, share.blue), channel_of(light, share.green),
                                       channel_of(light, share.red)};
         for (unsigned channel = 0; channel < 3; ++channel) {
-            quad.biased[i][channel] = __uint_as_float(kBiasBits | bgr[channel]);
+            quad.biased[i][channel] = __uint_as_float(kBiasBits + bgr[channel]);
         }
     }
     return quad;

@@ -44,11 +44,21 @@ constexpr unsigned kColumns = 384;
 /// The longest side: all of it is then exact in float32, and 32 bits hold every index of a row.
 constexpr std::size_t kLongestSide = 1 << 20;
 
+/// As many blocks as a grid may have from top to bottom.
+constexpr std::size_t kTallest = 65535 * kBlockY;
+
 /// EvenFilter in device memory, with the weights of one tap side by side.
 struct DeviceFilter {
     const std::uint32_t* first;
     const float* weights;
     unsigned taps;
+};
+
+/// What becomes of a channel of the image.
+struct Channel {
+    std::size_t plane;  ///< Where its plane of the output begins.
+    float mean;
+    float scale;
 };
 
 /// What is the same for all frames.
@@ -59,28 +69,26 @@ struct Plan {
     unsigned out_width;
     unsigned resized_height;
     unsigned resized_width;
-    Normalisation by;
+    Channel channels[3];
     float pad_value;
     DeviceFilter vertical;
     DeviceFilter horizontal;
 };
 
-__device__ float normalise(const Plan& plan, float value, unsigned channel) {
-    return (value - plan.by.mean[channel]) * plan.by.scale[channel];
+__device__ float normalise(const Channel& channel, float value) {
+    return (value - channel.mean) * channel.scale;
 }
 
-/// The first pixel of this thread's quad, or its pixel: blocks go along the rows of the output.
-__device__ uint2 place_in(const Plan& plan, unsigned pixels) {
-    const unsigned across = (plan.out_width + pixels * kBlockX - 1) / (pixels * kBlockX);
-    const unsigned column = blockIdx.x % across;
-    return make_uint2(pixels * (column * kBlockX + threadIdx.x),
-                      blockIdx.x / across * kBlockY + threadIdx.y);
+/// The first pixel of this thread's quad, or its pixel.
+__device__ uint2 place_in_output(unsigned pixels) {
+    return make_uint2(pixels * (blockIdx.x * kBlockX + threadIdx.x),
+                      blockIdx.y * kBlockY + threadIdx.y);
 }
 
 template <Layout layout, typename Out>
 __global__ void __launch_bounds__(kBlockX* kBlockY)
     convert(const Plan plan, const Frame frame, Out* out) {
-    const uint2 at = place_in(plan, kQuad);
+    const uint2 at = place_in_output(kQuad);
     if (at.x >= plan.out_width || at.y >= plan.out_height) return;
 
     const unsigned inside = at.y < plan.height && at.x < plan.width ? plan.width - at.x : 0;
@@ -90,17 +98,15 @@ __global__ void __launch_bounds__(kBlockX* kBlockY)
         quad = is_whole(frame, place) ? read_quad<layout, true>(frame, place)
                                       : read_quad<layout, false>(frame, place);
     }
-    for (unsigned channel = 0; channel < 3; ++channel) {
-        const auto source = static_cast<unsigned>(plan.by.source[channel]);
+    out += static_cast<std::size_t>(at.y) * plan.out_width + at.x;
+    for (unsigned c = 0; c < 3; ++c) {
+        const Channel& channel = plan.channels[c];
         float values[kQuad];
         for (unsigned i = 0; i < kQuad; ++i) {
-            // Picked by comparisons: an index would move the pixels to local memory.
-            const float* pixel = quad.biased[i];
-            const float biased = source == 0 ? pixel[0] : source == 1 ? pixel[1] : pixel[2];
-            values[i] = i < inside ? normalise(plan, biased - kBias, channel) : plan.pad_value;
+            values[i] =
+                i < inside ? normalise(channel, quad.biased[i][c] - kBias) : plan.pad_value;
         }
-        const std::size_t row = static_cast<std::size_t>(channel) * plan.out_height + at.y;
-        write_values(out + row * plan.out_width + at.x, values, plan.out_width - at.x);
+        write_values(out + channel.plane, values, plan.out_width - at.x);
     }
 }
 
@@ -157,11 +163,12 @@ __device__ void resample(const Plan& plan, unsigned x, unsigned first, unsigned 
     const unsigned begin = filter.first[x];
     const unsigned from = begin < first ? first : begin;
     const unsigned to = begin + filter.taps < end ? begin + filter.taps : end;
+    const unsigned columns = from < to ? to - from : 0;
     const std::size_t skipped = from - begin;
     const float* weight = filter.weights + skipped * plan.resized_width + x;
     const float* pixel = blended + 3 * (from - first);
 #pragma unroll 4
-    for (unsigned column = from; column < to; ++column) {
+    for (unsigned column = 0; column < columns; ++column) {
         for (unsigned i = 0; i < 3; ++i) sums[i] += *weight * pixel[i];
         weight += plan.resized_width;
         pixel += 3;
@@ -173,7 +180,7 @@ __global__ void __launch_bounds__(kBlockX* kBlockY, kResizeBlocks)
     resize(const Plan plan, const Frame frame, Out* out) {
     EDGECOUNT_SHARED(float4, tile, [kBlockY][3 * kColumns / 4]);
     float* blended = &tile[threadIdx.y][0].x;
-    const uint2 at = place_in(plan, 1);
+    const uint2 at = place_in_output(1);
     const bool inside = at.x < plan.resized_width && at.y < plan.resized_height;
 
     // The columns that the pixels of this block are made of; none where all of it is padding.
@@ -193,12 +200,10 @@ __global__ void __launch_bounds__(kBlockX* kBlockY, kResizeBlocks)
     }
 
     if (at.x >= plan.out_width || at.y >= plan.out_height) return;
-    for (unsigned channel = 0; channel < 3; ++channel) {
-        const auto source = static_cast<unsigned>(plan.by.source[channel]);
-        const float sum = source == 0 ? sums[0] : source == 1 ? sums[1] : sums[2];
-        const std::size_t row = static_cast<std::size_t>(channel) * plan.out_height + at.y;
-        write(out + row * plan.out_width + at.x,
-              inside ? normalise(plan, sum, channel) : plan.pad_value);
+    out += static_cast<std::size_t>(at.y) * plan.out_width + at.x;
+    for (unsigned c = 0; c < 3; ++c) {
+        const Channel& channel = plan.channels[c];
+        write(out + channel.plane, inside ? normalise(channel, sums[c]) : plan.pad_value);
     }
 }
 
@@ -227,8 +232,15 @@ DeviceFilter place(const std::uint32_t*& words, const EvenFilter& filter) {
     return placed;
 }
 
-std::size_t in_blocks(std::size_t pixels, std::size_t block) {
-    return (pixels + block - 1) / block;
+void place_channels(const Normalisation& by, const PreprocessOptions& options, Plan& plan) {
+    for (std::size_t to = 0; to < 3; ++to) {
+        const std::size_t plane = to * options.out_height * options.out_width;
+        plan.channels[by.source[to]] = {plane, by.mean[to], by.scale[to]};
+    }
+}
+
+unsigned in_blocks(std::size_t pixels, std::size_t block) {
+    return static_cast<unsigned>((pixels + block - 1) / block);
 }
 
 void check_sides(const ImageView& image, const PreprocessOptions& options) {
@@ -238,6 +250,10 @@ void check_sides(const ImageView& image, const PreprocessOptions& options) {
             reject("image, out_height, out_width: expected sides of at most ", kLongestSide,
                    " pixels on a GPU, got ", side);
         }
+    }
+    if (options.out_height > kTallest) {
+        reject("out_height: expected at most ", kTallest, " pixels on a GPU, got ",
+               options.out_height);
     }
 }
 
@@ -256,7 +272,7 @@ struct Preprocessor::State {
     Scalar out = Scalar::float32;
     int device = 0;
     bool converts = false;  // keeps the size
-    unsigned blocks = 0;
+    dim3 blocks;
     Plan plan{};
     DeviceMemory filters;
 
@@ -296,7 +312,7 @@ void Preprocessor::State::upload_filters() {
 template <typename Out>
 void Preprocessor::State::launch(const Frame& frame, Out* to, const Stream& stream) const {
     const auto queue = static_cast<cudaStream_t>(stream.handle());
-    EDGECOUNT_LAUNCH(kernel<Out>(), dim3(blocks), dim3(kBlockX, kBlockY), 0, queue)
+    EDGECOUNT_LAUNCH(kernel<Out>(), blocks, dim3(kBlockX, kBlockY), 0, queue)
     (plan, frame, to);
     check(cudaGetLastError(), device, "launch the preprocessing of ", plan.height, " x ",
           plan.width, " pixels");
@@ -316,14 +332,9 @@ Preprocessor::Preprocessor(std::size_t height, std::size_t width, Pixels pixels,
     state_->out = out;
     state_->device = device;
     state_->converts = keeps_size(image, options);
-    const std::size_t across =
-        in_blocks(options.out_width, kBlockX * (state_->converts ? kQuad : 1));
-    const std::size_t blocks = across * in_blocks(options.out_height, kBlockY);
-    if (blocks > 0x7fffffff) {
-        reject("out_height, out_width: ", options.out_height, " x ", options.out_width,
-               " pixels are more than one launch can write");
-    }
-    state_->blocks = static_cast<unsigned>(blocks);
+    const std::size_t wide = kBlockX * (state_->converts ? kQuad : 1);
+    state_->blocks = dim3(in_blocks(options.out_width, wide),
+                          in_blocks(options.out_height, kBlockY));
 
     Plan& plan = state_->plan;
     plan.height = static_cast<unsigned>(height);
@@ -332,7 +343,7 @@ Preprocessor::Preprocessor(std::size_t height, std::size_t width, Pixels pixels,
     plan.out_width = static_cast<unsigned>(options.out_width);
     plan.resized_height = static_cast<unsigned>(options.resized_height);
     plan.resized_width = static_cast<unsigned>(options.resized_width);
-    plan.by = normalisation(pixels, options);
+    place_channels(normalisation(pixels, options), options, plan);
     plan.pad_value = options.pad_value;
     const CurrentDevice current(device);
     if (out == Scalar::float32) {

@@ -16,6 +16,19 @@ namespace {
 cudaStream_t stream_of(void* handle) { return static_cast<cudaStream_t>(handle); }
 cudaEvent_t event_of(void* handle) { return static_cast<cudaEvent_t>(handle); }
 
+/// As `check`, of a call on a stream; says what to do if it is another library's and was destroyed.
+template <typename... Parts>
+void check_on(const Stream& stream, cudaError_t status, const Parts&... what) {
+    const bool gone =
+        status == cudaErrorInvalidResourceHandle || status == cudaErrorContextIsDestroyed;
+    if (gone && stream.borrowed()) {
+        check(status, stream.device(), what...,
+              ", which is another library's and is gone (keep what it belongs to for as long as the "
+              "Stream that has its handle, as owner= does)");
+    }
+    check(status, stream.device(), what...);
+}
+
 /// The answer of a query, which says "not ready" with an error code.
 bool is_done(cudaError_t status, int device, const char* what) {
     if (status == cudaErrorNotReady) {
@@ -64,18 +77,20 @@ Stream::~Stream() {
 
 void Stream::synchronize() const {
     const CurrentDevice current(device_);
-    check(cudaStreamSynchronize(stream_of(handle_)), device_, "finish the work of a stream");
+    check_on(*this, cudaStreamSynchronize(stream_of(handle_)), "finish the work of a stream");
 }
 
 bool Stream::idle() const {
     const CurrentDevice current(device_);
-    return is_done(cudaStreamQuery(stream_of(handle_)), device_, "finish the work of a stream");
+    const cudaError_t status = cudaStreamQuery(stream_of(handle_));
+    if (status != cudaErrorNotReady) check_on(*this, status, "finish the work of a stream");
+    return is_done(status, device_, "finish the work of a stream");
 }
 
 void Stream::wait(const Event& event) const {
     const CurrentDevice current(device_);
-    check(cudaStreamWaitEvent(stream_of(handle_), event_of(event.handle()), 0), device_,
-          "make a stream wait for an event");
+    check_on(*this, cudaStreamWaitEvent(stream_of(handle_), event_of(event.handle()), 0),
+             "queue a wait for an event in a stream");
 }
 
 void Stream::wait_for_all(bool callers) const {
@@ -103,36 +118,40 @@ void Stream::wait_for_all(bool callers) const {
 
 void Stream::upload(void* device_to, const void* host_from, std::size_t bytes) const {
     const CurrentDevice current(device_);
-    check(cudaMemcpyAsync(device_to, host_from, bytes, cudaMemcpyHostToDevice, stream_of(handle_)),
-          device_, "copy ", bytes, " bytes to the device");
+    check_on(*this,
+             cudaMemcpyAsync(device_to, host_from, bytes, cudaMemcpyHostToDevice, stream_of(handle_)),
+             "copy ", bytes, " bytes to the device in a stream");
 }
 
 void Stream::download(void* host_to, const void* device_from, std::size_t bytes) const {
     const CurrentDevice current(device_);
-    check(cudaMemcpyAsync(host_to, device_from, bytes, cudaMemcpyDeviceToHost, stream_of(handle_)),
-          device_, "copy ", bytes, " bytes from the device");
+    check_on(*this,
+             cudaMemcpyAsync(host_to, device_from, bytes, cudaMemcpyDeviceToHost, stream_of(handle_)),
+             "copy ", bytes, " bytes from the device in a stream");
 }
 
 void Stream::copy(void* to, const void* from, std::size_t bytes) const {
     const CurrentDevice current(device_);
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(handle_)), device_,
-          "copy ", bytes, " bytes on the device");
+    check_on(*this,
+             cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_of(handle_)),
+             "copy ", bytes, " bytes on the device in a stream");
 }
 
 void Stream::download_rows(void* host_to, const void* device_from, std::size_t pitch,
                            std::size_t row_bytes, std::size_t rows) const {
     const CurrentDevice current(device_);
-    check(cudaMemcpy2DAsync(host_to, row_bytes, device_from, pitch, row_bytes, rows,
-                            cudaMemcpyDeviceToHost, stream_of(handle_)),
-          device_, "copy ", rows, " rows of ", row_bytes, " bytes from the device");
+    check_on(*this,
+             cudaMemcpy2DAsync(host_to, row_bytes, device_from, pitch, row_bytes, rows,
+                               cudaMemcpyDeviceToHost, stream_of(handle_)),
+             "copy ", rows, " rows of ", row_bytes, " bytes from the device in a stream");
 }
 
 void Stream::begin_capture() const {
     const std::lock_guard<std::mutex> lock(registry().mutex);
     const CurrentDevice current(device_);
     // Other threads may go on with what a capture forbids, such as taking memory.
-    check(cudaStreamBeginCapture(stream_of(handle_), cudaStreamCaptureModeThreadLocal), device_,
-          "begin to capture a stream");
+    check_on(*this, cudaStreamBeginCapture(stream_of(handle_), cudaStreamCaptureModeThreadLocal),
+             "begin to capture a stream");
 }
 
 Graph Stream::end_capture() const {
@@ -163,8 +182,9 @@ Event::~Event() {
 
 void Event::record(const Stream& stream) {
     const CurrentDevice current(device_);
-    check(cudaEventRecord(event_of(handle_), stream_of(stream.handle())), device_,
-          "record an event in a stream of device ", stream.device());
+    const cudaError_t status = cudaEventRecord(event_of(handle_), stream_of(stream.handle()));
+    if (stream.device() == device_) check_on(stream, status, "record an event in a stream");
+    check(status, device_, "record an event in a stream of device ", stream.device());
 }
 
 void Event::synchronize() const {
@@ -202,8 +222,9 @@ Graph::Graph(Graph&& other) noexcept
 void Graph::launch(const Stream& stream) const {
     const std::lock_guard<std::mutex> lock(*mutex_);
     const CurrentDevice current(device_);
-    check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable_), stream_of(stream.handle())),
-          device_, "launch a graph");
+    check_on(stream,
+             cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable_), stream_of(stream.handle())),
+             "launch a graph in a stream");
 }
 
 }  // namespace edgecount::cuda

@@ -1,5 +1,8 @@
-// Grid cells to counts, in the order of src/fusion.cpp: an image's first block gets the density's
-// part ready, its last one counts.
+// Grid cells to counts, in the order of src/fusion.cpp: an image's first blocks add up some lanes of
+// its sums each, for all regions, and its last one adds up what they have.
+//
+// Where the blend takes long it is for its doubles: most GPUs compute two of them in the time of 64
+// floats. So they are shared out to all processors, and divided only where that changes a bit.
 #pragma once
 
 #include "cells.cuh"
@@ -25,111 +28,245 @@ __device__ inline bool is_last_block(const ListPlan& plan, std::size_t image) {
     return ticket[0] == plan.blocks - 1;
 }
 
-/// Takes the parts of all grid cells to people, a warp to a cell.
-__device__ inline void join_parts(const Plan& plan, std::size_t first, std::size_t count) {
-    for (std::size_t i = first + threadIdx.x / 32; i < first + count; i += kWarps) {
-        const double* parts = plan.density.parts + i * plan.region.parts;
-        double sum = 0.0;
-        for (unsigned part = threadIdx.x % 32; part < plan.region.parts; part += kWarpLanes) {
-            sum += parts[part];
+/// The lanes of an image's sums that this warp adds up, and its turn among the warps of a block that
+/// have the same ones.
+struct LaneGroup {
+    unsigned number;
+    unsigned lane;  // this thread's
+    unsigned turn;
+    unsigned turns;
+};
+
+__device__ inline LaneGroup group_of(const RegionPlan& plan, unsigned block) {
+    const unsigned warp = threadIdx.x / 32;
+    const unsigned place = threadIdx.x % 32;
+    const unsigned number = (block << plan.group_bits) + warp % (1U << plan.group_bits);
+    return {number, place / 4 * 32 + number * 4 + place % 4, warp >> plan.group_bits,
+            kWarps >> plan.group_bits};
+}
+
+/// Sums the parts of the block's grid cells, a warp to a cell.
+__device__ inline void join_parts(const Plan& plan, std::size_t image, unsigned block) {
+    const RegionPlan& region = plan.region;
+    const unsigned bits = region.group_bits + 2;  // of the cells of a block, of 32
+    for (unsigned i = 0; i <= region.regions; ++i) {
+        const std::size_t first = (image * (1 + region.regions) + i) * region.cells;
+        // Other warps begin with each region: there may be one cell.
+        for (unsigned n = (threadIdx.x / 32 + i) % kWarps;; n += kWarps) {
+            const unsigned cell = (n >> bits) * 32 + (block << bits) + n % (1U << bits);
+            if (cell >= region.cells) break;
+            const double* parts = plan.density.parts + (first + cell) * region.parts;
+            double sum = 0.0;
+            for (unsigned part = threadIdx.x % 32; part < region.parts; part += kWarpLanes) {
+                sum += parts[part];
+            }
+            sum = warp_sum(sum);
+            if (threadIdx.x % 32 == 0) region.sums[first + cell] = sum;
         }
-        sum = warp_sum(sum);
-        if (threadIdx.x % 32 == 0) plan.region.people[i] = sum / plan.region.unit;
     }
 }
 
-/// The same where a cell has one part: a thread to a cell.
-__device__ inline void take_sums(const Plan& plan, std::size_t first, std::size_t count) {
-    for (std::size_t i = first + threadIdx.x; i < first + count; i += kThreads) {
-        plan.region.people[i] = plan.density.parts[i] / plan.region.unit;
-    }
+/// The sums of a region's grid cells.
+__device__ inline const double* sums_of(const Plan& plan, std::size_t image, unsigned region) {
+    const double* sums = plan.region.parts == 1 ? plan.density.parts : plan.region.sums;
+    return sums + (image * (1 + plan.region.regions) + region) * plan.region.cells;
+}
+
+/// A division, but for zeros, of which GPUs would make a detour.
+__device__ inline double quotient(double a, double b) {
+    const bool zero = (__double_as_longlong(a) << 1) == 0;
+    return zero ? a : a / b;
+}
+
+__device__ inline double to_people(const RegionPlan& plan, double sum) {
+    if (plan.to_people == ToPeople::as_is) return sum;
+    if (plan.to_people == ToPeople::factor) return product(sum, plan.factor);
+    return quotient(sum, plan.unit);
+}
+
+/// The people of a whole grid cell, if all of it were like its part inside the map.
+__device__ inline double fill_cell(double people, unsigned size, double cell_area) {
+    return quotient(people, static_cast<double>(size) / cell_area);
 }
 
 /// The weight of the density in a grid cell.
 __device__ inline double cell_weight(const Plan& plan, double people, unsigned cell) {
-    if (!plan.region.fuse) return 1.0;
+    const RegionPlan& region = plan.region;
+    if (!region.fuse) return 1.0;
     const DensityPlan& density = plan.density;
     const unsigned row = cell / density.columns;
     const unsigned column = cell % density.columns;
     const unsigned height = min(density.cell_height, density.height - row * density.cell_height);
     const unsigned width = min(density.cell_width, density.width - column * density.cell_width);
-    const double share =
-        static_cast<double>(static_cast<std::size_t>(height) * width) / plan.region.cell_area;
-    return density_weight(people / share, plan.region.fuse_low, plan.region.fuse_high);
+    if (height * width != region.cell_size) {
+        people = fill_cell(people, height * width, region.cell_area);
+    }
+    return density_weight(people, region.fuse_low, region.fuse_high);
 }
 
-/// The people of all grid cells, and how far they are trusted.
-__device__ inline void weigh_density(const Plan& plan, std::size_t image) {
+/// How far the density is trusted in each of the block's grid cells.
+__device__ inline void weigh_cells(const Plan& plan, std::size_t image, const LaneGroup& group) {
     const RegionPlan& region = plan.region;
-    if (!region.density) return;
-    const std::size_t count = (1 + region.regions) * static_cast<std::size_t>(region.cells);
-    if (region.parts == 1) {
-        take_sums(plan, image * count, count);
-    } else {
-        join_parts(plan, image * count, count);
-    }
-    __syncthreads();
-    for (unsigned cell = threadIdx.x; cell < region.cells; cell += kThreads) {
-        region.weights[image * region.cells + cell] =
-            cell_weight(plan, region.people[image * count + cell], cell);
+    const double* sums = sums_of(plan, image, 0);
+    double* weights = region.weights + image * region.cells;
+    for (unsigned cell = group.turn * kThreads + group.lane; cell < region.cells;
+         cell += group.turns * kThreads) {
+        weights[cell] = cell_weight(plan, to_people(region, sums[cell]), cell);
     }
 }
 
-/// Folds the lanes of three sums, a warp to each, and returns that of the thread's warp.
-__device__ inline double fold_lanes(const double (&lanes)[kThreads]) {
-    const unsigned lane = threadIdx.x % 32;
-    double sums[4];
-    for (unsigned i = 0; i < 4; ++i) sums[i] = lanes[lane + 32 * i] + lanes[lane + 32 * i + 128];
-    return warp_sum((sums[0] + sums[2]) + (sums[1] + sums[3]));
-}
-
-/// Peaks of a grid cell: all of them for region 0, else by the coverage of that region's mask.
-/// Sets their sum back for the next run.
-__device__ inline double take_peaks(const RegionPlan& plan, std::size_t image, unsigned region,
-                                    unsigned cell) {
-    if (region == 0) {
-        return static_cast<double>(atomicExch(&plan.cell_peaks[image * plan.cells + cell], 0U));
+/// Counts the peaks of an image whose grid is one cell, where the first kernel does not.
+__device__ inline void count_peaks(const Plan& plan, std::size_t image) {
+    EDGECOUNT_SHARED(unsigned, counts, [kWarps]);
+    const HeatmapPlan& heatmap = plan.heatmap;
+    const unsigned tasks = heatmap.strips * heatmap.tiles;
+    unsigned own = 0;
+    for (unsigned i = threadIdx.x; i < tasks; i += kThreads) {
+        own += heatmap.counts[image * tasks + i];
     }
-    const std::size_t at = (image * plan.regions + region - 1) * plan.cells + cell;
-    return from_shares(static_cast<std::int64_t>(atomicExch(&plan.shares[at], 0ULL)));
+    const unsigned all = block_sum(own, counts);
+    if (threadIdx.x != 0) return;
+    plan.region.shares[image * (1 + plan.region.regions)] = all * kPeakShares;
 }
 
-/// Counts the whole and each region.
-__device__ inline void count_regions(const Plan& plan, std::size_t image) {
-    EDGECOUNT_SHARED(double, lanes, [3][kThreads]);
-    const RegionPlan& region = plan.region;
-    const std::size_t first = image * (1 + region.regions);
-    for (unsigned i = 0; i <= region.regions; ++i) {
-        Tally own;
-        for (unsigned cell = threadIdx.x; cell < region.cells; cell += kThreads) {
-            double people = 0.0;
-            double weight = 0.0;
-            if (region.density) {
-                people = region.people[(first + i) * region.cells + cell];
-                weight = region.weights[image * region.cells + cell];
-            }
-            const double peaks = take_peaks(region, image, i, cell);
-            own.count += blend(weight, people, peaks);
+/// Where the grid cells of a region lie. Sums and weights are there only with a density.
+struct RegionCells {
+    const double* sums;
+    const double* weights;
+    unsigned long long* shares;
+};
+
+__device__ inline RegionCells cells_of_region(const Plan& plan, std::size_t image,
+                                              unsigned region) {
+    const RegionPlan& all = plan.region;
+    const std::size_t first = (image * (1 + all.regions) + region) * all.cells;
+    return {sums_of(plan, image, region), all.weights + image * all.cells, all.shares + first};
+}
+
+/// Grid cells of a lane that are read before any is used: reads would wait for each other otherwise.
+constexpr unsigned kCellsAhead = 4;
+
+/// What a lane reads; zeros where there is no cell.
+struct CellsAhead {
+    double sums[kCellsAhead];
+    double weights[kCellsAhead];
+    unsigned long long shares[kCellsAhead];
+};
+
+__device__ inline CellsAhead read_ahead(const RegionPlan& plan, const RegionCells& at,
+                                        unsigned first) {
+    CellsAhead read{};
+#pragma unroll
+    for (unsigned v = 0; v < kCellsAhead; ++v) {
+        const unsigned cell = first + v * kThreads;
+        if (cell >= plan.cells) continue;
+        if (plan.density) {
+            read.sums[v] = at.sums[cell];
+            read.weights[v] = at.weights[cell];
+        }
+        read.shares[v] = at.shares[cell];
+    }
+    return read;
+}
+
+/// Sets the peaks that a lane has read back for the next run.
+__device__ inline void clear_peaks(const RegionCells& at, unsigned first, const CellsAhead& read) {
+#pragma unroll
+    for (unsigned v = 0; v < kCellsAhead; ++v) {
+        if (read.shares[v] != 0) at.shares[first + v * kThreads] = 0;
+    }
+}
+
+// A call, or the compiler would let each cell take this way as well, and choose afterwards.
+__device__ __noinline__ inline double many_peaks_of(unsigned long long shares) {
+    return from_shares(static_cast<std::int64_t>(shares));
+}
+
+/// from_shares, by one sum: the shares of less than 2^20 peaks are the fraction of a double from
+/// 2^20 on.
+__device__ inline double peaks_of(unsigned long long shares) {
+    if (shares >> 52 != 0) return many_peaks_of(shares);
+    return __longlong_as_double(static_cast<long long>(0x4130000000000000U | shares)) - 0x1p20;
+}
+
+/// Sums a region over the grid cells of a lane.
+__device__ inline Tally tally_lane(const RegionPlan& plan, const RegionCells& at, unsigned lane) {
+    Tally own;
+    for (unsigned first = 0; first < plan.cells; first += kCellsAhead * kThreads) {
+        const CellsAhead read = read_ahead(plan, at, first + lane);
+        clear_peaks(at, first + lane, read);
+#pragma unroll
+        for (unsigned v = 0; v < kCellsAhead; ++v) {
+            if (first + v * kThreads >= plan.cells) break;
+            const double people = to_people(plan, read.sums[v]);
+            const double peaks = peaks_of(read.shares[v]);
+            own.count += blend(read.weights[v], people, peaks);
             own.density += people;
             own.peaks += peaks;
         }
-        lanes[0][threadIdx.x] = own.count;
-        lanes[1][threadIdx.x] = own.density;
-        lanes[2][threadIdx.x] = own.peaks;
-        __syncthreads();
-        const unsigned warp = threadIdx.x / 32;
-        if (warp < 3) {
-            const double sum = fold_lanes(lanes[warp]);
-            Tally& tally = plan.list.tallies[first + i];
-            double& field = warp == 0 ? tally.count : (warp == 1 ? tally.density : tally.peaks);
-            if (threadIdx.x % 32 == 0) field = sum;
+    }
+    return own;
+}
+
+/// Folds the lanes of a group that are 128, 64 and 32 apart. The first four threads of the warp have
+/// the sums.
+__device__ inline double fold_group(double sum) {
+    for (unsigned distance = 16; distance >= 4; distance /= 2) {
+        sum += __shfl_xor_sync(kAllLanes, sum, distance);
+    }
+    return sum;
+}
+
+/// Sums some lanes of an image, for the whole and each region.
+__device__ inline void tally_image(const Plan& plan, std::size_t image, unsigned block) {
+    const RegionPlan& region = plan.region;
+    const LaneGroup group = group_of(region, block);
+    if (region.density) {
+        if (region.parts != 1) {
+            join_parts(plan, image, block);
+            __syncthreads();  // sums of the block's cells
         }
-        __syncthreads();  // lanes are still read
+        weigh_cells(plan, image, group);
+    }
+    if (region.cells == 1 && block == 0) count_peaks(plan, image);
+    __syncthreads();  // weights of the block's cells
+    for (unsigned i = group.turn; i <= region.regions; i += group.turns) {
+        const RegionCells at = cells_of_region(plan, image, i);
+        Tally sums = tally_lane(region, at, group.lane);
+        sums.count = fold_group(sums.count);
+        sums.density = fold_group(sums.density);
+        sums.peaks = fold_group(sums.peaks);
+        const std::size_t first = (image * (1 + region.regions) + i) * kTallyFields;
+        double* to = region.lanes + first * kWarpLanes + 4 * group.number + threadIdx.x % 32;
+        if (threadIdx.x % 32 < 4) {
+            to[0] = sums.count;
+            to[kWarpLanes] = sums.density;
+            to[2 * kWarpLanes] = sums.peaks;
+        }
+    }
+}
+
+/// Adds up the lanes that the blocks of an image have left, eight threads to a sum.
+__device__ inline void add_lanes(const Plan& plan, std::size_t image) {
+    const std::size_t tallied = image * (1 + plan.region.regions);
+    const unsigned fields = (1 + plan.region.regions) * kTallyFields;
+    const unsigned thread = threadIdx.x % 8;
+    for (unsigned i = threadIdx.x / 8; i - threadIdx.x % 32 / 8 < fields; i += kThreads / 8) {
+        const std::size_t at = tallied * kTallyFields + min(i, fields - 1);
+        const double* lanes = plan.region.lanes + at * kWarpLanes + thread;
+        double sum = (lanes[0] + lanes[16]) + (lanes[8] + lanes[24]);
+        for (unsigned distance = 4; distance > 0; distance /= 2) {
+            sum += __shfl_xor_sync(kAllLanes, sum, distance);
+        }
+        if (i >= fields || thread != 0) continue;
+        Tally& tally = plan.list.tallies[tallied + i / kTallyFields];
+        const unsigned field = i % kTallyFields;
+        (field == 0 ? tally.count : field == 1 ? tally.density : tally.peaks) = sum;
     }
 }
 
 __device__ inline void finish_image(const Plan& plan, std::size_t image) {
-    count_regions(plan, image);
+    add_lanes(plan, image);
     if (threadIdx.x == 0) {
         plan.list.headers[image].bad = atomicExch(&plan.list.bad[image], 0U);
     }

@@ -25,8 +25,9 @@ EDGECOUNT_BOTH static inline double product(double a, double b) {
 /// The weight of the density in a full cell with so many people, see fusion_weights.
 EDGECOUNT_BOTH static inline double density_weight(double people, double low, double high) {
     if (high <= low) return people > low ? 1.0 : 0.0;
+    if (people <= low) return 0.0;  // most cells have nobody: no division for them
     const double t = (people - low) / (high - low);
-    const double clipped = t < 0.0 ? 0.0 : (t > 1.0 ? 1.0 : t);
+    const double clipped = t > 1.0 ? 1.0 : t;
     return product(product(clipped, clipped), 3.0 - product(2.0, clipped));
 }
 

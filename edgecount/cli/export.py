@@ -135,6 +135,11 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino")
     help="Build for all GPUs from Ampere on but Jetsons, slower.",
 )
 @click.option(
+    "--same-capability",
+    is_flag=True,
+    help="Build for all GPUs of this one's compute capability, slower; no Jetson.",
+)
+@click.option(
     "--version-compatible", is_flag=True, help="Build for later TensorRT versions too, slower."
 )
 @click.option(

@@ -66,6 +66,7 @@ def _warn_of_unused(
         "workspace",
         "timing_cache",
         "hardware_compatible",
+        "same_capability",
         "version_compatible",
         "fp16_input",
     )

@@ -11,7 +11,8 @@ from edgecount._files import write_whole
 from edgecount.errors import BackendError, ConfigError
 from edgecount.runtime.models.portability import (
     JETSON,
-    can_be_hardware_compatible,
+    OLDEST,
+    builds_for_others,
     open_ended,
 )
 
@@ -38,7 +39,7 @@ def check_options(trt: ModuleType, features: Features, options: EngineOptions) -
                     f"compute_capabilities: expected some of {', '.join(offered)}, got "
                     f"{capability!r}: {_no_engine_for(with_point(capability))}"
                 )
-        for name in ("hardware_compatible", "version_compatible"):
+        for name in ("hardware_compatible", "same_capability", "version_compatible"):
             if getattr(options, name):
                 raise ConfigError(
                     f"{name}: TensorRT for RTX does not have it; its engines run on "
@@ -53,6 +54,7 @@ def check_options(trt: ModuleType, features: Features, options: EngineOptions) -
     for name, there in (
         ("dla_core", features.dla),
         ("hardware_compatible", features.hardware_compatibility),
+        ("same_capability", features.same_capability),
         ("version_compatible", features.version_compatibility),
     ):
         value = getattr(options, name)
@@ -89,11 +91,12 @@ def check_gpu(options: EngineOptions, gpu: Device) -> None:
     Raises:
         ConfigError: an option makes no sense for it; the message names the option.
     """
-    if options.hardware_compatible and not can_be_hardware_compatible(gpu.capability):
-        raise ConfigError(
-            "hardware_compatible: expected a GPU of compute capability 8.0 or newer and no Jetson, "
-            f"got {gpu.name} of {gpu.capability}: leave it out"
-        )
+    for name, oldest in OLDEST.items():
+        if getattr(options, name) and not builds_for_others(gpu.capability, name):
+            raise ConfigError(
+                f"{name}: expected a GPU of compute capability {oldest} or newer and no Jetson, "
+                f"got {gpu.name} of {gpu.capability}: leave it out"
+            )
 
 
 def _no_engine_for(capability: str) -> str:
@@ -130,10 +133,7 @@ def make_config(
             _share_profile(trt, config)
     if options.compute_capabilities:
         _set_capabilities(trt, config, options.compute_capabilities)
-    if options.hardware_compatible:
-        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
-    if options.version_compatible:
-        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    _set_compatibility(trt, config, options)
     if not typed:
         _allow_types(trt, config, network, options.precision)
     if options.dla_core is not None:
@@ -156,6 +156,16 @@ def _share_profile(trt: ModuleType, config: Any) -> None:
     sharing = trt.PreviewFeature.PROFILE_SHARING_0806
     if not config.get_preview_feature(sharing):
         config.set_preview_feature(sharing, True)
+
+
+def _set_compatibility(trt: ModuleType, config: Any, options: EngineOptions) -> None:
+    if options.hardware_compatible:
+        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    if options.same_capability:
+        level = trt.HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY
+        config.hardware_compatibility_level = level
+    if options.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
 
 
 def _set_capabilities(trt: ModuleType, config: Any, capabilities: tuple[str, ...]) -> None:

@@ -40,7 +40,8 @@ def with_fp16_input(graph: bytes) -> bytes | str:
     if halves & outputs:
         return "it gives the image back"
     _retype(model, images[0], halves)
-    return model.SerializeToString()
+    changed: bytes = model.SerializeToString()
+    return changed
 
 
 def _is_to_fp16(node: onnx.NodeProto) -> bool:

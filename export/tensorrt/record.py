@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from edgecount.export.tensorrt.network import TensorRecord
     from edgecount.manifest import Manifest
 
-_OPTIONS = ("workspace", "dla_core", "hardware_compatible", "version_compatible", "fp16_input")
+_OPTIONS = (
+    "workspace",
+    "dla_core",
+    "hardware_compatible",
+    "same_capability",
+    "version_compatible",
+    "fp16_input",
+)
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,14 @@ class DeviceBackend(Backend):
         """The smallest and the largest (height, width) in pixels, if the engine has limits."""
         return None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether this process is a fork of the one that opened the engine.
+
+        The engine is then of no use, and is not freed, which would need CUDA.
+        """
+        return self._process != os.getpid()
+
     @abstractmethod
     def open_worker(self) -> DeviceWorker:
         """Open a worker, which its caller closes before the backend.
@@ -166,7 +174,7 @@ class DeviceBackend(Backend):
             worker.close()
 
     def _check_open(self) -> None:
-        if self._process != os.getpid():
+        if self.is_lost:
             raise BackendError(f"{self.name}: {FORKED}")
         if self._closed:
             raise BackendError(f"{self.name}: the backend is closed")

@@ -90,8 +90,8 @@ def check_host_frame(frame: Any) -> CheckedFrame:
     if chroma.ndim == 3 and chroma.shape[2] == 2:
         chroma = chroma.reshape(chroma.shape[0], -1)
     _check_nv12(luma, chroma)
-    planes = (_with_whole_rows(plane, frame.format) for plane in (luma, chroma))
-    return CheckedFrame(*planes, format=frame.format)
+    luma, chroma = (_with_whole_rows(plane, frame.format) for plane in (luma, chroma))
+    return CheckedFrame(luma, chroma, format=frame.format)
 
 
 def check_gpu_frame(frame: Any, stream: Stream) -> CheckedFrame:

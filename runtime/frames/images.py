@@ -182,7 +182,10 @@ def lies_on_gpu(frame: Any) -> bool:
     """Return whether an array of another library lies on a GPU."""
     where = getattr(frame, "__dlpack_device__", None)
     if where is None:
-        return hasattr(frame, "__cuda_array_interface__")
+        try:
+            return hasattr(frame, "__cuda_array_interface__")
+        except Exception:  # noqa: BLE001  # it has one; why it cannot be had is told on the import
+            return True
     try:
         return int(where()[0]) in _DLPACK_CUDA
     except Exception:  # noqa: BLE001  # whatever it raises, it is no array on a GPU

@@ -9,7 +9,7 @@ import numpy as np
 from edgecount.runtime.cuda.driver import gpu_failures
 from edgecount.runtime.frames.images import as_bgr, lies_on_gpu, shape_of
 from edgecount.runtime.frames.opencv import load_cv2
-from edgecount.runtime.frames.pixel_formats import NV12Frame, PixelFrame, planes_of
+from edgecount.runtime.frames.pixel_formats import NV12Frame, PixelFrame, cut_planes, planes_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,8 @@ def size_of(frame: Any) -> tuple[int, int]:
         InputError: it is no frame.
     """
     height, width, *_ = (*shape_of(planes_of(frame)[0]), 0, 0)
-    return width, height
+    both = isinstance(frame, NV12Frame) and frame.buffer is not None
+    return width, height // 3 * 2 if both else height
 
 
 def bgr_picture(frame: Any) -> NDArray[np.uint8]:
@@ -40,7 +41,8 @@ def bgr_picture(frame: Any) -> NDArray[np.uint8]:
     """
     planes = [_on_host(plane) for plane in planes_of(frame)]
     if isinstance(frame, NV12Frame):
-        luma, chroma = planes[0].reshape(planes[0].shape[:2]), planes[1]
+        luma, chroma = planes if len(planes) == 2 else cut_planes(planes[0])
+        luma = luma.reshape(luma.shape[:2])
         return _nv12_to_bgr(luma, chroma.reshape(len(chroma), -1), frame)
     if isinstance(frame, PixelFrame) and frame.format.startswith("rgb"):
         return as_bgr(planes[0][:, :, 2::-1])
@@ -77,4 +79,4 @@ def _nv12_to_bgr(
     from_blue, from_red = 2 * (1 - blue) * u, 2 * (1 - red) * v
     green = grey - (blue * from_blue + red * from_red) / (1 - red - blue)
     picture = np.stack((grey + from_blue, green, grey + from_red), 2)
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)

@@ -53,7 +53,7 @@ class PixelFrame:
     """
 
     def __init__(self, pixels: Any, order: str) -> None:
-        known = _ORDERS.get(order.lower()) if isinstance(order, str) else None
+        known = _ORDERS.get(str(order).lower())
         if known is None:
             raise InputError(
                 f"PixelFrame: expected an order of {', '.join(_ORDERS)}, got {order!r}; video in "

@@ -10,7 +10,8 @@ The rules and where NVIDIA gives them, as of November 2026:
 - A plan needs a GPU of the same compute capability, and where the number of processors or other
   properties differ TensorRT warns. A hardware-compatible one loads on Ampere (8.0) and everything
   newer, and neither on nor from JetPack and DRIVE OS (Developer Guide of TensorRT 8.6, "Hardware
-  Compatibility"; `HardwareCompatibilityLevel.AMPERE_PLUS` in the bindings).
+  Compatibility"; `HardwareCompatibilityLevel.AMPERE_PLUS` in the bindings). From Turing (7.5) on
+  one can be built for all GPUs of its own capability (`SAME_COMPUTE_CAPABILITY`).
 - TensorRT for RTX: each release takes its own engines alone ("Engine Compatibility" of
   TensorRT-RTX), on Windows and Linux alike. By default an engine is for 8.0, 8.6, 8.9, 12.0 and
   later ("CPU-Only AOT and TensorRT-RTX Engines"); 8.7, 9.0, 10.0, 10.3 and 11.0 are no targets of
@@ -31,6 +32,9 @@ JETSON = ("5.3", "6.2", "7.2", "8.7", "10.1", "11.0")
 """Compute capabilities of Jetson's and DRIVE's own GPUs, which are on no card."""
 
 AMPERE = "8.0"
+OLDEST = {"hardware_compatible": AMPERE, "same_capability": "7.5"}
+"""Options of a build for other GPUs than the one that is there, and the oldest GPUs with them."""
+
 _RTX_DEFAULT = ("8.0", "8.6", "8.9", "12.0+")
 _NEXT_MAJOR = {8: 10, 10: 11}  # whose runtimes load version-compatible plans of the one before
 _MACHINES = {"amd64": "x86-64", "x86_64": "x86-64", "arm64": "aarch64"}
@@ -72,9 +76,9 @@ def platform_of(gpu: Device) -> str:
     return f"{platform.system().lower()}-{_MACHINES.get(machine, machine)}"
 
 
-def can_be_hardware_compatible(capability: str) -> bool:
-    """Return whether TensorRT builds hardware-compatible plans on a GPU, and loads them there."""
-    return capability not in JETSON and _numbers(capability) >= _numbers(AMPERE)
+def builds_for_others(capability: str, option: str) -> bool:
+    """Return whether TensorRT builds plans for other GPUs on one, by an option of `OLDEST`."""
+    return capability not in JETSON and not _older(capability, OLDEST[option])
 
 
 def open_ended(capabilities: list[str]) -> tuple[str, ...]:
@@ -130,7 +134,11 @@ def _gpu(sidecar: EngineSidecar, gpu: Device) -> list[_Difference]:
         built = f"for {wanted}" + (f" ({sidecar.device})" if sidecar.device else "")
         return [("compute capability", built, f"{gpu.capability} ({gpu.kind})")]
     # RTX engines are compiled for the GPU that loads them.
-    portable = sidecar.backend == "tensorrt-rtx" or is_open_ended(sidecar)
+    portable = (
+        sidecar.backend == "tensorrt-rtx"
+        or is_open_ended(sidecar)
+        or bool(sidecar.options.get("same_capability"))
+    )
     if portable or sidecar.device in (None, gpu.kind):
         return []
     # Tactics were chosen for that GPU's number of processors and amount of memory.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import ConfigError, MissingExtraError
@@ -12,8 +13,15 @@ if TYPE_CHECKING:
 
 _AUTO = "auto"
 BOARD = "nvv4l2"  # the decoder of a Jetson, by way of GStreamer
+_PREFIX = re.compile(r"\s*(nvdec|nvv4l2):(?=.)(?!//)(.*)", re.DOTALL)
 # The order in which they are tried: those of a GPU that may count as well first.
 _ORDER = ("cuda", "vaapi", "qsv", "videotoolbox", "d3d11va", "vulkan", "drm")
+
+
+def split_hardware(text: str) -> tuple[str | None, str]:
+    """Return the decoder that a source's text names before a colon, and the rest of the text."""
+    match = _PREFIX.fullmatch(text)
+    return (match[1], match[2]) if match else (None, text)
 
 
 def check_hardware(hardware: str | None) -> None:

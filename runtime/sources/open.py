@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS
 from edgecount.runtime.sources.base import Source
+from edgecount.runtime.sources.hardware import split_hardware
 from edgecount.runtime.sources.image import ImageSource
 from edgecount.runtime.sources.suffixes import (
     IMAGE_SUFFIXES,
@@ -40,7 +41,6 @@ _log = logging.getLogger(__name__)
 _SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp", "csi")
 _STREAM = re.compile(rf"\s*({'|'.join(_SCHEMES)})://", re.IGNORECASE)
 _URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_DECODED = re.compile(r"\s*(nvdec|nvv4l2):(?=.)(?!//)(.*)", re.DOTALL)
 _EXPECTED = "expected a path, a URL or a camera's number"
 _HARDWARE = "hardware"  # an option of videos alone
 _CAMERAS = 81  # Linux' device number (major) of video4linux
@@ -98,9 +98,9 @@ def _open_text(text: str, live: LiveOptions | None, options: dict[str, Any]) -> 
     from edgecount.runtime.sources.live.options import LiveOptions
     from edgecount.runtime.sources.live.source import LiveSource
 
-    decoded = _DECODED.fullmatch(text)
-    if decoded and not os.path.lexists(text):
-        hardware, text = decoded[1], decoded[2]
+    hardware, rest = split_hardware(text)
+    if hardware is not None and not os.path.lexists(text):
+        text = rest
         live = replace(live or LiveOptions(), hardware=hardware)
         options = options | {_HARDWARE: hardware}
     if _is_stream(text):

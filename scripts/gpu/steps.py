@@ -16,6 +16,8 @@ from suites import gpu_tests, kernel_tests, sanitize
 
 TOTAL = 480.0  # seconds for everything, unless --limit says another number
 BUILD, EXTENSION = 100.0, 15.0  # seconds of them for the steps before those that can be chosen
+# Boards with few cores take longer, and without a build there is nothing to check.
+LONGEST_BUILD = 240.0
 # Packages that take long to read from a disk for the first time.
 IMPORTED = ("torch", "cupy", "numba", "onnxruntime")
 # The module, and the name of the engine's library in `edgecount export`, the best one first.
@@ -105,9 +107,11 @@ def build(check: Check) -> Outcome:
         env["CUDAARCHS"] = f"{machine.gpu.capability.replace('.', '')}-real"
     if not shutil.which("nvcc"):
         env["CUDACXX"] = machine.tools["nvcc"]
-    outcome, _ = check.run("build", [*pip(check), *options, str(ROOT)], BUILD, env)
+    outcome, _ = check.run("build", [*pip(check), *options, str(ROOT)], LONGEST_BUILD, env)
     outcome.command = " ".join(f"{k}={v!r}" for k, v in env.items()) + " " + outcome.command
-    if outcome.status == "failed" and lacking:
+    if outcome.timed_out:
+        outcome.message += ": give it more with --limit, or build before and check with --no-build"
+    elif outcome.status == "failed" and lacking:
         outcome.message += (
             f"; it needs {' and '.join(lacking)}, for which pip asked an index: without a network "
             f"run  scripts/gpu_check --fetch  elsewhere and bring {WHEELS.relative_to(ROOT)}/"

@@ -10,7 +10,14 @@ from machine import KERNEL_TEST_MODULES, TEST_MODULES
 from run import ROOT, Check, Outcome
 
 # These need no GPU, and a compiler for minutes; the others of the folder are the reference's.
-UNRELATED = ("test_aarch64.py", "test_emulated.py", "test_nvcc.py", "test_sanitize.py")
+UNRELATED = (
+    "test_aarch64.py",
+    "test_emulated.py",
+    "test_nvcc.py",
+    "test_ptx.py",
+    "test_ptx_translator.py",
+    "test_sanitize.py",
+)
 # Tests that run under compute-sanitizer: kernels on small maps, and no other library's.
 SANITIZED = (
     "test_count_boxes.py",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from planted_box_bugs import BOX_BUGS
-from planted_bugs import BUGS, Bug, plant
+from planted_bugs import BUGS, plant, survivors
 
 ROOT = Path(__file__).parents[2]
 EMULATION = Path(__file__).parent / "emulate"
@@ -128,18 +128,6 @@ def planted_sources(tmp_path_factory):
     for name, bugs in PLANTED.items():
         plant(CUDA, folder / name, bugs)
     return folder
-
-
-def survivors(program: Path, bugs: list[Bug], rounds: int, race: bool) -> list[str]:
-    """Return the names of bugs, of those that are races or that are not, that a program misses."""
-
-    def survives(number: int) -> bool:
-        return run(program, str(rounds), environment={"PLANTED": str(number)}).returncode == 0
-
-    chosen = [number for number, bug in enumerate(bugs, start=1) if bug.race == race]
-    with ThreadPoolExecutor(2) as pool:
-        alive = list(pool.map(survives, chosen))
-    return [bugs[bug - 1].name for bug, lives in zip(chosen, alive, strict=True) if lives]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -222,6 +222,7 @@ NORMALISATION = ((0, 0, 0), (1, 1, 1), False, 0.0)
         ("Stream", ()),
         ("Event", ()),
         ("device_memory", ()),
+        ("shares_memory", ()),
         ("MapCounter", (1, (8, 8), None)),
         ("Preprocessor", (*SIZES, *NORMALISATION)),
         ("Preprocessor", (8, 8, *SIZES[2:], *NORMALISATION)),

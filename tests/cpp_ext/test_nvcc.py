@@ -4,80 +4,121 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from ptx.build import CPP, PROGRAMS, Compiler, run
+from ptx.resources import (
+    Resources,
+    architectures,
+    compile_for,
+    memory_used,
+    nvcc_version,
+    read_table,
+    resources_in,
+)
 
-ROOT = Path(__file__).parents[2]
-CPP = ROOT / "cpp_ext"
-KERNELS = ("count_boxes", "preprocess", "count_maps")
-SLOW_LAST = [*KERNELS[:2], pytest.param(KERNELS[2], marks=pytest.mark.slow)]  # half a minute
-FLAGS = ["-std=c++17", "--fmad=false", f"-I{CPP / 'include'}", f"-I{CPP / 'src'}"]
-# What ptxas says of each function that it compiles.
-MEMORY = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
-# Bytes a thread: the few peaks on plateaus are settled in functions that are called.
-STACK = {"count_maps": 32}
+ORIN = 87
+KERNELS = {name: kernels for name, (kernels, _) in PROGRAMS.items()}
+# ptxas takes half a minute for the kernels of maps.
+SLOW_MAPS = [
+    pytest.param(name, marks=pytest.mark.slow) if name == "maps" else name for name in KERNELS
+]
 ARITHMETIC = re.compile(r"\s(?:add|sub|mul|div|mad|fma|sqrt)\.[\w.]*f(?:32|64)\s")
+FENCE = r"(?:membar\.gl|fence\.(?:sc|acq_rel)\.gpu)"
+# Of each image the last block counts: the one that takes the last ticket.
+TICKET = re.compile(rf"{FENCE};\s+(?:\S[^\n]*\n\s*){{0,12}}?atom\.\S*inc\.u32 [^\n]*\n(.*)", re.S)
 
 
-@pytest.fixture(scope="module")
-def nvcc() -> str:
-    found = shutil.which("nvcc")
-    if found is None:
-        pytest.skip("nvcc is not installed")
-    if not CPP.is_dir():
-        pytest.skip("the C++ sources are not at hand")
-    return found
+def ptxas() -> str:
+    nvcc = shutil.which("nvcc")
+    beside = Path(nvcc).resolve().with_name("ptxas") if nvcc else Path("none")
+    return str(beside) if beside.exists() else shutil.which("ptxas") or pytest.skip("no ptxas")
 
 
-def run(*command: str | Path) -> str:
-    done = subprocess.run(
-        [str(part) for part in command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+def assert_all_in_registers(said: str) -> None:
+    """Fail if a thread has any memory of its own: spilt registers, or arrays with an index."""
+    assert memory_used(said) == {(0, 0, 0)}, said
 
 
-def assert_all_in_registers(kernel: str, said: str) -> None:
-    found = MEMORY.findall(said)
+def assert_in_table(found: list[Resources]) -> None:
+    version, rows = read_table()
+    if version != nvcc_version():
+        pytest.skip(f"the table is of nvcc {version}, not of {nvcc_version()}")
+    table = {(row.architecture, row.kernel): row for row in rows}
     assert found
-    assert max(int(stack) for stack, _, _ in found) <= STACK.get(kernel, 0), said
-    assert {spilt for _, *both in found for spilt in both} == {"0"}, said
+    for got in found:
+        kept = table[got.architecture, got.kernel]
+        assert got.shared == kept.shared, f"{kept}: python tests/cpp_ext/ptx/resources.py"
+        assert got.registers <= kept.registers, f"{kept}, got {got}"
 
 
-@pytest.mark.parametrize("kernel", SLOW_LAST)
-def test_kernels_round_each_step_and_keep_all_in_registers(
-    nvcc: str, kernel: str, tmp_path: Path
-) -> None:
-    ptx, machine_code = tmp_path / "kernel.ptx", tmp_path / "kernel.cubin"
-    run(nvcc, *FLAGS, "--ptx", "-arch=compute_87", CPP / "cuda" / f"{kernel}.cu", "-o", ptx)
-    steps = ARITHMETIC.findall(ptx.read_text())
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_round_each_step(compiler: Compiler, name: str) -> None:
+    steps = ARITHMETIC.findall(compiler.ptx(name, ORIN))
     assert steps
     # Without .rn the next compiler may fuse a product and a sum, and the CPU's bits are lost.
     assert [step for step in steps if ".rn" not in step] == []
-    beside = Path(nvcc).resolve().with_name("ptxas")
-    ptxas = beside if beside.exists() else shutil.which("ptxas") or pytest.skip("no ptxas")
-    assert_all_in_registers(kernel, run(ptxas, "-v", "-arch=sm_87", ptx, "-o", machine_code))
+    assert not any(".ftz" in step for step in steps)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_threads_have_no_memory_of_their_own(compiler: Compiler, name: str) -> None:
+    assert ".local" not in compiler.ptx(name, ORIN)
+
+
+def test_blocks_hand_over_between_fences(compiler: Compiler) -> None:
+    found = TICKET.search(compiler.ptx("maps", ORIN))
+    assert found is not None
+    # After the ticket, too, before anything of the other blocks is read.
+    after = re.search(rf"{FENCE};|(?<=\s)(?:ld|atom)\.global", found[1])
+    assert after is not None
+    assert re.fullmatch(f"{FENCE};", after[0])
+
+
+@pytest.mark.parametrize("name", SLOW_MAPS)
+def test_kernels_need_no_more_than_the_table_says(
+    compiler: Compiler, name: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "kernel.ptx"
+    source.write_text(compiler.ptx(name, ORIN))
+    said = run(ptxas(), "-v", f"-arch=sm_{ORIN}", source, "-o", tmp_path / "kernel.cubin")
+    assert_all_in_registers(said)
+    assert_in_table(resources_in(said))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_every_architecture_has_registers_enough(nvcc: str, kernel: str, tmp_path: Path) -> None:
-    text = (CPP / "cmake" / "Architectures.cmake").read_text()
-    listed = re.search(r"foreach\(architecture ([\d ]+)\)", text)
-    assert listed is not None
-    known = run(nvcc, "--list-gpu-arch").split()
-    codes = [
-        f"-gencode=arch=compute_{number},code=sm_{number}"
-        for number in listed[1].split()
-        if f"compute_{number}" in known
-    ]
-    source = CPP / "cuda" / f"{kernel}.cu"
-    said = run(nvcc, *FLAGS, *codes, "-Xptxas=-v", "-c", source, "-o", tmp_path / "kernel.o")
-    assert len(MEMORY.findall(said)) >= len(codes)
-    assert_all_in_registers(kernel, said)
+@pytest.mark.parametrize("name", KERNELS)
+def test_nor_on_any_architecture(compiler: Compiler, name: str, tmp_path: Path) -> None:
+    numbers = architectures()
+    said = compile_for(CPP / "cuda" / KERNELS[name], numbers, tmp_path / "kernel.o")
+    assert_all_in_registers(said)
+    found = resources_in(said)
+    assert {each.architecture for each in found} == set(numbers)
+    assert_in_table(found)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [ORIN, *(pytest.param(other, marks=pytest.mark.slow) for other in (75, 90, 110))],
+)
+def test_machine_code_has_the_fences(compiler: Compiler, architecture: int, tmp_path: Path) -> None:
+    disassembler = shutil.which("cuobjdump") or pytest.skip("cuobjdump is not installed")
+    source, machine_code = tmp_path / "kernel.ptx", tmp_path / "kernel.cubin"
+    source.write_text(count_images_alone(compiler.ptx("maps", architecture)))
+    run(ptxas(), f"-arch=sm_{architecture}", source, "-o", machine_code)
+    said = run(disassembler, "-sass", machine_code)
+    steps = re.findall(r"\s(MEMBAR|CCTL\.IVALL|ATOMG\S*\.INC|LDG?|STG?)\b", said)
+    (ticket,) = (at for at, step in enumerate(steps) if step.startswith("ATOMG"))
+    # All writes are out before the ticket; what the cache has is dropped before reads after it.
+    assert "MEMBAR" in steps[max(ticket - 2, 0) : ticket]
+    assert steps[ticket + 1 : ticket + 3] == ["MEMBAR", "CCTL.IVALL"]
+
+
+def count_images_alone(text: str) -> str:
+    """Return a PTX module with no kernel but the one that counts: ptxas takes a second for it."""
+    head = text[: text.index(".entry")]
+    kernels = re.findall(r"^\.entry .*?^}$", text, re.DOTALL | re.MULTILINE)
+    (kept,) = (kernel for kernel in kernels if "count_images" in kernel.split("(", 1)[0])
+    functions = re.findall(r"^\.func [^;]*?^{.*?^}$", text, re.DOTALL | re.MULTILINE)
+    return "\n".join([head, kept, *functions, ""])

@@ -10,40 +10,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ptx.build import CPP, PROGRAMS, Build, make_ptx, missing_tool
+from planted_box_bugs import BOX_BUGS
+from planted_bugs import BUGS, plant, survivors
+from ptx.build import CPP, PROGRAMS, Compiler, make_ptx
 
 # Turing, Orin, Hopper and Thor.
 ARCHITECTURES = (75, 87, 90, 110)
 USUAL = 87
-ROUNDS = {"maps": 100, "boxes": 100, "frames": 200}
-
-
-class Compiler:
-    """PTX and programs, each made once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.build = Build(folder)
-        self._ptx: dict[tuple[str, int], str] = {}
-
-    def ptx(self, program: str, architecture: int) -> str:
-        key = program, architecture
-        if key not in self._ptx:
-            source = CPP / "cuda" / PROGRAMS[program][0]
-            output = self.folder / f"{program}-{architecture}.ptx"
-            self._ptx[key] = make_ptx(source, architecture, output)
-        return self._ptx[key]
-
-    def program(self, name: str, architecture: int) -> Path:
-        return self.build.program(name, self.ptx(name, architecture))
-
-
-@pytest.fixture(scope="module")
-def compiler(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
-    missing = missing_tool("nvcc", "g++", "c++filt")
-    if missing:
-        pytest.skip(missing)
-    return Compiler(tmp_path_factory.mktemp("ptx"))
+ROUNDS = {"maps": 150, "boxes": 200, "frames": 500}
+PLANTED = {"maps": BUGS, "boxes": BOX_BUGS}
 
 
 def launches_of(program: Path, *arguments: int) -> dict[str, int]:
@@ -73,3 +48,15 @@ def test_it_does_so_for_all_architectures(compiler: Compiler, name: str, archite
     for seed in (architecture, 1000 + architecture):
         launches = launches_of(program, 3 * ROUNDS[name], seed)
         assert min(launches.values()) > 0, launches
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_bugs_are_found(compiler: Compiler, name: str, tmp_path: Path) -> None:
+    sources = tmp_path / "cuda"
+    plant(CPP / "cuda", sources, PLANTED[name])
+    text = make_ptx(sources / PROGRAMS[name][0], USUAL, tmp_path / "planted.ptx")
+    program = compiler.build.program(name, text, sources)
+    assert min(launches_of(program, 100).values()) > 0
+    # Races are ThreadSanitizer's to find, see test_emulated.py.
+    assert survivors(program, PLANTED[name], rounds=100, race=False) == []

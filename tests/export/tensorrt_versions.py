@@ -15,9 +15,10 @@ VERSIONS = {
 AHEAD_OF_TIME = {"compute_capabilities", "engine_validity", "capture_query", "runtime_cache"}
 ABSENT = {
     "8.6.1": {"strongly_typed", "progress_monitor", "parser_nodes", "context_memory"}
+    | {"same_capability"}
     | AHEAD_OF_TIME,
-    "10.3.0": AHEAD_OF_TIME,
-    "10.7.0": AHEAD_OF_TIME,
+    "10.3.0": {"same_capability"} | AHEAD_OF_TIME,
+    "10.7.0": {"same_capability"} | AHEAD_OF_TIME,
     "10.13.3.9": AHEAD_OF_TIME,
     "10.16.1.11": AHEAD_OF_TIME,
     "11.4.0.106": {"explicit_batch", "precision_flags", "profile_sharing"} | AHEAD_OF_TIME,

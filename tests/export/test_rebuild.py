@@ -66,6 +66,38 @@ def test_a_plan_for_all_newer_gpus_stays_one(engine):
         build(engine._replace(sidecar=made), "9.0")
 
 
+@pytest.mark.parametrize(
+    ("option", "here", "for_others"),
+    [
+        ("hardware_compatible", "8.9", True),
+        ("hardware_compatible", "8.7", False),
+        ("hardware_compatible", "7.5", False),
+        ("same_capability", "7.5", True),
+        ("same_capability", "8.7", False),
+    ],
+)
+def test_an_engine_for_many_gpus_is_built_as_such_where_that_works(
+    engine, monkeypatch, option, here, for_others
+):
+    asked = []
+
+    def note(_onnx, _plan, options, **_):
+        asked.append(options)
+        raise BackendError("far enough")
+
+    monkeypatch.setattr("edgecount.export.tensorrt.build.build_engine", note)
+    options = {option: True, "version_compatible": True}
+    wide = dataclasses.replace(
+        engine.sidecar, backend="tensorrt", compute_capabilities=("8.0+",), options=options
+    )
+    with pytest.raises(BackendError, match="far enough"):
+        build(engine._replace(sidecar=wide), here)
+    (found,) = asked
+    assert (getattr(found, option), found.version_compatible) == (for_others, True)
+    assert not (found.hardware_compatible and found.same_capability)
+    assert found.compute_capabilities == ()
+
+
 def test_a_gpu_that_has_no_plans(engine):
     with pytest.raises(
         BackendError, match=r"model\.engine cannot be built again here: .*got '8\.7'"

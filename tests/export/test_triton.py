@@ -144,7 +144,7 @@ def engine(folder, precision, *, target="tensorrt", refused=False) -> FileRecord
     path.write_bytes(precision.encode())
     record = EngineRecord(
         path, 4, "", "", 1.0, "10.3.0", ("8.7",), None, None, InputShapes.static((1, 3, 64, 96)),
-        (), True, {}, None, EngineOptions(target, precision=precision),
+        (), True, {}, None, EngineOptions(target, precision=precision), "jetson",
     )  # fmt: skip
     return FileRecord(path, 4, "", engine=record, overridden=refused)
 

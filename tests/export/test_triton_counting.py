@@ -241,6 +241,20 @@ def test_the_documented_tensors_are_those_of_the_ensemble(add_counting, tmp_path
     assert {found for found, *_ in told} >= {"frame", "count", "points", "interval", "boxes"}
 
 
+def test_the_image_copies_what_a_build_reads():
+    root = FOLDER.parents[1]
+    copied = [
+        words.split()[:-1]
+        for words in re.findall(r"^COPY (.*)$", (FOLDER / "Dockerfile").read_text(), re.MULTILINE)
+    ]
+    names = {name for words in copied for name in words}
+    let_in = (root / ".dockerignore").read_text().splitlines()
+    packages = {"cpp_ext", "edgecount", "export", "runtime", "train"}
+    assert packages | {"pyproject.toml", "CMakeLists.txt", "README.md"} <= names
+    assert all((root / name).exists() for name in names)
+    assert {f"!{name}" for name in names} <= set(let_in)
+
+
 @pytest.mark.slow
 def test_a_real_server_counts_frames(add_counting, tmp_path):
     grpc = pytest.importorskip("tritonclient.grpc")

@@ -95,6 +95,19 @@ def test_pinned_memory_is_written_in_place():
     assert sys.getrefcount(buffer) == count - 1
 
 
+def test_pinned_memory_stays_until_the_work_that_uses_it_is_done():
+    stream, count = _ext.Stream(), 1 << 12
+    target = _ext.DeviceBuffer(4 * count).array((count,), "float32")
+    source = _ext.PinnedBuffer(4 * count).array((count,), "float32")
+    source[...] = expected = np.arange(count, dtype=np.float32)
+    stream.upload(target, source)
+    del source  # frees the buffer, while the copy may not have begun
+    found = np.zeros(count, np.float32)
+    stream.download(target, found)
+    stream.synchronize()
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_pinned_memory_is_an_array_of_the_device_as_well():
     buffer = _ext.PinnedBuffer(96)
     host, count = buffer.array((3, 4), "int64"), sys.getrefcount(buffer)

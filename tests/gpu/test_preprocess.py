@@ -221,6 +221,7 @@ ARGUMENTS = (4, 6, 8, 8, 4, 6, MEAN, SCALE, True, 0.0)
         (4, 9, ValueError, "resized_height, resized_width: expected at most"),
         (6, (1, 2), ValueError, "mean: expected 3 numbers, got 2"),
         (1, 2**21, ValueError, "image, out_height, out_width: expected sides of at most 1048576"),
+        (2, 300_000, ValueError, "out_height: expected at most 262140 pixels on a GPU, got 300000"),
     ],
 )
 def test_wrong_preprocessors(position, value, error, message):

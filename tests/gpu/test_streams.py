@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from gpu_maps import EMULATED
 
 from edgecount import _ext
 
@@ -235,6 +236,26 @@ def test_the_caller_s_context_stays_current(driver, stream):
     finally:
         assert driver.cuCtxDestroy_v2(own) == 0
     assert current() == before
+
+
+@pytest.mark.skipif(not EMULATED, reason="a driver may end the process instead")
+def test_a_stream_that_its_owner_destroyed_is_named():
+    owner = _ext.Stream()
+    borrowed, event = _ext.Stream(handle=owner.handle), _ext.Event()
+    target = _ext.DeviceBuffer(16).array((4,), "float32")
+    event.record(borrowed)
+    del owner
+    values = np.zeros(4, np.float32)
+    calls = [
+        *(borrowed.synchronize, lambda: borrowed.idle, borrowed.begin_capture),
+        *(lambda: event.record(borrowed), lambda: borrowed.wait(event)),
+        *(lambda: borrowed.upload(target, values), lambda: borrowed.download(target, values)),
+    ]
+    for call in calls:
+        with pytest.raises(RuntimeError, match=r"stream, which is .* gone \(keep .*owner="):
+            call()
+    # Others, which look at all streams, are not disturbed.
+    assert _ext.device_array(target, _ext.Stream()).ptr == target.ptr
 
 
 class Stranger:

@@ -60,7 +60,7 @@ def test_the_benchmarks_write_what_the_report_shows(
     assert "| share of copy | share of copies |" in page
     assert all(row["candidates"] > row["kept"] > 0 for row in numbers["boxes"])
     assert "| candidates | kept | µs | read µs | cpu µs |" in page
-    assert "| upload µs | torch µs | cpu µs | opencv µs |" in page
+    assert "| upload µs | in place µs | torch µs | cpu µs | opencv µs |" in page
     times = {"one_map_waited_us", "three_empty_waited_us", "empty_in_graph_us"}
     assert times <= numbers["launch"].keys()
     measured = {goal.what: goal.measured for goal in scripts.goals.goals(numbers, None)}

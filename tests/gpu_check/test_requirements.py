@@ -73,3 +73,14 @@ def test_a_failed_build_says_what_it_lacked(
         "build/wheels/"
     )
     assert "--no-build-isolation" not in outcome.command
+
+
+def test_a_build_that_takes_too_long_says_what_to_do(
+    scripts: Any, outdated: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = [sys.executable, "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(scripts.steps, "pip", lambda check: endless)
+    monkeypatch.setattr(scripts.steps, "LONGEST_BUILD", 0.2)
+    outcome = scripts.steps.build(outdated)
+    assert outcome.status == "failed"
+    assert outcome.message.startswith("not done after 0 s: give it more with --limit")

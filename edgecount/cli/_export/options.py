@@ -24,6 +24,7 @@ _ENGINE = (
     "workspace",
     "timing_cache",
     "hardware_compatible",
+    "same_capability",
     "version_compatible",
     "fp16_input",
 )

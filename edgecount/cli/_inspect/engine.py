@@ -33,6 +33,7 @@ def engine_facts(path: Path) -> dict[str, Any]:
             "layers": sidecar.layers,
             "shapes": [list(getattr(sidecar.shapes, end)) for end in ("min", "opt", "max")],
             "compute_capabilities": list(sidecar.compute_capabilities),
+            "platform": sidecar.platform,
             "device": sidecar.device,
             "driver": sidecar.driver,
             "onnx_sha256": sidecar.onnx_sha256,
@@ -70,6 +71,7 @@ def engine_rows(engine: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the engine's facts as rows of a name and a text."""
     layers = ", ".join(f"{number} in {kind}" for kind, number in engine["layers"].items())
     smallest, opt, largest = ("x".join(map(str, shape)) for shape in engine["shapes"])
+    gpus = f"a GPU of compute capability {', '.join(engine['compute_capabilities'])}"
     sizes = opt if smallest == largest else f"{smallest} to {largest}, tuned for {opt}"
     built = f"on {engine['device']}" if engine["device"] else "without a GPU"
     rows = [
@@ -78,7 +80,7 @@ def engine_rows(engine: dict[str, Any]) -> list[tuple[str, str]]:
             f"{engine['precision']}, {engine['backend']} {engine['version']}, built {built}",
         ),
         ("layers", layers or "not reported"),
-        ("needs", f"a GPU of compute capability {', '.join(engine['compute_capabilities'])}"),
+        ("needs", f"{gpus} on {engine['platform']}" if engine["platform"] else gpus),
         ("images", sizes),
     ]
     if engine["overridden"]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from edgecount.errors import EdgeCountError
+from edgecount.errors import ConfigError, EdgeCountError, MissingExtraError
 from edgecount.runtime.sources.live import LiveSource, SourceState
 from edgecount.runtime.sources.prefetch import Ended, NotReady
 from edgecount.watch.readings import Event
@@ -157,5 +157,7 @@ def source_of(camera: str, config: CameraConfig) -> LiveSource:
     """
     try:
         return LiveSource(config.source, config.live_options(), name=camera)
+    except MissingExtraError as error:
+        raise ConfigError(f"cameras: {camera}: {error}") from None
     except EdgeCountError as error:
         raise type(error)(f"cameras: {camera}: {error}") from None

@@ -89,7 +89,7 @@ class WatchConfig:
         seen: dict[str, str] = {}
         for name, camera in self.cameras.items():
             source = str(camera.source).strip()
-            device = re.fullmatch(r"(?:/dev/video)?(\d{1,3})|(csi://\d*)", source)
+            device = re.fullmatch(r"(?:/dev/video)?(\d{1,3})|(csi://\d*)/?(?:\?.*)?", source)
             if not device:
                 continue
             other = seen.setdefault(device[1] or device[2], name)

@@ -96,7 +96,8 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
     def close(self) -> None:
         """Free the session."""
         super().close()
-        self._shared = None
+        if not self.is_lost:
+            self._shared = None
 
     def _open_session(self) -> _Shared:
         with self._lock:

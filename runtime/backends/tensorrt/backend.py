@@ -116,7 +116,7 @@ class TensorRTBackend(DeviceBackend):
     def close(self) -> None:
         """Free the engine."""
         super().close()
-        if self._on_gpu.is_lost:
+        if self.is_lost:
             return
         with self._on_gpu:
             if self._kernels is not None:

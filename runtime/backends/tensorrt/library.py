@@ -95,7 +95,8 @@ class Features:
         explicit_batch: a network must be told that its batch is an axis like another.
         precision_flags: the builder chooses types, within what flags allow.
         progress_monitor: a build can be watched and cancelled.
-        hardware_compatibility: plans for any GPU of a family.
+        hardware_compatibility: plans for all GPUs from Ampere on.
+        same_capability: plans for all GPUs of one compute capability.
         version_compatibility: plans for newer versions.
         compute_capabilities: builds ahead of time for GPUs that are not here.
         dla: can build for deep learning accelerators, if the board has any.
@@ -115,6 +116,7 @@ class Features:
     precision_flags: bool = _under("BuilderFlag", "FP16")
     progress_monitor: bool = _under("IBuilderConfig", "progress_monitor")
     hardware_compatibility: bool = _under("IBuilderConfig", "hardware_compatibility_level")
+    same_capability: bool = _under("HardwareCompatibilityLevel", "SAME_COMPUTE_CAPABILITY")
     version_compatibility: bool = _under("BuilderFlag", "VERSION_COMPATIBLE")
     compute_capabilities: bool = _under("IBuilderConfig", "set_compute_capability")
     dla: bool = _under("IBuilderConfig", "DLA_core")

@@ -17,7 +17,7 @@ from edgecount.runtime.sources.faults import (
     SizeError,
     UnknownProtocolError,
 )
-from edgecount.runtime.sources.hardware import BOARD, accelerators, check_hardware
+from edgecount.runtime.sources.hardware import BOARD, accelerators, check_hardware, split_hardware
 from edgecount.runtime.sources.live import jetson, opencv
 from edgecount.runtime.sources.urls import shown_url, stream_name
 
@@ -68,6 +68,12 @@ def check(source: object, options: LiveOptions) -> None:
     # OpenCV 5.0 ends the process at -1, and takes no number past 31 bits.
     if not isinstance(source, str) and not (numbered and 0 <= source < 2**31):  # type: ignore[operator]
         raise SourceError(f"expected a camera's number, 0 or more, or its device, got {source!r}")
+    hardware, address = split_hardware(source) if isinstance(source, str) else (None, "")
+    if hardware is not None:
+        raise SourceError(
+            f"expected an address or a camera, got {hardware}:{default_name(address)}: here the "
+            f'decoder is LiveOptions(hardware="{hardware}")'
+        )
     if isinstance(source, str) and not _URL.match(source) and _PIPELINE not in source:
         path = Path(source)
         if path.exists() and not path.is_char_device():

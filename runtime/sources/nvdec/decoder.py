@@ -16,7 +16,8 @@ import numpy as np
 from av.bitstream import BitStreamFilterContext
 
 from edgecount.errors import ConfigError, SourceError
-from edgecount.runtime.sources.faults import NoDecoderError
+from edgecount.runtime.cuda.driver import why_no_gpu
+from edgecount.runtime.sources.faults import NoDecoderError, PermanentError
 from edgecount.runtime.sources.nvdec.library import load_library
 from edgecount.runtime.sources.nvdec.pool import FramePool
 from edgecount.runtime.sources.once import warn_once
@@ -118,6 +119,9 @@ class NvdecDecoder:
         if self.name not in _CODECS:
             raise NoDecoderError(f"{name}: {_EXPECTED}, got {self.name}: {_OTHERWISE}")
         self._nvc = load_library()
+        reason = why_no_gpu()
+        if reason is not None:
+            raise PermanentError(f"{name} cannot be decoded on NVDEC: {reason}")
         with self._failures("cannot be decoded on NVDEC"):
             self._pool = FramePool(gpu)
         self._decoder: Any = None  # until a key frame comes

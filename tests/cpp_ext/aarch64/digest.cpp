@@ -205,12 +205,14 @@ void run_preprocess(const ImageView& image, const PreprocessOptions& chosen, Dig
     digest.add(out.data(), out.size());
 }
 
-void preprocess_bgr(Random& random, Digest& digest) {
+void preprocess_packed(Random& random, Digest& digest) {
+    const Pixels formats[] = {Pixels::bgr, Pixels::rgb, Pixels::bgrx, Pixels::rgbx, Pixels::grey};
+    const Pixels pixels = formats[random.pick(0, 4)];
     const Size from = size(random);
-    const std::size_t stride = 3 * from.width + random.pick(0, 9);
+    const std::size_t stride = bytes_per_pixel(pixels) * from.width + random.pick(0, 9);
     const auto image = bytes(random, stride * from.height);
-    run_preprocess({image.data(), from.height, from.width, stride}, preprocessing(random, from),
-                   digest);
+    run_preprocess({image.data(), from.height, from.width, stride, pixels},
+                   preprocessing(random, from), digest);
 }
 
 void preprocess_nv12(Random& random, Digest& digest) {
@@ -220,7 +222,9 @@ void preprocess_nv12(Random& random, Digest& digest) {
     const auto luma = bytes(random, stride * from.height);
     const auto chroma = bytes(random, stride * from.height / 2);
     ImageView image{luma.data(), from.height, from.width, stride};
-    image.pixels = Pixels::nv12_bt601;
+    const Pixels formats[] = {Pixels::nv12_bt601, Pixels::nv12_bt601_full, Pixels::nv12_bt709,
+                              Pixels::nv12_bt709_full};
+    image.pixels = formats[random.pick(0, 3)];
     image.chroma = chroma.data();
     image.chroma_stride = stride;
     run_preprocess(image, preprocessing(random, from), digest);
@@ -246,7 +250,7 @@ int main() {
     const Subject subjects[] = {{"count float32", count_floats},
                                 {"count float16", count_halves},
                                 {"count boxes", count_by_boxes},
-                                {"preprocess BGR", preprocess_bgr},
+                                {"preprocess packed pixels", preprocess_packed},
                                 {"preprocess NV12", preprocess_nv12}};
     for (const Subject& subject : subjects) {
         use_kernels(*available.front());

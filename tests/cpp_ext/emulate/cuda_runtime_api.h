@@ -26,6 +26,7 @@ inline const char* cudaGetErrorName(cudaError_t error) {
         case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
         case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
         case cudaErrorNotReady: return "cudaErrorNotReady";
+        case cudaErrorContextIsDestroyed: return "cudaErrorContextIsDestroyed";
         case cudaErrorNotPermitted: return "cudaErrorNotPermitted";
         case cudaErrorNotSupported: return "cudaErrorNotSupported";
         case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
@@ -111,12 +112,12 @@ inline cudaError_t allocate(void** address, std::size_t bytes, cudaMemoryType ty
     return cudaSuccess;
 }
 
-/// Waits for the device, as CUDA does.
+/// Waits for the device where CUDA is documented to: not for the host's memory.
 inline cudaError_t free_memory(void* address, cudaMemoryType type) {
     const Lock lock;
     if (address == nullptr) return cudaSuccess;
     if (disturbs_capture()) return report(cudaErrorStreamCaptureUnsupported);
-    drain_all();
+    if (type == cudaMemoryTypeDevice) drain_all();
     const auto found = device().memory.find(static_cast<char*>(address));
     if (found == device().memory.end() || found->second.type != type) {
         return report(cudaErrorInvalidValue);
@@ -125,6 +126,8 @@ inline cudaError_t free_memory(void* address, cudaMemoryType type) {
 #if defined(__SANITIZE_ADDRESS__)
     ASAN_UNPOISON_MEMORY_REGION(address, found->second.bytes);
 #endif
+    // What still runs finds garbage.
+    std::memset(address, 0xff, found->second.bytes);
     device().memory.erase(found);
     std::free(address);
     return cudaSuccess;

@@ -67,8 +67,8 @@ def make_ptx(source: Path, architecture: int, output: Path, *flags: str) -> str:
 
 
 def without_target(text: str) -> str:
-    """Return PTX without the line that names the architecture and is all that differs for some."""
-    return re.sub(r"^\.target .*$", "", text, flags=re.MULTILINE)
+    """Return PTX without the architecture and its limits: for some, no more than that differs."""
+    return re.sub(r"^\.(target|minnctapersm) .*$", "", text, flags=re.MULTILINE)
 
 
 def link(objects: Sequence[Path], program: Path) -> Path:
@@ -139,3 +139,23 @@ class Build:
 
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
             return list(pool.map(compile_one, sources))
+
+
+class Compiler:
+    """PTX and programs, each made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.build = Build(folder)
+        self._ptx: dict[tuple[str, int], str] = {}
+
+    def ptx(self, program: str, architecture: int) -> str:
+        key = program, architecture
+        if key not in self._ptx:
+            source = CPP / "cuda" / PROGRAMS[program][0]
+            output = self.folder / f"{program}-{architecture}.ptx"
+            self._ptx[key] = make_ptx(source, architecture, output)
+        return self._ptx[key]
+
+    def program(self, name: str, architecture: int) -> Path:
+        return self.build.program(name, self.ptx(name, architecture))

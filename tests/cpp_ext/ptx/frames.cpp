@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <vector>
 
@@ -76,7 +77,8 @@ std::vector<T> on_device(const ImageView& image, const PreprocessOptions& option
 }
 
 void check(Random& random, int number) {
-    const bool nv12 = pick(random, 0, 1) == 0;
+    const NamedPixels format = kPixelFormats[pick(random, 0, std::size(kPixelFormats) - 1)];
+    const bool nv12 = is_nv12(format.pixels);
     const bool large = pick(random, 0, 9) == 0;
     std::size_t height = pick(random, 1, large ? 300 : 60);
     std::size_t width = pick(random, 1, large ? 2600 : 90);
@@ -86,7 +88,7 @@ void check(Random& random, int number) {
     }
     const PreprocessOptions options = pick_options(random, height, width);
     const std::size_t step = pick(random, 0, 1) == 0 ? 4 : 1;
-    const std::size_t stride = (nv12 ? width : 3 * width) + pick(random, 0, 3) * step;
+    const std::size_t stride = width * bytes_per_pixel(format.pixels) + pick(random, 0, 3) * step;
     const std::size_t chroma_stride = width + pick(random, 0, 1) * 5;
     const std::size_t skipped = pick(random, 0, 2) == 0 ? pick(random, 0, 3) : 0;
     const Bytes pixels(random, stride * height, skipped);
@@ -96,7 +98,7 @@ void check(Random& random, int number) {
     image.height = height;
     image.width = width;
     image.row_stride = stride;
-    image.pixels = nv12 ? Pixels::nv12 : Pixels::bgr;
+    image.pixels = format.pixels;
     image.chroma_stride = nv12 ? chroma_stride : 0;
     image.data = pixels.host.data();
     if (nv12) image.chroma = chroma.host.data();
@@ -115,7 +117,7 @@ void check(Random& random, int number) {
                                : std::memcmp(&floats[i], &expected[i], sizeof(float)) == 0;
         if (same) continue;
         std::fprintf(stderr, "failed: value %zu of frame %d, %zu x %zu %s\n", i, number, height,
-                     width, nv12 ? "NV12" : "BGR");
+                     width, format.name);
         std::exit(1);
     }
 }

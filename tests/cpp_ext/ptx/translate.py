@@ -25,6 +25,9 @@ from ptx.syntax import (
 
 RENDERERS: dict[str, Renderer] = {**ARITHMETIC, **MEMORY, **FLOW}
 REGISTERS_A_LINE = 32
+# Compilers take more than twice the time for a file of twice the length.
+LINES_A_FILE = 3000
+CLOSING = "}  // namespace ptx\n"
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Layout:
     size: int
 
 
-def lay_out(variables: list[Variable], begin: int = 0) -> Layout:
-    offsets, at = {}, begin
+def lay_out(variables: list[Variable]) -> Layout:
+    offsets, at = {}, 0
     for variable in variables:
         at = -(-at // variable.alignment) * variable.alignment
         offsets[variable.name] = at
@@ -62,11 +65,38 @@ def translate(text: str, source: str) -> dict[str, str]:
         function.name: f"{'kernel' if function.is_kernel else 'function'}_{number}"
         for number, function in enumerate(module.functions)
     }
-    files = {f"{name}.cpp": "" for name in names.values()}
-    for function in module.functions:
-        files[f"{names[function.name]}.cpp"] = Translation(module, function, names).source()
+    translated = [Translation(module, each, names).source() for each in module.functions]
+    files = {
+        f"kernels_{number}.cpp": "\n".join([*declarations(module, names), *group, CLOSING])
+        for number, group in enumerate(grouped(translated))
+    }
     files["launches.cpp"] = launches(module, names, source)
     return files
+
+
+def grouped(texts: list[str]) -> list[list[str]]:
+    """Put short texts together, as each file has the headers to read as well."""
+    groups: list[list[str]] = [[]]
+    size = 0
+    for text in texts:
+        if groups[-1] and size + text.count("\n") > LINES_A_FILE:
+            groups.append([])
+            size = 0
+        groups[-1].append(text)
+        size += text.count("\n")
+    return groups
+
+
+def declarations(module: Module, names: dict[str, str]) -> list[str]:
+    """Return the begin of a file: what its functions may call, and variables of the module."""
+    called = [each for each in module.functions if not each.is_kernel]
+    variables = [each for each in module.variables if each.space != "shared"]
+    return [
+        '#include "run.h"',
+        "namespace ptx {",
+        *(f"{signature(each, names[each.name])};" for each in called),
+        *(f"extern char m_{identifier(each.name)}[{each.size}];" for each in variables),
+    ]
 
 
 def signature(function: Function, name: str) -> str:
@@ -92,33 +122,30 @@ class Translation:
         addresses = {each.name: f"u64(m_{identifier(each.name)})" for each in others}
         self.scope = Scope(function, addresses)
         self.scope.functions = names
-        self.others = others
 
     def source(self) -> str:
-        own = [each for each in self.function.body if is_shared(each)]
-        layout = lay_out([*self.shared, *(each for each in own if isinstance(each, Variable))])
+        """Return the definition of the function."""
+        own = [each for each in self.function.body if isinstance(each, Variable)]
+        layout = lay_out([*self.shared, *(each for each in own if each.space == "shared")])
         self.scope.memory |= {name: str(offset) for name, offset in layout.offsets.items()}
-        lines = ['#include "run.h"', "", "namespace ptx {", *self.declarations()]
-        lines += [f"// {self.function.name}"]
-        lines += [f"{signature(self.function, self.names[self.function.name])} {{"]
-        if self.function.is_kernel:
-            parameters = lay_out(self.function.parameters)
-            lines += [f"  const Shared shared = Shared::of_kernel({layout.size});"]
-            for number, parameter in enumerate(self.function.parameters):
-                offset = parameters.offsets[parameter.name]
-                lines.append(f"  const char* const p{number} = parameters + {offset};")
-        else:
-            lines.append("  const Shared shared = Shared::of_function();")
-        for statement in self.function.body:
-            if not is_shared(statement):
-                lines.append(self.line(statement))
-        return "\n".join([*lines, "}", "}  // namespace ptx", ""])
+        body = [self.line(each) for each in self.function.body if not is_shared(each)]
+        head = signature(self.function, self.names[self.function.name])
+        return "\n".join(
+            [f"// {self.function.name}", f"{head} {{", *self.begin(layout), *body, "}"]
+        )
 
-    def declarations(self) -> list[str]:
-        called = [each for each in self.module.functions if not each.is_kernel]
-        lines = [f"{signature(each, self.names[each.name])};" for each in called]
-        lines += [f"extern char m_{identifier(each.name)}[{each.size}];" for each in self.others]
-        return lines
+    def begin(self, shared: Layout) -> list[str]:
+        """Return where the block's shared memory and the kernel's parameters are."""
+        if not self.function.is_kernel:
+            return ["  const Shared shared = Shared::of_function();"]
+        parameters = lay_out(self.function.parameters)
+        return [
+            f"  const Shared shared = Shared::of_kernel({shared.size});",
+            *(
+                f"  const char* const p{number} = parameters + {offset};"
+                for number, offset in enumerate(parameters.offsets.values())
+            ),
+        ]
 
     def line(self, statement: Statement) -> str:
         """Translate one statement to a line of its own, whose number tells places apart."""
@@ -180,7 +207,7 @@ def launches(module: Module, names: dict[str, str], source: str) -> str:
     for kernel, name in zip(kernels, source_names([each.name for each in kernels]), strict=True):
         size = lay_out(kernel.parameters).size
         lines.append(f'  {{&{name}, "{name}", &{names[kernel.name]}, {size}}},')
-    return "\n".join([*lines, "};", "}  // namespace", "}  // namespace ptx", ""])
+    return "\n".join([*lines, "};", "}  // namespace", CLOSING])
 
 
 def define(variable: Variable) -> list[str]:

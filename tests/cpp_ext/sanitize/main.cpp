@@ -308,14 +308,14 @@ struct Rows {
 };
 
 void preprocess_some(Random& random) {
-    const bool nv12 = pick(random, 0, 2) == 0;
+    const auto format = kPixelFormats[pick(random, 0, std::size(kPixelFormats) - 1)].pixels;
+    const bool nv12 = is_nv12(format);
     const std::size_t height = nv12 ? 2 * pick(random, 1, 10) : pick(random, 1, 20);
     const std::size_t width = nv12 ? 2 * pick(random, 1, 80) : pick(random, 1, 70);
-    const Rows image(random, height, nv12 ? width : 3 * width);
+    const Rows image(random, height, bytes_per_pixel(format) * width);
     const Rows chroma(random, nv12 ? height / 2 : 1, nv12 ? width : 1);
     const ImageView view{
-        image.bytes.data(),  height,       width, image.stride, nv12 ? Pixels::nv12_bt601 : Pixels::bgr,
-        chroma.bytes.data(), chroma.stride};
+        image.bytes.data(), height, width, image.stride, format, chroma.bytes.data(), chroma.stride};
 
     PreprocessOptions options;
     const bool same = pick(random, 0, 2) == 0;

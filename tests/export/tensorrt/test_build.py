@@ -241,7 +241,7 @@ def test_a_capability_that_is_not_offered_is_refused_with_the_list(files, given,
         build_engine(source, plan, rtx(compute_capabilities=("8.9", given)))
 
 
-@pytest.mark.parametrize("option", ["hardware_compatible", "version_compatible"])
+@pytest.mark.parametrize("option", ["hardware_compatible", "same_capability", "version_compatible"])
 def test_rtx_refuses_what_it_does_not_have(files, option):
     source, plan = files
     write_graph(source, "fp32", "fp32")

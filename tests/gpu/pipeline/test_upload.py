@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gpu_frames import assert_same, on_device
 
-from edgecount import CountResult, EdgeCounter, NV12Frame, _ext
+from edgecount import CountResult, EdgeCounter, NV12Frame, PixelFrame, _ext
 from edgecount.runtime.frames.checked import CheckedFrame
 from edgecount.runtime.pipeline.upload import StagingBuffer
 
@@ -32,6 +32,13 @@ class CountedStream:
 
 def random_bytes(*shape: int) -> Any:
     return np.random.default_rng(7).integers(0, 256, shape, np.uint8)
+
+
+OTHER_FORMATS = (
+    NV12Frame.from_buffer(random_bytes(144, 128), "bt709", full_range=True),
+    PixelFrame(random_bytes(61, 97, 4), "rgba"),
+    PixelFrame(random_bytes(61, 97), "grey"),
+)
 
 
 def test_a_pitched_frame_comes_down_in_one_copy_a_plane() -> None:
@@ -65,6 +72,10 @@ def test_pitched_frames_that_go_by_way_of_the_host(make_engine, tiny_model, nois
     for result, frame in zip(found, frames, strict=True):
         assert_same(result, cpu.count(frame))
     assert [array.ptr for array in seen] == [array.ptr for array in given]
+    rgba = random_bytes(120, 160, 4)
+    part = PixelFrame(on_device(rgba)[8:72, 16:80], "rgba")
+    with Watching(tiny_model, backend=make_engine(), **options) as counter:
+        assert_same(counter.count(part), cpu.count(PixelFrame(rgba[8:72, 16:80], "rgba")))
 
 
 @pytest.fixture
@@ -86,8 +97,9 @@ def test_frames_in_shared_memory_are_not_copied_for_the_gpu(shared) -> None:
     assert copies == []
     assert [frame.pixels.shape for frame in staged] == [(5, 7, 3), (5, 7, 3)]
     # What is read several times is not read from memory that the GPU does not cache.
-    _, copies = staging.stage([first, second], read_once=False)
+    staged, copies = staging.stage([first, second], read_once=False)
     assert [source.nbytes for _, source in copies] == [105, 105]
+    assert [frame.pixels.ptr for frame in staged] == [target.ptr for target, _ in copies]  # type: ignore[union-attr]
     np.testing.assert_array_equal(copies[1][1], np.ravel(second.pixels))  # type: ignore[arg-type]
 
 
@@ -100,9 +112,8 @@ def test_frames_in_shared_memory_count_as_on_the_cpu(
     mixed = [*frames[:5], on_device(frames[5]), frames[6]]
     for found, frame in zip(counter.count_batch(mixed), frames, strict=True):
         assert_same(found, cpu.count(frame))
-    buffer = random_bytes(144, 128)
-    planes = NV12Frame.from_buffer(buffer)
-    assert_same(counter.count(planes), cpu.count(planes))
+    for frame in OTHER_FORMATS:
+        assert_same(counter.count(frame), cpu.count(frame))
     small = {"max_side": 64}
     counter, cpu = (
         EdgeCounter(tiny_model, backend=backend, **small)

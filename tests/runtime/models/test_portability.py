@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 
 from edgecount.runtime.cuda.driver import Device, Driver
-from edgecount.runtime.models import portability
 from edgecount.runtime.models.portability import (
-    can_be_hardware_compatible,
-    covers,
+    OLDEST,
+    builds_for_others,
     mismatches,
     open_ended,
     platform_of,
@@ -220,9 +219,21 @@ def test_the_gpus_of_a_default_engine():
     assert open_ended(offered) == ("8.0", "8.6", "8.9", "12.0", "12.1+")
 
 
-def test_which_gpus_build_for_others(hardware_compatible):
-    assert [can_be_hardware_compatible(c) for c in ("7.5", "8.0", "8.9", "12.0")] == [
-        *(False, True, True, True)
-    ]
-    assert not any(map(can_be_hardware_compatible, portability.JETSON))
-    assert covers(hardware_compatible, "9.0")
+def test_engines_for_one_capability_load_on_all_of_its_gpus(hardware_compatible):
+    made = replace(
+        hardware_compatible, compute_capabilities=("8.6",), options={"same_capability": True}
+    )
+    assert found(made, gpu="RTX 3060", capability="8.6") == []
+    (line,) = found(made, gpu="RTX 4090", capability="8.9")
+    assert "for 8.6 (RTX 3090 with 8 multiprocessors), here is 8.9" in line
+    (line,) = found(replace(made, options={}), gpu="RTX 3060", capability="8.6")
+    assert line.startswith("GPU: the engine was built on RTX 3090")
+
+
+def test_which_gpus_build_for_others():
+    gpus = ("7.0", "7.5", "8.0", "8.7", "8.9", "11.0", "12.0")
+    built = {option: [gpu for gpu in gpus if builds_for_others(gpu, option)] for option in OLDEST}
+    assert built == {
+        "hardware_compatible": ["8.0", "8.9", "12.0"],
+        "same_capability": ["7.5", "8.0", "8.9", "12.0"],
+    }

@@ -31,7 +31,8 @@ private:
 };
 
 /// Page-locked host memory: copies between it and a device do not hold up the host, and kernels can
-/// use it at the same address (unified addressing).
+/// use it at the same address (unified addressing). It is freed once the work of all streams of its
+/// device is done.
 class PinnedMemory {
 public:
     PinnedMemory() = default;

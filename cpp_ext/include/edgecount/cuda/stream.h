@@ -24,6 +24,7 @@ public:
 
     void* handle() const { return handle_; }  ///< A cudaStream_t.
     int device() const { return device_; }
+    bool borrowed() const { return !owned_; }  ///< Whether it is another library's.
 
     void synchronize() const;
     /// Whether all work is done.

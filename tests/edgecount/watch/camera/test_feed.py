@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import threading
 import time
 
+import cv2
+import numpy as np
 import pytest
 
-from edgecount import EdgeCounter
+from edgecount import EdgeCounter, NV12Frame
+from edgecount.errors import ConfigError
 from edgecount.fake import Drop, FakeCamera, HeadBackend, Show
 from edgecount.runtime.sources.faults import PermanentError
 from edgecount.runtime.sources.live import LiveSource, SourceState
 from edgecount.watch.camera import feed as feeds
+from edgecount.watch.camera.camera import Camera
 from edgecount.watch.camera.feed import Feed
+from edgecount.watch.config import CameraConfig
+from edgecount.watch.readings import Kept
 
 WALL = 1_700_000_000.0
 
@@ -113,12 +121,52 @@ def test_lost_and_back(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_section_whose_camera_makes_no_sense():
-    from edgecount.watch.config import CameraConfig
-
     config = CameraConfig(source="rtsp://a:secret@door/", hardware="warp")
     with pytest.raises(Exception, match="cameras: door: ") as raised:
         feeds.source_of("door", config)
     assert "secret" not in str(raised.value)
+
+
+def test_a_decoder_that_is_not_installed_is_an_error_of_its_section():
+    if importlib.util.find_spec("PyNvVideoCodec"):
+        pytest.skip("PyNvVideoCodec is installed")
+    config = CameraConfig(source="rtsp://door/", hardware="nvdec")
+    with pytest.raises(ConfigError, match="cameras: door: PyNvVideoCodec is needed"):
+        feeds.source_of("door", config)
+
+
+def test_pictures_are_bgr_whatever_the_decoder_gives(make_manifest):
+    planes = np.random.default_rng(0).integers(0, 256, (12, 16), np.uint8)
+    ended = threading.Event()
+
+    class Clip:
+        given = 1
+
+        def pictures(self):
+            yield NV12Frame.from_buffer(planes), 0, None
+            ended.wait(60)
+
+        def stop(self):
+            ended.set()
+
+        def fault(self):
+            return ""
+
+        def close(self):
+            pass
+
+    source = LiveSource("rtsp://door/", open_clip=Clip)
+    woken = threading.Event()
+    camera = Camera(
+        "door", CameraConfig("rtsp://door/"), make_manifest(), woken.set, kept=Kept(), source=source
+    )
+    found, end = None, time.monotonic() + 60
+    while found is None and time.monotonic() < end:
+        woken.wait(1)
+        found = camera.take(time.monotonic())
+    camera.close()
+    assert found is not None
+    assert (found[1].image == cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_NV12)).all()
 
 
 def test_counts_of_a_fake_camera_are_exact():

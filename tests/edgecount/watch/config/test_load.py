@@ -165,10 +165,16 @@ def test_refusals(tmp_path: Path, old: str, new: str, expected: str) -> None:
         assert expected in refusal(path)
 
 
-def test_a_device_is_read_by_one_camera() -> None:
-    cameras = {"a": CameraConfig(0), "b": CameraConfig("/dev/video0")}
+@pytest.mark.parametrize(
+    ("one", "other"), [(0, "/dev/video0"), ("csi://0", "csi://0?size=1920x1080&rate=30")]
+)
+def test_a_device_is_read_by_one_camera(one: int | str, other: str) -> None:
+    cameras = {"a": CameraConfig(one), "b": CameraConfig(other)}
     with pytest.raises(SettingError, match=r"^cameras\.b\.source: a uses this device"):
         WatchConfig(cameras)
+    board = {"a": CameraConfig("csi://0"), "b": CameraConfig("csi://0?size=1280x720")}
+    with pytest.raises(SettingError, match=r"^cameras\.b\.source: a uses this device"):
+        WatchConfig(board)
     WatchConfig({"a": CameraConfig(0), "b": CameraConfig(1), "c": CameraConfig("rtsp://0")})
 
 

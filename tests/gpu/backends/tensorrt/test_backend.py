@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import standin_tensorrt as standin
+from numpy.typing import NDArray
 from sidecars import SHAPES
 from tensorrt_engines import Make, assert_same, image, on_host, run_in_threads
 
@@ -298,6 +299,35 @@ def test_types_of_the_tensors(
         maps = backend.infer({"image": np.ones((1, 3, 64, 96), np.float32)})
     assert maps["density"].dtype == np.float16
     assert (maps["density"] == 1).all()
+
+
+def test_an_engine_that_takes_the_image_in_float16(
+    make: Make,
+    make_manifest: Callable[..., Manifest],
+    make_graph: Callable[[Manifest], onnx.ModelProto],
+    write_model: Callable[..., Path],
+    squares: Callable[..., NDArray[np.uint8]],
+    tmp_path: Path,
+) -> None:
+    """Levels of 0 and 255 are exact in float16: the counts are those of float32."""
+    manifest = make_manifest()
+    graph = make_graph(manifest)
+    original = write_model(make_graph(manifest), tmp_path / "float32.onnx", manifest)
+    graph.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    graph.graph.node[0].input[0] = "wide"
+    cast = onnx.helper.make_node("Cast", ["image"], ["wide"], to=onnx.TensorProto.FLOAT)
+    graph.graph.node.insert(0, cast)
+    engine = make(source=write_model(graph, tmp_path / "float16.onnx", manifest))
+    frame = squares(128, 96, (16, 16), (80, 48), (40, 72))
+    with EdgeCounter(engine.path) as counter, EdgeCounter(original, threads=1) as cpu:
+        with counter.backend.open_worker() as worker:  # type: ignore[attr-defined]
+            assert worker.bind((1, 3, 96, 128)).input.dtype == "float16"
+        found, expected = counter.count(frame), cpu.count(frame)
+        assert (found.count, found.peak_count) == (expected.count, 3)
+        np.testing.assert_array_equal(found.points, expected.points)
+        np.testing.assert_array_equal(found.density, expected.density)
+        maps = counter.backend.infer({"image": np.full((1, 3, 64, 96), 1.0, np.float32)})
+        assert (maps["density"] == 1).all()
 
 
 def test_options_of_the_build_are_told_to_the_runtime(

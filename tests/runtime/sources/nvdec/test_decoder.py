@@ -42,6 +42,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         importlib.util, "find_spec", lambda name: True if name == "PyNvVideoCodec" else find(name)
     )
     monkeypatch.setattr(module, "FramePool", HostPool)
+    monkeypatch.setattr(module, "why_no_gpu", lambda: None)
     standin.PyNvDecoder.opened.clear()
     yield standin
     standin.PyNvDecoder.fails = ""
@@ -74,6 +75,11 @@ def test_a_prefix_chooses_the_decoder(write, h264):
     assert isinstance(camera, LiveSource)
     assert camera.options == LiveOptions(newest=False, hardware="nvdec")
     assert camera.name == "rtsp://camera/1"
+
+
+def test_a_live_source_takes_the_decoder_as_an_option():
+    with pytest.raises(SourceError, match=r'got nvdec:rtsp://camera/1: .*hardware="nvdec"'):
+        LiveSource("nvdec:rtsp://me:secret@camera/1")
 
 
 def test_a_file_of_that_name_comes_first(write, h264, monkeypatch, tmp_path):
@@ -189,6 +195,12 @@ def test_a_failure_is_one_line(write, h264):
     with pytest.raises(SourceError) as error:
         list(VideoSource(path, hardware="nvdec").frames())
     assert str(error.value) == expected
+
+
+def test_a_machine_without_a_gpu_is_told(monkeypatch, write, h264):
+    monkeypatch.setattr(module, "why_no_gpu", lambda: "no NVIDIA driver")
+    with pytest.raises(SourceError, match="cannot be decoded on NVDEC: no NVIDIA driver"):
+        list(VideoSource(write("clip.mp4", h264), hardware="nvdec").frames())
 
 
 def test_a_missing_package_is_named(monkeypatch, write, h264):

@@ -1,0 +1,80 @@
+"""Count the people of several streams in a pipeline of DeepStream, a JSON line a frame.
+
+DeepStream decodes, batches, scales and runs the network; edgecount's kernel counts its maps on the
+GPU. See README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgecount.errors import EdgeCountError
+from edgecount.runtime.pipeline.outputs import OutputCounter
+
+
+class StreamCounter:
+    """A counter of the maps that nvinfer attaches to frames.
+
+    Args:
+        config: nvinfer's configuration.
+        model: the model that it runs; None: the ONNX file that the configuration names.
+    """
+
+    def __init__(self, config: str, model: str | None = None) -> None:
+        parser = configparser.ConfigParser()
+        parser.read(config)
+        settings: Mapping[str, str] = parser["property"]
+        _, height, width = (int(side) for side in settings["infer-dims"].split(";"))
+        self._model = model or str(Path(config).parent / settings["onnx-file"])
+        self._input = height, width
+        self._counters: dict[tuple[int, int], OutputCounter] = {}
+
+    def lines(self, batch_meta: Any) -> list[str]:
+        """Return a line for each frame of a batch."""
+        lines = []
+        for frame in batch_meta.frame_items:
+            size = frame.pipeline_width, frame.pipeline_height
+            for tensors in frame.tensor_items:
+                found: dict[str, Any] = {"stream": frame.pad_index, "frame": frame.frame_number}
+                try:
+                    if size not in self._counters:
+                        self._counters[size] = OutputCounter(self._model, size, self._input)
+                    layers = tensors.as_tensor_output().get_layers()
+                    result = self._counters[size].count(layers)
+                    found |= {"count": round(result.count, 2), "heads": result.peak_count}
+                except EdgeCountError as error:  # an error in a probe would end the process
+                    found["error"] = str(error)
+                lines.append(json.dumps(found))
+        return lines
+
+
+def main() -> None:
+    """Run the pipeline until its streams end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="nvinfer's configuration, of write_config.py")
+    parser.add_argument("streams", nargs="+", help="addresses, or file:///...")
+    given = parser.parse_args()
+    try:
+        maker: Any = importlib.import_module("pyservicemaker")
+    except ImportError:
+        sys.exit("pyservicemaker is not installed: it comes with DeepStream 8 and newer")
+    counter = StreamCounter(given.config)
+
+    class Printer(maker.BatchMetadataOperator):  # type: ignore[misc]
+        def handle_metadata(self, batch_meta: Any) -> None:
+            print(*counter.lines(batch_meta), sep="\n", flush=True)
+
+    flow = maker.Flow(maker.Pipeline("edgecount")).batch_capture(given.streams)
+    flow = flow.infer(given.config).attach(maker.Probe("counts", Printer()))
+    flow.render(maker.RenderMode.DISCARD)()
+
+
+if __name__ == "__main__":
+    main()
