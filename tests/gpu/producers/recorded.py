@@ -140,10 +140,9 @@ class NvcFrame:
 class ServiceMakerTensor:
     """A tensor of DeepStream's pyservicemaker, as ``Buffer.extract(index)`` gives it.
 
-    Documented, not read: DeepStream 8 developer guide, "Service Maker for Python, advanced
-    features" (the tensors follow DLPack, RGB (H, W, 3)), and service-maker/includes/tensor.hpp
-    (strides, device number). The source of the binding is not published; the signature is taken to
-    be the one from before DLPack 1.0, whose stream is not minded.
+    NVIDIA/DeepStream 9.2, src/service-maker/sources/python/src/bindings/tensor.h at 66b8fdb
+    (TensorWrapper, module_tensor_bind): the capsule is of DLPack before 1.0, and the stream that it
+    is told is not minded.
     """
 
     def __init__(self, memory: Memory, shape: tuple[int, int, int]) -> None:
