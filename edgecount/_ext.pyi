@@ -182,6 +182,9 @@ class Graph:
 def device_array(source: object, stream: Stream) -> DeviceArray:
     """Return another library's array on the GPU as a `DeviceArray`, without a copy."""
 
+def memory_device(address: int) -> int | None:
+    """Return the number of the GPU whose memory an address is; None: it is of none."""
+
 def device_memory(device: int = 0) -> tuple[int, int]:
     """Return the free and the total bytes of a GPU's memory."""
 

@@ -40,12 +40,12 @@ class Jobs:
         if isinstance(frame, (str, os.PathLike)):
             check_path(frame)
             return self._of_file(frame)
-        return FrameJob(self._intake.take(frame))
+        return self._job(frame, None)
 
     def of_source(self, frame: Frame) -> FrameJob:
         """Return the job of a source's frame."""
         check_frame(frame)
-        return FrameJob(self._intake.take(frame.image), frame)
+        return self._job(frame.image, frame)
 
     def reader(
         self, source: SourceLike | Source, live: LiveOptions | None, *, late: bool
@@ -82,6 +82,10 @@ class Jobs:
             return self.of(frame) if keep else self.of_several(frame)
         except Exception as error:  # noqa: BLE001 (codecs raise anything)
             return LateJob(partial(_fail, error))
+
+    def _job(self, image: Any, origin: Frame | None) -> FrameJob:
+        frame = self._intake.take(image)
+        return FrameJob(frame, origin, gpu=self._intake.gpu_for(frame))
 
     def _of_file(self, path: str | os.PathLike[str], on_size: OnSize | None = None) -> FrameJob:
         image = read_image(path, on_size=on_size, **self._reading)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from edgecount._options import check_capacity, check_max_side, check_threshold, check_zoom
+from edgecount._options import (
+    check_capacity,
+    check_device,
+    check_max_side,
+    check_threshold,
+    check_zoom,
+)
 from edgecount._proof import prove
 from edgecount._rebuild import choose_rebuild
+from edgecount.errors import BackendError, EdgeCountError
 from edgecount.manifest import Manifest
 from edgecount.regions import RegionsLike, read_regions
 from edgecount.result import CountResult
@@ -19,6 +26,7 @@ from edgecount.runtime.pipeline.job import CountSettings
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 
 if TYPE_CHECKING:
+    from edgecount.runtime.backends.onnx_run import Opened
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.models.engines import Rebuild
 
@@ -36,6 +44,7 @@ def open_settings(
     zoom: int,
     density: bool,
     rebuild: bool | Rebuild,
+    device: int | Sequence[int] | None,
     refine: Callable[[CheckedFrame, CountResult], CountResult],
 ) -> CountSettings:
     """Check the options of `EdgeCounter`, and open its model and engine.
@@ -49,6 +58,7 @@ def open_settings(
     side = check_max_side(max_side, found.manifest)
     most_points = check_capacity(capacity)
     levels = check_zoom(zoom, found.manifest)
+    first, *further = check_device(device, backend)
     opened = open_backend(
         found,
         backend,
@@ -56,7 +66,9 @@ def open_settings(
         precision=precision,
         rebuild=choose_rebuild(rebuild),
         prove=prove,
+        device=first,
     )
+    others = _open_others(opened, further, threads)
     on_gpu = opened.backend if isinstance(opened.backend, DeviceBackend) else None
     return CountSettings(
         opened.backend,
@@ -68,5 +80,34 @@ def open_settings(
         masks=masks,
         refine=refine,
         zoom=levels,
+        others=others,
         density=bool(density),
     )
+
+
+def _open_others(
+    opened: Opened, devices: Sequence[int | None], threads: int | None
+) -> list[DeviceBackend]:
+    """Open the engine of the first GPU on further ones.
+
+    Raises:
+        BackendError: it does not run there; none of them stays open then.
+    """
+    others: list[DeviceBackend] = []
+    try:
+        for device in devices:
+            backend, _ = open_backend(
+                opened.model, opened.backend.name, threads=threads, device=device
+            )
+            if not isinstance(backend, DeviceBackend):
+                backend.close()
+                raise BackendError(
+                    f"device: {backend.name} uses one GPU only where edgecount is built without "
+                    "its CUDA part (edgecount doctor says how to build it): name one"
+                )
+            others.append(backend)
+    except EdgeCountError:
+        for backend in (opened.backend, *others):
+            backend.close()
+        raise
+    return others

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal
 
@@ -100,6 +101,33 @@ def check_workers(workers: int | None) -> None:
             f"workers: expected a number from 1 to {MOST_THREADS}, or None for what suits the "
             f"engine, got {workers!r}"
         )
+
+
+def check_device(device: int | Sequence[int] | None, backend: object) -> tuple[int | None, ...]:
+    """Return the numbers of the GPUs that a counter uses; None alone: whichever the engine takes.
+
+    Args:
+        device: a number, several different ones, or None.
+        backend: a name, or a backend of the caller's, which is on one GPU already.
+    """
+    if device is None:
+        return (None,)
+    numbers = device if isinstance(device, Sequence) else (device,)
+    if (
+        not numbers
+        or not all(_is_number(number, Integral) and number >= 0 for number in numbers)
+        or len(set(numbers)) < len(numbers)
+    ):
+        raise ConfigError(
+            "device: expected the number of a GPU, 0 or more, several different ones, or None, got "
+            f"{device!r}"
+        )
+    if len(numbers) > 1 and not isinstance(backend, str):
+        raise ConfigError(
+            f"device: expected one GPU with a backend of your own, got {device!r}: name a backend "
+            "such as 'tensorrt', which is opened on each"
+        )
+    return tuple(int(number) for number in numbers)
 
 
 def check_timeout(timeout: float | None) -> None:

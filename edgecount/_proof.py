@@ -40,7 +40,7 @@ def prove(exact: Backend, faster: Backend, manifest: Manifest, gate: float) -> t
     from edgecount.scenes import render_scene
 
     images = [render_scene(n, size=_SIZE, seed=_SEED + n).image for n in _PEOPLE]
-    frames = [FrameIntake(None).take(image) for image in images]
+    frames = [FrameIntake().take(image) for image in images]
     try:
         pairs = list(zip(*(_count(one, manifest, frames) for one in (exact, faster)), strict=True))
     except BackendError as error:

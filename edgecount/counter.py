@@ -85,6 +85,9 @@ class EdgeCounter:
             updated) is built again, which takes minutes, if the ONNX file that it was built from
             lies beside it; engine and sidecar are replaced. A function in place of True does the
             building (`edgecount.runtime.models.engines.Rebuild`).
+        device: number of the GPU, as CUDA counts them, on which the engine has to run; or several:
+            the engine is opened on each, they share the frames of the host's memory, and frames on
+            one of them are counted there. None: the first GPU, or the CPU.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
@@ -110,6 +113,7 @@ class EdgeCounter:
         accept_damaged: bool = False,
         max_pixels: int = MAX_PIXELS,
         rebuild: bool | Rebuild = False,
+        device: int | Sequence[int] | None = None,
     ) -> None:
         check_workers(workers)
         reading = {
@@ -129,11 +133,13 @@ class EdgeCounter:
             zoom=zoom,
             density=density,
             rebuild=rebuild,
+            device=device,
             refine=self.refine,
         )
         self._pipeline = open_pipeline(self._settings, workers)
-        on_gpu = self.backend if isinstance(self.backend, DeviceBackend) else None
-        intake = FrameIntake(None if on_gpu is None else on_gpu.device_index)
+        backends = self.backend, *self._settings.others
+        on_gpu = [each.device_index for each in backends if isinstance(each, DeviceBackend)]
+        intake = FrameIntake(*on_gpu)
         self._jobs = Jobs(intake, reading, late=self._pipeline.takes_late)
 
     @property
@@ -143,7 +149,7 @@ class EdgeCounter:
 
     @property
     def backend(self) -> Backend:
-        """The engine in use."""
+        """The engine in use; with several GPUs, the one on the first of them."""
         return self._settings.backend
 
     @property
@@ -386,7 +392,11 @@ class EdgeCounter:
         Frames that are being counted are counted first, and the engine is freed after the last of
         them; streams then end with a `BackendError`. Calling it twice is fine.
         """
-        self._pipeline.close(self.backend.close if self._owns_backend else None)
+        self._pipeline.close(self._close_engines if self._owns_backend else None)
+
+    def _close_engines(self) -> None:
+        for backend in (self.backend, *self._settings.others):
+            backend.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,9 +1,11 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -62,6 +64,12 @@ Args:
 Raises:
     TypeError: Another dtype, or a shape that is no sequence of whole numbers.
     ValueError: It does not fit, or the offset is not a multiple of the item's size.)";
+
+constexpr const char* kMemoryDeviceDoc =
+    R"(Return the number of the GPU whose memory, or mapped host memory, an address is; else None.
+
+Args:
+    address: Any address.)";
 
 constexpr const char* kPinnedBufferDeviceArrayDoc =
     R"(Return a C-contiguous array over a part of the buffer as the GPU sees it, without a copy.
@@ -178,6 +186,12 @@ std::pair<std::size_t, std::size_t> device_memory(int device) {
     return {memory.free, memory.total};
 }
 
+std::optional<int> memory_device(std::uintptr_t address) {
+    const cuda::PointerInfo info = cuda::pointer_info(reinterpret_cast<const void*>(address), 0);
+    if (!info.on_device) return std::nullopt;
+    return info.device;
+}
+
 }  // namespace
 
 void bind_device_memory(nb::module_& module) {
@@ -206,6 +220,8 @@ void bind_device_memory(nb::module_& module) {
         .def("device_array", &device_part<PinnedBuffer>, "shape"_a, "dtype"_a, "offset"_a = 0,
              kPinnedBufferDeviceArrayDoc);
 
+    module.def("memory_device", &memory_device, "address"_a,
+               nb::call_guard<ReleasedGil>(), kMemoryDeviceDoc);
     module.def("device_memory", &device_memory, "device"_a = 0,
                nb::call_guard<ReleasedGil>(), kDeviceMemoryDoc);
     module.def("shares_memory", &cuda::shares_memory, "device"_a = 0,

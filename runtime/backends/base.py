@@ -21,7 +21,7 @@ class Backend(ABC):
 
     Attributes:
         name: the engine's name in results and messages, such as "onnxruntime".
-        device: where it computes: "cpu" or "cuda:0".
+        device: where it computes: "cpu", or a GPU such as "cuda:0".
         precision: the kind of numbers that it computes in, such as "float32", "int8" or
             "bfloat16"; where several are mixed, the coarsest.
         lanes: number of frames that are worth having in the engine at once, to use the whole of

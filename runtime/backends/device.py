@@ -100,13 +100,19 @@ class DeviceBackend(Backend):
     Besides `open_worker` it runs arrays of the host as every backend does: `infer` keeps as many
     workers as threads have called it at once.
 
+    Args:
+        device: number of the GPU; None: what the class says.
+
     Attributes:
-        device_index: number of the GPU, as CUDA counts them; the first unless a subclass sets it.
+        device_index: number of the GPU, as CUDA counts them; the first unless told otherwise.
     """
 
+    device = "cuda:0"
     device_index = 0
 
-    def __init__(self) -> None:
+    def __init__(self, device: int | None = None) -> None:
+        if device is not None:
+            self.device, self.device_index = f"cuda:{device}", device
         self._idle: list[DeviceWorker] = []
         self._lock = threading.Lock()
         self._closed, self._process = False, os.getpid()

@@ -44,12 +44,14 @@ class RunOptions:
         precision: "auto", or the kind of numbers to compute in.
         prove: compares counts where no proof of a faster precision is held; None: it is not used
             then.
+        gpu: number of the GPU of an engine on one.
     """
 
     engines: tuple[str, ...]
     threads: int | None = None
     precision: str = "auto"
     prove: Prove | None = None
+    gpu: int = 0
 
     @property
     def openvino(self) -> str | None:
@@ -91,7 +93,7 @@ def choose_run(model: ModelFile, options: RunOptions) -> Run | None:
     return _faster(run, options) or run
 
 
-def open_run(run: Run, threads: int | None) -> Opened:
+def open_run(run: Run, options: RunOptions) -> Opened:
     """Open the engine of a choice.
 
     Raises:
@@ -100,11 +102,13 @@ def open_run(run: Run, threads: int | None) -> Opened:
     if run.backend not in library.DEVICES:
         from edgecount.runtime.backends.onnxruntime.open import open_onnxruntime
 
-        device = "cuda:0" if run.backend == "onnxruntime-cuda" else "cpu"
-        return Opened(open_onnxruntime(run.model, device, threads), run.model)
+        device = f"cuda:{options.gpu}" if run.backend == "onnxruntime-cuda" else "cpu"
+        return Opened(open_onnxruntime(run.model, device, options.threads), run.model)
     from edgecount.runtime.backends.openvino.backend import OpenVinoBackend
 
-    return Opened(OpenVinoBackend(run.model, run.backend, threads, run.precision), run.model)
+    return Opened(
+        OpenVinoBackend(run.model, run.backend, options.threads, run.precision), run.model
+    )
 
 
 def _first_choice(model: ModelFile, options: RunOptions) -> Run | None:

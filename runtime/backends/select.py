@@ -65,6 +65,7 @@ def open_backend(
     precision: str = "auto",
     rebuild: Rebuild | None = None,
     prove: Prove | None = None,
+    device: int | None = None,
 ) -> Opened:
     """Open the engine for a model.
 
@@ -80,16 +81,26 @@ def open_backend(
             it; None: it is not run then.
         prove: compares the counts of a faster precision with exact ones where no proof of it is
             held; None: it is not used then.
+        device: number of the GPU, on which the engine then has to run; None: the first, or a CPU.
 
     Raises:
-        BackendError: the engine does not exist or does not work here, or not in this precision.
+        BackendError: the engine does not exist or does not work here, or not in this precision or
+            not on that GPU.
         MissingExtraError: its package is not installed.
         ModelError: the engine cannot load the model.
         ConfigError: there is no such number of threads, or no such precision.
     """
     check_threads(threads)
     check_precision(precision)
-    opened = _open_model(model, backend, threads, precision, rebuild, prove)
+    opened = _open_model(model, backend, threads, precision, rebuild, prove, device or 0)
+    if device is not None and opened.backend.device != f"cuda:{device}":
+        if opened.backend is not backend:
+            opened.backend.close()
+        raise BackendError(
+            f"device: CUDA device {device} was asked for, and {opened.backend.name} runs on "
+            f"{opened.backend.device}: leave device at None, or name a backend of a GPU, which "
+            "says why it does not work here"
+        )
     found = opened.backend.precision
     # A file's INT8 stays what it is: a precision is of what it leaves in floats.
     floats = found.removeprefix("int8").removeprefix("+") or "float32"
@@ -111,6 +122,7 @@ def _open_model(
     precision: str,
     rebuild: Rebuild | None,
     prove: Prove | None,
+    gpu: int,
 ) -> Opened:
     if isinstance(backend, Backend):
         # The caller's: it is prepared, and never opened or closed here.
@@ -129,10 +141,10 @@ def _open_model(
             "manifest alone"
         )
     if backend == "auto":
-        return _open_best(model, RunOptions((), threads, precision, prove), rebuild)
+        return _open_best(model, RunOptions((), threads, precision, prove, gpu), rebuild)
     if backend in ("tensorrt", "tensorrt-rtx"):
-        return _open_engine(model, cast("Target", backend), rebuild, precision)
-    return _open_onnx(model, RunOptions((backend,), threads, precision, prove), rebuild)
+        return _open_engine(model, cast("Target", backend), rebuild, gpu, precision)
+    return _open_onnx(model, RunOptions((backend,), threads, precision, prove, gpu), rebuild)
 
 
 def _open_onnx(model: ModelFile, options: RunOptions, rebuild: Rebuild | None) -> Opened:
@@ -153,7 +165,7 @@ def _open_onnx(model: ModelFile, options: RunOptions, rebuild: Rebuild | None) -
             f"backend {backend}: the folder {model.folder} holds no .onnx: leave backend at 'auto'"
         )
     _tell(run)
-    return open_run(run, options.threads)
+    return open_run(run, options)
 
 
 def _tell(run: Run) -> None:
@@ -169,7 +181,7 @@ def _open_best(model: ModelFile, options: RunOptions, rebuild: Rebuild | None) -
     A file that was named is the one that runs; only in a folder is there a choice.
     """
     if model.sidecar is not None and model.folder is None:
-        backend = _open_engine(model, model.sidecar.backend, rebuild)
+        backend = _open_engine(model, model.sidecar.backend, rebuild, options.gpu)
         _log.info("backend %s on %s", backend.backend.name, backend.backend.device)
         return backend
     # A bare .onnx may have engines beside it, which were not what the caller named.
@@ -181,9 +193,9 @@ def _open_best(model: ModelFile, options: RunOptions, rebuild: Rebuild | None) -
         )
     if rebuild is not None and not list_engines(model.folder):
         _warn_of_idle_rebuild(f"the folder {model.folder} holds no engine")
-    opened, reasons = _open_any(model, None, options.precision)
+    opened, reasons = _open_any(model, None, options)
     if opened is None and rebuild is not None:  # one that fits is better than one to be built first
-        opened, reasons = _open_any(model, rebuild, options.precision)
+        opened, reasons = _open_any(model, rebuild, options)
     if opened is not None:
         runs, path = opened.backend, opened.model.path
         _log.info("; ".join([f"backend {runs.name} on {runs.device}", *reasons]))
@@ -208,7 +220,7 @@ def _open_best_onnx(model: ModelFile, options: RunOptions, reasons: list[str]) -
     if "onnxruntime" in engines:
         found = _open_on_cuda(model, options)
         if not isinstance(found, str):
-            _log.info("; ".join(["backend onnxruntime-cuda on cuda:0", *reasons]))
+            _log.info("; ".join([f"backend onnxruntime-cuda on {found.backend.device}", *reasons]))
             return found
         reasons.append(f"not onnxruntime-cuda: {found}")
     run = choose_run(model, dataclasses.replace(options, engines=tuple(engines)))
@@ -216,7 +228,7 @@ def _open_best_onnx(model: ModelFile, options: RunOptions, reasons: list[str]) -
         raise BackendError(f"no engine in {model.folder} runs here: {'; '.join(reasons)}")
     if options.precision not in ("auto", run.precision) and "openvino" not in engines and problems:
         raise problems[-1]
-    opened = open_run(run, options.threads)
+    opened = open_run(run, options)
     _log.info("; ".join([f"backend {run.backend} on the CPU", *reasons]))
     _tell(run)
     return opened
@@ -231,12 +243,16 @@ def _open_on_cuda(model: ModelFile, options: RunOptions) -> Opened | str:
         return "there is no .onnx"
     if options.precision not in ("auto", run.precision):
         return f"it computes in {run.precision}"
-    found = try_cuda(run.model, options.threads)
+    found = try_cuda(run.model, options.threads, options.gpu)
     return found if isinstance(found, str) else Opened(found, run.model)
 
 
 def _open_engine(
-    model: ModelFile, target: Target, rebuild: Rebuild | None, precision: str = "auto"
+    model: ModelFile,
+    target: Target,
+    rebuild: Rebuild | None,
+    gpu: int,
+    precision: str = "auto",
 ) -> Opened:
     """Open the best engine of a model that a target can run.
 
@@ -250,11 +266,11 @@ def _open_engine(
     if not engines:
         raise BackendError(_none_found(model, target, problems))
     if len(engines) == 1:
-        return _open(engines[0], rebuild)
+        return _open(engines[0], rebuild, gpu)
     # An engine that fits as it is comes before one that must be built first, which takes minutes.
     for build in dict.fromkeys((None, rebuild)):
         problems = []
-        opened = _try_each(engines, build, problems)
+        opened = _try_each(engines, build, gpu, problems)
         if opened is not None:
             return opened
     raise BackendError(f"no engine of {target} runs here: {_joined(problems)}")
@@ -270,13 +286,14 @@ def _warn_of_idle_rebuild(reason: str) -> None:
 
 
 def _open_any(
-    model: ModelFile, rebuild: Rebuild | None, precision: str
+    model: ModelFile, rebuild: Rebuild | None, options: RunOptions
 ) -> tuple[Opened | None, list[str]]:
     """Open an engine in a folder; return it with the reasons against those of better libraries."""
     reasons: list[str] = []
     for target in TARGETS:
         engines, problems = engines_for(model, target)
-        opened = _try_each(_of_precision(engines, precision), rebuild, problems)
+        engines = _of_precision(engines, options.precision)
+        opened = _try_each(engines, rebuild, options.gpu, problems)
         if opened is not None:
             return opened, reasons
         reasons.append(f"not {target}: {_joined(problems) or 'there is no engine of it'}")
@@ -289,23 +306,23 @@ def _of_precision(engines: Sequence[Engine], precision: str) -> list[Engine]:
 
 
 def _try_each(
-    engines: Sequence[Engine], rebuild: Rebuild | None, problems: list[str]
+    engines: Sequence[Engine], rebuild: Rebuild | None, gpu: int, problems: list[str]
 ) -> Opened | None:
     """Open the first engine that works; add to the problems why those before it do not."""
     for engine in engines:
         try:
-            return _open(engine, rebuild)
+            return _open(engine, rebuild, gpu)
         except EdgeCountError as error:  # noqa: PERF203 (a few engines at most)
             problems.append(str(error))
     return None
 
 
-def _open(engine: Engine, rebuild: Rebuild | None) -> Opened:
+def _open(engine: Engine, rebuild: Rebuild | None, gpu: int) -> Opened:
     from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
 
     path, sidecar = engine
     model = ModelFile(path, sidecar.manifest, sidecar=sidecar)
-    return Opened(TensorRTBackend(engine, rebuild), model)
+    return Opened(TensorRTBackend(engine, rebuild, device=gpu), model)
 
 
 def _none_found(model: ModelFile, target: Target, problems: Sequence[str]) -> str:

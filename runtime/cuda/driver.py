@@ -94,8 +94,12 @@ def probe_driver() -> Driver | str:
     return answer
 
 
-def why_no_gpu() -> str | None:
-    """Return why edgecount cannot use a GPU here; None if it can."""
+def why_no_gpu(device: int = 0) -> str | None:
+    """Return why edgecount cannot use a GPU here; None if it can.
+
+    Args:
+        device: number of the GPU, as CUDA counts them.
+    """
     from edgecount import _ext
 
     answer = probe_driver()
@@ -108,8 +112,13 @@ def why_no_gpu() -> str | None:
             f"CUDA finds no GPU that it can use, though the driver shows {answer.devices[0].name}: "
             "look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
         )
-    first = answer.devices[0]
-    return why_not_built_for(first.name, first.capability, _ext.cuda_architectures)
+    if device >= len(answer.devices):
+        return (
+            f"there is no CUDA device {device}: the driver shows {len(answer.devices)}, numbered "
+            "from 0; look at nvidia-smi and at CUDA_VISIBLE_DEVICES"
+        )
+    gpu = answer.devices[device]
+    return why_not_built_for(gpu.name, gpu.capability, _ext.cuda_architectures)
 
 
 class PrimaryContext:

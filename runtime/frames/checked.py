@@ -59,6 +59,11 @@ class CheckedFrame(NamedTuple):
         return self._replace(pixels=pixels, chroma=chroma)
 
     @property
+    def device(self) -> int | None:
+        """Number of the GPU that the frame lies on; None: in the host's memory."""
+        return None if isinstance(self.pixels, np.ndarray) else self.pixels.device
+
+    @property
     def on_host(self) -> bool:
         """Whether the frame lies in the host's memory."""
         return isinstance(self.pixels, np.ndarray)

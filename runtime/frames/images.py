@@ -22,6 +22,7 @@ __all__ = [
     "MAX_PIXELS",
     "as_bgr",
     "decode_image",
+    "device_of",
     "eight_bits",
     "lies_on_gpu",
     "plain_array",
@@ -189,6 +190,22 @@ def lies_on_gpu(frame: Any) -> bool:
         return int(where()[0]) in _DLPACK_CUDA
     except Exception:  # noqa: BLE001  # whatever it raises, it is no array on a GPU
         return False
+
+
+def device_of(array: Any) -> int | None:
+    """Return the number of the GPU that another library's array lies on; None: on none.
+
+    The address says so where it is given: some libraries name the first GPU by DLPack, whatever
+    they use.
+    """
+    from edgecount import _ext
+
+    try:
+        if hasattr(array, "__cuda_array_interface__"):
+            return _ext.memory_device(array.__cuda_array_interface__["data"][0])
+        return int(array.__dlpack_device__()[1])
+    except Exception as error:
+        raise InputError(f"a {type(array).__name__} does not say where it lies: {error}") from error
 
 
 def shape_of(array: Any) -> tuple[int, ...]:

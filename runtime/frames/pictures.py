@@ -79,4 +79,4 @@ def _nv12_to_bgr(
     from_blue, from_red = 2 * (1 - blue) * u, 2 * (1 - red) * v
     green = grey - (blue * from_blue + red * from_red) / (1 - red - blue)
     picture = np.stack((grey + from_blue, green, grey + from_red), 2)
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(picture), 0, 255), np.uint8)

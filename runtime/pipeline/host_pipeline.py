@@ -18,6 +18,7 @@ from edgecount.runtime.pipeline.job import LateJob, Outcome
 from edgecount.runtime.pipeline.lanes import Lanes, Room
 from edgecount.runtime.pipeline.pipelines import InGroups, Pipeline
 from edgecount.runtime.pipeline.rounds import Rounds
+from edgecount.runtime.pipeline.runner import RunnerPool
 from edgecount.runtime.pipeline.side_by_side import SideBySide
 from edgecount.runtime.pipeline.tiling import LARGEST_PLANE
 
@@ -59,7 +60,7 @@ class HostPipeline(Pipeline[HostRunner]):
     def __init__(
         self, backend: Backend, settings: CountSettings, workers: int | None = None
     ) -> None:
-        super().__init__(lambda: HostRunner(backend, settings), 1)
+        super().__init__(RunnerPool(lambda: HostRunner(backend, settings)), 1)
         self._backend, self._settings = backend, settings
         self._workers = backend.lanes if workers is None else workers
         self._of_lanes: Backend | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgecount.manifest import Manifest
     from edgecount.result import Timings
     from edgecount.runtime.backends.base import Backend
+    from edgecount.runtime.backends.device import DeviceBackend
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.pipeline.postprocess import Counts, RegionMasks
     from edgecount.runtime.sources.base import Frame
@@ -41,17 +42,19 @@ class FrameJob:
         origin: the source's frame that it was made of; None for a bare array.
         place: position of its source among the sources of a round.
         together: number of jobs in its round.
+        gpu: number of the GPU that has to count it, where a counter has several; None: any.
     """
 
     frame: CheckedFrame
     origin: Frame | None = None
     place: int = 0
     together: int = 1
+    gpu: int | None = None
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """Size and layout: jobs of one kind can go through an engine in one batch."""
-        return self.frame.size, self.frame.format
+        """Size, layout and GPU: jobs of one kind can go through an engine in one batch."""
+        return self.frame.size, self.frame.format, -1 if self.gpu is None else self.gpu
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +111,7 @@ class CountSettings:
         masks: the regions; a counter replaces them between frames.
         refine: called with each frame and its result; what it returns is the caller's.
         zoom: how often dense regions are enlarged and searched again; see `Zoom`.
+        others: the same engine on further GPUs.
         density: whether results have the density map.
     """
 
@@ -120,6 +124,7 @@ class CountSettings:
     masks: RegionMasks
     refine: Callable[[CheckedFrame, CountResult], CountResult]
     zoom: int = 0
+    others: Sequence[DeviceBackend] = ()
     density: bool = True
 
     def geometry(self, size: tuple[int, int]) -> InputGeometry:

@@ -16,5 +16,5 @@ def open_pipeline(settings: CountSettings, workers: int | None = None) -> Pipeli
     """Open the pipeline of an engine; see `HostPipeline` for workers, of no use to a GPU."""
     backend = settings.backend
     if isinstance(backend, DeviceBackend):
-        return GpuPipeline(backend, settings)
+        return GpuPipeline((backend, *settings.others), settings)
     return HostPipeline(backend, settings, workers)

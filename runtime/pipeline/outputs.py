@@ -182,7 +182,8 @@ def _geometry(
     resized: tuple[int, int] | None,
     manifest: Manifest,
 ) -> InputGeometry:
-    for name, size in (("frame_size", frame_size), ("input_size", input_size)):
+    sizes: dict[str, tuple[int, ...]] = {"frame_size": frame_size, "input_size": input_size}
+    for name, size in sizes.items():
         if len(size) != 2 or min(size) < 1:
             raise ConfigError(f"{name}: expected two numbers of pixels, 1 or more, got {size!r}")
     (width, height), (high, wide) = frame_size, input_size

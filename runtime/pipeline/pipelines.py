@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeAlias, cast
 
 from edgecount.runtime.pipeline.feeds import read_ahead
@@ -33,8 +34,8 @@ class Pipeline(ABC, Generic[RunnerT]):
     not promise, or if the pipeline is closed.
     """
 
-    def __init__(self, open_runner: Callable[[], RunnerT], largest_batch: int) -> None:
-        self._runners = RunnerPool(open_runner)
+    def __init__(self, runners: RunnerPool[RunnerT], largest_batch: int) -> None:
+        self._runners = runners
         self._largest_batch = largest_batch
         self._lock = threading.Lock()
         self._feeds: set[Reader[list[Job]]] = set()  # of the streams in progress
@@ -136,23 +137,45 @@ class Pipeline(ABC, Generic[RunnerT]):
 
 
 class GpuPipeline(Pipeline[QueueingRunner]):
-    """A pipeline of batches, of which the next is on its way to the GPU while one is counted."""
+    """A pipeline of batches, of which the next is on its way to the GPU while one is counted.
 
-    def __init__(self, backend: DeviceBackend, settings: CountSettings) -> None:
+    Args:
+        backends: the engine on each GPU; with several, frames of the host go to the one that has
+            the least to do, and frames on a GPU stay there.
+        settings: the model and the options.
+    """
+
+    def __init__(self, backends: Sequence[DeviceBackend], settings: CountSettings) -> None:
         from edgecount.runtime.pipeline.gpu_runner import GpuRunner
 
-        super().__init__(lambda: GpuRunner(backend, settings), backend.batches[1])
+        openers = [partial(GpuRunner, backend, settings) for backend in backends]
+        runners: RunnerPool[QueueingRunner] = RunnerPool(*openers)
+        super().__init__(runners, min(backend.batches[1] for backend in backends))
+        self._places = {backend.device_index: at for at, backend in enumerate(backends)}
+
+    def count(self, job: FrameJob) -> CountResult:
+        """Count one frame."""
+        place = self._place_of([job])
+        if place is None:
+            place = self._runners.least_used()
+        with self._runners.acquire(place) as runner:
+            return runner.count(job)
 
     def count_batch(self, jobs: Iterable[Job]) -> list[CountResult]:
         """Count several frames, those of one kind that follow each other together."""
         on_time = cast("Iterable[FrameJob]", jobs)
         groups = batches(on_time, self._largest_batch)  # there when they are asked for
-        counted = overlap(lambda _: next(groups), self._runners)
+        counted = overlap(lambda _: next(groups), self._runners, self._place_of)
         return [result for group in counted for _, result in group]
 
     def _count_groups(self, feed: Reader[list[Job]]) -> Generator[Counted, None, None]:
         take = cast("Callable[[float | None], Sequence[FrameJob]]", feed.take)
-        return cast("Generator[Counted, None, None]", overlap(take, self._runners))
+        return cast("Generator[Counted, None, None]", overlap(take, self._runners, self._place_of))
+
+    def _place_of(self, jobs: Sequence[FrameJob]) -> int | None:
+        """Return which of the GPUs has to count a group; None: any."""
+        gpu = jobs[0].gpu  # of one kind, so the same of all
+        return None if gpu is None else self._places[gpu]
 
 
 class InGroups(Reader["list[Job]"]):

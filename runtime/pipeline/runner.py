@@ -61,12 +61,16 @@ RunnerT = TypeVar("RunnerT", bound=Runner)
 
 
 class RunnerPool(Generic[RunnerT]):
-    """A pool that lends runners to threads, and opens as many as are in use at once."""
+    """A pool that lends runners to threads, and opens as many as are in use at once.
 
-    def __init__(self, open_runner: Callable[[], RunnerT]) -> None:
+    Args:
+        open_runner: opens a runner, one function for each device.
+    """
+
+    def __init__(self, *open_runner: Callable[[], RunnerT]) -> None:
         self._open_runner = open_runner
-        self._idle: list[RunnerT] = []
-        self._in_use = 0
+        self._idle: list[list[RunnerT]] = [[] for _ in open_runner]
+        self._in_use = [0] * len(open_runner)
         self._lock = threading.Lock()
         self._after: Callable[[], None] | None = None
         self._closed = False
@@ -76,9 +80,22 @@ class RunnerPool(Generic[RunnerT]):
         if self._closed:
             raise BackendError("the counter is closed: make a new one")
 
+    @property
+    def places(self) -> int:
+        """The number of devices that have runners."""
+        return len(self._in_use)
+
+    def least_used(self) -> int:
+        """Return the place, among the devices, of the one with the fewest runners in use."""
+        with self._lock:
+            return self._in_use.index(min(self._in_use))
+
     @contextmanager
-    def acquire(self) -> Iterator[RunnerT]:
+    def acquire(self, place: int = 0) -> Iterator[RunnerT]:
         """Lend a runner for the length of a with block.
+
+        Args:
+            place: position of its device among them.
 
         Raises:
             BackendError: the pool is closed, or there is no memory left for a runner.
@@ -86,12 +103,13 @@ class RunnerPool(Generic[RunnerT]):
         with self._lock:
             self.check_open()
             # Counted before the runner is there, so that closing waits for one that is being made.
-            self._in_use += 1
+            self._in_use[place] += 1
             # The one that came back last, whose buffers are likely to be in the caches.
-            runner = self._idle.pop() if self._idle else None
+            idle = self._idle[place]
+            runner = idle.pop() if idle else None
         try:
             # Outside the lock: opening one may take as long as building kernels does.
-            runner = runner or self._open_runner()
+            runner = runner or self._open_runner[place]()
             try:
                 yield runner
             except BaseException:
@@ -103,7 +121,7 @@ class RunnerPool(Generic[RunnerT]):
                     runner = None
                 raise
         finally:
-            self._release(runner)
+            self._release(runner, place)
 
     def close(self, after: Callable[[], None] | None = None) -> None:
         """Close the idle runners, and those in use when they come back; then call `after`."""
@@ -111,27 +129,28 @@ class RunnerPool(Generic[RunnerT]):
             if self._closed:
                 return
             self._closed, self._after = True, after
-            idle, self._idle = self._idle, []
+            idle = [runner for of_device in self._idle for runner in of_device]
+            self._idle = [[] for _ in self._idle]
         for runner in idle:
             runner.close()
         self._finish()
 
-    def _release(self, runner: RunnerT | None) -> None:
+    def _release(self, runner: RunnerT | None, place: int) -> None:
         with self._lock:
             if runner is not None and not self._closed:
-                self._idle.append(runner)
+                self._idle[place].append(runner)
                 runner = None
         if runner is not None:
             runner.close()
         # Only now: `after` frees the engine, which the runner needed until it was closed.
         with self._lock:
-            self._in_use -= 1
+            self._in_use[place] -= 1
         self._finish()
 
     def _finish(self) -> None:
         """Call `after` once the pool is closed and its last runner has come back."""
         with self._lock:
-            done = self._closed and not self._in_use
+            done = self._closed and not any(self._in_use)
             # Taken away under the lock, so that of two threads that come here one calls it.
             after, self._after = (self._after, None) if done else (None, self._after)
         if after is not None:

@@ -21,12 +21,12 @@ import pytest
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from engines import HostEngine
     from tensorrt_engines import Make
 
     from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
     from edgecount.runtime.models.engines import Engine
     from edgecount.runtime.models.model_file import ModelFile
+    from engines import HostEngine
 
 HERE = Path(__file__).parent
 
@@ -126,10 +126,9 @@ def to_host(stream: _ext.Stream) -> Callable[[_ext.DeviceArray], NDArray[Any]]:
 @pytest.fixture
 def make_engine(tiny_model: Path) -> Callable[..., HostEngine]:
     """Return what makes an engine around the tiny model."""
-    from engines import HostEngine
-
     from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
     from edgecount.runtime.models.open import open_model
+    from engines import HostEngine
 
     session = OnnxRuntimeBackend(open_model(tiny_model), threads=1)
 

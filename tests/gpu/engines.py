@@ -23,17 +23,23 @@ class HostEngine(DeviceBackend):
         batches: the numbers of images that it takes.
         half: the tensors on the GPU are float16.
         sizes: the smallest and largest (height, width) that it takes.
+        device: the number of the GPU.
     """
 
     name = "host-engine"
-    device = "cuda:0"
     batches = (1, 1)
     sizes = None
 
     def __init__(
-        self, run: Run, *, batches: tuple[int, int] = (1, 4), half: bool = False, sizes: Any = None
+        self,
+        run: Run,
+        *,
+        batches: tuple[int, int] = (1, 4),
+        half: bool = False,
+        sizes: Any = None,
+        device: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(device)
         self.run, self.half = run, half
         self.batches, self.sizes = batches, sizes  # type: ignore[method-assign, assignment]
         self.workers: list[HostWorker] = []
@@ -47,7 +53,7 @@ class HostEngine(DeviceBackend):
 class HostWorker(DeviceWorker):
     def __init__(self, engine: HostEngine) -> None:
         self.engine = engine
-        self.stream = _ext.Stream()
+        self.stream = _ext.Stream(engine.device_index)
         self.bound: Bound | None = None
         self.closed = False
 
@@ -66,7 +72,8 @@ class HostWorker(DeviceWorker):
 
     def _array(self, shape: tuple[int, ...]) -> _ext.DeviceArray:
         kind = "float16" if self.engine.half else "float32"
-        return _ext.DeviceBuffer(int(np.prod(shape)) * np.dtype(kind).itemsize).array(shape, kind)
+        nbytes = int(np.prod(shape)) * np.dtype(kind).itemsize
+        return _ext.DeviceBuffer(nbytes, self.engine.device_index).array(shape, kind)
 
     def enqueue(self) -> None:
         assert self.bound is not None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -254,3 +256,63 @@ def test_a_stream_that_its_owner_destroyed_is_named():
             call()
     # Others, which look at all streams, are not disturbed.
     assert _ext.device_array(target, _ext.Stream()).ptr == target.ptr
+
+
+class Stranger:
+    """A stream of another library, by the CUDA stream protocol."""
+
+    def __init__(self, version: int = 0) -> None:
+        self.kept = _ext.Stream()
+        self.version = version
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return self.version, self.kept.handle
+
+
+def test_a_stream_keeps_the_one_that_it_borrows() -> None:
+    """Streams that are looked at must be there: the last reference to their owner is ours."""
+    strange = Stranger()
+    gone = weakref.ref(strange)
+    borrowed = _ext.Stream(handle=strange)
+    assert borrowed.handle == strange.kept.handle
+    del strange
+    gc.collect()
+    assert gone() is not None
+    array = _ext.DeviceBuffer(16).array((16,), "uint8")
+    array.__dlpack__(stream=1)  # makes that one wait for all of them
+    del borrowed
+    assert gone() is None
+
+
+def test_a_stream_keeps_its_owner() -> None:
+    owner = Stranger()
+    gone = weakref.ref(owner)
+    borrowed = _ext.Stream(handle=owner.kept.handle, owner=owner)
+    del owner
+    assert gone() is not None
+    borrowed.synchronize()
+    del borrowed
+    assert gone() is None
+
+
+def test_our_own_streams_follow_the_protocol() -> None:
+    stream = _ext.Stream()
+    assert _ext.Stream(handle=stream).handle == stream.handle
+
+
+@pytest.mark.parametrize("handle", ["x", -5, 1.5])
+def test_what_is_no_stream_of_another_library(handle) -> None:
+    expected = r"^handle: expected None, the number of a cudaStream_t or an object with __cuda_st"
+    with pytest.raises(TypeError, match=expected):
+        _ext.Stream(handle=handle)
+
+
+def test_a_stream_of_another_version() -> None:
+    with pytest.raises(ValueError, match="version 0 of the CUDA stream protocol, got 1"):
+        _ext.Stream(handle=Stranger(version=1))
+
+
+def test_an_answer_that_is_no_stream() -> None:
+    strange = type("Strange", (), {"__cuda_stream__": lambda self: 7})()
+    with pytest.raises(TypeError, match=r"__cuda_stream__\(\) to give \(version, handle\)"):
+        _ext.Stream(handle=strange)

@@ -38,7 +38,7 @@ class OnnxRuntimeBackend(Backend):
 
     Args:
         model: the model's file.
-        device: "cpu" or "cuda:0".
+        device: "cpu", or a GPU such as "cuda:0".
         threads: threads on the CPU; None: one per core.
 
     Raises:
@@ -58,7 +58,9 @@ class OnnxRuntimeBackend(Backend):
         self._of_lanes: dict[int, Backend] = {}
         self._opening = threading.Lock()
         self._state = () if model.path is None else files_state(model.path)
-        self._session: Any = open_session(model, CPU if device == "cpu" else CUDA, threads)
+        provider = CPU if device == "cpu" else CUDA
+        options = {} if device == "cpu" else {"device_id": device.removeprefix("cuda:")}
+        self._session: Any = open_session(model, provider, threads, options)
         try:
             check_tensors(self._session, model)
         except ModelError:

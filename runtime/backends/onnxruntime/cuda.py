@@ -42,6 +42,7 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
     Args:
         model: the model's file.
         threads: threads on the CPU, for nodes that do not run on the GPU; None: one per core.
+        device: number of the GPU, as CUDA counts them.
         memory: where the tensors lie. "cpu" is for a build of `edgecount._ext` whose device is the
             host, by which this is tested without a GPU.
 
@@ -50,18 +51,18 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
     """
 
     name = "onnxruntime-cuda"
-    device = "cuda:0"
 
     def __init__(
         self,
         model: ModelFile,
         threads: int | None = None,
         *,
+        device: int = 0,
         memory: Literal["cuda", "cpu"] = "cuda",
     ) -> None:
         from edgecount import _ext
 
-        super().__init__()
+        super().__init__(device)
         if model.path is not None:
             self.precision = stored_precision(model.path)
         with gpu_failures():
@@ -143,10 +144,11 @@ class _Worker(DeviceWorker):
             self.stream.synchronize()
         self._bound = None
         image = shared.manifest.input.name
+        number = self.stream.device if shared.memory == "cuda" else 0
         arrays = self._memory.arrange(_shapes_for(shared.manifest, shape), shared.dtypes)
         for name, array in arrays.items():
             bind = self._binding.bind_input if name == image else self._binding.bind_output
-            bind(name, shared.memory, 0, np.dtype(array.dtype), list(array.shape), array.ptr)
+            bind(name, shared.memory, number, np.dtype(array.dtype), list(array.shape), array.ptr)
         self._bound = Bound(arrays.pop(image), arrays)
         if shape not in self._seen:
             self.warm_up()

@@ -43,12 +43,13 @@ _log = logging.getLogger(__name__)
 
 
 class TensorRTBackend(DeviceBackend):
-    """An engine on the first GPU that CUDA shows, shared by all workers.
+    """An engine on a GPU, shared by all workers.
 
     Args:
         engine: the plan and its sidecar.
         rebuild: builds it again from the ONNX beside it if it does not fit this machine; None: that
             is an error.
+        device: number of the GPU, as CUDA counts them.
 
     Raises:
         BackendError: there is no GPU or no TensorRT, or the engine does not fit or does not load.
@@ -56,10 +57,8 @@ class TensorRTBackend(DeviceBackend):
         ModelError: the plan cannot be read.
     """
 
-    device = "cuda:0"
-
-    def __init__(self, engine: Engine, rebuild: Rebuild | None = None) -> None:
-        super().__init__()
+    def __init__(self, engine: Engine, rebuild: Rebuild | None = None, *, device: int = 0) -> None:
+        super().__init__(device)
         fitting = fit_engine(engine, rebuild, self.device_index)
         self.name = fitting.sidecar.backend
         self.precision = NUMBERS[fitting.sidecar.precision]

@@ -63,7 +63,7 @@ def fit_engine(engine: Engine, rebuild: Rebuild | None = None, device: int = 0) 
         raise BackendError(f"{path} needs a GPU: {driver}")
     # The library comes before the build of edgecount: without it nothing else is of use.
     trt = load_tensorrt(sidecar.backend)
-    if reason := why_no_gpu():
+    if reason := why_no_gpu(device):
         raise BackendError(f"{path} needs a GPU: {reason}")
     fitting = FittingEngine(trt, read_plan(path), sidecar, driver.devices[device], driver)
     problems = _mismatches(engine, fitting.plan, trt.__version__, driver, device)
@@ -130,7 +130,7 @@ def engine_problems(engine: Engine, plan: bytes, device: int = 0) -> list[str]:
         version = load_tensorrt(sidecar.backend).__version__
     except EdgeCountError as error:
         problems.append(str(error))
-    if reason := why_no_gpu():
+    if reason := why_no_gpu(device):
         wanted = ", ".join(sidecar.compute_capabilities)
         problems.append(f"{reason}; the engine needs a GPU of compute capability {wanted}")
     if isinstance(driver, str):

@@ -66,13 +66,14 @@ class NvmmSurface:
         """
         libraries = load_libraries()
         address = ctypes.c_void_p()
-        if libraries.nvbufsurface.NvBufSurfaceFromFd(fd, ctypes.byref(address)) or not address:
+        failed = libraries.nvbufsurface.NvBufSurfaceFromFd(fd, ctypes.byref(address))
+        if failed or address.value is None:
             raise InputError(
                 f"NVMM: expected the file descriptor of a buffer in NVMM, got {fd}, which "
                 "NvBufSurfaceFromFd does not know"
             )
         surface = cls.__new__(cls)
-        surface._open(libraries, int(address.value or 0), index)
+        surface._open(libraries, address.value, index)
         return surface
 
     @classmethod
@@ -98,7 +99,7 @@ class NvmmSurface:
         surface._open(load_libraries(), int(held.ctypes.data), index)
         return surface
 
-    def _open(self, libraries: NvmmLibraries, address: int, index: int) -> None:
+    def _open(self, libraries: NvmmLibraries, address: object, index: int) -> None:
         if not isinstance(address, int) or address <= 0:
             raise InputError(f"NVMM: expected the address of an NvBufSurface, got {address!r}")
         head = Surface.from_address(address)

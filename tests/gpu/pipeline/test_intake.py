@@ -174,7 +174,7 @@ def test_each_thread_has_a_stream_and_keeps_it(noise, library) -> None:
 
 def test_frames_of_the_host_need_no_stream(noise) -> None:
     assert FrameIntake(77).take(noise(64, 64)).ready is None  # there is no such GPU
-    assert FrameIntake(None).take(noise(64, 64)).ready is None
+    assert FrameIntake().take(noise(64, 64)).ready is None
 
 
 def test_a_bad_frame_ends_the_stream_after_the_results_before_it(

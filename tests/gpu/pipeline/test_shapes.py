@@ -42,7 +42,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def graphs(counter: EdgeCounter) -> int:
     """Return the number of records that its idle runners hold."""
     gc.collect()
-    return sum(len(runner._graphs) for runner in counter._pipeline._runners._idle)
+    return sum(len(runner._graphs) for runner in counter._pipeline._runners._idle[0])
 
 
 def test_the_engine_is_recorded_once_and_replayed(make_engine, tiny_model, noise) -> None:
@@ -122,7 +122,7 @@ def test_memory_is_that_of_the_largest_frame(make_engine, tiny_model, noise) -> 
     counter = EdgeCounter(tiny_model, backend=make_engine())
     for size in SIZES * 2:
         counter.count(noise(*size))
-    (runner,) = counter._pipeline._runners._idle
+    (runner,) = counter._pipeline._runners._idle[0]
     assert runner._staging._pinned.nbytes == 160 * 120 * 3
     for side in range(64, 64 + 12 * 8, 8):
         counter.count(noise(side, 64))

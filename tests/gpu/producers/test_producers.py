@@ -107,7 +107,7 @@ def test_taken_without_a_copy_and_counted(name, make_engine, tiny_model, driver)
 
 @pytest.mark.parametrize("name", PRODUCERS)
 def test_taken_on_the_second_gpu(name, driver) -> None:
-    """torch's current device is another, and OpenCV says 0 of every one."""
+    """Torch's current device is another, and OpenCV says 0 of every one."""
     if _ext.cuda_device_count() < 2:
         pytest.skip("needs two GPUs")
     make, shape, handle = PRODUCERS[name]

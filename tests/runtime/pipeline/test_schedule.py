@@ -164,6 +164,9 @@ def test_jobs_of_one_kind_go_together() -> None:
     groups = list(batches([FrameJob(check_host_frame(frame)) for frame in frames], 2))
     assert [len(group) for group in groups] == [2, 1, 2, 1, 2]
     assert [group[0].kind for group in groups] == [
-        ((64, 32), "bgr"), ((64, 32), "bgr"), ((64, 32), "nv12_bt601"), ((64, 32), "bgr"),
-        ((32, 64), "bgr"),
-    ]  # fmt: skip
+        ((64, 32), "bgr", -1),
+        ((64, 32), "bgr", -1),
+        ((64, 32), "nv12_bt601", -1),
+        ((64, 32), "bgr", -1),
+        ((32, 64), "bgr", -1),
+    ]

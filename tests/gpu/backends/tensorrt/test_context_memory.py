@@ -171,5 +171,5 @@ def test_the_counter_goes_on_while_memory_is_given_back(
     with EdgeCounter(make().path) as counter, EdgeCounter(model.path, threads=1) as original:
         for frame in frames:
             assert counter.count(frame).count == original.count(frame).count
-        (runner,) = counter._pipeline._runners._idle
+        (runner,) = counter._pipeline._runners._idle[0]
         assert lent(runner._worker) == standin.memory_for(SMALL)  # type: ignore[attr-defined]
