@@ -84,6 +84,11 @@ __device__ inline double to_people(const RegionPlan& plan, double sum) {
     return quotient(sum, plan.unit);
 }
 
+/// The people of a whole grid cell, if all of it were like its part inside the map.
+__device__ inline double fill_cell(double people, unsigned size, double cell_area) {
+    return quotient(people, static_cast<double>(size) / cell_area);
+}
+
 /// The weight of the density in a grid cell.
 __device__ inline double cell_weight(const Plan& plan, double people, unsigned cell) {
     const RegionPlan& region = plan.region;
@@ -94,8 +99,7 @@ __device__ inline double cell_weight(const Plan& plan, double people, unsigned c
     const unsigned height = min(density.cell_height, density.height - row * density.cell_height);
     const unsigned width = min(density.cell_width, density.width - column * density.cell_width);
     if (height * width != region.cell_size) {
-        const double share = static_cast<double>(height * width) / region.cell_area;
-        people = quotient(people, share);
+        people = fill_cell(people, height * width, region.cell_area);
     }
     return density_weight(people, region.fuse_low, region.fuse_high);
 }
@@ -125,7 +129,7 @@ __device__ inline void count_peaks(const Plan& plan, std::size_t image) {
     plan.region.shares[image * (1 + plan.region.regions)] = all * kPeakShares;
 }
 
-/// Where the grid cells of a region lie; without a density there are no sums.
+/// Where the grid cells of a region lie. Sums and weights are there only with a density.
 struct RegionCells {
     const double* sums;
     const double* weights;
@@ -136,7 +140,6 @@ __device__ inline RegionCells cells_of_region(const Plan& plan, std::size_t imag
                                               unsigned region) {
     const RegionPlan& all = plan.region;
     const std::size_t first = (image * (1 + all.regions) + region) * all.cells;
-    if (!all.density) return {nullptr, nullptr, all.shares + first};
     return {sums_of(plan, image, region), all.weights + image * all.cells, all.shares + first};
 }
 
@@ -150,13 +153,14 @@ struct CellsAhead {
     unsigned long long shares[kCellsAhead];
 };
 
-__device__ inline CellsAhead read_ahead(const RegionCells& at, unsigned first, unsigned cells) {
+__device__ inline CellsAhead read_ahead(const RegionPlan& plan, const RegionCells& at,
+                                        unsigned first) {
     CellsAhead read{};
 #pragma unroll
     for (unsigned v = 0; v < kCellsAhead; ++v) {
         const unsigned cell = first + v * kThreads;
-        if (cell >= cells) continue;
-        if (at.sums != nullptr) {
+        if (cell >= plan.cells) continue;
+        if (plan.density) {
             read.sums[v] = at.sums[cell];
             read.weights[v] = at.weights[cell];
         }
@@ -173,10 +177,15 @@ __device__ inline void clear_peaks(const RegionCells& at, unsigned first, const 
     }
 }
 
+// A call, or the compiler would let each cell take this way as well, and choose afterwards.
+__device__ __noinline__ inline double many_peaks_of(unsigned long long shares) {
+    return from_shares(static_cast<std::int64_t>(shares));
+}
+
 /// from_shares, by one sum: the shares of less than 2^20 peaks are the fraction of a double from
 /// 2^20 on.
 __device__ inline double peaks_of(unsigned long long shares) {
-    if (shares >> 52 != 0) return from_shares(static_cast<std::int64_t>(shares));
+    if (shares >> 52 != 0) return many_peaks_of(shares);
     return __longlong_as_double(static_cast<long long>(0x4130000000000000U | shares)) - 0x1p20;
 }
 
@@ -184,7 +193,7 @@ __device__ inline double peaks_of(unsigned long long shares) {
 __device__ inline Tally tally_lane(const RegionPlan& plan, const RegionCells& at, unsigned lane) {
     Tally own;
     for (unsigned first = 0; first < plan.cells; first += kCellsAhead * kThreads) {
-        const CellsAhead read = read_ahead(at, first + lane, plan.cells);
+        const CellsAhead read = read_ahead(plan, at, first + lane);
         clear_peaks(at, first + lane, read);
 #pragma unroll
         for (unsigned v = 0; v < kCellsAhead; ++v) {

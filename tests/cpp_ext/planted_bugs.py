@@ -204,7 +204,7 @@ BUGS = [
     Bug(
         "a factor that is not exact",
         "make_plan.h",
-        "std::frexp(unit, &exponent) == 0.5F",
+        "std::frexp(unit, &exponent) == T{0.5}",
         "true",
     ),
     Bug("no end of the points", LIST, "i < count && rank + i < list.room", "i < count"),
@@ -221,7 +221,7 @@ BUGS = [
     Bug(
         "a row of cells left out", TALLIES, "cell += group.turns * kThreads", "cell += 8 * kThreads"
     ),
-    Bug("cells beyond the grid", TALLIES, "if (cell >= cells) continue;"),
+    Bug("cells beyond the grid", TALLIES, "if (cell >= plan.cells) continue;"),
     Bug("an inner cell at the border", TALLIES, "height * width != region.cell_size", "false"),
     Bug("a factor for every unit", TALLIES, "plan.to_people == ToPeople::factor", "true"),
     Bug("peaks of many cells for one", TALLIES, "region.cells == 1 && block == 0", "block == 0"),

@@ -13,9 +13,11 @@ import standin_pynvvideocodec as standin
 
 from clips import encode, picture
 from edgecount import NV12Frame, NvmmSurface, _ext
+from edgecount.errors import BackendError, InputError
 from edgecount.runtime.frames.intake import FrameIntake
 from edgecount.runtime.frames.nvmm import layout, library
 from edgecount.runtime.frames.pictures import bgr_picture, size_of
+from edgecount.runtime.pipeline.outputs import OutputCounter
 from edgecount.runtime.sources.nvdec.pool import FramePool
 from edgecount.runtime.sources.video import VideoSource
 
@@ -55,6 +57,7 @@ def decoder(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: True if name == "PyNvVideoCodec" else find(name)
     )
+    monkeypatch.setattr("edgecount.runtime.sources.nvdec.decoder.why_no_gpu", lambda: None)
     monkeypatch.setattr(standin, "make_memory", on_gpu)
     monkeypatch.setattr(standin, "fill_memory", upload)
     return standin
@@ -159,3 +162,43 @@ def test_a_surface_of_nvmm_is_read_where_it_lies(monkeypatch):
             == bgr_picture(NV12Frame(rows[:8, :16], rows[8:, :16], "bt709"))
         ).all()
         assert taken.chroma.ptr == memory.ptr + 8 * 64
+
+
+def test_maps_of_another_engine_on_the_gpu_have_the_cpu_s_counts(make_manifest):
+    """Such as those of DeepStream's nvinfer, with or without an axis of the batch."""
+    manifest = make_manifest()
+    rng = np.random.default_rng(4)
+    maps = {
+        output.name: rng.random((output.channels, 64 // output.stride, 96 // output.stride)).astype(
+            np.float32
+        )
+        for output in manifest.outputs
+    }
+    regions = {"left": [(0, 0), (40, 0), (40, 60), (0, 60)]}
+    counter = OutputCounter(manifest, (96, 60), (64, 96), resized=(60, 96), regions=regions)
+    expected = counter.count(maps)
+    assert expected.count > 1
+    for shape in ((), (1,)):
+        arrays = {}
+        for name, values in maps.items():
+            array = _ext.DeviceBuffer(values.nbytes).array((*shape, *values.shape), "float32")
+            upload(array, values.reshape(array.shape))
+            arrays[name] = array
+        found = counter.count(arrays)
+        assert (found.count, found.density_count) == (expected.count, expected.density_count)
+        assert found.regions == expected.regions
+        np.testing.assert_array_equal(found.points, expected.points)
+        np.testing.assert_array_equal(found.density, expected.density)
+    broken = {name: array[:, :, :4] for name, array in arrays.items()}
+    with pytest.raises(BackendError, match="expected shape"):
+        counter.count(broken)
+    with pytest.raises(InputError, match="cannot be taken"):
+        counter.count({name: Unreadable() for name in maps})
+
+
+class Unreadable:
+    shape = (1, 1, 8, 12)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        raise ValueError("no address")

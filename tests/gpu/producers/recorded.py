@@ -49,16 +49,20 @@ class Memory:
 
 def view(memory: Memory, shape: Sequence[int], offset: int = 0) -> _ext.DeviceArray:
     """Return rows of a memory as an array (H, W) or (H, W, C), whose capsules others can give."""
-    inner = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(1, len(shape)))
-    interface = {
-        "shape": tuple(shape),
-        "typestr": "|u1",
-        "data": (memory.ptr + offset, False),
-        "strides": (memory.pitch, *inner),
-        "version": 3,
-    }
-    holder = type("Holder", (), {"__cuda_array_interface__": interface, "memory": memory})()
-    return _ext.device_array(holder, memory.stream)
+    return _ext.device_array(_Rows(memory, shape, offset), memory.stream)
+
+
+class _Rows:
+    def __init__(self, memory: Memory, shape: Sequence[int], offset: int) -> None:
+        self._memory = memory
+        inner = tuple(int(np.prod(shape[axis + 1 :])) for axis in range(1, len(shape)))
+        self.__cuda_array_interface__ = {
+            "shape": tuple(shape),
+            "typestr": "|u1",
+            "data": (memory.ptr + offset, False),
+            "strides": (memory.pitch, *inner),
+            "version": 3,
+        }
 
 
 class JetsonImage:
