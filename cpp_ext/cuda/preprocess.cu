@@ -29,12 +29,14 @@ namespace {
 constexpr unsigned kBlockX = 64;
 constexpr unsigned kBlockY = 4;
 
-// Blocks of `resize` that a multiprocessor has the registers for at a time. Before compute capability
-// 8.0 it has threads for no more than four.
+// Blocks of `resize` that a multiprocessor has the registers for at a time: NV12 takes more of them.
+// Before compute capability 8.0 it has threads for no more than four.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+template <Layout layout>
 constexpr unsigned kResizeBlocks = 4;
 #else
-constexpr unsigned kResizeBlocks = 5;
+template <Layout layout>
+constexpr unsigned kResizeBlocks = layout == Layout::nv12 ? 4 : 5;
 #endif
 
 /// Columns of the image whose blended rows lie in shared memory at a time. Up to a shrinking by
@@ -176,7 +178,7 @@ __device__ void resample(const Plan& plan, unsigned x, unsigned first, unsigned 
 }
 
 template <Layout layout, typename Out>
-__global__ void __launch_bounds__(kBlockX* kBlockY, kResizeBlocks)
+__global__ void __launch_bounds__(kBlockX* kBlockY, kResizeBlocks<layout>)
     resize(const Plan plan, const Frame frame, Out* out) {
     EDGECOUNT_SHARED(float4, tile, [kBlockY][3 * kColumns / 4]);
     float* blended = &tile[threadIdx.y][0].x;
