@@ -27,9 +27,10 @@ namespace {
 constexpr const char* kDeviceArrayDoc =
     R"(Return another library's array on the GPU as a `DeviceArray`, without a copy.
 
-Work in `stream` then waits for what the other library has queued: DLPack is told the stream, and
-the stream that a __cuda_array_interface__ names is waited for. An array of ours comes back as it
-is, and `stream` waits for what all of our streams have queued, except the `inner` ones.
+Work in `stream` then waits for what the other library has queued: DLPack is told the stream, the
+stream that a __cuda_array_interface__ names is waited for, and the legacy default stream where a
+library may mind neither: by DLPack always, by the interface if it names none. An array of ours
+comes back as it is, and `stream` waits for what all of our streams have queued, except the `inner` ones.
 
 torch and CuPy queue that wait behind the stream which is current in the calling thread: call this
 where that is the one in which the array is made.
@@ -115,27 +116,32 @@ void wait_for(std::uintptr_t handle, const Stream& stream) {
     stream.wait(event);
 }
 
+/// The capsule of an array, or null where the library does not take such an argument.
+nb::object ask_for_capsule(nb::handle source, nb::handle stream, nb::handle max_version) {
+    try {
+        if (max_version.is_none()) return source.attr("__dlpack__")("stream"_a = stream);
+        return source.attr("__dlpack__")("stream"_a = stream, "max_version"_a = max_version);
+    } catch (nb::python_error& error) {
+        const bool refused = error.matches(PyExc_TypeError) && !max_version.is_none();
+        if (!refused && !error.matches(PyExc_OverflowError)) throw;
+    }
+    return {};
+}
+
 /// The capsule, whose memory is ready for what comes later in the stream.
 nb::object dlpack_capsule(nb::handle source, const Stream& stream) {
     const auto handle = reinterpret_cast<std::uintptr_t>(stream.handle());
     const nb::int_ consumer(handle == 0 ? kLegacy : handle);
-    const nb::tuple version = nb::make_tuple(1, 1);
-    nb::int_ told = consumer;
+    const nb::int_ legacy(kLegacy);
     // torch gives nothing of a device that is not current, and looks up its current stream there.
     const cuda::CurrentDevice current(stream.device());
-    try {
-        return source.attr("__dlpack__")("stream"_a = consumer, "max_version"_a = version);
-    } catch (nb::python_error& error) {
-        // OpenCV keeps the number in an int, which a cudaStream_t overflows.
-        if (error.matches(PyExc_OverflowError)) {
-            told = nb::int_(kLegacy);
-        } else if (!error.matches(PyExc_TypeError)) {
-            throw;
-        }
-    }
-    // Those from before version 1 know no max_version, and of these CV-CUDA minds no stream either.
-    // OpenCV does neither. Both work in the legacy default stream unless told otherwise.
-    nb::object capsule = source.attr("__dlpack__")("stream"_a = told);
+    nb::object capsule = ask_for_capsule(source, consumer, nb::make_tuple(1, 1));
+    // Those from before version 1 know no max_version.
+    if (!capsule.is_valid()) capsule = ask_for_capsule(source, consumer, nb::none());
+    // OpenCV keeps the number in an int, which a cudaStream_t overflows.
+    if (!capsule.is_valid()) capsule = source.attr("__dlpack__")("stream"_a = legacy);
+    // CV-CUDA and OpenCV make no stream wait for what they do in the legacy default stream, in which
+    // they work unless told otherwise.
     wait_for(kLegacy, stream);
     return capsule;
 }
@@ -206,13 +212,15 @@ Value as_field(const char* key, const char* expected, nb::handle object) {
 
 /// Makes the stream wait for one that a __cuda_array_interface__ names. Without a name nothing need
 /// be waited for, but PyCUDA gives none for what it has queued in the default stream. Nor may the
-/// name be 0, but that is how PyNvVideoCodec calls the default stream.
+/// name be 0, but that is how PyNvVideoCodec calls the default stream, nor -1, by which CV-CUDA says
+/// that nothing need be waited for.
 void wait_for_named(nb::handle name, const Stream& stream) {
-    std::uintptr_t handle = 0;
-    if (!name.is_none()) {
-        handle = as_field<std::uintptr_t>("stream", "None, 1, 2 or a cudaStream_t", name);
-    }
-    wait_for(handle == 0 ? kLegacy : handle, stream);
+    constexpr const char* kExpected = "None, 1, 2 or a cudaStream_t";
+    std::int64_t handle = 0;
+    if (!name.is_none()) handle = as_field<std::int64_t>("stream", kExpected, name);
+    if (handle == -1) return;
+    if (handle < 0) raise_field("stream", kExpected, name);
+    wait_for(handle == 0 ? kLegacy : static_cast<std::uintptr_t>(handle), stream);
 }
 
 /// The address, and whether it may be written to.

@@ -199,6 +199,17 @@ def test_taken_by_the_cuda_array_interface(to_device, to_host, stream, dtype, sh
     np.testing.assert_array_equal(to_host(taken), source)
 
 
+@pytest.mark.parametrize(
+    ("typestr", "dtype"),
+    [("<u1", "uint8"), (">u1", "uint8"), ("=u1", "uint8"), ("|u1", "uint8"), ("=f4", "float32")],
+)
+def test_byte_orders_of_the_cuda_array_interface(to_device, to_host, stream, typestr, dtype):
+    source = ramp((2, 3), dtype)
+    taken = _ext.device_array(Foreign(to_device(source), typestr=typestr), stream)
+    assert taken.dtype == dtype
+    np.testing.assert_array_equal(to_host(taken), source)
+
+
 def test_strides_of_the_cuda_array_interface(to_device, to_host, stream):
     array = to_device(ramp((4, 6)))
     taken = _ext.device_array(Foreign(array[1:, 2:4]), stream)
@@ -230,7 +241,7 @@ def test_the_named_stream_is_waited_for(slow_upload):
         assert first_and_last(taken, consumer) == (7, 7)
 
 
-@pytest.mark.parametrize("named", [None, 1, 2])
+@pytest.mark.parametrize("named", [None, -1, 0, 1, 2])
 def test_default_streams_can_be_named(to_device, to_host, stream, named):
     array = to_device(ramp(4))
     taken = _ext.device_array(Foreign(array, stream=named), stream)
@@ -275,6 +286,7 @@ def test_read_only_arrays_are_read(to_device, to_host, stream):
         ({"data": (256,)}, TypeError, r"\['data'\]: .* got \(256,\)"),
         ({"data": (None, False)}, TypeError, r"\['data'\]: .* got \(None, False\)"),
         ({"data": (-256, False)}, TypeError, r"\['data'\]: .* got \(-256, False\)"),
+        ({"stream": -2}, TypeError, r"\['stream'\]: expected None, 1, 2 or .* got -2"),
         ({"stream": "legacy"}, TypeError, r"\['stream'\]: expected None, 1, 2 or .* got 'legacy'"),
     ],
 )

@@ -140,10 +140,9 @@ class NvcFrame:
 class ServiceMakerTensor:
     """A tensor of DeepStream's pyservicemaker, as ``Buffer.extract(index)`` gives it.
 
-    Documented, not read: DeepStream 8 developer guide, "Service Maker for Python, advanced
-    features" (the tensors follow DLPack, RGB (H, W, 3)), and service-maker/includes/tensor.hpp
-    (strides, device number). The source of the binding is not published; the signature is taken to
-    be the one from before DLPack 1.0, whose stream is not minded.
+    NVIDIA/DeepStream 9.2, src/service-maker/sources/python/src/bindings/tensor.h at 66b8fdb
+    (TensorWrapper, module_tensor_bind): the capsule is of DLPack before 1.0, and the stream that it
+    is told is not minded.
     """
 
     def __init__(self, memory: Memory, shape: tuple[int, int, int]) -> None:
@@ -178,6 +177,29 @@ class CvCudaBuffer:
 
     def __dlpack__(self, stream: int = 1) -> Any:
         return self._array.__dlpack__(stream=-1)
+
+
+class CvCudaWritten(CvCudaBuffer):
+    """An ``ExternalBuffer`` of a later CV-CUDA, of a tensor that one of its operators wrote.
+
+    CVCUDA/CV-CUDA, python/mod_cvcuda/nvcv/ExternalBuffer.cpp at d32e893 (dlpack,
+    InsertDLPackStreamSync, cudaArrayInterface). It hands over what was written in a stream, but a
+    null handle, which the default stream has, counts as nothing to wait for; -1 in the interface
+    says so.
+    """
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...]) -> None:
+        super().__init__(memory, shape)
+        self._stream = memory.stream
+        stream = -1 if self._stream.handle <= LEGACY else self._stream.handle
+        self.__cuda_array_interface__ |= {"stream": stream, "version": 3}
+
+    def __dlpack__(self, stream: int = 1, max_version: tuple[int, int] | None = None) -> Any:
+        if self._stream.handle > LEGACY:
+            written = _ext.Event(self._array.device)
+            written.record(self._stream)
+            _ext.Stream(self._array.device, handle=stream).wait(written)
+        return self._array.__dlpack__(stream=-1, max_version=max_version)
 
 
 class VpiBuffer:

@@ -65,6 +65,8 @@ PRODUCERS: dict[str, tuple[Make, tuple[int, ...], int | None]] = {
     "pyservicemaker": (whole(libraries.ServiceMakerTensor, "rgb", pad=128), BGR, LEGACY),
     "VPI": (whole(libraries.VpiBuffer, pad=128), BGR, LEGACY),
     "CV-CUDA": (whole(libraries.CvCudaBuffer, "rgb", pad=64), BGR, LEGACY),
+    "CV-CUDA, written": (whole(libraries.CvCudaWritten, "rgb"), BGR, LEGACY),
+    "CV-CUDA, in a stream": (whole(libraries.CvCudaWritten, "rgb"), BGR, OWN),
     "cv2.cuda": (whole(libraries.GpuMat, pad=128), BGR, LEGACY),
     "cv2.cuda, BGRA": (whole(libraries.GpuMat, "bgra", pad=512), FOUR, LEGACY),
     "torch": (whole(libraries.TorchTensor), BGR, OWN),
