@@ -83,6 +83,11 @@ class Postprocess(Step):
         # Names of their own: a result may be called as a map is.
         self.inputs = ("size", *(f"map_{name}" for name in self._names))
 
+    def _is_as_measured(self, geometry):
+        """Return whether the frame is as large in the network as where the interval was fitted."""
+        spec = self.manifest.input
+        return geometry.resized == input_geometry(geometry.size, spec, spec.max_side).resized
+
     def run(self, size, *maps):
         """Count the people; coordinates are pixels of the frame."""
         geometry = self.geometry(*size)
@@ -92,9 +97,10 @@ class Postprocess(Step):
         found = count_outputs(
             outputs, self.manifest, geometry, RegionMasks(()), threshold=threshold, capacity=0
         )
+        interval = found.interval if self._is_as_measured(geometry) else None
         return {
             "count": np.array([found.count], np.float32),
-            "interval": np.array(found.interval or (), np.float32),
+            "interval": np.array(interval or (np.nan, np.nan), np.float32),
             "points": found.points,
             "boxes": found.boxes,
             "density": found.density,

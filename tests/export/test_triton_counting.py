@@ -6,6 +6,7 @@ Inference Server where there is one (see test_triton_server.py).
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import re
@@ -25,6 +26,7 @@ from edgecount.errors import OutputError
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.triton import config_text, write_repository
+from edgecount.manifest import IntervalSpec
 from edgecount.scenes import render_scene
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "triton"
@@ -150,6 +152,27 @@ def test_steps_count_as_edgecounter_does(served, add_counting, tmp_path, shape):
     assert found["count"] == np.float32(expected.count)
     np.testing.assert_array_equal(found["points"], expected.points)
     np.testing.assert_array_equal(found["density"], expected.density)
+
+
+@pytest.mark.parametrize(("max_side", "is_told"), [(None, True), (64, False)])
+def test_the_interval_is_told_only_where_it_was_measured(
+    served, add_counting, tmp_path, max_side, is_told
+):
+    """As `EdgeCounter` does, which has none for frames that are shrunk for another reason."""
+    folder = network(tmp_path)
+    post = dataclasses.replace(
+        small_manifest().postprocess, interval=IntervalSpec(0.9, 1, 1, 2, 0, 0, 0)
+    )
+    manifest = dataclasses.replace(small_manifest(), postprocess=post)
+    (folder / "manifest.json").write_text(manifest.to_json())
+    add_counting(folder, max_side=max_side)
+    given = run(served, tmp_path / "small-preprocess", {"frame": np.zeros((64, 128, 3), np.uint8)})
+    height, width = given["image"].shape[2:]
+    maps = {"map_density": np.ones((1, 1, height // 8, width // 8), np.float32)}
+    maps["map_heat"] = np.zeros((1, 1, height // 4, width // 4), np.float32)
+    found = run(served, tmp_path / "small-postprocess", {"size": given["size"], **maps})
+    low, high = found["interval"]
+    assert low < found["count"][0] < high if is_told else np.isnan([low, high]).all()
 
 
 def test_places_of_nobody_are_in_the_order_that_the_server_takes(served):
