@@ -28,9 +28,7 @@ ROOT = Path(__file__).parents[2]
 FLAGS = ("-std=c++17", "--fmad=false", "-lineinfo", "-cubin")
 WARPS, GROUPS, AHEAD = 8, 8, 4  # kWarps, kLaneGroups, kCellsAhead
 _FP64 = re.compile(r"DADD|DMUL|DFMA|DSETP|I2F\.F64|F2F\.F64|D2F")
-_FUNCTION = re.compile(
-    r"^__(?:device|global)__ .*?(\w+)\($|^__(?:device|global)__ .*?(\w+)\(", re.M
-)
+_FUNCTION = re.compile(r"^(?:__device__|__global__|EDGECOUNT_BOTH) .*?(\w+)\(", re.M)
 _LINE = re.compile(r'"([^"]+)", line (\d+)')
 _CODE = re.compile(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+ )?\s*(\S.*?) ?;")
 
@@ -120,7 +118,7 @@ def _instructions(listing: str, sources: Path) -> Iterator[Instruction]:
     last = max(i for i, line in enumerate(lines) if re.search(r" EXIT ;", line))
     functions = {
         path.name: [
-            (path.read_text()[: found.start()].count("\n") + 1, found[1] or found[2])
+            (path.read_text()[: found.start()].count("\n") + 1, found[1])
             for found in _FUNCTION.finditer(path.read_text())
         ]
         for path in [*sources.glob("cuda/*.cu*"), *sources.glob("src/*.h")]
@@ -145,19 +143,22 @@ def _runs(instruction: Instruction, case: Case, blocks: int) -> tuple[float, flo
     """Return how often all warps of a map, and the busiest one, come by an instruction."""
     chain = instruction.functions
     rows, tallied = -(-case.cells // 256), 1 + case.regions
-    ways = {"quotient": "any", "product": "power"}  # of to_people
     rare = {"list_points", "join_parts", "count_peaks", "add_lanes", "finish_image"}
     if rare & set(chain):
         return 0, 0
-    if "to_people" in chain and ways.get(chain[0], case.unit) != case.unit:
+    if ("divide_sums" in chain and case.unit != "any") or (
+        "to_people" in chain and chain[0] == "product" and case.unit != "power"
+    ):
         return 0, 0
     if "fill_cell" in chain:  # at the lower border alone: one row of lanes
         return GROUPS, 1 / rows
     if "weigh_cells" in chain:
         return GROUPS * rows, -(-rows // blocks)
     turns = -(-tallied // blocks)
+    if "divide_sums" in chain:
+        return GROUPS * tallied * rows, turns * rows
     if "tally_lane" in chain:
-        chunks = -(-rows // AHEAD)
+        chunks = rows / AHEAD  # the last of which leaves its loop early
         return GROUPS * tallied * chunks, turns * chunks
     if "fold_group" in chain or "cells_of_region" in chain:
         return GROUPS * tallied, turns

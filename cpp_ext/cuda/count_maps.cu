@@ -109,10 +109,10 @@ struct MapCounter::State {
         memory.allocate(heatmap.points, batch * heatmap.image_room);
         memory.allocate(heatmap.counts, heatmap.tasks);
         memory.allocate(heatmap.begins, std::size_t{heatmap.tasks} * (heatmap.strip_rows + 1));
-        // Parts that cells at the right and at the bottom lack stay 0.
+        // Parts that cells at the right and at the bottom lack stay 0, and all without a density.
         memory.allocate(plan.density.parts, tallied * cells * plan.region.parts, &stream);
-        memory.allocate(plan.region.sums, plan.region.parts != 1 ? tallied * cells : 0);
-        memory.allocate(plan.region.weights, batch * cells);
+        memory.allocate(plan.region.sums, plan.region.parts != 1 ? tallied * cells : 0, &stream);
+        memory.allocate(plan.region.weights, batch * cells, &stream);
         memory.allocate(plan.region.lanes, tallied * kTallyFields * kWarpLanes);
         memory.allocate(plan.region.shares, tallied * cells, &stream);
         memory.allocate(plan.list.bad, batch, &stream);

@@ -45,6 +45,18 @@ __device__ inline LaneGroup group_of(const RegionPlan& plan, unsigned block) {
             kWarps >> plan.group_bits};
 }
 
+/// A division, but for zeros, of which GPUs would make a detour.
+__device__ inline double quotient(double a, double b) {
+    const bool zero = (__double_as_longlong(a) << 1) == 0;
+    return zero ? a : a / b;
+}
+
+/// The sums of a region's grid cells.
+__device__ inline double* sums_of(const Plan& plan, std::size_t image, unsigned region) {
+    double* sums = plan.region.parts == 1 ? plan.density.parts : plan.region.sums;
+    return sums + (image * (1 + plan.region.regions) + region) * plan.region.cells;
+}
+
 /// Sums the parts of the block's grid cells, a warp to a cell.
 __device__ inline void join_parts(const Plan& plan, std::size_t image, unsigned block) {
     const RegionPlan& region = plan.region;
@@ -66,22 +78,20 @@ __device__ inline void join_parts(const Plan& plan, std::size_t image, unsigned 
     }
 }
 
-/// The sums of a region's grid cells.
-__device__ inline const double* sums_of(const Plan& plan, std::size_t image, unsigned region) {
-    const double* sums = plan.region.parts == 1 ? plan.density.parts : plan.region.sums;
-    return sums + (image * (1 + plan.region.regions) + region) * plan.region.cells;
+/// Divides the sums of the block's grid cells by the unit. Beside all that tally_lane reads there
+/// are not registers enough for a division.
+__device__ inline void divide_sums(const Plan& plan, std::size_t image, const LaneGroup& group) {
+    for (unsigned i = group.turn; i <= plan.region.regions; i += group.turns) {
+        double* sums = sums_of(plan, image, i);
+        for (unsigned cell = group.lane; cell < plan.region.cells; cell += kThreads) {
+            sums[cell] = quotient(sums[cell], plan.region.unit);
+        }
+    }
 }
 
-/// A division, but for zeros, of which GPUs would make a detour.
-__device__ inline double quotient(double a, double b) {
-    const bool zero = (__double_as_longlong(a) << 1) == 0;
-    return zero ? a : a / b;
-}
-
+/// The people of a sum, which is divided already where that takes a division.
 __device__ inline double to_people(const RegionPlan& plan, double sum) {
-    if (plan.to_people == ToPeople::as_is) return sum;
-    if (plan.to_people == ToPeople::factor) return product(sum, plan.factor);
-    return quotient(sum, plan.unit);
+    return plan.to_people == ToPeople::factor ? product(sum, plan.factor) : sum;
 }
 
 /// The people of a whole grid cell, if all of it were like its part inside the map.
@@ -129,18 +139,19 @@ __device__ inline void count_peaks(const Plan& plan, std::size_t image) {
     plan.region.shares[image * (1 + plan.region.regions)] = all * kPeakShares;
 }
 
-/// Where the grid cells of a region lie. Sums and weights are there only with a density.
+/// Where the grid cells of a region lie, from a lane's first on.
 struct RegionCells {
     const double* sums;
     const double* weights;
     unsigned long long* shares;
 };
 
-__device__ inline RegionCells cells_of_region(const Plan& plan, std::size_t image,
-                                              unsigned region) {
+__device__ inline RegionCells cells_of_region(const Plan& plan, std::size_t image, unsigned region,
+                                              unsigned lane) {
     const RegionPlan& all = plan.region;
-    const std::size_t first = (image * (1 + all.regions) + region) * all.cells;
-    return {sums_of(plan, image, region), all.weights + image * all.cells, all.shares + first};
+    const std::size_t first = (image * (1 + all.regions) + region) * all.cells + lane;
+    return {sums_of(plan, image, region) + lane, all.weights + image * all.cells + lane,
+            all.shares + first};
 }
 
 /// Grid cells of a lane that are read before any is used: reads would wait for each other otherwise.
@@ -153,27 +164,24 @@ struct CellsAhead {
     unsigned long long shares[kCellsAhead];
 };
 
-__device__ inline CellsAhead read_ahead(const RegionPlan& plan, const RegionCells& at,
-                                        unsigned first) {
+/// Reads the next cells of a lane, of which there are some up to `left`.
+__device__ inline CellsAhead read_ahead(const RegionCells& at, unsigned left) {
     CellsAhead read{};
 #pragma unroll
     for (unsigned v = 0; v < kCellsAhead; ++v) {
-        const unsigned cell = first + v * kThreads;
-        if (cell >= plan.cells) continue;
-        if (plan.density) {
-            read.sums[v] = at.sums[cell];
-            read.weights[v] = at.weights[cell];
-        }
-        read.shares[v] = at.shares[cell];
+        if (v * kThreads >= left) continue;
+        read.sums[v] = at.sums[v * kThreads];
+        read.weights[v] = at.weights[v * kThreads];
+        read.shares[v] = at.shares[v * kThreads];
     }
     return read;
 }
 
 /// Sets the peaks that a lane has read back for the next run.
-__device__ inline void clear_peaks(const RegionCells& at, unsigned first, const CellsAhead& read) {
+__device__ inline void clear_peaks(const RegionCells& at, const CellsAhead& read) {
 #pragma unroll
     for (unsigned v = 0; v < kCellsAhead; ++v) {
-        if (read.shares[v] != 0) at.shares[first + v * kThreads] = 0;
+        if (read.shares[v] != 0) at.shares[v * kThreads] = 0;
     }
 }
 
@@ -190,20 +198,22 @@ __device__ inline double peaks_of(unsigned long long shares) {
 }
 
 /// Sums a region over the grid cells of a lane.
-__device__ inline Tally tally_lane(const RegionPlan& plan, const RegionCells& at, unsigned lane) {
+__device__ inline Tally tally_lane(const RegionPlan& plan, RegionCells at, unsigned lane) {
+    constexpr unsigned kStep = kCellsAhead * kThreads;
     Tally own;
-    for (unsigned first = 0; first < plan.cells; first += kCellsAhead * kThreads) {
-        const CellsAhead read = read_ahead(plan, at, first + lane);
-        clear_peaks(at, first + lane, read);
+    for (unsigned first = 0; first < plan.cells; first += kStep) {
+        const CellsAhead read = read_ahead(at, max(plan.cells, first + lane) - first - lane);
+        clear_peaks(at, read);
 #pragma unroll
         for (unsigned v = 0; v < kCellsAhead; ++v) {
-            if (first + v * kThreads >= plan.cells) break;
+            if (first + v * kThreads >= plan.cells) break;  // for all lanes of the warp
             const double people = to_people(plan, read.sums[v]);
             const double peaks = peaks_of(read.shares[v]);
             own.count += blend(read.weights[v], people, peaks);
             own.density += people;
             own.peaks += peaks;
         }
+        at = {at.sums + kStep, at.weights + kStep, at.shares + kStep};
     }
     return own;
 }
@@ -226,12 +236,16 @@ __device__ inline void tally_image(const Plan& plan, std::size_t image, unsigned
             join_parts(plan, image, block);
             __syncthreads();  // sums of the block's cells
         }
+        if (region.to_people == ToPeople::division) {
+            divide_sums(plan, image, group);
+            __syncthreads();  // people of the block's cells
+        }
         weigh_cells(plan, image, group);
     }
     if (region.cells == 1 && block == 0) count_peaks(plan, image);
     __syncthreads();  // weights of the block's cells
     for (unsigned i = group.turn; i <= region.regions; i += group.turns) {
-        const RegionCells at = cells_of_region(plan, image, i);
+        const RegionCells at = cells_of_region(plan, image, i, group.lane);
         Tally sums = tally_lane(region, at, group.lane);
         sums.count = fold_group(sums.count);
         sums.density = fold_group(sums.density);

@@ -214,6 +214,7 @@ BUGS = [
     Bug("no barrier for ranks", "cells.cuh", "__syncthreads();  // shares of all warps"),
     Bug("no barrier for weights", TALLIES, "__syncthreads();  // weights of the block's cells"),
     Bug("no barrier for joined parts", TALLIES, "__syncthreads();  // sums of the block's cells"),
+    Bug("no barrier for people", TALLIES, "__syncthreads();  // people of the block's cells"),
     Bug("lanes of the next group", TALLIES, "place / 4 * 32", "place / 8 * 32"),
     Bug("a group's lanes folded too far", TALLIES, "distance >= 4", "distance >= 2"),
     Bug("another block's groups", TALLIES, "block << plan.group_bits", "block << 0"),
@@ -221,7 +222,7 @@ BUGS = [
     Bug(
         "a row of cells left out", TALLIES, "cell += group.turns * kThreads", "cell += 8 * kThreads"
     ),
-    Bug("cells beyond the grid", TALLIES, "if (cell >= plan.cells) continue;"),
+    Bug("cells beyond the grid", TALLIES, "if (v * kThreads >= left) continue;"),
     Bug("an inner cell at the border", TALLIES, "height * width != region.cell_size", "false"),
     Bug("a factor for every unit", TALLIES, "plan.to_people == ToPeople::factor", "true"),
     Bug("peaks of many cells for one", TALLIES, "region.cells == 1 && block == 0", "block == 0"),
@@ -233,7 +234,7 @@ BUGS = [
         "atomicInc(&plan.tickets[image], plan.blocks - 1)",
         "atomicAdd(&plan.tickets[image], 1U)",
     ),
-    Bug("peaks not set back", TALLIES, "clear_peaks(at, first + lane, read);"),
+    Bug("peaks not set back", TALLIES, "clear_peaks(at, read);"),
     Bug("the first block for the last", TALLIES, "ticket[0] == plan.blocks - 1", "ticket[0] == 0"),
     Bug(
         "tickets never cleared",

@@ -185,6 +185,28 @@ void check_kept(Random& random) {
     }
 }
 
+/// Grid cells of several parts, few and so many that several blocks sum them.
+void check_parts(Random& random) {
+    for (const std::size_t fuse_cell : {1, 70}) {
+        for (const double unit : {1.0, 3.0}) {
+            Batch batch;
+            fill(batch.heatmap, random, Scalar::float32, 1, 72, 140, 2);
+            fill(batch.density, random, Scalar::float32, 1, 72, 140, 8);
+            place(batch.heatmap, random);
+            place(batch.density, random);
+            for (std::size_t i = 0; i < 2 * 72 * 140; ++i) {
+                batch.coverage.push_back(uniform(random));
+            }
+            batch.masks = {batch.coverage.data(), Scalar::float32, 2, 72, 140};
+            batch.options.count.unit = unit;
+            batch.options.count.fuse_cell = fuse_cell;
+            batch.options.count.fuse_width = 65;
+            batch.options.count.fuse_high = 9.0;
+            check(batch);
+        }
+    }
+}
+
 /// More peaks than a warp or a block lists in one go.
 void check_dense(Random& random) {
     Batch batch;
@@ -343,6 +365,7 @@ int main(int count, char** arguments) {
     check_huge(random);
     check_plain(random);
     check_kept(random);
+    check_parts(random);
     check_threads(random);
     for (int round = 0; round < rounds; ++round) check_random(random);
     check_large(random);
