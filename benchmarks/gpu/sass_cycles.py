@@ -8,8 +8,8 @@ names by their source lines, are multiplied by how often the warps of a map come
 - Latency: one warp alone, in order; an instruction waits for the registers that it reads.
 
 The busiest processor needs at least the longest of the three, and at most their sum; the hand-over
-to the last block (fences and an atomic) and that block's sum are added to both. Launches, the lists
-of points in other blocks and what memory and caches limit are left out; each load hits the L2 cache.
+to the last block (fences and an atomic) and that block's sum are added to both. Launches, the
+lists of points in other blocks and the caches' rates are left out; each load hits the L2 cache.
 
 Run: python benchmarks/gpu/sass_cycles.py --nvdisasm /path/to/nvdisasm
 """
@@ -29,6 +29,7 @@ FLAGS = ("-std=c++17", "--fmad=false", "-lineinfo", "-cubin")
 WARPS, GROUPS, AHEAD = 8, 8, 4  # kWarps, kLaneGroups, kCellsAhead
 _FP64 = re.compile(r"DADD|DMUL|DFMA|DSETP|I2F\.F64|F2F\.F64|D2F")
 _FUNCTION = re.compile(r"^(?:__device__|__global__|EDGECOUNT_BOTH) .*?(\w+)\(", re.M)
+_LAST = ("add_lanes", "finish_image")  # functions of the last block
 _LINE = re.compile(r'"([^"]+)", line (\d+)')
 _CODE = re.compile(r"/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+ )?\s*(\S.*?) ?;")
 
@@ -143,26 +144,23 @@ def _runs(instruction: Instruction, case: Case, blocks: int) -> tuple[float, flo
     """Return how often all warps of a map, and the busiest one, come by an instruction."""
     chain = instruction.functions
     rows, tallied = -(-case.cells // 256), 1 + case.regions
-    rare = {"list_points", "join_parts", "count_peaks", "add_lanes", "finish_image"}
-    if rare & set(chain):
-        return 0, 0
-    if ("divide_sums" in chain and case.unit != "any") or (
-        "to_people" in chain and chain[0] == "product" and case.unit != "power"
-    ):
-        return 0, 0
-    if "fill_cell" in chain:  # at the lower border alone: one row of lanes
-        return GROUPS, 1 / rows
-    if "weigh_cells" in chain:
-        return GROUPS * rows, -(-rows // blocks)
     turns = -(-tallied // blocks)
-    if "divide_sums" in chain:
-        return GROUPS * tallied * rows, turns * rows
-    if "tally_lane" in chain:
-        chunks = rows / AHEAD  # the last of which leaves its loop early
-        return GROUPS * tallied * chunks, turns * chunks
-    if "fold_group" in chain or "cells_of_region" in chain:
-        return GROUPS * tallied, turns
-    return WARPS * blocks, 1
+    # The first of these functions that an instruction comes from decides.
+    steps: dict[str, tuple[float, float]] = {
+        **dict.fromkeys(("list_points", "join_parts", "count_peaks", *_LAST), (0, 0)),
+        "fill_cell": (GROUPS, 1 / rows),  # at the lower border alone: one row of lanes
+        "weigh_cells": (GROUPS * rows, -(-rows // blocks)),
+        "divide_sums": (GROUPS * tallied * rows, turns * rows),
+        # A chunk is AHEAD rows; the last one leaves its loop early.
+        "tally_lane": (GROUPS * tallied * rows / AHEAD, turns * rows / AHEAD),
+        "fold_group": (GROUPS * tallied, turns),
+        "cells_of_region": (GROUPS * tallied, turns),
+    }
+    skipped = "divide_sums" if case.unit != "any" else ""
+    by_factor = "to_people" in chain and chain[0] == "product"
+    if skipped in chain or (by_factor and case.unit != "power"):
+        return 0, 0
+    return next((runs for name, runs in steps.items() if name in chain), (WARPS * blocks, 1))
 
 
 def _registers(text: str, wide: bool) -> list[str]:
@@ -205,7 +203,7 @@ def tail(gpu: Gpu, instructions: list[Instruction], case: Case) -> dict[str, flo
     for instruction, (_, longest) in counted:
         steps.setdefault(longest, []).append(instruction)
     busy["latency"] = sum(times * latency(gpu, step) for times, step in steps.items() if times)
-    last = [i for i in instructions if {"add_lanes", "finish_image"} & set(i.functions)]
+    last = [i for i in instructions if set(_LAST) & set(i.functions)]
     sums = -(-3 * (1 + case.regions) // 4)  # warps that add up lanes
     end = gpu.hand_over_clocks + latency(gpu, last)
     end += sum(32 / gpu.fp64_rate for i in last if i.fp64) * sums

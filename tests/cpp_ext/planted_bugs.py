@@ -204,7 +204,12 @@ BUGS = [
     Bug("a group's lanes folded too far", TALLIES, "distance >= 4", "distance >= 2"),
     Bug("another block's groups", TALLIES, "block << plan.group_bits", "block << 0"),
     Bug("another block's parts", TALLIES, "n % (1U << bits)", "n % (2U << bits)"),
-    Bug("a row of cells left out", TALLIES, "cell += group.turns * kThreads", "cell += 8 * kThreads"),
+    Bug(
+        "a row of cells left out",
+        TALLIES,
+        "cell += group.turns * kThreads",
+        "cell += 8 * kThreads",
+    ),
     Bug("cells beyond the grid", TALLIES, "if (v * kThreads >= left) continue;"),
     Bug("an inner cell at the border", TALLIES, "height * width != region.cell_size", "false"),
     Bug("a factor for every unit", TALLIES, "plan.to_people == ToPeople::factor", "true"),
