@@ -1,8 +1,8 @@
 // Grid cells to counts, in the order of src/fusion.cpp: an image's first blocks add up some lanes
 // of its sums each, for all regions, and its last one adds up what they have.
 //
-// Where the blend takes long it is for its doubles: most GPUs compute two of them in the time of 64
-// floats. So they are shared out to all processors, and divided only where that changes a bit.
+// Where the blend takes long it is for its doubles: each takes most GPUs as long as 64 floats. So
+// they are shared out to several processors, and divided only where that changes a bit.
 #pragma once
 
 #include "cells.cuh"
