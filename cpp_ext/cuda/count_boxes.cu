@@ -129,8 +129,10 @@ struct BoxCounter::State {
     BoxMaps maps;  // their sizes; there are no cells
     BoxCounterOptions options;
     BoxPlan plan{};
+    // What comes back. It outlives the device's memory: freeing that waits for kernels that still
+    // write here.
+    PinnedMemory results;
     Workspace memory;
-    PinnedMemory results;  // what comes back
 
     void allocate_workspace(const Stream& stream) {
         const std::size_t room = std::size_t{plan.batch} * plan.room;

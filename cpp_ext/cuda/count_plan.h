@@ -14,9 +14,9 @@ namespace edgecount::cuda {
 constexpr unsigned kThreads = 256;
 constexpr unsigned kWarps = kThreads / 32;
 
-/// The sum over grid cells has as many lanes as a block has threads (src/lane_sum.h). A warp adds up
-/// those of one group: four side by side of each 32, so that it reads whole sectors of memory, and
-/// folds lanes that are 128, 64 and 32 apart by itself.
+/// The sum over grid cells has as many lanes as a block has threads (src/lane_sum.h). A warp adds
+/// up those of one group: four side by side of each 32, so that it reads whole sectors of memory,
+/// and folds lanes that are 128, 64 and 32 apart by itself.
 constexpr unsigned kLaneGroups = kThreads / 32;
 
 /// A peak that counts in full, see coverage_shares.
@@ -133,14 +133,14 @@ struct RegionPlan {
     unsigned regions;
     unsigned height;  // of the masks
     unsigned width;
-    unsigned ratio;  // heatmap cells to one of theirs, along each axis
-    unsigned cells;  // of the grid
-    unsigned parts;  // of a cell
-    unsigned blocks;  // of the second kernel that tally one image; each has some lane groups
+    unsigned ratio;       // heatmap cells to one of theirs, along each axis
+    unsigned cells;       // of the grid
+    unsigned parts;       // of a cell
+    unsigned blocks;      // of the second kernel that tally one image; each has some lane groups
     unsigned group_bits;  // of their number, which is a power of two
-    unsigned cell_size;  // map cells in a whole grid cell; 0 where that is larger than the map
-    bool density;    // whether there is one
-    bool places;     // whether a peak counts for a region or a grid cell
+    unsigned cell_size;   // map cells in a whole grid cell; 0 where that is larger than the map
+    bool density;         // whether there is one
+    bool places;          // whether a peak counts for a region or a grid cell
     bool fuse;
     ToPeople to_people;
     double unit;

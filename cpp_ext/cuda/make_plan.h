@@ -162,7 +162,7 @@ inline RegionPlan plan_regions(const Maps& maps, const Grid& grid, const CountOp
     plan.fuse = fuses(maps, options);
     plan.unit = options.unit;
     plan.factor = exact_factor(options.unit);
-    plan.to_people = options.unit == 1.0 ? ToPeople::as_is
+    plan.to_people = options.unit == 1.0  ? ToPeople::as_is
                      : plan.factor != 0.0 ? ToPeople::factor
                                           : ToPeople::division;
     plan.fuse_low = options.fuse_low;

@@ -1,8 +1,8 @@
-// Grid cells to counts, in the order of src/fusion.cpp: an image's first blocks add up some lanes of
-// its sums each, for all regions, and its last one adds up what they have.
+// Grid cells to counts, in the order of src/fusion.cpp: an image's first blocks add up some lanes
+// of its sums each, for all regions, and its last one adds up what they have.
 //
-// Where the blend takes long it is for its doubles: most GPUs compute two of them in the time of 64
-// floats. So they are shared out to all processors, and divided only where that changes a bit.
+// Where the blend takes long it is for its doubles: each takes most GPUs as long as 64 floats. So
+// they are shared out to several processors, and divided only where that changes a bit.
 #pragma once
 
 #include "cells.cuh"
@@ -28,8 +28,8 @@ __device__ inline bool is_last_block(const ListPlan& plan, std::size_t image) {
     return ticket[0] == plan.blocks - 1;
 }
 
-/// The lanes of an image's sums that this warp adds up, and its turn among the warps of a block that
-/// have the same ones.
+/// The lanes of an image's sums that this warp adds up, and its turn among the warps of a block
+/// that have the same ones.
 struct LaneGroup {
     unsigned number;
     unsigned lane;  // this thread's
@@ -154,7 +154,8 @@ __device__ inline RegionCells cells_of_region(const Plan& plan, std::size_t imag
             all.shares + first};
 }
 
-/// Grid cells of a lane that are read before any is used: reads would wait for each other otherwise.
+/// Grid cells of a lane that are read before any is used: reads would wait for each other
+/// otherwise.
 constexpr unsigned kCellsAhead = 4;
 
 /// What a lane reads; zeros where there is no cell.
@@ -218,8 +219,8 @@ __device__ inline Tally tally_lane(const RegionPlan& plan, RegionCells at, unsig
     return own;
 }
 
-/// Folds the lanes of a group that are 128, 64 and 32 apart. The first four threads of the warp have
-/// the sums.
+/// Folds the lanes of a group that are 128, 64 and 32 apart. The first four threads of the warp
+/// have the sums.
 __device__ inline double fold_group(double sum) {
     for (unsigned distance = 16; distance >= 4; distance /= 2) {
         sum += __shfl_xor_sync(kAllLanes, sum, distance);
