@@ -220,14 +220,10 @@ BUGS = [
     Bug("another block's groups", TALLIES, "block << plan.group_bits", "block << 0"),
     Bug("another block's parts", TALLIES, "n % (1U << bits)", "n % (2U << bits)"),
     Bug(
-<<<<<<< HEAD
-        "a row of cells left out", TALLIES, "cell += group.turns * kThreads", "cell += 8 * kThreads"
-=======
         "a row of cells left out",
         TALLIES,
         "cell += group.turns * kThreads",
         "cell += 8 * kThreads",
->>>>>>> tail
     ),
     Bug("cells beyond the grid", TALLIES, "if (v * kThreads >= left) continue;"),
     Bug("an inner cell at the border", TALLIES, "height * width != region.cell_size", "false"),
