@@ -58,6 +58,8 @@ Args:
 constexpr const char* kStreamDoc =
     R"(A queue of work on a GPU, done in the order in which it was put in.
 
+A new stream that is freed waits for its work.
+
 Args:
     device: Number of the GPU.
     handle: Another library's stream, by __cuda_stream__ (a torch.cuda.Stream) or as the number of

@@ -104,7 +104,7 @@ void check_device(int device) {
 /// Kept until the process ends, as other libraries do: what they free goes on working.
 CUcontext primary_context(int device) {
     // First, as the mutex may have been held by a thread that the child does not have.
-    if (is_fork.load(std::memory_order_relaxed)) refuse_fork(device);
+    if (is_forked()) refuse_fork(device);
     // Never destroyed: buffers may be freed after the destructors of static objects have run.
     static auto& mutex = *new std::mutex;
     static auto& retained = *new std::map<int, CUcontext>;
@@ -126,6 +126,8 @@ bool ask(Value& value, CUpointer_attribute attribute, const void* address) {
 }
 
 }  // namespace
+
+bool is_forked() noexcept { return is_fork.load(std::memory_order_relaxed); }
 
 CurrentDevice::CurrentDevice(int device) {
     CUcontext context = primary_context(device);

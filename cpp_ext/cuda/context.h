@@ -11,6 +11,10 @@
 
 namespace edgecount::cuda {
 
+/// Whether this process was forked from one in which a context was opened here. Its locks may then
+/// be held for ever, by threads that it does not have.
+bool is_forked() noexcept;
+
 /// While it lives, calls that CUDA forbids during a capture, as they might wait for it, are allowed
 /// on this thread: those that take and free memory wait for no stream of ours.
 class DuringCapture {

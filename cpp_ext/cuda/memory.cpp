@@ -15,6 +15,7 @@ namespace {
 /// that free memory, only cudaFree is documented to wait.
 void finish_work(int device) noexcept {
     try {
+        const CurrentDevice current(device);
         const DuringCapture allowed;
         const Stream last(device, true);
         last.wait_for_all();

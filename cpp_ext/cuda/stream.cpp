@@ -16,7 +16,8 @@ namespace {
 cudaStream_t stream_of(void* handle) { return static_cast<cudaStream_t>(handle); }
 cudaEvent_t event_of(void* handle) { return static_cast<cudaEvent_t>(handle); }
 
-/// As `check`, of a call on a stream; says what to do if it is another library's and was destroyed.
+/// As `check`, of a call on a stream; says what to do if it is another library's and was destroyed,
+/// or is one of another device.
 template <typename... Parts>
 void check_on(const Stream& stream, cudaError_t status, const Parts&... what) {
     const bool gone =
@@ -24,7 +25,8 @@ void check_on(const Stream& stream, cudaError_t status, const Parts&... what) {
     if (gone && stream.borrowed()) {
         check(status, stream.device(), what...,
               ", which is another library's and is gone (keep what it belongs to for as long as the "
-              "Stream that has its handle, as owner= does)");
+              "Stream that has its handle, as owner= does), or is one of another device than ",
+              stream.device());
     }
     check(status, stream.device(), what...);
 }
@@ -39,7 +41,8 @@ bool is_done(cudaError_t status, int device, const char* what) {
     return true;
 }
 
-/// All streams there are. Never destroyed: streams may outlive static objects.
+/// All streams there are. Never destroyed: streams may outlive static objects. Its mutex is taken
+/// where CurrentDevice has refused forks, which may find it locked for ever.
 struct Registry {
     std::mutex mutex;
     std::set<const Stream*> streams;
@@ -68,6 +71,9 @@ Stream::Stream(int device, void* handle) : handle_(handle), device_(device) {
 }
 
 Stream::~Stream() {
+    if (is_forked()) return;
+    // A stream that was destroyed goes on with its work, but nothing can wait for it any more.
+    if (owned_) give_back(device_, [this] { return cudaStreamSynchronize(stream_of(handle_)); });
     {
         const std::lock_guard<std::mutex> lock(registry().mutex);
         registry().streams.erase(this);
@@ -94,9 +100,9 @@ void Stream::wait(const Event& event) const {
 }
 
 void Stream::wait_for_all(bool callers) const {
+    const CurrentDevice current(device_);
     // No stream goes, and none of ours begins a capture, while the others are looked at.
     const std::lock_guard<std::mutex> lock(registry().mutex);
-    const CurrentDevice current(device_);
     Event event(device_);
     for (const Stream* stream : registry().streams) {
         if (stream->device_ != device_ || stream->handle_ == handle_) continue;
@@ -147,8 +153,8 @@ void Stream::download_rows(void* host_to, const void* device_from, std::size_t p
 }
 
 void Stream::begin_capture() const {
-    const std::lock_guard<std::mutex> lock(registry().mutex);
     const CurrentDevice current(device_);
+    const std::lock_guard<std::mutex> lock(registry().mutex);
     // Other threads may go on with what a capture forbids, such as taking memory.
     check_on(*this, cudaStreamBeginCapture(stream_of(handle_), cudaStreamCaptureModeThreadLocal),
              "begin to capture a stream");
@@ -220,8 +226,8 @@ Graph::Graph(Graph&& other) noexcept
       mutex_(std::move(other.mutex_)) {}
 
 void Graph::launch(const Stream& stream) const {
-    const std::lock_guard<std::mutex> lock(*mutex_);
     const CurrentDevice current(device_);
+    const std::lock_guard<std::mutex> lock(*mutex_);
     check_on(stream,
              cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable_), stream_of(stream.handle())),
              "launch a graph in a stream");

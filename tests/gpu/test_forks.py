@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +79,36 @@ def test_a_counter_of_the_parent_says_what_to_do(make: Make, squares: Any) -> No
             assert answer.startswith("BackendError: ")
             assert WORDS in answer
         assert counter.count(frame).count == expected
+
+
+def test_a_lock_that_a_thread_of_the_parent_holds_stops_no_fork() -> None:
+    """Objects go in forks as well, where the thread that would give the lock back is not."""
+    done = threading.Event()
+    array = _ext.DeviceBuffer(16).array((16,), "uint8")
+    others = [_ext.Stream() for _ in range(300)]
+
+    def look_at_all_streams() -> None:
+        while not done.is_set():
+            _ext.device_array(array, _ext.Stream())
+
+    def end() -> str:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)  # else a child that hangs would never end
+        others.clear()
+        try:
+            _ext.Stream().synchronize()
+        except RuntimeError as error:
+            return str(error)
+        return "no error"
+
+    thread = threading.Thread(target=look_at_all_streams)
+    thread.start()
+    try:
+        for _ in range(5):
+            assert WORDS in in_fork(end)
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_a_fork_may_be_the_first_that_uses_the_gpu() -> None:

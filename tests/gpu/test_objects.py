@@ -108,6 +108,20 @@ def test_pinned_memory_stays_until_the_work_that_uses_it_is_done():
     np.testing.assert_array_equal(found, expected)
 
 
+def test_a_stream_that_goes_has_done_its_work():
+    stream, count = _ext.Stream(), 1 << 12
+    target = _ext.DeviceBuffer(4 * count).array((count,), "float32")
+    source = _ext.PinnedBuffer(4 * count).array((count,), "float32")
+    source[...] = expected = np.arange(count, dtype=np.float32)
+    stream.upload(target, source)
+    del stream
+    source[...] = 0.0
+    found, other = np.zeros(count, np.float32), _ext.Stream()
+    other.download(target, found)
+    other.synchronize()
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_pinned_memory_is_an_array_of_the_device_as_well():
     buffer = _ext.PinnedBuffer(96)
     host, count = buffer.array((3, 4), "int64"), sys.getrefcount(buffer)

@@ -258,6 +258,16 @@ def test_a_stream_that_its_owner_destroyed_is_named():
     assert _ext.device_array(target, _ext.Stream()).ptr == target.ptr
 
 
+@pytest.mark.skipif(not EMULATED, reason="it takes two GPUs")
+def test_a_stream_of_another_device_is_named():
+    other = _ext.Stream(1)
+    event, borrowed = _ext.Event(0), _ext.Stream(0, handle=other.handle)
+    with pytest.raises(
+        RuntimeError, match=r"^CUDA device 0: .* or is one of another device than 0"
+    ):
+        event.record(borrowed)
+
+
 class Stranger:
     """A stream of another library, by the CUDA stream protocol."""
 

@@ -100,6 +100,7 @@ struct Device {
     Gpu gpus[kGpus];
     std::map<const char*, Allocation> memory;
     std::set<CUstream_st*> streams;
+    std::vector<CUstream_st*> leaving;  ///< Streams that were destroyed, perhaps with work to do.
     std::set<CUevent_st*> events;
     std::vector<std::shared_ptr<Capture>> captures;
     std::uint64_t launches = 0;
@@ -194,6 +195,9 @@ inline void finish(const Moment& moment) {
 inline void drain_all() {
     for (Gpu& each : device().gpus) drain(each.legacy);
     for (CUstream_st* stream : device().streams) drain(*stream);
+    for (CUstream_st* stream : device().leaving) drain(*stream);
+    for (CUstream_st* stream : device().leaving) delete stream;
+    device().leaving.clear();
 }
 
 /// The stream of a handle; null when it is none.

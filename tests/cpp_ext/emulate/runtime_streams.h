@@ -21,9 +21,9 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     if (emulate::device().streams.count(stream) == 0) {
         return emulate::report(cudaErrorInvalidResourceHandle);
     }
-    emulate::drain(*stream);
     emulate::device().streams.erase(stream);
-    delete stream;
+    // Work that is still to be done is, but later: it does not hold up the caller.
+    emulate::device().leaving.push_back(stream);
     return cudaSuccess;
 }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t handle) {

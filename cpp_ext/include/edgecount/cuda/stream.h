@@ -18,6 +18,7 @@ public:
     explicit Stream(int device, bool inner = false);
     /// Borrows a cudaStream_t, which must outlive this object.
     Stream(int device, void* handle);
+    /// Waits for the work of a stream of its own.
     ~Stream();
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
