@@ -76,18 +76,15 @@ inline char* at_global(std::uint64_t address, std::uint64_t size) {
     if (!found) find_allocation(address, size);
     return reinterpret_cast<char*>(address);
 }
-inline char* at_generic(std::uint64_t address, std::uint64_t size) {
+/// What the host has on its stack: parameters and local memory, whose addresses have no other form.
+inline char* at_own(std::uint64_t address, std::uint64_t size) {
     require_aligned(address, size);
     return reinterpret_cast<char*>(address);
 }
-inline char* at_param(std::uint64_t address, std::uint64_t size) {
-    return at_generic(address, size);
-}
-inline char* at_local(std::uint64_t address, std::uint64_t size) {
-    return at_generic(address, size);
-}
+inline char* at_param(std::uint64_t address, std::uint64_t size) { return at_own(address, size); }
+inline char* at_local(std::uint64_t address, std::uint64_t size) { return at_own(address, size); }
 inline char* at_const(std::uint64_t address, std::uint64_t size) {
-    return at_generic(address, size);
+    return at_global(address, size);
 }
 
 /// The shared memory of a block, all variables in one piece.
@@ -124,6 +121,17 @@ private:
     static thread_local Shared kept;
 };
 constinit inline thread_local Shared Shared::kept{};
+
+/// By an address that does not tell the space: device memory, or what cvta gave for shared memory.
+inline char* at_generic(std::uint64_t address, std::uint64_t size) {
+    const Shared shared = Shared::of_function();
+    const std::uint64_t first = shared.address(0);
+    if (shared.bytes == 0 || address < first || address >= first + shared.bytes) {
+        return at_global(address, size);
+    }
+    return shared.at(static_cast<std::uint32_t>(shared.offset(address)),
+                     static_cast<std::uint32_t>(size));
+}
 
 /// Makes launches of a kernel run its translation, and tells at the end how many have.
 class Registered {

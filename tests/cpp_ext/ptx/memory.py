@@ -109,7 +109,9 @@ def change_space(scope: Scope, instruction: Instruction) -> str:
     space = space_of(instruction)
     to, value = instruction.operands
     back = "to" in instruction.opcode
-    if instruction.opcode[-1] != "u64" or len(instruction.opcode) != (4 if back else 3):
+    # Parameters and local memory lie on the host's stack, where at_generic looks for nothing.
+    known = space in {"global", "shared", "const"} and instruction.opcode[-1] == "u64"
+    if not known or len(instruction.opcode) != (4 if back else 3):
         raise refuse(instruction)
     address = scope.value(value, "u64")
     if space == "shared":
