@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from ptx.build import CPP, PROGRAMS, Compiler, run
+from ptx.build import CPP, NVCC_FLAGS, PROGRAMS, Compiler, run
 from ptx.resources import (
     Resources,
     architectures,
@@ -16,6 +16,7 @@ from ptx.resources import (
     read_table,
     resources_in,
 )
+from ptx.translate import source_names
 
 ORIN = 87
 KERNELS = {name: kernels for name, (kernels, _) in PROGRAMS.items()}
@@ -57,6 +58,13 @@ def test_kernels_round_each_step(compiler: Compiler, name: str) -> None:
     assert not any(".ftz" in step for step in steps)
 
 
+def test_the_build_rounds_as_these_tests_do() -> None:
+    text = (CPP / "cmake" / "CudaSources.cmake").read_text()
+    flags = re.findall(r"\$<\$<COMPILE_LANGUAGE:CUDA>:([^>]+)>", text)
+    assert "--fmad=false" in flags
+    assert "--fmad=false" in NVCC_FLAGS
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_threads_have_no_memory_of_their_own(compiler: Compiler, name: str) -> None:
     assert ".local" not in compiler.ptx(name, ORIN)
@@ -81,6 +89,17 @@ def test_kernels_need_no_more_than_the_table_says(
     found = resources_in(said)
     assert {each.stack for each in found} == {0}
     assert_in_table(found)
+
+
+def test_the_table_has_all_kernels_and_no_others(compiler: Compiler) -> None:
+    texts = [compiler.ptx(name, ORIN) for name in KERNELS]
+    names = source_names([name for text in texts for name in re.findall(r"\.entry (\w+)", text)])
+    _, rows = read_table()
+    by_architecture = {number: set[str]() for number in architectures()}
+    for row in rows:
+        by_architecture.setdefault(row.architecture, set()).add(row.kernel)
+    kernels = {name.removeprefix("edgecount::cuda::") for name in names}
+    assert set(map(frozenset, by_architecture.values())) == {frozenset(kernels)}
 
 
 @pytest.mark.slow
