@@ -146,6 +146,9 @@ CASES: list[tuple[str, str, int]] = [
     ("ld.global.u16 %rs1, [table+2];", "%rs1", 0xBEEF),
     (("st.shared.u32 [block], 6; atom.shared.and.b32 %r2, [block], 3;"
      " bar.sync 0; ld.shared.u32 %r1, [block];"), "%r1", 2),
+    (("mov.u64 %rd2, block; cvta.shared.u64 %rd3, %rd2; st.u32 [%rd3], 9;"
+     " bar.sync 0; ld.shared.u32 %r1, [block];"), "%r1", 9),
+    ("mov.u64 %rd2, table; ld.u16 %rs1, [%rd2+2];", "%rs1", 0xBEEF),
     (("{ .param .b32 param0; st.param.b32 [param0], 5; .param .b32 retval0;"
      " call.uni (retval0), twice, (param0); ld.param.b32 %r1, [retval0]; }"), "%r1", 10),
 ]  # fmt: skip
@@ -213,6 +216,7 @@ def test_instructions_compute_what_ptx_says(results: list[int]) -> None:
         "shfl.up.b32 %r1, %r2, 1, 0;",
         "bar.sync 1;",
         "ld.tensor.u32 %r1, [%rd1];",
+        "cvta.local.u64 %rd1, %rd2;",
         "atom.global.add.f32 %f1, [%rd1], %f2;",
         "mov.u32 %r1, %clock;",
         "add.s32 %r1, %r2;",
