@@ -30,7 +30,8 @@ constexpr const char* kDeviceArrayDoc =
 Work in `stream` then waits for what the other library has queued: DLPack is told the stream, the
 stream that a __cuda_array_interface__ names is waited for, and the legacy default stream where a
 library may mind neither: by DLPack always, by the interface if it names none. An array of ours
-comes back as it is, and `stream` waits for what all of our streams have queued, except the `inner` ones.
+comes back as it is, and `stream` waits for what all of our streams have queued, except the `inner`
+ones.
 
 torch and CuPy queue that wait behind the stream which is current in the calling thread: call this
 where that is the one in which the array is made.
@@ -140,8 +141,8 @@ nb::object dlpack_capsule(nb::handle source, const Stream& stream) {
     if (!capsule.is_valid()) capsule = ask_for_capsule(source, consumer, nb::none());
     // OpenCV keeps the number in an int, which a cudaStream_t overflows.
     if (!capsule.is_valid()) capsule = source.attr("__dlpack__")("stream"_a = legacy);
-    // CV-CUDA and OpenCV make no stream wait for what they do in the legacy default stream, in which
-    // they work unless told otherwise.
+    // CV-CUDA and OpenCV make no stream wait for what they do in the legacy default stream, in
+    // which they work unless told otherwise.
     wait_for(kLegacy, stream);
     return capsule;
 }
@@ -212,15 +213,14 @@ Value as_field(const char* key, const char* expected, nb::handle object) {
 
 /// Makes the stream wait for one that a __cuda_array_interface__ names. Without a name nothing need
 /// be waited for, but PyCUDA gives none for what it has queued in the default stream. Nor may the
-/// name be 0, but that is how PyNvVideoCodec calls the default stream, nor -1, by which CV-CUDA says
-/// that nothing need be waited for.
+/// name be 0, but that is how PyNvVideoCodec calls the default stream, nor -1, which CV-CUDA gives
+/// for work in the default stream as well as for none.
 void wait_for_named(nb::handle name, const Stream& stream) {
     constexpr const char* kExpected = "None, 1, 2 or a cudaStream_t";
     std::int64_t handle = 0;
     if (!name.is_none()) handle = as_field<std::int64_t>("stream", kExpected, name);
-    if (handle == -1) return;
-    if (handle < 0) raise_field("stream", kExpected, name);
-    wait_for(handle == 0 ? kLegacy : static_cast<std::uintptr_t>(handle), stream);
+    if (handle < -1) raise_field("stream", kExpected, name);
+    wait_for(handle <= 0 ? kLegacy : static_cast<std::uintptr_t>(handle), stream);
 }
 
 /// The address, and whether it may be written to.

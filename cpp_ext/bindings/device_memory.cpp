@@ -209,7 +209,8 @@ void bind_device_memory(nb::module_& module) {
         .def_prop_ro(
             "device", [](const DeviceBuffer& buffer) { return buffer.memory.device(); },
             "Number of the GPU.")
-        .def("array", &device_part<DeviceBuffer>, "shape"_a, "dtype"_a, "offset"_a = 0, kDeviceBufferArrayDoc);
+        .def("array", &device_part<DeviceBuffer>, "shape"_a, "dtype"_a, "offset"_a = 0,
+             kDeviceBufferArrayDoc);
 
     nb::class_<PinnedBuffer>(module, "PinnedBuffer", kPinnedBufferDoc)
         .def(nb::init<std::int64_t, int>(), "nbytes"_a, "device"_a = 0)

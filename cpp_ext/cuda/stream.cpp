@@ -24,8 +24,8 @@ void check_on(const Stream& stream, cudaError_t status, const Parts&... what) {
         status == cudaErrorInvalidResourceHandle || status == cudaErrorContextIsDestroyed;
     if (gone && stream.borrowed()) {
         check(status, stream.device(), what...,
-              ", which is another library's and is gone (keep what it belongs to for as long as the "
-              "Stream that has its handle, as owner= does), or is one of another device than ",
+              ", which is another library's and is gone (keep what it belongs to for as long as "
+              "the Stream that has its handle, as owner= does), or is one of another device than ",
               stream.device());
     }
     check(status, stream.device(), what...);

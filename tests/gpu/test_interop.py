@@ -241,6 +241,18 @@ def test_the_named_stream_is_waited_for(slow_upload):
         assert first_and_last(taken, consumer) == (7, 7)
 
 
+@pytest.mark.parametrize("named", [None, -1, 0, 1])
+def test_the_legacy_default_stream_is_waited_for(named):
+    """Libraries write there and name no stream, or none that CUDA has."""
+    pinned = _ext.PinnedBuffer(4 * 2**20).array((2**20,), "float32")
+    pinned[...] = 7.0
+    array, legacy = _ext.DeviceBuffer(pinned.nbytes).array(pinned.shape, "float32"), 1
+    _ext.Stream(handle=legacy).upload(array, pinned)
+    consumer = _ext.Stream()
+    taken = _ext.device_array(Foreign(array, stream=named), consumer)
+    assert first_and_last(taken, consumer) == (7, 7)
+
+
 @pytest.mark.parametrize("named", [None, -1, 0, 1, 2])
 def test_default_streams_can_be_named(to_device, to_host, stream, named):
     array = to_device(ramp(4))
