@@ -124,6 +124,28 @@ def test_pictures_are_read_by_the_last_format(capture, first, caps, shape, expec
 
 
 @pytest.mark.parametrize(
+    "end",
+    [
+        "video/x-raw, format=YUY2 ! videoconvert",
+        "video/x-raw, format=RGB ! queue ! videoconvert ! queue",
+        "video/x-raw, format=RGBA ! videoconvert",
+        "video/x-raw(memory:NVMM), format=NV12 ! nvvidconv ! videoconvert",
+        "video/x-raw, format=RGB ! videoconvert ! video/x-raw, format=(string){BGR, GRAY8}",
+    ],
+)
+def test_what_a_converter_gives_at_the_end_is_bgr(capture, first, end):
+    capture.image = np.random.default_rng(2).integers(0, 256, (8, 16, 3), np.uint8)
+    assert (first(f"v4l2src ! {end} ! appsink") == capture.image).all()
+
+
+@pytest.mark.parametrize("told", ["RGBA", "NV12"])
+def test_pictures_in_another_form_than_told_are_refused(capture, first, told):
+    capture.image = np.zeros((8, 16, 3), np.uint8)
+    with pytest.raises(PermanentError, match=f"before the appsink, got {told}"):
+        first(f"a ! video/x-raw, format={told} ! appsink")
+
+
+@pytest.mark.parametrize(
     ("caps", "got"), [("format=I420", "I420"), ("format=NV21", "NV21"), ("width=16", "another")]
 )
 def test_planes_in_another_order_are_not_counted_as_grey(capture, first, caps, got):
