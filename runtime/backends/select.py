@@ -321,8 +321,9 @@ def _open(engine: Engine, rebuild: Rebuild | None, gpu: int) -> Opened:
     from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
 
     path, sidecar = engine
-    model = ModelFile(path, sidecar.manifest, sidecar=sidecar)
-    return Opened(TensorRTBackend(engine, rebuild, device=gpu), model)
+    backend = TensorRTBackend(engine, rebuild, device=gpu)
+    # Of an engine that was built again, so that it is opened on further GPUs as it is now.
+    return Opened(backend, ModelFile(path, sidecar.manifest, sidecar=backend.sidecar))
 
 
 def _none_found(model: ModelFile, target: Target, problems: Sequence[str]) -> str:

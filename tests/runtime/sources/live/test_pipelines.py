@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecount import NV12Frame
-from edgecount.errors import SourceError
+from edgecount.errors import ConfigError, SourceError
 from edgecount.runtime.sources.faults import PermanentError
 from edgecount.runtime.sources.live import LiveOptions, LiveSource, opening
 from edgecount.runtime.sources.live import opencv as opencv_clips
@@ -78,7 +78,11 @@ def test_csi_addresses_are_pipelines_that_end_in_nv12():
 
 
 @pytest.mark.parametrize(
-    "address", ["csi://front", "csi://0?size=640", "csi://0?rate=fast", "csi://0?flip=2", "csi://"]
+    "address",
+    [
+        *("csi://front", "csi://0?size=640", "csi://0?rate=fast", "csi://0?flip=2", "csi://"),
+        *("csi://0?rate=0", "csi://0?size=0x0", "csi://0?size=641x480"),
+    ],
 )
 def test_other_csi_addresses_are_refused(address):
     with pytest.raises(SourceError, match=r"expected csi://N or csi://N\?size=WIDTHxHEIGHT&rate="):
@@ -197,3 +201,18 @@ def test_what_the_board_s_decoder_does_not_read_is_refused(capture, first):
     with pytest.raises(SourceError, match=r"expected H.264 or H.265 .* got mjpeg: leave hardware"):
         rtsp_pipeline("rtsp://camera/1", "mjpeg", "rtsp://camera/1")
     assert 'location="rtsp://a/\\"b\\\\c"' in rtsp_pipeline('rtsp://a/"b\\c', "h264", "a")
+
+
+@pytest.mark.parametrize("hardware", ["nvdec:1", "nvv4l2"])
+@pytest.mark.parametrize("source", [0, "csi://0", "/dev/video9", "videotestsrc ! appsink"])
+def test_decoders_of_streams_are_refused_for_cameras(source, hardware, monkeypatch):
+    monkeypatch.setattr(opening, "check_hardware", lambda _: None)
+    with pytest.raises(ConfigError, match=f"hardware: expected none for .*, got '{hardware}'"):
+        LiveSource(source, LiveOptions(hardware=hardware))
+
+
+def test_nvdec_is_not_replaced_where_pyav_lacks_the_protocol(monkeypatch):
+    monkeypatch.setattr(opening, "check_hardware", lambda _: None)
+    source = LiveSource("what://camera", LiveOptions(hardware="nvdec", reconnect=False))
+    with pytest.raises(PermanentError, match="cannot be decoded on NVDEC: PyAV's FFmpeg has no wh"):
+        next(source.frames())
