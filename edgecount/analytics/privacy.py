@@ -64,7 +64,7 @@ def pixelate(
     for (x, y), disc in zip(points, radii, strict=True):
         cv2.circle(covered, (int(x), int(y)), int(np.ceil(disc)), 255, cv2.FILLED)
     finest = grains
-    if result.density.size:
+    if crowded < np.inf and result.density.size:
         finest = [*grains, *_grains(np.array(result.density_stride_xy) * _GRAINS / 2)]
         np.maximum(covered, _crowds(result, crowded), out=covered)
     out: Image = image.copy()
