@@ -191,7 +191,7 @@ def _geometry(
         sizes["resized"] = resized
     for name, size in sizes.items():
         is_size = isinstance(size, (tuple, list)) and len(size) == 2
-        if not is_size or not all(isinstance(side, Integral) and side >= 1 for side in size):
+        if not is_size or not all(isinstance(side, Integral) and int(side) >= 1 for side in size):
             raise ConfigError(f"{name}: expected two numbers of pixels, 1 or more, got {size!r}")
     (width, height), (high, wide) = frame_size, input_size
     multiple = manifest.input.multiple

@@ -89,18 +89,19 @@ def check(source: object, options: LiveOptions) -> None:
             )
     check_hardware(options.hardware)
     named = options.hardware or ""
-    if named.startswith((NVDEC, BOARD)) and not _is_address(source):
+    if named.startswith((NVDEC, BOARD)) and not _is_decoded_there(source, named):
         raise ConfigError(
             f"hardware: expected none for {default_name(source)}, got {named!r}, which decodes "  # type: ignore[arg-type]
             "addresses alone: cameras of this machine and pipelines have a decoder of their own"
         )
 
 
-def _is_address(source: object) -> bool:
+def _is_decoded_there(source: object, hardware: str) -> bool:
     """Return whether a source is an address of the network, and neither a camera nor a pipeline."""
     if not isinstance(source, str) or _PIPELINE in source or not _URL.match(source):
         return False
-    return not address_of(source).startswith("csi://")
+    # A camera of the board is its own matter, and may stand beside streams with the same options.
+    return hardware == BOARD or not address_of(source).startswith("csi://")
 
 
 def default_name(source: str | int) -> str:
