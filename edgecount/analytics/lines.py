@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.analytics._checks import is_finite, later
+from edgecount.analytics._compare import take_image
 from edgecount.analytics.flow import FlowAt
 from edgecount.analytics.line import Array, Line
 from edgecount.analytics.tracks import Steps, Tracker
@@ -155,6 +156,7 @@ class LineCounter:
             )
         weights = None
         if image is not None:
+            image = take_image(image)
             weights = _density_weights(result, self._manifest, self._step)
         near = self._near(result.points[:, :2].astype(np.float64))
         steps = self._tracker.update(time, result.points[:, :2][near])

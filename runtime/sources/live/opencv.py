@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _FORMAT = re.compile(r"\bformat\s*=\s*(?:\(string\)\s*)?\"?([A-Za-z0-9_]+)")
-_REVERSED = ("RGB", "RGBA", "RGBX")
+# Elements that give another format than they are given, of which GStreamer has dozens.
+_CONVERTER = re.compile(r"conv|postproc|vpp|dec", re.IGNORECASE)
+_REVERSED = {"RGB": 3, "RGBA": 4, "RGBX": 4}  # and their channels
 _AS_THEY_ARE = ("", "BGR", "BGRA", "BGRX", "GRAY8")
-
 
 _TRY_IT = "is the camera connected, and the pipeline right? Try it with gst-launch-1.0"
 
@@ -70,9 +71,9 @@ class LiveOpenCVClip(OpenCVClip):
 
         Of a planar one it gives the planes one above the other, as a grey picture.
         """
-        if self._pixels == "NV12":
+        if self._pixels == "NV12" and image.ndim == 2:
             return NV12Frame.from_buffer(image)
-        if self._pixels in _REVERSED:
+        if self._pixels in _REVERSED and image.shape[2:] == (_REVERSED[self._pixels],):
             return as_bgr(image[:, :, 2::-1])
         is_planar = image.ndim == 2 and 2 * len(image) == 3 * self._height
         if is_planar or self._pixels not in _AS_THEY_ARE:
@@ -146,11 +147,25 @@ def open_pipeline(pipeline: str, name: str, advice: str = _TRY_IT) -> OpenCVClip
         )
     if "appsink" not in pipeline:
         pipeline += f" ! videoconvert ! video/x-raw, format=BGR ! {SINK}"
-    formats = _FORMAT.findall(pipeline.partition("appsink")[0])
     try:
-        return LiveOpenCVClip(pipeline, name, (cv2.CAP_GSTREAMER,), formats[-1] if formats else "")
+        return LiveOpenCVClip(pipeline, name, (cv2.CAP_GSTREAMER,), _last_format(pipeline))
     except SourceError:
         raise SourceError(f"cannot open {name}: {advice}") from None
+
+
+def _last_format(pipeline: str) -> str:
+    """Return GStreamer's name of the format before the appsink; empty where it is not told.
+
+    What a converter after it gives is agreed on with OpenCV, which asks for BGR first. Source:
+    cap_gstreamer.cpp of OpenCV.
+    """
+    for element in reversed(pipeline.partition("appsink")[0].split("!")):
+        if "video/x-raw" in element and "format" in element:
+            told = _FORMAT.search(element)
+            return told[1] if told else ""
+        if _CONVERTER.search(element):
+            return ""
+    return ""
 
 
 def _has_gstreamer(cv2: Any) -> bool:
