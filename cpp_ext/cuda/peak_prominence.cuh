@@ -41,8 +41,16 @@ __device__ inline bool has_near_tie(const Scores& scores, std::int32_t steps) {
     return near;
 }
 
-// What few peaks need is a function of its own, or the scan would have fewer registers.
-__device__ __noinline__ inline Standing look_close(const Scores scores, std::int32_t steps) {
+// What few peaks need are functions of their own, or the scan would lack registers. From sm_90 on
+// it is the other way round: what the scan keeps across calls would not fit into the registers that
+// a called function has to leave as they are, and would go to memory.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#define EDGECOUNT_RARE inline
+#else
+#define EDGECOUNT_RARE __noinline__ inline
+#endif
+
+__device__ EDGECOUNT_RARE Standing look_close(const Scores scores, std::int32_t steps) {
     return stands_out_close(scores, steps);
 }
 
@@ -84,7 +92,7 @@ __device__ inline void look_around(const Scores& scores, std::int32_t steps, Two
 }
 
 /// Whether a peak stands out within kAround cells. All lanes of a warp come here with the same one.
-__device__ __noinline__ inline bool stands_out(const Scores scores, std::int32_t steps) {
+__device__ EDGECOUNT_RARE bool stands_out(const Scores scores, std::int32_t steps) {
     const unsigned lane = threadIdx.x % 32;
     TwoRows open;
     TwoRows better;

@@ -37,6 +37,8 @@ class Resources:
         shared: bytes of a block.
         stack: bytes of a thread, outside its registers; 0 unless registers are spilt, arrays have
             an index that is known as it runs, or calls have too many arguments.
+        spilled: bytes that its instructions write there and read back for want of registers, also
+            in the functions that it calls.
     """
 
     architecture: int
@@ -44,6 +46,7 @@ class Resources:
     registers: int
     shared: int
     stack: int
+    spilled: int
 
 
 def nvcc_version() -> str:
@@ -74,15 +77,16 @@ def compile_for(source: Path, numbers: Iterable[int], output: Path) -> str:
 
 def resources_in(said: str) -> list[Resources]:
     """Return what ptxas says of each kernel, with the functions that it calls."""
-    found: list[tuple[str, int, int, int, int]] = []
+    found: list[tuple[str, int, int, int, int, int]] = []
     parts = ENTRY.split(said)[1:]
     for name, architecture, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         used, memory = USED.search(text), MEMORY.findall(text)
         if used is None or not memory:
             raise ValueError(f"expected registers and memory of {name} from ptxas, got {text!r}")
-        # A spilt register has its place on the stack.
+        # Functions that are called spill to the stack of the kernel: their own may be empty.
         stack = sum(int(frame) for frame, _, _ in memory)
-        found.append((name, int(architecture), int(used[1]), int(used[2] or 0), stack))
+        spilled = sum(int(stores) + int(loads) for _, stores, loads in memory)
+        found.append((name, int(architecture), int(used[1]), int(used[2] or 0), stack, spilled))
     names = source_names([name for name, *_ in found])
     return sorted(
         Resources(architecture, name.removeprefix("edgecount::cuda::"), *rest)
