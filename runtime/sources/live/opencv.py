@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _FORMAT = re.compile(r"\bformat\s*=\s*(?:\(string\)\s*)?\"?([A-Za-z0-9_]+)")
-_REVERSED = ("RGB", "RGBA", "RGBX")
+_REVERSED = ("RGBA", "RGBX")
 _AS_THEY_ARE = ("", "BGR", "BGRA", "BGRX", "GRAY8")
-
+# What every OpenCV with GStreamer takes; those of four channels only newer ones do, and none RGB
+# (GStreamerCapture::open in cap_gstreamer.cpp).
+_EVERYWHERE = ("", "BGR", "GRAY8", "NV12")
+_BGR_END = "videoconvert ! video/x-raw, format=BGR ! appsink"
 
 _TRY_IT = "is the camera connected, and the pipeline right? Try it with gst-launch-1.0"
 
@@ -43,7 +46,8 @@ class LiveOpenCVClip(OpenCVClip):
         source: a path, an address, a camera's number or a pipeline.
         name: how it is called in messages.
         settings: a backend of OpenCV and a list of its properties, or nothing.
-        pixels: GStreamer's name of a pipeline's last format, such as "NV12"; empty: not told.
+        pixels: GStreamer's name of a pipeline's last format in capitals, such as "NV12"; empty: not
+            told.
 
     Attributes:
         is_finite: whether it has an end: then it is a file, over the network.
@@ -53,7 +57,7 @@ class LiveOpenCVClip(OpenCVClip):
         self, source: str | int, name: str, settings: Sequence[Any] = (), pixels: str = ""
     ) -> None:
         super().__init__(source, name, settings)
-        self._pixels = pixels.upper()
+        self._pixels = pixels
         self._height = int(self._property("FRAME_HEIGHT"))
         is_download = isinstance(source, str) and source.startswith(("http:", "https:"))
         self.is_finite = is_download and self.length is not None
@@ -77,9 +81,8 @@ class LiveOpenCVClip(OpenCVClip):
         is_planar = image.ndim == 2 and 2 * len(image) == 3 * self._height
         if is_planar or self._pixels not in _AS_THEY_ARE:
             raise PermanentError(
-                f"{self._name}: expected pictures in BGR, RGB, GRAY8 or NV12 before the appsink, "
-                f"got {self._pixels or 'another format'}: end the pipeline in  videoconvert ! "
-                "video/x-raw, format=BGR ! appsink"
+                f"{self._name}: expected pictures in BGR, BGRx, RGBA, GRAY8 or NV12 before the "
+                f"appsink, got {self._pixels or 'another format'}: end the pipeline in  {_BGR_END}"
             )
         return as_bgr(image)
 
@@ -146,10 +149,12 @@ def open_pipeline(pipeline: str, name: str, advice: str = _TRY_IT) -> OpenCVClip
         )
     if "appsink" not in pipeline:
         pipeline += f" ! videoconvert ! video/x-raw, format=BGR ! {SINK}"
-    formats = _FORMAT.findall(pipeline.partition("appsink")[0])
+    pixels = ["", *_FORMAT.findall(pipeline.partition("appsink")[0])][-1].upper()
     try:
-        return LiveOpenCVClip(pipeline, name, (cv2.CAP_GSTREAMER,), formats[-1] if formats else "")
+        return LiveOpenCVClip(pipeline, name, (cv2.CAP_GSTREAMER,), pixels)
     except SourceError:
+        if pixels not in _EVERYWHERE:
+            advice = f"this OpenCV may take no pictures in {pixels}: end it in  {_BGR_END}"
         raise SourceError(f"cannot open {name}: {advice}") from None
 
 

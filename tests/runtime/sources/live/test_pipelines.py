@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecount import NV12Frame
-from edgecount.errors import SourceError
+from edgecount.errors import ConfigError, SourceError
+from edgecount.runtime.sources import open as opening_sources
 from edgecount.runtime.sources.faults import PermanentError
 from edgecount.runtime.sources.live import LiveOptions, LiveSource, opening
 from edgecount.runtime.sources.live import opencv as opencv_clips
@@ -124,11 +127,36 @@ def test_pictures_are_read_by_the_last_format(capture, first, caps, shape, expec
 
 
 @pytest.mark.parametrize(
+    ("caps", "words"),
+    [("format=RGB", "no pictures in RGB: end it in  videoconvert"), ("format=NV12", "Try it with")],
+)
+def test_a_pipeline_that_opencv_does_not_take_says_so(capture, first, caps, words):
+    capture.opens = False
+    with pytest.raises(SourceError, match=words):
+        first(f"videotestsrc ! video/x-raw, {caps} ! appsink")
+
+
+@pytest.mark.parametrize("source", ["csi://0", "0", "videotestsrc ! appsink", "/dev/null"])
+@pytest.mark.parametrize("decoder", ["nvdec", "nvv4l2"])
+def test_what_is_decoded_already_takes_no_decoder(source, decoder, monkeypatch):
+    monkeypatch.setattr(opening_sources, "_CAMERAS", os.major(Path("/dev/null").stat().st_rdev))
+    words = f"expected a video or a stream after {decoder}:, got .*: leave {decoder}: out"
+    with pytest.raises(SourceError, match=words):
+        open_sources(f"{decoder}:{source}")
+
+
+def test_a_file_on_a_board_is_told_to_be_a_pipeline(tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    with pytest.raises(ConfigError, match="got 'nvv4l2': on a Jetson the source is a pipeline"):
+        open_sources(f"nvv4l2:{tmp_path}/clip.mp4")
+
+
+@pytest.mark.parametrize(
     ("caps", "got"), [("format=I420", "I420"), ("format=NV21", "NV21"), ("width=16", "another")]
 )
 def test_planes_in_another_order_are_not_counted_as_grey(capture, first, caps, got):
     capture.image = nv12()
-    with pytest.raises(PermanentError, match=f"RGB, GRAY8 or NV12 before the appsink, got {got}"):
+    with pytest.raises(PermanentError, match=f"RGBA, GRAY8 or NV12 before the appsink, got {got}"):
         first(f"videotestsrc ! video/x-raw, {caps} ! appsink")
 
 
