@@ -10,6 +10,7 @@ import argparse
 import configparser
 import importlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,11 +65,25 @@ class StreamCounter:
         return lines
 
 
+def parse_size(text: str) -> dict[str, int]:
+    """Return the options of `batch_capture` for a size such as "1280x720".
+
+    Raises:
+        argparse.ArgumentTypeError: it is no such text.
+    """
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, such as 1280x720, got {text!r}")
+    return {"width": int(match[1]), "height": int(match[2])}
+
+
 def main() -> None:
     """Run the pipeline until its streams end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", help="nvinfer's configuration, of write_config.py")
     parser.add_argument("streams", nargs="+", help="addresses, or file:///...")
+    scaled = "of the streams, which are scaled to it first [DeepStream's own, 1920x1080]"
+    parser.add_argument("--size", type=parse_size, metavar="WIDTHxHEIGHT", help=scaled)
     given = parser.parse_args()
     try:
         maker: Any = importlib.import_module("pyservicemaker")
@@ -84,7 +99,8 @@ def main() -> None:
             for line in counter.lines(batch_meta):
                 print(line, flush=True)
 
-    flow = maker.Flow(maker.Pipeline("edgecount")).batch_capture(given.streams)
+    size = given.size or {}
+    flow = maker.Flow(maker.Pipeline("edgecount")).batch_capture(given.streams, **size)
     flow = flow.infer(given.config).attach(maker.Probe("counts", Printer()))
     flow.render(maker.RenderMode.DISCARD)()
 

@@ -102,6 +102,41 @@ def test_a_wrong_command_line_is_one_clear_line(arguments, words, monkeypatch, c
     assert words in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_streams_keep_their_size(tmp_path, monkeypatch):
+    """As far as a stand-in for pyservicemaker tells: what its pipeline is asked for."""
+    asked: list[Any] = []
+
+    class Flow:
+        def __init__(self, _: object) -> None:
+            pass
+
+        def batch_capture(self, streams: list[str], **options: int) -> Flow:
+            asked.append((streams, options))
+            return self
+
+        def infer(self, _: str) -> Flow:
+            return self
+
+        attach = infer
+
+        def render(self, _: object) -> Any:
+            return lambda: None
+
+    maker = SimpleNamespace(
+        BatchMetadataOperator=object,
+        Flow=Flow,
+        Pipeline=str,
+        Probe=lambda name, _: name,
+        RenderMode=SimpleNamespace(DISCARD=0),
+    )
+    monkeypatch.setitem(sys.modules, "pyservicemaker", maker)  # type: ignore[arg-type]
+    config = str(FOLDER / "config_infer_edgecount-s.txt")
+    for more in (["--size", "1280x720"], []):
+        monkeypatch.setattr(sys, "argv", ["count_streams.py", config, "rtsp://a", *more])
+        load("count_streams").main()
+    assert asked == [(["rtsp://a"], {"width": 1280, "height": 720}), (["rtsp://a"], {})]
+
+
 @pytest.mark.parametrize("text", [None, "[property]\nonnx-file=a.onnx\ninfer-dims=3;64\n"])
 def test_what_is_no_configuration_of_nvinfer_is_refused(text, tmp_path):
     path = tmp_path / "config.txt"
