@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", help="nvinfer's configuration, of write_config.py")
     parser.add_argument("streams", nargs="+", help="addresses, or file:///...")
-    scaled = "of the streams, which are scaled to it first [DeepStream's own, 1920x1080]"
+    scaled = "of the streams, which are scaled to it first [DeepStream's default]"
     parser.add_argument("--size", type=parse_size, metavar="WIDTHxHEIGHT", help=scaled)
     given = parser.parse_args()
     try:
