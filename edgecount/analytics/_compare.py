@@ -20,6 +20,12 @@ def check_image(image: Image) -> None:
     Raises:
         InputError: the image is not uint8 (H, W, 3).
     """
+    given: object = image
+    if not isinstance(given, np.ndarray):
+        raise InputError(
+            f"image: expected uint8 (H, W, 3) BGR, got {type(given).__name__}: make one by "
+            "bgr_picture of edgecount.runtime.frames.pictures"
+        )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise InputError(f"image: expected uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}")
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.analytics._checks import is_finite, later
+from edgecount.analytics._compare import check_image
 from edgecount.analytics.flow import FlowAt
 from edgecount.analytics.line import Array, Line
 from edgecount.analytics.tracks import Steps, Tracker
@@ -139,9 +140,11 @@ class LineCounter:
                 alone.
 
         Raises:
-            InputError: the time is before the last one, or the model gives no head points and there
-                is no image.
+            InputError: the time is before the last one, the image is no such array, or the model
+                gives no head points and there is no image.
         """
+        if image is not None:
+            check_image(image)
         passed = later(time, self._time)
         first, self._time = self._time is None, time
         if not first:

@@ -73,7 +73,8 @@ def draw_overlay(
 
     Args:
         frame: uint8 (H, W, 3) BGR, (H, W) grey or (H, W, 4) BGRA; 1 x 1 pixel or larger. The
-            frame that was counted, as `result.size` says.
+            frame that was counted, as `result.size` says. Or an `NV12Frame` or a `PixelFrame`, and
+            frames on a GPU, which are copied to the host.
         result: result of `EdgeCounter.count` for the frame.
         regions: regions to outline, those that were counted; each is labelled with its
             count in `result`.
@@ -95,10 +96,10 @@ def draw_overlay(
         InputError: the frame has no form that can be counted, or the result is not one of it.
         ConfigError: there is no such layer.
     """
-    from edgecount.runtime.frames.images import as_bgr
+    from edgecount.runtime.frames.pictures import bgr_picture
 
     drawn = check_layers(layers)
-    canvas: NDArray[np.uint8] = np.array(as_bgr(frame))
+    canvas: NDArray[np.uint8] = np.array(bgr_picture(frame))
     height, width = canvas.shape[:2]
     _check_result(result, (width, height))
     sizes = _Sizes.of(width, height)

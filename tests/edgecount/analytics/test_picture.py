@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgecount import NV12Frame
 from edgecount.analytics import PictureCheck, PictureState
 from edgecount.errors import ConfigError, InputError
 from edgecount.scenes import render_scene
@@ -152,3 +153,9 @@ def test_tampering_is_seen_alike_at_any_rate(scene, fps):
             seen[report.state] = time
     assert seen[PictureState.COVERED] == pytest.approx(17, abs=0.01)
     assert seen[PictureState.FROZEN] == pytest.approx(34, abs=1.01)
+
+
+def test_frames_of_other_forms_are_told_to_be_made_pictures():
+    frame = NV12Frame.from_buffer(np.zeros((12, 16), np.uint8))
+    with pytest.raises(InputError, match="got NV12Frame: make one by bgr_picture of edgecount"):
+        PictureCheck().update(0.0, frame)
