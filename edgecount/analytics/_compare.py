@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import InputError
+from edgecount.runtime.frames.pictures import bgr_picture
 
 Image = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -14,20 +15,23 @@ Map = NDArray[np.float32]
 SIDE = (160, 90)  # px
 
 
-def check_image(image: Image) -> None:
-    """Refuse what is no frame.
+def picture_of(image: Image) -> Image:
+    """Return a frame as uint8 (H, W, 3) BGR; one of that form as it is.
+
+    Args:
+        image: such an array, or what decoders give in its place: an `NV12Frame`, a `PixelFrame`, or
+            one of these on a GPU, which is copied to the host.
 
     Raises:
-        InputError: the image is not uint8 (H, W, 3).
+        InputError: it is no frame, or another array.
     """
     given: object = image
-    if not isinstance(given, np.ndarray):
+    picture = image if isinstance(given, np.ndarray) else bgr_picture(given)
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
         raise InputError(
-            f"image: expected uint8 (H, W, 3) BGR, got {type(given).__name__}: make one by "
-            "bgr_picture of edgecount.runtime.frames.pictures"
+            f"image: expected uint8 (H, W, 3) BGR, got {picture.dtype} {picture.shape}"
         )
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise InputError(f"image: expected uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}")
+    return picture
 
 
 def shrunk(image: Image, side: tuple[int, int] = SIDE) -> Image:

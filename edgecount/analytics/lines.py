@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.analytics._checks import is_finite, later
-from edgecount.analytics._compare import check_image
+from edgecount.analytics._compare import picture_of
 from edgecount.analytics.flow import FlowAt
 from edgecount.analytics.line import Array, Line
 from edgecount.analytics.tracks import Steps, Tracker
@@ -144,7 +144,7 @@ class LineCounter:
                 gives no head points and there is no image.
         """
         if image is not None:
-            check_image(image)
+            image = picture_of(image)
         passed = later(time, self._time)
         first, self._time = self._time is None, time
         if not first:

@@ -10,10 +10,10 @@ from edgecount.analytics._checks import check_seconds, later
 from edgecount.analytics._compare import (
     Image,
     Map,
-    check_image,
     correlation,
     edges_of,
     grey_of,
+    picture_of,
     shrunk,
 )
 from edgecount.analytics.motion import CameraMotion
@@ -117,6 +117,7 @@ class Occupancy:
         if image is None:
             self._moving = self._motion.moves_at(time)
         else:
+            image = picture_of(image)
             self._moving = self._motion.update(time, image)
         masks = self._fixed or self._in_view(time, image, preset)
         if self._moving or masks is None:
@@ -149,9 +150,7 @@ def _views(pictures: Mapping[str, Image] | None, presets: list[str]) -> dict[str
         raise ConfigError(
             f"pictures: expected one of each preset, {sorted(presets)}, got {sorted(pictures)}"
         )
-    for image in pictures.values():
-        check_image(image)
-    return {name: _view(image) for name, image in pictures.items()}
+    return {name: _view(picture_of(image)) for name, image in pictures.items()}
 
 
 def _view(image: Image) -> Map:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from edgecount.analytics._checks import check_seconds, later
 from edgecount.analytics._compare import (
     Image,
-    check_image,
     colour_of,
     correlation,
     edges_of,
     grey_of,
+    picture_of,
     shrunk,
 )
 from edgecount.errors import ConfigError
@@ -116,7 +116,7 @@ class PictureCheck:
         Raises:
             InputError: the time is before the last one, or the image is another array.
         """
-        check_image(image)
+        image = picture_of(image)
         passed = later(time, self._time)
         self._time = time
         if self._started is None:

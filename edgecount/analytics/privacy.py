@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount._heads import neighbour_distance
+from edgecount.analytics._compare import Image, picture_of
 from edgecount.errors import ConfigError, InputError
 from edgecount.result import CountResult
-
-Image = NDArray[np.uint8]
 
 _SMALLEST, _LARGEST = 0.012, 0.09  # radii of heads, of the frame's longer side
 _SPACING = 0.75  # radius by the distance to the nearest neighbours: heads touch shoulders
@@ -45,8 +44,7 @@ def pixelate(
         InputError: the image is another array, or not of the result's size.
         ConfigError: the radius is not above 0, or ``crowded`` is negative.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise InputError(f"image: expected uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}")
+    image = picture_of(image)
     height, width = image.shape[:2]
     if (width, height) != result.size:
         raise InputError(
