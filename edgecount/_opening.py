@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from edgecount._options import (
     check_capacity,
     check_device,
+    check_flag,
     check_max_side,
     check_threshold,
     check_zoom,
@@ -58,6 +59,7 @@ def open_settings(
     side = check_max_side(max_side, found.manifest)
     most_points = check_capacity(capacity)
     levels = check_zoom(zoom, found.manifest)
+    with_density = check_flag("density", density)
     first, *further = check_device(device, backend)
     opened = open_backend(
         found,
@@ -81,7 +83,7 @@ def open_settings(
         refine=refine,
         zoom=levels,
         others=others,
-        density=bool(density),
+        density=with_density,
     )
 
 

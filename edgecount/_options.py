@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from edgecount.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -76,6 +78,17 @@ def check_zoom(zoom: int, manifest: Manifest) -> int:
             f"{manifest.name} gives {roles}"
         )
     return int(zoom)
+
+
+def check_flag(name: str, value: bool, expected: str = "True or False") -> bool:
+    """Return an option that is on or off; "no" and "false" are neither.
+
+    Raises:
+        ConfigError: it is neither True nor False.
+    """
+    if not isinstance(value, Integral | np.bool_) or value not in (0, 1):
+        raise ConfigError(f"{name}: expected {expected}, got {value!r}")
+    return bool(value)
 
 
 def check_max_pixels(max_pixels: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgecount._options import check_flag
 from edgecount.errors import BackendError, ConfigError
 
 if TYPE_CHECKING:
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
 
 def choose_rebuild(given: bool | Rebuild) -> Rebuild | None:
-    """Return the function that builds an engine again: the one that is given, or for True ours."""
+    """Return the function that builds an engine again: the one that is given, or for True ours.
+
+    Raises:
+        ConfigError: it is neither True, False nor a function.
+    """
     if callable(given):
         return given
-    return rebuild_engine if given else None
+    return rebuild_engine if check_flag("rebuild", given, "True, False or a function") else None
 
 
 def rebuild_engine(

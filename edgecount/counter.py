@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgecount._given import (
@@ -18,6 +19,7 @@ from edgecount._opening import open_settings
 from edgecount._options import (
     MAX_PIXELS,
     MODEL_DEFAULT,
+    check_flag,
     check_max_pixels,
     check_timeout,
     check_workers,
@@ -117,7 +119,7 @@ class EdgeCounter:
     ) -> None:
         check_workers(workers)
         reading = {
-            "accept_damaged": bool(accept_damaged),
+            "accept_damaged": check_flag("accept_damaged", accept_damaged),
             "max_pixels": check_max_pixels(max_pixels),
         }
         self._owns_backend = not isinstance(backend, Backend)
@@ -395,8 +397,9 @@ class EdgeCounter:
         self._pipeline.close(self._close_engines if self._owns_backend else None)
 
     def _close_engines(self) -> None:
-        for backend in (self.backend, *self._settings.others):
-            backend.close()
+        with ExitStack() as engines:  # each is closed, also where another one fails to
+            for backend in (self.backend, *self._settings.others):
+                engines.callback(backend.close)
 
     def __enter__(self) -> Self:
         return self

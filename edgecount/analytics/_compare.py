@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.errors import InputError
 from edgecount.runtime.frames.pictures import bgr_picture
+from edgecount.runtime.frames.pixel_formats import NV12Frame, PixelFrame
 
 Image = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -15,23 +18,19 @@ Map = NDArray[np.float32]
 SIDE = (160, 90)  # px
 
 
-def picture_of(image: Image) -> Image:
-    """Return a frame as uint8 (H, W, 3) BGR; one of that form as it is.
-
-    Args:
-        image: such an array, or what decoders give in its place: an `NV12Frame`, a `PixelFrame`, or
-            one of these on a GPU, which is copied to the host.
+def take_image(image: Any) -> Image:
+    """Return a frame as uint8 (H, W, 3) BGR: an array as it is, a wrapper of another format as one.
 
     Raises:
-        InputError: it is no frame, or another array.
+        InputError: it is another array, or none.
     """
-    given: object = image
-    picture = image if isinstance(given, np.ndarray) else bgr_picture(given)
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
-        raise InputError(
-            f"image: expected uint8 (H, W, 3) BGR, got {picture.dtype} {picture.shape}"
-        )
-    return picture
+    if isinstance(image, (NV12Frame, PixelFrame)):
+        return bgr_picture(image)
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"image: expected uint8 (H, W, 3) BGR, got {type(image).__name__}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise InputError(f"image: expected uint8 (H, W, 3) BGR, got {image.dtype} {image.shape}")
+    return image
 
 
 def shrunk(image: Image, side: tuple[int, int] = SIDE) -> Image:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.analytics._checks import is_finite, later
-from edgecount.analytics._compare import picture_of
+from edgecount.analytics._compare import take_image
 from edgecount.analytics.flow import FlowAt
 from edgecount.analytics.line import Array, Line
 from edgecount.analytics.tracks import Steps, Tracker
@@ -140,11 +140,9 @@ class LineCounter:
                 alone.
 
         Raises:
-            InputError: the time is before the last one, the image is no such array, or the model
-                gives no head points and there is no image.
+            InputError: the time is before the last one, or the model gives no head points and there
+                is no image.
         """
-        if image is not None:
-            image = picture_of(image)
         passed = later(time, self._time)
         first, self._time = self._time is None, time
         if not first:
@@ -158,6 +156,7 @@ class LineCounter:
             )
         weights = None
         if image is not None:
+            image = take_image(image)
             weights = _density_weights(result, self._manifest, self._step)
         near = self._near(result.points[:, :2].astype(np.float64))
         steps = self._tracker.update(time, result.points[:, :2][near])

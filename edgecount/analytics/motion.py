@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.analytics._checks import check_seconds, later
-from edgecount.analytics._compare import SIDE, Image, correlation, edges_of, picture_of, shrunk
+from edgecount.analytics._compare import SIDE, Image, correlation, edges_of, shrunk, take_image
 
 _STEP = 0.4  # s between the pictures that are compared, if frames come faster
 _SLOWEST = 0.01  # of the picture's width a second, which is taken for motion
@@ -53,7 +53,7 @@ class CameraMotion:
         Raises:
             InputError: the time is before the last one, or the image is another array.
         """
-        image = picture_of(image)
+        image = take_image(image)
         later(time, self._time)
         self._time = time
         if self._key is None or time - self._key[0] >= _STEP or self.moves_at(time):

@@ -13,8 +13,8 @@ from edgecount.analytics._compare import (
     correlation,
     edges_of,
     grey_of,
-    picture_of,
     shrunk,
+    take_image,
 )
 from edgecount.analytics.motion import CameraMotion
 from edgecount.errors import ConfigError
@@ -117,7 +117,7 @@ class Occupancy:
         if image is None:
             self._moving = self._motion.moves_at(time)
         else:
-            image = picture_of(image)
+            image = take_image(image)
             self._moving = self._motion.update(time, image)
         masks = self._fixed or self._in_view(time, image, preset)
         if self._moving or masks is None:
@@ -150,7 +150,7 @@ def _views(pictures: Mapping[str, Image] | None, presets: list[str]) -> dict[str
         raise ConfigError(
             f"pictures: expected one of each preset, {sorted(presets)}, got {sorted(pictures)}"
         )
-    return {name: _view(picture_of(image)) for name, image in pictures.items()}
+    return {name: _view(take_image(image)) for name, image in pictures.items()}
 
 
 def _view(image: Image) -> Map:

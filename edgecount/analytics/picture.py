@@ -15,8 +15,8 @@ from edgecount.analytics._compare import (
     correlation,
     edges_of,
     grey_of,
-    picture_of,
     shrunk,
+    take_image,
 )
 from edgecount.errors import ConfigError
 
@@ -116,7 +116,7 @@ class PictureCheck:
         Raises:
             InputError: the time is before the last one, or the image is another array.
         """
-        image = picture_of(image)
+        image = take_image(image)
         passed = later(time, self._time)
         self._time = time
         if self._started is None:

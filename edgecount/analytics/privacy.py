@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount._heads import neighbour_distance
-from edgecount.analytics._compare import Image, picture_of
+from edgecount.analytics._compare import take_image
 from edgecount.errors import ConfigError, InputError
 from edgecount.result import CountResult
+
+Image = NDArray[np.uint8]
 
 _SMALLEST, _LARGEST = 0.012, 0.09  # radii of heads, of the frame's longer side
 _SPACING = 0.75  # radius by the distance to the nearest neighbours: heads touch shoulders
@@ -44,7 +46,7 @@ def pixelate(
         InputError: the image is another array, or not of the result's size.
         ConfigError: the radius is not above 0, or ``crowded`` is negative.
     """
-    image = picture_of(image)
+    image = take_image(image)
     height, width = image.shape[:2]
     if (width, height) != result.size:
         raise InputError(
@@ -62,7 +64,7 @@ def pixelate(
     for (x, y), disc in zip(points, radii, strict=True):
         cv2.circle(covered, (int(x), int(y)), int(np.ceil(disc)), 255, cv2.FILLED)
     finest = grains
-    if result.density.size:
+    if crowded < np.inf and result.density.size:
         finest = [*grains, *_grains(np.array(result.density_stride_xy) * _GRAINS / 2)]
         np.maximum(covered, _crowds(result, crowded), out=covered)
     out: Image = image.copy()

@@ -72,9 +72,8 @@ def draw_overlay(
     Parts that do not fit on a small frame are left out; the heat and the points always show.
 
     Args:
-        frame: uint8 (H, W, 3) BGR, (H, W) grey or (H, W, 4) BGRA; 1 x 1 pixel or larger. The
-            frame that was counted, as `result.size` says. Or an `NV12Frame` or a `PixelFrame`, and
-            frames on a GPU, which are copied to the host.
+        frame: uint8 (H, W, 3) BGR, (H, W) grey or (H, W, 4) BGRA; 1 x 1 pixel or larger; or a
+            `PixelFrame` or `NV12Frame`. The frame that was counted, as `result.size` says.
         result: result of `EdgeCounter.count` for the frame.
         regions: regions to outline, those that were counted; each is labelled with its
             count in `result`.

@@ -34,14 +34,19 @@ def with_fp16_input(graph: bytes) -> bytes | str:
     if len(images) != 1:
         return f"it has {len(images)} inputs"
     readers = consumers(model).get(images[0].name, [])
-    if not readers or images[0].name in outputs or not all(map(_is_to_fp16, readers)):
-        return "some of its nodes read the image in float32"
+    read_otherwise = images[0].name in outputs or not all(map(_is_to_fp16, readers))
+    if not readers or read_otherwise or _has_graphs_within(model):
+        return "some of its nodes read the image in float32, or graphs within nodes may"
     halves = {cast.output[0] for cast in readers}
     if halves & outputs:
         return "it gives the image back"
     _retype(model, images[0], halves)
     changed: bytes = model.SerializeToString()
     return changed
+
+
+def _has_graphs_within(model: onnx.ModelProto) -> bool:
+    return any(one.HasField("g") for node in model.graph.node for one in node.attribute)
 
 
 def _is_to_fp16(node: onnx.NodeProto) -> bool:

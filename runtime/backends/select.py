@@ -20,7 +20,7 @@ from edgecount.runtime.backends.onnx_run import (
     usable_engines,
 )
 from edgecount.runtime.backends.openvino.library import require_device
-from edgecount.runtime.cuda.driver import probe_driver
+from edgecount.runtime.cuda.driver import FORKED, probe_driver
 from edgecount.runtime.models.engines import (
     Engine,
     Rebuild,
@@ -229,7 +229,10 @@ def _open_best_onnx(model: ModelFile, options: RunOptions, reasons: list[str]) -
     if options.precision not in ("auto", run.precision) and "openvino" not in engines and problems:
         raise problems[-1]
     opened = open_run(run, options)
-    _log.info("; ".join([f"backend {run.backend} on the CPU", *reasons]))
+    # With a GPU that would work in a process of its own, the CPU is hardly what was meant.
+    is_fork = any(FORKED in reason for reason in reasons)
+    level = logging.WARNING if is_fork else logging.INFO
+    _log.log(level, "; ".join([f"backend {run.backend} on the CPU", *reasons]))
     _tell(run)
     return opened
 
@@ -321,8 +324,9 @@ def _open(engine: Engine, rebuild: Rebuild | None, gpu: int) -> Opened:
     from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
 
     path, sidecar = engine
-    model = ModelFile(path, sidecar.manifest, sidecar=sidecar)
-    return Opened(TensorRTBackend(engine, rebuild, device=gpu), model)
+    backend = TensorRTBackend(engine, rebuild, device=gpu)
+    # Of an engine that was built again, so that it is opened on further GPUs as it is now.
+    return Opened(backend, ModelFile(path, sidecar.manifest, sidecar=backend.sidecar))
 
 
 def _none_found(model: ModelFile, target: Target, problems: Sequence[str]) -> str:

@@ -63,19 +63,15 @@ class Driver(NamedTuple):
 
 def ask_driver() -> Driver | str:
     """Return the driver and its devices, or why there is none."""
-    if _started and os.getpid() not in _started:
+    if _is_fork():
         return FORKED
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return "no NVIDIA driver (libcuda.so.1 is not there)"
-    # It makes no context, so asking takes none of the GPU's memory.
-    code = cuda.cuInit(0)
-    if code == _NOT_INITIALIZED:
-        return FORKED
-    if code != 0:
-        return f"the NVIDIA driver does not start ({_error_name(cuda, code)})"
-    _started.add(os.getpid())
+    reason = _start(cuda)
+    if reason is not None:
+        return reason
     version, number = ctypes.c_int(), ctypes.c_int()
     cuda.cuDriverGetVersion(ctypes.byref(version))
     cuda.cuDeviceGetCount(ctypes.byref(number))
@@ -129,7 +125,8 @@ class PrimaryContext:
     one object at once. Without a driver it does nothing.
 
     Raises:
-        BackendError: the driver does not give the context, or this process was forked since.
+        BackendError: the driver does not start or give the context, or this process was forked
+            from one that uses it.
     """
 
     def __init__(self, device: int) -> None:
@@ -141,6 +138,10 @@ class PrimaryContext:
             return
         # It is never given back: the process has one for as long as it uses the GPU.
         self._context = ctypes.c_void_p()
+        # Surfaces of NVMM may be opened before anything else has started the driver.
+        reason = FORKED if _is_fork() else _start(self._cuda)
+        if reason is not None:
+            raise BackendError(reason)
         self._check(self._cuda.cuDevicePrimaryCtxRetain(ctypes.byref(self._context), device))
 
     @property
@@ -173,6 +174,25 @@ def gpu_failures(name: str = "the GPU") -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise BackendError(f"{name} failed: {error}") from error
+
+
+def _is_fork() -> bool:
+    """Return whether this process is a fork of one in which the driver was started here."""
+    return bool(_started) and os.getpid() not in _started
+
+
+def _start(cuda: ctypes.CDLL) -> str | None:
+    """Start the driver in this process, or return why it does not start.
+
+    It makes no context, so that this takes none of the GPU's memory.
+    """
+    code = cuda.cuInit(0)
+    if code == _NOT_INITIALIZED:
+        return FORKED
+    if code != 0:
+        return f"the NVIDIA driver does not start ({_error_name(cuda, code)})"
+    _started.add(os.getpid())
+    return None
 
 
 def _device(cuda: ctypes.CDLL, index: int) -> Device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -76,9 +77,9 @@ def check_host_frame(frame: Any) -> CheckedFrame:
         InputError: it cannot be counted.
     """
     if isinstance(frame, PixelFrame):
-        pixels = eight_bits(_host_plane("PixelFrame", "pixels", frame.pixels))
-        pixels = _without_axis_of_one(pixels)
-        _check_pixels(frame, pixels)
+        pixels = _without_axis_of_one(_host_plane("PixelFrame", "pixels", frame.pixels))
+        _check_pixels(frame, pixels, ("uint8", "uint16", "bool"))
+        pixels = eight_bits(pixels)
         return CheckedFrame(_with_whole_rows(pixels, frame.format), format=frame.format)
     if not isinstance(frame, NV12Frame):
         return CheckedFrame(as_bgr(frame))
@@ -170,14 +171,15 @@ def _without_axis_of_one(plane: Any) -> Any:
     return plane[:, :, 0] if len(plane.shape) == 3 and plane.shape[2] == 1 else plane
 
 
-def _check_pixels(frame: PixelFrame, pixels: Any) -> None:
+def _check_pixels(frame: PixelFrame, pixels: Any, kinds: Sequence[str] = ("uint8",)) -> None:
     shape = tuple(pixels.shape)
-    form = frame_shape(frame.format, *shape[:2]) if len(shape) in (2, 3) else ()
-    if str(pixels.dtype) != "uint8" or shape != form or 0 in shape:
+    form = frame_shape(frame.format, *(*shape, 0, 0)[:2])
+    kind = pixels.dtype.name if isinstance(pixels, np.ndarray) else str(pixels.dtype)
+    if kind not in kinds or shape != form or 0 in shape:
         expected = ", ".join(("height", "width", *map(str, form[2:])))
         raise InputError(
-            f"PixelFrame: expected uint8 of shape ({expected}) for the order {frame.order!r}, got "
-            f"{pixels.dtype} of shape {shape}"
+            f"PixelFrame: expected {' or '.join(kinds)} of shape ({expected}) for the order "
+            f"{frame.order!r}, got {pixels.dtype} of shape {shape}"
         )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgecount.runtime.cuda.driver import gpu_failures
-from edgecount.runtime.frames.images import as_bgr, lies_on_gpu, shape_of
+from edgecount.runtime.frames.checked import check_host_frame
+from edgecount.runtime.frames.images import as_bgr, device_of, lies_on_gpu, shape_of
 from edgecount.runtime.frames.opencv import load_cv2
 from edgecount.runtime.frames.pixel_formats import NV12Frame, PixelFrame, cut_planes, planes_of
 
@@ -42,11 +43,13 @@ def bgr_picture(frame: Any) -> NDArray[np.uint8]:
     planes = [_on_host(plane) for plane in planes_of(frame)]
     if isinstance(frame, NV12Frame):
         luma, chroma = planes if len(planes) == 2 else cut_planes(planes[0])
-        luma = luma.reshape(luma.shape[:2])
-        return _nv12_to_bgr(luma, chroma.reshape(len(chroma), -1), frame)
-    if isinstance(frame, PixelFrame) and frame.format.startswith("rgb"):
-        return as_bgr(planes[0][:, :, 2::-1])
-    return as_bgr(planes[0])
+        checked: Any = check_host_frame(NV12Frame(luma, chroma, frame.matrix, frame.full_range))
+        return _nv12_to_bgr(checked.pixels, checked.chroma, frame)
+    if not isinstance(frame, PixelFrame):
+        return as_bgr(planes[0])
+    checked = check_host_frame(PixelFrame(planes[0], frame.order))
+    is_turned = frame.format.startswith("rgb")
+    return as_bgr(checked.pixels[:, :, 2::-1] if is_turned else checked.pixels)
 
 
 def _on_host(plane: Any) -> Any:
@@ -54,9 +57,8 @@ def _on_host(plane: Any) -> Any:
         return plane
     from edgecount import _ext
 
-    device = getattr(plane, "__dlpack_device__", lambda: (2, 0))()[1]
     with gpu_failures():
-        stream = _ext.Stream(int(device))
+        stream = _ext.Stream(device_of(plane) or 0)
         array = _ext.device_array(plane, stream)
         copy = np.empty(array.shape, array.dtype)
         stream.download(array, copy)

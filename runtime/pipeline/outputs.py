@@ -6,11 +6,12 @@ import dataclasses
 import os
 import time
 from collections.abc import Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecount._options import check_capacity, check_threshold
+from edgecount._options import check_capacity, check_device, check_threshold
 from edgecount.errors import ConfigError, InputError
 from edgecount.manifest import Manifest
 from edgecount.regions import RegionsLike, read_regions
@@ -87,9 +88,10 @@ class OutputCounter:
             masks=RegionMasks(read_regions(regions)),
             refine=lambda _, result: result,
         )
-        self._device = device
+        (number,) = check_device(device, None)
+        self._device = number or 0
         self._stream: _ext.Stream | None = None
-        self._counter: GpuCounter | None = None
+        self._counters: dict[tuple[str, ...], GpuCounter] = {}  # by the maps' dtypes
 
     def count(self, outputs: Mapping[str, Any]) -> CountResult:
         """Count the people in the maps of one frame; the call waits for the result.
@@ -148,15 +150,17 @@ class OutputCounter:
             stream = self._stream = self._stream or _ext.Stream(self._device)
             arrays = {name: _borrow(values, name, stream) for name, values in maps.items()}
             check_outputs(arrays, settings.manifest, *self._geometry.padded)
-            if self._counter is None:
-                dtypes = {name: array.dtype for name, array in arrays.items()}
+            dtypes = {name: array.dtype for name, array in arrays.items()}
+            counter = self._counters.get(tuple(dtypes.values()))
+            if counter is None:
                 coverage = grid.masks(settings.masks)
-                self._counter = open_counter(settings, grid, coverage, 1, dtypes, self._device)
-            self._counter.enqueue(arrays, stream)
+                counter = open_counter(settings, grid, coverage, 1, dtypes, self._device)
+                self._counters[tuple(dtypes.values())] = counter
+            counter.enqueue(arrays, stream)
             stream.synchronize()
             with explained(settings.manifest):
-                found = self._counter.read(stream)
-        people = self._counter.density_of(0)
+                found = counter.read(stream)
+        people = counter.density_of(0)
         density = np.zeros((0, 0), np.float32) if people is None else people
         return read_counts(found, 0, density, grid, settings.masks)
 
@@ -182,9 +186,12 @@ def _geometry(
     resized: tuple[int, int] | None,
     manifest: Manifest,
 ) -> InputGeometry:
-    sizes: dict[str, tuple[int, ...]] = {"frame_size": frame_size, "input_size": input_size}
+    sizes: dict[str, Any] = {"frame_size": frame_size, "input_size": input_size}
+    if resized is not None:
+        sizes["resized"] = resized
     for name, size in sizes.items():
-        if len(size) != 2 or min(size) < 1:
+        is_size = isinstance(size, (tuple, list)) and len(size) == 2
+        if not is_size or not all(isinstance(side, Integral) and int(side) >= 1 for side in size):
             raise ConfigError(f"{name}: expected two numbers of pixels, 1 or more, got {size!r}")
     (width, height), (high, wide) = frame_size, input_size
     multiple = manifest.input.multiple
@@ -196,7 +203,7 @@ def _geometry(
     if resized is None:
         scaled = int(wide * height / width)
         resized = (scaled, wide) if scaled <= high else (high, int(high * width / height))
-    if not (1 <= resized[0] <= high and 1 <= resized[1] <= wide):
+    if not (1 <= resized[0] <= high and 1 <= resized[1] <= wide):  # nothing is left of a thin frame
         raise ConfigError(
             f"resized: expected a size within the input of {high} x {wide}, got {resized!r}"
         )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edgecount.runtime.sources.nvdec import NvdecDevice
 
 _AUTO = "auto"
+NVDEC = "nvdec"  # NVIDIA's decoder; with a colon and a number that of another GPU than the first
 BOARD = "nvv4l2"  # the decoder of a Jetson, by way of GStreamer
 _PREFIX = re.compile(r"\s*(nvdec|nvv4l2):(?=.)(?!//)(.*)", re.DOTALL)
 # The order in which they are tried: those of a GPU that may count as well first.
@@ -28,7 +29,7 @@ def check_hardware(hardware: str | None) -> None:
     """Refuse a device that this FFmpeg does not know, or whose package is not installed."""
     if hardware is None or hardware in {_AUTO, BOARD}:
         return
-    if hardware.startswith("nvdec"):
+    if hardware.startswith(NVDEC):
         for module in ("av", "PyNvVideoCodec"):
             if importlib.util.find_spec(module) is None:
                 raise MissingExtraError(module, "nvdec", "to decode on NVDEC")
@@ -46,7 +47,7 @@ def accelerators(hardware: str | None) -> list[Any] | NvdecDevice:
     """Return NVDEC, or PyAV's settings of the devices to be tried, in order."""
     if hardware is None:
         return []
-    if hardware.startswith("nvdec"):
+    if hardware.startswith(NVDEC):
         from edgecount.runtime.sources.nvdec import nvdec_device
 
         return nvdec_device(hardware)

@@ -17,7 +17,7 @@ from edgecount.errors import ConfigError, SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS, read_file
 from edgecount.runtime.sources.base import Frame, Source
 from edgecount.runtime.sources.faults import NoDecoderError
-from edgecount.runtime.sources.hardware import accelerators, check_hardware
+from edgecount.runtime.sources.hardware import NVDEC, accelerators, check_hardware
 
 if TYPE_CHECKING:
     from edgecount.runtime.sources.opencv import OpenCVClip
@@ -58,7 +58,7 @@ class VideoSource(Source):
         max_pixels: int = MAX_PIXELS,
         hardware: str | None = None,
     ) -> None:
-        if hardware is not None and not hardware.startswith("nvdec"):
+        if hardware is not None and not hardware.startswith(NVDEC):
             raise ConfigError(
                 f'hardware of a file: expected "nvdec" or None, got {hardware!r}: on a Jetson the '
                 "source is a pipeline of GStreamer (docs/jetson.md, Cameras)"

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from edgecount.cli._count import run as count_run
+
 
 def test_video_is_one_line(run, files):
     path = files.video("clip.avi", [2, 2, 4, 4])
@@ -55,6 +57,19 @@ def test_annotated_clip(run, files, tmp_path, read_video):
     assert result.exit_code == 0
     frames, fps, size = read_video(tmp_path / "out" / "clip.overlay.mp4")
     assert (frames, fps, size) == (4, 5.0, (322, 240))  # half the frames, as long as before
+
+
+def test_pictures_are_converted_only_to_be_looked_at(run, files, tmp_path, monkeypatch):
+    """Bringing them from a GPU may take longer than counting them."""
+    seen = []
+    monkeypatch.setattr(count_run, "bgr_picture", lambda image: seen.append(1) or image)
+    path = files.video("clip.avi", [1] * 3)
+    assert run("count", path).exit_code == 0
+    assert not seen
+    assert run("count", path, "--save", tmp_path / "out").exit_code == 0
+    assert len(seen) == 3
+    assert run("count", path, "--line", "door:0%,50%;100%,50%").exit_code == 0
+    assert len(seen) == 6
 
 
 def test_images_and_videos_in_one_folder(run, files, tmp_path):

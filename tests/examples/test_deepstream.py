@@ -199,6 +199,8 @@ def test_frames_lie_in_the_input_as_nvinfer_puts_them(run, tiny_model, squares):
     ("sizes", "words"),
     [
         (((0, 10), (64, 96)), "frame_size: expected two numbers of pixels"),
+        ((80, (64, 96)), "frame_size: expected two numbers of pixels, 1 or more, got 80"),
+        (((80, 56), (64.0, 96)), "input_size: expected two numbers of pixels"),
         (((80, 56), (60, 96)), "input_size: expected multiples of"),
     ],
 )
@@ -211,5 +213,7 @@ def test_maps_of_another_size_are_refused(run, tiny_model, squares):
     counter = OutputCounter(tiny_model, (80, 56), (64, 96))
     with pytest.raises(BackendError, match="expected shape"):
         counter.count(run(squares(80, 56), 96, 96))
+    with pytest.raises(ConfigError, match=r"resized: expected two numbers .* got \(64,\)"):
+        OutputCounter(tiny_model, (80, 56), (64, 96), resized=(64,))
     with pytest.raises(ConfigError, match="resized: expected a size within the input"):
         OutputCounter(tiny_model, (80, 56), (64, 96), resized=(65, 96))

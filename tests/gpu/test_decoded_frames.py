@@ -189,6 +189,13 @@ def test_maps_of_another_engine_on_the_gpu_have_the_cpu_s_counts(make_manifest):
         assert found.regions == expected.regions
         np.testing.assert_array_equal(found.points, expected.points)
         np.testing.assert_array_equal(found.density, expected.density)
+    halves = {name: values.astype(np.float16) for name, values in maps.items()}
+    arrays_of_halves = {}
+    for name, values in halves.items():
+        arrays_of_halves[name] = _ext.DeviceBuffer(values.nbytes).array(values.shape, "float16")
+        upload(arrays_of_halves[name], values)
+    assert counter.count(arrays_of_halves).count == counter.count(halves).count
+    assert counter.count(arrays).count == expected.count
     broken = {name: array[:, :, :4] for name, array in arrays.items()}
     with pytest.raises(BackendError, match="expected shape"):
         counter.count(broken)

@@ -186,8 +186,12 @@ class Run:
                 if outcome is not None
                 else self._counted(source, tally, stop, stack)
             )
+            # Converting a picture, or bringing it from a GPU, may take longer than counting it.
+            is_looked_at = task.output is not None or bool(look.asked.lines)
             for frame, found in counted:
-                image = None if frame is None else bgr_picture(frame.image)
+                image = None
+                if frame is not None and is_looked_at:
+                    image = bgr_picture(frame.image)
                 result, measured = meter.update(found, image, look.regions)
                 if isinstance(source, LiveSource):
                     measured = replace(measured, health=source.health())

@@ -175,7 +175,11 @@ class Counting:
         for camera in sorted(self._cameras, key=lambda one: self._served.get(one.id, 0.0)):
             if len(taken) == most:
                 break
-            found = camera.take(now)
+            try:
+                found = camera.take(now)
+            except Exception as error:  # noqa: BLE001 (one camera must not hide the others)
+                self._note(camera, "a picture was not taken", error)
+                continue
             if found is not None:
                 self._served[camera.id] = now
                 taken.append((camera, *found))

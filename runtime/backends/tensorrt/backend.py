@@ -51,6 +51,9 @@ class TensorRTBackend(DeviceBackend):
             is an error.
         device: number of the GPU, as CUDA counts them.
 
+    Attributes:
+        sidecar: the engine's sidecar; a new one if it was built again.
+
     Raises:
         BackendError: there is no GPU or no TensorRT, or the engine does not fit or does not load.
         MissingExtraError: TensorRT for RTX is not installed.
@@ -69,6 +72,7 @@ class TensorRTBackend(DeviceBackend):
         loading = Loading(self._on_gpu, self._features, self._log)
         while refusal := loading.load(engine.path, fitting):
             fitting = refit_engine(engine, fitting, refusal, rebuild)
+        self.sidecar = fitting.sidecar
         # The engine is the runtime's, which must outlive it.
         self._runtime: Any = loading.runtime
         self._engine: Any = loading.engine

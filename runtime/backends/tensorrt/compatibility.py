@@ -111,6 +111,13 @@ def _build_again(
     advice = _advice(engine, onnx, asked=rebuild is not None)
     if rebuild is None or onnx is None:
         return fitting, advice
+    first = fitting.driver.devices[0].kind
+    if sidecar.backend == "tensorrt" and fitting.gpu.kind != first:
+        # TensorRT builds for the GPU that it builds on.
+        return fitting, (
+            f"rebuild builds on the first GPU, which is {first}: make this one the first "
+            "(CUDA_VISIBLE_DEVICES)"
+        )
     _log.warning(
         "building %s again from %s, which takes minutes: %s",
         *(path, onnx.name, "; ".join(reasons)),

@@ -20,8 +20,8 @@ SINK = "appsink drop=true max-buffers=1 sync=false"
 _OUT = f"nvvidconv ! video/x-raw, format=NV12 ! {SINK}"
 _CSI = re.compile(r"csi://(\d{1,2})/?(?:\?(.*))?", re.IGNORECASE)
 _CSI_FORM = "csi://N or csi://N?size=WIDTHxHEIGHT&rate=PICTURES_PER_SECOND"
-_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
-_RATE = re.compile(r"\d{1,3}")
+_SIZE = re.compile(r"((?=[1-9])\d{0,4}[02468])x((?=[1-9])\d{0,4}[02468])")  # even, as NV12 is
+_RATE = re.compile(r"[1-9]\d{0,2}")
 _DEPAYLOADERS = {"h264": "rtph264depay ! h264parse", "hevc": "rtph265depay ! h265parse"}
 _LATENCY = 100  # ms for which packets that come in the wrong order are waited for
 
@@ -37,7 +37,7 @@ def csi_pipeline(address: str) -> str:
     size = _SIZE.fullmatch(options.pop("size", "1280x720"))
     rate = options.pop("rate", "")
     if match is None or size is None or options or (rate and not _RATE.fullmatch(rate)):
-        raise SourceError(f"expected {_CSI_FORM}, got {address}")
+        raise SourceError(f"expected {_CSI_FORM}, with even sides, got {address}")
     caps = f"width={size[1]}, height={size[2]}" + (f", framerate={rate}/1" if rate else "")
     return f"nvarguscamerasrc sensor-id={match[1]} ! video/x-raw(memory:NVMM), {caps} ! {_OUT}"
 

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _FORMAT = re.compile(r"\bformat\s*=\s*(?:\(string\)\s*)?\"?([A-Za-z0-9_]+)")
-_REVERSED = ("RGBA", "RGBX")
+# Elements that give another format than they are given, of which GStreamer has dozens.
+_CONVERTER = re.compile(r"conv|postproc|vpp|dec", re.IGNORECASE)
+_REVERSED = {"RGB": 3, "RGBA": 4, "RGBX": 4}  # and their channels
 _AS_THEY_ARE = ("", "BGR", "BGRA", "BGRX", "GRAY8")
+
 # What every OpenCV with GStreamer takes; those of four channels only newer ones do, and none RGB
 # (GStreamerCapture::open in cap_gstreamer.cpp).
 _EVERYWHERE = ("", "BGR", "GRAY8", "NV12")
@@ -46,8 +49,7 @@ class LiveOpenCVClip(OpenCVClip):
         source: a path, an address, a camera's number or a pipeline.
         name: how it is called in messages.
         settings: a backend of OpenCV and a list of its properties, or nothing.
-        pixels: GStreamer's name of a pipeline's last format in capitals, such as "NV12"; empty: not
-            told.
+        pixels: GStreamer's name of a pipeline's last format, such as "NV12"; empty: not told.
 
     Attributes:
         is_finite: whether it has an end: then it is a file, over the network.
@@ -57,7 +59,7 @@ class LiveOpenCVClip(OpenCVClip):
         self, source: str | int, name: str, settings: Sequence[Any] = (), pixels: str = ""
     ) -> None:
         super().__init__(source, name, settings)
-        self._pixels = pixels
+        self._pixels = pixels.upper()
         self._height = int(self._property("FRAME_HEIGHT"))
         is_download = isinstance(source, str) and source.startswith(("http:", "https:"))
         self.is_finite = is_download and self.length is not None
@@ -74,15 +76,16 @@ class LiveOpenCVClip(OpenCVClip):
 
         Of a planar one it gives the planes one above the other, as a grey picture.
         """
-        if self._pixels == "NV12":
+        if self._pixels == "NV12" and image.ndim == 2:
             return NV12Frame.from_buffer(image)
-        if self._pixels in _REVERSED:
+        if self._pixels in _REVERSED and image.shape[2:] == (_REVERSED[self._pixels],):
             return as_bgr(image[:, :, 2::-1])
         is_planar = image.ndim == 2 and 2 * len(image) == 3 * self._height
         if is_planar or self._pixels not in _AS_THEY_ARE:
             raise PermanentError(
-                f"{self._name}: expected pictures in BGR, BGRx, RGBA, GRAY8 or NV12 before the "
-                f"appsink, got {self._pixels or 'another format'}: end the pipeline in  {_BGR_END}"
+                f"{self._name}: expected pictures in BGR, RGB, GRAY8 or NV12 before the appsink, "
+                f"got {self._pixels or 'another format'}: end the pipeline in  videoconvert ! "
+                "video/x-raw, format=BGR ! appsink"
             )
         return as_bgr(image)
 
@@ -149,13 +152,28 @@ def open_pipeline(pipeline: str, name: str, advice: str = _TRY_IT) -> OpenCVClip
         )
     if "appsink" not in pipeline:
         pipeline += f" ! videoconvert ! video/x-raw, format=BGR ! {SINK}"
-    pixels = ["", *_FORMAT.findall(pipeline.partition("appsink")[0])][-1].upper()
+    pixels = _last_format(pipeline)
     try:
         return LiveOpenCVClip(pipeline, name, (cv2.CAP_GSTREAMER,), pixels)
     except SourceError:
-        if pixels not in _EVERYWHERE:
+        if pixels.upper() not in _EVERYWHERE:
             advice = f"this OpenCV may take no pictures in {pixels}: end it in  {_BGR_END}"
         raise SourceError(f"cannot open {name}: {advice}") from None
+
+
+def _last_format(pipeline: str) -> str:
+    """Return GStreamer's name of the format before the appsink; empty where it is not told.
+
+    What a converter after it gives is agreed on with OpenCV, which asks for BGR first. Source:
+    cap_gstreamer.cpp of OpenCV.
+    """
+    for element in reversed(pipeline.partition("appsink")[0].split("!")):
+        if "video/x-raw" in element and "format" in element:
+            told = _FORMAT.search(element)
+            return told[1] if told else ""
+        if _CONVERTER.search(element):
+            return ""
+    return ""
 
 
 def _has_gstreamer(cv2: Any) -> bool:

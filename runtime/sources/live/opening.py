@@ -10,14 +10,20 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecount.errors import SourceError
+from edgecount.errors import ConfigError, SourceError
 from edgecount.runtime.sources.faults import (
     NoDecoderError,
     PermanentError,
     SizeError,
     UnknownProtocolError,
 )
-from edgecount.runtime.sources.hardware import BOARD, accelerators, check_hardware, split_hardware
+from edgecount.runtime.sources.hardware import (
+    BOARD,
+    NVDEC,
+    accelerators,
+    check_hardware,
+    split_hardware,
+)
 from edgecount.runtime.sources.live import jetson, opencv
 from edgecount.runtime.sources.urls import shown_url, stream_name
 
@@ -82,6 +88,20 @@ def check(source: object, options: LiveOptions) -> None:
                 "`EdgeCounter.stream` and `open_sources`, which need no `LiveSource`"
             )
     check_hardware(options.hardware)
+    named = options.hardware or ""
+    if named.startswith((NVDEC, BOARD)) and not _is_decoded_there(source, named):
+        raise ConfigError(
+            f"hardware: expected none for {default_name(source)}, got {named!r}, which decodes "  # type: ignore[arg-type]
+            "addresses alone: cameras of this machine and pipelines have a decoder of their own"
+        )
+
+
+def _is_decoded_there(source: object, hardware: str) -> bool:
+    """Return whether a source is an address of the network, and neither a camera nor a pipeline."""
+    if not isinstance(source, str) or _PIPELINE in source or not _URL.match(source):
+        return False
+    # A camera of the board is its own matter, and may stand beside streams with the same options.
+    return hardware == BOARD or not address_of(source).startswith("csi://")
 
 
 def default_name(source: str | int) -> str:
@@ -156,6 +176,10 @@ def _open_stream(
     except UnknownProtocolError:
         # Its own FFmpeg may know one that PyAV's does not.
         why = f"PyAV's FFmpeg has no {address.partition(':')[0]}://"
+        if (options.hardware or "").startswith(NVDEC):
+            raise PermanentError(
+                f"{name} cannot be decoded on NVDEC: {why}: leave hardware out, or relay it"
+            ) from None
         try:
             return opencv.open_stream(address, name, options, why)
         except SourceError as error:

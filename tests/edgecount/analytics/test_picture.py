@@ -4,9 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecount import NV12Frame, PixelFrame
 from edgecount.analytics import PictureCheck, PictureState
-from edgecount.analytics._compare import picture_of
 from edgecount.errors import ConfigError, InputError
 from edgecount.scenes import render_scene
 
@@ -154,12 +152,3 @@ def test_tampering_is_seen_alike_at_any_rate(scene, fps):
             seen[report.state] = time
     assert seen[PictureState.COVERED] == pytest.approx(17, abs=0.01)
     assert seen[PictureState.FROZEN] == pytest.approx(34, abs=1.01)
-
-
-def test_frames_in_nv12_are_looked_at_as_their_pictures():
-    planes = np.random.default_rng(1).integers(0, 256, (270, 320), np.uint8)
-    picture = cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_NV12)
-    for given in (NV12Frame.from_buffer(planes), PixelFrame(picture[:, :, ::-1], "rgb")):
-        assert (picture_of(given) == picture).all()
-    with pytest.raises(InputError, match=r"expected a uint8 array of shape .* got str"):
-        PictureCheck().update(0.0, "street.jpg")

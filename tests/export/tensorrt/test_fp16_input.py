@@ -36,6 +36,15 @@ DOUBLE = ("Mul", ["half", "two"], "twice", {})
 UP = ("Cast", ["twice"], "density", {"to": FLOAT})
 
 
+# A graph within a node reads what is around it by its name, which no input of the node tells.
+BRANCH = helper.make_graph(
+    [helper.make_node("Relu", ["image"], ["within"])],
+    "branch",
+    [],
+    [helper.make_tensor_value_info("within", FLOAT, [1, 3, 4, 5])],
+)
+
+
 def run(model: bytes, image):
     # ONNX's own evaluator: ONNX Runtime drops the rounding between casts on a CPU.
     return ReferenceEvaluator(load_model_from_string(model)).run(None, {"image": image})[0]
@@ -68,6 +77,10 @@ def test_the_values_are_those_that_the_cast_gave():
         (graph(DOWN, DOUBLE, UP, outputs=("density", "half")), "it gives the image back"),
         (graph(DOWN, DOUBLE, UP, inputs=("image", "other")), "it has 2 inputs"),
         (b"no graph", "it is no ONNX file"),
+        (
+            graph(DOWN, DOUBLE, UP, ("If", ["two"], "more", {"then_branch": BRANCH})),
+            "graphs within nodes",
+        ),
     ],
 )
 def test_other_graphs_stay_as_they_are(model, reason):

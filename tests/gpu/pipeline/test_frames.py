@@ -280,3 +280,26 @@ def test_results_are_independent_of_later_frames(make_engine, tiny_model, noise)
         counter.count(noise(128, 96, seed))
     np.testing.assert_array_equal(first.points, kept[0])
     np.testing.assert_array_equal(first.density, kept[1])
+
+
+def test_without_the_density_it_stays_on_the_gpu(
+    make_engine, tiny_model, squares, monkeypatch
+) -> None:
+    kept: list[bool] = []
+    real = _ext.MapCounter
+
+    def make(*sizes: Any, keep_density: bool, **options: Any) -> _ext.MapCounter:
+        kept.append(keep_density)
+        return real(*sizes, keep_density=keep_density, **options)
+
+    monkeypatch.setattr(_ext, "MapCounter", make)
+    frame = squares(128, 96, *CORNERS)
+    whole, lean = (
+        EdgeCounter(tiny_model, backend=make_engine(), density=density).count(frame)
+        for density in (True, False)
+    )
+    assert kept == [True, False]
+    assert (lean.count, lean.density_count) == (whole.count, whole.density_count)
+    assert whole.density.sum() > 1
+    with pytest.raises(ConfigError, match="opened with density=False"):
+        lean.density.sum()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from edgecount.runtime.backends.onnx_run import Opened
 from edgecount.runtime.backends.tensorrt.backend import TensorRTBackend
 from edgecount.runtime.cuda import driver
 from edgecount.runtime.frames.intake import FrameIntake
+from edgecount.runtime.frames.pictures import bgr_picture
+from edgecount.runtime.models.sidecar import EngineSidecar
 from edgecount.runtime.sources.base import Frame, Source
 from engines import HostEngine
 
@@ -144,6 +147,7 @@ def test_arrays_that_name_no_device(engines, tiny_model, noise) -> None:
     )
     for frame in (liar, plain):
         assert_same(counter.count(frame), cpu.count(noise(128, 96)))
+        assert (bgr_picture(frame) == noise(128, 96)).all()
     assert runs(engines) == {0: 0, 1: 2}
 
 
@@ -227,3 +231,20 @@ def test_engines_of_tensorrt(make: Callable[..., Any], monkeypatch, tiny_model, 
         BackendError, match=r"no CUDA device 2: the driver shows 2, numbered from 0"
     ):
         EdgeCounter(path, device=[0, 2])
+
+
+def test_an_engine_that_was_built_again_is_opened_on_all(
+    make: Callable[..., Any], monkeypatch, tiny_model, noise
+) -> None:
+    monkeypatch.setattr(driver, "ask_driver", lambda: GPU._replace(devices=GPU.devices * 2))
+    good = make("good.engine")
+    old = make(plan=b"of another version", version="1.2.0")
+
+    def rebuild(plan: Path, sidecar: EngineSidecar, onnx: Path, here: str) -> EngineSidecar:
+        plan.write_bytes(good.path.read_bytes())
+        return good.sidecar
+
+    with EdgeCounter(old.path, device=[0, 1], rebuild=rebuild) as counter:
+        cpu = EdgeCounter(tiny_model, backend="onnxruntime")
+        for found in counter.count_batch([noise(128, 96)] * 3):
+            assert_same(found, cpu.count(noise(128, 96)))

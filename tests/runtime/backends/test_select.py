@@ -60,6 +60,19 @@ def test_auto_takes_the_onnx_and_tells_why(
     assert "not onnxruntime-cuda: " in line
 
 
+def test_a_fork_that_counts_on_the_cpu_is_warned(
+    make: Make, onnx: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make()
+    open_backend(open_model(onnx.parent)).backend.close()
+    assert not caplog.messages
+    monkeypatch.setattr(driver, "ask_driver", lambda: driver.FORKED)
+    open_backend(open_model(onnx.parent)).backend.close()
+    (line,) = caplog.messages
+    assert line.startswith("backend onnxruntime on the CPU; not tensorrt")
+    assert 'start processes by "spawn"' in line
+
+
 def test_a_reason_that_several_engines_share_is_told_once(
     make: Make, onnx: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -69,11 +69,12 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ctypes.CDLL:
         'static int depth; static const char* name = "CUDA_ERROR_INVALID_DEVICE";\n'
         "int depth_now(void) { return depth; }\n"
         "int started;\n"
-        "int cuInit(unsigned flags) { return started; }\n"
+        "static int ready;\n"
+        "int cuInit(unsigned flags) { ready = 1; return started; }\n"
         "int cuDriverGetVersion(int* version) { *version = 12060; return 0; }\n"
         "int cuDeviceGetCount(int* number) { *number = 0; return 0; }\n"
         "int cuDevicePrimaryCtxRetain(void** context, int device) {\n"
-        "    *context = &depth; return device == 0 ? 0 : 101; }\n"
+        "    *context = &depth; return !ready ? 3 : device == 0 ? 0 : 101; }\n"
         "int cuCtxPushCurrent_v2(void* context) { ++*(int*)context; return 0; }\n"
         "int cuCtxPopCurrent_v2(void** context) { *context = &depth; --depth; return 0; }\n"
         "int cuGetErrorName(int code, const char** text) { *text = name; return code != 101; }\n"
@@ -124,6 +125,8 @@ def test_a_fork_of_a_process_that_started_the_driver(
     assert on_gpu.is_lost
     with pytest.raises(BackendError, match="forked from one that uses the GPU"), on_gpu:
         pass
+    with pytest.raises(BackendError, match="forked from one that uses the GPU"):
+        PrimaryContext(0)
     assert stub.depth_now() == 0
 
 

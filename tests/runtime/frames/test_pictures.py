@@ -66,3 +66,18 @@ def test_packed_pixels_become_bgr_and_bgr_stays_what_it_is():
 def test_what_is_no_frame_has_no_size():
     with pytest.raises(InputError, match="got a str without a shape"):
         size_of("street.jpg")
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (
+            PixelFrame(np.zeros((4, 4), np.uint8), "rgb"),
+            r"\(height, width, 3\) .*\(4, 4\)",
+        ),
+        (NV12Frame(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)), r"\(4, 4\) and uint8"),
+    ],
+)
+def test_what_cannot_be_counted_is_no_picture(frame, message):
+    with pytest.raises(InputError, match=message):
+        bgr_picture(frame)

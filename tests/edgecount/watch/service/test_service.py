@@ -105,6 +105,21 @@ def test_a_camera_that_fails_for_good_takes_no_other_along(counter: EdgeCounter)
         assert "no such path" in service.cameras["door"].health().error
 
 
+def test_a_picture_that_cannot_be_taken_takes_no_other_along(
+    counter: EdgeCounter, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(now: float) -> None:
+        raise BackendError("the GPU failed")
+
+    cameras = {name: FakeCamera([Show(600, people=1)], name=name) for name in ("door", "hall")}
+    sections = {name: section() for name in cameras}
+    service = Service(config(sections), counter=counter, sinks=[], sources=cameras)
+    monkeypatch.setattr(service.cameras["door"], "take", fail)
+    with service:
+        until(service.cameras["hall"].latest)
+        assert service.cameras["door"].latest() is None
+
+
 def test_an_alarm_is_raised_acknowledged_and_cleared(counter: EdgeCounter):
     door = FakeCamera([Show(3, people=3), Show(25, people=9), Show(6000, people=1)], speed=10)
     kept = Kept()

@@ -231,3 +231,24 @@ def test_without_its_onnx_nothing_can_be_built(make: Make, gpu: None) -> None:
 def test_what_does_not_fit_after_the_build_is_refused(make: Make, gpu: None) -> None:
     with pytest.raises(BackendError, match=r"does not fit this machine: .*built by 1\.2\.0"):
         fit_engine(make(version="1.2.0"), Builder())
+
+
+def test_an_engine_is_not_built_again_on_another_gpu_than_it_is_for(
+    make: Make, gpu: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = GPU.devices[0]._replace(name="T4", processors=40)
+    both = GPU._replace(devices=[small, *GPU.devices])
+    monkeypatch.setattr(driver, "ask_driver", lambda: both)
+    monkeypatch.setattr(compatibility, "load_tensorrt", lambda _: rtx)
+    engine = make(backend="tensorrt", version="10.3.0", device=GPU.devices[0].kind)
+    asked: list[Path] = []
+
+    def rebuild(plan: Path, sidecar: EngineSidecar, onnx: Path, here: str) -> EngineSidecar:
+        asked.append(plan)
+        return dataclasses.replace(sidecar, version=rtx.__version__)
+
+    with pytest.raises(BackendError, match=r"first GPU, which is T4 .*\(CUDA_VISIBLE_DEVICES\)"):
+        fit_engine(engine, rebuild, device=1)
+    assert asked == []
+    both.devices[0] = GPU.devices[0]
+    assert fit_engine(engine, rebuild, device=1).rebuilt

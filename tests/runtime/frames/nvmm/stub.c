@@ -150,6 +150,7 @@ int NvBufSurfaceUnMapCudaBuffer(NvBufSurface *surface, int index) {
 
 /* The driver */
 
+int cuInit(unsigned flags) { return 0; }
 int cuDevicePrimaryCtxRetain(void **context, int device) { return *context = NULL, device; }
 int cuCtxPushCurrent_v2(void *context) { return note("push"); }
 int cuCtxPopCurrent_v2(void **context) { return note("pop"); }

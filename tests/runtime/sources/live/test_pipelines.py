@@ -81,7 +81,11 @@ def test_csi_addresses_are_pipelines_that_end_in_nv12():
 
 
 @pytest.mark.parametrize(
-    "address", ["csi://front", "csi://0?size=640", "csi://0?rate=fast", "csi://0?flip=2", "csi://"]
+    "address",
+    [
+        *("csi://front", "csi://0?size=640", "csi://0?rate=fast", "csi://0?flip=2", "csi://"),
+        *("csi://0?rate=0", "csi://0?size=0x0", "csi://0?size=641x480"),
+    ],
 )
 def test_other_csi_addresses_are_refused(address):
     with pytest.raises(SourceError, match=r"expected csi://N or csi://N\?size=WIDTHxHEIGHT&rate="):
@@ -127,6 +131,28 @@ def test_pictures_are_read_by_the_last_format(capture, first, caps, shape, expec
 
 
 @pytest.mark.parametrize(
+    "end",
+    [
+        "video/x-raw, format=YUY2 ! videoconvert",
+        "video/x-raw, format=RGB ! queue ! videoconvert ! queue",
+        "video/x-raw, format=RGBA ! videoconvert",
+        "video/x-raw(memory:NVMM), format=NV12 ! nvvidconv ! videoconvert",
+        "video/x-raw, format=RGB ! videoconvert ! video/x-raw, format=(string){BGR, GRAY8}",
+    ],
+)
+def test_what_a_converter_gives_at_the_end_is_bgr(capture, first, end):
+    capture.image = np.random.default_rng(2).integers(0, 256, (8, 16, 3), np.uint8)
+    assert (first(f"v4l2src ! {end} ! appsink") == capture.image).all()
+
+
+@pytest.mark.parametrize("told", ["RGBA", "NV12"])
+def test_pictures_in_another_form_than_told_are_refused(capture, first, told):
+    capture.image = np.zeros((8, 16, 3), np.uint8)
+    with pytest.raises(PermanentError, match=f"before the appsink, got {told}"):
+        first(f"a ! video/x-raw, format={told} ! appsink")
+
+
+@pytest.mark.parametrize(
     ("caps", "words"),
     [("format=RGB", "no pictures in RGB: end it in  videoconvert"), ("format=NV12", "Try it with")],
 )
@@ -156,7 +182,7 @@ def test_a_file_on_a_board_is_told_to_be_a_pipeline(tmp_path):
 )
 def test_planes_in_another_order_are_not_counted_as_grey(capture, first, caps, got):
     capture.image = nv12()
-    with pytest.raises(PermanentError, match=f"RGBA, GRAY8 or NV12 before the appsink, got {got}"):
+    with pytest.raises(PermanentError, match=f"RGB, GRAY8 or NV12 before the appsink, got {got}"):
         first(f"videotestsrc ! video/x-raw, {caps} ! appsink")
 
 
@@ -203,3 +229,21 @@ def test_what_the_board_s_decoder_does_not_read_is_refused(capture, first):
     with pytest.raises(SourceError, match=r"expected H.264 or H.265 .* got mjpeg: leave hardware"):
         rtsp_pipeline("rtsp://camera/1", "mjpeg", "rtsp://camera/1")
     assert 'location="rtsp://a/\\"b\\\\c"' in rtsp_pipeline('rtsp://a/"b\\c', "h264", "a")
+
+
+@pytest.mark.parametrize("hardware", ["nvdec:1", "nvv4l2"])
+@pytest.mark.parametrize("source", [0, "csi://0", "/dev/video9", "videotestsrc ! appsink"])
+def test_decoders_of_streams_are_refused_for_cameras(source, hardware, monkeypatch):
+    monkeypatch.setattr(opening, "check_hardware", lambda _: None)
+    if (source, hardware) == ("csi://0", "nvv4l2"):
+        LiveSource(source, LiveOptions(hardware=hardware))
+        return
+    with pytest.raises(ConfigError, match=f"hardware: expected none for .*, got '{hardware}'"):
+        LiveSource(source, LiveOptions(hardware=hardware))
+
+
+def test_nvdec_is_not_replaced_where_pyav_lacks_the_protocol(monkeypatch):
+    monkeypatch.setattr(opening, "check_hardware", lambda _: None)
+    source = LiveSource("what://camera", LiveOptions(hardware="nvdec", reconnect=False))
+    with pytest.raises(PermanentError, match="cannot be decoded on NVDEC: PyAV's FFmpeg has no wh"):
+        next(source.frames())
