@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import re
+import shutil
 import subprocess
 import tempfile
 from collections import Counter
@@ -142,9 +143,13 @@ def main() -> None:
     """Print the slots of each architecture and layout as a table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--sources", type=Path, default=ROOT, help="a checkout of edgecount")
-    parser.add_argument("--cuobjdump", default="cuobjdump")
-    parser.add_argument("--arch", nargs="+", default=ARCHITECTURES)
+    disassembler = "which prints machine code"
+    parser.add_argument("--cuobjdump", default="cuobjdump", metavar="PATH", help=disassembler)
+    parser.add_argument("--arch", nargs="+", default=ARCHITECTURES, help="such as sm_87")
     options = parser.parse_args()
+    for tool in ("nvcc", options.cuobjdump):
+        if shutil.which(tool) is None:
+            parser.error(f"{tool} is not there: it belongs to the CUDA toolkit")
     print("| architecture | pixels | a row of four | of these I2F | a column | once | 1080p |")
     print("|---|---|---|---|---|---|---|")
     for arch in options.arch:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -213,10 +214,16 @@ def tail(gpu: Gpu, instructions: list[Instruction], case: Case) -> dict[str, flo
 def main() -> None:
     """Print a table of all cases."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--nvcc", default="nvcc")
-    parser.add_argument("--nvdisasm", default="nvdisasm")
-    parser.add_argument("--cuda", type=Path, default=ROOT / "cpp_ext" / "cuda")
+    parser.add_argument("--nvcc", default="nvcc", metavar="PATH", help="the compiler")
+    parser.add_argument("--nvdisasm", default="nvdisasm", metavar="PATH", help="the disassembler")
+    sources = ROOT / "cpp_ext" / "cuda"
+    parser.add_argument(
+        "--cuda", type=Path, default=sources, metavar="DIR", help="the kernels' sources"
+    )
     arguments = parser.parse_args()
+    for tool in (arguments.nvcc, arguments.nvdisasm):
+        if shutil.which(tool) is None:
+            parser.error(f"{tool} is not there: it belongs to the CUDA toolkit")
     print("| GPU | maps | regions | unit | FP64 | issue | latency | end | clocks | µs |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for gpu in GPUS:

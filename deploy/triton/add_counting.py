@@ -175,10 +175,10 @@ def parse_limits(text: str) -> Limits:
         argparse.ArgumentTypeError: it is no such text.
     """
     match = re.fullmatch(r"(\d+)x(\d+):(\d+)x(\d+)", text)
-    if match is None:
+    sides = [int(side) for side in match.groups()] if match else [0] * 4
+    if not (0 < sides[0] <= sides[2] and 0 < sides[1] <= sides[3]):
         wanted = "the smallest and the largest size, height first, such as 256x320:1088x1920"
         raise argparse.ArgumentTypeError(f"expected {wanted}, got {text!r}")
-    sides = [int(side) for side in match.groups()]
     return (sides[0], sides[1]), (sides[2], sides[3])
 
 

@@ -145,10 +145,11 @@ if TYPE_CHECKING:
 def count(ctx: click.Context, /, sources: tuple[str, ...], **options: Any) -> None:
     """Count people in images, folders, videos and cameras.
 
-    SOURCE is an image, a folder, a glob in quotes, a video, a camera's number, or a stream's
-    URL. One line is printed per image or video, and the mean and range of all images; with --json
-    one object per frame. A camera or stream is counted until it ends or Ctrl-C is pressed; on a
-    terminal a line shows how it is doing.
+    SOURCE is an image, a folder, a glob in quotes, a video, a camera's number, a stream's URL, or
+    a GStreamer pipeline; csi://0 is a Jetson's camera. nvdec: before a video or a URL decodes it on
+    an NVIDIA GPU, nvv4l2: before rtsp:// on a Jetson. One line is printed per image or video, and
+    the mean and range of all images; with --json one object per frame. A camera or stream is
+    counted until it ends or Ctrl-C is pressed; on a terminal a line shows how it is doing.
 
     A source that cannot be read is reported on stderr and the others are counted; the exit code
     is 1 then. Ctrl-C finishes the frames in hand, prints and closes what was done so far, and

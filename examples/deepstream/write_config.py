@@ -6,9 +6,11 @@ python write_config.py edgecount-s --input 736x1280 --batch 4
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 from pathlib import Path
 
+from edgecount.errors import EdgeCountError
 from edgecount.runtime.models.open import open_model
 
 TEMPLATE = """\
@@ -61,18 +63,36 @@ def config_of(model: str, size: tuple[int, int], batch: int, *, fp16: bool) -> s
     )
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (736, 1280) for "736x1280".
+
+    Raises:
+        argparse.ArgumentTypeError: it is no such text.
+    """
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 736x1280, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
 def main() -> None:
     """Write the files into the current folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", help="name of a bundled model, or an .onnx file")
-    parser.add_argument("--input", default="736x1280", help="height x width in pixels")
+    parser.add_argument(
+        "--input", type=parse_size, default=(736, 1280), help="height x width in pixels [736x1280]"
+    )
     parser.add_argument("--batch", type=int, default=1, help="number of streams")
     parser.add_argument("--fp16", action="store_true", help="compute in half precision")
     given = parser.parse_args()
-    height, width = (int(side) for side in given.input.split("x"))
-    text = config_of(given.model, (height, width), given.batch, fp16=given.fp16)
+    if given.batch < 1:
+        parser.error(f"--batch: expected 1 or more, got {given.batch}")
+    try:
+        text = config_of(given.model, given.input, given.batch, fp16=given.fp16)
+        source = open_model(given.model).path
+    except EdgeCountError as error:
+        parser.error(str(error))
     name = Path(given.model).stem
-    source = open_model(given.model).path
     if source is None or source.suffix != ".onnx":
         parser.error(f"{given.model}: expected an .onnx file, of which nvinfer builds its engine")
     shutil.copyfile(source, f"{name}.onnx")

@@ -240,7 +240,7 @@ def _build(tools: _Tools, onnx: Path, data: bytes) -> _Built:
 def _with_fp16_input(onnx: Path, data: bytes) -> bytes:
     changed = with_fp16_input(data)
     if isinstance(changed, str):
-        log.warning("fp16_input: the engine takes float32, because of %s: %s", onnx, changed)
+        log.warning("fp16_input: the engine takes float32 for %s: %s", onnx.name, changed)
         return data
     return changed
 

@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 _SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp", "csi")
 _STREAM = re.compile(rf"\s*({'|'.join(_SCHEMES)})://", re.IGNORECASE)
+_CSI = re.compile(r"\s*csi://", re.IGNORECASE)
+_PIPELINE = " ! "  # of GStreamer
 _URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _EXPECTED = "expected a path, a URL or a camera's number"
 _HARDWARE = "hardware"  # an option of videos alone
@@ -95,11 +97,17 @@ def open_sources(
 
 
 def _open_text(text: str, live: LiveOptions | None, options: dict[str, Any]) -> list[Source]:
+    from edgecount.runtime.sources.live.opening import default_name
     from edgecount.runtime.sources.live.options import LiveOptions
     from edgecount.runtime.sources.live.source import LiveSource
 
     hardware, rest = split_hardware(text)
     if hardware is not None and not os.path.lexists(text):
+        if _is_decoded(rest):
+            raise SourceError(
+                f"expected a video or a stream after {hardware}:, got {default_name(rest)}, whose "
+                f"pictures are decoded already: leave {hardware}: out"
+            )
         text = rest
         live = replace(live or LiveOptions(), hardware=hardware)
         options = options | {_HARDWARE: hardware}
@@ -115,7 +123,16 @@ def _without(options: dict[str, Any]) -> dict[str, Any]:
 
 def _is_stream(text: str) -> bool:
     """Return whether a text is an address of a stream, or a pipeline of GStreamer."""
-    return bool(_STREAM.match(text)) or " ! " in text
+    return bool(_STREAM.match(text)) or _PIPELINE in text
+
+
+def _is_decoded(text: str) -> bool:
+    """Return whether a text is a camera of this machine, or a pipeline with its own decoder."""
+    return bool(_CSI.match(text)) or _PIPELINE in text or text.isdecimal() or _is_camera(Path(text))
+
+
+def _is_camera(path: Path) -> bool:
+    return path.is_char_device() and os.major(path.stat().st_rdev) == _CAMERAS
 
 
 def _open_path(text: str, live: LiveOptions | None, options: dict[str, Any]) -> list[Source]:
@@ -126,7 +143,7 @@ def _open_path(text: str, live: LiveOptions | None, options: dict[str, Any]) -> 
     path = Path(text)
     if path.is_dir():
         return _open_folder(path, options)
-    if path.is_char_device() and os.major(path.stat().st_rdev) == _CAMERAS:
+    if _is_camera(path):
         return [LiveSource(text, live, **_without(options))]
     if _URL.match(text) and not path.exists():
         schemes = ", ".join(f"{scheme}://" for scheme in _SCHEMES)

@@ -59,7 +59,10 @@ class VideoSource(Source):
         hardware: str | None = None,
     ) -> None:
         if hardware is not None and not hardware.startswith(NVDEC):
-            raise ConfigError(f'hardware of a file: expected "nvdec" or None, got {hardware!r}')
+            raise ConfigError(
+                f'hardware of a file: expected "nvdec" or None, got {hardware!r}: on a Jetson the '
+                "source is a pipeline of GStreamer (docs/jetson.md, Cameras)"
+            )
         check_hardware(hardware)
         self.name = os.fspath(path)
         self._hardware = hardware

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgecount import ConfigError, InputError
+from edgecount import ConfigError, InputError, NV12Frame, PixelFrame
 from edgecount.analytics import Alarm, AlarmRule, GroundPlane, Line
 from edgecount.drawing import LAYERS, GroundView, HeatScale, draw_overlay
 from edgecount.drawing._heat import paint_heat
@@ -81,6 +81,17 @@ def test_8k_frame_with_a_dense_crowd() -> None:
 def test_grey_and_bgra_frames(shape: tuple[int, ...]) -> None:
     overlay = draw_overlay(np.full(shape, 120, np.uint8), make_result((64, 48), [(20, 20)]))
     assert overlay.shape == (48, 64, 3)
+
+
+def test_frames_in_nv12_and_other_orders_are_drawn_over() -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (48, 64, 3), np.uint8)
+    rgb = PixelFrame(pixels[:, :, ::-1], "rgb")
+    planes = np.random.default_rng(4).integers(0, 256, (72, 64), np.uint8)
+    as_bgr = cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_NV12)
+    result = make_result((64, 48), [(20, 20)])
+    assert (draw_overlay(rgb, result) == draw_overlay(pixels, result)).all()
+    nv12 = draw_overlay(NV12Frame.from_buffer(planes), result)
+    assert (nv12 == draw_overlay(as_bgr, result)).all()
 
 
 def test_a_frame_of_another_kind_is_refused() -> None:

@@ -85,6 +85,67 @@ def test_models_that_nvinfer_cannot_feed_are_refused():
         config_of("edgecount-s", (720, 1280), 1, fp16=False)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["edgecount-s", "--input", "736"], "expected HEIGHTxWIDTH, such as 736x1280, got '736'"),
+        (["edgecount-s", "--input", "0x1280"], "expected HEIGHTxWIDTH"),
+        (["edgecount-s", "--batch", "0"], "--batch: expected 1 or more, got 0"),
+        (["edgecount-x"], "unknown model 'edgecount-x'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_clear_line(arguments, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["write_config.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        load("write_config").main()
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_streams_keep_their_size(tmp_path, monkeypatch):
+    """As far as a stand-in for pyservicemaker tells: what its pipeline is asked for."""
+    asked: list[Any] = []
+
+    class Flow:
+        def __init__(self, _: object) -> None:
+            pass
+
+        def batch_capture(self, streams: list[str], **options: int) -> Flow:
+            asked.append((streams, options))
+            return self
+
+        def infer(self, _: str) -> Flow:
+            return self
+
+        attach = infer
+
+        def render(self, _: object) -> Any:
+            return lambda: None
+
+    maker = SimpleNamespace(
+        BatchMetadataOperator=object,
+        Flow=Flow,
+        Pipeline=str,
+        Probe=lambda name, _: name,
+        RenderMode=SimpleNamespace(DISCARD=0),
+    )
+    monkeypatch.setitem(sys.modules, "pyservicemaker", maker)  # type: ignore[arg-type]
+    config = str(FOLDER / "config_infer_edgecount-s.txt")
+    for more in (["--size", "1280x720"], []):
+        monkeypatch.setattr(sys, "argv", ["count_streams.py", config, "rtsp://a", *more])
+        load("count_streams").main()
+    assert asked == [(["rtsp://a"], {"width": 1280, "height": 720}), (["rtsp://a"], {})]
+
+
+@pytest.mark.parametrize("text", [None, "[property]\nonnx-file=a.onnx\ninfer-dims=3;64\n"])
+def test_what_is_no_configuration_of_nvinfer_is_refused(text, tmp_path):
+    path = tmp_path / "config.txt"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=r"config.txt: expected a configuration of nvinfer"):
+        load("count_streams").StreamCounter(str(path))
+
+
 def test_maps_of_nvinfer_give_edgecounter_s_counts(run, tiny_model, squares, tmp_path):
     """In a pipeline that scales nothing."""
     image = squares(96, 64, (8, 8), (40, 24), (64, 40))

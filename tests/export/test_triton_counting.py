@@ -240,6 +240,13 @@ def test_a_network_that_takes_its_image_in_float16(served, add_counting, tmp_pat
     assert given["image"].dtype == np.float16
 
 
+@pytest.mark.parametrize("text", ["256x320", "0x32:64x64", "1088x1920:256x320", "32x64:64x32"])
+def test_limits_that_make_no_sense_are_refused(text, capsys):
+    with pytest.raises(SystemExit):
+        load("add_counting").main(["models/edgecount-s", "--limits", text])
+    assert f"such as 256x320:1088x1920, got '{text}'" in capsys.readouterr().err
+
+
 def test_no_network_of_an_export(add_counting, tmp_path):
     with pytest.raises(OutputError, match="expected a model that edgecount export --triton wrote"):
         add_counting(tmp_path / "nothing")

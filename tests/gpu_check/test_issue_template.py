@@ -52,3 +52,15 @@ def test_what_it_names_exists(form: dict[str, Any]) -> None:
         assert command is not None, line
         if words[1:]:
             command.make_context(words[0], words[1:])
+
+
+def test_it_installs_what_counting_an_engine_and_the_build_need() -> None:
+    lines = re.findall(r"^ +pip install ([^#\n]+)", FORM.read_text(encoding="utf-8"), re.MULTILINE)
+    installed = {name for line in lines for name in line.split()}
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    needed: set[str] = set()
+    for key in ("requires", "dependencies", "engine"):
+        listed = re.search(rf"^{key} = \[(.*?)\]$", project, re.MULTILINE | re.DOTALL)
+        assert listed is not None, key
+        needed |= set(re.findall(r'"([\w-]+)', listed[1]))
+    assert {"nanobind", "click", "onnxslim"} <= needed <= installed

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from edgecount.errors import ConfigError
+from edgecount.runtime.sources.hardware import split_hardware
 from edgecount.runtime.sources.urls import stream_name
 from edgecount.watch.config.checks import (
     Point,
@@ -262,6 +263,12 @@ class CameraConfig:
         if isinstance(source, int):
             check(0 <= source < 1000, "source", "the number of a camera, 0 or more", source)
         else:
+            hardware, _ = split_hardware(source)
+            if hardware is not None:
+                decoder = (
+                    f"the decoder is the camera's  hardware: {hardware}  in a config (--config)"
+                )
+                raise SettingError(("source",), f"expected the address alone: {decoder}", source)
             good = bool(_SOURCE.match(source)) and len(source) <= 4000 and source.isprintable()
             check(
                 good,

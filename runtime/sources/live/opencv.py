@@ -34,6 +34,11 @@ _CONVERTER = re.compile(r"conv|postproc|vpp|dec", re.IGNORECASE)
 _REVERSED = {"RGB": 3, "RGBA": 4, "RGBX": 4}  # and their channels
 _AS_THEY_ARE = ("", "BGR", "BGRA", "BGRX", "GRAY8")
 
+# What every OpenCV with GStreamer takes; those of four channels only newer ones do, and none RGB
+# (GStreamerCapture::open in cap_gstreamer.cpp).
+_EVERYWHERE = ("", "BGR", "GRAY8", "NV12")
+_BGR_END = "videoconvert ! video/x-raw, format=BGR ! appsink"
+
 _TRY_IT = "is the camera connected, and the pipeline right? Try it with gst-launch-1.0"
 
 
@@ -147,9 +152,12 @@ def open_pipeline(pipeline: str, name: str, advice: str = _TRY_IT) -> OpenCVClip
         )
     if "appsink" not in pipeline:
         pipeline += f" ! videoconvert ! video/x-raw, format=BGR ! {SINK}"
+    pixels = _last_format(pipeline)
     try:
-        return LiveOpenCVClip(pipeline, name, (cv2.CAP_GSTREAMER,), _last_format(pipeline))
+        return LiveOpenCVClip(pipeline, name, (cv2.CAP_GSTREAMER,), pixels)
     except SourceError:
+        if pixels.upper() not in _EVERYWHERE:
+            advice = f"this OpenCV may take no pictures in {pixels}: end it in  {_BGR_END}"
         raise SourceError(f"cannot open {name}: {advice}") from None
 
 

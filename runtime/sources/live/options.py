@@ -29,7 +29,8 @@ class LiveOptions:
         hardware: where to decode: "auto", or a device of FFmpeg such as "cuda", whose pictures come
             back to the host; "nvdec" ("nvdec:1" for the second GPU): NVIDIA's decoder, whose
             pictures stay on the GPU (`NV12Frame`); "nvv4l2": a Jetson's decoder, for rtsp://, whose
-            pictures are an `NV12Frame` of the host; None: the CPU.
+            pictures are an `NV12Frame` of the host; None: the CPU. It is for addresses: "nvdec:"
+            before a file's name is for files, and cameras of this machine need no decoder.
 
     Raises:
         ConfigError: a value makes no sense.

@@ -116,6 +116,11 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("DOOR_PASSWORD", "NOT_SET", ":5: cameras.door.source: the environment variable NOT_SET"),
         ("${DOOR_PASSWORD}", "${a b}", "expected the name of an environment variable"),
         ("    source:", "    #", ":4: cameras.door.source: it is missing"),
+        (
+            "source: rtsp",
+            "source: nvv4l2:rtsp",
+            ":5: cameras.door.source: expected the address alone",
+        ),
         ("source: rtsp", "source: [rtsp://a:hunter2@h, 1]  #", "got a list of 2"),
         ("Main door", "${DOOR_PASSWORD}\\n", "OK"),
         ("title: Main door", 'title: "${DOOR_PASSWORD}\\n"', "got '${DOOR_PASSWORD}\\n'"),

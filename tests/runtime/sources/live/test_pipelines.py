@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgecount import NV12Frame
 from edgecount.errors import ConfigError, SourceError
+from edgecount.runtime.sources import open as opening_sources
 from edgecount.runtime.sources.faults import PermanentError
 from edgecount.runtime.sources.live import LiveOptions, LiveSource, opening
 from edgecount.runtime.sources.live import opencv as opencv_clips
@@ -147,6 +150,31 @@ def test_pictures_in_another_form_than_told_are_refused(capture, first, told):
     capture.image = np.zeros((8, 16, 3), np.uint8)
     with pytest.raises(PermanentError, match=f"before the appsink, got {told}"):
         first(f"a ! video/x-raw, format={told} ! appsink")
+
+
+@pytest.mark.parametrize(
+    ("caps", "words"),
+    [("format=RGB", "no pictures in RGB: end it in  videoconvert"), ("format=NV12", "Try it with")],
+)
+def test_a_pipeline_that_opencv_does_not_take_says_so(capture, first, caps, words):
+    capture.opens = False
+    with pytest.raises(SourceError, match=words):
+        first(f"videotestsrc ! video/x-raw, {caps} ! appsink")
+
+
+@pytest.mark.parametrize("source", ["csi://0", "0", "videotestsrc ! appsink", "/dev/null"])
+@pytest.mark.parametrize("decoder", ["nvdec", "nvv4l2"])
+def test_what_is_decoded_already_takes_no_decoder(source, decoder, monkeypatch):
+    monkeypatch.setattr(opening_sources, "_CAMERAS", os.major(Path("/dev/null").stat().st_rdev))
+    words = f"expected a video or a stream after {decoder}:, got .*: leave {decoder}: out"
+    with pytest.raises(SourceError, match=words):
+        open_sources(f"{decoder}:{source}")
+
+
+def test_a_file_on_a_board_is_told_to_be_a_pipeline(tmp_path):
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    with pytest.raises(ConfigError, match="got 'nvv4l2': on a Jetson the source is a pipeline"):
+        open_sources(f"nvv4l2:{tmp_path}/clip.mp4")
 
 
 @pytest.mark.parametrize(
