@@ -67,8 +67,9 @@ Args:
         for the legacy default stream.
     owner: What keeps the stream of a number alive, kept as long as this object. An object with
         __cuda_stream__ is kept in any case.
-    inner: Whether its work writes to no array that a caller could pass to `device_array`, as the
-        work of an engine: `device_array` of an array of ours does not wait for it.)";
+    inner: Whether the work of a new stream writes to no array that a caller could pass to
+        `device_array`, as the work of an engine: `device_array` of an array of ours does not wait
+        for it.)";
 
 constexpr const char* kWaitDoc =
     R"(Let the work that comes later in this stream wait for an event. The caller does not wait.
@@ -154,6 +155,9 @@ void make_stream(Stream* self, int device, nb::handle stream, nb::handle /* kept
                  bool inner) {
     std::optional<std::uintptr_t> handle;
     if (!stream.is_none()) handle = stream_handle(stream);
+    if (handle && inner) {
+        throw std::invalid_argument("inner: expected False for another library's stream, got True");
+    }
     const ReleasedGil unlocked;
     if (handle) {
         new (self) Stream(device, reinterpret_cast<void*>(*handle));

@@ -326,3 +326,8 @@ def test_an_answer_that_is_no_stream() -> None:
     strange = type("Strange", (), {"__cuda_stream__": lambda self: 7})()
     with pytest.raises(TypeError, match=r"__cuda_stream__\(\) to give \(version, handle\)"):
         _ext.Stream(handle=strange)
+
+
+def test_another_library_s_stream_is_no_inner_one() -> None:
+    with pytest.raises(ValueError, match="^inner: expected False for another library's stream"):
+        _ext.Stream(handle=Stranger(), inner=True)
