@@ -80,7 +80,7 @@ def check_zoom(zoom: int, manifest: Manifest) -> int:
     return int(zoom)
 
 
-def check_flag(name: str, value: bool, expected: str = "True or False") -> bool:
+def check_flag(name: str, value: object, expected: str = "True or False") -> bool:
     """Return an option that is on or off; "no" and "false" are neither.
 
     Raises:

@@ -329,5 +329,5 @@ def test_an_answer_that_is_no_stream() -> None:
 
 
 def test_another_library_s_stream_is_no_inner_one() -> None:
-    with pytest.raises(ValueError, match="^inner: expected False for another library's stream"):
+    with pytest.raises(ValueError, match=r"^inner: expected False for another library's stream"):
         _ext.Stream(handle=Stranger(), inner=True)
