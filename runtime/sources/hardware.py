@@ -30,10 +30,10 @@ def check_hardware(hardware: str | None) -> None:
     if hardware is None or hardware in {_AUTO, BOARD}:
         return
     if hardware.startswith(NVDEC):
+        accelerators(hardware)  # refuses a wrong name
         for module in ("av", "PyNvVideoCodec"):
             if importlib.util.find_spec(module) is None:
                 raise MissingExtraError(module, "nvdec", "to decode on NVDEC")
-        accelerators(hardware)
         return
     known = _known()
     if hardware not in known:
