@@ -141,6 +141,16 @@ def tiny_model(make_model: ModelMaker) -> Path:
 
 
 @pytest.fixture
+def open_folder(tmp_path: Path) -> Path:
+    """The test's folder, which every user may read."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder != tmp_path and not folder.name.startswith(("pytest-", "popen-")):
+            break  # no folder of pytest's
+        folder.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
 def squares() -> Callable[..., NDArray[np.uint8]]:
     """Return a painter of black frames with white 8 x 8 squares at (x, y) in multiples of 8."""
 

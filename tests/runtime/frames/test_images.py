@@ -120,8 +120,8 @@ def test_a_few_bytes_of_an_image(tmp_path: Path, data: bytes) -> None:
         read_image(write(tmp_path / "a", data))
 
 
-def test_a_file_without_permission(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.png", encode("png"))
+def test_a_file_without_permission(open_folder: Path) -> None:
+    path = write(open_folder / "a.png", encode("png"))
     path.chmod(0)
     code = (
         "import os, sys, edgecount\n"
@@ -130,8 +130,6 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
         "try: read_image(sys.argv[1])\n"
         "except edgecount.SourceError as error: print(error)\n"
     )
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
     )

@@ -186,12 +186,10 @@ def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
         open_sources(tmp_path / "pipe.png")
 
 
-def test_a_folder_without_permission(tmp_path: Path) -> None:
+def test_a_folder_without_permission(open_folder: Path) -> None:
     """In another process and as another user, since root may read everything."""
-    locked = tmp_path / "locked"
+    locked = open_folder / "locked"
     locked.mkdir(mode=0)
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
     code = (
         "import os, sys, edgecount\n"
         "import edgecount.runtime.sources.video\n"
