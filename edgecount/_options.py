@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from edgecount.errors import ConfigError
 
@@ -86,7 +84,8 @@ def check_flag(name: str, value: object, expected: str = "True or False") -> boo
     Raises:
         ConfigError: it is neither True nor False.
     """
-    if not isinstance(value, Integral | np.bool_) or value not in (0, 1):
+    # Also NumPy's booleans, which are equal to Python's; arrays cannot be hashed.
+    if not isinstance(value, Hashable) or value not in (0, 1):
         raise ConfigError(f"{name}: expected {expected}, got {value!r}")
     return bool(value)
 
