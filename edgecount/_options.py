@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal
 
@@ -84,8 +84,11 @@ def check_flag(name: str, value: object, expected: str = "True or False") -> boo
     Raises:
         ConfigError: it is neither True nor False.
     """
-    # Also NumPy's booleans, which are equal to Python's; arrays cannot be hashed.
-    if not isinstance(value, Hashable) or value not in (0, 1):
+    try:
+        known = value in {True, False}  # NumPy's are equal to Python's
+    except TypeError:  # it cannot be hashed, as a list
+        known = False
+    if not known:
         raise ConfigError(f"{name}: expected {expected}, got {value!r}")
     return bool(value)
 
