@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Callable
 
 from edgecount.errors import ConfigError
+from edgecount.export.defaults import ENGINE_OPTIONS
 from edgecount.export.options import EngineOptions, ExportOptions, Size
 from edgecount.export.tensorrt.build import check_engine
 from edgecount.manifest import InputSpec
@@ -62,16 +63,8 @@ def _warn_of_unused(
         ConfigError: an option is about engines, and only ONNX files are asked for.
     """
     engine = options.engine or EngineOptions("tensorrt")
-    of_engine = (
-        "workspace",
-        "timing_cache",
-        "hardware_compatible",
-        "same_capability",
-        "version_compatible",
-        "fp16_input",
-    )
     given: dict[str, object] = {"profile": options.profile, "dla_core": options.dla_core}
-    given |= {name: getattr(engine, name) or None for name in of_engine}
+    given |= {name: getattr(engine, name) or None for name in ENGINE_OPTIONS}
     unused = [name for name, value in given.items() if value is not None]
     if not unused:
         return

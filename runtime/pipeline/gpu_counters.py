@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecount import _ext
 from edgecount.runtime.pipeline.postprocess import box_options, count_options
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgecount.manifest import OutputSpec
-    from edgecount.runtime.pipeline.job import CountSettings
     from edgecount.runtime.pipeline.postprocess import MapGrid
 
 
@@ -53,28 +52,37 @@ class GpuCounter(ABC):
 
 
 def open_counter(
-    settings: CountSettings,
     grid: MapGrid,
     coverage: NDArray[np.float32] | None,
     batch: int,
     dtypes: Mapping[str, str],
     device: int,
+    *,
+    threshold: float,
+    capacity: int,
+    density: bool = True,
 ) -> GpuCounter:
     """Make the counter of batches of one shape.
 
     Args:
-        settings: how frames are counted.
         grid: the map cells that a frame covers.
         coverage: share of each cell that each region covers, float32 (R, rows, columns).
         batch: number of images.
         dtypes: "float32" or "float16" by the names of the maps.
         device: number of the GPU.
+        threshold: score above which a peak or a box counts.
+        capacity: most points to list per image; 0: all.
+        density: whether a density is brought back with the counts.
 
     Raises:
         RuntimeError: the GPU has no memory left.
     """
-    kind = BoxesCounter if grid.levels else MapsCounter
-    return kind(settings, grid, coverage, batch, dtypes, device)
+    if grid.levels:
+        options = box_options(grid, threshold, capacity)
+        return BoxesCounter(grid, coverage, batch, dtypes, device, options)
+    return MapsCounter(
+        grid, coverage, batch, dtypes, device, count_options(grid, threshold, capacity), density
+    )
 
 
 class MapsCounter(GpuCounter):
@@ -82,12 +90,13 @@ class MapsCounter(GpuCounter):
 
     def __init__(
         self,
-        settings: CountSettings,
         grid: MapGrid,
         coverage: NDArray[np.float32] | None,
         batch: int,
         dtypes: Mapping[str, str],
         device: int,
+        options: Mapping[str, Any],
+        keep_density: bool,
     ) -> None:
         heatmap, density = grid.heatmap, grid.density
         self._offset = grid.manifest.output("offset")
@@ -101,9 +110,9 @@ class MapsCounter(GpuCounter):
             density_dtype="float32" if density is None else dtypes[density.name],
             # The next frame overwrites the engine's own map: what is not brought back with the
             # counts cannot be asked for later.
-            keep_density=density is not None and settings.density,
+            keep_density=density is not None and keep_density,
             device=device,
-            **count_options(grid, settings.threshold, settings.capacity),
+            **options,
         )
         super().__init__(grid, self._counter)
 
@@ -130,12 +139,12 @@ class BoxesCounter(GpuCounter):
 
     def __init__(
         self,
-        settings: CountSettings,
         grid: MapGrid,
         coverage: NDArray[np.float32] | None,
         batch: int,
         dtypes: Mapping[str, str],
         device: int,
+        options: Mapping[str, Any],
     ) -> None:
         levels = [
             (
@@ -147,7 +156,6 @@ class BoxesCounter(GpuCounter):
             )
             for scores, boxes in grid.levels
         ]
-        options = box_options(grid, settings.threshold, settings.capacity)
         self._counter = _ext.BoxCounter(batch, levels, masks=coverage, device=device, **options)
         super().__init__(grid, self._counter)
 

@@ -75,8 +75,16 @@ class GpuKernelCache:
         self._kept.move_to_end(key)
         batch = bound.input.shape[0]
         if batch not in found.counters:
+            settings = self._settings
             found.counters[batch] = open_counter(
-                self._settings, grid, coverage, batch, dtypes, self._device
+                grid,
+                coverage,
+                batch,
+                dtypes,
+                self._device,
+                threshold=settings.threshold,
+                capacity=settings.capacity,
+                density=settings.density,
             )
         return found
 

@@ -16,12 +16,10 @@ from edgecount.errors import ConfigError, InputError
 from edgecount.manifest import Manifest
 from edgecount.regions import RegionsLike, read_regions
 from edgecount.result import CountResult, Timings
-from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.cuda.driver import gpu_failures
 from edgecount.runtime.frames.images import lies_on_gpu
 from edgecount.runtime.models.open import open_model
 from edgecount.runtime.pipeline.gpu_counters import GpuCounter, open_counter
-from edgecount.runtime.pipeline.job import CountSettings
 from edgecount.runtime.pipeline.postprocess import (
     MapGrid,
     RegionMasks,
@@ -78,16 +76,10 @@ class OutputCounter:
     ) -> None:
         manifest = open_model(model).manifest
         self._geometry = _geometry(frame_size, input_size, resized, manifest)
-        self._settings = CountSettings(
-            _OutsideEngine(engine),
-            manifest,
-            check_threshold(threshold, manifest),
-            check_capacity(capacity),
-            max_side=None,
-            limits=None,
-            masks=RegionMasks(read_regions(regions)),
-            refine=lambda _, result: result,
-        )
+        self._manifest, self._engine = manifest, engine
+        self._threshold = check_threshold(threshold, manifest)
+        self._capacity = check_capacity(capacity)
+        self._masks = RegionMasks(read_regions(regions))
         (number,) = check_device(device, None)
         self._device = number or 0
         self._stream: _ext.Stream | None = None
@@ -109,18 +101,17 @@ class OutputCounter:
             BackendError: a map is missing, has another shape, or holds a value that is not finite.
         """
         start = time.perf_counter()
-        names = [output.name for output in self._settings.manifest.outputs]
+        names = [output.name for output in self._manifest.outputs]
         maps = {name: outputs[name] for name in names if name in outputs}
         on_gpu = any(lies_on_gpu(values) for values in maps.values())
         counts = self._count_on_gpu(maps) if on_gpu else self._count_on_host(maps)
         took = 1000 * (time.perf_counter() - start)
-        settings = self._settings
         return CountResult(
             **vars(dataclasses.replace(counts, interval=None)),
             size=self._geometry.size,
-            model=settings.manifest.name,
-            backend=settings.backend.name,
-            precision=settings.backend.precision,
+            model=self._manifest.name,
+            backend=self._engine,
+            precision="unknown",
             source=None,
             frame=None,
             time=None,
@@ -130,54 +121,46 @@ class OutputCounter:
         )
 
     def _count_on_host(self, maps: Mapping[str, Any]) -> Counts:
-        settings = self._settings
         arrays = {name: _with_batch(np.asarray(values)) for name, values in maps.items()}
-        check_outputs(arrays, settings.manifest, *self._geometry.padded)
+        check_outputs(arrays, self._manifest, *self._geometry.padded)
         return count_outputs(
             arrays,
-            settings.manifest,
+            self._manifest,
             self._geometry,
-            settings.masks,
-            threshold=settings.threshold,
-            capacity=settings.capacity,
+            self._masks,
+            threshold=self._threshold,
+            capacity=self._capacity,
         )
 
     def _count_on_gpu(self, maps: Mapping[str, Any]) -> Counts:
         from edgecount import _ext
 
-        settings, grid = self._settings, MapGrid(self._settings.manifest, self._geometry)
+        grid = MapGrid(self._manifest, self._geometry)
         with gpu_failures():
             stream = self._stream = self._stream or _ext.Stream(self._device)
             arrays = {name: _borrow(values, name, stream) for name, values in maps.items()}
-            check_outputs(arrays, settings.manifest, *self._geometry.padded)
+            check_outputs(arrays, self._manifest, *self._geometry.padded)
             dtypes = {name: array.dtype for name, array in arrays.items()}
             counter = self._counters.get(tuple(dtypes.values()))
             if counter is None:
-                coverage = grid.masks(settings.masks)
-                counter = open_counter(settings, grid, coverage, 1, dtypes, self._device)
+                coverage = grid.masks(self._masks)
+                counter = open_counter(
+                    grid,
+                    coverage,
+                    1,
+                    dtypes,
+                    self._device,
+                    threshold=self._threshold,
+                    capacity=self._capacity,
+                )
                 self._counters[tuple(dtypes.values())] = counter
             counter.enqueue(arrays, stream)
             stream.synchronize()
-            with explained(settings.manifest):
+            with explained(self._manifest):
                 found = counter.read(stream)
         people = counter.density_of(0)
         density = np.zeros((0, 0), np.float32) if people is None else people
-        return read_counts(found, 0, density, grid, settings.masks)
-
-
-class _OutsideEngine(Backend):
-    """The name of an engine that others run."""
-
-    precision = "unknown"
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        raise NotImplementedError(f"{self.name} runs elsewhere")
-
-    def close(self) -> None:
-        pass
+        return read_counts(found, 0, density, grid, self._masks)
 
 
 def _geometry(

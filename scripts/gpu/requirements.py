@@ -1,4 +1,4 @@
-"""What building edgecount needs of Python packages, and a folder of wheels of it.
+"""The Python packages that build edgecount: whether they are new enough, and a folder of wheels.
 
 Standard library only.
 """

@@ -32,7 +32,8 @@ def in_fork(function: Callable[[], object]) -> str:
     """Return what a function gives or raises in a fork of this process."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the child leaves
+        # From 3.12 on Python warns of a fork beside threads: the child uses none of them.
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
         child = os.fork()
     if child == 0:
         try:

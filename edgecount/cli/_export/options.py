@@ -11,6 +11,7 @@ import click
 from edgecount._files import require_regular
 from edgecount.cli._types.sizes import InputSizes
 from edgecount.errors import ConfigError
+from edgecount.export.defaults import ENGINE_OPTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 
 _ABOUT_INT8 = ("method", "number", "int8_gate")
 _NO_ENGINE = ("auto", "onnx", "openvino")  # targets that do not name a library to build with
-_ENGINE = (
-    "workspace",
-    "timing_cache",
-    "hardware_compatible",
-    "same_capability",
-    "version_compatible",
-    "fp16_input",
-)
 _ABOUT_FOLDERS = ("calibration", "verify", "triton", "threads", "compute_capabilities")
 _VERSION = re.compile(r"\d+(\.\d+){0,2}([-+.][0-9A-Za-z.+-]+)?")
 
@@ -59,7 +52,7 @@ def check_useful(typed: set[str], given: dict[str, Any], *, one_file: bool) -> N
         (("fp16_gate",), given["fp16"] or asked, "--fp16"),
         (("force",), given["fp16"] or given["int8"] or asked, "--fp16 or --int8"),
         (("batch",), engine or given["triton"], "--target tensorrt or tensorrt-rtx, or --triton"),
-        (("dla_core", *_ENGINE), engine, "--target tensorrt or tensorrt-rtx"),
+        (("dla_core", *ENGINE_OPTIONS), engine, "--target tensorrt or tensorrt-rtx"),
         (_ABOUT_FOLDERS, not one_file, "a folder as --out"),
     ]
     for names, there, wanted in needs:
@@ -94,7 +87,7 @@ def options_of(given: dict[str, Any]) -> ExportOptions:
             f"compute_capabilities: expected with --target tensorrt-rtx, got --target {target}: "
             "TensorRT builds for the GPU that is there"
         )
-    engine = {name: given[name] for name in (*_ENGINE, "compute_capabilities")}
+    engine = {name: given[name] for name in (*ENGINE_OPTIONS, "compute_capabilities")}
     apart: dict[str, Any] = {
         "engine": EngineOptions("tensorrt" if target in _NO_ENGINE else target, **engine),
         "size": sizes.fixed,
