@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from edgecount._given import check_live, check_sources
+from edgecount._options import check_timeout
 from edgecount.errors import EdgeCountError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from edgecount._jobs import Jobs
+    from edgecount.errors import SourceError
     from edgecount.result import CountResult
-    from edgecount.runtime.sources.live import SourceHealth
+    from edgecount.runtime.pipeline.pipelines import Pipeline
+    from edgecount.runtime.sources.base import Source
+    from edgecount.runtime.sources.live import LiveOptions, SourceHealth
+    from edgecount.runtime.sources.open import SourceLike
 
 Item = TypeVar("Item")
 
@@ -35,6 +42,34 @@ class Stream(Generic[Item]):
     results: Generator[Item, None, None]
     stop: Callable[[], None]
     health: Callable[[], SourceHealth | None] = lambda: None
+
+
+def stream_one(
+    pipeline: Pipeline[Any], jobs: Jobs, source: SourceLike | Source, live: LiveOptions | None
+) -> Stream[CountResult]:
+    """Return the results of a source; see `EdgeCounter.stream`."""
+    check_live(live)
+    reader = jobs.reader(source, live, late=True)
+    results = (result for _, result in pipeline.count_stream(reader))
+    return Stream(results, reader.close, reader.health)
+
+
+def stream_several(
+    pipeline: Pipeline[Any],
+    jobs: Jobs,
+    sources: Sequence[SourceLike | Source],
+    timeout: float | None,
+    on_error: Callable[[SourceError], object] | None,
+    live: LiveOptions | None,
+) -> Stream[CountResult]:
+    """Return the results of several sources side by side; see `EdgeCounter.stream_many`."""
+    check_sources(sources)
+    check_timeout(timeout)
+    check_live(live)
+    # Not late: a picture that cannot be read ends its source before its next one is taken.
+    readers = [jobs.reader(source, live, late=False) for source in sources]
+    rounds = pipeline.rounds(readers, timeout, on_error)
+    return Stream(pipeline.count_rounds(rounds), rounds.close)
 
 
 class Watching:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgecount._given import (
-    check_callback,
-    check_frames,
-    check_live,
-    check_several,
-    check_sources,
-)
+from edgecount._given import check_callback, check_frames, check_several
 from edgecount._jobs import Jobs
 from edgecount._opening import open_settings
 from edgecount._options import (
@@ -21,10 +14,9 @@ from edgecount._options import (
     MODEL_DEFAULT,
     check_flag,
     check_max_pixels,
-    check_timeout,
     check_workers,
 )
-from edgecount._stream import Stream, Watching
+from edgecount._stream import Watching, stream_one, stream_several
 from edgecount.manifest import Manifest
 from edgecount.models import DEFAULT_MODEL
 from edgecount.regions import Region, RegionsLike, read_regions
@@ -139,10 +131,9 @@ class EdgeCounter:
             refine=self.refine,
         )
         self._pipeline = open_pipeline(self._settings, workers)
-        backends = self.backend, *self._settings.others
-        on_gpu = [each.device_index for each in backends if isinstance(each, DeviceBackend)]
-        intake = FrameIntake(*on_gpu)
-        self._jobs = Jobs(intake, reading, late=self._pipeline.takes_late)
+        engines = self._settings.engines
+        on_gpu = [each.device_index for each in engines if isinstance(each, DeviceBackend)]
+        self._jobs = Jobs(FrameIntake(*on_gpu), reading, late=self._pipeline.takes_late)
 
     @property
     def manifest(self) -> Manifest:
@@ -255,7 +246,7 @@ class EdgeCounter:
             SourceError: the source cannot be opened, or stops before its end.
             BackendError: see `count`; or the counter was closed.
         """
-        yield from self._stream(source, live).results
+        yield from stream_one(self._pipeline, self._jobs, source, live).results
 
     def count_frames(self, frames: Iterable[Frame] | Source) -> Iterator[tuple[Frame, CountResult]]:
         """Count frames of a source of one's own, each with its result, in order; see `stream`.
@@ -305,7 +296,7 @@ class EdgeCounter:
             SourceError: a source cannot be opened, or fails.
             BackendError: see `count`; or the counter was closed.
         """
-        return self._stream_many(sources, timeout, on_error, live).results
+        return stream_several(self._pipeline, self._jobs, sources, timeout, on_error, live).results
 
     async def count_async(self, frame: Any) -> CountResult:
         """Count the people in one frame, in a thread of asyncio's; see `count`.
@@ -328,7 +319,7 @@ class EdgeCounter:
         """
         from edgecount._async import iterate
 
-        return iterate(self._stream(source, live))
+        return iterate(stream_one(self._pipeline, self._jobs, source, live))
 
     def stream_many_async(
         self,
@@ -345,7 +336,9 @@ class EdgeCounter:
         from edgecount._async import ErrorTeller, iterate
 
         teller = None if on_error is None else ErrorTeller(on_error)
-        return iterate(self._stream_many(sources, timeout, teller, live), teller)
+        return iterate(
+            stream_several(self._pipeline, self._jobs, sources, timeout, teller, live), teller
+        )
 
     def watch(
         self,
@@ -371,7 +364,7 @@ class EdgeCounter:
         check_callback("on_result", on_result)
         if on_error is not None:
             check_callback("on_error", on_error)
-        return Watching(self._stream(source, live), on_result, on_error)
+        return Watching(stream_one(self._pipeline, self._jobs, source, live), on_result, on_error)
 
     def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:
         """Return the result that callers get of a frame; by default the one that is given.
@@ -394,36 +387,10 @@ class EdgeCounter:
         Frames that are being counted are counted first, and the engine is freed after the last of
         them; streams then end with a `BackendError`. Calling it twice is fine.
         """
-        self._pipeline.close(self._close_engines if self._owns_backend else None)
-
-    def _close_engines(self) -> None:
-        with ExitStack() as engines:  # each is closed, also where another one fails to
-            for backend in (self.backend, *self._settings.others):
-                engines.callback(backend.close)
+        self._pipeline.close(self._settings.close_engines if self._owns_backend else None)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _stream(self, source: SourceLike | Source, live: LiveOptions | None) -> Stream[CountResult]:
-        check_live(live)
-        jobs = self._jobs.reader(source, live, late=True)
-        results = (result for _, result in self._pipeline.count_stream(jobs))
-        return Stream(results, jobs.close, jobs.health)
-
-    def _stream_many(
-        self,
-        sources: Sequence[SourceLike | Source],
-        timeout: float | None,
-        on_error: Callable[[SourceError], object] | None,
-        live: LiveOptions | None,
-    ) -> Stream[CountResult]:
-        check_sources(sources)
-        check_timeout(timeout)
-        check_live(live)
-        # Not late: a picture that cannot be read ends its source before its next one is taken.
-        readers = [self._jobs.reader(source, live, late=False) for source in sources]
-        rounds = self._pipeline.rounds(readers, timeout, on_error)
-        return Stream(self._pipeline.count_rounds(rounds), rounds.close)

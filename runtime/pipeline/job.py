@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -126,6 +127,17 @@ class CountSettings:
     zoom: int = 0
     others: Sequence[DeviceBackend] = ()
     density: bool = True
+
+    @property
+    def engines(self) -> tuple[Backend, ...]:
+        """The engine on each of the GPUs, or the one on the CPU."""
+        return (self.backend, *self.others)
+
+    def close_engines(self) -> None:
+        """Free each engine, also where another one fails to."""
+        with ExitStack() as stack:
+            for engine in self.engines:
+                stack.callback(engine.close)
 
     def geometry(self, size: tuple[int, int]) -> InputGeometry:
         """Decide how frames of a (width, height) in pixels are sized, padded and tiled.
