@@ -10,7 +10,6 @@ import onnx
 import pytest
 from graphs import small_manifest, small_model, write_photos
 
-from edgecount.cli._inspect.engine import engine_rows
 from edgecount.cli._shell.flags import with_flags
 from edgecount.cli.export import export
 from edgecount.errors import ConfigError
@@ -390,19 +389,3 @@ def test_bench_says_at_which_size_a_model_ran(run, make_model, batch):
 def test_bench_of_nothing(run):
     assert run("bench").exit_code == 2
     assert run("bench", "none.onnx").exit_code == 1
-
-
-@pytest.mark.parametrize(("platform", "shown"), [("jetson", " on jetson"), (None, "")])
-def test_an_engine_s_platform_is_shown(platform, shown):
-    engine = {
-        "precision": "fp16",
-        "backend": "tensorrt",
-        "version": "10.3.0",
-        "layers": {},
-        "shapes": [[1, 3, 64, 96]] * 3,
-        "compute_capabilities": ["8.7"],
-        "platform": platform,
-        "device": None,
-        "overridden": False,
-    }
-    assert dict(engine_rows(engine))["needs"] == f"a GPU of compute capability 8.7{shown}"

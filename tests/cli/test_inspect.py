@@ -11,6 +11,7 @@ import onnx
 import pytest
 from graphs import small_manifest, small_model, write_photos
 
+from edgecount.cli._inspect.engine import engine_rows
 from edgecount.cli._inspect.folder import add_times
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
@@ -149,3 +150,19 @@ def test_how_density_and_points_are_blended(run, make_model, grid, tail):
     path = make_model(fusion=FusionSpec(64, 1.0, 4.0, grid=grid))
     (line,) = (line for line in run("inspect", path).stdout.splitlines() if "fusion" in line)
     assert line.endswith(f"points below 1, density above 4 people per 64 {tail}")
+
+
+@pytest.mark.parametrize(("platform", "shown"), [("jetson", " on jetson"), (None, "")])
+def test_an_engine_s_platform_is_shown(platform, shown):
+    engine = {
+        "precision": "fp16",
+        "backend": "tensorrt",
+        "version": "10.3.0",
+        "layers": {},
+        "shapes": [[1, 3, 64, 96]] * 3,
+        "compute_capabilities": ["8.7"],
+        "platform": platform,
+        "device": None,
+        "overridden": False,
+    }
+    assert dict(engine_rows(engine))["needs"] == f"a GPU of compute capability 8.7{shown}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,23 @@ def test_an_address_is_for_stream_and_shows_no_password() -> None:
             counter.count(url)
     with pytest.raises(SourceError, match=r"no such file:  a b\.jpg"):
         counter.count(" a b.jpg")
+
+
+def test_what_a_caller_throws_into_a_stream_comes_back(
+    tiny_model: Path, squares: Squares, tmp_path: Path
+) -> None:
+    for index in range(3):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), squares(64, 64))
+    counter = EdgeCounter(tiny_model)
+    for results in (counter.stream_many([tmp_path, tmp_path]), counter.stream(tmp_path)):
+        next(results)
+        error = ValueError("no room for the result")
+        with pytest.raises(ValueError, match="no room") as caught:
+            results.throw(error)  # type: ignore[attr-defined]
+        assert caught.value is error
+        assert list(results) == []
+    # They come back, those of frames that were being counted a moment later.
+    deadline = time.monotonic() + 60
+    while counter._pipeline._runners._in_use != [0] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert counter._pipeline._runners._in_use == [0]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from gpu_frames import assert_same
 from numpy.typing import NDArray
-from producers import recorded as libraries
-from producers.recorded import LEGACY, Memory
+from producers import recorded_arrays, recorded_frames
+from producers.memory import LEGACY, Memory
 
 from edgecount import EdgeCounter, NV12Frame, PixelFrame, _ext
 from edgecount.errors import InputError
@@ -33,7 +33,7 @@ def whole(kind: Callable[..., Any], order: str = "bgr", pad: int = 0, **options:
     def make(picture: Picture, stream: _ext.Stream, driver: ctypes.CDLL) -> Any:
         rows = rows_of(picture)
         memory = Memory(rows, stream, rows.shape[1] + pad if pad else None)
-        if kind is libraries.TorchTensor:
+        if kind is recorded_arrays.TorchTensor:
             options["driver"] = driver
         made = kind(memory, picture.shape, **options)
         return memory, made if order == "bgr" else PixelFrame(made, order)
@@ -41,12 +41,12 @@ def whole(kind: Callable[..., Any], order: str = "bgr", pad: int = 0, **options:
     return make
 
 
-def decoded(wrap: Callable[[libraries.NvcFrame], Any]) -> Make:
+def decoded(wrap: Callable[[recorded_frames.NvcFrame], Any]) -> Make:
     """Return what makes a frame of a decoder, whose luma lies above its chroma."""
 
     def make(picture: Picture, stream: _ext.Stream, _: ctypes.CDLL) -> Any:
         memory = Memory(picture, stream)
-        return memory, wrap(libraries.NvcFrame(memory, HEIGHT, WIDTH))
+        return memory, wrap(recorded_frames.NvcFrame(memory, HEIGHT, WIDTH))
 
     return make
 
@@ -57,25 +57,25 @@ OWN = None  # a stream of the library's own
 
 # What is passed to the counter, the shape of its bytes, and the stream in which the library works.
 PRODUCERS: dict[str, tuple[Make, tuple[int, ...], int | None]] = {
-    "jetson-utils, rgb8": (whole(libraries.JetsonImage, "rgb"), BGR, LEGACY),
-    "jetson-utils, rgba8": (whole(libraries.JetsonImage, "rgba"), FOUR, LEGACY),
-    "jetson-utils, gray8": (whole(libraries.JetsonImage, "grey"), GREY, LEGACY),
+    "jetson-utils, rgb8": (whole(recorded_frames.JetsonImage, "rgb"), BGR, LEGACY),
+    "jetson-utils, rgba8": (whole(recorded_frames.JetsonImage, "rgba"), FOUR, LEGACY),
+    "jetson-utils, gray8": (whole(recorded_frames.JetsonImage, "grey"), GREY, LEGACY),
     "PyNvVideoCodec, planes": (decoded(lambda frame: NV12Frame(*frame.cuda())), NV12, LEGACY),
     "PyNvVideoCodec, frame": (decoded(NV12Frame.from_buffer), NV12, OWN),
-    "pyservicemaker": (whole(libraries.ServiceMakerTensor, "rgb", pad=128), BGR, LEGACY),
-    "VPI": (whole(libraries.VpiBuffer, pad=128), BGR, LEGACY),
-    "CV-CUDA": (whole(libraries.CvCudaBuffer, "rgb", pad=64), BGR, LEGACY),
-    "CV-CUDA, written": (whole(libraries.CvCudaWritten, "rgb"), BGR, LEGACY),
-    "CV-CUDA, in a stream": (whole(libraries.CvCudaWritten, "rgb"), BGR, OWN),
-    "cv2.cuda": (whole(libraries.GpuMat, pad=128), BGR, LEGACY),
-    "cv2.cuda, BGRA": (whole(libraries.GpuMat, "bgra", pad=512), FOUR, LEGACY),
-    "torch": (whole(libraries.TorchTensor), BGR, OWN),
-    "torch, padded": (whole(libraries.TorchTensor, pad=3), BGR, OWN),
-    "CuPy": (whole(libraries.CupyArray), BGR, OWN),
-    "Numba": (whole(libraries.NumbaArray, bound=False), BGR, LEGACY),
-    "Numba, bound": (whole(libraries.NumbaArray, bound=True), BGR, OWN),
-    "PyCUDA": (whole(libraries.PycudaArray), BGR, LEGACY),
-    "Holoscan": (whole(libraries.HoloscanTensor, "rgb"), BGR, LEGACY),
+    "pyservicemaker": (whole(recorded_frames.ServiceMakerTensor, "rgb", pad=128), BGR, LEGACY),
+    "VPI": (whole(recorded_frames.VpiBuffer, pad=128), BGR, LEGACY),
+    "CV-CUDA": (whole(recorded_frames.CvCudaBuffer, "rgb", pad=64), BGR, LEGACY),
+    "CV-CUDA, written": (whole(recorded_frames.CvCudaWritten, "rgb"), BGR, LEGACY),
+    "CV-CUDA, in a stream": (whole(recorded_frames.CvCudaWritten, "rgb"), BGR, OWN),
+    "cv2.cuda": (whole(recorded_frames.GpuMat, pad=128), BGR, LEGACY),
+    "cv2.cuda, BGRA": (whole(recorded_frames.GpuMat, "bgra", pad=512), FOUR, LEGACY),
+    "torch": (whole(recorded_arrays.TorchTensor), BGR, OWN),
+    "torch, padded": (whole(recorded_arrays.TorchTensor, pad=3), BGR, OWN),
+    "CuPy": (whole(recorded_arrays.CupyArray), BGR, OWN),
+    "Numba": (whole(recorded_arrays.NumbaArray, bound=False), BGR, LEGACY),
+    "Numba, bound": (whole(recorded_arrays.NumbaArray, bound=True), BGR, OWN),
+    "PyCUDA": (whole(recorded_arrays.PycudaArray), BGR, LEGACY),
+    "Holoscan": (whole(recorded_arrays.HoloscanTensor, "rgb"), BGR, LEGACY),
 }
 
 
@@ -149,7 +149,7 @@ def test_a_decoder_s_frame_in_the_host_s_memory() -> None:
 @pytest.mark.parametrize("shape", [(95, 128), (96, 128, 3), (144,)])
 def test_a_buffer_on_a_gpu_that_holds_no_two_planes(shape) -> None:
     memory = Memory(np.zeros((shape[0], int(np.prod(shape[1:]))), np.uint8), _ext.Stream())
-    array = memory.whole if len(shape) == 2 else libraries.view(memory, shape)
+    array = memory.whole if len(shape) == 2 else recorded_frames.view(memory, shape)
     frame = NV12Frame.from_buffer(array)
     with pytest.raises(InputError, match=r"expected shape \(H \* 3 / 2, W\), luma above chroma"):
         FrameIntake(0).take(frame)

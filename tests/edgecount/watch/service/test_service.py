@@ -14,16 +14,14 @@ from watching import LEFT, SECONDS, Kept, config, section, until
 from edgecount import Backend, BackendError, ConfigError, EdgeCounter
 from edgecount.fake import Drop, FakeCamera, HeadBackend, Resize, Show
 from edgecount.runtime.sources.faults import PermanentError
-from edgecount.runtime.sources.live import LiveOptions, LiveSource, SourceState
+from edgecount.runtime.sources.live import LiveSource, SourceState
 from edgecount.watch.camera import feed
 from edgecount.watch.config import (
     AlarmConfig,
     CameraConfig,
     HistoryConfig,
-    KeepConfig,
     LineConfig,
     WatchConfig,
-    load,
 )
 from edgecount.watch.readings import Event, LineReading, Reading
 from edgecount.watch.service import Service, counting, outlets, service
@@ -289,64 +287,6 @@ def test_lines_go_on_after_a_restart(counter: EdgeCounter, tmp_path: Path):
     assert load_state(path)["door"].lines == {"line": LineReading(7.0, 2.0, 5.0)}
 
 
-YAML = """
-cameras:
-  door:
-    source: rtsp://camera  # by the entrance
-    check_picture: false
-keep: {folder: FOLDER}
-"""
-
-
-def test_shapes_are_saved_and_pictures_kept(counter: EdgeCounter, tmp_path: Path):
-    path = tmp_path / "cameras.yaml"
-    path.write_text(YAML.replace("FOLDER", str(tmp_path / "kept")))
-    door = FakeCamera([Show(600, people=6)], options=LiveOptions(backoff=(0.1, 0.1)))
-    with Service(load(path), counter=counter, sinks=[], sources={"door": door}) as service:
-        with pytest.raises(ConfigError, match="none has come yet"):
-            service.keep("door")
-        view = service.cameras["door"]
-        until(view.latest)
-        assert (tmp_path / "kept" / service.keep("door")).stat().st_size
-        bad = {"regions": {"left": {"polygon": [[0, 0], [1, 1]]}}}
-        before = path.read_bytes()
-        with pytest.raises(ConfigError):
-            service.change_shapes("door", bad)
-        with pytest.raises(ConfigError, match="expected some of regions"):
-            service.change_shapes("door", {"source": "rtsp://elsewhere"})
-        assert path.read_bytes() == before
-        polygon = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
-        service.change_shapes("door", {"regions": {"left": {"polygon": polygon}}})
-        until(lambda: view.latest().regions)
-        assert view.shapes()["regions"]["left"] == {"polygon": polygon, "excluded": []}
-        assert view.health().reconnects == 0
-    assert "# by the entrance" in path.read_text()
-
-
-@pytest.mark.parametrize("error", [ConfigError("the engine hangs"), RuntimeError("a mistake")])
-def test_a_config_that_did_not_work_out_is_put_back_with_its_rights(
-    counter: EdgeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-):
-    path = tmp_path / "cameras.yaml"
-    path.write_text(YAML.replace("FOLDER", str(tmp_path / "kept")))
-    path.chmod(0o600)  # there may be passwords in it
-    before = path.read_bytes()
-    service = Service(
-        load(path), counter=counter, sinks=[], sources={"door": FakeCamera([Show(1)])}
-    )
-
-    def refuse(_: object) -> None:
-        assert path.read_bytes() != before
-        raise error
-
-    monkeypatch.setattr(service, "reload", refuse)
-    with pytest.raises(type(error), match=str(error)):
-        service.change_shapes("door", {"lines": {"in": {"start": [0, 0], "end": [1, 1]}}})
-    assert path.read_bytes() == before
-    assert path.stat().st_mode & 0o777 == 0o600
-    service.stop()
-
-
 def test_a_camera_that_cannot_be_closed_keeps_nothing_open(
     counter: EdgeCounter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
@@ -368,30 +308,6 @@ def test_a_camera_that_cannot_be_closed_keeps_nothing_open(
         until(lambda: len(kept.of("hall")) > seen + 1)
     assert kept.closed == 1
     assert "door: it could not be closed" in caplog.text
-
-
-def test_without_a_file_or_a_folder_nothing_is_saved(counter: EdgeCounter):
-    door = FakeCamera([Show(600)])
-    service = Service(
-        config({"door": section()}), counter=counter, sinks=[], sources={"door": door}
-    )
-    with pytest.raises(ConfigError, match="no config file to save"):
-        service.change_shapes("door", {"lines": {}})
-    with pytest.raises(ConfigError, match="expected a folder"):
-        service.keep("door")
-    service.stop()
-
-
-def test_a_folder_that_is_full(counter: EdgeCounter, tmp_path: Path):
-    (tmp_path / "old.jpg").write_bytes(bytes(1_000_000))
-    door = FakeCamera([Show(600)])
-    keep = KeepConfig(tmp_path, size_mb=1)
-    with Service(
-        config({"door": section()}, keep=keep), counter=counter, sinks=[], sources={"door": door}
-    ) as service:
-        until(service.cameras["door"].latest)
-        with pytest.raises(Exception, match="is full: it has 1 MB"):
-            service.keep("door")
 
 
 def test_the_counter_zooms_as_the_config_says() -> None:

@@ -1,0 +1,98 @@
+"""Changes that a service saves, and pictures that it keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from watching import config, section, until
+
+from edgecount import ConfigError, EdgeCounter
+from edgecount.fake import FakeCamera, Show
+from edgecount.runtime.sources.live import LiveOptions
+from edgecount.watch.config import (
+    KeepConfig,
+    load,
+)
+from edgecount.watch.service import Service
+
+YAML = """
+cameras:
+  door:
+    source: rtsp://camera  # by the entrance
+    check_picture: false
+keep: {folder: FOLDER}
+"""
+
+
+def test_shapes_are_saved_and_pictures_kept(counter: EdgeCounter, tmp_path: Path):
+    path = tmp_path / "cameras.yaml"
+    path.write_text(YAML.replace("FOLDER", str(tmp_path / "kept")))
+    door = FakeCamera([Show(600, people=6)], options=LiveOptions(backoff=(0.1, 0.1)))
+    with Service(load(path), counter=counter, sinks=[], sources={"door": door}) as service:
+        with pytest.raises(ConfigError, match="none has come yet"):
+            service.keep("door")
+        view = service.cameras["door"]
+        until(view.latest)
+        assert (tmp_path / "kept" / service.keep("door")).stat().st_size
+        bad = {"regions": {"left": {"polygon": [[0, 0], [1, 1]]}}}
+        before = path.read_bytes()
+        with pytest.raises(ConfigError):
+            service.change_shapes("door", bad)
+        with pytest.raises(ConfigError, match="expected some of regions"):
+            service.change_shapes("door", {"source": "rtsp://elsewhere"})
+        assert path.read_bytes() == before
+        polygon = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+        service.change_shapes("door", {"regions": {"left": {"polygon": polygon}}})
+        until(lambda: view.latest().regions)
+        assert view.shapes()["regions"]["left"] == {"polygon": polygon, "excluded": []}
+        assert view.health().reconnects == 0
+    assert "# by the entrance" in path.read_text()
+
+
+@pytest.mark.parametrize("error", [ConfigError("the engine hangs"), RuntimeError("a mistake")])
+def test_a_config_that_did_not_work_out_is_put_back_with_its_rights(
+    counter: EdgeCounter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    path = tmp_path / "cameras.yaml"
+    path.write_text(YAML.replace("FOLDER", str(tmp_path / "kept")))
+    path.chmod(0o600)  # there may be passwords in it
+    before = path.read_bytes()
+    service = Service(
+        load(path), counter=counter, sinks=[], sources={"door": FakeCamera([Show(1)])}
+    )
+
+    def refuse(_: object) -> None:
+        assert path.read_bytes() != before
+        raise error
+
+    monkeypatch.setattr(service, "reload", refuse)
+    with pytest.raises(type(error), match=str(error)):
+        service.change_shapes("door", {"lines": {"in": {"start": [0, 0], "end": [1, 1]}}})
+    assert path.read_bytes() == before
+    assert path.stat().st_mode & 0o777 == 0o600
+    service.stop()
+
+
+def test_without_a_file_or_a_folder_nothing_is_saved(counter: EdgeCounter):
+    door = FakeCamera([Show(600)])
+    service = Service(
+        config({"door": section()}), counter=counter, sinks=[], sources={"door": door}
+    )
+    with pytest.raises(ConfigError, match="no config file to save"):
+        service.change_shapes("door", {"lines": {}})
+    with pytest.raises(ConfigError, match="expected a folder"):
+        service.keep("door")
+    service.stop()
+
+
+def test_a_folder_that_is_full(counter: EdgeCounter, tmp_path: Path):
+    (tmp_path / "old.jpg").write_bytes(bytes(1_000_000))
+    door = FakeCamera([Show(600)])
+    keep = KeepConfig(tmp_path, size_mb=1)
+    with Service(
+        config({"door": section()}, keep=keep), counter=counter, sinks=[], sources={"door": door}
+    ) as service:
+        until(service.cameras["door"].latest)
+        with pytest.raises(Exception, match="is full: it has 1 MB"):
+            service.keep("door")
