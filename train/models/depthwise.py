@@ -26,11 +26,11 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
-        plain = self.bias is not None  # of a norm that was folded in
-        if x.is_cpu and self.training and not plain and torch.is_autocast_enabled("cpu"):
+        if x.is_cpu and self.training and torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
+            bias = None if self.bias is None else self.bias.to(dtype)  # of a norm folded in
             out: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
-                x.to(dtype), self.weight.to(dtype), self.stride[0], self.padding[0]
+                x.to(dtype), self.weight.to(dtype), bias, self.stride[0], self.padding[0]
             )
             return out
         return super().forward(x)
@@ -44,17 +44,21 @@ class _Depthwise(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+    ) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.padding = stride, padding
-        return F.conv2d(x, weight, None, stride, padding, 1, weight.shape[0])
+        return F.conv2d(x, weight, bias, stride, padding, 1, weight.shape[0])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        of_x = of_weight = None
+        of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             spread = gradient
             if ctx.stride > 1:
@@ -64,7 +68,9 @@ class _Depthwise(torch.autograd.Function):
             of_x = F.conv2d(spread, turned, None, 1, ctx.padding, 1, weight.shape[0])
         if ctx.needs_input_grad[1]:
             of_weight = _weight_gradient(gradient, x, weight, ctx.stride, ctx.padding)
-        return of_x, of_weight, None, None
+        if ctx.needs_input_grad[2]:
+            of_bias = gradient.sum((0, 2, 3), dtype=torch.float32).to(gradient.dtype)
+        return of_x, of_weight, of_bias, None, None
 
 
 def _weight_gradient(

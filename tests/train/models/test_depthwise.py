@@ -14,13 +14,17 @@ def gradients(layer, image, weights):
     image = image.clone().requires_grad_()
     out = layer(image)
     (out.float() * weights).sum().backward()
-    return out.detach().float(), image.grad.float(), layer.weight.grad.float()
+    of_parameters = [parameter.grad.float() for parameter in layer.parameters()]
+    return [out.detach().float(), image.grad.float(), *of_parameters]
 
 
+@pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize(("kernel", "stride", "height", "width"), CASES)
-def test_the_same_as_in_float32(kernel, stride, height, width):
+def test_the_same_as_in_float32(kernel, stride, height, width, with_bias):
     torch.manual_seed(0)
     layer = DepthwiseConv2d(6, kernel, stride)
+    if with_bias:
+        layer.bias = torch.nn.Parameter(torch.randint(-4, 5, (6,)) / 4)
     # values that bfloat16 holds exactly, so that only the sums round
     with torch.no_grad():
         layer.weight.copy_(torch.randint(-4, 5, layer.weight.shape) / 4)
@@ -43,12 +47,14 @@ def test_it_is_a_plain_convolution_elsewhere():
     assert torch.equal(layer.eval()(image), expected)
 
 
-def test_a_bias_is_added():
+def test_a_bias_is_added_and_the_fast_gradients_stay():
     layer = DepthwiseConv2d(4, 3)
     layer.bias = torch.nn.Parameter(torch.full((4,), 3.0))
     image = torch.zeros(1, 4, 8, 8)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(layer.train()(image).float(), torch.full((1, 4, 8, 8), 3.0))
+        out = layer.train()(image)
+    assert torch.equal(out.float(), torch.full((1, 4, 8, 8), 3.0))
+    assert type(out.grad_fn).__name__ == "_DepthwiseBackward"
 
 
 def test_no_gradient_where_none_is_asked_for():
