@@ -24,13 +24,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgecount.train.adapt import adapt, open_trainable
+from edgecount.train.adapt import adapt
 from edgecount.train.adapt.measure import count_all
 from edgecount.train.adapt.tune import Pictures, fine_tune, tuning_config
 from edgecount.train.data.mixture import MixtureComponent
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import evenly, hold_out
+from edgecount.train.open_trainable import open_trainable
 from edgecount.train.postprocess.rescale import check_interval
 
 MODEL = "edgecount-n"

@@ -4,7 +4,8 @@
     python benchmarks/papers.py --runs runs/papers --table
 
 Runs that are done are kept; one that was stopped, or killed, goes on from its last checkpoint.
-`--table` writes `benchmarks/results/papers-*.md`.
+`--table` writes `benchmarks/results/papers-*.md`, and `papers-*.json` beside them: with these,
+another machine goes on with the runs that are still to do.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from edgecount.train.relay.deadline import deadline
 from paper_runs.catalogue import EXPERIMENTS
 from paper_runs.experiment import Run, runs_of
 from paper_runs.tables import write_tables
-from paper_runs.work import read_result, work
+from paper_runs.work import keep_results, read_result, work
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -35,7 +36,9 @@ def main() -> int:
     parser.add_argument("--until", help="time of the day to stop at, HH:MM")
     parser.add_argument("--list", action="store_true", help="say what is done, and stop")
     parser.add_argument("--table", action="store_true", help="write the tables, and stop")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the tables")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="folder of tables and results"
+    )
     given = parser.parse_args()
     runs = list(runs_of(EXPERIMENTS, given.only))
     try:
@@ -44,23 +47,25 @@ def main() -> int:
             raise SystemExit(f"--only: expected one of {names}, or a run of it, got {given.only}")
         if given.list:
             for run in runs:
-                print(f"{run.name:50} {state_of(run, given.runs)}")
+                print(f"{run.name:50} {state_of(run, given.runs, given.results)}")
             return 0
         if given.table:
-            for path in write_tables(EXPERIMENTS, given.runs, given.results):
+            kept = keep_results(runs_of(EXPERIMENTS), given.runs, given.results)
+            for path in [*kept, *write_tables(EXPERIMENTS, given.runs, given.results)]:
                 print(path)
             return 0
         torch.set_num_threads(1)
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
-        return 0 if work(runs, given.runs, deadline(given.until, None), say) else 1
+        stop = deadline(given.until, None)
+        return 0 if work(runs, given.runs, stop, say, given.results) else 1
     except EdgeCountError as error:
         raise SystemExit(f"papers: {error}") from error
 
 
-def state_of(run: Run, folder: Path) -> str:
+def state_of(run: Run, folder: Path, kept: Path) -> str:
     """Say how far a run is."""
     try:
-        result = read_result(run, folder)
+        result = read_result(run, folder, kept)
     except EdgeCountError as error:
         return str(error)
     if result is not None:

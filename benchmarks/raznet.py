@@ -17,11 +17,11 @@ from pathlib import Path
 import torch
 
 from edgecount import EdgeCounter
-from edgecount.train.adapt.source import open_trainable
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import evenly, split
 from edgecount.train.open_checkpoint import open_checkpoint
+from edgecount.train.open_trainable import open_trainable
 from edgecount.train.raznet.measure import measure_fusion, measure_zoom
 
 SETS = {

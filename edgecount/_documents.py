@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import reprlib
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NoReturn
 
 from edgecount.errors import EdgeCountError
@@ -53,11 +55,14 @@ def load_json(text: str, what: str, error: type[EdgeCountError]) -> Any:
 
 
 def load_yaml(text: str, what: str, error: type[EdgeCountError]) -> Any:
-    """Return the values of a YAML text of one document; arguments and errors as in `load_json`."""
+    """Return the values of a YAML text of one document; arguments and errors as in `load_json`.
+
+    Numbers are those of YAML 1.2: 1e-4 is one.
+    """
     import yaml
 
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _loader()(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -66,6 +71,22 @@ def load_yaml(text: str, what: str, error: type[EdgeCountError]) -> Any:
     # Numbers and dates may be out of Python's range.
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as failure:
         raise error(f"{what}: {_reason(failure)}") from None
+
+
+@cache
+def _loader() -> type[Any]:
+    """Return PyYAML's safe loader, which follows YAML 1.1, with floats that need no point."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+        "-+0123456789",
+    )
+    return Loader
 
 
 def _reason(failure: Exception) -> str:

@@ -88,7 +88,8 @@ class Reader:
 
     def _failure(self, path: str, expected: str, value: object) -> EdgeCountError:
         name = f"{self.label}{path}" if path else self.document
-        return self.error(f"{name}: expected {expected}, got {shown(value)}{_hint(value)}")
+        hint = _hint(expected, value)
+        return self.error(f"{name}: expected {expected}, got {shown(value)}{hint}")
 
     def _convert(self, annotation: Any, value: Any, path: str) -> Any:
         """Return ``value`` as the type of ``annotation``."""
@@ -168,11 +169,12 @@ def _type_name(annotation: Any) -> str:
     return _NAMES.get(origin or annotation, str(getattr(annotation, "__name__", annotation)))
 
 
-def _hint(value: object) -> str:
-    """Return a hint for numbers that came as texts: YAML 1.1 reads 1e-4 as one."""
-    if isinstance(value, str) and "e" in value.lower():
+def _hint(expected: str, value: object) -> str:
+    """Return a hint for a number that came as text."""
+    if isinstance(value, str) and "number" in expected:
         with suppress(ValueError):
-            return f"; write a number with a point and without quotes: {float(value):.1e}"
+            if isfinite(number := float(value)):
+                return f"; write a number without quotes: {number:g}"
     return ""
 
 

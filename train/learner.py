@@ -93,13 +93,16 @@ def check_weights(config: TrainConfig) -> None:
             f"{published_as(backbone)} there, or start from random weights, which takes longer "
             "and counts worse: `changes=backbone_weights=`"
         )
-    for name in ("initial_weights", "prune_from"):
-        given = getattr(config, name)
-        if given and not (config.root() / given).is_file():
+    for name, given in (
+        ("initial_weights", config.initial_weights),
+        ("prune_from", config.prune_from),
+        ("teacher.checkpoint", config.teacher.checkpoint),
+    ):
+        if given and not config.weights_path(given).is_file():
             made = Path(given).stem in bundled_configs()
             first = f"train the config {Path(given).stem} first and " if made else ""
             raise ModelError(
-                f"{name}: there is no file {config.root() / given}: {first}name "
+                f"{name}: there is no file {config.weights_path(given)}: {first}name "
                 f"{'its best.pt' if made else 'another'} (`changes={name}=PATH`, from data_root or "
                 f"absolute), or none (`changes={name}=`)"
             )
@@ -125,7 +128,7 @@ def load_initial_weights(network: Network, config: TrainConfig, mixture: BatchSt
     if config.prune_from:
         prune_channels(load_network(config.root() / config.prune_from)[0], network)
     if config.initial_weights:
-        load_matching(network, config.root() / config.initial_weights)
+        load_matching(network, config.weights_path(config.initial_weights))
 
 
 def load_matching(network: nn.Module, path: Path) -> None:

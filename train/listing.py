@@ -82,7 +82,6 @@ def _set(entry: DataConfig, config: TrainConfig) -> Need:
 
 
 def _weights(config: TrainConfig) -> list[Need]:
-    root = _root(config)
     found = []
     for key, given in (
         ("backbone_weights", config.backbone_weights),
@@ -91,10 +90,18 @@ def _weights(config: TrainConfig) -> list[Need]:
         ("teacher.checkpoint", config.teacher.checkpoint),
     ):
         if given:
-            here = root is not None and bool(find_weights(root / given))
+            path = _weights_path(given, config)
+            here = path is not None and bool(find_weights(path))
             backbone = key == "backbone_weights"
             found.append(Need(key, given, here, published_as(Path(given)) if backbone else ""))
     return found
+
+
+def _weights_path(given: str, config: TrainConfig) -> Path | None:
+    try:
+        return config.weights_path(given)
+    except ConfigError:
+        return None
 
 
 def _root(config: TrainConfig) -> Path | None:

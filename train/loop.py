@@ -38,6 +38,7 @@ from edgecount.train.lock import locked
 from edgecount.train.models.base import Network
 from edgecount.train.objectives import Objective, build_objective
 from edgecount.train.objectives.distil import Distilled
+from edgecount.train.open_trainable import open_trainable
 from edgecount.train.schedules import learning_rate
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _make_objective(config: TrainConfig, network: Network) -> Objective:
     objective = build_objective(config.objective.name, config.objective.options, network)
     if not config.teacher.checkpoint:
         return objective
-    teacher, _ = load_network(config.root() / config.teacher.checkpoint)
+    teacher, _, _ = open_trainable(config.weights_path(config.teacher.checkpoint))
     return Distilled(network, objective, teacher, config.teacher)
 
 

@@ -20,7 +20,7 @@ def write_tables(experiments: tuple[Experiment, ...], runs: Path, out: Path) -> 
     Args:
         experiments: the experiments.
         runs: folder of the runs.
-        out: folder of the tables.
+        out: folder of the tables, and of results that other machines have measured.
 
     Returns:
         The files written.
@@ -34,7 +34,7 @@ def write_tables(experiments: tuple[Experiment, ...], runs: Path, out: Path) -> 
             result
             for variant in one.variants
             for seed in one.seeds
-            if (result := read_result(Run(one, variant, seed), runs)) is not None
+            if (result := read_result(Run(one, variant, seed), runs, out)) is not None
         ]
         if results:
             path = out / f"papers-{one.name}.md"

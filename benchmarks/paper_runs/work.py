@@ -23,7 +23,9 @@ RESULT = "result.json"
 Say = Callable[[str], None]
 
 
-def work(runs: Iterable[Run], folder: Path, stop: Deadline, say: Say) -> bool:
+def work(
+    runs: Iterable[Run], folder: Path, stop: Deadline, say: Say, kept: Path | None = None
+) -> bool:
     """Start or resume each run that is not done; return whether all are.
 
     A run that fails is said in one line, and the next one is begun. A run in whose folder another
@@ -34,6 +36,7 @@ def work(runs: Iterable[Run], folder: Path, stop: Deadline, say: Say) -> bool:
         folder: folder of the runs; a folder for each.
         stop: the time to stop at; what is trained by then is resumed by the next call.
         say: called with a line about each thing that happens.
+        kept: folder of results that other machines have measured, see :func:`keep_results`.
     """
     done = True
     for run in runs:
@@ -41,7 +44,7 @@ def work(runs: Iterable[Run], folder: Path, stop: Deadline, say: Say) -> bool:
             say("the time is up; the same command goes on")
             return False
         try:
-            if read_result(run, folder) is None:
+            if read_result(run, folder, kept) is None:
                 done &= _one(run, folder, stop, say)
         except EdgeCountError as error:
             say(f"{run.name}: {error}")
@@ -49,29 +52,74 @@ def work(runs: Iterable[Run], folder: Path, stop: Deadline, say: Say) -> bool:
     return done
 
 
-def read_result(run: Run, folder: Path) -> dict[str, Any] | None:
+def read_result(run: Run, folder: Path, kept: Path | None = None) -> dict[str, Any] | None:
     """Return what a run that is done has measured; None: it is not done.
+
+    Args:
+        run: the run.
+        folder: folder of the runs.
+        kept: folder of results that is asked where the run's own folder has none.
 
     Raises:
         ConfigError: the result was measured with another config, or other changes of it.
         OutputError: it is damaged.
     """
     path = folder / run.name / RESULT
-    if not path.is_file():
+    if path.is_file():
+        found: dict[str, Any] = _read(path)
+    elif kept is not None and (path := _kept_in(kept, run)).is_file():
+        of_run = (one for one in _read(path) if (one["variant"], one["seed"]) == _key(run))
+        found = next(of_run, {})
+    else:
+        found = {}
+    if not found:
         return None
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{path} is damaged: {error}: remove it") from error
     asked = {"config": run.experiment.config, "changes": run.changes, "settings": _settings(run)}
     # Older results have no settings.
     given = {"settings": asked["settings"], **found}
     if any(given.get(key) != value for key, value in asked.items()):
         raise ConfigError(
-            f"{path} was measured with other settings than those in the list of experiments: "
-            f"remove the folder {path.parent} to train it anew"
+            f"{run.name} in {path} was measured with other settings than those in the list of "
+            "experiments: remove it there, with the run's folder, to train it anew"
         )
     return found
+
+
+def keep_results(runs: Iterable[Run], folder: Path, kept: Path) -> list[Path]:
+    """Write the results of the runs that are done to ``papers-EXPERIMENT.json``; return the files.
+
+    They are what a table is made of, and what another machine needs to go on with the other runs.
+
+    Raises:
+        ConfigError, OutputError: see :func:`read_result`.
+    """
+    found: dict[Path, list[dict[str, Any]]] = {}
+    for run in runs:
+        result = read_result(run, folder, kept)
+        if result is not None:
+            found.setdefault(_kept_in(kept, run), []).append(result)
+    for path, results in found.items():
+        # One line a run.
+        lines = ",\n".join(json.dumps(result) for result in results)
+        temporary = path.with_suffix(".part")
+        temporary.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+        temporary.replace(path)
+    return list(found)
+
+
+def _kept_in(kept: Path, run: Run) -> Path:
+    return kept / f"papers-{run.experiment.name}.json"
+
+
+def _key(run: Run) -> tuple[str, int]:
+    return run.variant, run.seed
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path} is damaged: {error}: remove it") from error
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -109,6 +109,29 @@ def test_runs_are_trained_measured_kept_and_tabulated(experiment, tmp_path):
     assert two[3:] == ["1", "- |"]
 
 
+def test_another_machine_goes_on_from_the_results_that_were_kept(experiment, tmp_path):
+    from paper_runs.experiment import runs_of
+    from paper_runs.tables import write_tables
+    from paper_runs.work import keep_results, read_result, work
+
+    runs, here, there, results = list(runs_of((experiment,))), *(tmp_path / n for n in "abc")
+    results.mkdir()
+    assert work(runs[:2], here, Deadline(), lambda _: None, results)
+    (path,) = keep_results(runs, here, results)
+    assert path.name == "papers-small.json"
+    assert [one["variant"] for one in json.loads(path.read_text())] == ["one", "two"]
+
+    lines: list[str] = []
+    assert work(runs[:3], there, Deadline(), lines.append, results)
+    assert [line for line in lines if "starting" in line] == [f"{runs[2].name}: starting"]
+    assert read_result(runs[0], there, results) == read_result(runs[0], here)
+    assert read_result(runs[3], there, results) is None
+    assert keep_results(runs, there, results) == [path]
+    assert len(json.loads(path.read_text())) == 3
+    (page,) = write_tables((experiment,), there, results)
+    assert "3 of 4 runs are done" in page.read_text()
+
+
 def test_a_run_stops_when_the_time_is_up_and_goes_on(experiment, tmp_path):
     from paper_runs.experiment import runs_of
     from paper_runs.work import read_result, work

@@ -74,6 +74,21 @@ def test_yaml_that_is_none(text: str, reason: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-4", 1e-4), ("-2E3", -2e3), ("1.e2", 1e2), ("+1.5e+2", 150.0), ("3e1", 30.0), ("7", 7)],
+)
+def test_numbers_of_yaml_need_no_point(text: str, value: float) -> None:
+    found = load_yaml(text, "a.yaml", ConfigError)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize("text", ["'1e-4'", "1e", "e5", "1e-4x", "0x1e"])
+def test_what_only_looks_like_a_number_is_none(text: str) -> None:
+    assert not isinstance(load_yaml(text, "a.yaml", ConfigError), float)
+
+
 def test_yaml_is_read_with_its_anchors() -> None:
     text = "a: &a {k: 1, l: 2}\nb: {<<: *a, l: 3}\nc: [*a, 1.5]"
     assert load_yaml(text, "it", ConfigError) == {

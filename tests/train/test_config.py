@@ -58,7 +58,7 @@ def test_keys_may_have_the_names_of_older_configs():
         ({"schedule": "linear"}, "schedule: expected cosine, step, plateau or constant"),
         ({"ema": 5.0}, "ema: expected a number in"),
         ({"learning_rate": float("nan")}, "learning_rate: expected a finite number, got nan"),
-        ({"learning_rate": "1e-4"}, "write a number with a point and without quotes"),
+        ({"learning_rate": "1e-4"}, "write a number without quotes"),
         ({"learning_rate": 0}, "learning_rate: expected a number above 0"),
         ({"milestones": [2.0]}, "milestones: expected shares"),
         ({"warmup": -1}, "warmup: expected 0 or more"),

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytest.importorskip("yaml")
 
-from edgecount.errors import ConfigError  # noqa: E402
+from edgecount.errors import ConfigError, ModelError  # noqa: E402
 from edgecount.train import loop  # noqa: E402
 from edgecount.train.config import Teacher, config_from_dict  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
@@ -122,3 +122,13 @@ def test_a_run_with_a_teacher_is_resumed_like_any_other(settings, tmp_path):
     changed = dataclasses.replace(config, teacher=Teacher(config.teacher.checkpoint, density=0.5))
     with pytest.raises(ConfigError, match="resume: teacher differ"):
         loop.train(changed, tmp_path / "whole", device="cpu", resume=True)
+
+
+def test_a_deployed_model_can_be_the_teacher(settings, tmp_path):
+    settings |= {"report": False, "steps": 2, "teacher": {"checkpoint": "edgecount-s"}}
+    loop.train(config_from_dict(settings), tmp_path / "run", device="cpu")
+    lines = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    assert json.loads(lines[0])["teacher_blocks"] > 0
+    settings["teacher"]["checkpoint"] = "nowhere.pt"
+    with pytest.raises(ModelError, match=r"teacher.checkpoint: there is no file"):
+        loop.train(config_from_dict(settings), tmp_path / "other", device="cpu")

@@ -17,6 +17,7 @@ from edgecount.train import loop  # noqa: E402
 from edgecount.train.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
 from edgecount.train.data.assemble import load_held_out  # noqa: E402
+from edgecount.train.open_trainable import open_trainable  # noqa: E402
 
 
 def same_weights(one, other):
@@ -158,6 +159,18 @@ def test_a_run_starts_from_the_weights_of_another_and_freezes_some(settings, tmp
     settings["freeze"] = ["nothing"]
     with pytest.raises(ConfigError, match="freeze: no weight's name starts with 'nothing'"):
         loop.train(config_from_dict(settings), tmp_path / "third")
+
+
+def test_a_run_starts_from_a_bundled_model_by_its_name(settings, tmp_path):
+    settings |= {"initial_weights": "edgecount-n", "freeze": ["backbone"], "steps": 1, "ema": 0.0}
+    settings["model"] = {"name": "edgecount-n", "folded": True}
+    trained = load_checkpoint(loop.train(config_from_dict(settings), tmp_path / "run"))["network"]
+    deployed = open_trainable("edgecount-n")[0].state_dict()
+    name = "backbone.features.0.0.weight"
+    torch.testing.assert_close(trained[name], deployed[name], rtol=0, atol=0)
+    settings |= {"initial_weights": "edgecount-x"}
+    with pytest.raises(ModelError, match=r"initial_weights: there is no file .*edgecount-x"):
+        loop.train(config_from_dict(settings), tmp_path / "other")
 
 
 def test_norms_are_frozen_at_the_averaged_statistics(settings, tmp_path):

@@ -2,6 +2,5 @@
 
 from edgecount.train.adapt.outcome import Adaptation, Intervals
 from edgecount.train.adapt.run import FEWEST, adapt
-from edgecount.train.adapt.source import open_trainable
 
-__all__ = ["FEWEST", "Adaptation", "Intervals", "adapt", "open_trainable"]
+__all__ = ["FEWEST", "Adaptation", "Intervals", "adapt"]

@@ -23,11 +23,11 @@ from edgecount.train.adapt.measure import (
 )
 from edgecount.train.adapt.outcome import Adaptation, Intervals, adapted_manifest
 from edgecount.train.adapt.refit import refit
-from edgecount.train.adapt.source import open_trainable
 from edgecount.train.adapt.trainings import Camera, LeftOut, Tuner, leave_out
 from edgecount.train.adapt.tune import mean_of, training_scenes, tuning_config
 from edgecount.train.data.assemble import fitted
 from edgecount.train.data.sample import Sample
+from edgecount.train.open_trainable import open_trainable
 from edgecount.train.postprocess.interval import CountedImage
 from edgecount.train.postprocess.rescale import (
     check_interval,

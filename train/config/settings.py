@@ -10,6 +10,7 @@ from typing import Any, Literal
 from edgecount._documents import shown
 from edgecount._options import MAX_PIXELS
 from edgecount.errors import ConfigError
+from edgecount.models import list_models, model_path
 
 
 def _check(holds: bool, name: str, expected: str, got: object) -> None:
@@ -155,7 +156,8 @@ class Teacher:
     """A trained network whose maps are further targets; see `edgecount.train.objectives.distil`.
 
     Attributes:
-        checkpoint: its ``best.pt``, relative to ``data_root``; empty: no teacher.
+        checkpoint: its ``best.pt``, relative to ``data_root``, or a deployed model as of
+            ``initial_weights``; empty: no teacher.
         density: weight of the likelihood of its block counts.
         heatmap: weight of the divergence from its heatmap.
     """
@@ -184,8 +186,8 @@ class TrainConfig:
             ``data_root``; empty starts from random.
         initial_weights: a checkpoint of an earlier run whose weights this one starts from,
             relative to ``data_root``; what has another name or shape starts anew. Or a deployed
-            model (.onnx; the network without norms, ``folded: true``), or the same network's
-            weights of another program (.pth, .npz, .safetensors, .h5).
+            model (a bundled one's name, or an .onnx; the network without norms, ``folded: true``),
+            or the same network's weights of another program (.pth, .npz, .safetensors, .h5).
         teacher: a trained network to learn from as well.
         prune_from: a checkpoint of the same network with more channels, relative to
             ``data_root``, whose most important channels are the start.
@@ -324,6 +326,14 @@ class TrainConfig:
                 "crop: half is half of an image's sides, and blank has no images: give "
                 "the crops' height and width, or leave blank out"
             )
+
+    def weights_path(self, given: str) -> Path:
+        """Return the path of weights that a key names: a bundled model, or a file of the data.
+
+        Raises:
+            ConfigError: see :meth:`root`.
+        """
+        return model_path(given) if given in list_models() else self.root() / given
 
     def root(self) -> Path:
         """Return the data folder, with the environment's variables put in.

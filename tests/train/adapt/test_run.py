@@ -21,11 +21,12 @@ from click.testing import CliRunner  # noqa: E402
 from edgecount import EdgeCounter  # noqa: E402
 from edgecount.cli import cli  # noqa: E402
 from edgecount.errors import ConfigError, ModelError  # noqa: E402
-from edgecount.train.adapt import adapt, open_trainable  # noqa: E402
+from edgecount.train.adapt import adapt  # noqa: E402
 from edgecount.train.adapt import run as run_module  # noqa: E402
 from edgecount.train.adapt.run import make_plan, sort_images  # noqa: E402
 from edgecount.train.data.readers import read_samples  # noqa: E402
 from edgecount.train.evaluate.torch_backend import counter_for  # noqa: E402
+from edgecount.train.open_trainable import open_trainable  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ pytest.importorskip("onnx")
 
 from edgecount.errors import ModelError  # noqa: E402
 from edgecount.runtime.models.open import open_model  # noqa: E402
-from edgecount.train.adapt import open_trainable  # noqa: E402
 from edgecount.train.learner import load_matching  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.models.fold import fold_batch_norm  # noqa: E402
+from edgecount.train.open_trainable import open_trainable  # noqa: E402
 
 
 def norms(network):

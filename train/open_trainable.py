@@ -29,15 +29,15 @@ def open_trainable(model: str | Path) -> tuple[Network, Manifest, NamedOptions]:
     found = open_model(model)
     if found.sidecar is not None:
         raise ModelError(
-            f"adapt: {model} is an engine, whose weights cannot be trained: expected the .onnx "
-            "that it was built from, or a checkpoint; export the adapted model for a new engine"
+            f"{model} is an engine, whose weights cannot be trained: expected the .onnx that it "
+            "was built from, or a checkpoint; export the trained model for a new engine"
         )
     manifest = found.manifest
     described = dict(manifest.training.get("network", {"name": manifest.name}))
     name = described.pop("name")
     if not str(name).startswith("edgecount-"):
         raise ModelError(
-            f"adapt: {model} is a {name}: expected an edge model, or the checkpoint of another"
+            f"{model} is a {name}: expected an edge model, or the checkpoint of another"
         )
     assert found.path is not None
     network = fold_batch_norm(build_model(name, described))
