@@ -53,6 +53,17 @@ def test_a_start_below_0_still_learns(network):
     assert network.deploy(Maps(torch.tensor([[[[-1.0]]]])))[0].item() == 0.0
 
 
+def test_a_start_for_relus_keeps_the_size_of_the_features():
+    torch.manual_seed(0)
+    network = MCNN(start="he")
+    grey = torch.rand(1, 1, 64, 64) * 255
+    for column in network.columns:
+        features = column(grey).detach()
+        assert 0.1 < float(features.square().mean().sqrt()) < 10
+        assert float((features.amax((0, 2, 3)) > 0).float().mean()) > 0.5
+    assert float(network.fuse.weight.detach().std()) == pytest.approx(0.01, rel=0.4)
+
+
 def test_every_column_reaches_the_output(network):
     network(torch.rand(1, 3, 16, 16) * 255).density.sum().backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
