@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgecount.manifest import InputSpec
+from edgecount.manifest import InputSpec, Role
 from edgecount.train.models.base import Maps
 
 CLOSED = -30.0  # a logit whose probability is 0 to float32's losses
 
 # Targets that lie on the cells of an output, by its role.
-_ON_CELLS = {
+_ON_CELLS: dict[Role, tuple[str, ...]] = {
     "density": ("density", "counts"),
     "heatmap": ("heatmap", "heads", "mask", "offset", "size"),
 }
@@ -90,7 +90,7 @@ def limit_maps(
     )
 
 
-def limit_targets(targets: Mapping[str, Tensor], strides: Mapping[str, int]) -> dict[str, Tensor]:
+def limit_targets(targets: Mapping[str, Tensor], strides: Mapping[Role, int]) -> dict[str, Tensor]:
     """Set targets to 0 in the cells that `limit_maps` closes.
 
     A head at the region's border may lie in such a cell, and its box and kernel reach further ones:
