@@ -8,7 +8,7 @@ from edgecount._documents import shown
 from edgecount.errors import ModelError
 
 if TYPE_CHECKING:
-    from edgecount.manifest import Manifest, OutputSpec
+    from edgecount.manifest import Manifest, OutputSpec, PostprocessSpec
 
 # What no model needs more of; beyond them counts are infinite or nothing, or a frame never ends.
 LARGEST_SIDE = 4096  # px, of padding, cells and strides
@@ -79,3 +79,25 @@ def check_grids(manifest: Manifest) -> None:
     if fusion and density:
         expected = f"a multiple of the density's stride {density.stride}"
         check(fusion.cell % density.stride == 0, "postprocess.fusion.cell", expected, fusion.cell)
+
+
+def check_postprocess(manifest: Manifest) -> None:
+    """Check that nothing is said of the postprocessing that the model's outputs leave unused.
+
+    Whoever wrote it expects an effect. Defaults pass, as every manifest is written with them.
+    """
+    post, roles = manifest.postprocess, [output.role for output in manifest.outputs]
+    both, heads = {"density", "heatmap"} <= {*roles}, {"heatmap", "scores"} & {*roles}
+
+    def unused(used: bool, field: str, value: object, default: object, reason: str) -> None:
+        expected = f"{default}, as {reason}, and the outputs are {', '.join(dict.fromkeys(roles))}"
+        check(used or value in (None, default), f"postprocess.{field}", expected, value)
+
+    usual: type[PostprocessSpec] = type(post)
+    unused(both, "fusion", post.fusion, "null", "it blends a density and a heatmap")
+    unused("heatmap" in roles, "window", post.window, usual.window, "only a heatmap has peaks")
+    why = "it is of peaks of a heatmap or of boxes"
+    unused(bool(heads), "threshold", post.threshold, usual.threshold, why)
+    unused("boxes" in roles, "nms_iou", post.nms_iou, usual.nms_iou, "only boxes are dropped by it")
+    gap = None if post.interval is None else post.interval.gap
+    unused(both, "interval.gap", gap, 0, "only a density and a heatmap together can differ")

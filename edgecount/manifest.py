@@ -23,6 +23,7 @@ from edgecount._manifest_checks import (
     UNITS,
     check,
     check_grids,
+    check_postprocess,
     check_roles,
     check_side,
     check_size,
@@ -131,7 +132,7 @@ class OutputSpec:
             distances from the centre of the cell to the left, top, right and bottom side of the
             box, in cells).
         stride: network pixels per cell, on both axes.
-        unit: the density's expansion factor: a cell holds `value / unit` people.
+        unit: the density's expansion factor: a cell holds `value / unit` people; 1 for others.
         anchors: boxes of each cell, of "scores" and "boxes".
     """
 
@@ -147,6 +148,8 @@ class OutputSpec:
         check(self.role in ROLES, f"{at}.role", "one of " + ", ".join(ROLES), self.role)
         check_side(f"{at}.stride", self.stride)
         check_size(f"{at}.unit", self.unit, *UNITS)
+        fine = self.role == "density" or self.unit == 1
+        check(fine, f"{at}.unit", f"1, as the {self.role} holds no people", self.unit)
         most = MOST_ANCHORS if self.role in {"scores", "boxes"} else 1
         expected = f"1 to {most}" if most > 1 else f"1, as the {self.role} has no boxes"
         check(1 <= self.anchors <= most, f"{at}.anchors", expected, self.anchors)
@@ -249,6 +252,8 @@ class IntervalSpec:
 class PostprocessSpec:
     """How the maps become a count.
 
+    A `Manifest` refuses values other than the default that its outputs have no use for.
+
     Attributes:
         window: side of the peak window in heatmap cells: 3, 5 or 7.
         threshold: a peak or a box is above it, in [0, 1).
@@ -308,6 +313,7 @@ class Manifest:
         check(len({*names}) == len(names), "outputs", "outputs of different names", names)
         check_roles(self.outputs)
         check_grids(self)
+        check_postprocess(self)
 
     def output(self, role: Role) -> OutputSpec | None:
         """Return the output of a role, or None when the model does not give it.

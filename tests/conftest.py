@@ -35,10 +35,13 @@ def tiny_manifest(
     *,
     roles: tuple[str, ...] = ("density", "heatmap", "offset"),
     unit: float = 1.0,
-    fusion: FusionSpec = FusionSpec(64, 1.0, 4.0),  # noqa: B008 (frozen)
+    fusion: FusionSpec | None = FusionSpec(64, 1.0, 4.0),  # noqa: B008 (frozen)
     **spec: object,
 ) -> Manifest:
-    """Describe a model whose input is brightness in [0, 1], so that padding is black."""
+    """Describe a model whose input is brightness in [0, 1], so that padding is black.
+
+    The fusion is for models with a density and a heatmap; others go without.
+    """
     outputs = {
         "density": OutputSpec("density", "density", 8, unit),
         "heatmap": OutputSpec("heat", "heatmap", 4),
@@ -53,7 +56,7 @@ def tiny_manifest(
         description="Counts white squares of 8 x 8 pixels.",
         input=InputSpec(**given),
         outputs=tuple(outputs[role] for role in roles),
-        postprocess=PostprocessSpec(fusion=fusion),
+        postprocess=PostprocessSpec(fusion=fusion if {"density", "heatmap"} <= {*roles} else None),
         licence="none",
     )
 

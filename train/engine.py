@@ -21,7 +21,7 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.boxes import BOX_THRESHOLDS, find_boxes
 from edgecount.train.evaluate.metrics import count_metrics
 from edgecount.train.models.base import Level, Maps, Network
-from edgecount.train.models.extent import coverage, limit_maps, pad_black
+from edgecount.train.models.extent import coverage, limit_maps, limit_targets, pad_black
 from edgecount.train.objectives import Objective
 from edgecount.train.objectives.base import Tensors
 
@@ -61,6 +61,7 @@ class System(nn.Module):
                 targets.get("region"),
                 self.network.densities,
             )
+            targets = limit_targets(targets, self.objective.strides)
             terms: Tensors = self.objective.losses(seen, targets, progress)
         return terms
 

@@ -302,3 +302,52 @@ def test_anchors_are_refused(role: Any, anchors: int) -> None:
 def test_iou_is_refused(iou: float) -> None:
     with pytest.raises(ModelError, match=r"postprocess\.nms_iou: expected a number in \[0, 1\]"):
         PostprocessSpec(nms_iou=iou)
+
+
+FUSION = FusionSpec(64, 1.0, 4.0)
+DENSITY, HEATMAP = OutputSpec("d", "density", 8), OutputSpec("h", "heatmap", 4)
+UNSURE = IntervalSpec(0.9, 1.0, 1.0, 1.0, 0.0, 0.0, gap=0.5)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "post", "message"),
+    [
+        (PAIRS, {"fusion": FUSION}, "fusion: expected null, as .* are scores, boxes, got Fusion"),
+        ((DENSITY,), {"fusion": FUSION}, "fusion: expected null, as it blends a density and a "),
+        ((HEATMAP,), {"fusion": FUSION}, "fusion: expected null, .* the outputs are heatmap, got"),
+        (PAIRS, {"window": 5}, "window: expected 3, as only a heatmap has peaks, and .*, got 5"),
+        ((DENSITY,), {"window": 5}, "window: expected 3, as only a heatmap has peaks"),
+        ((DENSITY,), {"threshold": 0.3}, "threshold: expected 0.4, as it is of peaks .*, got 0.3"),
+        ((DENSITY, HEATMAP), {"nms_iou": 0.3}, "nms_iou: expected 0.5, as only boxes .*, got 0.3"),
+        (PAIRS, {"interval": UNSURE}, "interval.gap: expected 0, as only a density .*, got 0.5"),
+        ((DENSITY,), {"interval": UNSURE}, "interval.gap: expected 0"),
+    ],
+)
+def test_postprocessing_that_has_no_use_is_refused(
+    outputs: tuple[OutputSpec, ...], post: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelError, match=f"^manifest field postprocess.{message}"):
+        detector(*outputs, **post)
+    data = detector(*outputs).to_dict()
+    data["postprocess"] |= json.loads(json.dumps(dataclasses.asdict(PostprocessSpec(**post))))
+    with pytest.raises(ModelError, match=f"postprocess.{message}"):
+        Manifest.from_dict(data)
+
+
+def test_postprocessing_that_has_a_use_is_taken() -> None:
+    both = {"window": 5, "threshold": 0.3, "fusion": FUSION, "interval": UNSURE}
+    alone = dataclasses.replace(UNSURE, gap=0.0)
+    for made in (
+        detector(DENSITY, HEATMAP, **both),
+        detector(HEATMAP, window=7, threshold=0.2, interval=alone),
+        detector(*PAIRS, threshold=0.2, nms_iou=0.3, interval=alone),
+        detector(DENSITY, interval=alone),
+    ):
+        assert Manifest.from_json(made.to_json()) == made
+
+
+@pytest.mark.parametrize("role", ["heatmap", "offset", "size", "scores", "boxes"])
+def test_only_a_density_has_a_unit(role: Any) -> None:
+    message = rf"outputs\.x\.unit: expected 1, as the {role} holds no people, got 100"
+    with pytest.raises(ModelError, match=message):
+        OutputSpec("x", role, 8, unit=100.0)

@@ -73,6 +73,50 @@ def test_scores_on_a_binary_map(name, poly):
     assert got["scores"] == pytest.approx(expected / positives, rel=1e-5)
 
 
+def test_places_outside_the_annotated_region_are_not_trained():
+    # The left half is annotated, 8 of 16 cells of stride 8 and 2 of 4 of stride 16. Of the head in
+    # it the fovea has two cells of stride 8 there, and touches both of stride 16; of the other
+    # head, which lies right of it, all places are closed.
+    made = objective("foveabox", classification="L_f")
+    given = levels(1, boxes=0.25)
+    for level in given:
+        level.logits.requires_grad_()
+        level.boxes.requires_grad_()
+    region = torch.zeros(1, 1, SIDE, SIDE)
+    region[..., :16] = 1.0
+    boxes = [[0, 0, 32, 32], [22, 2, 32, 12]]
+    targets = {"boxes": torch.from_numpy(made.targets(crop(boxes))["boxes"])[None]}
+    terms = made.losses(Maps(levels=tuple(given)), {**targets, "region": region}, 0.0)
+    p = sigmoid(-2.0)
+    expected = 4 * focal(p, 1 - p, poly=0) + 6 * focal(p, p, poly=0)
+    assert float(terms["scores"].detach()) == pytest.approx(expected / 4, rel=1e-5)
+    sum(terms.values()).backward()
+    for level, half in zip(given, (2, 1), strict=True):
+        for maps in (level.logits, level.boxes):
+            assert float(maps.grad[..., half:].abs().max()) == 0.0
+            assert float(maps.grad[..., :half].abs().max()) > 0.0
+
+
+@pytest.mark.parametrize("name", ["fcos", "foveabox", "retinanet"])
+def test_a_head_outside_the_annotated_region_is_no_loss(name):
+    made = objective(name)
+    anchors = build_model(name, LIGHT).outputs[0].anchors
+    given = Maps(levels=tuple(levels(anchors, quality=0.0 if name == "fcos" else None)))
+    region = torch.zeros(1, 1, SIDE, SIDE)
+    region[..., :16] = 1.0
+    nobody, right = torch.zeros(1, 0, 4), torch.tensor([[[22.0, 4.0, 30.0, 12.0]]])
+    if name != "retinanet":  # whose anchors of the left half reach over to it
+        found = [
+            {key: float(value) for key, value in terms.items()}
+            for boxes in (nobody, right)
+            for terms in [made.losses(given, {"boxes": boxes, "region": region}, 0.0)]
+        ]
+        assert found[0] == pytest.approx(found[1])
+        assert found[0]["scores"] > 0
+    terms = made.losses(given, {"boxes": right, "region": torch.zeros_like(region)}, 0.0)
+    assert not any(float(value) for value in terms.values())
+
+
 def test_alpha_may_weigh_the_background_as_in_retinanet():
     made = objective("foveabox", classification="L_f", balanced=True)
     got = losses(made, levels(1), crop([0, 0, 32, 32]))

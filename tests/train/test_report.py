@@ -1,5 +1,6 @@
 """The page and its pictures, with all there can be and with as little."""
 
+import dataclasses
 import re
 import sys
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.evaluation import Evaluation, ImageRecord, evaluate_counter
 from edgecount.train.report import write_report
 from edgecount.train.report.charts import curves, errors_by_level, level_name, scatter
-from edgecount.train.report.pictures import FOUND, MISSED, WRONG, choose, draw_heads
+from edgecount.train.report.pictures import FOUND, MISSED, TRUTH, WRONG, choose, draw_heads
 
 
 class Counter:
@@ -223,6 +224,71 @@ def test_heads_are_marked_by_what_became_of_them(tmp_path):
         picture = draw_heads(sample.image(), counter.count(sample.image()), sample)
         assert max(picture.shape) == 640
         assert colours(picture) & {FOUND, MISSED, WRONG} == expected
+
+
+class Detector(Counter):
+    """Two boxes of 8 x 8 px in any image: one at its centre, one in a corner."""
+
+    manifest = SimpleNamespace(
+        name="boxes", training={}, output=lambda role: role == "boxes" or None
+    )
+    boxes = ((28, 28, 36, 36), (50, 4, 58, 12))
+
+    def __init__(self):
+        super().__init__(density=False)
+
+    def count(self, image):
+        boxes = np.array(self.boxes, np.float32)
+        points = np.full((2, 3), 0.9, np.float32)
+        points[:, :2] = (boxes[:, :2] + boxes[:, 2:]) / 2
+        result = super().count(image)
+        return dataclasses.replace(result, count=2.0, peak_count=2, points=points, boxes=boxes)
+
+
+def ring(left, top, right, bottom):
+    """Return where the outline of a box, px of an image of 64, lies in its picture of 640."""
+    inside = np.zeros((640, 640), bool)
+    inside[10 * top : 10 * bottom, 10 * left : 10 * right] = True
+    inside[10 * top + 1 : 10 * bottom - 1, 10 * left + 1 : 10 * right - 1] = False
+    return inside
+
+
+def test_boxes_are_drawn_where_the_model_gives_them(tmp_path):
+    sample = annotated(tmp_path, "x", [[32, 33], [12, 40]])
+    boxes = np.array([[26, 27, 38, 39], [8, 36, 16, 44]], np.float32)
+    result = Detector().count(sample.image())
+    picture = draw_heads(sample.image(), result, dataclasses.replace(sample, boxes=boxes))
+    for box, colour in (
+        ((28, 28, 36, 36), FOUND),
+        ((26, 27, 38, 39), TRUTH),
+        ((8, 36, 16, 44), MISSED),
+        ((50, 4, 58, 12), WRONG),
+    ):
+        found = (picture[ring(*box)] == colour).all(1)
+        assert found.mean() > 0.8, box
+    # the wrong one alone is crossed out
+    assert tuple(picture[80, 540]) == WRONG
+    assert tuple(picture[320, 320]) == tuple(picture[400, 120]) == (120, 120, 120)
+
+
+def test_heads_without_boxes_that_a_detector_misses_are_squares(tmp_path):
+    sample = annotated(tmp_path, "x", [[32, 32], [12, 40]])
+    picture = draw_heads(sample.image(), Detector().count(sample.image()), sample)
+    assert colours(picture) >= {FOUND, MISSED, WRONG}
+    assert (picture[ring(28, 28, 36, 36)] == FOUND).all(1).mean() > 0.8
+    yellow = np.argwhere((picture == MISSED).all(2)) / 10
+    assert np.abs(yellow - (40, 12)).max() < 2
+
+
+def test_the_page_of_a_detector_speaks_of_boxes(tmp_path):
+    _, text = report(tmp_path, Detector(), {"one": [annotated(tmp_path, "x", [[32, 32]])]})
+    assert "box of a head found" in text
+    assert "From boxes" in text
+    assert "head found</span>" in text
+    assert "point without a head" not in text
+    _, text = report(tmp_path, Counter(), {"one": [annotated(tmp_path, "x", [[32, 32]])]})
+    assert "point without a head" in text
+    assert "box without a head" not in text
 
 
 def test_scales_stand_beside_the_true_pyramid(tmp_path):

@@ -46,11 +46,13 @@ def true_density(
     *,
     stride: int,
     kernels: Kernels,
+    region: NDArray[np.bool_] | None = None,
 ) -> Map:
     """Draw the density of annotated heads on the grid of an estimated map, as a training does.
 
     It is drawn in the pixels that the network saw, which a shrunk image has fewer of: spreads and
-    limits in px mean the same as in the training.
+    limits in px mean the same as in the training. Where the image is annotated in a region alone
+    it is 0 outside, as an estimate that is compared with it has to be.
 
     Args:
         points: (N, 2) heads x, y in px of the image.
@@ -60,6 +62,8 @@ def true_density(
         height: height of the image, px.
         stride: side of a cell in px of the network.
         kernels: Gaussians of the heads.
+        region: (height, width) the annotated pixels of the image; None: all. Kernels at its border
+            are rescaled to an integral of 1 inside, see :func:`density_map`.
 
     Returns:
         (h, w) people per cell, which sum to N.
@@ -68,7 +72,12 @@ def true_density(
     # Past the image's end there are cells only where the network needed its input padded.
     inside = np.ceil(np.array([width, height]) * stretch - 1e-6).astype(int)
     across, down = np.minimum(inside, np.array(shape[::-1]) * stride).tolist()
-    drawn = kernels.density((points * stretch).astype(np.float32), down, across, stride=stride)
+    if region is not None:
+        seen = cv2.resize(region.astype(np.uint8), inside.tolist(), interpolation=cv2.INTER_NEAREST)
+        region = np.asarray(seen[:down, :across] > 0)
+    drawn = kernels.density(
+        (points * stretch).astype(np.float32), down, across, stride=stride, region=region
+    )
     target = np.zeros(shape)
     target[: drawn.shape[0], : drawn.shape[1]] = drawn
     return target
@@ -83,7 +92,8 @@ def map_quality(density: NDArray[np.floating], target: Map) -> dict[str, float]:
 
     Args:
         density: (h, w) people per cell.
-        target: (h, w), of :func:`true_density`.
+        target: (h, w), of :func:`true_density`. Where both are 0 outside an annotated region, these
+            cells count as equal, as they do in papers that mask both maps.
 
     Returns:
         ``ssim``, structural similarity, at most 1, and ``psnr``, peak signal-to-noise ratio, dB, at

@@ -321,8 +321,18 @@ def _density_values(
 ) -> dict[str, Any]:
     grid, stride_xy = result.density, result.density_stride_xy
     shape = (grid.shape[0], grid.shape[1])
+    width, height = result.size
+    # The result is restricted to the annotated region, and so has the truth to be.
+    region = sample.mask(height, width)
     target = true_density(
-        sample.points, shape, stride_xy, *result.size, stride=stride, kernels=kernels
+        sample.points,
+        shape,
+        stride_xy,
+        width,
+        height,
+        stride=stride,
+        kernels=kernels,
+        region=region,
     )
     background, estimated = background_people(grid, target, stride)
     return {

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgecount.manifest import InputSpec
+from edgecount.manifest import InputSpec, Role
 from edgecount.train.models.base import Maps
 
 CLOSED = -30.0  # a logit whose probability is 0 to float32's losses
+
+# Targets that lie on the cells of an output, by its role.
+_ON_CELLS: dict[Role, tuple[str, ...]] = {
+    "density": ("density", "counts"),
+    "heatmap": ("heatmap", "heads", "mask", "offset", "size"),
+}
 
 
 def pad_black(images: Tensor, spec: InputSpec) -> Tensor:
@@ -82,6 +88,31 @@ def limit_maps(
         size=limited("size"),
         auxiliary=auxiliary,
     )
+
+
+def limit_targets(targets: Mapping[str, Tensor], strides: Mapping[Role, int]) -> dict[str, Tensor]:
+    """Set targets to 0 in the cells that `limit_maps` closes.
+
+    A head at the region's border may lie in such a cell, and its box and kernel reach further ones:
+    there the network has no say, and a target above 0 would be a loss that nothing can lower.
+
+    Args:
+        targets: (B, C, h, w) by name, those of an objective, and ``region`` (B, 1, H, W), 1 where
+            the images are annotated, else 0; without one nothing is changed.
+        strides: px a cell of the network's outputs, by role.
+
+    Returns:
+        All targets.
+    """
+    limited = dict(targets)
+    if "region" not in targets:
+        return limited
+    for role, names in _ON_CELLS.items():
+        given = [name for name in names if name in targets and role in strides]
+        if given:
+            seen = coverage(targets["region"], strides[role]) > 0
+            limited |= {name: targets[name] * seen for name in given}
+    return limited
 
 
 def coverage(region: Tensor, stride: int) -> Tensor:

@@ -80,7 +80,10 @@ def draw_image(counter: EdgeCounter, sample: Sample) -> bytes:
 def draw_heads(image: Image, result: CountResult, sample: Sample) -> Image:
     """Draw circles on heads that a point found, squares on missed ones, crosses on other points.
 
-    Without points from the model all heads are dots.
+    Of a detector boxes are drawn: that of a found head, with the annotated one as a thin line; the
+    annotated one of a missed head, or a square where the set has none; and, crossed out, boxes
+    without a head. Heads are found by the boxes' centres, as the precision and recall on the page
+    have it. Without points from the model all heads are dots.
 
     Args:
         image: uint8 (H, W, 3) BGR, the sample's.
@@ -100,12 +103,48 @@ def draw_heads(image: Image, result: CountResult, sample: Sample) -> Image:
         return canvas
     points = result.points[:, :2].astype(np.float64)
     matched, found = match_pairs(points, sample.points, head_radii(sample))
-    wrong = np.delete(points, matched, axis=0) * scale
     missed = np.delete(np.arange(len(heads)), found)
-    _draw(canvas, heads[found], radii[found], FOUND, _circle)
-    _draw(canvas, heads[missed], radii[missed], MISSED, _square)
-    _draw(canvas, wrong, ring_radii(size, wrong.astype(np.float32)), WRONG, _cross)
+    if result.boxes is None:
+        wrong = np.delete(points, matched, axis=0) * scale
+        _draw(canvas, heads[found], radii[found], FOUND, _circle)
+        _draw(canvas, heads[missed], radii[missed], MISSED, _square)
+        _draw(canvas, wrong, ring_radii(size, wrong.astype(np.float32)), WRONG, _cross)
+        return canvas
+    boxes = result.boxes * scale
+    _outline(canvas, boxes[matched], FOUND)
+    if sample.boxes is not None:
+        _outline(canvas, sample.boxes[found] * scale, TRUTH, thin=True)
+    _outline(canvas, np.delete(boxes, matched, axis=0), WRONG, crossed=True)
+    if sample.boxes is not None:
+        _outline(canvas, sample.boxes[missed] * scale, MISSED)
+    else:
+        _draw(canvas, heads[missed], radii[missed], MISSED, _square)
     return canvas
+
+
+def _outline(
+    canvas: Image,
+    boxes: NDArray[np.floating],
+    colour: Colour,
+    *,
+    thin: bool = False,
+    crossed: bool = False,
+) -> None:
+    """Outline (N, 4) boxes, left, top, right, bottom in canvas px, beside a dark line.
+
+    A thin one has none: it would hide the box that it is compared with.
+    """
+    # Whole pixels, without smoothing: thin lines would be pale.
+    corners = (np.rint(boxes).astype(int) - (0, 0, 1, 1)).tolist()
+    for paint, outline in ((colour, 0),) if thin else ((_DARK, 2), (colour, 0)):
+        for left, top, right, bottom in corners:
+            small = min(right - left, bottom - top) <= 2 * _LARGE
+            line = outline + (1 if thin or small else 2)
+            low, high = (left, top), (right, bottom)
+            cv2.rectangle(canvas, low, high, paint, line)
+            if crossed:
+                cv2.line(canvas, low, high, paint, line, cv2.LINE_AA)
+                cv2.line(canvas, (left, bottom), (right, top), paint, line, cv2.LINE_AA)
 
 
 def _scale(image: Image) -> float:

@@ -71,6 +71,7 @@ def write_report(
             backend=counter.backend.name,
             curves=training,
             sets=sets,
+            boxes=counter.manifest.output("boxes") is not None,
             level_name=level_name,
         )
     except OSError as error:

@@ -49,7 +49,8 @@ def reading_message(
 
     Args:
         reading: the reading.
-        layers: what is to be drawn, of "points", "density" and "map".
+        layers: what is to be drawn, of "points" (with the boxes of a detector), "density" and
+            "map".
         view: ground of the map.
     """
     message = {"type": "reading", "at": round(reading.time, 3), **reading.to_dict()}
@@ -59,6 +60,8 @@ def reading_message(
     message["overflow"] = result.overflow
     if "points" in layers:
         message["points"] = _points(result)
+        if result.boxes is not None:
+            message["boxes"] = _boxes(result.boxes, result.size)
     if "density" in layers and result.density.size:
         message["density"] = _density(result)
     if "map" in layers and view is not None and view.plane.size == result.size:
@@ -128,6 +131,12 @@ def _view(view: GroundView | None) -> dict[str, Any] | None:
 def _points(result: CountResult) -> list[float]:
     """Return x and y of each head in turn, in shares of the frame."""
     shares = result.points[:_MOST_POINTS, :2] / np.array(result.size, np.float32)
+    return [round(value, 4) for value in shares.ravel().tolist()]
+
+
+def _boxes(boxes: NDArray[np.float32], size: tuple[int, int]) -> list[float]:
+    """Return left, top, right and bottom of each head in turn, in shares of the frame."""
+    shares = boxes[:_MOST_POINTS] / np.array(size * 2, np.float32)
     return [round(value, 4) for value in shares.ravel().tolist()]
 
 

@@ -44,6 +44,34 @@ def test_the_true_density_lies_on_the_grid_where_strides_are_fractions():
     assert centre == pytest.approx(52, abs=1)
 
 
+def test_the_true_density_ends_with_the_annotated_region():
+    # A head on the border of a region that is the left half, in the middle of a side of cells of
+    # 8 px: of two spreads 0.4772 lie on either side, and of the next four 0.0227.
+    point, kernels = np.array([[32.0, 32.0]], np.float32), Kernels(sigma=4.0)
+    left = np.zeros((64, 64), bool)
+    left[:, :32] = True
+    near, far = 0.47725 / 0.99994, 0.02272 / 0.99994
+    rows = np.array([0, 0, far, near, near, far, 0, 0])
+    for mask, columns in ((left, [0, 0, 2 * far, 2 * near, 0, 0, 0, 0]), (None, rows)):
+        target = true_density(
+            point, (8, 8), (8.0, 8.0), 64, 64, stride=8, kernels=kernels, region=mask
+        )
+        np.testing.assert_allclose(target, np.outer(rows, columns), atol=2e-5)
+        assert target.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_region_of_a_shrunk_image_lies_where_it_was():
+    # 128 x 128 px seen at half the size: the left 64 px are 4 of 8 cells of 8 px of the network.
+    point, kernels = np.array([[64.0, 64.0]], np.float32), Kernels(sigma=4.0)
+    left = np.zeros((128, 128), bool)
+    left[:, :64] = True
+    target = true_density(
+        point, (8, 8), (16.0, 16.0), 128, 128, stride=8, kernels=kernels, region=left
+    )
+    assert not target[:, 4:].any()
+    assert target[3, 3] == pytest.approx(2 * 0.47725**2, abs=1e-3)
+
+
 def test_equal_maps_are_as_good_as_can_be():
     target = drawn((16, 32), 4)
     quality = map_quality(target.astype(np.float32), target)

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from edgecount import CountResult
+from edgecount import CountResult, EdgeCounter, RegionCount
 from edgecount.errors import ConfigError, SourceError
 from edgecount.manifest import InputSpec, Manifest, OutputSpec
 from edgecount.runtime.pipeline.job import Outcome
@@ -250,6 +250,38 @@ def test_a_set_without_people_has_no_likeness(tmp_path):
     assert "false_recognition" not in summary
     assert summary["points"]["f1"] == 0
     assert summary["count"]["mae"] == 0
+
+
+class BoundedCounter(KnownCounter):
+    """A counter whose results may be restricted to regions."""
+
+    refine = EdgeCounter.refine
+
+
+def test_the_likeness_of_a_density_is_that_inside_the_annotated_region(tmp_path):
+    # A head on the border of the left half, all of whose kernel is rescaled into it. The estimate
+    # is right there but for 0.1 of the peak too much in one cell, and far off outside.
+    outline = np.array([[0, 0], [31, 0], [31, 63], [0, 63]], np.float32)
+    sample = dataclasses.replace(annotated(tmp_path, "a", [[31.9, 32.0]]), region=outline)
+    mask = np.zeros((64, 64), bool)
+    mask[:, :32] = True
+    kernels = Kernels(sigma=4.0)
+    truth = kernels.density(sample.points, 64, 64, stride=8, region=mask)
+    peak, outside = float(truth.max()), at(r3c6=3.0, r4c4=0.5)
+    inside = {"annotated 0": RegionCount("annotated 0", 1.0, 1.0, None)}
+    records = []
+    for wrong in (at(), at(r0c0=0.1 * peak)):
+        result = dataclasses.replace(counted(1.0, density=truth + wrong + outside), regions=inside)
+        counter = BoundedCounter(result)
+        records += evaluate_counter(counter, [sample], kernels=kernels).images
+    right, off = records
+    assert (right.psnr, right.ssim) == (100, pytest.approx(1, abs=1e-6))
+    # one of 64 cells is a tenth of the peak off
+    assert off.psnr == pytest.approx(-10 * np.log10(0.1**2 / 64), abs=1e-3)
+    assert off.ssim < 1
+    assert (right.background, off.background) == (0, pytest.approx(0.1 * peak, rel=1e-5))
+    assert (right.estimated, right.tails) == (pytest.approx(1, rel=1e-5), 0)
+    assert right.game[0] == pytest.approx(0, abs=1e-5)
 
 
 def test_an_image_that_cannot_be_read_is_named(tmp_path):

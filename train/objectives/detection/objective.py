@@ -14,6 +14,7 @@ from edgecount.train.losses.box_regression import iou_loss
 from edgecount.train.losses.mask_focal import BetaWeighs
 from edgecount.train.models.base import Maps, Network
 from edgecount.train.models.detection.base import Detector
+from edgecount.train.models.extent import coverage
 from edgecount.train.objectives.base import Arrays, Objective, Tensors, warn_of_points_alone
 from edgecount.train.objectives.detection.rules import Positives, make_rule
 from edgecount.train.objectives.detection.scores import Classification, ScoreLoss, Target
@@ -26,7 +27,8 @@ class DetectionObjective(Objective):
     Which places are positive, and the loss of boxes, are as in the network's own paper
     (:mod:`edgecount.train.objectives.detection.rules`); the loss of scores is the choice of the
     Mask Focal Loss paper (Zhong et al., sections III-B and IV-D). What is summed is divided by the
-    positive places of each image.
+    positive places of each image. Where images are annotated in a region alone, places whose cell
+    lies outside it are not trained.
 
     The paper says that its loss applies to "binary feature maps", whose mask is the positives, and
     that there ``p = 1`` at every positive, so that beta has no part. So L_m on these networks is
@@ -133,10 +135,13 @@ class DetectionObjective(Objective):
         boxes = places.decoded(torch.cat(distances, 1))
         qualities = [level.quality.flatten(1) for level in levels if level.quality is not None]
         quality = torch.cat(qualities, 1) if qualities else None
+        closed = self._closed(targets)
         terms: dict[str, list[Tensor]] = {}
         for image, true in enumerate(targets["boxes"]):
             heads = true[(true[:, 2:] > true[:, :2]).all(1)]  # without the padding
             assigned = self.rule.assign(places, heads)
+            if closed is not None:
+                assigned = torch.where(closed[image], IGNORED, assigned)
             at = (assigned >= 0).nonzero()[:, 0]
             positives = Positives(
                 raw[image, at],
@@ -159,6 +164,17 @@ class DetectionObjective(Objective):
         for name, loss in self.rule.losses(positives).items():
             terms[name] = self.weights[name] * loss.sum() / number
         return terms
+
+    def _closed(self, targets: Tensors) -> Tensor | None:
+        """Return (B, P) where no pixel of a place's cell is annotated; None: all pixels are."""
+        if "region" not in targets:
+            return None
+        levels = zip(self.grid, self.sizes, strict=True)
+        cells = [
+            (coverage(targets["region"], stride) == 0).flatten(1).repeat(1, len(sizes))
+            for stride, sizes in levels
+        ]
+        return torch.cat(cells, 1)
 
     def _wanted(self, positives: Positives) -> Tensor:
         """Return what positive places are to score, (K,) in (0, 1]."""

@@ -53,6 +53,22 @@ export function drawPoints(context, points, width, height, unit) {
   }
 }
 
+/** Outline the heads of a detector. */
+export function drawBoxes(context, boxes, width, height, unit) {
+  const path = new Path2D();
+  for (let i = 0; i < boxes.length; i += 4) {
+    const [left, top] = [boxes[i] * width, boxes[i + 1] * height];
+    path.rect(left, top, boxes[i + 2] * width - left, boxes[i + 3] * height - top);
+  }
+  const line = Math.max(1.5 * unit, Math.hypot(width, height) / 1200);
+  context.lineJoin = "miter";
+  for (const [paint, thick] of [[INK, line + 2 * unit], [DOT, line]]) {
+    context.strokeStyle = paint;
+    context.lineWidth = thick;
+    context.stroke(path);
+  }
+}
+
 /** Return a radius for each head by how many others are around it. */
 function spacing(points, width, height) {
   const diagonal = Math.hypot(width, height);

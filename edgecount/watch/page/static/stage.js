@@ -1,7 +1,7 @@
 // A live picture with its overlays.
 
 import { fill, h, remembered } from "/static/dom.js";
-import { drawHeat, drawPoints, drawShapes } from "/static/overlay.js";
+import { drawBoxes, drawHeat, drawPoints, drawShapes } from "/static/overlay.js";
 
 const LAYERS = { density: "Density", points: "Points", regions: "Regions", lines: "Lines", map: "Map" };
 const DEFAULT = { density: false, points: true, regions: true, lines: true, map: true };
@@ -70,7 +70,8 @@ export class Stage {
   drawOverlays(context, wide, tall, ratio) {
     const { reading, on } = this;
     if (on.density && reading?.density) drawHeat(context, reading.density, wide, tall);
-    if (on.points && reading?.points) drawPoints(context, reading.points, wide, tall, ratio);
+    if (on.points && reading?.boxes) drawBoxes(context, reading.boxes, wide, tall, ratio);
+    else if (on.points && reading?.points) drawPoints(context, reading.points, wide, tall, ratio);
     const shown = { ...this.camera, regions: on.regions ? this.camera?.regions : {}, excluded: on.regions ? this.camera?.excluded : [], lines: on.lines ? this.camera?.lines : {} };
     if (!this.editing) drawShapes(context, shown, reading, wide, tall, ratio);
   }

@@ -1,7 +1,9 @@
+import dataclasses
 import json
 import struct
 import time
 
+import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
@@ -45,6 +47,22 @@ def test_layers_come_only_when_asked_for(client):
     with client.websocket_connect(WS) as websocket:
         watch(websocket)
         assert not {"points", "density", "map"} & receive(websocket, "reading").keys()
+
+
+def test_the_boxes_of_a_detector_come_with_its_points(client, service):
+    door = service.cameras["door"]
+    image, result = door.pictures[0]
+    boxes = np.array([[0, 12, 16, 24], [32, 24, 64, 48]], np.float32)  # of 64 x 48 px
+    door.pictures = [(image, dataclasses.replace(result, boxes=boxes))]
+    service.step()
+    with client.websocket_connect(WS) as websocket:
+        watch(websocket)
+        assert "boxes" not in receive(websocket, "reading")
+        watch(websocket, points=True)
+        service.step()
+        reading = receive(websocket, "reading")
+        assert reading["boxes"] == [0, 0.25, 0.25, 0.5, 0.5, 0.5, 1, 1]
+        assert len(reading["points"]) == 6
 
 
 def test_a_picture_comes_for_each_next(client, service):
