@@ -78,7 +78,7 @@ def _loader() -> type[Any]:
     """Return PyYAML's safe loader, which follows YAML 1.1, with floats that need no point."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types
         pass
 
     Loader.add_implicit_resolver(
