@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgecount.train.config import TrainConfig, bundled_configs, load_config
-from edgecount.train.needs import Need, needs_of
+from edgecount.train.data.needs import Need, needs_of
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.assemble import SCENES, Data, load_data
 from edgecount.train.data.device.mixture import DeviceMixture
 from edgecount.train.data.mixture import BatchStream, Mixture
+from edgecount.train.data.needs import KEYS, KEYS_OF_RESUMED, check_needs
 from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
 from edgecount.train.journal import Journal, OnRecord
@@ -35,7 +36,6 @@ from edgecount.train.learner import (
 )
 from edgecount.train.lock import run_folder
 from edgecount.train.models.base import Network
-from edgecount.train.needs import KEYS, KEYS_OF_RESUMED, check_needs
 from edgecount.train.objectives import Objective, build_objective
 from edgecount.train.objectives.distil import Distilled
 from edgecount.train.open_trainable import open_trainable

@@ -12,10 +12,10 @@ from edgecount.manifest import InputSpec
 from edgecount.train.config import DataConfig, TrainConfig
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.mixture import MixtureComponent
+from edgecount.train.data.needs import DATA, check_needs
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import evenly, hold_out, hold_out_fold, split
-from edgecount.train.needs import DATA, check_needs
 
 SCENES = "scenes"
 """Folder of the rendered scenes in that of the run."""

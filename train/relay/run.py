@@ -11,9 +11,9 @@ from pathlib import Path
 
 from edgecount.errors import ConfigError, OutputError
 from edgecount.train.data.assemble import load_held_out
+from edgecount.train.data.needs import KEYS, KEYS_OF_RESUMED, check_needs
 from edgecount.train.journal import OnRecord
 from edgecount.train.loop import train
-from edgecount.train.needs import KEYS, KEYS_OF_RESUMED, check_needs
 from edgecount.train.relay.deadline import Deadline
 from edgecount.train.relay.stages import Stage
 from edgecount.train.relay.validation import open_counter, tables, validate

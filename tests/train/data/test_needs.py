@@ -20,9 +20,9 @@ from edgecount.train.config import (
     load_config,
 )
 from edgecount.train.data.assemble import load_held_out
+from edgecount.train.data.needs import KEYS_OF_RESUMED, check_needs, needs_of
 from edgecount.train.data.origins import ORIGINS
 from edgecount.train.models.pretrained import published_as
-from edgecount.train.needs import KEYS_OF_RESUMED, check_needs, needs_of
 
 WHOLE = {
     "model": "mcnn",
