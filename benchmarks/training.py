@@ -22,7 +22,7 @@ from edgecount.train.data.assemble import load_data
 from edgecount.train.data.mixture import Batch
 from edgecount.train.devices import open_fabric
 from edgecount.train.engine import train_steps
-from edgecount.train.loop import start_learner
+from edgecount.train.loop import make_parts, start_learner
 
 WARM = 5  # steps: kernels are chosen, threads fill their queue
 
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         data = load_data(config, Path(folder))
-        learner, mixture = start_learner(config, data, fabric, None)
+        learner, mixture = start_learner(config, make_parts(config), data, fabric, None)
         print(f"{fabric.device}: data ready after {time.perf_counter() - began:.1f} s")
         first = mixture.batch(0)
 

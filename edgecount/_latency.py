@@ -190,10 +190,10 @@ def _engine_call(
 
 
 def gpu_bytes(device: int = 0) -> int | None:
-    """Return the bytes of a GPU that are in use, by whatever program; None without a GPU."""
+    """Return the bytes of a GPU that are in use, by whatever program; None without that GPU."""
     from edgecount import _ext
 
-    if not _ext.cuda_device_count():
+    if device >= _ext.cuda_device_count():
         return None
     free, total = _ext.device_memory(device)
     return total - free

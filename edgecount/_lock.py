@@ -23,7 +23,8 @@ def locked(path: Path, *, busy: str, second: str) -> Iterator[None]:
     and clouds, a warning is logged.
 
     Args:
-        path: the lock's file; it is made if it is missing, and never deleted. Its folder exists.
+        path: the lock's file; it is made if it is missing. Nobody may delete it but who holds it.
+            Its folder exists.
         busy: what is said of another process that holds it, after who it is, such as "is training
             in DIR: wait for it".
         second: what must not be done where nothing can be locked, for the warning.
@@ -31,23 +32,45 @@ def locked(path: Path, *, busy: str, second: str) -> Iterator[None]:
     Raises:
         OutputError: another process holds it, or the file cannot be written.
     """
+    descriptor = _hold(path, busy, second)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    except OSError as error:
-        raise OutputError(f"cannot write to the folder {path.parent}: {error.strerror}") from error
-    try:
-        _lock(descriptor, path.parent, busy, second)
         yield
     finally:
         os.close(descriptor)  # which gives the lock back
 
 
-def _lock(descriptor: int, folder: Path, busy: str, second: str) -> None:
+def _hold(path: Path, busy: str, second: str) -> int:
+    """Return the descriptor of the lock's file, locked as far as the file system has locks."""
+    while True:
+        descriptor = _open(path)
+        try:
+            is_locked = _lock(descriptor, path.parent, busy, second)
+            # Who held it may have deleted it since it was opened here: this is the lock of nothing
+            # then, and others have made a new file by now.
+            if not is_locked or _is_at(descriptor, path):
+                if is_locked:
+                    _sign(descriptor)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        raise OutputError(f"cannot write to the folder {path.parent}: {error.strerror}") from error
+
+
+def _lock(descriptor: int, folder: Path, busy: str, second: str) -> bool:
+    """Lock a file; returns False, after a warning, where that cannot be done."""
     try:
         import fcntl
     except ImportError:  # Windows
         _log.warning("%s cannot be locked here: %s", folder, second)
-        return
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -56,7 +79,20 @@ def _lock(descriptor: int, folder: Path, busy: str, second: str) -> None:
         raise OutputError(f"{who} {busy}") from None
     except OSError as error:
         _log.warning("%s cannot be locked (%s): %s", folder, error.strerror, second)
-        return
+        return False
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Return whether an open file is the one that its path leads to."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _sign(descriptor: int) -> None:
+    """Write who holds the lock into its file."""
     with suppress(OSError):  # a full disk has room for no note, which only others' messages need
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()} on {platform.node()}\n".encode())

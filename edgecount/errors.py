@@ -33,7 +33,14 @@ __all__ = [
 
 
 class EdgeCountError(Exception):
-    """Base of every error that edgecount raises on purpose."""
+    """Base of every error that edgecount raises on purpose.
+
+    Attributes:
+        details: lines of the message after its first, of an error that is about several things;
+            empty: the message is one line.
+    """
+
+    details: tuple[str, ...] = ()
 
 
 class InputError(EdgeCountError, ValueError):

@@ -9,14 +9,13 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from edgecount.errors import ConfigError, ModelError
+from edgecount.errors import ConfigError
 from edgecount.train.checkpoint import load_checkpoint, load_network
-from edgecount.train.config import TrainConfig, bundled_configs, config_to_dict
+from edgecount.train.config import TrainConfig, config_to_dict
 from edgecount.train.data.mixture import BatchStream
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
-from edgecount.train.models.pretrained import find_weights, published_as
 from edgecount.train.models.prune import prune_channels
 from edgecount.train.models.weights import (
     load_backbone,
@@ -78,34 +77,6 @@ def make_learner(
     # Buffers too: batch norms' statistics have to fit the averaged weights.
     averaged = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
     return Learner(fabric, system, network, objective, averaged, wrapped)
-
-
-def check_weights(config: TrainConfig) -> None:
-    """Check that the files of weights which a config names are there, before data are read.
-
-    Raises:
-        ModelError: one is missing.
-    """
-    backbone = config.root() / config.backbone_weights
-    if config.backbone_weights and not find_weights(backbone):
-        raise ModelError(
-            f"backbone_weights: there is no file {backbone}: edgecount downloads nothing. Put "
-            f"{published_as(backbone)} there, or start from random weights, which takes longer "
-            "and counts worse: `changes=backbone_weights=`"
-        )
-    for name, given in (
-        ("initial_weights", config.initial_weights),
-        ("prune_from", config.prune_from),
-        ("teacher.checkpoint", config.teacher.checkpoint),
-    ):
-        if given and not config.weights_path(given).is_file():
-            made = Path(given).stem in bundled_configs()
-            first = f"train the config {Path(given).stem} first and " if made else ""
-            raise ModelError(
-                f"{name}: there is no file {config.weights_path(given)}: {first}name "
-                f"{'its best.pt' if made else 'another'} (`changes={name}=PATH`, from data_root or "
-                f"absolute), or none (`changes={name}=`)"
-            )
 
 
 def load_initial_weights(network: Network, config: TrainConfig, mixture: BatchStream) -> None:

@@ -19,22 +19,22 @@ from edgecount.train.checkpoint import (
     save_checkpoint,
 )
 from edgecount.train.config import TrainConfig, config_to_dict
-from edgecount.train.data.assemble import Data, load_data
+from edgecount.train.data.assemble import SCENES, Data, load_data
 from edgecount.train.data.device.mixture import DeviceMixture
 from edgecount.train.data.mixture import BatchStream, Mixture
+from edgecount.train.data.needs import KEYS, KEYS_OF_RESUMED, check_needs
 from edgecount.train.devices import keep_freed_memory, open_fabric
 from edgecount.train.engine import Learner, evaluate, train_steps
 from edgecount.train.journal import Journal, OnRecord
 from edgecount.train.learner import (
     check_crop,
-    check_weights,
     load_initial_weights,
     make_learner,
     make_network,
     restore,
     state_of,
 )
-from edgecount.train.lock import locked
+from edgecount.train.lock import run_folder
 from edgecount.train.models.base import Network
 from edgecount.train.objectives import Objective, build_objective
 from edgecount.train.objectives.distil import Distilled
@@ -77,22 +77,26 @@ def train(
         stop: asked before each stretch of steps whether to end here, to be resumed later.
 
     Raises:
-        ConfigError, SourceError, ModelError: a wrong config, missing data or weights.
+        ConfigError, SourceError, ModelError: a wrong config, missing data or weights. Of a run
+            that did not begin nothing stays in ``out``, nor the folder if it is new.
         OutputError: ``out`` cannot be written, holds a run and ``resume`` is off, or another
             process trains in it.
         EdgeCountError: the loss is not finite.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {out}: {error}") from error
     fabric = open_fabric(device, config.precision)
-    with locked(out) if fabric.is_global_zero else nullcontext():
-        return _run(config, out, fabric, resume, report, progress or _show_nothing, stop)
+    # The first process makes the folder: it alone writes to it.
+    first = fabric.is_global_zero
+    held = run_folder(out, drafts=[SCENES]) if first else nullcontext(_do_nothing)
+    with held as begin:
+        return _run(config, out, fabric, resume, report, progress or _show_nothing, stop, begin)
 
 
 def _show_nothing(what: str, done: int, total: int) -> None:
     """Take the progress of a run that nobody watches."""
+
+
+def _do_nothing() -> None:
+    """Begin a run in a process that has no folder to keep."""
 
 
 def _run(
@@ -103,6 +107,7 @@ def _run(
     report: OnRecord | None,
     progress: OnProgress,
     stop: Callable[[], bool] | None,
+    begin: Callable[[], None],
 ) -> Path:
     """Train in a folder that is held; see :func:`train`."""
     last = out / "last.pt"
@@ -115,17 +120,18 @@ def _run(
             f"batch_size: expected a multiple of the {fabric.world_size} processes, "
             f"got {config.batch_size}"
         )
-    torch.manual_seed(config.seed)
-    before = load_checkpoint(last) if last.exists() else None
-    if before is None:
-        check_weights(config)
-    with fabric.rank_zero_first():  # which renders the scenes that the others read
-        data = load_data(config, out)
-    if not data.components:
+    if not any(entry.weight for entry in config.data):
         raise ConfigError("data.weight: expected a number above 0 in one set at least, got none")
+    before = load_checkpoint(last) if last.exists() else None
     if before:
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))
-    learner, mixture = start_learner(config, data, fabric, before)
+    check_needs(config, KEYS_OF_RESUMED if before else KEYS)
+    torch.manual_seed(config.seed)
+    parts = make_parts(config)
+    with fabric.rank_zero_first():  # which renders the scenes that the others read
+        data = load_data(config, out)
+    learner, mixture = start_learner(config, parts, data, fabric, before)
+    begin()
     zero, limit = fabric.is_global_zero, config.early_stop or float("inf")
     with closing(Journal(out, config, report, active=zero, step=learner.step)) as journal:
         while learner.step < config.steps and learner.stale_validations < limit:
@@ -138,13 +144,27 @@ def _run(
     return out / ("best.pt" if (out / "best.pt").exists() else "last.pt")
 
 
-def start_learner(
-    config: TrainConfig, data: Data, fabric: Fabric, before: dict[str, Any] | None
-) -> tuple[Learner, BatchStream]:
-    """Return a new learner, or the one of an earlier run, and the batches for it."""
+def make_parts(config: TrainConfig) -> tuple[Network, Objective]:
+    """Return a new network and its objective, which the crops of a config fit.
+
+    Raises:
+        ConfigError, ModelError: see :func:`train`.
+    """
     network = make_network(config)
     objective = _make_objective(config, network)
     check_crop(config, network, objective)
+    return network, objective
+
+
+def start_learner(
+    config: TrainConfig,
+    parts: tuple[Network, Objective],
+    data: Data,
+    fabric: Fabric,
+    before: dict[str, Any] | None,
+) -> tuple[Learner, BatchStream]:
+    """Return a new learner, or the one of an earlier run, and the batches for it."""
+    network, objective = parts
     mixture = _make_mixture(config, data, objective, network, fabric)
     if before is None:  # otherwise the checkpoint has what the objective learned of the data
         objective.prepare([sample for one in data.components for sample in one.samples])

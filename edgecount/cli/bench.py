@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgecount.cli._shell.output import printable, text_of, to_json
-from edgecount.cli._types.options import json_option, number_option, threads_option
+from edgecount.cli._types.options import device_option, json_option, number_option, threads_option
 from edgecount.cli._types.paths import UserPath
 from edgecount.cli._types.sizes import FrameSizeType
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Inference engine, as of edgecount count; repeat to compare several.",
 )
+@device_option
 @click.option(
     "--precision",
     multiple=True,
@@ -68,6 +69,7 @@ def bench(
     workers: int | None,
     runs: int,
     backend: tuple[str, ...],
+    device: int | tuple[int, ...] | None,
     precision: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -84,7 +86,7 @@ def bench(
     from edgecount.cli._bench.table import facts_of, refused_lines, text_lines
 
     frame = bench_frame(image, size)
-    options = {"threads": threads, "workers": workers}
+    options = {"threads": threads, "workers": workers, "device": device}
     with ExitStack() as stack:
         asked = list(combinations(models, backend, precision))
         opened, refused = open_all(stack, asked, frame.pixels, options)
@@ -101,7 +103,7 @@ def bench(
         ]
     if as_json:
         about: dict[str, Any] = {"size": list(frame.size), "batch": batch, "runs": runs}
-        about |= {"threads": threads, "workers": workers, "frame": frame.shows}
+        about |= {**options, "frame": frame.shows}
         failed = [{**one.asked._asdict(), "reason": one.reason} for one in refused]
         click.echo(to_json({**about, "models": rows, "failed": failed}))
         return

@@ -19,6 +19,7 @@ from edgecount.cli._types.options import (
     SecondsType,
     backend_option,
     damaged_option,
+    device_option,
     folder_option,
     json_option,
     max_side_option,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @model_option
 @backend_option
+@device_option
 @precision_option
 @click.option(
     "--rebuild",

@@ -21,6 +21,7 @@ from edgecount.cli._shell.progress import Progress
 from edgecount.cli._types.options import (
     backend_option,
     damaged_option,
+    device_option,
     folder_option,
     json_option,
     max_side_option,
@@ -62,6 +63,7 @@ _ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "
 )
 @number_option("--images", "Measure on at most N images of a set, evenly chosen.  [default: all]")
 @backend_option
+@device_option
 @precision_option
 @max_side_option
 @zoom_option
@@ -93,10 +95,6 @@ def evaluate(
     split: str | None,
     folds: bool,
     images: int | None,
-    backend: str,
-    precision: str,
-    max_side: int | str | None,
-    zoom: int,
     ranked: bool,
     kernels: Kernels | None,
     report: Path | None,
@@ -104,6 +102,7 @@ def evaluate(
     max_pixels: int,
     as_json: bool,
     per_image: bool,
+    **engine: Any,
 ) -> None:
     """Count the annotated images in DATA with MODEL and print its errors.
 
@@ -148,8 +147,8 @@ def evaluate(
 
     for model, sets in plan.items():
         with (
-            _open(model, backend, precision, max_side, zoom) as counter,
-            _candidates(ranked, model, backend, precision, max_side, zoom) as candidates,
+            _open(model, **engine) as counter,
+            _candidates(ranked, model, **engine) as candidates,
             Progress(count_images(sets), "image", f"eval {model}", shown=not as_json) as progress,
         ):
             results[model] = {
@@ -241,35 +240,41 @@ def _write_report(
 
 
 def _candidates(
-    wanted: bool, model: str, backend: str, precision: str, max_side: int | str | None, zoom: int
+    wanted: bool, model: str, **engine: Any
 ) -> AbstractContextManager[EdgeCounter | None]:
     """Open the model again with a threshold near 0, if its candidates are wanted."""
     if not wanted:
         return nullcontext()
     from edgecount.train.evaluate.candidates import LEAST_SCORE
 
-    return _open(model, backend, precision, max_side, zoom, threshold=LEAST_SCORE)
+    return _open(model, **engine, threshold=LEAST_SCORE)
 
 
 def _open(
     model: str,
+    *,
     backend: str,
+    device: int | tuple[int, ...] | None,
     precision: str,
     max_side: int | str | None,
-    zoom: int,
-    **more: Any,
+    **options: Any,
 ) -> EdgeCounter:
     """Open a counter with the model or checkpoint that MODEL names."""
     from edgecount import EdgeCounter
     from edgecount.errors import ConfigError
 
-    options = side_limit(max_side) | {"zoom": zoom} | more
+    options |= side_limit(max_side)
     if Path(model).suffix != _CHECKPOINT:
-        return EdgeCounter(model, backend=backend, precision=precision, **options)
+        return EdgeCounter(model, backend=backend, device=device, precision=precision, **options)
     if backend != "auto":
         raise ConfigError(
             f"--backend: a checkpoint runs in PyTorch, expected auto, got {backend}: export it "
             "first (edgecount export) to measure it on another engine"
+        )
+    if device is not None:
+        raise ConfigError(
+            f"--device: a checkpoint runs on the first GPU, or the CPU, got {device}: set "
+            "CUDA_VISIBLE_DEVICES, or export it first (edgecount export)"
         )
     if precision not in ("auto", "float32"):
         raise ConfigError(

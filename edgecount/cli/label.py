@@ -16,6 +16,7 @@ from edgecount.cli._shell.signals import stop_on_interrupt
 from edgecount.cli._types.options import (
     backend_option,
     damaged_option,
+    device_option,
     model_option,
     pixels_option,
     precision_option,
@@ -44,6 +45,7 @@ _PAUSE = 0.2  # s between two looks at whether Ctrl-C came
     "--no-proposal", is_flag=True, help="Start each picture without marks proposed by a model."
 )
 @backend_option
+@device_option
 @precision_option
 @threads_option
 @click.option(
@@ -69,6 +71,7 @@ def label(
     model: str,
     no_proposal: bool,
     backend: str,
+    device: int | tuple[int, ...] | None,
     precision: str,
     threads: int | None,
     port: int,
@@ -91,7 +94,12 @@ def label(
         from edgecount import EdgeCounter
 
         return EdgeCounter(
-            model, backend=backend, precision=precision, threads=threads, threshold=threshold
+            model,
+            backend=backend,
+            device=device,
+            precision=precision,
+            threads=threads,
+            threshold=threshold,
         )
 
     with (

@@ -16,6 +16,7 @@ from edgecount.cli._types.options import (
     LineType,
     RegionType,
     backend_option,
+    device_option,
     max_side_option,
     model_option,
     precision_option,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 # Options that belong in the config if there is one.
 _OF_CONFIG = (
-    *("model", "backend", "precision", "threads", "max_side"),
+    *("model", "backend", "device", "precision", "threads", "max_side"),
     *("rate", "regions", "lines", "history", "jsonl", "csv"),
 )
 _ONLY_ALONE = "--new-token only writes a token: it cannot be combined with other options"
@@ -89,6 +90,7 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
 @click.option("--read-only", is_flag=True, help="Allow no changes from the page.")
 @model_option
 @backend_option
+@device_option
 @precision_option
 @threads_option
 @max_side_option

@@ -98,7 +98,7 @@ def open_backend(
             opened.backend.close()
         raise BackendError(
             f"device: CUDA device {device} was asked for, and {opened.backend.name} runs on "
-            f"{opened.backend.device}: leave device at None, or name a backend of a GPU, which "
+            f"{opened.backend.device}: leave device out, or name a backend of a GPU, which "
             "says why it does not work here"
         )
     found = opened.backend.precision

@@ -12,9 +12,13 @@ from edgecount.manifest import InputSpec
 from edgecount.train.config import DataConfig, TrainConfig
 from edgecount.train.data.headers import read_header
 from edgecount.train.data.mixture import MixtureComponent
+from edgecount.train.data.needs import DATA, check_needs
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sample import Sample
 from edgecount.train.data.splits import evenly, hold_out, hold_out_fold, split
+
+SCENES = "scenes"
+"""Folder of the rendered scenes in that of the run."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,10 @@ def load_data(config: TrainConfig, out: Path) -> Data:
 
     Raises:
         ConfigError: a set's entry makes no sense.
-        SourceError: a set is missing or cannot be read.
+        SourceError: sets are missing, which are all named, or one cannot be read.
         OutputError: scenes cannot be written.
     """
+    check_needs(config, (DATA,))
     data = Data([], {})
     for entry in config.data:
         samples = _read(entry, config, out)
@@ -72,7 +77,7 @@ def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
 
     Raises:
         ConfigError: it holds nothing out.
-        SourceError: a set is missing.
+        SourceError: sets are missing, which are all named.
     """
     held = tuple(entry for entry in config.data if entry.holds_out)
     if not held:
@@ -170,4 +175,4 @@ def _render(entry: DataConfig, out: Path, seed: int) -> list[Sample]:
 
     if entry.number < 1:
         raise ConfigError("data.number: expected how many scenes to render, at least 1")
-    return render_samples(out / "scenes", entry.number, seed)
+    return render_samples(out / SCENES, entry.number, seed)

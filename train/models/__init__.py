@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgecount._typed import build
 from edgecount.errors import ConfigError
-from edgecount.train.models.base import Network
+
+if TYPE_CHECKING:  # PyTorch, which names of networks and weights do without
+    from edgecount.train.models.base import Network
 
 # module and class, so that one network does not import them all; other defaults of its options
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {

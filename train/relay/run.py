@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgecount.errors import ConfigError, OutputError
 from edgecount.train.data.assemble import load_held_out
+from edgecount.train.data.needs import KEYS, KEYS_OF_RESUMED, check_needs
 from edgecount.train.journal import OnRecord
 from edgecount.train.loop import train
 from edgecount.train.relay.deadline import Deadline
@@ -55,8 +56,11 @@ def go_on(
         if is_kept(stage, results):
             continue
         config = stage.settings()
+        trained = stage.is_trained()
+        if not trained:  # else its held-out sets are enough
+            check_needs(config, KEYS_OF_RESUMED if stage.last.exists() else KEYS)
         sets = load_held_out(config, stage.folder)
-        if not stage.is_trained():
+        if not trained:
             say(f"{stage.name}: {'resuming' if stage.last.exists() else 'starting'}")
             train(config, stage.folder, resume=True, device=device, report=report, stop=stop)
             if not stage.is_trained():

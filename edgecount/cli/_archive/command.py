@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # Options by which the counts stay what they are.
-_FREE = ("threads", "workers", "rebuild")
+_FREE = ("device", "threads", "workers", "rebuild")
 
 
 def count_archive(

@@ -20,7 +20,7 @@ _NAMES = ("out", "shard", "format_name", "retry_errors")
 _FORMATS = ("parquet", "jsonl")
 # What else of `count` has a meaning for a table of an archive.
 COMMON = {
-    *("model", "backend", "precision", "threads", "workers", "rebuild"),
+    *("model", "backend", "device", "precision", "threads", "workers", "rebuild"),
     *("threshold", "max_side", "regions", "accept_damaged", "max_pixels", "as_json", "quiet"),
 }
 

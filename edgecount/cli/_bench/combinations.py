@@ -119,14 +119,14 @@ def _open(
 
 
 def _measured(asked: Combination, frame: NDArray[Any], options: dict[str, Any]) -> Opened:
-    from edgecount._latency import gpu_bytes
     from edgecount._memory import resident_bytes
     from edgecount.counter import EdgeCounter
 
     def growth(before: int | None, after: int | None) -> int | None:
         return None if before is None or after is None else max(after - before, 0)
 
-    before, gpu_before = resident_bytes(), gpu_bytes()
+    device = options.get("device")
+    before, gpu_before = resident_bytes(), _gpu_bytes(device)
     counter = EdgeCounter(asked.model, backend=asked.backend, precision=asked.precision, **options)
     try:
         counter.count(frame)
@@ -136,6 +136,15 @@ def _measured(asked: Combination, frame: NDArray[Any], options: dict[str, Any]) 
     on_gpu = counter.backend.device.startswith("cuda")
     memory = {
         "memory_bytes": growth(before, resident_bytes()),
-        "gpu_memory_bytes": growth(gpu_before, gpu_bytes()) if on_gpu else None,
+        "gpu_memory_bytes": growth(gpu_before, _gpu_bytes(device)) if on_gpu else None,
     }
     return Opened(asked, counter, memory)
+
+
+def _gpu_bytes(device: int | Sequence[int] | None) -> int | None:
+    """Return the bytes in use on all GPUs that a counter is asked to use; None: not known."""
+    from edgecount._latency import gpu_bytes
+
+    numbers = device if isinstance(device, Sequence) else (device or 0,)
+    used = [found for number in numbers if (found := gpu_bytes(number)) is not None]
+    return sum(used) if used else None

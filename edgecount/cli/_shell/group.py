@@ -104,7 +104,7 @@ class LazyGroup(click.Group):
             self._report(ctx, error)
 
     def _report(self, ctx: click.Context, error: Exception) -> NoReturn:
-        """Print the line of an error, and exit."""
+        """Print an error, a line for each thing that it is about, and exit."""
         if isinstance(error, OSError):
             error = stdout_error(error) or error
         if isinstance(error, StdoutError):
@@ -113,7 +113,10 @@ class LazyGroup(click.Group):
             complain(f"{type(error).__name__}: {error}  (--debug shows where it comes from)")
             ctx.exit(FAILED)
         command = self.get_command(ctx, str(ctx.invoked_subcommand))
-        complain(with_flags(str(error), command))
+        head = str(error).split("\n", 1)[0] if error.details else str(error)
+        complain(with_flags(head, command))
+        for line in error.details:
+            echo(f"  {printable(with_flags(line, command))}", err=True)
         ctx.exit(USAGE if isinstance(error, ConfigError) else FAILED)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,25 @@ class SecondsType(click.FloatRange):
         return seconds
 
 
+class DeviceType(ParsedType):
+    """A GPU, or several that share the work: N or N,N."""
+
+    name, argument = "N[,N]", "device"
+
+    def parse(self, text: str) -> int | tuple[int, ...]:
+        """Return the number of the GPU, or those of several; see `ParsedType`."""
+        from edgecount.errors import ConfigError
+
+        if not re.fullmatch(r"\d{1,3}(,\d{1,3})*", text, re.ASCII):
+            raise ConfigError(
+                f"expected the number of a GPU, as 1, or several numbers, as 0,1, got {text!r}"
+            )
+        numbers = tuple(map(int, text.split(",")))
+        if len(set(numbers)) < len(numbers):
+            raise ConfigError(f"expected each GPU once, got {text!r}")
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
 class SideType(click.ParamType):  # type: ignore[type-arg] # older releases cannot subscript it
     """A longer side in pixels, or `native` for no limit."""
 
@@ -162,6 +182,13 @@ backend_option = click.option(
     metavar="NAME",
     help="Inference engine: tensorrt, tensorrt-rtx, onnxruntime-cuda, onnxruntime, openvino, "
     "openvino-gpu, openvino-npu, or auto for the fastest that works on this machine.",
+)
+device_option = click.option(
+    "--device",
+    type=DeviceType(),
+    metavar="N[,N]",
+    help="Number of the GPU to count on, or of several, as 0,1, that share the frames.  [default: "
+    "the first, or the CPU]",
 )
 precision_option = click.option(
     "--precision",

@@ -29,6 +29,7 @@ _FLAGS = {
     ("max_side",): "--max-side",
     ("model",): "--model",
     ("backend",): "--backend",
+    ("device",): "--device",
     ("precision",): "--precision",
     ("threads",): "--threads",
 }

@@ -30,6 +30,8 @@ class WatchConfig:
         cameras: the cameras by id: a-z, 0-9, _ and -.
         model: a bundled model, an .onnx file, a TensorRT engine, or a folder of edgecount export.
         backend: the engine; see `EdgeCounter`.
+        device: number of the GPU, or of several, on which the engine has to run; None: the first,
+            or the CPU.
         precision: the kind of numbers to compute in; see `EdgeCounter`.
         threads: threads of the engine on the CPU; None: one per core.
         max_side: larger pictures are shrunk until their longer side has this many pixels; "model":
@@ -46,6 +48,7 @@ class WatchConfig:
     cameras: Mapping[str, CameraConfig]
     model: str = DEFAULT_MODEL
     backend: str = "auto"
+    device: int | tuple[int, ...] | None = None
     precision: str = "auto"
     threads: int | None = None
     max_side: int | str = "model"
@@ -69,6 +72,7 @@ class WatchConfig:
                 )
         check(bool(self.model.strip()), "model", "a model's name or path", self.model)
         check(self.backend in _BACKENDS, "backend", f"one of {', '.join(_BACKENDS)}", self.backend)
+        self._check_gpus()
         kinds = ", ".join(PRECISIONS)
         check(self.precision in PRECISIONS, "precision", f"one of {kinds}", self.precision)
         threads = self.threads is None or 1 <= self.threads <= MOST_THREADS
@@ -82,6 +86,15 @@ class WatchConfig:
         if self.sinks.prometheus is not None and self.serve is None:
             raise SettingError(
                 ("sinks", "prometheus"), "it is served with the page: give serve, too"
+            )
+
+    def _check_gpus(self) -> None:
+        gpus = self.device if isinstance(self.device, tuple) else (self.device or 0,)
+        if not gpus or min(gpus) < 0 or len(set(gpus)) < len(gpus):
+            raise SettingError(
+                ("device",),
+                "expected the number of a GPU, 0 or more, or a list of different ones, or null",
+                self.device,
             )
 
     def _check_devices(self) -> None:

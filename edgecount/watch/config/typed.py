@@ -30,6 +30,7 @@ _NAMES: dict[Any, str] = {
     Points: "a list of points [x, y]",
     tuple[Points, ...]: "a list of polygons, each a list of points [x, y]",
     tuple[str, ...]: "a list of texts",
+    tuple[int, ...]: "a list of whole numbers",
 }
 
 
@@ -166,6 +167,8 @@ def _finite(value: float, keys: Keys) -> float:
 def _is_of(kind: Any, value: object) -> bool:
     if kind is float:
         return type(value) in (int, float)
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, list)
     return isinstance(value, str) if kind is Path else type(value) is kind
 
 

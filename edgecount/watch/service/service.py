@@ -339,7 +339,7 @@ def _close_one(camera: Camera) -> None:
 
 
 def _engine(config: WatchConfig) -> tuple[object, ...]:
-    engine = config.model, config.backend, config.precision, config.threads
+    engine = config.model, config.backend, config.device, config.precision, config.threads
     return *engine, config.max_side, config.zoom
 
 
@@ -350,6 +350,7 @@ def _counter(config: WatchConfig) -> EdgeCounter:
     return EdgeCounter(
         config.model,
         backend=config.backend,
+        device=config.device,
         precision=config.precision,
         threads=config.threads,
         max_side=side,

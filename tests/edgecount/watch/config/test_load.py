@@ -240,6 +240,31 @@ def _secret_refusal(path: Path) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "device"), [("null", None), ("1", 1), ("[0, 1]", (0, 1)), ("[3]", (3,))]
+)
+def test_a_gpu_or_several_are_read(tmp_path: Path, text: str, device: object) -> None:
+    head = "model: edgecount-n   # the small one\n"
+    assert load(written(tmp_path)).device is None
+    assert load(written(tmp_path, head, f"{head}device: {text}\n")).device == device
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("-1", "expected the number of a GPU, 0 or more, or a list of different ones, or null"),
+        ("[0, 0]", "expected the number of a GPU, 0 or more, or a list of different ones, or null"),
+        ("[]", "expected the number of a GPU, 0 or more, or a list of different ones, or null"),
+        ("true", "expected a whole number, a list of whole numbers or null, got true"),
+        ("cuda", "expected a whole number, a list of whole numbers or null, got 'cuda'"),
+    ],
+)
+def test_what_names_no_gpu_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    head = "model: edgecount-n   # the small one\n"
+    path = written(tmp_path, head, f"{head}device: {text}\n")
+    assert f":3: device: {reason}" in refusal(path)
+
+
 def test_zoom_is_read_and_refused(tmp_path: Path) -> None:
     head = "model: edgecount-n   # the small one\n"
     assert load(written(tmp_path)).zoom == 0

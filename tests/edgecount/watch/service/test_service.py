@@ -310,6 +310,16 @@ def test_a_camera_that_cannot_be_closed_keeps_nothing_open(
     assert "door: it could not be closed" in caplog.text
 
 
+def test_the_counter_runs_on_the_gpu_that_the_config_says() -> None:
+    """A change of it needs another counter, as one of the model does."""
+    cameras = {"door": CameraConfig("rtsp://door/stream")}
+    plain = WatchConfig(cameras, backend="fake")
+    second = WatchConfig(cameras, backend="fake", device=1)
+    assert service._engine(plain) != service._engine(second)
+    with pytest.raises(BackendError, match="device: CUDA device 1 was asked for, and fake runs"):
+        service._counter(second)
+
+
 def test_the_counter_zooms_as_the_config_says() -> None:
     """A change of it needs another counter, as one of the model does."""
     cameras = {"door": CameraConfig("rtsp://door/stream")}
