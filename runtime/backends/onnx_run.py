@@ -14,7 +14,7 @@ from edgecount.runtime.backends.proofs import Proof, find_proof, keep_proof
 from edgecount.runtime.models.choose import FLOAT32, choose_onnx, read_report
 from edgecount.runtime.models.engines import file_sha256, same_network
 from edgecount.runtime.models.machine import X86, may_have_half_precision, this_cpu
-from edgecount.runtime.models.onnx_facts import stored_precision
+from edgecount.runtime.models.onnx_facts import has_control_flow, stored_precision
 from edgecount.runtime.models.open import open_onnx_file
 
 if TYPE_CHECKING:
@@ -198,8 +198,9 @@ def _faster(run: Run, options: RunOptions) -> Run | None:
         return None
     from edgecount.runtime.backends.openvino.precision import faster_precision
 
-    precision = faster_precision(library.DEVICES[name])
-    if precision is None:
+    precision, path = faster_precision(library.DEVICES[name]), run.model.path
+    # OpenVINO unrolls a loop while it compiles, and one without an end takes it for ever.
+    if precision is None or path is None or has_control_flow(path):
         return None
     entry = _at_export(run.model, name, precision)
     if entry is not None and entry.get("passed") is True:

@@ -12,16 +12,20 @@ from edgecount.errors import EdgeCountError, ModelError
 from edgecount.runtime.models.onnx_metadata import read_entry
 from edgecount.runtime.models.protobuf import DamagedError, open_onnx, read_fields, read_varint
 
-# Field numbers of onnx.proto: ModelProto, OperatorSetIdProto, GraphProto, TensorProto.
-_MODEL_GRAPH, _MODEL_OPSETS = 7, 8
+# Field numbers of onnx.proto: ModelProto, OperatorSetIdProto, GraphProto, FunctionProto, NodeProto,
+# TensorProto.
+_MODEL_GRAPH, _MODEL_OPSETS, _MODEL_FUNCTIONS = 7, 8, 25
 _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
 _GRAPH_NODES, _GRAPH_INITIALIZERS = 1, 5
+_FUNCTION_NODES = 7
 _NODE_TYPE = 4
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_EXTERNAL_DATA = 1, 2, 13
 # FLOAT, UINT8, INT8, FLOAT16, BFLOAT16: weights. Whole numbers of 64 bits are shapes and axes.
 _WEIGHT_TYPES = {1, 2, 3, 10, 16}
 _FLOAT16 = 10
 # Operators that bring numbers to INT8, or multiply in it.
+# Operators that hold graphs of their own, which may run any number of times.
+_CONTROL_FLOW = {b"If", b"Loop", b"Scan"}
 _INT8_NODES = {b"QuantizeLinear", b"QLinearConv", b"ConvInteger", b"DynamicQuantizeLinear"}
 
 
@@ -89,6 +93,25 @@ def stored_precision(path: Path) -> str:
                     number, _, kind = _read_tensor(file, inner.size)
                     weights[kind == _FLOAT16] += number
     return "float16" if weights[True] > weights[False] else "float32"
+
+
+def has_control_flow(path: Path) -> bool:
+    """Return True if parts of a graph run on conditions or in loops, perhaps without an end.
+
+    Raises:
+        ModelError: the file is missing, unreadable or not an ONNX.
+    """
+    nodes = {_MODEL_GRAPH: _GRAPH_NODES, _MODEL_FUNCTIONS: _FUNCTION_NODES}
+    with open_onnx(path) as (file, size):
+        for field in read_fields(file, size):
+            if field.number not in nodes:
+                continue
+            for inner in read_fields(file, field.size):
+                if inner.number != nodes[field.number]:
+                    continue
+                if _node_type(file, inner.size) in _CONTROL_FLOW:
+                    return True
+    return False
 
 
 def _node_type(file: BinaryIO, size: int) -> bytes:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
 
 from edgecount.errors import ModelError
-from edgecount.runtime.models.onnx_facts import read_onnx_facts
+from edgecount.runtime.models.onnx_facts import has_control_flow, read_onnx_facts
 
 
 def test_facts_agree_with_onnx(tiny_model: Path, make_model: Callable[..., Path]) -> None:
@@ -42,3 +43,21 @@ def test_a_cut_file_is_an_error(tiny_model: Path, tmp_path: Path, kept: int) -> 
     path.write_bytes(tiny_model.read_bytes()[:kept])
     with pytest.raises(ModelError, match=r"cut\.onnx"):
         read_onnx_facts(path)
+
+
+def test_loops_and_conditions_are_seen_also_in_functions(tiny_model: Path, tmp_path: Path) -> None:
+    assert not has_control_flow(tiny_model)
+    always = helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(np.array(True)))
+    body = helper.make_graph([always], "body", [], [])
+    choice = helper.make_node("If", ["c"], ["out"], then_branch=body, else_branch=body)
+
+    inside = onnx.load(tiny_model)
+    inside.graph.node.append(choice)
+    onnx.save(inside, tmp_path / "inside.onnx")
+    assert has_control_flow(tmp_path / "inside.onnx")
+
+    called = onnx.load(tiny_model)
+    opset = [helper.make_opsetid("", 17)]
+    called.functions.append(helper.make_function("own", "Choice", ["c"], ["out"], [choice], opset))
+    onnx.save(called, tmp_path / "called.onnx")
+    assert has_control_flow(tmp_path / "called.onnx")
