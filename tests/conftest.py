@@ -19,6 +19,7 @@ from edgecount.manifest import (
     OutputSpec,
     PostprocessSpec,
 )
+from edgecount.runtime.backends import onnx_run
 
 ModelMaker = Callable[..., Path]
 
@@ -28,6 +29,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what engines compile and prove out of the cache of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exact_by_default() -> Iterator[None]:
+    """Let `auto` compute in float32 on every CPU; tests of precision say what theirs can."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_run, "may_have_half_precision", lambda: False)
         yield
 
 

@@ -112,12 +112,12 @@ def test_a_freeze_is_a_stall() -> None:
 def test_a_camera_that_is_not_taken_from_drops_pictures() -> None:
     camera = FakeCamera([Show(5, people=5)], speed=10)
     with camera.reader() as reader:
-        first = reader.take(30)
+        reader.take(30)
         while camera.health().frames_in < 20:
             threading.Event().wait(0.01)
         newest = reader.take(30)
         health = camera.health()
-    assert newest.index - first.index >= 19
+    assert newest.index >= 19
     assert health.dropped >= 18
     assert health.counted == 2
 

@@ -149,7 +149,8 @@ def test_tensors_must_be_those_of_the_manifest(
     other_input = dataclasses.replace(model.manifest, input=InputSpec(name="frame"))
     with pytest.raises(ModelError, match=r"input 'frame', the graph has \['image'\]"):
         open_backend(ModelFile(model.path, other_input), "onnxruntime")
-    outputs = (dataclasses.replace(model.manifest.outputs[0], name="people"),)
+    first, *rest = model.manifest.outputs
+    outputs = (dataclasses.replace(first, name="people"), *rest)
     with pytest.raises(ModelError, match="output 'people', the graph has"):
         open_backend(
             ModelFile(model.path, dataclasses.replace(model.manifest, outputs=outputs)),

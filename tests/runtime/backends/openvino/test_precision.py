@@ -251,7 +251,7 @@ def test_what_this_cpu_computes_in_is_what_is_read_back(tiny_model: Path) -> Non
     lacks = {"bfloat16", "float16"} - set(precision.computes_in())
     for name in lacks:
         hint = {"INFERENCE_PRECISION_HINT": precision.hint(name)}
-        assert precision.computed_in(core.compile_model(model, "CPU", hint)) == "float32"
+        assert precision.computed_in(core.compile_model(model, "CPU", hint)) != name
 
 
 def test_own_backends_say_what_they_compute_in(tiny_model: Path) -> None:
