@@ -94,7 +94,8 @@ def test_what_it_counts_too_differently_is_refused(model, options, tmp_path):
 
 
 @pytest.mark.usefixtures("strict")
-def test_what_is_kept_by_force_is_not_run_by_it(model, options, tmp_path):
+def test_what_is_kept_by_force_is_not_run_by_it(model, options, tmp_path, monkeypatch):
+    monkeypatch.setattr(precisions, "computes_in", lambda device: ("float32",))
     out = tmp_path / "made"
     made = export_model(model, out, dataclasses.replace(options, force=True), finish=write_report)
     assert any("kept by `force`" in warning for warning in made.warnings)

@@ -152,7 +152,8 @@ def test_a_fork_is_told_to_open_its_own(tiny_model: Path) -> None:
         import numpy as np
         from edgecount import EdgeCounter
         frame = np.zeros((64, 64, 3), np.uint8)
-        counter = EdgeCounter(sys.argv[1], backend="openvino", threads=1)
+        how = {"backend": "openvino", "precision": "float32", "threads": 1}
+        counter = EdgeCounter(sys.argv[1], **how)
         counter.count(frame)
         child = os.fork()
         if child:
@@ -162,7 +163,7 @@ def test_a_fork_is_told_to_open_its_own(tiny_model: Path) -> None:
                 counter.count(frame)
             except Exception as error:
                 print(error, flush=True)
-            with EdgeCounter(sys.argv[1], backend="openvino", threads=1) as own:
+            with EdgeCounter(sys.argv[1], **how) as own:
                 print(own.count(frame).count, flush=True)
             os._exit(0)
     """
