@@ -18,7 +18,8 @@ from edgecount.errors import InputError
 from edgecount.runtime.frames.intake import FrameIntake
 
 Picture = NDArray[np.uint8]
-Make = Callable[[Picture, _ext.Stream, ctypes.CDLL], Any]
+# In quotes: an extension without its CUDA part has no streams.
+Make = Callable[[Picture, "_ext.Stream", ctypes.CDLL], Any]
 
 HEIGHT, WIDTH = 96, 128
 

@@ -264,11 +264,13 @@ def test_a_damaged_plan(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tensors_must_be_those_of_the_manifest(make: Make, model: ModelFile) -> None:
-    outputs = (dataclasses.replace(model.manifest.outputs[0], name="people"),)
+    first, *rest = model.manifest.outputs
+    outputs = (dataclasses.replace(first, name="people"), *rest)
     manifest = dataclasses.replace(model.manifest, outputs=outputs)
     with pytest.raises(BackendError, match=r"density, heat, shift out, and its .*people"):
         TensorRTBackend(make(manifest=manifest))
-    some = dataclasses.replace(model.manifest, outputs=model.manifest.outputs[:1])
+    alone = dataclasses.replace(model.manifest.postprocess, fusion=None)
+    some = dataclasses.replace(model.manifest, outputs=(first,), postprocess=alone)
     with TensorRTBackend(make(manifest=some)) as backend:
         assert list(backend.infer({"image": image()})) == ["density"]
 
