@@ -14,8 +14,8 @@ from edgecount.train.models.pretrained import find_weights, published_as
 
 DATA, BACKBONE, TEACHER = "data", "backbone_weights", "teacher.checkpoint"
 KEYS = (DATA, BACKBONE, "initial_weights", "prune_from", TEACHER)
+# Read again when a run goes on: its checkpoint has the rest.
 KEYS_OF_RESUMED = (DATA, TEACHER)
-"""What is read again when a run goes on from its checkpoint, which has the rest."""
 
 _DRAWN = ("scenes", "blank")  # sets without files
 
