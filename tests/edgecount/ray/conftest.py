@@ -37,16 +37,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def settings() -> Iterator[dict[str, Any]]:
-    """Return the options of a node: no reports, no dashboard, and a folder that is deleted."""
+    """Return the options of a node: no dashboard. No reports, and a folder that is deleted.
+
+    Not the option `temp_dir`: a node then still writes its address into the default folder, and
+    fails where that does not exist.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # a socket's path must be short
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", str(folder))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")  # it would write into the home folder
-        yield {
-            "include_dashboard": False,
-            "object_store_memory": STORE,
-            "temp_dir": str(folder),
-        }
+        yield {"include_dashboard": False, "object_store_memory": STORE}
     shutil.rmtree(folder, ignore_errors=True)
 
 
