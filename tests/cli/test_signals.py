@@ -11,6 +11,8 @@ import onnx
 import pytest
 from graphs import small_model
 
+from edgecount.cli._shell.signals import interrupt_raises, stop_on_interrupt
+
 STAGED = 60  # s to wait for an export to begin
 
 
@@ -167,6 +169,25 @@ def test_sigterm_that_is_ignored_stays_so():
     )
     done = run_code(code)
     assert done.stdout == "alive\n"
+
+
+def test_the_first_ctrl_c_raises_nothing_whoever_looks_first():
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_interrupt() as stop:
+        signal.raise_signal(signal.SIGINT)  # handled before the watcher of stuck calls asks
+        assert stop.requested
+        assert not interrupt_raises()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert interrupt_raises()
+    with stop_on_interrupt() as stop:
+        assert not interrupt_raises()  # the watcher asks before the handler runs
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        assert interrupt_raises()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_handlers_are_as_they_were():

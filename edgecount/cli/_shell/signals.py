@@ -40,16 +40,34 @@ def stop_on_interrupt() -> Iterator[Stop]:
         yield stop
         return
     before = signal.getsignal(signal.SIGINT)
-
-    def request(_number: int, _frame: FrameType | None) -> None:
-        stop.requested = True
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, request)
+    signal.signal(signal.SIGINT, _Requests(stop, before))
     try:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class _Requests:
+    """A handler of SIGINT that takes the first one as a request, and leaves others to the former.
+
+    Attributes:
+        is_noted: whether `interrupt_raises` was asked about the first one.
+    """
+
+    def __init__(self, stop: Stop, before: Any) -> None:
+        self._stop, self._before = stop, before
+        self.is_noted = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Request the stop, or do what was done before."""
+        if not self._stop.requested:
+            self._stop.requested = True
+            return
+        signal.signal(signal.SIGINT, self._before)
+        if callable(self._before):
+            self._before(number, frame)
+        elif self._before is signal.SIG_DFL:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -125,8 +143,14 @@ class _AfterImports:
 
 
 def interrupt_raises() -> bool:
-    """Return whether Ctrl-C raises an error as soon as Python runs, and is not put off."""
+    """Return whether a Ctrl-C raises an error as soon as Python runs, and is not put off.
+
+    To be asked once for each: the handler may have run by then, and take the next one otherwise.
+    """
     handler = signal.getsignal(signal.SIGINT)
+    if isinstance(handler, _Requests):
+        first, handler.is_noted = not handler.is_noted, True
+        return not first
     return handler is signal.default_int_handler or isinstance(handler, _AfterImports)
 
 

@@ -48,12 +48,15 @@ def end_stuck_calls() -> Iterator[None]:
 
 def _watch(reader: int) -> None:
     while number := os.read(reader, 1):
-        stuck = _calls_in_hand() if _ends(number[0]) else set()
+        if not _ends(number[0]):
+            continue
+        patience = 0.0 if interrupt_raises() else PATIENCE
+        stuck = _calls_in_hand()
 
         def returned(stuck: Any = stuck) -> bool:
             return not stuck or stuck.isdisjoint(_calls_in_hand())
 
-        if _wait(reader, 0.0 if interrupt_raises() else PATIENCE, returned):
+        if _wait(reader, patience, returned):
             continue
         for call in stuck:
             call.end(KeyboardInterrupt())
