@@ -38,7 +38,17 @@ def check_threshold(threshold: float | None, manifest: Manifest) -> float:
         return manifest.postprocess.threshold
     if not _is_number(threshold, Real) or not 0 <= threshold < 1:
         raise ConfigError(f"threshold: expected a number in [0, 1), got {threshold!r}")
+    check_heads("threshold", manifest)
     return float(threshold) + 0.0  # -0.0 is 0.0
+
+
+def check_heads(option: str, manifest: Manifest) -> None:
+    """Refuse a model that finds no heads, for an option that is about their scores."""
+    if manifest.output("heatmap") is None and manifest.output("scores") is None:
+        raise ConfigError(
+            f"{option}: expected a model with a heatmap or boxes, whose heads have scores; "
+            f"{manifest.name} gives {_roles(manifest)}"
+        )
 
 
 def check_max_side(max_side: int | str | None, manifest: Manifest) -> int | None:
@@ -70,10 +80,9 @@ def check_zoom(zoom: int, manifest: Manifest) -> int:
     if not _is_number(zoom, Integral) or not 0 <= zoom <= MOST_ZOOM:
         raise ConfigError(f"zoom: expected a whole number from 0 to {MOST_ZOOM}, got {zoom!r}")
     if zoom and manifest.output("heatmap") is None:
-        roles = " and ".join(dict.fromkeys(output.role for output in manifest.outputs))
         raise ConfigError(
             f"zoom: expected a model with a heatmap, whose points can be searched for again; "
-            f"{manifest.name} gives {roles}"
+            f"{manifest.name} gives {_roles(manifest)}"
         )
     return int(zoom)
 
@@ -149,6 +158,10 @@ def check_timeout(timeout: float | None) -> None:
     """Refuse a timeout that is neither None nor a number of seconds, 0 or more."""
     if timeout is not None and not (_is_number(timeout, Real) and 0 <= timeout < float("inf")):
         raise ConfigError(f"timeout: expected seconds, 0 or more, or None, got {timeout!r}")
+
+
+def _roles(manifest: Manifest) -> str:
+    return " and ".join(dict.fromkeys(output.role for output in manifest.outputs))
 
 
 def _is_number(value: object, kind: type) -> bool:

@@ -52,7 +52,8 @@ class EdgeCounter:
             "openvino-npu", "fake", or a `Backend` of your own, which stays yours to close.
         regions: polygons to count in as well, in source pixels: a mapping of name to points
             (N, 2) or `Region`, or a sequence of `Region`.
-        threshold: score above which a head point counts, in [0, 1); None: the model's. With
+        threshold: score above which a head point counts, in [0, 1), by a model that finds heads,
+            with a heatmap or boxes; None: the model's. With
             another one, or at another size than by default, results have no interval: the
             model's was not measured so.
         max_side: frames whose longer side is longer are shrunk to it, in pixels; "model": the

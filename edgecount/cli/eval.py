@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount._options import check_heads
 from edgecount.cli._eval.folds import mean_line, mean_of_folds, read_folds
 from edgecount.cli._eval.kernels import kernels_option
 from edgecount.cli._eval.sets import count_images, read_sets, split_arguments
@@ -148,7 +149,7 @@ def evaluate(
     for model, sets in plan.items():
         with (
             _open(model, **engine) as counter,
-            _candidates(ranked, model, **engine) as candidates,
+            _candidates(counter if ranked else None, model, **engine) as candidates,
             Progress(count_images(sets), "image", f"eval {model}", shown=not as_json) as progress,
         ):
             results[model] = {
@@ -240,11 +241,12 @@ def _write_report(
 
 
 def _candidates(
-    wanted: bool, model: str, **engine: Any
+    of: EdgeCounter | None, model: str, **engine: Any
 ) -> AbstractContextManager[EdgeCounter | None]:
-    """Open the model again with a threshold near 0, if its candidates are wanted."""
-    if not wanted:
+    """Open the model again with a threshold near 0, if the candidates of its counter are wanted."""
+    if of is None:
         return nullcontext()
+    check_heads("--average-precision", of.manifest)
     from edgecount.train.evaluate.candidates import LEAST_SCORE
 
     return _open(model, **engine, threshold=LEAST_SCORE)

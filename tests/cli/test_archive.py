@@ -192,6 +192,14 @@ def test_other_options_are_refused(run, photos, tmp_path, more, told):
     assert len(rows(out)) == 6
 
 
+def test_options_that_the_counter_refuses_are_not_kept(run, photos, tmp_path):
+    out = tmp_path / "out"
+    refused = run("count", photos, "--out", out, "--backend", "onnxruntime", "--precision=float16")
+    assert refused.exit_code != 0
+    assert "float16" in refused.stderr
+    assert "6 images counted" in run("count", photos, "--out", out).stdout
+
+
 def test_another_folder_is_refused(run, photos, files, tmp_path):
     run("count", photos, "--out", tmp_path / "out")
     files.image("others/a/1.png", 1)

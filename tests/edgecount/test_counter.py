@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgecount import EdgeCounter, FakeBackend
 from edgecount.errors import BackendError, ConfigError, InputError, ModelError, SourceError
-from edgecount.manifest import IntervalSpec, Manifest, PostprocessSpec
+from edgecount.manifest import IntervalSpec, Manifest, OutputSpec, PostprocessSpec
 from edgecount.regions import Region
 from edgecount.result import CountResult
 from edgecount.runtime.backends import Backend
@@ -256,6 +256,16 @@ def test_threshold(tiny_model: Path, frame: NDArray[np.uint8]) -> None:
     dim = (frame * 0.6).astype(np.uint8)
     assert EdgeCounter(tiny_model).count(dim).peak_count == 4
     assert EdgeCounter(tiny_model, threshold=0.7).count(dim).peak_count == 0
+
+
+def test_a_threshold_is_of_models_that_find_heads(make_manifest: Callable[..., Manifest]) -> None:
+    outputs = (OutputSpec("density", "density", 8),)
+    plain = PostprocessSpec()
+    manifest = dataclasses.replace(make_manifest(), outputs=outputs, postprocess=plain)
+    backend = FakeBackend([(20.0, 20.0)], manifest=manifest)
+    with pytest.raises(ConfigError, match=r"threshold: expected a model with a heatmap or boxes.*"):
+        EdgeCounter(manifest, backend=backend, threshold=0.4)
+    EdgeCounter(manifest, backend=backend)
 
 
 def test_an_interval_is_given_where_it_was_measured(

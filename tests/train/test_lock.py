@@ -45,7 +45,7 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog)
     monkeypatch.setattr(fcntl, "flock", refuse)
     with caplog.at_level(logging.WARNING, "edgecount"), locked(tmp_path):
         pass
-    assert "cannot be locked (Operation not supported): start no second training" in caplog.text
+    assert "cannot be locked (Operation not supported): start no second one" in caplog.text
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):

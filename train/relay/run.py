@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edgecount.errors import ConfigError, OutputError
+from edgecount.errors import OutputError
 from edgecount.train.data.assemble import load_held_out
 from edgecount.train.data.needs import KEYS, KEYS_OF_RESUMED, check_needs
 from edgecount.train.journal import OnRecord
+from edgecount.train.lock import run_folder
 from edgecount.train.loop import train
 from edgecount.train.relay.deadline import Deadline
 from edgecount.train.relay.stages import Stage
@@ -108,35 +109,12 @@ def keep(stage: Stage, results: Path, measured: dict[str, object]) -> None:
         raise OutputError(f"cannot write the results to {folder}: {error}") from error
 
 
-@contextmanager
-def only_one(runs: Path) -> Iterator[None]:
+def only_one(runs: Path) -> AbstractContextManager[object]:
     """Keep a second relay out of a folder of runs while this one works there.
 
+    A folder that the relay makes and leaves empty is taken away if it fails.
+
     Raises:
-        ConfigError: another one works there.
-        OutputError: the folder cannot be written.
+        OutputError: another one works there, or the folder cannot be written.
     """
-    try:
-        runs.mkdir(parents=True, exist_ok=True)
-        lock = (runs / "relay.lock").open("w")
-    except OSError as error:
-        raise OutputError(f"cannot write to the folder of runs {runs}: {error}") from error
-    with lock:
-        if not locked(lock.fileno()):
-            raise ConfigError(
-                f"another relay works in {runs}: wait for it, stop it, or choose another --runs"
-            )
-        yield
-
-
-def locked(descriptor: int) -> bool:
-    """Lock an open file for this process; False where another one has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two relays at once are the caller's to avoid
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+    return run_folder(runs, name="relay.lock", doing="running a relay in")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from edgecount._text import valid_text
 from edgecount.archive.images import Images, open_images
 from edgecount.archive.rows import row_name
 from edgecount.archive.run import Progress, ShardRun, Work
-from edgecount.archive.settings import claim, describe_model, describe_regions
+from edgecount.archive.settings import Settings, claim, describe_model, describe_regions
 from edgecount.archive.shards import Shard
 from edgecount.archive.store import Store
 from edgecount.archive.tables import PRIVATE, default_format, open_table
@@ -58,11 +59,35 @@ def count_archive(
     if images.left_out and shard.index == 1:  # one of the shards is enough to tell
         _log.warning("%s: left out: %s", sources[0], images.left_out)
     settings = _settings(images, shard, options)
-    stored = claim(
-        given.out / PRIVATE / "settings.json",
-        settings,
-        open_to={"format": given.format_name or default_format(), "version": __version__},
-    )
+    path = given.out / PRIVATE / "settings.json"
+    with ExitStack() as stack:
+
+        @cache
+        def counter() -> EdgeCounter:
+            # The rows of a table have no map.
+            return stack.enter_context(open_counter(density=False, quiet=quiet, **options))
+
+        if names and not path.exists():
+            counter()  # first: options that it refuses must not become those of the folder
+        stored = claim(
+            path,
+            settings,
+            open_to={"format": given.format_name or default_format(), "version": __version__},
+        )
+        _check_stored(stored, given)
+        teller = Teller(given.out, shard, as_json=as_json, quiet=quiet)
+        with Store(given.out, shard, open_table(stored["format"])) as store:
+            if given.retry_errors:
+                store.forget_errors()
+            work = Work.of(images, names.values(), store.done)
+            reading = {name: options[name] for name in ("accept_damaged", "max_pixels")}
+            progress = _count(work, store, teller, counter, **reading)
+    teller.end(progress)
+    return progress.stopped
+
+
+def _check_stored(stored: Settings, given: Given) -> None:
+    """Refuse another format than that of a table that was begun; warn of another version."""
     if given.format_name not in (None, stored["format"]):
         raise ConfigError(
             f"the table in {given.out} is {stored['format']}, got --format {given.format_name}: "
@@ -75,33 +100,22 @@ def count_archive(
             stored["version"],
             __version__,
         )
-    table = open_table(stored["format"])
-    teller = Teller(given.out, shard, as_json=as_json, quiet=quiet)
-    with Store(given.out, shard, table) as store:
-        if given.retry_errors:
-            store.forget_errors()
-        work = Work.of(images, names.values(), store.done)
-        progress = _count(work, store, teller, open_counter, quiet=quiet, **options)
-    teller.end(progress)
-    return progress.stopped
 
 
 def _count(
     work: Work,
     store: Store,
     teller: Teller,
-    open_counter: Callable[..., EdgeCounter],
+    open_counter: Callable[[], EdgeCounter],
     *,
     accept_damaged: bool,
     max_pixels: int,
-    **options: Any,
 ) -> Progress:
     if not work.names:  # nothing is loaded to find that all is done
         return Progress(work.before)
     reading: dict[str, Any] = {"accept_damaged": accept_damaged, "max_pixels": max_pixels}
+    counter = open_counter()
     with ExitStack() as stack:
-        # The rows of a table have no map.
-        counter = stack.enter_context(open_counter(density=False, **options, **reading))
         stop = stack.enter_context(stop_on_interrupt())
         stack.enter_context(teller.bar(len(work.names)))
         run = ShardRun(counter, store, on_row=teller.row, stopped=lambda: stop.requested, **reading)

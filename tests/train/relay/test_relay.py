@@ -197,9 +197,20 @@ def test_a_recipe_holds_images_out(configs, tmp_path):
 def test_two_relays_do_not_share_a_folder(tmp_path):
     with (
         only_one(tmp_path),
-        pytest.raises(EdgeCountError, match="another relay works in"),
+        pytest.raises(EdgeCountError, match="is running a relay in"),
         only_one(tmp_path),
     ):
         pass
     with only_one(tmp_path):  # it is free again
         pass
+
+
+def test_a_relay_that_is_refused_leaves_no_folder(configs, tmp_path):
+    path = configs / f"{RECIPE}-1.yaml"
+    settings = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**settings, "data_root": str(tmp_path / "no data")}))
+    runs = tmp_path / "runs" / "relay"
+    stages = find_stages(RECIPE, runs, configs)
+    with pytest.raises(EdgeCountError), only_one(runs):
+        go_on(stages, tmp_path / "results", Deadline())
+    assert not runs.parent.exists()
