@@ -112,7 +112,19 @@ HSRNET_TABLE_5 = Experiment(
         "batch_size=2",
         "learning_rate=3.0e-4",
         "schedule=cosine",
-        *steps(1000, "fp32"),
+        *steps(700, "fp32"),
+    ),
+    start=(
+        "model.recalibration=false",
+        "model.channel_focus=false",
+        "model.spatial_focus=false",
+        "objective.scale_consistency=0.0",
+        "objective.sigma=6",
+        "batch_size=4",
+        "learning_rate=1.0e-3",
+        "warmup=50",
+        "clip_norm=1.0",
+        *steps(5000, "fp32"),
     ),
     variants={
         name: Variant(

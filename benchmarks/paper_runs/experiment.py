@@ -11,6 +11,7 @@ from edgecount.train.config import TrainConfig, find_config, load_config
 from edgecount.train.data.sample import Sample
 
 SEEDS = (1, 2, 3)
+START = "start"
 
 # From the folder of a trained run and its held-out sets to rows of a table: name of the row (empty
 # where the variant is the row) -> a summary of `edgecount eval`.
@@ -45,6 +46,8 @@ class Experiment:
         paper_columns: title of the paper's figures.
         notes: what a reader has to know, a paragraph each.
         seeds: a training for each.
+        start: changes of the config for one training before all others, whose weights they start
+            from, as far as they fit. Networks that learn nothing in minutes from random weights.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Experiment:
     paper_columns: str = "paper"
     notes: tuple[str, ...] = ()
     seeds: tuple[int, ...] = SEEDS
+    start: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Run:
 
     Attributes:
         experiment: the experiment.
-        variant: name of the variant.
+        variant: name of the variant; ``start`` for the training that the others start from.
         seed: of weights and batches.
     """
 
@@ -76,13 +80,22 @@ class Run:
     @property
     def name(self) -> str:
         """Return the run's name, which is its folder's below the folder of runs, too."""
-        return f"{self.experiment.name}/{self.variant}/seed-{self.seed}"
+        name = f"{self.experiment.name}/{self.variant}"
+        return name if self.variant == START else f"{name}/seed-{self.seed}"
 
     @property
     def changes(self) -> list[str]:
         """Return every change of the config."""
-        own = self.experiment.variants[self.variant].changes
-        return [*self.experiment.changes, *own, f"seed={self.seed}"]
+        one = self.experiment
+        own = one.start if self.variant == START else one.variants[self.variant].changes
+        return [*one.changes, *own, f"seed={self.seed}"]
+
+    @property
+    def before(self) -> Run | None:
+        """Return the training whose weights this one starts from; None: it starts anew."""
+        if self.variant == START or not self.experiment.start:
+            return None
+        return Run(self.experiment, START, self.experiment.seeds[0])
 
     def config(self) -> TrainConfig:
         """Return the run's config.

@@ -67,6 +67,12 @@ def _page(one: Experiment, results: list[Result]) -> Iterator[str]:
         "the spread shows nothing."
     )
     yield ""
+    if one.start:
+        yield (
+            "All runs start from the weights of one training, as far as they fit, with "
+            f"{', '.join(f'`{change}`' for change in one.start)}."
+        )
+        yield ""
     for note in one.notes:
         yield note
         yield ""

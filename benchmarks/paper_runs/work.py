@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 import time
@@ -125,18 +126,14 @@ def _read(path: Path) -> Any:
 def _settings(run: Run) -> dict[str, Any]:
     """Return the whole config of a run, which its YAML file may change under a result."""
     values = config_to_dict(run.config())
-    return {key: value for key, value in values.items() if key != "paper"}
+    settings = {key: value for key, value in values.items() if key != "paper"}
+    return settings if run.before is None else settings | {"start": _settings(run.before)}
 
 
 def _one(run: Run, folder: Path, stop: Deadline, say: Say) -> bool:
     """Train and measure one run; return False where the time is up before its end."""
     config, out = run.config(), folder / run.name
-    last = out / "last.pt"
-    if not _is_trained(last, config.steps):
-        say(f"{run.name}: {'resuming' if last.exists() else 'starting'}")
-        with _clock(out):
-            train(config, out, resume=True, device="cpu", stop=stop)
-    if not _is_trained(last, config.steps):
+    if not _train(run, folder, stop, say):
         return False
     say(f"{run.name}: measuring")
     measured = run.experiment.measure(out, load_held_out(config, out))
@@ -157,6 +154,23 @@ def _one(run: Run, folder: Path, stop: Deadline, say: Say) -> bool:
     temporary.replace(out / RESULT)
     say(f"{run.name}: done, {result['cpu_minutes']} minutes of a core; {_brief(run, measured)}")
     return True
+
+
+def _train(run: Run, folder: Path, stop: Deadline, say: Say) -> bool:
+    """Train one run, and before it the one that it starts from; return whether it is trained."""
+    config, out = run.config(), folder / run.name
+    last = out / "last.pt"
+    if _is_trained(last, config.steps):
+        return True
+    if run.before is not None:
+        if not _train(run.before, folder, stop, say):
+            return False
+        weights = folder / run.before.name / "last.pt"
+        config = dataclasses.replace(config, initial_weights=str(weights.resolve()))
+    say(f"{run.name}: {'resuming' if last.exists() else 'starting'}")
+    with _clock(out):
+        train(config, out, resume=True, device="cpu", stop=stop)
+    return _is_trained(last, config.steps)
 
 
 def _is_trained(last: Path, steps: int) -> bool:

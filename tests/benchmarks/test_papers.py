@@ -132,6 +132,37 @@ def test_another_machine_goes_on_from_the_results_that_were_kept(experiment, tmp
     assert "3 of 4 runs are done" in page.read_text()
 
 
+def test_runs_start_from_one_training_that_is_done_once(experiment, tmp_path):
+    import dataclasses
+
+    from edgecount.train.checkpoint import load_checkpoint
+    from paper_runs.experiment import runs_of
+    from paper_runs.tables import write_tables
+    from paper_runs.work import read_result, work
+
+    # At a rate of next to nothing a run keeps the weights that it starts from.
+    still = {
+        name: dataclasses.replace(variant, changes=("learning_rate=1e-12",))
+        for name, variant in experiment.variants.items()
+    }
+    started = dataclasses.replace(experiment, start=("steps=1",), variants=still)
+    runs, folder, lines = list(runs_of((started,))), tmp_path / "runs", []
+    assert work(runs, folder, Deadline(), lines.append)
+    assert [line for line in lines if "starting" in line] == [
+        f"{name}: starting" for name in ("small/start", *(run.name for run in runs))
+    ]
+    first = load_checkpoint(folder / "small/start/last.pt")["network"]
+    for run in runs:
+        own = load_checkpoint(folder / run.name / "last.pt")["network"]
+        assert all(value.allclose(own[name], atol=1e-9) for name, value in first.items())
+    (page,) = write_tables((started,), folder, tmp_path)
+    assert "one training, as far as they fit, with `steps=1`." in page.read_text()
+
+    other = dataclasses.replace(started, start=("steps=2",))
+    with pytest.raises(Exception, match="other settings"):
+        read_result(next(runs_of((other,))), folder)
+
+
 def test_a_run_stops_when_the_time_is_up_and_goes_on(experiment, tmp_path):
     from paper_runs.experiment import runs_of
     from paper_runs.work import read_result, work
