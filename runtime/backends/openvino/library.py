@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import threading
 from contextlib import suppress
 from types import ModuleType
@@ -67,7 +68,21 @@ def core() -> Any:
         raise BackendError(f"openvino cannot be started: {reason(error)}") from error
     with suppress(RuntimeError):  # no documented property: a release may have dropped it
         found.set_property("CPU", {"CPU_RUNTIME_CACHE_CAPACITY": _KERNELS})
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=end_idle_threads)
     return found
+
+
+def end_idle_threads() -> None:
+    """End the threads of models that were closed; OpenVINO keeps them for the next ones.
+
+    To be called before a fork: the child has none of the threads, and a model that it opens there
+    would wait for them for ever. The plugin of the CPU ends them for the whole process when one of
+    its instances ends (a few milliseconds). Threads of models in use stay.
+    """
+    with suppress(Exception):  # a fork goes on, whatever OpenVINO says
+        other = load_openvino().Core()
+        other.get_property("CPU", "FULL_DEVICE_NAME")  # which makes an instance of the plugin
 
 
 def version() -> str:

@@ -171,3 +171,25 @@ def test_a_fork_is_told_to_open_its_own(tiny_model: Path) -> None:
         0,
         "openvino was opened before a fork: open a counter in the child\n0.0\n",
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_fork_opens_its_own_after_another_was_closed(tiny_model: Path, threads: int) -> None:
+    code = """if True:
+        import os, signal, sys
+        import numpy as np
+        from edgecount import EdgeCounter
+        def count():
+            how = {"backend": "openvino", "precision": "float32", "threads": int(sys.argv[2])}
+            with EdgeCounter(sys.argv[1], **how) as counter:
+                print(counter.count(np.zeros((64, 64, 3), np.uint8)).count, flush=True)
+        count()
+        child = os.fork()
+        if not child:
+            signal.alarm(60)  # it would wait for ever
+            count()
+            os._exit(0)
+        print(os.waitpid(child, 0)[1])
+    """
+    assert run_code(code, tiny_model, threads)[:2] == (0, "0.0\n0.0\n0\n")
