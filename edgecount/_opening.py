@@ -23,6 +23,7 @@ from edgecount.result import CountResult
 from edgecount.runtime.backends import Backend, DeviceBackend
 from edgecount.runtime.backends.select import open_backend
 from edgecount.runtime.models.open import open_model
+from edgecount.runtime.pipeline.ending import ends_before_the_interpreter
 from edgecount.runtime.pipeline.job import CountSettings
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from edgecount.runtime.models.engines import Rebuild
 
 
+@ends_before_the_interpreter
 def open_settings(
     model: str | os.PathLike[str] | Manifest,
     backend: str | Backend,

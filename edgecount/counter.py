@@ -23,6 +23,7 @@ from edgecount.regions import Region, RegionsLike, read_regions
 from edgecount.result import CountResult
 from edgecount.runtime.backends import Backend, DeviceBackend
 from edgecount.runtime.frames.intake import FrameIntake
+from edgecount.runtime.pipeline.ending import ends_before_the_interpreter
 from edgecount.runtime.pipeline.open import open_pipeline
 from edgecount.runtime.pipeline.postprocess import RegionMasks
 from edgecount.runtime.sources import Frame, Source
@@ -129,7 +130,8 @@ class EdgeCounter:
             density=density,
             rebuild=rebuild,
             device=device,
-            refine=self.refine,
+            # A method of its own would keep the counter until the next garbage collection.
+            refine=_unchanged if type(self).refine is _REFINE else self.refine,
         )
         self._pipeline = open_pipeline(self._settings, workers)
         engines = self._settings.engines
@@ -382,6 +384,7 @@ class EdgeCounter:
         del frame
         return result
 
+    @ends_before_the_interpreter
     def close(self) -> None:
         """Free the engine, unless the caller brought it.
 
@@ -395,3 +398,10 @@ class EdgeCounter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+_REFINE = EdgeCounter.refine
+
+
+def _unchanged(_frame: CheckedFrame, result: CountResult) -> CountResult:
+    return result

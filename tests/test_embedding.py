@@ -16,7 +16,7 @@ from edgecount.scenes import render_scene
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "embedding.md"
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
 NAMES = [
-    *("backend", "many", "source", "cameras", "asyncio", "callbacks", "conversions"),
+    *("backend", "many", "processes", "source", "cameras", "asyncio", "callbacks", "conversions"),
     *("drawing", "refine"),
 ]
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from queue import SimpleQueue
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, ModelError
 from edgecount.runtime.backends.base import Backend
+from edgecount.runtime.backends.forks import check_process
 from edgecount.runtime.backends.onnxruntime.calls import run_session
 from edgecount.runtime.backends.onnxruntime.session import (
     CPU,
@@ -56,6 +58,7 @@ class OnnxRuntimeBackend(Backend):
         self._model, self._threads = model, threads or usable_threads()
         self.lanes = min(_MOST_LANES, self._threads) if device == "cpu" else 1
         self._of_lanes: dict[int, Backend] = {}
+        self._process = os.getpid()
         self._opening = threading.Lock()
         self._state = () if model.path is None else files_state(model.path)
         provider = CPU if device == "cpu" else CUDA
@@ -71,6 +74,7 @@ class OnnxRuntimeBackend(Backend):
         """Run the model once; see `Backend.infer`."""
         if self._session is None:
             raise BackendError(f"{self.name}: the backend is closed")
+        check_process(self.name, self._process)
         try:
             values = run_session(self._session, self._outputs, inputs)
         except ModelError:  # it was ended
@@ -89,6 +93,7 @@ class OnnxRuntimeBackend(Backend):
         """
         if number == 1 or self.device != "cpu":
             return self
+        check_process(self.name, self._process)  # before the lock, which a thread may have held
         with self._opening:
             if self._session is None:
                 raise BackendError(f"{self.name}: the backend is closed")
@@ -118,7 +123,10 @@ class OnnxRuntimeBackend(Backend):
             check_unchanged(self._model.path, self._state)
 
     def close(self) -> None:
-        """Free the sessions."""
+        """Free the sessions; in a fork they are the parent's."""
+        if self._process != os.getpid():
+            self._session = None
+            return
         with self._opening:
             self._session = None
             while self._of_lanes:
@@ -131,13 +139,14 @@ class _InTurn(Backend):
     name = "onnxruntime"
 
     def __init__(self, engines: Sequence[Backend]) -> None:
-        self._engines = engines
+        self._engines, self._process = engines, os.getpid()
         self._idle: SimpleQueue[Backend] = SimpleQueue()
         for engine in engines:
             self._idle.put(engine)
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the model once, by the engine that is free next; see `Backend.infer`."""
+        check_process(self.name, self._process)  # a thread of the parent may have all of them
         engine = self._idle.get()
         try:
             return engine.infer(inputs)

@@ -11,6 +11,7 @@ from edgecount._telemetry import refuse_reports
 from edgecount.errors import BackendError, MissingExtraError, ModelError
 from edgecount.manifest import FOR_TENSORRT
 from edgecount.runtime.backends.calls import in_hand
+from edgecount.runtime.backends.forks import leave_to_parent
 from edgecount.runtime.cuda.driver import probe_driver
 from edgecount.runtime.models.onnx_facts import check_beside
 
@@ -88,6 +89,7 @@ def open_session(
             f"onnxruntime could not start {provider} and gave {got}: the NVIDIA driver, CUDA or "
             "cuDNN are missing or of another version than it was built for"
         )
+    leave_to_parent(session)
     return session
 
 

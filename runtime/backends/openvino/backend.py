@@ -6,12 +6,14 @@ import io
 import logging
 import os
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from edgecount.errors import BackendError, ModelError
 from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.backends.calls import in_hand
+from edgecount.runtime.backends.forks import check_process
 from edgecount.runtime.backends.openvino import library
 from edgecount.runtime.backends.openvino.cache import CompiledCache, cache_key
 from edgecount.runtime.backends.openvino.precision import check_precision, computed_in
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
     from edgecount.runtime.backends.openvino.cache import Shape
     from edgecount.runtime.models.model_file import ModelFile
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _MOST_LANES = 4  # each has buffers of its own
 
@@ -77,7 +82,9 @@ class OpenVinoBackend(Backend):
         self._network: Any = None
         self._outputs: list[int] = []
         any_size = backend != "openvino-npu"  # which takes fixed sizes alone
-        self._forms = Forms(self._make, any_size=any_size, is_kept=self._is_kept)
+        # Forms that held this object would keep it until the next garbage collection.
+        make, is_kept = _weakly(self._make), _weakly(self._is_kept)
+        self._forms = Forms(make, any_size=any_size, is_kept=is_kept)
         if not any_size:
             self._check_tensors(self._read())
 
@@ -85,8 +92,7 @@ class OpenVinoBackend(Backend):
         """Run the model once; see `Backend.infer`."""
         if self._closed:
             raise BackendError(f"{self.name}: the backend is closed")
-        if self._process != os.getpid():  # its threads are not in a fork: it would wait for ever
-            raise BackendError(f"{self.name} was opened before a fork: open a counter in the child")
+        check_process(self.name, self._process)
         name = self._model.manifest.input.name
         if list(inputs) != [name]:
             raise BackendError(f"{self.name}: expected the input {name!r}, got {list(inputs)}")
@@ -106,6 +112,7 @@ class OpenVinoBackend(Backend):
         number = min(number, self.lanes)
         if number <= 1:
             return self
+        check_process(self.name, self._process)  # before the lock, which a thread may have held
         with self._lock:
             if self._closed:
                 raise BackendError(f"{self.name}: the backend is closed")
@@ -131,7 +138,13 @@ class OpenVinoBackend(Backend):
         return self._forms.shapes()
 
     def close(self) -> None:
-        """Free the compiled models; frames that are being computed are computed to their end."""
+        """Free the compiled models; frames that are being computed are computed to their end.
+
+        In a fork they are the parent's, and stay.
+        """
+        if self._process != os.getpid():
+            self._closed = True
+            return
         with self._lock:
             self._closed, others = True, list(self._of_lanes.values())
             self._of_lanes.clear()
@@ -268,6 +281,19 @@ class OpenVinoBackend(Backend):
                 )
             places.append(found[0])
         self._outputs = places
+
+
+def _weakly(method: Callable[P, R]) -> Callable[P, R]:
+    """Return a function that calls a method, and does not keep its object."""
+    held, name = weakref.WeakMethod(method), method.__name__
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        found = held()
+        if found is None:  # whoever runs the forms has the backend
+            raise ReferenceError(f"the object of {name} is gone")
+        return found(*args, **kwargs)
+
+    return call
 
 
 def _names(port: Any) -> list[str]:

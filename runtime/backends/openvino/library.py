@@ -12,6 +12,7 @@ from typing import Any
 
 from edgecount._telemetry import openvino_unreported
 from edgecount.errors import BackendError, MissingExtraError
+from edgecount.runtime.backends.forks import leave_to_parent
 
 DEVICES = {"openvino": "CPU", "openvino-gpu": "GPU", "openvino-npu": "NPU"}
 """OpenVINO's name of each backend's device."""
@@ -68,6 +69,7 @@ def core() -> Any:
         raise BackendError(f"openvino cannot be started: {reason(error)}") from error
     with suppress(RuntimeError):  # no documented property: a release may have dropped it
         found.set_property("CPU", {"CPU_RUNTIME_CACHE_CAPACITY": _KERNELS})
+    leave_to_parent(found)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=end_idle_threads)
     return found

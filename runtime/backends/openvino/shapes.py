@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import BackendError, EdgeCountError
 from edgecount.runtime.backends.calls import in_hand
+from edgecount.runtime.backends.forks import leave_to_parent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ class Form:
     def __init__(self, compiled: Any) -> None:
         self.compiled = compiled
         self._idle: list[Any] = []  # the last is the one whose buffers are likely in the caches
+        leave_to_parent(self)
 
     @property
     def is_dynamic(self) -> bool:

@@ -146,34 +146,6 @@ def test_threads_are_bound_to_no_core(one: bool) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-def test_a_fork_is_told_to_open_its_own(tiny_model: Path) -> None:
-    code = """if True:
-        import os, sys
-        import numpy as np
-        from edgecount import EdgeCounter
-        frame = np.zeros((64, 64, 3), np.uint8)
-        how = {"backend": "openvino", "precision": "float32", "threads": 1}
-        counter = EdgeCounter(sys.argv[1], **how)
-        counter.count(frame)
-        child = os.fork()
-        if child:
-            os.waitpid(child, 0)
-        else:
-            try:
-                counter.count(frame)
-            except Exception as error:
-                print(error, flush=True)
-            with EdgeCounter(sys.argv[1], **how) as own:
-                print(own.count(frame).count, flush=True)
-            os._exit(0)
-    """
-    assert run_code(code, tiny_model)[:2] == (
-        0,
-        "openvino was opened before a fork: open a counter in the child\n0.0\n",
-    )
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_fork_opens_its_own_after_another_was_closed(tiny_model: Path, threads: int) -> None:
     code = """if True:
