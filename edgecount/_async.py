@@ -48,7 +48,19 @@ class ErrorTeller:
             self._on_error(error)
         except Exception as raised:  # noqa: BLE001 (raised where the result is awaited)
             if not future.done():
-                future.set_exception(raised)
+                future.set_exception(_for_future(raised))
+
+
+async def call_in_thread(call: Callable[[], Item]) -> Item:
+    """Return what a call returns, or raise what it raises, in a thread of asyncio's."""
+
+    def run() -> Item:
+        try:
+            return call()
+        except StopIteration as error:
+            raise _for_future(error) from error
+
+    return await asyncio.to_thread(run)
 
 
 async def iterate(
@@ -58,10 +70,10 @@ async def iterate(
 
     Cancelling or closing it stops the stream, and returns when its thread has ended.
     """
-    steps = _Steps(stream)
+    steps = _Steps(stream, teller)
     try:
         while True:
-            item = await steps.next(teller)
+            item = await steps.next()
             if item is _END:
                 return
             yield item
@@ -73,23 +85,24 @@ async def iterate(
 class _Steps(Generic[Item]):
     """A thread that takes one step of a stream at each request."""
 
-    def __init__(self, stream: Stream[Item]) -> None:
+    def __init__(self, stream: Stream[Item], teller: ErrorTeller | None) -> None:
         requests: Requests = queue.SimpleQueue()
         # The thread knows nothing of this object, so that it ends when nobody holds that any more.
         thread = threading.Thread(
-            target=_serve, args=(stream.results, requests), name="edgecount-async", daemon=True
+            target=_serve,
+            args=(stream.results, requests, teller),
+            name="edgecount-async",
+            daemon=True,
         )
+        thread.start()
         self._requests = requests
         self._end = partial(_end, stream, requests, thread)
         self._finalizer = weakref.finalize(self, _run_in_thread, self._end)
         self._finalizer.atexit = False
-        thread.start()
 
-    async def next(self, teller: ErrorTeller | None) -> Any:
+    async def next(self) -> Any:
         """Return the next result, or the mark of the end."""
         request: Request = (loop := asyncio.get_running_loop()), loop.create_future()
-        if teller is not None:
-            teller.request = request
         self._requests.put(request)
         return await request[1]
 
@@ -111,10 +124,19 @@ class _Steps(Generic[Item]):
         await ended
 
 
-def _serve(results: Generator[Any, None, None], requests: Requests) -> None:
+def _serve(
+    results: Generator[Any, None, None], requests: Requests, teller: ErrorTeller | None
+) -> None:
     with closing(results):
         while (request := requests.get()) is not None:
+            if teller is not None:
+                teller.request = request
             _step(results, request)
+            # Whoever awaited it holds the object that stops this thread: of a loop that was closed
+            # meanwhile nothing else does.
+            del request
+            if teller is not None:
+                teller.request = None
 
 
 def _step(results: Generator[Any, None, None], request: Request) -> None:
@@ -131,11 +153,20 @@ def _deliver(request: Request, item: object, error: BaseException | None = None)
         if error is None:
             future.set_result(item)
         else:
-            future.set_exception(error)
+            future.set_exception(_for_future(error))
 
     loop, future = request
     with suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(settle)
+
+
+def _for_future(error: BaseException) -> BaseException:
+    """Return an error as futures of asyncio take it: a StopIteration they refuse."""
+    if not isinstance(error, StopIteration):
+        return error
+    told = RuntimeError("raised StopIteration")
+    told.__cause__ = error
+    return told
 
 
 def _end(stream: Stream[Any], requests: Requests, thread: threading.Thread) -> None:

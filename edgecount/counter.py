@@ -54,9 +54,8 @@ class EdgeCounter:
         regions: polygons to count in as well, in source pixels: a mapping of name to points
             (N, 2) or `Region`, or a sequence of `Region`.
         threshold: score above which a head point counts, in [0, 1), by a model that finds heads,
-            with a heatmap or boxes; None: the model's. With
-            another one, or at another size than by default, results have no interval: the
-            model's was not measured so.
+            with a heatmap or boxes; None: the model's. With another one, or at another size than by
+            default, results have no interval: the model's was not measured so.
         max_side: frames whose longer side is longer are shrunk to it, in pixels; "model": the
             model's own limit, at which heads have the sizes it was trained on; None: never shrink.
             Frames past 2048 x 2048 pixels then run in overlapping tiles.
@@ -166,12 +165,12 @@ class EdgeCounter:
         """Count the people in one frame.
 
         Args:
-            frame: uint8 (H, W, 3) BGR of any size from 1 x 1 (grey, BGRA, 16-bit and bool
-                arrays are converted), a PIL image, a `PixelFrame` of another order of channels, an
-                `NV12Frame`, or the path of an image file. With an engine on a GPU also an array
-                there, uint8 (H, W, 3) BGR with ``__dlpack__`` or ``__cuda_array_interface__``, of
-                CuPy, torch, Numba or PyCUDA, or a `PixelFrame` or `NV12Frame` of such: it is not
-                copied, and counted after the work that its library has queued for it.
+            frame: uint8 (H, W, 3) BGR of any size from 1 x 1 (grey, BGRA, bool, and uint16, of
+                which 65535 is white, are converted), a PIL image, a `PixelFrame` of another order
+                of channels, an `NV12Frame`, or the path of an image file. With an engine on a GPU
+                also an array there, uint8 (H, W, 3) BGR with ``__dlpack__`` or
+                ``__cuda_array_interface__``, of CuPy, torch, Numba or PyCUDA, or a `PixelFrame` or
+                `NV12Frame` of such: it is not copied, and counted after the work queued for it.
 
         Raises:
             InputError: the frame cannot be counted; SourceError: its file cannot be read.
@@ -241,8 +240,7 @@ class EdgeCounter:
 
         Args:
             source: an image, a folder, a glob, a video, a stream's URL, a camera's number, or a
-                `Source`, such as a `LiveSource` whose health is of interest, or one of your own,
-                whose `frames` run in a thread of their own.
+                `Source`, such as a `LiveSource` or your own, whose `frames` run in its own thread.
             live: how cameras and streams are read that are no `LiveSource`; None: the defaults.
 
         Raises:
@@ -306,9 +304,9 @@ class EdgeCounter:
 
         Cancelling it ends the waiting; the frame is counted to the end all the same.
         """
-        import asyncio
+        from edgecount._async import call_in_thread
 
-        return await asyncio.to_thread(self.count, frame)
+        return await call_in_thread(lambda: self.count(frame))
 
     def stream_async(
         self, source: SourceLike | Source, *, live: LiveOptions | None = None
@@ -316,9 +314,9 @@ class EdgeCounter:
         """Count frame after frame in a thread, for ``async for``; see `stream`.
 
         A camera's picture is taken and counted when its result is asked for, and of files a few
-        frames ahead, so that a slow consumer gets no backlog.
-        Cancelling the task or closing the generator ends the thread and closes the source; use
-        ``contextlib.aclosing`` where the loop may be left early.
+        frames ahead, so that a slow consumer gets no backlog. Cancelling the task or closing the
+        generator ends the thread and closes the source; use ``contextlib.aclosing`` where the loop
+        may be left early.
         """
         from edgecount._async import iterate
 
@@ -372,13 +370,12 @@ class EdgeCounter:
     def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:
         """Return the result that callers get of a frame; by default the one that is given.
 
-        A subclass may look at the frame again and return another one. Every method that counts
-        calls this once per frame, perhaps from several threads at once.
+        A subclass may look at the frame again and return another one; none is a `ConfigError`.
+        Every method that counts calls this once per frame, perhaps from several threads at once.
 
         Args:
-            frame: the frame: ``pixels`` is uint8 (H, W, 3) BGR, or what its ``format`` says of a
-                `PixelFrame` and of an `NV12Frame`, which has ``chroma`` beside the luma; with an
-                engine on a GPU it may lie there.
+            frame: ``pixels`` is uint8 (H, W, 3) BGR, or what its ``format`` says of a `PixelFrame`
+                and of an `NV12Frame`, which has ``chroma`` beside the luma; it may lie on a GPU.
             result: the counts of the engine's maps.
         """
         del frame
@@ -388,10 +385,16 @@ class EdgeCounter:
     def close(self) -> None:
         """Free the engine, unless the caller brought it.
 
-        Frames that are being counted are counted first, and the engine is freed after the last of
-        them; streams then end with a `BackendError`. Calling it twice is fine.
+        Frames that are being counted are counted first, and the engine is freed after them; streams
+        then end with a `BackendError`. Calling it twice is fine.
         """
         self._pipeline.close(self._settings.close_engines if self._owns_backend else None)
+
+    def __getstate__(self) -> object:  # which pickle and copy call
+        raise TypeError(
+            "an EdgeCounter cannot be pickled or copied: open one in each process, such as by "
+            "ProcessPoolExecutor(initializer=...)"
+        )
 
     def __enter__(self) -> Self:
         return self

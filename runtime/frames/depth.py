@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,11 @@ from numpy.typing import NDArray
 
 # Values that are converted at once: the intermediate ones take eight times the room.
 _BAND = 1 << 20
+
+# A frame of 16 bits without a larger value is that of a camera of at most 12 bits, or nearly black.
+_DARK = (1 << 12) - 1
+
+_log = logging.getLogger(__name__)
 
 
 def to_eight_bits(
@@ -22,6 +29,8 @@ def to_eight_bits(
         inverted: whether 0 becomes 255, and white 0.
     """
     white = white or int(np.iinfo(values.dtype).max)
+    if white == 65535 and not inverted and _is_dark(values):
+        _warn_of_dark()
     steps = np.arange(white + 1, dtype=np.uint32)
     table = ((steps * 255 + white // 2) // white).astype(np.uint8)
     table = table[::-1] if inverted else table
@@ -30,3 +39,18 @@ def to_eight_bits(
     for top in range(0, len(values), rows):
         np.take(table, values[top : top + rows], mode="clip", out=out[top : top + rows])
     return out
+
+
+def _is_dark(values: NDArray[Any]) -> bool:
+    """Return whether 16 bits hold a picture that will be nearly black."""
+    return bool(values.size and 0 < values.max() <= _DARK and values.min() != values.max())
+
+
+@functools.cache  # so that a process is warned once
+def _warn_of_dark() -> None:
+    _log.warning(
+        "expected 16-bit values of which 65535 is white, got a frame without one above %d, which "
+        "is nearly black: if the camera gives fewer bits, scale its values by "
+        "65535 / (2**bits - 1), such as 65535 / 4095 for 12",
+        _DARK,
+    )

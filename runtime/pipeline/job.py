@@ -8,9 +8,10 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgecount._density import LEFT_OUT
+from edgecount.errors import ConfigError
 from edgecount.result import CountResult
 from edgecount.runtime.pipeline.preprocess import (
     InputGeometry,
@@ -169,7 +170,11 @@ class CountSettings:
     def result(
         self, job: FrameJob, geometry: InputGeometry, counts: Counts, timings: Timings
     ) -> CountResult:
-        """Put together the result of a frame."""
+        """Put together the result of a frame, and refine it.
+
+        Raises:
+            ConfigError: `refine` gives no result.
+        """
         if not self._is_as_measured(geometry):
             counts = dataclasses.replace(counts, interval=None)
         if not self.density and counts.density_count is not None:
@@ -188,7 +193,20 @@ class CountSettings:
             media_time=getattr(job.origin, "media_time", None),
             timings=timings,
         )
-        return self.refine(job.frame, result)
+        return self._refined(job.frame, result)
+
+    def _refined(self, frame: CheckedFrame, result: CountResult) -> CountResult:
+        try:
+            refined: Any = self.refine(frame, result)
+        except StopIteration as error:
+            # It would end a loop over results without a word, and a future of asyncio refuses it.
+            raise RuntimeError("refine raised StopIteration") from error
+        if not isinstance(refined, CountResult):
+            raise ConfigError(
+                f"refine: expected a CountResult, got {type(refined).__name__}: return the result, "
+                "changed or not"
+            )
+        return refined
 
     def _is_as_measured(self, geometry: InputGeometry) -> bool:
         """Return whether a frame is counted as the model's interval was measured."""

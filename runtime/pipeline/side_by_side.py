@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 from edgecount.runtime.pipeline.feeds import is_large
 from edgecount.runtime.pipeline.job import FrameJob, LateJob
@@ -24,6 +24,8 @@ OnDone: TypeAlias = "Callable[[], None]"
 # Frames that are there beside those in the lanes: done, and not yet asked for, or next in turn. So
 # a lane need not wait for the frame before its own, nor for a caller who writes a result down.
 _BESIDE = 2
+
+_CALLED = object()  # what comes of a call, which no frame gives
 
 
 class SideBySide(Generic[Done]):
@@ -74,8 +76,8 @@ class SideBySide(Generic[Done]):
                     continue
                 if not self._is_due(self._pending[0]):
                     self._changed.wait()
-                elif (done := self._take_first()) is not None:
-                    yield done
+                elif (done := self._take_first()) is not _CALLED:
+                    yield cast("Done", done)
                     del done
             if not isinstance(self._ending, Ended):
                 raise self._ending
@@ -119,12 +121,12 @@ class SideBySide(Generic[Done]):
     def _is_due(first: Job | Future[Done] | Callable[[], object]) -> bool:
         return not isinstance(first, Future) or first.done()
 
-    def _take_first(self) -> Done | None:
-        """Return what came of the first frame that is pending; None of a call, which is made."""
+    def _take_first(self) -> Done | object:
+        """Return what came of the first frame that is pending; of a call, make it: `_CALLED`."""
         first = self._pending.popleft()
         if callable(first):
             first()
-            return None
+            return _CALLED
         self._jobs -= 1
         self._is_full = self._is_full and self._jobs > 0
         if isinstance(first, Future):

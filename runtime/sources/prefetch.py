@@ -157,7 +157,8 @@ class ReadAhead(Reader[Item]):
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end, seconds at most."""
-        self._thread.join(timeout)
+        if self._thread.is_alive():  # not yet, or never, where it could not be started
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         last: BaseException = Ended()

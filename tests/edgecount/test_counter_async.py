@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gc
 import threading
+import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +144,38 @@ def test_errors_of_one_source_are_told_by_the_loop(counter: EdgeCounter) -> None
     run(main())
 
 
+@pytest.mark.parametrize("where", ["refine", "engine"])
+def test_a_stop_iteration_does_not_hang_the_one_who_awaits(tiny_model: Path, where: str) -> None:
+    class Exhausted(EdgeCounter):
+        def refine(self, frame: Any, result: Any) -> Any:
+            return next(iter(())) if where == "refine" else result
+
+    def people(_: Any) -> list[tuple[int, int]]:
+        return next(iter(())) if where == "engine" else []
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="raised StopIteration") as caught:
+            await counter.count_async(np.zeros((64, 64, 3), np.uint8))
+        assert isinstance(caught.value.__cause__, StopIteration)
+        with pytest.raises(RuntimeError, match="raised StopIteration"):
+            await counter.stream_async(Numbered(2)).__anext__()
+
+    counter = Exhausted(tiny_model, backend=FakeBackend(people))
+    run(main())
+
+
+def test_a_stop_iteration_of_on_error_ends_the_stream(counter: EdgeCounter) -> None:
+    def stop(_: SourceError) -> None:
+        raise StopIteration
+
+    async def main() -> None:
+        sources = [Numbered(1, SourceError("cut off")), Numbered()]
+        with pytest.raises(RuntimeError, match="raised StopIteration"):
+            [one async for one in counter.stream_many_async(sources, on_error=stop)]
+
+    run(main())
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_cancelling_closes_a_camera_that_is_waited_for(
     counter: EdgeCounter, studio: Studios, *, several: bool
@@ -234,6 +268,39 @@ def test_a_stream_that_is_left_and_forgotten_ends(counter: EdgeCounter) -> None:
     del results
     gc.collect()
     assert source.closed.wait(20)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_loop_that_is_closed_with_a_step_in_hand_leaves_nothing(
+    counter: EdgeCounter, studio: Studios, *, several: bool
+) -> None:
+    def results() -> AsyncIterator[Any]:
+        if several:
+            return counter.stream_many_async([camera.source], on_error=lambda _: None)
+        return counter.stream_async(camera.source)
+
+    async def consume() -> None:
+        async for one in results():
+            found.append(one)  # noqa: PERF401
+
+    async def until_it_waits() -> None:
+        await until(lambda: found)
+        await asyncio.sleep(0.05)
+
+    camera = studio()
+    found: list[Any] = []
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # which would tell of the task
+    task = weakref.ref(loop.create_task(consume()))
+    camera.show()
+    loop.run_until_complete(until_it_waits())
+    loop.close()
+    camera.show()  # what is in hand ends, and nobody is there to ask for more
+    deadline = time.monotonic() + 20
+    while task() is not None or not camera.closed:
+        assert time.monotonic() < deadline
+        gc.collect()
+        time.sleep(0.01)
 
 
 def test_loops_of_several_threads(counter: EdgeCounter) -> None:

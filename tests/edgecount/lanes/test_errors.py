@@ -9,9 +9,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from lanes_engine import AHEAD, Engine, Own, picture
+from lanes_engine import AHEAD, WAYS, Engine, Own, picture
 
-from edgecount import BackendError, EdgeCounter, Frame, SourceError
+from edgecount import BackendError, ConfigError, EdgeCounter, Frame, SourceError
 
 
 def test_errors_come_at_their_place(tiny_model: Path, folder: Path) -> None:
@@ -85,6 +85,37 @@ def test_what_refine_raises_comes_at_its_place(tiny_model: Path, folder: Path) -
     with pytest.raises(ValueError, match="four are too many"):
         found.extend(one.count for one in counter.stream(folder))
     assert found == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("way", WAYS)
+def test_refine_without_a_result_is_an_error(
+    tiny_model: Path, folder: Path, workers: int, way: str
+) -> None:
+    class Forgetful(EdgeCounter):
+        def refine(self, frame: Any, result: Any) -> Any:
+            return result if result.count < 4 else None
+
+    counter = Forgetful(tiny_model, backend=Engine(), workers=workers)
+    with pytest.raises(ConfigError, match="refine: expected a CountResult, got NoneType: return"):
+        WAYS[way](counter, folder)
+    outcomes = list(counter.count_each([picture(3), picture(4), picture(2)]))
+    assert [isinstance(one.error, ConfigError) for one in outcomes] == [False, True, False]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_refine_that_raises_stop_iteration_ends_nothing_silently(
+    tiny_model: Path, folder: Path, workers: int
+) -> None:
+    class Exhausted(EdgeCounter):
+        def refine(self, frame: Any, result: Any) -> Any:
+            return next(iter(()))
+
+    counter = Exhausted(tiny_model, backend=Engine(), workers=workers)
+    for way in WAYS.values():
+        with pytest.raises(RuntimeError, match="refine raised StopIteration") as caught:
+            way(counter, folder)
+        assert isinstance(caught.value.__cause__, StopIteration)
 
 
 def test_sources_side_by_side_fail_as_they_do_one_by_one(

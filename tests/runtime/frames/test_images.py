@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -16,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edgecount.errors import EdgeCountError, InputError, SourceError
+from edgecount.runtime.frames import depth
 from edgecount.runtime.frames.images import as_bgr, read_image
 
 RNG = np.random.default_rng(0)
@@ -223,6 +225,42 @@ def test_arrays_of_subclasses() -> None:
         plain = as_bgr(form)
         assert type(plain) is np.ndarray
         np.testing.assert_array_equal(plain, np.stack([grey] * 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("frame", "told"),
+    [
+        (np.arange(4096, dtype=np.uint16).reshape(64, 64), True),
+        (np.arange(1024, dtype=">u2").reshape(32, 32), True),
+        (np.arange(4097, dtype=np.uint16).reshape(1, 4097), False),
+        (np.full((8, 8), 900, np.uint16), False),  # a lid, or a blank frame
+        (np.zeros((8, 8), np.uint16), False),
+        (np.zeros((0, 8), np.uint16), False),
+        (np.arange(256, dtype=np.uint8).reshape(16, 16), False),
+    ],
+)
+def test_16_bits_that_hold_fewer_are_told_of_once(
+    frame: Any, *, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    depth._warn_of_dark.cache_clear()
+    for _ in range(2):
+        with contextlib.suppress(InputError):  # an empty one
+            as_bgr(frame)
+    texts = [record.message for record in caplog.records]
+    assert len(texts) == told
+    assert all("65535 is white, got a frame without one above 4095" in text for text in texts)
+
+
+def test_files_that_hold_fewer_bits_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    deep = np.arange(1024, dtype=np.uint16).reshape(32, 32)
+    depth._warn_of_dark.cache_clear()
+    pgm = b"P5 32 32 1023\n" + deep.astype(">u2").tobytes()  # which says what white is
+    assert read_image(write(tmp_path / "a.pgm", pgm)).max() == 255
+    assert not caplog.records
+    read_image(write(tmp_path / "a.png", cv2.imencode(".png", deep)[1].tobytes()))
+    assert "scale its values by 65535 / (2**bits - 1)" in caplog.text
 
 
 def test_masked_pixels_have_no_value() -> None:

@@ -97,6 +97,31 @@ def test_threads_are_stopped_before_the_interpreter_ends() -> None:
     assert done.stdout == "closed\n"
 
 
+def test_a_thread_that_cannot_be_started_keeps_no_other_from_being_stopped() -> None:
+    code = (
+        "import threading\n"
+        "from edgecount.runtime.sources import prefetch\n"
+        "def items():\n"
+        "    try:\n"
+        "        while True:\n"
+        "            yield 0\n"
+        "    finally:\n"
+        "        print('closed', flush=True)\n"
+        "def refuse(thread):\n"
+        "    raise RuntimeError('no thread')\n"
+        "start, kept = threading.Thread.start, []\n"
+        "for chosen in (refuse, start) * 3:\n"
+        "    threading.Thread.start = chosen\n"
+        "    try:\n"
+        "        kept.append(prefetch.ReadAhead(items()))\n"
+        "        kept[-1].take()\n"
+        "    except RuntimeError as error:\n"
+        "        kept.append(error)  # and with it the reader\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("closed\n" * 3, "")
+
+
 def test_an_error_comes_after_the_items_before_it_and_again() -> None:
     def items() -> Iterator[int]:
         yield 1
