@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from edgecount.errors import ConfigError, InputError, SourceError
 from edgecount.runtime.sources import LiveOptions, Source
@@ -70,3 +70,11 @@ def check_callback(name: str, call: Callable[..., object] | None) -> None:
 
 def _kind(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+def refuse_copies(_counter: object) -> NoReturn:
+    """Raise the TypeError of pickling or copying a counter, whose engine stays in its process."""
+    raise TypeError(
+        "an EdgeCounter cannot be pickled or copied: open one in each process, such as by "
+        "ProcessPoolExecutor(initializer=...)"
+    )

@@ -6,9 +6,9 @@ import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgecount._given import check_callback, check_frames, check_several
+from edgecount._given import check_callback, check_frames, check_several, refuse_copies
 from edgecount._jobs import Jobs
-from edgecount._opening import open_settings
+from edgecount._opening import keep_result, open_settings
 from edgecount._options import (
     MAX_PIXELS,
     MODEL_DEFAULT,
@@ -53,9 +53,9 @@ class EdgeCounter:
             "openvino-npu", "fake", or a `Backend` of your own, which stays yours to close.
         regions: polygons to count in as well, in source pixels: a mapping of name to points
             (N, 2) or `Region`, or a sequence of `Region`.
-        threshold: score above which a head point counts, in [0, 1), by a model that finds heads,
-            with a heatmap or boxes; None: the model's. With another one, or at another size than by
-            default, results have no interval: the model's was not measured so.
+        threshold: score above which a head counts, in [0, 1), of a model with a heatmap or boxes;
+            None: the model's. With another one, or at another size than by default, results have no
+            interval: the model's was not measured so.
         max_side: frames whose longer side is longer are shrunk to it, in pixels; "model": the
             model's own limit, at which heads have the sizes it was trained on; None: never shrink.
             Frames past 2048 x 2048 pixels then run in overlapping tiles.
@@ -130,7 +130,7 @@ class EdgeCounter:
             rebuild=rebuild,
             device=device,
             # A method of its own would keep the counter until the next garbage collection.
-            refine=_unchanged if type(self).refine is _REFINE else self.refine,
+            refine=keep_result if type(self).refine is _REFINE else self.refine,
         )
         self._pipeline = open_pipeline(self._settings, workers)
         engines = self._settings.engines
@@ -370,8 +370,8 @@ class EdgeCounter:
     def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:
         """Return the result that callers get of a frame; by default the one that is given.
 
-        A subclass may look at the frame again and return another one; none is a `ConfigError`.
-        Every method that counts calls this once per frame, perhaps from several threads at once.
+        A subclass may look again and return another; none is a `ConfigError`. Every method that
+        counts calls this once per frame, perhaps from several threads at once.
 
         Args:
             frame: ``pixels`` is uint8 (H, W, 3) BGR, or what its ``format`` says of a `PixelFrame`
@@ -385,16 +385,11 @@ class EdgeCounter:
     def close(self) -> None:
         """Free the engine, unless the caller brought it.
 
-        Frames that are being counted are counted first, and the engine is freed after them; streams
-        then end with a `BackendError`. Calling it twice is fine.
+        Frames in hand are counted first; streams then end with a `BackendError`. Twice is fine.
         """
         self._pipeline.close(self._settings.close_engines if self._owns_backend else None)
 
-    def __getstate__(self) -> object:  # which pickle and copy call
-        raise TypeError(
-            "an EdgeCounter cannot be pickled or copied: open one in each process, such as by "
-            "ProcessPoolExecutor(initializer=...)"
-        )
+    __getstate__ = refuse_copies  # which pickle and copy call
 
     def __enter__(self) -> Self:
         return self
@@ -404,7 +399,3 @@ class EdgeCounter:
 
 
 _REFINE = EdgeCounter.refine
-
-
-def _unchanged(_frame: CheckedFrame, result: CountResult) -> CountResult:
-    return result
