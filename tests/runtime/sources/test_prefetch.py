@@ -99,14 +99,14 @@ def test_threads_are_stopped_before_the_interpreter_ends() -> None:
 
 def test_a_thread_that_cannot_be_started_keeps_no_other_from_being_stopped() -> None:
     code = (
-        "import threading\n"
+        "import os, threading\n"
         "from edgecount.runtime.sources import prefetch\n"
         "def items():\n"
         "    try:\n"
         "        while True:\n"
         "            yield 0\n"
         "    finally:\n"
-        "        print('closed', flush=True)\n"
+        "        os.write(1, b'closed\\n')  # whole, whoever else writes\n"
         "def refuse(thread):\n"
         "    raise RuntimeError('no thread')\n"
         "start, kept = threading.Thread.start, []\n"
