@@ -44,6 +44,10 @@ def load_openvino() -> ModuleType:
     module: ModuleType = openvino
     if not hasattr(module, "Core"):  # a folder of that name on the path is a package, too
         raise BackendError("openvino cannot be loaded: what is imported by that name is not it")
+    # Its table of NumPy's types is made at the first request, which gives up the GIL meanwhile, as
+    # a static variable of C++: another thread with the GIL would wait for it, and for ever.
+    with _lock:
+        module.Type.f32.to_dtype()
     return module
 
 

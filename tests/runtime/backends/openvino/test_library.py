@@ -109,6 +109,28 @@ def test_the_import_sends_nothing_and_says_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_first_requests_of_two_threads_do_not_wait_for_each_other() -> None:
+    """What OpenVINO makes at the first request made nine in ten of such processes hang."""
+    code = """if True:
+        import faulthandler, sys, threading
+        import numpy as np
+        from edgecount.runtime.backends.openvino.library import load_openvino
+        openvino = load_openvino()
+        faulthandler.dump_traceback_later(30, exit=True)
+        sys.setswitchinterval(1e-6)
+        together = threading.Barrier(8)
+        def request():
+            together.wait()
+            assert openvino.Type.f32.to_dtype() == np.float32
+        threads = [threading.Thread(target=request) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    """
+    assert run_code(code) == (0, "", "")
+
+
 def test_threads_are_those_that_were_asked_for() -> None:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     for threads, wanted in ((None, usable), (1, 1), (3, 3)):
