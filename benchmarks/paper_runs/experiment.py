@@ -43,7 +43,7 @@ class Experiment:
         variants: by name; the first is the one that the others are compared with.
         measure: what is measured of each trained run.
         columns: title -> path of a number in a summary, such as ``count.mae``.
-        paper_columns: title of the paper's figures.
+        paper_columns: title of the paper's figures; empty: there are none.
         notes: what a reader has to know, a paragraph each.
         seeds: a training for each.
         start: changes of the config for one training before all others, whose weights they start

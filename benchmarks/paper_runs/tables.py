@@ -76,8 +76,9 @@ def _page(one: Experiment, results: list[Result]) -> Iterator[str]:
     for note in one.notes:
         yield note
         yield ""
-    yield f"| variant | {' | '.join(one.columns)} | seeds | {one.paper_columns} |"
-    yield "|---" * (len(one.columns) + 3) + "|"
+    last = f" {one.paper_columns} |" if one.paper_columns else ""
+    yield f"| variant | {' | '.join(one.columns)} | seeds |{last}"
+    yield "|---" * (len(one.columns) + (3 if last else 2)) + "|"
     for variant in one.variants:
         yield from _rows(one, variant, results)
 
@@ -90,12 +91,16 @@ def _rows(one: Experiment, variant: str, results: list[Result]) -> Iterator[str]
             for row, summary in result["measured"].items():
                 rows.setdefault(row, []).append(summary)
     paper = one.variants[variant].paper
+
+    def last(row: str) -> str:
+        return f" {paper.get(row, '-')} |" if one.paper_columns else ""
+
     if not rows:
-        yield f"| {variant} |{' - |' * len(one.columns)} 0 | {paper.get('', '-')} |"
+        yield f"| {variant} |{' - |' * len(one.columns)} 0 |{last('')}"
     for row, summaries in rows.items():
         cells = " | ".join(_cell(summaries, path) for path in one.columns.values())
         name = ", ".join(part for part in (variant, row) if part)
-        yield f"| {name} | {cells} | {len(summaries)} | {paper.get(row, '-')} |"
+        yield f"| {name} | {cells} | {len(summaries)} |{last(row)}"
 
 
 def _cell(summaries: list[Mapping[str, Any]], path: str) -> str:

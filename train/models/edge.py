@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -112,6 +113,7 @@ class EdgeNet(Network):
             ``auxiliary["scales"]`` are its four scale maps.
         zero_inflated: a zero-inflated Poisson density, with ``auxiliary["rate"]`` and
             ``auxiliary["zero_logits"]``.
+        density_stride: 8, or 4 for a density of the heatmap's features, in cells of 4 px.
         heatmap: give head points too.
         folded: no batch norms, whose work the convolutions' weights and biases do: what a deployed
             model's weights fit, to train them on. Steps are cheaper, and a crop's count does not
@@ -134,12 +136,17 @@ class EdgeNet(Network):
         focus: bool = False,
         recalibration: bool = False,
         zero_inflated: bool = False,
+        density_stride: Literal[8, 4] = 8,
         heatmap: bool = True,
         folded: bool = False,
     ) -> None:
         super().__init__()
         if recalibration and zero_inflated:
             raise ConfigError("model: expected recalibration or zero_inflated, not both")
+        if density_stride == 4 and (recalibration or not heatmap):
+            raise ConfigError(
+                "model.density_stride: expected 8 with recalibration or without a heatmap, got 4"
+            )
         self.backbone: MobileNetV2 | ShuffleNetV2 | EfficientNetLite
         if backbone == "shufflenet_v2":
             self.backbone = ShuffleNetV2(width=width)
@@ -165,8 +172,10 @@ class EdgeNet(Network):
         if recalibration:
             self.density = RecalibratedHead(channels)
         else:
-            hidden = max(channels * 4 // 5, 16)
-            self.density = DensityHead(channels, hidden, zero_inflated=zero_inflated)
+            seen = channels if density_stride == 8 else fine_channels
+            hidden = max(seen * 4 // 5, 16)
+            self.density = DensityHead(seen, hidden, zero_inflated=zero_inflated)
+        self.density_stride = density_stride
         self.gives_points = heatmap
         if heatmap:
             self.reduce = conv_bn(channels, fine_channels, 1)
@@ -178,7 +187,8 @@ class EdgeNet(Network):
             self.heatmap = nn.Conv2d(wide, 1, 1)
             self.offset = nn.Conv2d(wide, 2, 1)
             nn.init.constant_(self.heatmap.get_parameter("bias"), _SPARSE)
-        self.outputs = EDGE_OUTPUTS if heatmap else EDGE_OUTPUTS[:1]
+        density = replace(EDGE_OUTPUTS[0], stride=density_stride)
+        self.outputs = (density, *(EDGE_OUTPUTS[1:] if heatmap else ()))
         if folded:
             fold_children(self)
 
@@ -190,10 +200,14 @@ class EdgeNet(Network):
         coarse = self.context(taps[32])
         middle = self.down16(coarse, taps[16])
         fine = self.down8(middle, taps[8])
-        density, auxiliary = self.density((fine, middle, coarse) if self.recalibration else fine)
+        finest = self.down4(self.reduce(fine), taps[4]) if self.gives_points else fine
+        if self.recalibration:
+            density, auxiliary = self.density((fine, middle, coarse))
+        else:
+            density, auxiliary = self.density(fine if self.density_stride == 8 else finest)
         if not self.gives_points:
             return Maps(density, auxiliary=auxiliary)
-        points = self.heads(self.down4(self.reduce(fine), taps[4]))
+        points = self.heads(finest)
         offset = torch.sigmoid(self.offset(points).float())
         return Maps(density, self.heatmap(points).float(), offset, auxiliary=auxiliary)
 

@@ -24,6 +24,7 @@ CASES = [
     ("edgecount-n", {}),
     ("edgecount-n", {"focus": True, "recalibration": True}),
     ("edgecount-n", {"zero_inflated": True, "heatmap": False}),
+    ("edgecount-n", {"density_stride": 4}),
     ("mcnn", {}),
     ("csrnet", {}),
     pytest.param("cannet", {}, marks=pytest.mark.slow),

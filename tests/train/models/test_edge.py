@@ -29,13 +29,27 @@ def test_shapes_and_parameters():
     assert 0 <= maps.offset.min() <= maps.offset.max() <= 1
 
 
+def test_a_density_in_cells_of_4_px():
+    network = build_model("edgecount-n", {"density_stride": 4}).eval()
+    assert [one.stride for one in network.outputs] == [4, 4, 4]
+    with torch.no_grad():
+        maps = network(torch.zeros(2, 3, 64, 96))
+    assert maps.density.shape == maps.heatmap_logits.shape == (2, 1, 16, 24)
+    for options in ({"heatmap": False}, {"recalibration": True}):
+        with pytest.raises(ConfigError, match="density_stride: expected 8 with recalibration or"):
+            build_model("edgecount-n", {"density_stride": 4, **options})
+    with pytest.raises(ConfigError, match="density_stride"):
+        build_model("edgecount-n", {"density_stride": 16})
+
+
 def test_unknown_network():
     with pytest.raises(ConfigError, match=r"expected one of cannet, .*, got 'edgecount-xl'"):
         build_model("edgecount-xl")
 
 
-def test_every_weight_gets_a_gradient():
-    network = build_model("edgecount-s").train()
+@pytest.mark.parametrize("stride", [8, 4])
+def test_every_weight_gets_a_gradient(stride):
+    network = build_model("edgecount-s", {"density_stride": stride}).train()
     maps = network(torch.randn(2, 3, 64, 64))
     (maps.density.sum() + maps.heatmap_logits.sum() + maps.offset.sum()).backward()
     without = [name for name, p in network.named_parameters() if p.grad is None]
