@@ -222,6 +222,9 @@ of `train/splits/` measure, each set by itself, to which together the blend and 
 fitted. All variants start from ImageNet weights: MobileNetV2 at width 1.0 (the released
 edgecount-s, Poisson counts of 8x8 px), a zero-inflated Poisson density, a density in cells of 4x4
 px of the heatmap's features, and the first thirteen blocks of EfficientNet-Lite0.""",
+        """They have 1.45, 1.45, 1.41 and 1.52 million parameters. An image of 640x480 takes 1,
+0.98, 0.98 and 1.06 times the CPU time of the first one in ONNX Runtime (medians of 25, by
+turns).""",
     ),
 )
 
