@@ -120,8 +120,11 @@ def _run(
             f"batch_size: expected a multiple of the {fabric.world_size} processes, "
             f"got {config.batch_size}"
         )
-    if not any(entry.weight for entry in config.data):
-        raise ConfigError("data.weight: expected a number above 0 in one set at least, got none")
+    if not any(config.trains_on(entry) for entry in config.data):
+        raise ConfigError(
+            "data.weight: expected a number above 0 in one set at least that is not in leave_out, "
+            "got none"
+        )
     before = load_checkpoint(last) if last.exists() else None
     if before:
         _check_same_run(config_to_dict(config_of(before)), config_to_dict(config))

@@ -49,7 +49,9 @@ def manifest_of(
         postprocess=postprocess_of(state, roles, network.fusion_grid),
         training={
             "network": {"name": config.model.name, **config.model.options},
-            "data": sorted({entry.path or entry.reader for entry in config.data if entry.weight}),
+            "data": sorted(
+                {entry.path or entry.reader for entry in config.data if config.trains_on(entry)}
+            ),
             "steps": state["step"],
             "parameters": sum(p.numel() for p in network.parameters()),
             "metrics": metrics or {},

@@ -14,7 +14,7 @@ from typing import Any
 
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
 from edgecount.train.checkpoint import load_checkpoint
-from edgecount.train.config import config_to_dict
+from edgecount.train.config import config_from_dict, config_to_dict
 from edgecount.train.data.assemble import load_held_out
 from edgecount.train.loop import train
 from edgecount.train.relay.deadline import Deadline
@@ -76,8 +76,9 @@ def read_result(run: Run, folder: Path, kept: Path | None = None) -> dict[str, A
     if not found:
         return None
     asked = {"config": run.experiment.config, "changes": run.changes, "settings": _settings(run)}
-    # Older results have no settings.
+    # Older results have no settings, or not those that came later.
     given = {"settings": asked["settings"], **found}
+    given["settings"] = _filled(given["settings"])
     if any(given.get(key) != value for key, value in asked.items()):
         raise ConfigError(
             f"{run.name} in {path} was measured with other settings than those in the list of "
@@ -121,6 +122,15 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OutputError(f"{path} is damaged: {error}: remove it") from error
+
+
+def _filled(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with the defaults of those that they lack."""
+    given = dict(settings)
+    start = given.pop("start", None)
+    values = config_to_dict(config_from_dict(given))
+    del values["paper"]
+    return values if start is None else values | {"start": _filled(start)}
 
 
 def _settings(run: Run) -> dict[str, Any]:

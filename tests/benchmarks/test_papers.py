@@ -223,6 +223,26 @@ def test_a_result_of_a_config_that_has_changed_is_not_taken(experiment, tmp_path
     assert read_result(run, folder) == older
 
 
+def test_a_result_from_before_a_setting_was_there_is_taken_where_its_default_holds(
+    experiment, tmp_path
+):
+    from edgecount.errors import ConfigError
+    from paper_runs.experiment import runs_of
+    from paper_runs.work import RESULT, read_result, work
+
+    run, folder = next(runs_of((experiment,))), tmp_path / "runs"
+    assert work([run], folder, Deadline(), lambda _: None)
+    path = folder / run.name / RESULT
+    older = json.loads(path.read_text())
+    del older["settings"]["leave_out"]
+    path.write_text(json.dumps(older))
+    assert read_result(run, folder) == older
+    config = Path(experiment.config)
+    config.write_text(config.read_text() + "\nleave_out: [crowd]\n")
+    with pytest.raises(ConfigError, match="other settings"):
+        read_result(run, folder)
+
+
 def test_every_experiment_of_the_catalogue_makes_sense():
     from paper_runs.catalogue import EXPERIMENTS
     from paper_runs.experiment import runs_of

@@ -114,6 +114,14 @@ class DataConfig:
         """Return whether images of the set are held out."""
         return bool(self.split or self.holdout or self.folds or not self.weight)
 
+    @property
+    def name(self) -> str:
+        """Return the name under which the set, or what is held out of it, is measured."""
+        if self.split:
+            return Path(self.split).stem
+        path = self.path.strip("/.").replace("/", "-") or self.reader
+        return f"{path}-fold{self.fold}" if self.folds else path
+
 
 @dataclass(frozen=True)
 class PhotometricAugmentation:
@@ -181,6 +189,9 @@ class TrainConfig:
         objective: the training targets and losses, one of
             :data:`edgecount.train.objectives.OBJECTIVES`.
         data: the sets of the training mixture.
+        leave_out: names of sets that are not trained on and are held out whole, whatever their
+            entries say: their errors are those on cameras that the model never saw. A set is
+            called after its list (``split``), else after its folder.
         data_root: folder of the data; ``$NAME`` is taken from the environment.
         backbone_weights: ImageNet weights of the backbone (.npz, .pth, .safetensors), relative to
             ``data_root``; empty starts from random.
@@ -244,6 +255,7 @@ class TrainConfig:
     model: NamedOptions
     data: tuple[DataConfig, ...]
     objective: NamedOptions = field(default_factory=lambda: NamedOptions("edge"))
+    leave_out: tuple[str, ...] = ()
     data_root: str = "$EDGECOUNT_DATA"
     backbone_weights: str = ""
     initial_weights: str = ""
@@ -317,6 +329,18 @@ class TrainConfig:
         shares = all(0 < share < 1 for share in self.milestones)
         _check(shares, "milestones", "shares in (0, 1)", self.milestones)
         self._check_crop()
+        self._check_leave_out()
+
+    def trains_on(self, entry: DataConfig) -> bool:
+        """Return whether crops are taken from a set of the mixture."""
+        return bool(entry.weight) and entry.name not in self.leave_out
+
+    def _check_leave_out(self) -> None:
+        known = {entry.name: entry for entry in self.data if entry.reader != "blank"}
+        for name in self.leave_out:
+            _check(name in known, "leave_out", f"some of {', '.join(sorted(known))}", name)
+            alone = not known[name].folds
+            _check(alone, "leave_out", "sets without folds, of which a part is held out", name)
 
     def _check_crop(self) -> None:
         if self.crop != "half":

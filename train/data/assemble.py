@@ -48,9 +48,10 @@ def load_data(config: TrainConfig, out: Path) -> Data:
     data = Data([], {})
     for entry in config.data:
         samples = _read(entry, config, out)
-        if entry.holds_out:
-            samples = _hold_out(entry, samples, data.validation)
-        if entry.weight:
+        left_out = entry.name in config.leave_out
+        if left_out or entry.holds_out:
+            samples = _hold_out(entry, samples, data.validation, left_out=left_out)
+        if config.trains_on(entry):
             data.components.append(
                 MixtureComponent(
                     samples,
@@ -79,48 +80,45 @@ def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:
         ConfigError: it holds nothing out.
         SourceError: sets are missing, which are all named.
     """
-    held = tuple(entry for entry in config.data if entry.holds_out)
+    left_out = config.leave_out
+    held = tuple(entry for entry in config.data if entry.holds_out or entry.name in left_out)
     if not held:
         raise ConfigError(
-            "data: expected a set with held-out images (split, holdout, folds or weight: 0)"
+            "data: expected a set with held-out images (split, holdout, folds, weight: 0, or "
+            "leave_out)"
         )
     whole = dataclasses.replace(config, data=held, validation_images=0)
     return load_data(whole, out).validation
 
 
 def _hold_out(
-    entry: DataConfig, samples: list[Sample], validation: dict[str, list[Sample]]
+    entry: DataConfig,
+    samples: list[Sample],
+    validation: dict[str, list[Sample]],
+    *,
+    left_out: bool = False,
 ) -> list[Sample]:
     """Move the held-out samples to ``validation`` and return the rest."""
     rest: list[Sample] = []
-    if not entry.weight and not entry.split:
-        name = entry.path.strip("/.").replace("/", "-") or entry.reader
+    if left_out or not (entry.weight or entry.split):
         held = samples
     elif entry.split:
-        name = Path(entry.split).stem
         rest, held = split(samples, entry.split, entry.exclude)
     elif entry.folds:
-        name = fold_name(entry)
         rest, held = hold_out_fold(samples, entry.fold, entry.folds)
     else:
-        name = entry.path.strip("/.").replace("/", "-") or entry.reader
-        number = max(round(len(samples) * entry.holdout), 1)
-        rest, held = hold_out(samples, number)
-    if name in validation:
+        rest, held = hold_out(samples, max(round(len(samples) * entry.holdout), 1))
+    if entry.name in validation:
         raise ConfigError(
-            f"data: two sets are held out as {name}: give one of them a list of its own (split)"
+            f"data: two sets are held out as {entry.name}: give one of them a list of its own "
+            "(split)"
         )
     if not held:
         raise ConfigError(f"data.split: {entry.split or entry.reader} names no image")
-    if entry.weight and not rest:
-        raise ConfigError(f"data.split: {name} holds out every image of the set")
-    validation[name] = held
+    if entry.weight and not (rest or left_out):
+        raise ConfigError(f"data.split: {entry.name} holds out every image of the set")
+    validation[entry.name] = held
     return rest
-
-
-def fold_name(entry: DataConfig) -> str:
-    """Return the name of the held-out part of a set that is cut into folds."""
-    return f"{entry.path.strip('/.').replace('/', '-') or entry.reader}-fold{entry.fold}"
 
 
 def _read(entry: DataConfig, config: TrainConfig, out: Path) -> list[Sample]:

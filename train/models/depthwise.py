@@ -13,19 +13,26 @@ from torch.nn import functional as F
 class DepthwiseConv2d(nn.Conv2d):
     """A convolution of each channel by itself, odd kernel, same size or strided.
 
+    Args:
+        channels: of input and output.
+        kernel: side of the kernel, odd.
+        stride: 1 or more.
+        padding: zeros around the input; None: half the kernel, so that stride 1 keeps the size.
+
     PyTorch's bfloat16 gradients on the CPU are slow in two cases: that of the input where the
     convolution has a stride, and that of a kernel larger than 3x3. While training there, both are
     computed in another way, of the same value (see :class:`_Depthwise`); everywhere else this is
     ``nn.Conv2d``.
     """
 
-    def __init__(self, channels: int, kernel: int = 3, stride: int = 1) -> None:
-        super().__init__(
-            channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False
-        )
+    def __init__(
+        self, channels: int, kernel: int = 3, stride: int = 1, padding: int | None = None
+    ) -> None:
+        around = kernel // 2 if padding is None else padding
+        super().__init__(channels, channels, kernel, stride, around, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
+        """Map (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride)), half the kernel around."""
         if x.is_cpu and self.training and torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
             bias = None if self.bias is None else self.bias.to(dtype)  # of a norm folded in
@@ -61,11 +68,14 @@ class _Depthwise(torch.autograd.Function):
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             spread = gradient
+            around = weight.shape[-1] - 1 - ctx.padding
             if ctx.stride > 1:
-                spread = torch.zeros_like(x, memory_format=torch.channels_last)
+                shape = (*x.shape[:2], *(side + ctx.padding - around for side in x.shape[2:]))
+                last = torch.channels_last
+                spread = torch.empty(shape, dtype=x.dtype, memory_format=last).zero_()
                 spread[:, :, :: ctx.stride, :: ctx.stride] = gradient
             turned = weight.flip(2, 3)
-            of_x = F.conv2d(spread, turned, None, 1, ctx.padding, 1, weight.shape[0])
+            of_x = F.conv2d(spread, turned, None, 1, around, 1, weight.shape[0])
         if ctx.needs_input_grad[1]:
             of_weight = _weight_gradient(gradient, x, weight, ctx.stride, ctx.padding)
         if ctx.needs_input_grad[2]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from edgecount.errors import ConfigError
+from edgecount.train.models.depthwise import DepthwiseConv2d
 from edgecount.train.models.layers import conv_bn
 
 # (expansion, channels, blocks, kernel, stride), without the classifier's 1x1 convolution.
@@ -152,9 +153,14 @@ def _halving(in_channels: int, out_channels: int, kernel: int, groups: int = 1) 
     TensorFlow pads an even side by one pixel more at its end than at its start.
     """
     before, after = (kernel - 2) // 2, (kernel - 1) // 2
+    convolution = (
+        DepthwiseConv2d(in_channels, kernel, 2, padding=0)
+        if groups == in_channels == out_channels
+        else nn.Conv2d(in_channels, out_channels, kernel, 2, groups=groups, bias=False)
+    )
     return nn.Sequential(
         nn.ZeroPad2d((before, after, before, after)),
-        nn.Conv2d(in_channels, out_channels, kernel, 2, groups=groups, bias=False),
+        convolution,
         nn.BatchNorm2d(out_channels),
         nn.ReLU6(),
     )

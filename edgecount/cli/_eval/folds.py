@@ -35,7 +35,7 @@ def read_folds(runs: Sequence[str], images: int | None) -> dict[str, dict[str, l
 
     with needs_train("to evaluate checkpoints"):
         from edgecount.train.checkpoint import config_of, load_checkpoint
-        from edgecount.train.data.assemble import fold_name, load_held_out
+        from edgecount.train.data.assemble import load_held_out
         from edgecount.train.data.splits import evenly
     sets, entries = {}, []
     for run in runs:
@@ -47,9 +47,8 @@ def read_folds(runs: Sequence[str], images: int | None) -> dict[str, dict[str, l
         if entry is None:
             raise ConfigError(f"--folds: {run} holds out no fold: its config has no `folds`")
         entries.append(entry)
-        name = fold_name(entry)
-        samples = load_held_out(config, Path(run))[name]
-        sets[str(checkpoint)] = {name: samples if images is None else evenly(samples, images)}
+        samples = load_held_out(config, Path(run))[entry.name]
+        sets[str(checkpoint)] = {entry.name: samples if images is None else evenly(samples, images)}
     _check_complete(entries)
     return sets
 

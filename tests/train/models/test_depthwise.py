@@ -38,6 +38,24 @@ def test_the_same_as_in_float32(kernel, stride, height, width, with_bias):
         torch.testing.assert_close(got, wanted, rtol=2**-7, atol=2**-7)
 
 
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_the_same_as_in_float32_with_other_padding(kernel, stride, padding):
+    torch.manual_seed(2)
+    layer = DepthwiseConv2d(3, kernel, stride, padding=padding)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randint(-4, 5, layer.weight.shape) / 4)
+    for height, width in ((12, 9), (11, 10), (5, 8)):
+        image = torch.randint(-4, 5, (2, 3, height, width)) / 4
+        weights = torch.randint(-4, 5, layer(image).shape) / 4
+        expected = gradients(layer.eval(), image, weights)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = gradients(layer.train(), image, weights)
+        for got, wanted in zip(found, expected, strict=True):
+            torch.testing.assert_close(got, wanted, rtol=2**-7, atol=2**-7)
+
+
 def test_it_is_a_plain_convolution_elsewhere():
     torch.manual_seed(1)
     layer = DepthwiseConv2d(4, 3, 2)
