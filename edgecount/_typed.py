@@ -151,7 +151,7 @@ def _expected(key: str, options: Mapping[str, Any]) -> str:
 
     if not options:
         return "it takes no options"
-    close = difflib.get_close_matches(key, options, n=1)
+    close = difflib.get_close_matches(key.lower(), options, n=1)
     start = f"did you mean {close[0]}? " if close else ""
     return f"{start}expected one of {', '.join(options)}"
 

@@ -330,6 +330,11 @@ def parse_ground(text: str) -> GroundRectangle:
             "190,290;450,290;640,480;0,480=6x9, or with each x and y in percent, got "
             f"{shown(text)}"
         )
+    if not fractions and 0 <= points.min() <= points.max() <= 1:
+        raise ConfigError(
+            f"ground: expected pixels, got {shown(corners)}, a pixel at most: give shares of width "
+            "and height in percent"
+        )
     found = GroundRectangle(points, width, depth, fractions)
     try:
         found.in_size((1, 1))  # convex at one size is convex at any

@@ -54,7 +54,8 @@ class Line:
         elif 0 <= ends.min() <= ends.max() <= 1:
             raise ConfigError(
                 f"line {name}: expected pixels, got {ends[0].tolist()} to {ends[1].tolist()}, a "
-                "pixel at most: for shares of width and height give fractions=True"
+                "pixel at most: for shares of width and height give fractions=True, or percent on "
+                "the command line"
             )
         self._lay(ends)
 

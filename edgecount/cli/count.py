@@ -13,6 +13,7 @@ import click
 from edgecount.cli._archive.options import COMMON, Given, archive_options, take_options
 from edgecount.cli._shell.group import FAILED, INTERRUPTED
 from edgecount.cli._types.options import (
+    FiniteRange,
     GroundType,
     LineType,
     RegionType,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     metavar="SCORE",
     help="Count head points whose score is above this, from 0 to 1.  [default: the model's]",
 )
@@ -212,7 +213,7 @@ def _count(
 ) -> tuple[int, bool]:
     """Count what can be opened; returns the number of failures, and whether the user stopped."""
     from edgecount.cli._count.measures import Asked
-    from edgecount.cli._count.names import refuse_sources
+    from edgecount.cli._count.names import refuse_same, refuse_sources
     from edgecount.cli._count.run import Pace, Run
     from edgecount.cli._count.saving import Look
     from edgecount.cli._count.table import STDOUT, CsvFile, CsvPrinter
@@ -227,6 +228,7 @@ def _count(
         raise click.UsageError("--overwrite is about --save DIR and --csv FILE: pass one of them")
     if as_json and table == STDOUT:
         raise click.UsageError("--json and --csv - both print: name a file for the table")
+    refuse_same(table, folder)
     drawn = LAYERS if layers in (None, "all") else check_layers(layers.split(","))
     if layers not in (None, "all") and "map" in drawn and ground is None:
         raise click.UsageError("--draw map shows the ground from above: pass --ground too")
@@ -311,10 +313,15 @@ def _printer(
 def _open(specs: tuple[str, ...], **reading: Any) -> tuple[list[Source], int]:
     """Open the sources; returns them and the number of texts that name none."""
     from edgecount.cli._shell.failures import report_failure
+    from edgecount.errors import SourceError
     from edgecount.runtime.sources.open import open_sources
     from edgecount.runtime.sources.urls import shown_url
 
     def attempt(spec: str) -> list[Source] | None:
+        if _is_list(spec):
+            needs = "a list of images is counted into a table: pass --out DIR too"
+            report_failure(spec, SourceError(needs))
+            return None
         try:
             # A folder may be called 2024.
             is_camera = spec.isdecimal() and not Path(spec).exists()
@@ -326,6 +333,12 @@ def _open(specs: tuple[str, ...], **reading: Any) -> tuple[list[Source], int]:
     attempts = [attempt(spec) for spec in specs]
     sources = [source for opened in attempts for source in opened or ()]
     return sources, attempts.count(None)
+
+
+def _is_list(spec: str) -> bool:
+    """Return whether a text names a list for `--out`, and nothing that is counted without it."""
+    is_text = Path(spec).suffix.lower() in (".txt", ".lst", ".list") and Path(spec).is_file()
+    return is_text or ((spec == "-" or spec.startswith("@")) and not Path(spec).exists())
 
 
 def _plan(sources: list[Source], folder: Path | None, overwrite: bool) -> list[Task]:

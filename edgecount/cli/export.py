@@ -23,7 +23,7 @@ from edgecount.cli._export.table import table
 from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.output import printable, text_of, to_json
 from edgecount.cli._shell.progress import Bars, echo
-from edgecount.cli._types.options import json_option
+from edgecount.cli._types.options import FiniteRange, json_option
 from edgecount.cli._types.paths import UserPath
 from edgecount.cli._types.sizes import InputSizes, InputSizesType
 from edgecount.export.defaults import (
@@ -156,7 +156,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino")
 @click.option(
     "--gate-fp16",
     "fp16_gate",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=FP16_GATE,
     metavar="SHARE",
     show_default=True,
@@ -165,7 +165,7 @@ _TARGETS = ("auto", "onnx", "tensorrt", "tensorrt-rtx", "openvino")
 @click.option(
     "--gate-int8",
     "int8_gate",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=INT8_GATE,
     metavar="SHARE",
     show_default=True,

@@ -11,6 +11,7 @@ import click
 from edgecount.cli._types.paths import UserPath
 
 _DAY = 86_400
+_LAST_YEAR = 9000
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"])
 
 
@@ -57,11 +58,48 @@ def history(
     """  # noqa: D301 (click looks for the character, not for backslash and b)
     from edgecount.watch.history import History, HistorySettings
 
-    until = time.time() if end is None else end.timestamp()
-    since = until - _DAY if start is None else start.timestamp()
+    until = time.time() if end is None else _seconds(end, "--to")
+    since = max(until - _DAY, 0.0) if start is None else _seconds(start, "--from")
     if since >= until:
         raise click.UsageError("--from must be before --to")
-    for text in History(HistorySettings(file)).export(
-        since, until, camera=camera, what=what, resolution=by
-    ):
+    kept = History(HistorySettings(file))
+    _check_series(kept.known(), camera, what)
+    lines = 0
+    for text in kept.export(since, until, camera=camera, what=what, resolution=by):
         click.echo(text, nl=False)
+        lines += text.count("\n")
+    if lines <= 1:  # that of the columns
+        click.echo(
+            f"no counts from {_shown(since)} to {_shown(until)}: choose another time by --from and "
+            "--to",
+            err=True,
+        )
+
+
+def _seconds(moment: datetime, flag: str) -> float:
+    """Return a local time in UNIX seconds.
+
+    Raises:
+        click.UsageError: it is before 1970 or after 9000, which some systems cannot convert.
+    """
+    if not 1970 < moment.year <= _LAST_YEAR:
+        raise click.UsageError(f"{flag}: expected a year from 1971 to {_LAST_YEAR}, got {moment}")
+    return moment.timestamp()
+
+
+def _shown(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _check_series(known: list[tuple[str, str]], camera: str | None, what: str | None) -> None:
+    """Refuse a camera or a series that the file does not have; the message lists those it has."""
+    cameras = sorted({one for one, _ in known})
+    if camera is not None and camera not in cameras:
+        raise click.UsageError(
+            f"--camera: expected one of {', '.join(cameras) or 'none yet'}, got {camera}"
+        )
+    series = sorted({name for one, name in known if camera in (None, one)})
+    if what is not None and what not in series:
+        raise click.UsageError(
+            f"--what: expected one of {', '.join(series) or 'none yet'}, got {what}"
+        )

@@ -57,8 +57,9 @@ def measured_lines(metrics: Any) -> list[str]:
 
     Args:
         metrics: what a manifest says was measured, set by set: ``images``, ``people`` (in the mean
-            picture), ``mae``, ``bias``, ``f1``, ``coverage``; ``title``, the set's name for people;
-            and ``seen``, whether other pictures of the same places were trained on.
+            picture), ``mae``, ``bias``, ``f1``, ``coverage``; ``left_out_mae``, that of a training
+            without the set; ``title``, the set's name for people; and ``seen``, whether other
+            pictures of the same places were trained on.
     """
     if not isinstance(metrics, Mapping):
         return []
@@ -69,6 +70,13 @@ def measured_lines(metrics: Any) -> list[str]:
     lines = [f"cameras it never saw: {_sentence(new)}"] if new else []
     if any("seen" in one for one in sets.values()) and not new:
         lines = ["cameras it never saw: not measured"]
+    if shares := [
+        one["left_out_mae"] / one["people"]
+        for one in sets.values()
+        if one.get("people") and "left_out_mae" in one
+    ]:
+        share = sum(shares) / len(shares)
+        lines.append(f"sets left out of training: off by {share:.0%} (mean of {len(shares)} sets)")
     return [*lines, *_table(sets)]
 
 
@@ -95,6 +103,7 @@ _COLUMNS = {
     "pictures": ("images", "{:.0f}"),
     "people": ("people", "{:.0f}"),
     "MAE": ("mae", "{:.1f}"),
+    "left out": ("left_out_mae", "{:.1f}"),
     "bias": ("bias", "{:+.1f}"),
     "F1": ("f1", "{:.2f}"),
     "inside": ("coverage", "{:.0%}"),

@@ -8,7 +8,7 @@ import click
 
 from edgecount.cli._shell.output import printable, to_json
 from edgecount.cli._shell.progress import Progress
-from edgecount.cli._types.options import json_option, number_option
+from edgecount.cli._types.options import FiniteRange, json_option, number_option
 from edgecount.cli._types.paths import UserPath
 from edgecount.cli._types.sizes import FrameSizeType
 
@@ -35,7 +35,7 @@ def scenes() -> None:
 @number_option("--frames", "Frames of a sequence; 1 gives single pictures.", default=20)
 @click.option(
     "--fps",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0.01, 1000),
     metavar="N",
     default=8.0,
     show_default=True,

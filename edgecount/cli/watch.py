@@ -13,6 +13,7 @@ import click
 from edgecount.cli._shell.group import INTERRUPTED, USAGE
 from edgecount.cli._shell.output import complain, printable
 from edgecount.cli._types.options import (
+    FiniteRange,
     LineType,
     RegionType,
     backend_option,
@@ -96,7 +97,7 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
 @max_side_option
 @click.option(
     "--rate",
-    type=click.FloatRange(0.01, 240),
+    type=FiniteRange(0.01, 240),
     metavar="N",
     help="Count at most N pictures per second of each camera.  [default: 5]",
 )
@@ -138,7 +139,7 @@ class _AddressType(click.ParamType):  # type: ignore[type-arg] # older releases 
 )
 @click.option(
     "--print-every",
-    type=click.FloatRange(0, 86_400),
+    type=FiniteRange(0, 86_400),
     metavar="SECONDS",
     help="Seconds between lines of counts on stdout; 0: none.  [default: 10 if the counts go "
     "nowhere else, otherwise 0]",

@@ -25,7 +25,7 @@ def model_path(name: str) -> Path:
     """
     names = list_models()
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=1)
+        close = difflib.get_close_matches(name.lower(), names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         known = ", ".join(names) or "none"
         raise ModelError(

@@ -57,7 +57,8 @@ def rasterise(
             )
         elif not region.fractions and 0 <= polygon.min() <= polygon.max() <= 1:
             _log.warning(
-                "region %r covers a pixel at most: shares of width and height need fractions=True",
+                "region %r covers a pixel at most: for shares of width and height give "
+                "fractions=True, or percent on the command line",
                 region.name,
             )
     return masks

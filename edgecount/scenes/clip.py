@@ -20,6 +20,7 @@ from edgecount.scenes.visibility import VISIBLE_SHARE, likely_visible, visible_s
 
 # Strides below this one, in radians, are people who shift on the spot.
 _STROLL = 0.1
+_LEAST_FPS, _MOST_FPS = 0.01, 1000.0
 
 
 def _walk(person: Person, seconds: float, camera: Camera) -> tuple[Person, int]:
@@ -61,6 +62,16 @@ def _steer(person: Person, seconds: float, camera: Camera) -> Person:
     return replace(person, pose=replace(pose, yaw=heading)) if pose.stride >= _STROLL else person
 
 
+def check_fps(fps: float) -> None:
+    """Refuse a frame rate at which people would leave the scene between two frames.
+
+    Raises:
+        ConfigError: it is not a number from 0.01 to 1000.
+    """
+    if not _LEAST_FPS <= fps <= _MOST_FPS:
+        raise ConfigError(f"fps: expected {_LEAST_FPS:g} to {_MOST_FPS:g}, got {fps}")
+
+
 def render_clip(
     people: int,
     *,
@@ -81,7 +92,7 @@ def render_clip(
     Args:
         people: number of people, 0 or more.
         frames: number of frames, 1 or more.
-        fps: frames per second of the scene's time, above 0.
+        fps: frames per second of the scene's time, 0.01 to 1000.
         size: (width, height) in pixels, each at least 64.
         seed: 0 or more; the same seed and options give the same clip.
         place: as for `render_scene`.
@@ -97,8 +108,7 @@ def render_clip(
     setting = Setting(people, size, place, light, pattern, seed)
     if frames < 1:
         raise ConfigError(f"frames: expected 1 or more, got {frames}")
-    if not fps > 0:
-        raise ConfigError(f"fps: expected more than 0, got {fps}")
+    check_fps(fps)
     return _frames(setting, frames, fps)
 
 

@@ -15,7 +15,7 @@ from edgecount import __version__
 from edgecount._documents import load_json
 from edgecount._files import write_whole
 from edgecount.errors import ConfigError, OutputError
-from edgecount.scenes.clip import render_clip
+from edgecount.scenes.clip import check_fps, render_clip
 from edgecount.scenes.layouts import LAYOUTS, Layout, SequenceTruth
 from edgecount.scenes.scene import Heads
 from edgecount.scenes.stage import PLACES
@@ -59,8 +59,7 @@ class SetOptions:
                 raise ConfigError(f"{name}: expected 0 or more sequences, got {number}")
         if self.frames < 1:
             raise ConfigError(f"frames: expected 1 or more, got {self.frames}")
-        if not self.fps > 0:
-            raise ConfigError(f"fps: expected more than 0, got {self.fps}")
+        check_fps(self.fps)
         if self.people < 0:
             raise ConfigError(f"people: expected 0 or more, got {self.people}")
         if not self.train + self.test:

@@ -52,7 +52,7 @@ def check_backend(name: object) -> None:
         BackendError: it is none of `BACKENDS`.
     """
     if name not in BACKENDS:
-        close = difflib.get_close_matches(str(name), BACKENDS, n=1)
+        close = difflib.get_close_matches(str(name).lower(), BACKENDS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise BackendError(f"backend: expected one of {', '.join(BACKENDS)}, got {name!r}{hint}")
 

@@ -59,7 +59,9 @@ def open_onnx_file(path: Path, folder: Path | None = None) -> ModelFile:
     if text is None:
         raise ModelError(
             f"{path} carries no edgecount manifest (metadata key {METADATA_KEY!r}), which says how "
-            "to feed the model and what its outputs mean: write one with edgecount.Manifest"
+            "to feed the model and what its outputs mean: have `edgecount inspect "
+            f"{path.name} --manifest-template` write one to fill in, and give it to `edgecount "
+            "export --manifest`"
         )
     try:
         manifest = Manifest.from_json(text)

@@ -335,3 +335,14 @@ def test_shards_at_once_and_no_room_for_one(start, files, tmp_path):
     with start(photos, *more, "--shard", "1/2") as again:
         assert again.communicate(timeout=WAIT) == ("", "")
     assert sorted(row["count"] for row in rows(out).values()) == list(range(30))
+
+
+@pytest.mark.parametrize("name", ["photos.txt", "PHOTOS.LST", "-", "@photos.txt"])
+def test_a_list_without_a_table_says_what_it_needs(run, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for file in ("photos.txt", "PHOTOS.LST"):
+        (tmp_path / file).write_text("a.jpg\n")
+    result = run("count", name)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.endswith("a list of images is counted into a table: pass --out DIR too")

@@ -36,6 +36,13 @@ def command() -> None:
         ("the split: none", "the split: none"),
         ("serve.split: expected a name", "--split: expected a name"),
         ("page.split: no such file", "page.split: no such file"),
+        (
+            "it is bad; copy it again, or set `split` to take it",
+            "it is bad; copy it again, or set --split to take it",
+        ),
+        ("it is bad; copy it again, or set `depth` to take it", "it is bad; copy it again"),
+        ("it is large: shrink it, or set `depth` higher", "it is large: shrink it"),
+        ("shrink it, or set `depth` higher: or not", "shrink it, or set `depth` higher: or not"),
     ],
 )
 def test_options_become_flags_where_they_are_named(said: str, shown: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -60,3 +62,49 @@ def test_what_makes_no_sense(run, file, tmp_path):
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "cannot read the history" in result.stderr
+
+
+def test_a_stretch_without_counts_is_said(run, file):
+    result = run("history", file, "--from", "2026-04-01", "--to", "2026-04-02 06:30")
+    assert result.exit_code == 0
+    assert table(result.stdout) == []
+    expected = "no counts from 2026-04-01 00:00 to 2026-04-02 06:30: choose another time by --from"
+    assert result.stderr.startswith(expected)
+    some = run("history", file, "--from", "2026-05-04 12:30", "--to", "2026-05-04 13:30")
+    assert some.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (("--camera", "gate"), "--camera: expected one of door, hall, got gate"),
+        (("--what", "region:bar"), "--what: expected one of count, got region:bar"),
+        (("--camera", "hall", "--what", "smooth"), "--what: expected one of count, got smooth"),
+        (("--from", "0001-01-01"), "--from: expected a year from 1971 to 9000"),
+        (("--from", "1960-01-01"), "--from: expected a year from 1971 to 9000"),
+        (("--to", "9999-12-31"), "--to: expected a year from 1971 to 9000"),
+    ],
+)
+def test_what_the_file_does_not_have_is_refused(run, file, chosen, message):
+    result = run("history", file, *chosen)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert message in result.stderr
+
+
+def test_the_file_of_another_program_is_refused(run, tmp_path):
+    path = tmp_path / "other.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE guests (name TEXT)")
+    result = run("history", path)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "other.sqlite is a database of another program, expected a history of edgecount" in line
+
+
+def test_a_history_that_is_just_begun_is_empty(run, tmp_path):
+    path = tmp_path / "new.sqlite"
+    path.touch()
+    result = run("history", path)
+    assert result.exit_code == 0
+    assert "no counts from" in result.stderr

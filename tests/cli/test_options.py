@@ -72,3 +72,30 @@ def test_a_missing_package_names_its_extra(command: str, monkeypatch: pytest.Mon
     result = CliRunner().invoke(cli, words)
     assert result.exit_code == 1
     assert 'run  pip install "edgecount[train]"' in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "watch cam.mp4 --print-every",
+        "watch cam.mp4 --rate",
+        "count a.jpg --threshold",
+        "export edgecount-n --out x --gate-fp16",
+        "export edgecount-n --out x --gate-int8",
+        "scenes write x --fps",
+    ],
+)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_numbers_are_finite(run, words, value):
+    result = run(*words.split(), value)
+    assert result.exit_code == 2
+    assert words.split()[-1] in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("flag", ["--threads", "--workers"])
+def test_more_threads_than_any_machine_has_are_refused(run, flag):
+    result = run("count", "a.jpg", flag, "100000")
+    assert result.exit_code == 2
+    assert "1<=x<=1024" in result.stderr
+    assert "1<=x<=1024" in " ".join(run("count", "--help").stdout.split())

@@ -141,3 +141,12 @@ def test_colours_of_a_clip_stay(run, files, tmp_path, monkeypatch):
     assert run("count", files.video("c.avi", [1, 30, 2]), "--save", tmp_path / "o").exit_code == 0
     assert [time for _, time in scales] == pytest.approx([0, 0.1, 0.2])
     assert len({top for top, _ in scales}) == 1
+
+
+def test_table_and_overlays_are_two_paths(run, files, tmp_path):
+    path = files.image("a.png", 1)
+    result = run("count", path, "--save", tmp_path / "out", "--csv", f"{tmp_path}/x/../out")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "--csv and --save: expected two different paths" in line
+    assert names(tmp_path) == ["a.png"]

@@ -270,7 +270,9 @@ def test_shares_and_pixels_are_not_mistaken(caplog: pytest.LogCaptureFixture) ->
     with pytest.raises(ConfigError, match=r"expected shares .* got 640; pixels go without"):
         Region("gate", [(0, 0), (640, 0), (640, 480)], fractions=True)
     assert area([(0, 0), (1, 0), (1, 1), (0, 1)]) == 1
-    assert "covers a pixel at most: shares of width and height need fractions=True" in caplog.text
+    assert (
+        "covers a pixel at most: for shares of width and height give fractions=True" in caplog.text
+    )
     with pytest.raises(ConfigError, match="each number in percent"):
         parse_region("gate:0%,0;50%,0;50%,100%")
 

@@ -196,7 +196,9 @@ def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"frames": 0}, "frames: expected 1 or more, got 0"),
-        ({"fps": 0.0}, "fps: expected more than 0, got 0.0"),
+        ({"fps": 0.0}, "fps: expected 0.01 to 1000, got 0.0"),
+        ({"fps": 1e-300}, "fps: expected 0.01 to 1000, got 1e-300"),
+        ({"fps": float("nan")}, "fps: expected 0.01 to 1000, got nan"),
         ({"people": -1}, "people: expected 0 or more, got -1"),
     ],
 )

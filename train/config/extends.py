@@ -97,7 +97,7 @@ def _base_of(path: Path, name: Any) -> Path:
 
 def _meant(name: str, names: Iterable[str]) -> str:
     """Return a hint at the nearest name, or nothing where none is near."""
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name.lower(), names, n=1)
     return f"did you mean {close[0]}? " if close else ""
 
 

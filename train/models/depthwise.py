@@ -32,7 +32,7 @@ class DepthwiseConv2d(nn.Conv2d):
         super().__init__(channels, channels, kernel, stride, around, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride)), half the kernel around."""
+        """Map (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride)) by the default padding."""
         if x.is_cpu and self.training and torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
             bias = None if self.bias is None else self.bias.to(dtype)  # of a norm folded in

@@ -73,6 +73,12 @@ def refuse_sources(sources: Sequence[Source], paths: Sequence[Path], flag: str) 
         raise OutputError(f"{flag}: {hit} is one of the sources; choose another name")
 
 
+def refuse_same(table: Path | None, folder: Path | None) -> None:
+    """Check that the table and the folder of overlays are not one path; OutputError if they are."""
+    if table and folder and os.path.realpath(table) == os.path.realpath(folder):
+        raise OutputError(f"--csv and --save: expected two different paths, got {table} twice")
+
+
 def _refuse_existing(paths: Sequence[Path], folder: Path) -> None:
     existing = [path for path in paths if path.exists()]
     if existing:

@@ -21,10 +21,14 @@ _OTHERS = {
         "size": "--input",
     },
 }
+# Commands whose config has what they have no flag for.
+_CONFIGURED = ("train",)
 
 
 def with_flags(message: str, command: click.Command | None = None) -> str:
     """Return a message of the library with flags in place of options.
+
+    The advice at its end to set an option that the command does not have is left out.
 
     Args:
         message: the message.
@@ -32,6 +36,8 @@ def with_flags(message: str, command: click.Command | None = None) -> str:
     """
     command = command or click.get_current_context().command
     flags = _flags_of(command) | _OTHERS.get(str(command.name), {})
+    if command.name not in _CONFIGURED:
+        message = re.sub(rf", or set `(?!(?:{'|'.join(flags)})`)[a-z_]+` [^,;:`]*$", "", message)
     if not flags:
         return message
     names = "|".join(flags)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
-from edgecount._options import MAX_PIXELS, MOST_ZOOM, PRECISIONS
+from edgecount._options import MAX_PIXELS, MOST_THREADS, MOST_ZOOM, PRECISIONS
 from edgecount.cli._types.paths import UserPath
 from edgecount.models import DEFAULT_MODEL
 
@@ -89,20 +89,28 @@ class GroundType(ParsedType):
         return parse_ground(text)
 
 
-class SecondsType(click.FloatRange):
-    """A span of time in seconds, above 0 and finite."""
+class FiniteRange(click.FloatRange):
+    """A finite number in a range; click's own lets NaN through, which compares with no bound."""
 
-    def __init__(self) -> None:
-        super().__init__(min=0, min_open=True)
+    expected = "a finite number"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Return the seconds; what compares with no number is refused, too."""
-        seconds = float(super().convert(value, param, ctx))
-        if not math.isfinite(seconds):
-            self.fail(f"expected seconds above 0, got {value}", param, ctx)
-        return seconds
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"expected {self.expected}, got {value}", param, ctx)
+        return number
+
+
+class SecondsType(FiniteRange):
+    """A span of time in seconds, above 0 and finite."""
+
+    expected = "seconds above 0"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
 
 
 class DeviceType(ParsedType):
@@ -222,12 +230,15 @@ pixels_option = number_option(
     "--max-pixels", "Refuse images of more than N pixels, before decoding.", default=MAX_PIXELS
 )
 threads_option = number_option(
-    "--threads", "Number of CPU threads to compute with.  [default: one per core]"
+    "--threads",
+    "Number of CPU threads to compute with.  [default: one per core]",
+    most=MOST_THREADS,
 )
 workers_option = number_option(
     "--workers",
     "Count N images of a folder, or frames of a file, at once on the CPU, each with its part of "
     "the threads.  [default: what suits the engine and its memory]",
+    most=MOST_THREADS,
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON for programs instead of text."
@@ -260,12 +271,28 @@ def reading(samples: list[Sample], accept_damaged: bool, max_pixels: int) -> lis
 
 
 def refuse_existing(out: Path, overwrite: bool) -> None:
-    """Check that the file to write is new.
+    """Check that the file to write is new and can be written.
 
     Raises:
-        OutputError: it exists, and ``overwrite`` is not set.
+        OutputError: it exists, and ``overwrite`` is not set; or it cannot be written.
     """
     from edgecount.errors import OutputError
 
+    refuse_unwritable(out, "--out")
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists: choose another --out, or add --overwrite")
+
+
+def refuse_unwritable(path: Path, flag: str) -> None:
+    """Check that the file that an option names can be written, before the work that fills it.
+
+    Raises:
+        OutputError: it cannot be.
+    """
+    from edgecount._files import check_writable
+    from edgecount.errors import OutputError
+
+    try:
+        check_writable(path)
+    except OutputError as error:
+        raise OutputError(f"{error}: choose another {flag}") from error

@@ -180,7 +180,7 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 def _unknown(key: str, known: list[str]) -> str:
     if not known:
         return "unknown key: nothing can be set here"
-    close = difflib.get_close_matches(key, known, n=1)
+    close = difflib.get_close_matches(key.lower(), known, n=1)
     if close:
         return f"unknown key: did you mean {shorten(close[0])}?"
     return f"unknown key: expected one of {', '.join(known)}"

@@ -89,13 +89,14 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
     after the other, as those of a server that ask for the parts of an export do.
 
     Raises:
-        OutputError: the file cannot be read.
+        OutputError: the file cannot be read, or is none of a history.
     """
     try:
         if not path.exists():
             yield None
             return
         with closing(_reader(path)) as database:
+            require_history(database, path)
             yield database if _has_tables(database) else None
     except OSError as error:
         raise OutputError(f"cannot read the history {path}: {error.strerror or error}") from error

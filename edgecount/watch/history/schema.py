@@ -73,7 +73,8 @@ def require_history(database: sqlite3.Connection, path: Path) -> None:
     is_ours = _number(database, "application_id") == APPLICATION
     if not is_ours and (version or _number(database, "schema_version")):
         raise OutputError(
-            f"{path} is a database of another program: set history.path to another file"
+            f"{path} is a database of another program, expected a history of edgecount watch: name "
+            "another file (history.path in a config)"
         )
     if version > len(STEPS):
         raise OutputError(

@@ -208,3 +208,10 @@ def test_a_map_of_too_many_cells_is_refused():
     result = result_with(np.ones((90, 160)), (8.0, 8.0))
     with pytest.raises(ConfigError, match="cell: expected larger ones"):
         plane.map_density(result, (0, 0, 1e5, 1e5), 0.5)
+
+
+def test_shares_without_percent_are_refused():
+    with pytest.raises(ConfigError, match=r"ground: expected pixels, .*height in percent"):
+        parse_ground("0,0;1,0;1,1;0,1=6x9")
+    plane = parse_ground("0%,0%;100%,0%;100%,100%;0%,100%=6x9").in_size((640, 480))
+    assert plane.size == (640, 480)

@@ -44,6 +44,8 @@ def test_unknown_name_lists_and_suggests() -> None:
         ModelError, match=r"unknown model 'edgecount-x': did you mean 'edgecount-s'"
     ):
         open_model("edgecount-x")
+    with pytest.raises(ModelError, match=r"did you mean 'edgecount-n'"):
+        open_model("EdgeCount-N")
     with pytest.raises(ModelError, match=r"bundled models: .*edgecount-s"):
         model_path("yolo")
 
@@ -90,7 +92,8 @@ def test_a_model_without_a_manifest(
     tmp_path: Path,
 ) -> None:
     onnx.save(make_graph(make_manifest()), tmp_path / "bare.onnx")
-    with pytest.raises(ModelError, match="carries no edgecount manifest"):
+    advice = r"carries no edgecount manifest .*`edgecount inspect bare\.onnx --manifest-template`"
+    with pytest.raises(ModelError, match=advice):
         open_model(tmp_path / "bare.onnx")
 
 
