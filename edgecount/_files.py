@@ -96,9 +96,39 @@ def writable(path: Path) -> Path:
     except OutputError as error:
         raise OutputError(f"cannot write {path}: {error}") from None
     real = Path(os.path.realpath(path))
-    if real.is_dir():
+    if os.path.isdir(real):  # noqa: PTH112 (pathlib raises where a name is too long)
         raise OutputError(f"cannot write {path}: it is a folder, expected a regular file")
     return real
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work whose result it is to hold.
+
+    A temporary file beside it is tried. Nothing of it stays, nor of folders that were made for it.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    path = writable(path)
+    trial = path.with_name(f"{path.name}.{os.urandom(4).hex()}.partial")
+    made: list[Path] = []
+    folder = path.parent
+    try:
+        made = [one for one in path.parents if not one.exists()]
+        folder = path.parents[len(made)]
+        if not folder.is_dir():
+            raise OutputError(f"cannot write {path}: {folder} is no folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial.touch(exist_ok=False)
+        trial.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: nothing can be made in {folder} ({error.strerror or error})"
+        ) from error
+    finally:
+        for one in made:
+            with suppress(OSError):  # it was not made, or another process uses it by now
+                one.rmdir()
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -42,9 +42,14 @@ def check_threshold(threshold: float | None, manifest: Manifest) -> float:
     return float(threshold) + 0.0  # -0.0 is 0.0
 
 
+def finds_heads(manifest: Manifest) -> bool:
+    """Return whether a model finds single heads, which have scores."""
+    return manifest.output("heatmap") is not None or manifest.output("scores") is not None
+
+
 def check_heads(option: str, manifest: Manifest) -> None:
     """Refuse a model that finds no heads, for an option that is about their scores."""
-    if manifest.output("heatmap") is None and manifest.output("scores") is None:
+    if not finds_heads(manifest):
         raise ConfigError(
             f"{option}: expected a model with a heatmap or boxes, whose heads have scores; "
             f"{manifest.name} gives {_roles(manifest)}"

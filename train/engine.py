@@ -252,7 +252,7 @@ def evaluate(
     *,
     role: str | None = None,
     progress: Callable[[], None] | None = None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Measure the counts of whole images at their own size: the density's, points' or boxes'.
 
     Args:

@@ -69,8 +69,8 @@ class Journal:
         seconds = (time.perf_counter() - self._started) / (last - first)
         self._write({"step": last, **losses, "seconds_per_step": seconds}, "train")
 
-    def validation(self, step: int, name: str, metrics: dict[str, float]) -> None:
-        """Record the metrics of a held-out set."""
+    def validation(self, step: int, name: str, metrics: dict[str, Any]) -> None:
+        """Record the metrics of a held-out set; those that are None are not defined there."""
         self._write({"step": step, "validation": name, **metrics}, name)
 
     def _write(self, record: dict[str, Any], tag: str) -> None:
@@ -83,7 +83,7 @@ class Journal:
             raise OutputError(f"cannot write the log {self.path}: {error}") from error
         if self._board is not None:
             for key, value in record.items():
-                if key not in ("step", "validation"):
+                if key not in ("step", "validation") and value is not None:
                     self._board.add_scalar(f"{tag}/{key}", value, record["step"])
         if self._report:
             self._report(record)

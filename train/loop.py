@@ -79,6 +79,7 @@ def train(
     Raises:
         ConfigError, SourceError, ModelError: a wrong config, missing data or weights. Of a run
             that did not begin nothing stays in ``out``, nor the folder if it is new.
+        MissingExtraError: a package of the report is not installed; nothing stays then, either.
         OutputError: ``out`` cannot be written, holds a run and ``resume`` is off, or another
             process trains in it.
         EdgeCountError: the loss is not finite.
@@ -133,6 +134,10 @@ def _run(
     parts = make_parts(config)
     with fabric.rank_zero_first():  # which renders the scenes that the others read
         data = load_data(config, out)
+    if config.report and data.validation:
+        from edgecount.train.report import check_packages
+
+        check_packages()
     learner, mixture = start_learner(config, parts, data, fabric, before)
     begin()
     zero, limit = fabric.is_global_zero, config.early_stop or float("inf")

@@ -13,7 +13,7 @@ from pathlib import Path
 def open_template(path: Path) -> Callable[..., str]:
     """Load a template that extends `base.html`.
 
-    Besides Jinja's own filters it can use `number(digits=2, sign=false)`.
+    Besides Jinja's own filters it can use `number(digits=2, sign=false)`, which makes None a dash.
 
     Returns:
         A function from the template's variables, as keywords, to the page as HTML; it escapes all
@@ -40,5 +40,7 @@ def data_url(kind: str, data: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _number(value: float, digits: int = 2, sign: bool = False) -> str:
+def _number(value: float | None, digits: int = 2, sign: bool = False) -> str:
+    if value is None:
+        return "\N{EN DASH}"  # as templates show what is not there
     return f"{value:{'+' if sign else ''}.{digits}f}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,8 +89,9 @@ def adapt(
     with needs_train("to adapt models"):
         import torch
 
-        from edgecount.export.source.from_torch import export_onnx
+        from edgecount.export.source.from_torch import check_onnx
         from edgecount.train.adapt import adapt as run
+    check_onnx()
     if threads:
         torch.set_num_threads(threads)
     samples, empty = read_annotated(reader, data, unannotated), []
@@ -105,20 +108,49 @@ def adapt(
             seed=seed,
             progress=bar.step,
         )
-    if done.better:
+    file: Path | None = None
+    try:
+        if done.better:
+            file = write(done, out)
+    finally:  # whatever keeps the file from being written: the numbers took the whole training
+        tell(done, file, as_json)
+    if file is None:
+        raise EdgeCountError(not_written(done))
+    if not as_json:
+        size = f"{file.stat().st_size / 1e6:.1f} MB"
+        click.echo(printable(f"{file}  {done.manifest.name}  {size}"))
+
+
+def write(done: Adaptation, out: Path) -> Path:
+    """Write the adapted model and return its file.
+
+    Raises:
+        OutputError: the file cannot be written; the message says where the model is kept instead.
+    """
+    from edgecount.errors import OutputError
+    from edgecount.export.source.from_torch import export_onnx
+
+    try:
         export_onnx(done.network, done.manifest, out)
+    except OutputError as error:  # such as a disk that filled up during the training
+        try:
+            kept = Path(tempfile.gettempdir()) / f"{out.stem}-{os.urandom(4).hex()}.onnx"
+            export_onnx(done.network, done.manifest, kept)
+        except (OSError, OutputError) as again:
+            raise OutputError(f"{error}; {again}") from error
+        raise OutputError(f"{error}; the model is kept as {kept}: move it") from error
+    return out
+
+
+def tell(done: Adaptation, file: Path | None, as_json: bool) -> None:
+    """Print the report and the warnings; ``file`` is None where nothing was written."""
     if as_json:
-        click.echo(to_json({"file": str(out) if done.better else None, **done.numbers()}))
+        click.echo(to_json({"file": str(file) if file else None, **done.numbers()}))
     else:
         for line in report(done):
             click.echo(line)
     for warning in warnings(done):
         click.echo(f"edgecount: warning: {warning}", err=True)
-    if not done.better:
-        raise EdgeCountError(not_written(done))
-    if not as_json:
-        size = f"{out.stat().st_size / 1e6:.1f} MB"
-        click.echo(printable(f"{out}  {done.manifest.name}  {size}"))
 
 
 def report(done: Adaptation) -> Iterator[str]:

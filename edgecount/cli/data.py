@@ -20,6 +20,7 @@ from edgecount.cli._types.options import (
     pixels_option,
     reading,
     refuse_existing,
+    refuse_unwritable,
 )
 from edgecount.cli._types.paths import UserPath
 from edgecount.cli._types.readers import readers_help, set_options
@@ -69,6 +70,8 @@ def check(
     Every image is read. The exit code is 1 if one cannot be read, or has another size than its
     annotations say; whether other oddities are mistakes is for you to judge.
     """
+    if sheet:
+        _check_sheet(sheet)
     samples, notes = read_with_notes(reader, path, unannotated)
     samples = reading(samples, accept_damaged, max_pixels)
     from edgecount.train.data.check import check_samples
@@ -76,9 +79,9 @@ def check(
     number = min(len(samples), images or len(samples))
     with Progress(number, "image", "check", shown=not as_json) as progress:
         found = check_samples(samples, progress.step, reading=notes, most=images)
+    click.echo(to_json(found.to_dict()) if as_json else text_of(_lines(found)))
     if sheet:
         _draw(sheet, samples)
-    click.echo(to_json(found.to_dict()) if as_json else text_of(_lines(found)))
     if {"unreadable", "wrong_size"} & set(found.odd):
         ctx.exit(1)
 
@@ -129,13 +132,24 @@ def boxes(
     click.echo(printable(f"{out}  {heads} boxes in {len(boxed)} images"))
 
 
+def _check_sheet(path: Path) -> None:
+    """Refuse a sheet that cannot be written, before the images are read.
+
+    Raises:
+        ConfigError: its suffix is none of a picture.
+        OutputError: the file cannot be written.
+    """
+    from edgecount.errors import ConfigError
+
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ConfigError(f"--sheet: expected a .png or .jpg, got {path.name}")
+    refuse_unwritable(path, "--sheet")
+
+
 def _draw(path: Path, samples: list[Sample]) -> None:
     from edgecount.cli._count.saving import write_image
-    from edgecount.errors import ConfigError
     from edgecount.train.data.sheet import draw_sheet
 
-    if path.suffix not in (".png", ".jpg"):
-        raise ConfigError(f"--sheet: expected a .png or .jpg, got {path.name}")
     write_image(path, draw_sheet(samples))
 
 

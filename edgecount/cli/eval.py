@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from edgecount._options import check_heads
 from edgecount.cli._eval.folds import mean_line, mean_of_folds, read_folds
 from edgecount.cli._eval.kernels import kernels_option
 from edgecount.cli._eval.sets import count_images, read_sets, split_arguments
+from edgecount.cli._eval.summary import lines_of
 from edgecount.cli._eval.table import comparison
 from edgecount.cli._shell.extras import needs_train
 from edgecount.cli._shell.failures import report_failure
@@ -30,6 +32,7 @@ from edgecount.cli._types.options import (
     pixels_option,
     precision_option,
     reading,
+    refuse_unwritable,
     side_limit,
     zoom_option,
 )
@@ -37,14 +40,12 @@ from edgecount.cli._types.readers import AUTO, readers_help, set_options
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
-    from edgecount.manifest import IntervalSpec
     from edgecount.train.data.readers import Choice
     from edgecount.train.data.sample import Sample
     from edgecount.train.evaluate.evaluation import Evaluation
     from edgecount.train.targets.kernels import Kernels
 
 _CHECKPOINT = ".pt"
-_ROWS = (("count", "count"), ("density_count", "from density"), ("peak_count", "from points"))
 
 
 @click.command(name="eval", epilog=readers_help())
@@ -125,7 +126,7 @@ def evaluate(
     if per_image and not as_json:
         raise click.UsageError("--per-image: expected with --json, got a table for people")
     with needs_train("to evaluate models"):
-        from edgecount.train.evaluate.evaluation import evaluate_counter
+        import edgecount.train.evaluate.evaluation  # noqa: F401
     plan = {
         model: {
             name: reading(samples, accept_damaged, max_pixels) for name, samples in sets.items()
@@ -136,45 +137,104 @@ def evaluate(
     }
     if report and (folds or len(plan) > 1):
         raise click.UsageError(f"--report: expected one MODEL, got {len(plan)}")
-    results: dict[str, dict[str, Evaluation]] = {}
+    if report:
+        _check_report(report)
+    for model in list(plan)[1:]:  # the first is opened before anything is measured
+        _check_opens(model, ranked, **engine)
+    measured = {model: _Measured() for model in plan}
+    failures = _Failures()
+    try:
+        for model, sets in plan.items():
+            _measure(
+                model,
+                sets,
+                measured[model],
+                failures,
+                ranked=ranked,
+                kernels=kernels,
+                report=report,
+                shown=not as_json,
+                **engine,
+            )
+    finally:  # whatever ends it, such as a full disk: what was measured took its time
+        if any(one.sets for one in measured.values()):
+            click.echo(_text(measured, plan, folds, as_json=as_json, per_image=per_image))
+    for one in measured.values():
+        if one.page and not as_json:
+            click.echo(f"\n{printable(str(one.page))}")
+    ctx.exit(FAILED if failures.samples else 0)
+
+
+@dataclass
+class _Measured:
+    """What was measured of a model so far.
+
+    Attributes:
+        sets: results by set.
+        asked: the coverage that its interval is fitted to; None: it has none.
+        page: the report.
+    """
+
+    sets: dict[str, Evaluation] = field(default_factory=dict)
+    asked: float | None = None
     page: Path | None = None
-    spec: IntervalSpec | None = None
-    failed = set()
 
-    def leave_out(sample: Sample, error: Exception) -> None:
-        if id(sample) not in failed:  # by another model
+
+class _Failures:
+    """Images that cannot be measured: each is told once, whichever models are to count it.
+
+    Attributes:
+        samples: the ids of their samples.
+    """
+
+    def __init__(self) -> None:
+        self.samples: set[int] = set()
+
+    def leave_out(self, sample: Sample, error: Exception) -> None:
+        """Print why an image is left out."""
+        if id(sample) not in self.samples:
             report_failure(str(sample.path), error)
-        failed.add(id(sample))
+        self.samples.add(id(sample))
 
-    for model, sets in plan.items():
-        with (
-            _open(model, **engine) as counter,
-            _candidates(counter if ranked else None, model, **engine) as candidates,
-            Progress(count_images(sets), "image", f"eval {model}", shown=not as_json) as progress,
-        ):
-            results[model] = {
-                name: evaluate_counter(
-                    counter,
-                    samples,
-                    candidates=candidates,
-                    kernels=kernels,
-                    progress=progress.step,
-                    on_error=leave_out,
-                )
-                for name, samples in sets.items()
-            }
-            spec = counter.manifest.postprocess.interval
-            if report:
-                measured = {
-                    name: [sample for sample in samples if id(sample) not in failed]
-                    for name, samples in sets.items()
-                }
-                page = _write_report(report, results[model], measured, counter)
-    asked = spec.coverage if spec else None
-    click.echo(_text(results, asked, folds=folds, as_json=as_json, per_image=per_image))
-    if page and not as_json:
-        click.echo(f"\n{printable(str(page))}")
-    ctx.exit(FAILED if failed else 0)
+    def others(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Return the samples that were measured."""
+        return [sample for sample in samples if id(sample) not in self.samples]
+
+
+def _measure(
+    model: str,
+    sets: Mapping[str, list[Sample]],
+    into: _Measured,
+    failures: _Failures,
+    *,
+    ranked: bool,
+    kernels: Kernels | None,
+    report: Path | None,
+    shown: bool,
+    **engine: Any,
+) -> None:
+    """Measure a model on its sets, and write the report if one is asked for."""
+    from edgecount.train.evaluate.evaluation import evaluate_counter
+
+    with (
+        _open(model, **engine) as counter,
+        _candidates(counter if ranked else None, model, **engine) as candidates,
+        Progress(count_images(sets), "image", f"eval {model}", shown=shown) as progress,
+    ):
+        interval = counter.manifest.postprocess.interval
+        into.asked = interval.coverage if interval else None
+        for name, samples in sets.items():
+            into.sets[name] = evaluate_counter(
+                counter,
+                samples,
+                candidates=candidates,
+                kernels=kernels,
+                progress=progress.step,
+                on_error=failures.leave_out,
+            )
+        if report:
+            counted = {name: failures.others(samples) for name, samples in sets.items()}
+            into.page = _write_report(report, into.sets, counted, counter)
 
 
 def _plan(
@@ -197,30 +257,49 @@ def _plan(
 
 
 def _text(
-    results: Mapping[str, Mapping[str, Evaluation]],
-    asked: float | None,
-    *,
+    measured: Mapping[str, _Measured],
+    plan: Mapping[str, Mapping[str, list[Sample]]],
     folds: bool,
+    *,
     as_json: bool,
     per_image: bool,
 ) -> str:
-    """Return the numbers of all models as a table for people, or as JSON."""
+    """Return the numbers of all models as a table for people, or as JSON.
+
+    The mean of folds is left out where not all of the plan was measured.
+    """
     summaries = {
-        model: {name: _summary(one, per_image) for name, one in by_set.items()}
-        for model, by_set in results.items()
+        model: {name: _summary(one, per_image) for name, one in found.sets.items()}
+        for model, found in measured.items()
+        if found.sets
     }
-    single = sum(map(len, results.values())) == 1
-    alone = next(iter(next(iter(summaries.values())).values()))
-    means = {"mean_of_folds": mean_of_folds(summaries)} if folds else {}
-    if as_json:
-        return to_json(alone if single else {"models": summaries, **means})
-    lines = _table(alone, asked=asked) if single else comparison(summaries)
-    return text_of([*lines, *map(mean_line, means.values())])
+    whole = all(len(measured[model].sets) == len(sets) for model, sets in plan.items())
+    means = {"mean_of_folds": mean_of_folds(summaries)} if folds and whole else {}
+    if sum(map(len, plan.values())) > 1:
+        if as_json:
+            return to_json({"models": summaries, **means})
+        return text_of([*comparison(summaries), *map(mean_line, means.values())])
+    ((model, by_set),) = summaries.items()
+    (alone,) = by_set.values()
+    return to_json(alone) if as_json else text_of(lines_of(alone, measured[model].asked))
 
 
 def _summary(evaluation: Evaluation, per_image: bool) -> dict[str, Any]:
     images = {"images": [image.to_dict() for image in evaluation.images]} if per_image else {}
     return evaluation.summary() | images
+
+
+def _check_report(folder: Path) -> None:
+    """Refuse a report that cannot be written, before the images are counted.
+
+    Raises:
+        OutputError: the folder takes no file.
+        MissingExtraError: a package is not installed.
+    """
+    from edgecount.train.report import check_packages
+
+    check_packages()
+    refuse_unwritable(folder / "report.html", "--report")
 
 
 def _write_report(
@@ -238,6 +317,15 @@ def _write_report(
         samples=sets,
         title=f"{counter.manifest.name} on {', '.join(sets)}",
     )
+
+
+def _check_opens(model: str, ranked: bool, **engine: Any) -> None:
+    """Refuse a model that cannot be opened, before another is measured."""
+    with (
+        _open(model, **engine) as counter,
+        _candidates(counter if ranked else None, model, **engine),
+    ):
+        pass
 
 
 def _candidates(
@@ -286,107 +374,3 @@ def _open(
     with needs_train("to evaluate checkpoints"):
         from edgecount.train.open_checkpoint import open_checkpoint
     return open_checkpoint(Path(model), **options)
-
-
-def _table(summary: Mapping[str, Any], asked: float | None) -> Iterator[str]:
-    """Yield lines for people; ``asked`` is the coverage that the interval is fitted to."""
-    yield f"{summary['count']['images']:.0f} images"
-    yield f"{'':16}{'MAE':>9}{'RMSE':>9}{'NAE':>8}{'bias':>9}"
-    for key, label in _ROWS:
-        if key in summary:
-            m = summary[key]
-            yield f"{label:16}{m['mae']:9.2f}{m['rmse']:9.2f}{m['nae']:8.3f}{m['bias']:+9.2f}"
-    if asked is not None and "interval" in summary:
-        found = summary["interval"]
-        yield (
-            f"{'interval':18}{asked:.0%} asked for, {found['coverage']:.1%} of the images inside, "
-            f"{found['width']:.2f} of the count wide"
-        )
-    yield from _points_table(summary)
-    yield from _regions_table(summary)
-    yield from _groups_table(summary)
-    yield ""
-    yield f"{'by density':16}{'images':>9}{'MAE':>9}{'NAE':>8}{'bias':>9}"
-    for level in summary["levels"]:
-        low, high = level["lowest"], level["highest"]
-        people = f"{low:.0f} people" if low == high else f"{low:.0f} to {high:.0f} people"
-        yield (
-            f"{people:18}{level['images']:7.0f}{level['mae']:9.2f}{level['nae']:8.3f}"
-            f"{level['bias']:+9.2f}"
-        )
-
-
-def _groups_table(summary: Mapping[str, Any]) -> Iterator[str]:
-    if "groups" not in summary:
-        return
-    wide = max(16, *(len(name) + 2 for name in summary["groups"]))
-    yield ""
-    yield f"{'by group':{wide}}{'images':>9}{'MAE':>9}{'RMSE':>9}{'NAE':>8}{'bias':>9}"
-    rows = {**summary["groups"], "mean of groups": summary["mean_of_groups"]}
-    for name, m in rows.items():
-        images = f"{m['images']:9.0f}" if "images" in m else " " * 9
-        errors = f"{m['mae']:9.2f}{m['rmse']:9.2f}{m['nae']:8.3f}{m['bias']:+9.2f}"
-        yield f"{name:{wide}}{images}{errors}"
-
-
-def _points_table(summary: Mapping[str, Any]) -> Iterator[str]:
-    if "points" not in summary:
-        return
-    yield ""
-    yield f"{'points within':18}{'precision':>9}{'recall':>9}{'F1':>8}"
-    rows = {"the head's box": summary["points"]}
-    if "points_short_side" in summary:
-        rows["half a short side"] = summary["points_short_side"]
-    rows |= {f"{radius} px": values for radius, values in summary["points_at"].items()}
-    for label, values in rows.items():
-        yield f"{label:18}{values['precision']:9.3f}{values['recall']:9.3f}{values['f1']:8.3f}"
-    if "localisation" in summary:
-        found = summary["localisation"]
-        text = f"{'mean of 1-100 px':18}{found['precision']:9.3f}{found['recall']:9.3f}"
-        if "error" in found:
-            text += f"   {found['error']:.2f} px off in the mean of those within 16 px"
-        yield text
-    yield from _precision_table(summary.get("average_precision", {}))
-
-
-def _precision_table(ranked: Mapping[str, Any]) -> Iterator[str]:
-    if not ranked:
-        return
-    yield ""
-    points = ranked["points"]
-    yield f"{'average precision':18}{'AP':>9}{'recall':>9}"
-    if "boxes" in ranked:
-        boxes = ranked["boxes"]
-        yield (
-            f"{'boxes, IoU .5:.95':18}{boxes['ap']:9.3f}{boxes['ar']:9.3f}   AP50 "
-            f"{boxes['ap50']:.3f}   AP75 {boxes['ap75']:.3f}"
-        )
-    yield f"{'points, 4-16 px':18}{points['ap']:9.3f}{points['ar']:9.3f}"
-    labels = {"box": "the head's box", "short_side": "half a short side"}
-    for rule, values in points.items():
-        if rule not in ("ap", "ar"):
-            label = labels.get(rule, f"{rule} px")
-            yield f"{label:18}{values['ap']:9.3f}{values['recall']:9.3f}"
-
-
-def _regions_table(summary: Mapping[str, Any]) -> Iterator[str]:
-    if "game" in summary:
-        yield ""
-        yield f"{'':16}" + "".join(f"{f'GAME({n})':>9}" for n in range(len(summary["game"])))
-        first = "of density" if "density_count" in summary else "of points"
-        rows = [(first, summary["game"]), ("of points", summary.get("game_of_points"))]
-        for label, values in rows:
-            if values:
-                yield f"{label:16}" + "".join(f"{value:9.2f}" for value in values)
-    words = [
-        f"{label} {summary[key]:.{digits}f}{unit}"
-        for key, label, digits, unit in (
-            ("ssim", "SSIM", 3, ""),
-            ("psnr", "PSNR", 2, " dB"),
-            ("false_recognition", "false recognition", 4, ""),
-            ("false_recognition_of_truth", "of a right map", 4, ""),
-        )
-        if key in summary
-    ]
-    if words:
-        yield f"{'density map':16}" + "   ".join(words)

@@ -93,6 +93,7 @@ def label(
     def open_counter(threshold: float) -> EdgeCounter:
         from edgecount import EdgeCounter
 
+        _check_proposes(model)
         return EdgeCounter(
             model,
             backend=backend,
@@ -119,6 +120,25 @@ def label(
             _open_browser(server)
         _wait(lambda: stop.requested)
         click.echo(text_of(summary(server.tally(), server.store.table)))
+
+
+def _check_proposes(model: str) -> None:
+    """Refuse a model that finds no heads.
+
+    Raises:
+        ConfigError: it has neither a heatmap nor boxes.
+        ModelError: there is no such model.
+    """
+    from edgecount._options import finds_heads
+    from edgecount.errors import ConfigError
+    from edgecount.runtime.models.open import open_model
+
+    manifest = open_model(model).manifest
+    if not finds_heads(manifest):
+        raise ConfigError(
+            f"--model: expected a model with a heatmap or boxes, whose heads can be proposed, got "
+            f"{manifest.name}, which only estimates density: name another one, or add --no-proposal"
+        )
 
 
 def summary(tally: Counter[str], table: Path) -> Iterator[str]:

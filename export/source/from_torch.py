@@ -44,6 +44,21 @@ _FLOOR = 1e-3
 _ROUNDING = 8.0
 
 
+def check_onnx() -> None:
+    """Refuse an export for which packages are missing, before the long work.
+
+    Raises:
+        MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
+    """
+    refuse_reports()
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401  (for the comparison)
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise missing(str(error.name), "export", "to export models") from error
+
+
 def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
     """Write ``network`` as float32 ONNX, opset 17, any batch and size, with ``manifest`` inside.
 
@@ -60,13 +75,9 @@ def export_onnx(network: Network, manifest: Manifest, path: Path) -> None:
         BackendError: ONNX Runtime's outputs differ from PyTorch's.
         OutputError: the file cannot be written.
     """
-    refuse_reports()
-    try:
-        import onnx
-        import onnxruntime  # noqa: F401  (the comparison needs it: refuse before the long work)
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise missing(str(error.name), "export", "to export models") from error
+    check_onnx()
+    import onnx
+
     weights = network.state_dict().values()
     check_size(manifest.name, sum(weight.numel() * weight.element_size() for weight in weights))
     model = _trace(network, manifest)

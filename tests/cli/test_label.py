@@ -146,6 +146,13 @@ def test_what_it_refuses(folder, tmp_path, monkeypatch):
     assert 'pip install "edgecount[watch]"' in invoke(str(inner), "--no-proposal")
 
 
+def test_a_model_without_heads_is_refused_with_its_own_option(folder, make_model):
+    line = invoke(str(folder), "--model", str(make_model(roles=("density",))), "--port", "0")
+    assert "--model: expected a model with a heatmap or boxes" in line
+    assert "add --no-proposal" in line
+    assert "threshold" not in line
+
+
 def test_the_browser_gets_an_address_that_lets_in_once(folder, monkeypatch):
     import webbrowser
 

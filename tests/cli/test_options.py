@@ -56,6 +56,12 @@ def test_a_file_is_replaced_only_if_asked_for(tmp_path: Path) -> None:
         refuse_existing(path, overwrite=False)
 
 
+def test_a_file_that_cannot_be_written_is_refused_with_its_option(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file is no folder: choose another --out"):
+        refuse_existing(tmp_path / "file" / "made.csv", overwrite=True)
+
+
 def test_a_longer_side_is_the_models_a_number_or_none() -> None:
     assert side_limit(None) == {}
     assert side_limit(640) == {"max_side": 640}

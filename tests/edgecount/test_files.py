@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecount._files import replacing, require_regular, writable, write_whole
+from edgecount._files import check_writable, replacing, require_regular, writable, write_whole
 from edgecount.errors import ModelError, OutputError
 
 
@@ -97,3 +97,30 @@ def test_a_pipe_behind_a_number_is_told_as_a_pipe() -> None:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_whether_a_file_can_be_written_is_tried_and_leaves_nothing(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.write_bytes(b"old")
+    check_writable(there)
+    check_writable(tmp_path / "new" / "folder" / "file")
+    assert list(tmp_path.iterdir()) == [there]
+    assert there.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux")
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/dev/null/file", "/dev/null is no folder"),
+        ("/dev/null/new/file", "/dev/null is no folder"),
+        ("/proc/file", r"nothing can be made in /proc \("),
+        ("/proc/new/file", r"nothing can be made in /proc \("),
+        ("/dev", "it is a folder"),
+        ("/dev/null", "expected a regular file"),
+        ("/dev/" + "n" * 300, "File name too long"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_the_work(path: str, reason: str) -> None:
+    with pytest.raises(OutputError, match=rf"^cannot write {path}: .*{reason}"):
+        check_writable(Path(path))

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -17,6 +18,7 @@ from edgecount.train import loop  # noqa: E402
 from edgecount.train.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E402
 from edgecount.train.data.assemble import load_held_out  # noqa: E402
+from edgecount.train.journal import Journal  # noqa: E402
 from edgecount.train.open_trainable import open_trainable  # noqa: E402
 
 
@@ -92,6 +94,15 @@ def test_the_best_weights_are_kept_and_reported(settings, tmp_path):
     assert 0 < state["postprocess"]["threshold"] < 1
     assert (tmp_path / "run" / "report" / "report.html").stat().st_size > 10_000
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def test_an_error_that_is_not_defined_is_no_number_of_the_log(config, tmp_path):
+    """The NAE of held-out images without people."""
+    errors = {"mae": 1.0, "nae": None}
+    board = dataclasses.replace(config, tensorboard=True)
+    with closing(Journal(tmp_path, board, None, active=True)) as journal:
+        journal.validation(2, "nobody", errors)
+    assert json.loads(journal.path.read_text()) == {"step": 2, "validation": "nobody", **errors}
 
 
 def test_a_run_without_progress_ends_early(settings, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 pytest.importorskip("yaml")
 
-from edgecount.errors import ConfigError, EdgeCountError, ModelError, OutputError  # noqa: E402
+from edgecount.errors import (  # noqa: E402
+    ConfigError,
+    EdgeCountError,
+    MissingExtraError,
+    ModelError,
+    OutputError,
+)
 from edgecount.train import loop  # noqa: E402
 from edgecount.train.config import DataConfig, NamedOptions  # noqa: E402
 
@@ -52,6 +59,16 @@ def test_what_was_in_the_folder_stays(config, tmp_path, kind):
         loop.train(dataclasses.replace(config, **WRONG[kind]), run)
     found = [name for name in files(run) if not name.startswith("scenes/scene_")]
     assert found == [".lock", "notes.txt", "scenes", "scenes/mine.txt"]
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib.figure"])
+def test_a_report_without_its_packages_is_refused(config, tmp_path, monkeypatch, package):
+    """Days later it would be too late."""
+    monkeypatch.setitem(sys.modules, package, None)
+    held_out = dataclasses.replace(config.data[0], holdout=0.5)
+    with pytest.raises(MissingExtraError, match=f"{package.partition('.')[0]} is needed"):
+        loop.train(dataclasses.replace(config, data=(held_out,)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_device_that_is_not_here(config, tmp_path):

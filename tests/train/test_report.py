@@ -119,6 +119,11 @@ def test_a_model_with_one_kind_of_map_and_a_single_image_have_a_page(tmp_path, d
     assert "GAME(3)" in text
 
 
+def test_a_set_without_people_has_a_dash_as_its_nae(tmp_path):
+    _, text = report(tmp_path, Counter(), {"nobody": [annotated(tmp_path, "x", [])]})
+    assert "<td>1.00</td>\n<td>\N{EN DASH}</td><td>+1.00</td>" in text
+
+
 def test_an_interval_has_its_coverage_on_the_page(tmp_path):
     sets = {"s": [annotated(tmp_path, f"i{n}", [[5 + 9 * n, 8]] * n) for n in range(3)]}
     _, text = report(tmp_path, Counter(interval=(0.5, 1.25)), sets)

@@ -142,8 +142,8 @@ class Evaluation:
               where fewer are counted);
             - ``levels``: :func:`level_metrics` of the fused count;
             - ``groups``: the values of :func:`count_metrics` of each group of images, such as a
-              scene, and ``mean_of_groups``, the mean of each value over the groups (WorldExpo'10),
-              where images have groups.
+              scene, and ``mean_of_groups``, the mean of each value over the groups (WorldExpo'10)
+              that have it, where images have groups.
         """
         true = [float(image.true) for image in self.images]
         report: dict[str, Any] = {
@@ -162,7 +162,7 @@ class Evaluation:
             images = [image for image in self.images if image.group == name]
             groups[name] = count_metrics([i.count for i in images], [i.true for i in images])
         values = ("mae", "rmse", "nae", "bias")
-        means = {key: float(np.mean([group[key] for group in groups.values()])) for key in values}
+        means = {key: _mean([group[key] for group in groups.values()]) for key in values}
         return {"groups": groups, "mean_of_groups": means}
 
     def _values(self, name: str) -> list[Any]:
@@ -277,6 +277,12 @@ def evaluate_counter(
     if not images:
         raise SourceError(f"evaluation: none of the {len(samples)} images can be measured")
     return Evaluation(images, kernels if density else None)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are defined; None if none is."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def _each_candidate(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def count_metrics(predicted: Sequence[float], true: Sequence[float]) -> dict[str, float]:
+def count_metrics(predicted: Sequence[float], true: Sequence[float]) -> dict[str, Any]:
     """Return MAE, RMSE (the literature's "MSE"), NAE and bias of counts.
 
-    NAE is the mean of ``|error| / truth`` over images with people; bias the mean signed error
-    (above 0: counts too many).
+    NAE is the mean of ``|error| / truth`` over images with people, None where there are none; bias
+    the mean signed error (above 0: counts too many). The others are floats.
     """
     truth = np.asarray(true, np.float64)
     error = np.asarray(predicted, np.float64) - truth
@@ -22,14 +23,14 @@ def count_metrics(predicted: Sequence[float], true: Sequence[float]) -> dict[str
         "images": float(len(truth)),
         "mae": float(np.abs(error).mean()),
         "rmse": float(np.sqrt(np.square(error).mean())),
-        "nae": float(relative.mean()) if len(relative) else 0.0,
+        "nae": float(relative.mean()) if len(relative) else None,
         "bias": float(error.mean()),
     }
 
 
 def level_metrics(
     predicted: Sequence[float], true: Sequence[float], levels: int = 5
-) -> list[dict[str, float]]:
+) -> list[dict[str, Any]]:
     """Return errors by density level: images in order of true count, in groups of equal size.
 
     HSRNet (Figure 6) splits a test set into five groups by the number of people. Equal shares of

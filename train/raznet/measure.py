@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 GRIDS: Mapping[str, int] = {"squares": 0, "grid": 4}
 PARTS = 2  # an image's blend is fitted to the other part
 
-Metrics = dict[str, float]
+Metrics = dict[str, Any]
 
 
 def measure_fusion(network: Network, samples: Sequence[Sample]) -> dict[str, Metrics]:

@@ -4,6 +4,6 @@
 one page, whose template is `page.html`.
 """
 
-from edgecount.train.report.write import write_report
+from edgecount.train.report.write import check_packages, write_report
 
-__all__ = ["write_report"]
+__all__ = ["check_packages", "write_report"]

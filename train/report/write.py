@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.report.charts import curves, errors_by_level, level_name, scatter
 from edgecount.train.report.pictures import choose, draw_image
 from edgecount.train.report.scales import draw_scales
+from edgecount.train.report.style import new_figure
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
@@ -52,10 +53,7 @@ def write_report(
         OutputError: the folder cannot be written.
         MissingExtraError: matplotlib or jinja2 is not installed.
     """
-    try:
-        render = open_template(Path(__file__).with_name("page.html"))
-    except ImportError as error:
-        raise MissingExtraError("jinja2", "train", "to write reports") from error
+    render = _template()
     _check(evaluations, samples)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,10 +73,29 @@ def write_report(
             level_name=level_name,
         )
     except OSError as error:
-        raise OutputError(f"cannot write the report in {folder}: {error}") from error
+        raise OutputError(
+            f"cannot write the report in {folder}: {error.strerror or error}"
+        ) from error
     page = folder / "report.html"
     write_whole(page, text.encode())
     return page
+
+
+def check_packages() -> None:
+    """Refuse a report for which packages are missing, before the long work.
+
+    Raises:
+        MissingExtraError: matplotlib or jinja2 is not installed.
+    """
+    _template()
+    new_figure(1, 1)
+
+
+def _template() -> Callable[..., str]:
+    try:
+        return open_template(Path(__file__).with_name("page.html"))
+    except ImportError as error:
+        raise MissingExtraError("jinja2", "train", "to write reports") from error
 
 
 def _check(evaluations: Mapping[str, Evaluation], samples: Mapping[str, Sequence[Sample]]) -> None:

@@ -141,13 +141,14 @@ class VideoSaver(Saver):
 
 
 def write_image(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write a BGR picture as .png or .jpg and make its folder.
+    """Write a BGR picture as .png or .jpg, in any case, and make its folder.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
-    encoded, data = cv2.imencode(path.suffix, picture, options)
+    suffix = path.suffix.lower()
+    options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if suffix in {".jpg", ".jpeg"} else []
+    encoded, data = cv2.imencode(suffix, picture, options)
     if not encoded:
-        raise OutputError(f"cannot write {path}: OpenCV does not encode {path.suffix} here")
+        raise OutputError(f"cannot write {path}: OpenCV does not encode {suffix} here")
     write_whole(path, data.tobytes())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecount.cli._eval.sets import weights_of
-from edgecount.cli._eval.table import Summaries
+from edgecount.cli._eval.table import Summaries, nae_text
 from edgecount.cli._shell.extras import needs_train
 
 if TYPE_CHECKING:
@@ -76,19 +76,32 @@ def mean_of_folds(summaries: Summaries) -> dict[str, Any]:
 
     Returns:
         ``folds``, ``images`` (of all), and of ``mae``, ``rmse``, ``nae`` and ``bias`` the mean, as
-        results on UCF_CC_50 are given; ``spread``: the standard deviation over folds of each.
+        results on UCF_CC_50 are given; ``spread``: the standard deviation over folds of each. NAE
+        is that of the folds with people, None without.
     """
-    import numpy as np
-
     counts = [summary["count"] for by_set in summaries.values() for summary in by_set.values()]
     return {
         "folds": len(counts),
         "images": int(sum(count["images"] for count in counts)),
-        **{name: float(np.mean([count[name] for count in counts])) for name in _VALUES},
-        "spread": {
-            name: float(np.std([count[name] for count in counts], ddof=1)) for name in _VALUES
-        },
+        **{name: _mean([count[name] for count in counts]) for name in _VALUES},
+        "spread": {name: _spread([count[name] for count in counts]) for name in _VALUES},
     }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean over the folds that have a value; None if none has."""
+    import numpy as np
+
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
+
+
+def _spread(values: Sequence[float | None]) -> float | None:
+    """Return the standard deviation over the folds that have a value; None of less than two."""
+    import numpy as np
+
+    defined = [value for value in values if value is not None]
+    return float(np.std(defined, ddof=1)) if len(defined) > 1 else None
 
 
 def mean_line(mean: Mapping[str, Any]) -> str:
@@ -97,5 +110,5 @@ def mean_line(mean: Mapping[str, Any]) -> str:
     return (
         f"mean of {mean['folds']} folds, {mean['images']} images: MAE {values['mae']:.2f} "
         f"(spread {spread['mae']:.2f})   RMSE {values['rmse']:.2f} ({spread['rmse']:.2f})   "
-        f"NAE {values['nae']:.3f}   bias {values['bias']:+.2f}"
+        f"NAE {nae_text(values)}   bias {values['bias']:+.2f}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,7 @@ def _sets_of_run(
     return {split: sets[split]}
 
 
-def count_images(sets: dict[str, list[Sample]]) -> int:
+def count_images(sets: Mapping[str, list[Sample]]) -> int:
     """Return the number of images of all sets."""
     return sum(map(len, sets.values()))
 

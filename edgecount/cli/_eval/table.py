@@ -37,9 +37,15 @@ def comparison(summaries: Summaries) -> Iterator[str]:
             yield row + (_precisions(summary) if ranked else "")
 
 
+def nae_text(errors: Mapping[str, Any]) -> str:
+    """Return the NAE of some errors, a dash where it is not defined: no image has people."""
+    nae = errors["nae"]
+    return "-" if nae is None else f"{nae:.3f}"
+
+
 def _numbers(summary: Mapping[str, Any]) -> str:
     count = summary["count"]
-    text = f"{count['images']:7.0f}{count['mae']:9.2f}{count['rmse']:9.2f}{count['nae']:8.3f}"
+    text = f"{count['images']:7.0f}{count['mae']:9.2f}{count['rmse']:9.2f}{nae_text(count):>8}"
     text += f"{count['bias']:+9.2f}"
     text += f"{summary['points']['f1']:8.3f}" if "points" in summary else f"{'-':>8}"
     if "interval" in summary:

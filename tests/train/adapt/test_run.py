@@ -1,9 +1,12 @@
 """Fine-tuning of a deployed model: its own weights to start with, better ones or none to end."""
 
+import dataclasses
 import json
 import math
 import re
 import shutil
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +23,10 @@ from click.testing import CliRunner  # noqa: E402
 
 from edgecount import EdgeCounter  # noqa: E402
 from edgecount.cli import cli  # noqa: E402
-from edgecount.errors import ConfigError, ModelError  # noqa: E402
+from edgecount.errors import ConfigError, ModelError, OutputError  # noqa: E402
 from edgecount.train.adapt import adapt  # noqa: E402
 from edgecount.train.adapt import run as run_module  # noqa: E402
+from edgecount.train.adapt.evidence import Comparison  # noqa: E402
 from edgecount.train.adapt.run import make_plan, sort_images  # noqa: E402
 from edgecount.train.data.readers import read_samples  # noqa: E402
 from edgecount.train.evaluate.torch_backend import counter_for  # noqa: E402
@@ -153,6 +157,72 @@ def test_a_model_that_is_not_better_is_not_written(camera, tmp_path):
     )
     assert re.match(r"90% interval: \d+% of these pictures inside and .* people wide", report[2])
     assert report[3].startswith("rendered scenes of other places (2): ")
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Fail where a training begins."""
+
+    def train(*_, **__):
+        raise AssertionError("a training began")
+
+    monkeypatch.setattr("edgecount.train.adapt.adapt", train)
+
+
+@pytest.mark.usefixtures("untrained")
+def test_a_file_that_cannot_be_written_is_refused_before_the_training(camera, tmp_path):
+    (tmp_path / "file").touch()
+    done = run("adapt", "edgecount-n", camera, "--out", tmp_path / "file" / "a.onnx")
+    assert done.exit_code == 1
+    assert "file is no folder: choose another --out" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize("package", ["onnxscript", "onnxruntime"])
+def test_a_package_that_writes_the_file_is_missed_before_the_training(
+    camera, tmp_path, monkeypatch, package
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    done = run("adapt", "edgecount-n", camera, "--out", tmp_path / "a.onnx")
+    assert done.exit_code == 1
+    assert f"{package} is needed to export models" in done.stderr
+    assert 'pip install "edgecount[export]"' in done.stderr
+
+
+@pytest.mark.usefixtures("few_scenes")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_disk_that_fills_up_during_the_training_loses_nothing(
+    camera, tmp_path, monkeypatch, options
+):
+    out, aside = tmp_path / "adapted.onnx", tmp_path / "aside"
+    aside.mkdir()
+
+    def better(*given, **more):
+        done = adapt(*given, **more)
+        return dataclasses.replace(done, errors=Comparison(before=2.0, after=1.0, noise=0.1))
+
+    def export(_network, _manifest, path):
+        if path == out:
+            raise OutputError(f"cannot write {path}: No space left on device")
+        path.write_bytes(b"a model")
+
+    monkeypatch.setattr("edgecount.train.adapt.adapt", better)
+    monkeypatch.setattr("edgecount.export.source.from_torch.export_onnx", export)
+    monkeypatch.setattr(tempfile, "tempdir", str(aside))
+    done = run(
+        "adapt", "edgecount-n", camera, "--reader", "csv", "--out", out, "--steps", 6,
+        "--rate", "1e-30", "--threads", 1, *options,
+    )  # fmt: skip
+    assert done.exit_code == 1
+    (kept,) = aside.iterdir()
+    assert kept.read_bytes() == b"a model"
+    assert f"No space left on device; the model is kept as {kept}: move it" in done.stderr
+    if options:
+        record = json.loads(done.stdout)
+        assert (record["file"], record["before"], record["after"]) == (None, 2.0, 1.0)
+    else:
+        assert "2.00 before, 1.00 after" in done.stdout.splitlines()[0]
 
 
 @pytest.mark.usefixtures("few_scenes")

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from edgecount.cli import cli
+from edgecount.errors import OutputError
 from edgecount.train.data.check import check_samples
 from edgecount.train.data.readers import read_samples
 from edgecount.train.data.sheet import draw_sheet
@@ -109,6 +110,42 @@ def test_mistakes_are_one_line(shanghaitech, tmp_path):
     assert result.exit_code == 2
     assert "--sheet: expected a .png or .jpg" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_sheet_that_cannot_be_written_is_refused_before_the_images_are_read(
+    shanghaitech, tmp_path, monkeypatch
+):
+    def count(*_, **__):
+        raise AssertionError("the images were read")
+
+    monkeypatch.setattr("edgecount.train.data.check.check_samples", count)
+    (tmp_path / "file").touch()
+    for sheet, code, message in (
+        ("sheet.gif", 2, "--sheet: expected a .png or .jpg, got sheet.gif"),
+        ("file/sheet.png", 1, "file is no folder: choose another --sheet"),
+    ):
+        result = run("data", "check", shanghaitech, "--sheet", tmp_path / sheet)
+        assert result.exit_code == code
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["sheet.jpeg", "SHEET.JPG", "Sheet.Png"])
+def test_a_sheet_may_have_every_usual_suffix(shanghaitech, tmp_path, name):
+    result = run("data", "check", shanghaitech, "--sheet", tmp_path / name)
+    assert result.exit_code == 0, result.output
+    assert cv2.imread(str(tmp_path / name)) is not None
+
+
+def test_the_report_comes_before_a_sheet_that_fails(shanghaitech, tmp_path, monkeypatch):
+    def fill(*_):
+        raise OutputError("cannot write sheet.png: No space left on device")
+
+    monkeypatch.setattr("edgecount.cli._count.saving.write_whole", fill)
+    result = run("data", "check", shanghaitech, "--sheet", tmp_path / "sheet.png")
+    assert result.exit_code == 1
+    assert "2 images, 35 people" in result.stdout
+    assert "No space left" in result.stderr
 
 
 def test_a_sheet_shows_boxes_dots_regions_and_what_cannot_be_read(odd, shanghaitech):

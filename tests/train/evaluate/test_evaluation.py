@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -256,6 +257,23 @@ class BoundedCounter(KnownCounter):
     """A counter whose results may be restricted to regions."""
 
     refine = EdgeCounter.refine
+
+
+def test_groups_without_people_have_no_nae_and_are_left_out_of_its_mean():
+    def image(group, true, count):
+        return ImageRecord(name="x", path=Path("x.png"), true=true, count=count, group=group)
+
+    full, empty = image("full", 10, 12.0), image("empty", 0, 31.0)
+    summary = Evaluation([full, empty]).summary()
+    assert {name: group["nae"] for name, group in summary["groups"].items()} == {
+        "full": pytest.approx(0.2),
+        "empty": None,
+    }
+    assert summary["mean_of_groups"]["nae"] == pytest.approx(0.2)
+    assert summary["mean_of_groups"]["mae"] == pytest.approx(16.5)
+    nobody = json.loads(json.dumps(Evaluation([empty]).summary()))
+    assert nobody["count"]["nae"] is nobody["levels"][0]["nae"] is None
+    assert nobody["mean_of_groups"]["nae"] is None
 
 
 def test_the_likeness_of_a_density_is_that_inside_the_annotated_region(tmp_path):

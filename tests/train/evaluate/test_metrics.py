@@ -24,6 +24,19 @@ def test_count_metrics():
     assert metrics["bias"] == pytest.approx(1 / 3)
 
 
+def test_the_nae_of_images_without_people_is_not_defined():
+    metrics = count_metrics([31.0, 1.0], [0, 0])
+    assert metrics == {
+        "images": 2,
+        "mae": 16,
+        "rmse": pytest.approx(481**0.5),
+        "nae": None,
+        "bias": 16,
+    }
+    levels = level_metrics([3.0, 0.5], [4, 0])
+    assert [level["nae"] for level in levels] == [None, 0.25]
+
+
 def test_levels_are_equal_groups_in_order_of_the_true_count():
     true = [50, 10, 40, 20, 30, 60, 90, 70, 80, 100]
     levels = level_metrics([value + (5 if value > 50 else -1) for value in true], true)

@@ -13,7 +13,7 @@ import numpy as np
 from edgecount.train.data.readers.classes import counted_class
 from edgecount.train.data.readers.files import naming, only_file
 from edgecount.train.data.readers.reading import Reading, is_there
-from edgecount.train.data.readers.samples import from_boxes
+from edgecount.train.data.readers.samples import from_boxes, problem_of
 from edgecount.train.data.readers.text import read_json
 from edgecount.train.data.sample import AnnotatedSize, Sample
 
@@ -139,7 +139,10 @@ def _sides(item: _Item, place: int) -> list[float]:
         ) from None
     if width < 0 or height < 0:
         raise ValueError(f"{name}: bbox: expected a width and a height of 0 or more")
-    return [left, top, left + width, top + height]
+    sides = [left, top, left + width, top + height]
+    if problem := problem_of(sides):
+        raise ValueError(f"{name}: bbox: {problem}, got {item['bbox']!r}"[:200])
+    return sides
 
 
 def _counted(used: set[str], names: Mapping[str, str]) -> set[str]:

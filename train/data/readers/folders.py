@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgecount.errors import SourceError
 from edgecount.train.data.readers.files import naming
 from edgecount.train.data.readers.reading import Reading
-from edgecount.train.data.readers.samples import from_boxes, from_points
+from edgecount.train.data.readers.samples import from_boxes, from_points, problem_of
 from edgecount.train.data.readers.table import read_records
 from edgecount.train.data.sample import AnnotatedSize, Sample
 
@@ -105,6 +105,8 @@ def _numbers(path: Path, columns: tuple[str, ...]) -> _Rows:
                 f"{path.name}, line {number}: expected numbers {', '.join(columns)}, got "
                 f"{[row[column] for column in columns]}"
             ) from error
+        if problem := problem_of(numbers):
+            raise ValueError(f"{path.name}, line {number}: {problem}, got {numbers}")
         found.setdefault(_spelling(row["image"]), []).append(numbers)
     return found
 

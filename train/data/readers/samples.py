@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +57,13 @@ def from_boxes(
     diameters: Array = np.sqrt(spans[:, 0] * spans[:, 1]).astype(np.float32)
     points = _coordinates(centres, 2, "finite coordinates")
     return Sample(path, points, diameters, sides, name=name, annotated_size=size)
+
+
+def problem_of(numbers: Sequence[float]) -> str:
+    """Say why numbers cannot be coordinates in an image; an empty text where they can be."""
+    if not all(map(isfinite, numbers)):
+        return "expected finite coordinates"
+    return "expected pixels of an image" if any(abs(n) > _FURTHEST for n in numbers) else ""
 
 
 def _coordinates(values: NDArray[np.floating], columns: int, expected: str) -> Array:

@@ -17,7 +17,7 @@ from edgecount.train.data.readers.classes import counted_class
 from edgecount.train.data.readers.columns import DEFAULT, Columns, is_heading, read_heading
 from edgecount.train.data.readers.files import naming, only_file
 from edgecount.train.data.readers.reading import Reading, is_there
-from edgecount.train.data.readers.samples import from_boxes, from_points
+from edgecount.train.data.readers.samples import from_boxes, from_points, problem_of
 from edgecount.train.data.readers.text import read_text
 from edgecount.train.data.sample import AnnotatedSize, Sample
 from edgecount.train.targets.boxes import boxes_around
@@ -49,6 +49,7 @@ class _Row:
     numbers: list[float]
     size: tuple[int, int] | None
     label: str
+    problem: str  # of numbers that cannot be those of an image; rows that do not count may have it
 
 
 def read_csv(root: Path, reading: Reading) -> list[Sample]:
@@ -116,6 +117,8 @@ def read_heads(path: Path) -> Heads:
         if not row.numbers:
             continue
         if wanted is None or row.label == wanted:
+            if row.problem:
+                raise ValueError(row.problem)
             found.append(row.numbers)
         tally = heads.counted if wanted in (None, row.label) else heads.left_out
         if labels:
@@ -225,6 +228,7 @@ def _row(words: list[str], columns: Columns, where: str, separator: str) -> _Row
         _centred(numbers, columns.kind, where),
         _image_size(cells, columns, where),
         cells[columns.label].lower() if columns.label is not None else "",
+        f"{where}: {problem}, got {given}" if (problem := problem_of(numbers)) else "",
     )
 
 

@@ -61,6 +61,10 @@ def test_ids_names_and_numbers_in_other_forms(folder, image, annotation):
         ({"annotation": {"image_id": 101}}, "1 annotations are of images.*image_id 101"),
         ({"annotation": {"bbox": [1, 2, 3]}}, r"annotations\[0\]: bbox: expected x, y, width"),
         ({"annotation": {"bbox": [1, 2, -3, 4]}}, "width and a height of 0 or more"),
+        (
+            {"annotation": {"bbox": [1, float("nan"), 3, 4]}},
+            r"annotations\[0\]: bbox: expected finite",
+        ),
         ({"annotation": {"image_id": None}}, "expected a number or a text as id, got None"),
         ({"image": {"id": 2}}, r"cam/0\.jpg and cam/1\.JPG have one id, 2"),
         ({"image": {"file_name": "cam/1.jpg"}}, "the images 1 and 2 are the same file"),

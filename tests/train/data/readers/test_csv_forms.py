@@ -69,6 +69,8 @@ def test_of_several_classes_heads_count(tmp_path):
     assert sample.points.tolist() == [[1, 2], [5, 6]]
     assert reading.counted == {"head": 2}
     assert reading.left_out == {"heads of class dog": 1}
+    (other,) = read_samples("csv", table(tmp_path, text.replace("3,4,dog", "nan,4,dog")))
+    assert other.points.tolist() == [[1, 2], [5, 6]]  # whatever is left out
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_of_several_classes_heads_count(tmp_path):
         ("0.jpg;1;2\n0.jpg,1,2\n", "line 2: .*separated by semicolons"),
         ("image,xmin,ymin,xmax,ymax\n0.jpg,9,1,2,3\n", "line 2: expected left <= right"),
         ('0.jpg,"1,234",2\n', "is 1,234 a fraction or thousands"),
-        ("0.jpg,1e300,2\n", "expected pixels of an image, got 1e[+]300"),
+        ("0.jpg,1e300,2\n", "line 1: expected pixels of an image, got .'1e300', '2'"),
     ],
 )
 def test_what_cannot_be_told_is_refused(tmp_path, text, message):

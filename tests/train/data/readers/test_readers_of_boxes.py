@@ -227,8 +227,10 @@ def test_csv_boxes_in_any_order_of_columns(tmp_path):
         ("a.jpg,1,2\na.jpg,x,2\n", "line 2: .*'x'"),
         ("a.jpg,1\n", "line 1: expected image,x,y"),
         ("a.jpg,1,2\na.jpg,1,2,3,4\n", r"some rows of a\.jpg"),
-        ("a.jpg,nan,2,3,4\n", "finite"),
-        ("a.jpg,inf,2\n", "finite"),
+        ("a.jpg,nan,2,3,4\n", "line 1: expected finite coordinates, got .'nan', '2', '3', '4'"),
+        ("a.jpg,1,2\na.jpg,inf,2\n", "line 2: expected finite"),
+        ("image,x,y\na.jpg,1,2\na.jpg,1e400,2\n", "line 3: expected finite"),
+        ("image,x1,y1,x2,y2\na.jpg,1,nan,3,4\n", "line 2: expected finite"),
     ],
 )
 def test_csv_mistakes_name_the_file_and_the_line(tmp_path, text, message):

@@ -56,7 +56,12 @@ def test_boxes_of_bodies_are_left(folder, bodies):
         ("images", "name\na.jpg\n", r"images\.csv: expected the columns image, got name"),
         ("points", "image,x\na.jpg,1\n", r"points\.csv: expected the columns image, x, y"),
         ("points", "image,x,y\na.jpg,1,two\n", r"points\.csv, line 2: expected numbers x, y"),
-        ("points", "image,x,y\na.jpg,1,nan\n", r"points\.csv: expected finite coordinates"),
+        ("points", "image,x,y\na.jpg,1,nan\n", r"points\.csv, line 2: expected finite coordinates"),
+        (
+            "points",
+            "image,x,y\na.jpg,1,1e99\n",
+            r"points\.csv, line 2: expected pixels of an image",
+        ),
         ("points", "image,x,y\nc.jpg,1,2\n", r"points\.csv names 'c\.jpg', which images\.csv"),
     ],
 )
