@@ -20,7 +20,15 @@ from edgecount.runtime.models.onnx_facts import OnnxFacts
 
 SECTIONS = ("facts", "measured", "failures")
 INTERVAL = "truth inside the interval: fitted / cross-fitted / as a new set (width)"
+LEFT_OUT = (
+    "Sets left out: each was counted by a short training that never saw a picture of it, with the "
+    "threshold and blend that suit the sets that it did see, and the interval that is fitted to "
+    "all other sets left out. Expect that on a camera of your own before `edgecount adapt`, or a "
+    "little better: these trainings are shorter than that of the released model, whose error on "
+    "other pictures of the same places is the last but one column."
+)
 _COVERAGES = ("coverage", "cross_coverage", "new_set_coverage")
+INTERVAL_ALONE = "truth inside the interval (width)"
 _NONE = "-"
 
 Summary = Mapping[str, Any]
@@ -95,16 +103,29 @@ def _input(spec: InputSpec) -> str:
     return f"float32 NCHW, {spec.channels}, `(x - {means}) / {divisors}`, {size}"
 
 
-def measured_section(summaries: Mapping[str, Summary], flat: float, how: str) -> str:
-    """Write tables of the held-out sets.
+def measured_section(
+    summaries: Mapping[str, Summary],
+    flat: float,
+    how: str,
+    left_out: Mapping[str, Mapping[str, float]] | None = None,
+) -> str:
+    """Write tables of the held-out sets, and of those that short trainings left out.
 
     Args:
         summaries: set to what ``release_model.summarise`` gives of it.
         flat: most people counted in a frame of one colour.
         how: date, versions and command behind the numbers.
+        left_out: set to what ``left_out.describe_left_out`` gives of it, if any was.
     """
-    parts = [how, _sets(summaries)]
-    if _any(summaries, "interval"):
+    parts = [how]
+    if left_out:
+        parts += [
+            LEFT_OUT,
+            _left_out(summaries, left_out),
+            "Held-out images of sets that it knows:",
+        ]
+    parts.append(_sets(summaries))
+    if _any(summaries, "interval") and not left_out:
         parts.append(
             "Interval: *fitted* is the share of these images inside the model's own interval, "
             "which was fitted to them; *cross-fitted* that inside intervals fitted without the "
@@ -118,6 +139,43 @@ def measured_section(summaries: Mapping[str, Summary], flat: float, how: str) ->
     return "\n\n".join(parts)
 
 
+def _left_out(summaries: Mapping[str, Summary], left_out: Mapping[str, Mapping[str, float]]) -> str:
+    """Write the errors on sets that were left out, beside those of the released model."""
+    rows = []
+    for name, row in left_out.items():
+        known = f"{summaries[name]['count']['mae']:.1f}" if name in summaries else _NONE
+        share = f"{row['mae'] / row['people']:.0%}" if row["people"] else _NONE
+        rows.append(
+            [
+                f"{name} ({row['images']:.0f})",
+                f"{row['people']:.0f}",
+                f"**{row['mae']:.1f}**",
+                share,
+                f"{row['bias']:+.1f}",
+                known,
+                f"{row['coverage']:.0%} ({row['width']:.0%})",
+            ]
+        )
+    rows.append(["mean of the sets", "", "", f"{mean_share(left_out):.0%}", "", ""])
+    rows[-1].append("{coverage:.0%} ({width:.0%})".format(**mean_left_out(left_out)))
+    head = ["set left out", "people each", "MAE", "of the people", "bias", "MAE of this model"]
+    return table([*head, "truth inside the interval (width)"], rows)
+
+
+def mean_share(left_out: Mapping[str, Mapping[str, float]]) -> float:
+    """Return the mean over the sets of MAE / people."""
+    shares = [row["mae"] / row["people"] for row in left_out.values() if row["people"]]
+    return float(np.mean(shares))
+
+
+def mean_left_out(left_out: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the interval's mean coverage and width over the sets, each weighing the same."""
+    return {
+        key: float(np.mean([row[key] for row in left_out.values()]))
+        for key in ("coverage", "width")
+    }
+
+
 def mean_coverage(summaries: Mapping[str, Summary]) -> dict[str, float]:
     """Return the interval's three coverages and ``new_set_width``, every set weighing the same.
 
@@ -125,7 +183,7 @@ def mean_coverage(summaries: Mapping[str, Summary]) -> dict[str, float]:
     """
     found = {
         key: [s["interval"][key] for s in summaries.values() if key in s.get("interval", {})]
-        for key in (*_COVERAGES, "new_set_width")
+        for key in (*_COVERAGES, "new_set_width", "width")
     }
     return {key: float(np.mean(shares)) for key, shares in found.items() if shares}
 
@@ -141,7 +199,7 @@ def _sets(summaries: Mapping[str, Summary]) -> str:
         ),
         "MAE": lambda s: f"**{s['count']['mae']:.1f}**",
         "RMSE": lambda s: f"{s['count']['rmse']:.1f}",
-        "NAE": lambda s: f"{s['count']['nae']:.3f}",
+        "NAE": lambda s: _nae(s["count"]),
         "bias": lambda s: f"{s['count']['bias']:+.1f}",
         "MAE of density alone": lambda s: _mae(s, "density_count"),
         "MAE of points alone": lambda s: _mae(s, "peak_count"),
@@ -154,7 +212,8 @@ def _sets(summaries: Mapping[str, Summary]) -> str:
     )
     intervals = _any(summaries, "interval")
     if intervals:
-        columns[INTERVAL] = lambda s: _shares(s.get("interval", {}))
+        fitted = any("cross_coverage" in s.get("interval", {}) for s in summaries.values())
+        columns[INTERVAL if fitted else INTERVAL_ALONE] = lambda s: _shares(s.get("interval", {}))
     rows = [
         [f"{name} ({s['count']['images']:.0f})", *(cell(s) for cell in columns.values())]
         for name, s in summaries.items()
@@ -169,8 +228,14 @@ def _mae(summary: Summary, key: str) -> str:
     return f"{summary[key]['mae']:.1f}" if key in summary else _NONE
 
 
+def _nae(errors: Summary) -> str:
+    return _NONE if errors["nae"] is None else f"{errors['nae']:.3f}"
+
+
 def _shares(interval: Summary) -> str:
     shares = [interval.get(key) for key in _COVERAGES]
+    if "cross_coverage" not in interval and "width" in interval:
+        return f"{interval['coverage']:.0%} ({interval['width']:.0%})"
     text = " / ".join(_NONE if share is None else f"{share:.0%}" for share in shares)
     width = interval.get("new_set_width")
     return text if width is None else f"{text} ({width:.0%})"
@@ -183,7 +248,7 @@ def _levels(summaries: Mapping[str, Mapping[str, Any]]) -> str:
             low, high = level["lowest"], level["highest"]
             people = f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
             row = ["" if place else name, people, f"{level['images']:.0f}", f"{level['mae']:.1f}"]
-            rows.append([*row, f"{level['nae']:.3f}", f"{level['bias']:+.1f}"])
+            rows.append([*row, _nae(level), f"{level['bias']:+.1f}"])
     return table(["set", "people in the image", "images", "MAE", "NAE", "bias"], rows)
 
 

@@ -8,7 +8,12 @@ measures (``weight: 0``) are called cameras that the model never saw; --seen NAM
 an earlier run behind its weights was trained on.
 
 Threshold, blend and interval are fitted anew, so that a run of older code is released with this
-code's. What is measured is the exported file, through the counter that users call, on every set
+code's. With --left-out FILE the interval is fitted to what short trainings count on sets that they
+left out (left_out.py), and holds for cameras that no step has seen; the errors on those sets stand
+beside the others. In place of a checkpoint, a released .onnx with --config CONFIG is measured anew:
+its graph, threshold and blend stay.
+
+What is measured is the exported file, through the counter that users call, on every set
 that the run's config holds out. The released file is that very graph with the numbers in its
 manifest. Every number goes to docs/cards/NAME/metrics.json beside the pictures, where the package
 does not carry it.
@@ -28,7 +33,9 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from draft import draft
 from hard_scenes import SceneCount, try_scenes, write_pictures
+from left_out import describe_left_out, read_left_out
 from model_card import (
     SECTIONS,
     facts_section,
@@ -43,18 +50,13 @@ from set_names import describe, never_seen, people_each
 from edgecount import EdgeCounter
 from edgecount._files import write_whole
 from edgecount.errors import ConfigError, EdgeCountError, OutputError
-from edgecount.export.source.from_torch import export_onnx
 from edgecount.export.source.load import with_manifest
 from edgecount.manifest import IntervalSpec, Manifest
 from edgecount.runtime.models.onnx_facts import read_onnx_facts
 from edgecount.runtime.models.open import open_model
-from edgecount.train.checkpoint import config_of, load_network
-from edgecount.train.data.assemble import load_held_out
 from edgecount.train.data.sample import Sample
 from edgecount.train.evaluate.evaluation import Evaluation, evaluate_counter
-from edgecount.train.manifest import manifest_of, postprocess_to_dict
-from edgecount.train.models.base import Network
-from edgecount.train.postprocess.fusion import HARM, SLIGHT, fit_postprocess
+from edgecount.train.postprocess.fusion import HARM, SLIGHT
 from edgecount.train.postprocess.interval import (
     SETS,
     CountedImage,
@@ -74,7 +76,10 @@ _VERSION = re.compile(r"\d+\.\d+\.\d\w*([.+-]\w+)*", re.ASCII)
 def main(arguments: list[str] | None = None) -> None:
     """Parse the options and release; one line says what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("checkpoint", type=Path, help="last.pt or best.pt of a finished run")
+    source = "last.pt or best.pt of a finished run, or a released .onnx to fit and measure anew"
+    parser.add_argument("checkpoint", type=Path, help=source)
+    config = "with an .onnx: the config, a file or a name, that says what is held out"
+    parser.add_argument("--config", type=Path, help=config)
     parser.add_argument("--name", required=True, help="the model's name, and its files'")
     parser.add_argument("--version", required=True, help="such as 0.2.0")
     parser.add_argument("--data", type=Path, help="in place of the config's data_root")
@@ -85,6 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, help=threads)
     seen = "sets that an earlier run was trained on, though this one only measures them"
     parser.add_argument("--seen", nargs="*", default=[], metavar="SET", help=seen)
+    left_out = "counts of trainings that left sets out, which the interval is fitted to"
+    parser.add_argument("--left-out", type=Path, metavar="FILE", help=left_out)
     unfinished = "take a run that is not at its end"
     parser.add_argument("--unfinished", action="store_true", help=unfinished)
     try:
@@ -98,26 +105,19 @@ def release(options: argparse.Namespace) -> None:
     check_names(options.name, options.version)
     card, target = (options.out / f"{options.name}{suffix}" for suffix in (".md", ".onnx"))
     text = read_card(card)
+    left_out = read_left_out(options.left_out) if options.left_out else {}
     licence = licence_of(options.licence, target)
-    network, state = load_finished(options.checkpoint, unfinished=options.unfinished)
-    config = config_of(state)
-    if options.data:
-        config = dataclasses.replace(config, data_root=str(options.data))
-    samples = load_held_out(config, options.checkpoint.parent)
-    say("fitting threshold, blend and interval to the held-out images")
     if options.threads:
         torch.set_num_threads(options.threads)
-    spec = fit_postprocess(network, list(samples.values()))  # by this version's rules
-    fitted = {**state, "postprocess": postprocess_to_dict(spec)}
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "model.onnx"
-        say(f"exporting {options.checkpoint}")
-        manifest = manifest_of(
-            network, fitted, name=options.name, version=options.version, licence=licence
-        )
-        export_onnx(network, manifest, exported)
+        drafted = draft(options, exported, licence, left_out)
+        manifest, config, samples = drafted.manifest, drafted.config, drafted.samples
         evaluations, flat, trials = measure(exported, samples, options.threads)
-        summaries = summarise(evaluations, manifest.postprocess.interval)
+        summaries = summarise(evaluations, manifest.postprocess.interval, own=not left_out)
+        unseen = describe_left_out(left_out) if left_out else {}
+        for name in summaries.keys() & unseen.keys():
+            summaries[name]["left_out"] = unseen[name]
         metrics = describe(
             {name: compact(summary) for name, summary in summaries.items()},
             {name: people_each(summary) for name, summary in summaries.items()},
@@ -134,7 +134,7 @@ def release(options: argparse.Namespace) -> None:
     write_metrics(pictures / "metrics.json", manifest, summaries, trials)
     sections = {
         "facts": facts_section(manifest, facts),
-        "measured": measured_section(summaries, flat, origin(options, state)),
+        "measured": measured_section(summaries, flat, origin(options) + drafted.note, unseen),
         "failures": failures_section(trials, drawn, card, ROOT),
     }
     if text:
@@ -195,28 +195,6 @@ def licence_of(given: str | None, target: Path) -> str:
     return licence
 
 
-def load_finished(checkpoint: Path, *, unfinished: bool) -> tuple[Network, dict[str, Any]]:
-    """Load network and state of a run that is at its end, unless an unfinished one will do.
-
-    Raises:
-        ModelError: the checkpoint cannot be read.
-        ConfigError: the run is not at its end.
-    """
-    network, state = load_network(checkpoint)
-    if not is_finished(state) and not unfinished:
-        raise ConfigError(
-            f"{checkpoint} is of an unfinished run (step {state['step']} of "
-            f"{state['config']['steps']}); expected the checkpoint of a finished one: let it end "
-            "(edgecount train --resume), or try the release as it is (--unfinished)"
-        )
-    return network, state
-
-
-def is_finished(state: Mapping[str, Any]) -> bool:
-    """Tell whether a run's end left this checkpoint, even if older code fitted nothing there."""
-    return "postprocess" in state or state["step"] >= state["config"]["steps"]
-
-
 def measure(
     model: Path, samples: Mapping[str, list[Sample]], threads: int | None
 ) -> tuple[dict[str, Evaluation], float, list[SceneCount]]:
@@ -234,21 +212,26 @@ def measure(
 
 
 def summarise(
-    evaluations: Mapping[str, Evaluation], interval: IntervalSpec | None
+    evaluations: Mapping[str, Evaluation], interval: IntervalSpec | None, *, own: bool = True
 ) -> dict[str, dict[str, Any]]:
     """Return the sets' summaries, and what a release promises besides.
 
+    Args:
+        evaluations: set to what was measured.
+        interval: the model's.
+        own: whether the interval was fitted to these very images.
+
     Returns:
         Set to :meth:`edgecount.train.evaluate.evaluation.Evaluation.summary`, with ``blend`` where
-        there are two counts (see :func:`over_better_alone`), and where there are images enough
-        ``interval``'s ``cross_coverage`` and, with sets enough, ``new_set_coverage`` and
-        ``new_set_width``.
+        there are two counts (see :func:`over_better_alone`), and where the interval is of these
+        images and they are enough, ``interval``'s ``cross_coverage`` and, with sets enough,
+        ``new_set_coverage`` and ``new_set_width``.
     """
     summaries = {name: evaluation.summary() for name, evaluation in evaluations.items()}
     for summary in summaries.values():
         if (ratio := over_better_alone(summary)) is not None:
             summary["blend"] = ratio
-    if interval:
+    if interval and own:
         counted = [
             [CountedImage(image.count, image.difference, image.true) for image in found.images]
             for found in evaluations.values()
@@ -279,12 +262,12 @@ def over_better_alone(summary: Mapping[str, Any]) -> float | None:
 def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """List the promises to users that a set's numbers break."""
     low, high = COVERED
-    mean = mean_coverage(summaries).get("new_set_coverage")
-    if mean is not None and not low <= mean <= high:
+    shares = [share for share in map(left_out_coverage, summaries.values()) if share is not None]
+    if shares and not low <= (mean := float(np.mean(shares))) <= high:
         yield f"sets left out of the fit: coverage {mean:.1%}, expected {low:.0%} to {high:.0%}"
     for name, summary in summaries.items():
-        interval = summary.get("interval", {})
-        share, left_out = (interval.get(key) for key in ("cross_coverage", "new_set_coverage"))
+        share = summary.get("interval", {}).get("cross_coverage")
+        left_out = left_out_coverage(summary)
         # Of an interval for new sets more than 95% of the images of its own sets are inside.
         if left_out is None and share is not None and not low <= share <= high:
             yield f"{name}: cross-fitted coverage {share:.1%}, expected {low:.0%} to {high:.0%}"
@@ -300,6 +283,14 @@ def warnings(summaries: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             )
 
 
+def left_out_coverage(summary: Mapping[str, Any]) -> float | None:
+    """Return the share of a set's truths inside the interval of all other sets, if it was tried."""
+    if "left_out" in summary:
+        return float(summary["left_out"]["coverage"])
+    share: float | None = summary.get("interval", {}).get("new_set_coverage")
+    return share
+
+
 def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
     """Return the few numbers of a set that travel in the manifest."""
     count = summary["count"]
@@ -307,9 +298,15 @@ def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
     numbers |= {key: round(count[key], 2) for key in ("mae", "rmse", "bias")}
     if "points" in summary:
         numbers["f1"] = round(summary["points"]["f1"], 3)
-    for key in ("new_set_coverage", "cross_coverage"):
-        if key in summary.get("interval", {}):
-            numbers.setdefault("coverage", round(summary["interval"][key], 3))
+    interval = summary.get("interval", {})
+    found = [left_out_coverage(summary), interval.get("cross_coverage")]
+    if "left_out" in summary:
+        numbers |= {
+            f"left_out_{key}": round(summary["left_out"][key], 2) for key in ("mae", "bias")
+        }
+    for share in found:
+        if share is not None:
+            numbers.setdefault("coverage", round(share, 3))
     return numbers
 
 
@@ -329,16 +326,16 @@ def write_metrics(
     write_whole(path, (json.dumps(rounded, indent=1) + "\n").encode())
 
 
-def origin(options: argparse.Namespace, state: Mapping[str, Any]) -> str:
+def origin(options: argparse.Namespace) -> str:
     """Tell when and how the numbers were made; no path of this machine."""
     date = datetime.now(timezone.utc).date().isoformat()
-    run = f"RUN/{options.checkpoint.name} --name {options.name}"
-    command = f"python scripts/release/release_model.py {run}"
-    line = f"Measured on {date} by `{command} --version {options.version}`, on the exported file."
-    if not is_finished(state):
-        steps = f"step {state['step']:,} of {state['config']['steps']:,}"
-        line += f" **Unfinished: {steps}.**"
-    return line
+    source: Path = options.checkpoint
+    given = source.name if source.suffix == ".onnx" else f"RUN/{source.name}"
+    words = ["python scripts/release/release_model.py", given]
+    words += [f"--config {options.config.stem}"] if options.config else []
+    words += [f"--left-out {options.left_out.name}"] if options.left_out else []
+    words.append(f"--name {options.name} --version {options.version}")
+    return f"Measured on {date} by `{' '.join(words)}`, on the exported file."
 
 
 def report_missing(card: Path, text: str, sections: Mapping[str, str]) -> None:

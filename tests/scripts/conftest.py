@@ -36,7 +36,15 @@ def scripts() -> Iterator[SimpleNamespace]:
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
     sys.path.insert(0, str(SCRIPTS))
-    names = ("hard_scenes", "model_card", "set_names", "release_model", "describe_metrics")
+    names = (
+        "hard_scenes",
+        "model_card",
+        "set_names",
+        "left_out",
+        "draft",
+        "release_model",
+        "describe_metrics",
+    )
     try:
         yield SimpleNamespace(**{name: importlib.import_module(name) for name in names})
     finally:

@@ -195,3 +195,12 @@ def test_the_card_of_a_released_model_is_filled(scripts, card):
     if not any(places):
         pytest.skip("this card has no generated sections")
     assert all(text[place[0] : place[1]].strip() for place in places if place)
+
+
+def test_there_is_no_nae_where_nobody_is(scripts):
+    empty = {**SUMMARY, "count": {**SUMMARY["count"], "nae": None}}
+    empty["levels"] = [{**level, "nae": None} for level in SUMMARY["levels"]]
+    text = scripts.model_card.measured_section({"empty": empty}, 0.0, "By hand.")
+    (row,) = [line for line in text.splitlines() if line.startswith("| empty (3) | ")][:1]
+    assert row.split(" | ")[4] == "-"
+    assert "None" not in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -148,18 +148,16 @@ def test_an_unfinished_run_is_refused_unless_asked_for(scripts, tmp_path):
     with pytest.raises(SystemExit, match=r"unfinished run \(step 3 of 7\).*--unfinished"):
         scripts.release_model.main(arguments(checkpoint, tmp_path))
     assert not (tmp_path / "tiny.onnx").exists()
-    _, state = scripts.release_model.load_finished(checkpoint, unfinished=True)
-    options = SimpleNamespace(checkpoint=checkpoint, name="tiny", version="1.2.3")
-    assert "**Unfinished: step 3 of 7" in scripts.release_model.origin(options, state)
+    _, state = scripts.draft.load_finished(checkpoint, unfinished=True)
+    assert scripts.draft.unfinished_note(state) == " **Unfinished: step 3 of 7.**"
 
 
 def test_a_run_that_older_code_ended_without_a_fit_is_finished(scripts, tmp_path):
     checkpoint = write_run(tmp_path / "run", finished=False)
     state = torch.load(checkpoint, weights_only=True)
     torch.save({**state, "step": 7}, checkpoint)
-    _, state = scripts.release_model.load_finished(checkpoint, unfinished=False)
-    options = SimpleNamespace(checkpoint=checkpoint, name="tiny", version="1.2.3")
-    assert "Unfinished" not in scripts.release_model.origin(options, state)
+    _, state = scripts.draft.load_finished(checkpoint, unfinished=False)
+    assert scripts.draft.unfinished_note(state) == ""
 
 
 def test_a_licence_is_asked_for_where_none_can_be_taken_over(scripts, released, tmp_path):
@@ -180,7 +178,9 @@ def test_what_cannot_be_written_is_one_line_and_the_model_stays(
     (tmp_path / "pictures" / "metrics.json").mkdir(parents=True)
     # the measuring itself was tried elsewhere
     model = (released / "tiny.onnx").read_bytes()
-    monkeypatch.setattr(release, "export_onnx", lambda _network, _, path: path.write_bytes(model))
+    monkeypatch.setattr(
+        scripts.draft, "export_onnx", lambda _network, _, path: path.write_bytes(model)
+    )
     monkeypatch.setattr(release, "measure", lambda *_: ({}, 0.0, []))
     with pytest.raises(SystemExit, match=r"^edgecount: error: cannot write .*metrics\.json: \w"):
         release.main(arguments(released / "run" / "last.pt", tmp_path))
@@ -226,3 +226,60 @@ def test_the_card_says_where_its_pictures_are(scripts, released, tmp_path):
     assert "](../../docs/cards/tiny/b.jpg)" in text
     elsewhere = scripts.model_card.failures_section([trial], [picture], card, tmp_path / "other")
     assert "repository" not in elsewhere
+
+
+def test_a_released_model_is_measured_anew_with_the_interval_of_sets_left_out(
+    scripts, released, blank_card, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        scripts.hard_scenes, "hard_scenes", lambda: small_scenes(scripts.hard_scenes)
+    )
+    rng = np.random.default_rng(2)
+    places = {
+        name: [
+            [str(n), 20, round(20 + rng.laplace(0, error), 3), round(rng.normal(0, 2), 3)]
+            for n in range(25)
+        ]
+        for name, error in (("hall", 2.0), ("park", 4.0), ("scenes", 6.0))
+    }
+    counts = tmp_path / "tiny.json"
+    scripts.left_out.write_left_out(counts, "tiny", [{"steps": 7, "sets": places}])
+    config = tmp_path / "tiny.yaml"
+    config.write_text(
+        "model: edgecount-n\ndata_root: .\ndata: [{reader: scenes, number: 4, holdout: 0.5}, "
+        "{reader: blank}]\n"
+    )
+    older = released / "tiny.onnx"
+    source = released / "run" / "tiny.onnx"  # beside the scenes that it was measured on
+    source.write_bytes(older.read_bytes())
+    (tmp_path / "tiny.md").write_text(blank_card)
+    more = ["--config", str(config), "--left-out", str(counts)]
+    scripts.release_model.main(arguments(source, tmp_path, *more))
+    before, after = open_model(older).manifest, open_model(tmp_path / "tiny.onnx").manifest
+    groups = list(scripts.left_out.read_left_out(counts).values())
+    assert after.postprocess.interval == scripts.left_out.fit_interval(groups)
+    assert after.postprocess.threshold == before.postprocess.threshold
+    assert after.postprocess.fusion == before.postprocess.fusion
+    numbers, rows = after.training["metrics"]["scenes"], scripts.left_out.describe_left_out
+    row = rows(scripts.left_out.read_left_out(counts))["scenes"]
+    assert numbers["mae"] == before.training["metrics"]["scenes"]["mae"]
+    assert numbers["left_out_mae"] == pytest.approx(row["mae"], abs=0.006)
+    assert numbers["coverage"] == pytest.approx(row["coverage"], abs=0.001)
+    card = (tmp_path / "tiny.md").read_text()
+    assert "| set left out | people each | MAE |" in card
+    assert f"| hall (25) | 20 | **{places_mae(places['hall']):.1f}** |" in card
+    assert "--config tiny --left-out tiny.json --name tiny --version 1.2.3`" in card
+    assert "fitted / cross-fitted" not in card
+
+
+def places_mae(images: list) -> float:
+    """Return the mean absolute error of a set's lines."""
+    return float(np.mean([abs(count - true) for _, true, count, _ in images]))
+
+
+def test_a_released_model_needs_a_config_and_a_checkpoint_none(scripts, released, tmp_path):
+    with pytest.raises(SystemExit, match="--config: expected the config that holds out images"):
+        scripts.release_model.main(arguments(released / "tiny.onnx", tmp_path))
+    checkpoint = released / "run" / "last.pt"
+    with pytest.raises(SystemExit, match="--config: expected"):
+        scripts.release_model.main(arguments(checkpoint, tmp_path, "--config", "edgecount-s"))

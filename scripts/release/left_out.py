@@ -1,0 +1,176 @@
+"""Count sets that short trainings have left out: a model's errors on cameras that it never saw.
+
+    python scripts/release/left_out.py RUN... --name edgecount-s --data DATA
+
+Each RUN is the folder of a finished training whose config leaves sets out (`leave_out`, or
+``weight: 0``), such as those of train/configs/leave_out. Threshold and blend of its network are
+fitted to what it holds out of the sets that it was trained on, and every set that it never saw is
+counted with them. The counts go to benchmarks/results/left_out/NAME.json, image by image:
+`release_model.py --left-out` fits a release's interval to them and puts their errors on its card.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from set_names import never_seen
+
+from edgecount._files import write_whole
+from edgecount.errors import ConfigError, EdgeCountError, OutputError
+from edgecount.train.checkpoint import config_of, load_network
+from edgecount.train.data.assemble import load_held_out
+from edgecount.train.data.splits import evenly
+from edgecount.train.postprocess.fusion import fit_postprocess, observe_sample, outcome
+from edgecount.train.postprocess.interval import CountedImage, fit_interval, new_set_coverage
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "left_out"
+IMAGES = 100  # of a set: more of the same place tell little more
+Counted = dict[str, list[CountedImage]]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parse the options and count; one line says what is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a training")
+    parser.add_argument("--name", required=True, help="the model's, of which these are short forms")
+    parser.add_argument("--data", type=Path, help="in place of the configs' data_root")
+    parser.add_argument("--images", type=int, default=IMAGES, help="of each set, evenly chosen")
+    parser.add_argument("--threads", type=int, help="of PyTorch; default: one per core")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/left_out/NAME.json")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        runs = [count_run(run, options.data, options.images) for run in options.runs]
+        path = options.out or RESULTS / f"{options.name}.json"
+        write_left_out(path, options.name, runs)
+        print("\n".join(table(read_left_out(path))))
+    except EdgeCountError as error:
+        sys.exit(f"edgecount: error: {error}")
+
+
+def count_run(run: Path, data: Path | None, images: int = IMAGES) -> dict[str, Any]:
+    """Count what a training has never seen.
+
+    Args:
+        run: its folder.
+        data: in place of the config's data_root.
+        images: most of each set, evenly chosen.
+
+    Returns:
+        ``config``: its steps, sets left out and so on; ``sets``: set to a list of name, people,
+        count, and count of the density minus that of the points.
+
+    Raises:
+        ConfigError: it has seen every set, or nothing is held out of those that it has seen.
+        ModelError, SourceError: the checkpoint or a set cannot be read.
+    """
+    network, state = load_network(run / "last.pt")
+    config = config_of(state)
+    if data:
+        config = dataclasses.replace(config, data_root=str(data))
+    held = load_held_out(config, run)
+    unseen = {*config.leave_out, *never_seen(config, ())} & set(held)
+    seen = [samples for name, samples in held.items() if name not in unseen]
+    if not unseen or not seen:
+        what = "leaves no set out" if not unseen else "holds nothing out of the sets it has seen"
+        raise ConfigError(
+            f"{run} {what}: expected a training on some sets, with held-out images of them, that "
+            "leaves others out (leave_out, or weight: 0)"
+        )
+    print(f"== {run}: fitting threshold and blend to the sets that it has seen", flush=True)
+    spec = fit_postprocess(network, seen)
+    sets = {}
+    for name in sorted(unseen):
+        samples = evenly(held[name], images)
+        print(f"== {run}: {name}, {len(samples)} images", flush=True)
+        counted = (outcome(observe_sample(network, sample), spec) for sample in samples)
+        sets[name] = [
+            [sample.name, int(one.true), round(one.count, 3), round(one.difference, 3)]
+            for sample, one in zip(samples, counted, strict=True)
+        ]
+    return {
+        "steps": state["step"],
+        "initial_weights": Path(config.initial_weights).name,
+        "left_out": sorted(unseen),
+        "sets": sets,
+    }
+
+
+def write_left_out(path: Path, name: str, runs: Sequence[Mapping[str, Any]]) -> None:
+    """Write the runs' counts, a line for each image."""
+    lines = [json.dumps({"model": name}, indent=None)[:-1] + ', "runs": [']
+    for run in runs:
+        head = json.dumps({key: value for key, value in run.items() if key != "sets"})[:-1]
+        sets = [
+            f"  {json.dumps(place)}: [\n   "
+            + ",\n   ".join(json.dumps(image) for image in images)
+            + "\n  ]"
+            for place, images in run["sets"].items()
+        ]
+        last = "" if run is runs[-1] else ","
+        lines.append(f' {head}, "sets": {{\n' + ",\n".join(sets) + f"\n }}}}{last}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, ("\n".join(lines) + "\n]}\n").encode())
+
+
+def read_left_out(path: Path) -> Counted:
+    """Read the counts of sets that were left out; a set of several runs has the images of each.
+
+    Raises:
+        OutputError: the file cannot be read, or was not written by this script.
+    """
+    found: Counted = {}
+    try:
+        for run in json.loads(path.read_text(encoding="utf-8"))["runs"]:
+            for name, images in run["sets"].items():
+                found.setdefault(name, []).extend(
+                    CountedImage(float(count), float(difference), float(true))
+                    for _, true, count, difference in images
+                )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"cannot read {path}: {error}: write it with left_out.py") from error
+    return found
+
+
+def describe_left_out(counted: Counted, coverage: float = 0.9) -> dict[str, dict[str, float]]:
+    """Return each set's errors, and coverage and width of the interval of all other sets."""
+    shares = new_set_coverage(list(counted.values()), coverage)
+    rows = {}
+    for (name, images), (share, width) in zip(counted.items(), shares, strict=True):
+        errors = np.array([one.count - one.true for one in images])
+        rows[name] = {
+            "images": len(images),
+            "people": float(np.mean([one.true for one in images])),
+            "mae": float(np.abs(errors).mean()),
+            "bias": float(errors.mean()),
+            "coverage": share,
+            "width": width,
+        }
+    return rows
+
+
+def table(counted: Counted) -> list[str]:
+    """Return lines for people: the sets' errors, and the interval that is fitted to them."""
+    rows = describe_left_out(counted)
+    lines = [
+        f"{'left out':20}{'images':>8}{'people':>9}{'MAE':>8}{'bias':>9}{'inside':>8}{'width':>8}"
+    ]
+    for name, row in rows.items():
+        lines.append(
+            f"{name:20}{row['images']:8.0f}{row['people']:9.1f}{row['mae']:8.1f}"
+            f"{row['bias']:+9.1f}{row['coverage']:8.0%}{row['width']:8.0%}"
+        )
+    lines.append(f"interval: {fit_interval(list(counted.values()))}")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
