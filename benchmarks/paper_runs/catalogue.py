@@ -225,10 +225,10 @@ px of the heatmap's features, and the first thirteen blocks of EfficientNet-Lite
         """They have 1.45, 1.45, 1.41 and 1.52 million parameters. An image of 640x480 takes 1,
 0.98, 0.98 and 1.06 times the CPU time of the first one in ONNX Runtime (medians of 25, by
 turns).""",
-        """Against MobileNetV2 with the same seed, EfficientNet-Lite0 has a smaller MAE on part A with
-each of the three (by 27, 20 and 28) and on part B with two of them; the density in cells of 4 px
-one on part B with each (by 1.3, 2.2 and 0.7) and the best points. The zero-inflated density shows
-no gain.""",
+        """Against MobileNetV2 with the same seed, EfficientNet-Lite0 has a smaller MAE on part A
+with each of the three (by 27, 20 and 28) and on part B with two of them; the density in cells of
+4 px one on part B with each (by 1.3, 2.2 and 0.7) and the best points. The zero-inflated density
+shows no gain.""",
     ),
 )
 
