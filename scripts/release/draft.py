@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from left_out import Counted
 
 from edgecount._files import write_whole
 from edgecount.errors import ConfigError
@@ -23,7 +22,6 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.manifest import manifest_of, postprocess_to_dict
 from edgecount.train.models.base import Network
 from edgecount.train.postprocess.fusion import fit_postprocess
-from edgecount.train.postprocess.interval import fit_interval
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,15 @@ class Draft:
     note: str
 
 
-def draft(options: argparse.Namespace, exported: Path, licence: str, left_out: Counted) -> Draft:
+def draft(options: argparse.Namespace, exported: Path, licence: str) -> Draft:
     """Write the graph with threshold, blend and interval, but no measurements.
 
-    Of a deployed model, ``--config`` says what is held out, and only the interval is fitted anew.
+    Of a deployed model, ``--config`` says what is held out, and nothing is fitted anew.
 
     Args:
         options: of `release_model.py`.
         exported: the file to write.
         licence: terms of the weights, in words.
-        left_out: counts that the interval is fitted to; empty: the held-out images.
 
     Raises:
         ConfigError: a deployed model without ``--config``, or a checkpoint with one.
@@ -73,20 +70,16 @@ def draft(options: argparse.Namespace, exported: Path, licence: str, left_out: C
     if options.data:
         config = dataclasses.replace(config, data_root=str(options.data))
     samples = load_held_out(config, source.parent)
-    print("== fitting threshold, blend and interval to the held-out images", flush=True)
     if deployed:
         manifest = dataclasses.replace(
             open_model(source).manifest, name=options.name, version=options.version, licence=licence
         )
-        spec = manifest.postprocess
     else:
+        print("== fitting threshold, blend and interval to the held-out images", flush=True)
         spec = fit_postprocess(network, list(samples.values()))  # by this version's rules
         fitted = {**state, "postprocess": postprocess_to_dict(spec)}
         names = {"name": options.name, "version": options.version, "licence": licence}
         manifest = manifest_of(network, fitted, **names)
-    if left_out:
-        spec = dataclasses.replace(spec, interval=fit_interval(list(left_out.values())))
-        manifest = dataclasses.replace(manifest, postprocess=spec)
     print(f"== exporting {source}", flush=True)
     if deployed:
         graph = with_manifest(onnx.load(source), manifest)

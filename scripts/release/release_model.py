@@ -35,7 +35,7 @@ import onnx
 import torch
 from draft import draft
 from hard_scenes import SceneCount, try_scenes, write_pictures
-from left_out import describe_left_out, read_left_out
+from left_out import Counted, describe_left_out, fit_to_both, read_left_out
 from model_card import (
     SECTIONS,
     facts_section,
@@ -111,11 +111,17 @@ def release(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "model.onnx"
-        drafted = draft(options, exported, licence, left_out)
+        drafted = draft(options, exported, licence)
         manifest, config, samples = drafted.manifest, drafted.config, drafted.samples
-        evaluations, flat, trials = measure(exported, samples, options.threads)
+        evaluations = measure(exported, samples, options.threads)
+        unseen: dict[str, dict[str, float]] = {}
+        if left_out:
+            manifest, evaluations = refit(manifest, evaluations, left_out)
+            graph = with_manifest(onnx.load(exported), manifest)
+            write_whole(exported, graph.SerializeToString())
+            unseen = describe_left_out(left_out, counts_of(evaluations))
+        flat, trials = try_frames(exported, options.threads)
         summaries = summarise(evaluations, manifest.postprocess.interval, own=not left_out)
-        unseen = describe_left_out(left_out) if left_out else {}
         for name in summaries.keys() & unseen.keys():
             summaries[name]["left_out"] = unseen[name]
         metrics = describe(
@@ -197,18 +203,60 @@ def licence_of(given: str | None, target: Path) -> str:
 
 def measure(
     model: Path, samples: Mapping[str, list[Sample]], threads: int | None
-) -> tuple[dict[str, Evaluation], float, list[SceneCount]]:
-    """Measure every set, the most people seen in a flat frame, and the hard scenes."""
+) -> dict[str, Evaluation]:
+    """Measure every set."""
     evaluations = {}
     with EdgeCounter(model, backend="onnxruntime", threads=threads) as counter:
         for name, images in samples.items():
             say(f"measuring {name}: {len(images)} images")
             evaluations[name] = evaluate_counter(counter, images)
+    return evaluations
+
+
+def try_frames(model: Path, threads: int | None) -> tuple[float, list[SceneCount]]:
+    """Count frames of one colour, whose most people are returned, and the hard scenes."""
+    with EdgeCounter(model, backend="onnxruntime", threads=threads) as counter:
         sizes = ((480, 640), (1080, 1920))
         frames = (np.full((*size, 3), shade, np.uint8) for size in sizes for shade in (0, 128, 255))
         flat = max(counter.count(frame).count for frame in frames)
         say("rendering and counting hard scenes")
-        return evaluations, flat, try_scenes(counter)
+        return flat, try_scenes(counter)
+
+
+def refit(
+    manifest: Manifest, evaluations: Mapping[str, Evaluation], left_out: Counted
+) -> tuple[Manifest, dict[str, Evaluation]]:
+    """Fit the interval to what was counted with and without training on the sets.
+
+    Returns:
+        The manifest, and the evaluations as a counter with this interval gives them.
+
+    Raises:
+        ConfigError: there are too few images.
+    """
+    say("fitting the interval to sets that it knows and sets left out")
+    spec = fit_to_both(left_out, counts_of(evaluations))
+    if spec is None:
+        raise ConfigError("--left-out: expected more images, for an interval")
+    post = dataclasses.replace(manifest.postprocess, interval=spec)
+    around = {
+        name: [
+            dataclasses.replace(image, interval=spec.around(image.count, image.difference))
+            for image in found.images
+        ]
+        for name, found in evaluations.items()
+    }
+    return dataclasses.replace(manifest, postprocess=post), {
+        name: dataclasses.replace(found, images=around[name]) for name, found in evaluations.items()
+    }
+
+
+def counts_of(evaluations: Mapping[str, Evaluation]) -> Counted:
+    """Return the counts of each set's images, as intervals are fitted to them."""
+    return {
+        name: [CountedImage(image.count, image.difference, image.true) for image in found.images]
+        for name, found in evaluations.items()
+    }
 
 
 def summarise(
@@ -232,10 +280,7 @@ def summarise(
         if (ratio := over_better_alone(summary)) is not None:
             summary["blend"] = ratio
     if interval and own:
-        counted = [
-            [CountedImage(image.count, image.difference, image.true) for image in found.images]
-            for found in evaluations.values()
-        ]
+        counted = list(counts_of(evaluations).values())
         try:
             shares = cross_coverage(counted, interval.coverage)
         except ConfigError as error:  # too few images to leave some out

@@ -108,7 +108,7 @@ def test_errors_of_sets_that_were_left_out(scripts):
         return [CountedImage(people + off + e, 0.0, people) for e in rng.laplace(0, noise, 40)]
 
     counted = {"a": images(50, 5, 0.1), "b": images(100, -10, 5), "c": images(20, 1, 3)}
-    rows = scripts.left_out.describe_left_out(counted)
+    rows = scripts.left_out.describe_left_out(counted, {})
     assert rows["a"]["images"] == 40
     assert rows["a"]["people"] == 50
     assert rows["a"]["mae"] == pytest.approx(5, abs=0.2)
@@ -117,6 +117,29 @@ def test_errors_of_sets_that_were_left_out(scripts):
     assert scripts.model_card.mean_share(rows) == pytest.approx(
         np.mean([rows["a"]["mae"] / 50, rows["b"]["mae"] / 100, rows["c"]["mae"] / 20])
     )
+
+
+def test_the_interval_is_of_sets_that_are_known_and_of_the_same_ones_left_out(scripts):
+    rng = np.random.default_rng(4)
+
+    def images(noise, number=60):
+        return [CountedImage(50 + e, 0.0, 50.0) for e in rng.laplace(0, noise, number)]
+
+    left_out = {name: images(noise) for name, noise in zip("abcd", (8, 10, 12, 9), strict=True)}
+    known = {name: images(2.0) for name in "abcde"}
+    one, both, other = (
+        scripts.left_out.fit_to_both(*given)
+        for given in ((left_out, {}), (left_out, known), ({}, known))
+    )
+    widths = [high - low for low, high in (spec.around(50.0) for spec in (other, both, one))]
+    assert widths == sorted(widths)
+    assert widths[0] < 20 < widths[1]
+    rows = scripts.left_out.describe_left_out(left_out, known)
+    # a set left out is not in the fit of the interval that it is tried on, however it was counted
+    known["a"] = images(50.0)
+    assert scripts.left_out.describe_left_out(left_out, known)["a"] == rows["a"]
+    with pytest.raises(ConfigError, match="a: expected more images of the other sets"):
+        scripts.left_out.describe_left_out({"a": images(1.0), "b": images(1.0, 5)}, {})
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from edgecount.train.config import config_from_dict, config_to_dict  # noqa: E40
 from edgecount.train.data.assemble import load_held_out  # noqa: E402
 from edgecount.train.models import build_model  # noqa: E402
 from edgecount.train.postprocess.fusion import fit_postprocess  # noqa: E402
+from edgecount.train.postprocess.interval import CountedImage  # noqa: E402
 
 STALE = 0.123  # no threshold that is ever tried
 
@@ -181,7 +182,8 @@ def test_what_cannot_be_written_is_one_line_and_the_model_stays(
     monkeypatch.setattr(
         scripts.draft, "export_onnx", lambda _network, _, path: path.write_bytes(model)
     )
-    monkeypatch.setattr(release, "measure", lambda *_: ({}, 0.0, []))
+    monkeypatch.setattr(release, "measure", lambda *_: {})
+    monkeypatch.setattr(release, "try_frames", lambda *_: (0.0, []))
     with pytest.raises(SystemExit, match=r"^edgecount: error: cannot write .*metrics\.json: \w"):
         release.main(arguments(released / "run" / "last.pt", tmp_path))
     assert (tmp_path / "tiny.onnx").read_bytes() == b"of an earlier release"
@@ -256,14 +258,25 @@ def test_a_released_model_is_measured_anew_with_the_interval_of_sets_left_out(
     more = ["--config", str(config), "--left-out", str(counts)]
     scripts.release_model.main(arguments(source, tmp_path, *more))
     before, after = open_model(older).manifest, open_model(tmp_path / "tiny.onnx").manifest
-    groups = list(scripts.left_out.read_left_out(counts).values())
-    assert after.postprocess.interval == scripts.left_out.fit_interval(groups)
+    left_out = scripts.left_out.read_left_out(counts)
+    assert after.postprocess.interval is not None
+    assert after.postprocess.interval != before.postprocess.interval
     assert after.postprocess.threshold == before.postprocess.threshold
     assert after.postprocess.fusion == before.postprocess.fusion
-    numbers, rows = after.training["metrics"]["scenes"], scripts.left_out.describe_left_out
-    row = rows(scripts.left_out.read_left_out(counts))["scenes"]
+    numbers = after.training["metrics"]["scenes"]
     assert numbers["mae"] == before.training["metrics"]["scenes"]["mae"]
-    assert numbers["left_out_mae"] == pytest.approx(row["mae"], abs=0.006)
+    assert numbers["left_out_mae"] == pytest.approx(places_mae(places["scenes"]), abs=0.006)
+    with EdgeCounter(tmp_path / "tiny.onnx") as counter:
+        samples = load_held_out(scripts.draft.load_config(config), source.parent)["scenes"]
+        found = [counter.count(sample.image()) for sample in samples]
+    known = {
+        "scenes": [
+            CountedImage(one.count, one.density_count - one.peak_count, len(sample.points))
+            for one, sample in zip(found, samples, strict=True)
+        ]
+    }
+    assert after.postprocess.interval == scripts.left_out.fit_to_both(left_out, known)
+    row = scripts.left_out.describe_left_out(left_out, known)["scenes"]
     assert numbers["coverage"] == pytest.approx(row["coverage"], abs=0.001)
     card = (tmp_path / "tiny.md").read_text()
     assert "| set left out | people each | MAE |" in card

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 FEWEST = 20  # images, in all: the twentieth part of fewer says nothing
 _LOGS = (-8.0, 5.0)  # of the terms' weights
 SETS = 3  # the fewest from which sets can be told what new ones are like
-_SLACK = 0.15  # a single new set may be covered less than asked for by this
+SLACK = 0.15  # a single new set may be covered less than asked for by this
 _LOPSIDED = 0.5  # a bias that the sets share need not be that of a new one
 _LEAST = 0.5  # people: no frame is known better, whatever the held-out images say
 
@@ -46,25 +46,26 @@ class CountedImage:
 
 
 def fit_interval(
-    groups: Sequence[Sequence[CountedImage]], coverage: float = 0.9
+    groups: Sequence[Sequence[CountedImage]], coverage: float = 0.9, slack: float = SLACK
 ) -> IntervalSpec | None:
     """Fit the interval that holds the truth of ``coverage`` of the held-out images.
 
     Every group of :data:`FEWEST` images or more weighs the same, so that a set of many images does
     not speak for the others; smaller ones weigh less. With :data:`SETS` sets or more the interval
     is that of a new set: fitted without a set, and stretched alike, it holds the truth of
-    ``coverage`` of its images in the mean over the sets, and of at most 0.15 less in each.
+    ``coverage`` of its images in the mean over the sets, and of at most ``slack`` less in each.
 
     Args:
         groups: held-out images, set by set.
         coverage: share of the images, in (0, 1).
+        slack: how much less of a single new set may be covered; the less, the wider.
 
     Returns:
         None where there are fewer than :data:`FEWEST` images, or too few for the coverage.
     """
     groups = [group for group in groups if group]
     spec = _fit(groups, coverage)
-    return spec if spec is None or len(groups) < SETS else _for_new_sets(spec, groups)
+    return spec if spec is None or len(groups) < SETS else _for_new_sets(spec, groups, slack)
 
 
 def new_set_coverage(
@@ -96,7 +97,9 @@ def new_set_coverage(
     return found
 
 
-def _for_new_sets(spec: IntervalSpec, groups: Sequence[Sequence[CountedImage]]) -> IntervalSpec:
+def _for_new_sets(
+    spec: IntervalSpec, groups: Sequence[Sequence[CountedImage]], slack: float
+) -> IntervalSpec:
     """Return the spec with ends stretched until they hold for sets left out of the fit."""
     needed = []
     for number, group in enumerate(groups):
@@ -106,12 +109,12 @@ def _for_new_sets(spec: IntervalSpec, groups: Sequence[Sequence[CountedImage]]) 
     if len(needed) < SETS:
         return spec
     tried = np.unique(np.concatenate(needed))
-    stretch = next(float(one) for one in tried if _holds(float(one), needed, spec.coverage))
+    stretch = next(float(one) for one in tried if _holds(float(one), needed, spec.coverage, slack))
     ends = _balanced(spec)
     return dataclasses.replace(spec, below=ends.below * stretch, above=ends.above * stretch)
 
 
-def _holds(stretch: float, needed: Sequence[Array], coverage: float) -> bool:
+def _holds(stretch: float, needed: Sequence[Array], coverage: float, slack: float) -> bool:
     """Return whether ends stretched so far cover the sets in the mean, and none far too little."""
     covered = np.array([np.mean(one <= stretch) for one in needed])
     numbers = np.array([len(one) for one in needed])
@@ -119,7 +122,7 @@ def _holds(stretch: float, needed: Sequence[Array], coverage: float) -> bool:
     # image may lie outside in each.
     weights = np.minimum(numbers / FEWEST, 1.0)
     in_mean = float(covered @ weights) >= coverage * float(weights.sum()) - 1e-9
-    return in_mean and bool((covered + 1 / numbers >= coverage - _SLACK).all())
+    return in_mean and bool((covered + 1 / numbers >= coverage - slack).all())
 
 
 def _balanced(spec: IntervalSpec) -> IntervalSpec:
