@@ -57,9 +57,10 @@ def measured_lines(metrics: Any) -> list[str]:
 
     Args:
         metrics: what a manifest says was measured, set by set: ``images``, ``people`` (in the mean
-            picture), ``mae``, ``bias``, ``f1``, ``coverage``; ``left_out_mae``, that of a training
-            without the set; ``title``, the set's name for people; and ``seen``, whether other
-            pictures of the same places were trained on.
+            picture), ``mae``, ``bias``, ``f1``, ``coverage``; ``left_out_mae`` and
+            ``left_out_people``, of a training without the set on all of its pictures; ``title``,
+            the set's name for people; and ``seen``, whether other pictures of the same places were
+            trained on.
     """
     if not isinstance(metrics, Mapping):
         return []
@@ -71,9 +72,9 @@ def measured_lines(metrics: Any) -> list[str]:
     if any("seen" in one for one in sets.values()) and not new:
         lines = ["cameras it never saw: not measured"]
     if shares := [
-        one["left_out_mae"] / one["people"]
+        one["left_out_mae"] / one["left_out_people"]
         for one in sets.values()
-        if one.get("people") and "left_out_mae" in one
+        if one.get("left_out_people") and "left_out_mae" in one
     ]:
         share = sum(shares) / len(shares)
         lines.append(f"sets left out of training: off by {share:.0%} (mean of {len(shares)} sets)")

@@ -23,9 +23,9 @@ INTERVAL = "truth inside the interval: fitted / cross-fitted / as a new set (wid
 LEFT_OUT = (
     "Sets left out: each was counted by a short training that never saw a picture of it, with the "
     "threshold and blend that suit the sets that it did see, and the interval that is fitted to "
-    "all other sets left out. Expect that on a camera of your own before `edgecount adapt`, or a "
-    "little better: these trainings are shorter than that of the released model, whose error on "
-    "other pictures of the same places is the last but one column."
+    "all other sets, left out and known. Expect that on a camera of your own before `edgecount "
+    "adapt`, or a little better: these trainings are shorter than that of the released model, "
+    "whose error on other pictures of the same places is the last but one column."
 )
 _COVERAGES = ("coverage", "cross_coverage", "new_set_coverage")
 INTERVAL_ALONE = "truth inside the interval (width)"
@@ -122,7 +122,7 @@ def measured_section(
         parts += [
             LEFT_OUT,
             _left_out(summaries, left_out),
-            "Held-out images of sets that it knows:",
+            "Held-out images, counted by the released model:",
         ]
     parts.append(_sets(summaries))
     if _any(summaries, "interval") and not left_out:

@@ -344,11 +344,10 @@ def compact(summary: Mapping[str, Any]) -> dict[str, Any]:
     if "points" in summary:
         numbers["f1"] = round(summary["points"]["f1"], 3)
     interval = summary.get("interval", {})
-    found = [left_out_coverage(summary), interval.get("cross_coverage")]
+    found = [left_out_coverage(summary), interval.get("cross_coverage"), interval.get("coverage")]
     if "left_out" in summary:
-        numbers |= {
-            f"left_out_{key}": round(summary["left_out"][key], 2) for key in ("mae", "bias")
-        }
+        keys = ("people", "mae", "bias")
+        numbers |= {f"left_out_{key}": round(summary["left_out"][key], 2) for key in keys}
     for share in found:
         if share is not None:
             numbers.setdefault("coverage", round(share, 3))

@@ -200,7 +200,7 @@ def test_a_refused_file_is_one_line_and_exit_code_1(run, model, photos, tmp_path
         (("--target", "openvino", "--batch", "2"), "--batch: expected with --target tensorrt"),
         (("--target", "openvino", "--workspace", "9"), "--workspace: expected with --target tens"),
         (("--target", "openvino", "--int8"), "--int8: expected --calibration with"),
-        (("--fp16", "--gate-fp16", "nan"), "--gate-fp16: expected a number, 0 or more"),
+        (("--fp16", "--gate-fp16", "nan"), "'--gate-fp16': expected a finite number, got nan"),
         (("--int8",), "--int8: expected --calibration with"),
         (("--calibration", "/nowhere", "--int8"), "--calibration: expected a folder of images"),
         (

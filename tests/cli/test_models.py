@@ -45,8 +45,9 @@ def test_cameras_that_a_model_never_saw_come_first():
     lines = measured_lines({"street": street, "more-cafe": cafe, "no_one": empty})
     assert lines[0] == "cameras it never saw: MAE 1.5 of 9 people (80 pictures of 2 sets)"
     assert lines[3].split() == ["no", "one", "12", "0", "0.2", "-"]
-    left_out = {**street, "left_out_mae": 24.0}
-    lines = measured_lines({"street": left_out, "more-cafe": {**cafe, "left_out_mae": 2.16}})
+    left_out = {**street, "left_out_mae": 25.0, "left_out_people": 125.0}
+    indoors = {**cafe, "left_out_mae": 2.16, "left_out_people": 10.8}
+    lines = measured_lines({"street": left_out, "more-cafe": indoors})
     assert lines[1] == "sets left out of training: off by 20% (mean of 2 sets)"
     assert lines[2].split() == [
         *("held-out", "pictures", "pictures", "people"),
