@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from edgecount._files import check_writable, write_whole
 from edgecount.errors import EdgeCountError
 from edgecount.train.config import FOLDER, find_config, load_config
 from edgecount.train.relay.deadline import Deadline, deadline
@@ -142,6 +143,10 @@ def validate(
     from edgecount.train.relay.validation import open_counter, tables
     from edgecount.train.relay.validation import validate as measure
 
+    if out:
+        check_writable(out)
+    for model in models:  # one that cannot be opened would lose what was measured before it
+        open_counter(model, threads).close()
     sets = load_held_out(load_config(find_config(Path(config))), Path())
     reports = {}
     for model in models:
@@ -150,7 +155,7 @@ def validate(
             reports[model] = measure(counter, sets, distorted=distorted)
     click.echo(tables(reports))
     if out:
-        out.write_text(json.dumps(reports, indent=1) + "\n")
+        write_whole(out, (json.dumps(reports, indent=1) + "\n").encode())
 
 
 @relay.command()

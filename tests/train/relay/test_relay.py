@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -214,3 +215,29 @@ def test_a_relay_that_is_refused_leaves_no_folder(configs, tmp_path):
     with pytest.raises(EdgeCountError), only_one(runs):
         go_on(stages, tmp_path / "results", Deadline())
     assert not runs.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("models", "out", "message"),
+    [
+        (("edgecount-n", "no-model"), "all.json", "unknown model 'no-model'"),
+        (("edgecount-n",), "text/all.json", "cannot write .*all.json"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_measured(configs, tmp_path, models, out, message):
+    (tmp_path / "text").write_text("no folder")
+    config = configs / f"{RECIPE}-1.yaml"
+    words = ["--config", config, "--distorted", 0, "--json", tmp_path / out]
+    result = run("validate", *models, *words)
+    assert result.exit_code == 1
+    assert "measuring" not in result.stderr
+    assert re.search(message, str(result.exception))
+
+
+def test_models_are_validated_side_by_side(configs, tmp_path):
+    config = configs / f"{RECIPE}-1.yaml"
+    words = ["--config", config, "--distorted", 0, "--json", tmp_path / "all.json"]
+    result = run("validate", "edgecount-n", *words)
+    assert result.exit_code == 0, result.output
+    (report,) = json.loads((tmp_path / "all.json").read_text()).values()
+    assert report["sets"]["part_X"]["images"] == 1
