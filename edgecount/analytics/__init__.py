@@ -10,7 +10,7 @@ from edgecount.analytics.alarm import Alarm, AlarmEvent, AlarmMemory, AlarmRule,
 from edgecount.analytics.anchor import Anchor
 from edgecount.analytics.dwell import MeanStay, StayReport, Stays
 from edgecount.analytics.exclusion import Exclusion
-from edgecount.analytics.ground import GroundPlane, GroundRectangle, level_of_service, parse_ground
+from edgecount.analytics.ground import GroundPlane, level_of_service
 from edgecount.analytics.line import Line, parse_line
 from edgecount.analytics.lines import LineCount, LineCounter
 from edgecount.analytics.motion import CameraMotion
@@ -18,6 +18,7 @@ from edgecount.analytics.occupancy import Occupancy
 from edgecount.analytics.picture import PictureCheck, PictureReport, PictureState
 from edgecount.analytics.privacy import pixelate
 from edgecount.analytics.queue import Queue, QueueReport
+from edgecount.analytics.rectangle import GroundRectangle, parse_ground
 from edgecount.analytics.smoothing import SmoothCount, Smoother
 
 __all__ = [

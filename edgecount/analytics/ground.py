@@ -13,7 +13,6 @@ from edgecount._documents import shown
 from edgecount.analytics._checks import is_finite
 from edgecount.analytics._heights import ground_under
 from edgecount.errors import ConfigError
-from edgecount.regions import parse_points
 from edgecount.result import CountResult
 
 Array = NDArray[np.float64]
@@ -279,68 +278,6 @@ class GroundPlane:
         cells = (row[inside] * columns + column[inside]).astype(np.int64)
         sums = np.bincount(cells, people[inside], rows * columns)
         return (sums.reshape(rows, columns) / cell**2).astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class GroundRectangle:
-    """A rectangle on the ground of known sides, marked in the picture.
-
-    Attributes:
-        corners: float64 (4, 2) x, y in order around it.
-        width: metres from the first to the second corner.
-        depth: metres from the second to the third.
-        fractions: whether the corners are shares of the frame's width and height, not pixels.
-    """
-
-    corners: Array
-    width: float
-    depth: float
-    fractions: bool = False
-
-    def in_size(self, size: tuple[int, int]) -> GroundPlane:
-        """Return the plane for frames of (width, height) in pixels; see `from_rectangle`.
-
-        Raises:
-            ConfigError: the corners or the lengths make no sense.
-        """
-        corners = self.corners * np.array(size, np.float64) if self.fractions else self.corners
-        return GroundPlane.from_rectangle(corners, self.width, self.depth, size)
-
-
-def parse_ground(text: str) -> GroundRectangle:
-    """Read a rectangle from `x,y;x,y;x,y;x,y=WIDTHxDEPTH`, as the CLI's --ground takes it.
-
-    Coordinates are source pixels or, where every number ends in %, percent of the frame's width
-    and height; lengths are metres. WIDTH is from the first to the second corner, DEPTH from the
-    second to the third.
-
-    Raises:
-        ConfigError: the text has another form, the message shows an example; or the corners and
-            lengths make no rectangle.
-    """
-    corners, _, sides = text.partition("=")
-    points, fractions = parse_points(corners)
-    try:
-        width, depth = map(float, sides.lower().split("x"))
-    except ValueError:
-        width = depth = 0.0
-    if len(points) != 4 or not depth:
-        raise ConfigError(
-            "ground: expected x,y;x,y;x,y;x,y=WIDTHxDEPTH with metres, such as "
-            "190,290;450,290;640,480;0,480=6x9, or with each x and y in percent, got "
-            f"{shown(text)}"
-        )
-    if not fractions and 0 <= points.min() <= points.max() <= 1:
-        raise ConfigError(
-            f"ground: expected pixels, got {shown(corners)}, a pixel at most: give shares of width "
-            "and height in percent"
-        )
-    found = GroundRectangle(points, width, depth, fractions)
-    try:
-        found.in_size((1, 1))  # convex at one size is convex at any
-    except ConfigError as error:
-        raise ConfigError(f"ground: {error}") from None
-    return found
 
 
 def _seen_places(mapped: Array, least: float) -> Array:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgecount._documents import shown
 from edgecount.errors import ConfigError
-from edgecount.regions import check_shares, parse_points
+from edgecount.regions import check_shares, look_like_shares, parse_points
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class Line:
             )
         if self.fractions:
             check_shares(f"line {name}", ends)
-        elif 0 <= ends.min() <= ends.max() <= 1:
+        elif look_like_shares(ends):
             raise ConfigError(
                 f"line {name}: expected pixels, got {ends[0].tolist()} to {ends[1].tolist()}, a "
                 "pixel at most: for shares of width and height give fractions=True, or percent on "

@@ -167,7 +167,7 @@ def evaluate(
 
 @dataclass
 class _Measured:
-    """What was measured of a model so far.
+    """Hold what was measured of a model so far.
 
     Attributes:
         sets: results by set.

@@ -1,7 +1,14 @@
 """Regions of the frame, in pixels or in shares of its sides, and what they cover of a map."""
 
 from edgecount.regions.coverage import rasterise
-from edgecount.regions.region import Region, RegionsLike, check_excluded, check_shares, read_regions
+from edgecount.regions.region import (
+    Region,
+    RegionsLike,
+    check_excluded,
+    check_shares,
+    look_like_shares,
+    read_regions,
+)
 from edgecount.regions.sizes import SizeWatch
 from edgecount.regions.text import parse_points, parse_region
 
@@ -11,6 +18,7 @@ __all__ = [
     "SizeWatch",
     "check_excluded",
     "check_shares",
+    "look_like_shares",
     "parse_points",
     "parse_region",
     "rasterise",

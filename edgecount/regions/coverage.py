@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount.regions.outline import Segments, outline
-from edgecount.regions.region import LARGEST_ROUNDED, Polygon, Region, exact
+from edgecount.regions.region import LARGEST_ROUNDED, Polygon, Region, exact, look_like_shares
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def rasterise(
                 *size,
                 ", or in what it excludes," if region.excluded else "",
             )
-        elif not region.fractions and 0 <= polygon.min() <= polygon.max() <= 1:
+        elif not region.fractions and look_like_shares(polygon):
             _log.warning(
                 "region %r covers a pixel at most: for shares of width and height give "
                 "fractions=True, or percent on the command line",

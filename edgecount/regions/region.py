@@ -174,6 +174,11 @@ def check_shares(what: str, points: Polygon) -> None:
         )
 
 
+def look_like_shares(points: Polygon) -> bool:
+    """Return whether points in pixels all lie within one pixel, as shares given by mistake do."""
+    return bool(0 <= points.min() <= points.max() <= 1)
+
+
 def exact(points: Polygon) -> list[tuple[Fraction, Fraction]]:
     """Return points without rounding in what is computed of them."""
     return [(Fraction(x), Fraction(y)) for x, y in points.tolist()]
