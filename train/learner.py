@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from edgecount.train.data.mixture import BatchStream
 from edgecount.train.engine import Learner, System
 from edgecount.train.models import build_model
 from edgecount.train.models.base import Network
+from edgecount.train.models.fold import fold_children
 from edgecount.train.models.prune import prune_channels
 from edgecount.train.models.weights import (
     load_backbone,
@@ -93,32 +95,64 @@ def load_initial_weights(network: Network, config: TrainConfig, mixture: BatchSt
     if config.backbone_weights:
         if not network.pretrained:
             raise ConfigError(f"backbone_weights: {config.model.name} has no backbone to load")
-        backbone = network.get_submodule(network.pretrained)
-        load_backbone(backbone, config.root() / config.backbone_weights)
-        restore_batch_norm(backbone, (mixture.batch(step).images.cpu() for step in range(4)))
+        _load_backbone(network, config, mixture)
     if config.prune_from:
         prune_channels(load_network(config.root() / config.prune_from)[0], network)
     if config.initial_weights:
-        load_matching(network, config.weights_path(config.initial_weights))
+        path = config.weights_path(config.initial_weights)
+        load_matching(network, path, config.initial_except)
 
 
-def load_matching(network: nn.Module, path: Path) -> None:
+def _load_backbone(network: Network, config: TrainConfig, mixture: BatchStream) -> None:
+    """Load ImageNet weights; into a network without norms with their norms folded in."""
+    path = config.root() / config.backbone_weights
+    backbone = network.get_submodule(network.pretrained)
+    if config.model.options.get("folded"):
+        options = {**config.model.options, "folded": False}
+        with_norms = build_model(config.model.name, options).get_submodule(network.pretrained)
+        load_backbone(with_norms, path)
+        fold_children(with_norms)
+        backbone.load_state_dict(with_norms.state_dict())
+        return
+    load_backbone(backbone, path)
+    restore_batch_norm(backbone, (mixture.batch(step).images.cpu() for step in range(4)))
+
+
+def load_matching(network: nn.Module, path: Path, left_out: Collection[str] = ()) -> None:
     """Take the averaged weights of a checkpoint wherever name and shape agree.
 
     A deployed model (.onnx) has to fit as a whole, by name. Weights of another program (.pth,
     .npz, .safetensors, .h5) have to fit as a whole, in the order of their names.
 
+    Args:
+        network: the network to load them into.
+        path: the file.
+        left_out: beginnings of names: such weights stay as they are.
+
     Raises:
         ModelError: it is not a checkpoint, or the weights do not fit.
-        ConfigError: nothing in it fits.
+        ConfigError: nothing in it fits, or no weight has a name that is to be left out.
     """
+    names = list(network.state_dict())
+    for prefix in left_out:
+        if not any(name.startswith(prefix) for name in names):
+            raise ConfigError(
+                f"initial_except: expected beginnings of weights' names, such as {names[0]!r}, "
+                f"got {prefix!r}, which none has"
+            )
+    prefixes = tuple(left_out)
     if path.suffix == ".onnx":
-        load_by_name(network, path)
+        load_by_name(network, path, prefixes)
         return
     if path.suffix != ".pt":
+        if prefixes:
+            raise ConfigError(
+                "initial_except: expected a checkpoint or a deployed model as initial_weights, "
+                f"got {path.name}, whose weights go by other names"
+            )
         load_by_order(network, path)
         return
-    own = network.state_dict()
+    own = {k: v for k, v in network.state_dict().items() if not k.startswith(prefixes)}
     given = load_checkpoint(path)["ema"]
     fitting = {k: v for k, v in given.items() if k in own and own[k].shape == v.shape}
     if not fitting:

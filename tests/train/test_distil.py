@@ -88,6 +88,30 @@ def test_the_teacher_says_nothing_of_what_is_not_annotated(networks):
     assert float(seen[..., 4:, :].abs().max()) == float(seen[..., 6:].abs().max()) == 0.0
 
 
+def test_a_finer_density_is_summed_to_the_teachers_cells(networks):
+    _, teacher = networks
+    student = build_model("edgecount-n", {**TINY, "density_stride": 4}).eval()
+    system = distilled(student, teacher)
+    images = torch.randn(1, 3, 64, 64)
+    given = system.image_targets(images)
+    region = torch.zeros(1, 1, 64, 64)
+    region[..., :32, :44] = 1.0
+    targets = {
+        "counts": torch.zeros(1, 1, 16, 16),
+        "heatmap": torch.zeros(1, 1, 16, 16),
+        "heads": torch.zeros(1, 1, 16, 16),
+        "offset": torch.zeros(1, 2, 16, 16),
+        **given,
+    }
+    quarters = given["teacher_density"].repeat_interleave(2, 2).repeat_interleave(2, 3) / 4
+    logits = torch.logit(given["teacher_heatmap"])
+    terms = system.losses(Maps(quarters, logits, None, None), targets, 0.0)
+    assert float(terms["teacher_blocks"]) == pytest.approx(0, abs=1e-4)
+    seen = system._seen({**targets, "region": region}, "density")
+    torch.testing.assert_close(seen[..., :4, 5], 0.5 * given["teacher_density"][..., :4, 5])
+    assert float(seen[..., 4:, :].abs().max()) == 0.0
+
+
 def test_the_teacher_is_neither_trained_nor_kept(networks):
     student, teacher = networks
     system = distilled(student, teacher)
@@ -97,7 +121,7 @@ def test_the_teacher_is_neither_trained_nor_kept(networks):
 
 def test_other_cells_are_refused(networks):
     student, _ = networks
-    with pytest.raises(ConfigError, match=r"density of stride 8 .*, got stride 1"):
+    with pytest.raises(ConfigError, match=r"density of stride 8 .* a multiple of it, got stride 1"):
         distilled(student, build_model("hsrnet"))
     with pytest.raises(ConfigError, match="two networks with a density"):
         distilled(student, build_model("centernet", {"head_channels": 8}))

@@ -199,6 +199,8 @@ class TrainConfig:
             relative to ``data_root``; what has another name or shape starts anew. Or a deployed
             model (a bundled one's name, or an .onnx; the network without norms, ``folded: true``),
             or the same network's weights of another program (.pth, .npz, .safetensors, .h5).
+        initial_except: weights whose names start with one of these are not taken from
+            ``initial_weights``: they start anew, or from ``backbone_weights``.
         teacher: a trained network to learn from as well.
         prune_from: a checkpoint of the same network with more channels, relative to
             ``data_root``, whose most important channels are the start.
@@ -259,6 +261,7 @@ class TrainConfig:
     data_root: str = "$EDGECOUNT_DATA"
     backbone_weights: str = ""
     initial_weights: str = ""
+    initial_except: tuple[str, ...] = ()
     prune_from: str = ""
     teacher: Teacher = field(default_factory=Teacher)
     freeze: tuple[str, ...] = ()

@@ -149,14 +149,19 @@ def _without_prefix(arrays: dict[str, Tensor], first: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in arrays.items()}
 
 
-def load_by_name(network: nn.Module, path: Path) -> None:
+def load_by_name(network: nn.Module, path: Path, left_out: tuple[str, ...] = ()) -> None:
     """Load all of a network's weights from a file that calls them by the same names.
+
+    Args:
+        network: the network.
+        path: see :func:`read_arrays`.
+        left_out: beginnings of names: such weights stay as they are.
 
     Raises:
         ModelError: the file cannot be read, or a weight is missing or has another shape.
     """
     given = read_arrays(path)
-    own = network.state_dict()
+    own = {k: v for k, v in network.state_dict().items() if not k.startswith(left_out)}
     wrong = [name for name in own if name not in given or given[name].shape != own[name].shape]
     if wrong:
         got = f"shape {tuple(given[wrong[0]].shape)}" if wrong[0] in given else "none"
@@ -165,7 +170,7 @@ def load_by_name(network: nn.Module, path: Path) -> None:
             f"{tuple(own[wrong[0]].shape)}, got {got}; a deployed model fits the same network in "
             "float32 without norms (model: {name: ..., folded: true})"
         )
-    network.load_state_dict({name: given[name] for name in own})
+    network.load_state_dict({name: given[name] for name in own}, strict=not left_out)
 
 
 def load_by_order(network: nn.Module, path: Path) -> None:

@@ -32,7 +32,8 @@ class Distilled(Objective):
     Args:
         network: the network to be trained.
         objective: the objective of the annotations.
-        teacher: a trained network with a density at the same stride, and perhaps a heatmap.
+        teacher: a trained network with a density at the same stride or a multiple of it, and
+            perhaps a heatmap at the same stride.
         weights: weights of the further terms.
 
     Raises:
@@ -53,6 +54,7 @@ class Distilled(Objective):
                 _check_strides(role, self.strides[role], theirs[role].stride)
         if "density" not in self.strides or "density" not in theirs:
             raise ConfigError("teacher: expected two networks with a density")
+        self._blocks = theirs["density"].stride // self.strides["density"]
         self._unit = self.units["density"] / theirs["density"].unit
         self._points = "heatmap" in self.strides and "heatmap" in theirs
         self._pixels = _pixel_change(network, teacher)
@@ -91,7 +93,10 @@ class Distilled(Objective):
         """Return the annotations' terms, ``teacher_blocks`` and ``teacher_heatmap``."""
         terms = dict(self.objective.losses(maps, targets, progress))
         assert maps.density is not None
-        blocks = block_count_loss(maps.density, self._seen(targets, "density"))
+        blocks = block_count_loss(
+            F.avg_pool2d(maps.density, self._blocks, divisor_override=1),
+            self._seen(targets, "density"),
+        )
         terms["teacher_blocks"] = self.weights.density * blocks
         if self._points:
             assert maps.heatmap_logits is not None
@@ -104,7 +109,8 @@ class Distilled(Objective):
         values = targets[_DENSITY if role == "density" else _HEATMAP]
         if "region" not in targets:
             return values
-        share = coverage(targets["region"], self.strides[role])
+        blocks = self._blocks if role == "density" else 1
+        share = coverage(targets["region"], blocks * self.strides[role])
         return values * (share if role == "density" else (share > 0))
 
 
@@ -117,9 +123,11 @@ def _divergence(logits: Tensor, probability: Tensor) -> Tensor:
 
 
 def _check_strides(role: str, ours: int, theirs: int) -> None:
-    if ours != theirs:
+    if theirs % ours or (role == "heatmap" and ours != theirs):
+        multiple = " or a multiple of it" if role == "density" else ""
         raise ConfigError(
-            f"teacher: expected a {role} of stride {ours} as the network's, got stride {theirs}"
+            f"teacher: expected a {role} of stride {ours} as the network's{multiple}, got stride "
+            f"{theirs}"
         )
 
 
