@@ -55,17 +55,20 @@ def overlap(
         lent = _Lent(stack, pool)
         busy: deque[tuple[int, QueueingRunnerT, Sequence[FrameJob], Pending]] = deque()
         waiting: Sequence[FrameJob] | None = None  # taken and not yet submitted
-        ending: Exception | None = None
-        while busy or waiting is not None or ending is None:
-            if ending is None and waiting is None and len(busy) < lent.most:
+        over = False
+        failure: Exception | None = None
+        while busy or waiting is not None or not over:
+            if not over and waiting is None and len(busy) < lent.most:
                 try:
                     pool.check_open()
                     # With a group on the GPU its results are due next: look, but do not wait.
                     waiting = take(0 if busy else None)
                 except NotReady:
                     pass
+                except (Ended, StopIteration):
+                    over = True
                 except Exception as error:  # noqa: BLE001 (raised after the results before it)
-                    ending = error
+                    over, failure = True, error
             try:
                 free = None if waiting is None else lent.find_free(place_of(waiting))
                 if waiting is not None and free is not None:
@@ -75,15 +78,15 @@ def overlap(
                     lent.take(*free)
                     continue
             except Exception as error:  # noqa: BLE001
-                ending, waiting = error, None
+                over, failure, waiting = True, error, None
             if busy:
                 # No group is there, or no runner is free: time for the oldest results.
                 place, runner, jobs, pending = busy.popleft()
                 results = pending()
                 lent.give_back(place, runner)
                 yield list(zip(jobs, results, strict=True))
-        if not isinstance(ending, (Ended, StopIteration)):
-            raise ending
+        if failure is not None:
+            raise failure
 
 
 class _Lent(Generic[QueueingRunnerT]):

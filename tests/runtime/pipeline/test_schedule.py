@@ -23,10 +23,11 @@ class Counting(QueueingRunner):
         self.log = log
         self.closed = self.broken = False
         self.refused: Any = None
+        self.error: Exception = SourceError("no frame")
 
     def submit(self, jobs: Sequence[Any]) -> Pending:
         if jobs[0] == self.refused:
-            raise SourceError("no frame")
+            raise self.error
         self.log.append(f"submit {jobs[0]}")
 
         def result() -> list[Any]:
@@ -150,6 +151,17 @@ def test_a_failing_item_lets_the_ones_before_it_through(pool) -> None:
         first.refused = second.refused = 2
     found: list[int] = []
     with pytest.raises(SourceError, match="no frame"):
+        found.extend(run(groups_of([0, 1, 2, 3]), pool))
+    assert found == [0, 1]
+
+
+def test_a_runner_that_raises_stop_iteration_has_failed(pool) -> None:
+    # Such a leak of an exhausted iterator is no end of the frames, which would lose the rest.
+    with pool.acquire() as first, pool.acquire() as second:
+        first.refused = second.refused = 2
+        first.error = second.error = StopIteration()
+    found: list[int] = []
+    with pytest.raises(RuntimeError, match="StopIteration"):
         found.extend(run(groups_of([0, 1, 2, 3]), pool))
     assert found == [0, 1]
 
