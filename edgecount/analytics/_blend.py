@@ -63,7 +63,7 @@ class Blend:
         Raises:
             InputError: the points are cut off, or see `weights`.
         """
-        _check_whole(result)
+        check_whole(result)
         points = result.points[:, :2].astype(np.float64)
         heads = result.peak_count is not None
         if masks is None:
@@ -123,7 +123,12 @@ def contains(region: Region, points: Array) -> NDArray[np.bool_]:
     return inside
 
 
-def _check_whole(result: CountResult) -> None:
+def check_whole(result: CountResult) -> None:
+    """Refuse a result without all of its head points.
+
+    Raises:
+        InputError: the points are cut off.
+    """
     if result.overflow:
         raise InputError(
             f"result: its {result.peak_count} head points are cut off at {len(result.points)}: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def _is_finite(value: object) -> bool:
 
 def is_missing(count: Any) -> bool:
     """Return whether a count is None or NaN: nothing was counted."""
-    return count is None or (isinstance(count, float) and math.isnan(count))
+    return count is None or (isinstance(count, (float, np.floating)) and bool(np.isnan(count)))
 
 
 def check_seconds(name: str, value: float) -> None:
@@ -37,6 +38,22 @@ def check_seconds(name: str, value: float) -> None:
     """
     if not (is_finite(value) and value >= 0):
         raise ConfigError(f"{name}: expected seconds, 0 or more, got {value!r}")
+
+
+def check_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of a frame.
+
+    Raises:
+        ConfigError: it is no width and height in whole pixels above 0.
+    """
+    try:
+        width, height = size
+        width, height = operator.index(width), operator.index(height)
+    except (TypeError, ValueError):
+        width = height = 0
+    if width < 1 or height < 1:
+        raise ConfigError(f"size: expected width and height in pixels, got {size!r}")
+    return width, height
 
 
 def later(time: float, last: float | None) -> float:

@@ -29,6 +29,7 @@ class Anchor:
         check_seconds("horizon", horizon)
         self._horizon = horizon
         self._time: float | None = None
+        self._counted: float | None = None  # when there was a count
         self._started: float | None = None
         self._offset = 0.0
 
@@ -52,10 +53,12 @@ class Anchor:
             InputError: the time is before the last one, or a number is not finite.
         """
         check_people(net=net, count=count or 0.0)
-        passed = later(time, self._time)
-        if count is None:
-            return None if self._time is None else max(net + self._offset, 0.0)
+        later(time, self._time)
         self._time = time
+        if count is None:
+            return None if self._counted is None else max(net + self._offset, 0.0)
+        passed = 0.0 if self._counted is None else time - self._counted
+        self._counted = time
         if self._started is None or passed > self._horizon:
             self._started = time  # after so long the flow has missed too many
         # At first the mean over all there was, then the last minutes count more.

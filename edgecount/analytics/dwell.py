@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgecount.analytics._blend import contains
-from edgecount.analytics._checks import check_seconds, is_finite, later
+from edgecount.analytics._checks import check_seconds, check_size, is_finite, later
 from edgecount.analytics.tracks import FoundAgain, Tracker
 from edgecount.errors import ConfigError, InputError
 from edgecount.regions import Region, SizeWatch
@@ -40,6 +40,7 @@ class MeanStay:
         self._horizon = horizon
         # Time, people-seconds so far and people that have come in so far.
         self._passed: deque[tuple[float, float, float]] = deque()
+        self._time: float | None = None
 
     def update(self, time: float, count: float | None, into: float) -> float | None:
         """Return the mean stay in seconds; None before ten people have come in.
@@ -54,12 +55,14 @@ class MeanStay:
         Raises:
             InputError: the time is before the last one, or a number is negative or not finite.
         """
-        last = self._passed[-1] if self._passed else None
-        waited = later(time, last[0] if last else None)
+        later(time, self._time)
+        if count is not None and not (is_finite(count, into) and count >= 0 and into >= 0):
+            raise InputError(f"count, into: expected people, 0 or more, got {count!r}, {into!r}")
+        self._time = time
         if count is None:
             return None
-        if not (is_finite(count, into) and count >= 0):
-            raise InputError(f"count, into: expected people, got {count!r}, {into!r}")
+        last = self._passed[-1] if self._passed else None
+        waited = time - last[0] if last else 0.0
         if waited > _GAP * self._horizon:
             self._passed.clear()
             last = None
@@ -101,6 +104,9 @@ class Stays:
         region: the region.
         size: (width, height) of the frames in pixels; None: that of the first. Where it changes,
             everybody starts anew; a region in fractions stays where it is in the scene.
+
+    Raises:
+        ConfigError: the size is none.
     """
 
     def __init__(self, region: Region, size: tuple[int, int] | None = None) -> None:
@@ -109,7 +115,7 @@ class Stays:
         self._time: float | None = None
         self._size: tuple[int, int] | None = None
         if size is not None:
-            self._resize(size)
+            self._resize(check_size(size))
 
     def update(self, time: float, result: CountResult) -> StayReport:
         """Take a frame and return who is in the region for how long.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgecount._documents import shown
-from edgecount.analytics._checks import is_finite
+from edgecount.analytics._checks import check_size, is_finite
 from edgecount.analytics._heights import ground_under
 from edgecount.errors import ConfigError
 from edgecount.result import CountResult
@@ -114,7 +114,7 @@ class GroundPlane:
             )
         metres = np.array([[0, 0], [width, 0], [width, depth], [0, depth]], np.float64)
         matrix = _homography(seen, metres)
-        return cls(matrix * np.sign(matrix[2] @ (*seen[0], 1)), _size(size))
+        return cls(matrix * np.sign(matrix[2] @ (*seen[0], 1)), check_size(size))
 
     @classmethod
     def from_heights(
@@ -163,7 +163,7 @@ class GroundPlane:
             raise ConfigError("feet: expected people at different distances, got all in one row")
         if np.polyfit(low[:, 1], tall, 1)[0] <= 0:
             raise ConfigError("heads: expected nearer people to look taller than those farther off")
-        frame = _size(size)
+        frame = check_size(size)
         focal = frame[0] / 2 / math.tan(math.radians(field_of_view) / 2)
         return cls(ground_under(low[:, 1], high[:, 1], height, focal, frame), frame)
 
@@ -327,13 +327,6 @@ def _points(name: str, values: ArrayLike) -> Array:
     if not np.isfinite(points).all():
         raise ConfigError(f"{name}: expected finite numbers, got NaN or infinity")
     return points
-
-
-def _size(size: tuple[int, int]) -> tuple[int, int]:
-    width, height = (int(side) for side in size)
-    if width < 1 or height < 1:
-        raise ConfigError(f"size: expected width and height in pixels, got {size}")
-    return width, height
 
 
 def _cross(a: Array, b: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,7 +63,7 @@ class Line:
     def _lay(self, ends: Array) -> None:
         self.start: Array = ends[0]
         self.end: Array = ends[1]
-        self.length = float(np.linalg.norm(self.end - self.start))
+        self.length = math.hypot(*(self.end - self.start))  # also of the tiniest way above 0
         self._along: Array = (self.end - self.start) / self.length
         # To the right of somebody who walks along it; y points down.
         self.inwards = np.array([-self._along[1], self._along[0]])

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecount.analytics._checks import is_finite, later
+from edgecount.analytics._blend import check_whole
+from edgecount.analytics._checks import check_size, is_finite, later
 from edgecount.analytics._compare import take_image
 from edgecount.analytics.flow import FlowAt
 from edgecount.analytics.line import Array, Line
@@ -96,7 +97,7 @@ class LineCounter:
         band: width of the bands in shares of the frame's longer side; None: a twentieth.
 
     Raises:
-        ConfigError: there is no line, two have one name, or the band is no share.
+        ConfigError: there is no line, two have one name, the band is no share, or the size no size.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class LineCounter:
         self._frames, self._watched = 0, 0.0
         self.size: tuple[int, int] | None = None
         if size is not None:
-            self._resize(size)
+            self._resize(check_size(size))
 
     def update(
         self, time: float, result: CountResult, image: NDArray[np.uint8] | None = None
@@ -140,9 +141,10 @@ class LineCounter:
                 alone.
 
         Raises:
-            InputError: the time is before the last one, or the model gives no head points and there
-                is no image.
+            InputError: the time is before the last one, the model gives no head points and there is
+                no image, or the points are cut off: see `EdgeCounter` on ``capacity``.
         """
+        check_whole(result)
         passed = later(time, self._time)
         first, self._time = self._time is None, time
         if not first:

@@ -58,7 +58,8 @@ def pixelate(
     if not crowded >= 0:
         raise ConfigError(f"crowded: expected people in a cell, 0 or more, got {crowded!r}")
     points = result.points[:, :2].astype(np.float64)
-    radii = _radii(result) if radius is None else np.full(len(points), radius)
+    # A disc as wide as both sides covers the whole frame from anywhere in it.
+    radii = _radii(result) if radius is None else np.full(len(points), min(radius, width + height))
     grains = _grains(radii)
     covered = np.zeros((height, width), np.uint8)
     for (x, y), disc in zip(points, radii, strict=True):

@@ -12,7 +12,7 @@ from edgecount.analytics._checks import check_seconds, is_finite, later
 from edgecount.analytics.ground import GroundPlane
 from edgecount.analytics.tracks import FoundAgain, Tracker, nearest_pairs
 from edgecount.errors import ConfigError, InputError
-from edgecount.regions import Region, SizeWatch
+from edgecount.regions import Region, SizeWatch, check_shares, look_like_shares
 from edgecount.result import CountResult
 
 Array = NDArray[np.float64]
@@ -80,6 +80,13 @@ class Queue:
             self._front = np.zeros(0)
         if self._front.shape != (2,) or not np.isfinite(self._front).all():
             raise ConfigError(f"front: expected x, y, finite numbers, got {front!r}")
+        if region.fractions:
+            check_shares("front", self._front)
+        elif look_like_shares(self._front) and self._front.any():
+            raise ConfigError(
+                f"front: expected pixels, as of the region, got {self._front.tolist()}: for shares "
+                "of width and height give the region with fractions=True"
+            )
         if gap is not None and not (is_finite(gap) and gap > 0):
             raise ConfigError(f"gap: expected a length above 0, got {gap!r}")
         default = _GAP if plane is None else _GAP_METRES

@@ -55,6 +55,7 @@ class Smoother:
         # Time, the seconds that it stands for, and count with the interval's ends.
         self._window: deque[tuple[float, float, tuple[float, ...]]] = deque()
         self._time: float | None = None
+        self._counted: float | None = None  # when there was a count
         self._state: tuple[float, ...] = ()
 
     @overload
@@ -80,16 +81,19 @@ class Smoother:
             InputError: the time is before the last one, or a number is not finite.
         """
         if count is None:
-            later(time, self._time)  # the next count stands for the time since the last one
+            later(time, self._time)
+            self._time = time
             return None
-        values = (count, *(interval or ()))
+        values = (count, *_ends(interval))
         if not is_finite(*values):
             raise InputError(f"count: expected finite numbers, got {count!r} in {interval!r}")
-        passed = later(time, self._time)
+        later(time, self._time)
+        # The count stands for the time since the last one, whatever was missed in between.
+        passed = 0.0 if self._counted is None else time - self._counted
         if len(values) != len(self._state):  # the first, or a model with or without intervals
             self._window.clear()
             self._state = ()
-        self._time = time
+        self._time = self._counted = time
         # A count after a gap stands for no more of the gap than others do for their time.
         self._window.append((time, passed if passed <= self._median else 0.0, values))
         while self._window and self._window[0][0] < time - self._median:
@@ -110,6 +114,18 @@ class Smoother:
         if spans.sum() <= 0:  # one frame, or several of the same moment
             spans = np.ones(len(spans))
         return tuple(_weighted_median(column, spans) for column in table.T)
+
+
+def _ends(interval: tuple[float, float] | None) -> tuple[float, ...]:
+    """Return an interval's two ends; none of None.
+
+    Raises:
+        InputError: it has not two ends.
+    """
+    ends = () if interval is None else tuple(interval)
+    if len(ends) not in (0, 2):
+        raise InputError(f"interval: expected its low and its high end, got {interval!r}")
+    return ends
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

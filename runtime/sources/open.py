@@ -38,8 +38,8 @@ SourceLike: TypeAlias = "_One | Sequence[_One]"
 
 _log = logging.getLogger(__name__)
 
-_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp", "csi")
-_STREAM = re.compile(rf"\s*({'|'.join(_SCHEMES)})://", re.IGNORECASE)
+SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp", "csi")
+_STREAM = re.compile(rf"\s*({'|'.join(SCHEMES)})://", re.IGNORECASE)
 _CSI = re.compile(r"\s*csi://", re.IGNORECASE)
 _PIPELINE = " ! "  # of GStreamer
 _URL = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -146,7 +146,7 @@ def _open_path(text: str, live: LiveOptions | None, options: dict[str, Any]) -> 
     if _is_camera(path):
         return [LiveSource(text, live, **_without(options))]
     if _URL.match(text) and not path.exists():
-        schemes = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
+        schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise SourceError(f"expected a stream ({schemes}), got {stream_name(text)}")
     if not path.exists() and glob.has_magic(text):
         return _open_glob(text, options)

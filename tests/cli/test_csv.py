@@ -169,3 +169,13 @@ def test_what_was_saved_is_said(run, files, tmp_path):
     lines = run("count", *paths, "--save", out, "--overwrite").stdout.splitlines()
     assert lines[-1] == f"wrote 4 files to {out}"
     assert "wrote" not in run("count", *paths, "--save", out, "--overwrite", "-q").stdout
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_line_break_in_a_name_keeps_the_row_whole(run, files, tmp_path, end):
+    image = files.image(f"a{end}b.png", 3)
+    out = tmp_path / "table.csv"
+    printed = run("count", image, "--csv", "-").stdout
+    assert run("count", image, "--csv", out).exit_code == 0
+    assert [(row["source"], row["points"]) for row in read(out)] == [(str(image), "3")]
+    assert len(list(csv.reader(printed.splitlines(keepends=True)))) == 2

@@ -86,9 +86,9 @@ class CsvPrinter(Printer):
                 yield ground.level if ground else None
 
     def _write(self, values: Iterable[object]) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(values)
-        self._write_line(valid_text(line.getvalue()))
+        line = io.StringIO(newline="")
+        csv.writer(line).writerow(values)  # it quotes the characters of its own line ends alone
+        self._write_line(valid_text(line.getvalue().removesuffix("\r\n")))
 
     def _write_line(self, line: str) -> None:
         echo(line)

@@ -54,7 +54,16 @@ def _of_cameras(config: WatchConfig) -> Iterator[Finding]:
 
 def _of_camera(name: str, camera: CameraConfig) -> Iterator[Finding]:
     from edgecount.runtime.sources.live import LiveSource
+    from edgecount.runtime.sources.open import SCHEMES
 
+    scheme, mark, _ = str(camera.source).partition("://")
+    if mark and scheme.isalnum() and scheme.lower() not in SCHEMES:
+        known = ", ".join(f"{one}://" for one in SCHEMES)
+        yield Finding(
+            f"cameras.{name}.source: {scheme}:// is none of {known}: FFmpeg may know it, or it is "
+            "misspelt",
+            is_error=False,
+        )
     try:
         LiveSource(camera.source, camera.live_options(), name=name)
     except EdgeCountError as error:
@@ -79,11 +88,27 @@ def _of_files(config: WatchConfig) -> Iterator[Finding]:
         why = _why_not_folder(path) if name == "folder" else _why_not_file(path)
         if why:
             yield Finding(f"{key}: {path} cannot be written: {why}")
+        elif key == "history.path":
+            yield from _of_history(path)
     # The page saves regions by writing a file beside the config.
     if config.serve and not config.serve.read_only and config.path:
         why = _why_not_folder(config.path.absolute().parent)
         if why:
             yield Finding(f"{config.path}: the page cannot save to it: {why}", is_error=False)
+
+
+def _of_history(path: Path) -> Iterator[Finding]:
+    from edgecount.watch.history.schema import why_not_history
+
+    try:
+        why = why_not_history(path) if path.exists() else None
+    except OSError as error:
+        why = str(error.strerror or error)
+    if why:
+        yield Finding(
+            f"history.path: {path}: expected a history of edgecount watch, or no file: {why}: name "
+            "another file"
+        )
 
 
 def _of_sinks(config: WatchConfig) -> Iterator[Finding]:

@@ -187,6 +187,7 @@ def _check_events(events: Any, name: str) -> None:
             raise ConfigError(f"{where}: expected no tag: put a text that begins with ! in quotes")
 
 
+_MISSING = re.compile(r"(?:could not find )?expected ('[^\w\s]'(?: or '[^\w\s]')*)")
 _QUOTES = "; texts with * & ! % @ ` or a backslash are put in 'single quotes'"
 
 
@@ -198,8 +199,13 @@ def _yaml_error(error: Exception, name: str) -> ConfigError:
     key = re.match(r'found duplicate key "(.{1,80}?)" with value', problem)
     if key:
         return ConfigError(f"{where}: the key {key[1]} is given twice")
-    # Behind a quote there may be what should be nowhere else, such as a password with a * in front.
-    what = re.split("['\"]|, but ", problem)[0].strip(" ,:") or "it cannot be read"
+    # Behind a quote there may be what should be nowhere else, such as a password with a * in front:
+    # only the marks that YAML misses are shown.
+    marks = _MISSING.match(problem)
+    if marks:
+        what = f"found no {marks[1]}"
+    else:
+        what = re.split("['\"]|, but ", problem)[0].strip(" ,:") or "it cannot be read"
     hint = ""
     if problem.startswith(r"found character '\t'"):
         what = "found a tab"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,7 +114,7 @@ class WatchConfig:
                 )
 
     def _check_files(self) -> None:
-        """Refuse a file that two sections write."""
+        """Refuse a file that two sections write, or one writes and another one reads."""
         sinks = self.sinks
         files = (
             (("history", "path"), self.history),
@@ -124,9 +124,7 @@ class WatchConfig:
             (("sinks", "clips", "folder"), sinks.clips),
             (("keep", "folder"), self.keep),
         )
-        seen: dict[Path, str] = {}
-        if self.path is not None:
-            seen[self.path.absolute()] = "the config itself"
+        seen = dict(self._read_files())
         for keys, section in files:
             if section is None:
                 continue
@@ -134,3 +132,34 @@ class WatchConfig:
             other = seen.setdefault(path.absolute(), name)
             if other != name:
                 raise SettingError(keys, f"expected a file of its own: {other} has the same")
+        for key, lines in (("jsonl", sinks.jsonl), ("csv", sinks.csv)):
+            full = None if lines is None else _full_files(lines.path)
+            for path, name in seen.items():
+                if full and full.fullmatch(str(path)):
+                    raise SettingError(
+                        ("sinks", key, "path"),
+                        f"expected a file of its own: its full files get the name that {name} has, "
+                        f"{path.name}",
+                    )
+
+    def _read_files(self) -> Iterator[tuple[Path, str]]:
+        """Yield the files that are read, with their names in messages."""
+        if self.path is not None:
+            yield self.path.absolute(), "the config itself"
+        sections = {
+            "serve": (self.serve, ("token_file", "viewer_token_file")),
+            "sinks.mqtt": (self.sinks.mqtt, ("ca_file", "password_file")),
+            "sinks.webhook": (self.sinks.webhook, ("secret_file", "ca_file")),
+        }
+        for name, (section, keys) in sections.items():
+            for key in keys:
+                path: Path | None = getattr(section, key, None)
+                if path is not None:
+                    yield path.absolute(), f"{name}.{key}"
+
+
+def _full_files(path: Path) -> re.Pattern[str]:
+    """Return the paths of a file of lines once it is full, as `RotatingFile` names them."""
+    place = path.absolute()
+    stem, suffix = re.escape(str(place.with_suffix(""))), re.escape(place.suffix)
+    return re.compile(rf"{stem}\.[1-9][0-9]{{0,5}}{suffix}")

@@ -83,6 +83,25 @@ def require_history(database: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def why_not_history(path: Path) -> str | None:
+    """Return why an existing file is no history, by its header; None: it may be one, or is empty.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        header = file.read(100)
+    if not header:
+        return None
+    if not header.startswith(b"SQLite format 3\0"):
+        return "it is no database"
+    schema, version, application = (
+        int.from_bytes(header[at : at + 4], "big") for at in (40, 60, 68)
+    )
+    another = application != APPLICATION and (version or schema)
+    return "it is a database of another program" if another else None
+
+
 def prepare(database: sqlite3.Connection) -> None:
     """Make the tables, or bring those of an older version up to date; all of a step or nothing.
 

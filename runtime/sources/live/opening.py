@@ -9,6 +9,7 @@ from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from edgecount.errors import ConfigError, SourceError
 from edgecount.runtime.sources.faults import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _URL = re.compile(r"\s*([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_WITH_HOST = tuple(f"{kind}{end}://" for kind in ("rtsp", "http", "rtmp") for end in ("", "s"))
 _PIPELINE = " ! "
 _PASSWORD = re.compile(r"\b(user-id|user-pw|passphrase|password)=(\"[^\"]*\"|\S+)", re.IGNORECASE)
 _NO_PYAV = "PyAV is not installed (pip install av)"
@@ -87,6 +89,8 @@ def check(source: object, options: LiveOptions) -> None:
                 f"expected an address or a camera, got the path {source}: files are for "
                 "`EdgeCounter.stream` and `open_sources`, which need no `LiveSource`"
             )
+    if isinstance(source, str) and _PIPELINE not in source and _URL.match(source):
+        _check_address(source)
     check_hardware(options.hardware)
     named = options.hardware or ""
     if named.startswith((NVDEC, BOARD)) and not _is_decoded_there(source, named):
@@ -94,6 +98,26 @@ def check(source: object, options: LiveOptions) -> None:
             f"hardware: expected none for {default_name(source)}, got {named!r}, which decodes "  # type: ignore[arg-type]
             "addresses alone: cameras of this machine and pipelines have a decoder of their own"
         )
+
+
+def _check_address(url: str) -> None:
+    """Refuse an address that lacks the host, or has a port that there is not."""
+    address = address_of(url)
+    if not address.startswith(_WITH_HOST):
+        return
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # not a number, past 65535, or a bracket without the other
+        host, port = None, 0
+    if host and port != 0:
+        return
+    path = re.sub("^[^/?#]*", "", address.partition("://")[2])
+    hint = "; a / ? or # in a password is written %2F, %3F or %23" if "@" in path else ""
+    raise SourceError(
+        f"expected an address such as rtsp://HOST/... or rtsp://HOST:554/..., with a port of 1 to "
+        f"65535 if any, got {stream_name(url)}{hint}"
+    )
 
 
 def _is_decoded_there(source: object, hardware: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgecount.analytics import (
@@ -60,6 +61,21 @@ def test_settings(use: Callable[[Any], Any], value: Any) -> None:
 def test_times_and_counts(use: Callable[[Any], Any], value: Any) -> None:
     with pytest.raises(InputError):
         use(value)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), np.float64("nan")])
+def test_a_missing_count_is_no_call_of_an_alarm(missing: Any) -> None:
+    alarm = Alarm(AlarmRule(50, 4))
+    assert alarm.update(0, missing) == []
+    assert [event.kind for event in alarm.update(1e9, missing)] == ["lost"]
+
+
+def test_an_anchors_time_goes_on_without_a_count() -> None:
+    anchor = Anchor()
+    assert anchor.update(10.0, 0.0, None) is None
+    with pytest.raises(InputError, match="expected 10 s or later, got 5"):
+        anchor.update(5.0, 0.0, 3.0)
+    assert anchor.update(12.0, 0.0, 3.0) == 3.0
 
 
 def test_the_value_is_in_the_message() -> None:

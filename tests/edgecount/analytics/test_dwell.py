@@ -126,8 +126,16 @@ def test_heads_in_excluded_areas_do_not_stay():
 def test_what_is_refused():
     with pytest.raises(ConfigError, match="horizon: expected seconds above 0"):
         MeanStay(0.0)
-    with pytest.raises(InputError, match="expected people, got -1"):
+    with pytest.raises(InputError, match="expected people, 0 or more, got -1"):
         MeanStay().update(0.0, -1.0, 0.0)
+    with pytest.raises(InputError, match=r"count, into: expected people, .*, got 1.0, -3"):
+        MeanStay().update(0.0, 1.0, -3)
+    mean = MeanStay()
+    mean.update(10.0, None, 0.0)
+    with pytest.raises(InputError, match="expected 10 s or later, got 5"):
+        mean.update(5.0, 1.0, 0.0)
+    with pytest.raises(ConfigError, match=r"size: expected width and height in pixels, got \(0, 9"):
+        Stays(SHOP, (0, 9))
     stays = Stays(SHOP, SIZE)
     with pytest.raises(InputError, match="expected head points, and tiny gives none"):
         stays.update(0.0, result_of(np.zeros((0, 2)), None))

@@ -296,3 +296,18 @@ def test_what_is_refused():
     counter.update(1.0, result_of(np.zeros((0, 2))))
     with pytest.raises(InputError, match="expected 1 s or later, got 0"):
         counter.update(0.0, result_of(np.zeros((0, 2))))
+
+
+def test_points_that_are_cut_off_are_no_crossing():
+    counter = LineCounter([MIDDLE], SIZE)
+    cut = replace(result_of(np.zeros((2, 2))), overflow=True, peak_count=4)
+    with pytest.raises(InputError, match="its 4 head points are cut off at 2: expected all"):
+        counter.update(0.0, cut)
+
+
+def test_lines_and_frames_of_odd_sizes():
+    for size in ((0, 0), (640.5, 480), (640,), "640"):
+        with pytest.raises(ConfigError, match="size: expected width and height in pixels"):
+            LineCounter([MIDDLE], size)
+    tiny = Line("tiny", (0, 0), (1e-200, 0), fractions=True).in_size(SIZE)
+    assert tiny.side(np.array([[0.0, 5.0]])).tolist() == [5.0]

@@ -89,6 +89,11 @@ def test_nobody_and_thousands(frame):
     assert pixelate(frame, result_of(many.tolist())).shape == frame.shape
 
 
+def test_a_radius_past_the_frame_covers_all_of_it(frame):
+    out = pixelate(frame, result_of([(5, 5)]), radius=1e12)
+    assert len(np.unique(out.reshape(-1, 3), axis=0)) == 1
+
+
 def test_what_is_refused(frame):
     with pytest.raises(InputError, match="expected 320 x 240 px, as was counted, got 319 x 240"):
         pixelate(frame[:, :-1], result_of([]))

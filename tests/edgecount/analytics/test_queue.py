@@ -93,6 +93,12 @@ def test_what_is_refused() -> None:
         Queue(HALL, (1, 2, 3))
     with pytest.raises(ConfigError, match="front: expected x, y"):
         Queue(HALL, "till")  # type: ignore[arg-type]
+    pixels = Region("hall", [(0, 0), (640, 0), (640, 480), (0, 480)])
+    with pytest.raises(ConfigError, match=r"front: expected shares .*, got 500; pixels go without"):
+        Queue(HALL, (200, 500))
+    with pytest.raises(ConfigError, match=r"front: expected pixels, as of the region, got \[0.1"):
+        Queue(pixels, TILL)
+    Queue(pixels, (0, 0))
     with pytest.raises(ConfigError, match="gap: expected a length above 0"):
         Queue(HALL, TILL, gap=0)
     with pytest.raises(InputError, match="expected head points, and tiny gives none"):

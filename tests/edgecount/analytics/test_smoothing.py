@@ -122,3 +122,23 @@ def test_the_first_count_after_hours_is_one_of_many():
     for step in range(1, 10):
         found = smoother.update(7200.0 + step / 10, 30.0)
     assert found.count == 30
+
+
+def test_the_time_of_what_was_not_counted_is_no_later_count():
+    smoother = Smoother(0.0, 2.0)
+    smoother.update(0.0, 10.0)
+    smoother.update(1.0, None)
+    # the count stands for the two seconds since the last one
+    assert smoother.update(2.0, 20.0).count == pytest.approx(20 - 10 * math.exp(-1))
+    fresh = Smoother()
+    fresh.update(10.0, None)
+    with pytest.raises(InputError, match="expected 10 s or later, got 5"):
+        fresh.update(5.0, 2.0)
+
+
+def test_an_interval_has_two_ends():
+    ends = np.array([1.0, 3.0])
+    assert Smoother().update(0.0, 2.0, ends).interval == (1.0, 3.0)
+    for wrong in ((1.0,), (1.0, 2.0, 3.0)):
+        with pytest.raises(InputError, match="interval: expected its low and its high end"):
+            Smoother().update(0.0, 2.0, wrong)

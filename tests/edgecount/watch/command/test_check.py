@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import socket
+import sqlite3
 import stat
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from edgecount.cli import cli
 from edgecount.cli._watch.token import write_token
 from edgecount.errors import OutputError
 from edgecount.watch.config import load
+from edgecount.watch.history.database import open_database
 
 DEPLOY = Path(__file__).resolve().parents[4] / "deploy"
 CAMERA = "rtsp://viewer:hunter2@127.0.0.1:1/cam"
@@ -115,6 +117,10 @@ def test_every_finding_has_a_line(run: Run, write_config: Callable[..., Path]) -
         ([CAMERA, "--region", "a/b:0%,0%;9%,9%;9%,0%"], "--region a/b: expected a name of 1 to 64"),
         ([CAMERA, "rtsp://x", "--line", "a:0%,0%;9%,9%"], "--line is for a single camera"),
         ([CAMERA, "--jsonl", "a", "--csv", "a"], "--csv: expected a file of its own"),
+        (
+            [CAMERA, "--jsonl", "a.jsonl", "--csv", "a.1.jsonl"],
+            "--jsonl: expected a file of its own: its full files get the name that sinks.csv.path",
+        ),
         ([CAMERA, "--config", "x"], "expected cameras as SOURCE... or in --config FILE, not both"),
         (["--config", "x", "--rate", "3"], "--rate cannot be combined with --config"),
         (["--config", "nobody.yaml"], "nobody.yaml: cannot read the config"),
@@ -123,6 +129,52 @@ def test_every_finding_has_a_line(run: Run, write_config: Callable[..., Path]) -
 )
 def test_refusals(run: Run, arguments: list[str], line: str) -> None:
     assert line in refusal(run(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("rtsp://", "expected an address such as rtsp://HOST/... or rtsp://HOST:554/..."),
+        ("rtsp://viewer:hunter2@:554/x", "expected an address such as rtsp://HOST/..."),
+        ("rtsp://viewer:hunter2@host:99999/x", "a port of 1 to 65535 if any, got rtsp://host:99"),
+        ("rtsp://host:0/x", "a port of 1 to 65535 if any, got rtsp://host:0/x"),
+        ("http://host:80a/x", "a port of 1 to 65535 if any, got http://host:80a/x"),
+        ("rtsp://viewer:hunter2#7@host/x", "a / ? or # in a password is written %2F, %3F or %23"),
+    ],
+)
+def test_addresses_that_lead_nowhere(run: Run, source: str, line: str) -> None:
+    assert line in refusal(run(source, "--check"))
+
+
+def test_a_table_does_not_write_into_a_secret(run: Run) -> None:
+    write_token(Path("page.token"))
+    page = ("--serve", "127.0.0.1:0", "--token-file", "page.token")
+    line = refusal(run(CAMERA, *page, "--csv", "page.token", "--check"))
+    assert "--csv: expected a file of its own: serve.token_file has the same" in line
+
+
+def test_an_unknown_protocol_is_a_note(run: Run) -> None:
+    result = run("htp://host/x", "--check")
+    assert result.exit_code == 0
+    assert "note: " in result.stderr
+    assert "htp:// is none of rtsp://" in result.stderr
+
+
+def test_files_that_are_no_history(run: Run) -> None:
+    Path("notes.txt").write_text("not to be lost")
+    other = sqlite3.connect("other.sqlite")
+    other.execute("CREATE TABLE a (b)")
+    other.commit()
+    other.close()
+    for name, why in (("notes.txt", "no database"), ("other.sqlite", "of another program")):
+        line = refusal(run(CAMERA, "--history", name, "--check"))
+        assert f"{name}: expected a history of edgecount watch, or no file" in line
+        assert why in line
+    Path("empty.sqlite").write_bytes(b"")
+    open_database(Path("good.sqlite")).close()
+    for name in ("empty.sqlite", "good.sqlite"):
+        assert run(CAMERA, "--history", name, "--check").exit_code == 0
+    assert Path("notes.txt").read_text() == "not to be lost"
 
 
 def test_an_address_in_use_is_a_note(run: Run) -> None:

@@ -157,6 +157,8 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("title: Main door", "title: @hunter2", ":6: expected YAML: found character '@'; texts"),
         ("    title: Main door", "\ttitle: Main door", ":6: expected YAML: found a tab; lines are"),
         ("title: Main", "title: !hunter2", ":6: expected no tag"),
+        ("end: [0.5, 0]", "end: [[1] [hunter2]]", "expected YAML: found no ',' or ']'"),
+        ("    title: Main door", "    title", ":7: expected YAML: found no ':'"),
         ("title: Main door", "title: a: b", ":6: expected YAML: mapping values"),
         ("title: Main door", 'title: "hunter2', "expected YAML: found unexpected end"),
         ("model: edgecount-n", "model: &a [*a]", "expected a text, got a list"),
