@@ -22,12 +22,12 @@ def check_path(path: str | os.PathLike[str]) -> None:
         )
 
 
-def check_several(frames: Any) -> None:
-    """Refuse one frame where several are expected."""
+def check_several(method: str, frames: Any) -> None:
+    """Refuse one frame where a method expects several."""
     several = isinstance(frames, Iterable) and not isinstance(frames, str)
     if not several or len(getattr(frames, "shape", "BHWC")) < 4:
         raise InputError(
-            "count_batch: expected several frames, got one: use count(), or put it into a list"
+            f"{method}: expected several frames, got one: use count(), or put it into a list"
         )
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from edgecount._given import check_live, check_sources
+from edgecount._given import check_callback, check_live, check_sources
 from edgecount._options import check_timeout
 from edgecount.errors import EdgeCountError
 
@@ -66,6 +66,8 @@ def stream_several(
     check_sources(sources)
     check_timeout(timeout)
     check_live(live)
+    if on_error is not None:
+        check_callback("on_error", on_error)
     # Not late: a picture that cannot be read ends its source before its next one is taken.
     readers = [jobs.reader(source, live, late=False) for source in sources]
     rounds = pipeline.rounds(readers, timeout, on_error)

@@ -191,7 +191,7 @@ class EdgeCounter:
             InputError: a frame cannot be counted, or it is one frame and not several.
             BackendError: see `count`.
         """
-        check_several(frames)
+        check_several("count_batch", frames)
         return self._pipeline.count_batch(self._jobs.of_several(frame) for frame in frames)
 
     def count_each(
@@ -224,7 +224,7 @@ class EdgeCounter:
             InputError: it is one frame and not several.
             BackendError: the counter is closed.
         """
-        check_several(frames)
+        check_several("count_each", frames)
         until = until or (lambda: False)
         return self._pipeline.count_each(self._jobs.of_all(frames, until, keep=keep_frames), until)
 

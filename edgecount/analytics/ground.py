@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,8 @@ from edgecount._documents import shown
 from edgecount.analytics._checks import check_size, is_finite
 from edgecount.analytics._heights import ground_under
 from edgecount.errors import ConfigError
+from edgecount.regions import Region
+from edgecount.regions.outline import outline, trapezoids
 from edgecount.result import CountResult
 
 Array = NDArray[np.float64]
@@ -195,7 +198,8 @@ class GroundPlane:
         """Return the square metres of ground inside a polygon of the picture.
 
         Args:
-            polygon: (N, 2) x, y in pixels, N >= 3, which does not cross itself.
+            polygon: (N, 2) x, y in pixels, N >= 3. Where it winds around a place, either way and
+                however often, is inside.
 
         Raises:
             ConfigError: it has too few corners, or one on the horizon or above it.
@@ -203,13 +207,43 @@ class GroundPlane:
         corners = _points("polygon", polygon)
         if len(corners) < 3:
             raise ConfigError(f"polygon: expected 3 corners or more, got {len(corners)}")
-        ground = self.to_metres(corners)
+        return self._outlined("polygon", outline(corners))
+
+    def region_area(self, region: Region) -> float:
+        """Return the square metres of ground that a region covers within the frame.
+
+        What it excludes is left out.
+
+        Args:
+            region: the region, in pixels or in shares of the frame.
+
+        Raises:
+            ConfigError: it reaches above the horizon.
+        """
+        corners = region.polygon_in(self.size)
+        (left, top), (right, bottom) = corners.min(axis=0) - 1, corners.max(axis=0) + 1
+        width, height = self.size
+        beyond = [
+            _box(left, top, min(0, right), bottom),
+            _box(max(width, left), top, right, bottom),
+            _box(left, top, right, min(0, bottom)),
+            _box(left, max(height, top), right, bottom),
+        ]
+        seen = outline(corners, [*region.excluded_in(self.size), *beyond])
+        return self._outlined(f"region {region.name}", seen)
+
+    def _outlined(self, name: str, segments: Array) -> float:
+        """Return the square metres of ground that an outline in the picture bounds."""
+        corners = trapezoids(segments)
+        ground = self.to_metres(corners.reshape(-1, 2)).reshape(corners.shape)
         if np.isnan(ground).any():
             raise ConfigError(
-                "polygon: expected corners below the horizon, where there is ground: lower it"
+                f"{name}: expected corners below the horizon, where there is ground: lower it"
             )
-        # Lines stay lines, so that the corners tell all.
-        return float(abs(_cross(ground, np.roll(ground, -1, axis=0)).sum())) / 2
+        # Lines stay lines, so that the corners of each trapezoid tell all.
+        x, y = ground[..., 0], ground[..., 1]
+        turns = x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)
+        return float(np.abs(turns.sum(axis=1)).sum()) / 2
 
     def people_per_m2(
         self,
@@ -256,9 +290,9 @@ class GroundPlane:
             ConfigError: the result has no density or is of another frame size, or the extent has
                 no area.
         """
-        left, near, right, far = extent
-        if not (is_finite(*extent, cell) and left < right and near < far and cell > 0):
-            raise ConfigError(f"extent: expected left < right and near < far, got {extent}")
+        left, near, right, far = check_extent(extent)
+        if not (is_finite(cell) and cell > 0):
+            raise ConfigError(f"cell: expected metres above 0, got {cell!r}")
         if result.size != self.size:
             raise ConfigError(f"result: expected frames of {self.size}, got {result.size}")
         if not result.density.size:
@@ -278,6 +312,29 @@ class GroundPlane:
         cells = (row[inside] * columns + column[inside]).astype(np.int64)
         sums = np.bincount(cells, people[inside], rows * columns)
         return (sums.reshape(rows, columns) / cell**2).astype(np.float32)
+
+
+def check_extent(
+    extent: tuple[float, float, float, float],
+) -> tuple[float, float, float, float]:
+    """Return the left, near, right and far end of a map, in metres.
+
+    Raises:
+        ConfigError: they are none, or hold no area.
+    """
+    given: object = extent  # which may be anything
+    ends = tuple(given) if isinstance(given, Iterable) else ()
+    if not (len(ends) == 4 and is_finite(*ends) and ends[0] < ends[2] and ends[1] < ends[3]):
+        raise ConfigError(
+            "extent: expected left, near, right and far end in metres, left < right and near < "
+            f"far, got {extent!r}"
+        )
+    left, near, right, far = ends
+    return left, near, right, far
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Array:
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float64)
 
 
 def _seen_places(mapped: Array, least: float) -> Array:

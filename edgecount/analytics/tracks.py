@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ _GAP = 5.0  # s without a frame after which nobody is taken for the same
 _PATIENCE = 0.7  # s for which a head that is not found is still expected
 
 
+_AT_ONCE = 1 << 16  # distances
 _ENOUGH = 0.9  # share of the heads that have to be found again to speak of single people
 _SETTLE = 5.0  # s over which that share is smoothed
 
@@ -167,10 +169,16 @@ def nearest_pairs(before: Array, now: Array, reach: float) -> tuple[Numbers, Num
     """
     if not len(before) or not len(now):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    squares = _squares(before, now)
-    to_now, to_before = squares.argmin(1), squares.argmin(0)
+    to_now, to_before = np.empty(len(before), np.int64), np.zeros(len(now), np.int64)
+    least = np.full(len(now), np.inf)
+    for first, squares in _squares(before, now):
+        to_now[first : first + len(squares)] = squares.argmin(1)
+        nearest = squares.argmin(0)
+        found = squares[nearest, np.arange(len(now))]
+        nearer = found < least
+        to_before[nearer], least[nearer] = first + nearest[nearer], found[nearer]
     old = np.flatnonzero(to_before[to_now] == np.arange(len(before)))
-    old = old[squares[old, to_now[old]] <= reach**2]
+    old = old[least[to_now[old]] <= reach**2]
     return old, to_now[old]
 
 
@@ -178,15 +186,25 @@ def _nearest(points: Array) -> Array:
     """Return the distance from each point to its nearest neighbour, infinite for a lone one."""
     if len(points) < 2:
         return np.full(len(points), np.inf)
-    squares = _squares(points, points)
-    np.fill_diagonal(squares, np.inf)
-    nearest: Array = np.sqrt(squares.min(1))
-    return nearest
+    nearest = np.empty(len(points))
+    for first, squares in _squares(points, points):
+        rows = np.arange(len(squares))
+        squares[rows, first + rows] = np.inf
+        nearest[first : first + len(squares)] = squares.min(1)
+    return np.sqrt(nearest)
 
 
-def _squares(a: Array, b: Array) -> Array:
-    """Return the squared distances of (N, 2) and (M, 2) points, (N, M)."""
-    across, down = a[:, 0, None] - b[None, :, 0], a[:, 1, None] - b[None, :, 1]
-    squares: Array = across * across
-    squares += down * down
-    return squares
+def _squares(a: Array, b: Array) -> Iterator[tuple[int, Array]]:
+    """Yield the squared distances of (N, 2) and (M, 2) points, some rows of (N, M) at a time.
+
+    A table of thousands of heads would take hundreds of megabytes, and more time than its parts,
+    which stay in the processor's cache.
+    """
+    step = max(_AT_ONCE // max(len(b), 1), 1)
+    for first in range(0, len(a), step):
+        part = a[first : first + step]
+        across, down = part[:, 0, None] - b[None, :, 0], part[:, 1, None] - b[None, :, 1]
+        across *= across
+        down *= down
+        across += down
+        yield first, across

@@ -71,7 +71,7 @@ def check(
     annotations say; whether other oddities are mistakes is for you to judge.
     """
     if sheet:
-        _check_sheet(sheet)
+        _check_sheet(sheet, path)
     samples, notes = read_with_notes(reader, path, unannotated)
     samples = reading(samples, accept_damaged, max_pixels)
     from edgecount.train.data.check import check_samples
@@ -132,17 +132,23 @@ def boxes(
     click.echo(printable(f"{out}  {heads} boxes in {len(boxed)} images"))
 
 
-def _check_sheet(path: Path) -> None:
+def _check_sheet(path: Path, of: Path) -> None:
     """Refuse a sheet that cannot be written, before the images are read.
+
+    Args:
+        path: the file.
+        of: the set's folder or file.
 
     Raises:
         ConfigError: its suffix is none of a picture.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or may be a picture of the set.
     """
-    from edgecount.errors import ConfigError
+    from edgecount.errors import ConfigError, OutputError
 
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ConfigError(f"--sheet: expected a .png or .jpg, got {path.name}")
+    if path.exists() and of.absolute().resolve() in path.absolute().resolve().parents:
+        raise OutputError(f"--sheet: {path} is a file of the set: name another one")
     refuse_unwritable(path, "--sheet")
 
 

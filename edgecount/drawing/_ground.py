@@ -32,12 +32,21 @@ class GroundView:
             that the plane was made from; None: nothing.
         kind: whose levels of service are shown: "walkway" for people who walk, "queue" for people
             who stand.
+
+    Raises:
+        ConfigError: the extent has no area.
     """
 
     plane: GroundPlane
     extent: Extent | None = None
     marked: NDArray[np.float64] | None = field(default=None)
     kind: Literal["walkway", "queue"] = "walkway"
+
+    def __post_init__(self) -> None:
+        if self.extent is not None:
+            from edgecount.analytics.ground import check_extent
+
+            check_extent(self.extent)
 
     @functools.cached_property
     def upright(self) -> GroundView:

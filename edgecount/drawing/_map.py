@@ -16,6 +16,7 @@ from edgecount.drawing._ground import Array, Extent, GroundView
 from edgecount.drawing._heat import colours
 from edgecount.drawing._labels import INK, SOFT, WHITE, Box, Colour, Run, pad_of, shade
 from edgecount.drawing._marks import DOT, REGION_COLOURS, SHIFT, fixed
+from edgecount.errors import ConfigError
 from edgecount.regions import Region
 from edgecount.result import CountResult
 
@@ -31,6 +32,7 @@ _GRID: Colour = (92, 88, 85)
 _UNSEEN: Colour = (36, 33, 31)
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # m, of the grid
 _OPACITY = 0.85
+_NARROWEST, _WIDEST = 96, 16384  # px
 _LONGEST = 1.25  # height of a map against its width: a narrow strip is shown with its surroundings
 
 
@@ -68,15 +70,18 @@ def draw_ground_map(
         view: the ground to show.
         regions: regions to outline.
         lines: lines to draw.
-        width: width of the picture in pixels, 96 or more.
+        width: width of the picture in pixels, 96 to 16384.
         capital: height of a capital letter in pixels; None: by the width.
 
     Returns:
         A uint8 (H, width, 3) BGR picture.
 
     Raises:
-        ConfigError: the result is of another frame size.
+        ConfigError: the result is of another frame size, or the width is none.
     """
+    given: object = width  # which may be anything
+    if not (isinstance(given, (int, np.integer)) and _NARROWEST <= width <= _WIDEST):
+        raise ConfigError(f"width: expected whole pixels, {_NARROWEST} to {_WIDEST}, got {width!r}")
     capital = capital or max(8, round(width / 40))
     view, pad = view.upright, pad_of(capital)
     sheet = _sheet(view, max(width - 2 * pad, 32))

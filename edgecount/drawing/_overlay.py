@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -26,7 +27,7 @@ from edgecount.drawing._lines import LINE_COLOUR, arrow, draw_line, line_runs
 from edgecount.drawing._map import draw_ground_map
 from edgecount.drawing._marks import REGION_COLOURS, draw_heads, draw_region
 from edgecount.errors import ConfigError, InputError
-from edgecount.regions import Region
+from edgecount.regions import Region, RegionsLike, read_regions
 from edgecount.result import CountResult
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def draw_overlay(
     frame: NDArray[np.uint8],
     result: CountResult,
     *,
-    regions: Sequence[Region] = (),
+    regions: RegionsLike | None = (),
     lines: Sequence[Line] = (),
     crossed: Mapping[str, LineCount] | None = None,
     ground: GroundView | None = None,
@@ -75,8 +76,8 @@ def draw_overlay(
         frame: uint8 (H, W, 3) BGR, (H, W) grey or (H, W, 4) BGRA; 1 x 1 pixel or larger; or a
             `PixelFrame` or `NV12Frame`. The frame that was counted, as `result.size` says.
         result: result of `EdgeCounter.count` for the frame.
-        regions: regions to outline, those that were counted; each is labelled with its
-            count in `result`.
+        regions: regions to outline, those that were counted, as `EdgeCounter` takes them; each is
+            labelled with its count in `result`.
         lines: lines to draw, with an arrow to the side that is in.
         crossed: how many people crossed each line, by its name, as `LineCounter.update` says.
         ground: ground to show from above in a corner; see `draw_ground_map`.
@@ -93,11 +94,13 @@ def draw_overlay(
 
     Raises:
         InputError: the frame has no form that can be counted, or the result is not one of it.
-        ConfigError: there is no such layer.
+        ConfigError: there is no such layer, a region makes no sense, or the time is not finite.
     """
     from edgecount.runtime.frames.pictures import bgr_picture
 
     drawn = check_layers(layers)
+    _check_time(time)
+    regions = read_regions(regions)
     canvas: NDArray[np.uint8] = np.array(bgr_picture(frame))
     height, width = canvas.shape[:2]
     _check_result(result, (width, height))
@@ -151,6 +154,11 @@ def _check_result(result: object, size: tuple[int, int]) -> None:
             "draw_overlay: expected the frame that was counted, {} x {} pixels, got one of "
             "{} x {}".format(*result.size, *size)
         )
+
+
+def _check_time(time: float | None) -> None:
+    if time is not None and not math.isfinite(time):
+        raise ConfigError(f"time: expected seconds, or None, got {time!r}")
 
 
 def _draw_count(

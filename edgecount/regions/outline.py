@@ -43,6 +43,29 @@ def outline(polygon: Polygon, excluded: Sequence[Polygon] = ()) -> Segments:
     return _joined(edges, heights, bounds) if len(bounds) else np.zeros((0, 2, 2))
 
 
+def trapezoids(segments: Segments) -> NDArray[np.float64]:
+    """Cut the area that an outline bounds into trapezoids with level upper and lower sides.
+
+    Args:
+        segments: (M, 2, 2), as `outline` gives them.
+
+    Returns:
+        (K, 4, 2): upper left, upper right, lower right and lower left corner (y grows downwards).
+    """
+    found = [np.zeros((0, 4, 2))]
+    top, bottom = segments[:, :, 1].min(axis=1), segments[:, :, 1].max(axis=1)
+    for high, low in itertools.pairwise(np.unique(segments[:, :, 1]).tolist()):
+        (x0, y0), (x1, y1) = segments[(top <= high) & (bottom >= low)].transpose(1, 2, 0)
+        ends = [x0 + (y - y0) / (y1 - y0) * (x1 - x0) for y in (high, low)]
+        upper, lower = (end[np.argsort(ends[0] + ends[1], kind="stable")] for end in ends)
+        # Left and right bounds by turns: no two cross in between.
+        corners = (upper[0::2], upper[1::2], lower[1::2], lower[0::2])
+        heights = np.array([high, high, low, low])
+        x = np.stack(corners, axis=1)
+        found.append(np.stack([x, np.broadcast_to(heights, x.shape)], axis=2))
+    return np.concatenate(found)
+
+
 @dataclass(frozen=True)
 class _Edges:
     """Edges of several polygons, each from its top to its bottom.

@@ -60,7 +60,7 @@ def open_onnx_file(path: Path, folder: Path | None = None) -> ModelFile:
         raise ModelError(
             f"{path} carries no edgecount manifest (metadata key {METADATA_KEY!r}), which says how "
             "to feed the model and what its outputs mean: have `edgecount inspect "
-            f"{path.name} --manifest-template` write one to fill in, and give it to `edgecount "
+            f"{path} --manifest-template` write one to fill in, and give it to `edgecount "
             "export --manifest`"
         )
     try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgecount import ConfigError, InputError, NV12Frame, PixelFrame
 from edgecount.analytics import Alarm, AlarmRule, GroundPlane, Line
-from edgecount.drawing import LAYERS, GroundView, HeatScale, draw_overlay
+from edgecount.drawing import LAYERS, GroundView, HeatScale, draw_ground_map, draw_overlay
 from edgecount.drawing._heat import paint_heat
 from edgecount.drawing._labels import Box, Run, label_box
 from edgecount.drawing._marks import draw_points, ring_radii
@@ -250,6 +250,27 @@ def test_each_layer_is_a_switch(layer: str) -> None:
     assert (none == frame).all()
     assert (part != whole).any()
     assert (alone != frame).any()
+
+
+def test_regions_are_taken_as_the_counter_takes_them() -> None:
+    frame, corners = np.zeros((48, 64, 3), np.uint8), [(5, 5), (40, 5), (40, 40), (5, 40)]
+    result = make_result((64, 48))
+    expected = draw_overlay(frame, result, regions=[Region("door", corners)])
+    assert (draw_overlay(frame, result, regions={"door": corners}) == expected).all()
+    assert (draw_overlay(frame, result, regions=None) == draw_overlay(frame, result)).all()
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    frame, result = np.zeros((48, 64, 3), np.uint8), make_result((64, 48))
+    with pytest.raises(ConfigError, match="time: expected seconds, or None, got nan"):
+        draw_overlay(frame, result, time=float("nan"))
+    plane = GroundPlane.from_rectangle([(9, 9), (50, 9), (60, 40), (2, 40)], 4, 5, size=(64, 48))
+    for extent in ((0, 0, 0, 0), (0, 0, 5), (0, 0, float("inf"), 5), (5, 0, 0, 5)):
+        with pytest.raises(ConfigError, match="extent: expected left, near, right and far end"):
+            GroundView(plane, extent)  # type: ignore[arg-type]
+    for width in (0, 95, 10**6, 480.5):
+        with pytest.raises(ConfigError, match="width: expected whole pixels, 96 to 16384, got"):
+            draw_ground_map(result, GroundView(plane), width=width)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("layers", ["heat", ["heat", "boxes"], 7, [None]])

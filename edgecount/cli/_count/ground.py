@@ -8,15 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from edgecount.analytics import GroundPlane, level_of_service
-from edgecount.regions import Region, rasterise
+from edgecount.errors import ConfigError
+from edgecount.regions import Region
 from edgecount.result import CountResult
 
 _log = logging.getLogger(__name__)
-
-_CELLS = (144, 192)  # rows and columns that a frame's ground is measured in
 
 
 @dataclass(frozen=True)
@@ -67,21 +64,17 @@ def ground_counts(
 @functools.lru_cache(maxsize=8)  # regions stay for a run, and cameras may differ in size
 def _areas(plane: GroundPlane, regions: tuple[Region, ...]) -> list[float | None]:
     """Return the square metres of each region within the frame; None above the horizon."""
-    (width, height), (rows, columns) = plane.size, _CELLS
-    masks = rasterise(regions, size=plane.size, grid=_CELLS, cell=(width / columns, height / rows))
-    x, y = np.meshgrid(np.linspace(0, width, columns + 1), np.linspace(0, height, rows + 1))
-    places = plane.to_metres(np.column_stack([x.ravel(), y.ravel()]))
-    places = places.reshape(rows + 1, columns + 1, 2)
-    down, across = places[1:, 1:] - places[:-1, :-1], places[:-1, 1:] - places[1:, :-1]
-    cells = abs(down[..., 0] * across[..., 1] - down[..., 1] * across[..., 0]) / 2
     areas: list[float | None] = []
-    for region, mask in zip(regions, masks, strict=True):
-        area = float((cells * mask)[mask > 0].sum())
-        areas.append(area if area > 0 else None)  # NaN above the horizon
-        if not area > 0:
+    for region in regions:
+        try:
+            area = plane.region_area(region)
+        except ConfigError:
+            area = 0.0
+        areas.append(area or None)
+        if not area:
             _log.warning(
-                "region %r reaches above the horizon of --ground, or out of the frame: its people "
-                "per square metre are not known",
+                "region %r reaches above the horizon of --ground, or lies out of the frame: its "
+                "people per square metre are not known",
                 region.name,
             )
     return areas

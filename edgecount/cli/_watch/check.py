@@ -71,6 +71,8 @@ def _of_camera(name: str, camera: CameraConfig) -> Iterator[Finding]:
 
 
 def _of_files(config: WatchConfig) -> Iterator[Finding]:
+    from edgecount.watch.sinks import jsonl, table
+
     sinks = config.sinks
     places: tuple[tuple[str, object], ...] = (
         ("history.path", config.history),
@@ -80,6 +82,7 @@ def _of_files(config: WatchConfig) -> Iterator[Finding]:
         ("sinks.clips.folder", sinks.clips),
         ("keep.folder", config.keep),
     )
+    starts = {"sinks.jsonl.path": jsonl.START, "sinks.csv.path": table.START}
     for key, section in places:
         if section is None:
             continue
@@ -90,11 +93,23 @@ def _of_files(config: WatchConfig) -> Iterator[Finding]:
             yield Finding(f"{key}: {path} cannot be written: {why}")
         elif key == "history.path":
             yield from _of_history(path)
+        elif key in starts and path.exists() and not _begins_with(path, starts[key]):
+            yield Finding(f"{key}: {path} is a file of another kind: name another one")
     # The page saves regions by writing a file beside the config.
     if config.serve and not config.serve.read_only and config.path:
         why = _why_not_folder(config.path.absolute().parent)
         if why:
             yield Finding(f"{config.path}: the page cannot save to it: {why}", is_error=False)
+
+
+def _begins_with(path: Path, start: bytes) -> bool:
+    from edgecount.watch.sinks.rotating import begins_with
+
+    try:
+        with path.open("rb") as file:
+            return begins_with(start, file.read(len(start)))
+    except OSError:
+        return True  # one that may be written and not read
 
 
 def _of_history(path: Path) -> Iterator[Finding]:

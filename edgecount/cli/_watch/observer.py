@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgecount._memory import free_unused
 from edgecount.runtime.sources.live import SourceState
+from edgecount.watch.camera.alarms import PER_M2
 from edgecount.watch.readings import Event
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _text_of(event: Event) -> str:
     elif event.kind == "picture":
         return event.detail or f"the picture is {event.change}"
     if event.count is not None:
-        what += f": {event.count:.1f} people"
+        unit = PER_M2 if PER_M2 in event.detail else "people"  # what its rule is in
+        what += f": {event.count:.1f} {unit}"
     return f"{what}: {event.detail}" if event.detail else what
 
 

@@ -13,10 +13,11 @@ from edgecount.watch.readings import AlarmStatus, Event
 if TYPE_CHECKING:
     from edgecount.watch.config import AlarmConfig
 
+PER_M2 = "people per square metre"
 _WORDS = {
     "raised": "more than {above:g} {unit}",
     "cleared": "fewer than {below:g} {unit}",
-    "acknowledged": "somebody knows of it",
+    "acknowledged": "somebody knows of more than {above:g} {unit}",
     "lost": "no counts come, its state is not known",
     "back": "counts come again",
 }
@@ -242,7 +243,7 @@ class CameraAlarms:
 
 def _reason(config: AlarmConfig, alarm: Alarm, change: str) -> str:
     rule = alarm.rule
-    unit = "people per square metre" if config.by == "per_m2" else "people"
+    unit = PER_M2 if config.by == "per_m2" else "people"
     words = _WORDS[change].format(above=rule.above, below=rule.below, unit=unit)
     where = "the picture" if config.region is None else config.region
     return f"{where}: {words}"

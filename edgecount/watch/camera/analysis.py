@@ -96,7 +96,7 @@ class Analysis:
         self._camera, self._manifest = camera, manifest
         self.regions = config.region_list()
         self.lines = config.line_list()
-        self.ground = RegionAreas(config.ground)
+        self.ground = RegionAreas(config.ground, config.excluded)
         earlier = None if before is None else before.alarms
         self.alarms: CameraAlarms = CameraAlarms(
             camera, config.alarms, kept=kept.alarms, wall=now, before=earlier

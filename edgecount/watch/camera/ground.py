@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgecount.errors import ConfigError
+from edgecount.regions import Region
 
 if TYPE_CHECKING:
-    from edgecount.regions import Region
+    from numpy.typing import ArrayLike
+
     from edgecount.watch.config import GroundConfig
 
 _log = logging.getLogger(__name__)
@@ -20,21 +23,26 @@ class RegionAreas:
 
     Args:
         config: the ground's section; None: there is no ground plane, and no area.
+        excluded: areas of the picture, in shares of its sides, that are excluded from all regions.
     """
 
-    def __init__(self, config: GroundConfig | None) -> None:
+    def __init__(self, config: GroundConfig | None, excluded: Sequence[ArrayLike] = ()) -> None:
         self.rectangle = None if config is None else config.rectangle()
+        self._excluded = tuple(excluded)
         self.area = functools.lru_cache(64)(self._area)
 
     def _area(self, region: Region, size: tuple[int, int]) -> float | None:
         """Return the square metres of a region in frames of (width, height); None: unknown."""
         if self.rectangle is None:
             return None
+        seen = Region(
+            region.name,
+            region.polygon,
+            fractions=region.fractions,
+            excluded=[*region.excluded, *self._excluded],
+        )
         try:
-            plane = self.rectangle.in_size(size)
-            whole = plane.area(region.polygon_in(size))
-            left_out = sum(plane.area(polygon) for polygon in region.excluded_in(size))
+            return self.rectangle.in_size(size).region_area(seen) or None
         except ConfigError as error:
-            _log.warning("region %s: no people per square metre: %s", region.name, error)
+            _log.warning("no people per square metre: %s", error)
             return None
-        return max(whole - left_out, 0.0) or None

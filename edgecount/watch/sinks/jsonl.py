@@ -10,6 +10,9 @@ from edgecount.watch.sinks.documents import encode, event_document, reading_docu
 from edgecount.watch.sinks.pace import Pace
 from edgecount.watch.sinks.rotating import RotatingFile
 
+START = b'{"type":"'
+"""What every file begins with."""
+
 
 class JsonLines(Sink):
     """A file with a JSON document per line, of readings and of events.
@@ -29,7 +32,7 @@ class JsonLines(Sink):
     ) -> None:
         self.name = "jsonl"
         self._pace = Pace(every)
-        self._file = RotatingFile(path, size_mb * 1e6, keep)
+        self._file = RotatingFile(path, size_mb * 1e6, keep, start=START)
 
     def open(self) -> None:
         """Open the file; OutputError if it cannot be."""

@@ -28,19 +28,23 @@ class RotatingFile:
         keep: full files that are kept beside it; older ones are deleted.
         header: first line of each file, with its ``\n``; a file that begins with another one is put
             aside when it is opened.
+        start: what all files of this kind begin with, also those of older versions: any other file
+            is somebody else's, and is refused as it is.
 
     Raises:
         ConfigError: a number makes no sense.
     """
 
-    def __init__(self, path: str | Path, size: float, keep: int, header: bytes = b"") -> None:
+    def __init__(
+        self, path: str | Path, size: float, keep: int, header: bytes = b"", start: bytes = b""
+    ) -> None:
         if not size >= 1:
             raise ConfigError(f"size_mb: expected more than 0, got {size / 1e6:g}")
         if keep < 0:
             raise ConfigError(f"keep: expected a number of files, 0 or more, got {keep}")
         self._given = Path(path)
         self._path = self._given
-        self._most, self._keep, self._header = size, keep, header
+        self._most, self._keep, self._header, self._start = size, keep, header, start
         self._file = -1
         self._size = 0
 
@@ -48,7 +52,7 @@ class RotatingFile:
         """Open the file, mend its last line, and see to it that nobody else writes it.
 
         Raises:
-            OutputError: it cannot be opened, or another process writes it.
+            OutputError: it cannot be opened, is of another kind, or another process writes it.
         """
         self.close()
         self._path = writable(self._given)
@@ -96,8 +100,16 @@ class RotatingFile:
             ) from None
         except OSError:
             pass  # a file system without locks
+        self._require_own()
         self._size = _whole_lines(self._file)
         os.ftruncate(self._file, self._size)
+
+    def _require_own(self) -> None:
+        if not begins_with(self._start, os.pread(self._file, len(self._start), 0)):
+            self.close()
+            raise OutputError(
+                f"cannot write {self._path}: it is a file of another kind: name another one"
+            )
 
     def _append(self, data: bytes) -> None:
         """Write all or nothing: one call, so that a kill or a reader meets no half line."""
@@ -153,6 +165,17 @@ class RotatingFile:
         except OSError as error:
             reason = error.strerror or error
             raise OutputError(f"cannot write {self._path}: {reason}") from error
+
+
+def begins_with(start: bytes, got: bytes) -> bool:
+    """Return whether a file's first bytes are those of its kind, as far as they were written.
+
+    Args:
+        start: what files of the kind begin with.
+        got: as many bytes of the file, or all that it has; zeros are what a power cut leaves of a
+            first line.
+    """
+    return got == start[: len(got)] or not got.strip(b"\0")
 
 
 def make_folder(folder: Path) -> None:

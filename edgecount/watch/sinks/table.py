@@ -21,6 +21,10 @@ COLUMNS = (
 """Columns of every table: they stay when regions and lines are added or removed."""
 
 
+START = b"time,camera,"
+"""What every table begins with."""
+
+
 class CsvTable(Sink):
     """A CSV file with a row for the frame, each region and each line of a reading, and for events.
 
@@ -43,7 +47,7 @@ class CsvTable(Sink):
         self.name = "csv"
         self._pace = Pace(every)
         header = _text([{name: name for name in COLUMNS}])
-        self._file = RotatingFile(path, size_mb * 1e6, keep, header)
+        self._file = RotatingFile(path, size_mb * 1e6, keep, header, START)
 
     def open(self) -> None:
         """Open the file; OutputError if it cannot be."""

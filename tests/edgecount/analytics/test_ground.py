@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from edgecount.analytics import GroundPlane, level_of_service, parse_ground
+from edgecount.analytics._blend import contains
 from edgecount.errors import ConfigError
+from edgecount.regions import Region
 from edgecount.result import CountResult
 
 SIZE = (1280, 720)
@@ -50,6 +52,56 @@ def test_areas_are_those_on_the_ground(plane):
     density, ends = plane.people_per_m2(project(triangle), 40.0, (30.0, 60.0))
     assert density == pytest.approx(40 / expected)
     assert ends == pytest.approx((30 / expected, 60 / expected))
+
+
+def test_polygons_that_cross_themselves_cover_what_they_wind_around(plane):
+    square = [(0, 12), (4, 12), (4, 16), (0, 16)]
+    corners = project([(*corner, 0) for corner in square])
+    assert plane.area(corners) == pytest.approx(16)
+    assert plane.area(np.concatenate([corners, corners])) == pytest.approx(16)
+    # The two diagonals cross in the middle of the square: two of its four triangles are inside.
+    assert plane.area(corners[[0, 2, 1, 3]]) == pytest.approx(8)
+
+
+def test_a_region_covers_what_the_frame_shows_without_what_is_excluded(plane):
+    def region(*areas):
+        polygon, *excluded = (project([(*corner, 0) for corner in area]) for area in areas)
+        return Region("hall", polygon, excluded=excluded)
+
+    def box(left, near, right, far):
+        return [(left, near), (right, near), (right, far), (left, far)]
+
+    hall = box(-2, 12, 4, 20)
+    assert plane.region_area(region(hall)) == pytest.approx(48)
+    twice = region(hall, box(0, 14, 2, 16), box(1, 15, 3, 17))
+    assert plane.region_area(twice) == pytest.approx(48 - 7)
+    assert plane.region_area(region(hall, box(3, 18, 9, 30))) == pytest.approx(48 - 2)
+    assert plane.region_area(region(hall, box(6, 12, 9, 20))) == pytest.approx(48)
+    assert plane.region_area(region(hall, box(-9, 9, 9, 30))) == 0
+    shares = Region("hall", region(hall).polygon / SIZE, fractions=True)
+    assert plane.region_area(shares) == pytest.approx(48)
+    # The rest of a region that reaches out of the frame is not seen.
+    lower = Region("lower", [(0, 0.5), (1, 0.5), (1, 1), (0, 1)], fractions=True)
+    beyond = Region("beyond", [(-3, 0.5), (4, 0.5), (4, 9), (-3, 9)], fractions=True)
+    seen = plane.area([(0, 360), (1280, 360), (1280, 720), (0, 720)])
+    assert plane.region_area(lower) == pytest.approx(seen)
+    assert plane.region_area(beyond) == pytest.approx(seen)
+    away = Region("away", [(-3, 0.5), (-2, 0.5), (-2, 9)], fractions=True)
+    assert plane.region_area(away) == 0
+    rng = np.random.default_rng(3)
+    places = rng.uniform((0, 360), (1280, 720), (200_000, 2))
+    star = rng.uniform((-0.2, 0.5), (1.2, 1.1), (9, 2))
+    odd = Region("odd", star, fractions=True, excluded=[rng.uniform(0.4, 1, (5, 2))])
+    inside = contains(odd.in_size(SIZE), places)
+    step = 0.5
+    ground = [plane.to_metres(places + move) for move in ((0, 0), (step, 0), (0, step))]
+    (ax, ay), (bx, by) = (ground[1] - ground[0]).T, (ground[2] - ground[0]).T
+    local = np.abs(ax * by - ay * bx) / step**2
+    expected = float(local[inside].sum()) / len(places) * 1280 * 360
+    assert plane.region_area(odd) == pytest.approx(expected, rel=0.02)
+    level = GroundPlane.from_rectangle(project(RECTANGLE, pitch=5), 6.0, 12.0, SIZE)
+    with pytest.raises(ConfigError, match="region high: expected corners below the horizon"):
+        level.region_area(Region("high", [(0, 0), (1280, 0), (640, 700)]))
 
 
 def test_there_is_no_ground_above_the_horizon(plane):

@@ -112,6 +112,21 @@ def test_mistakes_are_one_line(shanghaitech, tmp_path):
     assert result.stderr.count("\n") == 1
 
 
+def test_a_sheet_does_not_replace_a_picture_of_the_set(tmp_path):
+    picture = tmp_path / "set" / "a.png"
+    picture.parent.mkdir()
+    cv2.imwrite(str(picture), np.zeros((48, 64, 3), np.uint8))
+    (picture.parent / "points.csv").write_text("image,x,y\na.png,5,5\n")
+    before = picture.read_bytes()
+    asked = ("data", "check", picture.parent, "--reader", "csv", "--sheet")
+    result = run(*asked, picture)
+    assert result.exit_code == 1
+    assert "a.png is a file of the set: name another one" in result.stderr
+    assert picture.read_bytes() == before
+    assert run(*asked, tmp_path / "sheet.png").exit_code == 0
+    assert run(*asked, tmp_path / "sheet.png").exit_code == 0  # its own may be replaced
+
+
 def test_a_sheet_that_cannot_be_written_is_refused_before_the_images_are_read(
     shanghaitech, tmp_path, monkeypatch
 ):

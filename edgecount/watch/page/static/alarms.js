@@ -98,6 +98,7 @@ function mark({ kind, change }) {
 
 function words({ kind, name, change, count, peak, detail }) {
   const what = kind === "alarm" ? `${name} ${change}` : kind === "camera" ? `camera ${change}` : `picture: ${change}`;
-  const numbers = [count !== null && count !== undefined ? `${people(count)} people` : "", peak !== null && peak !== undefined && change === "cleared" ? `${people(peak)} at most` : ""].filter(Boolean).join(", ");
+  const unit = detail?.includes("people per square metre") ? "people per m²" : "people"; // what its rule is in
+  const numbers = [count !== null && count !== undefined ? `${people(count)} ${unit}` : "", peak !== null && peak !== undefined && change === "cleared" ? `${people(peak)} at most` : ""].filter(Boolean).join(", ");
   return [what, numbers, detail].filter(Boolean).join(" · ");
 }

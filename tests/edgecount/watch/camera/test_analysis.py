@@ -87,6 +87,23 @@ def test_counts_of_the_picture_of_regions_and_of_their_ground():
     assert low.level in "ABCDEF"
 
 
+def test_the_ground_of_a_region_is_without_what_the_camera_excludes():
+    ground = GroundConfig(((0.25, 0.5), (0.75, 0.5), (1, 1), (0, 1)), 5, 8)
+    right = ((0.5, 0.5), (1, 0.5), (1, 1), (0.5, 1))
+    floor = RegionConfig(((0.25, 0.5), (0.75, 0.5), (1, 1), (0, 1)))
+    crossed = RegionConfig(((0.25, 0.5), (1, 1), (0.75, 0.5), (0, 1)))
+    regions = {"floor": floor, "crossed": crossed}
+
+    def areas(**settings):
+        analysis = Watched(regions=regions, ground=ground, **settings).analysis
+        return [analysis.ground.area(region, SIZE) for region in analysis.regions]
+
+    whole, bow = areas()
+    assert whole == pytest.approx(40)
+    assert 0 < bow < whole  # it crosses itself
+    assert areas(excluded=(right,))[0] == pytest.approx(20)
+
+
 def test_nobody_counts_in_excluded_areas():
     screen = ((0.5, 0), (1, 0), (1, 1), (0.5, 1))
     watched = Watched(excluded=(screen,), regions={"left": LEFT})

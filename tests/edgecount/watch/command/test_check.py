@@ -160,6 +160,14 @@ def test_an_unknown_protocol_is_a_note(run: Run) -> None:
     assert "htp:// is none of rtsp://" in result.stderr
 
 
+def test_lines_are_not_added_to_files_of_another_kind(run: Run) -> None:
+    Path("notes.txt").write_text("one line")
+    for option in ("--jsonl", "--csv"):
+        line = refusal(run(CAMERA, option, "notes.txt", "--check"))
+        assert "notes.txt is a file of another kind: name another one" in line
+    assert Path("notes.txt").read_text() == "one line"
+
+
 def test_files_that_are_no_history(run: Run) -> None:
     Path("notes.txt").write_text("not to be lost")
     other = sqlite3.connect("other.sqlite")

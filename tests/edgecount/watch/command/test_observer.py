@@ -13,6 +13,7 @@ import pytest
 from edgecount.cli._watch import observer as observing
 from edgecount.cli._watch.observer import HUNG, Observer
 from edgecount.runtime.sources.live import SourceHealth, SourceState
+from edgecount.watch.camera.alarms import PER_M2
 from edgecount.watch.readings import Event
 from edgecount.watch.sinks.base import SinkHealth
 
@@ -66,6 +67,7 @@ def test_events_have_fitting_levels(caplog: pytest.LogCaptureFixture) -> None:
         ("camera", "", "lost", None, "no answer"),
         ("camera", "", "back", None, "the camera gives pictures again"),
         ("alarm", "crowded", "raised", 51.25, ""),
+        ("alarm", "dense", "raised", 4.25, "hall: more than 4 people per square metre"),
         ("alarm", "crowded", "acknowledged", None, ""),
         ("alarm", "crowded", "lost", None, ""),
         ("picture", "", "covered", None, "the picture is covered"),
@@ -83,6 +85,10 @@ def test_events_have_fitting_levels(caplog: pytest.LogCaptureFixture) -> None:
         ("WARNING", "door: the camera is lost: no answer"),
         ("INFO", "door: it is back"),
         ("WARNING", "door: alarm crowded is raised: 51.2 people"),
+        (
+            "WARNING",
+            f"door: alarm dense is raised: 4.2 {PER_M2}: hall: more than 4 {PER_M2}",
+        ),
         ("INFO", "door: alarm crowded is acknowledged"),
         ("WARNING", "door: alarm crowded has no counts any more"),
         ("WARNING", "door: the picture is covered"),

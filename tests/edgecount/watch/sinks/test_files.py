@@ -116,14 +116,44 @@ def test_what_a_kill_left_of_a_line_is_cut_off(tmp_path, torn):
     assert path.read_bytes() == b"whole\nnext\n"
 
 
-def test_a_table_of_another_kind_is_put_aside(tmp_path):
+@pytest.mark.parametrize("keep", [0, 10])
+@pytest.mark.parametrize("sink", [CsvTable, JsonLines])
+@pytest.mark.parametrize(
+    "text", ["time,people\n1,2\n", "a single line", "notes\nand no end", '{"a": 1}\n', "\xff\xd8"]
+)
+def test_a_file_of_somebody_else_is_left_as_it_is(tmp_path, keep, sink, text):
+    path = tmp_path / "notes"
+    path.write_text(text)
+    with pytest.raises(OutputError, match="it is a file of another kind: name another one"):
+        sink(path, keep=keep).open()
+    assert path.read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("sink", [CsvTable, JsonLines])
+@pytest.mark.parametrize("left", [b"", b"{", b"t", b"\0" * 4096])
+def test_what_a_power_cut_left_of_a_first_line_is_ours(tmp_path, sink, left):
+    start = {CsvTable: b"t", JsonLines: b"{"}[sink]
+    path = tmp_path / "counts"
+    path.write_bytes(left)
+    if left in (b"", start) or left.startswith(b"\0"):
+        opened = sink(path)
+        opened.open()
+        opened.close()
+        assert path.read_bytes() == b""
+    else:
+        with pytest.raises(OutputError):
+            sink(path).open()
+
+
+def test_a_table_of_an_older_version_is_put_aside(tmp_path):
     path = tmp_path / "counts.csv"
-    path.write_text("time,people\n1,2\n")
+    path.write_text("time,camera,people\n1,2,3\n")
     for _ in range(2):
         sink = CsvTable(path)
         sink.open()
         sink.close()
-    assert (tmp_path / "counts.1.csv").read_text() == "time,people\n1,2\n"
+    assert (tmp_path / "counts.1.csv").read_text() == "time,camera,people\n1,2,3\n"
     assert not (tmp_path / "counts.2.csv").exists()
 
 
@@ -182,7 +212,8 @@ def test_a_full_disk_is_told_and_heals(tmp_path, make_event, disk, until, monkey
     monkeypatch.setattr(base, "_FIRST", 0.01)
     monkeypatch.setattr(base, "_LONGEST", 0.05)
     path = tmp_path / "counts.jsonl"
-    path.write_bytes(b"{}\n" * 100_000)
+    before = b'{"type":"event"}\n' * 20_000
+    path.write_bytes(before)
     thread = SinkThread(JsonLines(path))
     first, second = make_event(), make_event("cleared")
     thread.put(first)
@@ -197,7 +228,7 @@ def test_a_full_disk_is_told_and_heals(tmp_path, make_event, disk, until, monkey
     assert thread.health().error is None
     thread.close()
     assert thread.health().dropped == 0
-    lines = path.read_bytes()[300_000:].splitlines()
+    lines = path.read_bytes()[len(before) :].splitlines()
     assert [json.loads(line)["id"] for line in lines] == [first.id, second.id]
 
 
