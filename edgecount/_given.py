@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any, NoReturn
 
 from edgecount.errors import ConfigError, InputError, SourceError
@@ -44,6 +47,30 @@ def check_frame(frame: object) -> None:
             f"count_frames: expected {_FRAME}, got {_kind(frame)}: for bare images use "
             "count_batch()"
         )
+    _check_origin(frame)
+
+
+def _check_origin(frame: Any) -> None:
+    """Refuse what no result could say of its frame."""
+    if isinstance(frame.image, (str, os.PathLike)):
+        raise InputError(
+            "count_frames: expected pixels as a frame's image, got a path: use count() or "
+            "open_sources()"
+        )
+    if not isinstance(frame.source, (str, os.PathLike)):
+        raise InputError(
+            f"count_frames: expected a name as a frame's source, got {_kind(frame.source)}"
+        )
+    try:
+        operator.index(frame.index)
+    except TypeError:
+        raise InputError(
+            f"count_frames: expected a whole number as a frame's index, got {frame.index!r}"
+        ) from None
+    for name in ("time", "captured", "media_time"):
+        time = getattr(frame, name, None)
+        if time is not None and not (isinstance(time, Real) and math.isfinite(time)):
+            raise InputError(f"count_frames: expected seconds as a frame's {name}, got {time!r}")
 
 
 def check_sources(sources: object) -> None:

@@ -225,6 +225,8 @@ class EdgeCounter:
             BackendError: the counter is closed.
         """
         check_several("count_each", frames)
+        if until is not None:
+            check_callback("until", until)
         until = until or (lambda: False)
         return self._pipeline.count_each(self._jobs.of_all(frames, until, keep=keep_frames), until)
 

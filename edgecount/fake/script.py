@@ -156,6 +156,8 @@ class Script:
 
     def __init__(self, steps: Sequence[Step | Resize], size: Size, *, loop: bool = False) -> None:
         check_size(size)
+        if not isinstance(steps, Sequence):
+            raise ConfigError(f"script: expected steps in a list, got {steps!r}")
         self.scenes = list(_lay_out(steps, size))
         if not self.scenes:
             raise ConfigError("script: expected steps such as [Show(5, people=20), Drop(3)]")

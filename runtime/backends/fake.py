@@ -83,7 +83,12 @@ class FakeBackend(Backend):
 
 
 def _check_people(people: ArrayLike) -> NDArray[np.float64]:
-    points = np.asarray(people, np.float64)
+    try:
+        points = np.asarray(people, np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"FakeBackend: expected people as finite points (N, 2), got {people!r}"
+        ) from None
     if points.size == 0:
         return np.empty((0, 2))
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():

@@ -6,10 +6,11 @@ import dataclasses
 import difflib
 import logging
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, cast
 
 from edgecount._options import check_precision, check_threads
-from edgecount.errors import BackendError, EdgeCountError, MissingExtraError
+from edgecount.errors import BackendError, ConfigError, EdgeCountError, MissingExtraError
 from edgecount.models import list_models, model_path
 from edgecount.runtime.backends.base import Backend
 from edgecount.runtime.backends.onnx_run import (
@@ -115,6 +116,15 @@ def open_backend(
     return opened
 
 
+def _check_lanes(backend: Backend) -> None:
+    lanes: object = backend.lanes  # the caller's: it may be anything
+    if isinstance(lanes, bool) or not isinstance(lanes, Integral) or lanes < 1:
+        raise ConfigError(
+            f"lanes of the backend {backend.name}: expected a number of frames, 1 or more, got "
+            f"{lanes!r}"
+        )
+
+
 def _open_model(
     model: ModelFile,
     backend: str | Backend,
@@ -127,6 +137,7 @@ def _open_model(
     if isinstance(backend, Backend):
         # The caller's: it is prepared, and never opened or closed here.
         backend.prepare(model.manifest)
+        _check_lanes(backend)
         return Opened(backend, model)
     if backend == "fake":
         from edgecount.runtime.backends.fake import FakeBackend

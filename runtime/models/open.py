@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from edgecount._files import require_regular
@@ -60,8 +61,8 @@ def open_onnx_file(path: Path, folder: Path | None = None) -> ModelFile:
         raise ModelError(
             f"{path} carries no edgecount manifest (metadata key {METADATA_KEY!r}), which says how "
             "to feed the model and what its outputs mean: have `edgecount inspect "
-            f"{path} --manifest-template` write one to fill in, and give it to `edgecount "
-            "export --manifest`"
+            f"{shlex.quote(str(path))} --manifest-template` write one to fill in, and give it to "
+            "`edgecount export --manifest`"
         )
     try:
         manifest = Manifest.from_json(text)

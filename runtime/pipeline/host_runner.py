@@ -155,7 +155,11 @@ class HostRunner(Runner):
     def _infer(self, tensor: NDArray[np.float32], clock: _Clock) -> dict[str, NDArray[Any]]:
         manifest, batch = self._settings.manifest, self._batch
         feed = tensor if batch == 1 else np.repeat(tensor, batch, axis=0)
-        outputs = self._engine.infer({manifest.input.name: feed})
+        try:
+            outputs = self._engine.infer({manifest.input.name: feed})
+        except StopIteration as error:
+            # It would end a loop over results without a word.
+            raise RuntimeError(f"infer of {self._engine.name} raised StopIteration") from error
         clock.lap("infer")
         height, width = tensor.shape[2:]
         check_outputs(outputs, manifest, height, width, batch)

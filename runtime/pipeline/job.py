@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -75,6 +76,19 @@ class LateJob:
 
 
 Job: TypeAlias = "FrameJob | LateJob"
+
+
+def _told(origin: Frame | None) -> dict[str, Any]:
+    """Return what a result says of its frame, as plain types: callers give NumPy's and paths."""
+    if origin is None:
+        return {"source": None, "frame": None, "time": None}
+    # Frames of a caller's own class may lack the times.
+    times = {name: getattr(origin, name, None) for name in ("time", "captured", "media_time")}
+    return {
+        "source": os.fsdecode(origin.source),
+        "frame": int(origin.index),
+        **{name: None if time is None else float(time) for name, time in times.items()},
+    }
 
 
 class Outcome:
@@ -185,12 +199,7 @@ class CountSettings:
             model=self.manifest.name,
             backend=self.backend.name,
             precision=self.backend.precision,
-            source=None if job.origin is None else job.origin.source,
-            frame=None if job.origin is None else job.origin.index,
-            # Frames of a caller's own class may lack the times.
-            time=getattr(job.origin, "time", None),
-            captured=getattr(job.origin, "captured", None),
-            media_time=getattr(job.origin, "media_time", None),
+            **_told(job.origin),
             timings=timings,
         )
         return self._refined(job.frame, result)

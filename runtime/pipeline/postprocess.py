@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Networks without a last ReLU give a little less than nothing for an empty place.
 LEAST_PEOPLE_PER_CELL = 0.001
+_HIGHEST_SCORE = 1.05  # INT8 may round a probability of 1 up
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +79,21 @@ def check_outputs(
         batch: number of images in a run.
 
     Raises:
-        BackendError: a map is missing or has another shape or dtype; the message names it.
+        BackendError: a map is missing, no array, or has another shape or dtype; the message names
+            it.
     """
+    if not isinstance(outputs, Mapping):
+        raise BackendError(
+            f"the engine gave {_kind(outputs)}: expected a mapping of names to arrays"
+        )
     for output in manifest.outputs:
         values = outputs.get(output.name)
         if values is None:
             raise BackendError(
                 f"output {output.name!r} is missing: the engine gave {sorted(outputs)}"
             )
+        if not hasattr(values, "shape") or not hasattr(values, "dtype"):
+            raise BackendError(f"output {output.name!r}: expected an array, got {_kind(values)}")
         # Inputs are padded to a multiple of every stride, so that nothing is cut here.
         cells = height // output.stride, width // output.stride
         expected = batch, output.channels, *cells
@@ -99,6 +107,10 @@ def check_outputs(
             raise BackendError(
                 f"output {output.name!r}: expected float32 or float16, got {values.dtype}"
             )
+
+
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def count_outputs(
@@ -248,6 +260,7 @@ def read_counts(
     elif grid.levels:  # in pixels of the network
         points = _to_source(found.peaks[image], 1, geometry)
         boxes = _to_source(found.boxes[image], 1, geometry)
+    _check_scores(points, grid)
     heads = heatmap is not None or boxes is not None
     count = float(found.count[image])
     density_count = None if density is None else float(found.density_sum[image])
@@ -276,6 +289,16 @@ def read_counts(
         interval=_interval(grid.manifest, count, density_count, peak_count),
         boxes=boxes,
     )
+
+
+def _check_scores(points: NDArray[np.float32], grid: MapGrid) -> None:
+    """Raise BackendError if heads have scores that are no probabilities, as without a sigmoid."""
+    if len(points) and points[:, 2].max() > _HIGHEST_SCORE:
+        scores = grid.heatmap or grid.levels[0][0]
+        raise BackendError(
+            f"output {scores.name!r} ({scores.role}) of {grid.manifest.name}: expected scores of 0 "
+            f"to 1, got {points[:, 2].max():g}; is the last sigmoid in the model?"
+        )
 
 
 def _check_people(people: float, grid: MapGrid, density: OutputSpec) -> None:

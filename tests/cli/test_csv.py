@@ -179,3 +179,42 @@ def test_a_line_break_in_a_name_keeps_the_row_whole(run, files, tmp_path, end):
     assert run("count", image, "--csv", out).exit_code == 0
     assert [(row["source"], row["points"]) for row in read(out)] == [(str(image), "3")]
     assert len(list(csv.reader(printed.splitlines(keepends=True)))) == 2
+
+
+def test_two_runs_do_not_write_one_table(run, files, tmp_path):
+    image, out = files.image("a.png", 3), tmp_path / "table.csv"
+    with table.CsvFile(out, (), overwrite=False) as first:
+        first._write(["a row"])
+        result = run("count", image, "--csv", out)
+        assert result.exit_code == 1
+        assert f"another run is writing {out}.partial: choose another name" in result.stderr
+    assert out.read_text().splitlines()[1:] == ["a row"]
+
+
+def test_rows_of_a_run_that_was_killed_are_kept(run, files, tmp_path):
+    image, out = files.image("a.png", 3), tmp_path / "table.csv"
+    left = tmp_path / "table.csv.partial"
+    left.write_text("source,frame\na.png,0\n")
+    result = run("count", image, "--csv", out)
+    assert result.exit_code == 1
+    assert f"{left} holds the rows of a run that was killed: move it away" in result.stderr
+    assert left.read_text() == "source,frame\na.png,0\n"
+    assert run("count", image, "--csv", out, "--overwrite").exit_code == 0
+    assert [row["points"] for row in read(out)] == ["3"]
+    assert not left.exists()
+
+
+def test_a_table_that_gets_its_name_meanwhile_is_not_written_over(tmp_path, monkeypatch):
+    out, other = tmp_path / "table.csv", tmp_path / "other"
+    lock, partial = table._lock, tmp_path / "table.csv.partial"
+
+    def lock_late(file, path):
+        if not other.exists():
+            partial.rename(other)  # as the run that had it does at its end
+        lock(file, path)
+
+    monkeypatch.setattr(table, "_lock", lock_late)
+    with table.CsvFile(out, (), overwrite=False) as written:
+        written._write(["a row"])
+    assert other.read_text() == ""
+    assert out.read_text().splitlines()[1:] == ["a row"]

@@ -109,7 +109,8 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
         live: whether there is a column of when a picture was captured.
 
     Raises:
-        OutputError: the file exists, or cannot be written.
+        OutputError: the file exists or cannot be written, another run writes it, or one that was
+            killed has left rows.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
         self._size = self._rows = 0  # bytes and number of whole rows, the names of columns too
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._partial.open("wb", buffering=0)
+            self._file = _open_alone(self._partial, overwrite)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from None
         try:
@@ -169,6 +170,51 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
             raise RunOutputError(f"cannot write {self._path}: {reason}") from None
         self._size += len(data)
         self._rows += 1
+
+
+def _open_alone(path: Path, overwrite: bool) -> io.FileIO:
+    """Open a file for the rows of this run alone.
+
+    Raises:
+        OutputError: another run writes it, or one that was killed has left rows in it.
+        OSError: it cannot be opened.
+    """
+    while True:
+        file = path.open("ab", buffering=0)
+        try:
+            _lock(file, path)
+            # The run that had it until now may have given it its last name, or deleted it.
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                _require_empty(file, path, overwrite)
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _require_empty(file: io.FileIO, path: Path, overwrite: bool) -> None:
+    if os.fstat(file.fileno()).st_size and not overwrite:
+        raise OutputError(
+            f"--csv: {path} holds the rows of a run that was killed: move it away, or pass "
+            "--overwrite"
+        )
+    file.truncate(0)
+
+
+def _lock(file: io.FileIO, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"--csv: another run is writing {path}: choose another name, or wait for its end"
+        ) from None
+    except OSError:
+        return  # a file system without locks
 
 
 def _rounded(number: float | None) -> float | None:

@@ -72,7 +72,8 @@ class Queries:
             what: count, smooth, region:NAME or line:NAME.
             start: UNIX time in seconds.
             end: end of the range, after ``start``.
-            points: maximum number of steps, 1 to 10,000.
+            points: maximum number of steps, 1 to 10,000; steps last 364 days at most, however
+                many they are then.
 
         Returns:
             The attributes of `Series` as plain JSON types: step in seconds, and lists of equal

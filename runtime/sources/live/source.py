@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgecount._options import MAX_PIXELS
+from edgecount.errors import ConfigError
 from edgecount.runtime.sources.base import Frame, Source
 from edgecount.runtime.sources.live.attempt import OpenClip
 from edgecount.runtime.sources.live.core import Core
@@ -49,6 +50,11 @@ class LiveSource(Source):
     ) -> None:
         from edgecount.runtime.sources.live.opening import check, default_name, opener
 
+        given: object = options  # which may be anything
+        if given is not None and not isinstance(given, LiveOptions):
+            raise ConfigError(
+                f"options: expected LiveOptions or None, got a {type(given).__name__}"
+            )
         self.options = options or LiveOptions()
         check(source, self.options)
         self.name = name or default_name(source)

@@ -77,6 +77,8 @@ def test_any_layout_of_maps(make_model: Callable[..., Path], roles: tuple[str, .
 def test_refuses_people_it_cannot_show(tiny_model: Path) -> None:
     with pytest.raises(ConfigError, match="expected people as finite points"):
         FakeBackend([(1, 2, 3)])
+    with pytest.raises(ConfigError, match=r"expected people as finite points .*, got 'abc'"):
+        FakeBackend("abc")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="outside the 320 x 256 network input"):
         EdgeCounter(tiny_model, backend=FakeBackend([(400, 10)])).count(FRAME)
     with pytest.raises(ConfigError, match="no room for 1000 people"):

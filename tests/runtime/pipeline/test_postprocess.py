@@ -165,6 +165,20 @@ def test_maps_that_the_manifest_does_not_promise(manifest: Manifest) -> None:
         check_outputs(maps | {"heat": maps["heat"][:, :, :8]}, manifest, 64, 64)
     with pytest.raises(BackendError, match="'density': expected float32 or float16, got float64"):
         check_outputs(maps | {"density": maps["density"].astype(float)}, manifest, 64, 64)
+    with pytest.raises(BackendError, match="'density': expected an array, got a list"):
+        check_outputs(maps | {"density": maps["density"].tolist()}, manifest, 64, 64)
+    for given, kind in ((None, "None"), (list(maps.values()), "a list")):
+        with pytest.raises(BackendError, match=f"the engine gave {kind}: expected a mapping"):
+            check_outputs(given, manifest, 64, 64)  # type: ignore[arg-type]
+
+
+def test_scores_that_are_no_probabilities_are_an_error(manifest: Manifest) -> None:
+    maps = blank(manifest, 64, 64)
+    maps["heat"][0, 0, 5, 5] = 1.0
+    assert count(maps, manifest, (64, 64)).peak_count == 1
+    maps["heat"][0, 0, 5, 5] = 2.0
+    with pytest.raises(BackendError, match=r"'heat' \(heatmap\) of tiny: .* 0 to 1, got 2; is the"):
+        count(maps, manifest, (64, 64))
 
 
 def test_masks_are_rasterised_once_per_size() -> None:
