@@ -167,8 +167,13 @@ class LineCounter:
             self._add_flow(image, weights, result, 0.0 if first else passed)
         return self.counts()
 
-    def counts(self) -> dict[str, LineCount]:
-        """Return the counts of each line so far, those who are crossing it included in part."""
+    def counts(self, *, crossing: bool = True) -> dict[str, LineCount]:
+        """Return the counts of each line so far.
+
+        Args:
+            crossing: whether those who are crossing it now are included in part, which is taken
+                back if they turn round. Without them counts never fall.
+        """
         found = {}
         for line in self.lines:
             tally = self._tallies[line.name]
@@ -176,7 +181,7 @@ class LineCounter:
             begun = [
                 part
                 for (_, name), part in self._progress.items()
-                if name == line.name and abs(part) >= _LEAST
+                if crossing and name == line.name and abs(part) >= _LEAST
             ]
             into = tally.into + sum(part for part in begun if part > 0)
             out = tally.out - sum(part for part in begun if part < 0)

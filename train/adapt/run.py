@@ -76,9 +76,9 @@ def adapt(
     """
     if not 0 < rate < math.inf:
         raise ConfigError(f"rate: expected a number above 0, got {rate}")
-    camera = sort_images(samples, negatives)
-    plan = make_plan(camera.occupied, holdout)
     network, manifest, objective = open_trainable(model)
+    camera = sort_images(samples, negatives, manifest.input.max_side)
+    plan = make_plan(camera.occupied, holdout)
     each = max(steps // (len(plan.folds) + len(plan.few)), 1)
     # A few pictures of one place would bend what the backbone knows of all places.
     frozen = (network.pretrained,) if network.pretrained else ()
@@ -92,8 +92,13 @@ def adapt(
         return _conclude(tuner, plan, camera, seen, check_scenes(folder / "check"))
 
 
-def sort_images(samples: Sequence[Sample], negatives: Sequence[Sample]) -> Camera:
-    """Sort images into those with people and those without.
+def sort_images(samples: Sequence[Sample], negatives: Sequence[Sample], max_side: int) -> Camera:
+    """Sort images into those with people and those without, at the size that they are counted at.
+
+    Args:
+        samples: annotated images.
+        negatives: images without people.
+        max_side: longest side that the model takes, px; larger images are shrunk to it.
 
     Raises:
         ConfigError: an image of the negatives has people.
@@ -104,7 +109,7 @@ def sort_images(samples: Sequence[Sample], negatives: Sequence[Sample]) -> Camer
             f"negatives: expected pictures without people, {annotated[0].path} has "
             f"{len(annotated[0].points)} annotated"
         )
-    given = [fitted(sample) for sample in (*samples, *negatives)]
+    given = [fitted(sample, max_side) for sample in (*samples, *negatives)]
     occupied = [sample for sample in given if len(sample.points)]
     return Camera(occupied, [sample for sample in given if not len(sample.points)])
 

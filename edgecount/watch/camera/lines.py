@@ -34,6 +34,9 @@ class _Start:
 class DailyLines:
     """A counter of line crossings that is reset at a time of the day.
 
+    Until then counts never fall, as receivers of counters expect: somebody who is half across, and
+    may turn round, is counted once the crossing is done.
+
     Args:
         lines: the lines.
         manifest: the model's.
@@ -78,14 +81,14 @@ class DailyLines:
     def readings(self, wall: float) -> dict[str, LineReading]:
         """Return the counts of each line at a UNIX time in seconds."""
         self._start_anew(wall)
-        return {name: self._reading(name, one) for name, one in self._counter.counts().items()}
+        return {name: self._reading(name, one) for name, one in self._counts().items()}
 
     def _reading(self, name: str, count: LineCount) -> LineReading:
         start = self._starts[name]
-        # Not below 0: somebody who was half across when the counts started anew may turn back.
-        return LineReading(
-            max(count.into + start.into, 0.0), max(count.out + start.out, 0.0), start.since
-        )
+        return LineReading(count.into + start.into, count.out + start.out, start.since)
+
+    def _counts(self) -> dict[str, LineCount]:
+        return self._counter.counts(crossing=False)
 
     def _start_anew(self, wall: float) -> None:
         begin = None if self._reset is None else last_reset(self._reset, wall)
@@ -93,7 +96,7 @@ class DailyLines:
             if start.since > wall + _DAY:  # the clock was ahead when they started, and was set
                 self._starts[name] = replace(start, since=wall)
             if begin is not None and self._starts[name].since < begin:
-                count = self._counter.counts()[name]
+                count = self._counts()[name]
                 self._starts[name] = _Start(-count.into, -count.out, begin)
 
 

@@ -36,13 +36,23 @@ class _Crossed:
     into: float
     out: float
 
+    @classmethod
+    def of(cls, line: LineReading, started: float) -> _Crossed:
+        """Return the counts of a line that is first read; those of before the start are left out.
+
+        Args:
+            line: the reading, which may go on from what an earlier program has counted.
+            started: when this program started, UNIX time in seconds.
+        """
+        is_new = line.since >= started
+        return cls(line, line.into if is_new else 0.0, line.out if is_new else 0.0)
+
     def update(self, line: LineReading) -> None:
         """Add what is new; counts that were reset begin at 0 again."""
-        is_new = line.since != self.last.since
-        for name in ("into", "out"):
-            now, before = getattr(line, name), getattr(self.last, name)
-            people = now if is_new or now < before else now - before
-            setattr(self, name, getattr(self, name) + people)
+        # A start that is earlier than the noted one is the same, by a clock that was set.
+        last = LineReading(0.0, 0.0, line.since) if line.since > self.last.since else self.last
+        self.into += max(line.into - last.into, 0.0)
+        self.out += max(line.out - last.out, 0.0)
         self.last = line
 
 
@@ -108,6 +118,7 @@ class Metrics(Sink):
             raise MissingExtraError("prometheus-client", "watch", "for metrics") from None
 
         self.name = "prometheus"
+        self._started = time.time()
         self._lock = threading.Lock()
         self._watched = None if cameras is None else dict(cameras)
         self._cameras: dict[str, _Camera] = {}
@@ -146,7 +157,7 @@ class Metrics(Sink):
                 if (crossed := camera.lines.get(name)) is not None:
                     crossed.update(line)
                 else:
-                    camera.lines[name] = _Crossed(line, line.into, line.out)
+                    camera.lines[name] = _Crossed.of(line, self._started)
             if reading.count is not None:  # else lines may be missing for now
                 camera.lines = _kept(camera.lines, reading.lines)
 

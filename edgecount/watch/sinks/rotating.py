@@ -74,6 +74,8 @@ class RotatingFile:
         with self._told():
             if not self._is_ours():
                 self._begin()
+            # Somebody else may have emptied it in place, as logrotate's copytruncate does.
+            self._size = min(self._size, os.fstat(self._file).st_size)
             if self._size > len(self._header) and self._size + len(lines) > self._most:
                 self._rotate()
             self._append(lines if self._size else self._header + lines)

@@ -27,10 +27,12 @@ from edgecount.errors import ConfigError, ModelError, OutputError  # noqa: E402
 from edgecount.train.adapt import adapt  # noqa: E402
 from edgecount.train.adapt import run as run_module  # noqa: E402
 from edgecount.train.adapt.evidence import Comparison  # noqa: E402
+from edgecount.train.adapt.measure import count_all  # noqa: E402
 from edgecount.train.adapt.run import make_plan, sort_images  # noqa: E402
 from edgecount.train.data.readers import read_samples  # noqa: E402
 from edgecount.train.evaluate.torch_backend import counter_for  # noqa: E402
 from edgecount.train.open_trainable import open_trainable  # noqa: E402
+from edgecount.train.postprocess.fusion import observe_sample, outcome  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +70,25 @@ def test_a_bundled_model_is_taken_up_where_it_was():
 def test_images_without_people_are_negatives(camera):
     samples = read_samples("csv", camera)
     nobody = read_samples("empty", camera)
-    sorted_out = sort_images([*samples, nobody[0]], nobody[1:3])
+    sorted_out = sort_images([*samples, nobody[0]], nobody[1:3], 2048)
     assert (len(sorted_out.occupied), len(sorted_out.empty)) == (12, 3)
     with pytest.raises(ConfigError, match=r"negatives: expected pictures without people, .*0\.png"):
-        sort_images(samples, samples[:1])
+        sort_images(samples, samples[:1], 2048)
+
+
+def test_images_are_shrunk_as_the_model_shrinks_them(camera):
+    samples = read_samples("csv", camera)
+    network, manifest, _ = open_trainable("edgecount-n")
+    width = samples[0].image().shape[1]
+    manifest = dataclasses.replace(
+        manifest, input=dataclasses.replace(manifest.input, max_side=width // 2)
+    )
+    (sample, *_) = sort_images(samples, [], manifest.input.max_side).occupied
+    assert sample.image().shape[1] == width // 2
+    deployed = count_all(network.eval(), manifest, [samples[0]])[0].count
+    grid = manifest.postprocess.fusion.grid
+    seen = outcome(observe_sample(network, sample, grid=grid), manifest.postprocess)
+    assert seen.count == pytest.approx(deployed, rel=1e-3)
 
 
 def test_options_that_make_no_sense(camera):

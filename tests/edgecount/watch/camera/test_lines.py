@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterator
 from datetime import datetime
 
 import numpy as np
@@ -10,9 +12,13 @@ import pytest
 
 from edgecount import EdgeCounter, FakeBackend
 from edgecount.analytics import Line
+from edgecount.runtime.sources.live import SourceHealth, SourceState
 from edgecount.watch.camera.lines import DailyLines, last_reset
-from edgecount.watch.readings import LineReading
+from edgecount.watch.history.tally import Tally
+from edgecount.watch.readings import LineReading, Reading
+from edgecount.watch.sinks.metrics import Metrics
 
+LIVE = SourceState.LIVE
 DOOR = Line("door", (0.5, 1.0), (0.5, 0.0), fractions=True)
 
 
@@ -42,6 +48,35 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> None:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+def sway(lines: DailyLines, seconds: float) -> Iterator[LineReading]:
+    """Have somebody come up to the line and turn round, again and again."""
+    for step in range(round(10 * seconds)):
+        x = 200 - 44 * abs(math.sin(0.1 * step))  # the band is from 152 to 168
+        with EdgeCounter(backend=FakeBackend([(x, 120)])) as counter:
+            result = counter.count(IMAGE)
+        yield lines.update(0.1 * step, NOON + 0.1 * step, result, IMAGE)["door"]
+
+
+def test_who_turns_round_on_the_line_has_not_crossed_it():
+    kept = {"door": LineReading(400.0, 380.0, NOON - 3600)}
+    lines = DailyLines([DOOR], None, reset=None, kept=kept, now=NOON)
+    metrics, tally = Metrics(), Tally({})
+    parts, counted = [], []
+    for number, line in enumerate(sway(lines, 60)):
+        wall = NOON + 0.1 * number
+        nothing = (1.0, None, 1.0, None, {})
+        reading = Reading("hall", wall, *nothing, {"door": line}, "good", False, SourceHealth(LIVE))
+        metrics.reading(reading)
+        parts += tally.add(reading)
+        counted.append((line.into, line.out))
+    parts += tally.finish(1)
+    assert set(counted) == {(400.0, 380.0)}
+    assert sum(part.spans["line:door"].into + part.spans["line:door"].out for part in parts) == 0
+    counter = 'line_crossings_total{camera="hall",direction="in",line="door"} 0.0'
+    assert counter in metrics.render().decode()
+    assert walk(lines, NOON + 90, begin=90.0)["door"] == LineReading(401.0, 380.0, NOON - 3600)
 
 
 def test_counts_go_on_from_what_was_kept():

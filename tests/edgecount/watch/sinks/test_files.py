@@ -260,3 +260,19 @@ def test_a_kill_leaves_whole_lines(tmp_path):
         assert all(line.endswith(b"x" * 500 + b"\n") for line in lines)
         found += [int(line.split()[0]) for line in lines]
     assert sorted(found)[-20:] == list(range(max(found) - 19, max(found) + 1))
+
+
+@pytest.mark.parametrize("sink", [CsvTable, JsonLines])
+def test_a_file_that_is_emptied_in_place_begins_anew(tmp_path, make_event, sink):
+    path = tmp_path / "counts"
+    opened = sink(path)
+    opened.open()
+    opened.event(make_event())
+    os.truncate(path, 0)
+    opened.event(make_event("cleared"))
+    opened.close()
+    lines = path.read_text().splitlines()
+    assert "cleared" in lines[-1]
+    assert len(lines) == (2 if sink is CsvTable else 1)
+    opened.open()  # it is ours again
+    opened.close()

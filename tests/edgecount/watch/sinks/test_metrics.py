@@ -55,7 +55,7 @@ def test_an_alarm_that_goes_on_from_an_earlier_run_was_not_raised_in_this_one():
 
 def test_what_is_counted(now, make_event):
     metrics = Metrics({"door": DOOR, "side": Watched("Side")})
-    metrics.reading(now())
+    metrics.reading(now(lines={"entrance": LineReading(3.6, 1.0, time.time())}))
     metrics.reading(now(camera="stranger"))
     metrics.event(make_event())
     metrics.event(make_event("acknowledged"))
@@ -96,14 +96,26 @@ def test_cpu_time_and_memory_of_the_process():
 
 
 def test_counters_survive_resets(now):
-    metrics = Metrics()
+    metrics, start = Metrics(), time.time() + 60
     steps = [(5, 1, 100), (7, 1, 100), (2, 0, 200), (3, 4, 200), (1, 4, 200), (9, 4, 300)]
     for into, out, since in steps:
-        metrics.reading(now(lines={"a": LineReading(float(into), float(out), float(since))}))
+        line = LineReading(float(into), float(out), start + since)
+        metrics.reading(now(lines={"a": line}))
     found = values(metrics)
-    # 7, then 3 after the first reset, 1 after counts that fell, 9 after the second.
-    assert found["line_crossings_total", "door", "a", "in"] == 7 + 3 + 1 + 9
+    # 7, then 3 after the first reset, nobody where it fell, 9 after the second.
+    assert found["line_crossings_total", "door", "a", "in"] == 7 + 3 + 9
     assert found["line_crossings_total", "door", "a", "out"] == 1 + 4 + 4
+
+
+def test_counters_begin_at_the_start_and_know_a_clock_that_was_set(now):
+    metrics, since = Metrics(), time.time() - 3600
+    for into, moved in ((600, 0), (601, 0), (602, 7200), (602, -90_000), (603, -90_000)):
+        metrics.reading(now(lines={"a": LineReading(float(into), 0.0, since + moved)}))
+        if moved == 7200:
+            counted = values(metrics)["line_crossings_total", "door", "a", "in"]
+    # The clock was set: what is later is a reset, what is earlier the same start.
+    assert counted == 1 + 602
+    assert values(metrics)["line_crossings_total", "door", "a", "in"] == counted + 1
 
 
 def test_old_counts_are_not_told_as_new(now, make_event):
