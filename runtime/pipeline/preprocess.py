@@ -132,10 +132,9 @@ def _padded_geometry(
 ) -> InputGeometry:
     padded = spec.static_size or (_pad(resized[0], spec), _pad(resized[1], spec))
     # A frame too small for the engine is padded and not enlarged: larger heads count differently.
-    if limits is not None and spec.static_size is None:
-        low = limits[0]
-        padded = max(padded[0], low[0]), max(padded[1], low[1])
-    return InputGeometry(size, resized, padded, cut_tiles(padded, spec))
+    low = (0, 0) if limits is None or spec.static_size is not None else limits[0]
+    padded = max(padded[0], low[0]), max(padded[1], low[1])
+    return InputGeometry(size, resized, padded, cut_tiles(padded, spec, low))
 
 
 def write_input(

@@ -34,11 +34,24 @@ class Tile:
     core: tuple[int, int, int, int]
 
 
-def cut_tiles(plane: tuple[int, int], spec: InputSpec) -> tuple[Tile, ...]:
-    """Cut a plane of (height, width) pixels into tiles; return none if it can run at once."""
+def cut_tiles(
+    plane: tuple[int, int], spec: InputSpec, least: tuple[int, int] = (0, 0)
+) -> tuple[Tile, ...]:
+    """Cut a plane into tiles; return none if it can run at once, or has to.
+
+    Args:
+        plane: (height, width) in network pixels.
+        spec: the model's input.
+        least: the smallest (height, width) that the engine takes.
+    """
     if plane[0] * plane[1] <= LARGEST_PLANE or spec.static_size is not None:
         return ()
-    rows, columns = (_cut_side(side, spec.multiple) for side in plane)
+    rows, columns = (
+        _cut_side(side, spec.multiple, max(low, spec.min_side))
+        for side, low in zip(plane, least, strict=True)
+    )
+    if len(rows) == len(columns) == 1:
+        return ()
     return tuple(
         Tile(
             window=(row.window, column.window, row.size, column.size),
@@ -90,14 +103,18 @@ class _Span:
     kept: int
 
 
-def _cut_side(side: int, multiple: int) -> list[_Span]:
+def _cut_side(side: int, multiple: int, least: int) -> list[_Span]:
     """Cut a side into cores of one length (the last is shorter) and windows of one length around.
+
+    A window is no shorter than ``least``.
 
     At the plane's edges the window is shifted inwards rather than padded, so that the network
     sees the edge as it would in one run.
     """
     core, halo = (-(-pixels // multiple) * multiple for pixels in (CORE, HALO))
-    size = min(side, core + 2 * halo)
+    size = max(core + 2 * halo, -(-least // multiple) * multiple)
+    if size >= side:
+        return [_Span(0, side, 0, side)]
     return [
         _Span(min(max(start - halo, 0), side - size), size, start, min(core, side - start))
         for start in range(0, side, core)

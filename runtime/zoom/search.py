@@ -89,9 +89,14 @@ class Zoom:
             nearer = look(around, ENLARGEMENT ** (level + 1))
             found = self._search(look, size, around, nearer, level + 1)
             earlier = regions[:index]
-            others = points[~inside(points, region[None]) | inside(points, earlier)]
-            new = found[inside(found, region[None]) & ~inside(found, earlier)]
-            points = np.concatenate([others, new[~_near(new, others, reach)]])
+            within = inside(points, region[None]) & ~inside(points, earlier)
+            is_new = inside(found, region[None]) & ~inside(found, earlier)
+            others, before, new = points[~within], points[within], found[is_new]
+            # A head on the border whose two places lie on either side of it is in neither.
+            beyond = found[~is_new]
+            beyond = beyond[~_near(beyond, others, reach)]
+            lost = before[_near(before, beyond, reach) & ~_near(before, new, reach)]
+            points = np.concatenate([others, new[~_near(new, others, reach)], lost])
         return points
 
     def _peaks(self, seen: Prediction, window: Window, scale: NDArray[np.float64]) -> Array:

@@ -46,12 +46,14 @@ class Measured:
 class _Watched:
     """An alarm with its rule and its reported state."""
 
-    def __init__(self, config: AlarmConfig, status: AlarmStatus, wall: float) -> None:
-        self.config = config
+    def __init__(
+        self, config: AlarmConfig, status: AlarmStatus, wall: float, patience: float
+    ) -> None:
+        self.config, self.patience = config, patience
         # A clock that was set back meanwhile makes the cooldown no longer than it is.
         since_cleared = None if status.cleared is None else max(wall - status.cleared, 0.0)
         self.alarm = Alarm(
-            config.rule(),
+            config.rule(patience),
             AlarmMemory(
                 raised=status.raised,
                 acknowledged=status.acknowledged,
@@ -110,6 +112,7 @@ class CameraAlarms:
         before: alarms by an earlier config, in place of ``kept``; of those whose rule is the same
             also what has been sustained goes on.
         wall: UNIX time in seconds.
+        patience: seconds for which a count of the camera stands at the least.
     """
 
     def __init__(
@@ -120,15 +123,16 @@ class CameraAlarms:
         kept: Mapping[str, AlarmStatus],
         wall: float,
         before: CameraAlarms | None = None,
+        patience: float = 0.0,
     ) -> None:
-        self._camera = camera
+        self._camera, self._patience = camera, patience
         old: dict[str, _Watched] = {} if before is None else before._watched
         kept = kept if before is None else before.statuses()
         self._watched: dict[str, _Watched] = {}
         for name, config in rules.items():
             one = old.get(name)
-            if one is None or one.config != config:
-                one = _Watched(config, kept.get(name, AlarmStatus()), wall)
+            if one is None or (one.config, one.patience) != (config, patience):
+                one = _Watched(config, kept.get(name, AlarmStatus()), wall, patience)
             self._watched[name] = one
         self._time: float = 0.0 if before is None else before._time
 
@@ -197,7 +201,7 @@ class CameraAlarms:
             return None
         name = max(found)[-1]
         config = self._watched[name].config
-        alarm = _Watched(config, statuses[name], 0.0).alarm
+        alarm = _Watched(config, statuses[name], 0.0, self._patience).alarm
         return alarm, _reason(config, alarm, "raised" if statuses[name].has_data else "lost")
 
     def end(self, names: Iterable[str], wall: float) -> list[Event]:

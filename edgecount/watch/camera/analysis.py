@@ -99,7 +99,12 @@ class Analysis:
         self.ground = RegionAreas(config.ground, config.excluded)
         earlier = None if before is None else before.alarms
         self.alarms: CameraAlarms = CameraAlarms(
-            camera, config.alarms, kept=kept.alarms, wall=now, before=earlier
+            camera,
+            config.alarms,
+            kept=kept.alarms,
+            wall=now,
+            before=earlier,
+            patience=config.patience,
         )
         self._occupancy = Occupancy(self.regions, manifest=manifest) if self.regions else None
         self._exclusion = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgecount.result import CountResult
 
 
-_DAY = 86_400.0  # s
+_WRONG = 6 * 3600.0  # s by which a clock is ahead that is not just being corrected
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class DailyLines:
     def _start_anew(self, wall: float) -> None:
         begin = None if self._reset is None else last_reset(self._reset, wall)
         for name, start in self._starts.items():
-            if start.since > wall + _DAY:  # the clock was ahead when they started, and was set
+            if start.since > wall + _WRONG:  # the clock was ahead when they started, and was set
                 self._starts[name] = replace(start, since=wall)
             if begin is not None and self._starts[name].since < begin:
                 count = self._counts()[name]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _PEOPLE = 1e6
 _MOST = 64  # regions, lines and alarms of a camera, of each
+_LATE = 2.5  # times as long as pictures are apart
 _SOURCE = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*://|/dev/)|.* ! ")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
@@ -134,7 +135,8 @@ class AlarmConfig:
         enter: seconds for which there must be more than ``above`` before it is raised.
         leave: seconds for which there must be fewer than ``below`` before it is cleared.
         cooldown: seconds after clearing during which it is not raised again.
-        stale: seconds without a count after which its state is unknown.
+        stale: seconds without a count after which its state is unknown; of cameras with a slow
+            ``rate`` at least `CameraConfig.patience`.
         by: value to compare: the smoothed ``count``, the ``low`` end of its interval (fewer false
             alarms), or people per square metre (``per_m2``; needs ``ground``).
     """
@@ -157,13 +159,14 @@ class AlarmConfig:
         check_seconds(self, "enter", "leave", "cooldown")
         check_seconds(self, "stale", least=1)
 
-    def rule(self) -> AlarmRule:
-        """Return the rule as `edgecount.analytics` takes it."""
+    def rule(self, patience: float = 0.0) -> AlarmRule:
+        """Return the rule as `edgecount.analytics` takes it, for a camera of this patience."""
         from edgecount.analytics import AlarmRule
 
         below = self.above if self.below is None else self.below
+        stale = max(self.stale, patience)
         return AlarmRule(
-            self.above, below, self.enter, self.leave, cooldown=self.cooldown, stale=self.stale
+            self.above, below, self.enter, self.leave, cooldown=self.cooldown, stale=stale
         )
 
 
@@ -242,6 +245,11 @@ class CameraConfig:
             stall_timeout=self.stall_timeout,
             hardware=self.hardware,
         )
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which a count stands at the least: two pictures by ``rate`` may be late."""
+        return 0.0 if self.rate is None else _LATE / self.rate
 
     def region_list(self) -> list[Region]:
         """Return the regions as the counter takes them."""

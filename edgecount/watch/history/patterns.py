@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import Any
 
 from edgecount.watch.history.spans import Span
-from edgecount.watch.history.zones import day_start, local
+from edgecount.watch.history.zones import HOUR, day_start, local
 
 _ENOUGH = 900  # s of numbers without which an hour is not counted
 _BUSIEST = 5
@@ -21,7 +21,7 @@ class Hour:
     Attributes:
         weekday: 0 for Monday to 6.
         hour: 0 to 23, local time.
-        mean: people on average; of a line, those who went in.
+        mean: people on average; of a line, those who went in, of a part of an hour at its pace.
         weeks: how many weeks had numbers for it.
     """
 
@@ -34,6 +34,9 @@ class Hour:
 @dataclass(frozen=True)
 class Patterns:
     """Mean people by hour of the week; an hour with numbers for less than 15 minutes has none.
+
+    Of an hour with numbers for a part of it, as the one that is not over, a line's are those of a
+    whole hour at the same pace.
 
     Attributes:
         hours: of each weekday, from Monday, the means of its 24 hours; None without numbers.
@@ -84,7 +87,7 @@ def patterns_of(spans: Sequence[Span], this_week: int, zone: tzinfo) -> Patterns
     last: list[list[float]] = [[] for _ in range(168)]
     counted = [span for span in spans if span.seconds >= _ENOUGH]
     for span in counted:
-        value = _value(span)
+        value = _in_an_hour(span)
         moment = local(span.time, zone)
         place = 24 * moment.weekday() + moment.hour
         every[place].append(value)
@@ -118,6 +121,12 @@ def _usual(means: Sequence[float | None], weeks: Sequence[int]) -> list[Hour]:
 def _value(span: Span) -> float:
     """Return people on average; of a line, those who went in."""
     return (span.mean if span.into is None else span.into) or 0.0
+
+
+def _in_an_hour(span: Span) -> float:
+    """Return people on average; of a line, those who would go in, in an hour at this pace."""
+    value = _value(span)
+    return value if span.into is None else value * max(HOUR / span.seconds, 1.0)
 
 
 def _short(value: float | None) -> float | None:

@@ -111,6 +111,7 @@ def _watched(
             lines=tuple(camera.lines),
             alarms=tuple(camera.alarms),
             ground=camera.ground is not None,
+            patience=camera.patience,
             statuses=statuses.get(name, {}),
         )
         for name, camera in config.cameras.items()

@@ -82,6 +82,7 @@ class _Alarm:
 
 @dataclass
 class _Camera:
+    stale: float = _STALE
     reading: Reading | None = None
     is_lost: bool = False
     stages: dict[str, float] = field(default_factory=dict)  # seconds by stage since the start
@@ -137,6 +138,7 @@ class Metrics(Sink):
             self._cameras = {name: self._cameras.get(name, _Camera()) for name in cameras}
             for name, watched in cameras.items():
                 camera = self._cameras[name]
+                camera.stale = max(_STALE, watched.patience)
                 camera.lines = _kept(camera.lines, watched.lines)
                 known = {
                     alarm: camera.alarms.get(alarm) or _Alarm.of(watched.statuses.get(alarm))
@@ -212,7 +214,7 @@ def _of_counts(cameras: Mapping[str, _Camera]) -> Iterator[_Family]:
         for name, camera in cameras.items()
         if camera.reading is not None
         and not camera.is_lost
-        and time.time() - camera.reading.time < _STALE
+        and time.time() - camera.reading.time < camera.stale
     }
     of_frame: tuple[tuple[str, str, Callable[[Reading], float | None]], ...] = (
         ("people", "People in the picture.", lambda one: one.count),

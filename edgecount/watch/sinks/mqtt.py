@@ -190,7 +190,7 @@ class Mqtt(Sink):
             if self._discovery:
                 told = announcements(
                     self._discovery, self._topics, camera, watched,
-                    version=__version__, expire=max(60.0, 4 * self._every),
+                    version=__version__, expire=max(60.0, 4 * self._every, watched.patience),
                 )  # fmt: skip
                 kept.update({topic: encode(content) for topic, content in told})
         self._available = {camera: self._available[camera] for camera in cameras}

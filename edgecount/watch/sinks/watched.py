@@ -20,6 +20,7 @@ class Watched:
         lines: names of its lines.
         alarms: names of its alarms.
         ground: whether it has a ground plane, and so people per square metre.
+        patience: seconds for which a count stands at the least, as its pictures are far apart.
         statuses: states of alarms that go on from an earlier run, by name.
     """
 
@@ -28,4 +29,5 @@ class Watched:
     lines: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     ground: bool = False
+    patience: float = 0.0
     statuses: Mapping[str, AlarmStatus] = field(default_factory=dict)

@@ -66,6 +66,15 @@ def test_cores_partition_the_plane_and_windows_hold_them(rows: int, columns: int
             assert all(value % 32 == 0 for value in (start, size, core, kept))
 
 
+def test_no_window_is_smaller_than_what_takes_it() -> None:
+    tall = cut_tiles((4800, 4800), SPEC, least=(2176, 3840))
+    assert {tile.window[2:] for tile in tall} == {(2176, 3840)}
+    assert sum(tile.core[2] * tile.core[3] for tile in tall) == 4800 * 4800
+    assert cut_tiles((2176, 3840), SPEC, least=(2176, 3840)) == ()
+    # A small frame that is padded to the model's least side: no window lies beyond it.
+    assert cut_tiles((2080, 2080), InputSpec(min_side=2080)) == ()
+
+
 def test_halo_follows_the_models_multiple() -> None:
     tiles = cut_tiles((4800, 4800), InputSpec(multiple=96))
     assert all(value % 96 == 0 for tile in tiles for value in tile.window + tile.core)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edgecount.runtime.zoom import search
 from edgecount.runtime.zoom.proposals import Prediction, propose_regions
 from edgecount.runtime.zoom.search import Zoom, largest_views
 
@@ -168,3 +169,30 @@ def test_no_region_is_larger_than_was_promised(size, scale, align):
                 assert round((right - left) * scale * factor) <= most[1]
     assert most[0] <= 4 * resized[0] + 4
     assert most[1] <= 4 * resized[1] + 4
+
+
+class Shifted(Look):
+    """Maps in which heads are half a pixel elsewhere in enlarged pictures."""
+
+    def __init__(self, image, place):
+        super().__init__(image)
+        self.place = place
+
+    def __call__(self, window, factor):
+        seen = super().__call__(window, factor)
+        moved = 0.5 if factor == 1 else -0.5
+        offset = np.zeros((2, *seen.heatmap.shape), np.float32)
+        rows, columns = np.nonzero(seen.heatmap)
+        offset[0, rows, columns] = (self.place + moved - window[0]) * factor / STRIDE - columns
+        return Prediction(seen.size, seen.heatmap, STRIDE, offset=offset)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_head_on_a_border_is_not_lost(monkeypatch, side):
+    # Found on either side of the border: inside at first and outside when enlarged, or the reverse.
+    head, edge = (48, 50), 48.5
+    box = [edge - 30, 20, edge, 80] if side == "right" else [edge, 20, edge + 30, 80]
+    monkeypatch.setattr(search, "propose_regions", lambda seen, **_: np.array([box], np.float32))
+    look = Shifted(dots([head]), place=edge)
+    (found,) = look.find(1)
+    assert abs(found[0] - edge) <= 0.5

@@ -6,7 +6,7 @@ import pytest
 
 from edgecount import ConfigError
 from edgecount.watch.camera.alarms import CameraAlarms, Measured
-from edgecount.watch.config import AlarmConfig
+from edgecount.watch.config import AlarmConfig, CameraConfig
 from edgecount.watch.readings import AlarmStatus
 
 WALL = 1_700_000_000.0
@@ -50,6 +50,22 @@ def test_raised_acknowledged_and_cleared():
     assert (cleared.change, cleared.peak) == ("cleared", 11)
     told = watched.states()["crowded"]
     assert (told["state"], told["since"], told["peak"], told["count"]) == ("quiet", None, None, 1)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.1, 5.0, None])
+def test_alarms_of_slow_cameras_are_raised(rate: float | None):
+    config = CameraConfig("rtsp://host/x", rate=rate, alarms={"crowded": AlarmConfig(50)})
+    watched = CameraAlarms("door", config.alarms, kept={}, wall=WALL, patience=config.patience)
+    apart = 1 / (rate or 5)
+    events = []
+    for step in range(40):
+        events += watched.update(step * apart, WALL + step * apart, {None: people(200)})
+        for part in range(1, 10):
+            late = (step + part / 10) * apart
+            events += watched.tick(late, WALL + late)
+    assert [event.change for event in events] == ["raised"]
+    gone = 40 * apart + max(10.0, 2.5 * apart)
+    assert [event.change for event in watched.tick(gone, WALL + gone)] == ["lost"]
 
 
 @pytest.mark.parametrize(("by", "raised"), [("count", True), ("low", False), ("per_m2", True)])

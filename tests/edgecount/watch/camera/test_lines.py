@@ -95,6 +95,13 @@ def test_counts_start_anew_at_the_local_time():
     assert walk(lines, later, begin=9.0)["door"] == LineReading(1.0, 0.0, later)
 
 
+def test_a_clock_that_was_a_day_ahead_skips_no_reset():
+    lines = DailyLines([DOOR], None, reset="00:00", kept={}, now=NOON + 20 * 3600)
+    assert walk(lines, NOON)["door"] == LineReading(1.0, 0.0, NOON)
+    midnight = local(2026, 5, 5)
+    assert lines.readings(midnight + 300)["door"] == LineReading(0.0, 0.0, midnight)
+
+
 def test_a_reset_that_was_slept_through_is_made_up_for():
     kept = {"door": LineReading(4.0, 2.0, NOON - 86_400)}
     lines = DailyLines([DOOR], None, reset="00:00", kept=kept, now=NOON)

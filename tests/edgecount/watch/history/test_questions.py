@@ -174,6 +174,16 @@ def test_hours_of_a_line_are_people_who_went_in(open_history):
     assert found["busiest"][0] == {"hour": monday, "mean": 120.0, "max": None}
 
 
+def test_an_hour_of_a_line_that_is_not_over_counts_at_its_pace(open_history):
+    history = open_history(zone=BERLIN)
+    monday = berlin(2026, 6, 15)
+    minutes = {monday + 60 * n: (1.0, 0.0) for n in range(7 * 24 * 60 + 20)}
+    write_minutes(history, "line:gate", minutes)
+    found = history.patterns("door", "line:gate", now=monday + 7 * DAY + 20 * 60)
+    assert found["same_hours"] == {"this": 60.0, "last": 60.0}
+    assert found["hours"][0][0] == 60.0
+
+
 def test_an_hour_with_a_few_minutes_is_none(open_history):
     history = open_history(zone=BERLIN)
     monday = berlin(2026, 6, 15)

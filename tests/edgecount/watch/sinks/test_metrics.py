@@ -107,6 +107,14 @@ def test_counters_survive_resets(now):
     assert found["line_crossings_total", "door", "a", "out"] == 1 + 4 + 4
 
 
+def test_counts_of_a_slow_camera_stand_until_the_next_ones_are_late(now):
+    metrics = Metrics({"door": dataclasses.replace(DOOR, patience=250.0)})
+    metrics.reading(now(after=-200))
+    assert ("people", "door") in values(metrics)
+    metrics.reading(now(after=-260))
+    assert ("people", "door") not in values(metrics)
+
+
 def test_counters_begin_at_the_start_and_know_a_clock_that_was_set(now):
     metrics, since = Metrics(), time.time() - 3600
     for into, moved in ((600, 0), (601, 0), (602, 7200), (602, -90_000), (603, -90_000)):
