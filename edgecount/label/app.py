@@ -56,7 +56,7 @@ class Desk:
     ) -> None:
         self.pictures, self.store, self.proposer = pictures, store, proposer
         self.folder = folder
-        path = Path(os.path.relpath(folder.resolve(), store.table.resolve().parent))
+        path = Path(os.path.relpath(folder.resolve(), store.table.parent.resolve()))
         self._prefix = "" if path == Path() else f"{path.as_posix()}/"
         self._codes: set[str] = set()
 

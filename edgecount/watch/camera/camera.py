@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -168,6 +168,11 @@ class Camera:
             )
             self.config, self._manifest, self._feed.rate = config, manifest, config.rate
             return old.alarms.end(config.alarms, now)
+
+    def end(self, going_on: Collection[str]) -> list[Event]:
+        """Return the events of a camera that goes, but for alarms that go on in its place."""
+        with self._lock:
+            return self._analysis.alarms.end(going_on, time.time())
 
     def succeed(self, other: Camera) -> None:
         """Continue the line counts and alarms of another camera, before the first picture."""

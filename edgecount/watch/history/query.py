@@ -235,16 +235,23 @@ def _finest(database: sqlite3.Connection, number: int, start: float) -> int:
     """Return the shortest step of a series, in seconds, of which there is still the beginning."""
     minutes, hours, days = (
         database.execute(
-            f"SELECT min(time) FROM {table} WHERE series = ?",  # noqa: S608 (one of ours)
+            f"SELECT min(time), max(time) FROM {table} WHERE series = ?",  # noqa: S608 (one of ours)
             (number,),
-        ).fetchone()[0]
+        ).fetchone()
         for table in TABLES
     )
-    if hours is not None and days is not None and hours > start and days < hours - DAY:
+
+    def is_lost(fine: tuple[int | None, ...], coarse: tuple[int | None, ...], step: int) -> bool:
+        first, last = coarse
+        if first is None or last is None:
+            return False
+        if fine[0] is None:  # of a series that has had no numbers for long all are deleted
+            return last + step > start
+        return fine[0] > start and first < fine[0] - step
+
+    if is_lost(hours, days, DAY):
         return DAY
-    if minutes is not None and hours is not None and minutes > start and hours < minutes - HOUR:
-        return HOUR
-    return 0
+    return HOUR if is_lost(minutes, hours, HOUR) else 0
 
 
 def _on_grid(database: sqlite3.Connection, number: int, grid: Grid) -> list[Span]:

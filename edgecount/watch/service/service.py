@@ -292,8 +292,11 @@ class Service:
         gone = [one for one in self._cameras.values() if one not in cameras.values()]
         _close(gone)
         for one in gone:
-            if one.id in cameras:
-                cameras[one.id].succeed(one)
+            successor = cameras.get(one.id)
+            for event in one.end(() if successor is None else successor.config.alarms):
+                self._outlets.tell(event)
+            if successor is not None:
+                successor.succeed(one)
 
     def _cameras_by(
         self, config: WatchConfig, counter: EdgeCounter, parts: Parts

@@ -177,7 +177,8 @@ class Clips(Sink):
         names = (_OTHER.sub("_", name)[:64] or "_" for name in (event.camera, event.name))
         stem = "-".join([*names, moment])
         path, number = self._folder / f"{stem}.mp4", 1
-        while path.exists():
+        writing = {clip.path for clip in self._clips.values()}
+        while path.exists() or path in writing:
             number += 1
             path = self._folder / f"{stem}-{number}.mp4"
         return path
@@ -187,10 +188,14 @@ class Clips(Sink):
 
 
 class _Clip:
-    """A clip that is being recorded."""
+    """A clip that is being recorded.
+
+    Attributes:
+        path: its name once it is complete.
+    """
 
     def __init__(self, path: Path, began: float, after: float, draw: Draw) -> None:
-        self._path, self._draw = path, draw
+        self.path, self._draw = path, draw
         self._end, self._latest = began + after, began + _LONGEST
         # By a clock that nobody sets: of a camera that gives no more pictures.
         self._until = time.monotonic() + after + _SILENCE
@@ -246,7 +251,7 @@ class _Clip:
         height, width = picture.shape[:2]
         # The colour planes have half the sides: odd ones do not encode.
         self._size = (max(2, width - width % 2), max(2, height - height % 2))
-        return ClipWriter(self._path, self._size, None, timed=True)
+        return ClipWriter(self.path, self._size, None, timed=True)
 
     def _append(self, picture: NDArray[np.uint8], moment: float) -> None:
         import cv2

@@ -22,7 +22,8 @@ from edgecount.runtime.frames.stills.formats import (
 )
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, MOST_SCANS, Jpeg, decode_jpeg, read_jpeg
-from edgecount.runtime.frames.stills.tiff import find_corrupt_tiff, without_orientation
+from edgecount.runtime.frames.stills.pam import decode_pam
+from edgecount.runtime.frames.stills.tiff import as_it_lies, find_corrupt_tiff
 
 _SURPLUS = "its picture is complete before its data end"
 
@@ -167,11 +168,13 @@ def _by_pillow(header: Header, data: bytes) -> NDArray[np.uint8]:
 
 
 def _by_opencv(name: str, header: Header, data: bytes) -> NDArray[Any]:
+    if header.format == "PAM":  # of which it exchanges the colours
+        return decode_pam(data)
     cv2 = load_cv2()
     # Which formats OpenCV turns by their EXIF data differs between its releases.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    if header.format == "TIFF" and header.orientation != 1:
-        data = without_orientation(data)
+    if header.format == "TIFF":
+        data = as_it_lies(data)
     with quiet_cv2:
         try:
             image: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

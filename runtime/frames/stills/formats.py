@@ -12,6 +12,7 @@ from edgecount.errors import EdgeCountError
 from edgecount.runtime.frames.stills.chunks import PNG, WEBP_ANIMATION, read_png, read_webp
 from edgecount.runtime.frames.stills.header import Header
 from edgecount.runtime.frames.stills.jpeg import JPEG, read_jpeg
+from edgecount.runtime.frames.stills.pam import PAM, read_pam
 from edgecount.runtime.frames.stills.tags import exif_orientation
 from edgecount.runtime.frames.stills.tiff import TIFF, read_tiff
 
@@ -22,11 +23,11 @@ _JPEG_2000 = b"\xff\x4f\xff\x51"
 _JP2 = b"\0\0\0\x0cjP  "
 _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
+_MASKS, _BGR = 3, (0xFF0000, 0xFF00, 0xFF)  # of a BMP: its compression, and the usual ones
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PNM = re.compile(
     rb"P([1-6])" + _GAP + rb"(\d{1,9})" + _GAP + rb"(\d{1,9})(?:" + _GAP + rb"(\d{1,5}))?"
 )
-_PAM_FIELD = re.compile(rb"^(WIDTH|HEIGHT|MAXVAL)\s+(\d{1,9})", re.MULTILINE)
 
 
 def is_image(head: bytes) -> bool:
@@ -120,7 +121,13 @@ def _read_bmp(data: bytes) -> Header:
     """Read a BMP's header; a negative height means rows from top to bottom."""
     old = struct.unpack_from("<I", data, 14)[0] == 12
     width, height = struct.unpack_from("<HH" if old else "<ii", data, 18)
-    return Header("BMP", abs(width), abs(height))
+    unsupported = None
+    if not old and struct.unpack_from("<HI", data, 28) == (32, _MASKS):
+        # OpenCV looks at masks where they are part of a longer header.
+        masks = struct.unpack_from("<3I", data, 54)
+        if struct.unpack_from("<I", data, 14)[0] == 40 and masks != _BGR:
+            unsupported = "its colours are not 8 bits each, in the order BGR; save it as PNG"
+    return Header("BMP", abs(width), abs(height), unsupported=unsupported)
 
 
 def _read_pnm(data: bytes) -> Header:
@@ -128,14 +135,9 @@ def _read_pnm(data: bytes) -> Header:
     if found is None:
         return Header("PNM", missing="its header is cut off")
     kind, width, height, white = (int(number or 0) for number in found.groups())
-    return Header("PNM", width, height, white=None if kind in (1, 4) else white or None)
-
-
-def _read_pam(data: bytes) -> Header:
-    fields = dict(_PAM_FIELD.findall(data[: data.find(b"ENDHDR")]))
-    width, height, white = (int(fields.get(n, 0)) for n in (b"WIDTH", b"HEIGHT", b"MAXVAL"))
-    # Black and white has a maximum of 1, and OpenCV makes it 255.
-    return Header("PAM", width, height, white=white if white > 1 else None)
+    # OpenCV makes 255 of white in what is black and white, and in 8 bits that are written as text.
+    is_done = kind in (1, 4) or (kind in (2, 3) and white < 256)
+    return Header("PNM", width, height, white=None if is_done else white or None)
 
 
 def _read_sun(data: bytes) -> Header:
@@ -191,7 +193,7 @@ _READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Header]], ...
     (b"BM", _read_bmp),
     ((b"GIF87a", b"GIF89a"), _read_gif),
     (tuple(b"P%d" % number for number in range(1, 7)), _read_pnm),
-    (b"P7\n", _read_pam),
+    (PAM, read_pam),
     ((_JP2, _JPEG_2000), _read_jp2),
     (b"\x59\xa6\x6a\x95", _read_sun),
 )

@@ -20,6 +20,7 @@ _PARTS = ((273, 279), (324, 325))  # offsets and sizes of strips, and of tiles
 _JPEG, _DEFLATE = 7, (8, 32946)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
 _APART = 2
+_EXTRA, _ALPHA_IN_COLOURS, _ALPHA = 338, 1, 2  # what a fourth channel is
 
 _CHUNK = 1 << 20
 
@@ -50,13 +51,20 @@ def read_tiff(data: bytes) -> Header:
     )
 
 
-def without_orientation(data: bytes) -> bytes:
-    """Return a TIFF that claims to be upright: OpenCV turns these whatever its flags say."""
-    tag = read_tags(data)[ORIENTATION]
-    upright = bytearray(data)
-    kind = f"{tag.order}u{tag.size}"
-    upright[tag.position : tag.position + tag.size] = np.array(1, kind).tobytes()
-    return bytes(upright)
+def as_it_lies(data: bytes) -> bytes:
+    """Return a TIFF of which OpenCV gives the pixels as they lie, whatever its flags say.
+
+    It claims to be upright, or it would be turned, and its alpha to be in the colours already, or
+    they would be multiplied by it.
+    """
+    tags = read_tags(data)
+    for name, found, claimed in ((ORIENTATION, None, 1), (_EXTRA, _ALPHA, _ALPHA_IN_COLOURS)):
+        tag = tags.get(name)
+        if tag is not None and tag.value != claimed and found in (None, tag.value):
+            kind = f"{tag.order}u{tag.size}"
+            patched = np.array(claimed, kind).tobytes()
+            data = data[: tag.position] + patched + data[tag.position + tag.size :]
+    return data
 
 
 def find_corrupt_tiff(data: bytes, pixels: int) -> str | None:

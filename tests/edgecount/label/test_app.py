@@ -8,7 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecount.label.pictures import TILE
+from edgecount.label.app import Desk
+from edgecount.label.pictures import TILE, Pictures
+from edgecount.label.store import LabelStore
+from edgecount.label.table import choose_file
 
 HEADS = [(20, 10), (40, 30), (60, 50)]  # that the model of conftest finds
 
@@ -297,3 +300,20 @@ def test_an_ill_chosen_number_of_bytes(client):
         headers={"Content-Type": "application/json"},
     )
     assert answer.status_code == 413
+
+
+def test_a_table_that_is_a_link_names_pictures_of_the_folder_that_it_lies_in(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (tmp_path / "kept").mkdir()
+    cv2.imwrite(str(folder / "a.png"), np.zeros((60, 80, 3), np.uint8))
+    kept = tmp_path / "kept" / "labels.csv"
+    kept.write_text("image,x,y,image_width,image_height\na.png,1,2,80,60\na.png,5,6,80,60\n")
+    (folder / "labels.csv").symlink_to(kept)
+    with LabelStore(choose_file(folder, None)) as store:
+        desk = Desk(folder, Pictures(folder), store, None)
+        picture = desk.picture("a.png")
+        assert (picture["state"], len(picture["points"])) == ("done", 2)
+        points = [[1, 2], [5, 6], [9, 9]]
+        desk.save("a.png", {"state": "done", "points": points, "revision": picture["revision"]})
+    assert [line.split(",")[0] for line in kept.read_text().splitlines()[1:]] == ["a.png"] * 3

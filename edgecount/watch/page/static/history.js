@@ -111,10 +111,11 @@ export class HistoryPanel {
   show(found) {
     this.found = found;
     if (this.what.startsWith("line:")) return this.showLine(found);
-    const mean = found.mean.filter((value) => value !== null);
-    if (!mean.length) return this.empty("Nothing was counted in this range.");
+    const known = found.mean.map((value, i) => [value, found.seconds[i]]).filter(([value]) => value !== null);
+    if (!known.length) return this.empty("Nothing was counted in this range.");
+    const mean = known.reduce((sum, [value, seconds]) => sum + value * seconds, 0) / known.reduce((sum, [, seconds]) => sum + seconds, 0);
     const peak = found.max.reduce((best, value, i) => (value !== null && value > (found.max[best] ?? -Infinity) ? i : best), 0);
-    const summary = `Mean ${people(mean.reduce((a, b) => a + b) / mean.length)}, most ${people(found.max[peak])} (${when(found.time[peak])}), by ${unit(found.step)}. Dark band: likely range; pale: least to most.`;
+    const summary = `Mean ${people(mean)}, most ${people(found.max[peak])} (${when(found.time[peak])}), by ${unit(found.step)}. Dark band: likely range; pale: least to most.`;
     return this.draw([found.time, found.min, found.max, found.low, found.high, found.mean], bandSeries(), summary);
   }
 

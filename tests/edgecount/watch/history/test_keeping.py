@@ -235,3 +235,22 @@ def test_hours_that_a_kill_left_behind_are_made_at_the_next_start(open_history, 
         for table in ("minutes", "hours", "days"):
             (found,) = database.execute(f"SELECT sum(readings) FROM {table}").fetchone()  # noqa: S608
             assert found == 179  # the minute that it was in is lost
+
+
+def test_a_series_that_ended_long_ago_is_shown_by_what_is_kept_of_it(open_history, clock):
+    history = open_history(minutes=5, hours=20, days=40)
+    begin = START // DAY * DAY - 10 * DAY
+    write_minutes(history, "count", dict.fromkeys(range(begin, begin + 3 * HOUR, 60), 1.0))
+    run_hours(history, clock, 2)
+    for gone, step, rows_there in ((0, HOUR, 3), (15 * 24, DAY, 1)):
+        run_hours(history, clock, gone)
+        assert not rows(history, "minutes")
+        series = history.series("door", "count", begin, begin + DAY, 500)
+        assert series["step"] == step
+        assert [one for one in series["mean"] if one is not None] == [1.0] * rows_there
+        text = "".join(history.export(begin, begin + DAY, camera="door", what="count"))
+        assert len(text.splitlines()) == 1 + rows_there
+    # It keeps nothing from the minutes of one that goes on.
+    write_minutes(history, "smooth", {int(clock.now) // 60 * 60 - 120: 2.0})
+    day = history.export(clock.now - HOUR, clock.now)
+    assert len("".join(day).splitlines()) == 2

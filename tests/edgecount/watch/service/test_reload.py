@@ -109,6 +109,21 @@ def test_cameras_come_and_go(
     assert list(running.cameras) == ["door", "hall"]
 
 
+def test_raised_alarms_of_what_goes_are_cleared(running: Service, kept: Kept):
+    alarms = {"full": AlarmConfig(1, enter=0), "busy": AlarmConfig(2, enter=0)}
+    running.reload(changed(running.config, "door", alarms=alarms))
+    running.reload(changed(running.config, "hall", alarms=alarms))
+    until(
+        lambda: [kept.changes(name, "alarm").count("raised") for name in ("door", "hall")] == [2, 2]
+    )
+    moved = {"busy": alarms["busy"]}
+    running.reload(changed(running.config, "door", source="rtsp://other", alarms=moved))
+    running.reload(replace(running.config, cameras={"door": running.config.cameras["door"]}))
+    until(lambda: kept.changes("hall", "alarm").count("cleared") == 2)
+    cleared = [(one.camera, one.name) for one in kept.events if one.change == "cleared"]
+    assert sorted(cleared) == [("door", "full"), ("hall", "busy"), ("hall", "full")]
+
+
 def test_another_source_is_opened_anew_and_its_lines_go_on(running: Service, kept: Kept):
     lines = {"line": LineConfig((0.5, 1), (0.5, 0))}
     running.reload(changed(running.config, "door", lines=lines))

@@ -204,3 +204,16 @@ def test_places_and_numbers_that_make_no_sense(tmp_path):
     for wrong in ({"before": 61}, {"after": -1}, {"size_mb": 0}, {"rate": float("nan")}):
         with pytest.raises(ConfigError, match=f"{next(iter(wrong))}: expected"):
             Clips(tmp_path, **wrong)
+
+
+def test_names_that_look_alike_are_clips_of_their_own(tmp_path, picture, make_event):
+    clips = Clips(tmp_path, before=1, after=1, rate=10, draw=plain)
+    clips.open()
+    for camera in ("a-b", "a"):
+        clips.reading(picture(0, camera=camera))
+    clips.event(make_event(at=0.2, camera="a-b", name="c"))
+    clips.event(make_event(at=0.3, camera="a", name="b-c"))
+    for camera in ("a-b", "a"):
+        clips.reading(picture(0.5, camera=camera))
+    clips.close()
+    assert len(names(tmp_path)) == 2
