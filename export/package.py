@@ -215,7 +215,8 @@ class _Exporter:
         self._record(made, data, refused=comparison is not None and not comparison.passed)
         originals = self.trial.originals(len(self._images.compared))
         mean = float(np.mean([result.count for result in originals]))
-        if mean < NOBODY and (self._options.fp16 or self._options.int8):
+        converts = self._options.fp16 or self._options.int8 or self._options.target == OPENVINO
+        if mean < NOBODY and converts:
             self._warn(
                 f"the images show {mean:.1f} people on average: equal counts of nobody say little; "
                 "give images with people (`verify`)"
@@ -241,13 +242,13 @@ class _Exporter:
         """
         images = self._images.compared
         originals = self.trial.originals(len(images))
+        nobody = float(np.mean([result.count for result in originals])) < NOBODY
         for index, record in enumerate(self.files):
             precision = record.converted.precision if record.converted else ""
             options = self._options
             int8 = "int8" in precision
             gate = options.int8_gate if int8 else options.fp16_gate
-            runs = []
-            for run in prove_openvino(
+            proven = prove_openvino(
                 self._folder / record.path,
                 images,
                 originals,
@@ -255,13 +256,24 @@ class _Exporter:
                 int8=int8,
                 threads=options.threads,
                 progress=self._progress,
-            ):
-                if run.refusal and run.faster:
-                    self._warn(f"{run.refusal}: it is not used")
-                elif run.refusal:
-                    self._refuse(run.refusal, precision)
-                runs.append(run)
+            )
+            runs = [self._judged(run, precision, nobody=nobody) for run in proven]
             self.files[index] = dataclasses.replace(record, runs=runs)
+
+    def _judged(self, run: ProvenRun, precision: str, *, nobody: bool) -> ProvenRun:
+        """Return a run as it was judged.
+
+        Raises:
+            AccuracyError: a file counts too differently, as it was made.
+        """
+        if run.faster and nobody and not run.refusal:
+            refusal = f"{run.file} in {run.precision} was tried on pictures of nobody alone"
+            run = dataclasses.replace(run, refusal=refusal)
+        if run.refusal and run.faster:
+            self._warn(f"{run.refusal}: it is not used")
+        elif run.refusal:
+            self._refuse(run.refusal, precision)
+        return run
 
     def build(self, options: EngineOptions) -> None:
         """Build an engine from the file of its precision, and run it where that is possible."""

@@ -180,6 +180,9 @@ def start_learner(
     learner = make_learner(network, objective, config, fabric)
     if before:
         restore(learner, before)
+        if config_of(before).validation_images != config.validation_images:
+            # An error of other images is nothing to hold those to come against.
+            learner.best, learner.stale_validations = float("inf"), 0
         log.info("resumed at step %d", learner.step)
     return learner, mixture
 

@@ -28,7 +28,7 @@ _TILE_QUALITY = 92
 _IMAGE_BYTES, _JPEG_BYTES = 400_000_000, 80_000_000  # that are kept in memory
 _AGAIN = 1.0  # s between two looks at the folder
 
-_File = tuple[str, int, int]
+File = tuple[str, int, int]
 
 
 class Pictures:
@@ -56,8 +56,8 @@ class Pictures:
         self._decoding = threading.Lock()  # one at a time: a large picture takes 750 MB
         self._images: _Cache[NDArray[np.uint8]] = _Cache(_IMAGE_BYTES, lambda image: image.nbytes)
         self._jpegs: _Cache[bytes] = _Cache(_JPEG_BYTES, len)
-        self._sizes: dict[str, tuple[_File, tuple[int, int]]] = {}
-        self._problems: dict[str, tuple[_File, str]] = {}
+        self._sizes: dict[str, tuple[File, tuple[int, int]]] = {}
+        self._problems: dict[str, tuple[File, str]] = {}
         self._look()
 
     def names(self) -> list[str]:
@@ -81,7 +81,7 @@ class Pictures:
             SourceError: it cannot be read.
         """
         found = self._sizes.get(name)
-        if found is None or found[0] != self._file(name):
+        if found is None or found[0] != self.file(name):
             self.image(name)
         return self._sizes[name][1]
 
@@ -92,7 +92,7 @@ class Pictures:
             return unfit
         found = self._problems.get(name)
         try:
-            return found[1] if found and found[0] == self._file(name) else None
+            return found[1] if found and found[0] == self.file(name) else None
         except SourceError as error:
             return str(error)
 
@@ -102,7 +102,7 @@ class Pictures:
         Raises:
             SourceError: it cannot be read.
         """
-        file = self._file(name)
+        file = self.file(name)
         with self._decoding:
             found = self._images.get(file)
             if found is None:
@@ -149,7 +149,7 @@ class Pictures:
         self._known = self._known | frozenset(found)
         self._looked = time.monotonic()
 
-    def _file(self, name: str) -> _File:
+    def file(self, name: str) -> File:
         """Return what is another thing for another file of the same name."""
         try:
             found = (self.folder / name).stat()
@@ -157,7 +157,7 @@ class Pictures:
             raise SourceError(f"{name} is gone: {error.strerror}") from None
         return name, found.st_mtime_ns, found.st_size
 
-    def _read(self, name: str, file: _File) -> NDArray[np.uint8]:
+    def _read(self, name: str, file: File) -> NDArray[np.uint8]:
         try:
             image = read_image(self.folder / name, **self._reading)  # type: ignore[arg-type]
         except SourceError as error:
@@ -170,7 +170,7 @@ class Pictures:
         return image
 
     def _jpeg(self, name: str, what: str, make: Callable[[], bytes]) -> bytes:
-        key = (*self._file(name), what)
+        key = (*self.file(name), what)
         found = self._jpegs.get(key)
         if found is None:
             found = make()

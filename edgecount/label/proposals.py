@@ -12,7 +12,7 @@ from edgecount.errors import EdgeCountError
 
 if TYPE_CHECKING:
     from edgecount import EdgeCounter
-    from edgecount.label.pictures import Pictures
+    from edgecount.label.pictures import File, Pictures
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Proposer:
         self.threshold = max(self._counter.manifest.postprocess.threshold, LOWEST)
         self._changed = threading.Condition()
         self._wanted: list[str] = []
-        self._found: dict[str, Proposal] = {}
+        self._found: dict[str, tuple[File | None, Proposal]] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="edgecount-proposals", daemon=True)
         self._thread.start()
@@ -65,17 +65,17 @@ class Proposer:
         If the first could not be counted before, it is tried again: it may have been half copied.
         """
         with self._changed:
-            first = self._found.get(names[0]) if names else None
+            first = self._known(names[0]) if names else None
             if first is not None and first.problem:
                 del self._found[names[0]]
-            self._wanted = [name for name in names if name not in self._found]
+            self._wanted = [name for name in names if self._known(name) is None]
             self._changed.notify_all()
 
     def get(self, name: str, timeout: float = 0.0) -> Proposal | None:
         """Return the heads of a picture, waiting for some seconds; None: not counted yet."""
         with self._changed:
-            self._changed.wait_for(lambda: name in self._found or self._closed, timeout)
-            return self._found.get(name)
+            self._changed.wait_for(lambda: self._known(name) is not None or self._closed, timeout)
+            return self._known(name)
 
     def close(self) -> None:
         """End the thread, after the picture in hand, and close the counter."""
@@ -92,12 +92,24 @@ class Proposer:
                 if self._closed:
                     return
                 name = self._wanted.pop(0)
+            file = self._file(name)  # before: it may be another one once it is counted
             found = self._count(name)
             with self._changed:
-                self._found[name] = found
+                self._found[name] = file, found
                 if len(self._found) > _KEPT:
                     del self._found[next(iter(self._found))]
                 self._changed.notify_all()
+
+    def _known(self, name: str) -> Proposal | None:
+        """Return the heads of the file that has a picture's name now; None: it was not counted."""
+        file, found = self._found.get(name, (None, None))
+        return found if file == self._file(name) else None
+
+    def _file(self, name: str) -> File | None:
+        try:
+            return self._pictures.file(name)
+        except EdgeCountError:
+            return None  # it is gone
 
     def _count(self, name: str) -> Proposal:
         try:

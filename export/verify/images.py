@@ -144,6 +144,11 @@ def _choose(
         found = ImageFolder.of(options.calibration, "calibration")
         own, others = split_images(found, options.number, reserve=given is None)
         if given is not None:
+            if {path.resolve() for path in own.paths} & {path.resolve() for path in given.paths}:
+                warn(
+                    "counts are compared on some of the calibration's own images: give others "
+                    "(`verify`)"
+                )
             return own, given, origin
         if others:
             kind = "images beside the calibration's"

@@ -25,7 +25,8 @@ def never_seen(config: TrainConfig, seen: Collection[str]) -> set[str]:
     """Return the names of the sets that a run only measures.
 
     Args:
-        config: config of the run: a set with ``weight: 0`` is held out whole.
+        config: config of the run: a set with ``weight: 0``, or that ``leave_out`` names, is held
+            out whole.
         seen: those that an earlier run behind its weights was trained on.
     """
     whole = {
@@ -33,7 +34,8 @@ def never_seen(config: TrainConfig, seen: Collection[str]) -> set[str]:
         for entry in config.data
         if not entry.weight and not entry.split
     }
-    return whole - set(seen)
+    left_out = {entry.name for entry in config.data if entry.name in config.leave_out}
+    return (whole | left_out) - set(seen)
 
 
 def describe(

@@ -31,6 +31,8 @@ def test_a_set_that_a_run_only_measures_was_never_seen(scripts):
     config = TrainConfig(NamedOptions("edgecount-n"), data)
     assert scripts.set_names.never_seen(config, ()) == {"more-cafe", "more-brt"}
     assert scripts.set_names.never_seen(config, ["more-brt"]) == {"more-cafe"}
+    left_out = dataclasses.replace(config, leave_out=("mall", "hard_hat"))
+    assert scripts.set_names.never_seen(left_out, ["more-brt"]) == {"more-cafe", "mall", "hard_hat"}
 
 
 def test_every_set_has_a_name_for_people(scripts):

@@ -63,10 +63,28 @@ def load_data(config: TrainConfig, out: Path) -> Data:
                     entry.mirror,
                 )
             )
+    _check_apart(data)
     most = config.validation_images
     if most:
         data.validation.update({k: evenly(v, most) for k, v in data.validation.items()})
     return data
+
+
+def _check_apart(data: Data) -> None:
+    """Refuse images that are held out of one set and trained on in another.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    trained = {sample.path for one in data.components for sample in one.samples}
+    for name, samples in data.validation.items():
+        both = [sample for sample in samples if sample.path in trained]
+        if both:
+            raise ConfigError(
+                f"data: {len(both)} of the {len(samples)} images that are held out as {name} are "
+                f"trained on by another set, first {both[0].path}: leave them out of it (exclude), "
+                "or hold out the same images in both (split, holdout)"
+            )
 
 
 def load_held_out(config: TrainConfig, out: Path) -> dict[str, list[Sample]]:

@@ -99,12 +99,18 @@ class Sample:
             return None
         if isinstance(self.region, Path):
             mask = self._read(self.region)[:, :, 0]
-            if mask.shape != (height, width):
-                mask = _resized(mask, width, height, cv2.INTER_NEAREST)
         else:
-            mask = np.zeros((height, width), np.uint8)
-            cv2.fillPoly(mask, [np.round(self.region).astype(np.int32)], 1)
-        return mask > 0
+            # At the image's own size, where annotations give the middles of pixels.
+            sides = (max(round(side / self.shrink), 1) for side in (height, width))
+            mask = np.zeros(tuple(sides), np.uint8)
+            cv2.fillPoly(mask, [np.round(self.region / self.shrink).astype(np.int32)], 1)
+        # A pixel is annotated where the one nearest to its centre is.
+        rows, columns = (
+            ((np.arange(length) + 0.5) * (side / length)).astype(np.int64)
+            for side, length in zip(mask.shape, (height, width), strict=True)
+        )
+        annotated: NDArray[np.bool_] = mask[rows[:, None], columns] > 0
+        return annotated
 
     def _read(self, path: Path) -> Image:
         return read_image(path, accept_damaged=self.accept_damaged, max_pixels=self.max_pixels)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 
+from edgecount._files import write_whole
 from edgecount.errors import OutputError
 from edgecount.train.data.assemble import load_held_out
 from edgecount.train.data.needs import KEYS, KEYS_OF_RESUMED, check_needs
@@ -101,10 +102,12 @@ def keep(stage: Stage, results: Path, measured: dict[str, object]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(stage.folder / "log.jsonl", folder / "log.jsonl")
         if chart:
-            (folder / "curves.png").write_bytes(chart)
-        (folder / "validation.md").write_text(head + tables({stage.name: measured}) + "\n")
-        # Last, because it says that the stage is done.
-        (folder / KEPT).write_text(json.dumps({"date": date, **measured}, indent=1) + "\n")
+            write_whole(folder / "curves.png", chart)
+        text = head + tables({stage.name: measured}) + "\n"
+        write_whole(folder / "validation.md", text.encode())
+        # Last and whole, because it says that the stage is done.
+        text = json.dumps({"date": date, **measured}, indent=1) + "\n"
+        write_whole(folder / KEPT, text.encode())
     except OSError as error:
         raise OutputError(f"cannot write the results to {folder}: {error}") from error
 

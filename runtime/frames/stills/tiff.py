@@ -14,6 +14,7 @@ from edgecount.runtime.frames.stills.tags import ORIENTATION, Tag, read_tags
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # Tags, and some of their values.
+_KIND, _REDUCED = 254, 1
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _PLANES, _TILE_WIDTH, _TILE_HEIGHT, _JPEG_TABLES = 277, 284, 322, 323, 347
 _PARTS = ((273, 279), (324, 325))  # offsets and sizes of strips, and of tiles
@@ -35,8 +36,11 @@ def read_tiff(data: bytes) -> Header:
     bits, photometric = value(_BITS, 1), value(_PHOTOMETRIC, _BLACK_IS_ZERO)
     turned = value(ORIENTATION, 1)
     unsupported = None
-    # OpenCV takes values of more than 8 bits as they lie, and inverts no more than 8.
-    if bits > 8 and photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
+    # OpenCV takes the first picture, which is a preview in the raw files of cameras; values of more
+    # than 8 bits as they lie; and inverts no more than 8.
+    if value(_KIND, 0) & _REDUCED:
+        unsupported = "its first picture is a preview of another one; save that one by itself"
+    elif bits > 8 and photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
         unsupported = f"of {bits} bits only grey and RGB are read; save it with 8 bits"
     elif bits > 8 and value(_PLANES, 1) == _APART and value(_SAMPLES, 1) > 1:
         unsupported = f"its colours of {bits} bits lie in planes; save it with 8 bits"

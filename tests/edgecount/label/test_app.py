@@ -229,6 +229,24 @@ def test_proposals_come_from_the_model(client_of, folder):
     assert client.desk.pictures.problem("b.png") is None
 
 
+def test_proposals_are_of_the_file_that_is_there_now(client_of, folder):
+    client = client_of(proposes=True)
+    proposer, counts = client.desk.proposer, []
+    count = proposer._count
+
+    def counted(name):
+        counts.append(name)
+        return count(name)
+
+    proposer._count = counted
+    for size in (96, 96, 128):
+        if size == 128:  # another picture of the same name
+            cv2.imwrite(str(folder / "a.jpg"), np.zeros((64, size, 3), np.uint8))
+        proposer.want(["a.jpg"])
+        assert proposer.get("a.jpg", 30) is not None
+    assert counts == ["a.jpg"] * 2
+
+
 def test_without_a_model_there_is_no_proposal(client):
     assert client.get("/api/proposal?name=a.jpg").json() == {"state": "off"}
 

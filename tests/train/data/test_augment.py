@@ -10,6 +10,7 @@ from edgecount.errors import ConfigError  # noqa: E402
 from edgecount.train.config import PhotometricAugmentation  # noqa: E402
 from edgecount.train.data.augment import blank_crop, blurred_away, random_crop  # noqa: E402
 from edgecount.train.data.photometric import distort_photometric  # noqa: E402
+from edgecount.train.data.sample import Sample  # noqa: E402
 from edgecount.train.data.windows import CropRule  # noqa: E402
 from edgecount.train.targets.boxes import boxes_around  # noqa: E402
 
@@ -211,3 +212,15 @@ def test_nobody_is_left_in_a_picture_blurred_away():
     assert out.dtype == np.uint8
     neighbours = np.abs(np.diff(out.astype(int), axis=1))
     assert neighbours.max() <= 3
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.5, 1, 1.7, 2])
+def test_a_region_is_as_large_a_part_at_any_size(tmp_path, factor):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((60, 80, 3), 99, np.uint8))
+    none = np.zeros((0, 2), np.float32)
+    whole = np.array([(0, 0), (79, 0), (79, 59), (0, 59)], np.float32)
+    half = np.array([(0, 0), (39, 0), (39, 59), (0, 59)], np.float32)
+    for region, share in ((whole, 1.0), (half, 0.5)):
+        sample = Sample(tmp_path / "a.png", none, none[:, 0], region=region).shrunk(factor)
+        image = sample.image()
+        assert sample.mask(*image.shape[:2]).mean() == pytest.approx(share, abs=1 / image.shape[1])

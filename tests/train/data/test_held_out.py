@@ -12,6 +12,7 @@ pytest.importorskip("lightning_fabric")
 pytest.importorskip("yaml")
 
 from edgecount.errors import ConfigError
+from edgecount.train.checkpoint import load_checkpoint, save_checkpoint
 from edgecount.train.config import config_from_dict
 from edgecount.train.data.assemble import load_data
 from edgecount.train.data.readers import Sample, read_samples
@@ -25,10 +26,37 @@ PLACES = ("beijing_brt", "citypersons_small")  # whose scenes are days of a came
 
 def test_a_set_without_weight_is_held_out_whole(settings, tmp_path):
     part = {"reader": "shanghaitech", "path": "part_X"}
-    settings["data"] = [part, {**part, "path": "part_X/", "weight": 0}]
+    settings["data"] = [{"reader": "blank"}, {**part, "path": "part_X/", "weight": 0}]
     data = load_data(config_from_dict(settings), tmp_path)
     assert len(data.components) == 1
     assert [sample.name for sample in data.validation["part_X"]] == ["IMG_1", "IMG_2"]
+
+
+def test_what_is_held_out_is_not_trained_on_by_another_entry(settings, tmp_path):
+    part = {"reader": "shanghaitech", "path": "part_X"}
+    settings["data"] = [part, {**part, "weight": 0}]
+    with pytest.raises(ConfigError, match="2 of the 2 images that are held out as part_X are tra"):
+        load_data(config_from_dict(settings), tmp_path)
+    settings["data"] = [{**part, "exclude": ["IMG_1"]}, {**part, "weight": 0, "only": "IMG_1"}]
+    data = load_data(config_from_dict(settings), tmp_path)
+    assert [sample.name for sample in data.components[0].samples] == ["IMG_2"]
+
+
+def test_errors_of_other_images_are_not_held_against_each_other(settings, tmp_path):
+    settings |= {"report": False, "early_stop": 2, "evaluate_every": 2, "validation_images": 1}
+    settings["data"] = [
+        {"reader": "blank"},
+        {"reader": "shanghaitech", "path": "part_X", "weight": 0},
+    ]
+    train(config_from_dict(settings), tmp_path / "run", device="cpu")
+    path = tmp_path / "run" / "last.pt"
+    state = load_checkpoint(path)
+    state["progress"] = (1e-9, 1, state["progress"][2])  # as of an image that was easy
+    save_checkpoint(path, state)
+    settings |= {"validation_images": 0, "steps": 8}
+    train(config_from_dict(settings), tmp_path / "run", device="cpu", resume=True)
+    assert load_checkpoint(path)["progress"][0] > 1e-9
+    assert load_checkpoint(tmp_path / "run" / "best.pt")["step"] == 8
 
 
 @pytest.mark.parametrize(("number", "folds"), [(50, 5), (13, 4)])

@@ -69,6 +69,12 @@ def test_alpha_is_dropped(tmp_path: Path, kind: str, orientation: int, opaque: i
     assert (read_image(write(tmp_path / "a", file.getvalue())) == TURNS[orientation]).all()
 
 
+def test_a_preview_is_not_taken_for_the_picture(tmp_path: Path) -> None:
+    raw = encode("TIFF", tiffinfo={254: 1})
+    with pytest.raises(SourceError, match="its first picture is a preview of another one"):
+        read_image(write(tmp_path / "a.dng", raw))
+
+
 @pytest.mark.parametrize("white", [1, 31, 100, 255, 1000, 65535])
 @pytest.mark.parametrize("kind", ["P2", "P3", "P5", "P6"])
 def test_white_of_a_pnm_is_what_its_header_says(tmp_path: Path, kind: str, white: int) -> None:
