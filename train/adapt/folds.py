@@ -59,7 +59,7 @@ def _key(sample: Sample) -> tuple[str, list[tuple[int, str]]]:
     """Sort names with 2 before 10."""
     parts = _DIGITS.split(sample.path.stem)
     return str(sample.path.parent), [
-        (int(part), "") if part.isdigit() else (-1, part) for part in parts
+        (int(part), "") if part.isdecimal() else (-1, part) for part in parts
     ]
 
 

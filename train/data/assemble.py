@@ -76,14 +76,13 @@ def _check_apart(data: Data) -> None:
     Raises:
         ConfigError: there are some.
     """
-    trained = {sample.path for one in data.components for sample in one.samples}
+    trained = {sample.path.resolve() for one in data.components for sample in one.samples}
     for name, samples in data.validation.items():
-        both = [sample for sample in samples if sample.path in trained]
+        both = [sample for sample in samples if sample.path.resolve() in trained]
         if both:
             raise ConfigError(
                 f"data: {len(both)} of the {len(samples)} images that are held out as {name} are "
-                f"trained on by another set, first {both[0].path}: leave them out of it (exclude), "
-                "or hold out the same images in both (split, holdout)"
+                f"trained on by another set, first {both[0].path}: leave them out of it (exclude)"
             )
 
 

@@ -27,6 +27,10 @@ _LOGS = (-8.0, 5.0)  # of the terms' weights
 SETS = 3  # the fewest from which sets can be told what new ones are like
 SLACK = 0.15  # a single new set may be covered less than asked for by this
 _LOPSIDED = 0.5  # a bias that the sets share need not be that of a new one
+_NEAREST = 0.5  # spreads from the count to an end
+_TRUSTED = (
+    0.25  # of the interval of all sets: sets without errors must not make that of others wide
+)
 _LEAST = 0.5  # people: no frame is known better, whatever the held-out images say
 
 
@@ -105,7 +109,7 @@ def _for_new_sets(
     for number, group in enumerate(groups):
         rest = _fit([*groups[:number], *groups[number + 1 :]], spec.coverage, start=spec)
         if rest is not None:
-            needed.append(_stretches(_balanced(rest), group))
+            needed.append(_stretches(_balanced(rest), _balanced(spec), group))
     if len(needed) < SETS:
         return spec
     tried = np.unique(np.concatenate(needed))
@@ -126,20 +130,31 @@ def _holds(stretch: float, needed: Sequence[Array], coverage: float, slack: floa
 
 
 def _balanced(spec: IntervalSpec) -> IntervalSpec:
-    """Return the spec with neither end nearer than half of the other."""
+    """Return the spec with neither end nearer than half of the other, and none at the count."""
     return dataclasses.replace(
         spec,
-        below=max(spec.below, _LOPSIDED * spec.above),
-        above=max(spec.above, _LOPSIDED * spec.below),
+        below=max(spec.below, _LOPSIDED * spec.above, _NEAREST),
+        above=max(spec.above, _LOPSIDED * spec.below, _NEAREST),
     )
 
 
-def _stretches(spec: IntervalSpec, group: Sequence[CountedImage]) -> Array:
-    """Return the factor of the ends from which on each image's truth is inside."""
-    spreads = np.array([spec.spread(seen.count, seen.difference) for seen in group])
-    errors = np.array([seen.true - seen.count for seen in group]) / spreads
-    ends = np.where(errors > 0, spec.above, spec.below)
-    factors: Array = np.abs(errors) / np.maximum(ends, 1e-9)
+def _stretches(rest: IntervalSpec, whole: IntervalSpec, group: Sequence[CountedImage]) -> Array:
+    """Return the factor of the ends from which on each image's truth is inside.
+
+    Args:
+        rest: fitted without the group. Sets that are counted without an error, such as pictures of
+            nobody, say little of others: it is taken to be at least a share of ``whole``.
+        whole: fitted to all sets.
+        group: the images.
+    """
+    errors = np.array([seen.true - seen.count for seen in group])
+
+    def ends(spec: IntervalSpec) -> Array:
+        spreads = np.array([spec.spread(seen.count, seen.difference) for seen in group])
+        half: Array = np.where(errors > 0, spec.above, spec.below) * spreads
+        return half
+
+    factors: Array = np.abs(errors) / np.maximum(ends(rest), _TRUSTED * ends(whole))
     return factors
 
 

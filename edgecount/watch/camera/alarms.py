@@ -213,16 +213,7 @@ class CameraAlarms:
         """
         going_on = set(names)
         return [
-            Event(
-                camera=self._camera,
-                time=wall,
-                kind="alarm",
-                name=name,
-                change="cleared",
-                count=one.count,
-                peak=one.peak,
-                detail="the alarm is no longer in the config",
-            )
+            ended(self._camera, name, wall, one.count, one.peak)
             for name, one in self._watched.items()
             if name not in going_on and one.status().raised
         ]
@@ -243,6 +234,12 @@ class CameraAlarms:
             peak=change.peak,
             detail=_reason(one.config, one.alarm, change.kind),
         )
+
+
+def ended(camera: str, name: str, wall: float, count: float | None, peak: float | None) -> Event:
+    """Return the event of a raised alarm that is no longer there."""
+    detail = "the alarm is no longer in the config"
+    return Event(camera, wall, "alarm", name, "cleared", count, peak, detail=detail)
 
 
 def _reason(config: AlarmConfig, alarm: Alarm, change: str) -> str:

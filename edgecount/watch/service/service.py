@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
@@ -108,8 +109,16 @@ class Service:
         with self._changing:
             self._announce()
             self._outlets.use(self._parts.all)
+            self._tell_of_ended_alarms()
             self._counting.use(list(self._cameras.values()))
             self._counting.start()
+
+    def _tell_of_ended_alarms(self) -> None:
+        """Clear, for those who are told, alarms that an earlier run raised and that are gone."""
+        if self._parts.state is not None:
+            alarms = {name: one.alarms for name, one in self._config.cameras.items()}
+            for event in self._parts.state.end(alarms, time.time()):
+                self._outlets.tell(event)
 
     def stop(self) -> None:
         """Stop counting, close the cameras, and let the sinks deliver what is waiting.

@@ -6,12 +6,15 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecount._files import replacing
+from edgecount._lock import locked
+from edgecount.watch.camera.alarms import ended
 from edgecount.watch.readings import AlarmStatus, Kept, LineReading
 from edgecount.watch.sinks.base import Sink
 
@@ -36,6 +39,7 @@ class State(Sink):
 
     def __init__(self, path: Path, every: float = _EVERY) -> None:
         self._path, self._every = path, every
+        self._lock = ExitStack()
         self._kept = load_state(path)
         self._written: float | None = None
         self._is_new = False
@@ -43,6 +47,32 @@ class State(Sink):
     def kept(self, camera: str) -> Kept:
         """Return what is kept of a camera; from any thread."""
         return self._kept.get(camera, Kept())
+
+    def end(self, going_on: Mapping[str, Collection[str]], wall: float) -> list[Event]:
+        """Return the events of raised alarms that are there no more.
+
+        Args:
+            going_on: names of the alarms that go on, by camera.
+            wall: UNIX time in seconds.
+        """
+        return [
+            ended(camera, name, wall, None, status.peak)
+            for camera, kept in self._kept.items()
+            for name, status in kept.alarms.items()
+            if status.raised and name not in going_on.get(camera, ())
+        ]
+
+    def open(self) -> None:
+        """Keep a second service from the file; OutputError if one keeps its counts there."""
+        self._lock.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock.enter_context(
+            locked(
+                self._path.with_name(f"{self._path.name}.lock"),
+                busy=f"keeps its counts in {self._path}: give each service a history of its own",
+                second="give each service a history of its own",
+            )
+        )
 
     def reading(self, reading: Reading) -> None:
         """Take the counts of a camera's lines, and its alarms."""
@@ -67,8 +97,9 @@ class State(Sink):
 
     def close(self) -> None:
         """Write what is new; OutputError if it cannot be written."""
-        if self._is_new:
-            self._write()
+        with self._lock:
+            if self._is_new:
+                self._write()
 
     def _keep(self, camera: str, kept: Kept) -> None:
         if kept != self._kept.get(camera, Kept()):

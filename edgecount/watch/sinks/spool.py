@@ -6,11 +6,12 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecount._files import writable
+from edgecount._lock import locked
 from edgecount.errors import OutputError
 from edgecount.watch.sinks.rotating import make_folder
 
@@ -58,14 +59,26 @@ class Spool:
     def __init__(self, path: str | Path, most: int) -> None:
         self._path = Path(path)
         self._most = most
+        self._lock = ExitStack()
 
     def open(self) -> None:
-        """Make the file, or look whether it is whole; OutputError if it cannot be used."""
+        """Make the file, or look whether it is whole; OutputError if it cannot be used.
+
+        Another process may not use it meanwhile, which would send what is for this one's receiver.
+        """
         try:
             path = writable(self._path)
             make_folder(path.parent)
         except OSError as error:
             raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
+        self._lock.close()
+        self._lock.enter_context(
+            locked(
+                path.with_name(f"{path.name}.lock"),
+                busy=f"sends what waits in {path}: give each service a spool of its own",
+                second="give each service a spool of its own",
+            )
+        )
         try:
             self._prepare()
         except OutputError as error:
@@ -75,6 +88,10 @@ class Spool:
             _log.warning("%s is damaged: put aside as %s", path, aside.name)
             self._put_aside(path, aside)
             self._prepare()
+
+    def close(self) -> None:
+        """Leave the file to others."""
+        self._lock.close()
 
     def put(self, identity: str, body: bytes) -> None:
         """Add a message, unless it waits already; it is on the disk when this returns.

@@ -100,6 +100,7 @@ class Webhook(Sink):
             self._more.set()
             thread.join(_CLOSING)
         self._poster.close()
+        self._spool.close()
 
     def backlog(self) -> Backlog:
         """Return what waits in the spool, what this run gave up, and what is wrong."""

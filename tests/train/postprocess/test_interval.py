@@ -148,3 +148,16 @@ def test_a_set_of_few_images_may_have_one_outside():
     spec = fit_interval(groups)
     odd = [*groups, [*outcomes(rng, 5, 100, 0.05), CountedImage(100.0, 0.0, 400.0)]]
     assert fit_interval(odd).above < 1.6 * spec.above
+
+
+@pytest.mark.parametrize("counted", [0.0, 1e-3, 0.05, 0.2])
+def test_sets_without_errors_do_not_make_that_of_others_wide(counted):
+    rng = np.random.default_rng(0)
+    camera = [CountedImage(t + 2 * rng.normal(), 0.0, t) for t in rng.uniform(5, 50, 30)]
+
+    def nobody():
+        return [CountedImage(abs(counted * rng.normal()), 0.0, 0.0) for _ in range(30)]
+
+    low, high = fit_interval([camera, nobody(), nobody()]).around(20)
+    assert 5 < low < 18
+    assert 22 < high < 40

@@ -131,3 +131,36 @@ def test_an_alarm_over_restarts(counter: EdgeCounter, tmp_path: Path):
     assert run(9, None) == ([], "acknowledged")
     assert run(2, "cleared") == (["cleared"], "quiet")
     assert run(9, None) == ([], "quiet")  # of its cooldown most is left
+
+
+def test_a_second_service_does_not_write_over_the_counts(tmp_path):
+    path = tmp_path / "state.json"
+    first, second = State(path, every=0), State(path, every=0)
+    first.open()
+    with pytest.raises(OutputError, match=r"keeps its counts in .*: give each service a history"):
+        second.open()
+    first.close()
+    second.open()
+    second.open()  # again, as after a failure
+    second.close()
+
+
+def test_alarms_that_are_gone_after_a_restart_are_cleared(tmp_path):
+    path = tmp_path / "state.json"
+    raised = AlarmStatus(raised=True, since=5.0, peak=9.0)
+    before = State(path, every=0)
+    before.event(Event("door", 5.0, "alarm", "full", "raised", 9.0, 9.0))
+    before.event(Event("gone", 5.0, "alarm", "full", "raised", 9.0, 9.0))
+    before.close()
+    state = State(path, every=0)
+    assert state.kept("door").alarms == {"full": raised}
+    assert state.end({"door": ["full"], "gone": ["full"]}, 7.0) == []
+    events = state.end({"door": ["busy"]}, 7.0)
+    assert [(one.camera, one.name, one.change, one.peak, one.time) for one in events] == [
+        ("door", "full", "cleared", 9.0, 7.0),
+        ("gone", "full", "cleared", 9.0, 7.0),
+    ]
+    for event in events:
+        state.event(event)
+    state.close()
+    assert State(path).end({}, 8.0) == []
