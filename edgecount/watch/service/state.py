@@ -159,7 +159,7 @@ def _read(document: Any) -> dict[str, Kept]:
     }
     return {
         camera: Kept(lines.get(camera, {}), alarms.get(camera, {}))
-        for camera in lines.keys() | alarms.keys()
+        for camera in sorted(lines.keys() | alarms.keys())
     }
 
 

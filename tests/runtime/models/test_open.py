@@ -92,7 +92,9 @@ def test_a_model_without_a_manifest(
     tmp_path: Path,
 ) -> None:
     onnx.save(make_graph(make_manifest()), tmp_path / "bare.onnx")
-    advice = r"carries no edgecount manifest .*`edgecount inspect bare\.onnx --manifest-template`"
+    advice = (
+        r"carries no edgecount manifest .*`edgecount inspect \S+bare\.onnx --manifest-template`"
+    )
     with pytest.raises(ModelError, match=advice):
         open_model(tmp_path / "bare.onnx")
 

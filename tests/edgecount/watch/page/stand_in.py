@@ -218,7 +218,8 @@ class StandInHistory:
                 "into": crossed,
                 "out": [None if one is None else 0.9 * one for one in crossed],
             }
-        return {"step": step, "time": times.tolist(), **lists}
+        seconds = [0.0 if away else float(step) for away in gap]
+        return {"step": step, "time": times.tolist(), "seconds": seconds, **lists}
 
     def patterns(self, camera: str, what: str) -> dict[str, Any]:
         self._check(camera)
