@@ -77,7 +77,8 @@ def columns_of(value: Any, columns: int = 2) -> NDArray[np.float32]:
         raise ValueError(
             f"expected N x {columns} numbers, got shape {array.shape} of {array.dtype}"
         )
-    if array.shape[1] > _MOST_COLUMNS:
+    lies = array.shape[0] == columns and array.shape[1] > 2 * columns
+    if array.shape[1] > _MOST_COLUMNS or lies:
         raise ValueError(
             f"expected N x {columns} numbers, got {array.shape[0]} x {array.shape[1]}: are rows "
             "and columns exchanged?"

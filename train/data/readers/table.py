@@ -249,6 +249,8 @@ def _number(word: str, separator: str) -> float | None:
         if separator == "," and re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", word):
             raise ValueError(f"is {word} a fraction or thousands? write a point, or no comma")
         word = word.replace(",", ".")
+    if "_" in word:  # which Python allows between digits
+        return None
     try:
         return float(word)
     except ValueError:

@@ -83,6 +83,7 @@ def test_of_several_classes_heads_count(tmp_path):
         ("0.jpg;1;2\n0.jpg,1,2\n", "line 2: .*separated by semicolons"),
         ("image,xmin,ymin,xmax,ymax\n0.jpg,9,1,2,3\n", "line 2: expected left <= right"),
         ('0.jpg,"1,234",2\n', "is 1,234 a fraction or thousands"),
+        ("image,x,y\n0.jpg,1_0,2\n", "line 2: expected "),
         ("0.jpg,1e300,2\n", "line 1: expected pixels of an image, got .'1e300', '2'"),
     ],
 )

@@ -143,9 +143,11 @@ def test_shares_in_place_of_pixels_are_refused(tmp_path):
 def test_exchanged_rows_and_columns_are_refused(tmp_path):
     io = pytest.importorskip("scipy.io")
     paint(tmp_path / "1.jpg")
-    io.savemat(tmp_path / "1_ann.mat", {"annPoints": np.ones((2, 40))})
-    with pytest.raises(SourceError, match=r"1_ann\.mat: expected N x 2 numbers, got 2 x 40"):
-        read_samples("ucf_cc_50", tmp_path)
+    for heads in (40, 5):
+        io.savemat(tmp_path / "1_ann.mat", {"annPoints": np.ones((2, heads))})
+        message = rf"1_ann\.mat: expected N x 2 numbers, got 2 x {heads}"
+        with pytest.raises(SourceError, match=message):
+            read_samples("ucf_cc_50", tmp_path)
 
 
 def test_folders_are_found_in_any_case(tmp_path):
