@@ -64,23 +64,36 @@ def _open(path: Path) -> int:
         raise OutputError(f"cannot write to the folder {path.parent}: {error.strerror}") from error
 
 
+def hold(descriptor: int) -> str | None:
+    """Lock an open file; return why it cannot be locked where there are no locks, else None.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return "Windows has no such locks"
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:  # a file system without locks
+        return str(error.strerror)
+    return None
+
+
 def _lock(descriptor: int, folder: Path, busy: str, second: str) -> bool:
     """Lock a file; returns False, after a warning, where that cannot be done."""
     try:
-        import fcntl
-    except ImportError:  # Windows
-        _log.warning("%s cannot be locked here: %s", folder, second)
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        reason = hold(descriptor)
     except BlockingIOError:
         owner = os.read(descriptor, 200).decode("ascii", "replace").strip()
         who = f"process {owner}" if owner else "another process"
         raise OutputError(f"{who} {busy}") from None
-    except OSError as error:
-        _log.warning("%s cannot be locked (%s): %s", folder, error.strerror, second)
-        return False
-    return True
+    if reason is not None:
+        _log.warning("%s cannot be locked (%s): %s", folder, reason, second)
+    return reason is None
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

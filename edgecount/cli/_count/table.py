@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edgecount._files import writable
+from edgecount._lock import hold
 from edgecount._text import valid_text
 from edgecount.cli._count.measures import Asked, Measured, line_numbers
 from edgecount.cli._count.printing import Printer
@@ -204,17 +205,11 @@ def _require_empty(file: io.FileIO, path: Path, overwrite: bool) -> None:
 
 def _lock(file: io.FileIO, path: Path) -> None:
     try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hold(file.fileno())
     except BlockingIOError:
         raise OutputError(
             f"--csv: another run is writing {path}: choose another name, or wait for its end"
         ) from None
-    except OSError:
-        return  # a file system without locks
 
 
 def _rounded(number: float | None) -> float | None:

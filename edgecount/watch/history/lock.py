@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from edgecount._lock import hold
 from edgecount.errors import OutputError
 
 
@@ -54,19 +55,15 @@ class FileLock:
 
 def _lock(file: int, path: Path) -> None:
     try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        without = hold(file)
     except BlockingIOError:
         owner = os.read(file, 20).decode("ascii", "replace").strip()
         raise OutputError(
             f"the history {path} is written by another process ({owner or 'unknown'}): end that "
             "one, or set history.path to another file"
         ) from None
-    except OSError:
-        return  # a file system without locks
+    if without is not None:
+        return
     with suppress(OSError):  # a full disk: the lock holds all the same
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
