@@ -54,23 +54,20 @@ def _check_origin(frame: Any) -> None:
     """Refuse what no result could say of its frame."""
     if isinstance(frame.image, (str, os.PathLike)):
         raise InputError(
-            "count_frames: expected pixels as a frame's image, got a path: use count() or "
-            "open_sources()"
+            "frame: expected pixels as its image, got a path: use count() or open_sources()"
         )
-    if not isinstance(frame.source, (str, os.PathLike)):
-        raise InputError(
-            f"count_frames: expected a name as a frame's source, got {_kind(frame.source)}"
-        )
+    if frame.source is not None and not isinstance(frame.source, (str, os.PathLike)):
+        raise InputError(f"frame: expected a name as its source, got {_kind(frame.source)}")
     try:
-        operator.index(frame.index)
+        operator.index(0 if frame.index is None else frame.index)
     except TypeError:
         raise InputError(
-            f"count_frames: expected a whole number as a frame's index, got {frame.index!r}"
+            f"frame: expected a whole number as its index, got {frame.index!r}"
         ) from None
     for name in ("time", "captured", "media_time"):
         time = getattr(frame, name, None)
         if time is not None and not (isinstance(time, Real) and math.isfinite(time)):
-            raise InputError(f"count_frames: expected seconds as a frame's {name}, got {time!r}")
+            raise InputError(f"frame: expected seconds as its {name}, got {time!r}")
 
 
 def check_sources(sources: object) -> None:

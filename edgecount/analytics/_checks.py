@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -46,14 +45,15 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
     Raises:
         ConfigError: it is no width and height in whole pixels above 0.
     """
+    width = height = 0
     try:
         width, height = size
-        width, height = operator.index(width), operator.index(height)
+        whole = is_finite(width, height) and width == int(width) and height == int(height)
     except (TypeError, ValueError):
-        width = height = 0
-    if width < 1 or height < 1:
+        whole = False
+    if not whole or width < 1 or height < 1:
         raise ConfigError(f"size: expected width and height in pixels, got {size!r}")
-    return width, height
+    return int(width), int(height)  # OpenCV tells of a video's as floats
 
 
 def later(time: float, last: float | None) -> float:

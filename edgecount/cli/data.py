@@ -71,8 +71,10 @@ def check(
     annotations say; whether other oddities are mistakes is for you to judge.
     """
     if sheet:
-        _check_sheet(sheet, path)
+        _check_sheet(sheet)
     samples, notes = read_with_notes(reader, path, unannotated)
+    if sheet:
+        _refuse_picture_of(sheet, samples)
     samples = reading(samples, accept_damaged, max_pixels)
     from edgecount.train.data.check import check_samples
 
@@ -132,23 +134,26 @@ def boxes(
     click.echo(printable(f"{out}  {heads} boxes in {len(boxed)} images"))
 
 
-def _check_sheet(path: Path, of: Path) -> None:
-    """Refuse a sheet that cannot be written, before the images are read.
+def _refuse_picture_of(path: Path, samples: list[Sample]) -> None:
+    """Raise OutputError if a sheet has the name of a picture of the set, or of its mask."""
+    from edgecount.errors import OutputError
 
-    Args:
-        path: the file.
-        of: the set's folder or file.
+    masks = [sample.region for sample in samples if isinstance(sample.region, Path)]
+    if path.resolve() in {one.resolve() for one in (*(s.path for s in samples), *masks)}:
+        raise OutputError(f"--sheet: {path} is a picture of the set: name another file")
+
+
+def _check_sheet(path: Path) -> None:
+    """Refuse a sheet that cannot be written, before the images are read.
 
     Raises:
         ConfigError: its suffix is none of a picture.
-        OutputError: the file cannot be written, or may be a picture of the set.
+        OutputError: the file cannot be written.
     """
-    from edgecount.errors import ConfigError, OutputError
+    from edgecount.errors import ConfigError
 
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ConfigError(f"--sheet: expected a .png or .jpg, got {path.name}")
-    if path.exists() and of.absolute().resolve() in path.absolute().resolve().parents:
-        raise OutputError(f"--sheet: {path} is a file of the set: name another one")
     refuse_unwritable(path, "--sheet")
 
 

@@ -83,10 +83,12 @@ def _told(origin: Frame | None) -> dict[str, Any]:
     if origin is None:
         return {"source": None, "frame": None, "time": None}
     # Frames of a caller's own class may lack the times.
+    source: Any = origin.source
+    index: Any = origin.index
     times = {name: getattr(origin, name, None) for name in ("time", "captured", "media_time")}
     return {
-        "source": os.fsdecode(origin.source),
-        "frame": int(origin.index),
+        "source": None if source is None else os.fsdecode(source),
+        "frame": None if index is None else int(index),
         **{name: None if time is None else float(time) for name, time in times.items()},
     }
 

@@ -200,6 +200,9 @@ def test_rows_of_a_run_that_was_killed_are_kept(run, files, tmp_path):
     assert f"{left} holds the rows of a run that was killed: move it away" in result.stderr
     assert left.read_text() == "source,frame\na.png,0\n"
     assert run("count", image, "--csv", out, "--overwrite").exit_code == 0
+    out.unlink()
+    left.write_text("source,frame\n")  # of a run that was killed before its first frame
+    assert run("count", image, "--csv", out).exit_code == 0
     assert [row["points"] for row in read(out)] == ["3"]
     assert not left.exists()
 

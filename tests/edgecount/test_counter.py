@@ -135,11 +135,11 @@ def test_what_frames_say_of_themselves_is_plain_in_results(
     told = [{**json.loads(text), "timings_ms": 0, "captured": 0} for text in (first, second)]
     assert told[0] == told[1]
     wrong: list[tuple[Any, str]] = [
-        (Frame(image, None, 0, 0.0), "expected a name as a frame's source, got None"),  # type: ignore[arg-type]
-        (Frame(image, "a", 1.5, 0.0), "whole number as a frame's index, got 1.5"),  # type: ignore[arg-type]
-        (Frame(image, "a", 0, float("nan")), "expected seconds as a frame's time, got nan"),
-        (Frame(image, "a", 0, 0.0, media_time=float("inf")), "as a frame's media_time, got inf"),
-        (Frame("a.png", "a", 0, 0.0), "expected pixels as a frame's image, got a path"),  # type: ignore[arg-type]
+        (Frame(image, 5, 0, 0.0), "expected a name as its source, got a value of type int"),  # type: ignore[arg-type]
+        (Frame(image, "a", 1.5, 0.0), "whole number as its index, got 1.5"),  # type: ignore[arg-type]
+        (Frame(image, "a", 0, float("nan")), "expected seconds as its time, got nan"),
+        (Frame(image, "a", 0, 0.0, media_time=float("inf")), "seconds as its media_time, got inf"),
+        (Frame("a.png", "a", 0, 0.0), "expected pixels as its image, got a path"),  # type: ignore[arg-type]
     ]
     for frame, words in wrong:
         with pytest.raises(InputError, match=words):

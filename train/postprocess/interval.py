@@ -115,7 +115,8 @@ def _for_new_sets(
     tried = np.unique(np.concatenate(needed))
     stretch = next(float(one) for one in tried if _holds(float(one), needed, spec.coverage, slack))
     ends = _balanced(spec)
-    return dataclasses.replace(spec, below=ends.below * stretch, above=ends.above * stretch)
+    below, above = (max(end * stretch, _NEAREST) for end in (ends.below, ends.above))
+    return dataclasses.replace(spec, below=below, above=above)
 
 
 def _holds(stretch: float, needed: Sequence[Array], coverage: float, slack: float) -> bool:

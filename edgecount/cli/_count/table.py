@@ -124,14 +124,13 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
         live: bool = False,
     ) -> None:
         self._path, path = path, writable(path)
-        if path.exists() and not overwrite:
-            raise OutputError(f"--csv: {path} exists: choose another name, or pass --overwrite")
+        _refuse_existing(path, overwrite)
         self._real = path
         self._partial = path.with_name(path.name + ".partial")
         self._size = self._rows = 0  # bytes and number of whole rows, the names of columns too
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = _open_alone(self._partial, overwrite)
+            self._file = _open_alone(self._partial, path, overwrite)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from None
         try:
@@ -151,14 +150,20 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
             with self._file:
                 self._file.truncate(self._size)
                 os.fsync(self._file.fileno())
-            if self._rows > 1:
-                self._partial.replace(self._real)
-                self.written = [self._path]
-            else:
-                self._partial.unlink()
+                if os.name == "posix":  # under the lock, which ends with the file
+                    self._give_name()
+            if os.name != "posix":
+                self._give_name()
         except OSError as refused:
             if kind is None:
                 raise OutputError(f"cannot write {self._path}: {refused.strerror}") from None
+
+    def _give_name(self) -> None:
+        if self._rows > 1:
+            self._partial.replace(self._real)
+            self.written = [self._path]
+        else:
+            self._partial.unlink()
 
     def _write_line(self, line: str) -> None:
         data = line.encode() + b"\n"
@@ -173,8 +178,13 @@ class CsvFile(CsvPrinter, AbstractContextManager["CsvFile"]):
         self._rows += 1
 
 
-def _open_alone(path: Path, overwrite: bool) -> io.FileIO:
-    """Open a file for the rows of this run alone.
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise OutputError(f"--csv: {path} exists: choose another name, or pass --overwrite")
+
+
+def _open_alone(path: Path, final: Path, overwrite: bool) -> io.FileIO:
+    """Open a file for the rows of this run alone, which get the name ``final``.
 
     Raises:
         OutputError: another run writes it, or one that was killed has left rows in it.
@@ -186,6 +196,7 @@ def _open_alone(path: Path, overwrite: bool) -> io.FileIO:
             _lock(file, path)
             # The run that had it until now may have given it its last name, or deleted it.
             if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                _refuse_existing(final, overwrite)  # it may have ended just now
                 _require_empty(file, path, overwrite)
                 return file
         except BaseException:
@@ -195,7 +206,10 @@ def _open_alone(path: Path, overwrite: bool) -> io.FileIO:
 
 
 def _require_empty(file: io.FileIO, path: Path, overwrite: bool) -> None:
-    if os.fstat(file.fileno()).st_size and not overwrite:
+    with path.open("rb") as there:
+        there.readline()  # the names of the columns
+        has_rows = bool(there.readline())
+    if has_rows and not overwrite:
         raise OutputError(
             f"--csv: {path} holds the rows of a run that was killed: move it away, or pass "
             "--overwrite"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import ConfigError, OutputError
 from edgecount.watch.camera import Camera
-from edgecount.watch.readings import Kept
+from edgecount.watch.readings import Event, Kept
 from edgecount.watch.service.counting import Counting
 from edgecount.watch.service.keep import keep_picture
 from edgecount.watch.service.outlets import Outlets
@@ -108,17 +108,24 @@ class Service:
         """Open the cameras and the sinks, and count."""
         with self._changing:
             self._announce()
+            ended = self._ended_alarms()
             self._outlets.use(self._parts.all)
-            self._tell_of_ended_alarms()
+            for event in ended:
+                self._outlets.tell(event)
             self._counting.use(list(self._cameras.values()))
             self._counting.start()
 
-    def _tell_of_ended_alarms(self) -> None:
-        """Clear, for those who are told, alarms that an earlier run raised and that are gone."""
-        if self._parts.state is not None:
-            alarms = {name: one.alarms for name, one in self._config.cameras.items()}
-            for event in self._parts.state.end(alarms, time.time()):
-                self._outlets.tell(event)
+    def _ended_alarms(self) -> list[Event]:
+        """Return the events of alarms that an earlier run raised and that are gone."""
+        state = self._parts.state
+        if state is None:
+            return []
+        try:
+            state.open()
+        except OutputError:
+            return []  # they are another service's, and the sink tells of it
+        alarms = {name: one.alarms for name, one in self._config.cameras.items()}
+        return state.end(alarms, time.time())
 
     def stop(self) -> None:
         """Stop counting, close the cameras, and let the sinks deliver what is waiting.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecount._files import replacing
 from edgecount._lock import locked
+from edgecount.errors import OutputError
 from edgecount.watch.camera.alarms import ended
 from edgecount.watch.readings import AlarmStatus, Kept, LineReading
 from edgecount.watch.sinks.base import Sink
@@ -40,6 +41,8 @@ class State(Sink):
     def __init__(self, path: Path, every: float = _EVERY) -> None:
         self._path, self._every = path, every
         self._lock = ExitStack()
+        self._may_write = True
+        self._updated: set[str] = set()  # cameras that this run has told of
         self._kept = load_state(path)
         self._written: float | None = None
         self._is_new = False
@@ -65,7 +68,11 @@ class State(Sink):
     def open(self) -> None:
         """Keep a second service from the file; OutputError if one keeps its counts there."""
         self._lock.close()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._may_write = False
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from error
         self._lock.enter_context(
             locked(
                 self._path.with_name(f"{self._path.name}.lock"),
@@ -73,6 +80,10 @@ class State(Sink):
                 second="give each service a history of its own",
             )
         )
+        self._may_write = True
+        # What another service has kept there until now.
+        own = {camera: self._kept[camera] for camera in self._updated}
+        self._kept = {**load_state(self._path), **own}
 
     def reading(self, reading: Reading) -> None:
         """Take the counts of a camera's lines, and its alarms."""
@@ -98,12 +109,13 @@ class State(Sink):
     def close(self) -> None:
         """Write what is new; OutputError if it cannot be written."""
         with self._lock:
-            if self._is_new:
+            if self._is_new and self._may_write:
                 self._write()
 
     def _keep(self, camera: str, kept: Kept) -> None:
         if kept != self._kept.get(camera, Kept()):
             self._kept[camera] = kept
+            self._updated.add(camera)
             self._is_new = True
 
     def _write(self) -> None:

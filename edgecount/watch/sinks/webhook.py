@@ -100,7 +100,8 @@ class Webhook(Sink):
             self._more.set()
             thread.join(_CLOSING)
         self._poster.close()
-        self._spool.close()
+        if thread is None or not thread.is_alive():  # one that hangs may still send
+            self._spool.close()
 
     def backlog(self) -> Backlog:
         """Return what waits in the spool, what this run gave up, and what is wrong."""

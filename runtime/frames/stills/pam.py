@@ -13,7 +13,7 @@ from edgecount.runtime.frames.stills.header import Header
 PAM = b"P7\n"
 
 _FIELD = re.compile(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)[ \t]+(\d{1,9})", re.MULTILINE)
-_END = re.compile(rb"^ENDHDR[ \t]*\n", re.MULTILINE)
+_END = re.compile(rb"^ENDHDR[ \t]*\r?\n", re.MULTILINE)
 _COLOURS = {1: 1, 2: 1, 3: 3, 4: 3}  # by the number of channels, of which the last may be alpha
 
 

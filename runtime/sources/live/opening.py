@@ -105,8 +105,10 @@ def _check_address(url: str) -> None:
     address = address_of(url)
     if not address.startswith(_WITH_HOST):
         return
+    # A user and a password may have anything but / ? and # in them, as FFmpeg reads them.
+    authority = re.split("[/?#]", address.partition("://")[2], maxsplit=1)[0]
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(f"//{authority.rpartition('@')[2]}")
         host, port = parts.hostname, parts.port
     except ValueError:  # not a number, past 65535, or a bracket without the other
         host, port = None, 0

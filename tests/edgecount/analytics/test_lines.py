@@ -309,5 +309,6 @@ def test_lines_and_frames_of_odd_sizes():
     for size in ((0, 0), (640.5, 480), (640,), "640"):
         with pytest.raises(ConfigError, match="size: expected width and height in pixels"):
             LineCounter([MIDDLE], size)
+    assert LineCounter([MIDDLE], (640.0, np.float32(480))).size == (640, 480)
     tiny = Line("tiny", (0, 0), (1e-200, 0), fractions=True).in_size(SIZE)
     assert tiny.side(np.array([[0.0, 5.0]])).tolist() == [5.0]

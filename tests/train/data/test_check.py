@@ -121,10 +121,14 @@ def test_a_sheet_does_not_replace_a_picture_of_the_set(tmp_path):
     asked = ("data", "check", picture.parent, "--reader", "csv", "--sheet")
     result = run(*asked, picture)
     assert result.exit_code == 1
-    assert "a.png is a file of the set: name another one" in result.stderr
+    assert "a.png is a picture of the set: name another file" in result.stderr
     assert picture.read_bytes() == before
-    assert run(*asked, tmp_path / "sheet.png").exit_code == 0
-    assert run(*asked, tmp_path / "sheet.png").exit_code == 0  # its own may be replaced
+    for sheet in (tmp_path / "sheet.png", picture.parent / "sheet.png"):
+        for _ in range(2):  # its own may be replaced
+            assert run(*asked, sheet).exit_code == 0
+    of_table = ("data", "check", picture.parent / "points.csv", "--reader", "csv", "--sheet")
+    assert run(*of_table, picture).exit_code == 1
+    assert picture.read_bytes() == before
 
 
 def test_a_sheet_that_cannot_be_written_is_refused_before_the_images_are_read(

@@ -153,6 +153,18 @@ def test_a_table_does_not_write_into_a_secret(run: Run) -> None:
     assert "--csv: expected a file of its own: serve.token_file has the same" in line
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://viewer:hunter2[@host/x", "rtsp://viewer:hunter2]\u2100@host:554/x",
+        "rtsp://viewer:hunter2:@[::1]:554/x", "rtsp://[fe80::1%25eth0]/x", "udp://@:5000",
+        "http://host/x?user=a@b", "rtmp://host/app",
+    ],
+)  # fmt: skip
+def test_addresses_that_lead_somewhere(run: Run, source: str) -> None:
+    assert run(source, "--check").exit_code == 0
+
+
 def test_an_unknown_protocol_is_a_note(run: Run) -> None:
     result = run("htp://host/x", "--check")
     assert result.exit_code == 0

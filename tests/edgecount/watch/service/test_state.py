@@ -139,10 +139,18 @@ def test_a_second_service_does_not_write_over_the_counts(tmp_path):
     first.open()
     with pytest.raises(OutputError, match=r"keeps its counts in .*: give each service a history"):
         second.open()
+    first.event(Event("door", 5.0, "alarm", "full", "raised", 9.0, 9.0))
+    before = path.read_bytes()
+    second._keep("hall", Kept({"gate": LineReading(1.0, 0.0, 5.0)}))
+    second.close()  # as the sink's thread does of what could not be opened
+    assert path.read_bytes() == before
     first.close()
     second.open()
     second.open()  # again, as after a failure
     second.close()
+    found = load_state(path)
+    assert found["door"].alarms["full"].raised
+    assert found["hall"].lines["gate"].into == 1
 
 
 def test_alarms_that_are_gone_after_a_restart_are_cleared(tmp_path):
