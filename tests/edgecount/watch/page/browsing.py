@@ -16,6 +16,8 @@ webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.chrome.service import Service as Driver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.expected_conditions import alert_is_present  # noqa: E402
+from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
 __all__ = ["Browser", "Keys", "chromium", "drag", "serving"]
 
@@ -49,6 +51,10 @@ class Browser:
 
     def button(self, text: str) -> Any:
         return self.driver.find_element(By.XPATH, f"//button[normalize-space()='{text}']")
+
+    def alert(self) -> Any:
+        """Wait for the question that the page asks: it may come a moment after a click."""
+        return WebDriverWait(self.driver, 60).until(alert_is_present())
 
     def text(self, selector: str) -> str:
         return str(

@@ -122,10 +122,10 @@ def test_a_refusal_is_told_and_nothing_is_lost(browser):
     browser.until(lambda: "expected 3 corners" in browser.text("#toasts"))
     assert browser.button("Save").is_enabled()
     browser.button("Cancel").click()
-    browser.driver.switch_to.alert.dismiss()  # stay
+    browser.alert().dismiss()  # stay
     assert browser.button("Save").is_enabled()
     browser.button("Cancel").click()
-    browser.driver.switch_to.alert.accept()
+    browser.alert().accept()
     browser.until(lambda: not browser.script("return document.querySelector('#editor')"))
 
 
@@ -135,11 +135,11 @@ def test_what_was_drawn_is_not_lost_by_a_link(browser):
     browser.button("Edit regions").click()
     browser.button("+ Line").click()
     browser.find("#cameras [data-id='yard']").click()
-    browser.driver.switch_to.alert.dismiss()
+    browser.alert().dismiss()
     assert browser.button("Save").is_enabled()
     assert browser.script("return location.hash") == "#/door"
     browser.find("#cameras [data-id='yard']").click()
-    browser.driver.switch_to.alert.accept()
+    browser.alert().accept()
     browser.until(lambda: browser.text("h1") == "Yard")
     assert browser.service.calls == []
 
@@ -153,10 +153,10 @@ def test_what_somebody_else_drew_meanwhile_is_not_overwritten_unasked(browser):
     given["regions"] = {**given["regions"], "theirs": given["regions"]["hall"]}
     browser.until(lambda: "theirs" in browser.text(".side table"))
     browser.button("Save").click()
-    browser.driver.switch_to.alert.dismiss()
+    browser.alert().dismiss()
     assert browser.service.calls == []
     browser.button("Save").click()
-    browser.driver.switch_to.alert.accept()
+    browser.alert().accept()
     browser.until(lambda: browser.service.calls)
 
 
