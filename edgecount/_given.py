@@ -86,9 +86,11 @@ def check_live(live: object) -> None:
         raise ConfigError(f"live: expected LiveOptions or None, got {_kind(live)}")
 
 
-def check_callback(name: str, call: Callable[..., object] | None) -> None:
-    """Refuse what cannot be called."""
-    if not callable(call):
+def check_callback(
+    name: str, call: Callable[..., object] | None, *, optional: bool = False
+) -> None:
+    """Refuse what cannot be called; None will do where it is optional."""
+    if not callable(call) and not (optional and call is None):
         raise ConfigError(f"{name}: expected a function, got {_kind(call)}")
 
 

@@ -66,8 +66,7 @@ def stream_several(
     check_sources(sources)
     check_timeout(timeout)
     check_live(live)
-    if on_error is not None:
-        check_callback("on_error", on_error)
+    check_callback("on_error", on_error, optional=True)
     # Not late: a picture that cannot be read ends its source before its next one is taken.
     readers = [jobs.reader(source, live, late=False) for source in sources]
     rounds = pipeline.rounds(readers, timeout, on_error)

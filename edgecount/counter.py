@@ -225,8 +225,7 @@ class EdgeCounter:
             BackendError: the counter is closed.
         """
         check_several("count_each", frames)
-        if until is not None:
-            check_callback("until", until)
+        check_callback("until", until, optional=True)
         until = until or (lambda: False)
         return self._pipeline.count_each(self._jobs.of_all(frames, until, keep=keep_frames), until)
 
@@ -365,8 +364,7 @@ class EdgeCounter:
             ConfigError: a callback cannot be called.
         """
         check_callback("on_result", on_result)
-        if on_error is not None:
-            check_callback("on_error", on_error)
+        check_callback("on_error", on_error, optional=True)
         return Watching(stream_one(self._pipeline, self._jobs, source, live), on_result, on_error)
 
     def refine(self, frame: CheckedFrame, result: CountResult) -> CountResult:

@@ -11,7 +11,7 @@ from edgecount.watch.sinks.pace import Pace
 from edgecount.watch.sinks.rotating import RotatingFile
 
 START = b'{"type":"'
-"""What every file begins with."""
+"""First bytes of every file: others are of another kind."""
 
 
 class JsonLines(Sink):

@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 START = b"time,camera,"
-"""What every table begins with."""
+"""First bytes of every table, also of older versions: other files are of another kind."""
 
 
 class CsvTable(Sink):
