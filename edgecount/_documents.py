@@ -7,7 +7,7 @@ import re
 import reprlib
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from edgecount.errors import EdgeCountError
 
@@ -73,20 +73,38 @@ def load_yaml(text: str, what: str, error: type[EdgeCountError]) -> Any:
         raise error(f"{what}: {_reason(failure)}") from None
 
 
+# Of YAML 1.2 (10.3.2, core schema): 012 is twelve, and 1:30 a text. In YAML 1.1 they are 10 and 90.
+_INT = re.compile(r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$")
+_FLOAT = re.compile(
+    r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
+
+
 @cache
 def _loader() -> type[Any]:
-    """Return PyYAML's safe loader, which follows YAML 1.1, with floats that need no point."""
+    """Return PyYAML's safe loader, which follows YAML 1.1, with the numbers of YAML 1.2."""
     import yaml
 
-    class Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types
-        pass
+    integer, real = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 
-    Loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-        "-+0123456789",
-    )
+    class Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types
+        yaml_implicit_resolvers: ClassVar = {
+            first: [(tag, pattern) for tag, pattern in known if tag not in (integer, real)]
+            for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    # An integer is a float, too: the first that matches counts.
+    Loader.add_implicit_resolver(integer, _INT, "-+0123456789")
+    Loader.add_implicit_resolver(real, _FLOAT, "-+0123456789.")
+    Loader.add_constructor(integer, lambda _, node: _int_of(node.value))
     return Loader
+
+
+def _int_of(text: str) -> int:
+    """Return the integer of a scalar of YAML 1.2; ValueError where a tag calls another one so."""
+    bases = {"0o": 8, "0x": 16}
+    return int(text, bases.get(text[:2], 10))
 
 
 def _reason(failure: Exception) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgecount.errors import AccuracyError, BackendError, OutputError
+from edgecount.errors import AccuracyError, BackendError, ModelError, OutputError
 from edgecount.export.defaults import Method
 from edgecount.export.graph.queries import opset
 from edgecount.export.precision.calibrate import (
@@ -260,8 +260,18 @@ def marked(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def calibrated(trial: Trial, images: ImageFolder, cache: Path) -> Calibration:
-    """Return the values of all tensors that INT8 may store, from the cache if it is of them."""
+    """Return the values of all tensors that INT8 may store, from the cache if it is of them.
+
+    Raises:
+        ModelError: the model has nothing that INT8 computes.
+    """
     model, spec = trial.source.model, trial.source.manifest.input
+    tensors = calibrated_tensors(model)
+    if not tensors:
+        raise ModelError(
+            "expected a model with convolutions of constant float32 weights, which are what INT8 "
+            "computes, got one without any: export it without --int8 (int8=True)"
+        )
     key = calibration_key(model.graph.SerializeToString(), repr(spec), images.paths)
     found = load_calibration(cache, key)
     if found is not None:
@@ -269,7 +279,6 @@ def calibrated(trial: Trial, images: ImageFolder, cache: Path) -> Calibration:
         return found
     step = Steps(trial.progress, "calibrating", len(images))
     feeds = ({spec.name: tensor} for tensor in calibration_tensors(images, spec))
-    tensors = calibrated_tensors(model)
     made = calibrate(model, feeds, tensors, threads=trial.threads, progress=step)
     try:
         made.save(cache, key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from edgecount._documents import load_json, load_yaml, shown
@@ -82,6 +84,23 @@ def test_numbers_of_yaml_need_no_point(text: str, value: float) -> None:
     found = load_yaml(text, "a.yaml", ConfigError)
     assert found == value
     assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("012", 12), ("08", 8), ("-007", -7), ("0o17", 15), ("0x1F", 31), ("1:30", "1:30"),
+     ("1_000", "1_000"), ("0b11", "0b11"), ("10:20.5", "10:20.5"), (".5", 0.5),
+     ("-.inf", -math.inf), ("!!int '7'", 7)],
+)  # fmt: skip
+def test_numbers_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    found = load_yaml(text, "a.yaml", ConfigError)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_a_tag_makes_no_number_of_a_text() -> None:
+    with pytest.raises(ConfigError, match=r"^a\.yaml: .*'1:30'"):
+        load_yaml("!!int 1:30", "a.yaml", ConfigError)
 
 
 @pytest.mark.parametrize("text", ["'1e-4'", "1e", "e5", "1e-4x", "0x1e"])

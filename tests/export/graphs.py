@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -73,6 +74,29 @@ def small_model(seed: int = 0, *, gain: float = 1.0, manifest: bool = True) -> o
         entry = model.metadata_props.add()
         entry.key, entry.value = METADATA_KEY, small_manifest().to_json()
     onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def pooled_model() -> onnx.ModelProto:
+    """A density without a convolution: how far each square of 8 px is from grey, in the mean."""
+    nodes = [
+        helper.make_node("Abs", ["image"], ["far"]),
+        helper.make_node("AveragePool", ["far"], ["mean"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("ReduceSum", ["mean", "channels"], ["density"], keepdims=1),
+    ]
+    float32 = TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "pooled",
+        [helper.make_tensor_value_info("image", float32, ["N", 3, "H", "W"])],
+        [helper.make_tensor_value_info("density", float32, ["N", 1, "H8", "W8"])],
+        [numpy_helper.from_array(np.array([1]), "channels")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    outputs = (OutputSpec("density", "density", 8),)
+    entry = model.metadata_props.add()
+    entry.key = METADATA_KEY
+    entry.value = dataclasses.replace(small_manifest(), outputs=outputs).to_json()
     return model
 
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from graphs import small_model, write_photos
+from graphs import pooled_model, small_model, write_photos
 
 from edgecount import EdgeCounter
-from edgecount.errors import AccuracyError, ConfigError, OutputError, SourceError
+from edgecount.errors import AccuracyError, ConfigError, ModelError, OutputError, SourceError
 from edgecount.export.options import ExportOptions
 from edgecount.export.package import export_model
 from edgecount.export.precision import convert
@@ -162,6 +162,15 @@ def test_without_images_scenes_are_rendered(model, tmp_path, monkeypatch):
 def test_int8_needs_images():
     with pytest.raises(ConfigError, match="int8: expected `calibration`"):
         ExportOptions(int8=True)
+
+
+def test_int8_needs_convolutions(photos, tmp_path):
+    path = tmp_path / "pooled.onnx"
+    onnx.save(pooled_model(), path)
+    options = ExportOptions(int8=True, calibration=photos, threads=1)
+    with pytest.raises(ModelError, match=r"expected a model with convolutions .* without --int8"):
+        export_model(str(path), tmp_path / "made", options)
+    assert names(tmp_path) == ["pooled.onnx"]
 
 
 def test_an_unreadable_calibration_image_is_named(model, photos, tmp_path):

@@ -51,6 +51,7 @@ class Reading:
     unannotated: dict[Path, Unannotated] = field(default_factory=dict)
     no_picture: list[Path] = field(default_factory=list)
     _folders: dict[Path, dict[str, list[Path]]] = field(default_factory=dict)
+    _taken: set[Path] = field(default_factory=set)
 
     def leave_out(self, reason: str, number: int) -> None:
         """Count annotations that are left out."""
@@ -128,9 +129,15 @@ class Reading:
         for path in candidates:
             found = self.find(path)
             if found:
+                self.of_one_picture(found)
                 return found
         self.unannotated[image] = Unannotated(candidates[0], "error")
         return None
+
+    def of_one_picture(self, annotation: Path) -> None:
+        """Note an annotation that another picture has, too, such as a.jpg and a.png."""
+        self.note("pictures that share their annotation with another", annotation in self._taken)
+        self._taken.add(annotation)
 
     def images_in(self, folder: Path, pattern: str = "*", *, deep: bool = False) -> list[Path]:
         """List the image files of a folder, and with ``deep`` of those in it, sorted by name."""

@@ -48,10 +48,13 @@ def from_boxes(
 ) -> Sample:
     """Make a sample of (N, 4) left, top, right, bottom; points not given are the centres.
 
+    Of a box of a negative width or height, whose corners are swapped, the sides are exchanged.
+
     Raises:
         ValueError: a number is not finite, or that of no image.
     """
-    sides = _coordinates(boxes, 4, "boxes of four finite sides")
+    corners = _coordinates(boxes, 4, "boxes of four finite sides").reshape(-1, 2, 2)
+    sides: Array = np.sort(corners, axis=1).reshape(-1, 4)
     centres = (sides[:, :2] + sides[:, 2:]) / 2 if points is None else points
     spans = (sides[:, 2:] - sides[:, :2]).clip(1.0)
     diameters: Array = np.sqrt(spans[:, 0] * spans[:, 1]).astype(np.float32)

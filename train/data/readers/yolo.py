@@ -22,6 +22,7 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.targets.boxes import boxes_around
 
 _CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_PARTS = ("train", "valid", "val", "validation", "test")  # folders, as exported sets are split
 _LISTS = ("classes.txt", "obj.names")  # a class's name in each line, from class 0 on
 
 
@@ -41,6 +42,10 @@ def read_yolo(root: Path, reading: Reading) -> list[Sample]:
     images = reading.images_in(folder, deep=True)
     described = _describe(root)
     names = _names(described, (root, texts, root.absolute().parent))
+    parts = _parts(images, folder)
+    if len(parts) > 1:
+        what = f"images of {', '.join(parts)}, all read as one set: expected a part's folder"
+        reading.note(what, len(images))
     paths = {image: _label_of(image, texts, folder) for image in images}
     found = {image: reading.find(path) for image, path in paths.items()}
     own = set(paths.values())
@@ -55,6 +60,7 @@ def read_yolo(root: Path, reading: Reading) -> list[Sample]:
         if path is None:
             reading.unannotated[image] = Unannotated(paths[image], "empty")
             continue
+        reading.of_one_picture(path)
         with naming(path):
             labels[image] = read_labels(path, _keypoints(described))
     kept = _classes(labels, names, reading)
@@ -78,6 +84,12 @@ def _label_of(image: Path, texts: Path, folder: Path) -> Path:
     parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
     swapped = Path(*parts)
     return swapped if swapped.parent.is_dir() else name
+
+
+def _parts(images: Iterable[Path], folder: Path) -> list[str]:
+    """Return the names of the parts of a split set that the images come from."""
+    folders = {name for image in images for name in image.relative_to(folder).parts[:-1]}
+    return [part for part in _PARTS if part in folders]
 
 
 def _label_files(folders: set[Path], read: set[Path], reading: Reading) -> list[Path]:

@@ -10,13 +10,18 @@ pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
 from edgecount.errors import SourceError
-from edgecount.train.data.readers import read_samples
+from edgecount.train.data.readers import read_samples, read_set
 
 
 def touch(path, text=""):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+def write_image(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.zeros((50, 200, 3), np.uint8))
 
 
 def voc(*objects):
@@ -185,7 +190,7 @@ def test_yolo_shares_become_pixels(tmp_path, folders):
     images, labels = (tmp_path / folder / "train" for folder in folders)
     images.mkdir(parents=True)
     for name in ("a.png", "b.jpg"):
-        cv2.imwrite(str(images / name), np.zeros((50, 200, 3), np.uint8))
+        write_image(images / name)
     touch(labels / "a.txt", "0 0.5 0.4 0.1 0.2\n")
     one, nobody = read_samples("yolo", tmp_path)
     assert one.points.tolist() == [[100, 20]]
@@ -194,6 +199,42 @@ def test_yolo_shares_become_pixels(tmp_path, folders):
     touch(labels / "b.txt", "0 100 20 10 10\n")
     with pytest.raises(SourceError, match=r"b\.txt: expected shares.*got pixels"):
         read_samples("yolo", tmp_path)
+
+
+def test_yolo_says_that_it_reads_all_parts_of_a_split_set(tmp_path):
+    for part in ("train", "valid", "test"):
+        write_image(tmp_path / part / "images" / f"{part}.png")
+        touch(tmp_path / part / "labels" / f"{part}.txt", "0 0.5 0.5 0.1 0.1\n")
+    samples, reading = read_set("yolo", tmp_path)
+    what = "images of train, valid, test, all read as one set: expected a part's folder"
+    assert len(samples) == 3
+    assert reading.notes == {what: 3}
+    assert not read_set("yolo", tmp_path / "train")[1].notes
+
+
+@pytest.mark.parametrize("box", ["30 20 -10 8", "20 28 10 -8", "30 28 -10 -8", "20 20 10 8"])
+def test_boxes_with_swapped_corners_keep_place_and_size(tmp_path, box):
+    write_image(tmp_path / "img1" / "1.jpg")
+    left, top, width, height = box.split()
+    touch(tmp_path / "gt" / "gt.txt", f"1,1,{left},{top},{width},{height},1,1,1")
+    (sample,) = read_samples("mot", tmp_path)
+    assert sample.boxes.tolist() == [[19, 19, 29, 27]]  # MOT counts from 1
+    assert sample.points.tolist() == [[24, 23]]
+    assert sample.sizes.tolist() == pytest.approx([80**0.5])
+
+
+@pytest.mark.parametrize(
+    ("reader", "folder", "row"),
+    [("yolo", "labels", "0 0.5 0.5 0.1 0.1"), ("jhu_crowd", "gt", "9 9 4 4 1 0")],
+)
+def test_two_pictures_of_one_annotation_are_noted(tmp_path, reader, folder, row):
+    for name in ("a.jpg", "a.png", "b.png"):
+        write_image(tmp_path / "images" / name)
+    for name in ("a", "b"):
+        touch(tmp_path / folder / f"{name}.txt", f"{row}\n")
+    samples, reading = read_set(reader, tmp_path)
+    assert len(samples) == 3
+    assert reading.notes == {"pictures that share their annotation with another": 1}
 
 
 def test_yolo_without_any_label_is_an_error(tmp_path):
