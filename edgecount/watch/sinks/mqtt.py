@@ -82,6 +82,7 @@ class Mqtt(Sink):
         self._lock = threading.Lock()
         self._given = None if cameras is None else dict(cameras)
         self._cameras: dict[str, Watched] | None = None  # those that are announced
+        self._gone: set[str] = set()  # cameras that were announced and are no more
         self._announced: dict[str, bytes] = {}
         self._available: dict[str, bool] = {}
         self._alarms: dict[tuple[str, str], dict[str, Any]] = {}
@@ -130,13 +131,15 @@ class Mqtt(Sink):
         """Send an event and what it changes; OutputError if the broker does not confirm it."""
         broker = self._ready()
         watched = self._watched(event.camera)
-        if watched is None:
+        # Whoever heard of the alarm of a camera that is removed has to hear that it is over.
+        if watched is None and event.camera not in self._gone:
             return
         topic = self._topics.of(event.camera, "events")
         messages = [broker.tell(topic, encode(event_document(event)))]
-        if event.kind == "alarm" and (self._cameras is None or event.name in watched.alarms):
+        is_known = watched is not None and (self._cameras is None or event.name in watched.alarms)
+        if event.kind == "alarm" and is_known:
             messages.append(self._send_alarm(broker, event))
-        elif event.kind == "camera" and event.change in {"lost", "back"}:
+        elif watched is not None and event.kind == "camera" and event.change in {"lost", "back"}:
             self._set_available(broker, event.camera, available=event.change == "back")
         for message in messages:
             broker.wait(message)
@@ -179,6 +182,7 @@ class Mqtt(Sink):
         with self._lock:
             self._cameras = self._given
             cameras = dict(self._given or {})
+        self._gone = (self._gone | self._available.keys()) - cameras.keys()
         kept: dict[str, bytes] = {}
         for camera, watched in cameras.items():
             kept.update(dict.fromkeys(self._topics.all_of(camera, watched), b""))

@@ -134,6 +134,26 @@ def test_an_alarm_that_goes_on_from_an_earlier_run_is_kept_as_it_is(broker, make
         sink.close()
 
 
+def test_the_alarm_of_a_camera_that_is_removed_is_told_to_be_over(broker, make_event, until):
+    def changes():
+        told = [text for topic, text in listener.heard if topic == "edgecount/door/events"]
+        return [json.loads(text)["change"] for text in told]
+
+    with Listener(broker.port) as listener:
+        sink = sink_to(broker, cameras={"door": Watched("Door", alarms=("crowded",))})
+        sink.open()
+        sink.event(make_event("raised"))
+        sink.set_cameras({"side": Watched("Side")})
+        sink.event(make_event("cleared"))
+        until(lambda: changes() == ["raised", "cleared"])
+        until(lambda: "edgecount/door/alarms/crowded" not in listener.kept)
+        sink.set_cameras({"door": Watched("Door", alarms=("crowded",))})
+        sink.event(make_event("raised"))
+        until(lambda: "edgecount/door/alarms/crowded" in listener.kept)
+        assert json.loads(listener.kept["edgecount/door/alarms/crowded"])["state"] == "ON"
+        sink.close()
+
+
 def test_what_somebody_else_keeps_is_left_alone(broker, until):
     with Listener(broker.port) as listener:
         client = listener._client
