@@ -7,6 +7,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from edgecount._lock import locked
 from edgecount.errors import ConfigError, OutputError
 from edgecount.watch.readings import Event, Reading
 from edgecount.watch.sinks.base import Sink
@@ -89,11 +91,26 @@ class Clips(Sink):
         self._ring = Ring(before, _MEMORY)
         self._last: dict[str, float] = {}
         self._clips: dict[str, _Clip] = {}
+        self._lock = ExitStack()
 
     def open(self) -> None:
-        """Make the folder, and delete what a kill left of a clip; OutputError if it cannot be."""
+        """Make the folder, and delete what a kill left of a clip; OutputError if it cannot be.
+
+        Another process may not use it meanwhile: it would take this one's clips for such leftovers.
+        """
         try:
             make_folder(self._folder)
+        except OSError as error:
+            raise self._error(error) from error
+        self._lock.close()
+        self._lock.enter_context(
+            locked(
+                self._folder / ".lock",
+                busy=f"writes clips into {self._folder}: give each service a folder of its own",
+                second="give each service a folder of its own",
+            )
+        )
+        try:
             for path in self._folder.iterdir():
                 if _LEFT.fullmatch(path.name):
                     path.unlink(missing_ok=True)
@@ -133,8 +150,9 @@ class Clips(Sink):
 
     def close(self) -> None:
         """Write and close all clips; OutputError if one cannot be written."""
-        for camera, clip in list(self._clips.items()):
-            self._finish(camera, clip)
+        with self._lock:
+            for camera, clip in list(self._clips.items()):
+                self._finish(camera, clip)
 
     def _is_due(self, reading: Reading) -> bool:
         last = self._last.get(reading.camera, -math.inf)

@@ -50,7 +50,7 @@ def shown(path):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
 
 
 def test_a_clip_shows_what_was_before_and_after(tmp_path, picture, make_event):
@@ -204,6 +204,22 @@ def test_places_and_numbers_that_make_no_sense(tmp_path):
     for wrong in ({"before": 61}, {"after": -1}, {"size_mb": 0}, {"rate": float("nan")}):
         with pytest.raises(ConfigError, match=f"{next(iter(wrong))}: expected"):
             Clips(tmp_path, **wrong)
+
+
+def test_a_second_service_leaves_the_clips_of_the_first_alone(tmp_path, picture, make_event):
+    first, second = (Clips(tmp_path, before=1, after=9, rate=1, draw=plain) for _ in range(2))
+    first.open()
+    first.reading(picture(0))
+    first.event(make_event(at=0))
+    first.reading(picture(1))
+    with pytest.raises(
+        OutputError, match=r"^process \d+ .*writes clips into .*a folder of its own"
+    ):
+        second.open()
+    first.close()
+    second.open()
+    second.close()
+    assert names(tmp_path) == ["door-crowded-20231114T221320Z.mp4"]
 
 
 def test_names_that_look_alike_are_clips_of_their_own(tmp_path, picture, make_event):
