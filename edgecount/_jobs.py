@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -47,16 +48,28 @@ class Jobs:
         check_frame(frame)
         return self._job(frame.image, frame)
 
+    def of_passing(self, frame: Frame) -> FrameJob:
+        """Return the job of a frame whose array may hold the next one when it is counted."""
+        return _copied(self.of_source(frame))
+
     def reader(
         self, source: SourceLike | Source, live: LiveOptions | None, *, late: bool
     ) -> SourceReader:
         """Return a reader of a source's jobs, of which those of image files may be late."""
         find = partial(open_sources, source, live=live, **self._reading)
-        return SourceReader(find, self.of_source, late=late and self._late)
+        return SourceReader(find, self.of_source, self.of_passing, late=late and self._late)
 
-    def of_several(self, frame: Any) -> Job:
-        """Return the job of one of several frames; that of a file is late, if jobs may be."""
-        if not self._late or not isinstance(frame, (str, os.PathLike, ImageSource)):
+    def of_several(self, frames: Iterable[Any]) -> Iterator[Job]:
+        """Yield the jobs of several frames; those of files are late, if jobs may be."""
+        passing = _are_passing(frames)
+        for frame in frames:
+            yield self._of_one(frame, passing=passing)
+
+    def _of_one(self, frame: Any, *, passing: bool) -> Job:
+        is_file = isinstance(frame, (str, os.PathLike, ImageSource))
+        if not is_file and passing:
+            return _copied(self.of(frame))
+        if not is_file or not self._late:
             return self.of(frame)
         if isinstance(frame, ImageSource):
             return LateJob(lambda on_size: self.of_source(frame.read(on_size)))
@@ -70,16 +83,18 @@ class Jobs:
 
         Jobs whose frames are to be kept are not late.
         """
+        passing = _are_passing(frames)
         for frame in frames:
             if until():
                 return
-            yield self._of_each(frame, keep=keep)
+            yield self._of_each(frame, keep=keep, passing=passing)
 
-    def _of_each(self, frame: Any, *, keep: bool) -> Job:
+    def _of_each(self, frame: Any, *, keep: bool, passing: bool) -> Job:
         try:
             if callable(frame):
-                frame = frame()
-            return self.of(frame) if keep else self.of_several(frame)
+                frame, passing = frame(), True
+            is_kept = keep and isinstance(frame, (str, os.PathLike, ImageSource))
+            return self.of(frame) if is_kept else self._of_one(frame, passing=passing)
         except Exception as error:  # noqa: BLE001 (codecs raise anything)
             return LateJob(partial(_fail, error))
 
@@ -90,6 +105,15 @@ class Jobs:
     def _of_file(self, path: str | os.PathLike[str], on_size: OnSize | None = None) -> FrameJob:
         image = read_image(path, on_size=on_size, **self._reading)
         return self.of_source(Frame(image, str(path), 0, 0.0))
+
+
+def _are_passing(frames: Iterable[Any]) -> bool:
+    """Return whether the frames are made one by one, and so perhaps each in the same array."""
+    return not hasattr(frames, "__getitem__")
+
+
+def _copied(job: FrameJob) -> FrameJob:
+    return dataclasses.replace(job, frame=job.frame.copied())
 
 
 def _fail(error: Exception, _on_size: OnSize) -> FrameJob:

@@ -181,6 +181,7 @@ def _engine_call(
     worker = stack.enter_context(backend.open_worker())
     bound = worker.bind(image.shape)
     worker.stream.upload(bound.input, np.ascontiguousarray(image, bound.input.dtype))
+    worker.stream.synchronize()
 
     def call() -> None:
         worker.enqueue()

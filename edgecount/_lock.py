@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def locked(path: Path, *, busy: str, second: str) -> Iterator[None]:
+def locked(path: Path, *, busy: str | None, second: str) -> Iterator[None]:
     """Hold a lock until the block ends, or the process does in whatever way.
 
     The system keeps the lock, not the file: one that a killed process left behind does not matter.
@@ -26,7 +26,7 @@ def locked(path: Path, *, busy: str, second: str) -> Iterator[None]:
         path: the lock's file; it is made if it is missing. Nobody may delete it but who holds it.
             Its folder exists.
         busy: what is said of another process that holds it, after who it is, such as "is training
-            in DIR: wait for it".
+            in DIR: wait for it"; None: it is waited for.
         second: what must not be done where nothing can be locked, for the warning.
 
     Raises:
@@ -39,7 +39,7 @@ def locked(path: Path, *, busy: str, second: str) -> Iterator[None]:
         os.close(descriptor)  # which gives the lock back
 
 
-def _hold(path: Path, busy: str, second: str) -> int:
+def _hold(path: Path, busy: str | None, second: str) -> int:
     """Return the descriptor of the lock's file, locked as far as the file system has locks."""
     while True:
         descriptor = _open(path)
@@ -64,8 +64,12 @@ def _open(path: Path) -> int:
         raise OutputError(f"cannot write to the folder {path.parent}: {error.strerror}") from error
 
 
-def hold(descriptor: int) -> str | None:
+def hold(descriptor: int, *, wait: bool = False) -> str | None:
     """Lock an open file; return why it cannot be locked where there are no locks, else None.
+
+    Args:
+        descriptor: the file's.
+        wait: whether to wait for a process that holds it.
 
     Raises:
         BlockingIOError: another process holds it.
@@ -75,7 +79,7 @@ def hold(descriptor: int) -> str | None:
     except ImportError:
         return "Windows has no such locks"
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         raise
     except OSError as error:  # a file system without locks
@@ -83,10 +87,10 @@ def hold(descriptor: int) -> str | None:
     return None
 
 
-def _lock(descriptor: int, folder: Path, busy: str, second: str) -> bool:
+def _lock(descriptor: int, folder: Path, busy: str | None, second: str) -> bool:
     """Lock a file; returns False, after a warning, where that cannot be done."""
     try:
-        reason = hold(descriptor)
+        reason = hold(descriptor, wait=busy is None)
     except BlockingIOError:
         owner = os.read(descriptor, 200).decode("ascii", "replace").strip()
         who = f"process {owner}" if owner else "another process"

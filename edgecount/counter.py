@@ -185,14 +185,14 @@ class EdgeCounter:
         On a GPU frames of one size that follow each other go through the engine together, as far as
         it takes batches, and the next ones are on their way meanwhile. On a CPU several frames are
         counted at once (`workers`), files decoded as well. An iterator is read a few frames ahead
-        of that, in the caller's thread: each frame must be in an array of its own.
+        of that, in the caller's thread; it may give each frame in the same array, but on a GPU.
 
         Raises:
             InputError: a frame cannot be counted, or it is one frame and not several.
             BackendError: see `count`.
         """
         check_several("count_batch", frames)
-        return self._pipeline.count_batch(self._jobs.of_several(frame) for frame in frames)
+        return self._pipeline.count_batch(self._jobs.of_several(frames))
 
     def count_each(
         self,
@@ -257,6 +257,7 @@ class EdgeCounter:
             frames: a `Source`, or frames from anywhere. These are read by the thread that asks for
                 the results, and on a CPU counted by it, each when the one before it is counted;
                 with an engine on a GPU they are read by a thread of their own, up to two ahead.
+                Each may be in the same array, but on a GPU.
 
         Raises:
             InputError: a frame cannot be counted, or is no `edgecount.Frame`.
@@ -265,7 +266,7 @@ class EdgeCounter:
         if isinstance(frames, Source):
             return self._pipeline.count_stream(self._jobs.reader(frames, None, late=False))
         check_frames(frames)
-        return self._pipeline.count_frames(frames, self._jobs.of_source)
+        return self._pipeline.count_frames(frames, self._jobs.of_source, self._jobs.of_passing)
 
     def stream_many(
         self,

@@ -22,6 +22,7 @@
 #include "device_planes.h"
 #include "edgecount/cuda/count_boxes.h"
 #include "gil.h"
+#include "held_stream.h"
 #include "map_counts.h"
 #include "options.h"
 
@@ -77,20 +78,13 @@ Args:
     stream: The stream of that work; long lists of boxes are copied in it.
 
 Raises:
+    RuntimeError: Nothing was enqueued.
     ValueError: A score is not finite (NaN or infinity), or a side of a candidate is not; the
         message names the map, such as "levels[0].scores", and the image.)";
 
 using Level = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::string,
                          std::string>;
 using LevelMaps = std::vector<std::tuple<nb::object, nb::object>>;
-
-/// Frees a counter while other threads run: CUDA waits for the device meanwhile.
-struct FreeUnlocked {
-    void operator()(cuda::BoxCounter* counter) const {
-        const ReleasedGil unlocked;
-        delete counter;
-    }
-};
 
 /// What the arguments of `enqueue` must be for one level.
 struct ExpectedLevel {
@@ -104,6 +98,7 @@ struct DeviceBoxCounter {
     std::size_t regions;
     int device;
     std::unique_ptr<cuda::BoxCounter, FreeUnlocked> counter;
+    bool has_work = false;  // until then its results are those of nothing
 };
 
 std::string name_of(std::size_t level, const char* part) {
@@ -161,7 +156,7 @@ void make(DeviceBoxCounter* self, std::int64_t batch, const std::vector<Level>& 
         DeviceBoxCounter{std::move(expected), planes.count, device, std::move(counter)};
 }
 
-void enqueue(DeviceBoxCounter& self, const LevelMaps& levels, const cuda::Stream& stream) {
+void enqueue(DeviceBoxCounter& self, const LevelMaps& levels, const HeldStream& stream) {
     require_device(stream, self.device);
     if (levels.size() != self.levels.size()) {
         throw std::invalid_argument("levels: expected " + std::to_string(self.levels.size()) +
@@ -177,11 +172,16 @@ void enqueue(DeviceBoxCounter& self, const LevelMaps& levels, const cuda::Stream
                                            self.levels[i].boxes, self.device)});
     }
     const ReleasedGil unlocked;
+    self.has_work = false;
     self.counter->enqueue(planes, stream);
+    self.has_work = true;
 }
 
-MapCounts read(DeviceBoxCounter& self, const cuda::Stream& stream) {
+MapCounts read(DeviceBoxCounter& self, const HeldStream& stream) {
     require_device(stream, self.device);
+    if (!self.has_work) {
+        throw std::runtime_error("BoxCounter: expected a call of enqueue before, got none");
+    }
     std::vector<ImageCount> images;
     {
         const ReleasedGil unlocked;

@@ -17,6 +17,7 @@
 #include "edgecount/cuda/memory.h"
 #include "edgecount/cuda/stream.h"
 #include "gil.h"
+#include "held_stream.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -276,7 +277,7 @@ void take_own(const DeviceArray& array, const Stream& stream) {
     stream.wait_for_all(true);
 }
 
-nb::object device_array(nb::handle source, const Stream& stream) {
+nb::object device_array(nb::handle source, const HeldStream& stream) {
     if (nb::isinstance<DeviceArray>(source)) {
         take_own(nb::cast<const DeviceArray&>(source), stream);
         return nb::borrow(source);

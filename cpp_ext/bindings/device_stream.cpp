@@ -15,6 +15,7 @@
 #include "device_array.h"
 #include "edgecount/cuda/stream.h"
 #include "gil.h"
+#include "held_stream.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -80,8 +81,8 @@ Args:
 constexpr const char* kUploadDoc =
     R"(Copy a C-contiguous array to the device, in this stream.
 
-The call does not wait if `source` lies in a `PinnedBuffer`, which then must stay as it is until the
-work is done. From other memory it returns when the source may be changed.
+The source must stay as it is until the work is done. The call does not wait if it lies in a
+`PinnedBuffer`; from other memory the copy may be done when it returns.
 
 Args:
     target: The C-contiguous array on the stream's device.
@@ -127,7 +128,7 @@ Raises:
 
 using cuda::Event;
 using cuda::Graph;
-using cuda::Stream;
+using Stream = HeldStream;
 
 using Unlocked = nb::call_guard<ReleasedGil>;
 
@@ -240,13 +241,17 @@ void bind_device_stream(nb::module_& module) {
     nb::class_<Event>(module, "Event", kEventDoc)
         .def(nb::init<int, bool>(), "device"_a = 0, nb::kw_only(), "timing"_a = false, Unlocked())
         .def_prop_ro("done", &Event::done, Unlocked(), "Whether the work before it is done.")
-        .def("record", &Event::record, "stream"_a, Unlocked(), kEventRecordDoc)
+        .def(
+            "record", [](Event& event, const Stream& stream) { event.record(stream); }, "stream"_a,
+            Unlocked(), kEventRecordDoc)
         .def("synchronize", &Event::synchronize, Unlocked(),
              "Wait until the work before it is done.")
         .def("elapsed_ms", &Event::elapsed_ms, "later"_a, Unlocked(), kElapsedDoc);
 
     nb::class_<Graph>(module, "Graph", kGraphDoc)
-        .def("launch", &Graph::launch, "stream"_a, Unlocked(), kLaunchDoc);
+        .def(
+            "launch", [](const Graph& graph, const Stream& stream) { graph.launch(stream); },
+            "stream"_a, Unlocked(), kLaunchDoc);
 
     nb::class_<Stream>(module, "Stream", kStreamDoc)
         .def("__init__", &make_stream, nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(),

@@ -31,4 +31,13 @@ private:
     PyThreadState* state_;
 };
 
+/// Frees an object while other threads run: CUDA waits for the device meanwhile.
+struct FreeUnlocked {
+    template <typename T>
+    void operator()(T* object) const {
+        const ReleasedGil unlocked;
+        delete object;
+    }
+};
+
 }  // namespace edgecount

@@ -20,6 +20,7 @@
 #include "device_planes.h"
 #include "edgecount/cuda/count_maps.h"
 #include "gil.h"
+#include "held_stream.h"
 #include "map_counts.h"
 #include "options.h"
 
@@ -84,6 +85,7 @@ Args:
     stream: The stream of that work; long lists of peaks are copied in it.
 
 Raises:
+    RuntimeError: Nothing was enqueued.
     ValueError: A map holds a non-finite value (NaN or infinity); the message names the map and the
         image.)";
 
@@ -98,14 +100,6 @@ Raises:
 
 using Size = std::optional<std::pair<std::int64_t, std::int64_t>>;
 
-/// Frees a counter while other threads run: CUDA waits for the device meanwhile.
-struct FreeUnlocked {
-    void operator()(cuda::MapCounter* counter) const {
-        const ReleasedGil unlocked;
-        delete counter;
-    }
-};
-
 /// A cuda::MapCounter, with what its arguments are checked by.
 struct DeviceMapCounter {
     ExpectedMap heatmap;
@@ -115,7 +109,14 @@ struct DeviceMapCounter {
     std::size_t regions;
     int device;
     std::unique_ptr<cuda::MapCounter, FreeUnlocked> counter;
+    bool has_work = false;  // until then its results are those of nothing
 };
+
+void require_work(const DeviceMapCounter& self) {
+    if (!self.has_work) {
+        throw std::runtime_error("MapCounter: expected a call of enqueue before, got none");
+    }
+}
 
 cuda::MapShape map_shape(const char* name, const Size& size, Scalar scalar) {
     cuda::MapShape shape;
@@ -181,18 +182,21 @@ void make(DeviceMapCounter* self, std::int64_t batch, const Size& heatmap, const
 }
 
 void enqueue(DeviceMapCounter& self, nb::handle heatmap, nb::handle offset, nb::handle density,
-             const cuda::Stream& stream) {
+             const HeldStream& stream) {
     require_device(stream, self.device);
     const cuda::DevicePlanes heat = as_device_planes("heatmap", heatmap, self.heatmap, self.device);
     const cuda::DevicePlanes shift = as_device_planes("offset", offset, self.offset, self.device);
     const cuda::DevicePlanes dense =
         as_device_planes("density", density, self.density, self.device);
     const ReleasedGil unlocked;
+    self.has_work = false;
     self.counter->enqueue(heat, shift, dense, stream);
+    self.has_work = true;
 }
 
-MapCounts read(DeviceMapCounter& self, const cuda::Stream& stream) {
+MapCounts read(DeviceMapCounter& self, const HeldStream& stream) {
     require_device(stream, self.device);
+    require_work(self);
     std::vector<ImageCount> images;
     {
         const ReleasedGil unlocked;
@@ -216,6 +220,7 @@ nb::object as_numpy(const float* from, const std::vector<std::size_t>& shape) {
 nb::object density(const DeviceMapCounter& self) {
     const float* from = self.counter->density();
     if (from == nullptr) return nb::none();
+    require_work(self);
     return as_numpy(from, {self.density.shape.begin(), self.density.shape.end()});
 }
 
@@ -226,6 +231,7 @@ nb::object density_of(const DeviceMapCounter& self, std::int64_t image) {
     }
     const float* from = self.counter->density();
     if (from == nullptr) return nb::none();
+    require_work(self);
     const auto height = static_cast<std::size_t>(self.density.shape[1]);
     const auto width = static_cast<std::size_t>(self.density.shape[2]);
     return as_numpy(from + static_cast<std::size_t>(image) * height * width, {height, width});

@@ -2,9 +2,11 @@
 #include <nanobind/stl/string.h>
 
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "arrays.h"
 #include "bindings.h"
@@ -12,6 +14,7 @@
 #include "edgecount/cuda/preprocess.h"
 #include "edgecount/pixels.h"
 #include "gil.h"
+#include "held_stream.h"
 #include "options.h"
 
 namespace nb = nanobind;
@@ -67,7 +70,7 @@ struct DevicePreprocessor {
     Pixels pixels;
     nb::dlpack::dtype dtype;
     int device;
-    cuda::Preprocessor preprocessor;
+    std::unique_ptr<cuda::Preprocessor, FreeUnlocked> preprocessor;
 };
 
 void make(DevicePreprocessor* self, std::int64_t height, std::int64_t width,
@@ -81,16 +84,14 @@ void make(DevicePreprocessor* self, std::int64_t height, std::int64_t width,
     const Pixels format = as_pixels("pixels", pixels);
     const Scalar scalar = as_scalar("dtype", dtype);
     const nb::dlpack::dtype out = dtype_of_name("dtype", dtype);
-    const ReleasedGil unlocked;
-    new (self)
-        DevicePreprocessor{height,
-                           width,
-                           out_height,
-                           out_width,
-                           format,
-                           out,
-                           device,
-                           cuda::Preprocessor(rows, columns, format, options, scalar, device)};
+    std::unique_ptr<cuda::Preprocessor, FreeUnlocked> preprocessor;
+    {
+        const ReleasedGil unlocked;
+        preprocessor.reset(
+            new cuda::Preprocessor(rows, columns, format, options, scalar, device));
+    }
+    new (self) DevicePreprocessor{height, width, out_height, out_width, format,
+                                  out,    device, std::move(preprocessor)};
 }
 
 /// One plane of an image: an address and the bytes from one row to the next.
@@ -142,7 +143,7 @@ ImageView as_image(const DevicePreprocessor& self, nb::handle image, nb::handle 
 }
 
 void enqueue(const DevicePreprocessor& self, nb::handle image, nb::handle out,
-             const cuda::Stream& stream, nb::handle chroma) {
+             const HeldStream& stream, nb::handle chroma) {
     require_device(stream, self.device);
     const ImageView view = as_image(self, image, chroma);
     const DeviceArray& target = as_device_array("out", out);
@@ -152,7 +153,7 @@ void enqueue(const DevicePreprocessor& self, nb::handle image, nb::handle out,
     require_contiguous("out", target);
     require_writable("out", target);
     const ReleasedGil unlocked;
-    self.preprocessor.enqueue(view, target.data, stream);
+    self.preprocessor->enqueue(view, target.data, stream);
 }
 
 }  // namespace

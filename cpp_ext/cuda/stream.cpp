@@ -70,10 +70,14 @@ Stream::Stream(int device, void* handle) : handle_(handle), device_(device) {
     registry().streams.insert(this);
 }
 
+void Stream::finish() const noexcept {
+    if (!owned_ || is_forked()) return;
+    give_back(device_, [this] { return cudaStreamSynchronize(stream_of(handle_)); });
+}
+
 Stream::~Stream() {
     if (is_forked()) return;
-    // A stream that was destroyed goes on with its work, but nothing can wait for it any more.
-    if (owned_) give_back(device_, [this] { return cudaStreamSynchronize(stream_of(handle_)); });
+    finish();  // a stream that was destroyed goes on, but nothing can wait for it any more
     {
         const std::lock_guard<std::mutex> lock(registry().mutex);
         registry().streams.erase(this);

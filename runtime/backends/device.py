@@ -184,8 +184,10 @@ def _run(worker: DeviceWorker, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
     bound = worker.bind(image.shape)
     # New arrays each time: results are the caller's, and the tensors are used again.
     outputs = {name: np.empty(a.shape, a.dtype) for name, a in bound.outputs.items()}
+    # Kept until the work is done: a GPU that reads the host's memory itself may read it late.
+    feed = np.ascontiguousarray(image, bound.input.dtype)
     with gpu_failures():
-        worker.stream.upload(bound.input, np.ascontiguousarray(image, bound.input.dtype))
+        worker.stream.upload(bound.input, feed)
         worker.enqueue()
         for name, target in outputs.items():
             worker.stream.download(bound.outputs[name], target)

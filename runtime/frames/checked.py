@@ -59,6 +59,13 @@ class CheckedFrame(NamedTuple):
         chroma = None if self.chroma is None else self.chroma[top // 2 : bottom // 2, left:right]
         return self._replace(pixels=pixels, chroma=chroma)
 
+    def copied(self) -> CheckedFrame:
+        """Return a frame in the host's memory in memory of its own; one on a GPU as it is."""
+        if not isinstance(self.pixels, np.ndarray):
+            return self
+        chroma = self.chroma.copy() if isinstance(self.chroma, np.ndarray) else None
+        return self._replace(pixels=self.pixels.copy(), chroma=chroma)
+
     @property
     def device(self) -> int | None:
         """Number of the GPU that the frame lies on; None: in the host's memory."""

@@ -74,13 +74,20 @@ class SourceReader(Reader["Job"]):
     Args:
         find: finds the sources; called when the first job is asked for.
         to_job: makes a job of a frame, in the thread that has read it.
+        to_own: does so of a frame whose array may hold the next one when it is counted; its pixels
+            are copied.
         late: whether image files are left to be read by those who count them.
     """
 
     def __init__(
-        self, find: Callable[[], Iterable[Source]], to_job: ToJob, *, late: bool = False
+        self,
+        find: Callable[[], Iterable[Source]],
+        to_job: ToJob,
+        to_own: ToJob,
+        *,
+        late: bool = False,
     ) -> None:
-        self._find, self._to_job, self._late = find, to_job, late
+        self._find, self._to_job, self._to_own, self._late = find, to_job, to_own, late
         self._sources: list[Source] | None = None
         self._readers: Iterator[Reader[Job]] = iter(())
         self._reader: Reader[Job] | None = None
@@ -154,16 +161,19 @@ class SourceReader(Reader["Job"]):
                 images = cast("list[ImageSource]", list(group))
                 yield Listed(late_job(image, self._to_job) for image in images)
             else:
-                reader = read_ahead(_frames_of(list(group)), self._to_job)
+                to_job = self._to_own if way == "foreign" else self._to_job
+                reader = read_ahead(_frames_of(list(group)), to_job)
                 reader.on_change = self.on_change
                 yield cast("Reader[Job]", reader)
 
-    def _way(self, source: Source) -> Literal["live", "late", "ahead"]:
+    def _way(self, source: Source) -> Literal["live", "late", "ahead", "foreign"]:
         """Return how a source is read."""
         if isinstance(source, LiveSource):
             return "live"
-        # What a class of a caller's own reads is its own affair.
-        return "late" if self._late and type(source) is ImageSource else "ahead"
+        # What a class of a caller's own reads is its own affair; it may fill one array for all.
+        if self._late and type(source) is ImageSource:
+            return "late"
+        return "ahead" if source.frames.__module__.startswith("edgecount.") else "foreign"
 
 
 class _LiveReader(Reader["FrameJob"]):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgecount import _ext
+from edgecount.errors import BackendError
 from edgecount.runtime.pipeline.postprocess import box_options, count_options
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class MapsCounter(GpuCounter):
     ) -> None:
         heatmap, density = grid.heatmap, grid.density
         self._offset = grid.manifest.output("offset")
+        _check_one_dtype(heatmap, self._offset, dtypes)
         self._counter = _ext.MapCounter(
             batch,
             None if heatmap is None else grid.cells(heatmap),
@@ -132,6 +134,19 @@ class MapsCounter(GpuCounter):
     def density_of(self, image: int) -> NDArray[np.float32] | None:
         """Return one image's density; see `GpuCounter.density_of`."""
         return self._counter.density_of(image)
+
+
+def _check_one_dtype(
+    heatmap: OutputSpec | None, offset: OutputSpec | None, dtypes: Mapping[str, str]
+) -> None:
+    if heatmap is None or offset is None:
+        return
+    one, other = dtypes[heatmap.name], dtypes[offset.name]
+    if one != other:
+        raise BackendError(
+            f"output {offset.name!r}: expected {one} on a GPU, as {heatmap.name!r} is, got "
+            f"{other}: build the engine with both in one type"
+        )
 
 
 class BoxesCounter(GpuCounter):

@@ -64,12 +64,20 @@ class HostPipeline(Pipeline[HostRunner]):
         self._backend, self._settings = backend, settings
         self._workers = backend.lanes if workers is None else workers
         self._of_lanes: Backend | None = None
-        self._opening = threading.Lock()
         pixels = LARGEST_PLANE if workers is None else LARGEST_PLANE * workers
-        share = pixels / 2 if workers is None else LARGEST_PLANE
-        self._in_engine = Room(pixels, share)
-        self._decoded = Room(LARGE * self._workers, LARGE)
+        self._pixels = pixels, pixels / 2 if workers is None else LARGEST_PLANE
+        self._make_locks()
         self._of_thread = threading.local()  # whether it counts a frame
+
+    def _make_locks(self) -> None:
+        self._opening = threading.Lock()
+        self._in_engine = Room(*self._pixels)
+        self._decoded = Room(LARGE * self._workers, LARGE)
+
+    def start_anew(self) -> None:
+        """Free what threads hold that a fork has left behind; see `Pipeline`."""
+        super().start_anew()
+        self._make_locks()
 
     @property
     def takes_late(self) -> bool:
@@ -109,13 +117,14 @@ class HostPipeline(Pipeline[HostRunner]):
                 yield outcome
 
     def count_frames(
-        self, frames: Iterable[Frame], to_job: ToJob
+        self, frames: Iterable[Frame], to_job: ToJob, to_own: ToJob
     ) -> Iterator[tuple[Frame, CountResult]]:
         """Count a frame when its result is asked for; all is done in the caller's thread.
 
-        What makes the frames may be of that thread alone, as connections to databases are, and may
-        give each of them in the same array.
+        What makes the frames may be of that thread alone, as connections to databases are. See
+        `Pipeline`.
         """
+        del to_own
         for frame in frames:
             yield frame, self.count(to_job(frame))
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgecount.runtime.backends.base import Backend
     from edgecount.runtime.frames.checked import CheckedFrame
     from edgecount.runtime.pipeline.job import CountSettings, FrameJob
-    from edgecount.runtime.pipeline.postprocess import Counts
+    from edgecount.runtime.pipeline.postprocess import Counts, RegionMasks
     from edgecount.runtime.zoom.proposals import Prediction
     from edgecount.runtime.zoom.search import Window
 
@@ -61,6 +61,7 @@ class HostRunner(Runner):
         """
         self._engine = engine or self._backend
         settings, frame = self._settings, on_host or job.frame
+        masks = settings.masks  # others may be set meanwhile, for frames that are not begun yet
         geometry = settings.geometry(frame.size)
         clock = _Clock()
         run = self._run_tiles if geometry.tiles else self._run
@@ -69,13 +70,13 @@ class HostRunner(Runner):
             maps,
             settings.manifest,
             geometry,
-            settings.masks,
+            masks,
             threshold=settings.threshold,
             capacity=0 if settings.zoom else settings.capacity,
         )
         if settings.zoom:
             clock.lap("postprocess")
-            counts = self._zoom(frame, geometry, maps, counts, clock)
+            counts = self._zoom(frame, geometry, masks, maps, counts, clock)
         clock.lap("postprocess")
         return settings.result(job, geometry, counts, clock.timings)
 
@@ -83,6 +84,7 @@ class HostRunner(Runner):
         self,
         frame: CheckedFrame,
         geometry: InputGeometry,
+        masks: RegionMasks,
         maps: dict[str, NDArray[Any]],
         counts: Counts,
         clock: _Clock,
@@ -106,7 +108,7 @@ class HostRunner(Runner):
         )
         with explained(manifest):
             points = zoom.find(look, geometry.size, read_maps(maps, grid))
-        return count_points(counts, points, grid, settings.masks, capacity=settings.capacity)
+        return count_points(counts, points, grid, masks, capacity=settings.capacity)
 
     def _run(
         self, frame: CheckedFrame, geometry: InputGeometry, clock: _Clock

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, cast
+from weakref import WeakSet
 
 from edgecount.runtime.pipeline.feeds import read_ahead
 from edgecount.runtime.pipeline.job import LateJob, Outcome
@@ -39,6 +41,7 @@ class Pipeline(ABC, Generic[RunnerT]):
         self._largest_batch = largest_batch
         self._lock = threading.Lock()
         self._feeds: set[Reader[list[Job]]] = set()  # of the streams in progress
+        _pipelines.add(self)
 
     @property
     def takes_late(self) -> bool:
@@ -78,10 +81,17 @@ class Pipeline(ABC, Generic[RunnerT]):
             return Outcome(error, job.origin)
 
     def count_frames(
-        self, frames: Iterable[Frame], to_job: ToJob
+        self, frames: Iterable[Frame], to_job: ToJob, to_own: ToJob
     ) -> Iterator[tuple[Frame, CountResult]]:
-        """Count a caller's own frames as they come, and yield each with its result, in order."""
-        yield from self.count_stream(read_ahead(frames, to_job))
+        """Count a caller's own frames as they come, and yield each with its result, in order.
+
+        Args:
+            frames: the frames, of which each may be in the array of the one before it.
+            to_job: makes the job of a frame that is counted before the next one is asked for.
+            to_own: makes that of one that is not: its pixels are copied.
+        """
+        del to_job
+        yield from self.count_stream(read_ahead(frames, to_own))
 
     def count_stream(self, jobs: Reader[Job]) -> Iterator[tuple[Frame, CountResult]]:
         """Count frames as they come, and yield each with its result, in order."""
@@ -122,6 +132,11 @@ class Pipeline(ABC, Generic[RunnerT]):
     @abstractmethod
     def _count_groups(self, feed: Reader[list[Job]]) -> Generator[Counted, None, None]:
         """Count groups of frames of one kind, and yield them in order with their results."""
+
+    def start_anew(self) -> None:
+        """Free, in a forked process, what threads hold that are not there: engines refuse forks."""
+        self._lock = threading.Lock()
+        self._runners.start_anew()
 
     def check_open(self) -> None:
         """Raise BackendError if the pipeline is closed."""
@@ -199,6 +214,18 @@ class InGroups(Reader["list[Job]"]):
     def close(self) -> None:
         """Close the reader of the jobs."""
         self._jobs.close()
+
+
+_pipelines: WeakSet[Pipeline[Any]] = WeakSet()
+
+
+def _start_anew() -> None:
+    for pipeline in list(_pipelines):
+        pipeline.start_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
 
 
 def _ignore_size(width: int, height: int) -> None:

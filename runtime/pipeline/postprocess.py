@@ -145,10 +145,13 @@ def count_outputs(
         return _count_boxes(maps, grid, masks, box_options(grid, threshold, capacity))
     by_role = {output.role: maps[output.name] for output in manifest.outputs}
     heatmap, density = by_role.get("heatmap"), by_role.get("density")
+    offset = by_role.get("offset")
+    if heatmap is not None and offset is not None and heatmap.dtype != offset.dtype:
+        heatmap, offset = (part.astype(np.float32) for part in (heatmap, offset))
     with explained(manifest):
         found = _ext.count_maps(
             None if heatmap is None else heatmap[:, 0],
-            by_role.get("offset"),
+            offset,
             None if density is None else density[:, 0],
             grid.masks(masks),
             **count_options(grid, threshold, capacity),

@@ -123,6 +123,10 @@ class RunnerPool(Generic[RunnerT]):
         finally:
             self._release(runner, place)
 
+    def start_anew(self) -> None:
+        """Free the lock in a process that was forked while another thread held it."""
+        self._lock = threading.Lock()
+
     def close(self, after: Callable[[], None] | None = None) -> None:
         """Close the idle runners, and those in use when they come back; then call `after`."""
         with self._lock:

@@ -94,10 +94,10 @@ class _Lent(Generic[QueueingRunnerT]):
 
     Args:
         stack: gives them back to the pool.
-        pool: lends them; the first at once, and another one when it is first of use.
+        pool: lends them, each when it is first of use: on the device that has to count.
 
     Raises:
-        BackendError: there is no memory for the first.
+        BackendError: the pool is closed.
     """
 
     def __init__(self, stack: ExitStack, pool: RunnerPool[QueueingRunnerT]) -> None:
@@ -105,7 +105,7 @@ class _Lent(Generic[QueueingRunnerT]):
         self._idle: list[deque[QueueingRunnerT]] = [deque() for _ in range(pool.places)]
         self._busy = [0] * pool.places
         self._most = [_RUNNERS] * pool.places
-        self._idle[0].append(stack.enter_context(pool.acquire()))
+        pool.check_open()
 
     @property
     def most(self) -> int:

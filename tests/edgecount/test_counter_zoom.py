@@ -102,6 +102,26 @@ def test_a_crowd_that_merges_is_told_apart_and_the_density_stays():
     assert twice.timings["infer"] > 0
 
 
+def test_regions_that_are_set_meanwhile_are_those_of_the_next_frame():
+    left, right = ([(x, 0), (x + 96, 0), (x + 96, 128), (x, 128)] for x in (0, 96))
+
+    class Meanwhile(Brightest):
+        def infer(self, inputs):
+            if self.sizes:  # the enlarged part of the frame in hand
+                counter.regions = later
+            return super().infer(inputs)
+
+    for later in ({"left": right, "right": left}, {"one": left}, {}):
+        with open_counter(zoom=1, regions={"left": left, "right": right}) as counter:
+            expected = counter.count(picture()).regions
+        counter = EdgeCounter(
+            MANIFEST, backend=Meanwhile(), zoom=1, regions={"left": left, "right": right}
+        )
+        with counter:
+            assert counter.count(picture()).regions == expected
+            assert counter.count(picture()).regions.keys() == later.keys()
+
+
 def smoothstep(people):
     t = min(max((people - 2.0) / 8.0, 0.0), 1.0)
     return t * t * (3 - 2 * t)

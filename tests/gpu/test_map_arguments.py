@@ -112,6 +112,22 @@ def test_axes_of_one_item_may_have_any_stride(stream):
     np.testing.assert_allclose(peaks, [[7.42, 0.9, 0.9]], rtol=1e-6)
 
 
+def test_nothing_is_read_before_anything_was_counted(stream):
+    counter, boxes = make(keep_density=True), _ext.BoxCounter(1, [(1, 2, 2, 8, *["float32"] * 2)])
+    for counter_of, read in (
+        ("Map", lambda: counter.read(stream)),
+        ("Map", lambda: counter.density),
+        ("Map", lambda: counter.density_of(0)),
+        ("Box", lambda: boxes.read(stream)),
+    ):
+        with pytest.raises(RuntimeError, match=f"^{counter_of}Counter: expected a call of enqueue"):
+            read()
+    with pytest.raises(TypeError, match="heatmap: expected a DeviceArray"):
+        counter.enqueue(1, 1, 1, stream)
+    with pytest.raises(RuntimeError, match="expected a call of enqueue"):
+        counter.read(stream)
+
+
 def test_the_density_is_brought_back_as_a_copy(stream):
     counter = make(heatmap=None, offset=False, keep_density=True, unit=2.0)
     assert make().density is None

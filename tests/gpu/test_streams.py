@@ -53,6 +53,37 @@ def test_idle_and_done(stream):
     event.synchronize()
 
 
+@pytest.mark.skipif(not EMULATED, reason="a GPU is done before another thread gets its turn")
+@pytest.mark.parametrize("freed", ["stream", "preprocessor"])
+def test_other_threads_run_while_something_is_freed(freed):
+    """What is freed waits for work, which in a program of callbacks may wait for such a thread."""
+    held = {
+        "stream": _ext.Stream(),
+        "preprocessor": _ext.Preprocessor(
+            480, 640, 480, 640, 320, 480, (0,) * 3, (1,) * 3, True, 0
+        ),
+    }
+    image = _ext.DeviceBuffer(480 * 640 * 3).array((480, 640, 3), "uint8")
+    out = _ext.DeviceBuffer(4 * 3 * 480 * 640).array((3, 480, 640), "float32")
+    steps, is_over = 0, threading.Event()
+
+    def step():
+        nonlocal steps
+        while not is_over.is_set():
+            steps += 1
+            is_over.wait(0.001)
+
+    held["preprocessor"].enqueue(image, out, held["stream"])
+    thread = threading.Thread(target=step)
+    thread.start()
+    before = steps
+    del held[freed]
+    after = steps
+    is_over.set()
+    thread.join()
+    assert after > before + 1
+
+
 def test_a_stream_waits_for_another(stream):
     pinned = _ext.PinnedBuffer(4 * 2**20).array((2**20,), "float32")
     pinned[...] = 5.0

@@ -69,14 +69,10 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
             stream = _ext.Stream(self.device_index, inner=True)
         session = _open(model, threads, stream, memory)
         check_tensors(session, model)
-        options = load_onnxruntime().RunOptions()
-        # What follows in the stream waits for the maps; the host need not.
-        options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._manifest = model.manifest
         self._shared: _Shared | None = _Shared(
             stream,
             session,
-            options,
             memory,
             model.manifest,
             _dtypes_of(session, model),
@@ -107,14 +103,13 @@ class OnnxRuntimeCudaBackend(DeviceBackend):
 
 
 class _Shared(NamedTuple):
-    """The stream, the session and its options, which the workers share.
+    """The stream and the session, which the workers share.
 
     A tuple frees its last item first, and the stream must outlive the session that uses it.
     """
 
     stream: Stream
     session: Any
-    options: Any
     memory: str
     manifest: Manifest
     dtypes: dict[str, str]
@@ -163,8 +158,9 @@ class _Worker(DeviceWorker):
             self.stream.synchronize()
         try:
             # Two threads that enqueue at once would mix their kernels in the one stream.
-            with shared.queue, run_in_hand(shared.options):
-                shared.session.run_with_iobinding(self._binding, shared.options)
+            options = _run_options()  # of this run: ending it leaves the next ones alone
+            with shared.queue, run_in_hand(options):
+                shared.session.run_with_iobinding(self._binding, options)
         except ModelError:  # it was ended
             raise
         except Exception as error:
@@ -197,6 +193,13 @@ def _open(model: ModelFile, threads: int | None, stream: Stream, memory: str) ->
         "cudnn_conv_algo_search": "HEURISTIC",
     }
     return open_session(model, CUDA, threads, options)
+
+
+def _run_options() -> Any:
+    options = load_onnxruntime().RunOptions()
+    # What follows in the stream waits for the maps; the host need not.
+    options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+    return options
 
 
 def _dtypes_of(session: Any, model: ModelFile) -> dict[str, str]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgecount._files import require_regular
+from edgecount._lock import locked
 from edgecount.errors import BackendError, EdgeCountError, ModelError
 from edgecount.runtime.backends.tensorrt.library import load_tensorrt
 from edgecount.runtime.cuda.driver import Device, Driver, probe_driver, why_no_gpu
 from edgecount.runtime.models.engines import Engine, Rebuild, build_command, file_sha256, find_onnx
 from edgecount.runtime.models.portability import mismatches
-from edgecount.runtime.models.sidecar import EngineSidecar
+from edgecount.runtime.models.sidecar import EngineSidecar, read_sidecar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,14 +120,31 @@ def _build_again(
             f"rebuild builds on the first GPU, which is {first}: make this one the first "
             "(CUDA_VISIBLE_DEVICES)"
         )
-    _log.warning(
-        "building %s again from %s, which takes minutes: %s",
-        *(path, onnx.name, "; ".join(reasons)),
-    )
-    started = time.monotonic()
-    made = rebuild(path, sidecar, onnx, fitting.gpu.capability)
-    _log.info("built %s again in %.0f s", path, time.monotonic() - started)
-    return fitting._replace(plan=read_plan(path), sidecar=made, rebuilt=True), advice
+    lock = path.with_name(f"{path.name}.lock")
+    # A service's processes find at the same time that TensorRT is another one: one of them builds.
+    with locked(lock, busy=None, second="let one process at a time build it again"):
+        made = _built_meanwhile(engine)
+        if made is None:
+            _log.warning(
+                "building %s again from %s, which takes minutes: %s",
+                *(path, onnx.name, "; ".join(reasons)),
+            )
+            started = time.monotonic()
+            made = rebuild(path, sidecar, onnx, fitting.gpu.capability)
+            _log.info("built %s again in %.0f s", path, time.monotonic() - started)
+        plan = read_plan(path)
+        with suppress(OSError):
+            lock.unlink()  # while it is held: see `locked`
+    return fitting._replace(plan=plan, sidecar=made, rebuilt=True), advice
+
+
+def _built_meanwhile(engine: Engine) -> EngineSidecar | None:
+    """Return the sidecar of what another process has built since the engine was opened."""
+    try:
+        there = read_sidecar(engine.path)
+    except ModelError:
+        return None
+    return None if there == engine.sidecar else there
 
 
 def engine_problems(engine: Engine, plan: bytes, device: int = 0) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import cv2
 import numpy as np
 import pytest
 from lanes_engine import LANES, WAYS, Engine, Own, picture
+from numpy.typing import NDArray
 
-from edgecount import ConfigError, EdgeCounter, Frame
+from edgecount import ConfigError, EdgeCounter, Frame, PixelFrame
 from edgecount.fake import FakeCamera, Show
 from edgecount.runtime.pipeline import host_pipeline
 
@@ -115,6 +117,33 @@ def test_frames_of_a_caller_s_own_come_when_they_are_asked_for(counter: EdgeCoun
     for index, (_, result) in enumerate(counter.count_frames(frames())):
         assert (result.count, len(given)) == (index, index + 1)
     assert set(given) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("workers", [None, 1, 2])
+def test_frames_in_one_array_are_counted_as_they_were_given(
+    tiny_model: Path, workers: int | None
+) -> None:
+    """A source may fill the same array for each frame, as libraries of cameras do."""
+    same = picture(0)
+
+    def fill(value: int) -> NDArray[np.uint8]:
+        same[...] = value
+        return same
+
+    def frames() -> Iterator[Frame]:
+        return (Frame(fill(value), "own", value, 0.0) for value in range(8))
+
+    counter = EdgeCounter(tiny_model, backend=Engine(), workers=workers)
+    for results in (
+        counter.count_batch(fill(value) for value in range(8)),
+        counter.count_batch(PixelFrame(fill(value), "rgb") for value in range(8)),
+        (one.result() for one in counter.count_each(map(fill, range(8)))),
+        (one.result() for one in counter.count_each([partial(fill, n) for n in range(8)])),
+        counter.stream(Own(frames)),
+        counter.stream_many([Own(frames)]),
+        (result for _, result in counter.count_frames(Own(frames))),
+    ):
+        assert [one.count for one in results] == list(range(8))
 
 
 @pytest.mark.parametrize("workers", [None, 1, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from edgecount import _ext
 from edgecount.errors import BackendError, ModelError
 from edgecount.manifest import Manifest
+from edgecount.runtime.backends.calls import calls_in_hand
 from edgecount.runtime.backends.onnxruntime.cpu import OnnxRuntimeBackend
 from edgecount.runtime.backends.onnxruntime.cuda import OnnxRuntimeCudaBackend
 from edgecount.runtime.backends.onnxruntime.session import CUDA
@@ -117,6 +119,28 @@ def test_workers_share_the_stream_and_not_the_tensors(model, open_backend) -> No
             one.stream.synchronize()
             expected = on_host(model, image(1, 64, 64, seed))["density"]
             np.testing.assert_allclose(density, expected, rtol=1e-4)
+
+
+def test_a_run_that_is_ended_ends_no_other_one(model, open_backend) -> None:
+    backend = open_backend(model)
+    pixels = {"image": image(1, 1024, 1024)}
+    backend.infer(pixels)
+    over = threading.Event()
+
+    def end() -> None:
+        while not over.is_set():
+            for call in calls_in_hand():
+                call.end(ModelError("it took too long"))
+                return
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    with contextlib.suppress(ModelError):  # it may have been done just before
+        backend.infer(pixels)
+    over.set()
+    thread.join()
+    for _ in range(2):
+        assert set(backend.infer(pixels)) == {"density", "heat", "shift"}
 
 
 def test_threads_run_side_by_side(model, open_backend) -> None:

@@ -16,6 +16,7 @@ from edgecount.manifest import IntervalSpec
 from edgecount.result import CountResult
 from edgecount.runtime.frames.checked import CheckedFrame
 from edgecount.runtime.models.open import open_model
+from engines import HostWorker
 
 pytestmark = pytest.mark.gpu
 
@@ -108,6 +109,23 @@ def test_maps_that_are_not_finite_or_not_promised(make_engine, tiny_model, noise
         counter.count(noise(96, 96))
     engine.run = right
     assert counter.count(noise(128, 96)).peak_count is not None
+
+
+def test_maps_of_two_precisions_are_refused(make_engine, tiny_model, noise, monkeypatch) -> None:
+    array = HostWorker._array
+    shifts = (1, 2, 24, 32)
+    monkeypatch.setattr(
+        HostWorker,
+        "_array",
+        lambda self, shape: (
+            _ext.DeviceBuffer(4 * int(np.prod(shape))).array(shape, "float16")
+            if shape == shifts
+            else array(self, shape)
+        ),
+    )
+    counter = EdgeCounter(tiny_model, backend=make_engine())
+    with pytest.raises(BackendError, match="'shift': expected float32 on a GPU, as 'heat' is, got"):
+        counter.count(noise(128, 96))
 
 
 def test_a_subclass_may_refine_every_result(make_engine, tiny_model, noise) -> None:

@@ -7,10 +7,12 @@ import threading
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from gpu_frames import assert_same
+from numpy.typing import NDArray
 
-from edgecount import EdgeCounter
+from edgecount import EdgeCounter, Frame
 from edgecount.errors import SourceError
 from edgecount.result import CountResult
 
@@ -33,6 +35,22 @@ def test_a_clip_and_its_order(make_engine, tiny_model, squares, tmp_path) -> Non
     stream.close()
     gc.collect()
     assert sum("edgecount" in thread.name for thread in threading.enumerate()) <= 1
+
+
+def test_frames_in_one_array(make_engine, tiny_model, squares) -> None:
+    """The next ones are read while a frame is counted: what is read is copied."""
+    same = squares(64, 64)
+
+    def fill(number: int) -> NDArray[np.uint8]:
+        same[...] = squares(64, 64, *[(16 * i, 16) for i in range(number)])
+        return same
+
+    counter = EdgeCounter(tiny_model, backend=make_engine())
+    frames = (Frame(fill(number % 4), "own", number, 0.0) for number in range(8))
+    expected = [number % 4 for number in range(8)]
+    assert [result.count for _, result in counter.count_frames(frames)] == expected
+    batch = counter.count_batch(fill(number % 4) for number in range(8))
+    assert [result.count for result in batch] == expected
 
 
 def test_a_stream_gives_what_it_counted_before_it_failed(

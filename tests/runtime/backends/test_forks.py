@@ -66,6 +66,43 @@ def test_a_child_is_told_to_open_its_own(tiny_model: Path, engine: str, call: st
     assert run_code(FORK, tiny_model, engine, told) == (0, words, "")
 
 
+@needs_fork
+@pytest.mark.parametrize("call", ["counter.count_batch([frame] * 6)", "one.result()"])
+def test_a_child_does_not_wait_for_threads_that_it_lacks(tiny_model: Path, call: str) -> None:
+    """The fork comes while a thread counts a frame that fills the room, and opens lanes."""
+    code = f"""if True:
+    import os, signal, sys, threading
+    import numpy as np
+    from edgecount import EdgeCounter
+    frame, large = np.zeros((64, 64, 3), np.uint8), np.zeros((1500, 1900, 3), np.uint8)
+    begun, over = threading.Event(), threading.Event()
+    class Slow(EdgeCounter):
+        def refine(self, frame, result):
+            begun.set()
+            over.wait(60)
+            return result
+    counter = Slow(sys.argv[1], backend="onnxruntime", threads=2)
+    thread = threading.Thread(target=counter.count_batch, args=([large],))
+    thread.start()
+    begun.wait(60)
+    counter._pipeline._opening.acquire()
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # it would wait for ever
+        try:
+            for one in counter.count_each([frame]):
+                {call}
+        except Exception as error:
+            print(error, flush=True)
+        os._exit(0)
+    print(os.waitpid(child, 0)[1])
+    over.set()
+    thread.join()
+    """
+    words = "onnxruntime was opened before a fork: open a counter in the child\n0\n"
+    assert run_code(code, tiny_model) == (0, words, "")
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_is_freed_with_the_last_reference_to_its_counter(
     tiny_model: Path, engine: str

@@ -123,6 +123,18 @@ def test_half_precision_maps(manifest: Manifest) -> None:
     assert found.density.dtype == np.float32
 
 
+@pytest.mark.parametrize("halves", [("heat",), ("shift",), ("heat", "density")])
+def test_maps_of_two_precisions(manifest: Manifest, halves: tuple[str, ...]) -> None:
+    """Engines choose a precision for each tensor."""
+    maps = blank(manifest, 64, 64)
+    maps["heat"][0, 0, 2, 2], maps["shift"][0, :, 2, 2] = 0.75, 0.25
+    expected = count(maps, manifest, (64, 64))
+    mixed = {k: v.astype(np.float16) if k in halves else v for k, v in maps.items()}
+    found = count(mixed, manifest, (64, 64))
+    assert found.peak_count == 1
+    np.testing.assert_array_equal(found.points, expected.points)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (20, 3), (61, 45), (500, 301)])
 def test_regions_of_a_partition_sum_to_the_whole(manifest: Manifest, size: tuple[int, int]) -> None:
     plan = input_geometry(size, manifest.input, 512)

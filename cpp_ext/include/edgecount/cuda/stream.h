@@ -28,6 +28,8 @@ public:
     bool borrowed() const { return !owned_; }  ///< Whether it is another library's.
 
     void synchronize() const;
+    /// Waits for the work of a stream of its own, as freeing it does, and lets errors go.
+    void finish() const noexcept;
     /// Whether all work is done.
     bool idle() const;
     /// What comes later in this stream waits for the event.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +214,34 @@ def test_an_engine_that_does_not_fit_is_built_again(
     assert fitting.sidecar.compute_capabilities == ("8.9",)
     assert "which takes minutes" in caplog.text
     assert "built for 7.5, here is 8.9" in caplog.text
+
+
+def test_an_engine_is_built_again_by_one_of_those_that_open_it(make: Make, gpu: None) -> None:
+    """Another process has the lock when this one comes to it, and has built when it is let in."""
+    engine = make(version="1.2.0")
+    begun, built = threading.Event(), threading.Event()
+    builds: list[bytes] = []
+
+    def build(plan: Path, sidecar: EngineSidecar, onnx: Path, here: str) -> EngineSidecar:
+        begun.set()
+        assert built.wait(60)
+        builds.append(b"build %d" % len(builds))
+        plan.write_bytes(builds[-1])
+        digest = hashlib.sha256(builds[-1]).hexdigest()
+        made = dataclasses.replace(sidecar, version=rtx.__version__, plan_sha256=digest)
+        sidecar_path(plan).write_text(made.to_json())
+        return made
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(fit_engine, engine, build)
+        assert begun.wait(60)
+        second = pool.submit(fit_engine, engine, build)
+        built.set()
+        one, other = first.result(60), second.result(60)
+    assert builds == [b"build 0"]
+    assert one.plan == other.plan == b"build 0"
+    assert one.sidecar == other.sidecar
+    assert not list(engine.path.parent.glob("*.lock"))
 
 
 def test_an_engine_that_fits_is_left_as_it_is(make: Make, gpu: None) -> None:
