@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgecount._options import check_precision
 from edgecount._telemetry import refuse_reports
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["count_images"]
 
-_OF_ENGINES = ("backend", "precision", "rebuild")
+_OF_ENGINES = ("backend", "precision", "rebuild", "device")
+# Of map_batches, and said by other arguments.
+_OF_COUNTING = ("batch_size", "batch_format", "compute", "fn_constructor_kwargs", "num_cpus")
 _TASKS = 4  # for each actor at least, so that they end together
 _LARGEST_TASK = 256  # images, which are counted again if their actor dies
 
@@ -41,7 +43,7 @@ def count_images(
     num_cpus: float | None = None,
     batch_size: int = 16,
     filesystem: FileSystem | None = None,
-    done: Container[str] = (),
+    done: Iterable[str] | Container[str] = (),
     actor_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Dataset:
@@ -62,7 +64,8 @@ def count_images(
         filesystem: where the images lie that are named by paths and URLs, for stores that need
             more than a URL says.
         done: sources, as rows have them, of images to leave out, such as those that an earlier run
-            has counted; not for datasets, which have a ``filter``.
+            has counted: a set, a list, a column of Arrow or pandas; not for datasets, which have a
+            ``filter``.
         actor_options: further options of ``map_batches``, such as ``{"num_gpus": 1}``.
         options: those of `EdgeCounter`, such as regions or accept_damaged.
 
@@ -80,6 +83,8 @@ def count_images(
     import ray
 
     _check_options(model, options, batch_size)
+    _check_of_ray(actor_options, filesystem)
+    leave_out = _sources(done)
     choose_pool(concurrency, num_cpus, ())  # refuses what makes no sense before Ray starts
     # Of the machine where this runs: actors have working directories of their own.
     base = os.getcwd() if filesystem is None else ""  # noqa: PTH109
@@ -87,8 +92,8 @@ def count_images(
     dataset: Any = images
     names: list[str] | None = None
     if not isinstance(images, ray.data.Dataset):
-        reader, found = _list(images, reader, Stores(filesystem))
-        names = [name for name in dict.fromkeys(found) if row_name(name) not in done]
+        reader, found = _list(images, base, filesystem)
+        names = [name for name in dict.fromkeys(found) if row_name(name) not in leave_out]
     refuse_reports()
     if not ray.is_initialized():
         ray.init()
@@ -128,6 +133,40 @@ def _check_options(
     EdgeCounter(model, backend="fake", **others).close()
 
 
+def _check_of_ray(actor_options: object, filesystem: object) -> None:
+    if actor_options is not None and not isinstance(actor_options, Mapping):
+        raise ConfigError(
+            f"actor_options: expected a mapping such as {{'num_gpus': 1}}, got {actor_options!r}"
+        )
+    for name in actor_options or ():
+        if name in _OF_COUNTING:
+            raise ConfigError(
+                f"actor_options: expected further options of map_batches, got {name!r}, which "
+                "count_images sets itself (concurrency, num_cpus, batch_size)"
+            )
+    if filesystem is not None and not hasattr(filesystem, "open_input_stream"):
+        raise ConfigError(
+            f"filesystem: expected a pyarrow.fs.FileSystem or None, got {filesystem!r}; one of "
+            "fsspec by pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(...))"
+        )
+
+
+def _sources(done: Any) -> Container[str]:
+    """Return the sources of rows as something that can be asked for each.
+
+    Raises:
+        ConfigError: they are something else.
+    """
+    if isinstance(done, Set) or (hasattr(done, "__contains__") and not hasattr(done, "__iter__")):
+        return cast("Container[str]", done)
+    if isinstance(done, (str, bytes)) or hasattr(done, "columns") or not isinstance(done, Iterable):
+        raise ConfigError(
+            "done: expected sources of rows, such as a set of them or the column `source` of a "
+            f"table, got a value of type {type(done).__name__}"
+        )
+    return frozenset(str(one.as_py() if hasattr(one, "as_py") else one) for one in done)
+
+
 def _everywhere(
     model: str | os.PathLike[str] | Manifest,
 ) -> str | os.PathLike[str] | Manifest:
@@ -140,15 +179,18 @@ def _everywhere(
 
 def _list(
     images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    by_path: Images,
-    stores: Stores,
+    base: str,
+    filesystem: FileSystem | None,
 ) -> tuple[Images, Iterable[str]]:
     """Return what reads the images, and their names."""
     if not isinstance(images, (str, os.PathLike)):
-        return by_path, _paths(images)
-    text = os.fspath(images)
+        return StoredImages(GivenImages(base), filesystem), _paths(images)
+    text, stores = os.fspath(images), Stores(filesystem)
     if stores.hold(text):
-        return by_path, stores.names(text)
+        names = list(stores.names(text))
+        folder = None if names == [text] else text
+        return StoredImages(GivenImages(base), filesystem, folder), names
+    text = os.path.expanduser(text)  # noqa: PTH111
     # Not relative, as paths of a folder would be: see `count_images`.
     found = open_images(os.path.abspath(text) if os.path.isdir(text) else text)  # noqa: PTH100, PTH112
     return StoredImages(found), found.names()

@@ -53,11 +53,14 @@ class StoredImages(Images):
     Args:
         images: the images by their names.
         filesystem: see `Stores`.
+        folder: URL of the folder in a store that all of them lie in; None: there is none.
     """
 
-    def __init__(self, images: Images, filesystem: FileSystem | None = None) -> None:
+    def __init__(
+        self, images: Images, filesystem: FileSystem | None = None, folder: str | None = None
+    ) -> None:
         self.origin = images.origin
-        self._images, self._stores = images, Stores(filesystem)
+        self._images, self._stores, self._folder = images, Stores(filesystem), folder
 
     def names(self) -> Iterator[str]:
         """Yield the names of the images; see `Images.names`."""
@@ -69,12 +72,16 @@ class StoredImages(Images):
 
     def read(self, name: str) -> bytes | NDArray[Any]:
         """Return the content of an image; see `Images.read`."""
+        if not name:
+            raise InputError("there is no path in this row")
         path = self.path(name)
         return self._stores.read(path) if self._stores.hold(path) else self._images.read(name)
 
     def check(self) -> None:
         """Check that the archive is still there; see `Images.check`."""
         self._images.check()
+        if self._folder is not None:
+            self._stores.check(self._folder)
 
 
 class BatchImages(Images):
@@ -101,14 +108,20 @@ class BatchImages(Images):
     def read(self, name: str) -> bytes | NDArray[Any]:
         """Return the content or the pixels of an image; see `Images.read`."""
         value = self._values[int(name)]
+        if hasattr(value, "to_numpy"):  # a tensor in one of pandas' frames
+            value = value.to_numpy()
         if isinstance(value, np.ndarray):
             return _as_bgr_order(value)
-        if value is None:
+        if _is_null(value):
             raise InputError(f"{self.path(name)}: there is no image in this row")
-        data = bytes(value)
-        if not data:
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            raise InputError(
+                f"{self.path(name)}: expected the content of a file in bytes, or pixels in an "
+                f"array, got a value of type {type(value).__name__}"
+            )
+        if not value:
             raise SourceError(f"{self.path(name)} is empty (0 bytes)")
-        return data
+        return bytes(value)
 
     def check(self) -> None:
         """Do nothing: the batch is here."""
@@ -124,14 +137,49 @@ def open_batch(batch: Mapping[str, Any], images: Images) -> tuple[Images, list[s
     Raises:
         ConfigError: the batch has other columns.
     """
-    values = batch.get("bytes", batch.get("image"))
-    if "path" not in batch:
-        raise ConfigError(f"{_EXPECTED}; got {', '.join(sorted(batch)) or 'no column'}")
-    paths = [os.fsdecode(path) for path in batch["path"]]
+    columns = _columns(batch)
+    values = columns.get("bytes", columns.get("image"))
+    if "path" not in columns:
+        raise ConfigError(f"{_EXPECTED}; got {', '.join(sorted(columns)) or 'no column'}")
+    paths = [_path(value) for value in columns["path"]]
     if values is None:
         return images, paths, paths
     inside = BatchImages(paths, values)
     return inside, list(inside.names()), paths
+
+
+def _columns(batch: Any) -> dict[str, Sequence[Any]]:
+    """Return the columns of a batch in any of Ray's formats, by the rows' order."""
+    if hasattr(batch, "column_names"):  # a table of Arrow
+        return {name: batch[name].to_pylist() for name in batch.column_names}
+    # One of pandas numbers its rows anew here: it may have any index.
+    return {str(name): _listed(batch[name]) for name in batch}
+
+
+def _listed(column: Any) -> Any:
+    return column if isinstance(column, np.ndarray) else list(column)
+
+
+def _path(value: Any) -> str:
+    """Return a path as text; nothing of a null.
+
+    Raises:
+        ConfigError: it is no path.
+    """
+    if _is_null(value):
+        return ""
+    try:
+        return os.fsdecode(value)
+    except TypeError:
+        raise ConfigError(
+            f"path: expected paths or URLs as texts, got a value of type {type(value).__name__}"
+        ) from None
+
+
+def _is_null(value: Any) -> bool:
+    """Return whether a value is none, as Arrow, NumPy and pandas write it."""
+    is_nan = isinstance(value, float) and value != value  # noqa: PLR0124 (NumPy's and pandas')
+    return value is None or is_nan or type(value).__name__ == "NAType"
 
 
 def _as_bgr_order(image: NDArray[Any]) -> NDArray[Any]:

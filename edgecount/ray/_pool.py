@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from edgecount.errors import ConfigError
 
 _SHARE = 0.5  # of a CPU, for an actor
@@ -72,4 +74,4 @@ def _range(concurrency: object) -> tuple[int, int]:
 
 def is_whole(value: object) -> bool:
     """Return whether a value is a whole number; True and False are not."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

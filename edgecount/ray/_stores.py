@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.stills.formats import HEAD, is_image
 from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES
-from edgecount.runtime.sources.urls import shown_url
+from edgecount.runtime.sources.urls import is_azure, shown_url
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -51,9 +51,7 @@ class Stores:
         with _as_source_error(path):
             filesystem, place = self._locate(path)
             with filesystem.open_input_stream(place, compression=None) as file:
-                data: bytes = file.read(_FIRST)
-                if is_image(data[:HEAD]) and len(data) == _FIRST:
-                    data += file.read()
+                data = _content(file)
         if not data:
             raise SourceError(f"{shown_url(path)} is empty (0 bytes)")
         if not is_image(data[:HEAD]):
@@ -87,11 +85,25 @@ class Stores:
             raise SourceError(f"{shown_url(folder)} and the folders in it hold no image")
         yield from names
 
+    def check(self, folder: str) -> None:
+        """Check that a folder is still there.
+
+        Raises:
+            SourceError: it is not, or its store does not answer.
+        """
+        from pyarrow.fs import FileType
+
+        with _as_source_error(folder):
+            filesystem, place = self._locate(folder)
+            kind = filesystem.get_file_info(place).type
+        if kind != FileType.Directory:
+            raise SourceError(f"the folder {shown_url(folder)} went away")
+
     def _locate(self, path: str) -> tuple[FileSystem, str]:
         """Return a file's store, and its path in there."""
         url = _URL.match(path)
         if self._filesystem is not None:
-            return self._filesystem, path if url is None else f"{url[2]}/{url[3]}".strip("/")
+            return self._filesystem, path if url is None else _place(*url.groups())
         if url is None:
             raise SourceError(f"expected a URL such as s3://bucket/key, got {path}")
         # Not the whole URL: in that pyarrow takes ? and % of a file's name for its own.
@@ -102,6 +114,25 @@ class Stores:
             self._opened[store] = FileSystem.from_uri(store)  # asks S3 for the bucket's region
         filesystem, root = self._opened[store]
         return filesystem, f"{root.rstrip('/')}/{url[3]}".rstrip("/")
+
+
+def _place(scheme: str, authority: str, key: str) -> str:
+    """Return the path that a file of a URL has in its store."""
+    if not authority:  # file:///folder
+        return f"/{key.rstrip('/')}"
+    # Azure's are abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/key.
+    container = authority.partition("@")[0] if is_azure(scheme) else authority
+    return f"{container}/{key}".rstrip("/")
+
+
+def _content(file: Any) -> bytes:
+    """Return the content of an open file, or the beginning of one that is no image."""
+    data = bytearray()
+    while part := file.read(_FIRST):  # which may give less than there is
+        data += part
+        if len(data) >= HEAD and not is_image(bytes(data[:HEAD])):
+            break
+    return bytes(data)
 
 
 def _relative(path: str, folder: str) -> str:

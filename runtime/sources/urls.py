@@ -11,7 +11,8 @@ _URL = re.compile(
     r"([^/?#\s]*)(\S*)",
     re.IGNORECASE,
 )
-_USER = re.compile(r"\A(\s*[a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
+_USER = re.compile(r"\A(\s*([a-z][a-z0-9+.-]*)://)([^/?#]*)@", re.IGNORECASE)
+_AZURE = ("abfs", "abfss", "wasb", "wasbs")
 # The lengths are bounded: messages may hold what a camera has sent, and time must not grow faster
 # than they do.
 _NAMED = re.compile(r"[\w.~-]{1,200}=(?=[^&;#/_\s])")
@@ -40,13 +41,27 @@ def stream_name(url: str) -> str:
 
 def without_user(name: str) -> str:
     """Return a name, and an address without the user and password in it."""
-    return _USER.sub(r"\1", name) if "://" in name else name
+    found = _USER.match(name) if "://" in name else None
+    if found is None or _is_container(found[2], found[3]):
+        return name
+    return found[1] + name[found.end() :]
+
+
+def is_azure(scheme: str) -> bool:
+    """Return whether what stands before the @ of such URLs is a container of Azure's storage."""
+    return scheme.lower() in _AZURE
+
+
+def _is_container(scheme: str, user: str) -> bool:
+    return is_azure(scheme) and ":" not in user
 
 
 def _shown(scheme: str, host: str, rest: str) -> str:
     if "@" in rest and _ends_too_early(host, rest):
         host, rest = "", rest.rpartition("@")[2]
-    host = host.rpartition("@")[2]
+    user, at, host = host.rpartition("@")
+    if _is_container(scheme.removesuffix("://"), user):
+        host = user + at + host
     return scheme + host + _without_secrets(rest)
 
 

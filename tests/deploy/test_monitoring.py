@@ -71,7 +71,7 @@ def parse(expression: str) -> Query:
 
 def exported() -> dict[str, set[str]]:
     """Return the labels of each metric of a service that has everything."""
-    watched = Watched("Door", ("hall",), ("gate",), ("crowded",), ground=True)
+    watched = Watched("Door", ("hall",), ("gate",), ("crowded",), ground=True, rate=5)
     sinks = [SinkHealth("mqtt", is_open=True, delivered=1, dropped=0, waiting=0, error=None)]
     metrics = Metrics({"door": watched}, sinks=lambda: sinks)
     reading = Reading(

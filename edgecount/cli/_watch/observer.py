@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgecount._memory import free_unused
 from edgecount.runtime.sources.live import SourceState
 from edgecount.watch.camera.alarms import PER_M2
+from edgecount.watch.page.contract import HUNG
 from edgecount.watch.readings import Event
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _log = logging.getLogger(__name__)
 
 _EVERY = 1.0  # s between looks
 _TRIM = 30.0  # s between returns of memory to the system
-HUNG = 20.0  # s after which counting that has not gone on has hung
 _TRUSTED = ("good", "learning")  # states of a picture that are no reason to worry
 
 

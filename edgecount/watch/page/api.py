@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from edgecount.errors import ConfigError, EdgeCountError
 from edgecount.watch.page.access import SESSION
 from edgecount.watch.page.assets import form, serve
-from edgecount.watch.page.contract import CameraView, History, Service
+from edgecount.watch.page.contract import HUNG, CameraView, History, Service
 from edgecount.watch.page.guard import client_of
 from edgecount.watch.page.live import CAMERA
 from edgecount.watch.page.messages import encode, state_message
@@ -175,6 +175,12 @@ async def metrics(request: Request) -> Response:
         raise RefusedError(404, "metrics are off: add prometheus: {} to sinks in the config")
     text, kind = await run_in_threadpool(make)
     return Response(text, media_type=kind)
+
+
+async def health(request: Request) -> Response:
+    """Answer whether counting goes on, to whoever asks: a container's health check, a proxy."""
+    hung = request.app.state.service.heartbeat() >= HUNG
+    return reply({"status": "counting hangs" if hung else "counting"}, 503 if hung else 200)
 
 
 async def live(websocket: Any) -> None:

@@ -101,6 +101,7 @@ def _routes() -> list[Route | WebSocketRoute]:
         Route(f"{camera}/keep", api.keep, methods=["POST"]),
         Route(f"{camera}/snapshot.jpg", api.snapshot),
         Route("/metrics", api.metrics),
+        Route("/health", api.health),
         WebSocketRoute("/ws", api.live),
     ]
 

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from edgecount.watch.readings import Event, Reading
     from edgecount.watch.sinks.base import SinkHealth
 
+HUNG = 20.0
+"""Seconds after which counting that has not gone on has hung."""
+
 
 class CameraView(Protocol):
     """A camera of the service. All of it may be called from any thread."""
@@ -95,6 +98,9 @@ class Service(Protocol):
 
     def sinks(self) -> list[SinkHealth]:
         """Return how the sinks are doing."""
+
+    def heartbeat(self) -> float:
+        """Return the seconds since counting last went on."""
 
     def subscribe(self) -> Subscription:
         """Return a subscription of all cameras."""

@@ -36,7 +36,8 @@ MOST_BYTES = 256 * 1024  # of a request's body
 _BODY_SECONDS = 15.0  # in which it has to come
 _OTHER_NAME = "the page is not served under this name; add it to serve.hosts in the config"
 _LONGEST_TARGET = 4096  # of path and query
-_OPEN = frozenset({"/login", "/static/login.css", "/static/icon.svg"})  # without a token
+# Without a token:
+_OPEN = frozenset({"/login", "/static/login.css", "/static/icon.svg", "/health"})
 _FROM_HERE = frozenset({"same-origin", "none"})  # the page itself, or what somebody has typed
 _SAFE = frozenset({"GET", "HEAD"})
 _TRIES, _TRY_SECONDS = 8, 120.0  # wrong tokens of one client

@@ -112,6 +112,7 @@ def _watched(
             alarms=tuple(camera.alarms),
             ground=camera.ground is not None,
             patience=camera.patience,
+            rate=camera.rate or 0.0,
             statuses=statuses.get(name, {}),
         )
         for name, camera in config.cameras.items()

@@ -83,6 +83,7 @@ class _Alarm:
 @dataclass
 class _Camera:
     stale: float = _STALE
+    rate: float = 0.0
     reading: Reading | None = None
     is_lost: bool = False
     stages: dict[str, float] = field(default_factory=dict)  # seconds by stage since the start
@@ -138,7 +139,7 @@ class Metrics(Sink):
             self._cameras = {name: self._cameras.get(name, _Camera()) for name in cameras}
             for name, watched in cameras.items():
                 camera = self._cameras[name]
-                camera.stale = max(_STALE, watched.patience)
+                camera.stale, camera.rate = max(_STALE, watched.patience), watched.rate
                 camera.lines = _kept(camera.lines, watched.lines)
                 known = {
                     alarm: camera.alarms.get(alarm) or _Alarm.of(watched.statuses.get(alarm))
@@ -286,6 +287,8 @@ def _of_health(
     last = [((name,), one.time) for name, one in readings.items()]
     text = "UNIX time of the newest picture that was counted."
     yield "gauge", "camera_last_picture_timestamp_seconds", text, labels, last
+    rates = [((name,), one.rate) for name, one in cameras.items() if one.rate]
+    yield "gauge", "camera_rate", "Pictures a second that the config asks for.", labels, rates
     for name, text, key in (
         ("camera_frames_received", "Pictures that came in.", "frames_in"),
         ("camera_frames_counted", "Pictures that were counted.", "counted"),

@@ -21,6 +21,7 @@ class Watched:
         alarms: names of its alarms.
         ground: whether it has a ground plane, and so people per square metre.
         patience: seconds for which a count stands at the least, as its pictures are far apart.
+        rate: pictures that are counted in a second, as the config asks; 0: all.
         statuses: states of alarms that go on from an earlier run, by name.
     """
 
@@ -30,4 +31,5 @@ class Watched:
     alarms: tuple[str, ...] = ()
     ground: bool = False
     patience: float = 0.0
+    rate: float = 0.0
     statuses: Mapping[str, AlarmStatus] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import pytest
 
 from edgecount import EdgeCounter
 from edgecount.archive.rows import arrow_schema
-from edgecount.errors import ConfigError
+from edgecount.errors import ConfigError, SourceError
 
 
 def by_source(table: Any) -> dict[str, dict[str, Any]]:
@@ -123,6 +123,59 @@ def test_rows_without_an_image(tiny_model: Path) -> None:
 
     rows = by_source(Counter(tiny_model)({"path": ["a"], "bytes": np.array([None], object)}))
     assert "there is no image in this row" in rows["a"]["error"]
+    values = np.array([float("nan"), {"bytes": b"x"}, 10**10, "text", [1]], object)
+    rows = by_source(Counter(tiny_model)({"path": [*"abcde"], "bytes": values}))
+    assert "there is no image" in rows["a"]["error"]
+    for name, kind in zip("bcde", ("dict", "int", "str", "list"), strict=True):
+        assert f"{name}: expected the content of a file in bytes" in rows[name]["error"]
+        assert rows[name]["error"].endswith(f"a value of type {kind}")
+
+
+def test_rows_without_a_path(tiny_model: Path, crowd: Path) -> None:
+    from edgecount.ray import Counter
+
+    path = crowd / "7.png"
+    counter = Counter(tiny_model)
+    rows = by_source(counter({"path": [str(path), None]}))
+    assert rows[str(path)]["count"] == pytest.approx(7)
+    assert rows[""]["error"] == "there is no path in this row"
+    contents = np.array([path.read_bytes()] * 2, object)
+    rows = by_source(counter({"path": [float("nan"), "a"], "bytes": contents}))
+    assert rows[""]["count"] == rows["a"]["count"] == pytest.approx(7)
+    with pytest.raises(ConfigError, match=r"path: expected paths or URLs .* of type int"):
+        counter({"path": [5]})
+
+
+def test_every_format_of_batches_gives_the_same_rows(tiny_model: Path, crowd: Path) -> None:
+    import pandas as pd
+    import pyarrow as pa
+
+    from edgecount.ray import Counter
+
+    counter = Counter(tiny_model)
+    names = ["7", "9", "11"]
+    columns = {"path": names, "bytes": [(crowd / f"{name}.png").read_bytes() for name in names]}
+    frame = pd.DataFrame(columns)
+    for batch in (
+        columns,
+        {name: np.array(values, object) for name, values in columns.items()},
+        pa.table(columns),
+        frame,
+        frame.sort_values("path", ascending=False),
+        frame.set_index(pd.Index([9, 4, 4])),
+    ):
+        rows = by_source(counter(batch))
+        assert [rows[name]["count"] for name in names] == pytest.approx([7, 9, 11])
+
+
+def test_a_store_that_goes_away_ends_the_job(tiny_model: Path, crowd: Path) -> None:
+    from edgecount.ray._counter import Counter
+    from edgecount.ray._images import GivenImages, StoredImages
+
+    gone = f"file://{crowd}/gone"
+    counter = Counter(tiny_model, images=StoredImages(GivenImages(), folder=gone))
+    with pytest.raises(SourceError, match=r"the folder file://.*/gone went away"):
+        counter({"path": [f"{gone}/0.png"]})
 
 
 def test_a_fake_backend_goes_to_an_actor() -> None:

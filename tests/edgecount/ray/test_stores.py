@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,46 @@ def test_a_filesystem_of_ones_own(crowd: Path) -> None:
     ]
     data = (crowd / "inner" / "4.png").read_bytes()
     assert stores.read("inner/4.png") == stores.read("s3://inner/4.png") == data
+
+
+def test_a_file_that_comes_in_parts(crowd: Path) -> None:
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    fsspec = pytest.importorskip("fsspec.implementations.local")
+
+    class Slow(fsspec.LocalFileSystem):  # type: ignore[misc, name-defined]
+        """Gives what has come over the network so far."""
+
+        def open(self, *arguments: Any, **options: Any) -> Any:
+            file = super().open(*arguments, **options)
+            read = file.f.read
+            file.read = lambda size=-1: read(min(size, 40) if size >= 0 else 40)
+            return file
+
+    from edgecount.ray._stores import Stores
+
+    data = (crowd / "3.png").read_bytes()
+    assert len(data) > 100
+    assert Stores(PyFileSystem(FSSpecHandler(Slow()))).read(str(crowd / "3.png")) == data
+
+
+def test_urls_of_a_filesystem_of_ones_own(crowd: Path) -> None:
+    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+    from edgecount.ray._stores import Stores
+
+    data = (crowd / "inner" / "4.png").read_bytes()
+    assert Stores(LocalFileSystem()).read(f"file://{crowd}/inner/4.png") == data
+    azure = Stores(SubTreeFileSystem(str(crowd), LocalFileSystem()))
+    assert azure.read("abfss://inner@acct.dfs.core.windows.net/4.png") == data
+
+
+def test_a_folder_that_goes_away(tmp_path: Path) -> None:
+    from edgecount.ray._stores import Stores
+
+    Stores().check(f"file://{tmp_path}")
+    with pytest.raises(SourceError, match=r"the folder file:///.*/gone went away"):
+        Stores().check(f"file://{tmp_path}/gone")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from edgecount.errors import SourceError
 from edgecount.runtime.sources.live import LiveOptions, LiveSource
 from edgecount.runtime.sources.live.opening import address_of
 from edgecount.runtime.sources.open import open_sources
-from edgecount.runtime.sources.urls import shown_url
+from edgecount.runtime.sources.urls import shown_url, without_user
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,20 @@ from edgecount.runtime.sources.urls import shown_url
         ("no such file: rtsp:/user:secret@host/x", "no such file: rtsp:/host/x"),
         ("rtsp//user:secret@host/x", "rtsp//host/x"),
         ("/data/http/a@b.mp4", "/data/http/a@b.mp4"),
+        ("no abfss://march@acct.dfs/a.png", "no abfss://march@acct.dfs/a.png"),
+        ("abfs://key:secret@acct.dfs/a.png", "abfs://acct.dfs/a.png"),
         ("clip.mp4", "clip.mp4"),
     ],
 )
 def test_secrets_are_left_out(url: str, shown: str) -> None:
     assert shown_url(url) == shown
+
+
+def test_a_container_of_azure_is_no_user() -> None:
+    for name in ("abfss://march@acct.dfs.core.windows.net/a.jpg", "wasb://c@acct/x@y", "a@b.png"):
+        assert without_user(name) == name
+    assert without_user("abfs://key:secret@acct/a.jpg") == "abfs://acct/a.jpg"
+    assert without_user("https://user@host/a.jpg") == "https://host/a.jpg"
 
 
 @pytest.mark.parametrize(

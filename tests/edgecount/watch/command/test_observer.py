@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from edgecount.cli._watch import observer as observing
-from edgecount.cli._watch.observer import HUNG, Observer
+from edgecount.cli._watch.observer import Observer
 from edgecount.runtime.sources.live import SourceHealth, SourceState
 from edgecount.watch.camera.alarms import PER_M2
+from edgecount.watch.page.contract import HUNG
 from edgecount.watch.readings import Event
 from edgecount.watch.sinks.base import SinkHealth
 

@@ -272,6 +272,7 @@ class StandIn:
         self.calls: list[tuple[Any, ...]] = []
         self.refuse: Exception | None = None
         self.sink_health = [SinkHealth("history", True, 9120, 0, 0, None)]
+        self.since_beat = 0.1
         self.is_running = False
         self.thread: threading.Thread | None = None
 
@@ -302,6 +303,9 @@ class StandIn:
         subscription = Subscription()
         self.subscriptions.append(subscription)
         return subscription
+
+    def heartbeat(self) -> float:
+        return self.since_beat
 
     def acknowledge(self, camera: str, alarm: str) -> None:
         self._note("acknowledge", camera, alarm)

@@ -137,6 +137,16 @@ def test_keep(client):
     assert client.post("/api/cameras/door/keep").json() == {"kept": "door-1.jpg"}
 
 
+def test_health_tells_whether_counting_goes_on(client_of, service):
+    client = client_of(tokens=True)
+    assert client.get("/api/state").status_code == 401
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "counting"})
+    service.since_beat = 61.0
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json()) == (503, {"status": "counting hangs"})
+
+
 def test_metrics(client_of):
     assert client_of().get("/metrics").status_code == 404
     answer = client_of(metrics=lambda: (b"edgecount_people 3\n", "text/plain; version=1.0.0")).get(

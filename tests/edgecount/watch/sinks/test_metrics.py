@@ -79,6 +79,12 @@ def test_what_is_counted(now, make_event):
     assert found["alarms_raised_total", "door", "crowded"] == 1
 
 
+def test_the_rate_that_is_asked_for():
+    found = values(Metrics({"door": Watched("Door", rate=0.2), "hall": Watched("Hall")}))
+    assert found["camera_rate", "door"] == 0.2
+    assert ("camera_rate", "hall") not in found
+
+
 def test_the_time_of_each_stage_is_summed(now):
     metrics = Metrics({"door": DOOR})
     for infer in (20.0, 30.0):
