@@ -102,6 +102,22 @@ def test_links_lead_somewhere() -> None:
         assert not missing, f"{name}: {missing}"
 
 
+def test_tables_are_tables() -> None:
+    """GitHub shows one whose rows have other numbers of cells as plain text, or cuts them."""
+    pages = [ROOT / name for name in (*DOCUMENTS, "CHANGELOG.md")]
+    pages += [*(ROOT / "docs").rglob("*.md"), *(ROOT / "edgecount" / "models").glob("*.md")]
+    for page in pages:
+        text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            head, *rows = (_cells(row) for row in table.splitlines())
+            assert [len(row) for row in rows] == [len(head)] * len(rows), f"{page}: {head}"
+
+
+def _cells(row: str) -> list[str]:
+    plain = re.sub(r"`[^`]*`", "code", row.replace(r"\|", "or"))
+    return plain.strip().strip("|").split("|")
+
+
 def test_the_text_names_only_commands_that_exist() -> None:
     text = "".join((ROOT / name).read_text() for name in DOCUMENTS)
     named = set(re.findall(r"`edgecount ([a-z]+)", text))
