@@ -254,10 +254,9 @@ class EdgeCounter:
         """Count frames of a source of one's own, each with its result, in order; see `stream`.
 
         Args:
-            frames: a `Source`, or frames from anywhere. These are read by the thread that asks for
-                the results, and on a CPU counted by it, each when the one before it is counted;
-                with an engine on a GPU they are read by a thread of their own, up to two ahead.
-                Each may be in the same array, but on a GPU.
+            frames: a `Source`, or frames from anywhere, all in the same array if need be (not on a
+                GPU). The thread that asks for results reads these, and on a CPU counts each before
+                the next; for an engine on a GPU a thread of their own reads up to two ahead.
 
         Raises:
             InputError: a frame cannot be counted, or is no `edgecount.Frame`.
@@ -302,10 +301,7 @@ class EdgeCounter:
         return stream_several(self._pipeline, self._jobs, sources, timeout, on_error, live).results
 
     async def count_async(self, frame: Any) -> CountResult:
-        """Count the people in one frame, in a thread of asyncio's; see `count`.
-
-        Cancelling it ends the waiting; the frame is counted to the end all the same.
-        """
+        """Count one frame in a thread of asyncio's, to the end even if cancelled; see `count`."""
         from edgecount._async import call_in_thread
 
         return await call_in_thread(lambda: self.count(frame))
