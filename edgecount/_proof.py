@@ -55,11 +55,15 @@ def prove(exact: Backend, faster: Backend, manifest: Manifest, gate: float) -> t
     share = counts / mean
     points = sum(abs((a.peak_count or 0) - (b.peak_count or 0)) for a, b in pairs)
     most = max(_POINTS, 2 * gate) * sum(ours.peak_count or 0 for ours, _ in pairs)
-    found = (
-        f"its counts differ by {share:.2%} of the mean count on {len(pairs)} rendered scenes "
-        f"(allowed {gate:.1%}) and its head points by {points} (allowed {math.floor(most)})"
-    )
-    return share <= gate and points <= most, found
+    said = {
+        f"its counts differ by {share:.2%} of the mean count (allowed {gate:.1%})": share <= gate,
+        f"its head points differ by {points} (allowed {math.floor(most)})": points <= most,
+    }
+    passed = all(said.values())
+    # What is well within its limit would read as a reason against the engine.
+    told = [text for text, holds in said.items() if passed or not holds]
+    found = f"{' and '.join(told)} on {len(pairs)} rendered scenes"
+    return passed, found
 
 
 def _count(backend: Backend, manifest: Manifest, frames: list[CheckedFrame]) -> list[CountResult]:

@@ -50,7 +50,9 @@ EVENT = Event(
     detail="hall: more than 50 people",
     id="5f0c1b9a6a3e4d0f8f1d2c3b4a596877",
 )
-WATCHED = {"door": Watched("Main door", ("hall",), ("entrance",), ("crowded",), ground=True)}
+WATCHED = {
+    "door": Watched("Main door", ("hall",), ("entrance",), ("crowded",), ground=True, rate=5.0)
+}
 
 
 def section(title: str) -> str:

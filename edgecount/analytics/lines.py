@@ -95,6 +95,8 @@ class LineCounter:
         manifest: the model's, ``counter.manifest``, which says how the frame is scaled; None: head
             points alone where there are any.
         band: width of the bands in shares of the frame's longer side; None: a twentieth.
+        camera: name that a warning in the log begins with and has as its attribute ``camera``;
+            empty: none.
 
     Raises:
         ConfigError: there is no line, two have one name, the band is no share, or the size no size.
@@ -107,6 +109,7 @@ class LineCounter:
         *,
         manifest: Manifest | None = None,
         band: float | None = None,
+        camera: str = "",
     ) -> None:
         names = [line.name for line in lines]
         if not lines or len(set(names)) < len(names):
@@ -118,6 +121,7 @@ class LineCounter:
             )
         self.lines = tuple(lines)
         self._manifest = manifest
+        self._camera = camera
         self._share = _BAND if band is None else band
         self._sizes = SizeWatch(self.lines)
         self._time: float | None = None
@@ -208,9 +212,11 @@ class LineCounter:
         self._watched += min(passed, 1.0)  # a single gap is no rate
         if self._frames == _FRAMES and self._watched / _FRAMES > _TOO_RARE:
             _log.warning(
-                "frames come every %.1f s or so: people cross lines between them, and flows will "
+                "%sframes come every %.1f s or so: people cross lines between them, and flows will "
                 "be too small: expected 5 frames a second or more",
+                f"{self._camera}: " if self._camera else "",
                 self._watched / _FRAMES,
+                extra={"camera": self._camera} if self._camera else None,
             )
 
     def _settle(self, number: int, name: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecount.errors import SourceError
+from edgecount.runtime.frames.stills.animation import is_still
 from edgecount.runtime.sources.suffixes import IMAGE_SUFFIXES, counted_kinds
 
 _log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ class Folder:
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 if _is_folder(entry):
                     (found if entry.is_symlink() else inside).append(name)
-                elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+                elif entry.name.lower().endswith(IMAGE_SUFFIXES) or is_still(entry.path):
                     files.append(name)
                 else:
                     self._others[Path(entry.name).suffix.lower()] += 1

@@ -14,6 +14,7 @@ from edgecount.archive.download import download, is_address
 from edgecount.archive.folder import Folder
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import read_file
+from edgecount.runtime.frames.stills.animation import is_still
 from edgecount.runtime.frames.stills.formats import HEAD, is_image
 from edgecount.runtime.sources.suffixes import VIDEO_SUFFIXES
 from edgecount.runtime.sources.urls import shown_url
@@ -63,7 +64,7 @@ class Images(ABC):
         path = self.path(name)
         if is_address(path):
             return download(path)
-        if path.lower().endswith(VIDEO_SUFFIXES):
+        if path.lower().endswith(VIDEO_SUFFIXES) and not is_still(path):
             raise SourceError(
                 f"{path} is a video, and archives are of images: count it by itself, with "
                 "edgecount count FILE --csv TABLE"

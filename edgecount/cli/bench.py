@@ -80,6 +80,10 @@ def bench(
     whatever else the machine does slows all of them alike, and is compared with the first; what
     does not work is named with the reason. Times are in milliseconds.
     """
+    if batch > 1 and workers is not None:
+        raise click.UsageError(
+            f"--batch {batch} times the engine alone, and has no use for --workers"
+        )
     from edgecount._latency import measure_batches, measure_latency, measure_throughput
     from edgecount.cli._bench.combinations import combinations, open_all
     from edgecount.cli._bench.frame import bench_frame

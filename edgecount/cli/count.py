@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from edgecount.analytics import GroundRectangle, Line
     from edgecount.cli._count.measures import Asked
     from edgecount.cli._count.printing import Printer
-    from edgecount.cli._count.run import Task
+    from edgecount.cli._count.run import Pace, Task
     from edgecount.counter import EdgeCounter
     from edgecount.regions import Region
     from edgecount.runtime.sources.base import Source
@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     "--threshold",
     type=FiniteRange(0, 1, max_open=True),
     metavar="SCORE",
-    help="Count head points whose score is above this, from 0 to 1.  [default: the model's]",
+    help="Count head points whose score is above this, from 0 to 1; counts have no likely range "
+    "then.  [default: the model's]",
 )
 @max_side_option
 @zoom_option
@@ -212,12 +213,12 @@ def _count(
     **engine: Any,
 ) -> tuple[int, bool]:
     """Count what can be opened; returns the number of failures, and whether the user stopped."""
+    from edgecount.cli._count.layers import choose_layers
     from edgecount.cli._count.measures import Asked
     from edgecount.cli._count.names import refuse_same, refuse_sources
     from edgecount.cli._count.run import Pace, Run
     from edgecount.cli._count.saving import Look
     from edgecount.cli._count.table import STDOUT, CsvFile, CsvPrinter
-    from edgecount.drawing import LAYERS, check_layers
     from edgecount.runtime.sources.live import LiveOptions
 
     if layers is not None and folder is None:
@@ -229,17 +230,16 @@ def _count(
     if as_json and table == STDOUT:
         raise click.UsageError("--json and --csv - both print: name a file for the table")
     refuse_same(table, folder)
-    drawn = LAYERS if layers in (None, "all") else check_layers(layers.split(","))
-    if layers not in (None, "all") and "map" in drawn and ground is None:
-        raise click.UsageError("--draw map shows the ground from above: pass --ground too")
-    _refuse_same_names(lines)
     asked = Asked(lines, ground, smooth)
+    drawn = choose_layers(layers, regions, asked)
+    _refuse_same_names(lines)
+    pace = Pace(every, max_frames)
     reading = {name: engine[name] for name in ("accept_damaged", "max_pixels")}
     live = LiveOptions(newest=newest is not False, reconnect=bool(reconnect))
     sources, unopened = _open(specs, live=live, **reading)
     if not sources:
         return unopened, False
-    is_live = _check_kinds(sources, asked, reconnect, newest, max_frames)
+    is_live = _check_kinds(sources, asked, reconnect, newest, pace)
     tasks = _plan(sources, folder, overwrite)
     if table not in (None, STDOUT):
         refuse_sources(sources, [table], "--csv")
@@ -255,7 +255,6 @@ def _count(
         counter = stack.enter_context(_counter(regions=counted, quiet=quiet, **engine))
         look = Look(regions, asked, drawn)
         prints_frames = as_json or table == STDOUT
-        pace = Pace(every, max_frames)
         run = Run(counter, printers, pace, look, bars=not quiet, journal=not prints_frames)
         run.all(tasks)
     written = [path for printer in printers for path in printer.written]
@@ -275,14 +274,15 @@ def _check_kinds(
     asked: Asked,
     reconnect: bool | None,
     newest: bool | None,
-    max_frames: int | None,
+    pace: Pace,
 ) -> bool:
     """Refuse options that none of the sources has a use for; return whether one is live."""
     from edgecount.runtime.sources.live import LiveSource
 
     live = [source for source in sources if isinstance(source, LiveSource)]
     if not live and reconnect is not None:
-        raise click.UsageError("--reconnect is about cameras and streams, and there is none")
+        flag = "--reconnect" if reconnect else "--no-reconnect"
+        raise click.UsageError(f"{flag} is about cameras and streams, and there is none")
     if not live and newest is not None:
         flag = "--newest" if newest else "--every-frame"
         raise click.UsageError(
@@ -290,11 +290,16 @@ def _check_kinds(
             "with --every N"
         )
     if not any(source.is_video for source in sources):
-        for flag, given in (("--line", asked.lines), ("--smooth", asked.smooth)):
+        for flag, given in (
+            ("--line", asked.lines),
+            ("--smooth", asked.smooth),
+            ("--every", pace.every > 1),
+            ("--max-frames", pace.at_most),
+        ):
             if given:
                 raise click.UsageError(f"{flag} is about videos and cameras, and there is none")
     endless = [source for source in live if not source.name.lower().startswith("http")]
-    if len(endless) > 1 and max_frames is None:
+    if len(endless) > 1 and pace.at_most is None:
         raise click.UsageError(
             "cameras are counted one after the other, and the first has no end: run one command "
             "for each, or give --max-frames"

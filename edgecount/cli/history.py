@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -69,11 +70,16 @@ def history(
         click.echo(text, nl=False)
         lines += text.count("\n")
     if lines <= 1:  # that of the columns
-        click.echo(
-            f"no counts from {_shown(since)} to {_shown(until)}: choose another time by --from and "
-            "--to",
-            err=True,
+        minutes = kept.export(since, until, camera=camera, what=what, resolution="minutes")
+        has_minutes = by in ("hours", "days") and len(list(islice(minutes, 2))) > 1
+        hint = (
+            f"{by} that begin before --from are left out, and new ones are made of minutes every "
+            "ten minutes: try --by minutes"
+            if has_minutes
+            else "choose another time by --from and --to"
         )
+        missing = by if has_minutes else "counts"
+        click.echo(f"no {missing} from {_shown(since)} to {_shown(until)}: {hint}", err=True)
 
 
 def _seconds(moment: datetime, flag: str) -> float:

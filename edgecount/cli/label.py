@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgecount.cli._shell.flags import given_flags
 from edgecount.cli._shell.output import plural, printable, text_of
 from edgecount.cli._shell.signals import stop_on_interrupt
 from edgecount.cli._types.options import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from edgecount.label import LabelServer
 
 PORT = 8087  # again as in label.server, which help must not import
+_OF_MODEL = ("model", "backend", "device", "precision", "threads")  # options of no use without one
 _PAUSE = 0.2  # s between two looks at whether Ctrl-C came
 
 
@@ -64,7 +66,10 @@ _PAUSE = 0.2  # s between two looks at whether Ctrl-C came
 )
 @damaged_option
 @pixels_option
+@click.pass_context
 def label(
+    ctx: click.Context,
+    /,
     folder: Path,
     *,
     out: Path | None,
@@ -88,6 +93,11 @@ def label(
 
     From another machine:  ssh -L 8087:127.0.0.1:8087 HOST
     """
+    if no_proposal:
+        flags = given_flags(ctx)
+        useless = next((flags[name] for name in _OF_MODEL if name in flags), None)
+        if useless is not None:
+            raise click.UsageError(f"--no-proposal opens no model, and has no use for {useless}")
     from edgecount.label import LabelServer
 
     def open_counter(threshold: float) -> EdgeCounter:

@@ -83,9 +83,10 @@ def write(
         totals = {"sequences": found.sequences, "frames": found.frames, "heads": found.heads}
         click.echo(to_json({"folder": str(folder), "layout": layout, **totals}))
         return
+    parts = [str(folder / part) for part, number in (("train", train), ("test", test)) if number]
     click.echo(
         printable(
             f"{folder}  {found.sequences} new sequences, {found.frames} frames, {found.heads} "
-            f"heads; read with --reader {_READERS[layout]}"
+            f"heads; read {' and '.join(parts)} with --reader {_READERS[layout]}"
         )
     )

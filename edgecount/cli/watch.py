@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgecount.cli._shell.flags import with_flags
 from edgecount.cli._shell.group import INTERRUPTED, USAGE
 from edgecount.cli._shell.output import complain, printable
 from edgecount.cli._types.options import (
@@ -254,7 +255,9 @@ def _check(
     name = "the command line" if path is None else str(path)
     for finding in findings:
         if finding.is_error:
-            complain(f"{name}: {finding.text}")
+            # Who gave options is told of those, and who wrote a config of its keys.
+            text = with_flags(finding.text) if path is None else finding.text
+            complain(f"{name}: {text}")
         else:
             click.echo(printable(f"edgecount: note: {finding.text}"), err=True)
     if any(finding.is_error for finding in findings):

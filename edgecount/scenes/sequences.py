@@ -21,6 +21,7 @@ from edgecount.scenes.scene import Heads
 from edgecount.scenes.stage import PLACES
 
 _SETTINGS = "scenes.json"
+_MOST = 65536  # bytes of these settings
 _QUALITY = 95
 _OUTDOORS = ("day", "overcast", "dusk", "night")
 # People in the sparsest sequence, as a share of those in the densest.
@@ -145,6 +146,19 @@ def write_set(
             written.append(truth)
     frames = [heads for truth in written for heads in truth.seen]
     return WrittenSet(len(written), len(frames), sum(len(heads.ids) for heads in frames))
+
+
+def layout_of(folder: Path) -> str | None:
+    """Return the layout of a set that `write_set` wrote into a folder; None if it wrote none."""
+    path = folder / _SETTINGS
+    try:
+        if path.stat().st_size > _MOST:
+            return None
+        settings = load_json(path.read_text(encoding="utf-8"), "not JSON", OutputError)
+    except (OSError, UnicodeDecodeError, OutputError):
+        return None
+    known = isinstance(settings, dict) and {"layout", "edgecount"} <= settings.keys()
+    return str(settings["layout"]) if known else None
 
 
 def _claim(folder: Path, settings: dict[str, object]) -> None:

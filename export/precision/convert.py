@@ -270,7 +270,7 @@ def calibrated(trial: Trial, images: ImageFolder, cache: Path) -> Calibration:
     if not tensors:
         raise ModelError(
             "expected a model with convolutions of constant float32 weights, which are what INT8 "
-            "computes, got one without any: export it without --int8 (int8=True)"
+            "computes, got one without any: export it without `int8`"
         )
     key = calibration_key(model.graph.SerializeToString(), repr(spec), images.paths)
     found = load_calibration(cache, key)

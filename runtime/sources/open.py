@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgecount.errors import SourceError
 from edgecount.runtime.frames.images import MAX_PIXELS
+from edgecount.runtime.frames.stills.animation import is_still
 from edgecount.runtime.sources.base import Source
 from edgecount.runtime.sources.hardware import split_hardware
 from edgecount.runtime.sources.image import ImageSource
@@ -240,5 +241,5 @@ def _open_known(names: Sequence[str], where: str, options: dict[str, Any]) -> li
 def _open_file(name: str, options: dict[str, Any]) -> Source:
     from edgecount.runtime.sources.video import VideoSource
 
-    is_video = name.lower().endswith(VIDEO_SUFFIXES)
+    is_video = name.lower().endswith(VIDEO_SUFFIXES) and not is_still(name)
     return VideoSource(name, **options) if is_video else ImageSource(name, **_without(options))

@@ -14,7 +14,8 @@ IMAGE_SUFFIXES = (
     ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".pam", ".ras", ".sr",
 )
 
-# What FFmpeg decodes and is a video by its name. A GIF is one, if perhaps of a single frame.
+# What FFmpeg decodes and is a video by its name. GIF and APNG of one picture are images all the
+# same, which their names do not tell.
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx",
     ".wmv", ".asf", ".flv", ".mpg", ".mpeg", ".m1v", ".m2v", ".vob", ".ts", ".mts", ".m2ts",

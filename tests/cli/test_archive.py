@@ -215,7 +215,10 @@ def test_another_folder_is_refused(run, photos, files, tmp_path):
         (["--shard", "5/4"], "expected I/N with I from 1 to N"),
         (["--shard", "three"], "expected I/N, such as 1/16, got 'three'"),
         (["--csv", "x.csv"], "--out writes a table of images, and has no use for --csv"),
-        (["--every", "2"], "--out writes a table of images, and has no use for --every"),
+        (["--every", "2"], "--out writes a table of images, and has no use for --every\n"),
+        (["--newest"], "--out writes a table of images, and has no use for --newest\n"),
+        (["--every-frame"], "--out writes a table of images, and has no use for --every-frame\n"),
+        (["--no-reconnect"], "--out writes a table of images, and has no use for --no-reconnect\n"),
         (["more"], "--out takes one folder or list, got 2 sources"),
     ],
 )
@@ -346,3 +349,29 @@ def test_a_list_without_a_table_says_what_it_needs(run, tmp_path, monkeypatch, n
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert line.endswith("a list of images is counted into a table: pass --out DIR too")
+
+
+def test_gifs_of_one_picture_have_rows_and_animations_none(run, tmp_path, json_lines):
+    from PIL import Image
+
+    folder = tmp_path / "gifs"
+    folder.mkdir()
+    one = Image.new("RGB", (320, 240))
+    one.save(folder / "one.gif")
+    more = {"save_all": True, "append_images": [Image.new("RGB", (320, 240), "white")]}
+    one.save(folder / "several.gif", **more)
+    result = run("count", folder, "--out", tmp_path / "out", "--format", "jsonl")
+    assert result.exit_code == 0, result.stderr
+    assert "left out: 1 file of another kind (.gif 1)" in result.stderr
+    (table,) = (tmp_path / "out").glob("*.jsonl*")
+    (row,) = json_lines(table.read_text())
+    assert (row["source"], row["error"]) == ("one.gif", None)
+    (tmp_path / "list.txt").write_text("gifs/one.gif\ngifs/several.gif\n")
+    listed = run("count", tmp_path / "list.txt", "--out", tmp_path / "two", "--format", "jsonl")
+    assert "1 image counted, 1 failed" in listed.stdout
+    assert "several.gif is a video" in listed.stderr
+    # By itself the still is an image as well, and the other a clip.
+    shown = run("count", folder).stdout.splitlines()
+    assert "mean of" not in shown[0]
+    assert "several.gif" in shown[1]
+    assert "mean of 2 frames" in shown[1]

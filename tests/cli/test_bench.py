@@ -117,3 +117,10 @@ def test_a_difference_that_rounds_to_nothing_has_no_minus(run, tiny_model):
     first, second = facts["models"]
     *_, line = text_lines([first, {**second, "difference": -4e-6}])
     assert "+0.00%" in line
+
+
+def test_workers_have_no_use_where_the_engine_alone_is_timed(run, tiny_model):
+    result = run("bench", tiny_model, "--batch", "2", "--workers", "2", *FEW)
+    assert result.exit_code == 2
+    assert "--batch 2 times the engine alone, and has no use for --workers" in result.stderr
+    assert run("bench", tiny_model, "--batch", "1", "--workers", "2", *FEW).exit_code == 0

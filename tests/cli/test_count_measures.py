@@ -108,6 +108,7 @@ def test_overlays_show_lines_and_the_ground(run, files, tmp_path):
         (("--newest",), "--newest is about cameras and streams"),
         (("--every-frame",), "--every-frame is about cameras and streams"),
         (("--reconnect",), "--reconnect is about cameras and streams"),
+        (("--no-reconnect",), "--no-reconnect is about cameras and streams"),
     ],
 )
 def test_mistakes_are_usage_errors_in_one_line(run, files, options, message):
@@ -117,11 +118,15 @@ def test_mistakes_are_usage_errors_in_one_line(run, files, options, message):
     assert sum("rror" in line for line in result.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("options", [("--line", DOOR), ("--smooth", "3")])
-def test_images_alone_have_neither_lines_nor_smoothing(run, files, options):
-    result = run("count", files.image("a.png", 2), *options)
+@pytest.mark.parametrize(
+    "options", [("--line", DOOR), ("--smooth", "3"), ("--every", "3"), ("--max-frames", "2")]
+)
+def test_images_alone_have_no_use_for_options_of_videos(run, files, options):
+    image = files.image("a.png", 2)
+    result = run("count", image, *options)
     assert result.exit_code == 2
-    assert f"{options[0]} is about videos and cameras" in result.stderr
+    assert f"{options[0]} is about videos and cameras, and there is none" in result.stderr
+    assert run("count", image, files.video("c.avi", [1, 2]), *options).exit_code == 0
 
 
 def test_a_line_outside_of_the_frame_is_an_error_of_its_source(run, files):

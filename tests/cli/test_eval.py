@@ -17,9 +17,11 @@ pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
 from edgecount.cli._eval.folds import mean_line, mean_of_folds
+from edgecount.cli._eval.kernels import KernelsType
 from edgecount.cli._eval.table import comparison
 from edgecount.errors import BackendError, OutputError
 from edgecount.train.evaluate import evaluation
+from edgecount.train.targets.kernels import Kernels
 
 Run = Callable[..., Result]
 
@@ -163,3 +165,15 @@ def test_folds_without_people_are_left_out_of_the_mean_nae() -> None:
     assert none["nae"] is none["spread"]["nae"] is None
     assert "NAE -   bias +0.00" in mean_line(none)
     assert " - " in list(comparison({"a": fold(None), "b": fold(None)}))[1]
+
+
+@pytest.mark.parametrize("others", ["beta=0.3", "neighbours=3,max_sigma=0"])
+def test_a_fixed_kernel_has_no_adaptive_ones_beside_it(
+    others: str, run: Run, tiny_model: Path, heads: Path
+) -> None:
+    result = run("eval", tiny_model, heads, "--kernels", f"sigma=4,{others}")
+    assert result.exit_code == 2
+    named = ", ".join(part.partition("=")[0] for part in others.split(","))
+    assert f"expected it alone, got {named} too" in result.stderr
+    assert KernelsType().parse(f"sigma=0,{others}").sigma == 0
+    assert KernelsType().parse("sigma=4") == Kernels(sigma=4)

@@ -166,3 +166,14 @@ def test_the_browser_gets_an_address_that_lets_in_once(folder, monkeypatch):
     assert "no picture is done" in result.output
     assert "/login?once=" in opened[0]
     assert opened[0].partition("once=")[2] not in result.output
+
+
+@pytest.mark.parametrize(
+    "option", ["--model none.onnx", "--backend openvino", "--precision float32", "--threads 1"]
+)
+def test_options_of_a_model_have_no_use_without_proposals(folder, option):
+    result = CliRunner().invoke(cli, ["label", str(folder), "--no-proposal", *option.split()])
+    assert result.exit_code == 2
+    flag = option.split()[0]
+    expected = f"--no-proposal opens no model, and has no use for {flag}"
+    assert result.output.splitlines()[-1].endswith(expected)

@@ -8,7 +8,7 @@ import sys
 import onnx
 import pytest
 
-from edgecount.cli.models import measured_lines, metric_lines
+from edgecount.cli.models import measured_lines, metric_lines, told_apart
 from edgecount.models import list_models
 
 
@@ -45,19 +45,44 @@ def test_cameras_that_a_model_never_saw_come_first():
     lines = measured_lines({"street": street, "more-cafe": cafe, "no_one": empty})
     assert lines[0] == "cameras it never saw: MAE 1.5 of 9 people (80 pictures of 2 sets)"
     assert lines[3].split() == ["no", "one", "12", "0", "0.2", "-"]
-    left_out = {**street, "left_out_mae": 25.0, "left_out_people": 125.0}
-    indoors = {**cafe, "left_out_mae": 2.16, "left_out_people": 10.8}
-    lines = measured_lines({"street": left_out, "more-cafe": indoors})
-    assert lines[1] == "sets left out of training: off by 20% (mean of 2 sets)"
-    assert lines[2].split() == [
-        *("held-out", "pictures", "pictures", "people"),
-        *("MAE", "left", "out"),
-    ]
-    assert lines[3].split() == ["a", "cafe", "68", "11", "1.8", "2.2"]
     assert measured_lines({"street": street})[0] == "cameras it never saw: not measured"
     assert measured_lines({"hall": {"images": 3, "mae": 1.0}})[0].startswith("held-out pictures")
     assert measured_lines({"hall": 3.0}) == ["hall: 3"]
     assert measured_lines(None) == []
+
+
+def test_numbers_of_trainings_that_left_a_set_out_stand_apart():
+    street = {"images": 80, "mae": 12.3, "people": 120.0, "title": "a street", "seen": True}
+    cafe = {"images": 68, "mae": 1.77, "people": 10.8, "title": "a cafe", "seen": False}
+    left_out = {**street, "left_out_mae": 25.0, "left_out_people": 125.0, "coverage": 0.5}
+    indoors = {**cafe, "left_out_mae": 2.16, "left_out_people": 10.8, "coverage": 0.886}
+    alike = {**street, "title": "a hall", "coverage": 0.99}
+    lines = measured_lines({"street": left_out, "more-cafe": indoors, "hall": alike})
+    assert lines[1] == "sets left out of training: off by 20% (mean of 2 sets)"
+    assert [line.split("  |  ")[1].split() for line in lines[2:]] == [
+        ["left", "out:", "people", "MAE", "inside"],
+        ["11", "2.2", "89%"],
+        ["125", "25.0", "50%"],
+        ["-", "-", "-"],  # its coverage is of the other pictures
+    ]
+    assert lines[2].split("  |  ")[0].split() == ["held-out", "pictures", *lines[2].split()[2:5]]
+    assert lines[3].split("  |  ")[0].split() == ["a", "cafe", "68", "11", "1.8"]
+    assert len(set(map(len, lines[2:]))) == 1
+    (heading, row) = measured_lines({"hall": alike})[1:]
+    assert heading.split() == ["held-out", "pictures", "pictures", "people", "MAE", "inside"]
+    assert row.split() == ["a", "hall", "80", "120", "12.3", "99%"]
+
+
+def test_programs_are_told_which_pictures_a_coverage_is_of(run):
+    assert told_apart({"a": {"mae": 1.0}, "b": 2.0}) == {"a": {"mae": 1.0}, "b": 2.0}
+    rows = {row["name"]: row["metrics"] for row in json.loads(run("models", "--json").stdout)}
+    small = rows["edgecount-s"]["more-cafe"]
+    assert (small["coverage"], small["coverage_of"]) == (0.886, "left_out")
+    assert rows["edgecount-s"]["negatives"]["coverage_of"] == "held_out"
+    assert rows["edgecount-n"]["more-cafe"]["coverage_of"] == "held_out"
+    assert metric_lines({"a": {"coverage": 0.5, "left_out_mae": 2.0}}) == [
+        "a: left_out_coverage 0.5, left_out_mae 2"
+    ]
 
 
 def test_bundled_models_say_how_they_count_where_they_never_were(run):

@@ -123,9 +123,29 @@ def test_layers_are_switches(run, files, tmp_path):
     assert (wrong.exit_code, len(wrong.stderr.splitlines())) == (2, 1)
     assert wrong.stderr.startswith("edgecount: error: --draw: expected names of heat, points,")
     assert run("count", path, "--draw", "heat").exit_code == 2
-    mapless = run("count", path, "--save", tmp_path / "x", "--draw", "heat,map")
-    assert mapless.exit_code == 2
-    assert "pass --ground too" in mapless.stderr
+    assert "map, got 'boxes'" in wrong.stderr
+    raised = run("count", path, "--save", tmp_path / "x", "--draw", "alarm")
+    assert raised.exit_code == 2
+    assert raised.stderr.endswith("count, legend, map, got 'alarm'\n")
+
+
+@pytest.mark.parametrize(
+    ("layer", "flag", "value"),
+    [
+        ("map", "--ground", "0,0;9,0;9,9;0,9=3x3"),
+        ("regions", "--region", "left:0,0;160,0;160,240;0,240"),
+        ("lines", "--line", "door:50%,100%;50%,0%"),
+    ],
+)
+def test_a_layer_needs_what_it_shows(run, files, tmp_path, layer, flag, value):
+    sources = files.image("a.png", 2), files.video("c.avi", [1])
+    asked = ("count", *sources, "--save", tmp_path / "x", "--draw", f"heat,{layer}")
+    result = run(*asked)
+    assert result.exit_code == 2
+    assert f"--draw {layer} shows " in result.stderr
+    assert result.stderr.endswith(f": pass {flag} too\n")
+    assert not (tmp_path / "x").exists()
+    assert run(*asked, flag, value).exit_code == 0
 
 
 def test_colours_of_a_clip_stay(run, files, tmp_path, monkeypatch):

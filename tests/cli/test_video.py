@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,8 +48,9 @@ def test_pace(run, files, json_lines, args, frames):
 
 
 def test_pace_leaves_images_alone(run, files, json_lines):
-    path = files.image("one.png", 2)
-    assert len(json_lines(run("count", path, "--every", 5, "--json").stdout)) == 1
+    both = files.image("one.png", 2), files.video("clip.avi", [1] * 6)
+    lines = json_lines(run("count", *both, "--every", 5, "--json").stdout)
+    assert [Path(line["source"]).name for line in lines] == ["one.png", "clip.avi", "clip.avi"]
 
 
 def test_annotated_clip(run, files, tmp_path, read_video):

@@ -168,7 +168,7 @@ def test_int8_needs_convolutions(photos, tmp_path):
     path = tmp_path / "pooled.onnx"
     onnx.save(pooled_model(), path)
     options = ExportOptions(int8=True, calibration=photos, threads=1)
-    with pytest.raises(ModelError, match=r"expected a model with convolutions .* without --int8"):
+    with pytest.raises(ModelError, match=r"expected a model with convolutions .* without `int8`"):
         export_model(str(path), tmp_path / "made", options)
     assert names(tmp_path) == ["pooled.onnx"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
+from edgecount.cli._shell.flags import given_flags
 from edgecount.cli._types.options import ParsedType, folder_option
 
 if TYPE_CHECKING:
@@ -93,11 +93,7 @@ def take_options(ctx: click.Context, options: dict[str, Any]) -> Given | None:
         UsageError: an option needs --out, or has no use beside it.
     """
     values = {name: options.pop(name) for name in _NAMES}
-    given = {
-        param.name: param.opts[0]
-        for param in ctx.command.params
-        if ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
-    }
+    given = given_flags(ctx)
     if values["out"] is None:
         alone = next((given[name] for name in _NAMES if name in given), None)
         if alone is not None:

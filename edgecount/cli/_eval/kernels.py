@@ -31,6 +31,12 @@ class KernelsType(ParsedType):
             if not separator:
                 raise ConfigError(f"kernels: expected KEY=VALUE, got {part!r}")
             values[key] = _number(key, number)
+        others = [key for key in values if key != "sigma"]
+        if values.get("sigma") and others:
+            raise ConfigError(
+                "kernels: sigma makes all kernels alike, and the others are of adaptive ones: "
+                f"expected it alone, got {', '.join(others)} too"
+            )
         return build(Kernels, values)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 
 import click
+from click.core import ParameterSource
 
-__all__ = ["with_flags"]
+__all__ = ["given_flags", "with_flags"]
 
 # Options of the library that are parts of a flag, or called otherwise, by command.
 _OTHERS = {
@@ -57,3 +58,20 @@ def _flags_of(command: click.Command) -> dict[str, str]:
     flags = {name: flag for one in inner for name, flag in _flags_of(one).items()}
     options = (param for param in command.params if isinstance(param, click.Option))
     return flags | {str(option.name): option.opts[0] for option in options}
+
+
+def given_flags(ctx: click.Context) -> dict[str, str]:
+    """Return the flags that stand on the command line, as they were typed, by their option.
+
+    The name of an argument stands for it.
+    """
+    return {
+        str(param.name): _typed(param, ctx.params.get(str(param.name)))
+        for param in ctx.command.params
+        if ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+    }
+
+
+def _typed(param: click.Parameter, value: object) -> str:
+    """Return the flag of a value: of a pair such as --open/--no-open the second of False."""
+    return (param.secondary_opts if value is False and param.secondary_opts else param.opts)[0]

@@ -210,13 +210,13 @@ max_side_option = click.option(
     "--max-side",
     type=SideType(),
     metavar="N|native",
-    help="Shrink images whose longer side has more than N pixels; native keeps the size.  "
-    "[default: the model's limit]",
+    help="Shrink images whose longer side has more than N pixels; native keeps the size. Counts at "
+    "another size than by the model's limit have no likely range.  [default: the model's limit]",
 )
 zoom_option = number_option(
     "--zoom",
     "Enlarge dense regions twofold up to N times and search them for heads again; each takes up to "
-    "some ten times as long.",
+    "some ten times as long, and counts have no likely range then.",
     default=0,
     least=0,
     most=MOST_ZOOM,

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgecount.errors import EdgeCountError
+from edgecount.errors import EdgeCountError, ModelError
 
 if TYPE_CHECKING:
     from edgecount.watch.config import CameraConfig, WatchConfig
+
+
+# Keys that messages about the engine begin with.
+_OF_ENGINE = ("backend", "device: ", "precision: ", "threads: ", "max_side: ", "zoom: ")
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,10 @@ class Finding:
 
 
 def check_config(config: WatchConfig) -> Iterator[Finding]:
-    """Yield the problems of a config on this machine; cameras and brokers are not contacted."""
+    """Yield the problems of a config on this machine; cameras and brokers are not contacted.
+
+    The engine is opened as the service opens it, and closed.
+    """
     yield from _of_model(config)
     yield from _of_cameras(config)
     yield from _of_files(config)
@@ -40,11 +47,22 @@ def check_config(config: WatchConfig) -> Iterator[Finding]:
 
 def _of_model(config: WatchConfig) -> Iterator[Finding]:
     from edgecount.runtime.models.open import open_model
+    from edgecount.watch.service.engine import open_counter, unfit_alarms
 
     try:
-        open_model(config.model)
+        manifest = open_model(config.model).manifest
     except EdgeCountError as error:
         yield Finding(f"model: {error}")
+        return
+    try:
+        counter = open_counter(config)
+        manifest = counter.manifest  # of a folder, that of the file that runs
+        counter.close()
+    except EdgeCountError as error:
+        text, key = str(error), "model" if isinstance(error, ModelError) else "backend"
+        yield Finding(text if text.startswith(_OF_ENGINE) else f"{key}: {text}")
+    for unfit in unfit_alarms(config, manifest):
+        yield Finding(str(unfit))
 
 
 def _of_cameras(config: WatchConfig) -> Iterator[Finding]:

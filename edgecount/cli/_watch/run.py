@@ -13,7 +13,7 @@ from edgecount.cli._watch.observer import Observer, status_of
 from edgecount.cli._watch.orders import Orders, stops_by_signals
 from edgecount.cli._watch.page import Page
 from edgecount.cli._watch.printing import Printer
-from edgecount.errors import EdgeCountError
+from edgecount.errors import BackendError, ConfigError, EdgeCountError, ModelError
 from edgecount.watch.service import Service
 from edgecount.watch.systemd import Notifier
 
@@ -63,7 +63,7 @@ class Run:
         config = self._config = self._load()
         self._formatter.cameras = config.cameras
         use_few_arenas()  # before there are threads
-        service = Service(config)
+        service = _service(config)
         with ExitStack() as stack:
             stack.callback(service.stop)
             page = Page(service)
@@ -118,6 +118,24 @@ class Run:
         _log.info("watching %s", _summary(config))
         for name, camera in config.cameras.items():
             _log.info("%s: %s", name, camera.shown_source, extra={"camera": name})
+
+
+def _service(config: WatchConfig) -> Service:
+    """Return the service of a config; errors begin with its file, so that keys stay keys.
+
+    Without it they are about options of the command line.
+
+    Raises:
+        EdgeCountError: see `Service`.
+    """
+    kinds = (BackendError, ConfigError, ModelError)
+    try:
+        return Service(config)
+    except kinds as error:
+        if config.path is None:
+            raise
+        kind = next(one for one in kinds if isinstance(error, one))
+        raise kind(f"{config.path}: {error}") from error
 
 
 def _print_every(config: WatchConfig, every: float | None) -> float:

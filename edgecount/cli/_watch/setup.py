@@ -120,6 +120,12 @@ def make_config(
     if len(sources) > 1 and (regions or lines):
         flag = "--region" if regions else "--line"
         raise click.UsageError(f"{flag} is for a single camera: for several, use --config")
+    for flag, path in (("--jsonl", jsonl), ("--csv", csv)):
+        if path == Path("-"):
+            raise click.UsageError(
+                f"{flag}: expected a file, got -: on stdout there are lines of counts, see "
+                "--print-every"
+            )
     shapes = _shapes(regions, lines)
 
     def make() -> WatchConfig:

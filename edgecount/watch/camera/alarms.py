@@ -21,6 +21,13 @@ _WORDS = {
     "lost": "no counts come, its state is not known",
     "back": "counts come again",
 }
+# Of the low end of an interval: there are at least as many people.
+_SURE_WORDS = {
+    **_WORDS,
+    "raised": "surely more than {above:g} {unit}",
+    "cleared": "perhaps fewer than {below:g} {unit}",
+    "acknowledged": "somebody knows of surely more than {above:g} {unit}",
+}
 
 
 @dataclass(frozen=True)
@@ -29,18 +36,18 @@ class Measured:
 
     Attributes:
         count: smoothed count.
-        low: low end of its likely range; the count itself where the model has none.
+        low: low end of its likely range; None where it has none, and the count stands in for it.
         per_m2: people per square metre of its ground; None without a ground plane.
     """
 
     count: float
-    low: float
+    low: float | None
     per_m2: float | None
 
     def by(self, kind: str) -> float | None:
         """Return the number that a rule looks at: of "count", "low" and "per_m2"."""
         value: float | None = getattr(self, kind)
-        return value
+        return self.count if kind == "low" and value is None else value
 
 
 class _Watched:
@@ -66,6 +73,7 @@ class _Watched:
         self.cleared = status.cleared  # and cleared
         self.count: float | None = None
         self.peak = status.peak
+        self.is_sure = config.by == "low"  # whether what it compares is the low end of an interval
 
     def take(self, changes: list[AlarmEvent], wall: float) -> list[AlarmEvent]:
         for change in changes:
@@ -153,6 +161,8 @@ class CameraAlarms:
             people = measured.get(one.config.region)
             count = None if people is None else people.by(one.config.by)
             one.count = one.count if count is None else count
+            if people is not None:
+                one.is_sure = one.config.by == "low" and people.low is not None
             changes = one.take(one.alarm.update(now, count), wall)
             events += [self._event(name, one, change, wall) for change in changes]
         return events
@@ -200,9 +210,9 @@ class CameraAlarms:
         if not found:
             return None
         name = max(found)[-1]
-        config = self._watched[name].config
-        alarm = _Watched(config, statuses[name], 0.0, self._patience).alarm
-        return alarm, _reason(config, alarm, "raised" if statuses[name].has_data else "lost")
+        shown = _Watched(self._watched[name].config, statuses[name], 0.0, self._patience)
+        shown.is_sure = self._watched[name].is_sure
+        return shown.alarm, _reason(shown, "raised" if statuses[name].has_data else "lost")
 
     def end(self, names: Iterable[str], wall: float) -> list[Event]:
         """Return the events of removed alarms: those that were raised are cleared.
@@ -232,7 +242,7 @@ class CameraAlarms:
             change=change.kind,
             count=change.count,
             peak=change.peak,
-            detail=_reason(one.config, one.alarm, change.kind),
+            detail=_reason(one, change.kind),
         )
 
 
@@ -242,9 +252,9 @@ def ended(camera: str, name: str, wall: float, count: float | None, peak: float 
     return Event(camera, wall, "alarm", name, "cleared", count, peak, detail=detail)
 
 
-def _reason(config: AlarmConfig, alarm: Alarm, change: str) -> str:
-    rule = alarm.rule
+def _reason(one: _Watched, change: str) -> str:
+    rule, config = one.alarm.rule, one.config
     unit = PER_M2 if config.by == "per_m2" else "people"
-    words = _WORDS[change].format(above=rule.above, below=rule.below, unit=unit)
+    words = (_SURE_WORDS if one.is_sure else _WORDS)[change]
     where = "the picture" if config.region is None else config.region
-    return f"{where}: {words}"
+    return f"{where}: {words.format(above=rule.above, below=rule.below, unit=unit)}"

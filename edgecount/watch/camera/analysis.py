@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgecount.analytics import SmoothCount
     from edgecount.manifest import Manifest
     from edgecount.result import CountResult
     from edgecount.watch.config import CameraConfig
 
     Image = NDArray[np.uint8]
+
+_log = logging.getLogger(__name__)
 
 _MOVING = "moving"
 _STATES = {
@@ -96,7 +100,7 @@ class Analysis:
         self._camera, self._manifest = camera, manifest
         self.regions = config.region_list()
         self.lines = config.line_list()
-        self.ground = RegionAreas(config.ground, config.excluded)
+        self.ground = RegionAreas(camera, config.ground, config.excluded)
         earlier = None if before is None else before.alarms
         self.alarms: CameraAlarms = CameraAlarms(
             camera,
@@ -113,7 +117,12 @@ class Analysis:
         self._crossed = None
         if self.lines:
             self._crossed = DailyLines(
-                self.lines, manifest, reset=config.reset, kept=kept.lines, now=now
+                self.lines,
+                manifest,
+                reset=config.reset,
+                kept=kept.lines,
+                now=now,
+                camera=camera,
             )
         median, mean = config.smooth.median, config.smooth.mean
         self._smoothers = {
@@ -126,6 +135,8 @@ class Analysis:
             self._motion = (before and before._motion) or CameraMotion()
         self._state: PictureState = before._state if before else PictureState.GOOD
         self._time: float = before._time if before else 0.0
+        self._by_low = [name for name, one in config.alarms.items() if one.by == "low"]
+        self._has_warned: bool = before._has_warned if before else False
 
     def restart(self) -> None:
         """Forget what the picture usually looks like, as after the camera was moved."""
@@ -168,8 +179,9 @@ class Analysis:
         if self._exclusion is not None:
             result = self._exclusion.apply(result)
         smooth = self._smoothers[None].update(time, result.count, result.interval)
-        low = smooth.count if smooth.interval is None else smooth.interval[0]
-        measured: dict[str | None, Measured] = {None: Measured(smooth.count, low, None)}
+        if smooth.interval is None:
+            self._warn_of_alarms_by_low()
+        measured: dict[str | None, Measured] = {None: _measured(smooth)}
         counts = {} if self._occupancy is None else self._occupancy.update(time, result) or {}
         result = replace(result, regions=counts)
         regions = self._in_regions(time, result, measured)
@@ -212,6 +224,20 @@ class Analysis:
         )
         return report.state, report.night, [event]
 
+    def _warn_of_alarms_by_low(self) -> None:
+        """Warn, once, of alarms by the low end of an interval that the pictures do not have."""
+        if not self._by_low or self._has_warned:
+            return
+        self._has_warned = True
+        _log.warning(
+            "%s: alarms by low (%s) compare the plain count: its pictures are counted at another "
+            "size than the model was measured at, where counts have no interval: leave max_side at "
+            "model, build an engine for larger pictures, or compare by count",
+            self._camera,
+            ", ".join(self._by_low),
+            extra={"camera": self._camera},
+        )
+
     def _in_regions(
         self, time: float, result: CountResult, measured: dict[str | None, Measured]
     ) -> dict[str, RegionReading]:
@@ -227,8 +253,7 @@ class Analysis:
             smooth = self._smoothers[region.name].update(time, count.count, interval)
             area = self.ground.area(region, result.size)
             per_m2 = None if area is None else smooth.count / area
-            low = smooth.count if smooth.interval is None else smooth.interval[0]
-            measured[region.name] = Measured(smooth.count, low, per_m2)
+            measured[region.name] = _measured(smooth, per_m2)
             found[region.name] = RegionReading(
                 count=count.count,
                 smooth=smooth.count,
@@ -236,3 +261,8 @@ class Analysis:
                 level=None if per_m2 is None else level_of_service(max(per_m2, 0.0)),
             )
         return found
+
+
+def _measured(smooth: SmoothCount, per_m2: float | None = None) -> Measured:
+    """Return a smoothed count as alarms see it."""
+    return Measured(smooth.count, None if smooth.interval is None else smooth.interval[0], per_m2)

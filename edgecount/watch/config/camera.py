@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +25,8 @@ from edgecount.watch.config.checks import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from edgecount.analytics import AlarmRule, GroundRectangle, Line
     from edgecount.regions import Region
     from edgecount.runtime.sources.live import LiveOptions
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _PEOPLE = 1e6
 _MOST = 64  # regions, lines and alarms of a camera, of each
 _LATE = 2.5  # times as long as pictures are apart
+_ANY_SIZE = (1920, 1080)  # px: regions and ground are shares of the frame, whatever its size
 _SOURCE = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*://|/dev/)|.* ! ")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
@@ -107,6 +110,25 @@ class GroundConfig:
 
         return GroundRectangle(np.array(self.corners), self.width, self.depth, fractions=True)
 
+    def region_area(
+        self, region: Region, excluded: Sequence[ArrayLike], size: tuple[int, int]
+    ) -> float:
+        """Return the square metres of ground that a region covers; 0 if none is in the picture.
+
+        Args:
+            region: the region.
+            excluded: polygons, in shares of the frame, that are left out of it as well.
+            size: (width, height) of the frames in pixels.
+
+        Raises:
+            ConfigError: it reaches above the horizon.
+        """
+        from edgecount.regions import Region
+
+        left_out = [*region.excluded, *excluded]
+        seen = Region(region.name, region.polygon, fractions=region.fractions, excluded=left_out)
+        return self.rectangle().in_size(size).region_area(seen)
+
 
 @dataclass(frozen=True)
 class SmoothConfig:
@@ -138,7 +160,7 @@ class AlarmConfig:
         stale: seconds without a count after which its state is unknown; of cameras with a slow
             ``rate`` at least `CameraConfig.patience`.
         by: value to compare: the smoothed ``count``, the ``low`` end of its interval (fewer false
-            alarms), or people per square metre (``per_m2``; needs ``ground``).
+            alarms), or people per square metre (``per_m2``; needs ``region`` and ``ground``).
     """
 
     above: float
@@ -295,8 +317,26 @@ class CameraConfig:
                     f"expected the name of one of the camera's regions ({known})",
                     alarm.region,
                 )
-            if alarm.by == "per_m2" and self.ground is None:
-                raise SettingError(
-                    ("alarms", name, "by"),
-                    "expected count or low, got per_m2, for which the camera needs its ground",
-                )
+            if alarm.by == "per_m2":
+                self._check_density(name, alarm.region)
+
+    def _check_density(self, alarm: str, region: str | None) -> None:
+        """Refuse an alarm by people per square metre where there are no square metres."""
+        if self.ground is None or region is None:
+            what = "the camera needs its ground" if self.ground is None else "it needs its region"
+            raise SettingError(
+                ("alarms", alarm, "by"), f"expected count or low, got per_m2, for which {what}"
+            )
+        shape = next(one for one in self.region_list() if one.name == region)
+        try:
+            area = self.ground.region_area(shape, self.excluded, _ANY_SIZE)
+        except ConfigError:
+            area, expected = 0.0, "corners below the horizon of the camera's ground"
+        else:
+            expected = "some ground in the picture that is not excluded"
+        if not area:
+            raise SettingError(
+                ("regions", region),
+                f"expected {expected}, as the alarm {alarm} is by people per square metre: change "
+                "the region or the ground, or compare by count",
+            )

@@ -14,6 +14,7 @@ from edgecount.errors import ConfigError, OutputError
 from edgecount.watch.camera import Camera
 from edgecount.watch.readings import Event, Kept
 from edgecount.watch.service.counting import Counting
+from edgecount.watch.service.engine import check_alarms, engine_of, open_counter
 from edgecount.watch.service.keep import keep_picture
 from edgecount.watch.service.outlets import Outlets
 from edgecount.watch.service.parts import Parts, Tools
@@ -71,11 +72,12 @@ class Service:
         self._changing = threading.RLock()  # one start, stop or reload at a time
         self._is_stopped = False
         self._owns_counter = counter is None
-        self._counter = counter or _counter(config)
+        self._counter = counter or open_counter(config)
         self._outlets = Outlets()
         self._counting = Counting(self._counter, self._told, self._outlets.tell)
         self._cameras: Mapping[str, Camera] = MappingProxyType({})
         try:
+            check_alarms(config, self._counter.manifest)
             tools = Tools(self._draw, self._healths, self._outlets.health)
             self._parts = Parts(config, tools, self._given_sinks)
             cameras = self._cameras_by(config, self._counter, self._parts)
@@ -156,9 +158,10 @@ class Service:
                 raise ConfigError("reload: the service has been stopped")
             before = self._config
             counter = self._counter
-            if self._owns_counter and _engine(before) != _engine(config):
-                counter = _counter(config)
+            if self._owns_counter and engine_of(before) != engine_of(config):
+                counter = open_counter(config)
             try:
+                check_alarms(config, counter.manifest)
                 parts = self._parts.changed(config)
                 cameras = self._cameras_by(config, counter, parts)
                 changing = self._changing_cameras(config, cameras, counter)
@@ -355,23 +358,3 @@ def _close_one(camera: Camera) -> None:
         camera.close()
     except Exception:  # noqa: BLE001 (the others, and the sinks, are to be closed as well)
         _log.exception("%s: it could not be closed", camera.id)
-
-
-def _engine(config: WatchConfig) -> tuple[object, ...]:
-    engine = config.model, config.backend, config.device, config.precision, config.threads
-    return *engine, config.max_side, config.zoom
-
-
-def _counter(config: WatchConfig) -> EdgeCounter:
-    from edgecount.counter import EdgeCounter
-
-    side: Any = None if config.max_side == "native" else config.max_side
-    return EdgeCounter(
-        config.model,
-        backend=config.backend,
-        device=config.device,
-        precision=config.precision,
-        threads=config.threads,
-        max_side=side,
-        zoom=config.zoom,
-    )

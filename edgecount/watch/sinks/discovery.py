@@ -63,7 +63,8 @@ def announcements(
         camera: its id.
         watched: its names.
         version: edgecount's version.
-        expire: seconds without a reading after which a number is unknown.
+        expire: seconds without a reading after which numbers and the picture's state are
+            unavailable.
     """
     node = f"edgecount_{slug(topics.base)}_{slug(camera)}"
     common = {
@@ -82,7 +83,13 @@ def announcements(
         "origin": {"name": "edgecount", "sw_version": version},
     }
     for component, name, what in _entities(topics, camera, watched, max(1, round(expire))):
-        identity = {"unique_id": f"{node}_{name}", "object_id": f"{node}_{name}"}
+        entity = f"{node}_{name}"
+        # Home Assistant names entities by the one key from 2025.10 on, and by the other before.
+        identity = {
+            "unique_id": entity,
+            "default_entity_id": f"{component}.{entity}",
+            "object_id": entity,
+        }
         yield f"{prefix}/{component}/{node}/{name}/config", {**what, **identity, **common}
 
 
@@ -97,6 +104,7 @@ def _entities(topics: Topics, camera: str, watched: Watched, expire: int) -> Ite
         "name": "Picture",
         "state_topic": state,
         "value_template": "{{ value_json.picture }}",
+        "expire_after": expire,
         "icon": "mdi:camera",
         "entity_category": "diagnostic",
     }  # fmt: skip
@@ -106,7 +114,8 @@ def _entities(topics: Topics, camera: str, watched: Watched, expire: int) -> Ite
         yield "sensor", name, _people(region, topic, "smooth", expire, "mdi:vector-polygon")
         if watched.ground:
             density = _people(f"{region} per m²", topic, "per_m2", expire, "mdi:account-multiple")
-            yield "sensor", f"{name}_per_m2", {**density, "unit_of_measurement": "people/m²"}
+            unit = {"unit_of_measurement": "people/m²", "suggested_display_precision": 2}
+            yield "sensor", f"{name}_per_m2", {**density, **unit}
     for line in watched.lines:
         topic = topics.of(camera, "lines", line)
         for way, icon in (("in", "mdi:location-enter"), ("out", "mdi:location-exit")):
@@ -116,6 +125,7 @@ def _entities(topics: Topics, camera: str, watched: Watched, expire: int) -> Ite
             yield "sensor", f"line_{slug(line)}_{way}", total
     for alarm in watched.alarms:
         topic = topics.of(camera, "alarms", alarm)
+        # It never expires: a state is sent when it changes, and stands until then.
         yield "binary_sensor", f"alarm_{slug(alarm)}", {
             "name": alarm,
             "state_topic": topic,

@@ -6,7 +6,7 @@ import io
 import re
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 from edgecount.errors import EdgeCountError
 from edgecount.runtime.frames.stills.chunks import PNG, WEBP_ANIMATION, read_png, read_webp
@@ -57,8 +57,10 @@ Some releases of OpenCV cannot; none turns an AVIF by its own rotation, and all 
 """
 
 
-def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
+def open_with_pillow(format: str, data: bytes | BinaryIO) -> Any:  # noqa: A002
     """Open a file of one of `PILLOW`, past Pillow's limit on pixels, which its users may set.
+
+    The data are its content, or the open file.
 
     Raises:
         EdgeCountError: Pillow cannot be loaded, or is too old.
@@ -78,7 +80,7 @@ def open_with_pillow(format: str, data: bytes) -> Any:  # noqa: A002
         "GIF": GifImageFile,
         WEBP_ANIMATION: WebPImageFile,
     }
-    return readers[format](io.BytesIO(data))
+    return readers[format](io.BytesIO(data) if isinstance(data, bytes) else data)
 
 
 def avif_tells_of_missing() -> bool:

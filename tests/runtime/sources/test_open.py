@@ -97,6 +97,18 @@ def test_a_video_file_is_not_opened_before_its_time(tmp_path: Path) -> None:
     assert isinstance(source, VideoSource)
 
 
+def test_a_gif_of_one_picture_is_an_image(tmp_path: Path) -> None:
+    from PIL import Image
+
+    one = Image.new("RGB", (6, 4), "white")
+    one.save(tmp_path / "one.gif")
+    one.save(tmp_path / "several.gif", save_all=True, append_images=[Image.new("RGB", (6, 4))])
+    image, video = open_sources(tmp_path)
+    assert isinstance(image, ImageSource)
+    assert [frame.image.shape for frame in image.frames()] == [(4, 6, 3)]
+    assert isinstance(video, VideoSource)
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no such file: .*none.jpg"):
         open_sources(tmp_path / "none.jpg")

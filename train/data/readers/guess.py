@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 from edgecount.errors import ConfigError, SourceError
+from edgecount.scenes.sequences import layout_of
 from edgecount.train.data.readers.files import is_image
 
 _MANY = 2000  # entries of a folder that are looked at
@@ -51,6 +52,12 @@ def guess_reader(root: Path) -> str:
         raise SourceError(f"expected the folder or file of an annotated set, {root} is neither")
     if len(fitting) == 1:
         return fitting[0]
+    parts = [str(root / part) for part in ("train", "test") if (root / part).is_dir()]
+    if not fitting and parts and layout_of(root):
+        raise ConfigError(
+            f"{root} has rendered scenes in parts that are read one by one: expected "
+            f"{' or '.join(parts)}"
+        )
     what = f"{', '.join(fitting)} could each read" if fitting else "no known layout fits"
     raise ConfigError(f"reader: {what} {root}: name one (edgecount data --help has their layouts)")
 
@@ -76,11 +83,20 @@ def _readers_of_folder(root: Path) -> list[str]:
         for name, layouts in _LAYOUTS.items()
         if any(all(_has(root, pattern) for pattern in layout) for layout in layouts)
     ]
+    if "coco" in fitting and _has_settings_alone(root):
+        fitting.remove("coco")
     if "csv_folder" in fitting:
         fitting.remove("csv")
     if not fitting and _has_texts_beside_images(root):
         fitting.append("yolo")
     return fitting
+
+
+def _has_settings_alone(root: Path) -> bool:
+    """Return whether the only JSON are the settings of rendered scenes, which annotate nothing."""
+    if layout_of(root) is None or _has(root, "annotations/*.json"):
+        return False
+    return sum(path.suffix.lower() == ".json" for path in root.iterdir()) == 1
 
 
 def _has(root: Path, pattern: str) -> bool:

@@ -32,7 +32,7 @@ function acknowledge(camera, name) {
 
 /** Return what an alarm waits for. */
 function rule({ above, by, region }) {
-  return `above ${above} ${by === "per_m2" ? "people per m²" : "people"}${region ? ` in ${region}` : ""}`;
+  return `${by === "low" ? "surely " : ""}above ${above} ${by === "per_m2" ? "people per m²" : "people"}${region ? ` in ${region}` : ""}`;
 }
 
 /** Return what an alarm waits for, when it ends, and how many people there are. */

@@ -212,7 +212,7 @@ export class PatternsPanel {
     const list = h("table.wide", {}, h("thead", {}, h("tr", {}, h("th", {}, "Busiest hours"), h("th", {}, "mean"), h("th", {}, "most"))),
       h("tbody", {}, busiest.map((one) => h("tr", {}, h("th", { scope: "row" }, `${new Date(one.hour * 1000).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" })}, ${clock(one.hour)}`), h("td", {}, people(one.mean)), h("td", {}, people(one.max))))));
     fill(this.body,
-      h("div.stack", {}, h("h3", {}, `A week by hour: ${this.what.startsWith("line:") ? "people in" : "mean"}, up to ${people(most(hours))}`), heat(hours)),
+      h("div.stack", {}, h("h3", {}, `A week by hour: ${this.what.startsWith("line:") ? "people in" : "mean"}${upTo(hours, ", up to")}`), heat(hours)),
       h("div.stack", {}, h("h3", {}, "This week (line) against last (dashed)"), this.weeks),
       busiest.length ? list : null);
     this.plot?.destroy();
@@ -241,11 +241,16 @@ function heat(hours) {
     if (value !== null) cell.style.backgroundColor = shade(value / top);
     return cell;
   })));
-  return h("table.heat", { "aria-label": `Mean count by hour of the week, at most ${people(top)}` }, h("thead", {}, head), h("tbody", {}, rows));
+  return h("table.heat", { "aria-label": `Mean count by hour of the week${upTo(hours, ", at most")}` }, h("thead", {}, head), h("tbody", {}, rows));
 }
 
 function most(hours) {
   return Math.max(0, ...hours.flat().filter((value) => value !== null));
+}
+
+/** Return the most people in words; nothing where nothing was counted. */
+function upTo(hours, words) {
+  return hours.flat().some((value) => value !== null) ? `${words} ${people(most(hours))}` : "";
 }
 
 /** Return a colour that grows brighter (in the light, darker) with a share. */

@@ -76,6 +76,27 @@ def test_what_a_rule_looks_at(by: str, raised: bool):
     assert bool(events) is raised
 
 
+def test_words_of_an_alarm_by_the_low_end():
+    watched = alarms(packed=rule(5, by="low"))
+    seen = [people(9, low=6), people(9, low=6), people(7, low=4), people(7, low=4)]
+    events = []
+    for second, one in enumerate(seen):
+        events += watched.update(second, WALL, {None: one})
+        events += watched.acknowledge("packed", second, WALL)
+    assert [(event.count, event.detail) for event in events] == [
+        (6, "the picture: surely more than 5 people"),
+        (6, "the picture: somebody knows of surely more than 5 people"),
+        (4, "the picture: perhaps fewer than 5 people"),
+    ]
+    _, reason = watched.banner({"packed": AlarmStatus(raised=True)})
+    assert reason == "the picture: surely more than 5 people"
+    # Without an interval nothing is sure.
+    watched = alarms(packed=rule(5, by="low"))
+    for second in (0, 1):
+        events = watched.update(second, WALL, {None: Measured(6, None, None)})
+    assert [(one.count, one.detail) for one in events] == [(6, "the picture: more than 5 people")]
+
+
 def test_counts_that_stay_away_are_told_once():
     watched = alarms(crowded=rule(5, stale=2))
     watched.update(0, WALL, {None: people(1)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -205,3 +206,32 @@ def test_a_jpeg_is_encoded_once():
     small = shown.jpeg(width=160)
     assert cv2.imdecode(np.frombuffer(small, np.uint8), 1).shape == (120, 160, 3)
     assert shown.jpeg(["points", "regions", "lines", "count"]) != plain
+
+
+def test_alarms_by_low_without_an_interval_go_on_by_the_count_and_are_told_once(caplog):
+    alarms = {"packed": AlarmConfig(1, enter=0, by="low"), "plain": AlarmConfig(1, enter=0)}
+    shrunk = replace(counted([(40, 200), (60, 50)], scene()), interval=None)
+    first = Watched(alarms=alarms)
+    events = first.analysis.update(1.0, WALL, scene(), shrunk).events
+    assert [event.detail for event in events] == ["the picture: more than 1 people"] * 2
+    for watched in (first, Watched(first, alarms=alarms), Watched(alarms={"a": alarms["plain"]})):
+        watched.analysis.update(2.0, WALL, scene(), shrunk)
+    (warning,) = caplog.records
+    assert warning.getMessage().startswith("door: alarms by low (packed) compare the plain count: ")
+    assert (warning.levelname, warning.camera) == ("WARNING", "door")
+
+
+def test_an_alarm_by_low_looks_at_the_end_of_the_interval(caplog):
+    watched = Watched(alarms={"packed": AlarmConfig(5, enter=0, by="low")})
+    result = replace(counted([(40, 200)], scene()), count=9.0, interval=(6.0, 12.0))
+    (raised,) = watched.analysis.update(1.0, WALL, scene(), result).events
+    assert (raised.count, raised.detail) == (6.0, "the picture: surely more than 5 people")
+    assert caplog.records == []
+
+
+def test_a_region_without_ground_is_told_with_its_camera(caplog):
+    ground = GroundConfig(((0.25, 0.5), (0.75, 0.5), (1, 1), (0, 1)), 5, 8)
+    Watched(regions={"left": LEFT}, ground=ground).show(scene(), seconds=1)
+    (warning,) = caplog.records
+    assert warning.getMessage().startswith("door: no people per square metre: region left: ")
+    assert warning.camera == "door"

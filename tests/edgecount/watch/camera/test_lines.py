@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgecount import EdgeCounter, FakeBackend
-from edgecount.analytics import Line
+from edgecount.analytics import Line, LineCounter
 from edgecount.runtime.sources.live import SourceHealth, SourceState
 from edgecount.watch.camera.lines import DailyLines, last_reset
 from edgecount.watch.history.tally import Tally
@@ -170,3 +170,18 @@ def test_nobody_is_lost_when_the_counts_start_anew_between_two_pictures(step: in
         most[found.since] = max(most.get(found.since, 0.0), found.into)
     assert len(most) == 2
     assert sum(most.values()) == 1
+
+
+def test_frames_that_come_too_rarely_are_told_with_the_camera(caplog: pytest.LogCaptureFixture):
+    lines = DailyLines([DOOR], None, reset=None, kept={}, now=NOON, camera="hall")
+    alone = LineCounter([DOOR])
+    with EdgeCounter(backend=FakeBackend([])) as counter:
+        result = counter.count(IMAGE)
+    for step in range(30):
+        lines.update(0.5 * step, NOON + 0.5 * step, result, IMAGE)
+        alone.update(0.5 * step, result, IMAGE)
+    named, plain = caplog.records
+    assert named.getMessage() == f"hall: {plain.getMessage()}"
+    assert plain.getMessage().startswith("frames come every 0.5 s or so: ")
+    assert named.camera == "hall"
+    assert not hasattr(plain, "camera")

@@ -121,6 +121,8 @@ def test_every_finding_has_a_line(run: Run, write_config: Callable[..., Path]) -
             [CAMERA, "--jsonl", "a.jsonl", "--csv", "a.1.jsonl"],
             "--jsonl: expected a file of its own: its full files get the name that sinks.csv.path",
         ),
+        ([CAMERA, "--jsonl", "-"], "--jsonl: expected a file, got -: on stdout there are lines of"),
+        ([CAMERA, "--csv", "-", "--check"], "--csv: expected a file, got -"),
         ([CAMERA, "--config", "x"], "expected cameras as SOURCE... or in --config FILE, not both"),
         (["--config", "x", "--rate", "3"], "--rate cannot be combined with --config"),
         (["--config", "nobody.yaml"], "nobody.yaml: cannot read the config"),
@@ -144,6 +146,45 @@ def test_refusals(run: Run, arguments: list[str], line: str) -> None:
 )
 def test_addresses_that_lead_nowhere(run: Run, source: str, line: str) -> None:
     assert line in refusal(run(source, "--check"))
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("device: 7", "device: CUDA device 7 was asked for, and "),
+        ("backend: tensorrt", "backend tensorrt"),
+        ("precision: float16\nbackend: onnxruntime", "precision: float16 was asked for, and "),
+        ("zoom: 1", "cameras.door.alarms.packed.by: expected count or per_m2, got low, and with"),
+    ],
+)
+def test_what_the_engine_cannot_do_is_found_as_at_the_start(
+    run: Run, write_config: Callable[..., Path], line: str, expected: str
+) -> None:
+    alarm = "\n    alarms: {packed: {above: 5, by: low}}" if "zoom" in line else ""
+    write_config("check_picture: false", "check_picture: false" + alarm)
+    path = Path("cameras.yaml")
+    path.write_text(f"{line}\n{path.read_text()}")
+    found = refusal(run("--config", path, "--check"))
+    assert found.startswith(f"edgecount: error: cameras.yaml: {expected}")
+    assert refusal(run("--config", path), 2 if alarm else 1) == found
+
+
+def test_an_engine_of_the_command_line_is_checked_by_its_options(run: Run) -> None:
+    line = refusal(run(CAMERA, "--backend", "fake", "--device", 7, "--check"))
+    assert line.startswith("edgecount: error: the command line: --device: CUDA device 7 was asked")
+
+
+def test_alarms_by_low_need_a_model_with_an_interval(
+    run: Run, write_config: Callable[..., Path]
+) -> None:
+    alarms = "alarms: {packed: {above: 5, by: low}, plain: {above: 5}}"
+    write_config("check_picture: false", f"check_picture: false\n    {alarms}")
+    result = run("--config", "cameras.yaml", "--check")
+    assert refusal(result).startswith(
+        "edgecount: error: cameras.yaml: cameras.door.alarms.packed.by: expected count or per_m2, "
+        "got low, and counts of tiny have no interval"
+    )
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_table_does_not_write_into_a_secret(run: Run) -> None:

@@ -127,6 +127,21 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
         ("region: hall", "region: hal", ":11: cameras.door.alarms.crowded.region: expected"),
         ("above: 50", "above: 3", "crowded.below: expected at most above (3), got 40"),
         ("    ground:", "    # ", ":11: cameras.door.alarms.crowded.by: expected count or low"),
+        (
+            "{region: hall, above",
+            "{above",
+            ".by: expected count or low, got per_m2, for which it n",
+        ),
+        (
+            "[0.1, 0], [0.9, 0], [1, 1]",
+            "[0.4, 0.5], [0.6, 0.5], [1, 1]",
+            ":8: cameras.door.regions.hall: expected corners below the horizon of the camera's gro",
+        ),
+        (
+            "excluded: []",
+            "excluded: [[[0, 0], [1, 0], [1, 1], [0, 1]]]",
+            ":8: cameras.door.regions.hall: expected some ground in the picture that is not excl",
+        ),
         ("[0.5, 1]], exc", "[320, 240]], exc", "hall.polygon[2]: expected x and y as shares"),
         ("[0.5, 1]], exc", "[0.3, 0]], exc", "hall.polygon: expected points that do not lie on"),
         ("[0.5, 1]], exc", "0.5], exc", "polygon[2]: expected a point [x, y], got 0.5"),

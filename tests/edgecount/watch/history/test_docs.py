@@ -4,11 +4,15 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from recorded import START, event, rows, write_minutes
+
+from edgecount.cli import cli
 
 PAGE = Path(__file__).parents[4].joinpath("docs", "history.md").read_text(encoding="utf-8")
 
@@ -65,3 +69,25 @@ def test_another_program_may_put_the_file_in_order(history, take):
     for _ in range(3):
         take(history, 60, camera="hall", count=7.0)
     assert [one.mean for one in rows(history, "minutes", camera="hall")] == [7.0, 7.0]
+
+
+def test_hours_that_are_not_made_yet_are_said_so(history, take):
+    begin = START + 86_400
+    times = [time.strftime("%Y-%m-%d %H:%M", time.localtime(begin + n)) for n in (0, 7200, 14_400)]
+    now, later = ("--from", times[0], "--to", times[1]), ("--from", times[1], "--to", times[2])
+
+    def told(*options):
+        result = CliRunner().invoke(cli, ["history", str(history.path), *options])
+        assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
+        return result.stderr
+
+    write_minutes(history, "smooth", {begin + 60 * n: 2.0 for n in range(20)})
+    with closing(sqlite3.connect(history.path)) as database, database:
+        database.execute("DELETE FROM hours WHERE time >= ?", (begin - 3600,))
+    for by in ("hours", "days"):
+        text = told(*now, "--by", by, "--what", "smooth")
+        assert text.startswith(f"no {by} from {times[0]} to {times[1]}: {by} that begin before")
+        assert text.endswith("new ones are made of minutes every ten minutes: try --by minutes\n")
+    expected = f"no counts from {times[1]} to {times[2]}: choose another time by --from and --to\n"
+    for by in ("minutes", "hours"):
+        assert told(*later, "--by", by) == expected

@@ -54,7 +54,7 @@ def test_an_engine_that_hangs_lets_itself_be_stopped(
 ):
     monkeypatch.setattr(counting, "_PATIENCE", 0.1)
     monkeypatch.setattr(service, "_LAST", 0.1)
-    monkeypatch.setattr(service, "_counter", lambda _: EdgeCounter(backend=hanging))
+    monkeypatch.setattr(service, "open_counter", lambda _: EdgeCounter(backend=hanging))
     door = FakeCamera([Show(600, people=1)], name="door")
     running = Service(config({"door": section()}), sinks=[], sources={"door": door})
     running.start()

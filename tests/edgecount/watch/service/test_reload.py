@@ -162,7 +162,7 @@ def test_another_model_is_taken_while_cameras_go_on(
         made.append(EdgeCounter(config.model, backend=HeadBackend()))
         return made[-1]
 
-    monkeypatch.setattr(service, "_counter", make)
+    monkeypatch.setattr(service, "open_counter", make)
     kept = Kept()
     sections = {name: section() for name in cameras}
     with Service(config(sections), sinks=[kept], sources=cameras) as running:
@@ -226,3 +226,12 @@ def test_an_engine_that_takes_batches_gets_them(counter: EdgeCounter):
     assert {len(one) for one in batched.sizes} - {1}  # some came together
     for people, name in enumerate(cameras):  # and each camera has its own count
         assert {one.count for one in kept.of(name)} == {people}
+
+
+def test_an_alarm_by_low_that_has_no_interval_is_no_reload(running: Service):
+    before = running.config
+    low = {"packed": AlarmConfig(5, by="low")}
+    with pytest.raises(ConfigError, match=r"^cameras\.door\.alarms\.packed\.by: .* with zoom 1 "):
+        running.reload(replace(changed(before, "door", alarms=low), zoom=1))
+    assert running.config is before
+    running.reload(changed(before, "door", alarms=low))

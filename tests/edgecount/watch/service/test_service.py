@@ -21,6 +21,7 @@ from edgecount.watch.config import (
     CameraConfig,
     HistoryConfig,
     LineConfig,
+    SettingError,
     WatchConfig,
 )
 from edgecount.watch.readings import Event, LineReading, Reading
@@ -315,9 +316,9 @@ def test_the_counter_runs_on_the_gpu_that_the_config_says() -> None:
     cameras = {"door": CameraConfig("rtsp://door/stream")}
     plain = WatchConfig(cameras, backend="fake")
     second = WatchConfig(cameras, backend="fake", device=1)
-    assert service._engine(plain) != service._engine(second)
+    assert service.engine_of(plain) != service.engine_of(second)
     with pytest.raises(BackendError, match="device: CUDA device 1 was asked for, and fake runs"):
-        service._counter(second)
+        service.open_counter(second)
 
 
 def test_the_counter_zooms_as_the_config_says() -> None:
@@ -325,6 +326,12 @@ def test_the_counter_zooms_as_the_config_says() -> None:
     cameras = {"door": CameraConfig("rtsp://door/stream")}
     plain = WatchConfig(cameras, backend="fake")
     zooming = WatchConfig(cameras, backend="fake", zoom=1)
-    assert service._engine(plain) != service._engine(zooming)
-    with service._counter(zooming) as counter:
+    assert service.engine_of(plain) != service.engine_of(zooming)
+    with service.open_counter(zooming) as counter:
         assert counter.count(np.zeros((48, 64, 3), np.uint8)).interval is None
+
+
+def test_alarms_by_low_are_refused_where_counts_have_no_interval() -> None:
+    low = section(alarms={"packed": AlarmConfig(5, by="low")})
+    with pytest.raises(SettingError, match=r"^cameras\.door\.alarms\.packed\.by: .* with zoom 1 "):
+        Service(config({"door": low}, backend="fake", zoom=1))

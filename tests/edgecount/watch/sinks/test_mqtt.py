@@ -93,6 +93,14 @@ def test_home_assistant_is_told_of_devices(broker, until):
             assert not set(one["state_topic"]) & set("+# {")
             assert one["availability"][0] == {"topic": "site/one/status"}
             assert one["icon"].startswith("mdi:")
+        for topic, one in found.items():
+            _, kind, *_ = topic.split("/")
+            assert one["default_entity_id"] == f"{kind}.{one['unique_id']}"
+            assert one["object_id"] == one["unique_id"]
+            # An alarm's state is sent when it changes, and stands for days.
+            assert one.get("expire_after") == (60 if kind == "sensor" else None)
+        digits = {one["name"]: one.get("suggested_display_precision") for one in found.values()}
+        assert (digits["hall"], digits["hall per m²"], digits["People"]) == (0, 2, 0)
         line = next(one for one in found.values() if one["name"] == "entrance in")
         assert line["state_class"] == "total_increasing"
         assert line["value_template"] == "{{ value_json['in'] }}"

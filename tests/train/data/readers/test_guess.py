@@ -44,3 +44,22 @@ def test_several_layouts_or_none_are_a_question(tmp_path):
     assert guess_reader(tmp_path / "a.json") == "coco"
     with pytest.raises(SourceError, match="nowhere is neither"):
         guess_reader(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "reader"),
+    [('{"images": [], "annotations": []}', "coco"), ("{", "coco"), ("[]", "coco")],
+)
+def test_a_file_called_as_settings_of_scenes_may_be_annotations(tmp_path, text, reader):
+    (tmp_path / "scenes.json").write_text(text)
+    assert guess_reader(tmp_path) == reader
+
+
+def test_settings_of_rendered_scenes_are_no_annotations(tmp_path):
+    (tmp_path / "scenes.json").write_text('{"layout": "csv", "edgecount": "0.1.0"}')
+    with pytest.raises(ConfigError, match="no known layout fits"):
+        guess_reader(tmp_path)
+    assert guess_reader(make(tmp_path, "heads.csv")) == "csv"
+    assert guess_reader(make(tmp_path / "other", "annotations/a.json")) == "coco"
+    with pytest.raises(ConfigError, match="coco, csv could each read"):
+        guess_reader(make(tmp_path, "annotations/a.json"))
