@@ -67,7 +67,7 @@ class Blend:
         points = result.points[:, :2].astype(np.float64)
         heads = result.peak_count is not None
         if masks is None:
-            inside = [float(contains(region, points).sum()) for region in regions]
+            inside = [float(contains(region, points, result.size).sum()) for region in regions]
             return [
                 RegionCount(region.name, found, None, found)
                 for region, found in zip(regions, inside, strict=True)
@@ -115,8 +115,16 @@ def cells_of(points: Array, result: CountResult) -> NDArray[np.int64]:
     return cells
 
 
-def contains(region: Region, points: Array) -> NDArray[np.bool_]:
-    """Return whether (N, 2) points in pixels are inside a region, given in pixels."""
+def contains(region: Region, points: Array, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return whether points are inside a region.
+
+    Args:
+        region: the region, in pixels.
+        points: (N, 2) in pixels; those of heads that the frame's edge cuts lie on it, and are
+            inside a region that reaches so far.
+        size: (width, height) of the frame in pixels.
+    """
+    points = np.minimum(points, np.nextafter(np.array(size, np.float64), 0.0))
     inside = _winds_around(region.polygon, points)
     for area in region.excluded:
         inside &= ~_winds_around(area, points)

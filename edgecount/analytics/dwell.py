@@ -16,6 +16,7 @@ from edgecount.result import CountResult
 
 _ARRIVALS = 10.0  # people that have to come in before a mean says anything
 _PARTS = 1000  # of the horizon: moments that are kept, whatever the frame rate
+_PATIENCE = 0.7  # s outside of a region, or hidden, after which somebody has left it
 _GAP = 0.1  # of the horizon without a count, after which the mean starts anew
 
 
@@ -50,7 +51,7 @@ class MeanStay:
             count: people in the place; None: nothing was counted. After a tenth of the horizon
                 without a count the mean starts anew.
             into: people that have come in since any moment, such as `LineCount.into`, added over
-                the lines around the place.
+                the lines around the place. Where it is counted anew, the mean starts anew.
 
         Raises:
             InputError: the time is before the last one, or a number is negative or not finite.
@@ -62,6 +63,9 @@ class MeanStay:
         if count is None:
             return None
         last = self._passed[-1] if self._passed else None
+        if last and into < last[2] - 1.0:  # by less it falls where somebody turns back on a line
+            self._passed.clear()
+            last = None
         waited = time - last[0] if last else 0.0
         if waited > _GAP * self._horizon:
             self._passed.clear()
@@ -135,11 +139,14 @@ class Stays:
             self._resize(result.size)
         points = result.points[:, :2].astype(np.float64)
         steps = self._tracker.update(time, points)
-        inside = contains(self._drawn, steps.now)
+        inside = contains(self._drawn, steps.now, result.size)
         for number in steps.ids[inside].tolist():
             self._since.setdefault(number, time - passed)
             self._last[number] = time
-        gone = [*steps.ids[~inside].tolist(), *steps.lost.tolist()]
+        # Who stands at the border is in and out by the points' noise alone.
+        outside = steps.ids[~inside].tolist()
+        past = [number for number in outside if time - self._last.get(number, time) > _PATIENCE]
+        gone = [*past, *steps.lost.tolist()]
         left = tuple(
             self._last.pop(number) - self._since.pop(number)
             for number in gone

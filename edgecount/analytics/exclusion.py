@@ -61,7 +61,7 @@ class Exclusion:
         """
         self._sizes.see(result.size)
         left, masks = self._left(result.size).of(result)
-        kept = contains(left[0], result.points[:, :2].astype(np.float64))
+        kept = contains(left[0], result.points[:, :2].astype(np.float64), result.size)
         points = result.points[kept]
         density: NDArray[np.float32] = result.density
         if masks is not None:

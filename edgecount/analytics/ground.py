@@ -254,14 +254,15 @@ class GroundPlane:
         """Return people per square metre in a polygon of the picture, with its likely range.
 
         Args:
-            polygon: (N, 2) x, y in pixels.
+            polygon: (N, 2) x, y in pixels; what reaches beyond the frame is left out, for nobody
+                was counted there.
             count: people inside, such as those of a region.
             interval: likely range of the count.
 
         Raises:
             ConfigError: see `area`.
         """
-        area = self.area(polygon)
+        area = self.region_area(Region("polygon", polygon))
         if not area:
             raise ConfigError("polygon: expected some ground inside, got a line")
         ends = None if interval is None else (interval[0] / area, interval[1] / area)

@@ -73,6 +73,28 @@ class _Tally:
         self.dense += abs(people) * dense
 
 
+@dataclass
+class _Crossing:
+    """A head's way through the band of a line.
+
+    Attributes:
+        start: where it came into the band, or was seen first, in shares of it from its middle.
+        now: where it is.
+        way: length of its way in the band.
+        counted: the part of it that is beside the line and where points stand for people.
+    """
+
+    start: float
+    now: float
+    way: float = 0.0
+    counted: float = 0.0
+
+    @property
+    def part(self) -> float:
+        """Share of a person that has crossed, negative outwards: whoever turns back has not."""
+        return (self.now - self.start) * self.counted / self.way if self.way else 0.0
+
+
 class LineCounter:
     """A counter of the people that cross lines.
 
@@ -126,8 +148,8 @@ class LineCounter:
         self._sizes = SizeWatch(self.lines)
         self._time: float | None = None
         self._tallies = {line.name: _Tally() for line in lines}
-        # Share of the band that a head has crossed, by its number and the line.
-        self._progress: dict[tuple[int, str], float] = {}
+        # Of heads in a band, by their number and the line.
+        self._progress: dict[tuple[int, str], _Crossing] = {}
         self._frames, self._watched = 0, 0.0
         self.size: tuple[int, int] | None = None
         if size is not None:
@@ -182,11 +204,8 @@ class LineCounter:
         for line in self.lines:
             tally = self._tallies[line.name]
             # Less is the points' noise: somebody who stands there has crossed nothing.
-            begun = [
-                part
-                for (_, name), part in self._progress.items()
-                if crossing and name == line.name and abs(part) >= _LEAST
-            ]
+            parts = [one.part for (_, name), one in self._progress.items() if name == line.name]
+            begun = [part for part in parts if crossing and abs(part) >= _LEAST]
             into = tally.into + sum(part for part in begun if part > 0)
             out = tally.out - sum(part for part in begun if part < 0)
             found[line.name] = LineCount(into, out, tally.dense / max(into + out, 1e-9))
@@ -203,6 +222,22 @@ class LineCounter:
         self._step = 0.0  # px from frame to frame of those who move in a crowd
         for number, name in list(self._progress):
             self._settle(number, name)
+        for line in self._drawn:
+            self._check_place(line, size)
+
+    def _check_place(self, line: Line, size: tuple[int, int]) -> None:
+        """Warn of a line so near the frame's edge that nobody is seen to cross its whole band."""
+        sides = (line.start + line.end) / 2 + np.outer([-0.5, 0.5], line.inwards * self._band)
+        if ((sides < 0) | (sides > np.array(size))).any():
+            _log.warning(
+                "%sline %s: it is nearer than %.0f px to the frame's edge, where people are not "
+                "seen on both sides of it, and fewer are counted: move it into the picture, or "
+                "give a smaller band",
+                f"{self._camera}: " if self._camera else "",
+                line.name,
+                self._band / 2,
+                extra={"camera": self._camera} if self._camera else None,
+            )
 
     def _check_rate(self, passed: float) -> None:
         """Warn, once, of frames between which people cross a line unseen."""
@@ -221,9 +256,9 @@ class LineCounter:
 
     def _settle(self, number: int, name: str) -> None:
         """Count a head that is not followed any more by what it has crossed of a line's band."""
-        part = self._progress.pop((number, name), 0.0)
-        if abs(part) >= _LEAST:
-            self._tallies[name].add(part, dense=False)
+        one = self._progress.pop((number, name), None)
+        if one is not None and abs(one.part) >= _LEAST:
+            self._tallies[name].add(one.part, dense=False)
 
     def _near(self, points: Array) -> NDArray[np.bool_]:
         """Return which points may be in a band within a few frames: the others are not followed."""
@@ -245,18 +280,20 @@ class LineCounter:
         if weights is not None:
             shares -= _at(weights, middles, result.density_stride_xy)
         for line in self._drawn:
-            before, now = line.side(steps.before), line.side(steps.now)
-            covered = np.clip(now, -half, half) - np.clip(before, -half, half)
-            covered *= shares * line.beside(middles) / self._band
-            parts = np.flatnonzero(covered)
-            for number, part in zip(
-                steps.ids[parts].tolist(), covered[parts].tolist(), strict=True
-            ):
-                key = (number, line.name)
-                self._progress[key] = self._progress.get(key, 0.0) + part
-            over = set(steps.ids[np.abs(now) >= half].tolist())
+            before, now = (
+                np.clip(line.side(at), -half, half) / self._band for at in (steps.before, steps.now)
+            )
+            counted = shares * line.beside(middles)
+            moved = np.flatnonzero(before != now)
+            columns = steps.ids[moved], before[moved], now[moved], counted[moved]
+            for number, start, end, share in zip(*(c.tolist() for c in columns), strict=True):
+                one = self._progress.setdefault((number, line.name), _Crossing(start, end))
+                one.now = end
+                one.way += abs(end - start)
+                one.counted += abs(end - start) * share
+            over = set(steps.ids[np.abs(now) >= 0.5].tolist())
             for key in [key for key in self._progress if key[1] == line.name and key[0] in over]:
-                part = self._progress.pop(key)
+                part = self._progress.pop(key).part
                 if abs(part) >= _NOISE:
                     self._tallies[line.name].add(part, dense=False)
             for number in steps.lost.tolist():

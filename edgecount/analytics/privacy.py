@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecount._heads import neighbour_distance
+from edgecount.analytics._blend import check_whole
 from edgecount.analytics._compare import take_image
 from edgecount.errors import ConfigError, InputError
 from edgecount.result import CountResult
@@ -43,7 +44,8 @@ def pixelate(
             alone.
 
     Raises:
-        InputError: the image is another array, or not of the result's size.
+        InputError: the image is another array, or not of the result's size; or the points are cut
+            off (`EdgeCounter` on ``capacity``) where they alone say what to cover.
         ConfigError: the radius is not above 0, or ``crowded`` is negative.
     """
     image = take_image(image)
@@ -53,6 +55,8 @@ def pixelate(
             f"image: expected {result.size[0]} x {result.size[1]} px, as was counted, got "
             f"{width} x {height}"
         )
+    if not result.density.size or crowded == np.inf:
+        check_whole(result)  # else the density covers those beyond the last point
     if radius is not None and not 0 < radius < np.inf:
         raise ConfigError(f"radius: expected pixels above 0, got {radius!r}")
     if not crowded >= 0:

@@ -114,7 +114,7 @@ class Queue:
         if result.size != self._size:
             self._resize(result.size)
         points = result.points[:, :2].astype(np.float64)
-        points = points[contains(self._drawn, points)]
+        points = points[contains(self._drawn, points, result.size)]
         self._found.add(passed, len(self._tracker.update(time, points).ids), len(points))
         self._settle(time, self._on_ground(points))
         if result.overflow:

@@ -186,7 +186,7 @@ def _facts(result: CountResult, time: float | None) -> Iterator[str]:
     if result.interval:
         yield "likely {:.0f} to {:.0f}".format(*result.interval)
     if time is not None:
-        minutes, seconds = divmod(max(time, 0.0), 60)
+        minutes, seconds = divmod(round(max(time, 0.0), 1), 60)
         hours, minutes = divmod(int(minutes), 60)
         yield f"{hours}:{minutes:02}:{seconds:04.1f}" if hours else f"{minutes}:{seconds:04.1f}"
 

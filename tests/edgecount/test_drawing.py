@@ -308,6 +308,9 @@ def test_interval_and_time_are_written_where_there_is_room(
         frame = np.zeros((size[1], size[0], 3), np.uint8)
         draw_overlay(frame, result, time=3732.25)
     assert texts == [["0.0", "people", "likely 2 to 8", "1:02:12.2"], ["0.0", "people"]]
+    for time, text in ((59.94, "0:59.9"), (59.97, "1:00.0"), (3599.97, "1:00:00.0")):
+        draw_overlay(np.zeros((480, 640, 3), np.uint8), make_result((640, 480)), time=time)
+        assert texts[-1][-1] == text
 
 
 def test_labels_do_not_cover_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

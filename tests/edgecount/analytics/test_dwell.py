@@ -55,6 +55,17 @@ def test_a_gap_starts_the_mean_stay_anew():
     assert mean == pytest.approx(24.0, rel=0.06)
 
 
+def test_arrivals_that_are_counted_anew_start_the_mean_stay_anew():
+    stay = MeanStay(horizon=600.0)
+    told = []
+    for second in range(2400):
+        into = 0.2 * (second % 1200)  # a counter that is made anew, or reset each day
+        told.append(stay.update(float(second), 12.0, into))
+    assert told[1199] == pytest.approx(60.0, rel=0.01)
+    assert told[1230] is None
+    assert {round(one) for one in told[1260:] if one is not None} == {60}
+
+
 def test_few_arrivals_say_nothing():
     stay = MeanStay()
     assert stay.update(0.0, 5.0, 100.0) is None
@@ -75,6 +86,29 @@ def test_single_stays_are_told_where_heads_can_be_followed():
     assert left == [pytest.approx(20.0, abs=0.5)]
     assert report.staying == (pytest.approx(39.9, abs=0.2),)
     assert report.found > 0.98
+
+
+def test_somebody_who_stands_at_the_border_stays_once():
+    rng, stays = np.random.default_rng(1), Stays(SHOP)
+    left = []
+    for step in range(600):
+        at = rng.normal((202.0, 250.0), (3.0, 1.0), (1, 2))
+        report = stays.update(step / 10, result_of(at))
+        left += report.left
+    assert left == []
+    assert report.staying == pytest.approx((59.9,), abs=1.0)
+    for step in range(600, 620):
+        left += stays.update(step / 10, result_of(np.array([[150.0, 250.0]]))).left
+    assert left == pytest.approx([59.9], abs=1.0)
+
+
+def test_heads_that_the_edge_cuts_stay():
+    whole = Region("all", [(0, 0), (1, 0), (1, 1), (0, 1)], fractions=True)
+    stays = Stays(whole)
+    at = np.array([[100.0, 100.0], [640.0, 200.0], [300.0, 480.0], [0.0, 0.0]])
+    for step in range(30):
+        report = stays.update(step / 10, result_of(at))
+    assert len(report.staying) == 4
 
 
 def test_crowds_in_which_nobody_can_be_followed_are_refused():

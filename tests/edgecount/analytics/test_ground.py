@@ -52,6 +52,12 @@ def test_areas_are_those_on_the_ground(plane):
     density, ends = plane.people_per_m2(project(triangle), 40.0, (30.0, 60.0))
     assert density == pytest.approx(40 / expected)
     assert ends == pytest.approx((30 / expected, 60 / expected))
+    # Nobody is counted beyond the frame.
+    lower = [(0, 500), (1280, 500), (1280, 720), (0, 720)]
+    reaching = [(-200, 500), (1500, 500), (1500, 900), (-200, 900)]
+    assert plane.people_per_m2(reaching, 3.0)[0] == pytest.approx(
+        plane.people_per_m2(lower, 3.0)[0]
+    )
 
 
 def test_polygons_that_cross_themselves_cover_what_they_wind_around(plane):
@@ -92,7 +98,7 @@ def test_a_region_covers_what_the_frame_shows_without_what_is_excluded(plane):
     places = rng.uniform((0, 360), (1280, 720), (200_000, 2))
     star = rng.uniform((-0.2, 0.5), (1.2, 1.1), (9, 2))
     odd = Region("odd", star, fractions=True, excluded=[rng.uniform(0.4, 1, (5, 2))])
-    inside = contains(odd.in_size(SIZE), places)
+    inside = contains(odd.in_size(SIZE), places, SIZE)
     step = 0.5
     ground = [plane.to_metres(places + move) for move in ((0, 0), (step, 0), (0, step))]
     (ax, ay), (bx, by) = (ground[1] - ground[0]).T, (ground[2] - ground[0]).T

@@ -253,6 +253,33 @@ def test_lines_as_text_show_an_example(text):
         parse_line(text)
 
 
+@pytest.mark.parametrize("sway", [1.0, 3.0])
+def test_whoever_sways_at_the_end_of_a_line_has_not_crossed_it(sway):
+    """Some steps pass beside the end: only where somebody is now says how far he has come."""
+    rng = np.random.default_rng(0)
+    counter = LineCounter([Line("door", (320, 240), (320, 0))])
+    for step in range(6000):
+        found = counter.update(step / 10, result_of(rng.normal((320, 240), sway, (1, 2))))["door"]
+        assert max(found.into, found.out) <= 0.5
+    for step in range(60):  # and goes away on the side where he stood
+        at = np.array([[320.0 - 4 * step, 250.0]])
+        found = counter.update(600 + step / 10, result_of(at))["door"]
+    assert max(found.into, found.out) <= 0.5
+    assert isinstance(found.into, float)
+
+
+def test_a_line_at_the_edge_is_warned_of_once(caplog):
+    names = {"edge": 632, "near": 620, "inside": 600}
+    lines = [Line(name, (x, 0), (x, 480)) for name, x in names.items()]
+    counter = LineCounter([*lines, Line("low", (0, 472), (640, 472))], camera="door")
+    for step in range(3):
+        counter.update(step / 10, result_of(np.zeros((0, 2))))
+    told = [one.getMessage() for one in caplog.records]
+    assert [text.split(": ")[1] for text in told] == ["line edge", "line low"]
+    assert all("nearer than 16 px to the frame's edge" in text for text in told)
+    assert {one.camera for one in caplog.records} == {"door"}
+
+
 def test_lines_in_fractions_go_on_where_the_frame_changes_its_size(caplog):
     door = Line("door", (0.5, 0), (0.5, 1), fractions=True)
     counter = LineCounter([door])
@@ -271,7 +298,7 @@ def test_lines_in_pixels_warn_once_of_another_size(caplog):
     for step in range(4):
         size = (640, 480) if step % 2 else (320, 240)
         counter.update(step, replace(result_of(np.zeros((0, 2))), size=size))
-    (record,) = caplog.records
+    (record,) = (one for one in caplog.records if one.name == "edgecount.regions.sizes")
     assert "from 320 x 240 to 640 x 480 pixels: door, given in pixels" in record.getMessage()
 
 

@@ -30,6 +30,18 @@ def result_of(points, density=None):
     )
 
 
+def test_points_that_are_cut_off_are_refused_where_they_alone_are_covered(frame):
+    cut = dataclasses.replace(result_of([(80, 80)]), overflow=True, peak_count=9)
+    with pytest.raises(InputError, match="its 9 head points are cut off at 1"):
+        pixelate(frame, cut)
+    dense = dataclasses.replace(
+        result_of([(80, 80)], np.full((30, 40), 1.0, np.float32)), overflow=True, peak_count=9
+    )
+    assert changed(frame, pixelate(frame, dense)).all(axis=None)
+    with pytest.raises(InputError, match="cut off"):
+        pixelate(frame, dense, crowded=np.inf)
+
+
 @pytest.fixture(scope="module")
 def frame():
     return np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
