@@ -44,7 +44,7 @@ TOLERATED = 0.5  # people per megapixel where nobody is
 @folder_option(
     "--negatives", help="More pictures of the camera, without people; they need no annotation."
 )
-@number_option("--steps", "Training steps, of all six trainings together.", default=STEPS)
+@number_option("--steps", "Training steps, of all trainings together.", default=STEPS)
 @click.option(
     "--holdout",
     type=float,
@@ -211,6 +211,14 @@ def interval_line(found: Intervals, pictures: int) -> str:
 def warnings(done: Adaptation) -> Iterator[str]:
     """Yield what a user should know before the model is used."""
     scenes, empty = done.abilities, done.empty
+    if done.close:
+        number = len(done.held_out)
+        share = f"{done.close} of the {number}" if done.close < number else f"all {number}"
+        yield (
+            f"by the times in their names {share} pictures that training left out were taken "
+            "within minutes of pictures that it saw: the error is that of pictures like those "
+            "trained on, and other hours may be counted worse. Add pictures of other hours"
+        )
     if done.better and done.errors.verdict == "open":
         yield (
             "the gain may be chance: it is less than its standard error. More pictures would "

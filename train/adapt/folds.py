@@ -2,7 +2,8 @@
 
 Two frames of a video that are a second apart show the same people: a model that was trained on one
 of them knows the other. So whole clips are left out, or runs of neighbours where there are too few
-clips.
+clips. Pictures whose names have a time are a clip while each follows the one before within minutes,
+and such clips are kept whole where it can be: then there are fewer parts instead.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgecount.errors import ConfigError
+from edgecount.train.adapt.moments import Moment, moment_of
 from edgecount.train.data.sample import Sample
 
 FOLDS = 4
 _UNEVEN = 1.5  # times its share of the images that the largest fold of whole clips may have
+# Of the images, that one part of whole clips of known times may have: what is left to train on has
+# to be enough to tell how good the model gets.
+_LARGEST = 2 / 3
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -42,25 +47,45 @@ class Plan:
 
 
 def clips(samples: Sequence[Sample]) -> list[list[int]]:
-    """Group images by folder and by name but for its last number; neighbours in order.
+    """Group images that belong together; neighbours in order.
+
+    Names with a time are grouped by it, whatever their folders: each picture of a clip follows the
+    one before within minutes. Others are by folder and by name but for its last number.
 
     Returns:
-        Numbers of the samples, clip by clip, sorted by the numbers in their names.
+        Numbers of the samples, clip by clip, sorted by times, or by the numbers in their names.
     """
-    order = sorted(range(len(samples)), key=lambda index: _key(samples[index]))
-    found: dict[tuple[str, str], list[int]] = {}
+    moments = _moments(samples)
+    order = sorted(range(len(samples)), key=lambda index: _key(samples[index], moments[index]))
+    found: list[list[int]] = []
+    named: dict[tuple[str, str], list[int]] = {}
+    last: Moment | None = None
     for index in order:
-        path = samples[index].path
-        found.setdefault((str(path.parent), path.stem.rstrip("0123456789")), []).append(index)
-    return list(found.values())
+        moment, path = moments[index], samples[index].path
+        if moment is not None:
+            if last is None or not moment.close_to(last):
+                found.append([])
+            found[-1].append(index)
+        else:
+            name = str(path.parent), path.stem.rstrip("0123456789")
+            if name not in named:
+                found.append(named.setdefault(name, []))
+            named[name].append(index)
+        last = moment
+    return found
 
 
-def _key(sample: Sample) -> tuple[str, list[tuple[int, str]]]:
-    """Sort names with 2 before 10."""
+def _moments(samples: Sequence[Sample]) -> list[Moment | None]:
+    return [moment_of(sample.path.stem) for sample in samples]
+
+
+def _key(sample: Sample, moment: Moment | None) -> tuple[bool, str, float, list[tuple[int, str]]]:
+    """Sort by times, and names with 2 before 10."""
     parts = _DIGITS.split(sample.path.stem)
-    return str(sample.path.parent), [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in parts
-    ]
+    name = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    if moment is None:
+        return False, str(sample.path.parent), 0.0, name
+    return True, moment.camera, moment.second, name
 
 
 def parts(samples: Sequence[Sample], number: int) -> list[list[int]]:
@@ -69,31 +94,52 @@ def parts(samples: Sequence[Sample], number: int) -> list[list[int]]:
     Args:
         samples: images of one camera, in any order.
         number: of parts, at most one per image.
+
+    Returns:
+        As many parts; fewer, but two at least, where names have times and the clips are too few.
     """
     found = clips(samples)
-    whole: list[list[int]] = [[] for _ in range(number)]
-    for clip in sorted(found, key=len, reverse=True):
-        min(whole, key=len).extend(clip)
+    whole = _dealt(found, number)
     if min(map(len, whole)) and max(map(len, whole)) <= _UNEVEN * len(samples) / number:
         return whole
+    if any(_moments(samples)):
+        for fewer in range(number, 1, -1):
+            whole = _dealt(found, fewer)
+            if min(map(len, whole)) and max(map(len, whole)) <= _LARGEST * len(samples):
+                return whole
     row = [index for clip in found for index in clip]
     ends = [len(row) * part // number for part in range(number + 1)]
     return [row[start:stop] for start, stop in itertools.pairwise(ends)]
 
 
+def _dealt(found: Sequence[list[int]], number: int) -> list[list[int]]:
+    """Deal clips out to parts of about the same size, some of them empty where clips are few."""
+    whole: list[list[int]] = [[] for _ in range(number)]
+    for clip in sorted(found, key=len, reverse=True):
+        min(whole, key=len).extend(clip)
+    return whole
+
+
 def cross_folds(samples: Sequence[Sample]) -> Plan:
-    """Leave each of :data:`FOLDS` parts out once; two of them are trained on alone."""
+    """Leave each of :data:`FOLDS` parts out once, or of fewer; two of them are trained on alone."""
     split = parts(samples, min(FOLDS, len(samples)))
     everything = set(range(len(samples)))
     folds = [Fold(tuple(sorted(everything - set(part))), tuple(part)) for part in split]
-    # Together the two measure every image; they are not neighbours.
+    # Together the two measure every image; of four parts they are not neighbours.
     alone = (split[0], split[len(split) // 2])
-    few = [Fold(tuple(part), tuple(sorted(everything - set(part)))) for part in alone]
+    # Of two parts each is all that a fold trains on: half of it is fewer.
+    shared = 2 if len(split) == 2 else 1
+    few = [
+        Fold(tuple(part[: max(len(part) // shared, 1)]), tuple(sorted(everything - set(part))))
+        for part in alone
+    ]
     return Plan(tuple(folds), tuple(few))
 
 
 def single_fold(samples: Sequence[Sample], share: float) -> Plan:
     """Leave out the last clips, or the last run of neighbours, up to a share of the images.
+
+    Where names have times the share is the nearest one that divides no clip.
 
     Raises:
         ConfigError: the share makes no sense, or leaves too few images on either side.
@@ -107,6 +153,34 @@ def single_fold(samples: Sequence[Sample], share: float) -> Plan:
             f"{len(samples)}: leave it away, and every image is held out once"
         )
     row = [index for clip in clips(samples) for index in clip]
+    number = _between_clips(samples, row, number)
     trained, held = row[:-number], tuple(row[-number:])
     few = tuple(trained[: max(len(trained) // 3, 1)])
     return Plan((Fold(tuple(trained), held),), (Fold(few, held),))
+
+
+def _between_clips(samples: Sequence[Sample], row: Sequence[int], number: int) -> int:
+    """Return how many to leave out, about as many as asked for, so that no clip is divided."""
+    moments = _moments(samples)
+
+    def divides(held: int) -> bool:
+        before, after = (moments[index] for index in (row[-held - 1], row[-held]))
+        return before is not None and after is not None and before.close_to(after)
+
+    most = min(len(row) - 3, int(_LARGEST * len(row)))
+    free = [held for held in range(3, max(most, number) + 1) if not divides(held)]
+    return min(free, key=lambda held: abs(held - number), default=number)
+
+
+def close_to_training(samples: Sequence[Sample], folds: Sequence[Fold]) -> int:
+    """Return how many images are left out by trainings on others that may show the same people.
+
+    Only names with a time tell it.
+    """
+    moments = _moments(samples)
+    found = 0
+    for fold in folds:
+        trained = [moment for index in fold.trained if (moment := moments[index])]
+        held = (moments[index] for index in fold.held)
+        found += sum(one is not None and any(map(one.close_to, trained)) for one in held)
+    return found

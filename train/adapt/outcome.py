@@ -18,6 +18,8 @@ from edgecount.train.postprocess.rescale import IntervalCheck
 class Intervals:
     """The interval before and after, on images that neither network nor interval had seen.
 
+    The width after is that of the adapted model's own interval, which all images have set.
+
     Attributes:
         asked: share of pictures that is to be inside.
         before: the source model's.
@@ -46,6 +48,8 @@ class Adaptation:
         abilities: errors on rendered scenes before and after.
         intervals: coverage and width; None: the source model has no interval.
         empty: pictures without people before and after; None: none was measured.
+        close: number of the images left out that show the people of images trained on, by the times
+            in their names.
     """
 
     network: Network
@@ -58,6 +62,7 @@ class Adaptation:
     abilities: Abilities
     intervals: Intervals | None
     empty: EmptyPictures | None
+    close: int = 0
 
     @property
     def before(self) -> float:
@@ -83,6 +88,7 @@ class Adaptation:
             "verdict": self.errors.verdict,
             "trained": self.trained,
             "held_out": list(self.held_out),
+            "close": self.close,
             "learning_curve": dataclasses.asdict(self.curve),
             "refitted": self.refitted,
             "scenes": dataclasses.asdict(self.abilities),

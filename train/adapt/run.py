@@ -13,7 +13,7 @@ import numpy as np
 from edgecount.errors import ConfigError
 from edgecount.manifest import PostprocessSpec
 from edgecount.train.adapt.evidence import LearningCurve, compare, learning_curve
-from edgecount.train.adapt.folds import Plan, cross_folds, single_fold
+from edgecount.train.adapt.folds import Plan, close_to_training, cross_folds, single_fold
 from edgecount.train.adapt.measure import (
     EmptyPictures,
     check_scenes,
@@ -30,9 +30,9 @@ from edgecount.train.data.sample import Sample
 from edgecount.train.open_trainable import open_trainable
 from edgecount.train.postprocess.interval import CountedImage
 from edgecount.train.postprocess.rescale import (
+    can_fit,
     check_interval,
     check_rescaled,
-    fewest_images,
     rescale,
 )
 
@@ -55,7 +55,8 @@ def adapt(
 
     Each quarter of the images is left out of one training, and measures it; the adapted model is
     the mean of the four networks. Two more trainings, on a quarter alone, show how the error falls
-    with the number of images. Batch norms are folded into the convolutions first: a few images are
+    with the number of images. Images whose names have times within minutes are left out together,
+    in fewer parts if need be. Batch norms are folded into the convolutions first: a few images are
     too few for statistics of their own.
 
     Args:
@@ -159,6 +160,7 @@ def _conclude(
         ),
         intervals=intervals,
         empty=_empty(tuner, camera, seen),
+        close=close_to_training(camera.occupied, plan.folds),
     )
     steps = tuner.config.steps * len(plan.folds)
     return dataclasses.replace(done, manifest=adapted_manifest(done, manifest, steps))
@@ -186,7 +188,7 @@ def _intervals(
         spec.coverage,
         check_interval(spec, source),
         check_rescaled(spec, after, folds),
-        kept=len(after) < fewest_images(spec.coverage),
+        kept=not can_fit(spec, after),
     )
 
 

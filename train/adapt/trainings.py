@@ -119,9 +119,11 @@ def _empty_parts(empty: Sequence[Sample], folds: int) -> list[list[int]]:
     """Return the numbers of the pictures without people that each fold leaves out, if any."""
     if folds == 1 and len(empty) < FOLDS:
         return [[]]  # left out, so few would not be trained on at all
-    number = min(FOLDS, len(empty))
+    number = min(FOLDS if folds == 1 else folds, len(empty))
     split = parts(empty, number) if number else []
-    return [*split[:folds], *([] for _ in range(folds - number))]
+    if folds == 1:
+        return [min(split, key=len)]
+    return [*split, *([] for _ in range(folds - len(split)))]
 
 
 def _chosen(samples: Sequence[Sample], numbers: Sequence[int]) -> list[Sample]:

@@ -34,14 +34,32 @@ class IntervalCheck:
 
 
 def fewest_images(coverage: float) -> int:
-    """Return how many images a quantile of this coverage needs: 9 for nine in ten."""
-    return math.ceil(coverage / (1 - coverage) - 1e-9)
+    """Return how many images an interval of this coverage is fitted to: 10 for nine in ten.
+
+    A quantile needs one fewer. Then it would have none of the images to measure it: without one of
+    them there is no quantile, but another interval.
+    """
+    return math.ceil(coverage / (1 - coverage) - 1e-9) + 1
+
+
+def can_fit(spec: IntervalSpec, seen: Sequence[CountedImage]) -> bool:
+    """Return whether the images are enough to fit the interval's ends by a quantile."""
+    return len(_spreads(spec, seen)) >= fewest_images(spec.coverage)
+
+
+def _spreads(spec: IntervalSpec, seen: Sequence[CountedImage]) -> list[float]:
+    """Return the errors in spreads."""
+    return [
+        abs(one.true - one.count) / spec.spread(one.count, one.difference)
+        for one in seen
+        if spec.spread(one.count, one.difference) > 0
+    ]
 
 
 def rescale(spec: IntervalSpec, seen: Sequence[CountedImage]) -> IntervalSpec:
     """Return the source model's interval with ends that hold for one camera.
 
-    With fewer images than :func:`fewest_images` no quantile is theirs. The source's ends are kept,
+    To fewer images than :func:`fewest_images` no quantile is fitted. The source's ends are kept,
     and widened if the errors ask for it by a Laplace distribution, whose tails the spread was
     fitted with: the next error over the mean of n has an F distribution with 2 and 2n degrees of
     freedom. They are never narrowed, because so few cannot show that they are too wide.
@@ -50,13 +68,14 @@ def rescale(spec: IntervalSpec, seen: Sequence[CountedImage]) -> IntervalSpec:
         spec: the source model's interval.
         seen: images of the camera, counted by networks that had not seen them.
     """
-    errors = [
-        abs(one.true - one.count) / spec.spread(one.count, one.difference)
-        for one in seen
-        if spec.spread(one.count, one.difference) > 0
-    ]
-    place = math.ceil((len(errors) + 1) * spec.coverage - 1e-9)
-    if place <= len(errors):
+    return _rescaled(spec, seen, fit=can_fit(spec, seen))
+
+
+def _rescaled(spec: IntervalSpec, seen: Sequence[CountedImage], *, fit: bool) -> IntervalSpec:
+    """Return the ends by a quantile of the errors, or by the source's ends."""
+    errors = _spreads(spec, seen)
+    if fit:
+        place = math.ceil((len(errors) + 1) * spec.coverage - 1e-9)
         # A camera's own errors have no side that another camera's would have.
         end = float(np.sort(errors)[place - 1])
         return dataclasses.replace(spec, below=end, above=end)
@@ -77,7 +96,10 @@ def check_interval(spec: IntervalSpec, seen: Sequence[CountedImage]) -> Interval
 def check_rescaled(
     spec: IntervalSpec, seen: Sequence[CountedImage], folds: Sequence[Sequence[int]]
 ) -> IntervalCheck:
-    """Return coverage and mean width of rescaled intervals on images that they were not fitted to.
+    """Return coverage and mean width of the interval that :func:`rescale` gives for all images.
+
+    The coverage is that of intervals which are made in the same way, by a quantile or by the
+    source's ends, without the images that they are tried on. The width is the interval's own.
 
     Args:
         spec: the source model's interval.
@@ -85,14 +107,15 @@ def check_rescaled(
         folds: numbers of the images that are left out together, where what is left of them still
             has a quantile; else each image is left out alone.
     """
-    rest = len(seen) - max(map(len, folds))
-    together = rest >= fewest_images(spec.coverage)
-    split = folds if together else [[number] for number in range(len(seen))]
-    covered = widths = 0.0
-    for fold in split:
-        left_out = {*fold}
-        fitted = rescale(spec, [one for index, one in enumerate(seen) if index not in left_out])
-        found = check_interval(fitted, [seen[index] for index in fold])
-        covered += found.coverage * len(fold)
-        widths += found.width * len(fold)
-    return IntervalCheck(covered / len(seen), widths / len(seen))
+    fit = can_fit(spec, seen)
+    rest = min(len(_spreads(spec, _without(seen, fold))) for fold in folds)
+    together = fit and rest >= fewest_images(spec.coverage) - 1
+    covered = 0.0
+    for fold in folds if together else [[number] for number in range(len(seen))]:
+        made = _rescaled(spec, _without(seen, fold), fit=fit)
+        covered += check_interval(made, [seen[index] for index in fold]).coverage * len(fold)
+    return IntervalCheck(covered / len(seen), check_interval(rescale(spec, seen), seen).width)
+
+
+def _without(seen: Sequence[CountedImage], numbers: Sequence[int]) -> list[CountedImage]:
+    return [one for index, one in enumerate(seen) if index not in {*numbers}]

@@ -1,5 +1,7 @@
 """Pictures that are left out together: whole clips, or runs of neighbours."""
 
+import dataclasses
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 pytest.importorskip("cv2")
 
 from edgecount.errors import ConfigError
-from edgecount.train.adapt.folds import clips, cross_folds, parts, single_fold
+from edgecount.train.adapt.folds import clips, close_to_training, cross_folds, parts, single_fold
+from edgecount.train.adapt.moments import moment_of
 from edgecount.train.data.sample import Sample
 
 
@@ -52,3 +55,106 @@ def test_a_share_is_held_out_of_everything():
     for share in (0, 1.5, 0.1):
         with pytest.raises(ConfigError, match="holdout: expected"):
             single_fold(samples, share)
+
+
+def kept(*seconds, camera="door"):
+    """Pictures as ``edgecount.watch.service.keep`` names them."""
+    start = datetime(2024, 5, 1, 12, 0, 3, 417_000, tzinfo=timezone.utc)
+    times = [start + timedelta(seconds=one) for one in seconds]
+    return named(*(f"{camera}-{t:%Y%m%d-%H%M%S}-{t.microsecond // 1000:03d}.jpg" for t in times))
+
+
+def held(plan):
+    return sorted(sorted(fold.held) for fold in plan.folds)
+
+
+@pytest.mark.parametrize(
+    ("stem", "camera", "time"),
+    [
+        ("door-20240501-120003-417", "door-", "12:00:03.417"),
+        ("hall-2024-20240501-120003-417", "hall-2024-", "12:00:03.417"),
+        ("0007_cam1_2024-05-01_12-00-03_small", "cam1_", "12:00:03"),
+        ("2024-05-01T12:00:03.5Z", "", "12:00:03"),
+        ("Screenshot 2024-05-01 at 12.00.03", "Screenshot ", "12:00:03"),
+        ("x20240501120003417", "x", "12:00:03.417"),
+        ("door-20240501-120003-417_jpg.rf.3d1f8", "door-", "12:00:03.417"),
+    ],
+)
+def test_times_are_read_from_names(stem, camera, time):
+    moment = moment_of(stem)
+    expected = datetime.fromisoformat(f"2024-05-01T{time}+00:00")
+    assert (moment.camera, moment.second) == (camera, pytest.approx(expected.timestamp(), abs=0.01))
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "frame_000123",
+        "IMG_1",
+        "vidf1_33_000_f001",
+        "20240501-1200",
+        "20240231-120003",  # no day
+        "20240501-126003",  # no minute
+        "120240501120003",
+        "door-20240501T120003Z_0012",  # a frame of a video that began then
+    ],
+)
+def test_names_without_a_time_have_none(stem):
+    assert moment_of(stem) is None
+
+
+def test_pictures_of_one_moment_are_left_out_together():
+    day = 86_400
+    seconds = [day * number + 2.2 * step for number in range(4) for step in range(3)]
+    samples = kept(*seconds)
+    assert held(cross_folds(samples)) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+    backwards = cross_folds(samples[::-1])
+    assert held(backwards) == held(cross_folds(samples))
+    assert close_to_training(samples, cross_folds(samples).folds) == 0
+    moved = [dataclasses.replace(one, path=Path("b") / one.path) for one in samples[1::2]]
+    assert sorted(map(len, clips([*samples[::2], *moved]))) == [3, 3, 3, 3]  # whatever the folders
+    assert len(clips([*samples, *kept(*seconds, camera="hall")])) == 8
+
+
+@pytest.mark.parametrize(
+    ("sizes", "number"),
+    [((3, 2), 2), ((3, 3), 2), ((4, 2), 2), ((3, 2, 2), 3), ((4, 4), 2), ((5, 1, 1, 1), 4)],
+)
+def test_few_moments_make_fewer_parts(sizes, number):
+    samples = kept(*(3600 * hour + step for hour, size in enumerate(sizes) for step in range(size)))
+    plan = cross_folds(samples)
+    assert len(plan.folds) == number
+    assert sorted(index for fold in plan.folds for index in fold.held) == list(range(len(samples)))
+    assert {index for fold in plan.few for index in fold.held} == set(range(len(samples)))
+    assert close_to_training(samples, [*plan.folds, *plan.few]) == 0
+    few, most = ([len(fold.trained) for fold in some] for some in (plan.few, plan.folds))
+    assert 0 < np.mean(few) < np.mean(most)
+
+
+@pytest.mark.parametrize("number", [5, 6, 8, 12])
+def test_pictures_of_a_single_moment_are_left_out_in_runs_and_told(number):
+    samples = kept(*(2.2 * step for step in range(number)))
+    plan = cross_folds(samples)
+    assert [fold.held for fold in plan.folds] == [
+        fold.held for fold in cross_folds(named(*map("{}.png".format, range(number)))).folds
+    ]
+    assert close_to_training(samples, plan.folds) == number
+    assert close_to_training(named(*map("{}.png".format, range(number))), plan.folds) == 0
+    # Nearly all are of one moment: without it there would be too little to train on.
+    most = kept(*(2.2 * step for step in range(number)), 86_400)
+    assert close_to_training(most, cross_folds(most).folds) == number
+
+
+def test_frames_of_a_video_with_a_time_are_a_clip_of_their_own():
+    samples = named(*(f"door-20240501T120003Z_{number:04d}.png" for number in range(10)))
+    assert parts(samples, 4) == [[0, 1], [2, 3, 4], [5, 6], [7, 8, 9]]
+
+
+def test_a_share_that_is_held_out_divides_no_moment():
+    samples = kept(*(3600 * hour + step for hour in range(3) for step in range(4)))
+    plan = single_fold(samples, 0.25)
+    assert [fold.held for fold in (*plan.folds, *plan.few)] == [(8, 9, 10, 11)] * 2
+    samples = kept(*range(12))
+    plan = single_fold(samples, 0.25)
+    assert plan.folds[0].held == (9, 10, 11)
+    assert close_to_training(samples, plan.folds) == 3

@@ -248,6 +248,8 @@ def test_five_pictures_and_a_few_without_people_will_do(camera):
     done = adapt("edgecount-n", samples, negatives=nobody, steps=6, rate=1e-4)
     assert (done.trained, len(done.held_out), done.empty.images) == (5, 5, 2)
     assert done.intervals.kept
+    stored = done.manifest.training["metrics"]["held out"]
+    assert stored["width"] == round(done.intervals.after.width, 2)
     spec = done.manifest.postprocess.interval
     assert spec.above >= open_trainable("edgecount-n")[1].postprocess.interval.above
     numbers = json.loads(json.dumps(done.numbers()))
@@ -256,6 +258,35 @@ def test_five_pictures_and_a_few_without_people_will_do(camera):
     kept = dict(source.named_parameters())
     for name, value in done.network.named_parameters():
         assert torch.equal(value, kept[name]) == name.startswith("backbone")
+
+
+@pytest.mark.usefixtures("few_scenes")
+def test_pictures_of_one_moment_are_warned_of_and_two_moments_are_two_parts(camera, tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    rows = (camera / "points.csv").read_text().splitlines()[1:]
+    names = [f"door-20240501-1200{2 * number:02d}-417.png" for number in range(6)]
+    for number, name in enumerate(names):
+        shutil.copy(camera / f"{number}.png", kept / name)
+    table = [f"{names[int(n)]},{x},{y}" for n, x, y in
+             (row.replace(".png", "").split(",") for row in rows) if int(n) < 6]  # fmt: skip
+    (kept / "points.csv").write_text("\n".join(["image,x,y", *table]))
+    done = run(
+        "adapt", "edgecount-n", kept, "--reader", "csv", "--out", tmp_path / "a.onnx", "--steps", 6,
+        "--rate", "1e-30", "--threads", 1, "--json",
+    )  # fmt: skip
+    assert json.loads(done.stdout)["close"] == 6
+    assert done.stderr.count("by the times in their names all 6 pictures") == 1
+    assert "other hours may be counted worse" in done.stderr
+    later = [
+        dataclasses.replace(one, path=one.path.rename(kept / f"door-20240502-0900{n:02d}-000.png"))
+        if n > 2 else one
+        for n, one in enumerate(read_samples("csv", kept))
+    ]  # fmt: skip
+    nobody = read_samples("empty", camera)[:3]
+    done = adapt("edgecount-n", later, negatives=nobody, steps=6, rate=1e-4)
+    assert (len(done.held_out), done.close, done.empty.images) == (6, 0, 3)
+    assert done.curve.few[0] < done.curve.most[0] == 3
 
 
 def test_models_that_cannot_be_trained(camera, tiny_model):

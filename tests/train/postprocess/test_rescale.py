@@ -8,6 +8,7 @@ import pytest
 from edgecount.manifest import IntervalSpec
 from edgecount.train.postprocess.interval import CountedImage
 from edgecount.train.postprocess.rescale import (
+    can_fit,
     check_interval,
     check_rescaled,
     fewest_images,
@@ -28,7 +29,7 @@ def counted(rng, number, wide=1.0):
 
 def test_it_holds_for_the_next_image():
     rng = np.random.default_rng(0)
-    for number in (9, 10, 20, 40):
+    for number in (10, 11, 20, 40):
         inside = []
         for _ in range(400):
             *seen, following = counted(rng, number + 1, wide=0.3)
@@ -44,9 +45,10 @@ def test_it_narrows_where_enough_images_show_it():
 
 
 def test_too_few_images_only_widen_it():
-    assert fewest_images(0.9) == 9
+    assert fewest_images(0.9) == 10
     rng = np.random.default_rng(0)
-    assert rescale(SOURCE, counted(rng, 8, wide=0.01)) == SOURCE
+    for number in (8, 9):
+        assert rescale(SOURCE, counted(rng, number, wide=0.01)) == SOURCE
     assert rescale(SOURCE, []) == SOURCE
     far = [CountedImage(10.0, 0.0, 10.0 + 2 * SOURCE.spread(10.0))] * 5
     wider = rescale(SOURCE, far)
@@ -62,6 +64,25 @@ def test_five_images_widen_it_enough_for_the_next():
         *seen, following = (CountedImage(50.0, 0.0, 50 + e * SOURCE.spread(50)) for e in errors)
         inside.append(check_interval(rescale(SOURCE, seen), [following]).coverage)
     assert 0.88 < np.mean(inside) < 0.95
+
+
+@pytest.mark.parametrize("number", range(5, 13))
+@pytest.mark.parametrize("wide", [0.05, 3.0])
+def test_what_is_measured_is_the_interval_that_is_made(number, wide):
+    seen = counted(np.random.default_rng(number), number, wide=wide)
+    folds = [range(part, number, 4) for part in range(4)]
+    made, found = rescale(SOURCE, seen), check_rescaled(SOURCE, seen, folds)
+    assert can_fit(SOURCE, seen) == (number >= 10)
+    assert found.width == check_interval(made, seen).width
+    errors = [abs(one.true - one.count) / SOURCE.spread(one.count) for one in seen]
+    if number < 10:
+        assert (made.below >= SOURCE.below, made.above >= SOURCE.above) == (True, True)
+        if wide < 1:  # inside the source's ends with or without one of them
+            assert found.coverage == 1
+    else:
+        # Of 9 others the quantile is the largest: the largest of all alone lies outside.
+        assert made.below == made.above == pytest.approx(max(errors))
+        assert found.coverage == pytest.approx(1 - 1 / number)
 
 
 def test_coverage_is_that_of_images_left_out():
