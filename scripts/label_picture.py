@@ -51,6 +51,8 @@ def _photograph(address: str) -> np.ndarray:
         for title, keys in (("gate-1", Keys.ENTER), ("gate-2", "e"), ("gate-3", "")):
             _wait(driver, title)
             driver.find_element("id", "board").send_keys(keys)
+            if keys == "e":  # heads are proposed, so it asks
+                driver.switch_to.alert.accept()
         _wait(driver, "gate-3")
         driver.execute_script("document.activeElement.blur()")
         WebDriverWait(driver, 60).until(lambda _: _text(driver, "saved") == "Saved")

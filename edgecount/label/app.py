@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import secrets
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp
 
 from edgecount._text import valid_text
 from edgecount.errors import EdgeCountError, OutputError, SourceError
-from edgecount.label.labels import Labels, parse_labels
+from edgecount.label.labels import Labels, Point, parse_labels, points_outside
 from edgecount.label.pictures import THUMBNAIL, TILE, VIEW, Pictures
 from edgecount.label.proposals import LOWEST, Proposer
 from edgecount.label.store import ConflictError, LabelStore
@@ -59,6 +60,8 @@ class Desk:
         path = Path(os.path.relpath(folder.resolve(), store.table.parent.resolve()))
         self._prefix = "" if path == Path() else f"{path.as_posix()}/"
         self._codes: set[str] = set()
+        self._outside: dict[str, frozenset[Point]] = {}  # by picture, as they were told
+        self._id = _identity(folder, store.table)
 
     def key(self, name: str) -> str:
         """Return the path by which the CSV names a picture."""
@@ -82,6 +85,7 @@ class Desk:
         return {
             "folder": valid_text(str(self.folder)),
             "table": valid_text(str(self.store.table)),
+            "id": self._id,
             "model": proposer.model if proposer else None,
             "threshold": proposer.threshold if proposer else None,
             "lowest": LOWEST,
@@ -98,13 +102,16 @@ class Desk:
         """
         width, height = self.pictures.size(name)
         labels = self.store.get(self.key(name))
+        known = self._outside.get(name, frozenset())
+        self._outside[name] = known.union(points_outside(labels, (width, height)))
         said, warning = labels.size, None
         if said is not None and said != (width, height):
             warning = (
                 f"{self.store.table.name} says {said[0]}x{said[1]}, the picture is "
                 f"{width}x{height}: its points may lie elsewhere"
             )
-        return {"name": name, "width": width, "height": height, "warning": warning, **_told(labels)}
+        about = {"name": name, "width": width, "height": height, "warning": warning}
+        return {**about, "file": self.pictures.fingerprint(name), **_told(labels)}
 
     def save(self, name: str, given: Any) -> dict[str, Any]:
         """Take a picture's labels.
@@ -117,11 +124,16 @@ class Desk:
         if unfit:
             raise RefusedError(400, f"{name!r}: {unfit}")
         try:
-            labels = parse_labels(given, self.pictures.size(name))
+            # All that were told may stay: the page's undo brings a point back.
+            known = self._outside.get(name, frozenset())
+            labels = parse_labels(given, self.pictures.size(name), known)
         except ValueError as error:
             if isinstance(error, SourceError):
                 raise
             raise RefusedError(400, str(error)) from None
+        # A page that was left open saves at the same address when another folder is served there.
+        if given.get("table", self._id) != self._id:
+            raise RefusedError(412, "this page is of another folder: open it anew")
         return _told(self.store.put(self.key(name), labels, str(given.get("revision"))))
 
     def propose(self, name: str) -> dict[str, Any]:
@@ -291,6 +303,20 @@ def _name(request: Request) -> str:
     if name not in _desk(request).pictures:
         raise RefusedError(404, "there is no such picture")
     return name
+
+
+def _identity(folder: Path, table: Path) -> str:
+    """Return what tells a folder and its table from others, also from those of other machines.
+
+    All that a browser labels is at 127.0.0.1 for it, whichever machine the port is forwarded from.
+    """
+    try:
+        machine = Path("/etc/machine-id").read_text("ascii").strip()
+    except (OSError, ValueError):
+        machine = ""
+    machine = machine or platform.node()
+    said = json.dumps([machine, str(folder.resolve()), str(table.resolve())])
+    return hashlib.sha256(said.encode()).hexdigest()[:20]
 
 
 def _told(labels: Labels) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
@@ -47,15 +48,16 @@ class Labels:
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def parse_labels(given: Any, size: tuple[int, int]) -> Labels:
+def parse_labels(given: Any, size: tuple[int, int], known: Collection[Point] = ()) -> Labels:
     """Return the labels of a picture as the page sends them.
 
     Args:
         given: `{"state": ..., "points": [[x, y], ...]}`.
         size: width and height of the picture in px.
+        known: points that may stay outside the picture, as `points_outside` returns them.
 
     Raises:
-        ValueError: it is something else, or a point lies outside the picture.
+        ValueError: it is something else, or another point lies outside the picture.
     """
     state = given.get("state") if isinstance(given, dict) else None
     if not isinstance(state, str) or state not in {"new", "open", "done", "empty"}:
@@ -63,10 +65,18 @@ def parse_labels(given: Any, size: tuple[int, int]) -> Labels:
     points = given.get("points")
     if not isinstance(points, list) or len(points) > MOST_POINTS:
         raise ValueError(f"points: expected a list of {MOST_POINTS:,} at most")
-    return Labels(cast("State", state), tuple(_point(one, size) for one in points), size)
+    return Labels(cast("State", state), tuple(_point(one, size, known) for one in points), size)
 
 
-def _point(given: Any, size: tuple[int, int]) -> Point:
+def points_outside(labels: Labels, size: tuple[int, int]) -> list[Point]:
+    """Return the points that lie outside a picture, rounded as those of the page are.
+
+    Another program may have written such a head; the rest of its picture can be changed even so.
+    """
+    return [_rounded(x, y) for x, y in labels.points if not _is_inside(x, y, size)]
+
+
+def _point(given: Any, size: tuple[int, int], known: Collection[Point]) -> Point:
     fine = isinstance(given, list) and len(given) == 2
     if not fine or not all(type(value) in {int, float} for value in given):
         raise ValueError("points: expected [x, y] in pixels")
@@ -76,10 +86,19 @@ def _point(given: Any, size: tuple[int, int]) -> Point:
         x = y = math.inf
     if not (math.isfinite(x) and math.isfinite(y)):
         raise ValueError("points: expected finite numbers")
-    # Heads that are cut by the border of the picture may have their centres just outside of it.
-    if not (-_MARGIN <= x <= size[0] + _MARGIN and -_MARGIN <= y <= size[1] + _MARGIN):
+    point = _rounded(x, y)
+    if not _is_inside(x, y, size) and point not in known:
         raise ValueError(f"points: {x:g}, {y:g} lies outside the picture ({size[0]}x{size[1]})")
+    return point
+
+
+def _rounded(x: float, y: float) -> Point:
     return round(x, 2), round(y, 2)
+
+
+def _is_inside(x: float, y: float, size: tuple[int, int]) -> bool:
+    # Heads that are cut by the border of the picture may have their centres just outside of it.
+    return -_MARGIN <= x <= size[0] + _MARGIN and -_MARGIN <= y <= size[1] + _MARGIN
 
 
 _MARGIN = 1.0  # px, within which a point still counts as inside

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -26,6 +27,7 @@ TILE = 1024  # px of the sides of a tile, which has the picture's own pixels
 _QUALITIES = {THUMBNAIL: 70, VIEW: 90}
 _TILE_QUALITY = 92
 _IMAGE_BYTES, _JPEG_BYTES = 400_000_000, 80_000_000  # that are kept in memory
+_PART = 1 << 20  # bytes that are read at once
 _AGAIN = 1.0  # s between two looks at the folder
 
 File = tuple[str, int, int]
@@ -57,6 +59,7 @@ class Pictures:
         self._images: _Cache[NDArray[np.uint8]] = _Cache(_IMAGE_BYTES, lambda image: image.nbytes)
         self._jpegs: _Cache[bytes] = _Cache(_JPEG_BYTES, len)
         self._sizes: dict[str, tuple[File, tuple[int, int]]] = {}
+        self._fingerprints: dict[str, tuple[File, str]] = {}
         self._problems: dict[str, tuple[File, str]] = {}
         self._look()
 
@@ -84,6 +87,25 @@ class Pictures:
         if found is None or found[0] != self.file(name):
             self.image(name)
         return self._sizes[name][1]
+
+    def fingerprint(self, name: str) -> str:
+        """Return a text that is another one for other bytes of the file.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        file = self.file(name)
+        found = self._fingerprints.get(name)
+        if found is None or found[0] != file:
+            digest = hashlib.sha256()
+            try:
+                with (self.folder / name).open("rb") as stream:
+                    while part := stream.read(_PART):
+                        digest.update(part)
+            except OSError as error:
+                raise SourceError(f"{name} cannot be read: {error.strerror}") from None
+            found = self._fingerprints[name] = (file, digest.hexdigest()[:20])
+        return found[1]
 
     def problem(self, name: str) -> str | None:
         """Say why a picture cannot be annotated; None: it can, or nobody has read it yet."""

@@ -127,6 +127,13 @@ export class Hands {
     if (!this.pointers.size) this.deed = null;
   }
 
+  /** Forget what is in hand, as when another picture comes: it was meant for the one before. */
+  drop() {
+    this.pointers.clear();
+    this.deed = null;
+    this.board.rectangle = null;
+  }
+
   /** Take back what is half done, as when a second finger comes. */
   undoDeed() {
     this.board.rectangle = null;

@@ -20,6 +20,9 @@ const HELP = [
   ["Escape", "Select nothing"],
 ];
 
+/** Actions that a held key does once: what they do to pictures, or to marks in one place, could not be seen one by one. */
+export const ONCE = new Set(["accept", "nobody", "erase", "remove", "middle", "size", "help"]);
+
 /** Return the action of a key, or null: [name, ...arguments]. */
 export function action(event, hasSelection) {
   const { key, ctrlKey, metaKey, shiftKey, altKey } = event;

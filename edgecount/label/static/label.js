@@ -3,7 +3,7 @@
 import { Board } from "/static/board.js";
 import { fill, h, toast } from "/static/dom.js";
 import { Hands } from "/static/hands.js";
-import { action, showHelp } from "/static/keys.js";
+import { ONCE, action, showHelp } from "/static/keys.js";
 import { List } from "/static/list.js";
 import { theme } from "/static/theme.js";
 import { Leftovers, Work, call } from "/static/work.js";
@@ -26,6 +26,7 @@ let isLinked = true;
 async function open(name) {
   current = name;
   work = null;
+  hands.drop();
   board.selected = -1;
   list.choose(name);
   listed(false);
@@ -118,12 +119,29 @@ function showBars() {
   } else if (work?.problem) {
     bars.push(h("div.bar.bad", {}, h("span", {}, `Not saved: ${work.problem}. Your points stay in this page; it tries again by itself.`), h("button", { type: "button", onclick: () => work.save() }, "Try now")));
   }
+  const other = [...works.values()].find((one) => one.conflict && one !== work);
+  if (other) bars.push(h("div.bar.bad", {}, h("span", {}, `${other.name} was changed in another window. Nothing was overwritten: which version shall stay?`), h("button", { type: "button", onclick: () => open(other.name) }, "Show it")));
+  const outside = work?.outside() ?? [];
+  if (outside.length) bars.push(outsideBar(outside));
   if (work?.warning && !work.isProposing) bars.push(h("div.bar", {}, h("span", {}, work.warning)));
   if (work?.failure && work.state === "new") bars.push(h("div.bar", {}, h("span", {}, `No proposal: ${work.failure}.`)));
   const said = bars.map((bar) => bar.textContent).join();
   if (said === byId("bars").dataset.said) return; // nothing new: what has the focus keeps it
   byId("bars").dataset.said = said;
   fill(byId("bars"), bars);
+}
+
+function outsideBar(outside) {
+  const places = outside.slice(0, 3).map(([x, y]) => `${x}, ${y}`).join("; ");
+  const [which, pronoun] = outside.length === 1 ? ["1 mark lies", "it"] : [`${outside.length} marks lie`, "them"];
+  const text = `${which} outside the picture (${places}${outside.length > 3 ? "; …" : ""}).`;
+  // A bar that says the same of another picture stays: the points are looked up when it is used.
+  const change = (moved) => () => {
+    const gone = new Set(work.outside());
+    board.selected = -1;
+    work.edit(work.points.filter((point) => moved || !gone.has(point)).map((point) => (gone.has(point) ? within(point) : point)));
+  };
+  return h("div.bar", {}, h("span", {}, text), h("button", { type: "button", onclick: change(true) }, `Move ${pronoun} to the edge`), h("button", { type: "button", onclick: change(false) }, `Remove ${pronoun}`));
 }
 
 function showSaved() {
@@ -135,8 +153,9 @@ function showSaved() {
 
 function changed(one) {
   list.update(one.name, one.state, one.points.length);
-  if (one === work) show();
-  else showSaved();
+  if (one === work) return show();
+  showBars();
+  return showSaved();
 }
 
 function message(text) {
@@ -234,8 +253,9 @@ const commands = {
       work.forget();
       return;
     }
-    const number = work.points.length;
-    if (number && !confirm(`Nobody here? The ${number} marks of this picture are removed.`)) return;
+    const number = points().length;
+    const gone = work.isProposing ? "proposed heads are not taken" : "marks of this picture are removed";
+    if (number && !confirm(`Nobody here? The ${number} ${gone}.`)) return;
     work.empty();
     onwards();
   },
@@ -265,10 +285,13 @@ function listed(isOpen) {
 /** Look at what is in the folder now. */
 async function refresh() {
   const { status, answer } = await call("GET", "/api/state", about ? { known: about.version } : {});
-  isLinked = status === 200;
+  // Another folder may be served at this address now: its pictures are none of this page's.
+  const isOther = status === 200 && about && answer.pictures && answer.id !== about.id;
+  isLinked = status === 200 && !isOther;
   showSaved();
   if (!isLinked) {
-    if (!about || !works.size) message(`${answer.error}.`);
+    if (isOther) message("Another folder is served at this address now: load the page anew.");
+    else if (!about || !works.size) message(`${answer.error}.`);
     return;
   }
   if (!answer.pictures) return;
@@ -281,14 +304,28 @@ async function refresh() {
   list.set(answer.pictures);
 }
 
-/** Save what an earlier page could not. */
+/** Save what an earlier page could not, and say of what; returns the first picture that was changed elsewhere since. */
 async function saveLeftovers() {
   const names = leftovers.names().filter((name) => list.find(name));
-  for (const name of names) {
-    const { status, answer } = await call("GET", "/api/picture", { name });
-    if (status === 200 && !works.has(name)) works.set(name, new Work(answer, leftovers, changed));
-  }
-  if (names.length) toast(`Changes that were not saved before are saved now: ${names.join(", ")}`);
+  const told = { saved: [], conflict: [], failed: [], other: [] };
+  for (const name of names) told[await saveLeftover(name)].push(name);
+  const tell = (kind, text, isBad) => told[kind].length && toast(`${text}: ${told[kind].join(", ")}`, isBad);
+  tell("saved", "Changes that were not saved before are saved now");
+  tell("conflict", "Changes that were not saved before are not saved now either, since the picture was changed elsewhere", true);
+  tell("failed", "Changes that were not saved before are not saved yet", true);
+  tell("other", "Changes that were not saved before were dropped, since another picture has this name now", true);
+  return told.conflict[0];
+}
+
+/** Return what has become of the leftovers of a picture: saved, conflict, failed or other (of another picture). */
+async function saveLeftover(name) {
+  const { status, answer } = await call("GET", "/api/picture", { name });
+  if (status !== 200) return "failed";
+  const one = new Work(answer, leftovers, changed);
+  works.set(name, one);
+  if (!one.isRestored) return "other";
+  await one.save();
+  return one.isSaved ? "saved" : one.conflict ? "conflict" : "failed";
 }
 
 function listen() {
@@ -313,6 +350,8 @@ function listen() {
 
 function onKey(event) {
   const { target } = event;
+  // A held Enter would press the button that has the focus again and again.
+  if (event.repeat && event.key === "Enter") event.preventDefault();
   if (byId("keys").open || target.matches("select, input[type=text]")) return;
   const isBoard = target === board.canvas || target === document.body;
   if (event.key === " " && isBoard) {
@@ -325,7 +364,7 @@ function onKey(event) {
   const [name, ...given] = action(event, board.selected >= 0) ?? [];
   if (!name) return;
   event.preventDefault();
-  commands[name](...given);
+  if (!(event.repeat && ONCE.has(name))) commands[name](...given);
 }
 
 async function start() {
@@ -336,11 +375,11 @@ async function start() {
     setTimeout(() => location.reload(), POLL);
     return;
   }
-  leftovers = new Leftovers(about.table);
+  leftovers = new Leftovers(about.id);
   threshold = about.threshold ?? threshold;
   byId("threshold").min = about.lowest;
-  await saveLeftovers();
-  const first = list.nextToDo(null) ?? list.pictures[0];
+  const changedElsewhere = await saveLeftovers();
+  const first = list.find(changedElsewhere) ?? list.nextToDo(null) ?? list.pictures[0];
   if (first) open(first.name);
   else message("There is no picture in the folder now.");
   setInterval(() => document.hidden || refresh(), POLL);

@@ -3,6 +3,7 @@
 const WAIT = 250; // ms between a change and its saving: a drag or a burst of clicks is one save
 const AGAIN = 3000; // ms until a save that failed is tried again
 const MOST = 500; // steps back
+const MARGIN = 1; // px outside a picture within which a point counts as inside
 
 /** Send a request; returns the status and the answer; 0 if nothing answers. */
 export async function call(method, path, query = {}, body = undefined) {
@@ -21,9 +22,9 @@ export async function call(method, path, query = {}, body = undefined) {
 /** A picture that is worked on. `onChange` is called whenever something to show has changed. */
 export class Work {
   constructor(info, store, onChange) {
-    const { name, width, height, warning, state, points, revision } = info;
-    Object.assign(this, { name, width, height, warning, state, points, revision, store, onChange });
-    Object.assign(this, { past: [], future: [], heads: null, failure: "", problem: "", conflict: null });
+    const { name, width, height, file, warning, state, points, revision } = info;
+    Object.assign(this, { name, width, height, file, warning, state, points, revision, store, onChange });
+    Object.assign(this, { past: [], future: [], heads: null, failure: "", problem: "", conflict: null, isRestored: false });
     this.version = this.savedVersion = 0;
     this.restore();
   }
@@ -48,6 +49,11 @@ export class Work {
   /** Take other points; what was proposed is taken over by the first change. */
   edit(points) {
     this.go({ points, state: this.state === "done" && points.length ? "done" : "open" });
+  }
+
+  /** Return the points outside the picture, where another program has put them; what a border cuts is none. */
+  outside() {
+    return this.points.filter(([x, y]) => x < -MARGIN || y < -MARGIN || x > this.width + MARGIN || y > this.height + MARGIN);
   }
 
   finish(points) {
@@ -104,7 +110,7 @@ export class Work {
     this.isSaving = true;
     while (!this.isSaved && !this.conflict) {
       const { version, state, points, revision } = this;
-      const { status, answer } = await call("PUT", "/api/picture", { name: this.name }, { state, points, revision });
+      const { status, answer } = await call("PUT", "/api/picture", { name: this.name }, { state, points, revision, table: this.store.id });
       if (status === 200) {
         Object.assign(this, { revision: answer.revision, savedVersion: version, problem: "" });
         this.store.drop(this);
@@ -131,19 +137,25 @@ export class Work {
     else this.take(own);
   }
 
-  /** Take up what an earlier page could not save. */
+  /** Take up what an earlier page could not save of this picture; that of another one of its name is of no use. */
   restore() {
     const left = this.store.find(this.name);
     if (!left) return;
+    if (left.file !== this.file) {
+      this.store.drop(this);
+      return;
+    }
+    this.isRestored = true;
     this.revision = left.revision;
     this.go({ points: left.points, state: left.state });
   }
 }
 
-/** What could not be saved, kept in this browser. */
+/** What could not be saved of one table, kept in this browser; `id` is that of the table, on its machine. */
 export class Leftovers {
-  constructor(table) {
-    this.prefix = `label ${table} `;
+  constructor(id) {
+    this.id = id;
+    this.prefix = `label ${id} `;
   }
 
   names() {
@@ -162,9 +174,9 @@ export class Leftovers {
     }
   }
 
-  keep({ name, points, state, revision }) {
+  keep({ name, file, points, state, revision }) {
     try {
-      localStorage.setItem(this.prefix + name, JSON.stringify({ points, state, revision }));
+      localStorage.setItem(this.prefix + name, JSON.stringify({ file, points, state, revision }));
     } catch {
       // The browser's store is full or off: the points are still in the page.
     }

@@ -19,7 +19,7 @@ from edgecount.watch.page.assets import form, serve
 from edgecount.watch.page.contract import HUNG, CameraView, History, Service
 from edgecount.watch.page.guard import client_of
 from edgecount.watch.page.live import CAMERA
-from edgecount.watch.page.messages import encode, state_message
+from edgecount.watch.page.messages import encode, patterns_message, state_message
 
 _WHAT = re.compile(r"count|(region|line):.{1,200}", re.DOTALL)
 _MOST_POINTS = 5000
@@ -110,7 +110,9 @@ async def history(request: Request) -> Response:
 async def patterns(request: Request) -> Response:
     """Answer with what weeks look like."""
     store, camera, what = _asked(request)
-    return reply(await run_in_threadpool(store.patterns, camera, what))
+    now = time.time()
+    found = await run_in_threadpool(store.patterns, camera, what, now=now)
+    return reply(patterns_message(found, now, store.zone))
 
 
 async def events(request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Subscription(Protocol):
 class History(Protocol):
     """A history of counts by minutes, hours and days. An unknown camera is a ConfigError."""
 
+    @property
+    def zone(self) -> tzinfo:
+        """Time zone of days and hours."""
+
     def series(
         self, camera: str, what: str, start: float, end: float, points: int
     ) -> dict[str, Any]:
@@ -70,7 +75,7 @@ class History(Protocol):
         Of a line it is into and out, people that crossed in each step, and the others are None.
         """
 
-    def patterns(self, camera: str, what: str) -> dict[str, Any]:
+    def patterns(self, camera: str, what: str, *, now: float | None = None) -> dict[str, Any]:
         """Return hours ([7][24] means, from Monday), busiest ({hour, mean, max}) and weeks.
 
         Weeks are lists of 168 hourly means, this and last; None stands where nothing was counted.

@@ -7,6 +7,7 @@ import functools
 import json
 import math
 from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,39 @@ def encode(message: Mapping[str, Any]) -> str:
         return json.dumps(message, allow_nan=False, separators=(",", ":"))
     except ValueError:
         return json.dumps(_finite(message), separators=(",", ":"))
+
+
+def patterns_message(found: Mapping[str, Any], now: float, zone: tzinfo) -> dict[str, Any]:
+    """Return what weeks look like with the times that the service's clock shows.
+
+    A browser may be elsewhere, and knows no rules of a zone that it is told the name of only.
+
+    Args:
+        found: as `History.patterns` returns it.
+        now: UNIX time at which it was found.
+        zone: time zone of the service.
+
+    Returns:
+        The same and `monday`, when this week began, `zone`, a name of it for people, and of each
+        of the busiest hours `local`, as 2026-11-30T08:00.
+    """
+    moment = datetime.fromtimestamp(now, zone)
+    monday = moment.date() - timedelta(days=moment.weekday())
+    busiest = [{**one, "local": _minute(one["hour"], zone)} for one in found["busiest"]]
+    more = {"monday": f"{monday.isoformat()}T00:00", "zone": _zone_name(moment)}
+    return {**found, **more, "busiest": busiest}
+
+
+def _minute(time: float, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(time, zone).strftime("%Y-%m-%dT%H:%M")
+
+
+def _zone_name(moment: datetime) -> str:
+    """Return a zone's abbreviation and its difference to UTC, once where they are the same."""
+    difference = moment.strftime("%z")
+    offset = f"UTC{difference[:3]}:{difference[3:5]}" if difference.strip("+-0") else "UTC"
+    name = moment.tzname() or ""
+    return f"{name}, {offset}" if name[:1].isalpha() and not name.startswith("UTC") else offset
 
 
 def event_message(event: Event) -> dict[str, Any]:

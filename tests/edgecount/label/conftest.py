@@ -1,10 +1,13 @@
-"""A folder of small pictures, and clients of its page."""
+"""A folder of small pictures, clients of its page, and Chromium that shows it."""
 
 from __future__ import annotations
 
+import shutil
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +22,7 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 from edgecount import EdgeCounter, FakeBackend
+from edgecount.label import LabelServer
 from edgecount.label.app import Desk, build_app
 from edgecount.label.pictures import Pictures
 from edgecount.label.proposals import Proposer
@@ -28,6 +32,8 @@ from edgecount.label.table import choose_file
 TOKEN = "a-token-of-a-test"  # noqa: S105
 HEADS = [(20, 10), (40, 30), (60, 50)]
 
+PATIENCE = 30.0  # s
+Place = tuple[float, float]
 ClientMaker = Callable[..., TestClient]
 
 
@@ -81,3 +87,127 @@ def client_of(folder: Path) -> Iterator[ClientMaker]:
 @pytest.fixture
 def client(client_of: ClientMaker) -> TestClient:
     return client_of()
+
+
+class Page:
+    """Chromium without a screen, and what one does with the page in it."""
+
+    def __init__(self, driver: Any, server: LabelServer) -> None:
+        self.driver, self.server = driver, server
+
+    def open(self, *, width: int = 1000, height: int = 700) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.get(self.server.address)
+        self.until(lambda: self.text("#title") and not self.text("#message"))
+
+    def script(self, code: str, *given: Any) -> Any:
+        return self.driver.execute_script(code, *given)
+
+    def text(self, selector: str) -> str:
+        return str(
+            self.script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+        )
+
+    def press(self, *keys: str) -> None:
+        self.driver.find_element("id", "board").send_keys(*keys)
+
+    def click(self, selector: str) -> None:
+        self.driver.find_element("css selector", selector).click()
+
+    def until(self, test: Callable[[], Any]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not test():
+            assert time.monotonic() < end, (self.text("body"), self.driver.get_log("browser"))
+            time.sleep(0.05)
+
+    def shows(self, title: str, count: str) -> None:
+        """Wait until a picture and its count are shown."""
+        self.until(lambda: self.text("#title") == title and count in self.text("#count"))
+
+    def is_saved(self) -> None:
+        self.until(lambda: self.text("#saved") == "Saved")
+
+    def at(self, x: float, y: float, size: tuple[int, int]) -> tuple[float, float]:
+        """Return where a place of a picture that is shown whole is in the window."""
+        code = "return (({x, y, width, height}) => [x, y, width, height])(document.querySelector('#board').getBoundingClientRect())"  # noqa: E501
+        left, top, wide, tall = self.script(code)
+        scale = min(wide / size[0], tall / size[1])
+        return (
+            left + (wide - size[0] * scale) / 2 + x * scale,
+            top + (tall - size[1] * scale) / 2 + y * scale,
+        )
+
+    def mouse(
+        self, *places: tuple[float, float], button: str = "left", shift: bool = False
+    ) -> None:
+        """Press at the first place, move over the others and let go at the last."""
+        kinds = ["mousePressed", *["mouseMoved"] * (len(places) - 1), "mouseReleased"]
+        for kind, (x, y) in zip(kinds, [*places, places[-1]], strict=True):
+            event = {"type": kind, "x": x, "y": y, "button": button, "clickCount": 1}
+            event |= {"buttons": 2 if button == "right" else 1, "modifiers": 8 if shift else 0}
+            self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+
+    def hold(self, key: str, code: str, number: int) -> None:
+        """Hold a key down for some seconds, until the keyboard has repeated it 20 times."""
+        event = {"key": key, "code": code, "windowsVirtualKeyCode": number}
+        text = {"text": "\r"} if key == "Enter" else {}
+        for i in range(21):
+            pressed = {"type": "keyDown", **event, **text, "autoRepeat": i > 0}
+            self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", pressed)
+            time.sleep(0.5 if not i else 0.03)  # as keyboards do
+        self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", **event})
+
+    def leave(self) -> None:
+        """Go to an empty page, also where changes are not saved."""
+        self.driver.get("about:blank")
+        if "about:blank" not in self.driver.current_url:
+            self.driver.switch_to.alert.accept()
+
+    def touch(self, *fingers: list[Place]) -> None:
+        """Lay one or more fingers on, move each along its places, and lift them."""
+        for step in range(len(fingers[0])):
+            points = [
+                {"x": path[step][0], "y": path[step][1], "id": i} for i, path in enumerate(fingers)
+            ]
+            kind = "touchMove" if step else "touchStart"
+            event = {"type": kind, "touchPoints": points}
+            self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+        self.driver.execute_cdp_cmd(
+            "Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []}
+        )
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    """Start Chromium; skips where there is none."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.service import Service
+
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("needs Chromium: apt install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.set_script_timeout(PATIENCE)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(driver: Any, folder: Path) -> Iterator[Page]:
+    with LabelServer(folder, port=0) as server:
+        yield Page(driver, server)
+        faults = [one["message"] for one in driver.get_log("browser") if one["level"] == "SEVERE"]
+        driver.get("about:blank")
+    assert not [one for one in faults if "status of 4" not in one and "status of 507" not in one]
+
+
+@pytest.fixture
+def proposing(driver: Any, folder: Path) -> Iterator[Page]:
+    with LabelServer(folder, port=0, open_counter=fake_counter, model="fake") as server:
+        yield Page(driver, server)
+        driver.get("about:blank")

@@ -86,6 +86,50 @@ def test_labels_that_make_no_sense(client, folder, state, points, expected):
     assert sorted(path.name for path in folder.iterdir()) == ["a.jpg", "b.png", "c.jpg"]
 
 
+def test_a_head_outside_that_is_in_the_file_may_stay(client_of, folder):
+    (folder / "labels.csv").write_text("image,x,y\na.jpg,50,30\na.jpg,99.123,20\n")
+    client = client_of()
+    told = picture(client, "a.jpg")["points"]
+    assert put(client, "a.jpg", "open", [*told, [10, 10]]).status_code == 200
+    assert put(client, "a.jpg", "open", [[50, 30], [99.12, 20]]).status_code == 200
+    assert put(client, "a.jpg", "open", [[50, 30]]).status_code == 200
+    assert put(client, "a.jpg", "done", told).status_code == 200  # as after an undo
+    assert (folder / "labels.csv").read_text().splitlines()[2] == "a.jpg,99.12,20,96,64"
+    answer = put(client, "a.jpg", "done", [*told, [100, 20]])
+    assert (answer.status_code, "100, 20 lies outside" in answer.text) == (400, True)
+    assert put(client, "c.jpg", "open", [[99.12, 20]]).status_code == 400  # of another picture
+
+
+def test_the_page_is_told_which_table_and_which_picture_it_has(client, folder, tmp_path):
+    first = client.get("/api/state").json()["id"]
+    other = tmp_path / "other" / "pictures"
+    other.mkdir(parents=True)
+    cv2.imwrite(str(other / "a.jpg"), np.zeros((64, 96, 3), np.uint8))
+    (tmp_path / "link").symlink_to(folder)
+    ids = []
+    for place in (other, tmp_path / "link"):
+        client.desk.store.close()
+        with LabelStore(choose_file(place, None)) as store:
+            ids.append(Desk(place, Pictures(place), store, None).state()["id"])
+    assert ids[0] != first
+    assert ids[1] == first
+    before = picture(client, "a.jpg")["file"]
+    (folder / "c.jpg").write_bytes((folder / "a.jpg").read_bytes())
+    assert picture(client, "c.jpg")["file"] == before
+    cv2.imwrite(str(folder / "a.jpg"), np.zeros((64, 96, 3), np.uint8))
+    assert picture(client, "a.jpg")["file"] != before
+
+
+def test_a_page_of_another_folder_saves_nothing(client):
+    body = {"state": "empty", "points": [], "revision": picture(client, "a.jpg")["revision"]}
+    other = client.put("/api/picture", params={"name": "a.jpg"}, json=body | {"table": "other"})
+    assert (other.status_code, "another folder" in other.text) == (412, True)
+    assert picture(client, "a.jpg")["state"] == "new"
+    table = client.get("/api/state").json()["id"]
+    own = client.put("/api/picture", params={"name": "a.jpg"}, json=body | {"table": table})
+    assert own.status_code == 200
+
+
 def test_numbers_that_are_none(client):
     for number in ("NaN", "Infinity", "1e999"):
         answer = client.put(

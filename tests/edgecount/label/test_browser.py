@@ -2,137 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from edgecount import EdgeCounter, FakeBackend
-from edgecount.label import LabelServer
 from edgecount.train.data.readers import read_samples
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.chrome.service import Service as Driver  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
+pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("chromium") and shutil.which("chromedriver")),
-    reason="needs Chromium: apt install chromium chromium-driver",
-)
-
-PATIENCE = 30.0  # s
-Place = tuple[float, float]
-HEADS = [(20, 10), (40, 30), (60, 50)]
-
-
-class Page:
-    """Chromium without a screen, and what one does with the page in it."""
-
-    def __init__(self, driver: Any, server: LabelServer) -> None:
-        self.driver, self.server = driver, server
-
-    def open(self, *, width: int = 1000, height: int = 700) -> None:
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        self.driver.get(self.server.address)
-        self.until(lambda: self.text("#title") and not self.text("#message"))
-
-    def script(self, code: str, *given: Any) -> Any:
-        return self.driver.execute_script(code, *given)
-
-    def text(self, selector: str) -> str:
-        return str(
-            self.script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
-        )
-
-    def press(self, *keys: str) -> None:
-        self.driver.find_element(By.ID, "board").send_keys(*keys)
-
-    def click(self, selector: str) -> None:
-        self.driver.find_element(By.CSS_SELECTOR, selector).click()
-
-    def until(self, test: Callable[[], Any]) -> None:
-        end = time.monotonic() + PATIENCE
-        while not test():
-            assert time.monotonic() < end, (self.text("body"), self.driver.get_log("browser"))
-            time.sleep(0.05)
-
-    def shows(self, title: str, count: str) -> None:
-        """Wait until a picture and its count are shown."""
-        self.until(lambda: self.text("#title") == title and count in self.text("#count"))
-
-    def is_saved(self) -> None:
-        self.until(lambda: self.text("#saved") == "Saved")
-
-    def at(self, x: float, y: float, size: tuple[int, int]) -> tuple[float, float]:
-        """Return where a place of a picture that is shown whole is in the window."""
-        code = "return (({x, y, width, height}) => [x, y, width, height])(document.querySelector('#board').getBoundingClientRect())"  # noqa: E501
-        left, top, wide, tall = self.script(code)
-        scale = min(wide / size[0], tall / size[1])
-        return (
-            left + (wide - size[0] * scale) / 2 + x * scale,
-            top + (tall - size[1] * scale) / 2 + y * scale,
-        )
-
-    def mouse(
-        self, *places: tuple[float, float], button: str = "left", shift: bool = False
-    ) -> None:
-        """Press at the first place, move over the others and let go at the last."""
-        kinds = ["mousePressed", *["mouseMoved"] * (len(places) - 1), "mouseReleased"]
-        for kind, (x, y) in zip(kinds, [*places, places[-1]], strict=True):
-            event = {"type": kind, "x": x, "y": y, "button": button, "clickCount": 1}
-            event |= {"buttons": 2 if button == "right" else 1, "modifiers": 8 if shift else 0}
-            self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
-
-    def touch(self, *fingers: list[Place]) -> None:
-        """Lay one or more fingers on, move each along its places, and lift them."""
-        for step in range(len(fingers[0])):
-            points = [
-                {"x": path[step][0], "y": path[step][1], "id": i} for i, path in enumerate(fingers)
-            ]
-            kind = "touchMove" if step else "touchStart"
-            event = {"type": kind, "touchPoints": points}
-            self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", event)
-        self.driver.execute_cdp_cmd(
-            "Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []}
-        )
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Driver(shutil.which("chromedriver")))
-    driver.set_script_timeout(PATIENCE)
-    yield driver
-    driver.quit()
-
-
-def fake_counter(threshold: float) -> EdgeCounter:
-    return EdgeCounter(backend=FakeBackend(HEADS), threshold=threshold)
-
-
-@pytest.fixture
-def page(driver: Any, folder: Path) -> Iterator[Page]:
-    with LabelServer(folder, port=0) as server:
-        yield Page(driver, server)
-        faults = [one["message"] for one in driver.get_log("browser") if one["level"] == "SEVERE"]
-        driver.get("about:blank")
-    assert not [one for one in faults if "status of 4" not in one and "status of 507" not in one]
-
-
-@pytest.fixture
-def proposing(driver: Any, folder: Path) -> Iterator[Page]:
-    with LabelServer(folder, port=0, open_counter=fake_counter, model="fake") as server:
-        yield Page(driver, server)
-        driver.get("about:blank")
+HEADS = [(20, 10), (40, 30), (60, 50)]  # that the model of conftest finds
 
 
 def points(folder: Path, name: str) -> list[list[int]]:
@@ -302,9 +182,7 @@ def test_what_was_not_saved_outlives_the_page(page, folder, monkeypatch):
         patch.setattr("os.fsync", no_space)
         page.mouse(page.at(10, 10, (96, 64)))
         page.until(lambda: "No space left on device" in page.text("#bars"))
-        page.driver.get("about:blank")
-        if "about:blank" not in page.driver.current_url:
-            page.driver.switch_to.alert.accept()
+        page.leave()
     page.open()
     page.shows("a.jpg", "1 marked")
     page.is_saved()

@@ -13,8 +13,8 @@ const DATES = [
   date(1, "{HH}:{mm}:{ss}", DAY, DAY),
 ];
 
-/** Return a chart of several lines over time, drawn into a place of the page. */
-export function chart(place, { data, series, bands = [], height = 260, range, onPick, onRead }) {
+/** Return a chart of several lines over time, drawn into a place of the page; `isWallClock`: times are not of the browser's zone, but read as they are in UTC. */
+export function chart(place, { data, series, bands = [], height = 260, range, isWallClock, onPick, onRead }) {
   const axis = { stroke: colour("soft"), grid: { stroke: colour("grid"), width: 1 }, ticks: { stroke: colour("grid"), width: 1 }, font: "12px system-ui, sans-serif" };
   const options = {
     width: Math.max(place.clientWidth, 240),
@@ -26,6 +26,7 @@ export function chart(place, { data, series, bands = [], height = 260, range, on
     axes: [{ ...axis, space: 64, values: DATES }, { ...axis, size: 46, values: (_, ticks) => ticks.map((tick) => (Math.abs(tick) >= 10000 ? `${tick / 1000}k` : `${tick}`)) }],
     series: [{}, ...series],
     bands,
+    ...(isWallClock && { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") }),
     hooks: {
       setCursor: [(plot) => onRead?.(plot.cursor.idx)],
       setSelect: [(plot) => {

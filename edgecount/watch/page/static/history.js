@@ -194,7 +194,8 @@ export class PatternsPanel {
   constructor(camera) {
     this.camera = camera;
     this.body = h("div.patterns");
-    this.element = h("section.panel.wide", { "aria-labelledby": "patterns" }, h("header", {}, h("h2", { id: "patterns" }, "Hours and weeks")), this.body);
+    this.clock = h("span.small.clock");
+    this.element = h("section.panel.wide", { "aria-labelledby": "patterns" }, h("header", {}, h("h2", { id: "patterns" }, "Hours and weeks"), this.clock), this.body);
     this.resized = new ResizeObserver(() => this.plot?.setSize({ width: this.weeks.clientWidth, height: 190 }));
   }
 
@@ -207,19 +208,21 @@ export class PatternsPanel {
     }
   }
 
-  show({ hours, busiest, weeks }) {
+  /** Show all of it by the service's clock: hours of the week are hours of a place, wherever they are looked at. */
+  show({ hours, busiest, weeks, zone, monday }) {
+    this.clock.textContent = `by the clock of the service, ${zone}`;
     this.weeks = h("div.plot.low", { role: "img", "aria-label": "Mean count by hour, this week against last" });
     const list = h("table.wide", {}, h("thead", {}, h("tr", {}, h("th", {}, "Busiest hours"), h("th", {}, "mean"), h("th", {}, "most"))),
-      h("tbody", {}, busiest.map((one) => h("tr", {}, h("th", { scope: "row" }, `${new Date(one.hour * 1000).toLocaleDateString([], { weekday: "short", day: "numeric", month: "short" })}, ${clock(one.hour)}`), h("td", {}, people(one.mean)), h("td", {}, people(one.max))))));
+      h("tbody", {}, busiest.map((one) => h("tr", {}, h("th", { scope: "row" }, dayAndHour(one.local)), h("td", {}, people(one.mean)), h("td", {}, people(one.max))))));
     fill(this.body,
       h("div.stack", {}, h("h3", {}, `A week by hour: ${this.what.startsWith("line:") ? "people in" : "mean"}${upTo(hours, ", up to")}`), heat(hours)),
       h("div.stack", {}, h("h3", {}, "This week (line) against last (dashed)"), this.weeks),
       busiest.length ? list : null);
     this.plot?.destroy();
     this.resized.disconnect();
-    const monday = startOfWeek();
-    const times = weeks.last.map((_, i) => monday + 3600 * i);
-    this.plot = chart(this.weeks, { data: [times, weeks.last, weeks.this], height: 190, series: [
+    const first = atClock(monday).getTime() / 1000;
+    const times = weeks.last.map((_, i) => first + 3600 * i);
+    this.plot = chart(this.weeks, { data: [times, weeks.last, weeks.this], height: 190, isWallClock: true, series: [
       { stroke: colour("other"), width: 1.5, dash: [5, 4], points: { show: false } },
       { stroke: colour("line"), width: 2, points: { show: false } },
     ] });
@@ -260,11 +263,13 @@ function shade(share) {
   return `rgb(${red} ${green} ${blue} / ${Math.round(14 + 86 * share ** 0.7)}%)`;
 }
 
-function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+/** Return a date that has in UTC what the service's clock shows at "2026-11-30T08:00". */
+function atClock(local) {
+  return new Date(`${local}Z`);
 }
 
-function startOfWeek() {
-  const now = new Date();
-  return new Date(now.getFullYear(), now.getMonth(), now.getDate() - ((now.getDay() + 6) % 7)).getTime() / 1000;
+function dayAndHour(local) {
+  const [at, timeZone] = [atClock(local), "UTC"];
+  const day = at.toLocaleDateString([], { weekday: "short", day: "numeric", month: "short", timeZone });
+  return `${day}, ${at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone })}`;
 }

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timezone, tzinfo
 from typing import Any
 
 import cv2
@@ -185,6 +186,7 @@ class StandInHistory:
 
     def __init__(self, cameras: Mapping[str, Camera]) -> None:
         self.cameras, self.kept = cameras, []
+        self.zone: tzinfo = timezone.utc
 
     def series(
         self, camera: str, what: str, start: float, end: float, points: int
@@ -221,9 +223,9 @@ class StandInHistory:
         seconds = [0.0 if away else float(step) for away in gap]
         return {"step": step, "time": times.tolist(), "seconds": seconds, **lists}
 
-    def patterns(self, camera: str, what: str) -> dict[str, Any]:
+    def patterns(self, camera: str, what: str, *, now: float | None = None) -> dict[str, Any]:
         self._check(camera)
-        now = time.time()
+        now = time.time() if now is None else now
         monday = now - now % 86400 - time.gmtime(now).tm_wday * 86400
         hours = [round(people(monday + 3600 * i, 3600), 1) for i in range(168)]
         this = [value if monday + 3600 * i < now else None for i, value in enumerate(hours)]

@@ -1,4 +1,6 @@
 import json
+import time
+from datetime import datetime
 
 import pytest
 
@@ -54,6 +56,12 @@ def test_questions_that_make_no_sense(client, query):
 def test_patterns_and_events(client, service):
     patterns = client.get("/api/patterns?camera=door").json()
     assert [len(patterns["hours"]), len(patterns["weeks"]["this"])] == [7, 168]
+    assert patterns["zone"] == "UTC"
+    begin = datetime.fromisoformat(f"{patterns['monday']}+00:00")
+    assert begin.weekday() == 0
+    assert 0 <= time.time() - begin.timestamp() < 7 * 86400
+    for one in patterns["busiest"]:
+        assert datetime.fromisoformat(f"{one['local']}+00:00").timestamp() == one["hour"]
     service.raise_alarm("door", "crowded")
     (event,) = client.get("/api/events?camera=door&to=99999999999&from=99990000000").json()[
         "events"
